@@ -1,0 +1,3 @@
+//! Adapters, one outside thing per file; no policy.
+
+pub mod source;

@@ -1,0 +1,53 @@
+//! Something from which units are served: a shared file, a shared tree, or a transfer under way.
+//! Invariant: whatever `has` says is there was hashed and belongs to the content id.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
+
+/// Why bytes could not be read for serving.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The file is no longer what was hashed; nobody is to blame.
+    #[error("the file changed while it was served")]
+    Changed,
+    /// The disk or the file system failed.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+}
+
+/// One content that can be served, whole or in part. Cheap to share; every method may be called from any thread.
+pub trait Source: Send + Sync + 'static {
+    /// File or collection.
+    fn kind(&self) -> Kind;
+    /// The content's size in bytes, as offers tell it.
+    fn size(&self) -> u64;
+    /// Its units.
+    fn map(&self) -> &UnitMap;
+    /// Which units are there now.
+    fn have(&self) -> Bitfield;
+    /// Whether a unit is there now.
+    fn has(&self, unit: UnitIndex) -> bool;
+    /// Changes whenever units are added; `None` when everything has been there from the start.
+    fn growth(&self) -> Option<watch::Receiver<u32>>;
+    /// Opens one of the map's files. Blocks on the file system.
+    ///
+    /// # Errors
+    /// When it is gone, changed or unreadable.
+    fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError>;
+    /// The chunk list of one of the map's files that needs one; `None` while it is not known. May block.
+    fn list(&self, file: usize) -> Option<Arc<ChunkList>>;
+    /// A collection's canonical bytes.
+    fn manifest(&self) -> Option<Arc<[u8]>>;
+}
+
+/// An open file of a source.
+pub trait SourceFile: Send + Sync {
+    /// Fills `buf` from `offset`; checks before and after that the file is still what was hashed. Blocks.
+    ///
+    /// # Errors
+    /// When the file changed or cannot be read.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError>;
+}

@@ -1,0 +1,157 @@
+//! Network addresses: how people write a peer, and which addresses may be told to whom.
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+
+use crate::model::NodeId;
+
+/// Why a text is not `[ID@]HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not [ID@]HOST:PORT")]
+pub struct TargetError(String);
+
+/// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct PeerTarget {
+    /// Who must answer; whoever does, when none.
+    pub id: Option<NodeId>,
+    /// A name or address, without brackets.
+    pub host: String,
+    /// The UDP port.
+    pub port: u16,
+}
+
+impl PeerTarget {
+    /// `HOST:PORT` with brackets where needed: the key under which trust is remembered.
+    #[must_use]
+    pub fn host_port(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+impl FromStr for PeerTarget {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        let error = || TargetError(text.to_owned());
+        let (id, rest) = match text.split_once('@') {
+            Some((id, rest)) => (Some(id.parse().map_err(|_| error())?), rest),
+            None => (None, text),
+        };
+        let (host, port) = rest.rsplit_once(':').ok_or_else(error)?;
+        let port = port.parse().ok().filter(|p| *p != 0).ok_or_else(error)?;
+        let host = match host.strip_prefix('[').map(|h| h.strip_suffix(']')) {
+            Some(inner) => inner.ok_or_else(error)?,
+            None if host.contains(':') => return Err(error()),
+            None => host,
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || !host.chars().all(plain) {
+            return Err(error());
+        }
+        Ok(Self { id, host: host.to_ascii_lowercase(), port })
+    }
+}
+
+impl fmt::Display for PeerTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(id) = &self.id {
+            write!(f, "{id}@")?;
+        }
+        f.write_str(&self.host_port())
+    }
+}
+
+/// The address as it is published and compared: never v4-mapped, never scoped.
+#[must_use]
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// Whether the address reaches only this machine.
+#[must_use]
+pub fn is_loopback(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
+/// Whether an address could be published at all: a real unicast address with a port, not link-local.
+#[must_use]
+pub fn is_publishable(addr: SocketAddr) -> bool {
+    let usable = match addr.ip().to_canonical() {
+        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_link_local()),
+        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local()),
+    };
+    usable && addr.port() != 0
+}
+
+/// Whether an address belongs to a private network (RFC 1918, RFC 6598, RFC 4193) or to this machine.
+#[must_use]
+pub fn is_private(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let shared = ip.octets()[0] == 100 && ip.octets()[1] & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
+}
+
+/// Whether two addresses share a /24 (IPv4) or /64 (IPv6).
+#[must_use]
+pub fn same_subnet(a: IpAddr, b: IpAddr) -> bool {
+    match (a.to_canonical(), b.to_canonical()) {
+        (IpAddr::V4(a), IpAddr::V4(b)) => a.octets()[..3] == b.octets()[..3],
+        (IpAddr::V6(a), IpAddr::V6(b)) => a.octets()[..8] == b.octets()[..8],
+        _ => false,
+    }
+}
+
+/// Whether a candidate address that a node claims may be dialled back, given where the claim came from: loopback
+/// only for a claim from loopback, the same subnet, or both private (design, section 3).
+#[must_use]
+pub fn may_dial_back(candidate: IpAddr, observed: IpAddr) -> bool {
+    if is_loopback(candidate) || is_loopback(observed) {
+        return is_loopback(candidate) && is_loopback(observed);
+    }
+    same_subnet(candidate, observed) || (is_private(candidate) && is_private(observed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_round_trip() {
+        let id = NodeId::of_public_key(b"k");
+        for text in ["host:4917", "10.0.0.1:1", "[fd66::1]:4917", &format!("{id}@lab-3.example:4917")] {
+            assert_eq!(text.parse::<PeerTarget>().expect(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn wrong_targets_are_refused() {
+        for text in
+            ["", "host", "host:", "host:0", "host:99999", ":1", "fd66::1:1", "x@host:1", "[::1:1", "a b:1", "a/b:1"]
+        {
+            assert!(text.parse::<PeerTarget>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn only_near_candidates_are_dialled_back() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+        assert!(may_dial_back(ip("10.1.2.3"), ip("192.168.0.9")));
+        assert!(may_dial_back(ip("8.8.8.9"), ip("8.8.8.8")));
+        assert!(!may_dial_back(ip("8.8.9.9"), ip("8.8.8.8")));
+        assert!(!may_dial_back(ip("10.0.0.1"), ip("8.8.8.8")));
+        assert!(!may_dial_back(ip("127.0.0.1"), ip("10.0.0.1")));
+        assert!(may_dial_back(ip("::1"), ip("127.0.0.1")));
+        assert_eq!(canonical("[::ffff:10.0.0.1]:7".parse().expect("addr")), "10.0.0.1:7".parse().expect("addr"));
+        assert!(!is_publishable("169.254.1.1:7".parse().expect("addr")));
+    }
+}

@@ -1,0 +1,239 @@
+//! A directory tree as a value, and its canonical bytes (the manifest).
+//! Invariant: entries are sorted by path, without duplicates, and no file is also a directory of another entry.
+//! The bytes are text, one line per entry, so that `b3sum` of a manifest prints the collection's id.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use crate::model::safe_path::PathError;
+use crate::model::{ContentId, Layout, SafePath};
+
+/// The first line of every manifest.
+pub const MAGIC: &str = "qshare-collection-1\n";
+/// The largest manifest, in bytes.
+pub const MAX_MANIFEST: usize = 128 << 20;
+
+/// Why bytes are not a collection.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CollectionError {
+    /// Two entries cannot both exist: the same path, or a file that is also a directory.
+    #[error("two entries of the collection exclude each other")]
+    Conflict,
+    /// Not the format, or not its one canonical form.
+    #[error("the collection's list is malformed")]
+    Malformed,
+    /// A path is never valid.
+    #[error("a path in the collection is refused: {0}")]
+    Path(#[from] PathError),
+    /// More bytes or files than can be handled.
+    #[error("the collection is too large")]
+    TooLarge,
+}
+
+/// One thing in a tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    /// An empty directory; others follow from the files' paths.
+    Directory,
+    /// A file.
+    File {
+        /// Its size in bytes.
+        size: u64,
+        /// Its content id.
+        id: ContentId,
+        /// Whether the owner may execute it.
+        executable: bool,
+    },
+}
+
+/// A directory tree.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Collection {
+    entries: Vec<(SafePath, Entry)>,
+    bytes: u64,
+    files: u32,
+}
+
+impl Collection {
+    /// A collection from entries in any order.
+    ///
+    /// # Errors
+    /// When two entries exclude each other, or a size is beyond what can be shared.
+    pub fn new(mut entries: Vec<(SafePath, Entry)>) -> Result<Self, CollectionError> {
+        entries.sort_by(|a, b| a.0.cmp(&b.0));
+        check_conflicts(&entries)?;
+        let mut bytes = 0_u64;
+        let mut files = 0_u32;
+        for (_, entry) in &entries {
+            if let Entry::File { size, .. } = entry {
+                Layout::of(*size).ok_or(CollectionError::TooLarge)?;
+                bytes = bytes.checked_add(*size).ok_or(CollectionError::TooLarge)?;
+                files = files.checked_add(1).ok_or(CollectionError::TooLarge)?;
+            }
+        }
+        Ok(Self { entries, bytes, files })
+    }
+
+    /// Reads canonical bytes; every path is checked before anything else is done with any of them.
+    ///
+    /// # Errors
+    /// When they are not the canonical bytes of any collection.
+    pub fn parse(manifest: &[u8]) -> Result<Self, CollectionError> {
+        if manifest.len() > MAX_MANIFEST {
+            return Err(CollectionError::TooLarge);
+        }
+        let text = std::str::from_utf8(manifest).map_err(|_| CollectionError::Malformed)?;
+        let body = text.strip_prefix(MAGIC).ok_or(CollectionError::Malformed)?;
+        let lines = body.split_inclusive('\n').map(|l| l.strip_suffix('\n').ok_or(CollectionError::Malformed));
+        let entries = lines.map(|line| parse_line(line?)).collect::<Result<Vec<_>, _>>()?;
+        if !entries.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err(CollectionError::Malformed);
+        }
+        Self::new(entries)
+    }
+
+    /// The canonical bytes.
+    #[must_use]
+    pub fn manifest(&self) -> Vec<u8> {
+        let mut text = String::with_capacity(MAGIC.len() + self.entries.len() * 128);
+        text.push_str(MAGIC);
+        for (path, entry) in &self.entries {
+            // Writing to a String cannot fail.
+            let _ = match entry {
+                Entry::Directory => writeln!(text, "d {path}"),
+                Entry::File { size, id, executable } => {
+                    let kind = if *executable { 'x' } else { 'f' };
+                    writeln!(text, "{kind} {size} {id} {path}")
+                }
+            };
+        }
+        text.into_bytes()
+    }
+
+    /// All entries, sorted by path.
+    #[must_use]
+    pub fn entries(&self) -> &[(SafePath, Entry)] {
+        &self.entries
+    }
+
+    /// The sum of all file sizes, in bytes.
+    #[must_use]
+    pub const fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// How many files there are.
+    #[must_use]
+    pub const fn files(&self) -> u32 {
+        self.files
+    }
+
+    /// The paths that collide on a file system that ignores case, as pairs; the first few only.
+    #[must_use]
+    pub fn case_collisions(&self) -> Vec<(&SafePath, &SafePath)> {
+        let mut seen: BTreeMap<String, &SafePath> = BTreeMap::new();
+        let mut found = Vec::new();
+        for (path, _) in &self.entries {
+            if let Some(first) = seen.insert(crate::model::query::fold(path.as_str()), path) {
+                found.push((first, path));
+            }
+        }
+        found.truncate(10);
+        found
+    }
+}
+
+fn parse_line(line: &str) -> Result<(SafePath, Entry), CollectionError> {
+    let malformed = || CollectionError::Malformed;
+    let (kind, rest) = line.split_once(' ').ok_or_else(malformed)?;
+    if kind == "d" {
+        return Ok((SafePath::parse(rest)?, Entry::Directory));
+    }
+    let mut fields = rest.splitn(3, ' ');
+    let mut field = || fields.next().ok_or_else(malformed);
+    let (size_text, id_text, path) = (field()?, field()?, field()?);
+    let size: u64 = size_text.parse().map_err(|_| malformed())?;
+    let id: ContentId = id_text.parse().map_err(|_| malformed())?;
+    let canonical = size.to_string() == size_text && !id_text.bytes().any(|b| b.is_ascii_uppercase());
+    let executable = match kind {
+        "f" if canonical => false,
+        "x" if canonical => true,
+        _ => return Err(malformed()),
+    };
+    Ok((SafePath::parse(path)?, Entry::File { size, id, executable }))
+}
+
+/// An entry that is a proper path prefix of another is a directory by force: neither a file nor an empty
+/// directory may be that. All that lies beneath `a` sorts between `a/` and `a0`, but not always next to `a`.
+fn check_conflicts(entries: &[(SafePath, Entry)]) -> Result<(), CollectionError> {
+    for (i, (path, _)) in entries.iter().enumerate() {
+        let below = format!("{path}/");
+        let first = entries[i + 1..].partition_point(|(other, _)| other.as_str() < below.as_str()) + i + 1;
+        let same = entries.get(i + 1).is_some_and(|(next, _)| next == path);
+        if same || entries.get(first).is_some_and(|(other, _)| other.as_str().starts_with(&below)) {
+            return Err(CollectionError::Conflict);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn path(text: &str) -> SafePath {
+        SafePath::parse(text).expect("valid")
+    }
+
+    fn file(size: u64) -> Entry {
+        Entry::File { size, id: ContentId::of(&size.to_be_bytes()), executable: size % 2 == 1 }
+    }
+
+    #[test]
+    fn canonical_bytes_round_trip() {
+        let entries = vec![(path("b/c d"), file(7)), (path("a"), file(2)), (path("e"), Entry::Directory)];
+        let collection = Collection::new(entries).expect("sound");
+        let manifest = collection.manifest();
+        assert!(manifest.starts_with(MAGIC.as_bytes()));
+        assert_eq!(Collection::parse(&manifest), Ok(collection.clone()));
+        assert_eq!((collection.bytes(), collection.files()), (9, 2));
+    }
+
+    #[test]
+    fn entries_that_exclude_each_other_are_refused() {
+        for pair in [["a", "a"], ["a", "a/b"], ["a/b", "a/b/c"]] {
+            let entries = vec![(path(pair[0]), file(1)), (path("a.b"), file(3)), (path(pair[1]), file(2))];
+            assert_eq!(Collection::new(entries), Err(CollectionError::Conflict), "{pair:?}");
+        }
+        let beside = vec![(path("a"), file(1)), (path("a.b"), file(3)), (path("ab/c"), file(2))];
+        assert!(Collection::new(beside).is_ok());
+    }
+
+    #[test]
+    fn only_the_canonical_form_is_accepted() {
+        let id = ContentId::of(b"");
+        let refused = [
+            format!("{MAGIC}f 01 {id} a\n"),
+            format!("{MAGIC}f +1 {id} a\n"),
+            format!("{MAGIC}f 1 {} a\n", id.to_string().to_uppercase()),
+            format!("{MAGIC}f 1 {id} a"),
+            format!("{MAGIC}f 1 {id} b\nf 1 {id} a\n"),
+            format!("{MAGIC}l 1 {id} a\n"),
+            format!("{MAGIC}\n"),
+            "qshare-collection-2\n".to_owned(),
+        ];
+        for text in refused {
+            assert_eq!(Collection::parse(text.as_bytes()), Err(CollectionError::Malformed), "{text}");
+        }
+        let outside = format!("{MAGIC}f 1 {id} ../a\n");
+        assert_eq!(Collection::parse(outside.as_bytes()), Err(CollectionError::Path(PathError::Dots)));
+        let huge = format!("{MAGIC}f 18446744073709551615 {id} a\n");
+        assert_eq!(Collection::parse(huge.as_bytes()), Err(CollectionError::TooLarge));
+    }
+
+    #[test]
+    fn case_collisions_are_found() {
+        let both = Collection::new(vec![(path("xt_DSCP.c"), file(1)), (path("xt_dscp.c"), file(2))]).expect("sound");
+        assert_eq!(both.case_collisions().len(), 1);
+    }
+}

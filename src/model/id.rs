@@ -1,0 +1,200 @@
+//! Node ids and content ids: 32 bytes each, with one text form each.
+//! A node id is BLAKE3 of a public key; a content id is BLAKE3 of the bytes, as `b3sum` prints it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::{BASE32_NOPAD, HEXLOWER};
+use serde::de::{Error as _, Visitor};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Why a text or byte string is not an id.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdError {
+    /// Not 52 characters of lower-case base32.
+    #[error("not a node id (52 characters of a-z and 2-7)")]
+    Node,
+    /// Not 64 hexadecimal characters.
+    #[error("not a content id (64 hexadecimal characters)")]
+    Content,
+}
+
+/// BLAKE3 of the DER SubjectPublicKeyInfo of a node's Ed25519 key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId([u8; 32]);
+
+impl NodeId {
+    /// Length of the text form in characters.
+    pub const TEXT_LEN: usize = 52;
+
+    /// The id of the key whose DER SubjectPublicKeyInfo is given.
+    #[must_use]
+    pub fn of_public_key(spki_der: &[u8]) -> Self {
+        Self(*blake3::hash(spki_der).as_bytes())
+    }
+
+    /// An id from its 32 bytes, as they travel.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes, as they travel.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 8 characters, for display only.
+    #[must_use]
+    pub fn short(&self) -> String {
+        let mut text = self.to_string();
+        text.truncate(8);
+        text
+    }
+}
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
+    }
+}
+
+impl fmt::Debug for NodeId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NodeId({})", self.short())
+    }
+}
+
+impl FromStr for NodeId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let lower = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+        if text.len() != Self::TEXT_LEN || !lower {
+            return Err(IdError::Node);
+        }
+        let bytes = BASE32_NOPAD.decode(text.to_ascii_uppercase().as_bytes()).map_err(|_| IdError::Node)?;
+        bytes.try_into().map(Self).map_err(|_| IdError::Node)
+    }
+}
+
+/// The plain BLAKE3 hash of a file's bytes, or of a collection's canonical bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId([u8; 32]);
+
+impl ContentId {
+    /// Length of the text form in characters.
+    pub const TEXT_LEN: usize = 64;
+
+    /// The id of these bytes.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(*blake3::hash(bytes).as_bytes())
+    }
+
+    /// An id from its 32 bytes, as they travel.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The 32 bytes, as they travel.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 32] {
+        &self.0
+    }
+
+    /// The first 16 hexadecimal characters, which name partial files.
+    #[must_use]
+    pub fn short(&self) -> String {
+        HEXLOWER.encode(&self.0[..8])
+    }
+}
+
+impl fmt::Display for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
+impl fmt::Debug for ContentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ContentId({})", self.short())
+    }
+}
+
+impl FromStr for ContentId {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        let bytes = HEXLOWER.decode(text.to_ascii_lowercase().as_bytes()).map_err(|_| IdError::Content)?;
+        bytes.try_into().map(Self).map_err(|_| IdError::Content)
+    }
+}
+
+/// A random number drawn at start: a lease is one per (node id, epoch).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub u64);
+
+struct Bytes32;
+
+impl<'de> Visitor<'de> for Bytes32 {
+    type Value = [u8; 32];
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("32 bytes")
+    }
+
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; 32], E> {
+        bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
+    }
+}
+
+impl Serialize for NodeId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_bytes(Bytes32).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for ContentId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for ContentId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_bytes(Bytes32).map(Self).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_forms_round_trip() {
+        let node = NodeId::of_public_key(b"key");
+        assert_eq!(node.to_string().len(), NodeId::TEXT_LEN);
+        assert_eq!(node.to_string().parse(), Ok(node));
+        let content = ContentId::of(b"");
+        assert_eq!(content.to_string(), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
+        assert_eq!(content.to_string().parse(), Ok(content));
+    }
+
+    #[test]
+    fn wrong_texts_are_refused() {
+        let upper = NodeId::of_public_key(b"key").to_string().to_ascii_uppercase();
+        assert_eq!(upper.parse::<NodeId>(), Err(IdError::Node));
+        assert_eq!("a".repeat(51).parse::<NodeId>(), Err(IdError::Node));
+        assert_eq!("g".repeat(64).parse::<ContentId>(), Err(IdError::Content));
+    }
+}

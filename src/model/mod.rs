@@ -1,0 +1,28 @@
+//! Values without I/O: ids, hashes, layouts, bitfields, queries, safe paths.
+//! Everything here is a plain value with one way to be made; nothing here waits, reads or prints.
+
+pub mod address;
+pub mod bitfield;
+pub mod chunk_list;
+pub mod collection;
+pub mod id;
+pub mod layout;
+pub mod offer;
+pub mod query;
+pub mod rate;
+pub mod safe_path;
+pub mod shown;
+pub mod units;
+
+pub use address::PeerTarget;
+pub use bitfield::Bitfield;
+pub use chunk_list::ChunkList;
+pub use collection::Collection;
+pub use id::{ContentId, Epoch, NodeId};
+pub use layout::{ChunkIndex, Layout};
+pub use offer::{Hit, Kind, Offer, Provider};
+pub use query::Query;
+pub use rate::Rate;
+pub use safe_path::SafePath;
+pub use shown::Shown;
+pub use units::{UnitIndex, UnitMap};

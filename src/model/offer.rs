@@ -1,0 +1,83 @@
+//! What nodes share and what a search finds.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ContentId, NodeId, SafePath};
+
+/// What an id stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A directory tree; first, because it ranks before a file of the same name.
+    Collection,
+    /// One file.
+    File,
+}
+
+impl Kind {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Collection => "collection",
+            Self::File => "file",
+        }
+    }
+}
+
+/// Something that a node shares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// Under which name.
+    pub name: SafePath,
+    /// File bytes; for a collection the sum over its files.
+    pub size: u64,
+    /// Its content id, once hashed.
+    pub id: Option<ContentId>,
+    /// File or collection.
+    pub kind: Kind,
+    /// Files in a collection; 1 for a file.
+    pub files: u32,
+    /// Locked by a password.
+    #[serde(default)]
+    pub locked: bool,
+}
+
+/// A node that can send some chunks of a content id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Provider {
+    /// Which node.
+    pub node: NodeId,
+    /// Where it was reached, best first; empty when only its own connection leads to it.
+    pub addrs: Vec<SocketAddr>,
+}
+
+/// What a search found: one (id, kind, size), with the names and nodes that offer it.
+/// Before it is hashed (`id` is none) one name at one node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hit {
+    /// The content id, once hashed.
+    pub id: Option<ContentId>,
+    /// File or collection.
+    pub kind: Kind,
+    /// File bytes; for a collection the sum over its files.
+    pub size: u64,
+    /// Files in a collection; 1 for a file.
+    pub files: u32,
+    /// Locked by a password.
+    #[serde(default)]
+    pub locked: bool,
+    /// Names it is offered under, best-ranked first; at most [`Hit::MAX_NAMES`].
+    pub names: Vec<SafePath>,
+    /// Who offers it; at most [`Hit::MAX_PROVIDERS`].
+    pub providers: Vec<Provider>,
+}
+
+impl Hit {
+    /// The most names that travel with one hit.
+    pub const MAX_NAMES: usize = 8;
+    /// The most providers that travel with one hit.
+    pub const MAX_PROVIDERS: usize = 50;
+}

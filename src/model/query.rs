@@ -1,0 +1,82 @@
+//! The words of a search, compared without case and accents.
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// The most words in one query.
+pub const MAX_WORDS: usize = 16;
+/// The longest word, in bytes after folding.
+pub const MAX_WORD: usize = 255;
+
+/// Why words are not a query.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum QueryError {
+    /// No word at all.
+    #[error("there is no word to look for")]
+    Empty,
+    /// More than 16 words, or one of more than 255 bytes.
+    #[error("a search has at most 16 words of at most 255 bytes")]
+    TooLong,
+}
+
+/// Folded words; a path matches when each of them is a substring of the folded path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Query {
+    words: Vec<String>,
+}
+
+impl Query {
+    /// Splits the arguments on white space and folds them.
+    ///
+    /// # Errors
+    /// When nothing remains, or too much.
+    pub fn parse<S: AsRef<str>>(arguments: &[S]) -> Result<Self, QueryError> {
+        let mut words = Vec::new();
+        for argument in arguments {
+            words.extend(argument.as_ref().split_whitespace().map(fold).filter(|w| !w.is_empty()));
+        }
+        if words.is_empty() {
+            return Err(QueryError::Empty);
+        }
+        if words.len() > MAX_WORDS || words.iter().any(|w| w.len() > MAX_WORD) {
+            return Err(QueryError::TooLong);
+        }
+        Ok(Self { words })
+    }
+
+    /// The folded words; at least one.
+    #[must_use]
+    pub fn words(&self) -> &[String] {
+        &self.words
+    }
+
+    /// Whether a folded path holds every word.
+    #[must_use]
+    pub fn matches(&self, folded: &str) -> bool {
+        self.words.iter().all(|w| folded.contains(w.as_str()))
+    }
+}
+
+/// NFKD without combining marks, lower case: the form in which words and paths are compared.
+#[must_use]
+pub fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_lowercase();
+    }
+    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_compared_without_case_and_accents() {
+        let query = Query::parse(&["Été  rapport", "PDF"]).expect("words");
+        assert_eq!(query.words(), ["ete", "rapport", "pdf"]);
+        assert!(query.matches(&fold("archives/RAPPORT d'e\u{301}te\u{301}.pdf")));
+        assert!(!query.matches("rapport.pdf"));
+        assert_eq!(Query::parse(&["  "]), Err(QueryError::Empty));
+        assert_eq!(Query::parse(&vec!["a"; 17]), Err(QueryError::TooLong));
+    }
+}

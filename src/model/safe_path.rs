@@ -1,0 +1,218 @@
+//! A relative path that cannot leave the directory it is used in, nor deceive who reads it.
+//! Only [`SafePath::parse`] makes one. Not responsible for symlinks on the disk: the directory handle that uses it is.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::model::shown::is_deceptive;
+
+/// The longest path, in bytes.
+pub const MAX_PATH: usize = 4096;
+/// The longest component, in bytes.
+pub const MAX_COMPONENT: usize = 255;
+/// The greatest number of components.
+pub const MAX_DEPTH: usize = 100;
+
+/// Why a text is never a safe path, anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// Begins with a slash.
+    #[error("the path is absolute")]
+    Absolute,
+    /// A control or bidirectional character.
+    #[error("the path has a control or bidirectional character")]
+    Character,
+    /// A component of more than 255 bytes.
+    #[error("a name in the path is longer than 255 bytes")]
+    Component,
+    /// More than 100 components.
+    #[error("the path is deeper than 100 directories")]
+    Depth,
+    /// `.` or `..`.
+    #[error("the path has a `.` or `..` component")]
+    Dots,
+    /// Nothing at all, or nothing between two slashes.
+    #[error("the path has an empty component")]
+    Empty,
+    /// More than 4096 bytes.
+    #[error("the path is longer than 4096 bytes")]
+    Long,
+}
+
+/// Components joined by `/`, each of them a plain name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SafePath(Box<str>);
+
+impl SafePath {
+    /// Checks a path as it travels.
+    ///
+    /// # Errors
+    /// When it is never valid (design, section 7.1).
+    pub fn parse(text: &str) -> Result<Self, PathError> {
+        if text.starts_with('/') {
+            return Err(PathError::Absolute);
+        }
+        if text.len() > MAX_PATH {
+            return Err(PathError::Long);
+        }
+        if text.split('/').count() > MAX_DEPTH {
+            return Err(PathError::Depth);
+        }
+        text.split('/').try_for_each(check_component)?;
+        Ok(Self(text.into()))
+    }
+
+    /// The path as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Its names from the top down; at least one.
+    pub fn components(&self) -> impl DoubleEndedIterator<Item = &str> {
+        self.0.split('/')
+    }
+
+    /// Its last component.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The path without its last component; `None` at the top.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
+    }
+
+    /// The path with another beneath it.
+    ///
+    /// # Errors
+    /// When the whole is too long or too deep.
+    pub fn join(&self, below: &Self) -> Result<Self, PathError> {
+        Self::parse(&format!("{}/{}", self.0, below.0))
+    }
+
+    /// The last component as a path of its own.
+    #[must_use]
+    pub fn last(&self) -> Self {
+        Self(self.name().into())
+    }
+
+    /// Whether every component can exist on Windows and macOS too: no backslash, colon or other reserved
+    /// character, no device name, no trailing dot or space.
+    #[must_use]
+    pub fn is_portable(&self) -> bool {
+        self.components().all(is_portable)
+    }
+}
+
+fn check_component(name: &str) -> Result<(), PathError> {
+    match name {
+        "" => Err(PathError::Empty),
+        "." | ".." => Err(PathError::Dots),
+        _ if name.len() > MAX_COMPONENT => Err(PathError::Component),
+        _ if name.chars().any(|c| c.is_control() || is_deceptive(c)) => Err(PathError::Character),
+        _ => Ok(()),
+    }
+}
+
+fn is_portable(name: &str) -> bool {
+    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
+    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
+    let device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT");
+    !device && !name.ends_with(['.', ' ']) && !name.contains(['\\', ':', '*', '?', '"', '<', '>', '|'])
+}
+
+impl fmt::Display for SafePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SafePath {
+    type Err = PathError;
+
+    fn from_str(text: &str) -> Result<Self, PathError> {
+        Self::parse(text)
+    }
+}
+
+impl Serialize for SafePath {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for SafePath {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(from)?;
+        Self::parse(&text).map_err(D::Error::custom)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn never_valid_paths_are_refused() {
+        let cases = [
+            ("", PathError::Empty),
+            ("a//b", PathError::Empty),
+            ("a/", PathError::Empty),
+            ("/etc/x", PathError::Absolute),
+            ("//h/x", PathError::Absolute),
+            ("../x", PathError::Dots),
+            ("a/../../x", PathError::Dots),
+            (".", PathError::Dots),
+            ("a\0b", PathError::Character),
+            ("a\nb", PathError::Character),
+            ("a\u{9b}b", PathError::Character),
+            ("a\u{202e}b", PathError::Character),
+        ];
+        for (text, error) in cases {
+            assert_eq!(SafePath::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn lengths_and_depth_have_exact_limits() {
+        assert!(SafePath::parse(&"a".repeat(255)).is_ok());
+        assert_eq!(SafePath::parse(&"a".repeat(256)), Err(PathError::Component));
+        assert!(SafePath::parse(&vec!["d"; 100].join("/")).is_ok());
+        assert_eq!(SafePath::parse(&vec!["d"; 101].join("/")), Err(PathError::Depth));
+        let long = vec!["n".repeat(240); 18].join("/");
+        assert_eq!(SafePath::parse(&long), Err(PathError::Long));
+    }
+
+    #[test]
+    fn what_windows_cannot_hold_is_valid_but_not_portable() {
+        for text in ["a\\b", "c:x", "CON", "nul.txt", "com1", "a ", "a.", "..\\x", "C:\\x"] {
+            let path = SafePath::parse(text).expect("valid here");
+            assert!(!path.is_portable(), "{text:?}");
+        }
+        for text in ["console", "com0", "a b", ".bashrc", "-rf"] {
+            assert!(SafePath::parse(text).expect("valid").is_portable(), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_safe_path_never_leaves_its_directory(text in "[a./\\\\\u{0}\u{202e}]{0,12}") {
+            if let Ok(path) = SafePath::parse(&text) {
+                let mut depth = 0;
+                for component in std::path::Path::new(path.as_str()).components() {
+                    prop_assert!(matches!(component, std::path::Component::Normal(_)));
+                    depth += 1;
+                }
+                prop_assert_eq!(depth, path.components().count());
+            }
+        }
+    }
+}

@@ -1,0 +1,31 @@
+//! Every limit of the protocol, with its derivation. Sizes in bytes.
+
+/// The ALPN protocol name; its number is the protocol's version.
+pub const ALPN: &[u8] = b"qshare/1";
+/// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
+pub const VERSION: u16 = 1;
+
+/// The cap of a control frame: requests, answers, events.
+pub const CONTROL: usize = 64 << 10;
+/// The cap of a page: lists of hits, offers, peers.
+pub const PAGE: usize = 1 << 20;
+/// What a sender fills a page to: an entry is at most a name of 4 KiB with its ids.
+pub const PAGE_FILL: usize = PAGE - (64 << 10);
+
+/// How deep a message may nest.
+pub const DEPTH: usize = 32;
+
+/// Bidirectional streams that a peer may have open on one connection.
+pub const STREAMS: u32 = 64;
+/// The most ranges of units in one Fetch; with the rest of the request they fit in a control frame.
+pub const FETCH_RANGES: usize = 256;
+/// The most units that one Fetch may accept.
+pub const FETCH_UNITS: u32 = 4096;
+/// The most ranges of units in one Have event.
+pub const HAVE_RANGES: usize = 4096;
+/// The most candidate addresses that a node announces.
+pub const CANDIDATES: usize = 4;
+/// The most addresses that are told of one provider.
+pub const ADDRESSES: usize = 8;
+/// Hits in one page at most.
+pub const HITS: u32 = 200;

@@ -1,0 +1,356 @@
+//! Every message. `docs/protocol.md` describes each with its limits and the bytes of an example;
+//! a snapshot test holds the same bytes.
+//!
+//! The side that opens a bidirectional stream sends one [`Request`]; the other side sends one
+//! `Answer<…>` and then, for streams of events or bytes, what follows it.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use crate::wire::code::Refusal;
+
+/// What comes back for a request.
+pub type Answer<T> = Result<T, Refusal>;
+
+/// What a long-running endpoint is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Measures throughput for one client.
+    Bench,
+    /// Shares and fetches.
+    Node,
+    /// Keeps the directory.
+    Tracker,
+}
+
+/// The first frame of a connection, on a stream that the side which was dialled opens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Welcome {
+    /// [`crate::wire::limits::VERSION`] of the sender.
+    pub version: u16,
+    /// What the sender is.
+    pub role: Role,
+    /// From where the sender sees the receiver.
+    pub observed: SocketAddr,
+}
+
+/// The first frame of every other stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// To a tracker: begins or changes what a node offers. Delta frames follow until the stream's end.
+    /// Answer: [`Announced`].
+    Announce(Announce),
+    /// To a bench: measures. Answer: unit, then bytes in the asked direction.
+    Bench(Bench),
+    /// To a node: some units of a content. Answer: unit, then unit records (see [`UnitRecord`]) until the end.
+    Fetch(Fetch),
+    /// Offers, in name order: of a node at a tracker, or of the asked node. Answer: [`OfferPage`].
+    FilesOf(FilesOf),
+    /// To a tracker: who joins and leaves a content. Answer: unit, then [`FollowEvent`] frames.
+    Follow(Follow),
+    /// To a node: a file's chunk list and its last chunk. Answer: [`ListHead`], then both as raw bytes.
+    List(List),
+    /// Who offers an id. Answer: [`HitPage`].
+    Locate(Locate),
+    /// To a node: a collection's canonical bytes. Answer: [`ManifestHead`], then the raw bytes.
+    Manifest(Manifest),
+    /// To a tracker: which nodes it knows, by node id. Answer: [`PeerPage`].
+    Peers(Peers),
+    /// To a tracker: the lease goes on. Answer: [`Renewed`].
+    Renew(Renew),
+    /// To a node: hash this offer first. Answer: unit, then [`ResolveEvent`] frames.
+    Resolve(Resolve),
+    /// Which offers match words. Answer: [`HitPage`].
+    Search(Search),
+    /// To a node: what it has of a content, now and as it grows. Answer: unit, then [`HaveEvent`] frames.
+    Watch(Watch),
+    /// To a tracker: the node leaves. Answer: unit.
+    Withdraw(Withdraw),
+}
+
+impl Request {
+    /// The tags of all variants: any other is a message of an unknown type.
+    pub const TAGS: [&'static str; 14] = [
+        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "List", "Locate", "Manifest", "Peers", "Renew", "Resolve",
+        "Search", "Watch", "Withdraw",
+    ];
+}
+
+/// The head of an announcement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announce {
+    /// Of the announcing process.
+    pub epoch: Epoch,
+    /// Rises by one with every announcement of an epoch; a gap means that a delta was lost.
+    pub seq: u64,
+    /// Replace everything known of the node instead of adding to it.
+    pub full: bool,
+    /// Addresses that may reach the node, at most [`crate::wire::limits::CANDIDATES`]; dialled back before use.
+    pub candidates: Vec<SocketAddr>,
+    /// The UDP port on which the node listens.
+    pub port: u16,
+}
+
+/// What an announcement changes; frames of at most a page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Delta {
+    /// Offers that are new or changed: an offer replaces the node's earlier one of the same name.
+    pub add: Vec<Offer>,
+    /// Names no longer offered.
+    pub remove: Vec<SafePath>,
+    /// Transfers in which the node takes part, with nothing yet or a part; they have no name.
+    pub join: Vec<Part>,
+    /// Transfers that it leaves.
+    pub leave: Vec<Part>,
+}
+
+/// A content of which a node may have only a part.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Part {
+    /// Which content.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// How an announcement was taken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Announced {
+    /// Offers of the node that the directory now holds.
+    pub taken: u64,
+    /// Offers of this announcement that it did not take, over its quota.
+    pub refused: u64,
+    /// Milliseconds until the lease ends without renewal.
+    pub lease_ms: u32,
+    /// The addresses that are published: those that the tracker reached.
+    pub reachable: Vec<SocketAddr>,
+}
+
+/// See [`Request::Bench`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bench {
+    /// How many bytes; at most 16 GiB.
+    pub bytes: u64,
+    /// The asked side sends; else it receives.
+    pub download: bool,
+    /// Through a file on the asked side; else from memory.
+    pub file: bool,
+}
+
+/// See [`Request::Fetch`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetch {
+    /// Which content.
+    pub id: ContentId,
+    /// Its size in bytes: a provider that has another answers SizeDiffers.
+    pub size: u64,
+    /// Acceptable units as (first, count).
+    pub units: Vec<(u32, u32)>,
+    /// How many of them to send. When fewer than are acceptable, the provider chooses those it has sent least.
+    pub max: u32,
+}
+
+/// What precedes a unit's bytes in a Fetch stream: its index, big-endian, and this byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum UnitRecord {
+    /// The unit's bytes follow; their number is known to both sides.
+    Bytes = 0,
+    /// This side has not got it (any more); nothing follows.
+    Missing = 1,
+}
+
+/// See [`Request::FilesOf`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilesOf {
+    /// At a tracker: of which node. A node is asked with its own id, or none.
+    pub node: Option<NodeId>,
+    /// Offers after this name.
+    pub after: Option<SafePath>,
+}
+
+/// A page of offers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferPage {
+    /// In name order.
+    pub offers: Vec<Offer>,
+    /// Whether there are more after the last.
+    pub more: bool,
+}
+
+/// See [`Request::Follow`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Follow {
+    /// Which content.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// Who came and went; the first event has (a random choice of at most 50 of) those who are there.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct FollowEvent {
+    /// New providers.
+    pub joined: Vec<Provider>,
+    /// Nodes that are gone.
+    pub left: Vec<NodeId>,
+}
+
+/// See [`Request::List`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct List {
+    /// The content through which the file is asked for: itself, or a collection that holds it.
+    pub id: ContentId,
+    /// Size of that content in bytes.
+    pub size: u64,
+    /// The file's first unit within that content.
+    pub unit: u32,
+}
+
+/// What follows: `chunks` chaining values of 32 bytes, then the last chunk's bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ListHead {
+    /// How many chaining values.
+    pub chunks: u32,
+}
+
+/// See [`Request::Locate`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locate {
+    /// Which content.
+    pub id: ContentId,
+}
+
+/// See [`Request::Manifest`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Which collection.
+    pub id: ContentId,
+}
+
+/// What follows: the collection's canonical bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ManifestHead {
+    /// How many bytes.
+    pub len: u64,
+}
+
+/// See [`Request::Peers`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peers {
+    /// Peers after this id.
+    pub after: Option<NodeId>,
+}
+
+/// One known node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// Which node.
+    pub node: NodeId,
+    /// Where it was reached.
+    pub addrs: Vec<SocketAddr>,
+    /// How many offers it has.
+    pub offers: u64,
+}
+
+/// A page of peers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerPage {
+    /// In node id order.
+    pub peers: Vec<Peer>,
+    /// Whether there are more after the last.
+    pub more: bool,
+}
+
+/// See [`Request::Renew`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renew {
+    /// Whose lease.
+    pub epoch: Epoch,
+    /// The last announcement that the node knows to be taken.
+    pub seq: u64,
+}
+
+/// Whether the lease goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// The tracker has that epoch at that seq; otherwise everything must be announced again.
+    pub known: bool,
+    /// The addresses that are published.
+    pub reachable: Vec<SocketAddr>,
+}
+
+/// See [`Request::Resolve`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resolve {
+    /// The offer's name.
+    pub name: SafePath,
+}
+
+/// How far hashing is; the stream ends after `Done`, or with a refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ResolveEvent {
+    /// The offer, with its id.
+    Done(Offer),
+    /// Bytes hashed so far, of how many.
+    Hashing(u64, u64),
+    /// It could not be hashed.
+    Failed(Refusal),
+}
+
+/// See [`Request::Search`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Search {
+    /// The words as typed; the asked side folds them.
+    pub words: Vec<String>,
+    /// How many hits at most; never more than [`crate::wire::limits::HITS`].
+    pub limit: u32,
+    /// How many of the best hits to skip.
+    pub skip: u32,
+}
+
+/// A page of hits, best first.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HitPage {
+    /// The hits.
+    pub hits: Vec<Hit>,
+    /// How many more there are after these.
+    pub more: u64,
+}
+
+/// See [`Request::Watch`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watch {
+    /// Which content.
+    pub id: ContentId,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What a node has of a content.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct HaveEvent {
+    /// Units newly there, as (first, count); everything in the first event.
+    pub units: Vec<(u32, u32)>,
+    /// It has all of it and will send no further units.
+    pub complete: bool,
+    /// How many nodes are fetching this content from it right now.
+    pub fetching: u32,
+    /// Nothing is there any more: the file has gone or changed.
+    #[serde(default)]
+    pub gone: bool,
+}
+
+/// See [`Request::Withdraw`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Withdraw {
+    /// Only this epoch ends.
+    pub epoch: Epoch,
+}

@@ -1,0 +1,11 @@
+//! What crosses the network: messages, the frame codec, limits and error codes. Nothing here waits.
+
+pub mod bounded;
+pub mod code;
+pub mod codec;
+pub mod limits;
+pub mod message;
+
+pub use code::{Code, Refusal};
+pub use codec::{FrameError, decode, encode};
+pub use message::*;
