@@ -1,0 +1,8 @@
+//! Decisions as plain state machines: `handle(input, now) -> outputs`.
+//! No network, disk, clock or global random source: time and randomness are arguments.
+
+pub mod choose;
+
+pub mod merge;
+pub mod name_index;
+pub mod rank;
