@@ -2,7 +2,6 @@
 //! No network, disk, clock or global random source: time and randomness are arguments.
 
 pub mod choose;
-
 pub mod merge;
 pub mod name_index;
 pub mod rank;
