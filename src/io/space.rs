@@ -24,9 +24,7 @@ pub struct SpaceError {
 /// When they do not.
 pub fn check(dir: &SafeDir, needed: u64) -> Result<(), SpaceError> {
     match dir.available() {
-        Some(available) if available < needed => {
-            Err(SpaceError { path: dir.path().to_owned(), needed, available })
-        }
+        Some(available) if available < needed => Err(SpaceError { path: dir.path().to_owned(), needed, available }),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,10 @@ use crate::model::Shown;
 #[derive(Debug, thiserror::Error)]
 pub enum DestError {
     /// Something has the name already.
-    #[error("{} already exists: move it away, choose another place with -o, or replace a different file with --force", quoted(path))]
+    #[error(
+        "{} already exists: move it away, choose another place with -o, or replace a different file with --force",
+        quoted(path)
+    )]
     Exists {
         /// What is there.
         path: PathBuf,
@@ -31,7 +34,10 @@ pub enum DestError {
         source: io::Error,
     },
     /// A symbolic link in the destination.
-    #[error("{} is a symbolic link, and links in a destination are never followed: move it away or choose another place with -o", quoted(path))]
+    #[error(
+        "{} is a symbolic link, and links in a destination are never followed: move it away or choose another place with -o",
+        quoted(path)
+    )]
     Link {
         /// The link.
         path: PathBuf,
@@ -97,7 +103,9 @@ fn remedy(error: &io::Error) -> &'static str {
         ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
         ErrorKind::FileTooLarge => "this file system takes no file of that size: choose another place with -o",
         ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
-        ErrorKind::NotFound => "it is not there: check the path, or run the same command again if it was removed meanwhile",
+        ErrorKind::NotFound => {
+            "it is not there: check the path, or run the same command again if it was removed meanwhile"
+        }
         ErrorKind::PermissionDenied => "check its permissions or choose another place with -o",
         ErrorKind::ReadOnlyFilesystem => "choose another place with -o",
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {

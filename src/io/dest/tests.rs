@@ -139,7 +139,8 @@ fn removing_a_tree_unlinks_links_and_follows_none() {
 fn a_pipe_with_a_files_name_does_not_hang() {
     let (dir, held) = held();
     let fd = rustix::fs::open(dir.path(), rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty()).expect("open");
-    rustix::fs::mknodat(&fd, "pipe", rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0).expect("made");
+    rustix::fs::mknodat(&fd, "pipe", rustix::fs::FileType::Fifo, rustix::fs::Mode::from_raw_mode(0o600), 0)
+        .expect("made");
     assert_eq!(held.stat(&path("pipe")).expect("fine").map(|s| s.kind), Some(FileKind::Other));
     let _returns = held.file(&path("pipe"), Access::Read);
 }
@@ -171,7 +172,10 @@ mod where_there_is_no_openat {
         }
         assert!(handle.create_dir("l/d").is_err() && handle.open_dir("l").is_err());
         drop(handle.open("a/b/c", Access::CreateNew).expect("made"));
-        assert_eq!(handle.rename("a/b/c", &handle, "taken", false).expect_err("taken").kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            handle.rename("a/b/c", &handle, "taken", false).expect_err("taken").kind(),
+            io::ErrorKind::AlreadyExists
+        );
         handle.rename("a/b/c", &handle, "a/new", false).expect("renamed");
         assert_eq!(handle.stat("leaf").expect("there").kind, FileKind::Link);
         handle.rename("a/new", &handle, "taken", true).expect("replaced");

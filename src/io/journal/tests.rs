@@ -147,7 +147,10 @@ fn the_bytes_are_those_of_the_document() {
     assert_eq!(&bytes[..17], b"qsharej\x01\x01\0\0\0\0\0\0\x01\x02");
     assert_eq!(&bytes[17..49], [0xab; 32]);
     let bodies: [(Record, &[u8]); 5] = [
-        (Record::Session { boot: [9; 16], pid: 258 }, b"\x01\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\0\0\x01\x02"),
+        (
+            Record::Session { boot: [9; 16], pid: 258 },
+            b"\x01\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\x09\0\0\x01\x02",
+        ),
         (Record::Manifest(b"m".to_vec()), b"\x02m"),
         (Record::List { file: 3, values: b"v".to_vec() }, b"\x03\0\0\0\x03v"),
         (Record::Have(vec![1..3, 5..6]), b"\x04\0\0\0\x01\0\0\0\x03\0\0\0\x05\0\0\0\x06"),
