@@ -4,7 +4,9 @@
 
 mod at;
 mod error;
+mod lock;
 #[cfg(any(not(unix), test))]
+#[cfg_attr(unix, expect(dead_code, reason = "on Unix only its own tests use it"))]
 mod portable;
 #[cfg(unix)]
 mod unix;
@@ -25,6 +27,7 @@ use crate::model::SafePath;
 pub use at::{read_exact_at, write_all_at};
 pub use error::DestError;
 pub(super) use error::quoted;
+pub use lock::try_lock;
 
 /// How a file is opened. Nothing but a regular file is ever waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -333,33 +336,6 @@ impl SafeDir {
             }
         }
         DestError::io(doing, &self.shown(path), error)
-    }
-}
-
-/// Takes the lock of an open file, without waiting; false when another holds it. It goes with the file.
-///
-/// # Errors
-/// When the file system has no locks.
-#[cfg(unix)]
-pub fn try_lock(file: &File) -> io::Result<bool> {
-    use rustix::fs::{FlockOperation, flock};
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(e) => Err(e.into()),
-    }
-}
-
-/// Takes the lock of an open file, without waiting; false when another holds it. It goes with the file.
-///
-/// # Errors
-/// When the file system has no locks.
-#[cfg(not(unix))]
-pub fn try_lock(file: &File) -> io::Result<bool> {
-    match file.try_lock() {
-        Ok(()) => Ok(true),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(false),
-        Err(std::fs::TryLockError::Error(e)) => Err(e),
     }
 }
 

@@ -36,7 +36,7 @@ fn bytes(count: u64) -> String {
         return format!("{count} bytes");
     }
     let power = (count.ilog2() / 10).clamp(1, 5);
-    let tenths = u128::from(count) * 10 >> (10 * power);
+    let tenths = (u128::from(count) * 10) >> (10 * power);
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[power as usize - 1])
 }
 

@@ -39,6 +39,10 @@ fn claimed(records: &[Record], boot: [u8; 16]) -> Vec<u32> {
     replay(&mut reader, 100, boot).expect("readable").have.iter().collect()
 }
 
+fn have(range: Range<u32>) -> Record {
+    Record::Have(std::iter::once(range).collect())
+}
+
 fn session(boot: [u8; 16]) -> Record {
     Record::Session { boot, pid: 42 }
 }
@@ -111,14 +115,14 @@ fn a_length_beyond_the_file_allocates_nothing() {
 
 #[test]
 fn another_boot_counts_only_what_a_checkpoint_covers() {
-    let mut records = vec![session(BOOT), Record::Have(vec![0..5])];
+    let mut records = vec![session(BOOT), have(0..5)];
     let (bytes, _) = written(&records);
     let upto = bytes.len() as u64;
-    records.extend([Record::Have(vec![7..8]), Record::Checkpoint(upto), Record::Have(vec![20..22])]);
+    records.extend([have(7..8), Record::Checkpoint(upto), have(20..22)]);
     assert_eq!(claimed(&records, BOOT), [0, 1, 2, 3, 4, 7, 20, 21]);
     assert_eq!(claimed(&records, OTHER), [0, 1, 2, 3, 4]);
     // What the first boot lost stays lost in later sessions, and what they add counts.
-    records.extend([session(OTHER), Record::Have(vec![50..51])]);
+    records.extend([session(OTHER), have(50..51)]);
     assert_eq!(claimed(&records, OTHER), [0, 1, 2, 3, 4, 50]);
     assert_eq!(claimed(&records, BOOT), [0, 1, 2, 3, 4]);
     records.extend([session(OTHER), Record::Checkpoint(u64::MAX)]);
@@ -127,7 +131,7 @@ fn another_boot_counts_only_what_a_checkpoint_covers() {
 
 #[test]
 fn units_beyond_the_content_are_not_claimed() {
-    assert_eq!(claimed(&[session(BOOT), Record::Have(vec![98..u32::MAX])], BOOT), [98, 99]);
+    assert_eq!(claimed(&[session(BOOT), have(98..u32::MAX)], BOOT), [98, 99]);
 }
 
 #[test]
@@ -168,13 +172,13 @@ fn a_failed_append_leaves_the_journal_as_it_was_and_a_torn_tail_is_cut() {
     let file = tempfile::tempfile().expect("temporary file");
     let mut log = Log::begin(file.try_clone().expect("cloned"), &header()).expect("begun");
     log.append(&session(BOOT)).expect("appended");
-    log.append(&Record::Have(vec![3..4])).expect("appended");
+    log.append(&have(3..4)).expect("appended");
     let end = log.end();
     crate::io::dest::write_all_at(&file, b"torn", end).expect("written");
     let (found, claims, mut log) = Log::resume(file.try_clone().expect("cloned"), 10, BootId(BOOT)).expect("resumed");
-    assert_eq!((found, claims.have.ranges(), claims.pid, log.end()), (header(), vec![3..4], Some(42), end));
+    assert_eq!((found, claims.have.iter().collect(), claims.pid, log.end()), (header(), vec![3], Some(42), end));
     assert_eq!(file.metadata().expect("known").len(), end);
-    log.append(&Record::Have(vec![5..6])).expect("appended");
+    log.append(&have(5..6)).expect("appended");
     let (_, claims, _) = Log::resume(file, 10, BootId(BOOT)).expect("resumed");
     assert_eq!(claims.have.ranges(), [3..4, 5..6]);
 }

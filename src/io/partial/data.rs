@@ -79,10 +79,11 @@ impl Tree {
     pub(super) fn new(root: SafeDir, collection: &Collection, wanted: impl Fn(&SafePath) -> bool) -> Self {
         let mut homes = HashMap::new();
         for (index, (path, entry)) in collection.entries().iter().enumerate() {
-            if let Entry::File { size, id, .. } = entry {
-                if wanted(path) {
+            match entry {
+                Entry::File { size, id, .. } if wanted(path) => {
                     homes.entry((*id, *size)).or_insert(index);
                 }
+                _ => {}
             }
         }
         Self { root, homes, open: Mutex::new(Vec::new()) }

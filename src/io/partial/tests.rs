@@ -175,6 +175,10 @@ fn chunks_without_their_list_are_not_claimed() {
     assert_eq!(content.claimed(&parent), []);
 }
 
+fn have(range: std::ops::Range<u32>) -> Record {
+    Record::Have(std::iter::once(range).collect())
+}
+
 #[test]
 fn a_journal_of_another_boot_counts_up_to_its_checkpoint() {
     let (_dir, parent) = place();
@@ -186,9 +190,9 @@ fn a_journal_of_another_boot_counts_up_to_its_checkpoint() {
     let mut log = Log::begin(file, &header).expect("begun");
     log.append(&Record::Session { boot: [1; 16], pid: 1 }).expect("appended");
     log.append(&Record::List { file: 0, values: content.list(0).as_bytes().to_vec() }).expect("appended");
-    log.append(&Record::Have(vec![1..2])).expect("appended");
+    log.append(&have(1..2)).expect("appended");
     log.append(&Record::Checkpoint(log.end())).expect("appended");
-    log.append(&Record::Have(vec![2..3])).expect("appended");
+    log.append(&have(2..3)).expect("appended");
     drop(log);
     assert_ne!(BootId::now().0, [1; 16]);
     assert_eq!(content.claimed(&parent), [1]);
@@ -283,7 +287,7 @@ fn case_030_a_claimed_size_sets_nothing_aside_before_its_list_is_proven() {
         size: 1 << 42,
         map: Arc::new(UnitMap::of_file(ContentId::of(b"x"), 1 << 42).expect("fits")),
         id: ContentId::of(b"x"),
-        ..content.spec.clone()
+        ..content.spec
     };
     let error = Partial::open(&parent, huge).expect_err("no room");
     assert!(error.is_full() && error.to_string().contains("4.0 TiB are needed"), "{error}");

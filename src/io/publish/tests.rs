@@ -244,9 +244,9 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     content.put_all(&partial);
     // As publish does, up to the second rename.
     let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
-    let collection = content.spec.collection.clone().expect("a tree");
-    let wanted: Vec<_> = partial.wanted_entries(&collection).collect();
-    finish(data, &collection, &wanted, &plan("top")).expect("finished");
+    let collection = content.spec.collection.as_ref().expect("a tree");
+    let wanted: Vec<_> = partial.wanted_entries(collection).collect();
+    finish(data, collection, &wanted, &plan("top")).expect("finished");
     for name in ["a/one", "a/two"] {
         std::fs::rename(partial.path().join(name), dir.path().join("top").join(name)).expect("renamed");
     }
