@@ -7,3 +7,4 @@ pub mod secrets;
 pub mod shared_source;
 pub mod source;
 pub mod stamp;
+pub mod watch;
