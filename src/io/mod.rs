@@ -31,3 +31,4 @@ pub mod tls;
 pub mod transport;
 pub mod trust;
 pub mod udp;
+pub mod watch;
