@@ -6,5 +6,6 @@
 //! `docs/architecture.md` tells the whole; a test keeps the floors.
 
 pub mod io;
+pub mod logic;
 pub mod model;
 pub mod wire;
