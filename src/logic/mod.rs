@@ -4,4 +4,8 @@
 pub mod choose;
 pub mod merge;
 pub mod name_index;
+pub mod picker;
 pub mod rank;
+pub mod speed;
+pub mod throttle;
+pub mod transfer;
