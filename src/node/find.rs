@@ -79,9 +79,7 @@ impl Finder {
     /// When nobody could be asked.
     pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
         let words = query.words().to_vec();
-        let pages = self
-            .ask(Instant::now() + ANSWER, move |link, who| search_pages(link, who, words.clone(), limit))
-            .await?;
+        let pages = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false).await?;
         Ok(merged(Some(query), pages, limit))
     }
 
@@ -90,17 +88,17 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
-        let request = Request::Locate(Locate { id });
-        let pages = self
-            .ask(Instant::now() + ANSWER, move |link, who| {
-                let request = request.clone();
-                async move {
-                    let mut page: HitPage = call(&link, &who, &request, limits::PAGE).await?;
-                    page.hits.retain(|hit| hit.id == Some(id));
-                    Ok((own_hits(page.hits, &link), page.more))
-                }
-            })
-            .await?;
+        let pages = self.ask(move |link, who| locate_page(link, who, id), |_| false).await?;
+        Ok(merged(None, pages, u32::MAX))
+    }
+
+    /// Who offers an id, as soon as somebody knows: a transfer follows the others.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
+        let known = |(hits, _): &(Vec<Hit>, u64)| hits.iter().any(|hit| !hit.providers.is_empty());
+        let pages = self.ask(move |link, who| locate_page(link, who, id), known).await?;
         Ok(merged(None, pages, u32::MAX))
     }
 
@@ -109,7 +107,7 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
-        let asked = self.ask(Instant::now() + ANSWER, |link, who| peer_pages(link, who)).await?;
+        let asked = self.ask(peer_pages, |_| false).await?;
         let mut rows: HashMap<NodeId, PeerRow> = HashMap::new();
         for (plane, peers) in asked.answers {
             for peer in peers {
@@ -122,8 +120,9 @@ impl Finder {
         Ok((rows, asked.warnings))
     }
 
-    /// Asks every place at once. Those that fail become warnings, unless all of them do.
-    async fn ask<T, F, A>(&self, deadline: Instant, ask: A) -> Result<Asked<T>, Error>
+    /// Asks every place at once, until all have answered or one answer is enough. Those that fail become
+    /// warnings, unless all of them do.
+    async fn ask<T, F, A>(&self, ask: A, enough: impl Fn(&T) -> bool) -> Result<Asked<T>, Error>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -132,6 +131,7 @@ impl Finder {
         if self.places.is_empty() {
             return Err(Error::NowhereToLook);
         }
+        let deadline = Instant::now() + ANSWER;
         let mut tasks = JoinSet::new();
         for place in self.places.clone() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
@@ -146,9 +146,16 @@ impl Finder {
         }
         let mut asked = Asked { answers: Vec::new(), warnings: Vec::new() };
         let mut first = None;
-        for (plane, answer) in tasks.join_all().await {
+        while let Some(joined) = tasks.join_next().await {
+            let Ok((plane, answer)) = joined else { continue };
             match answer {
-                Ok(answer) => asked.answers.push((plane, answer)),
+                Ok(answer) => {
+                    let last = enough(&answer);
+                    asked.answers.push((plane, answer));
+                    if last {
+                        break;
+                    }
+                }
                 Err(error) => {
                     asked.warnings.push(error.to_string());
                     first.get_or_insert(error);
@@ -211,6 +218,12 @@ async fn search_pages(link: Link, who: Who, words: Vec<String>, limit: u32) -> R
         }
     }
     Ok((own_hits(hits, &link), more))
+}
+
+async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u64), Error> {
+    let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
+    page.hits.retain(|hit| hit.id == Some(id));
+    Ok((own_hits(page.hits, &link), page.more))
 }
 
 async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
