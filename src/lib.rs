@@ -5,6 +5,9 @@
 //! `cli → node → actors → { io | logic } → wire → model`; `config` and `metrics` are leaves.
 //! `docs/architecture.md` tells the whole; a test keeps the floors.
 
+pub mod cli;
+pub mod config;
 pub mod io;
 pub mod model;
+pub mod node;
 pub mod wire;
