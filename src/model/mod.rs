@@ -12,6 +12,7 @@ pub mod query;
 pub mod rate;
 pub mod safe_path;
 pub mod shown;
+pub mod size;
 pub mod units;
 
 pub use address::PeerTarget;
@@ -25,4 +26,5 @@ pub use query::Query;
 pub use rate::Rate;
 pub use safe_path::SafePath;
 pub use shown::Shown;
+pub use size::Size;
 pub use units::{UnitIndex, UnitMap};
