@@ -248,4 +248,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
 pub(super) mod tests;

@@ -73,6 +73,26 @@ fn case_004_a_link_in_the_destination_is_refused_by_name_for_every_operation() {
 }
 
 #[test]
+fn a_link_that_stays_inside_is_refused_as_well() {
+    let (dir, held) = held();
+    put(&held, "real/file", b"mine");
+    symlink("real", dir.path().join("dir")).expect("linked");
+    symlink("real/file", dir.path().join("leaf")).expect("linked");
+    let refused = [
+        held.file(&path("dir/file"), Access::Read).map(drop),
+        held.file(&path("dir/new"), Access::CreateNew).map(drop),
+        held.file(&path("leaf"), Access::OpenOrCreate).map(drop),
+        held.create_dirs(&path("dir/sub")),
+        held.remove_file(&path("dir/file")),
+        held.rename(&path("real/file"), &held, &path("dir/moved"), Replace::Never),
+    ];
+    for (i, result) in refused.into_iter().enumerate() {
+        assert!(matches!(result, Err(DestError::Link { .. })), "operation {i}: {result:?}");
+    }
+    assert_eq!(std::fs::read(dir.path().join("real/file")).expect("there"), b"mine");
+}
+
+#[test]
 fn a_file_where_a_directory_is_needed_is_named() {
     let (_dir, held) = held();
     put(&held, "a", b"");
