@@ -90,7 +90,8 @@ mod tests {
     #[test]
     fn a_shared_directory_is_chosen_by_its_name() {
         let docs = hit(1, Kind::Collection, &["docs"], &[1]);
-        let files = [docs.clone(), hit(2, Kind::File, &["docs/a.txt"], &[1]), hit(3, Kind::File, &["docs/b.txt"], &[1])];
+        let files =
+            [docs.clone(), hit(2, Kind::File, &["docs/a.txt"], &[1]), hit(3, Kind::File, &["docs/b.txt"], &[1])];
         assert_eq!(chosen("docs", &files), Choice::One(docs));
         assert_eq!(chosen("a.txt", &files[1..]), Choice::One(files[1].clone()));
         assert_eq!(chosen("docs", &files[1..]), Choice::Ambiguous(files[1..].to_vec()));
