@@ -3,7 +3,6 @@
 
 pub mod choose;
 pub mod directory;
-
 pub mod merge;
 pub mod name_index;
 pub mod rank;
