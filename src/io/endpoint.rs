@@ -277,3 +277,6 @@ fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
     let addr = if let Listen::At(addr) = listen { addr } else { any(0) };
     udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause })
 }
+
+#[cfg(test)]
+mod tests;

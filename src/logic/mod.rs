@@ -2,6 +2,7 @@
 //! No network, disk, clock or global random source: time and randomness are arguments.
 
 pub mod choose;
+pub mod directory;
 pub mod merge;
 pub mod name_index;
 pub mod picker;

@@ -55,16 +55,19 @@ fn exact(query: &Query, name: &str, last: usize) -> bool {
     same(&name[last..]) || (last > 0 && same(name))
 }
 
+/// Only what reaches into the last component is looked at closely: a name can be 4 KiB of the same letter.
 fn place(word: &str, name: &str, last: usize) -> Option<Place> {
+    let near = (last + 1).saturating_sub(word.len());
+    let near = (0..=near).rev().find(|at| name.is_char_boundary(*at))?;
     let mut best = None;
-    for (start, _) in name.match_indices(word) {
-        let found = place_at(name, start, start + word.len(), last);
+    for (at, _) in name[near..].match_indices(word) {
+        let found = place_at(name, near + at, near + at + word.len(), last);
         if found == Place::Word {
             return Some(found);
         }
         best = Some(best.map_or(found, |place: Place| place.min(found)));
     }
-    best
+    best.or_else(|| name[..last].contains(word).then_some(Place::Parent))
 }
 
 fn place_at(name: &str, start: usize, end: usize, last: usize) -> Place {
