@@ -7,6 +7,8 @@ pub mod merge;
 pub mod name_index;
 pub mod picker;
 pub mod rank;
+pub mod slots;
 pub mod speed;
+pub mod spread;
 pub mod throttle;
 pub mod transfer;

@@ -1,14 +1,24 @@
 //! Everything that can go wrong for a caller of the node: one sentence that names the thing and the cause,
-//! and what to do; one code word for programs; one exit code.
+//! and what to do; one code word for programs; one exit code. Floors below speak for themselves where they know all.
 //! Invariant: no message holds text from the network or a path that was not escaped.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::actors::connections::ConnectError;
+use crate::io::accepts::AcceptError;
+use crate::io::dest::DestError;
+use crate::io::endpoint::BindError;
+use crate::io::existing::ExistingError;
+use crate::io::home::HomeError;
+use crate::io::identity::IdentityError;
+use crate::io::partial::PartialError;
+use crate::io::scan::SurveyError;
 use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
-use crate::model::{ContentId, Hit, NodeId, SafePath, Shown, Size};
+use crate::model::{ContentId, Hit, NodeId, Shown, Size};
+use crate::wire::Role;
 
 mod code;
 mod who;
@@ -16,14 +26,14 @@ mod who;
 pub use code::ErrorCode;
 pub use who::Who;
 
-/// How many things one sentence names before it counts the rest.
-const NAMED: usize = 20;
-
 /// Why the node could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The destination's file system cannot hold the names.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
     /// The words match several ids.
-    #[error("`{}` matches {} different things; run again with one of their ids or with more words", Shown(.what), .hits.len())]
+    #[error("`{}` matches {} different things: run again with one of their ids, or with more words", Shown(.what), .hits.len())]
     Ambiguous {
         /// The words.
         what: String,
@@ -31,7 +41,7 @@ pub enum Error {
         hits: Vec<Hit>,
     },
     /// An id prefix fits several known nodes.
-    #[error("the id prefix `{}` fits {count} nodes; give more of its characters", Shown(.prefix))]
+    #[error("the id prefix `{}` fits {count} nodes: give more of its characters", Shown(.prefix))]
     AmbiguousPeer {
         /// As given.
         prefix: String,
@@ -39,93 +49,54 @@ pub enum Error {
         count: usize,
     },
     /// A collection's list cannot be used.
-    #[error("the collection {id} is refused whole: {source}; nothing of it was written")]
+    #[error("the collection {id} is refused whole: {source}; nothing of it was written, ask who shares it to rename")]
     BadCollection {
         /// Which.
         id: ContentId,
         /// Why.
         source: CollectionError,
     },
-    /// A line of `share --list` is not `name<TAB>path`.
-    #[error("line {line} of {} is refused: {cause}; write one `name<TAB>path` a line", shown(.path))]
-    BadList {
-        /// The list.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Why.
-        cause: String,
-    },
-    /// A glob of `--exclude` or an ignore file cannot be read.
-    #[error("the pattern `{}` is refused: {}", Shown(.pattern), Shown(.cause))]
-    BadPattern {
+    /// `-o FILE` is not a name.
+    #[error("{} cannot be a result's name ({cause}): give another with -o", shown(.path))]
+    BadTarget {
         /// As given.
-        pattern: String,
+        path: PathBuf,
         /// Why.
-        cause: String,
+        cause: PathError,
     },
-    /// The answering side has no room right now.
-    #[error("{who} is busy; try again in {seconds} s")]
-    Busy {
-        /// `tracker HOST:PORT` or `peer …`.
+    /// The socket or the key cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is no link to a place.
+    #[error("{who}: {source}")]
+    Connect {
+        /// Which place.
         who: Who,
-        /// When.
-        seconds: u32,
-    },
-    /// The destination cannot be written.
-    #[error("{} cannot be written: {source}; give another place with -o", shown(.path))]
-    Destination {
-        /// Where.
-        path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: ConnectError,
     },
-    /// Another transfer writes the same partial file.
-    #[error("{} is already being fetched by another process; wait for it or give another place with -o", shown(.path))]
-    DestinationBusy {
-        /// The partial file.
-        path: PathBuf,
-    },
-    /// A symlink or something else in the destination is in the way.
-    #[error("{} is in the way: {cause}; move it or give another place with -o", shown(.path))]
-    DestinationBlocked {
-        /// What.
-        path: PathBuf,
-        /// What it is.
-        cause: String,
-    },
-    /// Files exist with other content.
-    #[error("{} with other content; pass --force to replace just {}, or give another place with -o", existing(.paths), if .paths.len() == 1 { "it" } else { "those" })]
-    Exists {
-        /// All of them.
-        paths: Vec<PathBuf>,
-    },
+    /// The destination refused.
+    #[error(transparent)]
+    Dest(#[from] DestError),
+    /// What is at the target may not be replaced.
+    #[error(transparent)]
+    Existing(#[from] ExistingError),
     /// The other side does not serve this node.
-    #[error("{who} refused this node: its id {node} is not on the allow list; ask whoever runs it to add the id")]
+    #[error("{who} does not serve this node: ask its operator to allow node {node}")]
     Forbidden {
         /// Who refused.
         who: Who,
         /// This node.
         node: NodeId,
     },
-    /// The home cannot be used.
-    #[error("the home {} cannot be used: {}; give another with --home", shown(.path), Shown(.cause))]
-    Home {
-        /// Which path within it.
-        path: PathBuf,
-        /// Why.
-        cause: String,
-    },
-    /// Another long-running node has the home.
-    #[error("the home {} is in use by {}; stop that one or give another home with --home", shown(.path), holder(.pid))]
-    HomeLocked {
-        /// Which.
-        path: PathBuf,
-        /// By whom, if it is known.
-        pid: Option<u32>,
-    },
+    /// The home cannot be used, or another process has it.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The identity cannot be read or made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
     /// No provider for too long, or none that is honest.
-    #[error("{} is incomplete, {} of {} are proven and kept: {}; run the same command again to go on", Shown(.name), Size(*.have), Size(*.total), Shown(.cause))]
+    #[error("`{}` is incomplete, {} of {} are proven and kept ({}): run the same command again to go on", Shown(.name), Size(*.have), Size(*.total), Shown(.cause))]
     Incomplete {
         /// The name, or the id while there is none.
         name: String,
@@ -137,61 +108,27 @@ pub enum Error {
         cause: String,
     },
     /// An actor failed; the state is on disk.
-    #[error("the {part} stopped: {}; what was proven is kept, start again", Shown(.cause))]
+    #[error("the node stopped ({}): what was proven is kept, start it again", Shown(.cause))]
     Internal {
-        /// Which actor.
-        part: &'static str,
         /// Why.
         cause: String,
     },
     /// The transfer was cancelled.
-    #[error("interrupted {}; run the same command again to go on", kept(*.have, *.total))]
+    #[error("interrupted, {} of {} are proven and kept: run the same command again to go on", Size(*.have), Size(*.total))]
     Interrupted {
         /// Proven bytes.
         have: u64,
         /// Bytes altogether.
         total: u64,
     },
-    /// Somebody else answers than who is remembered.
-    #[error("{who} answered as {found}, but {expected} is remembered for it; if the change is right, run `qshare trust forget {who_at}` and try again", who_at = .who.at)]
-    KeyChanged {
-        /// Who was asked.
-        who: Who,
-        /// Who is remembered.
-        expected: NodeId,
-        /// Who answered.
-        found: NodeId,
-    },
-    /// The UDP port cannot be had.
-    #[error("cannot listen on UDP {addr}: {source}; give another address with --listen")]
-    Listen {
-        /// The address.
-        addr: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// Two shared paths would have one name.
-    #[error("{} and {} would both be offered as `{}`; share one of them under another name with --list", shown(.first), shown(.second), Shown(.name.as_str()))]
-    NameTaken {
-        /// The name.
-        name: SafePath,
-        /// The first path.
-        first: PathBuf,
-        /// The second.
-        second: PathBuf,
-    },
-    /// The file system has no room.
-    #[error("no space for {}: {} more are needed and {} are free; free some and run the same command again, what was proven is kept", shown(.path), Size(*.needed), Size(*.free))]
-    NoSpace {
-        /// The destination.
-        path: PathBuf,
-        /// Bytes.
-        needed: u64,
-        /// Bytes.
-        free: u64,
+    /// Everyone who has it gives another list than the id's.
+    #[error("nobody could give the list of the collection {id}: try again later, or name another provider with --from")]
+    NoManifest {
+        /// Which.
+        id: ContentId,
     },
     /// `--only` leaves nothing over.
-    #[error("no file in `{}` matches --only; `qshare ls {id}` shows what it holds", Shown(.name))]
+    #[error("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(.name))]
     NoneMatch {
         /// The collection's name.
         name: String,
@@ -199,50 +136,39 @@ pub enum Error {
         id: ContentId,
     },
     /// A file is not a collection.
-    #[error("{id} is a file and not a collection; `qshare locate {id}` shows who has it")]
+    #[error("{id} is a file and not a collection: `qshare locate {id}` shows who has it")]
     NotACollection {
         /// Which.
         id: ContentId,
     },
     /// A collection cannot be written to a stream.
-    #[error("`{}` is a collection and only one file can be written to standard output; give a directory with -o DIR/ or take one file of it", Shown(.name))]
+    #[error("`{}` is a collection and only one file can be written to standard output: give a directory with -o DIR/, or the id of one file of it", Shown(.name))]
     NotAFile {
         /// The collection's name.
         name: String,
     },
     /// Nobody offers it.
-    #[error("nothing was found for `{}` at {asked}; check it, or name more places to look with --tracker or --peer", Shown(.what))]
+    #[error("nothing was found for `{}` at {asked}: check it, or name more places to look with --tracker or --peer", Shown(.what))]
     NotFound {
         /// The words or the id.
         what: String,
-        /// Who was asked: `2 trackers`, `peer HOST:PORT`.
+        /// Who was asked: `tracker HOST:PORT`, `3 places`.
         asked: String,
     },
+    /// Whoever offers it could not hash it.
+    #[error("`{}` has no id yet and nobody who offers it could be asked for one: try again in a moment", Shown(.name))]
+    NotHashed {
+        /// Its name.
+        name: String,
+    },
     /// Neither tracker nor peer is known.
-    #[error("there is nowhere to look; name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT")]
+    #[error("there is nowhere to look: name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT")]
     NowhereToLook,
-    /// Nothing is left to share.
-    #[error("nothing can be shared of {}; {}", Shown(.what), Shown(.cause))]
-    NothingToShare {
-        /// The paths.
-        what: String,
-        /// Why, and what to do.
-        cause: String,
-    },
-    /// Names that the destination's file system cannot hold.
-    #[error("{} cannot hold {count} of the names, the first is `{}` ({cause}); nothing was written, give a place on another file system with -o", shown(.path), Shown(.first.as_str()))]
-    NotPortable {
-        /// The destination.
-        path: PathBuf,
-        /// One of them.
-        first: SafePath,
-        /// How many.
-        count: usize,
-        /// Why: `it differs only in case from another`.
-        cause: &'static str,
-    },
+    /// The partial file or tree cannot be kept or published.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
     /// The answer makes no sense.
-    #[error("{who} does not speak qshare/1 as it should: {}; check that it is a {} of this version", Shown(.cause), .who.role)]
+    #[error("{who} does not speak qshare/1 as it should ({}): check that it is of this version", Shown(.cause))]
     Protocol {
         /// Who.
         who: Who,
@@ -250,41 +176,38 @@ pub enum Error {
         cause: String,
     },
     /// Not a query.
-    #[error("{0}; give other words")]
+    #[error("{0}: give other words")]
     Query(#[from] QueryError),
-    /// The dialled node is this one.
-    #[error("{who} is this node itself; name another")]
-    Oneself {
+    /// The other side refused.
+    #[error("{who} refused: {}", Shown(.cause))]
+    Refused {
         /// Who.
         who: Who,
-    },
-    /// The output cannot be written.
-    #[error("standard output cannot be written: {0}; check where it goes")]
-    Stdout(#[source] io::Error),
-    /// A path that is too much to share by accident.
-    #[error("{} is {what} itself; pass --all if all of it is meant, or name what is to be shared", shown(.path))]
-    TooMuch {
-        /// Which.
-        path: PathBuf,
-        /// `the root of the file system`, `a home directory`.
-        what: &'static str,
-    },
-    /// A host name that nobody knows.
-    #[error("{who} is unknown: {}; check the spelling of the host name", Shown(.cause))]
-    UnknownHost {
-        /// Who.
-        who: Who,
-        /// What the resolver said.
+        /// Why, and what to do.
         cause: String,
     },
+    /// The output cannot be written.
+    #[error("standard output cannot be written ({0}): run the same command again to go on")]
+    Stdout(#[source] io::Error),
+    /// What was given to share cannot be shared.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// A file is larger than any that can be shared.
+    #[error("{id} claims more than can be shared, {}: name another provider with --from", Size(*.size))]
+    TooLarge {
+        /// Which.
+        id: ContentId,
+        /// The claim.
+        size: u64,
+    },
     /// No known node has this id or prefix.
-    #[error("no node `{}` is known here; `qshare peers` lists those that a tracker knows", Shown(.peer))]
+    #[error("no node `{}` is known here: `qshare peers` lists those that a tracker knows", Shown(.peer))]
     UnknownPeer {
         /// As given.
         peer: String,
     },
     /// Nobody answers.
-    #[error("{who} does not answer: {}; check that it runs and that UDP port {} is open on the way", Shown(.cause), .who.port())]
+    #[error("{who} does not answer ({}): check that it runs and that UDP port {} is open on the way", Shown(.cause), .who.port())]
     Unreachable {
         /// Who.
         who: Who,
@@ -292,67 +215,50 @@ pub enum Error {
         cause: String,
     },
     /// A local path cannot be read.
-    #[error("{} cannot be read: {source}; check the path and its permissions", shown(.path))]
+    #[error("{} cannot be read ({source}): check the path and its permissions", shown(.path))]
     Unreadable {
         /// Which.
         path: PathBuf,
         /// Why.
         source: io::Error,
     },
-    /// A local name that is never valid as an offer's name.
-    #[error("{} cannot be shared: {cause}; rename it or give it another name with --list", shown(.path))]
-    Unshareable {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        cause: PathError,
-    },
-    /// Another node answers than the one whose id was given.
-    #[error("{who} is {found} and not {expected} as was asked; check the id or the address")]
-    WrongNode {
-        /// Who was asked.
+    /// The place is something else than it was named for.
+    #[error("{who} is a {} and not a {}: check the port, or name it with {}", role_word(*.role), .who.role, role_option(*.role))]
+    WrongRole {
+        /// Which place.
         who: Who,
-        /// Which id was given.
-        expected: NodeId,
-        /// Who answered.
-        found: NodeId,
+        /// What it is.
+        role: Role,
     },
 }
 
 impl Error {
     /// The code for programs.
     #[must_use]
-    pub const fn code(&self) -> ErrorCode {
+    pub fn code(&self) -> ErrorCode {
         match self {
+            Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
-            Self::BadCollection { .. } | Self::Protocol { .. } => ErrorCode::Protocol,
-            Self::BadList { .. }
-            | Self::BadPattern { .. }
-            | Self::NameTaken { .. }
-            | Self::NotAFile { .. }
-            | Self::NowhereToLook
-            | Self::Query(_)
-            | Self::TooMuch { .. } => ErrorCode::Usage,
-            Self::Busy { .. } => ErrorCode::Busy,
-            Self::Destination { .. }
-            | Self::DestinationBlocked { .. }
-            | Self::DestinationBusy { .. }
-            | Self::NotPortable { .. } => ErrorCode::Destination,
-            Self::Exists { .. } => ErrorCode::Exists,
+            Self::BadCollection { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => ErrorCode::Protocol,
+            Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
+            Self::Bind(_) => ErrorCode::Listen,
+            Self::Connect { source, .. } => connect_code(source),
+            Self::Existing(_) => ErrorCode::Exists,
             Self::Forbidden { .. } => ErrorCode::Forbidden,
-            Self::Home { .. } => ErrorCode::Home,
-            Self::HomeLocked { .. } => ErrorCode::HomeLocked,
+            Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
+            Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
             Self::Incomplete { .. } => ErrorCode::Incomplete,
-            Self::Internal { .. } | Self::NotACollection { .. } | Self::Oneself { .. } | Self::Stdout(_) => {
+            Self::Internal { .. } | Self::NotACollection { .. } | Self::Refused { .. } | Self::Stdout(_) => {
                 ErrorCode::Failed
             }
             Self::Interrupted { .. } => ErrorCode::Interrupted,
-            Self::KeyChanged { .. } | Self::WrongNode { .. } => ErrorCode::KeyChanged,
-            Self::Listen { .. } => ErrorCode::Listen,
-            Self::NoSpace { .. } => ErrorCode::NoSpace,
+            Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,
-            Self::NothingToShare { .. } | Self::Unreadable { .. } | Self::Unshareable { .. } => ErrorCode::Unreadable,
-            Self::UnknownHost { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
+            Self::Partial(error) if error.is_full() => ErrorCode::NoSpace,
+            Self::Partial(_) => ErrorCode::Destination,
+            Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
+            Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
+            Self::WrongRole { .. } => ErrorCode::Usage,
         }
     }
 
@@ -366,27 +272,36 @@ impl Error {
     }
 }
 
-fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
-}
-
-fn kept(have: u64, total: u64) -> String {
-    match have {
-        0 => "before anything was fetched".to_owned(),
-        _ => format!("with {} of {} proven and kept", Size(have), Size(total)),
+const fn connect_code(error: &ConnectError) -> ErrorCode {
+    match error {
+        ConnectError::ChangedKey { .. } | ConnectError::WrongKey(_) => ErrorCode::KeyChanged,
+        ConnectError::Forbidden(_) => ErrorCode::Forbidden,
+        ConnectError::NotQshare(_) => ErrorCode::Protocol,
+        ConnectError::Own(_) | ConnectError::WrongRole { .. } => ErrorCode::Usage,
+        ConnectError::Stopped => ErrorCode::Failed,
+        ConnectError::Trust(_) => ErrorCode::Home,
+        ConnectError::Resolve(_) | ConnectError::Unreachable(_) => ErrorCode::Unreachable,
     }
 }
 
-fn holder(pid: &Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "bench",
+        Role::Node => "peer",
+        Role::Tracker => "tracker",
+    }
 }
 
-fn existing(paths: &[PathBuf]) -> String {
-    let named: Vec<String> = paths.iter().take(NAMED).map(|p| shown(p)).collect();
-    let rest = paths.len().saturating_sub(NAMED);
-    let verb = if paths.len() == 1 { "exists" } else { "exist" };
-    let more = if rest == 0 { String::new() } else { format!(" and {rest} more") };
-    format!("{}{more} {verb}", named.join(", "))
+const fn role_option(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "qshare bench",
+        Role::Node => "--peer",
+        Role::Tracker => "--tracker",
+    }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]
