@@ -102,8 +102,9 @@ impl HashCache {
     ///
     /// # Errors
     /// When the cache cannot be written.
-    pub fn store(&self, hashed: &[Hashed]) -> Result<(), CacheError> {
-        let settled: Vec<&Hashed> = hashed.iter().filter(|h| h.settled && FileStamp::identifies()).collect();
+    pub fn store<H: std::borrow::Borrow<Hashed>>(&self, hashed: &[H]) -> Result<(), CacheError> {
+        let settled: Vec<&Hashed> =
+            hashed.iter().map(std::borrow::Borrow::borrow).filter(|h| h.settled && FileStamp::identifies()).collect();
         if settled.is_empty() {
             return Ok(());
         }

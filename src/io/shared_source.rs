@@ -101,6 +101,12 @@ impl SharedCollection {
     pub const fn id(&self) -> ContentId {
         self.id
     }
+
+    /// How long its canonical bytes are.
+    #[must_use]
+    pub fn manifest_len(&self) -> usize {
+        self.manifest.len()
+    }
 }
 
 impl Source for SharedFile {
