@@ -69,17 +69,15 @@ impl NodeAnswers {
     }
 
     fn locate(&self, locate: &Locate) -> HitPage {
-        let mut page = self.shelf.index().locate(locate.id);
-        if page.hits.is_empty() {
-            page.hits.extend(self.shelf.transfer_hit(locate.id));
+        let mut hits = self.shelf.index().locate(locate.id);
+        if hits.is_empty() {
+            hits.extend(self.shelf.transfer_hit(locate.id));
         }
-        page
+        HitPage { hits, more: 0 }
     }
 
     async fn resolve(&self, resolve: Resolve, mut stream: Stream) {
-        let Some(mut events) = self.index.resolve(resolve.name).await else {
-            return stream.refuse(Code::NotFound).await;
-        };
+        let mut events = self.index.resolve(resolve.name);
         if stream.grant((), limits::CONTROL).await.is_err() {
             return;
         }

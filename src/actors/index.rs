@@ -15,6 +15,7 @@ use crate::wire::message::ResolveEvent;
 
 mod catalogue;
 mod collect;
+mod handle;
 mod hashing;
 mod lookup;
 mod outbox;
@@ -24,6 +25,7 @@ mod state;
 mod tests;
 mod waiters;
 
+pub use handle::IndexRef;
 pub use snapshot::{IndexSnapshot, IndexStats};
 use state::{IndexState, Step};
 

@@ -72,7 +72,7 @@ impl Shelf {
         match transfers.get(&id) {
             Some(entry) if entry.source.size() == size => Ok(Arc::clone(&entry.source)),
             Some(_) => Err(Code::SizeDiffers),
-            None if index.locate(id).hits.is_empty() => Err(Code::NotFound),
+            None if index.locate(id).is_empty() => Err(Code::NotFound),
             None => Err(Code::SizeDiffers),
         }
     }
@@ -83,7 +83,7 @@ impl Shelf {
         let transfer = self.transfers.borrow().get(&id).and_then(|entry| entry.source.manifest());
         transfer.or_else(|| {
             let index = self.index();
-            let size = index.locate(id).hits.first()?.size;
+            let size = index.locate(id).first()?.size;
             index.source(id, size)?.manifest()
         })
     }
