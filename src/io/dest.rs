@@ -295,6 +295,12 @@ impl SafeDir {
         self.handle.sync_file_system().map_err(|e| DestError::io("sync", &self.path, e))
     }
 
+    /// The device that the directory is on; `None` where there is no such thing.
+    #[must_use]
+    pub fn device(&self) -> Option<u64> {
+        self.handle.device()
+    }
+
     /// Bytes that this user may still write here; `None` where that is not told.
     #[must_use]
     pub fn available(&self) -> Option<u64> {

@@ -101,7 +101,7 @@ pub fn compare_file(
 /// A target that is no directory blocks, under its own name.
 ///
 /// # Errors
-/// When something that is there cannot be read.
+/// When something that is there cannot be read, or the target needs something and is another file system.
 pub fn compare_collection(
     parent: &SafeDir,
     target: &SafePath,
@@ -119,6 +119,10 @@ pub fn compare_collection(
             let states: Vec<_> = entries.par_iter().map(|(p, e)| state_of(&dir, p, e, hashed)).collect();
             for ((path, _), state) in entries.into_iter().zip(states) {
                 existing.add(path.clone(), state?);
+            }
+            // What is built beside the target could not be renamed into it: better now than after the transfer.
+            if dir.device() != parent.device() && !existing.is_complete() {
+                return Err(DestError::io("build beside", dir.path(), io::ErrorKind::CrossesDevices.into()));
             }
         }
         Some(_) => existing.blocked = vec![target.clone()],

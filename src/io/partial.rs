@@ -17,7 +17,7 @@ use crate::io::dest::{DestError, SafeDir};
 use crate::io::journal::{Log, Record};
 use crate::model::bitfield::ranges_of;
 use crate::model::units::UnitPlace;
-use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 pub(super) use data::{Data, Tree};
 
@@ -212,6 +212,15 @@ impl Partial {
         if place.len != buf.len() as u64 {
             return Err(PartialError::Unit { unit: unit.0 });
         }
+        self.data.read(self, place, buf)
+    }
+
+    /// Reads any part of one of the map's files back, for serving. Where nothing was written there may be zeros.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read_at(&self, file: usize, buf: &mut [u8], offset: u64) -> Result<(), PartialError> {
+        let place = UnitPlace { file, chunk: ChunkIndex(0), offset, len: buf.len() as u64 };
         self.data.read(self, place, buf)
     }
 

@@ -102,6 +102,11 @@ impl Handle {
     }
 
     #[expect(clippy::unused_self, reason = "one signature on all platforms")]
+    pub(super) fn device(&self) -> Option<u64> {
+        None
+    }
+
+    #[expect(clippy::unused_self, reason = "one signature on all platforms")]
     pub(super) fn available(&self) -> Option<u64> {
         None
     }

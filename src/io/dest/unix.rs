@@ -126,6 +126,11 @@ impl Handle {
         Ok(false)
     }
 
+    #[allow(clippy::unnecessary_cast, reason = "the width differs by platform")]
+    pub(super) fn device(&self) -> Option<u64> {
+        fs::fstat(&self.0).ok().map(|s| s.st_dev as u64)
+    }
+
     pub(super) fn available(&self) -> Option<u64> {
         let stat = fs::fstatvfs(&self.0).ok()?;
         stat.f_bavail.checked_mul(stat.f_frsize)

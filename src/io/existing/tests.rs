@@ -1,7 +1,7 @@
 use std::os::unix::fs::symlink;
 
 use super::*;
-use crate::io::partial::tests::{bytes, path, place};
+use crate::io::partial::tests::{bytes, mounted, path, place};
 
 const CHUNK: usize = 256 << 10;
 
@@ -98,4 +98,18 @@ fn one_error_names_the_first_twenty_that_differ_and_counts_the_rest() {
     assert!(text.contains("and 5 more (25 in all) are there with other content") && text.contains("--force"), "{text}");
     let one = Existing { different: vec![path("only")], ..Existing::default() };
     assert!(one.permit(&parent, false).expect_err("differs").to_string().contains("only` is there with other content"));
+}
+
+#[test]
+fn case_095_a_target_that_is_another_file_system_than_its_parent_is_refused_at_once() {
+    let (dir, parent) = place();
+    std::fs::create_dir(dir.path().join("top")).expect("made");
+    let top = dir.path().join("top");
+    let Some(_mounted) = mounted(&top) else { return };
+    let tree = collection(&[("a", Some(b"a"))]);
+    let compare = || compare_collection(&parent, &path("top"), &tree, |_| true, &AtomicU64::new(0));
+    let error = compare().expect_err("nothing can be renamed into it");
+    assert!(error.to_string().contains("give a directory inside it with -o"), "{error}");
+    std::fs::write(dir.path().join("top/a"), b"a").expect("written");
+    assert!(compare().expect("nothing is to be renamed").is_complete());
 }

@@ -143,6 +143,9 @@ fn what_was_noted_before_a_kill_is_claimed_after_it_and_reads_back() {
         let mut buf = vec![0; content.unit(2).len()];
         partial.read(UnitIndex(2), &mut buf).expect("read");
         assert_eq!(buf, content.unit(2));
+        let place = content.spec.map.place(UnitIndex(2)).expect("a unit");
+        partial.read_at(place.file, &mut buf[..3], place.offset + 2).expect("read");
+        assert_eq!(buf[..3], content.unit(2)[2..5]);
         assert_eq!(partial.bytes_noted(), (content.unit(0).len() + content.unit(2).len()) as u64);
     }
 }
@@ -376,13 +379,7 @@ fn discarding_removes_both_and_reserved_names_are_known() {
 #[test]
 fn case_092_a_full_disk_keeps_what_was_noted_and_goes_on_when_there_is_room() {
     let (dir, _) = place();
-    let mount =
-        std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(dir.path()).output();
-    if !mount.is_ok_and(|m| m.status.success()) {
-        eprintln!("skipped: mounting a small tmpfs needs root");
-        return;
-    }
-    let _mounted = Unmount(dir.path());
+    let Some(_mounted) = mounted(dir.path()) else { return };
     let parent = SafeDir::open(dir.path()).expect("held");
     let named: Vec<_> = (0..8_u8).map(|i| (format!("f{i}"), Some(bytes(CHUNK / 2, i)))).collect();
     let entries: Vec<_> = named.iter().map(|(n, b)| (n.as_str(), b.clone())).collect();
@@ -410,7 +407,17 @@ fn case_092_a_full_disk_keeps_what_was_noted_and_goes_on_when_there_is_room() {
     assert_eq!(buf, content.unit(0));
 }
 
-struct Unmount<'a>(&'a Path);
+/// A file system of one mebibyte of its own, or a word that the test is skipped.
+pub(in crate::io) fn mounted(at: &Path) -> Option<Unmount<'_>> {
+    let mount = std::process::Command::new("mount").args(["-t", "tmpfs", "-o", "size=1m", "none"]).arg(at).output();
+    if mount.is_ok_and(|m| m.status.success()) {
+        return Some(Unmount(at));
+    }
+    eprintln!("skipped: mounting a small tmpfs needs root");
+    None
+}
+
+pub(in crate::io) struct Unmount<'a>(&'a Path);
 
 impl Drop for Unmount<'_> {
     fn drop(&mut self) {
