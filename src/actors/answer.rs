@@ -34,8 +34,6 @@ pub struct NodeAnswers {
     pub throttle: Throttle,
     /// For reading ahead of streams.
     pub buffers: BufferPool,
-    /// Whether bytes are given at all (`--no-share` says no).
-    pub gives: bool,
 }
 
 impl Answers for NodeAnswers {
@@ -152,8 +150,7 @@ impl NodeAnswers {
         end(stream, sent);
     }
 
-    /// Sends everything in order when everything may go, else what was sent least, one unit at a time: the
-    /// choice is made when the unit's turn at the upload limit has come.
+    /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
     async fn send_units(
         &self,
         fetch: &Fetch,
@@ -178,9 +175,6 @@ impl NodeAnswers {
     }
 
     async fn admit(&self, peer: NodeId, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
-        if !self.gives {
-            return Err(Code::Forbidden.into());
-        }
         let source = self.shelf.source(id, size)?;
         let busy = Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS };
         let slot = self.uploads.admit(peer).await.ok_or(busy)?;

@@ -1,15 +1,20 @@
 //! Ownership and concurrency: ractor actors, and the plain tasks that move bytes for them.
 //! A mailbox carries decisions, never file bytes.
 
+pub mod announcer;
 pub mod answer;
 pub mod audience;
 pub mod bench;
 pub mod buffers;
 pub mod connections;
+pub mod dial_back;
+pub mod directory;
+pub mod downloads;
 pub mod index;
 pub mod node;
 pub mod serve;
 pub mod shelf;
 pub mod throttle;
+pub mod tracker;
 pub mod upload;
 pub mod uploads;

@@ -29,6 +29,8 @@ pub(crate) struct Finder {
     pub(crate) connections: ConnectionsRef,
     pub(crate) own: NodeId,
     places: Vec<Place>,
+    /// Only what this node offers counts.
+    from: Option<NodeId>,
 }
 
 /// One place to look.
@@ -52,12 +54,28 @@ impl Finder {
     pub(crate) fn new(connections: ConnectionsRef, own: NodeId, trackers: &[PeerTarget], peers: &[PeerTarget]) -> Self {
         let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane };
         let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
-        Self { connections, own, places: places.collect() }
+        Self { connections, own, places: places.collect(), from: None }
     }
 
-    /// The same node looking at one peer only.
+    /// The same, looking at one peer only.
     pub(crate) fn only(&self, target: PeerTarget) -> Self {
-        Self { places: vec![Place { target, plane: Plane::Peer }], ..self.clone() }
+        Self { places: vec![self.place_of(target)], ..self.clone() }
+    }
+
+    /// The same, looking everywhere for what one node offers.
+    pub(crate) fn only_from(&self, node: NodeId) -> Self {
+        Self { from: Some(node), ..self.clone() }
+    }
+
+    /// Whether everyone who has a content may give it.
+    pub(crate) fn is_open(&self) -> bool {
+        self.from.is_none() && self.trackers().next().is_some()
+    }
+
+    /// A peer as a place to look.
+    #[expect(clippy::unused_self, reason = "places belong to finders")]
+    pub(crate) fn place_of(&self, target: PeerTarget) -> Place {
+        Place { target, plane: Plane::Peer }
     }
 
     /// The configured trackers.
@@ -80,7 +98,7 @@ impl Finder {
     pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
         let words = query.words().to_vec();
         let pages = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false).await?;
-        Ok(merged(Some(query), pages, limit))
+        Ok(merge_answers(self.from, Some(query), pages, limit))
     }
 
     /// Who offers an id.
@@ -89,7 +107,7 @@ impl Finder {
     /// When nobody could be asked.
     pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
         let pages = self.ask(move |link, who| locate_page(link, who, id), |_| false).await?;
-        Ok(merged(None, pages, u32::MAX))
+        Ok(merge_answers(self.from, None, pages, u32::MAX))
     }
 
     /// Who offers an id, as soon as somebody knows: a transfer follows the others.
@@ -99,7 +117,7 @@ impl Finder {
     pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
         let known = |(hits, _): &(Vec<Hit>, u64)| hits.iter().any(|hit| !hit.providers.is_empty());
         let pages = self.ask(move |link, who| locate_page(link, who, id), known).await?;
-        Ok(merged(None, pages, u32::MAX))
+        Ok(merge_answers(self.from, None, pages, u32::MAX))
     }
 
     /// All nodes that the trackers know, and the peers that answer.
@@ -278,7 +296,7 @@ fn own_hits(mut hits: Vec<Hit>, link: &Link) -> Vec<Hit> {
     hits
 }
 
-fn merged(query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> Found {
+fn merge_answers(from: Option<NodeId>, query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> Found {
     let mut planes: HashMap<(Option<ContentId>, Kind, u64), Plane> = HashMap::new();
     let (mut all, mut more) = (Vec::new(), 0_u64);
     for (plane, (hits, rest)) in asked.answers {
@@ -287,7 +305,7 @@ fn merged(query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> F
             let known = planes.entry((hit.id, hit.kind, hit.size)).or_insert(plane);
             *known = (*known).max(plane);
         }
-        all.extend(hits);
+        all.extend(hits.into_iter().filter_map(|hit| only_from(from, hit)));
     }
     let mut hits = merge(query, all);
     let kept = hits.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
@@ -298,4 +316,12 @@ fn merged(query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> F
         FoundHit { hit, plane }
     };
     Found { hits: hits.into_iter().map(with_plane).collect(), more, warnings: asked.warnings }
+}
+
+/// The hit as far as it is this node's.
+fn only_from(from: Option<NodeId>, mut hit: Hit) -> Option<Hit> {
+    if let Some(node) = from {
+        hit.providers.retain(|provider| provider.node == node);
+    }
+    (from.is_none() || !hit.providers.is_empty()).then_some(hit)
 }

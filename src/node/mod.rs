@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use crate::actors::connections::ConnectError;
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
 mod bench;
@@ -35,7 +34,7 @@ pub use error::{Error, ErrorCode, Who};
 pub use get::Transfer;
 pub use types::*;
 
-use find::{all_offers, call, connect};
+use find::{all_offers, connect};
 use inner::Inner;
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.

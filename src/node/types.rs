@@ -4,10 +4,9 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::model::{ContentId, Hit, Kind, NodeId, PeerTarget, Rate, SafePath};
+use crate::model::{ContentId, Hit, NodeId, PeerTarget, Rate, SafePath};
 use crate::node::{DirectoryQuotas, Home, Listen};
 use crate::wire::{Peer, Role};
 
@@ -182,38 +181,6 @@ impl fmt::Display for PeerRef {
             Self::Target(target) => target.fmt(f),
         }
     }
-}
-
-/// What is to be surveyed besides the paths.
-#[derive(Debug, Clone, Default)]
-pub struct SurveyOptions {
-    /// Paths offered under a given name (the config's `[[share]]`).
-    pub named: Vec<(SafePath, PathBuf)>,
-    /// Globs of what is left out.
-    pub exclude: Vec<String>,
-    /// A file of `name<TAB>path` lines.
-    pub list: Option<PathBuf>,
-    /// Share key stores and the like too.
-    pub include_secrets: bool,
-    /// Allow `/` or a home directory itself.
-    pub all: bool,
-    /// Never shared: this home.
-    pub avoid: Vec<PathBuf>,
-}
-
-/// One path that is about to be shared.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootSummary {
-    /// The name it is offered under.
-    pub name: SafePath,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// File or collection.
-    pub kind: Kind,
-    /// How many files.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
 }
 
 #[cfg(test)]

@@ -14,6 +14,8 @@ use crate::model::{Kind, SafePath, Shown};
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, Default)]
 pub struct SurveyOptions {
+    /// Paths that are offered under a given name (the configuration's `[[share]]`).
+    pub named: Vec<(SafePath, PathBuf)>,
     /// `--exclude` patterns, gitignore syntax.
     pub exclude: Vec<String>,
     /// `--list`: a file of `name<TAB>path` lines; relative paths are relative to the working directory.
@@ -79,6 +81,14 @@ pub enum SurveyError {
     },
 }
 
+impl SurveyError {
+    /// Whether the command itself is wrong, and not what it names.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Duplicate { .. } | Self::Glob(_) | Self::List { .. } | Self::Whole { .. })
+    }
+}
+
 /// One root of a plan, for showing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RootSummary {
@@ -119,7 +129,8 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     for path in paths {
         roots.add(path, None, options)?;
     }
-    for (name, path) in options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)? {
+    let listed = options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)?;
+    for (name, path) in options.named.iter().cloned().chain(listed) {
         roots.add(&path, Some(name), options)?;
     }
     let Roots { by_name, skipped } = roots;

@@ -28,7 +28,7 @@ pub enum Output {
     /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that name.
     Path(PathBuf),
     /// The bytes of one file, in order.
-    Stream(Box<dyn AsyncWrite + Send + Unpin>),
+    Stream(Box<dyn AsyncWrite + Send + Sync + Unpin>),
 }
 
 impl fmt::Debug for Output {

@@ -1,0 +1,200 @@
+//! One `get`, from the wish to the published result: look, compare, fetch, publish, perhaps go on serving.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::io::dest::SafeDir;
+use crate::io::partial::Partial;
+use crate::model::{Hit, Provider};
+use crate::node::contents::{Contents, Present};
+use crate::node::destination::Destination;
+use crate::node::error::Error;
+use crate::node::find::Finder;
+use crate::node::follow::follow;
+use crate::node::inner::{Inner, Parts, Seed};
+use crate::node::look::look;
+use crate::node::report::Report;
+use crate::node::types::{Canceller, GetRequest, Outcome, Output, Phase, Progress, ShareBack};
+
+/// Batches of providers that wait to be taken up by a transfer.
+const PROVIDERS: usize = 16;
+
+/// A transfer under way. Dropping it cancels it; what was proven is kept.
+pub struct Transfer {
+    progress: watch::Receiver<Progress>,
+    canceller: Canceller,
+    task: JoinHandle<Result<Outcome, Error>>,
+}
+
+impl Transfer {
+    pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest) -> Result<Self, Error> {
+        let finder = finder(&inner, &request)?;
+        let (report, progress) = Report::new();
+        let (canceller, cancelled) = Canceller::new();
+        let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
+        Ok(Self { progress, canceller, task: tokio::spawn(get.run()) })
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.progress.clone()
+    }
+
+    /// Ends it from elsewhere.
+    #[must_use]
+    pub fn canceller(&self) -> Canceller {
+        self.canceller.clone()
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// Whatever kept it from being published.
+    pub async fn finish(mut self) -> Result<Outcome, Error> {
+        let ended = (&mut self.task).await;
+        ended.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+    }
+}
+
+impl Drop for Transfer {
+    fn drop(&mut self) {
+        self.canceller.cancel();
+    }
+}
+
+/// Where this request looks: everywhere, or at one peer.
+fn finder(inner: &Inner, request: &GetRequest) -> Result<Finder, Error> {
+    let finder = &inner.parts()?.finder;
+    match &request.from {
+        None => Ok(finder.clone()),
+        Some(peer) => Ok(match inner.resolve_peer(peer)? {
+            super::Resolved::Node(node) => finder.only_from(node),
+            super::Resolved::Target(target) => finder.only(target),
+        }),
+    }
+}
+
+struct Get {
+    inner: Arc<Inner>,
+    finder: Finder,
+    request: GetRequest,
+    report: Report,
+    cancelled: watch::Receiver<bool>,
+    started: Instant,
+}
+
+impl Get {
+    async fn run(mut self) -> Result<Outcome, Error> {
+        let mut cancelled = self.cancelled.clone();
+        let prepared = tokio::select! {
+            prepared = self.prepare() => prepared?,
+            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(self.interrupted()),
+        };
+        match prepared {
+            Prepared::Done(outcome) => Ok(outcome),
+            Prepared::Fetch(plan) => self.fetch(*plan).await,
+        }
+    }
+
+    fn interrupted(&self) -> Error {
+        let now = self.report.now();
+        Error::Interrupted { have: now.bytes, total: now.total }
+    }
+
+    /// Everything before the first byte of content.
+    async fn prepare(&self) -> Result<Prepared, Error> {
+        let hit = look(&self.finder, &self.request, &self.report).await?;
+        let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
+        self.inner.meet(hit.providers.iter().map(|provider| provider.node));
+        self.report.phase(Phase::Connecting);
+        let named = hit.names.first().cloned();
+        let destination = named.as_ref().map(|name| Destination::of(&self.request.output, name)).transpose()?.flatten();
+        let parent = destination.as_ref().map(|destination| destination.parent.as_path());
+        let contents = Contents::of(&hit, id, &self.request, parent, &self.finder).await?;
+        // What is known only by its id is named after it.
+        let destination = Destination::of(&self.request.output, &contents.name)?;
+        self.report.name(&contents.name);
+        self.report.bytes(0, contents.part.size);
+        if self.request.dry_run {
+            return Ok(Prepared::Done(self.dry(contents)));
+        }
+        let Some(destination) = destination else { return self.prepare_stream(hit, contents) };
+        let parent = open_parent(&destination)?;
+        let present = contents.compare(&destination, &parent, self.request.force, &self.report).await?;
+        if present.complete {
+            Partial::discard(&parent, id)?;
+            return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));
+        }
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place: Place::Disk { destination, parent } })))
+    }
+
+    fn prepare_stream(&self, hit: Hit, contents: Contents) -> Result<Prepared, Error> {
+        if contents.tree.is_some() {
+            return Err(Error::NotAFile { name: contents.name.to_string() });
+        }
+        let dir = tempfile::tempdir().map_err(Error::Stdout)?;
+        let parent = SafeDir::open(dir.path())?;
+        let place = Place::Stream { parent, _dir: dir };
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place })))
+    }
+
+    fn name_of(&self, hit: &Hit) -> String {
+        hit.names.first().map(ToString::to_string).unwrap_or_default()
+    }
+
+    fn dry(&self, contents: Contents) -> Outcome {
+        let plan = contents.wanted();
+        let bytes = plan.iter().map(|(_, size)| size).sum();
+        Outcome { plan, ..self.outcome(contents, bytes) }
+    }
+
+    fn nothing_to_do(&self, contents: Contents, destination: &Destination) -> Outcome {
+        let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
+        self.report.bytes(bytes, bytes);
+        Outcome { path: Some(destination.path()), ..self.outcome(contents, bytes) }
+    }
+
+    fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
+        Outcome {
+            id: contents.part.id,
+            kind: contents.part.kind,
+            name: contents.name,
+            path: None,
+            bytes,
+            fetched: 0,
+            elapsed: self.started.elapsed(),
+            providers: Vec::new(),
+            plan: Vec::new(),
+        }
+    }
+}
+
+fn open_parent(destination: &Destination) -> Result<SafeDir, Error> {
+    Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
+}
+
+/// How preparing ended.
+enum Prepared {
+    Done(Outcome),
+    Fetch(Box<Plan>),
+}
+
+/// What is to be fetched, and to where.
+struct Plan {
+    hit: Hit,
+    contents: Contents,
+    present: Present,
+    place: Place,
+}
+
+enum Place {
+    Disk { destination: Destination, parent: SafeDir },
+    Stream { parent: SafeDir, _dir: tempfile::TempDir },
+}
+impl Get {
+    async fn fetch(self, _plan: Plan) -> Result<Outcome, Error> { todo!() }
+}

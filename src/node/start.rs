@@ -1,0 +1,286 @@
+//! Starts a node: identity, endpoint, actors, and the tasks that accept, serve and pass events on.
+
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+
+use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::actors::announcer::{self, AnnouncerRef, Connect};
+use crate::actors::answer::NodeAnswers;
+use crate::actors::bench::BenchAnswers;
+use crate::actors::buffers::BufferPool;
+use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
+use crate::actors::directory::DirectoryRef;
+use crate::actors::downloads::{Downloads, DownloadsRef};
+use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
+use crate::actors::node::{Ended, Node as Supervisor};
+use crate::actors::serve::serve_links;
+use crate::actors::shelf::Shelf;
+use crate::actors::throttle::Throttle;
+use crate::actors::tracker::TrackerAnswers;
+use crate::actors::upload;
+use crate::actors::uploads::{Uploads, UploadsRef};
+use crate::io::cache::HashCache;
+use crate::io::endpoint::{Endpoint, EndpointOptions};
+use crate::io::home::{HomeError, HomeLock};
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::link::Link;
+use crate::io::trust::TrustStore;
+use crate::io::watch::Pace;
+use crate::logic::slots::Capacity;
+use crate::model::{NodeId, OfferBook};
+use crate::node::error::Error;
+use crate::node::find::{Finder, Place, connect};
+use crate::node::inner::{Inner, Parts};
+use crate::node::types::{Event, Lifetime, Options, Plane};
+use crate::wire::{Code, Role};
+
+/// Events that wait for whoever shows them; samples that find no room are left out.
+const EVENTS: usize = 256;
+/// Links that wait to be served.
+const LINKS: usize = 64;
+/// The hash cache within the node's directory.
+pub(crate) const CACHE_FILE: &str = "cache.redb";
+
+/// Starts everything that the role needs.
+pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
+    let Person { identity, keys, lock } = person(&options)?;
+    let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
+    let (events, received) = mpsc::channel(EVENTS);
+    endpoint.warnings().into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
+    let ended: Ended = watch::Sender::new(None);
+    let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
+    let (links, to_serve) = mpsc::channel(LINKS);
+    let dependencies =
+        Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
+    let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
+    let connections = started.map_err(spawn_error)?.0;
+    let mut tasks = JoinSet::new();
+    tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, options.allow.clone()));
+    let ground = Ground { options: &options, endpoint: &endpoint, connections: &connections, events: &events, supervisor: &supervisor, guest: lock.is_none() };
+    let parts = match options.role {
+        Role::Bench => {
+            tasks.spawn(serve_links(to_serve, Arc::new(BenchAnswers::default())));
+            None
+        }
+        Role::Node => Some(ground.node(to_serve, &mut tasks).await?),
+        Role::Tracker => {
+            ground.tracker(to_serve, &mut tasks).await?;
+            None
+        }
+    };
+    let inner = Inner {
+        guest: lock.is_none(),
+        home: options.home,
+        endpoint,
+        connections,
+        ended,
+        events,
+        parts,
+        seeds: Mutex::default(),
+        supervisor,
+        tasks: Mutex::new(tasks),
+        lock: Mutex::new(lock),
+    };
+    Ok((inner, received))
+}
+
+/// Who the process is.
+struct Person {
+    identity: Identity,
+    keys: LongTermKeys,
+    lock: Option<HomeLock>,
+}
+
+/// The home's identity under its lock; a finite command beside another process is a guest with a key in memory.
+fn person(options: &Options) -> Result<Person, Error> {
+    match options.home.lock(options.role) {
+        Ok(lock) => {
+            let dir = options.home.role_dir(options.role);
+            let (identity, keys) = (Identity::load_or_create(&dir)?, LongTermKeys::load_or_create(&dir)?);
+            Ok(Person { identity, keys, lock: Some(lock) })
+        }
+        Err(HomeError::Locked { .. }) if options.lifetime == Lifetime::Finite => {
+            Ok(Person { identity: Identity::ephemeral()?, keys: LongTermKeys::ephemeral()?, lock: None })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes in every node that dials, if it is allowed.
+async fn accept(
+    endpoint: Endpoint,
+    connections: ConnectionsRef,
+    role: Role,
+    allow: Option<std::collections::HashSet<NodeId>>,
+) {
+    let allow = Arc::new(allow);
+    let mut arrivals = JoinSet::new();
+    loop {
+        tokio::select! {
+            arrival = endpoint.accept() => {
+                let Some(arrival) = arrival else { return };
+                let (connections, allow) = (connections.clone(), Arc::clone(&allow));
+                arrivals.spawn(async move {
+                    let remote = arrival.remote();
+                    let allowed = |node| match allow.as_ref() {
+                        Some(allow) if !allow.contains(&node) => Err(Code::Forbidden),
+                        _ => Ok(()),
+                    };
+                    match arrival.establish_if(role, allowed).await {
+                        Ok(link) => connections.established(link),
+                        Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
+                    }
+                });
+            }
+            Some(_) = arrivals.join_next() => {}
+        }
+    }
+}
+
+/// What the roles are built on.
+struct Ground<'a> {
+    options: &'a Options,
+    endpoint: &'a Endpoint,
+    connections: &'a ConnectionsRef,
+    events: &'a mpsc::Sender<Event>,
+    supervisor: &'a ActorRef<()>,
+    guest: bool,
+}
+
+impl Ground<'_> {
+    async fn node(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<Parts, Error> {
+        let offers = watch::Sender::new(Arc::<OfferBook>::default());
+        let snapshot = watch::Sender::new(Arc::default());
+        let shelf = Shelf::new(snapshot.subscribe());
+        let book = offers.subscribe();
+        let (index_events, from_index) = mpsc::channel(EVENTS);
+        let index_args = IndexArgs {
+            plan: None,
+            cache: self.cache().await,
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pace: Pace::default(),
+            events: index_events,
+            offers,
+            snapshot,
+        };
+        let index = IndexRef(self.spawn(Index, index_args).await?);
+        let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
+        let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
+        let dependencies = announcer::Dependencies {
+            trackers: self.options.trackers.clone(),
+            connect: self.to_trackers(),
+            endpoint: self.endpoint.clone(),
+            book,
+            events: announcer_events,
+            eager: self.options.lifetime == Lifetime::LongRunning,
+        };
+        let announcer = AnnouncerRef::start(dependencies, self.cell()).await.map_err(spawn_error)?;
+        let downloads: DownloadsRef = Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
+        let slots = Capacity::default().slots;
+        let answers = NodeAnswers {
+            shelf: shelf.clone(),
+            index: index.clone(),
+            uploads,
+            throttle: Throttle::new(self.options.upload_limit),
+            // Each upload holds one buffer on its way out and one that is being filled.
+            buffers: BufferPool::new(2 * slots, upload::BUFFER),
+        };
+        tasks.spawn(serve_links(links, Arc::new(answers)));
+        tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
+        let finder = Finder::new(
+            self.connections.clone(),
+            self.endpoint.node_id(),
+            &self.options.trackers,
+            &self.options.peers,
+        );
+        Ok(Parts { index, shelf, downloads, announcer, finder })
+    }
+
+    async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
+        let started = DirectoryRef::start(self.options.quotas.clone(), self.cell()).await;
+        let connections = self.connections.clone();
+        let probe = Arc::new(move |addr, node| {
+            let connections = connections.clone();
+            Box::pin(async move { connections.probe(addr, node).await }) as Pin<Box<dyn Future<Output = bool> + Send>>
+        });
+        let answers = TrackerAnswers::new(started.map_err(spawn_error)?, probe);
+        tasks.spawn(serve_links(links, Arc::new(answers)));
+        Ok(())
+    }
+
+    /// How the announcer reaches its trackers.
+    fn to_trackers(&self) -> Connect {
+        let (connections, own) = (self.connections.clone(), self.endpoint.node_id());
+        Arc::new(move |target| {
+            let connections = connections.clone();
+            Box::pin(async move {
+                let place = Place { target, plane: Plane::Tracker };
+                connect(&connections, &place, own).await.map_err(|error| error.to_string())
+            })
+        })
+    }
+
+    /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
+    async fn cache(&self) -> Option<HashCache> {
+        if self.guest || self.options.lifetime == Lifetime::Finite {
+            return None;
+        }
+        let path = self.options.home.role_dir(Role::Node).join(CACHE_FILE);
+        let opened = tokio::task::spawn_blocking(move || HashCache::open(&path)).await.ok()?;
+        match opened {
+            Ok(opened) => {
+                opened.warning.into_iter().for_each(|sentence| drop(self.events.try_send(Event::Warning(sentence))));
+                Some(opened.cache)
+            }
+            Err(error) => {
+                drop(self.events.try_send(Event::Warning(error.to_string())));
+                None
+            }
+        }
+    }
+
+    async fn spawn<A: Actor>(&self, actor: A, arguments: A::Arguments) -> Result<ActorRef<A::Msg>, Error> {
+        Ok(Actor::spawn_linked(None, actor, arguments, self.cell()).await.map_err(spawn_error)?.0)
+    }
+
+    fn cell(&self) -> ActorCell {
+        self.supervisor.get_cell()
+    }
+}
+
+/// Passes on what the actors report, as the node's events.
+async fn pass_on(
+    mut index: mpsc::Receiver<IndexEvent>,
+    mut announcer: mpsc::Receiver<announcer::Event>,
+    events: mpsc::Sender<Event>,
+    endpoint: Endpoint,
+) {
+    loop {
+        let event = tokio::select! {
+            Some(event) = index.recv() => match event {
+                IndexEvent::Hashing { done, total } => Event::Hashing { done, total },
+                IndexEvent::Offer { id, name } => {
+                    Event::Offer { id, name, node: endpoint.node_id(), addr: endpoint.local_addr() }
+                }
+                IndexEvent::Warning(sentence) => Event::Warning(sentence),
+            },
+            Some(event) = announcer.recv() => match event {
+                announcer::Event::Announced { tracker, offers, hashed, refused, reachable } => {
+                    Event::Announced { tracker, offers, hashed, refused, reachable }
+                }
+                announcer::Event::Warning(sentence) => Event::Warning(sentence),
+            },
+            else => return,
+        };
+        if events.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+fn spawn_error(error: SpawnErr) -> Error {
+    Error::Internal { cause: error.to_string() }
+}
