@@ -5,6 +5,7 @@
 //! `cli → node → actors → { io | logic } → wire → model`; `config` and `metrics` are leaves.
 //! `docs/architecture.md` tells the whole; a test keeps the floors.
 
+pub mod actors;
 pub mod io;
 pub mod logic;
 pub mod model;

@@ -20,7 +20,7 @@ pub use chunk_list::ChunkList;
 pub use collection::Collection;
 pub use id::{ContentId, Epoch, NodeId};
 pub use layout::{ChunkIndex, Layout};
-pub use offer::{Hit, Kind, Offer, Provider};
+pub use offer::{Hit, Kind, Offer, OfferBook, Provider};
 pub use query::Query;
 pub use rate::Rate;
 pub use safe_path::SafePath;
