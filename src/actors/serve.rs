@@ -103,8 +103,7 @@ async fn serve_stream<A: Answers>(link: &Link, answers: &A, mut stream: Stream) 
         Ok(request) => answers.answer(link, request, stream).await,
         Err(error) => {
             tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
-            let code = if error.is_unknown() { Code::Unsupported } else { Code::BadRequest };
-            stream.refuse(code).await;
+            stream.refuse(error.code()).await;
         }
     }
 }
