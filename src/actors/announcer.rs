@@ -11,10 +11,11 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
 use crate::model::{Epoch, OfferBook, PeerTarget};
-use crate::wire::Part;
+use crate::wire::{Part, Role};
 
 mod session;
 #[cfg(test)]
@@ -25,6 +26,18 @@ use session::Session;
 
 /// Leads to a tracker, or says in one sentence why not.
 pub type Connect = Arc<dyn Fn(PeerTarget) -> Pin<Box<dyn Future<Output = Result<Link, String>> + Send>> + Send + Sync>;
+
+/// The real one: a connection of the node, to what must be a tracker.
+#[must_use]
+pub fn connect_through(connections: ConnectionsRef) -> Connect {
+    Arc::new(move |target| {
+        let connections = connections.clone();
+        Box::pin(async move {
+            let cause = |error: ConnectError| format!("the tracker {target} cannot be reached, trying again: {error}");
+            connections.to_role(&target, Role::Tracker).await.map_err(cause)
+        })
+    })
+}
 
 /// What the announcer tells.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
+use crate::actors::connections::ConnectionsRef;
 use crate::actors::directory::DirectoryRef;
 use crate::model::NodeId;
 use crate::model::address::{canonical, is_publishable, may_dial_back};
@@ -26,6 +27,15 @@ const DIALS: usize = 128;
 
 /// Whether a node answers at an address, on a connection of its own.
 pub type Probe = Arc<dyn Fn(SocketAddr, NodeId) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
+
+/// The real one: the node's own connections dial, aside from those in use.
+#[must_use]
+pub fn probe_through(connections: ConnectionsRef) -> Probe {
+    Arc::new(move |addr, node| {
+        let connections = connections.clone();
+        Box::pin(async move { connections.probe(addr, node).await })
+    })
+}
 
 /// Dials back.
 #[derive(Clone)]

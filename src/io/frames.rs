@@ -207,3 +207,6 @@ impl From<WriteError> for CallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
