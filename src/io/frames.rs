@@ -7,6 +7,7 @@ use std::time::Duration;
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
 use crate::io::link::{Link, code, var_int};
@@ -80,6 +81,22 @@ pub async fn receive<T: DeserializeOwned>(stream: &mut RecvStream, cap: usize) -
     let mut prefix = [0; LEN];
     let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
     rest(stream, prefix, read, cap).await.and_then(|value| Ok(decode(&value)?)).map(Some)
+}
+
+/// Receives one frame's value, not yet decoded; `None` when the stream ended cleanly before it. A place in `room`
+/// is taken once the frame has begun, so that idle streams take none, and comes with the value.
+///
+/// # Errors
+/// When the stream breaks, or the frame is longer than `cap`.
+pub async fn receive_value<'a>(
+    stream: &mut RecvStream,
+    cap: usize,
+    room: &'a Semaphore,
+) -> Result<Option<(Vec<u8>, SemaphorePermit<'a>)>, CallError> {
+    let mut prefix = [0; LEN];
+    let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
+    let place = room.acquire().await.map_err(|_| CallError::Ended)?;
+    Ok(Some((rest(stream, prefix, read, cap).await?, place)))
 }
 
 /// Receives the request that begins a stream.

@@ -18,7 +18,6 @@ use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
 mod addresses;
 mod follow;
 mod offers;
-mod page;
 mod quota;
 mod search;
 mod snapshot;
@@ -167,7 +166,8 @@ impl Directory {
     pub fn withdraw(&mut self, node: NodeId, epoch: Epoch) -> bool {
         let own = self.leases.get(&node).is_some_and(|lease| lease.epoch == epoch);
         if own {
-            self.end(node);
+            self.remove(node);
+            self.reconcile_all(node);
         }
         own
     }
@@ -175,7 +175,9 @@ impl Directory {
     /// Ends the leases of silent nodes. How many.
     pub fn expire(&mut self, now: Duration) -> usize {
         let silent: Vec<_> = self.leases.iter().filter(|(_, lease)| lease.ends <= now).map(|(node, _)| *node).collect();
-        silent.iter().for_each(|node| self.end(*node));
+        silent.iter().for_each(|node| self.remove(*node));
+        // All are gone before anyone is told: nobody is sent from one to the next.
+        silent.iter().for_each(|node| self.reconcile_all(*node));
         silent.len()
     }
 
@@ -239,12 +241,11 @@ impl Directory {
         cut.names + self.trim(node, touched)
     }
 
-    fn end(&mut self, node: NodeId) {
+    fn remove(&mut self, node: NodeId) {
         self.leases.remove(&node);
         if let Some(old) = Arc::make_mut(&mut self.snapshot.nodes).remove(&node) {
             self.forget(&old);
         }
-        self.reconcile_all(node);
     }
 
     fn forget(&mut self, old: &Listing) {

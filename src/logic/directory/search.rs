@@ -8,9 +8,9 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::logic::directory::addresses::AskerView;
-use crate::logic::directory::page::{self, Page};
 use crate::logic::directory::snapshot::{Listing, Snapshot};
 use crate::logic::name_index::Needle;
+use crate::logic::page::{self, Page};
 use crate::logic::rank::{Rank, rank};
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};

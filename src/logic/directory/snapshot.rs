@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::logic::directory::addresses::{AskerView, addresses_for};
 use crate::logic::directory::offers::OfferTable;
-use crate::logic::directory::page::{self, Page};
+use crate::logic::page::{self, Page};
 use crate::model::{ContentId, Kind, NodeId, Provider, SafePath};
 use crate::wire::{OfferPage, Part, Peer, PeerPage};
 
@@ -75,6 +75,18 @@ impl Snapshot {
             !peers.add(cost, || Peer { node: *node, addrs: provider.addrs, offers })
         });
         PeerPage { peers: peers.items, more }
+    }
+
+    /// Where a node was reached; nowhere before its first dial-back has ended.
+    #[must_use]
+    pub fn addresses_of(&self, node: NodeId) -> Vec<SocketAddr> {
+        self.nodes.get(&node).and_then(|listing| listing.addrs.clone()).unwrap_or_default()
+    }
+
+    /// Whether nothing has changed between two snapshots.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.nodes, &other.nodes)
     }
 
     /// How many nodes.

@@ -1,12 +1,13 @@
 //! How much of a page an entry takes: never less than its encoding, so that a page always fits its frame.
 
-use crate::model::{Hit, Offer, Provider};
+use crate::model::{Hit, Offer, Provider, SafePath};
 use crate::wire::limits;
 
 /// Entries of a page that is filled at most to [`limits::PAGE_FILL`].
 #[derive(Debug)]
-pub(super) struct Page<T> {
-    pub(super) items: Vec<T>,
+pub struct Page<T> {
+    /// The entries.
+    pub items: Vec<T>,
     size: usize,
 }
 
@@ -18,7 +19,7 @@ impl<T> Default for Page<T> {
 
 impl<T> Page<T> {
     /// Adds an entry of a size unless the page is full. The first entry always fits: see the tests.
-    pub(super) fn add(&mut self, size: usize, entry: impl FnOnce() -> T) -> bool {
+    pub fn add(&mut self, size: usize, entry: impl FnOnce() -> T) -> bool {
         if !self.items.is_empty() && self.size + size > limits::PAGE_FILL {
             return false;
         }
@@ -37,19 +38,34 @@ const FIELDS: usize = 80;
 /// The marker of a string.
 const STRING: usize = 5;
 
-/// See the module.
-pub(super) fn of_offer(offer: &Offer) -> usize {
-    FIELDS + ID + STRING + offer.name.as_str().len()
+/// How much an offer takes.
+#[must_use]
+pub fn of_offer(offer: &Offer) -> usize {
+    FIELDS + ID + of_name(&offer.name)
 }
 
-/// See the module.
-pub(super) fn of_provider(provider: &Provider) -> usize {
+/// How much a name takes.
+#[must_use]
+pub fn of_name(name: &SafePath) -> usize {
+    STRING + name.as_str().len()
+}
+
+/// How much a part takes: its id and its other fields.
+#[must_use]
+pub const fn of_part() -> usize {
+    FIELDS + ID
+}
+
+/// How much a provider takes, or a peer.
+#[must_use]
+pub fn of_provider(provider: &Provider) -> usize {
     FIELDS + ID + provider.addrs.len() * ADDRESS
 }
 
-/// See the module.
-pub(super) fn of_hit(hit: &Hit) -> usize {
-    let names: usize = hit.names.iter().map(|name| STRING + name.as_str().len()).sum();
+/// How much a hit takes.
+#[must_use]
+pub fn of_hit(hit: &Hit) -> usize {
+    let names: usize = hit.names.iter().map(of_name).sum();
     FIELDS + ID + names + hit.providers.iter().map(of_provider).sum::<usize>()
 }
 
@@ -58,8 +74,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::model::{ContentId, Kind, NodeId, SafePath};
-    use crate::wire::encode;
+    use crate::model::{ContentId, Kind, NodeId};
+    use crate::wire::{Part, encode};
 
     #[test]
     fn an_entry_never_takes_more_than_it_is_counted_for() {
@@ -71,6 +87,8 @@ mod tests {
         let addr = SocketAddr::from(([0xffff; 8], u16::MAX));
         let provider = Provider { node: NodeId::from_bytes([255; 32]), addrs: vec![addr; limits::ADDRESSES] };
         assert!(encode(&provider, limits::PAGE).expect("fits").len() <= of_provider(&provider));
+        let part = Part { id: ContentId::from_bytes([255; 32]), kind: Kind::Collection, size };
+        assert!(encode(&part, limits::PAGE).expect("fits").len() <= of_part());
         let (names, providers) = (vec![name; Hit::MAX_NAMES], vec![provider; Hit::MAX_PROVIDERS]);
         let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, names, providers };
         assert!(encode(&hit, limits::PAGE).expect("fits").len() <= of_hit(&hit));

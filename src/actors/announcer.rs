@@ -1,0 +1,206 @@
+//! Keeps every configured tracker told of what this node shares: one session task for each.
+//! Invariant: a tracker is told nothing before there is something to tell, unless the node is there to be known.
+//! Not responsible for asking trackers: that goes over the same connections, without this actor.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::actors::connections::{ConnectError, ConnectionsRef};
+use crate::io::endpoint::Endpoint;
+use crate::io::link::Link;
+use crate::model::{Epoch, OfferBook, PeerTarget};
+use crate::wire::{Part, Role};
+
+mod session;
+#[cfg(test)]
+mod tests;
+mod voice;
+
+use session::Session;
+
+/// Leads to a tracker, or says in one sentence why not.
+pub type Connect = Arc<dyn Fn(PeerTarget) -> Pin<Box<dyn Future<Output = Result<Link, String>> + Send>> + Send + Sync>;
+
+/// The real one: a connection of the node, to what must be a tracker.
+#[must_use]
+pub fn connect_through(connections: ConnectionsRef) -> Connect {
+    Arc::new(move |target| {
+        let connections = connections.clone();
+        Box::pin(async move {
+            let cause = |error: ConnectError| format!("the tracker {target} cannot be reached, trying again: {error}");
+            connections.to_role(&target, Role::Tracker).await.map_err(cause)
+        })
+    })
+}
+
+/// What the announcer tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A tracker has acknowledged an announcement.
+    Announced {
+        /// Which, as it was given.
+        tracker: String,
+        /// Offers that it holds.
+        offers: u64,
+        /// How many of them have an id.
+        hashed: u64,
+        /// Offers that it did not take.
+        refused: u64,
+        /// It reached this node at an address.
+        reachable: bool,
+    },
+    /// Something that a person should know, in one sentence.
+    Warning(String),
+}
+
+/// What the announcer needs.
+pub struct Dependencies {
+    /// Whom to tell.
+    pub trackers: Vec<PeerTarget>,
+    /// How to reach them.
+    pub connect: Connect,
+    /// Whose addresses are announced.
+    pub endpoint: Endpoint,
+    /// What is offered, as it changes.
+    pub book: watch::Receiver<Arc<OfferBook>>,
+    /// Where events go. One that finds it full is dropped: a session never waits for its listener.
+    pub events: mpsc::Sender<Event>,
+    /// Whether trackers should know the node even while it shares nothing.
+    pub eager: bool,
+}
+
+/// What the announcer is told; all of it by this process.
+#[derive(Debug)]
+pub enum Message {
+    /// The node takes part in a transfer.
+    Join(Part),
+    /// It does no longer.
+    Leave(Part),
+    /// End all leases; the reply comes when the trackers know.
+    Stop(RpcReplyPort<()>),
+}
+
+/// A handle to the announcer.
+#[derive(Debug, Clone)]
+pub struct AnnouncerRef(ActorRef<Message>);
+
+/// A transfer in which the node takes part until this is dropped.
+#[derive(Debug)]
+pub struct Participation {
+    part: Part,
+    announcer: ActorRef<Message>,
+}
+
+impl Drop for Participation {
+    fn drop(&mut self) {
+        // A stopped announcer has told of the end of everything.
+        let _ = self.announcer.cast(Message::Leave(self.part));
+    }
+}
+
+impl AnnouncerRef {
+    /// Starts a session for each tracker under a supervisor.
+    ///
+    /// # Errors
+    /// When the supervisor has stopped.
+    pub async fn start(dependencies: Dependencies, supervisor: ActorCell) -> Result<Self, SpawnErr> {
+        let (actor, _) = Actor::spawn_linked(None, Announcer, dependencies, supervisor).await?;
+        Ok(Self(actor))
+    }
+
+    /// Tells the trackers that the node takes part in a transfer, until what is returned is dropped.
+    #[must_use]
+    pub fn join(&self, part: Part) -> Participation {
+        // A stopped announcer tells nobody, which is right.
+        let _ = self.0.cast(Message::Join(part));
+        Participation { part, announcer: self.0.clone() }
+    }
+
+    /// Withdraws from all trackers; bounded by a second for those that do not answer.
+    pub async fn stop(&self) {
+        // Stopped already: nothing to withdraw.
+        let _ = ractor::call!(self.0, Message::Stop);
+        self.0.stop(None);
+    }
+}
+
+/// The actor; [`AnnouncerRef`] is its handle.
+#[derive(Debug)]
+pub struct Announcer;
+
+/// What it owns.
+pub struct State {
+    parts: watch::Sender<Arc<BTreeSet<Part>>>,
+    /// How often each part was joined.
+    joined: BTreeMap<Part, usize>,
+    stop: watch::Sender<bool>,
+    sessions: JoinSet<()>,
+}
+
+impl Actor for Announcer {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Dependencies;
+
+    async fn pre_start(&self, _: ActorRef<Message>, needs: Dependencies) -> Result<State, ActorProcessingErr> {
+        let (parts, stop) = (watch::Sender::new(Arc::default()), watch::Sender::new(false));
+        let epoch = Epoch(rand::random());
+        let mut sessions = JoinSet::new();
+        for target in &needs.trackers {
+            sessions.spawn(Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe()).run());
+        }
+        Ok(State { parts, joined: BTreeMap::new(), stop, sessions })
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Join(part) => state.join(part),
+            Message::Leave(part) => state.leave(part),
+            Message::Stop(reply) => state.stop(reply),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn join(&mut self, part: Part) {
+        let count = self.joined.entry(part).or_default();
+        *count += 1;
+        if *count == 1 {
+            self.tell();
+        }
+    }
+
+    fn leave(&mut self, part: Part) {
+        let Some(count) = self.joined.get_mut(&part) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.joined.remove(&part);
+            self.tell();
+        }
+    }
+
+    fn tell(&self) {
+        self.parts.send_replace(Arc::new(self.joined.keys().copied().collect()));
+    }
+
+    fn stop(&mut self, reply: RpcReplyPort<()>) {
+        self.stop.send_replace(true);
+        let sessions = std::mem::take(&mut self.sessions);
+        tokio::spawn(async move {
+            sessions.join_all().await;
+            drop(reply.send(()));
+        });
+    }
+}

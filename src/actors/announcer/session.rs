@@ -1,0 +1,242 @@
+//! One tracker: connect, announce, renew, tell of changes, withdraw; from the beginning when it was lost.
+//! Invariant: `known` is what the tracker holds if it still holds announcement `seq` of this epoch.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::voice::Voice;
+use super::{Connect, Dependencies};
+use crate::io::endpoint::Endpoint;
+use crate::io::frames::{self, CallError};
+use crate::io::link::Link;
+use crate::logic::back_off::BackOff;
+use crate::logic::changes::{Changes, Shared};
+use crate::model::{Epoch, OfferBook, PeerTarget};
+use crate::wire::{Announce, Announced, Answer, Code, Part, Renew, Renewed, Request, Withdraw, limits};
+
+/// A lease is renewed this long after it was last heard of.
+const RENEW: Duration = Duration::from_secs(20);
+/// Changes are told at most this often: while files are hashed, ids come by the thousand.
+const PAUSE: Duration = Duration::from_millis(250);
+/// After a tracker was lost, nodes announce again within this time, each at a moment of its own.
+const SPREAD: Duration = Duration::from_secs(3);
+/// A tracker takes a large announcement, and dials back, within this time.
+const TAKEN: Duration = Duration::from_secs(60);
+/// A stopping node waits this long for a tracker to take its withdrawal.
+const STOP: Duration = Duration::from_secs(1);
+
+/// The state of one session.
+pub(super) struct Session {
+    target: PeerTarget,
+    connect: Connect,
+    endpoint: Endpoint,
+    book: watch::Receiver<Arc<OfferBook>>,
+    parts: watch::Receiver<Arc<BTreeSet<Part>>>,
+    stop: watch::Receiver<bool>,
+    eager: bool,
+    epoch: Epoch,
+    seq: u64,
+    known: Shared,
+    /// The candidates that were last dialled back, and whether one of them was reached.
+    candidates: Vec<SocketAddr>,
+    reachable: bool,
+    voice: Voice,
+    rng: StdRng,
+}
+
+/// Why a connection is of no more use.
+enum End {
+    Lost(CallError),
+    Stopped,
+}
+
+impl Session {
+    pub(super) fn new(
+        needs: &Dependencies,
+        target: PeerTarget,
+        epoch: Epoch,
+        parts: watch::Receiver<Arc<BTreeSet<Part>>>,
+        stop: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            voice: Voice::new(target.to_string(), needs.endpoint.port(), needs.events.clone()),
+            target,
+            connect: Arc::clone(&needs.connect),
+            endpoint: needs.endpoint.clone(),
+            book: needs.book.clone(),
+            parts,
+            stop,
+            eager: needs.eager,
+            epoch,
+            seq: 0,
+            known: Shared::default(),
+            candidates: Vec::new(),
+            reachable: false,
+            rng: StdRng::from_os_rng(),
+        }
+    }
+
+    /// Goes on until the node stops.
+    pub(super) async fn run(mut self) {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            () = self.begin() => {}
+            _ = stop.wait_for(|stop| *stop) => return,
+        }
+        let (started, mut back_off) = (Instant::now(), BackOff::default());
+        loop {
+            let connected = tokio::select! {
+                connected = (self.connect)(self.target.clone()) => connected,
+                _ = stop.wait_for(|stop| *stop) => return,
+            };
+            match connected {
+                Ok(link) => match self.talk(&link, &mut back_off).await {
+                    End::Stopped => return self.withdraw(&link).await,
+                    End::Lost(error) => self.voice.lost(&error),
+                },
+                Err(cause) => self.voice.unreached(cause),
+            }
+            tokio::select! {
+                () = sleep(back_off.next(started.elapsed(), &mut self.rng)) => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// Waits until there is something to tell.
+    async fn begin(&mut self) {
+        while !self.eager && self.shared().is_empty() {
+            self.changed().await;
+        }
+    }
+
+    /// Keeps a tracker told over one connection, until that or the node ends.
+    async fn talk(&mut self, link: &Link, back_off: &mut BackOff) -> End {
+        let mut stop = self.stop.clone();
+        tokio::select! {
+            Err(error) = self.keep(link, back_off) => End::Lost(error),
+            _ = stop.wait_for(|stop| *stop) => End::Stopped,
+            cause = link.closed() => End::Lost(CallError::Lost(cause)),
+        }
+    }
+
+    async fn keep(&mut self, link: &Link, back_off: &mut BackOff) -> Result<(), CallError> {
+        if self.seq == 0 {
+            self.announce_all(link).await?;
+        } else {
+            self.renew(link).await?;
+        }
+        back_off.reset();
+        self.voice.heard();
+        loop {
+            if !self.shared().is_same(&self.known) {
+                self.announce(link).await?;
+                sleep(PAUSE).await;
+                continue;
+            }
+            let renew = Instant::now() + RENEW;
+            tokio::select! {
+                () = self.changed() => {}
+                () = sleep_until(renew) => {
+                    self.renew(link).await?;
+                    if self.has_moved() {
+                        self.announce(link).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Goes on with the lease, or announces everything when the tracker no longer knows it.
+    async fn renew(&mut self, link: &Link) -> Result<(), CallError> {
+        let request = Request::Renew(Renew { epoch: self.epoch, seq: self.seq });
+        let (renewed, ..) = frames::call::<Renewed>(link, &request, limits::CONTROL).await?;
+        if renewed.known {
+            self.reachable = !renewed.reachable.is_empty();
+            self.voice.reachable(self.reachable);
+            return Ok(());
+        }
+        sleep(self.rng.random_range(Duration::ZERO..=SPREAD)).await;
+        self.announce_all(link).await
+    }
+
+    /// Whether the addresses should be dialled back again: they are others, or none was reached.
+    fn has_moved(&self) -> bool {
+        !self.reachable || self.endpoint.candidates() != self.candidates
+    }
+
+    async fn announce(&mut self, link: &Link) -> Result<(), CallError> {
+        let candidates = if self.has_moved() { self.endpoint.candidates() } else { Vec::new() };
+        let known = self.known.clone();
+        match self.tell(link, &known, false, candidates).await {
+            Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound => self.announce_all(link).await,
+            told => told,
+        }
+    }
+
+    async fn announce_all(&mut self, link: &Link) -> Result<(), CallError> {
+        self.tell(link, &Shared::default(), true, self.endpoint.candidates()).await
+    }
+
+    async fn tell(
+        &mut self,
+        link: &Link,
+        known: &Shared,
+        full: bool,
+        candidates: Vec<SocketAddr>,
+    ) -> Result<(), CallError> {
+        let shared = self.shared();
+        let dialled = (full || !candidates.is_empty()).then(|| candidates.clone());
+        let head = Announce { epoch: self.epoch, seq: self.seq + 1, full, candidates, port: self.endpoint.port() };
+        let announced = exchange(link, head, known, &shared).await?;
+        self.seq += 1;
+        self.known = shared;
+        self.candidates = dialled.unwrap_or_else(|| std::mem::take(&mut self.candidates));
+        self.reachable = !announced.reachable.is_empty();
+        self.voice.announced(&announced, &self.known);
+        Ok(())
+    }
+
+    async fn withdraw(&self, link: &Link) {
+        let request = Request::Withdraw(Withdraw { epoch: self.epoch });
+        // Unheard, the lease ends by itself.
+        let _ = timeout(STOP, frames::call::<()>(link, &request, limits::CONTROL)).await;
+    }
+
+    fn shared(&mut self) -> Shared {
+        Shared { book: Arc::clone(&self.book.borrow_and_update()), parts: Arc::clone(&self.parts.borrow_and_update()) }
+    }
+
+    /// Resolves when something has changed since it was last read. What can no longer change is not waited for.
+    async fn changed(&mut self) {
+        tokio::select! {
+            Ok(()) = self.book.changed() => {}
+            Ok(()) = self.parts.changed() => {}
+            else => std::future::pending().await,
+        }
+    }
+}
+
+/// One announcement: its head, its pages, the tracker's answer.
+async fn exchange(link: &Link, head: Announce, known: &Shared, shared: &Shared) -> Result<Announced, CallError> {
+    let (mut to, mut from) = frames::open(link, &Request::Announce(head)).await?;
+    for page in Changes::between(known, shared) {
+        match frames::send(&mut to, &page, limits::PAGE).await {
+            Ok(()) => {}
+            // Refused on the way: the answer says why.
+            Err(CallError::Reset(_)) => break,
+            Err(error) => return Err(error),
+        }
+    }
+    // Closed already: the answer says why.
+    let _ = to.finish();
+    let answer = timeout(TAKEN, frames::receive::<Answer<Announced>>(&mut from, limits::CONTROL)).await;
+    answer.map_err(|_| CallError::TimedOut)??.ok_or(CallError::Ended)?.map_err(CallError::Refused)
+}

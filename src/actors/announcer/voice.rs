@@ -1,0 +1,86 @@
+//! What one session tells the person, each thing once until it has changed.
+
+use tokio::sync::mpsc;
+
+use super::Event;
+use crate::io::frames::CallError;
+use crate::logic::changes::Shared;
+use crate::wire::Announced;
+
+/// Says what becomes of one tracker.
+pub(super) struct Voice {
+    tracker: String,
+    port: u16,
+    events: mpsc::Sender<Event>,
+    unreachable: bool,
+    refused: bool,
+    failure: Option<String>,
+}
+
+impl Voice {
+    pub(super) fn new(tracker: String, port: u16, events: mpsc::Sender<Event>) -> Self {
+        Self { tracker, port, events, unreachable: false, refused: false, failure: None }
+    }
+
+    /// The tracker has taken an announcement, after which it should hold all of `shared`.
+    pub(super) fn announced(&mut self, announced: &Announced, shared: &Shared) {
+        let offers = &shared.book.offers;
+        let hashed = offers.values().filter(|offer| offer.id.is_some()).count() as u64;
+        let Announced { taken, refused, .. } = *announced;
+        let reachable = !announced.reachable.is_empty();
+        let tracker = self.tracker.clone();
+        self.say(Event::Announced { tracker, offers: taken, hashed: hashed.min(taken), refused, reachable });
+        if refused > 0 && !self.refused {
+            self.warn(format!(
+                "the tracker {} took {taken} of {} names, its quota is used up: the others are not found by name but \
+                 still arrive with their collection; share less, or use another tracker too",
+                self.tracker,
+                offers.len()
+            ));
+        }
+        self.refused = refused > 0;
+        self.reachable(reachable);
+    }
+
+    /// Whether the tracker reached this node.
+    pub(super) fn reachable(&mut self, reachable: bool) {
+        if !reachable && !self.unreachable {
+            self.warn(format!(
+                "the tracker {} cannot reach this node's UDP port {}: open it in the firewall or forward it, or only \
+                 those to whom this node connects itself can fetch from it",
+                self.tracker, self.port
+            ));
+        }
+        self.unreachable = !reachable;
+    }
+
+    /// The tracker answers.
+    pub(super) fn heard(&mut self) {
+        self.failure = None;
+    }
+
+    /// The tracker could not be reached.
+    pub(super) fn unreached(&mut self, cause: String) {
+        if self.failure.as_ref() != Some(&cause) {
+            self.warn(cause.clone());
+            self.failure = Some(cause);
+        }
+    }
+
+    /// An exchange came to nothing. A lost connection is mended without a word, unless connecting fails too.
+    pub(super) fn lost(&mut self, error: &CallError) {
+        if !matches!(error, CallError::Lost(_)) {
+            let tracker = &self.tracker;
+            self.unreached(format!("the tracker {tracker} does not take the announcement ({error}): trying again"));
+        }
+    }
+
+    fn warn(&self, sentence: String) {
+        self.say(Event::Warning(sentence));
+    }
+
+    fn say(&self, event: Event) {
+        // A listener that does not keep up misses it: a session never waits for it.
+        let _ = self.events.try_send(event);
+    }
+}

@@ -1,0 +1,266 @@
+//! The tracker's directory as an actor: writes go through its mailbox one by one, reads run on its last snapshot.
+//! Invariant: each message comes from a task that awaits its reply, of which a peer can have only so many.
+//! Not responsible for streams and dial-backs: `actors/tracker.rs`.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
+use crate::logic::meter::Meter;
+use crate::model::{Epoch, NodeId};
+use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
+
+/// How often silent leases are looked for: a lease of 60 s ends at most this late.
+const TICK: Duration = Duration::from_secs(1);
+/// Events that wait for one follower; one that is slower is let go and asks again.
+const EVENTS: usize = 64;
+/// Dial-backs to one address of this many at once, then five a second: a restarted tracker hears many nodes of one
+/// household or test lab at once, and nobody can use it to flood one address.
+const DIALS: u32 = 256;
+const DIAL_PACE: Duration = Duration::from_millis(200);
+/// Addresses whose dial-backs are metered at the same time.
+const DIAL_TARGETS: usize = 10_000;
+
+/// What the directory is told.
+#[derive(Debug)]
+pub enum Message {
+    /// An announcement begins.
+    Announce(NodeId, Announce, RpcReplyPort<Result<(), Code>>),
+    /// A part of it.
+    Apply(Place, Delta, RpcReplyPort<Result<(), Code>>),
+    /// It ends.
+    Complete(Place, RpcReplyPort<Result<Tally, Code>>),
+    /// Look for silent leases.
+    Expire,
+    /// A node begins to follow a content.
+    Follow(Part, NodeId, AskerView, RpcReplyPort<Result<Subscription, Code>>),
+    /// Which of these addresses may be dialled back now?
+    MayDial(Vec<SocketAddr>, RpcReplyPort<Vec<SocketAddr>>),
+    /// Where a node was reached.
+    Publish(NodeId, Epoch, Vec<SocketAddr>, RpcReplyPort<bool>),
+    /// A lease goes on.
+    Renew(NodeId, Epoch, u64, RpcReplyPort<Renewed>),
+    /// A follower has gone.
+    Unfollow(FollowId),
+    /// A node leaves.
+    Withdraw(NodeId, Epoch, RpcReplyPort<bool>),
+}
+
+/// Which announcement: of a node, in an epoch, with a number.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Whose.
+    pub node: NodeId,
+    /// Of which process.
+    pub epoch: Epoch,
+    /// Which one.
+    pub seq: u64,
+}
+
+/// What a follower receives; dropping it ends the following.
+#[derive(Debug)]
+pub struct Subscription {
+    /// Who is there now.
+    pub first: FollowEvent,
+    /// Who joins and leaves. It ends when the follower was too slow.
+    pub events: mpsc::Receiver<FollowEvent>,
+    id: FollowId,
+    directory: ActorRef<Message>,
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        // A stopped directory has no followers.
+        let _ = self.directory.cast(Message::Unfollow(self.id));
+    }
+}
+
+/// A handle to the directory.
+#[derive(Debug, Clone)]
+pub struct DirectoryRef {
+    actor: ActorRef<Message>,
+    snapshots: watch::Receiver<Snapshot>,
+}
+
+impl DirectoryRef {
+    /// Starts an empty directory under a supervisor.
+    ///
+    /// # Errors
+    /// When the supervisor has stopped.
+    pub async fn start(quotas: Quotas, supervisor: ActorCell) -> Result<Self, SpawnErr> {
+        let (sender, snapshots) = watch::channel(Snapshot::default());
+        let (actor, _) = Actor::spawn_linked(None, DirectoryActor, (quotas, sender), supervisor).await?;
+        Ok(Self { actor, snapshots })
+    }
+
+    /// What the directory holds, for reading without the actor.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshots.borrow().clone()
+    }
+
+    /// Begins an announcement.
+    ///
+    /// # Errors
+    /// As [`Directory::announce`]; `Closing` when the directory has stopped.
+    pub async fn announce(&self, node: NodeId, head: Announce) -> Result<(), Code> {
+        ractor::call!(self.actor, Message::Announce, node, head).unwrap_or(Err(Code::Closing))
+    }
+
+    /// Takes a part of an announcement.
+    ///
+    /// # Errors
+    /// As [`Directory::apply`]; `Closing` when the directory has stopped.
+    pub async fn apply(&self, place: Place, delta: Delta) -> Result<(), Code> {
+        ractor::call!(self.actor, Message::Apply, place, delta).unwrap_or(Err(Code::Closing))
+    }
+
+    /// Ends an announcement.
+    ///
+    /// # Errors
+    /// As [`Directory::complete`]; `Closing` when the directory has stopped.
+    pub async fn complete(&self, place: Place) -> Result<Tally, Code> {
+        ractor::call!(self.actor, Message::Complete, place).unwrap_or(Err(Code::Closing))
+    }
+
+    /// Begins to follow a content.
+    ///
+    /// # Errors
+    /// As [`Directory::follow`]; `Closing` when the directory has stopped.
+    pub async fn follow(&self, part: Part, node: NodeId, asker: AskerView) -> Result<Subscription, Code> {
+        ractor::call!(self.actor, Message::Follow, part, node, asker).unwrap_or(Err(Code::Closing))
+    }
+
+    /// Which of these addresses may be dialled back now: each is metered.
+    pub async fn may_dial(&self, addrs: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        ractor::call!(self.actor, Message::MayDial, addrs).unwrap_or_default()
+    }
+
+    /// Sets where a node was reached. Whether the epoch has a lease.
+    pub async fn publish(&self, node: NodeId, epoch: Epoch, addrs: Vec<SocketAddr>) -> bool {
+        ractor::call!(self.actor, Message::Publish, node, epoch, addrs).unwrap_or(false)
+    }
+
+    /// Goes on with a lease.
+    ///
+    /// # Errors
+    /// `Closing` when the directory has stopped.
+    pub async fn renew(&self, node: NodeId, epoch: Epoch, seq: u64) -> Result<Renewed, Code> {
+        ractor::call!(self.actor, Message::Renew, node, epoch, seq).map_err(|_| Code::Closing)
+    }
+
+    /// Ends the lease of an epoch. Whether there was one.
+    pub async fn withdraw(&self, node: NodeId, epoch: Epoch) -> bool {
+        ractor::call!(self.actor, Message::Withdraw, node, epoch).unwrap_or(false)
+    }
+}
+
+/// The actor; [`DirectoryRef`] is its handle.
+#[derive(Debug)]
+pub struct DirectoryActor;
+
+/// What it owns.
+#[derive(Debug)]
+pub struct State {
+    directory: Directory,
+    started: Instant,
+    snapshots: watch::Sender<Snapshot>,
+    followers: HashMap<FollowId, mpsc::Sender<FollowEvent>>,
+    dials: Meter<IpAddr>,
+}
+
+impl Actor for DirectoryActor {
+    type Msg = Message;
+    type State = State;
+    type Arguments = (Quotas, watch::Sender<Snapshot>);
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        (quotas, snapshots): Self::Arguments,
+    ) -> Result<State, ActorProcessingErr> {
+        myself.send_interval(TICK, || Message::Expire);
+        Ok(State {
+            directory: Directory::new(quotas, rand::random()),
+            started: Instant::now(),
+            snapshots,
+            followers: HashMap::new(),
+            dials: Meter::new(DIALS, DIAL_PACE, DIAL_TARGETS),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let now = state.started.elapsed();
+        let directory = &mut state.directory;
+        match message {
+            Message::Announce(node, head, reply) => drop(reply.send(directory.announce(node, &head, now))),
+            Message::Apply(Place { node, epoch, seq }, delta, reply) => {
+                drop(reply.send(directory.apply(node, epoch, seq, delta, now)));
+            }
+            Message::Complete(Place { node, epoch, seq }, reply) => {
+                drop(reply.send(directory.complete(node, epoch, seq, now)));
+            }
+            Message::Expire => drop(directory.expire(now)),
+            Message::Follow(part, node, asker, reply) => state.follow(part, node, asker, reply, &myself),
+            Message::MayDial(mut addrs, reply) => {
+                addrs.retain(|addr| state.dials.allow(addr.ip(), now));
+                drop(reply.send(addrs));
+            }
+            Message::Publish(node, epoch, addrs, reply) => drop(reply.send(directory.publish(node, epoch, addrs))),
+            Message::Renew(node, epoch, seq, reply) => drop(reply.send(directory.renew(node, epoch, seq, now))),
+            Message::Unfollow(id) => state.unfollow(id),
+            Message::Withdraw(node, epoch, reply) => drop(reply.send(directory.withdraw(node, epoch))),
+        }
+        state.tell();
+        Ok(())
+    }
+}
+
+impl State {
+    fn follow(
+        &mut self,
+        part: Part,
+        node: NodeId,
+        asker: AskerView,
+        reply: RpcReplyPort<Result<Subscription, Code>>,
+        myself: &ActorRef<Message>,
+    ) {
+        let followed = self.directory.follow(part, node, asker).map(|(id, first)| {
+            let (sender, events) = mpsc::channel(EVENTS);
+            self.followers.insert(id, sender);
+            Subscription { first, events, id, directory: myself.clone() }
+        });
+        // Unsent, it is dropped, and so ends.
+        drop(reply.send(followed));
+    }
+
+    fn unfollow(&mut self, id: FollowId) {
+        self.followers.remove(&id);
+        self.directory.unfollow(id);
+    }
+
+    /// Shows readers and followers what has changed.
+    fn tell(&mut self) {
+        for (id, event) in self.directory.take_events() {
+            if self.followers.get(&id).is_some_and(|follower| follower.try_send(event).is_err()) {
+                self.unfollow(id);
+            }
+        }
+        let snapshot = self.directory.snapshot();
+        self.snapshots.send_if_modified(|shown| {
+            let changed = !shown.is_same(&snapshot);
+            *shown = snapshot;
+            changed
+        });
+    }
+}
