@@ -211,7 +211,7 @@ fn failure(endpoint: &Endpoint, addr: SocketAddr, cause: &ConnectionError) -> Di
         ConnectionError::TransportError(error) if error.code == no_protocol => DialError::NotQshare { addr },
         ConnectionError::TimedOut => DialError::Silent(Addresses(vec![addr])),
         ConnectionError::VersionMismatch => DialError::NotQshare { addr },
-        cause => DialError::Lost { addr, cause: cause.to_string() },
+        cause => DialError::Lost { addr, cause: link::describe(cause) },
     }
 }
 

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::io::link::{Link, code, var_int};
+use crate::io::link::{Link, code, describe, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
 use crate::wire::limits::CONTROL;
 use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
@@ -32,7 +32,7 @@ pub enum CallError {
     #[error("the peer sent a wrong message: {0}")]
     Frame(#[from] FrameError),
     /// The connection is lost.
-    #[error("the connection is lost: {0}")]
+    #[error("the connection is lost: {cause}", cause = describe(.0))]
     Lost(#[from] ConnectionError),
     /// The other side refused.
     #[error("the peer refused: {0}")]
@@ -46,6 +46,17 @@ pub enum CallError {
 }
 
 impl CallError {
+    /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
+    /// be asked again there.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        match self {
+            Self::Lost(ConnectionError::ApplicationClosed(close)) => code(close.error_code) == Code::Duplicate,
+            Self::Lost(cause) => *cause == ConnectionError::LocallyClosed,
+            _ => false,
+        }
+    }
+
     /// What to tell the other side when its message led to this.
     #[must_use]
     pub fn code(&self) -> Code {

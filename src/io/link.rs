@@ -11,6 +11,7 @@ use rustls::pki_types::CertificateDer;
 
 use crate::io::gate::Permit;
 use crate::io::identity;
+use crate::io::transport::IDLE;
 use crate::model::NodeId;
 use crate::model::address::canonical;
 use crate::wire::{Code, Role, Welcome};
@@ -133,6 +134,18 @@ pub fn var_int(code: Code) -> VarInt {
 #[must_use]
 pub fn code(number: VarInt) -> Code {
     Code::from(u32::try_from(number.into_inner()).unwrap_or(u32::MAX))
+}
+
+/// Why a connection ended, in words.
+#[must_use]
+pub fn describe(cause: &ConnectionError) -> String {
+    match cause {
+        ConnectionError::ApplicationClosed(close) => format!("the peer closed it: {:?}", code(close.error_code)),
+        ConnectionError::LocallyClosed => "it was closed here".into(),
+        ConnectionError::Reset => "the peer restarted".into(),
+        ConnectionError::TimedOut => format!("the peer was silent for {} s", IDLE.as_secs()),
+        cause => cause.to_string(),
+    }
 }
 
 /// The node at the other end of a finished handshake; `None` never happens with our verifiers.

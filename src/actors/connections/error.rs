@@ -45,7 +45,7 @@ pub enum ConnectError {
     #[error(transparent)]
     WrongKey(DialError),
     /// The node is something else.
-    #[error("{host_port} is a {found:?}, not a {expected:?}: check the port")]
+    #[error("{host_port} is a {found}, not a {expected}: check the port", found = word(*found), expected = word(*expected))]
     WrongRole {
         /// As the user wrote it.
         host_port: String,
@@ -65,5 +65,13 @@ impl From<DialError> for ConnectError {
             DialError::WrongKey { .. } => Self::WrongKey(error),
             _ => Self::Unreachable(error),
         }
+    }
+}
+
+const fn word(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "bench",
+        Role::Node => "sharing node",
+        Role::Tracker => "tracker",
     }
 }

@@ -48,7 +48,7 @@ impl ConnectionsRef {
         let host_port = target.host_port();
         let remembered = self.ask_trust(&host_port, |trust, host_port| trust.lookup(host_port)).await?;
         let addrs = resolve(target).await?;
-        let remember = remembered.is_none() && (target.id.is_some() || !only_loopback(&addrs));
+        let remember = remembered.is_none() && is_remembered(target.id, &addrs);
         let link = match target.id.or(remembered) {
             Some(node) => self.to_node(node, addrs).await,
             None => self.wanted(Target::Unknown(addrs.clone()), addrs).await,
@@ -130,5 +130,23 @@ impl ConnectionsRef {
         let (trust, host_port) = (self.trust.clone(), host_port.to_owned());
         let answer = spawn_blocking(move || question(&trust, &host_port)).await;
         answer.map_err(|_| ConnectError::Stopped)?.map_err(|error| ConnectError::Trust(error.to_string()))
+    }
+}
+
+/// On loopback nodes come and go, so only what the user pinned counts there.
+fn is_remembered(given: Option<NodeId>, addrs: &[SocketAddr]) -> bool {
+    given.is_some() || !only_loopback(addrs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_key_is_remembered_but_not_on_loopback() {
+        let [local, far] = ["127.0.0.1:7", "10.0.0.1:7"].map(|addr| addr.parse::<SocketAddr>().expect(addr));
+        let given = Some(NodeId::from_bytes([1; 32]));
+        assert!(is_remembered(None, &[far]) && is_remembered(None, &[local, far]) && is_remembered(given, &[local]));
+        assert!(!is_remembered(None, &[local]));
     }
 }

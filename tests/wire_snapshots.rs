@@ -1,0 +1,178 @@
+//! One example of every frame: `docs/protocol.md` shows its bytes, and this test holds them to what the codec makes.
+//! After a wanted change of the wire, `QSHARE_PRINT_FRAMES=1 cargo test --test wire_snapshots -- --nocapture` prints
+//! the new blocks.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+use std::net::SocketAddr;
+
+use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use qshare::wire::limits::{CONTROL, DEPTH, FETCH_RANGES, FETCH_UNITS, HAVE_RANGES, HITS, PAGE, VERSION};
+use qshare::wire::*;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+const PROTOCOL: &str = include_str!("../docs/protocol.md");
+
+/// Frames by the name under which the document shows them.
+#[derive(Default)]
+struct Examples(BTreeMap<&'static str, Vec<u8>>);
+
+impl Examples {
+    fn add<T: Serialize + DeserializeOwned + PartialEq + Debug>(&mut self, name: &'static str, message: T) {
+        let frame = encode(&message, PAGE).expect(name);
+        assert_eq!(decode::<T>(&frame[4..]).expect(name), message, "{name}");
+        assert!(self.0.insert(name, frame).is_none(), "{name} twice");
+    }
+
+    fn request(&mut self, name: &'static str, request: Request) {
+        let Ok(text) = serde_json::to_value(&request) else { panic!("{name}") };
+        assert_eq!(text.as_object().expect(name).keys().collect::<Vec<_>>(), [name]);
+        self.add(name, request);
+    }
+}
+
+fn content() -> ContentId {
+    ContentId::from_bytes([0xc1; 32])
+}
+
+fn node() -> NodeId {
+    NodeId::from_bytes([0xa0; 32])
+}
+
+fn addr() -> SocketAddr {
+    "10.0.0.7:4917".parse().expect("addr")
+}
+
+fn path() -> SafePath {
+    SafePath::parse("docs/a.txt").expect("path")
+}
+
+fn offer() -> Offer {
+    Offer { name: path(), size: 300_000, id: Some(content()), kind: Kind::File, files: 1, locked: false }
+}
+
+fn provider() -> Provider {
+    Provider { node: node(), addrs: vec![addr()] }
+}
+
+fn hit() -> Hit {
+    let (names, providers) = (vec![path()], vec![provider()]);
+    Hit { id: Some(content()), kind: Kind::File, size: 300_000, files: 1, locked: false, names, providers }
+}
+
+fn requests(to: &mut Examples) {
+    let (id, kind, size, epoch) = (content(), Kind::File, 300_000, Epoch(7));
+    let candidates = vec![addr()];
+    to.request("Announce", Request::Announce(Announce { epoch, seq: 1, full: true, candidates, port: 4917 }));
+    to.request("Bench", Request::Bench(Bench { bytes: 1 << 30, download: true, file: false }));
+    to.request("Fetch", Request::Fetch(Fetch { id, size, units: vec![(0, 2)], max: 2 }));
+    to.request("FilesOf", Request::FilesOf(FilesOf { node: Some(node()), after: Some(path()) }));
+    to.request("Follow", Request::Follow(Follow { id, kind, size }));
+    to.request("List", Request::List(List { id, size, unit: 0 }));
+    to.request("Locate", Request::Locate(Locate { id }));
+    to.request("Manifest", Request::Manifest(Manifest { id }));
+    to.request("Peers", Request::Peers(Peers { after: None }));
+    to.request("Renew", Request::Renew(Renew { epoch, seq: 1 }));
+    to.request("Resolve", Request::Resolve(Resolve { name: path() }));
+    to.request("Search", Request::Search(Search { words: vec!["a.txt".into()], limit: 50, skip: 0 }));
+    to.request("Watch", Request::Watch(Watch { id, size }));
+    to.request("Withdraw", Request::Withdraw(Withdraw { epoch }));
+}
+
+fn answers(to: &mut Examples) {
+    let reachable = vec![addr()];
+    let announced = Announced { taken: 2, refused: 0, lease_ms: 60_000, reachable: reachable.clone() };
+    to.add("Announced", Answer::Ok(announced));
+    to.add("HitPage", Answer::Ok(HitPage { hits: vec![hit()], more: 0 }));
+    to.add("ListHead", Answer::Ok(ListHead { chunks: 2 }));
+    to.add("ManifestHead", Answer::Ok(ManifestHead { len: 4096 }));
+    to.add("OfferPage", Answer::Ok(OfferPage { offers: vec![offer()], more: true }));
+    let peer = Peer { node: node(), addrs: vec![addr()], offers: 2 };
+    to.add("PeerPage", Answer::Ok(PeerPage { peers: vec![peer], more: false }));
+    to.add("Refusal", Answer::<()>::Err(Refusal { code: Code::Busy, retry_ms: 700 }));
+    to.add("Renewed", Answer::Ok(Renewed { known: true, reachable }));
+    to.add("Unit", Answer::Ok(()));
+}
+
+fn events(to: &mut Examples) {
+    let part = Part { id: content(), kind: Kind::File, size: 300_000 };
+    to.add("Delta", Delta { add: vec![offer()], remove: vec![path()], join: vec![part], leave: vec![] });
+    to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });
+    to.add("HaveEvent", HaveEvent { units: vec![(0, 2)], complete: true, fetching: 1, gone: false });
+    to.add("ResolveEvent::Done", ResolveEvent::Done(offer()));
+    to.add("ResolveEvent::Failed", ResolveEvent::Failed(Refusal::from(Code::Changed)));
+    to.add("ResolveEvent::Hashing", ResolveEvent::Hashing(65_536, 300_000));
+    to.add("Welcome", Welcome { version: VERSION, role: Role::Tracker, observed: addr() });
+}
+
+/// The `hex` block below each third-level heading of the document.
+fn documented() -> BTreeMap<&'static str, Vec<u8>> {
+    let sections = PROTOCOL.split("\n### ").skip(1);
+    let blocks = sections.filter_map(|section| {
+        let name = section.lines().next()?.trim();
+        let (_, block) = section.split_once("```hex\n")?;
+        let (block, _) = block.split_once("```")?;
+        let digits: String = block.split_whitespace().collect();
+        Some((name, data_encoding::HEXLOWER.decode(digits.as_bytes()).expect(name)))
+    });
+    blocks.collect()
+}
+
+fn block(frame: &[u8]) -> String {
+    let bytes = |row: &[u8]| row.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    frame.chunks(24).map(|row| bytes(row) + "\n").collect()
+}
+
+#[test]
+fn the_document_shows_the_bytes_of_every_frame() {
+    let mut examples = Examples::default();
+    requests(&mut examples);
+    answers(&mut examples);
+    events(&mut examples);
+    if std::env::var_os("QSHARE_PRINT_FRAMES").is_some() {
+        for (name, frame) in &examples.0 {
+            println!("### {name}\n```hex\n{}```", block(frame));
+        }
+    }
+    for tag in Request::TAGS {
+        assert!(examples.0.contains_key(tag), "no example of {tag}");
+    }
+    let documented = documented();
+    for (name, frame) in &examples.0 {
+        assert_eq!(documented.get(name), Some(frame), "{name} should be\n{}", block(frame));
+    }
+    let unknown: Vec<_> = documented.keys().filter(|name| !examples.0.contains_key(*name)).collect();
+    assert!(unknown.is_empty(), "the document shows frames that do not exist: {unknown:?}");
+}
+
+#[test]
+fn the_document_tells_the_codes_and_limits() {
+    for number in 0..14u32 {
+        let code = Code::from(number);
+        let row = format!("| {number} | {code:?} |");
+        assert!(PROTOCOL.contains(&row), "no row {row}");
+    }
+    for (name, limit) in [
+        ("control frame", CONTROL),
+        ("page", PAGE),
+        ("depth", DEPTH),
+        ("ranges in Fetch", FETCH_RANGES),
+        ("units in Fetch", FETCH_UNITS as usize),
+        ("ranges in HaveEvent", HAVE_RANGES),
+        ("hits in a page", HITS as usize),
+    ] {
+        let row = format!("| {name} | {limit} |");
+        assert!(PROTOCOL.contains(&row), "no row {row}");
+    }
+}
+
+#[test]
+fn a_request_and_its_answer_fit_in_a_control_frame() {
+    let units = vec![(u32::MAX, u32::MAX); FETCH_RANGES];
+    let fetch = Request::Fetch(Fetch { id: content(), size: u64::MAX, units, max: u32::MAX });
+    assert!(encode(&fetch, CONTROL).is_ok());
+    let units = vec![(u32::MAX, u32::MAX); HAVE_RANGES];
+    let have = HaveEvent { units, complete: true, fetching: u32::MAX, gone: false };
+    assert!(encode(&have, CONTROL).is_ok());
+}
