@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -42,9 +43,9 @@ pub enum PathError {
     Long,
 }
 
-/// Components joined by `/`, each of them a plain name.
+/// Components joined by `/`, each of them a plain name. Cheap to clone: an index holds each name many times.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SafePath(Box<str>);
+pub struct SafePath(Arc<str>);
 
 impl SafePath {
     /// Checks a path as it travels.
