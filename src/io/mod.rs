@@ -1,3 +1,34 @@
 //! Adapters, one outside thing per file; no policy.
 
+pub mod accepts;
+pub mod cache;
+pub mod cpu;
+pub mod dest;
+pub mod dial;
+pub mod endpoint;
+pub mod existing;
+pub mod frames;
+pub mod gate;
+pub mod hash;
+pub mod home;
+pub mod identity;
+pub mod interfaces;
+pub mod journal;
+pub mod link;
+pub mod met;
+pub mod partial;
+pub mod positional;
+pub mod publish;
+pub mod resolve;
+pub mod scan;
+pub mod secret;
+pub mod secrets;
+pub mod shared_source;
 pub mod source;
+pub mod space;
+pub mod stamp;
+pub mod tls;
+pub mod transport;
+pub mod trust;
+pub mod udp;
+pub mod watch;

@@ -1,7 +1,14 @@
-//! Decisions as plain state machines: no tokio, quinn, ractor, file system, clock or global random source.
-//! Time is a `Duration` since the process's start; randomness is a seed or an argument.
+//! Decisions as plain state machines: `handle(input, now) -> outputs`.
+//! No network, disk, clock or global random source: time and randomness are arguments.
 
+pub mod choose;
+pub mod directory;
+pub mod merge;
+pub mod name_index;
 pub mod picker;
+pub mod rank;
+pub mod slots;
 pub mod speed;
+pub mod spread;
 pub mod throttle;
 pub mod transfer;

@@ -1,5 +1,6 @@
 //! What nodes share and what a search finds.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,13 @@ pub struct Offer {
     /// Locked by a password.
     #[serde(default)]
     pub locked: bool,
+}
+
+/// All that a node offers at one moment, by name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct OfferBook {
+    /// The offers; each under its own name.
+    pub offers: BTreeMap<SafePath, Offer>,
 }
 
 /// A node that can send some chunks of a content id.

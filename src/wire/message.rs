@@ -43,7 +43,7 @@ pub enum Request {
     /// To a tracker: begins or changes what a node offers. Delta frames follow until the stream's end.
     /// Answer: [`Announced`].
     Announce(Announce),
-    /// To a bench: measures. Answer: unit, then bytes in the asked direction.
+    /// To a bench: measures. Answer: unit, then bytes in the asked direction, then [`BenchEnd`].
     Bench(Bench),
     /// To a node: some units of a content. Answer: unit, then unit records (see [`UnitRecord`]) until the end.
     Fetch(Fetch),
@@ -140,6 +140,19 @@ pub struct Bench {
     pub download: bool,
     /// Through a file on the asked side; else from memory.
     pub file: bool,
+}
+
+/// What the asked side of a bench measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BenchEnd {
+    /// Its processor time during the test, in microseconds.
+    pub cpu_us: u64,
+    /// Its path's MTU at the end, in bytes.
+    pub mtu: u16,
+    /// Packets that it sent on this connection during the test.
+    pub sent: u64,
+    /// How many of them were lost.
+    pub lost: u64,
 }
 
 /// See [`Request::Fetch`].

@@ -1,0 +1,212 @@
+//! What a node answers: its own offers, and the bytes of what is on its shelf.
+//! One function a request; nothing here owns state.
+
+use std::sync::Arc;
+
+use crate::actors::audience::tell_what_is_here;
+use crate::actors::buffers::BufferPool;
+use crate::actors::index::IndexRef;
+use crate::actors::serve::{Answers, Stream};
+use crate::actors::shelf::Shelf;
+use crate::actors::throttle::Throttle;
+use crate::actors::upload::{UnitWriter, UploadError, accepted_units};
+use crate::actors::uploads::{Slot, UploadsRef};
+use crate::io::link::Link;
+use crate::io::source::Source;
+use crate::model::{ContentId, NodeId, Query, UnitIndex};
+use crate::wire::{
+    Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve, ResolveEvent,
+    Search, Watch, limits,
+};
+
+/// After how long a peer over its quota may ask again.
+const BUSY_RETRY_MS: u32 = 500;
+
+/// The node role.
+pub struct NodeAnswers {
+    /// What can be served.
+    pub shelf: Shelf,
+    /// Hashes an offer first when asked to.
+    pub index: IndexRef,
+    /// Slots and counts.
+    pub uploads: UploadsRef,
+    /// The upload limit.
+    pub throttle: Throttle,
+    /// For reading ahead of streams.
+    pub buffers: BufferPool,
+    /// Whether bytes are given at all (`--no-share` says no).
+    pub gives: bool,
+}
+
+impl Answers for NodeAnswers {
+    async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+        match request {
+            Request::Fetch(fetch) => self.fetch(link.peer(), fetch, stream).await,
+            Request::FilesOf(files) => {
+                stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
+            }
+            Request::List(list) => self.list(link.peer(), list, stream).await,
+            Request::Locate(locate) => stream.finish_with(self.locate(&locate), limits::PAGE).await,
+            Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
+            Request::Resolve(resolve) => self.resolve(resolve, stream).await,
+            Request::Search(search) => self.search(&search, stream).await,
+            Request::Watch(watch) => self.watch(link, watch, stream).await,
+            Request::Announce(_)
+            | Request::Bench(_)
+            | Request::Follow(_)
+            | Request::Peers(_)
+            | Request::Renew(_)
+            | Request::Withdraw(_) => stream.refuse(Code::Unsupported).await,
+        }
+    }
+}
+
+impl NodeAnswers {
+    async fn search(&self, search: &Search, stream: Stream) {
+        let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
+        let page = self.shelf.index().search(&query, search.limit.min(limits::HITS), search.skip);
+        stream.finish_with(page, limits::PAGE).await;
+    }
+
+    fn locate(&self, locate: &Locate) -> HitPage {
+        let mut hits = self.shelf.index().locate(locate.id);
+        if hits.is_empty() {
+            hits.extend(self.shelf.transfer_hit(locate.id));
+        }
+        HitPage { hits, more: 0 }
+    }
+
+    async fn resolve(&self, resolve: Resolve, mut stream: Stream) {
+        let mut events = self.index.resolve(resolve.name);
+        if stream.grant((), limits::CONTROL).await.is_err() {
+            return;
+        }
+        while let Some(event) = events.recv().await {
+            let last = !matches!(event, ResolveEvent::Hashing(..));
+            if crate::io::frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() || last {
+                break;
+            }
+        }
+        stream.finish();
+    }
+
+    async fn manifest(&self, manifest: &Manifest, mut stream: Stream) {
+        let shelf = self.shelf.clone();
+        let id = manifest.id;
+        let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await.ok().flatten();
+        let Some(bytes) = found else { return stream.refuse(Code::NotFound).await };
+        let head = ManifestHead { len: bytes.len() as u64 };
+        if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(&bytes).await.is_ok() {
+            stream.finish();
+        }
+    }
+
+    async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
+        let source = match self.shelf.source(watch.id, watch.size) {
+            Ok(source) => source,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let Some(seat) = self.uploads.join(watch.id, link.peer()).await else {
+            return stream.refuse(Code::Closing).await;
+        };
+        self.shelf.participant(watch.id, link);
+        if stream.grant((), limits::CONTROL).await.is_ok() {
+            tell_what_is_here(stream, source, seat).await;
+        }
+    }
+
+    async fn list(&self, peer: NodeId, list: List, mut stream: Stream) {
+        let (source, _slot) = match self.admit(peer, list.id, list.size).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return stream.refuse(refusal).await,
+        };
+        let Some((list, last)) = chunk_list(Arc::clone(&source), list.unit).await else {
+            return stream.refuse(Code::NotFound).await;
+        };
+        let head = ListHead { chunks: list.layout().chunks() };
+        if stream.grant(head, limits::CONTROL).await.is_err() || stream.send.write_all(list.as_bytes()).await.is_err() {
+            return;
+        }
+        let mut writer = self.writer(source, &mut stream.send);
+        let sent = writer.bare(last).await;
+        end(stream, sent);
+    }
+
+    async fn fetch(&self, peer: NodeId, fetch: Fetch, mut stream: Stream) {
+        let (source, _slot) = match self.admit(peer, fetch.id, fetch.size).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return stream.refuse(refusal).await,
+        };
+        let units = match accepted_units(&fetch, source.map().units()) {
+            Ok(units) => units,
+            Err(code) => return stream.refuse(code).await,
+        };
+        if stream.grant((), limits::CONTROL).await.is_err() {
+            return;
+        }
+        let stopped = stream.send.stopped();
+        let sent = tokio::select! {
+            _ = stopped => Err(UploadError::Gone),
+            sent = self.send_units(&fetch, units, source, &mut stream.send) => sent,
+        };
+        end(stream, sent);
+    }
+
+    /// Sends everything in order when everything may go, else what was sent least, one unit at a time: the
+    /// choice is made when the unit's turn at the upload limit has come.
+    async fn send_units(
+        &self,
+        fetch: &Fetch,
+        mut units: Vec<u32>,
+        source: Arc<dyn Source>,
+        send: &mut quinn::SendStream,
+    ) -> Result<(), UploadError> {
+        let mut writer = self.writer(Arc::clone(&source), send);
+        if fetch.max as usize >= units.len() {
+            for (first, count) in &fetch.units {
+                self.uploads.sent(fetch.id, *first..first + count);
+            }
+            return writer.records(units).await;
+        }
+        units.retain(|unit| source.has(UnitIndex(*unit)));
+        for _ in 0..fetch.max {
+            let Some(unit) = self.uploads.choose(fetch.id, units.clone()).await else { break };
+            units.retain(|other| *other != unit);
+            writer.records([unit]).await?;
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, peer: NodeId, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
+        if !self.gives {
+            return Err(Code::Forbidden.into());
+        }
+        let source = self.shelf.source(id, size)?;
+        let busy = Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS };
+        let slot = self.uploads.admit(peer).await.ok_or(busy)?;
+        Ok((source, slot))
+    }
+
+    fn writer<'a>(&'a self, source: Arc<dyn Source>, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
+        UnitWriter { source, send, buffers: &self.buffers, throttle: &self.throttle }
+    }
+}
+
+/// The chunk list of the file that begins at `unit`, and the file's last unit.
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Option<(Arc<crate::model::ChunkList>, u32)> {
+    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0)?;
+    let last = source.map().files()[place.file].units().end - 1;
+    if !source.has(UnitIndex(last)) {
+        return None;
+    }
+    let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.ok().flatten()?;
+    Some((list, last))
+}
+
+fn end(mut stream: Stream, sent: Result<(), UploadError>) {
+    match sent {
+        Ok(()) => stream.finish(),
+        Err(UploadError::Gone) => stream.reset(Code::Cancelled),
+        Err(UploadError::Reset(code)) => stream.reset(code),
+    }
+}

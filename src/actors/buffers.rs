@@ -1,0 +1,85 @@
+//! A bounded pool of equal buffers: fresh pages cost a fault each, and memory stays flat when a disk stalls.
+//! Invariant: at most `count` buffers exist; who finds none waits.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// The pool; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct BufferPool {
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    permits: Arc<Semaphore>,
+    size: usize,
+}
+
+/// A buffer of the pool's size; goes back when dropped.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: Vec<u8>,
+    free: Arc<Mutex<Vec<Vec<u8>>>>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl BufferPool {
+    /// At most `count` buffers of `size` bytes, made when first needed.
+    #[must_use]
+    pub fn new(count: usize, size: usize) -> Self {
+        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), size }
+    }
+
+    /// The length of each buffer in bytes.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Waits for a buffer.
+    ///
+    /// # Panics
+    /// Never: the semaphore is not closed.
+    pub async fn take(&self) -> Buffer {
+        let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the pool never closes its semaphore");
+        let recycled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let bytes = recycled.unwrap_or_else(|| vec![0; self.size]);
+        Buffer { bytes, free: Arc::clone(&self.free), _permit: permit }
+    }
+}
+
+impl AsRef<[u8]> for Buffer {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl AsMut<[u8]> for Buffer {
+    fn as_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_taker_waits_until_a_buffer_returns() {
+        let pool = BufferPool::new(1, 8);
+        let first = pool.take().await;
+        let mut second = Box::pin(pool.take());
+        assert!(futures_poll(&mut second).is_pending());
+        drop(first);
+        assert_eq!(second.await.as_ref().len(), 8);
+    }
+
+    fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {
+        future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()))
+    }
+}

@@ -1,0 +1,123 @@
+//! The Index actor: owns what this node offers, the hash cache and the watch over the shared roots.
+//! Invariant: the published book and snapshot always belong together, and follow the disk within seconds.
+//! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the book).
+
+use std::sync::Arc;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tokio::sync::{mpsc, watch};
+
+use crate::io::cache::HashCache;
+use crate::io::scan::SharePlan;
+use crate::io::watch::{Pace, RootKey};
+use crate::model::{ContentId, OfferBook, SafePath};
+use crate::wire::message::ResolveEvent;
+
+mod catalogue;
+mod collect;
+mod handle;
+mod hashing;
+mod lookup;
+mod outbox;
+mod snapshot;
+mod state;
+#[cfg(test)]
+mod tests;
+mod waiters;
+
+pub use handle::IndexRef;
+pub use snapshot::{IndexSnapshot, IndexStats};
+use state::{IndexState, Step};
+
+/// What the index is told.
+#[derive(Debug)]
+pub enum IndexMessage {
+    /// Something may have changed beneath these roots.
+    Changed(Vec<RootKey>),
+    /// Hash this offer first, and tell how far it is: any number of `Hashing`, then one end.
+    /// A channel of some ten events is enough; steps that find no room are left out.
+    Resolve {
+        /// The offer's name.
+        name: SafePath,
+        /// Who is told.
+        tell: mpsc::Sender<ResolveEvent>,
+    },
+    /// Share these as well.
+    Share(Box<SharePlan>),
+    /// From the actor's own tasks.
+    Own(OwnStep),
+}
+
+/// The result of one of the actor's own tasks.
+#[derive(Debug)]
+pub struct OwnStep(Step);
+
+/// What the index has to say to the person who shares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum IndexEvent {
+    /// Bytes hashed of those that had to be; sampled, the last has both equal.
+    Hashing {
+        /// Done.
+        done: u64,
+        /// In all.
+        total: u64,
+    },
+    /// A shared path has its id; again when it changes.
+    Offer {
+        /// The id.
+        id: ContentId,
+        /// The name it is offered under.
+        name: SafePath,
+    },
+    /// One sentence.
+    Warning(String),
+}
+
+/// What the index works with.
+#[derive(Debug)]
+pub struct IndexArgs {
+    /// What is shared from the start.
+    pub plan: Option<SharePlan>,
+    /// Ids from earlier runs; none for a guest.
+    pub cache: Option<HashCache>,
+    /// Threads that hash; as many again hash what somebody waits for.
+    pub threads: usize,
+    /// How soon changes are noticed.
+    pub pace: Pace,
+    /// Who is told.
+    pub events: mpsc::Sender<IndexEvent>,
+    /// The offers, for announcing.
+    pub offers: watch::Sender<Arc<OfferBook>>,
+    /// The offers, for searching and serving.
+    pub snapshot: watch::Sender<Arc<IndexSnapshot>>,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Index;
+
+impl Actor for Index {
+    type Msg = IndexMessage;
+    type State = IndexState;
+    type Arguments = IndexArgs;
+
+    async fn pre_start(&self, me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<IndexState, ActorProcessingErr> {
+        Ok(IndexState::start(me, args)?)
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<IndexMessage>,
+        message: IndexMessage,
+        state: &mut IndexState,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            IndexMessage::Changed(roots) => state.look(roots),
+            IndexMessage::Own(OwnStep(step)) => state.step(step),
+            IndexMessage::Resolve { name, tell } => state.resolve(name, tell),
+            IndexMessage::Share(plan) => state.share(*plan),
+        }
+        state.advance();
+        Ok(())
+    }
+}

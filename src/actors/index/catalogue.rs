@@ -1,0 +1,359 @@
+//! What is shared: the roots, a row for every file beneath them, and the offers that follow.
+//! Invariant: an offer exists exactly for every row that did not fail and every directory that is there; it has an
+//! id exactly when the file is hashed, or all files of the directory are.
+//! Not responsible for hashing, looking and watching: it is told their results.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::actors::index::hashing::Job;
+use crate::actors::index::snapshot::{IndexSnapshot, Names};
+use crate::io::scan::{Root, Rules, Scan, ScannedFile, ScannedRoot};
+use crate::io::shared_source::{HashedFile, SharedCollection};
+use crate::io::stamp::FileStamp;
+use crate::io::watch::RootKey;
+use crate::logic::name_index::NameKey;
+use crate::model::{Kind, Offer, OfferBook, SafePath};
+
+/// All files by name.
+pub(super) type Rows = BTreeMap<SafePath, Row>;
+
+/// One shared file.
+#[derive(Debug, Clone)]
+pub(super) struct Row {
+    pub(super) root: RootKey,
+    pub(super) path: Arc<Path>,
+    pub(super) stamp: FileStamp,
+    pub(super) state: State,
+}
+
+/// How far a file is.
+#[derive(Debug, Clone)]
+pub(super) enum State {
+    /// It cannot be read; it is not offered until its stamp changes.
+    Failed,
+    /// It has an id.
+    Hashed(Arc<HashedFile>),
+    /// It waits for its id.
+    Pending,
+    /// It changed while it was hashed; the next look queues it again.
+    Stale,
+}
+
+/// One shared root.
+#[derive(Debug)]
+pub(super) struct RootRow {
+    pub(super) root: Root,
+    pub(super) rules: Arc<Rules>,
+    pub(super) empty_dirs: Arc<[SafePath]>,
+    pub(super) count: Count,
+    /// Rises with every change of its files, so that a collection made of older ones is not taken.
+    pub(super) generation: u64,
+    pub(super) collection: Option<Arc<SharedCollection>>,
+    /// A collection of this generation is being made, or cannot be made.
+    pub(super) collecting: bool,
+    pub(super) gone: bool,
+}
+
+/// The files of a root.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) files: u32,
+    pub(super) bytes: u64,
+    pub(super) missing: u32,
+    pub(super) missing_bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Catalogue {
+    pub(super) roots: Vec<RootRow>,
+    pub(super) rows: Arc<Rows>,
+    pub(super) book: Arc<OfferBook>,
+    names: Arc<Names>,
+    keys: HashMap<SafePath, NameKey>,
+}
+
+impl Catalogue {
+    /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.
+    pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>) -> Option<(RootKey, Vec<Job>)> {
+        if self.book.offers.contains_key(&scanned.name) {
+            return None;
+        }
+        let key = self.roots.len();
+        let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind };
+        self.roots.push(RootRow {
+            root,
+            rules,
+            empty_dirs: Arc::default(),
+            count: Count::default(),
+            generation: 0,
+            collection: None,
+            collecting: false,
+            gone: false,
+        });
+        Some((key, self.replace(key, scanned, false)))
+    }
+
+    /// Takes what a later look found; what has to be hashed, and whether anything changed.
+    pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan) -> (Vec<Job>, bool) {
+        let before = self.roots[key].generation;
+        let jobs = self.replace(key, scan.root, scan.gone);
+        (jobs, self.roots[key].generation != before)
+    }
+
+    fn replace(&mut self, key: RootKey, scanned: ScannedRoot, gone: bool) -> Vec<Job> {
+        let removed: Vec<SafePath> = self
+            .rows_of(key)
+            .filter(|(name, _)| scanned.files.binary_search_by(|f| f.name.cmp(name)).is_err())
+            .map(|(name, _)| name.clone())
+            .collect();
+        let mut changed = !removed.is_empty() || *self.roots[key].empty_dirs != scanned.empty_dirs[..];
+        for name in removed {
+            Arc::make_mut(&mut self.rows).remove(&name);
+            self.drop_offer(&name);
+        }
+        let jobs: Vec<Job> = scanned.files.into_iter().filter_map(|file| self.take(key, file)).collect();
+        changed |= !jobs.is_empty() || self.roots[key].gone != gone;
+        if changed || self.roots[key].generation == 0 {
+            let root = &mut self.roots[key];
+            (root.empty_dirs, root.gone) = (scanned.empty_dirs.into(), gone);
+            self.renew(key);
+        }
+        jobs
+    }
+
+    /// Takes one found file; a job when it is new or not what it was.
+    fn take(&mut self, key: RootKey, file: ScannedFile) -> Option<Job> {
+        if let Some(row) = self.rows.get(&file.name) {
+            let same = row.stamp == file.stamp && *row.path == *file.path && !matches!(row.state, State::Stale);
+            // A name that another root has stays with it.
+            if same || row.root != key {
+                return None;
+            }
+        }
+        let ScannedFile { name, path, stamp } = file;
+        let path: Arc<Path> = path.into();
+        let row = Row { root: key, path: path.clone(), stamp, state: State::Pending };
+        Arc::make_mut(&mut self.rows).insert(name.clone(), row);
+        self.put_offer(Offer {
+            name: name.clone(),
+            size: stamp.size,
+            id: None,
+            kind: Kind::File,
+            files: 1,
+            locked: false,
+        });
+        Some(Job { name, path, stamp, root: key })
+    }
+
+    /// Takes a hashed file; its root, unless the file is no longer what was hashed.
+    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
+        let awaited = |row: &&Row| {
+            let waits = matches!(row.state, State::Pending | State::Stale);
+            waits && row.stamp == file.stamp && *row.path == *file.path
+        };
+        let root = self.rows.get(name).filter(awaited)?.root;
+        let count = &mut self.roots[root].count;
+        count.missing = count.missing.saturating_sub(1);
+        count.missing_bytes = count.missing_bytes.saturating_sub(file.stamp.size);
+        if let Some(offer) = Arc::make_mut(&mut self.book).offers.get_mut(name) {
+            offer.id = Some(file.id);
+        }
+        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
+            row.state = State::Hashed(file);
+        }
+        Some(root)
+    }
+
+    /// Takes that a file cannot be read, or has changed while it was hashed. Whether that was still of interest.
+    pub(super) fn not_hashed(&mut self, job: &Job, state: State) -> bool {
+        let current = |row: &&Row| row.stamp == job.stamp && matches!(row.state, State::Pending);
+        if self.rows.get(&job.name).filter(current).is_none() {
+            return false;
+        }
+        let failed = matches!(state, State::Failed);
+        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(&job.name) {
+            row.state = state;
+        }
+        if failed {
+            self.drop_offer(&job.name);
+            self.renew(job.root);
+        }
+        true
+    }
+
+    /// Takes a collection made of a root's files; whether they are still the same.
+    pub(super) fn collected(&mut self, key: RootKey, generation: u64, made: Arc<SharedCollection>) -> bool {
+        let root = &mut self.roots[key];
+        if root.generation != generation {
+            return false;
+        }
+        root.collecting = false;
+        root.collection = Some(made);
+        self.offer_collection(key);
+        true
+    }
+
+    /// The directories whose collection can be made now; each once per generation.
+    pub(super) fn collectable(&mut self) -> Vec<RootKey> {
+        let mut ready = Vec::new();
+        for (key, root) in self.roots.iter_mut().enumerate() {
+            let whole = root.root.kind == Kind::Collection && !root.gone && root.count.missing == 0;
+            if whole && root.collection.is_none() && !root.collecting {
+                root.collecting = true;
+                ready.push(key);
+            }
+        }
+        ready
+    }
+
+    /// What the world may see of it, at this moment.
+    pub(super) fn snapshot(&self) -> IndexSnapshot {
+        let collections = self.roots.iter().filter_map(|r| Some((r.collection.as_ref()?.id(), r.collection.clone()?)));
+        IndexSnapshot::new(self.book.clone(), self.rows.clone(), self.names.clone(), collections.collect())
+    }
+
+    fn rows_of(&self, key: RootKey) -> Box<dyn Iterator<Item = (&SafePath, &Row)> + '_> {
+        let root = &self.roots[key].root;
+        match root.kind {
+            Kind::Collection => Box::new(self.rows.iter().filter(move |(_, row)| row.root == key)),
+            Kind::File => Box::new(self.rows.get_key_value(&root.name).into_iter()),
+        }
+    }
+
+    /// After a change of a root's files: counts again; an older collection is no longer what is there.
+    fn renew(&mut self, key: RootKey) {
+        let mut count = Count::default();
+        for (_, row) in self.rows_of(key).filter(|(_, row)| !matches!(row.state, State::Failed)) {
+            count.files = count.files.saturating_add(1);
+            count.bytes = count.bytes.saturating_add(row.stamp.size);
+            if !matches!(row.state, State::Hashed(_)) {
+                count.missing += 1;
+                count.missing_bytes = count.missing_bytes.saturating_add(row.stamp.size);
+            }
+        }
+        let root = &mut self.roots[key];
+        root.count = count;
+        root.generation += 1;
+        (root.collection, root.collecting) = (None, false);
+        self.offer_collection(key);
+    }
+
+    fn offer_collection(&mut self, key: RootKey) {
+        let RootRow { root, count, collection, gone, .. } = &self.roots[key];
+        if root.kind == Kind::File {
+            return;
+        }
+        let name = root.name.clone();
+        if *gone {
+            return self.drop_offer(&name);
+        }
+        let id = collection.as_ref().map(|c| c.id());
+        let (kind, size, files) = (Kind::Collection, count.bytes, count.files);
+        self.put_offer(Offer { name, size, id, kind, files, locked: false });
+    }
+
+    fn put_offer(&mut self, offer: Offer) {
+        if !self.keys.contains_key(&offer.name) {
+            // Full only at 4 GiB of names: then the offer is found by its id and in lists.
+            if let Some(key) = Arc::make_mut(&mut self.names).insert(&offer.name) {
+                self.keys.insert(offer.name.clone(), key);
+            }
+        }
+        Arc::make_mut(&mut self.book).offers.insert(offer.name.clone(), offer);
+    }
+
+    fn drop_offer(&mut self, name: &SafePath) {
+        Arc::make_mut(&mut self.book).offers.remove(name);
+        if let Some(key) = self.keys.remove(name) {
+            Arc::make_mut(&mut self.names).remove(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::shared_source::ListPlace;
+
+    fn path(text: &str) -> SafePath {
+        SafePath::parse(text).expect("valid")
+    }
+
+    fn stamp(ino: u64) -> FileStamp {
+        FileStamp { dev: 1, ino, size: 10, mtime_ns: 0, ctime_ns: 0, executable: false }
+    }
+
+    fn tree(files: &[(&str, u64)]) -> ScannedRoot {
+        let file =
+            |(name, ino): &(&str, u64)| ScannedFile { name: path(name), path: (*name).into(), stamp: stamp(*ino) };
+        let files = files.iter().map(file).collect();
+        ScannedRoot { name: path("t"), path: "/t".into(), kind: Kind::Collection, files, empty_dirs: Vec::new() }
+    }
+
+    fn hash(catalogue: &mut Catalogue, job: &Job) -> Option<RootKey> {
+        let id = crate::model::ContentId::of(job.name.as_str().as_bytes());
+        let file = HashedFile { path: job.path.to_path_buf(), stamp: job.stamp, id, list: ListPlace::NotNeeded };
+        catalogue.hashed(&job.name, Arc::new(file))
+    }
+
+    fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) {
+        let scan = Scan { root: tree(files), skipped: Vec::new(), links: 0, gone: false };
+        catalogue.rescanned(0, scan)
+    }
+
+    #[test]
+    fn a_collection_can_be_made_once_all_its_files_are_hashed() {
+        let mut catalogue = Catalogue::default();
+        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+        assert_eq!((jobs.len(), catalogue.roots[0].count.missing_bytes), (2, 20));
+        hash(&mut catalogue, &jobs[0]);
+        assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
+        hash(&mut catalogue, &jobs[1]);
+        assert_eq!((catalogue.collectable(), catalogue.collectable()), (vec![0], vec![]));
+    }
+
+    #[test]
+    fn only_what_changed_is_hashed_again() {
+        let mut catalogue = Catalogue::default();
+        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+        for job in &jobs {
+            assert_eq!(hash(&mut catalogue, job), Some(0));
+        }
+        assert!(!rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).1);
+        let (jobs, changed) = rescan(&mut catalogue, &[("t/b", 3), ("t/c", 1)]);
+        assert_eq!(jobs.iter().map(|j| j.name.as_str()).collect::<Vec<_>>(), ["t/b", "t/c"]);
+        assert!(changed && !catalogue.book.offers.contains_key(&path("t/a")));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_offered_and_not_tried_again() {
+        let mut catalogue = Catalogue::default();
+        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+        hash(&mut catalogue, &jobs[0]);
+        assert!(catalogue.not_hashed(&jobs[1], State::Failed));
+        assert!(!catalogue.book.offers.contains_key(&path("t/b")));
+        assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
+        assert!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).0.is_empty());
+        assert_eq!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 9)]).0.len(), 1);
+    }
+
+    #[test]
+    fn what_changed_while_it_was_hashed_is_queued_by_the_next_look() {
+        let mut catalogue = Catalogue::default();
+        let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
+        assert!(catalogue.not_hashed(&jobs[0], State::Stale));
+        assert_eq!(rescan(&mut catalogue, &[("t/a", 1)]).0.len(), 1);
+    }
+
+    #[test]
+    fn results_of_an_older_state_are_not_taken() {
+        let mut catalogue = Catalogue::default();
+        let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
+        rescan(&mut catalogue, &[("t/a", 2)]);
+        assert_eq!(hash(&mut catalogue, &jobs[0]), None);
+        assert!(!catalogue.not_hashed(&jobs[0], State::Failed));
+        assert_eq!(catalogue.book.offers[&path("t/a")].id, None);
+    }
+}

@@ -1,0 +1,51 @@
+//! From the hashed files of a root to its collection.
+//! Takes as long as sorting and hashing some megabytes, so it runs outside the actor.
+
+use std::sync::Arc;
+
+use crate::actors::index::catalogue::{Rows, State};
+use crate::io::shared_source::{HashedFile, SharedCollection, file_entry};
+use crate::io::watch::RootKey;
+use crate::model::collection::{Entry, MAX_MANIFEST};
+use crate::model::{Collection, SafePath};
+
+/// What a collection is made of.
+pub(super) struct Parts {
+    pub(super) key: RootKey,
+    pub(super) name: SafePath,
+    pub(super) rows: Arc<Rows>,
+    pub(super) empty_dirs: Arc<[SafePath]>,
+}
+
+impl Parts {
+    /// The collection as a source.
+    ///
+    /// # Errors
+    /// A sentence, when the tree cannot be one.
+    pub(super) fn collect(&self) -> Result<Arc<SharedCollection>, String> {
+        let cannot = |cause: &dyn std::fmt::Display| {
+            format!("{} is offered file by file only because {cause}: share parts of it on their own", self.name)
+        };
+        let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
+        for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key) {
+            if let (State::Hashed(file), Some(below)) = (&row.state, self.below(name)) {
+                entries.push((below, file_entry(file)));
+                files.push(file.clone());
+            }
+        }
+        let empty = self.empty_dirs.iter().filter_map(|name| Some((self.below(name)?, Entry::Directory)));
+        entries.extend(empty);
+        let collection = Collection::new(entries).map_err(|e| cannot(&e))?;
+        let source = SharedCollection::new(&collection, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
+        if source.manifest_len() > MAX_MANIFEST {
+            return Err(cannot(&"it has too many files"));
+        }
+        Ok(Arc::new(source))
+    }
+
+    /// A whole name as a path within the root.
+    fn below(&self, name: &SafePath) -> Option<SafePath> {
+        let rest = name.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')?;
+        SafePath::parse(rest).ok()
+    }
+}

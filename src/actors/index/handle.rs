@@ -1,0 +1,33 @@
+//! A handle to the index for tasks that answer peers.
+
+use ractor::ActorRef;
+use tokio::sync::mpsc;
+
+use super::IndexMessage;
+use crate::io::scan::SharePlan;
+use crate::model::SafePath;
+use crate::wire::ResolveEvent;
+
+/// Events that wait for a slow reader; later ones that find no room are left out.
+const EVENTS: usize = 16;
+
+/// The handle; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct IndexRef(pub ActorRef<IndexMessage>);
+
+impl IndexRef {
+    /// Has an offer hashed first; its progress, then its end. The channel closes at once when the index is gone.
+    #[must_use]
+    pub fn resolve(&self, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
+        let (tell, events) = mpsc::channel(EVENTS);
+        // A stopped index drops the sender: the receiver sees the end.
+        let _ = self.0.cast(IndexMessage::Resolve { name, tell });
+        events
+    }
+
+    /// Shares these as well.
+    pub fn share(&self, plan: SharePlan) {
+        // A stopped index ends the node, which says so.
+        let _ = self.0.cast(IndexMessage::Share(Box::new(plan)));
+    }
+}

@@ -1,0 +1,38 @@
+//! Which files the hash cache knows, so that they need not be read.
+
+use std::sync::Arc;
+
+use crate::actors::index::hashing::Job;
+use crate::io::cache::HashCache;
+use crate::io::shared_source::{HashedFile, ListPlace};
+use crate::model::{Layout, SafePath};
+
+/// What the cache knew.
+#[derive(Debug, Default)]
+pub(super) struct LookedUp {
+    pub(super) found: Vec<(SafePath, Arc<HashedFile>)>,
+    pub(super) unknown: Vec<Job>,
+    pub(super) warning: Option<String>,
+}
+
+/// Asks for all files at once. Blocks on the cache.
+pub(super) fn look_up(cache: &HashCache, jobs: Vec<Job>) -> LookedUp {
+    let stamps: Vec<_> = jobs.iter().map(|job| job.stamp).collect();
+    let ids = match cache.lookup_many(&stamps) {
+        Ok(ids) => ids,
+        Err(error) => return LookedUp { unknown: jobs, warning: Some(error.to_string()), ..LookedUp::default() },
+    };
+    let mut looked_up = LookedUp::default();
+    for (job, id) in jobs.into_iter().zip(ids) {
+        let needs_list = Layout::of(job.stamp.size).is_some_and(|layout| layout.needs_list());
+        let list = if needs_list { ListPlace::Cache(cache.clone()) } else { ListPlace::NotNeeded };
+        match id {
+            Some(id) => {
+                let file = HashedFile { path: job.path.to_path_buf(), stamp: job.stamp, id, list };
+                looked_up.found.push((job.name, Arc::new(file)));
+            }
+            None => looked_up.unknown.push(job),
+        }
+    }
+    looked_up
+}

@@ -1,0 +1,65 @@
+//! What the index has to say, while nobody has room for it.
+//! Invariant: bounded; the same sentence is said once.
+
+use std::collections::{HashSet, VecDeque};
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::actors::index::IndexEvent;
+
+/// The most events that wait, and the most sentences that are remembered.
+const MOST: usize = 10_000;
+
+/// Events on their way.
+#[derive(Debug)]
+pub(super) struct Outbox {
+    to: mpsc::Sender<IndexEvent>,
+    waiting: VecDeque<IndexEvent>,
+    said: HashSet<String>,
+}
+
+impl Outbox {
+    pub(super) fn new(to: mpsc::Sender<IndexEvent>) -> Self {
+        Self { to, waiting: VecDeque::new(), said: HashSet::new() }
+    }
+
+    /// Counts these sentences as said.
+    pub(super) fn known(&mut self, sentences: impl IntoIterator<Item = String>) {
+        self.said.extend(sentences);
+    }
+
+    /// Says a sentence, unless it was said.
+    pub(super) fn warn(&mut self, sentence: String) {
+        if self.said.len() < MOST && self.said.insert(sentence.clone()) {
+            self.push(IndexEvent::Warning(sentence));
+        }
+    }
+
+    pub(super) fn push(&mut self, event: IndexEvent) {
+        if self.waiting.len() < MOST {
+            self.waiting.push_back(event);
+        }
+        self.flush();
+    }
+
+    /// Says something now or never.
+    pub(super) fn sample(&self, event: IndexEvent) {
+        let _ = self.to.try_send(event);
+    }
+
+    /// Sends what there is room for.
+    pub(super) fn flush(&mut self) {
+        while let Some(event) = self.waiting.pop_front() {
+            match self.to.try_send(event) {
+                Ok(()) => (),
+                Err(TrySendError::Full(event)) => return self.waiting.push_front(event),
+                Err(TrySendError::Closed(_)) => return self.waiting.clear(),
+            }
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}

@@ -1,0 +1,238 @@
+//! What a node offers at one moment, to be searched and served by any number of tasks outside the actor.
+//! Invariant: it never changes; answers fit in a page.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
+
+use crate::actors::index::catalogue::{Rows, State};
+use crate::io::shared_source::{SharedCollection, SharedFile};
+use crate::io::source::Source;
+use crate::logic::name_index::{NameIndex, NameKey};
+use crate::logic::rank::{Rank, rank};
+use crate::model::{ContentId, Hit, Kind, Offer, OfferBook, Query, SafePath};
+use crate::wire::limits::{HITS, PAGE_FILL};
+use crate::wire::message::{HitPage, OfferPage};
+
+/// More than an offer or a hit takes on the wire beside its names: field names, numbers, an id.
+const FIXED: usize = 128;
+/// More than a name takes beside its bytes.
+const PER_NAME: usize = 8;
+
+/// The offers of a node at one moment.
+pub struct IndexSnapshot {
+    book: Arc<OfferBook>,
+    rows: Arc<Rows>,
+    names: Arc<Names>,
+    collections: HashMap<ContentId, Arc<SharedCollection>>,
+    /// Made when first asked for: most snapshots are replaced before.
+    by_id: OnceLock<HashMap<ContentId, Vec<SafePath>>>,
+}
+
+/// What a snapshot holds, in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct IndexStats {
+    /// How many offers.
+    pub offers: u64,
+    /// How many of them have an id.
+    pub hashed: u64,
+    /// Bytes of all offered files.
+    pub bytes: u64,
+}
+
+/// The searchable names, by key.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Names {
+    index: NameIndex,
+    by_key: Vec<Option<SafePath>>,
+}
+
+impl Names {
+    pub(super) fn insert(&mut self, name: &SafePath) -> Option<NameKey> {
+        let key = self.index.insert(name)?;
+        let place = key.index();
+        if self.by_key.len() <= place {
+            self.by_key.resize(place + 1, None);
+        }
+        self.by_key[place] = Some(name.clone());
+        Some(key)
+    }
+
+    pub(super) fn remove(&mut self, key: NameKey) {
+        self.index.remove(key);
+        if let Some(name) = self.by_key.get_mut(key.index()) {
+            *name = None;
+        }
+    }
+}
+
+impl Default for IndexSnapshot {
+    fn default() -> Self {
+        Self::new(Arc::default(), Arc::default(), Arc::default(), HashMap::new())
+    }
+}
+
+impl fmt::Debug for IndexSnapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IndexSnapshot").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl IndexSnapshot {
+    pub(super) const fn new(
+        book: Arc<OfferBook>,
+        rows: Arc<Rows>,
+        names: Arc<Names>,
+        collections: HashMap<ContentId, Arc<SharedCollection>>,
+    ) -> Self {
+        Self { book, rows, names, collections, by_id: OnceLock::new() }
+    }
+
+    /// The hits for a query, best first, after the first `skip`; at most `limit` and no more than a page holds.
+    /// They name no provider: it is the node that answers.
+    #[must_use]
+    pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
+        let groups = self.groups(query);
+        let skipped = (skip as usize).min(groups.len());
+        let mut page = Page::default();
+        let limit = limit.min(HITS) as usize;
+        let hits: Vec<Hit> = groups[skipped..].iter().take(limit).map_while(|offers| page.take(hit(offers))).collect();
+        let more = (groups.len() - skipped - hits.len()) as u64;
+        HitPage { hits, more }
+    }
+
+    /// The matching offers grouped by content, best name first in each, groups by their best name. A group keeps as
+    /// many names as a hit has: a thousand copies of one file cost a thousand comparisons, not more.
+    fn groups(&self, query: &Query) -> Vec<Vec<&Offer>> {
+        let mut found: Vec<(Rank, usize, &Offer)> = Vec::new();
+        for (key, folded) in self.names.index.search(query) {
+            let name = self.names.by_key.get(key.index()).and_then(Option::as_ref);
+            let Some(offer) = name.and_then(|name| self.book.offers.get(name)) else { continue };
+            if let Some(rank) = rank(query, folded, offer.kind) {
+                found.push((rank, offer.name.as_str().len(), offer));
+            }
+        }
+        found.sort_unstable_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));
+        let mut places: HashMap<(ContentId, Kind, u64), usize> = HashMap::new();
+        let mut groups: Vec<Vec<&Offer>> = Vec::new();
+        for (_, _, offer) in found {
+            let next = groups.len();
+            let place = offer.id.map_or(next, |id| *places.entry((id, offer.kind, offer.size)).or_insert(next));
+            match groups.get_mut(place) {
+                Some(group) if group.len() < Hit::MAX_NAMES => group.push(offer),
+                Some(_) => (),
+                None => groups.push(vec![offer]),
+            }
+        }
+        groups
+    }
+
+    /// The hits for an id: more than one when a file and a collection share it, or sizes differ.
+    #[must_use]
+    pub fn locate(&self, id: ContentId) -> Vec<Hit> {
+        let mut groups: Vec<Vec<&Offer>> = Vec::new();
+        for offer in self.named(id) {
+            let same = |group: &&mut Vec<&Offer>| group[0].kind == offer.kind && group[0].size == offer.size;
+            match groups.iter_mut().find(same) {
+                Some(group) if group.len() < Hit::MAX_NAMES => group.push(offer),
+                Some(_) => (),
+                None => groups.push(vec![offer]),
+            }
+        }
+        groups.iter().map(|offers| hit(offers)).collect()
+    }
+
+    /// The offers after a name, as many as a page holds.
+    #[must_use]
+    pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        let mut rest =
+            self.book.offers.range::<SafePath, _>((from, Bound::Unbounded)).map(|(_, offer)| offer).peekable();
+        let (mut offers, mut room) = (Vec::new(), PAGE_FILL);
+        while let Some(offer) = rest.next_if(|o| FIXED + PER_NAME + o.name.as_str().len() <= room) {
+            room -= FIXED + PER_NAME + offer.name.as_str().len();
+            offers.push(offer.clone());
+        }
+        OfferPage { offers, more: rest.peek().is_some() }
+    }
+
+    /// From what an id of this size can be served. `None` when it is not offered, or with another size only:
+    /// [`IndexSnapshot::locate`] tells which.
+    #[must_use]
+    pub fn source(&self, id: ContentId, size: u64) -> Option<Arc<dyn Source>> {
+        if let Some(collection) = self.collections.get(&id).filter(|c| c.size() == size) {
+            return Some(collection.clone());
+        }
+        let file = self.named(id).filter(|o| o.kind == Kind::File && o.size == size).find_map(|offer| {
+            match &self.rows.get(&offer.name)?.state {
+                State::Hashed(file) if file.id == id => Some(file.clone()),
+                _ => None,
+            }
+        })?;
+        Some(Arc::new(SharedFile::new(file)?))
+    }
+
+    /// The offer of a name.
+    #[must_use]
+    pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
+        self.book.offers.get(name)
+    }
+
+    /// All offers.
+    #[must_use]
+    pub const fn book(&self) -> &Arc<OfferBook> {
+        &self.book
+    }
+
+    /// Its numbers; counts every offer.
+    #[must_use]
+    pub fn stats(&self) -> IndexStats {
+        let mut stats = IndexStats::default();
+        for offer in self.book.offers.values() {
+            stats.offers += 1;
+            stats.hashed += u64::from(offer.id.is_some());
+            stats.bytes += if offer.kind == Kind::File { offer.size } else { 0 };
+        }
+        stats
+    }
+
+    fn named(&self, id: ContentId) -> impl Iterator<Item = &Offer> {
+        let by_id = self.by_id.get_or_init(|| {
+            let mut by_id: HashMap<ContentId, Vec<SafePath>> = HashMap::new();
+            for offer in self.book.offers.values() {
+                if let Some(id) = offer.id {
+                    by_id.entry(id).or_default().push(offer.name.clone());
+                }
+            }
+            by_id
+        });
+        by_id.get(&id).into_iter().flatten().filter_map(|name| self.book.offers.get(name))
+    }
+}
+
+/// Counts what a page still holds.
+struct Page {
+    room: usize,
+}
+
+impl Default for Page {
+    fn default() -> Self {
+        Self { room: PAGE_FILL }
+    }
+}
+
+impl Page {
+    fn take(&mut self, hit: Hit) -> Option<Hit> {
+        let names: usize = hit.names.iter().map(|n| n.as_str().len() + PER_NAME).sum();
+        self.room = self.room.checked_sub(names + FIXED)?;
+        Some(hit)
+    }
+}
+
+/// One hit of offers that are the same content; there is at least one.
+fn hit(offers: &[&Offer]) -> Hit {
+    let Offer { size, id, kind, files, locked, .. } = offers[0].clone();
+    let names = offers.iter().map(|o| o.name.clone()).collect();
+    Hit { id, kind, size, files, locked, names, providers: Vec::new() }
+}

@@ -1,0 +1,398 @@
+//! What the Index actor owns, and what it does about each message. Nothing here waits: looking, looking up, hashing
+//! and making collections run in tasks whose results come back as [`Step`]s.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use crate::actors::index::catalogue::{Catalogue, State};
+use crate::actors::index::collect::Parts;
+use crate::actors::index::hashing::{Batch, Hashing, Job, Outcome};
+use crate::actors::index::lookup::{LookedUp, look_up};
+use crate::actors::index::outbox::Outbox;
+use crate::actors::index::waiters::{Waiters, how_far};
+use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
+use crate::io::cache::HashCache;
+use crate::io::scan::{Scan, SharePlan, scan_root};
+use crate::io::shared_source::{HashedFile, SharedCollection};
+use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
+use crate::model::{Kind, Offer, OfferBook, SafePath};
+use crate::wire::message::ResolveEvent;
+
+/// Between two publications while ids fill in: copying 58,000 offers takes some 30 ms.
+const PUBLISH: Duration = Duration::from_millis(200);
+/// File states beyond which the cache forgets what is not shared now: about 100 MB.
+const CACHE_LIMIT: u64 = 1_000_000;
+
+/// What comes back from the actor's own tasks.
+#[derive(Debug)]
+pub(super) enum Step {
+    Collected { key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String> },
+    Hashed(Batch),
+    LookedUp(LookedUp),
+    Retry,
+    Scanned(Vec<(RootKey, Scan)>),
+    Tick,
+    Told(Told),
+}
+
+/// The actor's state.
+#[derive(Debug)]
+pub struct IndexState {
+    me: ActorRef<IndexMessage>,
+    pace: Pace,
+    cache: Option<HashCache>,
+    watch: Arc<Watch>,
+    offers: watch::Sender<Arc<OfferBook>>,
+    snapshot: watch::Sender<Arc<IndexSnapshot>>,
+    catalogue: Catalogue,
+    hashing: Hashing,
+    waiters: Waiters,
+    outbox: Outbox,
+    /// Look-ups and collections under way.
+    tasks: usize,
+    /// A look at roots is under way, and these are to be looked at after it.
+    scanning: bool,
+    wanted: BTreeSet<RootKey>,
+    /// Roots with a file that changed while it was hashed.
+    retry: BTreeSet<RootKey>,
+    /// Roots that have an id which is not yet published.
+    identified: Vec<IndexEvent>,
+    /// When it was last published, and whether it changed since.
+    published: Option<Instant>,
+    dirty: bool,
+    ticking: bool,
+    /// Hashing began and its end was not told.
+    reporting: bool,
+}
+
+impl IndexState {
+    /// Begins with what `args` share.
+    ///
+    /// # Errors
+    /// When no threads can be had.
+    pub(super) fn start(me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let (tell, told) = mpsc::channel(io_watch::CAPACITY);
+        forward(told, me.clone());
+        let mut state = Self {
+            me,
+            pace: args.pace,
+            watch: Arc::new(Watch::start(tell, args.pace)),
+            hashing: Hashing::new(args.threads, args.cache.clone())?,
+            cache: args.cache,
+            offers: args.offers,
+            snapshot: args.snapshot,
+            catalogue: Catalogue::default(),
+            waiters: Waiters::default(),
+            outbox: Outbox::new(args.events),
+            tasks: 0,
+            scanning: false,
+            wanted: BTreeSet::new(),
+            retry: BTreeSet::new(),
+            identified: Vec::new(),
+            published: None,
+            dirty: false,
+            ticking: false,
+            reporting: false,
+        };
+        if let Some(plan) = args.plan {
+            state.share(plan);
+            state.advance();
+        }
+        Ok(state)
+    }
+
+    /// Adds what was surveyed.
+    pub(super) fn share(&mut self, plan: SharePlan) {
+        let rules = Arc::new(plan.rules);
+        self.outbox.known(plan.skipped);
+        let (mut keys, mut jobs) = (Vec::new(), Vec::new());
+        for scanned in plan.scanned {
+            let taken = format!("{} is not shared because its name is already offered", scanned.path.display());
+            match self.catalogue.add(scanned, rules.clone()) {
+                Some((key, more)) => {
+                    keys.push(key);
+                    jobs.extend(more);
+                }
+                None => self.outbox.warn(format!("{taken}: rename it, or name it with --list")),
+            }
+        }
+        self.dirty = true;
+        self.look_up(jobs);
+        self.begin_watch(keys);
+    }
+
+    /// Looks at roots again, after the look that is under way.
+    pub(super) fn look(&mut self, keys: impl IntoIterator<Item = RootKey>) {
+        let known = self.catalogue.roots.len();
+        self.wanted.extend(keys.into_iter().filter(|key| *key < known));
+        if self.scanning || self.wanted.is_empty() {
+            return;
+        }
+        let root =
+            |key: RootKey| (key, self.catalogue.roots[key].root.clone(), self.catalogue.roots[key].rules.clone());
+        let roots: Vec<_> = std::mem::take(&mut self.wanted).into_iter().map(root).collect();
+        self.scanning = true;
+        self.spawn(move || {
+            Step::Scanned(roots.iter().map(|(key, root, rules)| (*key, scan_root(root, rules))).collect())
+        });
+    }
+
+    /// Somebody wants an offer's id.
+    pub(super) fn resolve(&mut self, name: SafePath, tell: mpsc::Sender<ResolveEvent>) {
+        if !self.waiters.add(name.clone(), tell) {
+            return;
+        }
+        let tree = self.catalogue.roots.iter().position(|r| r.root.name == name && r.root.kind == Kind::Collection);
+        self.hashing.hurry(|job| tree.map_or(job.name == name, |key| job.root == key));
+    }
+
+    /// Takes the result of a task.
+    pub(super) fn step(&mut self, step: Step) {
+        match step {
+            Step::Collected { key, generation, made } => self.collected(key, generation, made),
+            Step::Hashed(batch) => self.hashed(batch),
+            Step::LookedUp(looked_up) => self.looked_up(looked_up),
+            Step::Retry => {
+                let retry = std::mem::take(&mut self.retry);
+                self.look(retry);
+            }
+            Step::Scanned(scans) => self.scanned(scans),
+            Step::Tick => self.tick(),
+            Step::Told(Told::Changed(keys)) => self.look(keys),
+            Step::Told(Told::Warning(sentence)) => self.outbox.warn(sentence),
+        }
+    }
+
+    /// After every message: starts what can be started, and publishes what is due.
+    pub(super) fn advance(&mut self) {
+        for key in self.catalogue.collectable() {
+            self.collect(key);
+        }
+        let me = self.me.clone();
+        self.hashing.start(move |batch| send(&me, Step::Hashed(batch)));
+        self.report_end();
+        if self.dirty && self.is_due() {
+            self.publish();
+        }
+        self.tell_waiters(false);
+        self.outbox.flush();
+        let waiting = self.dirty || !self.outbox.is_empty() || !self.waiters.is_empty() || !self.hashing.is_idle();
+        if waiting && !self.ticking {
+            self.ticking = true;
+            self.me.send_after(PUBLISH, || IndexMessage::Own(OwnStep(Step::Tick)));
+        }
+    }
+
+    fn look_up(&mut self, jobs: Vec<Job>) {
+        match self.cache.clone() {
+            _ if jobs.is_empty() => (),
+            None => self.hashing.push(jobs),
+            Some(cache) => {
+                self.tasks += 1;
+                self.spawn(move || Step::LookedUp(look_up(&cache, jobs)));
+            }
+        }
+    }
+
+    fn looked_up(&mut self, looked_up: LookedUp) {
+        self.tasks -= 1;
+        self.hashing.push(looked_up.unknown);
+        for (name, file) in looked_up.found {
+            self.take_hashed(&name, file);
+        }
+        if let Some(warning) = looked_up.warning {
+            self.outbox.warn(warning);
+        }
+    }
+
+    fn hashed(&mut self, batch: Batch) {
+        self.hashing.finished(&batch);
+        self.reporting = true;
+        if let Some(warning) = batch.warning {
+            self.outbox.warn(warning);
+        }
+        for (job, outcome) in batch.results {
+            match outcome {
+                Outcome::Cancelled => (),
+                Outcome::Changed => self.take_changed(&job),
+                Outcome::Done(file) => self.take_hashed(&job.name, file),
+                Outcome::Failed(cause) => {
+                    if self.catalogue.not_hashed(&job, State::Failed) {
+                        self.dirty = true;
+                        let path = job.path.display();
+                        self.outbox.warn(format!("{path} is left out because it cannot be read: {cause}"));
+                    }
+                }
+            }
+        }
+    }
+
+    fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
+        let id = file.id;
+        let Some(key) = self.catalogue.hashed(name, file) else { return };
+        self.dirty = true;
+        if self.catalogue.roots[key].root.kind == Kind::File {
+            self.identified.push(IndexEvent::Offer { id, name: name.clone() });
+        }
+    }
+
+    /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
+    fn take_changed(&mut self, job: &Job) {
+        if !self.catalogue.not_hashed(job, State::Stale) {
+            return;
+        }
+        if self.retry.is_empty() {
+            self.me.send_after(self.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
+        }
+        self.retry.insert(job.root);
+    }
+
+    fn scanned(&mut self, scans: Vec<(RootKey, Scan)>) {
+        self.scanning = false;
+        let (mut jobs, mut back) = (Vec::new(), Vec::new());
+        for (key, scan) in scans {
+            let was_gone = self.catalogue.roots[key].gone;
+            if scan.gone && !was_gone {
+                self.watch.poll(key);
+                let path = scan.root.path.display();
+                self.outbox.warn(format!("{path} is gone and no longer offered: it is offered again when it is back"));
+            } else if was_gone && !scan.gone {
+                back.push(key);
+            }
+            for skipped in &scan.skipped {
+                self.outbox.warn(skipped.to_string());
+            }
+            let (more, changed) = self.catalogue.rescanned(key, scan);
+            self.dirty |= changed;
+            jobs.extend(more);
+        }
+        self.look_up(jobs);
+        self.begin_watch(back);
+        self.look([]);
+    }
+
+    /// Watches roots, then looks at them once: what changed before the watch began is not told by it.
+    fn begin_watch(&self, keys: Vec<RootKey>) {
+        if keys.is_empty() {
+            return;
+        }
+        let root = |key: RootKey| (key, self.catalogue.roots[key].root.clone());
+        let roots: Vec<_> = keys.iter().copied().map(root).collect();
+        let watch = self.watch.clone();
+        self.spawn(move || {
+            for (key, root) in roots {
+                watch.add(key, &root.path, root.kind);
+            }
+            Step::Told(Told::Changed(keys))
+        });
+    }
+
+    fn collect(&mut self, key: RootKey) {
+        let root = &self.catalogue.roots[key];
+        let parts = Parts {
+            key,
+            name: root.root.name.clone(),
+            rows: self.catalogue.rows.clone(),
+            empty_dirs: root.empty_dirs.clone(),
+        };
+        let generation = root.generation;
+        self.tasks += 1;
+        self.spawn(move || Step::Collected { key, generation, made: parts.collect() });
+    }
+
+    fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String>) {
+        self.tasks -= 1;
+        match made {
+            Ok(made) => {
+                let id = made.id();
+                if self.catalogue.collected(key, generation, made) {
+                    self.dirty = true;
+                    self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
+                }
+            }
+            Err(sentence) => self.outbox.warn(sentence),
+        }
+    }
+
+    fn tick(&mut self) {
+        self.ticking = false;
+        if !self.hashing.is_idle() {
+            let (done, total) = self.hashing.progress();
+            self.reporting = true;
+            self.outbox.sample(IndexEvent::Hashing { done, total });
+        }
+        self.tell_waiters(true);
+    }
+
+    /// Once all is hashed: says so, and makes the cache durable.
+    fn report_end(&mut self) {
+        if !self.reporting || !self.hashing.is_idle() || self.tasks > 0 {
+            return;
+        }
+        self.reporting = false;
+        let (_, total) = self.hashing.progress();
+        self.outbox.push(IndexEvent::Hashing { done: total, total });
+        if let Some(cache) = self.cache.clone() {
+            let rows = self.catalogue.rows.clone();
+            spawn_blocking(move || {
+                let keep: Vec<_> = rows.values().map(|row| row.stamp).collect();
+                if let Err(error) = cache.prune(&keep, CACHE_LIMIT).and_then(|()| cache.flush()) {
+                    tracing::warn!("{error}");
+                }
+            });
+        }
+    }
+
+    /// At once when nothing more is on its way or somebody waits, else in steps; names do not wait for ids.
+    fn is_due(&self) -> bool {
+        if self.waiters.any(|name| self.catalogue.book.offers.get(name).is_some_and(|o| o.id.is_some())) {
+            return true;
+        }
+        let quiet = self.tasks == 0 && self.hashing.is_idle();
+        let first = self.published.is_none() && self.tasks == 0;
+        quiet || first || self.published.is_some_and(|at| at.elapsed() >= PUBLISH)
+    }
+
+    fn publish(&mut self) {
+        self.dirty = false;
+        self.published = Some(Instant::now());
+        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
+        self.offers.send_replace(self.catalogue.book.clone());
+        for event in std::mem::take(&mut self.identified) {
+            self.outbox.push(event);
+        }
+    }
+
+    fn tell_waiters(&mut self, progress: bool) {
+        let (catalogue, hashing) = (&self.catalogue, &self.hashing);
+        // An id counts once it is published: whoever is told may ask for it at once.
+        let published = self.offers.borrow();
+        let is_published = |offer: &Offer| published.offers.get(&offer.name) == Some(offer);
+        self.waiters.tell(|name| how_far(catalogue, hashing, name, is_published), progress);
+    }
+
+    fn spawn(&self, task: impl FnOnce() -> Step + Send + 'static) {
+        let me = self.me.clone();
+        spawn_blocking(move || send(&me, task()));
+    }
+}
+
+/// Ends when the watch does.
+fn forward(mut told: mpsc::Receiver<Told>, me: ActorRef<IndexMessage>) {
+    tokio::spawn(async move {
+        while let Some(told) = told.recv().await {
+            send(&me, Step::Told(told));
+        }
+    });
+}
+
+/// An actor that has ended needs no results.
+fn send(me: &ActorRef<IndexMessage>, step: Step) {
+    let _ = me.cast(IndexMessage::Own(OwnStep(step)));
+}

@@ -1,0 +1,307 @@
+use std::fs;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::io::scan::{SurveyOptions, survey};
+use crate::io::source::ReadError;
+use crate::model::collection::Entry;
+use crate::model::{Collection, Kind, Offer, Query, UnitIndex};
+use crate::wire::code::Code;
+use crate::wire::codec;
+use crate::wire::limits::PAGE;
+
+const PACE: Pace =
+    Pace { quiet: Duration::from_millis(10), longest: Duration::from_millis(50), poll: Duration::from_millis(50) };
+
+fn path(text: &str) -> SafePath {
+    SafePath::parse(text).expect("valid")
+}
+
+/// A shared directory `tree` and a running index.
+struct Story {
+    dir: TempDir,
+}
+
+struct Running {
+    index: ActorRef<IndexMessage>,
+    task: JoinHandle<()>,
+    events: mpsc::Receiver<IndexEvent>,
+    offers: watch::Receiver<Arc<OfferBook>>,
+    snapshot: watch::Receiver<Arc<IndexSnapshot>>,
+}
+
+impl Story {
+    fn of(files: &[(&str, &[u8])]) -> Self {
+        let story = Self { dir: tempfile::tempdir().expect("tempdir") };
+        fs::create_dir(story.path("tree")).expect("mkdir");
+        for (name, content) in files {
+            story.write(name, content);
+        }
+        story
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn write(&self, name: &str, content: &[u8]) {
+        let path = self.path("tree").join(name);
+        fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        fs::write(path, content).expect("write");
+    }
+
+    fn plan(&self, names: &[&str]) -> SharePlan {
+        let paths: Vec<_> = names.iter().map(|name| self.path(name)).collect();
+        survey(&paths, &SurveyOptions::default()).expect("survey")
+    }
+
+    async fn share(&self, names: &[&str]) -> Running {
+        self.start(Some(self.plan(names)), None).await
+    }
+
+    async fn start(&self, plan: Option<SharePlan>, cache: Option<HashCache>) -> Running {
+        let (to_events, events) = mpsc::channel(64);
+        let (to_offers, offers) = watch::channel(Arc::default());
+        let (to_snapshot, snapshot) = watch::channel(Arc::default());
+        let args = IndexArgs {
+            plan,
+            cache,
+            threads: 2,
+            pace: PACE,
+            events: to_events,
+            offers: to_offers,
+            snapshot: to_snapshot,
+        };
+        let (index, task) = Actor::spawn(None, Index, args).await.expect("started");
+        Running { index, task, events, offers, snapshot }
+    }
+}
+
+impl Running {
+    /// Waits until an offer is as it should be.
+    async fn offer(&mut self, name: &str, is: impl Fn(Option<&Offer>) -> bool) -> Option<Offer> {
+        let name = path(name);
+        let book = self.offers.wait_for(|book| is(book.offers.get(&name))).await.expect("the index lives");
+        book.offers.get(&name).cloned()
+    }
+
+    async fn id(&mut self, name: &str) -> ContentId {
+        let offer = self.offer(name, |offer| offer.is_some_and(|o| o.id.is_some())).await;
+        offer.and_then(|o| o.id).expect("has an id")
+    }
+
+    async fn warning(&mut self) -> String {
+        loop {
+            if let IndexEvent::Warning(sentence) = self.events.recv().await.expect("the index lives") {
+                return sentence;
+            }
+        }
+    }
+
+    fn now(&self) -> Arc<IndexSnapshot> {
+        self.snapshot.borrow().clone()
+    }
+
+    async fn stop(self) {
+        self.index.stop(None);
+        self.task.await.expect("ended");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shared_tree_becomes_offers_then_ids_then_a_collection() {
+    let large = vec![7; 3 << 20];
+    let story = Story::of(&[("a", b"one"), ("b/c", &large), ("empty", b"")]);
+    fs::create_dir(story.path("tree/hollow")).expect("mkdir");
+    let mut running = story.share(&["tree"]).await;
+    let id = running.id("tree").await;
+    let file = |content: &[u8]| {
+        let size = content.len() as u64;
+        Entry::File { size, id: ContentId::of(content), executable: false }
+    };
+    let entries = vec![
+        (path("a"), file(b"one")),
+        (path("b/c"), file(&large)),
+        (path("empty"), file(b"")),
+        (path("hollow"), Entry::Directory),
+    ];
+    let collection = Collection::new(entries).expect("sound");
+    assert_eq!(id, ContentId::of(&collection.manifest()));
+    assert_eq!(running.id("tree/b/c").await, ContentId::of(&large));
+    let source = running.now().source(id, collection.bytes()).expect("served");
+    assert_eq!(source.manifest().as_deref(), Some(collection.manifest().as_slice()));
+    let offer = running.now().offer(&path("tree")).cloned().expect("offered");
+    assert_eq!((offer.kind, offer.size, offer.files), (Kind::Collection, collection.bytes(), 3));
+    let told = std::iter::from_fn(|| running.events.try_recv().ok()).collect::<Vec<_>>();
+    assert!(told.contains(&IndexEvent::Offer { id, name: path("tree") }), "{told:?}");
+    assert!(told.contains(&IndexEvent::Hashing { done: offer.size, total: offer.size }), "{told:?}");
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_file_gets_a_new_id_and_so_does_its_tree() {
+    let story = Story::of(&[("a", b"one"), ("b", b"two")]);
+    let mut running = story.share(&["tree"]).await;
+    let before = running.id("tree").await;
+    story.write("a", b"three");
+    let three = ContentId::of(b"three");
+    running.offer("tree/a", |o| o.is_some_and(|o| o.id == Some(three))).await;
+    running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != before))).await;
+    assert!(running.now().source(before, 6).is_none());
+    assert_eq!(running.now().locate(ContentId::of(b"one")), []);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_come_and_go() {
+    let story = Story::of(&[("a", b"one"), ("b", b"two")]);
+    let mut running = story.share(&["tree"]).await;
+    running.id("tree").await;
+    story.write("c/d", b"new");
+    running.id("tree/c/d").await;
+    fs::remove_file(story.path("tree/a")).expect("remove");
+    running.offer("tree/a", |offer| offer.is_none()).await;
+    running.offer("tree", |offer| offer.is_some_and(|o| o.files == 2 && o.id.is_some())).await;
+    let words = Query::parse(&["d"]).expect("words");
+    assert_eq!(running.now().search(&words, 10, 0).hits[0].names, [path("tree/c/d")]);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_goes_is_told_and_found_again() {
+    let story = Story::of(&[("a", b"one")]);
+    let mut running = story.share(&["tree"]).await;
+    let id = running.id("tree").await;
+    fs::rename(story.path("tree"), story.path("moved")).expect("rename");
+    running.offer("tree", |offer| offer.is_none()).await;
+    assert!(running.warning().await.contains("is gone and no longer offered"));
+    fs::rename(story.path("moved"), story.path("tree")).expect("rename");
+    assert_eq!(running.id("tree").await, id);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_single_file_is_offered_and_replaced() {
+    let story = Story::of(&[("a", b"one"), ("new", b"two")]);
+    let mut running = story.share(&["tree/a"]).await;
+    assert_eq!(running.id("a").await, ContentId::of(b"one"));
+    fs::rename(story.path("tree/new"), story.path("tree/a")).expect("rename");
+    let two = ContentId::of(b"two");
+    running.offer("a", |offer| offer.is_some_and(|o| o.id == Some(two))).await;
+    assert_eq!(running.now().stats(), IndexStats { offers: 1, hashed: 1, bytes: 3 });
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_changes_while_it_is_served_serves_nothing() {
+    let story = Story::of(&[("a", b"one")]);
+    let mut running = story.share(&["tree/a"]).await;
+    let id = running.id("a").await;
+    let source = running.now().source(id, 3).expect("served");
+    let open = source.open(0).expect("open");
+    let mut buf = [0; 3];
+    open.read_at(&mut buf, 0).expect("read");
+    assert!(source.has(UnitIndex(0)) && &buf == b"one");
+    story.write("a", b"two");
+    assert!(matches!(open.read_at(&mut buf, 0), Err(ReadError::Changed)));
+    assert!(running.now().source(id, 4).is_none());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_start_finds_all_ids_in_the_cache() {
+    let large = vec![7; 3 << 20];
+    let story = Story::of(&[("a", b"one"), ("b", &large)]);
+    let cache = HashCache::open(&story.path("cache.redb")).expect("open").cache;
+    let mut first = story.start(Some(story.plan(&["tree"])), Some(cache.clone())).await;
+    let id = first.id("tree").await;
+    first.stop().await;
+    let marked = remember_wrongly(&story, &cache);
+    let mut second = story.start(Some(story.plan(&["tree"])), Some(cache)).await;
+    assert_eq!(second.id("tree/a").await, marked, "the id was taken from the cache, not from the bytes");
+    assert_ne!(second.id("tree").await, id);
+    second.stop().await;
+}
+
+/// Puts another id under the file's stamp, so that a hit can be told from hashing.
+fn remember_wrongly(story: &Story, cache: &HashCache) -> ContentId {
+    use crate::io::hash::Hashed;
+    let stamp = crate::io::stamp::FileStamp::of(&fs::metadata(story.path("tree/a")).expect("stat"));
+    let id = ContentId::of(b"marked");
+    cache.store(&[Hashed { id, list: None, stamp, settled: true }]).expect("store");
+    id
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_waits_is_told_the_id_when_it_can_be_fetched() {
+    let large = vec![7; 5 << 20];
+    let story = Story::of(&[("a", b"one"), ("b", &large)]);
+    let running = story.start(None, None).await;
+    let (tell, mut told) = mpsc::channel(16);
+    running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree"])))).expect("lives");
+    for name in ["tree/b", "tree", "tree/absent"] {
+        let resolve = IndexMessage::Resolve { name: path(name), tell: tell.clone() };
+        running.index.cast(resolve).expect("lives");
+    }
+    drop(tell);
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    while let Some(event) = told.recv().await {
+        match event {
+            ResolveEvent::Done(offer) => {
+                let id = offer.id.expect("has an id");
+                assert!(running.now().source(id, offer.size).is_some(), "{} can be fetched", offer.name);
+                done.push(offer.name);
+            }
+            ResolveEvent::Failed(refusal) => failed.push(refusal.code),
+            ResolveEvent::Hashing(done, total) => assert!(done <= total),
+        }
+    }
+    done.sort_unstable();
+    assert_eq!((done, failed), (vec![path("tree"), path("tree/b")], vec![Code::NotFound]));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_is_taken_is_not_shared_twice() {
+    let story = Story::of(&[("a", b"one"), ("x/a", b"two")]);
+    let mut running = story.share(&["tree/a"]).await;
+    running.id("a").await;
+    running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree/x/a"])))).expect("lives");
+    assert!(running.warning().await.contains("its name is already offered"));
+    assert_eq!(running.id("a").await, ContentId::of(b"one"));
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_hold_all_offers_in_order_and_fit_the_wire() {
+    let long = "n".repeat(200);
+    let files: Vec<_> = (0..4000).map(|i| (format!("{long}/{long}/{i:04}"), b"same".as_slice())).collect();
+    let story = Story::of(&files.iter().map(|(name, content)| (name.as_str(), *content)).collect::<Vec<_>>());
+    let mut running = story.share(&["tree"]).await;
+    running.id("tree").await;
+    let snapshot = running.now();
+    let (mut names, mut after, mut pages) = (Vec::new(), None, 0);
+    loop {
+        let page = snapshot.files_of(after.as_ref());
+        codec::encode(&page, PAGE).expect("fits");
+        pages += 1;
+        names.extend(page.offers.iter().map(|o| o.name.clone()));
+        after = names.last().cloned();
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!((names.len(), names.is_sorted()), (4001, true));
+    assert!(pages > 1);
+    let words = Query::parse(&["nnn"]).expect("words");
+    let hits = snapshot.search(&words, 200, 0);
+    codec::encode(&hits, PAGE).expect("fits");
+    assert_eq!((hits.hits.len(), hits.hits[0].names.len(), hits.more), (1, 8, 0));
+    assert_eq!(snapshot.search(&words, 200, 1).hits, []);
+    running.stop().await;
+}

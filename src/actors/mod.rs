@@ -1,0 +1,14 @@
+//! Ownership and concurrency: ractor actors, and the plain tasks that move bytes for them.
+//! A mailbox carries decisions, never file bytes.
+
+pub mod answer;
+pub mod audience;
+pub mod bench;
+pub mod buffers;
+pub mod index;
+pub mod node;
+pub mod serve;
+pub mod shelf;
+pub mod throttle;
+pub mod upload;
+pub mod uploads;

@@ -1,0 +1,214 @@
+//! Serves one Fetch or List: disk → buffer → stream, in a plain task.
+//! Invariant: bytes that were read while the file changed are never sent as a whole unit: the stream is reset.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use quinn::SendStream;
+
+use crate::actors::buffers::{Buffer, BufferPool};
+use crate::actors::throttle::Throttle;
+use crate::io::source::{ReadError, Source, SourceFile};
+use crate::model::{UnitIndex, units::UnitPlace};
+use crate::wire::{Code, Fetch, UnitRecord, limits};
+
+/// Bytes before a unit's own: index and record kind.
+const HEAD: usize = 5;
+/// The smallest buffer that a pool for uploads may have: a head and some bytes.
+pub const BUFFER: usize = 256 << 10;
+
+/// Why serving ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum UploadError {
+    /// The peer no longer wants it, or has gone.
+    #[error("the peer no longer wants it")]
+    Gone,
+    /// The stream must be reset with this code.
+    #[error("{0:?}")]
+    Reset(Code),
+}
+
+impl From<quinn::WriteError> for UploadError {
+    fn from(_: quinn::WriteError) -> Self {
+        Self::Gone
+    }
+}
+
+/// The units that a Fetch accepts, in the order of the request.
+///
+/// # Errors
+/// BadRequest when they are not within the source or beyond the limits.
+pub fn accepted_units(request: &Fetch, units: u32) -> Result<Vec<u32>, Code> {
+    if request.units.len() > limits::FETCH_RANGES || request.max == 0 {
+        return Err(Code::BadRequest);
+    }
+    let mut accepted = Vec::new();
+    for &(first, count) in &request.units {
+        let end = first.checked_add(count).filter(|end| *end <= units && count > 0).ok_or(Code::BadRequest)?;
+        if accepted.len() + count as usize > limits::FETCH_UNITS as usize {
+            return Err(Code::BadRequest);
+        }
+        accepted.extend(first..end);
+    }
+    if accepted.is_empty() { Err(Code::BadRequest) } else { Ok(accepted) }
+}
+
+/// Writes units of one source to one stream.
+pub struct UnitWriter<'a> {
+    /// From where.
+    pub source: Arc<dyn Source>,
+    /// To where.
+    pub send: &'a mut SendStream,
+    /// The pool of buffers, each at least [`BUFFER`] bytes.
+    pub buffers: &'a BufferPool,
+    /// The upload limit.
+    pub throttle: &'a Throttle,
+}
+
+impl UnitWriter<'_> {
+    /// Sends these units as records, reading one buffer ahead of the stream.
+    ///
+    /// # Errors
+    /// When the peer has gone, or a file changed in the middle of a unit.
+    pub async fn records(&mut self, units: impl IntoIterator<Item = u32>) -> Result<(), UploadError> {
+        let reader = Reader::new(Arc::clone(&self.source), units.into_iter().collect());
+        self.pump(reader).await
+    }
+
+    /// Sends the bytes of one unit without a record head.
+    ///
+    /// # Errors
+    /// As [`UnitWriter::records`].
+    pub async fn bare(&mut self, unit: u32) -> Result<(), UploadError> {
+        let mut reader = Reader::new(Arc::clone(&self.source), VecDeque::from([unit]));
+        reader.bare = true;
+        self.pump(reader).await
+    }
+
+    async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
+        let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
+        let mut next = self.read(reader, step).await;
+        loop {
+            let (reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
+            let (buffer, len) = filled?;
+            if len == 0 {
+                return Ok(());
+            }
+            next = self.read(reader, step).await;
+            self.throttle.pass(len as u64).await;
+            self.send.write_all(&buffer.as_ref()[..len]).await?;
+        }
+    }
+
+    async fn read(&self, mut reader: Reader, step: usize) -> tokio::task::JoinHandle<(Reader, Filled)> {
+        let mut buffer = self.buffers.take().await;
+        tokio::task::spawn_blocking(move || {
+            let room = buffer.as_ref().len().min(step.max(HEAD + 1));
+            let filled = reader.fill(&mut buffer.as_mut()[..room]);
+            (reader, filled.map(|len| (buffer, len)))
+        })
+    }
+}
+
+type Filled = Result<(Buffer, usize), UploadError>;
+
+/// Turns units into record bytes, a buffer at a time. Blocks on the disk.
+struct Reader {
+    source: Arc<dyn Source>,
+    units: VecDeque<u32>,
+    file: Option<(usize, Box<dyn SourceFile>)>,
+    /// The unit under way and how much of it has been read.
+    rest: Option<(UnitPlace, Range<u64>)>,
+    bare: bool,
+}
+
+impl Reader {
+    fn new(source: Arc<dyn Source>, units: VecDeque<u32>) -> Self {
+        Self { source, units, file: None, rest: None, bare: false }
+    }
+
+    /// Fills the buffer as far as records go; 0 at the end.
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        let mut len = 0;
+        while buffer.len() - len > HEAD {
+            if self.rest.is_some() {
+                len += self.continue_unit(&mut buffer[len..])?;
+            } else if let Some(unit) = self.units.pop_front() {
+                len += self.begin_unit(unit, &mut buffer[len..])?;
+            } else {
+                break;
+            }
+        }
+        Ok(len)
+    }
+
+    /// Writes the head and the first bytes; a unit that cannot be read at all is told as missing.
+    fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        let head = if self.bare { 0 } else { HEAD };
+        let place = self.source.map().place(UnitIndex(unit)).filter(|_| self.source.has(UnitIndex(unit)));
+        let started = place.map(|place| {
+            self.rest = Some((place, 0..place.len));
+            self.continue_unit(&mut buffer[head..])
+        });
+        let record = match &started {
+            Some(Ok(_)) => UnitRecord::Bytes,
+            _ if self.bare => return Err(UploadError::Reset(Code::Changed)),
+            _ => UnitRecord::Missing,
+        };
+        if !self.bare {
+            buffer[..4].copy_from_slice(&unit.to_be_bytes());
+            buffer[4] = record as u8;
+        }
+        if record == UnitRecord::Missing {
+            self.rest = None;
+            return Ok(head);
+        }
+        Ok(head + started.transpose()?.unwrap_or(0))
+    }
+
+    fn continue_unit(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        let Some((place, mut rest)) = self.rest.take() else { return Ok(0) };
+        let len = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len());
+        self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| {
+            tracing::debug!(%error, "a unit cannot be read");
+            UploadError::Reset(if matches!(error, ReadError::Changed) { Code::Changed } else { Code::Internal })
+        })?;
+        rest.start += len as u64;
+        if rest.start < rest.end {
+            self.rest = Some((place, rest));
+        }
+        Ok(len)
+    }
+
+    fn read_at(&mut self, place: UnitPlace, from: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
+        if self.file.as_ref().is_none_or(|(file, _)| *file != place.file) {
+            self.file = Some((place.file, self.source.open(place.file)?));
+        }
+        let Some((_, file)) = &self.file else { return Err(ReadError::Changed) };
+        file.read_at(buffer, place.offset + from)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ContentId;
+
+    #[test]
+    fn requests_beyond_the_source_or_the_limits_are_refused() {
+        let fetch = |units: Vec<(u32, u32)>, max| Fetch { id: ContentId::of(b""), size: 1, units, max };
+        assert_eq!(accepted_units(&fetch(vec![(8, 2), (0, 1)], 3), 10), Ok(vec![8, 9, 0]));
+        for (units, max) in [
+            (vec![(9, 2)], 1),
+            (vec![(u32::MAX, 2)], 1),
+            (vec![(0, 0)], 1),
+            (vec![], 1),
+            (vec![(0, 1)], 0),
+            (vec![(0, 1); limits::FETCH_RANGES + 1], 1),
+        ] {
+            assert_eq!(accepted_units(&fetch(units, max), 10), Err(Code::BadRequest));
+        }
+        assert_eq!(accepted_units(&fetch(vec![(0, 4097)], 1), 5000), Err(Code::BadRequest));
+    }
+}

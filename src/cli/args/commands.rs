@@ -1,0 +1,175 @@
+//! The arguments of each command. Not responsible for what they mean together with settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use globset::Glob;
+
+use crate::cli::args::listen;
+use crate::model::{ContentId, PeerTarget, Rate};
+use crate::node::PeerRef;
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TrackerArgs {
+    /// The UDP address [default: any, port 4917 or the next free one]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Serve only the node ids in this file, one a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) allow: Option<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ShareArgs {
+    /// Files and directories
+    #[arg(value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Offer more, from a file of `name<TAB>path` lines
+    #[arg(long, value_name = "FILE")]
+    pub(crate) list: Option<PathBuf>,
+    /// Leave out what matches; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<String>,
+    /// The UDP address [default: any, port 4917 or the next free one]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The most that all uploads take together, such as 50MiB/s or 100Mbit/s
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit: Option<Rate>,
+    /// Share key stores, .env files and the like too
+    #[arg(long)]
+    pub(crate) include_secrets: bool,
+    /// Allow `/` or a home directory itself
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct GetArgs {
+    /// Words of its name, or its id
+    #[arg(value_name = "WORDS|ID", required = true)]
+    pub(crate) words: Vec<String>,
+    /// Into this directory or to this file name; `-` writes one file to standard output
+    #[arg(short, long, value_name = "PATH|-")]
+    pub(crate) output: Option<PathBuf>,
+    /// Only from this peer: node id, at least 8 characters of it, or [ID@]HOST:PORT
+    #[arg(long, value_name = "PEER")]
+    pub(crate) from: Option<PeerRef>,
+    /// Only the files of the collection that match; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) only: Vec<Glob>,
+    /// Show what would be fetched, and end
+    #[arg(short = 'n', long)]
+    pub(crate) dry_run: bool,
+    /// Replace files that exist with other content
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Apply modification times
+    #[arg(long)]
+    pub(crate) times: bool,
+    /// Go on serving it after the end, until stopped
+    #[arg(long, conflicts_with_all = ["no_share", "dry_run"])]
+    pub(crate) seed: bool,
+    /// Never serve it to others
+    #[arg(long)]
+    pub(crate) no_share: bool,
+    /// The most to fetch, such as 50MiB/s or 100Mbit/s
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit: Option<Rate>,
+    /// The most that all uploads take together
+    #[arg(long, value_name = "RATE")]
+    pub(crate) upload_limit: Option<Rate>,
+    /// How long to go on without any provider [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub(crate) wait: Option<Duration>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct SearchArgs {
+    /// Words, each of them somewhere in the name
+    #[arg(value_name = "WORDS", required = true)]
+    pub(crate) words: Vec<String>,
+    /// How many hits to show [default: 50]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) limit_hits: Option<u32>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct LsArgs {
+    /// A peer (node id, at least 8 characters of it, or [ID@]HOST:PORT), or a collection's id
+    #[arg(value_name = "PEER|ID")]
+    pub(crate) target: LsTarget,
+}
+
+/// What `ls` lists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LsTarget {
+    /// What a collection holds.
+    Collection(ContentId),
+    /// What a peer offers.
+    Peer(PeerRef),
+}
+
+impl FromStr for LsTarget {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Collection(id));
+        }
+        text.parse().map(Self::Peer).map_err(|error| format!("{error}; or the 64 characters of a collection's id"))
+    }
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct LocateArgs {
+    /// A content id
+    #[arg(value_name = "ID")]
+    pub(crate) id: ContentId,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct HashArgs {
+    /// Files
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct TrustArgs {
+    #[command(subcommand)]
+    pub(crate) command: TrustCommand,
+}
+
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub(crate) enum TrustCommand {
+    /// List which key was seen at which address
+    List,
+    /// Trust whoever is seen next at this address
+    Forget {
+        /// The address, as it was given
+        #[arg(value_name = "HOST:PORT")]
+        target: PeerTarget,
+    },
+}
+
+#[derive(Args, Debug, Clone)]
+#[group(id = "end", required = true, multiple = false)]
+pub(crate) struct BenchArgs {
+    /// Be the end that is measured, at this UDP address
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Measure to the other end
+    #[arg(value_name = "HOST:PORT")]
+    pub(crate) target: Option<PeerTarget>,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct DemoArgs {
+    /// What to share [default: a generated tree of about 256 MiB]
+    #[arg(value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+}

@@ -1,0 +1,129 @@
+//! The command line as types. Global flags stand before or after the subcommand, or on both sides: repeatable
+//! ones add up, of the others the later one holds.
+//! Not responsible for environment and configuration: see `settings`.
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{ArgAction, ArgMatches, Args, FromArgMatches as _, Subcommand};
+
+use crate::model::PeerTarget;
+
+mod commands;
+
+pub(crate) use commands::{
+    BenchArgs, DemoArgs, GetArgs, HashArgs, LocateArgs, LsArgs, LsTarget, SearchArgs, ShareArgs, TrackerArgs,
+    TrustArgs, TrustCommand,
+};
+
+// A doc comment here would become the text of every command's help.
+#[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Globals {
+    /// Where identity, caches and configuration are kept [$QSHARE_HOME; else the platform's data directory]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) home: Option<PathBuf>,
+    /// The configuration file [else config.toml in the home, if it is there]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// A tracker to look at and to announce to; repeatable [$QSHARE_TRACKER; else the configuration]
+    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    pub(crate) tracker: Vec<PeerTarget>,
+    /// A node whose own index is asked too; repeatable [else the configuration]
+    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    pub(crate) peer: Vec<PeerTarget>,
+    /// One JSON object a line on standard output, nothing else there
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Errors and results only
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+    /// More about what happens; twice for everything
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    /// No bars and no periodic lines
+    #[arg(long)]
+    pub(crate) no_progress: bool,
+}
+
+impl Globals {
+    fn absorb(&mut self, later: Self) {
+        self.home = later.home.or_else(|| self.home.take());
+        self.config = later.config.or_else(|| self.config.take());
+        self.tracker.extend(later.tracker);
+        self.peer.extend(later.peer);
+        self.json |= later.json;
+        self.quiet |= later.quiet;
+        self.verbose = self.verbose.saturating_add(later.verbose);
+        self.no_progress |= later.no_progress;
+    }
+}
+
+// A doc comment here would become the text of the program's help.
+#[derive(Subcommand, Debug, Clone)]
+pub(crate) enum Command {
+    /// Keep the directory: who offers what
+    Tracker(TrackerArgs),
+    /// Offer files and directories until stopped
+    Share(ShareArgs),
+    /// Fetch something by words or by id, from everyone who has it at once
+    Get(GetArgs),
+    /// Look for names
+    Search(SearchArgs),
+    /// List the nodes that the trackers know
+    Peers,
+    /// List what a peer offers, or what a collection holds
+    Ls(LsArgs),
+    /// Show who offers an id
+    Locate(LocateArgs),
+    /// Print content ids of files, as b3sum does
+    Hash(HashArgs),
+    /// Show this home: identities, cache, known trackers; and partial files here
+    Status,
+    /// Print this home's node id
+    Id,
+    /// Show or forget which keys were seen at which address
+    Trust(TrustArgs),
+    /// Measure what the network and the disks give
+    Bench(BenchArgs),
+    /// See it work: a tracker, three providers and a download on this machine
+    Demo(DemoArgs),
+}
+
+/// The parser: global flags are known to the program and to every subcommand.
+pub(crate) fn parser() -> clap::Command {
+    let root = clap::Command::new("qshare")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(env!("CARGO_PKG_DESCRIPTION"))
+        .subcommand_required(true)
+        .arg_required_else_help(true);
+    with_globals(Command::augment_subcommands(root))
+}
+
+fn with_globals(command: clap::Command) -> clap::Command {
+    Globals::augment_args(command).mut_subcommands(with_globals)
+}
+
+/// Reads a command line, the program's name first.
+///
+/// # Errors
+/// clap's: usage errors, and the wish for help or the version.
+pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals, Command), clap::Error> {
+    let matches = parser().try_get_matches_from(line)?;
+    let mut globals = Globals::default();
+    let mut level: Option<&ArgMatches> = Some(&matches);
+    while let Some(matches) = level {
+        globals.absorb(Globals::from_arg_matches(matches)?);
+        level = matches.subcommand().map(|(_, below)| below);
+    }
+    Ok((globals, Command::from_arg_matches(&matches)?))
+}
+
+/// An address to listen on.
+pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "give ADDR:PORT, such as 0.0.0.0:4917 or [::]:4917".to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,77 @@
+use super::*;
+use crate::model::ContentId;
+
+fn read(line: &str) -> Result<(Globals, Command), clap::Error> {
+    parse(std::iter::once("qshare").chain(line.split_whitespace()).map(OsString::from))
+}
+
+#[test]
+fn the_parser_is_sound() {
+    parser().debug_assert();
+}
+
+#[test]
+fn what_is_accepted_and_what_is_not() {
+    let id = "0".repeat(64);
+    let cases = [
+        ("tracker", true),
+        ("tracker --listen 127.0.0.1:0 --allow f", true),
+        ("tracker --listen 4917", false),
+        ("tracker x", false),
+        ("share a b --list f --exclude *.o --exclude *.a --limit 100Mbit/s --all --include-secrets", true),
+        ("share a --limit 100", false),
+        ("share", true),
+        ("get", false),
+        ("get some words -o - --only *.c --only *.h -n --force --times --wait 30s", true),
+        ("get x --seed --no-share", false),
+        ("get x --wait soon", false),
+        ("get x --from abc", false),
+        ("get x --from abcdefgh", true),
+        ("get x --only [", false),
+        ("get x --http 1.1.1.1:1", false),
+        ("search", false),
+        ("search a --limit-hits 0", false),
+        ("peers", true),
+        ("ls", false),
+        ("ls h:1", true),
+        (&format!("ls {id}"), true),
+        (&format!("locate {id}"), true),
+        ("locate x", false),
+        ("hash", false),
+        ("hash a b", true),
+        ("status", true),
+        ("id", true),
+        ("trust", false),
+        ("trust list", true),
+        ("trust forget h:1", true),
+        ("trust forget h", false),
+        ("bench", false),
+        ("bench --listen 127.0.0.1:0", true),
+        ("bench h:1", true),
+        ("bench h:1 --listen 127.0.0.1:0", false),
+        ("demo", true),
+        ("demo d", true),
+        ("friends", false),
+        ("--json", false),
+    ];
+    for (line, good) in cases {
+        assert_eq!(read(line).is_ok(), good, "{line}");
+    }
+}
+
+#[test]
+fn global_flags_stand_on_both_sides_and_add_up() {
+    let (globals, _) = read("--tracker a:1 -v --home x trust --json list --tracker b:2 -v --home y").expect("parsed");
+    let hosts: Vec<_> = globals.tracker.iter().map(|t| t.host.as_str()).collect();
+    assert_eq!((hosts, globals.verbose, globals.json), (vec!["a", "b"], 2, true));
+    assert_eq!(globals.home, Some("y".into()));
+    assert!(read("--tracker nowhere peers").is_err());
+}
+
+#[test]
+fn ls_takes_a_collection_or_a_peer() {
+    let id = ContentId::of(b"x");
+    assert_eq!(id.to_string().parse(), Ok(LsTarget::Collection(id)));
+    assert!(matches!("h:1".parse(), Ok(LsTarget::Peer(_))));
+    assert!("h".parse::<LsTarget>().is_err());
+}

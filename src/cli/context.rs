@@ -1,0 +1,110 @@
+//! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use crate::cli::failure::Failure;
+use crate::cli::render::Output;
+use crate::cli::render::activity::Activity;
+use crate::cli::settings::Settings;
+use crate::cli::signals::Signals;
+use crate::node::{DirectoryQuotas, Error, Event, Home, Lifetime, Listen, Node, Options};
+use crate::wire::Role;
+
+/// What every command is given.
+#[derive(Debug, Clone)]
+pub(crate) struct Context {
+    pub(crate) settings: Settings,
+    pub(crate) output: Output,
+}
+
+impl Context {
+    /// The home.
+    pub(crate) fn home(&self) -> Home {
+        Home::at(self.settings.home.clone())
+    }
+
+    /// Begins to heed signals.
+    pub(crate) fn signals(&self) -> Result<Signals, Failure> {
+        Signals::listen().map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot heed signals")))
+    }
+
+    /// The options of a node that only looks and fetches.
+    pub(crate) fn options(&self) -> Options {
+        Options {
+            home: self.home(),
+            role: Role::Node,
+            lifetime: Lifetime::Finite,
+            listen: Listen::Ephemeral,
+            trackers: self.settings.trackers.clone(),
+            peers: self.settings.peers.clone(),
+            upload_limit: self.settings.upload_limit,
+            allow: None,
+            quotas: DirectoryQuotas::default(),
+        }
+    }
+
+    /// Runs a finite command on a node of its own, until it is done or a signal comes.
+    pub(crate) async fn look<T>(
+        &self,
+        what: &str,
+        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut signals = self.signals()?;
+        let activity = Activity::start(&self.output, what);
+        let (node, events) = tokio::select! {
+            started = Node::start(self.options()) => started?,
+            stop = signals.next() => return Err(Failure::Stopped(stop)),
+        };
+        let warnings = self.pass_warnings(events);
+        let result = tokio::select! {
+            result = work(node.clone()) => result,
+            stop = signals.next() => Err(Failure::Stopped(stop)),
+        };
+        drop(activity);
+        node.stop().await;
+        warnings.abort();
+        result
+    }
+
+    /// Passes a finite node's warnings on, and forgets its other events.
+    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) -> JoinHandle<()> {
+        let output = self.output.clone();
+        tokio::spawn(async move {
+            while let Some(event) = events.recv().await {
+                if let Event::Warning(message) = event {
+                    output.warn(&message);
+                }
+            }
+        })
+    }
+
+    /// Tells all warnings.
+    pub(crate) fn warn_all(&self, warnings: impl IntoIterator<Item = impl AsRef<str>>) {
+        for warning in warnings {
+            self.output.warn(warning.as_ref());
+        }
+    }
+
+    /// Refuses to look when neither tracker nor peer is known.
+    pub(crate) fn somewhere(&self) -> Result<(), Failure> {
+        let nowhere = self.settings.trackers.is_empty() && self.settings.peers.is_empty();
+        if nowhere { Err(Error::NowhereToLook.into()) } else { Ok(()) }
+    }
+
+    /// Where is looked, for sentences: `tracker h:1, peer h:2`.
+    pub(crate) fn places(&self) -> String {
+        let trackers = self.settings.trackers.iter().map(|t| format!("tracker {}", t.host_port()));
+        let peers = self.settings.peers.iter().map(|p| format!("peer {}", p.host_port()));
+        let places: Vec<String> = trackers.chain(peers).collect();
+        places.join(", ")
+    }
+}
+
+/// Stops a node cleanly; a further signal cuts that short.
+pub(crate) async fn stop(node: &Node, signals: &mut Signals) {
+    tokio::select! {
+        () = node.stop() => {}
+        _ = signals.next() => {}
+    }
+}

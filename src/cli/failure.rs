@@ -1,0 +1,122 @@
+//! Why a command did not end well: one sentence, a code word, an exit code.
+//! Invariant: whatever is not known better here keeps the words and the code of the floor it comes from.
+
+use std::io;
+
+use crate::cli::exit::Exit;
+use crate::cli::signals::Stop;
+use crate::config::ConfigError;
+use crate::node::{Error, ErrorCode};
+
+/// Why a command did not end well.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// Who reads standard output has had enough: nothing more to say to anybody.
+    #[error("standard output was closed")]
+    Closed,
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// A signal ended a transfer, which says what is kept.
+    #[error("{error}")]
+    Interrupted {
+        /// Which signal.
+        stop: Stop,
+        /// The transfer's own words.
+        error: Error,
+    },
+    /// The node's own words.
+    #[error(transparent)]
+    Node(#[from] Error),
+    /// What was asked for is empty.
+    #[error("{0}")]
+    Nothing(String),
+    /// A part of the operating system failed the command.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+    /// Some of several things failed; each was told when it did.
+    #[error("{failed} of {total} failed; see above")]
+    Some {
+        /// How many.
+        failed: usize,
+        /// Of how many.
+        total: usize,
+    },
+    /// A signal ended the command.
+    #[error("interrupted")]
+    Stopped(Stop),
+    /// The command line, the environment or a setting is wrong.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Failure {
+    /// The code for programs.
+    pub(crate) fn code(&self) -> ErrorCode {
+        match self {
+            Self::Closed | Self::Other(_) | Self::Some { .. } => ErrorCode::Failed,
+            Self::Config(_) | Self::Usage(_) => ErrorCode::Usage,
+            Self::Interrupted { .. } | Self::Stopped(_) => ErrorCode::Interrupted,
+            Self::Node(error) => error.code(),
+            Self::Nothing(_) => ErrorCode::NotFound,
+        }
+    }
+
+    /// How the process ends.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Closed => Exit::DONE,
+            Self::Interrupted { stop, .. } | Self::Stopped(stop) => stop.exit(),
+            _ => self.code().into(),
+        }
+    }
+
+    /// Whether there is nothing to tell: nobody reads, or the person at the keyboard did it.
+    pub(crate) fn is_silent(&self) -> bool {
+        match self {
+            Self::Closed | Self::Stopped(_) => true,
+            Self::Node(Error::Stdout(error)) => error.kind() == io::ErrorKind::BrokenPipe,
+            _ => false,
+        }
+    }
+}
+
+/// What a failed write to standard output means.
+pub(crate) fn stdout(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Closed,
+        _ => Failure::Node(Error::Stdout(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_decides_the_exit_code() {
+        let error = || Error::Interrupted { have: 3 << 20, total: 9 << 20 };
+        let by = |stop| Failure::Interrupted { stop, error: error() };
+        assert_eq!(by(Stop::Interrupt).exit(), Exit::INTERRUPTED);
+        assert_eq!(by(Stop::Terminate).exit(), Exit::TERMINATED);
+        assert!(
+            by(Stop::Interrupt).to_string().starts_with("interrupted with 3.0 MiB of 9.0 MiB proven and kept; run")
+        );
+    }
+
+    #[test]
+    fn a_closed_output_ends_quietly() {
+        let closed = stdout(io::ErrorKind::BrokenPipe.into());
+        assert!(closed.is_silent() && closed.exit() == Exit::DONE);
+        let full = stdout(io::ErrorKind::StorageFull.into());
+        assert!(!full.is_silent() && full.exit() == Exit::FAILED);
+        let stream = Failure::Node(Error::Stdout(io::ErrorKind::BrokenPipe.into()));
+        assert!(stream.is_silent() && stream.exit() == Exit::FAILED);
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_command_is_usage() {
+        assert_eq!(Failure::Usage(String::new()).exit(), Exit::USAGE);
+        assert_eq!(Failure::Nothing(String::new()).exit().code(), 3);
+    }
+}

@@ -1,0 +1,128 @@
+//! Follows a transfer to its end: samples its progress for people and programs, and cancels it at a signal.
+//! Not responsible for what is asked for nor for what is told at the end.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::json::Line;
+use crate::cli::render::progress::View;
+use crate::cli::signals::{Signals, Stop};
+use crate::model::Size;
+use crate::node::{Error, Node, Outcome, Phase, Progress, Transfer};
+
+/// How often progress is sampled: bars look alive, and a JSON line comes well within every second.
+const SAMPLE: Duration = Duration::from_millis(250);
+/// Between two JSON lines `progress`.
+const EVERY: Duration = Duration::from_millis(500);
+
+/// Waits for the end of a transfer. The first signal cancels it, a second one leaves at once.
+pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mut Signals) -> Result<Outcome, Failure> {
+    let (progress, canceller) = (transfer.progress(), transfer.canceller());
+    let mut teller = Teller::new(context);
+    let mut samples = tokio::time::interval(SAMPLE);
+    samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let finish = transfer.finish();
+    tokio::pin!(finish);
+    let (mut stopped, mut broken) = (None, None);
+    let result = loop {
+        tokio::select! {
+            result = &mut finish => break result,
+            _ = samples.tick() => {
+                let sample = progress.borrow().clone();
+                if let Err(failure) = teller.tell(&sample, false) && broken.is_none() {
+                    broken = Some(failure);
+                    canceller.cancel();
+                }
+            }
+            stop = signals.next() => match stopped.replace(stop) {
+                None => canceller.cancel(),
+                Some(_) => return Err(Failure::Stopped(stop)),
+            },
+        }
+    };
+    if let Some(failure) = broken {
+        return Err(failure);
+    }
+    let last = progress.borrow().clone();
+    teller.tell(&last, true)?;
+    result.map_err(|error| ended(error, stopped))
+}
+
+fn ended(error: Error, stopped: Option<Stop>) -> Failure {
+    match (error, stopped) {
+        (error @ Error::Interrupted { .. }, Some(stop)) => Failure::Interrupted { stop, error },
+        (error, _) => Failure::Node(error),
+    }
+}
+
+/// Serves what was fetched until a signal comes or the node fails.
+pub(crate) async fn seed(
+    context: &Context,
+    node: &Node,
+    outcome: &Outcome,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    context.output.emit(&Line::Phase { name: Phase::Seeding.word() })?;
+    if !context.output.is_json() {
+        context.output.note(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
+    }
+    tokio::select! {
+        _ = signals.next() => Ok(Exit::DONE),
+        ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
+    }
+}
+
+/// Tells of a transfer what has changed since the last sample.
+struct Teller<'a> {
+    context: &'a Context,
+    view: View,
+    started: Instant,
+    phase: Option<Phase>,
+    progressed: Option<Duration>,
+    warnings: usize,
+}
+
+impl<'a> Teller<'a> {
+    fn new(context: &'a Context) -> Self {
+        let view = View::new(&context.output);
+        Self { context, view, started: Instant::now(), phase: None, progressed: None, warnings: 0 }
+    }
+
+    fn tell(&mut self, progress: &Progress, last: bool) -> Result<(), Failure> {
+        let output = &self.context.output;
+        let now = self.started.elapsed();
+        for warning in progress.warnings.iter().skip(self.warnings) {
+            output.warn(warning);
+        }
+        self.warnings = self.warnings.max(progress.warnings.len());
+        if self.phase != Some(progress.phase) {
+            self.phase = Some(progress.phase);
+            output.emit(&Line::Phase { name: progress.phase.word() })?;
+        }
+        if last || self.progressed.is_none_or(|at| now.saturating_sub(at) >= EVERY) {
+            self.progressed = Some(now);
+            output.emit(&Line::progress(progress))?;
+        }
+        if !last {
+            self.view.show(progress, now);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_an_interrupted_transfer_ends_by_its_signal() {
+        let interrupted = || Error::Interrupted { have: 1, total: 2 };
+        assert_eq!(ended(interrupted(), Some(Stop::Terminate)).exit(), Exit::TERMINATED);
+        assert_eq!(ended(interrupted(), None).exit(), Exit::INTERRUPTED);
+        assert_eq!(ended(Error::NowhereToLook, Some(Stop::Interrupt)).exit(), Exit::USAGE);
+    }
+}

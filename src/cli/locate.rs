@@ -1,0 +1,28 @@
+//! `qshare locate`: who offers an id.
+
+use crate::cli::args::LocateArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::hits;
+use crate::cli::render::json::Line;
+use crate::node::Error;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
+    context.somewhere()?;
+    let found = context.look("looking", async |node| Ok(node.locate(arguments.id).await?)).await?;
+    context.warn_all(&found.warnings);
+    for hit in &found.hits {
+        context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
+    }
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, more: found.more })?;
+    if found.hits.is_empty() {
+        return Err(Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into());
+    }
+    for hit in &found.hits {
+        let table = hits::providers(&hit.hit.providers).render(context.output.width());
+        context.output.print(&format!("{}\n{table}", hits::headline(&hit.hit)))?;
+    }
+    Ok(Exit::DONE)
+}

@@ -1,0 +1,61 @@
+//! `qshare ls`: what a peer offers, or what a collection holds.
+
+use crate::cli::args::{LsArgs, LsTarget};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::hits;
+use crate::cli::render::human::counted;
+use crate::cli::render::json::Line;
+use crate::model::collection::Entry;
+use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
+use crate::node::{PeerRef, Plane};
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Failure> {
+    match arguments.target {
+        LsTarget::Collection(id) => collection(context, id).await,
+        LsTarget::Peer(peer) => offers(context, &peer).await,
+    }
+}
+
+async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
+    let offers = context.look("connecting", async |node| Ok(node.list(peer).await?)).await?;
+    for offer in &offers {
+        context.output.emit(&Line::hit(&hit_of(offer), Some(Plane::Peer)))?;
+    }
+    context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0 })?;
+    if offers.is_empty() {
+        return Err(Failure::Nothing(format!("peer {peer} offers nothing; `qshare peers` lists others")));
+    }
+    context.output.print(&hits::offers(&offers).render(context.output.width()))?;
+    Ok(Exit::DONE)
+}
+
+/// Empty directories are shown to people only: an event `hit` is a file or a collection.
+async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
+    context.somewhere()?;
+    let collection = context.look("looking", async |node| Ok(node.manifest(id).await?)).await?;
+    for (path, entry) in collection.entries() {
+        if let Entry::File { size, id, .. } = entry {
+            context.output.emit(&Line::hit(&file_hit(path, *size, *id), None))?;
+        }
+    }
+    context.output.emit(&Line::Summary { hits: collection.files().into(), more: 0 })?;
+    context.output.print(&hits::tree(&collection).render(context.output.width()))?;
+    if !context.output.is_json() {
+        let files = counted(collection.files().into(), "file");
+        context.output.note(&format!("qshare: {files}, {}", Size(collection.bytes())));
+    }
+    Ok(Exit::DONE)
+}
+
+fn hit_of(offer: &Offer) -> Hit {
+    let Offer { name, size, id, kind, files, locked } = offer.clone();
+    Hit { id, kind, size, files, locked, names: vec![name], providers: Vec::new() }
+}
+
+fn file_hit(path: &SafePath, size: u64, id: ContentId) -> Hit {
+    let (names, providers) = (vec![path.clone()], Vec::new());
+    Hit { id: Some(id), kind: Kind::File, size, files: 1, locked: false, names, providers }
+}

@@ -1,0 +1,135 @@
+//! The command line: arguments, commands, rendering. The only floor that prints or knows clap and indicatif.
+//! Not responsible for anything but asking the node and telling what it says.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+mod args;
+mod bench;
+mod choose;
+mod context;
+mod demo;
+mod exit;
+mod failure;
+mod follow;
+mod get;
+mod hash;
+mod id;
+mod locate;
+mod ls;
+mod peers;
+mod render;
+mod search;
+mod settings;
+mod share;
+mod signals;
+mod status;
+mod tracker;
+mod trust;
+
+use args::{Command, Globals};
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use render::Output;
+use settings::{Environment, Settings};
+
+/// Runs the command line of this process on a runtime that the caller has made.
+#[must_use]
+pub fn run(runtime: Runtime) -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    let exit = match args::parse(line.iter().cloned()) {
+        Ok((globals, command)) => obey(&runtime, &globals, command),
+        Err(error) => refuse(&line, &error),
+    };
+    // A thread that reads a directory or the terminal would otherwise be waited for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
+    let output = Output::new(globals);
+    log(globals, &output);
+    let default_home = crate::node::Home::default_root();
+    let result = Settings::resolve(globals, &Environment::of_process(), default_home).and_then(|settings| {
+        let context = Context { settings, output: output.clone() };
+        runtime.block_on(dispatch(&context, command))
+    });
+    result.unwrap_or_else(|failure| {
+        output.fail(&failure);
+        failure.exit()
+    })
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Bench(arguments) => bench::run(context, arguments).await,
+        Command::Demo(arguments) => demo::run(context, arguments).await,
+        Command::Get(arguments) => get::run(context, arguments).await,
+        Command::Hash(arguments) => hash::run(context, arguments).await,
+        Command::Id => id::run(context),
+        Command::Locate(arguments) => locate::run(context, arguments).await,
+        Command::Ls(arguments) => ls::run(context, arguments).await,
+        Command::Peers => peers::run(context).await,
+        Command::Search(arguments) => search::run(context, arguments).await,
+        Command::Share(arguments) => share::run(context, arguments).await,
+        Command::Status => status::run(context),
+        Command::Tracker(arguments) => tracker::run(context, arguments).await,
+        Command::Trust(arguments) => trust::run(context, &arguments),
+    }
+}
+
+/// Tells what clap has to say: help and version are results, all else is a usage error.
+fn refuse(line: &[OsString], error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        // Who closed the output has seen enough of the help.
+        let _ = error.print();
+        return Exit::DONE;
+    }
+    if line.iter().any(|argument| argument == "--json") {
+        let globals = Globals { json: true, ..Globals::default() };
+        Output::new(&globals).fail(&Failure::Usage(one_line(&error.to_string())));
+    } else {
+        let _ = error.print();
+    }
+    Exit::USAGE
+}
+
+/// The first paragraph of clap's message, in one line.
+fn one_line(message: &str) -> String {
+    let paragraph = message.split("\n\n").next().unwrap_or_default();
+    let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Log lines go to standard error. `$RUST_LOG` goes before `-v` and `-q`.
+fn log(globals: &Globals, output: &Output) {
+    let level = match (globals.quiet, globals.verbose) {
+        (true, _) => "error",
+        (false, 0) => "warn",
+        (false, 1) => "warn,qshare=info",
+        (false, _) => "info,qshare=debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // A second subscriber in one process is refused; the first one stays.
+    let ansi = std::io::stderr().is_terminal();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(output.log_writer()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_becomes_one_line() {
+        let line = ["qshare", "get", "x", "--limit", "5"].map(OsString::from);
+        let error = args::parse(line).expect_err("refused");
+        let text = one_line(&error.to_string());
+        assert!(text.starts_with("invalid value '5' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
+    }
+}

@@ -1,0 +1,23 @@
+//! `qshare peers`: the nodes that the trackers know.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::hits;
+use crate::cli::render::json::{Line, Text};
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    context.somewhere()?;
+    let rows = context.look("looking", async |node| Ok(node.peers().await?)).await?;
+    for row in &rows {
+        let (node, addr) = (Text(row.peer.node), row.peer.addrs.first().copied());
+        context.output.emit(&Line::Peer { node, name: None, addr, offers: row.peer.offers })?;
+    }
+    if rows.is_empty() {
+        context.output.note(&format!("qshare: no node is known at {}", context.places()));
+        return Ok(Exit::DONE);
+    }
+    context.output.print(&hits::peers(&rows).render(context.output.width()))?;
+    Ok(Exit::DONE)
+}

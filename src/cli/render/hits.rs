@@ -1,0 +1,164 @@
+//! Hits, offers, peers and trees as tables for people.
+
+use crate::cli::render::human::count;
+use crate::cli::render::table::{Align, Table};
+use crate::model::collection::Entry;
+use crate::model::{Collection, ContentId, Hit, Kind, Offer, Provider, Shown, Size};
+use crate::node::PeerRow;
+
+/// Shown for an offer without an id.
+const UNHASHED: &str = "(not hashed yet)";
+
+/// What a search found.
+pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
+    let mut table = Table::new(&HIT_COLUMNS);
+    for hit in hits {
+        table.row(hit_cells(hit));
+    }
+    table
+}
+
+/// What a search found, numbered from 1, to choose from.
+pub(crate) fn numbered(hits: &[Hit]) -> Table {
+    let mut columns = vec![("", Align::Right)];
+    columns.extend(HIT_COLUMNS);
+    let mut table = Table::new(&columns);
+    for (number, hit) in hits.iter().enumerate() {
+        table.row([(number + 1).to_string()].into_iter().chain(hit_cells(hit)));
+    }
+    table
+}
+
+const HIT_COLUMNS: [(&str, Align); 5] = [
+    ("NAME", Align::Flexible),
+    ("KIND", Align::Left),
+    ("SIZE", Align::Right),
+    ("PROVIDERS", Align::Right),
+    ("ID", Align::Left),
+];
+
+fn hit_cells(hit: &Hit) -> [String; 5] {
+    let name = hit.names.first().map_or_else(String::new, ToString::to_string);
+    let providers = count(hit.providers.len() as u64);
+    [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
+}
+
+/// Who provides what was located.
+pub(crate) fn providers<'a>(providers: impl IntoIterator<Item = &'a Provider>) -> Table {
+    let mut table = Table::new(&[("ADDRESSES", Align::Flexible), ("NODE", Align::Left)]);
+    for provider in providers {
+        let addrs: Vec<String> = provider.addrs.iter().map(ToString::to_string).collect();
+        table.row([addrs.join(" "), provider.node.to_string()]);
+    }
+    table
+}
+
+/// What a node offers.
+pub(crate) fn offers(offers: &[Offer]) -> Table {
+    let mut table = Table::new(&[
+        ("NAME", Align::Flexible),
+        ("KIND", Align::Left),
+        ("SIZE", Align::Right),
+        ("FILES", Align::Right),
+        ("ID", Align::Left),
+    ]);
+    for offer in offers {
+        let (name, size, files) = (offer.name.to_string(), Size(offer.size).to_string(), count(offer.files.into()));
+        table.row([name, kind(offer.kind, offer.locked), size, files, id(offer.id)]);
+    }
+    table
+}
+
+/// What a collection holds.
+pub(crate) fn tree(collection: &Collection) -> Table {
+    let mut table =
+        Table::new(&[("PATH", Align::Flexible), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Left)]);
+    for (path, entry) in collection.entries() {
+        match entry {
+            Entry::Directory => table.row([format!("{path}/"), String::new(), String::new(), String::new()]),
+            Entry::File { size, id, executable } => {
+                let mark = if *executable { "x" } else { "" };
+                table.row([path.to_string(), mark.to_owned(), Size(*size).to_string(), id.to_string()]);
+            }
+        }
+    }
+    table
+}
+
+/// The known nodes.
+pub(crate) fn peers(rows: &[PeerRow]) -> Table {
+    let mut table = Table::new(&[
+        ("ADDRESSES", Align::Flexible),
+        ("OFFERS", Align::Right),
+        ("FROM", Align::Left),
+        ("NODE", Align::Left),
+    ]);
+    for row in rows {
+        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
+        let node = row.peer.node.to_string();
+        table.row([addrs.join(" "), count(row.peer.offers), row.plane.word().to_owned(), node]);
+    }
+    table
+}
+
+/// One line about a hit: `NAME, file, 1.5 GiB`.
+pub(crate) fn headline(hit: &Hit) -> String {
+    let name = hit.names.first().map_or("(no name)", |name| name.as_str());
+    format!("{}, {}, {}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size))
+}
+
+fn kind(kind: Kind, locked: bool) -> String {
+    let lock = if locked { ", locked" } else { "" };
+    format!("{}{lock}", kind.word())
+}
+
+fn id(id: Option<ContentId>) -> String {
+    id.map_or_else(|| UNHASHED.to_owned(), |id| id.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NodeId, SafePath};
+    use crate::node::Plane;
+    use crate::wire::Peer;
+
+    fn hit(name: &str, id: Option<ContentId>) -> Hit {
+        let provider = Provider { node: NodeId::of_public_key(b"n"), addrs: vec!["[::1]:7".parse().expect("addr")] };
+        let names = vec![SafePath::parse(name).expect("a name")];
+        Hit { id, kind: Kind::File, size: 1536, files: 1, locked: false, names, providers: vec![provider] }
+    }
+
+    #[test]
+    fn hits_show_name_kind_size_providers_and_the_whole_id() {
+        let id = ContentId::of(b"");
+        let text = hits([&hit("docs/a b.txt", Some(id)), &hit("c", None)]).render(None);
+        let expected = format!(
+            "NAME          KIND     SIZE  PROVIDERS  ID\n\
+             docs/a b.txt  file  1.5 KiB          1  {id}\n\
+             c             file  1.5 KiB          1  (not hashed yet)\n"
+        );
+        assert_eq!(text, expected);
+        let text = numbered(&[hit("c", None)]).render(None);
+        assert!(text.ends_with("\n1  c     file  1.5 KiB          1  (not hashed yet)\n"), "{text}");
+    }
+
+    #[test]
+    fn peers_and_providers_show_whole_node_ids() {
+        let node = NodeId::of_public_key(b"n");
+        let peer = Peer { node, addrs: vec!["10.0.0.1:4917".parse().expect("addr")], offers: 12_345 };
+        let text = peers(&[PeerRow { peer, plane: Plane::Tracker }]).render(None);
+        assert!(text.ends_with(&format!("\n10.0.0.1:4917  12,345  tracker  {node}\n")), "{text}");
+        let text = providers(&hit("c", None).providers).render(None);
+        assert_eq!(text, format!("ADDRESSES  NODE\n[::1]:7    {node}\n"));
+    }
+
+    #[test]
+    fn a_tree_shows_empty_directories_and_executables() {
+        let id = ContentId::of(b"");
+        let path = |text| SafePath::parse(text).expect("a path");
+        let entries = vec![(path("a"), Entry::File { size: 0, id, executable: true }), (path("b"), Entry::Directory)];
+        let text = tree(&Collection::new(entries).expect("a tree")).render(None);
+        assert_eq!(text, format!("PATH     SIZE  ID\na     x   0 B  {id}\nb/\n"));
+    }
+}

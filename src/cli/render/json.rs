@@ -1,0 +1,203 @@
+//! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
+//! programs wait for; `id`, `hashed`, `status`, `trust` and `forgotten` are the results of the commands about this home.
+//! Invariant: a field is there in every line of its event, null when unknown.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde::{Serialize, Serializer};
+
+use crate::model::{ContentId, Hit, NodeId, Provider, SafePath};
+use crate::node::{Outcome, Plane, Progress, ProviderProgress};
+
+/// One line on standard output.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "lowercase")]
+pub(crate) enum Line<'a> {
+    Announced {
+        tracker: &'a str,
+        offers: u64,
+        hashed: u64,
+    },
+    Done {
+        id: Text<ContentId>,
+        name: &'a SafePath,
+        path: Option<Text<std::path::Display<'a>>>,
+        bytes: u64,
+        fetched: u64,
+        seconds: f64,
+        providers: Vec<Given>,
+        /// Of a dry run only: what would be fetched.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        plan: Option<Vec<Planned<'a>>>,
+    },
+    Error {
+        code: &'a str,
+        exit: u8,
+        message: String,
+    },
+    Forgotten {
+        addr: &'a str,
+    },
+    Hashed {
+        id: Text<ContentId>,
+        path: Text<std::path::Display<'a>>,
+    },
+    Hit {
+        id: Option<Text<ContentId>>,
+        name: Option<&'a SafePath>,
+        names: &'a [SafePath],
+        size: u64,
+        kind: &'a str,
+        locked: bool,
+        providers: Vec<Where>,
+        plane: Option<&'a str>,
+    },
+    Id {
+        node: Text<NodeId>,
+    },
+    Listening {
+        addr: SocketAddr,
+        node: Text<NodeId>,
+    },
+    Offer {
+        id: Text<ContentId>,
+        name: &'a SafePath,
+        get: String,
+    },
+    Peer {
+        node: Text<NodeId>,
+        name: Option<&'a str>,
+        addr: Option<SocketAddr>,
+        offers: u64,
+    },
+    Phase {
+        name: &'a str,
+    },
+    Progress {
+        bytes: u64,
+        fetched: u64,
+        total: u64,
+        rate: u64,
+        providers: Vec<Giving>,
+    },
+    Status(&'a crate::cli::status::Status),
+    Summary {
+        hits: u64,
+        more: u64,
+    },
+    Trust {
+        addr: &'a str,
+        node: Text<NodeId>,
+    },
+    Warning {
+        message: &'a str,
+    },
+}
+
+/// A value in its text form.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<T>(pub(crate) T);
+
+impl<T: Display> Serialize for Text<T> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(&self.0)
+    }
+}
+
+/// A provider of a hit.
+#[derive(Debug, Serialize)]
+pub(crate) struct Where {
+    node: Text<NodeId>,
+    addr: Option<SocketAddr>,
+}
+
+/// A provider of a transfer under way.
+#[derive(Debug, Serialize)]
+pub(crate) struct Giving {
+    node: Text<NodeId>,
+    addr: SocketAddr,
+    bytes: u64,
+    rate: u64,
+}
+
+/// A provider of a transfer that has ended.
+#[derive(Debug, Serialize)]
+pub(crate) struct Given {
+    node: Text<NodeId>,
+    addr: SocketAddr,
+    bytes: u64,
+}
+
+/// A file that a dry run would fetch.
+#[derive(Debug, Serialize)]
+pub(crate) struct Planned<'a> {
+    name: &'a SafePath,
+    size: u64,
+}
+
+impl<'a> Line<'a> {
+    /// The event `hit`.
+    pub(crate) fn hit(hit: &'a Hit, plane: Option<Plane>) -> Self {
+        Self::Hit {
+            id: hit.id.map(Text),
+            name: hit.names.first(),
+            names: &hit.names,
+            size: hit.size,
+            kind: hit.kind.word(),
+            locked: hit.locked,
+            providers: hit.providers.iter().map(at).collect(),
+            plane: plane.map(Plane::word),
+        }
+    }
+
+    /// The event `progress`.
+    pub(crate) fn progress(progress: &Progress) -> Self {
+        let giving = |p: &ProviderProgress| Giving { node: Text(p.node), addr: p.addr, bytes: p.bytes, rate: p.rate };
+        Self::Progress {
+            bytes: progress.bytes,
+            fetched: progress.fetched,
+            total: progress.total,
+            rate: progress.rate,
+            providers: progress.providers.iter().map(giving).collect(),
+        }
+    }
+
+    /// The event `done`; of a dry run with what would be fetched.
+    pub(crate) fn done(outcome: &'a Outcome, dry_run: bool) -> Self {
+        let given = |p: &ProviderProgress| Given { node: Text(p.node), addr: p.addr, bytes: p.bytes };
+        let planned = |(name, size): &'a (SafePath, u64)| Planned { name, size: *size };
+        Self::Done {
+            id: Text(outcome.id),
+            name: &outcome.name,
+            path: outcome.path.as_deref().map(path),
+            bytes: outcome.bytes,
+            fetched: outcome.fetched,
+            seconds: outcome.elapsed.as_secs_f64(),
+            providers: outcome.providers.iter().map(given).collect(),
+            plan: dry_run.then(|| outcome.plan.iter().map(planned).collect()),
+        }
+    }
+
+    /// The event `hashed`.
+    pub(crate) fn hashed(id: ContentId, of: &'a Path) -> Self {
+        Self::Hashed { id: Text(id), path: path(of) }
+    }
+}
+
+fn at(provider: &Provider) -> Where {
+    Where { node: Text(provider.node), addr: provider.addrs.first().copied() }
+}
+
+fn path(path: &Path) -> Text<std::path::Display<'_>> {
+    Text(path.display())
+}
+
+/// The line to paste that fetches an offer without tracker or words.
+pub(crate) fn paste(id: ContentId, node: NodeId, addr: SocketAddr) -> String {
+    format!("qshare get {id} --from {node}@{addr}")
+}
+
+#[cfg(test)]
+mod tests;

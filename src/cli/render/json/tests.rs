@@ -1,0 +1,96 @@
+use std::time::Duration;
+
+use super::*;
+use crate::model::Kind;
+
+fn text(line: &Line<'_>) -> String {
+    serde_json::to_string(line).expect("JSON")
+}
+
+fn id() -> ContentId {
+    ContentId::of(b"x")
+}
+
+fn node() -> NodeId {
+    NodeId::of_public_key(b"n")
+}
+
+fn addr() -> SocketAddr {
+    "127.0.0.1:4917".parse().expect("an address")
+}
+
+fn name(text: &str) -> SafePath {
+    SafePath::parse(text).expect("a name")
+}
+
+#[test]
+fn what_long_running_commands_say() {
+    let listening = Line::Listening { addr: addr(), node: Text(node()) };
+    assert_eq!(text(&listening), format!(r#"{{"event":"listening","addr":"127.0.0.1:4917","node":"{}"}}"#, node()));
+    let announced = Line::Announced { tracker: "h:1", offers: 3, hashed: 2 };
+    assert_eq!(text(&announced), r#"{"event":"announced","tracker":"h:1","offers":3,"hashed":2}"#);
+    let get = paste(id(), node(), addr());
+    assert_eq!(get, format!("qshare get {} --from {}@127.0.0.1:4917", id(), node()));
+    let offer = Line::Offer { id: Text(id()), name: &name("a/b"), get: get.clone() };
+    assert_eq!(text(&offer), format!(r#"{{"event":"offer","id":"{}","name":"a/b","get":"{get}"}}"#, id()));
+}
+
+#[test]
+fn what_finds_things_says() {
+    let provider = Provider { node: node(), addrs: vec![addr()] };
+    let names = vec![name("a"), name("b/a")];
+    let (kind, providers) = (Kind::Collection, vec![provider]);
+    let mut hit = Hit { id: Some(id()), kind, size: 7, files: 2, locked: false, names, providers };
+    let expected = format!(
+        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917"}}],"plane":"tracker"}}"#,
+        id(),
+        node()
+    );
+    assert_eq!(text(&Line::hit(&hit, Some(Plane::Tracker))), expected);
+    hit.id = None;
+    assert!(text(&Line::hit(&hit, None)).starts_with(r#"{"event":"hit","id":null,"#));
+    assert_eq!(text(&Line::Summary { hits: 1, more: 0 }), r#"{"event":"summary","hits":1,"more":0}"#);
+    let peer = Line::Peer { node: Text(node()), name: None, addr: Some(addr()), offers: 4 };
+    let expected = format!(r#"{{"event":"peer","node":"{}","name":null,"addr":"127.0.0.1:4917","offers":4}}"#, node());
+    assert_eq!(text(&peer), expected);
+}
+
+#[test]
+fn what_a_transfer_says() {
+    let provider = ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6 };
+    let mut progress = Progress { bytes: 1, fetched: 2, total: 3, rate: 4, ..Progress::default() };
+    progress.providers.push(provider);
+    let expected = format!(
+        r#"{{"event":"progress","bytes":1,"fetched":2,"total":3,"rate":4,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5,"rate":6}}]}}"#,
+        node()
+    );
+    assert_eq!(text(&Line::progress(&progress)), expected);
+    assert_eq!(text(&Line::Phase { name: "looking" }), r#"{"event":"phase","name":"looking"}"#);
+    let outcome = Outcome {
+        id: id(),
+        kind: Kind::File,
+        name: name("f"),
+        path: Some("/d/f".into()),
+        bytes: 9,
+        fetched: 8,
+        elapsed: Duration::from_millis(1500),
+        providers: vec![provider],
+        plan: vec![(name("f"), 9)],
+    };
+    let expected = format!(
+        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}]}}"#,
+        id(),
+        node()
+    );
+    assert_eq!(text(&Line::done(&outcome, false)), expected);
+    assert!(text(&Line::done(&outcome, true)).ends_with(r#""plan":[{"name":"f","size":9}]}"#));
+}
+
+#[test]
+fn what_goes_wrong_is_told_in_a_line() {
+    assert_eq!(text(&Line::Warning { message: "a \"b\"" }), r#"{"event":"warning","message":"a \"b\""}"#);
+    let error = Line::Error { code: "not_found", exit: 3, message: "m".to_owned() };
+    assert_eq!(text(&error), r#"{"event":"error","code":"not_found","exit":3,"message":"m"}"#);
+    let odd = Path::new("a\u{1b}\n");
+    assert!(!text(&Line::hashed(id(), odd)).contains(['\u{1b}', '\n']));
+}

@@ -1,0 +1,129 @@
+//! A transfer's progress as text: the parts that bars are labelled with, and whole lines where there is no terminal.
+//! Time is an argument.
+
+use std::time::Duration;
+
+use crate::cli::render::human::{counted, duration, percent, rate, time_left};
+use crate::model::{Shown, Size};
+use crate::node::{Phase, Progress, ProviderProgress};
+
+/// Between two plain lines.
+const EVERY: Duration = Duration::from_secs(3);
+/// The most characters of a name in a line.
+const NAME: usize = 40;
+
+/// What is being done: `fetching docs/a.txt`.
+pub(crate) fn activity(progress: &Progress) -> String {
+    let (phase, of) = match progress.phase {
+        Phase::Looking => ("looking", " for providers"),
+        Phase::Connecting => ("connecting", " to providers"),
+        Phase::Hashing => ("hashing", ""),
+        Phase::Fetching => ("fetching", ""),
+        Phase::Finishing => ("finishing", ""),
+        Phase::Seeding => ("seeding", ""),
+    };
+    match &progress.name {
+        Some(name) => format!("{phase} {}", shortened(name.as_str())),
+        None => format!("{phase}{of}"),
+    }
+}
+
+/// How far it is: `12 % of 9.8 GiB, 50.0 MiB/s, 2 m 05 s left`; empty while nothing is known.
+pub(crate) fn standing(progress: &Progress) -> String {
+    if progress.total == 0 {
+        return String::new();
+    }
+    let mut text = format!("{} % of {}", percent(progress.bytes, progress.total), Size(progress.total));
+    if progress.phase == Phase::Fetching {
+        text.push_str(&format!(", {}", rate(progress.rate)));
+        if let Some(left) = time_left(progress.total.saturating_sub(progress.bytes), progress.rate) {
+            text.push_str(&format!(", {} left", duration(left)));
+        }
+    }
+    text
+}
+
+/// One provider: short id, address, rate and share of what came: `abcdefgh  10.0.0.1:4917  20.0 MiB/s  40 %`.
+pub(crate) fn provider(provider: &ProviderProgress, fetched: u64) -> String {
+    let share = if fetched == 0 { 0 } else { percent(provider.bytes, fetched) };
+    format!("{}  {:<21}  {:>12}  {share:>3} %", provider.node.short(), provider.addr.to_string(), rate(provider.rate))
+}
+
+fn shortened(name: &str) -> String {
+    console::truncate_str(&Shown(name).to_string(), NAME, "…").into_owned()
+}
+
+/// Decides when a line is due: at a new phase, and every few seconds.
+#[derive(Debug, Default)]
+pub(crate) struct Lines {
+    last: Option<(Phase, Duration)>,
+}
+
+impl Lines {
+    /// The line that is due now, if one is.
+    pub(crate) fn line(&mut self, progress: &Progress, now: Duration) -> Option<String> {
+        if let Some((phase, at)) = self.last
+            && phase == progress.phase
+            && now.saturating_sub(at) < EVERY
+        {
+            return None;
+        }
+        self.last = Some((progress.phase, now));
+        let mut parts = vec![activity(progress), standing(progress)];
+        if progress.phase == Phase::Fetching {
+            parts.push(counted(progress.providers.len() as u64, "provider"));
+        }
+        parts.retain(|part| !part.is_empty());
+        Some(parts.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NodeId, SafePath};
+
+    fn fetching() -> Progress {
+        let node = NodeId::of_public_key(b"n");
+        let given = ProviderProgress { node, addr: "10.0.0.1:4917".parse().expect("addr"), bytes: 30, rate: 20 << 20 };
+        Progress {
+            phase: Phase::Fetching,
+            name: Some(SafePath::parse("docs/a.txt").expect("a name")),
+            bytes: 512 << 20,
+            fetched: 75,
+            total: 1 << 30,
+            rate: 64 << 20,
+            providers: vec![given],
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_line_is_due_every_few_seconds_and_at_a_new_phase() {
+        let mut lines = Lines::default();
+        let at = Duration::from_millis;
+        let looking = Progress::default();
+        assert_eq!(lines.line(&looking, at(0)).expect("first"), "looking for providers");
+        assert_eq!(lines.line(&looking, at(2999)), None);
+        assert!(lines.line(&looking, at(3000)).is_some());
+        let line = lines.line(&fetching(), at(3001)).expect("a new phase");
+        assert_eq!(line, "fetching docs/a.txt, 50 % of 1.0 GiB, 64.0 MiB/s, 8.0 s left, 1 provider");
+        assert_eq!(lines.line(&fetching(), at(3002)), None);
+    }
+
+    #[test]
+    fn a_provider_has_its_rate_and_share() {
+        let progress = fetching();
+        let text = provider(&progress.providers[0], progress.fetched);
+        let short = progress.providers[0].node.short();
+        assert_eq!(text, format!("{short}  10.0.0.1:4917            20.0 MiB/s   40 %"));
+        assert!(provider(&progress.providers[0], 0).ends_with("  0 %"));
+    }
+
+    #[test]
+    fn long_names_are_cut() {
+        let name = SafePath::parse(&"é".repeat(100)).expect("a name");
+        let text = activity(&Progress { name: Some(name), phase: Phase::Finishing, ..Progress::default() });
+        assert_eq!(text.chars().count(), "finishing ".len() + NAME);
+    }
+}

@@ -1,0 +1,35 @@
+//! `qshare search`: names that hold all the words.
+
+use crate::cli::args::SearchArgs;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::hits;
+use crate::cli::render::human::counted;
+use crate::cli::render::json::Line;
+use crate::model::Query;
+use crate::node::Error;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
+    let query = Query::parse(&arguments.words).map_err(Error::from)?;
+    context.somewhere()?;
+    let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
+    let found = context.look("looking", async |node| Ok(node.search(&query, limit).await?)).await?;
+    context.warn_all(&found.warnings);
+    for hit in &found.hits {
+        context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
+    }
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, more: found.more })?;
+    if found.hits.is_empty() {
+        let what = arguments.words.join(" ");
+        return Err(Error::NotFound { what, asked: context.places() }.into());
+    }
+    let table = hits::hits(found.hits.iter().map(|hit| &hit.hit));
+    context.output.print(&table.render(context.output.width()))?;
+    if found.more > 0 && !context.output.is_json() {
+        let more = counted(found.more, "more hit");
+        context.output.note(&format!("qshare: {more}; give more words, or ask for more with --limit-hits"));
+    }
+    Ok(Exit::DONE)
+}

@@ -1,0 +1,197 @@
+//! What holds for this run. Precedence: flag, environment, configuration file, built-in default.
+//! Everything comes in as arguments, so that a test needs no environment.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::cli::args::{Globals, listen};
+use crate::cli::failure::Failure;
+use crate::config::{Config, TrackerConfig};
+use crate::model::{PeerTarget, Rate, SafePath, Shown};
+
+/// The environment variables that are read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Environment {
+    /// `$QSHARE_HOME`.
+    pub(crate) home: Option<PathBuf>,
+    /// `$QSHARE_TRACKER`.
+    pub(crate) trackers: Option<String>,
+}
+
+impl Environment {
+    /// Those of this process; what is empty counts as absent.
+    pub(crate) fn of_process() -> Self {
+        Self {
+            home: std::env::var_os("QSHARE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from),
+            trackers: std::env::var("QSHARE_TRACKER").ok().filter(|v| !v.is_empty()),
+        }
+    }
+}
+
+/// What holds for this run.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) home: PathBuf,
+    pub(crate) trackers: Vec<PeerTarget>,
+    pub(crate) peers: Vec<PeerTarget>,
+    pub(crate) shares: Vec<(SafePath, PathBuf)>,
+    pub(crate) exclude: Vec<String>,
+    pub(crate) node_listen: Option<SocketAddr>,
+    pub(crate) tracker_listen: Option<SocketAddr>,
+    pub(crate) download_limit: Option<Rate>,
+    pub(crate) upload_limit: Option<Rate>,
+    pub(crate) wait: Duration,
+    pub(crate) limit_hits: u32,
+    pub(crate) allow: Option<PathBuf>,
+    pub(crate) tracker: TrackerConfig,
+}
+
+impl Settings {
+    /// Puts flags, environment and configuration together.
+    ///
+    /// # Errors
+    /// When there is no home, or a text in the environment or the configuration is not what it should be.
+    pub(crate) fn resolve(
+        globals: &Globals,
+        environment: &Environment,
+        default_home: Option<PathBuf>,
+    ) -> Result<Self, Failure> {
+        let home = globals.home.clone().or_else(|| environment.home.clone()).or(default_home);
+        let home =
+            home.ok_or_else(|| Failure::Usage("there is no home directory here; give one with --home".into()))?;
+        let config = Config::load(globals.config.as_deref(), &home)?;
+        let trackers = match (&globals.tracker[..], &environment.trackers) {
+            ([], Some(text)) => {
+                let texts = text.split([',', ' ', '\t', '\n']).filter(|t| !t.is_empty());
+                all("$QSHARE_TRACKER", texts)?
+            }
+            ([], None) => all("the setting `trackers`", config.trackers.iter().map(String::as_str))?,
+            (given, _) => given.to_vec(),
+        };
+        let peers = match &globals.peer[..] {
+            [] => all("the setting `peers`", config.peers.iter().map(String::as_str))?,
+            given => given.to_vec(),
+        };
+        let shares = config.share.iter().map(|s| Ok((one("the setting `share`", &s.name)?, s.path.clone())));
+        Ok(Self {
+            home,
+            trackers: distinct(trackers),
+            peers: distinct(peers),
+            shares: shares.collect::<Result<_, Failure>>()?,
+            exclude: config.exclude,
+            node_listen: address("the setting `node.listen`", &config.node.listen)?,
+            tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen)?,
+            download_limit: rate("the setting `node.download-limit`", &config.node.download_limit)?,
+            upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
+            wait: one::<humantime::Duration>("the setting `node.wait`", &config.node.wait)?.into(),
+            limit_hits: config.node.limit_hits.max(1),
+            allow: Some(config.tracker.allow.clone()).filter(|path| !path.as_os_str().is_empty()),
+            tracker: config.tracker,
+        })
+    }
+}
+
+fn one<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|error| wrong(place, text, &error))
+}
+
+fn all<'a, T: FromStr<Err: Display>>(place: &str, texts: impl Iterator<Item = &'a str>) -> Result<Vec<T>, Failure> {
+    texts.map(|text| one(place, text)).collect()
+}
+
+fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
+    Failure::Usage(format!("{place} has `{}`, which is refused: {error}", Shown(text)))
+}
+
+fn address(place: &str, text: &str) -> Result<Option<SocketAddr>, Failure> {
+    match text {
+        "auto" => Ok(None),
+        _ => listen(text).map(Some).map_err(|error| wrong(place, text, &error)),
+    }
+}
+
+fn rate(place: &str, text: &str) -> Result<Option<Rate>, Failure> {
+    match text {
+        "none" => Ok(None),
+        _ => one(place, text).map(Some),
+    }
+}
+
+fn distinct(targets: Vec<PeerTarget>) -> Vec<PeerTarget> {
+    let mut kept = Vec::with_capacity(targets.len());
+    for target in targets {
+        if !kept.contains(&target) {
+            kept.push(target);
+        }
+    }
+    kept
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn targets(texts: &[&str]) -> Vec<PeerTarget> {
+        texts.iter().map(|t| t.parse().expect("a target")).collect()
+    }
+
+    fn environment(home: Option<&str>, trackers: Option<&str>) -> Environment {
+        Environment { home: home.map(PathBuf::from), trackers: trackers.map(str::to_owned) }
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_environment_and_that_before_the_file() {
+        let home = tempfile::tempdir().expect("a directory");
+        std::fs::write(home.path().join("config.toml"), "trackers = ['file:1']\npeers = ['file:2']").expect("written");
+        let mut globals = Globals { home: Some(home.path().to_owned()), ..Globals::default() };
+        let resolve = |globals: &Globals, set: &Environment| Settings::resolve(globals, set, None).expect("settings");
+
+        let settings = resolve(&globals, &environment(None, None));
+        assert_eq!((settings.trackers, settings.peers), (targets(&["file:1"]), targets(&["file:2"])));
+        let set = environment(Some("elsewhere"), Some("env:1, env:2 env:1"));
+        assert_eq!(resolve(&globals, &set).trackers, targets(&["env:1", "env:2"]));
+        globals.tracker = targets(&["flag:1"]);
+        globals.peer = targets(&["flag:2"]);
+        let settings = resolve(&globals, &set);
+        assert_eq!((settings.trackers, settings.peers), (targets(&["flag:1"]), targets(&["flag:2"])));
+        assert_eq!(settings.home, home.path());
+    }
+
+    #[test]
+    fn the_home_is_a_flag_the_environment_or_the_platforms() {
+        let resolve = |globals: &Globals, env: Option<&str>, default: Option<&str>| {
+            Settings::resolve(globals, &environment(env, None), default.map(PathBuf::from)).map(|s| s.home)
+        };
+        let none = Globals::default();
+        let flag = Globals { home: Some("/nonexistent/flag".into()), ..Globals::default() };
+        let (env, platform) = (Some("/nonexistent/env"), Some("/nonexistent/platform"));
+        assert_eq!(resolve(&flag, env, platform).expect("a home"), PathBuf::from("/nonexistent/flag"));
+        assert_eq!(resolve(&none, env, platform).expect("a home"), PathBuf::from("/nonexistent/env"));
+        assert_eq!(resolve(&none, None, platform).expect("a home"), PathBuf::from("/nonexistent/platform"));
+        assert!(matches!(resolve(&none, None, None), Err(Failure::Usage(_))));
+    }
+
+    #[test]
+    fn a_wrong_text_is_named_with_its_place() {
+        let home = tempfile::tempdir().expect("a directory");
+        let cases = [
+            ("trackers = ['x']", "`trackers`"),
+            ("node.listen = '4917'", "`node.listen`"),
+            ("node.upload-limit = '5'", "`node.upload-limit`"),
+            ("node.wait = 'soon'", "`node.wait`"),
+            ("[[share]]\nname = '../x'\npath = 'y'", "`share`"),
+        ];
+        for (text, place) in cases {
+            std::fs::write(home.path().join("config.toml"), text).expect("written");
+            let globals = Globals { home: Some(home.path().to_owned()), ..Globals::default() };
+            let failure = Settings::resolve(&globals, &environment(None, None), None).expect_err(text);
+            assert!(failure.to_string().contains(place) && failure.exit().code() == 2, "{failure}");
+        }
+        let globals = Globals { home: Some("/nonexistent".into()), ..Globals::default() };
+        let failure = Settings::resolve(&globals, &environment(None, Some("nowhere")), None).expect_err("refused");
+        assert!(failure.to_string().starts_with("$QSHARE_TRACKER has `nowhere`"), "{failure}");
+    }
+}

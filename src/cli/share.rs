@@ -1,0 +1,220 @@
+//! `qshare share`: shows what is about to be published, then offers it until a signal comes.
+
+use std::collections::HashMap;
+
+use tokio::sync::mpsc;
+
+use crate::cli::args::ShareArgs;
+use crate::cli::context::{Context, stop};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::activity::Activity;
+use crate::cli::render::human::{count, counted};
+use crate::cli::render::json::{Line, Text, paste};
+use crate::cli::render::table::{Align, Table};
+use crate::cli::signals::Signals;
+use crate::model::{Shown, Size};
+use crate::node::{Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey};
+
+/// The most skipped things that are named before the rest is counted.
+const NAMED: usize = 20;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
+    if arguments.paths.is_empty() && arguments.list.is_none() && context.settings.shares.is_empty() {
+        return Err(Failure::Usage(
+            "there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned(),
+        ));
+    }
+    let mut signals = context.signals()?;
+    let options = options(context, &arguments);
+    let plan = survey_all(context, arguments, &mut signals).await?;
+    context.output.note(&overview(&plan.roots, &context.audience(), context.output.error_width()));
+    let skipped = bounded(&plan.skipped);
+    let (node, mut events) = tokio::select! {
+        started = Node::start(options) => started?,
+        stop = signals.next() => return Err(Failure::Stopped(stop)),
+    };
+    let result = async {
+        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.warn_all(skipped);
+        context.output.note(&format!("qshare: listening on {} as {}", node.addr(), node.id()));
+        node.share(plan).await?;
+        serve(context, &node, &mut events, &mut signals).await
+    };
+    let result = result.await;
+    stop(&node, &mut signals).await;
+    result
+}
+
+fn options(context: &Context, arguments: &ShareArgs) -> Options {
+    let settings = &context.settings;
+    Options {
+        lifetime: Lifetime::LongRunning,
+        listen: arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At),
+        upload_limit: arguments.limit.or(settings.upload_limit),
+        ..context.options()
+    }
+}
+
+async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signals) -> Result<SharePlan, Failure> {
+    let mut exclude = context.settings.exclude.clone();
+    exclude.extend(arguments.exclude);
+    let options = SurveyOptions {
+        named: context.settings.shares.clone(),
+        exclude,
+        list: arguments.list,
+        include_secrets: arguments.include_secrets,
+        all: arguments.all,
+        avoid: vec![context.settings.home.clone()],
+    };
+    let activity = Activity::start(&context.output, "looking through what is to be shared");
+    let job = tokio::task::spawn_blocking(move || survey(&arguments.paths, &options));
+    let plan = tokio::select! {
+        plan = job => plan.map_err(anyhow::Error::from)??,
+        stop = signals.next() => return Err(Failure::Stopped(stop)),
+    };
+    drop(activity);
+    Ok(plan)
+}
+
+/// Offers until a signal comes or the node fails.
+async fn serve(
+    context: &Context,
+    node: &Node,
+    events: &mut mpsc::Receiver<Event>,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    let mut told = Told::default();
+    loop {
+        tokio::select! {
+            _ = signals.next() => return Ok(Exit::DONE),
+            ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
+            Some(event) = events.recv() => told.tell(context, event)?,
+        }
+    }
+}
+
+/// What was told last, so that people read only what is new.
+#[derive(Default)]
+struct Told {
+    announced: HashMap<String, Announced>,
+    hashing: Option<Activity>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Announced {
+    offers: u64,
+    hashed: u64,
+    refused: u64,
+    reachable: bool,
+}
+
+impl Told {
+    fn tell(&mut self, context: &Context, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Announced { tracker, offers, hashed, refused, reachable } => {
+                context.output.emit(&Line::Announced { tracker: &tracker, offers, hashed })?;
+                self.announced(context, tracker, Announced { offers, hashed, refused, reachable });
+            }
+            Event::Hashing { done, total } if done >= total => self.hashing = None,
+            Event::Hashing { done, total } => {
+                let begin = || Activity::start(&context.output, "hashing");
+                self.hashing.get_or_insert_with(begin).set(done, total);
+            }
+            Event::Offer { id, name, node, addr } => {
+                let get = paste(id, node, addr);
+                context.output.print(&format!("{}\n    {get}\n", Shown(name.as_str())))?;
+                context.output.emit(&Line::Offer { id: Text(id), name: &name, get })?;
+            }
+            Event::Warning(message) => context.output.warn(&message),
+        }
+        Ok(())
+    }
+
+    fn announced(&mut self, context: &Context, tracker: String, now: Announced) {
+        let before = self.announced.insert(tracker.clone(), now);
+        if now.refused > 0 && before.is_none_or(|b| b.refused != now.refused) {
+            context.output.warn(&refused(&tracker, now));
+        }
+        if !now.reachable && before.is_none_or(|b| b.reachable) {
+            context.output.warn(&format!(
+                "tracker {tracker} cannot reach this node's UDP port; open it in the firewall, \
+                 or others get from here only over connections that this node made"
+            ));
+        }
+        // Ids fill in by the thousand; people are told at the first time, and when all are there.
+        let all = now.hashed == now.offers && before.is_none_or(|b| (b.hashed, b.offers) != (now.hashed, now.offers));
+        if !context.output.is_json() && (before.is_none() || all) {
+            let (offers, hashed) = (counted(now.offers, "offer"), count(now.hashed));
+            context.output.note(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
+        }
+    }
+}
+
+fn refused(tracker: &str, now: Announced) -> String {
+    let (taken, refused) = (count(now.offers), counted(now.refused, "offer"));
+    format!(
+        "tracker {tracker} took {taken} offers and refused {refused} over its quota; share fewer names or ask whoever runs it"
+    )
+}
+
+/// What is about to be published, and to whom.
+fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> String {
+    let columns = [("NAME", Align::Flexible), ("KIND", Align::Left), ("FILES", Align::Right), ("SIZE", Align::Right)];
+    let mut table = Table::new(&columns);
+    for root in roots {
+        let (files, size) = (count(root.files), Size(root.bytes).to_string());
+        table.row([root.name.to_string(), root.kind.word().to_owned(), files, size]);
+    }
+    let files = counted(roots.iter().map(|root| root.files).sum(), "file");
+    let bytes = Size(roots.iter().map(|root| root.bytes).sum());
+    format!("{}sharing {files}, {bytes}, with {audience}", table.render(width))
+}
+
+fn bounded(sentences: &[String]) -> Vec<String> {
+    let mut kept: Vec<String> = sentences.iter().take(NAMED).cloned().collect();
+    let rest = sentences.len() - kept.len();
+    if rest > 0 {
+        kept.push(format!("{} more left out; list one of their directories to see why", counted(rest as u64, "thing")));
+    }
+    kept
+}
+
+impl Context {
+    /// To whom something is published.
+    fn audience(&self) -> String {
+        if self.settings.trackers.is_empty() {
+            return "whoever is given the lines below (no tracker is named)".to_owned();
+        }
+        let trackers: Vec<String> = self.settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
+        format!("whoever asks {}", trackers.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Kind, SafePath};
+
+    #[test]
+    fn what_is_published_is_counted_and_says_to_whom() {
+        let name = SafePath::parse("docs").expect("a name");
+        let root = RootSummary { name, path: "/srv/docs".into(), kind: Kind::Collection, files: 1234, bytes: 5 << 20 };
+        assert_eq!(
+            overview(&[root], "whoever asks h:1", None),
+            "NAME  KIND        FILES     SIZE\n\
+             docs  collection  1,234  5.0 MiB\n\
+             sharing 1,234 files, 5.0 MiB, with whoever asks h:1"
+        );
+    }
+
+    #[test]
+    fn a_long_list_of_skipped_things_is_counted() {
+        let sentences: Vec<String> = (0..23).map(|i| i.to_string()).collect();
+        let kept = bounded(&sentences);
+        assert_eq!(kept.len(), NAMED + 1);
+        assert!(kept[NAMED].starts_with("3 things more left out"), "{}", kept[NAMED]);
+        assert_eq!(bounded(&sentences[..20]).len(), 20);
+    }
+}

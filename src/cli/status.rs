@@ -1,0 +1,202 @@
+//! `qshare status`: what this home holds, and the partial files in the current directory. Only reads; makes nothing.
+
+use std::io;
+use std::path::Path;
+
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::human::counted;
+use crate::cli::render::json::{Line, Text};
+use crate::io::cache::HashCache;
+use crate::io::home::Home;
+use crate::io::identity::{Identity, KEY_FILE};
+use crate::io::trust::TrustStore;
+use crate::model::{NodeId, Shown, Size};
+use crate::wire::Role;
+
+/// The hash cache within the node role's directory.
+const CACHE_FILE: &str = "cache.redb";
+/// How partial files and directories are named.
+const PARTIAL: (&str, &str) = (".qshare-", ".part");
+
+/// What there is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    home: String,
+    roles: Vec<RoleStatus>,
+    cache: CacheStatus,
+    trust: Vec<Trusted>,
+    partials: Vec<Partial>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoleStatus {
+    role: Role,
+    node: Option<Text<NodeId>>,
+    /// The process that runs with it now.
+    pid: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheStatus {
+    /// Unknown while a process uses the cache.
+    entries: Option<u64>,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Trusted {
+    addr: String,
+    node: Text<NodeId>,
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize)]
+struct Partial {
+    path: String,
+    /// What it takes on the disk, with its journal.
+    bytes: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    let status = look(&context.home(), Path::new("."))?;
+    context.output.emit(&Line::Status(&status))?;
+    context.output.print(&text(&status))?;
+    Ok(Exit::DONE)
+}
+
+fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
+    let roles = [Role::Node, Role::Tracker].into_iter().map(|role| role_status(home, role));
+    let trust = TrustStore::at(home.root()).list().map_err(anyhow::Error::from)?;
+    Ok(Status {
+        home: home.root().to_string_lossy().into_owned(),
+        roles: roles.collect::<Result<_, Failure>>()?,
+        cache: cache_status(home),
+        trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node: Text(node) }).collect(),
+        partials: partials(here).map_err(|source| crate::node::Error::Unreadable { path: here.into(), source })?,
+    })
+}
+
+fn role_status(home: &Home, role: Role) -> Result<RoleStatus, Failure> {
+    let dir = home.role_dir(role);
+    let node = match dir.join(KEY_FILE).exists() {
+        true => Some(Text(Identity::load_or_create(&dir).map_err(anyhow::Error::from)?.node_id())),
+        false => None,
+    };
+    Ok(RoleStatus { role, node, pid: home.holder(role) })
+}
+
+/// The entries are counted only with the home's lock in hand: an open cache belongs to its process.
+fn cache_status(home: &Home) -> CacheStatus {
+    let path = home.role_dir(Role::Node).join(CACHE_FILE);
+    let Ok(meta) = path.metadata() else { return CacheStatus { entries: Some(0), bytes: 0 } };
+    let count = || {
+        let _lock = home.lock(Role::Node).ok()?;
+        HashCache::open(&path).ok()?.cache.count().ok()
+    };
+    CacheStatus { entries: count(), bytes: meta.len() }
+}
+
+/// Partial files and directories, with their journals beside them.
+fn partials(here: &Path) -> io::Result<Vec<Partial>> {
+    let mut found = Vec::new();
+    for entry in here.read_dir()? {
+        let name = entry?.file_name();
+        let name = name.to_string_lossy();
+        if name.strip_prefix(PARTIAL.0).is_some_and(|rest| rest.ends_with(PARTIAL.1)) {
+            let bytes = on_disk(&here.join(&*name));
+            found.push(Partial { path: name.into_owned(), bytes });
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(found)
+}
+
+/// What a file takes, or a directory's files together; what cannot be read takes nothing.
+fn on_disk(path: &Path) -> u64 {
+    let Ok(meta) = path.symlink_metadata() else { return 0 };
+    if !meta.is_dir() {
+        return blocks(&meta);
+    }
+    let Ok(entries) = path.read_dir() else { return 0 };
+    entries.filter_map(|entry| Some(on_disk(&entry.ok()?.path()))).sum()
+}
+
+#[cfg(unix)]
+fn blocks(meta: &std::fs::Metadata) -> u64 {
+    // stat counts blocks of 512 bytes, whatever the file system's own size is.
+    std::os::unix::fs::MetadataExt::blocks(meta) * 512
+}
+
+#[cfg(not(unix))]
+fn blocks(meta: &std::fs::Metadata) -> u64 {
+    meta.len()
+}
+
+fn text(status: &Status) -> String {
+    let mut lines = vec![("home", Shown(&status.home).to_string())];
+    for role in &status.roles {
+        let heading = if role.role == Role::Tracker { "tracker" } else { "node" };
+        let id = role.node.as_ref().map_or_else(|| "none yet".to_owned(), |node| node.0.to_string());
+        let running = role.pid.map(|pid| format!("  running as process {pid}")).unwrap_or_default();
+        lines.push((heading, format!("{id}{running}")));
+    }
+    let entries = status.cache.entries.map_or_else(|| "in use".to_owned(), |n| counted(n, "hashed file"));
+    lines.push(("cache", format!("{entries}, {}", Size(status.cache.bytes))));
+    for known in &status.trust {
+        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), known.node.0)));
+    }
+    for partial in &status.partials {
+        lines.push(("partial", format!("{}  {} on disk", Shown(&partial.path), Size(partial.bytes))));
+    }
+    lines.iter().map(|(heading, line)| format!("{heading:<8} {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_that_is_not_there_is_not_made() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        let status = look(&home, dir.path()).expect("a status");
+        assert!(status.roles.iter().all(|role| role.node.is_none() && role.pid.is_none()));
+        assert!(!home.root().exists());
+        assert!(text(&status).contains("\nnode     none yet\ntracker  none yet\ncache    0 hashed files, 0 B\n"));
+    }
+
+    #[test]
+    fn a_home_shows_its_identities_and_what_it_trusts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        let node = Identity::load_or_create(&home.role_dir(Role::Node)).expect("an identity").node_id();
+        TrustStore::at(home.root()).remember("h:1", node).expect("remembered");
+        let lock = home.lock(Role::Tracker).expect("locked");
+        let status = look(&home, dir.path()).expect("a status");
+        let pid = std::process::id();
+        let json = serde_json::to_value(Line::Status(&status)).expect("JSON");
+        assert_eq!((&json["event"], &json["roles"][0]["role"]), (&"status".into(), &"node".into()));
+        assert_eq!((&json["roles"][1]["pid"], &json["trust"][0]["addr"]), (&pid.into(), &"h:1".into()));
+        let text = text(&status);
+        assert!(text.contains(&format!("node     {node}\n")) && text.contains(&format!("process {pid}")), "{text}");
+        drop(lock);
+    }
+
+    #[test]
+    fn partial_files_are_found_by_their_names() {
+        let dir = tempfile::tempdir().expect("a directory");
+        for name in [".qshare-00.part", ".qshare-00.journal", "qshare-1.part", ".qshare-\u{1b}.part"] {
+            std::fs::write(dir.path().join(name), [1; 4096]).expect("written");
+        }
+        std::fs::create_dir(dir.path().join(".qshare-11.part")).expect("made");
+        std::fs::write(dir.path().join(".qshare-11.part/f"), [1; 4096]).expect("written");
+        let found = partials(dir.path()).expect("found");
+        let names: Vec<&str> = found.iter().map(|partial| partial.path.as_str()).collect();
+        assert_eq!(names, [".qshare-\u{1b}.part", ".qshare-00.part", ".qshare-11.part"]);
+        assert!(found[2].bytes >= 4096, "{found:?}");
+    }
+}

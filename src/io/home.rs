@@ -1,0 +1,180 @@
+//! The directory where a user's nodes keep their identities and caches: `HOME/tracker` and `HOME/node`.
+//! Invariant: at most one process at a time holds a role's lock; the system lets it go when the process ends.
+//! What lies inside the directories belongs to others.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use directories::ProjectDirs;
+
+use crate::io::secret;
+use crate::wire::Role;
+
+/// The lock file within a role's directory.
+pub const LOCK_FILE: &str = "lock";
+/// Looking at who holds a lock takes it for an instant, so a taken lock is tried this often before it counts.
+const TRIES: u32 = 5;
+/// The pause between tries.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Why a home cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum HomeError {
+    /// The file system refused.
+    #[error("the home directory {path} cannot be used ({cause}): check its permissions, or give another with --home", path = path.display())]
+    Io {
+        /// Which path.
+        path: PathBuf,
+        /// Why.
+        cause: io::Error,
+    },
+    /// Another process has it.
+    #[error("{path} is in use by {who}: stop it, or give another directory with --home", path = path.display(), who = holder_text(*pid))]
+    Locked {
+        /// The role's directory.
+        path: PathBuf,
+        /// The other process, when it could be read.
+        pid: Option<u32>,
+    },
+}
+
+/// A home directory; it is created when something is first kept in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    root: PathBuf,
+}
+
+impl Home {
+    /// The home at a path.
+    #[must_use]
+    pub const fn at(root: PathBuf) -> Self {
+        Self { root }
+    }
+
+    /// The platform's data directory for this program; `None` where the user has no home directory.
+    #[must_use]
+    pub fn default_root() -> Option<PathBuf> {
+        ProjectDirs::from("", "", "qshare").map(|dirs| dirs.data_dir().to_owned())
+    }
+
+    /// The path.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The directory of a role, which may not exist yet.
+    #[must_use]
+    pub fn role_dir(&self, role: Role) -> PathBuf {
+        self.root.join(match role {
+            Role::Bench => "bench",
+            Role::Node => "node",
+            Role::Tracker => "tracker",
+        })
+    }
+
+    /// Takes a role's lock, and makes its directory if need be. Blocks for a moment when the lock is taken.
+    ///
+    /// # Errors
+    /// When another process has it, or the file system refuses.
+    pub fn lock(&self, role: Role) -> Result<HomeLock, HomeError> {
+        let dir = self.role_dir(role);
+        let path = dir.join(LOCK_FILE);
+        let failed = |cause| HomeError::Io { path: path.clone(), cause };
+        secret::create_dir(&dir).map_err(failed)?;
+        let mut file = open(&path).map_err(failed)?;
+        for attempt in 1..=TRIES {
+            match file.try_lock() {
+                Ok(()) => {
+                    write_holder(&mut file).map_err(failed)?;
+                    return Ok(HomeLock { file });
+                }
+                Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
+                Err(TryLockError::WouldBlock) => break,
+                Err(TryLockError::Error(cause)) => return Err(failed(cause)),
+            }
+        }
+        let pid = read_pid(&mut file);
+        Err(HomeError::Locked { path: dir, pid })
+    }
+
+    /// The process that holds a role's lock, if one does.
+    #[must_use]
+    pub fn holder(&self, role: Role) -> Option<u32> {
+        let mut file = File::open(self.role_dir(role).join(LOCK_FILE)).ok()?;
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => read_pid(&mut file),
+            _ => None,
+        }
+    }
+}
+
+/// A held lock; let go when dropped.
+#[derive(Debug)]
+pub struct HomeLock {
+    file: File,
+}
+
+impl Drop for HomeLock {
+    fn drop(&mut self) {
+        // Only for people who look into the file; the lock itself goes with the file.
+        let _ = self.file.set_len(0);
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+fn write_holder(file: &mut File) -> io::Result<()> {
+    let program = std::env::args_os().next().unwrap_or_default();
+    file.set_len(0)?;
+    file.rewind()?;
+    writeln!(file, "{}\n{}", std::process::id(), program.display())
+}
+
+fn read_pid(file: &mut File) -> Option<u32> {
+    let mut text = String::new();
+    file.rewind().ok()?;
+    file.take(64).read_to_string(&mut text).ok()?;
+    text.lines().next()?.parse().ok()
+}
+
+fn holder_text(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_has_a_role() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let home = Home::at(dir.path().join("home"));
+        assert_eq!(home.holder(Role::Node), None);
+        let lock = home.lock(Role::Node).expect("locked");
+        assert_eq!(home.holder(Role::Node), Some(std::process::id()));
+        let error = home.lock(Role::Node).expect_err("taken").to_string();
+        assert!(error.contains(&format!("process {}", std::process::id())), "{error}");
+        let _other_role = home.lock(Role::Tracker).expect("locked");
+        drop(lock);
+        assert_eq!(home.holder(Role::Node), None);
+        home.lock(Role::Node).expect("free again");
+    }
+
+    #[test]
+    fn a_home_that_cannot_be_made_is_named() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").expect("written");
+        let error = Home::at(file.clone()).lock(Role::Node).expect_err("not a directory").to_string();
+        assert!(error.contains(&file.display().to_string()), "{error}");
+    }
+}

@@ -1,0 +1,145 @@
+//! A connection to a known node, whoever dialled.
+//! Invariant: `peer` is the id of the key that the handshake proved. Dropping the last clone, with all streams,
+//! closes the connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use rustls::pki_types::CertificateDer;
+
+use crate::io::gate::Permit;
+use crate::io::identity;
+use crate::model::NodeId;
+use crate::model::address::canonical;
+use crate::wire::{Code, Role, Welcome};
+
+/// A connection after handshake and Welcome. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Link {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    peer: NodeId,
+    remote: SocketAddr,
+    welcome: Option<Welcome>,
+    _permit: Option<Permit>,
+}
+
+impl Link {
+    pub(crate) fn dialling(connection: Connection, peer: NodeId, welcome: Welcome) -> Self {
+        Self::new(connection, peer, Some(welcome), None)
+    }
+
+    pub(crate) fn dialled_by(connection: Connection, peer: NodeId, permit: Permit) -> Self {
+        Self::new(connection, peer, None, Some(permit))
+    }
+
+    fn new(connection: Connection, peer: NodeId, welcome: Option<Welcome>, permit: Option<Permit>) -> Self {
+        let remote = canonical(connection.remote_address());
+        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, _permit: permit }) }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> NodeId {
+        self.inner.peer
+    }
+
+    /// What the other end is; known only when this side dialled.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.inner.welcome.as_ref().map(|welcome| welcome.role)
+    }
+
+    /// Whether this side dialled.
+    #[must_use]
+    pub fn dialled(&self) -> bool {
+        self.inner.welcome.is_some()
+    }
+
+    /// The other end's address as it was at the handshake, canonical.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.inner.remote
+    }
+
+    /// The address of this machine at which the other end reached it, canonical.
+    #[must_use]
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.inner.connection.local_ip().map(|ip| ip.to_canonical())
+    }
+
+    /// From where the other end sees this one; known only when this side dialled.
+    #[must_use]
+    pub fn observed(&self) -> Option<SocketAddr> {
+        self.inner.welcome.as_ref().map(|welcome| canonical(welcome.observed))
+    }
+
+    /// The connection beneath. Keeping a clone keeps it open.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// The next stream that the other end opens: it begins with a request.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn accept_stream(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        self.inner.connection.accept_bi().await
+    }
+
+    /// Whether the connection is lost or closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.connection.close_reason().is_some()
+    }
+
+    /// Resolves when the connection is lost or closed.
+    pub async fn closed(&self) -> ConnectionError {
+        self.inner.connection.closed().await
+    }
+
+    /// Closes the connection at once; streams under way are lost.
+    pub fn close(&self, code: Code) {
+        self.inner.connection.close(var_int(code), b"");
+    }
+
+    /// The current estimate of the round trip.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.inner.connection.rtt()
+    }
+
+    /// Whether two handles are the same connection.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+/// A code as QUIC carries it.
+#[must_use]
+pub fn var_int(code: Code) -> VarInt {
+    VarInt::from_u32(code.into())
+}
+
+/// A code as QUIC carried it.
+#[must_use]
+pub fn code(number: VarInt) -> Code {
+    Code::from(u32::try_from(number.into_inner()).unwrap_or(u32::MAX))
+}
+
+/// The node at the other end of a finished handshake; `None` never happens with our verifiers.
+pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
+    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    match certificates.as_slice() {
+        [certificate] => identity::node_id(certificate).ok(),
+        _ => None,
+    }
+}

@@ -1,0 +1,262 @@
+//! A transfer's bytes on the disk before they have their final name, and the journal of what is there.
+//! Invariant: a unit is noted only after it was written; nothing here ever touches a final name but `publish`.
+//! Not responsible for proof: the caller proves before it writes, and hashes again what `open` says is claimed.
+
+mod data;
+mod error;
+mod open;
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use error::PartialError;
+
+use crate::io::dest::{DestError, SafeDir};
+use crate::io::journal::{Log, Record};
+use crate::model::bitfield::ranges_of;
+use crate::model::units::UnitPlace;
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+
+pub(super) use data::{Data, Tree};
+
+/// What is being transferred.
+#[derive(Debug, Clone)]
+pub struct PartialSpec {
+    /// The content.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// The content's size in bytes, as offers tell it.
+    pub size: u64,
+    /// Its units.
+    pub map: Arc<UnitMap>,
+    /// The tree, for a collection.
+    pub collection: Option<Arc<Collection>>,
+    /// Paths of the collection that the target has already, with the right content.
+    pub present: HashSet<SafePath>,
+    /// Paths of the collection that nobody asked for.
+    pub unwanted: HashSet<SafePath>,
+}
+
+/// What an earlier run left.
+#[derive(Debug)]
+pub struct Resumed {
+    /// Wanted units that the journal claims; hash them again before they are served or published.
+    pub units: Bitfield,
+    /// Chunk lists by index of file; they belong to their ids.
+    pub lists: Vec<(usize, ChunkList)>,
+}
+
+/// The names of a transfer in the directory of its target.
+#[derive(Debug, Clone)]
+pub struct Names {
+    /// The file or directory that holds the bytes.
+    pub part: SafePath,
+    /// The journal.
+    pub journal: SafePath,
+}
+
+/// A partial file or tree, locked for this process. Every method blocks and may be called from any thread.
+#[derive(Debug)]
+pub struct Partial {
+    pub(super) parent: SafeDir,
+    pub(super) names: Names,
+    pub(super) spec: PartialSpec,
+    pub(super) data: Data,
+    state: Mutex<State>,
+    dirty: Mutex<HashSet<usize>>,
+    named: AtomicBool,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    noted: Bitfield,
+    checkpoint: u64,
+}
+
+impl Names {
+    /// The names for a content.
+    #[must_use]
+    pub fn of(id: ContentId) -> Self {
+        let id = id.to_string();
+        let named =
+            |kind| SafePath::parse(&format!(".qshare-{}.{kind}", &id[..16])).expect("hexadecimal digits are safe");
+        Self { part: named("part"), journal: named("journal") }
+    }
+
+    /// Whether a name in a directory is one that qshare gives to what is not finished: never shared, never a target.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        let Some(rest) = name.strip_prefix(".qshare-") else { return false };
+        rest.starts_with("probe-")
+            || rest.rsplit_once('.').is_some_and(|(id, kind)| {
+                id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()) && matches!(kind, "part" | "journal")
+            })
+    }
+}
+
+impl Partial {
+    /// Takes the lock, reads what an earlier run left, and sees that there is room for the rest.
+    ///
+    /// # Errors
+    /// When another process has it, there is no room, or the destination refuses.
+    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
+        open::open(parent, spec)
+    }
+
+    /// The manifest that an earlier run noted, if it is that of the collection.
+    #[must_use]
+    pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
+        open::resume_manifest(parent, id)
+    }
+
+    /// Removes what an earlier run left of a content that is no longer needed; nothing happens when another
+    /// process uses it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
+        open::discard(parent, id)
+    }
+
+    /// The units that have to be on the disk before [`Partial::publish`].
+    #[must_use]
+    pub fn wanted(&self) -> Bitfield {
+        open::wanted(&self.spec, &self.data)
+    }
+
+    /// Writes a proven unit, in one positional write. It does not count before it is noted.
+    ///
+    /// # Errors
+    /// When the disk refuses; what was written before stays.
+    pub fn write(&self, unit: UnitIndex, bytes: &[u8]) -> Result<(), PartialError> {
+        let place = self.place(unit)?;
+        if place.len != bytes.len() as u64 {
+            return Err(PartialError::Unit { unit: unit.0 });
+        }
+        self.data.write(self, place, bytes)?;
+        lock(&self.dirty).insert(place.file);
+        Ok(())
+    }
+
+    /// Notes units that were written, without syncing.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn record(&self, units: &[UnitIndex]) -> Result<(), PartialError> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        let mut numbers: Vec<u32> = units.iter().map(|u| u.0).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let ranges = ranges_of(numbers);
+        let mut state = self.state();
+        self.append(&mut state, &Record::Have(ranges.clone()))?;
+        ranges.into_iter().for_each(|range| state.noted.set_range(range));
+        Ok(())
+    }
+
+    /// Notes a proven chunk list. A file's room is set aside now: before, its size was only a claim.
+    ///
+    /// # Errors
+    /// When the journal cannot be written, or there is no room.
+    pub fn save_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
+        let Ok(index) = u32::try_from(file) else { return Err(PartialError::Unit { unit: u32::MAX }) };
+        self.data.set_aside(self, list.layout().size())?;
+        let record = Record::List { file: index, values: list.as_bytes().to_vec() };
+        self.append(&mut self.state(), &record)
+    }
+
+    /// Makes all that was noted until now survive a loss of power. Others may write and note meanwhile.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn checkpoint(&self) -> Result<(), PartialError> {
+        let upto = {
+            let state = self.state();
+            if state.checkpoint == state.log.end() {
+                return Ok(());
+            }
+            state.log.end()
+        };
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
+        if let Err(error) = self.data.sync(self, &dirty) {
+            lock(&self.dirty).extend(dirty);
+            return Err(error);
+        }
+        let handle = {
+            let mut state = self.state();
+            self.append(&mut state, &Record::Checkpoint(upto))?;
+            state.checkpoint = state.log.end();
+            state.log.handle()
+        };
+        let synced = handle.and_then(|journal| journal.sync_data());
+        synced.map_err(|e| DestError::io("sync", &self.parent.shown(&self.names.journal), e))?;
+        if !self.named.load(Ordering::Relaxed) {
+            self.parent.sync()?;
+            self.named.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads a unit back; `buf` has its length.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read(&self, unit: UnitIndex, buf: &mut [u8]) -> Result<(), PartialError> {
+        let place = self.place(unit)?;
+        if place.len != buf.len() as u64 {
+            return Err(PartialError::Unit { unit: unit.0 });
+        }
+        self.data.read(self, place, buf)
+    }
+
+    /// Reads any part of one of the map's files back, for serving. Where nothing was written there may be zeros.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read_at(&self, file: usize, buf: &mut [u8], offset: u64) -> Result<(), PartialError> {
+        let place = UnitPlace { file, chunk: ChunkIndex(0), offset, len: buf.len() as u64 };
+        self.data.read(self, place, buf)
+    }
+
+    /// Bytes of all units that are noted, those of earlier runs included.
+    #[must_use]
+    pub fn bytes_noted(&self) -> u64 {
+        let noted = self.state().noted.clone();
+        noted.iter().map(|unit| self.spec.map.len(UnitIndex(unit))).sum()
+    }
+
+    /// Where the bytes are, for messages.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.parent.shown(&self.names.part)
+    }
+
+    fn place(&self, unit: UnitIndex) -> Result<UnitPlace, PartialError> {
+        self.spec.map.place(unit).ok_or(PartialError::Unit { unit: unit.0 })
+    }
+
+    fn append(&self, state: &mut State, record: &Record) -> Result<(), PartialError> {
+        let appended = state.log.append(record);
+        Ok(appended.map_err(|e| DestError::io("write", &self.parent.shown(&self.names.journal), e))?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A panic elsewhere leaves these values whole: each is changed in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,160 @@
+//! Where the bytes of a transfer lie: one file, or a tree with one place for each distinct file.
+//! Invariant: at most [`OPEN`] large files are held open; small ones never are.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::File;
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use super::{Partial, PartialError, lock};
+use crate::io::dest::{Access, DestError, SafeDir, read_exact_at, write_all_at};
+use crate::model::collection::Entry;
+use crate::model::units::{UnitFile, UnitPlace};
+use crate::model::{Collection, ContentId, SafePath};
+
+/// Large files of a tree held open at once.
+const OPEN: usize = 64;
+
+#[derive(Debug)]
+pub(in crate::io) enum Data {
+    File(File),
+    Tree(Tree),
+}
+
+#[derive(Debug)]
+pub(in crate::io) struct Tree {
+    pub(in crate::io) root: SafeDir,
+    /// For each distinct file the entry of the collection whose path holds its bytes until the end.
+    homes: HashMap<(ContentId, u64), usize>,
+    /// Most recently used last.
+    open: Mutex<Vec<(usize, Arc<File>)>>,
+}
+
+impl Data {
+    pub(super) fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
+        match self {
+            Self::File(file) => {
+                let written = write_all_at(file, bytes, place.offset);
+                written.map_err(|e| DestError::io("write", &of.path(), e).into())
+            }
+            Self::Tree(tree) => tree.write(of, place, bytes),
+        }
+    }
+
+    pub(super) fn read(&self, of: &Partial, place: UnitPlace, buf: &mut [u8]) -> Result<(), PartialError> {
+        match self {
+            Self::File(file) => {
+                let read = read_exact_at(file, buf, place.offset);
+                read.map_err(|e| DestError::io("read", &of.path(), e).into())
+            }
+            Self::Tree(tree) => {
+                let path = tree.path_of(of, place.file)?;
+                let read = read_exact_at(&*tree.file(place.file, path, Access::Read)?, buf, place.offset);
+                read.map_err(|e| tree.root.explain("read", path, e).into())
+            }
+        }
+    }
+
+    /// Sets room aside for a single file of that size; a file system that cannot gets a sparse file.
+    pub(super) fn set_aside(&self, of: &Partial, size: u64) -> Result<(), PartialError> {
+        let Self::File(file) = self else { return Ok(()) };
+        allocate(file, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
+    }
+
+    pub(super) fn sync(&self, of: &Partial, dirty: &HashSet<usize>) -> Result<(), PartialError> {
+        match self {
+            Self::File(file) => file.sync_data().map_err(|e| DestError::io("sync", &of.path(), e).into()),
+            Self::Tree(tree) => {
+                if tree.root.sync_file_system()? {
+                    return Ok(());
+                }
+                dirty.iter().try_for_each(|&file| tree.sync_file(tree.path_of(of, file)?))
+            }
+        }
+    }
+}
+
+impl Tree {
+    /// The tree's places: the first wanted path of each distinct file.
+    pub(super) fn new(root: SafeDir, collection: &Collection, wanted: impl Fn(&SafePath) -> bool) -> Self {
+        let mut homes = HashMap::new();
+        for (index, (path, entry)) in collection.entries().iter().enumerate() {
+            match entry {
+                Entry::File { size, id, .. } if wanted(path) => {
+                    homes.entry((*id, *size)).or_insert(index);
+                }
+                _ => {}
+            }
+        }
+        Self { root, homes, open: Mutex::new(Vec::new()) }
+    }
+
+    /// The entry whose path holds the file's bytes; `None` when no path of it is wanted.
+    pub(in crate::io) fn home(&self, id: ContentId, size: u64) -> Option<usize> {
+        self.homes.get(&(id, size)).copied()
+    }
+
+    pub(in crate::io) fn sync_file(&self, path: &SafePath) -> Result<(), PartialError> {
+        let synced = self.root.file(path, Access::OpenOrCreate)?.sync_data();
+        synced.map_err(|e| self.root.explain("sync", path, e).into())
+    }
+
+    fn path_of<'p>(&self, of: &'p Partial, file: usize) -> Result<&'p SafePath, PartialError> {
+        let unknown = || PartialError::Unit { unit: of.spec.map.files().get(file).map_or(u32::MAX, |f| f.first) };
+        let UnitFile { id, layout, .. } = of.spec.map.files().get(file).ok_or_else(unknown)?;
+        let home = self.home(*id, layout.size()).ok_or_else(unknown)?;
+        let collection = of.spec.collection.as_ref().ok_or_else(unknown)?;
+        collection.entries().get(home).map(|(path, _)| path).ok_or_else(unknown)
+    }
+
+    fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
+        let path = self.path_of(of, place.file)?;
+        let file = self.file(place.file, path, Access::OpenOrCreate)?;
+        write_all_at(&file, bytes, place.offset).map_err(|e| self.root.explain("write", path, e))?;
+        if of.spec.map.files().get(place.file).is_some_and(|f| f.layout.needs_list()) {
+            self.keep_open(place.file, file);
+        }
+        Ok(())
+    }
+
+    /// An open file; when no descriptor is left, those held are given up first.
+    fn file(&self, index: usize, path: &SafePath, access: Access) -> Result<Arc<File>, PartialError> {
+        let held = lock(&self.open).iter().find(|(i, _)| *i == index).map(|(_, file)| Arc::clone(file));
+        if let Some(file) = held {
+            return Ok(file);
+        }
+        let mut opened = self.root.file(path, access);
+        if opened.as_ref().is_err_and(DestError::is_out_of_descriptors) {
+            lock(&self.open).clear();
+            opened = self.root.file(path, access);
+        }
+        Ok(Arc::new(opened?))
+    }
+
+    fn keep_open(&self, index: usize, file: Arc<File>) {
+        let mut open = lock(&self.open);
+        open.retain(|(i, _)| *i != index);
+        if open.len() >= OPEN {
+            open.remove(0);
+        }
+        open.push((index, file));
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn allocate(file: &File, size: u64) -> io::Result<()> {
+    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::io::Errno;
+    loop {
+        match fallocate(file, FallocateFlags::empty(), 0, size) {
+            Err(Errno::INTR) => {}
+            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return file.set_len(size),
+            done => return Ok(done?),
+        }
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn allocate(file: &File, size: u64) -> io::Result<()> {
+    file.set_len(size)
+}

@@ -1,0 +1,92 @@
+//! Why a transfer's bytes cannot be kept or published: one sentence with the path, the cause and what to do.
+
+use std::path::PathBuf;
+
+use crate::io::dest::{DestError, quoted};
+use crate::io::space::SpaceError;
+
+/// Why something with a partial file failed. What was noted before stays noted.
+#[derive(Debug, thiserror::Error)]
+pub enum PartialError {
+    /// The target has got something since the start.
+    #[error(
+        "{} has appeared during the transfer and is not replaced: move it away and run the same command again, nothing is fetched twice",
+        quoted(path)
+    )]
+    Appeared {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file in the partial tree is not as it was written.
+    #[error(
+        "{} was changed by another program during the transfer: run the same command again, only what is wrong is fetched",
+        quoted(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The destination refused.
+    #[error(transparent)]
+    Dest(#[from] DestError),
+    /// Another process has it.
+    #[error("{} is in use by {}: wait until that transfer ends, or choose another place with -o", quoted(path), holder(*pid))]
+    InUse {
+        /// The partial file.
+        path: PathBuf,
+        /// The process, when known.
+        pid: Option<u32>,
+    },
+    /// A journal that says something else about the content.
+    #[error("{} belongs to a transfer of another size or kind: remove it and its .part to begin anew", quoted(path))]
+    Mismatch {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A target with a name that qshare gives to what is not finished.
+    #[error("{} is a name that qshare uses for unfinished transfers: choose another with -o", quoted(path))]
+    Reserved {
+        /// The target.
+        path: PathBuf,
+    },
+    /// There is no room.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// There is no such unit here, or it has another length: a fault of the program.
+    #[error("unit {unit} does not belong to this transfer: please report this as a bug")]
+    Unit {
+        /// Which.
+        unit: u32,
+    },
+    /// What the target had at the start is gone.
+    #[error("{} was removed during the transfer: run the same command again, what was verified is kept", quoted(path))]
+    Vanished {
+        /// The target.
+        path: PathBuf,
+    },
+    /// A journal of another version.
+    #[error(
+        "{} was written by another version of qshare: finish with that one, or remove it and its .part to begin anew",
+        quoted(path)
+    )]
+    Version {
+        /// The journal.
+        path: PathBuf,
+    },
+}
+
+impl PartialError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Dest(error) => error.is_full(),
+            Self::Space(_) => true,
+            _ => false,
+        }
+    }
+}
+
+fn holder(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}

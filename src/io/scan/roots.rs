@@ -1,0 +1,113 @@
+//! From typed paths and lists to roots: names, links followed once, what takes `--all`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use directories::BaseDirs;
+
+use crate::io::scan::skip::shown;
+use crate::io::scan::{Root, Skipped, SurveyError, SurveyOptions, Why};
+use crate::io::secrets;
+use crate::model::{Kind, SafePath};
+
+/// What is offered under no other name: the whole file system.
+const WHOLE: &str = "root";
+
+/// The roots of a survey by name, with what is left out of them.
+#[derive(Default)]
+pub(super) struct Roots {
+    pub(super) by_name: BTreeMap<SafePath, Root>,
+    pub(super) skipped: Vec<Skipped>,
+}
+
+impl Roots {
+    /// Adds a path that the user typed, under its own name or the one of a list.
+    pub(super) fn add(&mut self, typed: &Path, name: Option<SafePath>, o: &SurveyOptions) -> Result<(), SurveyError> {
+        let missing = |error: std::io::Error| SurveyError::Missing { path: shown(typed), cause: error.to_string() };
+        let path = fs::canonicalize(typed).map_err(missing)?;
+        let meta = fs::symlink_metadata(&path).map_err(missing)?;
+        if meta.is_dir() && !o.all && is_whole(&path) {
+            return Err(SurveyError::Whole { path: shown(&path) });
+        }
+        let secret = if o.include_secrets { None } else { secrets::of_root(&path, meta.is_dir(), meta.len()) };
+        if let Some(what) = secret {
+            self.skipped.push(Skipped::new(path, Why::Secret(what)));
+            return Ok(());
+        }
+        if o.avoid.iter().any(|a| path.starts_with(canonical(a))) {
+            self.skipped.push(Skipped::new(path, Why::Own));
+            return Ok(());
+        }
+        let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
+        let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
+        self.insert(Root { name, path, kind })
+    }
+
+    fn insert(&mut self, root: Root) -> Result<(), SurveyError> {
+        match self.by_name.get(&root.name) {
+            Some(first) if first.path != root.path => Err(SurveyError::Duplicate {
+                name: root.name.to_string(),
+                first: shown(&first.path),
+                second: shown(&root.path),
+            }),
+            Some(_) => Ok(()),
+            None => {
+                self.by_name.insert(root.name.clone(), root);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// The lines `name<TAB>path` of a list.
+pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyError> {
+    let missing = |error: std::io::Error| SurveyError::Missing { path: shown(list), cause: error.to_string() };
+    let text = fs::read_to_string(list).map_err(missing)?;
+    let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
+    lines
+        .map(|(i, line)| {
+            let bad = |cause: String| SurveyError::List { list: shown(list), line: i + 1, cause };
+            let parts = line.split_once('\t').filter(|(_, path)| !path.is_empty());
+            let (name, path) = parts.ok_or_else(|| bad("it has no tab and path after the name".to_owned()))?;
+            let name = SafePath::parse(name).map_err(|e| bad(e.to_string()))?;
+            Ok((name, PathBuf::from(path)))
+        })
+        .collect()
+}
+
+/// A path without links where it exists, else as it is.
+pub(super) fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn name_of(typed: &Path, path: &Path) -> Result<SafePath, SurveyError> {
+    let name = typed.file_name().or_else(|| path.file_name()).map_or(Some(WHOLE), |n| n.to_str());
+    let bad = |cause: String| SurveyError::Name { path: shown(typed), cause };
+    let text = name.ok_or_else(|| bad("it is not UTF-8".to_owned()))?;
+    SafePath::parse(text).map_err(|e| bad(e.to_string()))
+}
+
+/// The file system's root, where homes are kept, and homes themselves.
+fn is_whole(path: &Path) -> bool {
+    let own = BaseDirs::new().is_some_and(|dirs| canonical(dirs.home_dir()) == path);
+    let kept = [Path::new("/home"), Path::new("/Users")];
+    own || path.parent().is_none_or(|parent| kept.contains(&parent))
+        || kept.contains(&path)
+        || path == Path::new("/root")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_and_homes_are_whole() {
+        for path in ["/", "/home", "/home/u", "/Users/u", "/root"] {
+            assert!(is_whole(Path::new(path)), "{path}");
+        }
+        for path in ["/home/u/docs", "/srv", "/root/docs"] {
+            assert!(!is_whole(Path::new(path)), "{path}");
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! The look at everything that is about to be shared, before anything is published.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use unicode_normalization::UnicodeNormalization;
+
+use crate::io::scan::ignores::excludes;
+use crate::io::scan::roots::{Roots, canonical, read_list};
+use crate::io::scan::skip::shown;
+use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
+use crate::model::{Kind, SafePath, Shown};
+
+/// What to leave out and what to allow.
+#[derive(Debug, Clone, Default)]
+pub struct SurveyOptions {
+    /// `--exclude` patterns, gitignore syntax.
+    pub exclude: Vec<String>,
+    /// `--list`: a file of `name<TAB>path` lines; relative paths are relative to the working directory.
+    pub list: Option<PathBuf>,
+    /// `--include-secrets`.
+    pub include_secrets: bool,
+    /// `--all`: allow the file system's root and home directories.
+    pub all: bool,
+    /// Directories that are never shared: qshare's own home.
+    pub avoid: Vec<PathBuf>,
+}
+
+/// Why nothing is shared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurveyError {
+    /// Two things under one name.
+    #[error("both {first} and {second} would be offered as {name}: rename one of them, or name them with --list")]
+    Duplicate {
+        /// The name.
+        name: String,
+        /// One path.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A pattern that is none.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A line of a list that is none.
+    #[error("line {line} of the list {list} cannot be used because {cause}: write name, tab, path")]
+    List {
+        /// Which list.
+        list: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A path that is not there or not to be reached.
+    #[error("{path} cannot be shared: {cause}")]
+    Missing {
+        /// Which path.
+        path: String,
+        /// What the system said.
+        cause: String,
+    },
+    /// A name that cannot be offered.
+    #[error("{path} cannot be shared under its name because {cause}: give it another with --list")]
+    Name {
+        /// Which path.
+        path: String,
+        /// What is wrong with its name.
+        cause: String,
+    },
+    /// Everything was left out.
+    #[error("there is nothing to share{0}")]
+    Nothing(String),
+    /// `/` or a home directory.
+    #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
+    Whole {
+        /// Which directory.
+        path: String,
+    },
+}
+
+/// One root of a plan, for showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSummary {
+    /// What it is offered under.
+    pub name: SafePath,
+    /// Where it is.
+    pub path: PathBuf,
+    /// File or collection.
+    pub kind: Kind,
+    /// How many files.
+    pub files: u64,
+    /// How many bytes they have together.
+    pub bytes: u64,
+}
+
+/// What is about to be shared.
+#[derive(Debug, Clone)]
+pub struct SharePlan {
+    /// The roots in name order.
+    pub roots: Vec<RootSummary>,
+    /// What is left out, one sentence each.
+    pub skipped: Vec<String>,
+    /// What is shared but may surprise, one sentence each.
+    pub warnings: Vec<String>,
+    /// The files.
+    pub scanned: Vec<ScannedRoot>,
+    /// What later looks leave out.
+    pub rules: Rules,
+}
+
+/// Looks at everything that is to be shared. Blocks on the file system.
+///
+/// # Errors
+/// When a path is missing, names collide, or something takes `--all`.
+pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, SurveyError> {
+    excludes(Path::new("/"), &options.exclude)?;
+    let mut roots = Roots::default();
+    for path in paths {
+        roots.add(path, None, options)?;
+    }
+    for (name, path) in options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)? {
+        roots.add(&path, Some(name), options)?;
+    }
+    let Roots { by_name, skipped } = roots;
+    let mut skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    let rules = Rules {
+        exclude: options.exclude.clone(),
+        include_secrets: options.include_secrets,
+        avoid: options.avoid.iter().map(|a| canonical(a)).collect(),
+    };
+    let roots: Vec<Root> = by_name.into_values().collect();
+    let scans: Vec<Scan> = roots.iter().map(|root| scan_root(root, &rules)).collect();
+    check_names(&scans)?;
+    skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().map(ToString::to_string)));
+    skipped.extend(link_sentence(scans.iter().map(|s| s.links).sum()));
+    let shared = |s: &Scan| s.root.kind == Kind::Collection || !s.root.files.is_empty();
+    let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
+    if scanned.is_empty() {
+        return Err(SurveyError::Nothing(skipped.first().map_or_else(String::new, |s| format!(": {s}"))));
+    }
+    let warnings = surprises(&scanned);
+    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, warnings, scanned, rules })
+}
+
+/// The one sentence about links that are not shared.
+fn link_sentence(links: u64) -> Option<String> {
+    let plural = if links == 1 { "link is" } else { "links are" };
+    (links > 0).then(|| format!("{links} {plural} left out because they lead to directories, outside, or nowhere"))
+}
+
+fn summary(root: &ScannedRoot) -> RootSummary {
+    RootSummary {
+        name: root.name.clone(),
+        path: root.path.clone(),
+        kind: root.kind,
+        files: root.files.len() as u64,
+        bytes: root.files.iter().map(|f| f.stamp.size).sum(),
+    }
+}
+
+/// Root names differ; only a root named within another's tree can still offer a name twice.
+fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
+    let roots: HashSet<&str> = scans.iter().map(|s| s.root.name.as_str()).collect();
+    let nested = |scan: &Scan| {
+        let name = scan.root.name.as_str();
+        name.match_indices('/').any(|(at, _)| roots.contains(&name[..at]))
+    };
+    if !scans.iter().any(nested) {
+        return Ok(());
+    }
+    let mut seen: HashMap<&SafePath, &Path> = HashMap::new();
+    for scan in scans {
+        let collection = (scan.root.kind == Kind::Collection).then_some((&scan.root.name, scan.root.path.as_path()));
+        for (name, path) in scan.root.files.iter().map(|f| (&f.name, f.path.as_path())).chain(collection) {
+            if let Some(first) = seen.insert(name, path) {
+                let (first, second) = (shown(first), shown(path));
+                return Err(SurveyError::Duplicate { name: name.to_string(), first, second });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names that some systems cannot hold: all together, with their count and the first.
+fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
+    let mut seen = HashSet::new();
+    let (mut count, mut first) = (0_u64, None);
+    for name in roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)) {
+        let collides = !seen.insert(lower(name.as_str()));
+        if collides || !name.is_portable() {
+            count += 1;
+            first.get_or_insert(name);
+        }
+    }
+    let sentence = |name: &SafePath| {
+        format!(
+            "{count} of the names cannot exist on Windows or macOS, the first of them {}: there the collection is refused",
+            Shown(name.as_str())
+        )
+    };
+    first.map(sentence).into_iter().collect()
+}
+
+fn lower(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    name.nfc().flat_map(char::to_lowercase).collect()
+}

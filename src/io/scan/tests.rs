@@ -1,0 +1,267 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tempfile::TempDir;
+
+use super::*;
+
+/// A directory `tree` made of `path` or `path=content` words; a path with a final slash is a directory.
+struct Tree {
+    dir: TempDir,
+}
+
+impl Tree {
+    fn of(words: &str) -> Self {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let tree = Self { dir };
+        fs::create_dir(tree.path("tree")).expect("mkdir");
+        for word in words.split_whitespace() {
+            let (name, content) = word.split_once('=').unwrap_or((word, "x"));
+            tree.write(&format!("tree/{name}"), &content.replace(',', "\n"));
+        }
+        tree
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        fs::canonicalize(self.dir.path()).expect("real").join(name)
+    }
+
+    fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        if name.ends_with('/') {
+            return fs::create_dir_all(path).expect("mkdir");
+        }
+        fs::create_dir_all(path.parent().expect("parent")).expect("mkdir");
+        fs::write(path, content).expect("write");
+    }
+
+    #[cfg(unix)]
+    fn link(&self, to: impl AsRef<Path>, name: &str) {
+        std::os::unix::fs::symlink(to, self.path(name)).expect("symlink");
+    }
+
+    fn survey(&self, options: &SurveyOptions) -> Result<SharePlan, SurveyError> {
+        survey(&[self.path("tree")], options)
+    }
+
+    fn plan(&self) -> SharePlan {
+        self.survey(&SurveyOptions::default()).expect("survey")
+    }
+
+    fn root(&self) -> Root {
+        Root { name: SafePath::parse("tree").expect("valid"), path: self.path("tree"), kind: Kind::Collection }
+    }
+}
+
+fn names(plan: &SharePlan) -> Vec<&str> {
+    plan.scanned.iter().flat_map(|r| r.files.iter().map(|f| f.name.as_str())).collect()
+}
+
+fn empty_dirs(plan: &SharePlan) -> Vec<&str> {
+    plan.scanned.iter().flat_map(|r| r.empty_dirs.iter().map(SafePath::as_str)).collect()
+}
+
+#[test]
+fn files_are_named_from_their_directory_on() {
+    let tree = Tree::of("b a/c.txt=hello .hidden e/ f/g/");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["tree/.hidden", "tree/a/c.txt", "tree/b"]);
+    assert_eq!(empty_dirs(&plan), ["tree/e", "tree/f/g"]);
+    let summary = &plan.roots[0];
+    assert_eq!((summary.name.as_str(), summary.kind, summary.files, summary.bytes), ("tree", Kind::Collection, 3, 7));
+    assert_eq!((plan.skipped, plan.warnings), (vec![], vec![]));
+}
+
+#[test]
+fn a_file_is_offered_under_its_own_name() {
+    let tree = Tree::of("a/c.txt");
+    let plan = survey(&[tree.path("tree/a/c.txt")], &SurveyOptions::default()).expect("survey");
+    assert_eq!(names(&plan), ["c.txt"]);
+    assert_eq!(plan.roots[0].kind, Kind::File);
+}
+
+#[test]
+fn excludes_and_ignore_files_leave_things_out() {
+    let tree = Tree::of(
+        ".qshareignore=*.log,/build/,!keep.log a.log keep.log b/a.log build/x c/build/x \
+         c/.qshareignore=!a.log c/a.log d.tmp e/d.tmp .gitignore=z z",
+    );
+    let options = SurveyOptions { exclude: vec!["*.tmp".into()], ..SurveyOptions::default() };
+    let plan = tree.survey(&options).expect("survey");
+    let expected = [
+        "tree/.gitignore",
+        "tree/.qshareignore",
+        "tree/c/.qshareignore",
+        "tree/c/a.log",
+        "tree/c/build/x",
+        "tree/keep.log",
+        "tree/z",
+    ];
+    assert_eq!(names(&plan), expected);
+    assert_eq!(plan.skipped, Vec::<String>::new());
+}
+
+#[test]
+fn a_bad_pattern_is_an_error() {
+    let tree = Tree::of("a");
+    let options = SurveyOptions { exclude: vec!["{a".into()], ..SurveyOptions::default() };
+    let error = tree.survey(&options).expect_err("bad").to_string();
+    assert!(error.contains("the pattern {a is not a valid glob"), "{error}");
+}
+
+#[test]
+fn secrets_are_left_out_each_named_once() {
+    let tree = Tree::of("a .ssh/id_rsa .ssh/config b/.env .git/config .git/HEAD key.pem p.kdbx");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["tree/.git/HEAD", "tree/a"]);
+    assert_eq!(plan.skipped.len(), 5, "{:?}", plan.skipped);
+    assert_eq!(plan.skipped.iter().filter(|s| s.contains(".ssh")).count(), 1);
+    assert!(plan.skipped.iter().all(|s| s.contains("--include-secrets")));
+    let all = tree.survey(&SurveyOptions { include_secrets: true, ..SurveyOptions::default() }).expect("survey");
+    assert_eq!((names(&all).len(), all.skipped.len()), (8, 0));
+}
+
+#[test]
+fn typed_secrets_are_left_out_too() {
+    let tree = Tree::of(".ssh/config");
+    let error = survey(&[tree.path("tree/.ssh")], &SurveyOptions::default()).expect_err("nothing left");
+    assert!(error.to_string().starts_with("there is nothing to share: "), "{error}");
+}
+
+#[test]
+fn the_whole_file_system_takes_all() {
+    let error = survey(&["/".into()], &SurveyOptions::default()).expect_err("too much");
+    assert!(error.to_string().contains("--all"), "{error}");
+    let home = directories::BaseDirs::new().expect("home").home_dir().to_owned();
+    assert!(matches!(survey(&[home], &SurveyOptions::default()), Err(SurveyError::Whole { .. })));
+}
+
+#[cfg(unix)]
+#[test]
+fn links_are_files_beneath_the_root_or_counted() {
+    let tree = Tree::of("a=hello d/b .env");
+    tree.write("outside/secret", "s");
+    tree.link("../a", "tree/d/to-a");
+    tree.link(tree.path("outside/secret"), "tree/out");
+    tree.link("d", "tree/to-dir");
+    tree.link("nowhere", "tree/broken");
+    tree.link(".env", "tree/to-secret");
+    tree.link("loop", "tree/loop");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["tree/a", "tree/d/b", "tree/d/to-a"]);
+    let files = &plan.scanned[0].files;
+    assert_eq!((&files[2].path, files[2].stamp), (&tree.path("tree/a"), files[0].stamp));
+    assert!(plan.skipped.iter().any(|s| s.starts_with("5 links are left out")), "{:?}", plan.skipped);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_typed_link_is_followed_once_under_its_own_name() {
+    let tree = Tree::of("a");
+    tree.link("tree", "alias");
+    let plan = survey(&[tree.path("alias")], &SurveyOptions::default()).expect("survey");
+    assert_eq!(names(&plan), ["alias/a"]);
+    assert_eq!(plan.roots[0].path, tree.path("tree"));
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_sockets_are_named_and_never_opened() {
+    use rustix::fs::{CWD, FileType, mknodat};
+    let tree = Tree::of("a");
+    for name in ["pipe", ".qshareignore"] {
+        mknodat(CWD, tree.path("tree").join(name), FileType::Fifo, 0o600.into(), 0).expect("mkfifo");
+    }
+    let _socket = std::os::unix::net::UnixListener::bind(tree.path("tree/socket")).expect("bind");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["tree/a"]);
+    assert_eq!(plan.skipped.len(), 3);
+    assert!(plan.skipped.iter().any(|s| s.contains("socket is left out because it is a socket")));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_never_valid_are_left_out() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let tree = Tree::of("a");
+    fs::write(tree.path("tree/new\nline"), "x").expect("write");
+    fs::write(tree.path("tree").join(std::ffi::OsStr::from_bytes(b"\xff")), "x").expect("write");
+    let plan = tree.plan();
+    assert_eq!(names(&plan), ["tree/a"]);
+    assert_eq!(plan.skipped.len(), 2);
+    assert!(plan.skipped.iter().all(|s| !s.contains('\n')));
+}
+
+#[cfg(unix)]
+#[test]
+fn names_that_are_not_portable_are_warned_of_once() {
+    let tree = Tree::of("con.txt c:x readme README ok");
+    let plan = tree.plan();
+    assert_eq!((names(&plan).len(), plan.warnings.len()), (5, 1));
+    assert!(plan.warnings[0].starts_with("3 of the names"), "{:?}", plan.warnings);
+    assert!(plan.warnings[0].contains("tree/c:x"), "{:?}", plan.warnings);
+}
+
+#[test]
+fn qshares_own_files_are_not_shared() {
+    let tree = Tree::of("a .qshare-0123456789abcdef.part .qshare-0123456789abcdef.journal home/node/cache.redb");
+    let options = SurveyOptions { avoid: vec![tree.path("tree/home")], ..SurveyOptions::default() };
+    assert_eq!(names(&tree.survey(&options).expect("survey")), ["tree/a"]);
+    let inside = survey(&[tree.path("tree/home/node")], &options).expect_err("own");
+    assert!(inside.to_string().contains("qshare's own home"), "{inside}");
+}
+
+#[test]
+fn a_list_gives_names() {
+    let tree = Tree::of("a b/c");
+    let list = tree.path("list");
+    let text = format!("music/one\t{}\n\ndocs\t{}\n", tree.path("tree/a").display(), tree.path("tree/b").display());
+    fs::write(&list, text).expect("write");
+    let options = SurveyOptions { list: Some(list.clone()), ..SurveyOptions::default() };
+    let plan = survey(&[], &options).expect("survey");
+    assert_eq!(names(&plan), ["docs/c", "music/one"]);
+    fs::write(&list, "no tab\n").expect("write");
+    let error = survey(&[], &options).expect_err("bad").to_string();
+    assert!(error.starts_with("line 1 of the list"), "{error}");
+}
+
+#[test]
+fn two_paths_under_one_name_are_an_error_naming_both() {
+    let tree = Tree::of("a/x b/x");
+    let paths = [tree.path("tree/a/x"), tree.path("tree/b/x")];
+    let error = survey(&paths, &SurveyOptions::default()).expect_err("same name").to_string();
+    assert!(paths.iter().all(|p| error.contains(&p.display().to_string())), "{error}");
+    let twice = survey(&[paths[0].clone(), paths[0].clone()], &SurveyOptions::default()).expect("the same path");
+    assert_eq!(twice.roots.len(), 1);
+}
+
+#[test]
+fn a_name_within_another_roots_tree_is_an_error_only_when_it_is_taken() {
+    let tree = Tree::of("x y");
+    let list = tree.path("list");
+    let options = SurveyOptions { list: Some(list.clone()), ..SurveyOptions::default() };
+    fs::write(&list, format!("tree/z\t{}\n", tree.path("tree/y").display())).expect("write");
+    assert!(tree.survey(&options).is_ok());
+    fs::write(&list, format!("tree/x\t{}\n", tree.path("tree/y").display())).expect("write");
+    assert!(matches!(tree.survey(&options), Err(SurveyError::Duplicate { .. })));
+}
+
+#[test]
+fn a_missing_path_is_an_error_that_names_it() {
+    let error = survey(&["/no/such/thing".into()], &SurveyOptions::default()).expect_err("missing").to_string();
+    assert!(error.starts_with("/no/such/thing cannot be shared: "), "{error}");
+}
+
+#[test]
+fn a_second_look_sees_what_changed() {
+    let tree = Tree::of("a b");
+    let before = scan_root(&tree.root(), &Rules::default());
+    fs::remove_file(tree.path("tree/a")).expect("remove");
+    tree.write("tree/c", "new");
+    let after = scan_root(&tree.root(), &Rules::default());
+    assert_eq!(after.root.files[0], before.root.files[1]);
+    assert_eq!(after.root.files[1].name.as_str(), "tree/c");
+    fs::remove_dir_all(tree.path("tree")).expect("remove");
+    let gone = scan_root(&tree.root(), &Rules::default());
+    assert!(gone.gone && gone.root.files.is_empty());
+}

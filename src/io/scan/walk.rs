@@ -1,0 +1,226 @@
+//! The walk through one root: directories in parallel, links last.
+//! Invariant: a link is shared only as a file that the same walk shares anyway.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, DirEntry, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use ignore::gitignore::Gitignore;
+use rayon::prelude::*;
+
+use crate::io::scan::ignores::{Ignores, excludes};
+use crate::io::scan::{Root, Rules, Scan, ScannedFile, ScannedRoot, Skipped, Why};
+use crate::io::secrets;
+use crate::io::stamp::FileStamp;
+use crate::model::layout::MAX_FILE;
+use crate::model::{Kind, SafePath};
+
+/// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
+#[must_use]
+pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
+    // Patterns were checked by the survey; a bad one excludes nothing.
+    let excludes = excludes(&root.path, &rules.exclude).unwrap_or_else(|_| Gitignore::empty());
+    let walk = Walk { rules, excludes };
+    let mut found = Found::default();
+    let gone = match fs::symlink_metadata(&root.path) {
+        Err(_) => true,
+        Ok(meta) if root.kind == Kind::Collection => {
+            if meta.is_dir() {
+                found = walk.directory(&root.path, &root.name, &Ignores::default());
+            }
+            !meta.is_dir()
+        }
+        Ok(meta) => {
+            walk.file(root.path.clone(), root.name.clone(), &meta, &mut found);
+            !meta.is_file()
+        }
+    };
+    finish(root, found, gone)
+}
+
+struct Walk<'a> {
+    rules: &'a Rules,
+    excludes: Gitignore,
+}
+
+#[derive(Default)]
+struct Found {
+    files: Vec<ScannedFile>,
+    dirs: Vec<SafePath>,
+    links: Vec<(SafePath, PathBuf)>,
+    skipped: Vec<Skipped>,
+}
+
+impl Found {
+    fn append(&mut self, mut other: Self) {
+        self.files.append(&mut other.files);
+        self.dirs.append(&mut other.dirs);
+        self.links.append(&mut other.links);
+        self.skipped.append(&mut other.skipped);
+    }
+
+    fn skip(&mut self, path: impl Into<PathBuf>, why: Why) {
+        self.skipped.push(Skipped::new(path, why));
+    }
+}
+
+impl Walk<'_> {
+    fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Found {
+        let mut found = Found::default();
+        let entries = match fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return found,
+            Err(error) => {
+                found.skip(dir, Why::Unreadable(error.to_string()));
+                return found;
+            }
+        };
+        let ignores = outer.within(dir);
+        let mut below = Vec::new();
+        for entry in entries {
+            self.entry(&entry, name, &ignores, &mut found, &mut below);
+        }
+        below.sort_unstable();
+        let deeper: Vec<Found> = below.par_iter().map(|(path, name)| self.directory(path, name, &ignores)).collect();
+        for ((path, name), more) in below.into_iter().zip(deeper) {
+            // A directory that cannot be read is not known to be empty.
+            if more.skipped.first().is_none_or(|s| s.path != path) {
+                found.dirs.push(name);
+            }
+            found.append(more);
+        }
+        found
+    }
+
+    fn entry(
+        &self,
+        entry: &DirEntry,
+        dir_name: &SafePath,
+        ignores: &Ignores,
+        found: &mut Found,
+        below: &mut Vec<(PathBuf, SafePath)>,
+    ) {
+        let path = entry.path();
+        // What vanishes between listing and looking is as if it had never been there.
+        let Ok(meta) = entry.metadata() else { return };
+        let is_dir = meta.is_dir();
+        if self.is_own(&path) || self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
+            return;
+        }
+        let Some(text) = path.file_name().and_then(|n| n.to_str()) else { return found.skip(path, Why::Utf8) };
+        let name = match SafePath::parse(&format!("{dir_name}/{text}")) {
+            Ok(name) => name,
+            Err(error) => return found.skip(path, Why::Name(error)),
+        };
+        if meta.is_symlink() {
+            found.links.push((name, path));
+        } else if !is_dir {
+            self.file(path, name, &meta, found);
+        } else if let Some(what) = self.secret(|| secrets::of_directory(&path)) {
+            found.skip(path, Why::Secret(what));
+        } else {
+            below.push((path, name));
+        }
+    }
+
+    fn file(&self, path: PathBuf, name: SafePath, meta: &Metadata, found: &mut Found) {
+        if let Some(what) = unusual(meta) {
+            return found.skip(path, Why::Unusual(what));
+        }
+        if let Some(what) = self.secret(|| secrets::of_file(&path, meta.len())) {
+            return found.skip(path, Why::Secret(what));
+        }
+        if meta.len() > MAX_FILE {
+            return found.skip(path, Why::TooLarge);
+        }
+        if let Err(error) = readable(&path, meta) {
+            return found.skip(path, Why::Unreadable(error.to_string()));
+        }
+        found.files.push(ScannedFile { name, path, stamp: FileStamp::of(meta) });
+    }
+
+    fn secret(&self, of: impl FnOnce() -> Option<&'static str>) -> Option<&'static str> {
+        if self.rules.include_secrets { None } else { of() }
+    }
+
+    fn excluded(&self, path: &Path, is_dir: bool) -> bool {
+        !self.excludes.is_empty() && self.excludes.matched(path, is_dir).is_ignore()
+    }
+
+    /// Whether it is qshare's own: its home, or a transfer under way.
+    fn is_own(&self, path: &Path) -> bool {
+        let name = path.file_name().map(|n| n.as_encoded_bytes()).unwrap_or_default();
+        let partial = name.starts_with(b".qshare-") && (name.ends_with(b".part") || name.ends_with(b".journal"));
+        partial || self.rules.avoid.iter().any(|a| a == path)
+    }
+}
+
+fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
+    let (linked, links) = resolve_links(&found);
+    found.files.extend(linked);
+    found.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    let empty_dirs = empty_dirs(&found);
+    let Root { name, path, kind } = root.clone();
+    let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
+    Scan { root, skipped: found.skipped, links, gone }
+}
+
+/// The files that links stand for, and how many links stand for nothing that is shared.
+fn resolve_links(found: &Found) -> (Vec<ScannedFile>, u64) {
+    if found.links.is_empty() {
+        return (Vec::new(), 0);
+    }
+    let files: HashMap<&Path, &ScannedFile> = found.files.iter().map(|f| (f.path.as_path(), f)).collect();
+    let (mut linked, mut left) = (Vec::new(), 0);
+    for (name, path) in &found.links {
+        let target = fs::canonicalize(path).ok();
+        match target.and_then(|t| files.get(t.as_path())) {
+            Some(file) => linked.push(ScannedFile { name: name.clone(), ..(*file).clone() }),
+            None => left += 1,
+        }
+    }
+    (linked, left)
+}
+
+fn empty_dirs(found: &Found) -> Vec<SafePath> {
+    let names = found.files.iter().map(|f| &f.name).chain(&found.dirs);
+    let full: HashSet<&str> = names.filter_map(|n| n.as_str().rsplit_once('/')).map(|(parent, _)| parent).collect();
+    let mut empty: Vec<_> = found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().collect();
+    empty.sort_unstable();
+    empty
+}
+
+#[cfg(unix)]
+fn unusual(meta: &Metadata) -> Option<&'static str> {
+    use std::os::unix::fs::FileTypeExt as _;
+    let kind = meta.file_type();
+    match () {
+        () if kind.is_file() => None,
+        () if kind.is_fifo() => Some("a pipe"),
+        () if kind.is_socket() => Some("a socket"),
+        () if kind.is_dir() => Some("a directory"),
+        () if kind.is_symlink() => Some("a link"),
+        () => Some("a device"),
+    }
+}
+
+#[cfg(not(unix))]
+fn unusual(meta: &Metadata) -> Option<&'static str> {
+    (!meta.is_file()).then_some("something special")
+}
+
+/// Asks the system only where the mode does not already say that everybody may read.
+#[cfg(unix)]
+fn readable(path: &Path, meta: &Metadata) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt as _;
+    if meta.mode() & 0o444 == 0o444 {
+        return Ok(());
+    }
+    Ok(rustix::fs::access(path, rustix::fs::Access::READ_OK)?)
+}
+
+#[cfg(not(unix))]
+fn readable(_: &Path, _: &Metadata) -> io::Result<()> {
+    Ok(())
+}

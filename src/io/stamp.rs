@@ -1,0 +1,193 @@
+//! What tells that a file is still the one that was hashed: device, inode, size and times.
+//! Invariant: two equal stamps of one running system mean the same bytes, but for writes within one tick of the
+//! file system's clock (see [`FileStamp::is_settled`]).
+
+use std::fs::{File, Metadata, OpenOptions};
+use std::io;
+use std::path::Path;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// How close to the start of hashing a file's times make its stamp doubtful: a later write within the same tick
+/// of the file system's clock would not change it. Kernel ticks are 1 to 10 ms; 100 ms covers slow clocks.
+const RACY_NS: i64 = 100_000_000;
+
+/// A file's identity and state; equal stamps mean "unchanged".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct FileStamp {
+    /// Device number.
+    pub dev: u64,
+    /// Inode number.
+    pub ino: u64,
+    /// Size in bytes.
+    pub size: u64,
+    /// Time of the last write, in nanoseconds since 1970.
+    pub mtime_ns: i64,
+    /// Time of the last change of the inode, in nanoseconds since 1970; nobody can set it back.
+    pub ctime_ns: i64,
+    /// Whether the owner may execute it.
+    pub executable: bool,
+}
+
+impl FileStamp {
+    /// Bytes of [`FileStamp::key`].
+    pub const KEY_LEN: usize = 40;
+    /// Bytes at the front of [`FileStamp::key`] that name the inode.
+    pub const INODE_LEN: usize = 16;
+
+    /// The stamp in what `stat` said.
+    #[cfg(unix)]
+    #[must_use]
+    pub fn of(meta: &Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt as _;
+        let nanos = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+        Self {
+            dev: meta.dev(),
+            ino: meta.ino(),
+            size: meta.size(),
+            mtime_ns: nanos(meta.mtime(), meta.mtime_nsec()),
+            ctime_ns: nanos(meta.ctime(), meta.ctime_nsec()),
+            executable: meta.mode() & 0o100 != 0,
+        }
+    }
+
+    /// The stamp in what the portable calls say: no inode, so it tells change but not identity.
+    #[cfg(not(unix))]
+    #[must_use]
+    pub fn of(meta: &Metadata) -> Self {
+        let nanos = |time: io::Result<SystemTime>| time.map_or(0, nanos_of);
+        Self {
+            dev: 0,
+            ino: 0,
+            size: meta.len(),
+            mtime_ns: nanos(meta.modified()),
+            ctime_ns: nanos(meta.created()),
+            executable: false,
+        }
+    }
+
+    /// The stamp of an open file (`fstat`).
+    ///
+    /// # Errors
+    /// When the file system fails.
+    pub fn of_file(file: &File) -> io::Result<Self> {
+        Ok(Self::of(&file.metadata()?))
+    }
+
+    /// Whether stamps name one file among all: without inode numbers they must not be a cache's key.
+    #[must_use]
+    pub const fn identifies() -> bool {
+        cfg!(unix)
+    }
+
+    /// Device, inode, size, mtime and ctime, big-endian; the executable bit is no part of the content.
+    #[must_use]
+    pub fn key(&self) -> [u8; Self::KEY_LEN] {
+        let mut key = [0; Self::KEY_LEN];
+        let fields = [self.dev, self.ino, self.size, self.mtime_ns.cast_unsigned(), self.ctime_ns.cast_unsigned()];
+        for (to, field) in key.chunks_exact_mut(8).zip(fields) {
+            to.copy_from_slice(&field.to_be_bytes());
+        }
+        key
+    }
+
+    /// Whether a write after `now` must change the stamp: its times are not within 100 ms of it.
+    /// The rule is git's for racily clean entries (git's Documentation/technical/racy-git.txt).
+    #[must_use]
+    pub fn is_settled(&self, now: SystemTime) -> bool {
+        let now = nanos_of(now);
+        (now.saturating_sub(self.mtime_ns)).saturating_abs() > RACY_NS && self.ctime_ns < now.saturating_sub(RACY_NS)
+    }
+}
+
+fn nanos_of(time: SystemTime) -> i64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_nanos()).unwrap_or(i64::MAX)
+}
+
+/// Opens a file for reading that was a regular file when it was scanned: never follows a link in its last
+/// component, and does not hang if a pipe has taken its place.
+///
+/// # Errors
+/// When there is none, it is a link, or it cannot be read.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
+        options.custom_flags(flags.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    Ok(file)
+}
+
+/// Fills `buf` from `offset` without moving the file's cursor.
+///
+/// # Errors
+/// When the file ends before (`UnexpectedEof`) or cannot be read.
+pub fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
+    }
+    #[cfg(windows)]
+    {
+        let mut filled = 0;
+        while filled < buf.len() {
+            let read = std::os::windows::fs::FileExt::seek_read(file, &mut buf[filled..], offset + filled as u64)?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            filled += read;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_write_changes_the_stamp() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a");
+        fs::write(&path, "one").expect("write");
+        let before = FileStamp::of(&fs::metadata(&path).expect("stat"));
+        assert_eq!(FileStamp::of_file(&open_regular(&path).expect("open")).expect("fstat"), before);
+        fs::write(&path, "three").expect("write");
+        assert_ne!(FileStamp::of(&fs::metadata(&path).expect("stat")), before);
+    }
+
+    #[test]
+    fn a_file_written_just_now_is_not_settled() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a");
+        fs::write(&path, "one").expect("write");
+        let meta = fs::metadata(&path).expect("stat");
+        let written = meta.modified().expect("time");
+        let stamp = FileStamp::of(&meta);
+        assert!(!stamp.is_settled(written));
+        assert!(!stamp.is_settled(written + Duration::from_millis(99)));
+        assert!(stamp.is_settled(written + Duration::from_millis(200)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_and_pipes_are_not_opened() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        fs::write(dir.path().join("a"), "one").expect("write");
+        std::os::unix::fs::symlink("a", dir.path().join("link")).expect("symlink");
+        assert!(open_regular(&dir.path().join("link")).is_err());
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("mkfifo");
+        assert!(open_regular(&pipe).is_err());
+    }
+}

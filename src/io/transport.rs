@@ -1,0 +1,110 @@
+//! QUIC's parameters: every timer, window and limit of a connection and of the endpoint.
+//! Invariant: both ends are configured alike, whoever dials, because a connection serves both directions.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
+use quinn_proto::HashedConnectionIdGenerator;
+
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::{tls, udp};
+use crate::model::address::is_loopback;
+use crate::wire::limits::STREAMS;
+
+/// A connection without traffic says that it lives this often.
+pub const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// A connection is dead after hearing nothing for this long: three keep-alives and a second for the way.
+pub const IDLE: Duration = Duration::from_secs(10);
+/// What a peer may send before it is read, on one stream: half of the connection's, so that one stream that nobody
+/// reads does not stop the others.
+pub const STREAM_WINDOW: u32 = 4 << 20;
+/// What a peer may send before it is read, on all streams of a connection together.
+pub const CONNECTION_WINDOW: u32 = 8 << 20;
+/// What is kept for a peer until it has acknowledged it, on one connection.
+pub const SEND_WINDOW: u64 = 8 << 20;
+/// Connections that wait for the accept loop; more are refused.
+const MAX_INCOMING: usize = 256;
+/// Bytes kept of one that waits, after its first datagram: a client's first flight is a few datagrams.
+const INCOMING_BUFFER: u64 = 64 << 10;
+/// Bytes kept of all that wait.
+const INCOMING_BUFFERS: u64 = 4 << 20;
+/// The largest datagrams tried on networks: those of jumbo frames (9000 less IPv6's and UDP's headers).
+const NETWORK_MTU: u16 = 8952;
+
+/// The configurations for near and far peers.
+#[derive(Debug, Clone)]
+pub struct Configs {
+    client: [ClientConfig; 2],
+    server: [Arc<ServerConfig>; 2],
+}
+
+impl Configs {
+    /// Builds them for an identity.
+    ///
+    /// # Errors
+    /// When the key cannot be used for TLS.
+    pub fn new(identity: &Identity, keys: &LongTermKeys) -> Result<Self, rustls::Error> {
+        let unusable = |_| rustls::Error::General("AES-128-GCM is missing".into());
+        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity)?).map_err(unusable)?);
+        let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
+        let token = Arc::new(keys.token());
+        let transports = [udp::MAX_PAYLOAD, NETWORK_MTU].map(|mtu| Arc::new(transport(mtu)));
+        Ok(Self {
+            client: transports.clone().map(|transport| {
+                let mut config = ClientConfig::new(client.clone());
+                config.transport_config(transport);
+                config
+            }),
+            server: transports.map(|transport| {
+                let mut config = ServerConfig::new(server.clone(), token.clone());
+                config.transport_config(transport);
+                config.max_incoming(MAX_INCOMING);
+                config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
+                Arc::new(config)
+            }),
+        })
+    }
+
+    /// For dialling an address.
+    #[must_use]
+    pub fn client(&self, ip: IpAddr) -> ClientConfig {
+        self.client[usize::from(!is_loopback(ip))].clone()
+    }
+
+    /// For being dialled from an address.
+    #[must_use]
+    pub fn server(&self, ip: IpAddr) -> Arc<ServerConfig> {
+        self.server[usize::from(!is_loopback(ip))].clone()
+    }
+}
+
+/// The endpoint's own parameters.
+#[must_use]
+pub fn endpoint(keys: &LongTermKeys) -> EndpointConfig {
+    let mut config = EndpointConfig::new(Arc::new(keys.reset()));
+    let connection_id = keys.connection_id();
+    config.cid_generator(move || Box::new(HashedConnectionIdGenerator::from_key(connection_id)));
+    // In quinn's range (1200 to 65527), so the error cannot come.
+    let _ = config.max_udp_payload_size(udp::MAX_PAYLOAD);
+    config
+}
+
+fn transport(mtu: u16) -> TransportConfig {
+    let mut discovery = MtuDiscoveryConfig::default();
+    discovery.upper_bound(mtu);
+    let mut config = TransportConfig::default();
+    config
+        .max_concurrent_bidi_streams(STREAMS.into())
+        .max_concurrent_uni_streams(0u32.into())
+        .datagram_receive_buffer_size(None)
+        .keep_alive_interval(Some(KEEP_ALIVE))
+        .max_idle_timeout(IDLE.try_into().ok())
+        .stream_receive_window(STREAM_WINDOW.into())
+        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .send_window(SEND_WINDOW)
+        .mtu_discovery_config(Some(discovery));
+    config
+}

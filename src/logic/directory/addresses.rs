@@ -1,0 +1,61 @@
+//! Which of a node's published addresses are told to whom (design, section 3, "Which address is published").
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::model::address::{canonical, is_loopback};
+use crate::wire::limits;
+
+/// How the asker sees the tracker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AskerView {
+    /// The asker's own address is a loopback address.
+    pub loopback: bool,
+    /// The address of the tracker at which it was reached.
+    pub reached: Option<IpAddr>,
+}
+
+/// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other
+/// askers get the address at which they themselves reached the tracker, with that node's port.
+#[must_use]
+pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
+    let mut told: Vec<SocketAddr> = Vec::new();
+    let (near, far): (Vec<_>, Vec<_>) = addrs.iter().map(|a| canonical(*a)).partition(|a| is_loopback(a.ip()));
+    let reached = asker.reached.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified() && !is_loopback(*ip));
+    let seen = |addr: SocketAddr| reached.map(|ip| SocketAddr::new(ip, addr.port()));
+    let ordered: Vec<_> = if asker.loopback {
+        near.into_iter().chain(far).collect()
+    } else {
+        far.into_iter().chain(near.into_iter().filter_map(seen)).collect()
+    };
+    for addr in ordered {
+        if told.len() < limits::ADDRESSES && !told.contains(&addr) {
+            told.push(addr);
+        }
+    }
+    told
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(text: &str) -> SocketAddr {
+        text.parse().expect(text)
+    }
+
+    #[test]
+    fn loopback_is_told_on_loopback_only() {
+        let addrs = [addr("10.0.0.5:7"), addr("[::ffff:127.0.0.1]:7")];
+        let near = AskerView { loopback: true, reached: Some([127, 0, 0, 1].into()) };
+        assert_eq!(addresses_for(near, &addrs), [addr("127.0.0.1:7"), addr("10.0.0.5:7")]);
+        let far = AskerView { loopback: false, reached: Some([192, 168, 1, 9].into()) };
+        assert_eq!(addresses_for(far, &addrs), [addr("10.0.0.5:7"), addr("192.168.1.9:7")]);
+        assert_eq!(addresses_for(AskerView::default(), &addrs), [addr("10.0.0.5:7")]);
+    }
+
+    #[test]
+    fn an_address_is_told_once() {
+        let far = AskerView { loopback: false, reached: Some([10, 0, 0, 5].into()) };
+        assert_eq!(addresses_for(far, &[addr("127.0.0.1:7"), addr("10.0.0.5:7")]), [addr("10.0.0.5:7")]);
+    }
+}

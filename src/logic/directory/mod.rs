@@ -1,0 +1,283 @@
+//! Who offers what, under leases (design, sections 1 and 7.12). Writes go through [`Directory`]; reads run on its
+//! [`Snapshot`], which shares everything that did not change.
+//! Invariant: one lease per node, of one epoch; a node is in the snapshot exactly as long as it has a lease.
+//! Not responsible for connections: names and leases outlive them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::mem;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use crate::model::{Epoch, NodeId, Offer};
+use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
+
+mod addresses;
+mod follow;
+mod offers;
+mod page;
+mod quota;
+mod search;
+mod snapshot;
+#[cfg(test)]
+mod tests;
+
+pub use addresses::{AskerView, addresses_for};
+pub use follow::FollowId;
+pub use offers::Amount;
+pub use quota::Quotas;
+pub use snapshot::{Listing, Snapshot};
+
+use follow::Follows;
+
+/// How an announcement was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tally {
+    /// Offers of the node that the directory holds now.
+    pub taken: u64,
+    /// Offers of the node that were cut during the announcement.
+    pub refused: u64,
+    /// Until the lease ends without renewal.
+    pub lease: Duration,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Directory {
+    quotas: Quotas,
+    leases: BTreeMap<NodeId, Lease>,
+    snapshot: Snapshot,
+    follows: Follows,
+    total: Amount,
+    parts: usize,
+    rng: StdRng,
+}
+
+/// How long a node is believed, and which announcement was its last.
+#[derive(Debug)]
+struct Lease {
+    epoch: Epoch,
+    /// The last announcement that was taken to its end.
+    seq: Option<u64>,
+    /// The announcement that is being taken.
+    open: Option<u64>,
+    refused: u64,
+    ends: Duration,
+}
+
+/// A node and a content of which it may have begun or ceased to be a provider.
+type Touched = BTreeSet<(NodeId, Part)>;
+
+impl Directory {
+    /// An empty directory.
+    #[must_use]
+    pub fn new(quotas: Quotas, seed: u64) -> Self {
+        let rng = StdRng::seed_from_u64(seed);
+        let (leases, snapshot, follows) = (BTreeMap::new(), Snapshot::default(), Follows::default());
+        Self { quotas, leases, snapshot, follows, total: Amount::default(), parts: 0, rng }
+    }
+
+    /// What it holds now.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.snapshot.clone()
+    }
+
+    /// All offers together.
+    #[must_use]
+    pub const fn total(&self) -> Amount {
+        self.total
+    }
+
+    /// Begins an announcement. One in full replaces everything known of the node, of whichever epoch.
+    ///
+    /// # Errors
+    /// `NotFound` when it continues what is not known: the node must announce in full. `Busy` when there are too
+    /// many nodes.
+    pub fn announce(&mut self, node: NodeId, head: &Announce, now: Duration) -> Result<(), Code> {
+        let ends = now + self.quotas.lease;
+        if head.full {
+            return self.begin(node, head, ends);
+        }
+        let lease = self.leases.get_mut(&node).filter(|lease| lease.epoch == head.epoch).ok_or(Code::NotFound)?;
+        if lease.open.is_some() || lease.seq.and_then(|seq| seq.checked_add(1)) != Some(head.seq) {
+            return Err(Code::NotFound);
+        }
+        (lease.open, lease.refused, lease.ends) = (Some(head.seq), 0, ends);
+        Ok(())
+    }
+
+    /// Takes a part of the announcement that is being taken.
+    ///
+    /// # Errors
+    /// `Cancelled` when another announcement has begun, or the lease has ended.
+    pub fn apply(&mut self, node: NodeId, epoch: Epoch, seq: u64, delta: Delta, now: Duration) -> Result<(), Code> {
+        self.open(node, epoch, seq)?.ends = now + self.quotas.lease;
+        let mut touched = self.touched_by(node, &delta);
+        let refused = self.change(node, delta, &mut touched);
+        self.open(node, epoch, seq)?.refused += refused;
+        self.reconcile(touched);
+        Ok(())
+    }
+
+    /// Ends the announcement that is being taken.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    pub fn complete(&mut self, node: NodeId, epoch: Epoch, seq: u64, now: Duration) -> Result<Tally, Code> {
+        let span = self.quotas.lease;
+        let lease = self.open(node, epoch, seq)?;
+        (lease.seq, lease.open, lease.ends) = (Some(seq), None, now + span);
+        let refused = lease.refused;
+        let taken = self.snapshot.nodes.get(&node).map_or(0, |listing| listing.offers.all().names);
+        Ok(Tally { taken, refused, lease: span })
+    }
+
+    /// Sets where the node was reached; nowhere is an answer too. Whether the epoch has a lease.
+    pub fn publish(&mut self, node: NodeId, epoch: Epoch, addrs: Vec<SocketAddr>) -> bool {
+        if self.leases.get(&node).is_none_or(|lease| lease.epoch != epoch) {
+            return false;
+        }
+        let Some(listing) = listing(&mut self.snapshot, node) else { return false };
+        if listing.addrs.as_ref() == Some(&addrs) {
+            return true;
+        }
+        listing.addrs = Some(addrs);
+        for part in self.follows.followed() {
+            self.follows.reconcile(part, node, true, &self.snapshot, &mut self.rng);
+        }
+        true
+    }
+
+    /// Goes on with a lease. It is known when its last complete announcement is `seq` and none is being taken.
+    pub fn renew(&mut self, node: NodeId, epoch: Epoch, seq: u64, now: Duration) -> Renewed {
+        let same = |lease: &&mut Lease| lease.epoch == epoch && lease.seq == Some(seq) && lease.open.is_none();
+        let Some(lease) = self.leases.get_mut(&node).filter(same) else {
+            return Renewed { known: false, reachable: Vec::new() };
+        };
+        lease.ends = now + self.quotas.lease;
+        let addrs = self.snapshot.nodes.get(&node).and_then(|listing| listing.addrs.clone());
+        Renewed { known: true, reachable: addrs.unwrap_or_default() }
+    }
+
+    /// Ends the lease of that epoch, of no other. Whether there was one.
+    pub fn withdraw(&mut self, node: NodeId, epoch: Epoch) -> bool {
+        let own = self.leases.get(&node).is_some_and(|lease| lease.epoch == epoch);
+        if own {
+            self.end(node);
+        }
+        own
+    }
+
+    /// Ends the leases of silent nodes. How many.
+    pub fn expire(&mut self, now: Duration) -> usize {
+        let silent: Vec<_> = self.leases.iter().filter(|(_, lease)| lease.ends <= now).map(|(node, _)| *node).collect();
+        silent.iter().for_each(|node| self.end(*node));
+        silent.len()
+    }
+
+    /// Begins to tell a node who joins and leaves a content. The first event is the answer.
+    ///
+    /// # Errors
+    /// `Busy` when there are too many followers.
+    pub fn follow(&mut self, part: Part, node: NodeId, asker: AskerView) -> Result<(FollowId, FollowEvent), Code> {
+        if self.follows.len() >= self.quotas.follows {
+            return Err(Code::Busy);
+        }
+        Ok(self.follows.add(part, node, asker, &self.snapshot, &mut self.rng))
+    }
+
+    /// Ends that.
+    pub fn unfollow(&mut self, id: FollowId) {
+        self.follows.remove(id);
+    }
+
+    /// What followers are to be told since the last time, at most one event for each.
+    pub fn take_events(&mut self) -> BTreeMap<FollowId, FollowEvent> {
+        self.follows.take_events()
+    }
+
+    fn begin(&mut self, node: NodeId, head: &Announce, ends: Duration) -> Result<(), Code> {
+        let former = self.leases.get(&node).map(|lease| lease.epoch);
+        if former.is_none() && self.leases.len() >= self.quotas.nodes {
+            return Err(Code::Busy);
+        }
+        let lease = Lease { epoch: head.epoch, seq: None, open: Some(head.seq), refused: 0, ends };
+        self.leases.insert(node, lease);
+        let known = Arc::make_mut(&mut self.snapshot.nodes).entry(node).or_default();
+        let addrs = known.addrs.clone().filter(|_| former == Some(head.epoch));
+        let old = mem::replace(known, Arc::new(Listing { addrs, ..Listing::default() }));
+        self.forget(&old);
+        self.reconcile_all(node);
+        Ok(())
+    }
+
+    fn open(&mut self, node: NodeId, epoch: Epoch, seq: u64) -> Result<&mut Lease, Code> {
+        let open = |lease: &&mut Lease| lease.epoch == epoch && lease.open == Some(seq);
+        self.leases.get_mut(&node).filter(open).ok_or(Code::Cancelled)
+    }
+
+    /// Changes a node's listing and keeps the quotas. How many of its offers were cut.
+    fn change(&mut self, node: NodeId, delta: Delta, touched: &mut Touched) -> u64 {
+        let Some(listing) = listing(&mut self.snapshot, node) else { return 0 };
+        let (before, parts_before) = (listing.offers.all(), listing.parts.len());
+        let mut dropped = |offer: &Offer| touch(&self.follows, node, offer, touched);
+        listing.offers.change(delta.remove, delta.add, &mut dropped);
+        for part in &delta.leave {
+            listing.parts.remove(part);
+        }
+        let room = self.quotas.parts_per_node.saturating_sub(listing.parts.len());
+        listing.parts.extend(delta.join.into_iter().take(room));
+        let too_many = listing.offers.all().names.saturating_sub(self.quotas.names_per_node);
+        let cut = listing.offers.cut(Amount { names: too_many, bytes: 0 }, &mut dropped);
+        self.total.subtract(before);
+        self.total.add(listing.offers.all());
+        self.parts = self.parts - parts_before + listing.parts.len();
+        cut.names + self.trim(node, touched)
+    }
+
+    fn end(&mut self, node: NodeId) {
+        self.leases.remove(&node);
+        if let Some(old) = Arc::make_mut(&mut self.snapshot.nodes).remove(&node) {
+            self.forget(&old);
+        }
+        self.reconcile_all(node);
+    }
+
+    fn forget(&mut self, old: &Listing) {
+        self.total.subtract(old.offers.all());
+        self.parts -= old.parts.len();
+    }
+
+    fn touched_by(&self, node: NodeId, delta: &Delta) -> Touched {
+        let mut touched: Touched = delta.join.iter().chain(&delta.leave).map(|part| (node, *part)).collect();
+        touched.retain(|(_, part)| self.follows.is_followed(part));
+        delta.add.iter().for_each(|offer| touch(&self.follows, node, offer, &mut touched));
+        touched
+    }
+
+    fn reconcile(&mut self, touched: Touched) {
+        for (node, part) in touched {
+            self.follows.reconcile(part, node, false, &self.snapshot, &mut self.rng);
+        }
+    }
+
+    fn reconcile_all(&mut self, node: NodeId) {
+        self.reconcile(self.follows.followed().into_iter().map(|part| (node, part)).collect());
+    }
+}
+
+fn listing(snapshot: &mut Snapshot, node: NodeId) -> Option<&mut Listing> {
+    Arc::make_mut(&mut snapshot.nodes).get_mut(&node).map(Arc::make_mut)
+}
+
+fn touch(follows: &Follows, node: NodeId, offer: &Offer, touched: &mut Touched) {
+    let Some(id) = offer.id else { return };
+    let part = Part { id, kind: offer.kind, size: offer.size };
+    if follows.is_followed(&part) {
+        touched.insert((node, part));
+    }
+}

@@ -1,0 +1,347 @@
+//! The offers of one node, in name order, as immutable segments shared with snapshots.
+//! Invariant: segments are in name order, none is empty, none holds more than [`SEGMENT`] offers; the totals are
+//! the sums over the segments. A change rebuilds only the segments it touches.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::logic::name_index::{FoldedNames, Needle};
+use crate::model::{ContentId, Kind, Offer, SafePath};
+
+/// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.
+pub(super) const SEGMENT: usize = 1024;
+
+/// What an offer costs beside its name and its folded name: its fixed part, its name's allocation, its place in
+/// the orders.
+const OVERHEAD: u64 = 112;
+
+/// How much there is of something that has quotas.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Offers.
+    pub names: u64,
+    /// Bytes of memory that they need.
+    pub bytes: u64,
+}
+
+impl Amount {
+    /// What one offer needs; folding can make a name many times longer.
+    #[must_use]
+    pub fn of(offer: &Offer, folded: &str) -> Self {
+        Self { names: 1, bytes: (offer.name.as_str().len() + folded.len()) as u64 + OVERHEAD }
+    }
+
+    /// Adds another amount.
+    pub fn add(&mut self, other: Self) {
+        self.names += other.names;
+        self.bytes += other.bytes;
+    }
+
+    /// Takes another amount away.
+    pub fn subtract(&mut self, other: Self) {
+        self.names = self.names.saturating_sub(other.names);
+        self.bytes = self.bytes.saturating_sub(other.bytes);
+    }
+
+    /// Whether nothing of either is left.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.names == 0 && self.bytes == 0
+    }
+}
+
+/// Whether quotas spare an offer as long as they can: a collection, or a name at the top.
+#[must_use]
+pub(super) fn is_top(offer: &Offer) -> bool {
+    offer.kind == Kind::Collection || !offer.name.as_str().contains('/')
+}
+
+/// The offers of one node. Cloning shares the segments.
+#[derive(Debug, Clone, Default)]
+pub struct OfferTable {
+    segments: Vec<Arc<Segment>>,
+    all: Amount,
+    /// Of those that quotas do not spare.
+    ordinary: Amount,
+}
+
+/// Some offers, consecutive by name.
+#[derive(Debug)]
+pub struct Segment {
+    offers: Vec<Offer>,
+    folded: FoldedNames,
+    /// Indexes of the offers that have an id, by id.
+    by_id: Box<[u16]>,
+    all: Amount,
+    ordinary: Amount,
+}
+
+impl OfferTable {
+    /// How many offers and bytes.
+    #[must_use]
+    pub const fn all(&self) -> Amount {
+        self.all
+    }
+
+    /// How many of them are not spared by quotas.
+    #[must_use]
+    pub const fn ordinary(&self) -> Amount {
+        self.ordinary
+    }
+
+    /// The segments, in name order.
+    #[must_use]
+    pub fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
+    /// Offers after a name, in name order.
+    pub fn after<'a>(&'a self, name: Option<&'a SafePath>) -> impl Iterator<Item = &'a Offer> {
+        let before = move |offer: &Offer| name.is_some_and(|name| offer.name <= *name);
+        let first = self.segments.partition_point(|s| s.offers.last().is_some_and(before));
+        let offers = self.segments[first..].iter().flat_map(|s| &s.offers);
+        offers.skip_while(move |offer| before(offer))
+    }
+
+    /// The offers of an id.
+    pub fn of_id(&self, id: ContentId) -> impl Iterator<Item = &Offer> {
+        self.segments.iter().flat_map(move |s| s.of_id(id))
+    }
+
+    /// Removes and adds (an added offer replaces that of its name), and tells what was dropped or replaced.
+    pub fn change(&mut self, remove: Vec<SafePath>, add: Vec<Offer>, dropped: &mut impl FnMut(&Offer)) {
+        let mut changes: BTreeMap<SafePath, Option<Offer>> = remove.into_iter().map(|name| (name, None)).collect();
+        changes.extend(add.into_iter().map(|offer| (offer.name.clone(), Some(offer))));
+        let old = std::mem::take(&mut self.segments);
+        let mut bounds: Vec<SafePath> = old.iter().skip(1).map(|s| s.offers[0].name.clone()).collect();
+        bounds.reverse();
+        if old.is_empty() {
+            let offers = changes.into_values().flatten().collect();
+            return self.push(offers);
+        }
+        for segment in old {
+            let later = bounds.pop().map_or_else(BTreeMap::new, |bound| changes.split_off(&bound));
+            let here = std::mem::replace(&mut changes, later);
+            if here.is_empty() {
+                self.segments.push(segment);
+                continue;
+            }
+            self.forget(&segment);
+            let offers = merged(unshared(segment), here, dropped);
+            self.push(offers);
+        }
+    }
+
+    /// Drops at least `want` offers or bytes from the end of the name order, ordinary ones first, tops only when
+    /// nothing ordinary is left. Tells and sums what was dropped.
+    pub fn cut(&mut self, want: Amount, dropped: &mut impl FnMut(&Offer)) -> Amount {
+        let mut cut = self.cut_some(want, false, dropped);
+        let mut rest = want;
+        rest.subtract(cut);
+        if !rest.is_none() {
+            cut.add(self.cut_some(rest, true, dropped));
+        }
+        cut
+    }
+
+    fn cut_some(&mut self, want: Amount, tops: bool, dropped: &mut impl FnMut(&Offer)) -> Amount {
+        let mut cut = Amount::default();
+        let done = |cut: Amount| cut.names >= want.names && cut.bytes >= want.bytes;
+        for place in (0..self.segments.len()).rev() {
+            if done(cut) {
+                break;
+            }
+            let segment = Arc::clone(&self.segments[place]);
+            let mut keep = Vec::new();
+            for (line, offer) in segment.offers.iter().enumerate().rev() {
+                if done(cut) || (is_top(offer) && !tops) {
+                    keep.push(offer.clone());
+                } else {
+                    cut.add(Amount::of(offer, segment.folded.line(line)));
+                    dropped(offer);
+                }
+            }
+            if keep.len() < segment.offers.len() {
+                keep.reverse();
+                self.replace(place, keep);
+            }
+        }
+        self.segments.retain(|s| !s.offers.is_empty());
+        cut
+    }
+
+    /// Puts fewer offers in the place of a segment; it may be empty then.
+    fn replace(&mut self, place: usize, offers: Vec<Offer>) {
+        let old = Arc::clone(&self.segments[place]);
+        self.forget(&old);
+        let new = Arc::new(Segment::new(offers));
+        self.remember(&new);
+        self.segments[place] = new;
+    }
+
+    /// Adds offers, which follow all others by name, in even segments; joins them to a small last one.
+    fn push(&mut self, mut offers: Vec<Offer>) {
+        if offers.is_empty() {
+            return;
+        }
+        if let Some(last) = self.segments.pop_if(|last| last.offers.len() + offers.len() <= SEGMENT / 2) {
+            self.forget(&last);
+            let mut joined = unshared(last);
+            joined.append(&mut offers);
+            offers = joined;
+        }
+        let each = offers.len().div_ceil(offers.len().div_ceil(SEGMENT));
+        while !offers.is_empty() {
+            let rest = offers.split_off(offers.len().min(each));
+            let segment = Arc::new(Segment::new(std::mem::replace(&mut offers, rest)));
+            self.remember(&segment);
+            self.segments.push(segment);
+        }
+    }
+
+    fn remember(&mut self, segment: &Segment) {
+        self.all.add(segment.all);
+        self.ordinary.add(segment.ordinary);
+    }
+
+    fn forget(&mut self, segment: &Segment) {
+        self.all.subtract(segment.all);
+        self.ordinary.subtract(segment.ordinary);
+    }
+}
+
+impl Segment {
+    fn new(mut offers: Vec<Offer>) -> Self {
+        offers.shrink_to_fit();
+        let mut folded = FoldedNames::default();
+        let (mut all, mut ordinary) = (Amount::default(), Amount::default());
+        for (line, offer) in offers.iter().enumerate() {
+            // At most 1024 names of at most 4 KiB, folded at most some times longer: never 4 GiB.
+            folded.push(&offer.name);
+            let amount = Amount::of(offer, folded.line(line));
+            all.add(amount);
+            if !is_top(offer) {
+                ordinary.add(amount);
+            }
+        }
+        folded.shrink();
+        // At most SEGMENT offers, so an index fits.
+        let mut by_id: Vec<u16> = (0..offers.len() as u16).filter(|i| offers[usize::from(*i)].id.is_some()).collect();
+        by_id.sort_by_key(|i| offers[usize::from(*i)].id);
+        Self { offers, folded, by_id: by_id.into(), all, ordinary }
+    }
+
+    /// The offers, in name order.
+    #[must_use]
+    pub fn offers(&self) -> &[Offer] {
+        &self.offers
+    }
+
+    /// The places of the offers whose names hold every word, with their folded names.
+    pub fn find<'a>(&'a self, needle: &'a Needle<'a>) -> impl Iterator<Item = (usize, &'a str)> + 'a {
+        self.folded.find(needle).map(|line| (line, self.folded.line(line)))
+    }
+
+    fn of_id(&self, id: ContentId) -> impl Iterator<Item = &Offer> {
+        let offer = |i: &u16| &self.offers[usize::from(*i)];
+        let first = self.by_id.partition_point(|i| offer(i).id < Some(id));
+        self.by_id[first..].iter().map(offer).take_while(move |offer| offer.id == Some(id))
+    }
+}
+
+fn unshared(segment: Arc<Segment>) -> Vec<Offer> {
+    Arc::try_unwrap(segment).map_or_else(|shared| shared.offers.clone(), |own| own.offers)
+}
+
+fn merged(
+    offers: Vec<Offer>,
+    changes: BTreeMap<SafePath, Option<Offer>>,
+    dropped: &mut impl FnMut(&Offer),
+) -> Vec<Offer> {
+    let mut result = Vec::with_capacity(offers.len() + changes.len());
+    let mut changes = changes.into_iter().peekable();
+    for offer in offers {
+        while let Some((_, new)) = changes.next_if(|(name, _)| *name < offer.name) {
+            result.extend(new);
+        }
+        match changes.next_if(|(name, _)| *name == offer.name) {
+            Some((_, new)) => {
+                dropped(&offer);
+                result.extend(new);
+            }
+            None => result.push(offer),
+        }
+    }
+    result.extend(changes.filter_map(|(_, new)| new));
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn offer(name: &str, size: u64) -> Offer {
+        let name = SafePath::parse(name).expect(name);
+        Offer {
+            name,
+            size,
+            id: (size > 0).then(|| ContentId::from_bytes([size as u8; 32])),
+            kind: Kind::File,
+            files: 1,
+            locked: false,
+        }
+    }
+
+    fn check(table: &OfferTable, model: &BTreeMap<SafePath, Offer>) {
+        assert!(table.after(None).eq(model.values()));
+        let mut all = Amount::default();
+        model.values().for_each(|o| all.add(Amount::of(o, o.name.as_str())));
+        assert_eq!(table.all(), all);
+        assert!(table.segments.iter().all(|s| (1..=SEGMENT).contains(&s.offers.len())));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn is_a_map_by_name(
+            batches in proptest::collection::vec((0..3000_u32, 0..1500_u32, 1..7_u32, any::<bool>(), 1..9_u64), 1..8),
+            cut in 0..900_u64,
+        ) {
+            let (mut table, mut model) = (OfferTable::default(), BTreeMap::new());
+            for (start, len, step, remove, size) in batches {
+                let names = (0..len).map(|n| format!("{}d/{:04}", if n % 5 == 0 { "" } else { "x/" }, (start + n * step) % 4000));
+                let offers: Vec<_> = names.map(|name| offer(&name, size)).collect();
+                let held = table.clone();
+                let before = model.clone();
+                if remove {
+                    offers.iter().for_each(|o| { model.remove(&o.name); });
+                    table.change(offers.into_iter().map(|o| o.name).collect(), vec![], &mut |_| {});
+                } else {
+                    model.extend(offers.iter().map(|o| (o.name.clone(), o.clone())));
+                    table.change(vec![], offers, &mut |_| {});
+                }
+                check(&table, &model);
+                check(&held, &before);
+            }
+            let id = ContentId::from_bytes([3; 32]);
+            prop_assert!(table.of_id(id).eq(model.values().filter(|o| o.id == Some(id))));
+            let cut = table.cut(Amount { names: cut, bytes: 0 }, &mut |o| { model.remove(&o.name); });
+            prop_assert!(cut.names <= 900);
+            check(&table, &model);
+        }
+    }
+
+    #[test]
+    fn ordinary_names_are_cut_from_the_end_and_before_tops() {
+        let mut table = OfferTable::default();
+        let names = ["a/1", "a/2", "b", "c/1", "z"];
+        table.change(vec![], names.iter().map(|n| offer(n, 1)).collect(), &mut |_| {});
+        let mut dropped = Vec::new();
+        for _ in 0..2 {
+            table.cut(Amount { names: 2, bytes: 0 }, &mut |o| dropped.push(o.name.to_string()));
+        }
+        assert_eq!(dropped, ["c/1", "a/2", "a/1", "z"]);
+    }
+}

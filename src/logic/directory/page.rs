@@ -1,0 +1,79 @@
+//! How much of a page an entry takes: never less than its encoding, so that a page always fits its frame.
+
+use crate::model::{Hit, Offer, Provider};
+use crate::wire::limits;
+
+/// Entries of a page that is filled at most to [`limits::PAGE_FILL`].
+#[derive(Debug)]
+pub(super) struct Page<T> {
+    pub(super) items: Vec<T>,
+    size: usize,
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), size: 0 }
+    }
+}
+
+impl<T> Page<T> {
+    /// Adds an entry of a size unless the page is full. The first entry always fits: see the tests.
+    pub(super) fn add(&mut self, size: usize, entry: impl FnOnce() -> T) -> bool {
+        if !self.items.is_empty() && self.size + size > limits::PAGE_FILL {
+            return false;
+        }
+        self.size += size;
+        self.items.push(entry());
+        true
+    }
+}
+
+/// A socket address: at most 16 bytes of two each, a port and their markers.
+const ADDRESS: usize = 56;
+/// An id with its marker and field name.
+const ID: usize = 48;
+/// The other fields of an offer or hit, with their names.
+const FIELDS: usize = 80;
+/// The marker of a string.
+const STRING: usize = 5;
+
+/// See the module.
+pub(super) fn of_offer(offer: &Offer) -> usize {
+    FIELDS + ID + STRING + offer.name.as_str().len()
+}
+
+/// See the module.
+pub(super) fn of_provider(provider: &Provider) -> usize {
+    FIELDS + ID + provider.addrs.len() * ADDRESS
+}
+
+/// See the module.
+pub(super) fn of_hit(hit: &Hit) -> usize {
+    let names: usize = hit.names.iter().map(|name| STRING + name.as_str().len()).sum();
+    FIELDS + ID + names + hit.providers.iter().map(of_provider).sum::<usize>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+    use crate::model::{ContentId, Kind, NodeId, SafePath};
+    use crate::wire::encode;
+
+    #[test]
+    fn an_entry_never_takes_more_than_it_is_counted_for() {
+        let name = SafePath::parse(&vec!["n".repeat(250); 16].join("/")).expect("name");
+        let id = Some(ContentId::from_bytes([255; 32]));
+        let (size, files) = (u64::MAX, u32::MAX);
+        let offer = Offer { name: name.clone(), size, id, kind: Kind::Collection, files, locked: true };
+        assert!(encode(&offer, limits::PAGE).expect("fits").len() <= of_offer(&offer));
+        let addr = SocketAddr::from(([0xffff; 8], u16::MAX));
+        let provider = Provider { node: NodeId::from_bytes([255; 32]), addrs: vec![addr; limits::ADDRESSES] };
+        assert!(encode(&provider, limits::PAGE).expect("fits").len() <= of_provider(&provider));
+        let (names, providers) = (vec![name; Hit::MAX_NAMES], vec![provider; Hit::MAX_PROVIDERS]);
+        let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, names, providers };
+        assert!(encode(&hit, limits::PAGE).expect("fits").len() <= of_hit(&hit));
+        assert!(of_hit(&hit) < limits::PAGE_FILL);
+    }
+}

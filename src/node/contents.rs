@@ -1,0 +1,215 @@
+//! From a hit to what exactly is fetched: its units, its tree, what of it is there already, what is left out.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::io::accepts::accepts;
+use crate::io::dest::SafeDir;
+use crate::io::existing::{Existing, compare_collection, compare_file};
+use crate::io::partial::{Partial, PartialSpec};
+use crate::model::collection::Entry;
+use crate::model::{Collection, ContentId, Hit, Kind, SafePath, UnitMap};
+use crate::node::destination::Destination;
+use crate::node::error::Error;
+use crate::node::find::Finder;
+use crate::node::manifest;
+use crate::node::report::Report;
+use crate::node::types::{GetRequest, Phase};
+use crate::wire::Part;
+
+/// How often hashing of what is there tells how far it is.
+const TELL: Duration = Duration::from_millis(200);
+
+/// What is fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Contents {
+    /// Its id, kind and true size.
+    pub(crate) part: Part,
+    /// Under which name it was found.
+    pub(crate) name: SafePath,
+    /// Its units.
+    pub(crate) map: Arc<UnitMap>,
+    /// The tree and its canonical bytes, for a collection.
+    pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
+    /// Paths of the tree that were not asked for.
+    pub(crate) unwanted: HashSet<SafePath>,
+}
+
+/// What the target has already.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Present {
+    /// Paths with the right content.
+    pub(crate) same: HashSet<SafePath>,
+    /// Paths that may be replaced.
+    pub(crate) replace: HashSet<SafePath>,
+    /// Whether nothing is missing.
+    pub(crate) complete: bool,
+}
+
+impl Contents {
+    /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched.
+    ///
+    /// # Errors
+    /// When nobody can give the list, or it cannot be used.
+    pub(crate) async fn of(
+        hit: &Hit,
+        id: ContentId,
+        request: &GetRequest,
+        parent: Option<&Path>,
+        finder: &Finder,
+    ) -> Result<Self, Error> {
+        let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
+        if hit.kind == Kind::File {
+            let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
+            let part = Part { id, kind: hit.kind, size: hit.size };
+            return Ok(Self { part, name, map: Arc::new(map), tree: None, unwanted: HashSet::new() });
+        }
+        let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
+        let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
+        let (bytes, collection) = match kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes))) {
+            Some((collection, bytes)) => (bytes, collection),
+            None => manifest::fetch(&finder.connections, id, &hit.providers).await?.ok_or(Error::NoManifest { id })?,
+        };
+        let too_large = Error::TooLarge { id, size: collection.bytes() };
+        let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
+        let part = Part { id, kind: hit.kind, size: collection.bytes() };
+        let unwanted = unwanted(&collection, &request.only);
+        let wanted_files = collection.entries().len() - unwanted.len();
+        if !request.only.is_empty() && wanted_files == 0 {
+            return Err(Error::NoneMatch { name: name.to_string(), id });
+        }
+        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted })
+    }
+
+    /// The files that were asked for, with their sizes.
+    pub(crate) fn wanted(&self) -> Vec<(SafePath, u64)> {
+        let Some((collection, _)) = &self.tree else { return vec![(self.name.clone(), self.part.size)] };
+        let files = collection.entries().iter().filter_map(|(path, entry)| match entry {
+            Entry::File { size, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size)),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    /// Compares with what is at the destination, telling how far that is.
+    ///
+    /// # Errors
+    /// When something there stands in the way, or the file system cannot hold the names.
+    pub(crate) async fn compare(
+        &self,
+        destination: &Destination,
+        parent: &SafeDir,
+        force: bool,
+        report: &Report,
+    ) -> Result<Present, Error> {
+        report.phase(Phase::Hashing);
+        let hashed = Arc::new(AtomicU64::new(0));
+        let job = {
+            let (this, parent, target, hashed) =
+                (self.clone(), parent.clone(), destination.name.clone(), Arc::clone(&hashed));
+            tokio::task::spawn_blocking(move || this.compare_now(&parent, &target, force, &hashed))
+        };
+        let mut ticks = tokio::time::interval(TELL);
+        tokio::pin!(job);
+        loop {
+            tokio::select! {
+                compared = &mut job => return compared.map_err(|e| Error::Internal { cause: e.to_string() })?,
+                _ = ticks.tick() => report.bytes(hashed.load(Ordering::Relaxed), self.part.size),
+            }
+        }
+    }
+
+    fn compare_now(
+        &self,
+        parent: &SafeDir,
+        target: &SafePath,
+        force: bool,
+        hashed: &AtomicU64,
+    ) -> Result<Present, Error> {
+        let Some((collection, _)) = &self.tree else {
+            accepts(parent, [target])?;
+            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+            return present(existing, parent, force);
+        };
+        let paths = collection.entries().iter().map(|(path, _)| path);
+        accepts(parent, paths.filter(|path| !self.unwanted.contains(path)))?;
+        let wanted = |path: &SafePath| !self.unwanted.contains(path);
+        let existing = compare_collection(parent, target, collection, wanted, hashed)?;
+        // Errors name paths relative to the directory that exists, if it does.
+        let base = parent.dir(target).unwrap_or_else(|_| parent.clone());
+        present(existing, &base, force)
+    }
+
+    /// What the partial file is opened for.
+    pub(crate) fn spec(&self, present: &Present) -> PartialSpec {
+        PartialSpec {
+            id: self.part.id,
+            kind: self.part.kind,
+            size: self.part.size,
+            map: Arc::clone(&self.map),
+            collection: self.tree.as_ref().map(|(collection, _)| Arc::clone(collection)),
+            present: present.same.clone(),
+            unwanted: self.unwanted.clone(),
+        }
+    }
+}
+
+fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, Error> {
+    existing.permit(base, force)?;
+    let complete = existing.is_complete();
+    Ok(Present { same: existing.same.into_iter().collect(), replace: existing.different.into_iter().collect(), complete })
+}
+
+/// A transfer that is known only by its id is named so.
+fn name_of(id: ContentId) -> SafePath {
+    SafePath::parse(&id.to_string()).expect("hexadecimal digits are a name")
+}
+
+/// The entries that no glob matches; a glob is tried on the whole path and on the last component. Empty
+/// directories come only when everything does.
+fn unwanted(collection: &Collection, only: &[Glob]) -> HashSet<SafePath> {
+    if only.is_empty() {
+        return HashSet::new();
+    }
+    let globs = only.iter().cloned().fold(GlobSetBuilder::new(), |mut all, glob| {
+        all.add(glob);
+        all
+    });
+    let globs = globs.build().unwrap_or_else(|_| GlobSet::empty());
+    let matched = |path: &SafePath| globs.is_match(path.as_str()) || globs.is_match(path.name());
+    let entries = collection.entries().iter();
+    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
+    left_out.map(|(path, _)| path.clone()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_matches_names_and_paths() {
+        let file = |size| Entry::File { size, id: ContentId::of(b""), executable: false };
+        let path = |text: &str| SafePath::parse(text).expect("valid");
+        let entries = vec![
+            (path("a.pdf"), file(1)),
+            (path("b/c.pdf"), file(2)),
+            (path("b/d.txt"), file(3)),
+            (path("e"), Entry::Directory),
+        ];
+        let collection = Collection::new(entries).expect("sound");
+        let left = |glob: &str| {
+            let mut left: Vec<_> =
+                unwanted(&collection, &[Glob::new(glob).expect("a glob")]).iter().map(ToString::to_string).collect();
+            left.sort();
+            left
+        };
+        assert_eq!(left("*.pdf"), ["b/d.txt", "e"]);
+        assert_eq!(left("b/*"), ["a.pdf", "e"]);
+        assert!(unwanted(&collection, &[]).is_empty());
+    }
+}

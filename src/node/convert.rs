@@ -1,0 +1,37 @@
+//! From the errors of connections and exchanges to those of the node.
+
+use crate::actors::connections::ConnectError;
+use crate::io::frames::CallError;
+use crate::model::NodeId;
+use crate::node::error::{Error, Who};
+use crate::wire::Code;
+
+/// There is no link to a place.
+pub(crate) fn connect_error(who: Who, own: NodeId, error: ConnectError) -> Error {
+    match error {
+        ConnectError::Forbidden(_) => Error::Forbidden { who, node: own },
+        source => Error::Connect { who, source },
+    }
+}
+
+/// An exchange with a place failed.
+pub(crate) fn call_error(who: Who, error: CallError) -> Error {
+    match error {
+        CallError::Refused(refusal) => Error::Refused { who, cause: refused(refusal.code).to_owned() },
+        CallError::Lost(_) | CallError::TimedOut | CallError::Reset(_) => {
+            Error::Unreachable { who, cause: error.to_string() }
+        }
+        CallError::Ended | CallError::Frame(_) => Error::Protocol { who, cause: error.to_string() },
+    }
+}
+
+const fn refused(code: Code) -> &'static str {
+    match code {
+        Code::Busy => "it is busy, try again in a moment",
+        Code::Closing => "it is stopping, try again later",
+        Code::Forbidden => "this node is not allowed, ask its operator",
+        Code::NotFound => "it does not have that",
+        Code::Unsupported => "it does not answer such requests, check that it is of this version and role",
+        _ => "the request was not granted, try again later",
+    }
+}

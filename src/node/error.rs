@@ -1,0 +1,308 @@
+//! Everything that can go wrong for a caller of the node: one sentence that names the thing and the cause,
+//! and what to do; one code word for programs; one exit code. Floors below speak for themselves where they know all.
+//! Invariant: no message holds text from the network or a path that was not escaped.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::actors::connections::ConnectError;
+use crate::io::accepts::AcceptError;
+use crate::io::dest::DestError;
+use crate::io::endpoint::BindError;
+use crate::io::existing::ExistingError;
+use crate::io::home::HomeError;
+use crate::io::identity::IdentityError;
+use crate::io::partial::PartialError;
+use crate::io::scan::SurveyError;
+use crate::model::collection::CollectionError;
+use crate::model::query::QueryError;
+use crate::model::safe_path::PathError;
+use crate::model::{ContentId, Hit, NodeId, Shown, Size};
+use crate::wire::Role;
+
+mod code;
+mod who;
+
+pub use code::ErrorCode;
+pub use who::Who;
+
+/// Why the node could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The destination's file system cannot hold the names.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
+    /// The words match several ids.
+    #[error("`{}` matches {} different things: run again with one of their ids, or with more words", Shown(.what), .hits.len())]
+    Ambiguous {
+        /// The words.
+        what: String,
+        /// What they match, best first.
+        hits: Vec<Hit>,
+    },
+    /// An id prefix fits several known nodes.
+    #[error("the id prefix `{}` fits {count} nodes: give more of its characters", Shown(.prefix))]
+    AmbiguousPeer {
+        /// As given.
+        prefix: String,
+        /// How many nodes.
+        count: usize,
+    },
+    /// A collection's list cannot be used.
+    #[error("the collection {id} is refused whole: {source}; nothing of it was written, ask who shares it to rename")]
+    BadCollection {
+        /// Which.
+        id: ContentId,
+        /// Why.
+        source: CollectionError,
+    },
+    /// `-o FILE` is not a name.
+    #[error("{} cannot be a result's name ({cause}): give another with -o", shown(.path))]
+    BadTarget {
+        /// As given.
+        path: PathBuf,
+        /// Why.
+        cause: PathError,
+    },
+    /// The socket or the key cannot be used.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// There is no link to a place.
+    #[error("{who}: {source}")]
+    Connect {
+        /// Which place.
+        who: Who,
+        /// Why.
+        source: ConnectError,
+    },
+    /// The destination refused.
+    #[error(transparent)]
+    Dest(#[from] DestError),
+    /// What is at the target may not be replaced.
+    #[error(transparent)]
+    Existing(#[from] ExistingError),
+    /// The other side does not serve this node.
+    #[error("{who} does not serve this node: ask its operator to allow node {node}")]
+    Forbidden {
+        /// Who refused.
+        who: Who,
+        /// This node.
+        node: NodeId,
+    },
+    /// The home cannot be used, or another process has it.
+    #[error(transparent)]
+    Home(#[from] HomeError),
+    /// The identity cannot be read or made.
+    #[error(transparent)]
+    Identity(#[from] IdentityError),
+    /// No provider for too long, or none that is honest.
+    #[error("`{}` is incomplete, {} of {} are proven and kept ({}): run the same command again to go on", Shown(.name), Size(*.have), Size(*.total), Shown(.cause))]
+    Incomplete {
+        /// The name, or the id while there is none.
+        name: String,
+        /// Proven bytes.
+        have: u64,
+        /// Bytes altogether.
+        total: u64,
+        /// Why.
+        cause: String,
+    },
+    /// An actor failed; the state is on disk.
+    #[error("the node stopped ({}): what was proven is kept, start it again", Shown(.cause))]
+    Internal {
+        /// Why.
+        cause: String,
+    },
+    /// The transfer was cancelled.
+    #[error("interrupted, {} of {} are proven and kept: run the same command again to go on", Size(*.have), Size(*.total))]
+    Interrupted {
+        /// Proven bytes.
+        have: u64,
+        /// Bytes altogether.
+        total: u64,
+    },
+    /// Everyone who has it gives another list than the id's.
+    #[error("nobody could give the list of the collection {id}: try again later, or name another provider with --from")]
+    NoManifest {
+        /// Which.
+        id: ContentId,
+    },
+    /// `--only` leaves nothing over.
+    #[error("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(.name))]
+    NoneMatch {
+        /// The collection's name.
+        name: String,
+        /// Its id.
+        id: ContentId,
+    },
+    /// A file is not a collection.
+    #[error("{id} is a file and not a collection: `qshare locate {id}` shows who has it")]
+    NotACollection {
+        /// Which.
+        id: ContentId,
+    },
+    /// A collection cannot be written to a stream.
+    #[error("`{}` is a collection and only one file can be written to standard output: give a directory with -o DIR/, or the id of one file of it", Shown(.name))]
+    NotAFile {
+        /// The collection's name.
+        name: String,
+    },
+    /// Nobody offers it.
+    #[error("nothing was found for `{}` at {asked}: check it, or name more places to look with --tracker or --peer", Shown(.what))]
+    NotFound {
+        /// The words or the id.
+        what: String,
+        /// Who was asked: `tracker HOST:PORT`, `3 places`.
+        asked: String,
+    },
+    /// Whoever offers it could not hash it.
+    #[error("`{}` has no id yet and nobody who offers it could be asked for one: try again in a moment", Shown(.name))]
+    NotHashed {
+        /// Its name.
+        name: String,
+    },
+    /// Neither tracker nor peer is known.
+    #[error("there is nowhere to look: name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT")]
+    NowhereToLook,
+    /// The partial file or tree cannot be kept or published.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
+    /// The answer makes no sense.
+    #[error("{who} does not speak qshare/1 as it should ({}): check that it is of this version", Shown(.cause))]
+    Protocol {
+        /// Who.
+        who: Who,
+        /// What was wrong.
+        cause: String,
+    },
+    /// Not a query.
+    #[error("{0}: give other words")]
+    Query(#[from] QueryError),
+    /// The other side refused.
+    #[error("{who} refused: {}", Shown(.cause))]
+    Refused {
+        /// Who.
+        who: Who,
+        /// Why, and what to do.
+        cause: String,
+    },
+    /// The output cannot be written.
+    #[error("standard output cannot be written ({0}): run the same command again to go on")]
+    Stdout(#[source] io::Error),
+    /// What was given to share cannot be shared.
+    #[error(transparent)]
+    Survey(#[from] SurveyError),
+    /// A file is larger than any that can be shared.
+    #[error("{id} claims more than can be shared, {}: name another provider with --from", Size(*.size))]
+    TooLarge {
+        /// Which.
+        id: ContentId,
+        /// The claim.
+        size: u64,
+    },
+    /// No known node has this id or prefix.
+    #[error("no node `{}` is known here: `qshare peers` lists those that a tracker knows", Shown(.peer))]
+    UnknownPeer {
+        /// As given.
+        peer: String,
+    },
+    /// Nobody answers.
+    #[error("{who} does not answer ({}): check that it runs and that UDP port {} is open on the way", Shown(.cause), .who.port())]
+    Unreachable {
+        /// Who.
+        who: Who,
+        /// Why.
+        cause: String,
+    },
+    /// A local path cannot be read.
+    #[error("{} cannot be read ({source}): check the path and its permissions", shown(.path))]
+    Unreadable {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The place is something else than it was named for.
+    #[error("{who} is a {} and not a {}: check the port, or name it with {}", role_word(*.role), .who.role, role_option(*.role))]
+    WrongRole {
+        /// Which place.
+        who: Who,
+        /// What it is.
+        role: Role,
+    },
+}
+
+impl Error {
+    /// The code for programs.
+    #[must_use]
+    pub fn code(&self) -> ErrorCode {
+        match self {
+            Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
+            Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
+            Self::BadCollection { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => ErrorCode::Protocol,
+            Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
+            Self::Bind(_) => ErrorCode::Listen,
+            Self::Connect { source, .. } => connect_code(source),
+            Self::Existing(_) => ErrorCode::Exists,
+            Self::Forbidden { .. } => ErrorCode::Forbidden,
+            Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
+            Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
+            Self::Incomplete { .. } => ErrorCode::Incomplete,
+            Self::Internal { .. } | Self::NotACollection { .. } | Self::Refused { .. } | Self::Stdout(_) => {
+                ErrorCode::Failed
+            }
+            Self::Interrupted { .. } => ErrorCode::Interrupted,
+            Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
+            Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,
+            Self::Partial(error) if error.is_full() => ErrorCode::NoSpace,
+            Self::Partial(_) => ErrorCode::Destination,
+            Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
+            Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
+            Self::WrongRole { .. } => ErrorCode::Usage,
+        }
+    }
+
+    /// The candidates of [`Error::Ambiguous`], best first.
+    #[must_use]
+    pub fn hits(&self) -> &[Hit] {
+        match self {
+            Self::Ambiguous { hits, .. } => hits,
+            _ => &[],
+        }
+    }
+}
+
+const fn connect_code(error: &ConnectError) -> ErrorCode {
+    match error {
+        ConnectError::ChangedKey { .. } | ConnectError::WrongKey(_) => ErrorCode::KeyChanged,
+        ConnectError::Forbidden(_) => ErrorCode::Forbidden,
+        ConnectError::NotQshare(_) => ErrorCode::Protocol,
+        ConnectError::Own(_) | ConnectError::WrongRole { .. } => ErrorCode::Usage,
+        ConnectError::Stopped => ErrorCode::Failed,
+        ConnectError::Trust(_) => ErrorCode::Home,
+        ConnectError::Resolve(_) | ConnectError::Unreachable(_) => ErrorCode::Unreachable,
+    }
+}
+
+const fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "bench",
+        Role::Node => "peer",
+        Role::Tracker => "tracker",
+    }
+}
+
+const fn role_option(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "qshare bench",
+        Role::Node => "--peer",
+        Role::Tracker => "--tracker",
+    }
+}
+
+fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,301 @@
+//! Asks every configured tracker and peer at once and merges what they answer.
+//! Not responsible for which of the hits is meant: `logic::choose` decides that.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::frames;
+use crate::io::link::Link;
+use crate::logic::merge::merge;
+use crate::model::{ContentId, Hit, Kind, NodeId, PeerTarget, Provider, Query};
+use crate::node::convert::{call_error, connect_error};
+use crate::node::error::{Error, Who};
+use crate::node::types::{Found, FoundHit, PeerRow, Plane};
+use crate::wire::{HitPage, Locate, PeerPage, Peers, Request, Role, Search, limits};
+
+/// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
+const ANSWER: Duration = Duration::from_secs(2);
+/// The most pages taken from one answering side, so that nobody keeps a command busy for ever.
+const PAGES: usize = 1000;
+
+/// Knows whom to ask.
+#[derive(Clone)]
+pub(crate) struct Finder {
+    pub(crate) connections: ConnectionsRef,
+    pub(crate) own: NodeId,
+    places: Vec<Place>,
+}
+
+/// One place to look.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) target: PeerTarget,
+    pub(crate) plane: Plane,
+}
+
+impl Place {
+    /// Whom an error about this place names.
+    pub(crate) fn who(&self) -> Who {
+        match self.plane {
+            Plane::Peer => Who::peer(self.target.host_port()),
+            Plane::Tracker => Who::tracker(self.target.host_port()),
+        }
+    }
+}
+
+impl Finder {
+    pub(crate) fn new(connections: ConnectionsRef, own: NodeId, trackers: &[PeerTarget], peers: &[PeerTarget]) -> Self {
+        let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane };
+        let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
+        Self { connections, own, places: places.collect() }
+    }
+
+    /// The same node looking at one peer only.
+    pub(crate) fn only(&self, target: PeerTarget) -> Self {
+        Self { places: vec![Place { target, plane: Plane::Peer }], ..self.clone() }
+    }
+
+    /// The configured trackers.
+    pub(crate) fn trackers(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.plane == Plane::Tracker)
+    }
+
+    /// Who is asked, for people: `tracker lab:4917`, `3 places`.
+    pub(crate) fn asked(&self) -> String {
+        match self.places.as_slice() {
+            [one] => one.who().to_string(),
+            many => format!("{} places", many.len()),
+        }
+    }
+
+    /// Which offers match the words, best first.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+        let words = query.words().to_vec();
+        let pages = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false).await?;
+        Ok(merged(Some(query), pages, limit))
+    }
+
+    /// Who offers an id.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+        let pages = self.ask(move |link, who| locate_page(link, who, id), |_| false).await?;
+        Ok(merged(None, pages, u32::MAX))
+    }
+
+    /// Who offers an id, as soon as somebody knows: a transfer follows the others.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
+        let known = |(hits, _): &(Vec<Hit>, u64)| hits.iter().any(|hit| !hit.providers.is_empty());
+        let pages = self.ask(move |link, who| locate_page(link, who, id), known).await?;
+        Ok(merged(None, pages, u32::MAX))
+    }
+
+    /// All nodes that the trackers know, and the peers that answer.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
+        let asked = self.ask(peer_pages, |_| false).await?;
+        let mut rows: HashMap<NodeId, PeerRow> = HashMap::new();
+        for (plane, peers) in asked.answers {
+            for peer in peers {
+                let row = rows.entry(peer.node).or_insert_with(|| PeerRow { peer: peer.clone(), plane });
+                row.plane = row.plane.max(plane);
+            }
+        }
+        let mut rows: Vec<_> = rows.into_values().collect();
+        rows.sort_by_key(|row| row.peer.node);
+        Ok((rows, asked.warnings))
+    }
+
+    /// Asks every place at once, until all have answered or one answer is enough. Those that fail become
+    /// warnings, unless all of them do.
+    async fn ask<T, F, A>(&self, ask: A, enough: impl Fn(&T) -> bool) -> Result<Asked<T>, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
+    {
+        if self.places.is_empty() {
+            return Err(Error::NowhereToLook);
+        }
+        let deadline = Instant::now() + ANSWER;
+        let mut tasks = JoinSet::new();
+        for place in self.places.clone() {
+            let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
+            tasks.spawn(async move {
+                let answered = timeout_at(deadline, async {
+                    let link = connect(&connections, &place, own).await?;
+                    ask(link, place.who()).await
+                });
+                let silent = || Err(Error::Unreachable { who: place.who(), cause: "no answer within 2 s".to_owned() });
+                (place.plane, answered.await.unwrap_or_else(|_| silent()))
+            });
+        }
+        let mut asked = Asked { answers: Vec::new(), warnings: Vec::new() };
+        let mut first = None;
+        while let Some(joined) = tasks.join_next().await {
+            let Ok((plane, answer)) = joined else { continue };
+            match answer {
+                Ok(answer) => {
+                    let last = enough(&answer);
+                    asked.answers.push((plane, answer));
+                    if last {
+                        break;
+                    }
+                }
+                Err(error) => {
+                    asked.warnings.push(error.to_string());
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        match first {
+            Some(error) if asked.answers.is_empty() => Err(error),
+            _ => Ok(asked),
+        }
+    }
+}
+
+struct Asked<T> {
+    answers: Vec<(Plane, T)>,
+    warnings: Vec<String>,
+}
+
+/// A link to a place that plays the role which the place is named for.
+pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
+    let link = connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?;
+    let wanted = match place.plane {
+        Plane::Peer => Role::Node,
+        Plane::Tracker => Role::Tracker,
+    };
+    match link.role() {
+        Some(role) if role != wanted => Err(Error::WrongRole { who: place.who(), role }),
+        _ => Ok(link),
+    }
+}
+
+/// One exchange of one answer.
+pub(crate) async fn call<T: DeserializeOwned>(
+    link: &Link,
+    who: &Who,
+    request: &Request,
+    cap: usize,
+) -> Result<T, Error> {
+    let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| call_error(who.clone(), error))?;
+    Ok(answer)
+}
+
+async fn search_pages(link: Link, who: Who, words: Vec<String>, limit: u32) -> Result<(Vec<Hit>, u64), Error> {
+    let (mut hits, mut more) = (Vec::new(), 0);
+    for _ in 0..PAGES {
+        let skip = u32::try_from(hits.len()).unwrap_or(u32::MAX);
+        let left = limit.saturating_sub(skip).min(limits::HITS);
+        if left == 0 {
+            break;
+        }
+        let request = Request::Search(Search { words: words.clone(), limit: left, skip });
+        let page: HitPage = call(&link, &who, &request, limits::PAGE).await?;
+        more = page.more;
+        if page.hits.is_empty() {
+            break;
+        }
+        hits.extend(page.hits);
+        if more == 0 {
+            break;
+        }
+    }
+    Ok((own_hits(hits, &link), more))
+}
+
+async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u64), Error> {
+    let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
+    page.hits.retain(|hit| hit.id == Some(id));
+    Ok((own_hits(page.hits, &link), page.more))
+}
+
+async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
+    if link.role() != Some(Role::Tracker) {
+        let node = link.peer();
+        return Ok(vec![crate::wire::Peer { node, addrs: vec![link.remote()], offers: count_offers(&link, &who).await? }]);
+    }
+    let (mut peers, mut after) = (Vec::<crate::wire::Peer>::new(), None);
+    for _ in 0..PAGES {
+        let page: PeerPage = call(&link, &who, &Request::Peers(Peers { after }), limits::PAGE).await?;
+        let last = page.peers.last().map(|peer| peer.node);
+        peers.extend(page.peers);
+        if !page.more || last <= after {
+            break;
+        }
+        after = last;
+    }
+    Ok(peers)
+}
+
+async fn count_offers(link: &Link, who: &Who) -> Result<u64, Error> {
+    Ok(all_offers(link, who, None).await?.len() as u64)
+}
+
+/// All offers of a node, from itself or from a tracker, in name order.
+pub(crate) async fn all_offers(
+    link: &Link,
+    who: &Who,
+    node: Option<NodeId>,
+) -> Result<Vec<crate::model::Offer>, Error> {
+    let (mut offers, mut after) = (Vec::<crate::model::Offer>::new(), None);
+    for _ in 0..PAGES {
+        let request = Request::FilesOf(crate::wire::FilesOf { node, after: after.clone() });
+        let page: crate::wire::OfferPage = call(link, who, &request, limits::PAGE).await?;
+        let last = page.offers.last().map(|offer| offer.name.clone());
+        offers.extend(page.offers);
+        if !page.more || last <= after {
+            break;
+        }
+        after = last;
+    }
+    Ok(offers)
+}
+
+/// A node answers for itself without naming itself: it is the provider, and the link says where it is.
+fn own_hits(mut hits: Vec<Hit>, link: &Link) -> Vec<Hit> {
+    if link.role() != Some(Role::Tracker) {
+        for hit in &mut hits {
+            hit.providers = vec![Provider { node: link.peer(), addrs: vec![link.remote()] }];
+        }
+    }
+    hits
+}
+
+fn merged(query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> Found {
+    let mut planes: HashMap<(Option<ContentId>, Kind, u64), Plane> = HashMap::new();
+    let (mut all, mut more) = (Vec::new(), 0_u64);
+    for (plane, (hits, rest)) in asked.answers {
+        more = more.max(rest);
+        for hit in &hits {
+            let known = planes.entry((hit.id, hit.kind, hit.size)).or_insert(plane);
+            *known = (*known).max(plane);
+        }
+        all.extend(hits);
+    }
+    let mut hits = merge(query, all);
+    let kept = hits.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
+    more = more.saturating_add((hits.len() - kept) as u64);
+    hits.truncate(kept);
+    let with_plane = |hit: Hit| {
+        let plane = planes.get(&(hit.id, hit.kind, hit.size)).copied().unwrap_or(Plane::Tracker);
+        FoundHit { hit, plane }
+    };
+    Found { hits: hits.into_iter().map(with_plane).collect(), more, warnings: asked.warnings }
+}

@@ -1,0 +1,55 @@
+//! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
+
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::frames;
+use crate::model::collection::MAX_MANIFEST;
+use crate::model::{Collection, ContentId, Provider};
+use crate::node::error::Error;
+use crate::wire::{Manifest, ManifestHead, Request, limits};
+
+/// No byte for this long: the next provider is asked.
+const IDLE: Duration = Duration::from_secs(3);
+/// Bytes read at a time.
+const PIECE: usize = 1 << 20;
+
+/// The bytes and what they say, from the first provider that has them right.
+///
+/// # Errors
+/// When a manifest that belongs to the id is not a collection that can be handled: no other provider can do better.
+/// `Ok(None)` when nobody could give it.
+pub(crate) async fn fetch(
+    connections: &ConnectionsRef,
+    id: ContentId,
+    providers: &[Provider],
+) -> Result<Option<(Vec<u8>, Collection)>, Error> {
+    for provider in providers {
+        let Some(bytes) = from_one(connections, id, provider).await else { continue };
+        let checked = tokio::task::spawn_blocking(move || {
+            (ContentId::of(&bytes) == id).then(|| Collection::parse(&bytes).map(|collection| (bytes, collection)))
+        });
+        match checked.await {
+            Ok(Some(parsed)) => return parsed.map(Some).map_err(|source| Error::BadCollection { id, source }),
+            Ok(None) => tracing::warn!(peer = %provider.node.short(), "sent a list that is not the collection's"),
+            Err(error) => tracing::error!(%error, "checking a collection's list failed"),
+        }
+    }
+    Ok(None)
+}
+
+async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Option<Vec<u8>> {
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+    let request = Request::Manifest(Manifest { id });
+    let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
+    let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST)?;
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        // Only what has arrived is allocated for: the length is a claim.
+        let chunk = timeout(IDLE, recv.read_chunk(PIECE.min(len - bytes.len()), true)).await.ok()?.ok()??;
+        bytes.extend_from_slice(&chunk.bytes);
+    }
+    Some(bytes)
+}

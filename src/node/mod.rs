@@ -1,0 +1,212 @@
+//! The node: wires and supervises the actors; the handle that the command line, tests and other programs use.
+//! Nothing here prints or knows a terminal.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use crate::actors::connections::ConnectError;
+use crate::model::{Collection, ContentId, NodeId, Offer, Query};
+
+mod bench;
+mod contents;
+mod convert;
+mod destination;
+pub mod error;
+mod find;
+mod follow;
+mod get;
+mod inner;
+mod look;
+mod manifest;
+mod report;
+mod seed;
+mod start;
+pub mod types;
+
+pub use crate::io::endpoint::Listen;
+pub use crate::io::home::Home;
+pub use crate::io::scan::{RootSummary, SharePlan, SurveyOptions};
+pub use crate::logic::directory::Quotas as DirectoryQuotas;
+pub use bench::{BenchReport, BenchRow};
+pub use error::{Error, ErrorCode, Who};
+pub use get::Transfer;
+pub use types::*;
+
+use find::{all_offers, call, connect};
+use inner::Inner;
+
+/// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+/// Looks at everything that is to be shared, before anything is published. Blocks on the file system.
+///
+/// # Errors
+/// When a path is missing, names collide, or something takes `--all`.
+pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, Error> {
+    Ok(crate::io::scan::survey(paths, options)?)
+}
+
+impl Node {
+    /// Starts a node and gives what it reports.
+    ///
+    /// # Errors
+    /// When the home is locked or cannot be used, or the port cannot be had.
+    pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+        let (inner, events) = start::start(options).await?;
+        Ok((Self { inner: Arc::new(inner) }, events))
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.inner.endpoint.node_id()
+    }
+
+    /// What a local peer can dial.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.inner.endpoint.local_addr()
+    }
+
+    /// Whether it runs with a key of its own because another process has the home.
+    #[must_use]
+    pub fn is_guest(&self) -> bool {
+        self.inner.guest
+    }
+
+    /// Offers what was surveyed.
+    ///
+    /// # Errors
+    /// When the node does not share.
+    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
+    pub async fn share(&self, plan: SharePlan) -> Result<(), Error> {
+        let parts = self.inner.parts()?;
+        parts.index.share(plan);
+        Ok(())
+    }
+
+    /// Which offers match the words, best first.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+        let found = self.inner.parts()?.finder.search(query, limit).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        Ok(found)
+    }
+
+    /// Who offers an id.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+        let found = self.inner.parts()?.finder.locate(id).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        Ok(found)
+    }
+
+    /// All offers of a peer: from itself, or where it is known only by its id from a tracker.
+    ///
+    /// # Errors
+    /// When it is unknown, or nobody could be asked.
+    pub async fn list(&self, peer: &PeerRef) -> Result<Vec<Offer>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let node = match self.inner.resolve_peer(peer)? {
+            Resolved::Target(target) => {
+                let place = finder.place_of(target);
+                let link = connect(&finder.connections, &place, finder.own).await?;
+                return all_offers(&link, &place.who(), None).await;
+            }
+            Resolved::Node(node) => node,
+        };
+        let mut failed = None;
+        for place in finder.trackers() {
+            match self.list_at(place, node).await {
+                Ok(offers) if !offers.is_empty() => return Ok(offers),
+                Ok(_) => {}
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        Err(failed.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))
+    }
+
+    async fn list_at(&self, place: &find::Place, node: NodeId) -> Result<Vec<Offer>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let link = connect(&finder.connections, place, finder.own).await?;
+        all_offers(&link, &place.who(), Some(node)).await
+    }
+
+    /// What a collection holds.
+    ///
+    /// # Errors
+    /// When nobody has it, or it is a file.
+    pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let found = finder.locate(id).await?;
+        let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked() };
+        let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
+        if hit.kind == crate::model::Kind::File {
+            return Err(Error::NotACollection { id });
+        }
+        let fetched = manifest::fetch(&finder.connections, id, &hit.providers).await?;
+        Ok(fetched.ok_or(Error::NoManifest { id })?.1)
+    }
+
+    /// All nodes that the trackers and peers know.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
+        let (rows, warnings) = self.inner.parts()?.finder.peers().await?;
+        warnings.into_iter().for_each(|warning| self.inner.warn(warning));
+        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        Ok(rows)
+    }
+
+    /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.
+    ///
+    /// # Errors
+    /// When the peer of `from` is unknown.
+    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
+    pub async fn get(&self, request: GetRequest) -> Result<Transfer, Error> {
+        Transfer::begin(Arc::clone(&self.inner), request)
+    }
+
+    /// Measures throughput to a bench that listens.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is busy, or the stream fails.
+    pub async fn bench(&self, target: &crate::model::PeerTarget, bytes: u64) -> Result<BenchReport, Error> {
+        bench::measure(&self.inner, target, bytes).await
+    }
+
+    /// Resolves when a core actor has failed.
+    ///
+    /// # Errors
+    /// Always, with the cause: a node that is stopped by its owner does not come here.
+    pub async fn ended(&self) -> Result<(), Error> {
+        let mut ended = self.inner.ended.subscribe();
+        let failure = ended.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        match failure {
+            Some(failure) => Err(Error::Internal { cause: failure.cause }),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Withdraws from the trackers, closes all connections and stops the actors.
+    pub async fn stop(&self) {
+        self.inner.stop().await;
+    }
+}
+
+/// A peer, as far as it could be told from what was given.
+enum Resolved {
+    Node(NodeId),
+    Target(crate::model::PeerTarget),
+}

@@ -1,0 +1,234 @@
+//! What callers of a node give and receive: options, requests, events, progress, outcomes.
+//! Plain values without behaviour; nothing here waits, prints or knows an actor.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::{ContentId, Hit, Kind, NodeId, PeerTarget, Rate, SafePath};
+use crate::node::{DirectoryQuotas, Home, Listen};
+use crate::wire::{Peer, Role};
+
+mod progress;
+mod request;
+
+pub use progress::{Outcome, Phase, Progress, ProviderProgress};
+pub use request::{Canceller, GetRequest, Output, ShareBack, What};
+
+/// How a node is started.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where identity, caches and trust are kept.
+    pub home: Home,
+    /// Node, tracker or bench; each has its own key and lock within the home.
+    pub role: Role,
+    /// Whether the home must be free, or a guest will do.
+    pub lifetime: Lifetime,
+    /// The UDP address to listen on.
+    pub listen: Listen,
+    /// Where to announce and to look.
+    pub trackers: Vec<PeerTarget>,
+    /// Nodes whose own index is asked too.
+    pub peers: Vec<PeerTarget>,
+    /// The most bytes a second that all uploads take together.
+    pub upload_limit: Option<Rate>,
+    /// A tracker serves only these nodes; everyone when none.
+    pub allow: Option<HashSet<NodeId>>,
+    /// How much a tracker's directory takes.
+    pub quotas: DirectoryQuotas,
+}
+
+/// How long a node means to live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lifetime {
+    /// For one command: a guest, with a key in memory, when the home is locked.
+    Finite,
+    /// Until it is stopped: fails when the home is locked.
+    LongRunning,
+}
+
+/// What a long-running node reports.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A tracker has acknowledged an announcement.
+    Announced {
+        /// `HOST:PORT` of the tracker.
+        tracker: String,
+        /// Offers of this node that it now holds.
+        offers: u64,
+        /// How many of this node's offers have an id.
+        hashed: u64,
+        /// Offers that it did not take, over its quota.
+        refused: u64,
+        /// Whether it could reach this node's UDP port.
+        reachable: bool,
+    },
+    /// How far hashing is, in bytes; sampled, and once more with `done == total` at its end.
+    Hashing {
+        /// Bytes hashed.
+        done: u64,
+        /// Bytes to hash altogether.
+        total: u64,
+    },
+    /// A shared path has its id, or a new one.
+    Offer {
+        /// The content id.
+        id: ContentId,
+        /// The name it is offered under.
+        name: SafePath,
+        /// This node.
+        node: NodeId,
+        /// Where a peer can dial it.
+        addr: SocketAddr,
+    },
+    /// Something to tell the user: one sentence, already safe to show.
+    Warning(String),
+}
+
+/// Where a hit or a peer was learned of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Plane {
+    /// From a `--peer`'s own index.
+    Peer,
+    /// From a tracker.
+    Tracker,
+}
+
+impl Plane {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Peer => "peer",
+            Self::Tracker => "tracker",
+        }
+    }
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default)]
+pub struct Found {
+    /// Merged hits, best first.
+    pub hits: Vec<FoundHit>,
+    /// How many more there are after these.
+    pub more: u64,
+    /// Who did not answer, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// A hit, with where it was learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundHit {
+    /// What was found.
+    pub hit: Hit,
+    /// Where.
+    pub plane: Plane,
+}
+
+/// A known node, with where it was learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PeerRow {
+    /// The node.
+    pub peer: Peer,
+    /// Where it was learned.
+    pub plane: Plane,
+}
+
+/// The shortest prefix of a node id that may stand for it.
+pub const MIN_PREFIX: usize = 8;
+
+/// Why a text does not name a peer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not a peer: give a node id, at least its first 8 characters, or [ID@]HOST:PORT")]
+pub struct PeerRefError(String);
+
+/// A peer as people name it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PeerRef {
+    /// By its full node id.
+    Id(NodeId),
+    /// By the first characters of its node id, unique among those this home has met.
+    Prefix(String),
+    /// By its address.
+    Target(PeerTarget),
+}
+
+impl FromStr for PeerRef {
+    type Err = PeerRefError;
+
+    fn from_str(text: &str) -> Result<Self, PeerRefError> {
+        let error = || PeerRefError(text.to_owned());
+        if text.contains(':') {
+            return text.parse().map(Self::Target).map_err(|_| error());
+        }
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let base32 = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+        if !base32 || !(MIN_PREFIX..NodeId::TEXT_LEN).contains(&text.len()) {
+            return Err(error());
+        }
+        Ok(Self::Prefix(text.to_owned()))
+    }
+}
+
+impl fmt::Display for PeerRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Prefix(prefix) => f.write_str(prefix),
+            Self::Target(target) => target.fmt(f),
+        }
+    }
+}
+
+/// What is to be surveyed besides the paths.
+#[derive(Debug, Clone, Default)]
+pub struct SurveyOptions {
+    /// Paths offered under a given name (the config's `[[share]]`).
+    pub named: Vec<(SafePath, PathBuf)>,
+    /// Globs of what is left out.
+    pub exclude: Vec<String>,
+    /// A file of `name<TAB>path` lines.
+    pub list: Option<PathBuf>,
+    /// Share key stores and the like too.
+    pub include_secrets: bool,
+    /// Allow `/` or a home directory itself.
+    pub all: bool,
+    /// Never shared: this home.
+    pub avoid: Vec<PathBuf>,
+}
+
+/// One path that is about to be shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSummary {
+    /// The name it is offered under.
+    pub name: SafePath,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// File or collection.
+    pub kind: Kind,
+    /// How many files.
+    pub files: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_is_named_in_three_ways() {
+        let id = NodeId::of_public_key(b"k");
+        assert_eq!(id.to_string().parse(), Ok(PeerRef::Id(id)));
+        assert_eq!(id.short().parse(), Ok(PeerRef::Prefix(id.short())));
+        let target = format!("{id}@[::1]:4917");
+        assert_eq!(target.parse::<PeerRef>().expect("target").to_string(), target);
+        for wrong in ["", "abc", "host", "ABCDEFGH", "abcdefg1", "host:", &"a".repeat(53), &format!("{id}@host")] {
+            assert!(wrong.parse::<PeerRef>().is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Where a transfer stands, and how it ended.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::model::{ContentId, Kind, NodeId, SafePath};
+
+/// What a transfer is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// Looking for providers.
+    #[default]
+    Looking,
+    /// Dialling them, reading lists.
+    Connecting,
+    /// Hashing what is already on the disk, or waiting for a provider to hash.
+    Hashing,
+    /// Fetching bytes.
+    Fetching,
+    /// Syncing and publishing.
+    Finishing,
+    /// Done; serving others.
+    Seeding,
+}
+
+impl Phase {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Looking => "looking",
+            Self::Connecting => "connecting",
+            Self::Hashing => "hashing",
+            Self::Fetching => "fetching",
+            Self::Finishing => "finishing",
+            Self::Seeding => "seeding",
+        }
+    }
+}
+
+/// Where a transfer stands; sampled.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// What is fetched, once known.
+    pub name: Option<SafePath>,
+    /// Bytes proven so far, with those of earlier runs.
+    pub bytes: u64,
+    /// Bytes proven in this run.
+    pub fetched: u64,
+    /// Bytes altogether; 0 while unknown.
+    pub total: u64,
+    /// Proven bytes a second, lately.
+    pub rate: u64,
+    /// Who gives.
+    pub providers: Vec<ProviderProgress>,
+    /// What went wrong so far, one sentence each; only ever grows.
+    pub warnings: Vec<String>,
+}
+
+/// What one provider has given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderProgress {
+    /// Who.
+    pub node: NodeId,
+    /// From where.
+    pub addr: SocketAddr,
+    /// Proven bytes in this run.
+    pub bytes: u64,
+    /// Proven bytes a second, lately.
+    pub rate: u64,
+}
+
+/// How a transfer ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was fetched.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// Its name.
+    pub name: SafePath,
+    /// Where it lies; none for a stream or a dry run.
+    pub path: Option<PathBuf>,
+    /// Its size in bytes (of the chosen files).
+    pub bytes: u64,
+    /// Bytes fetched in this run.
+    pub fetched: u64,
+    /// How long this run took.
+    pub elapsed: Duration,
+    /// Who gave.
+    pub providers: Vec<ProviderProgress>,
+    /// Of a dry run: what would be fetched, with sizes.
+    pub plan: Vec<(SafePath, u64)>,
+}

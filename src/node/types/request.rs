@@ -1,0 +1,111 @@
+//! What is asked of a transfer, and how it is ended from elsewhere.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use globset::Glob;
+use tokio::io::AsyncWrite;
+use tokio::sync::watch;
+
+use crate::model::{ContentId, Query, Rate};
+use crate::node::PeerRef;
+
+/// What is wanted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum What {
+    /// The content of this id.
+    Id(ContentId),
+    /// Whatever these words match, if it is one thing.
+    Words(Query),
+}
+
+/// Where a result goes.
+pub enum Output {
+    /// Into the current directory, under its own name.
+    Here,
+    /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that name.
+    Path(PathBuf),
+    /// The bytes of one file, in order.
+    Stream(Box<dyn AsyncWrite + Send + Unpin>),
+}
+
+impl fmt::Debug for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Here => f.write_str("Here"),
+            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
+            Self::Stream(_) => f.write_str("Stream"),
+        }
+    }
+}
+
+/// Whether a transfer's proven chunks are served to others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShareBack {
+    /// Not at all.
+    Never,
+    /// While it lasts and on, until the node is stopped; the transfer's own end comes before.
+    Seed,
+    /// While it lasts.
+    While,
+}
+
+/// A wish to fetch something.
+#[derive(Debug)]
+pub struct GetRequest {
+    /// What.
+    pub what: What,
+    /// Only from this peer.
+    pub from: Option<PeerRef>,
+    /// Only the collection's files that match one of these; all when empty.
+    pub only: Vec<Glob>,
+    /// To where.
+    pub output: Output,
+    /// Replace files that differ.
+    pub force: bool,
+    /// Apply modification times.
+    pub times: bool,
+    /// Whether others are served.
+    pub share: ShareBack,
+    /// The most bytes a second to fetch.
+    pub limit: Option<Rate>,
+    /// How long to go on without any provider.
+    pub wait: Duration,
+    /// Find out what would be fetched, and end.
+    pub dry_run: bool,
+    /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
+    pub choose: Option<ContentId>,
+}
+
+/// Ends a transfer from elsewhere; what was proven is kept. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Canceller(Arc<watch::Sender<bool>>);
+
+impl Canceller {
+    /// A canceller, and what the transfer awaits: `true` once cancelled.
+    #[must_use]
+    pub fn new() -> (Self, watch::Receiver<bool>) {
+        let (sender, receiver) = watch::channel(false);
+        (Self(Arc::new(sender)), receiver)
+    }
+
+    /// Asks the transfer to end; it then fails as interrupted.
+    pub fn cancel(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cancelling_is_seen_by_who_awaits_it() {
+        let (canceller, receiver) = Canceller::new();
+        assert!(!*receiver.borrow());
+        canceller.cancel();
+        assert!(*receiver.borrow());
+    }
+}

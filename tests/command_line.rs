@@ -1,0 +1,90 @@
+//! The program as a process: what reaches which stream, and how it ends. Nothing here touches the network.
+
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::Value;
+
+fn qshare(home: &Path, line: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    command.args(line).env("QSHARE_HOME", home).env_remove("QSHARE_TRACKER").env_remove("RUST_LOG");
+    command.current_dir(home).stdin(Stdio::null());
+    command
+}
+
+fn run(home: &Path, line: &[&str]) -> Output {
+    qshare(home, line).output().expect("the program runs")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("UTF-8")
+}
+
+fn json(bytes: &[u8]) -> Vec<Value> {
+    text(bytes).lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+#[test]
+fn hashes_are_those_of_blake3_and_what_fails_is_named() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::write(home.path().join("a"), b"some bytes").expect("written");
+    std::fs::write(home.path().join("empty"), b"").expect("written");
+    let output = run(home.path(), &["hash", "a", "absent", "empty"]);
+    let expected = format!("{}  a\n{}  empty\n", blake3::hash(b"some bytes"), blake3::hash(b""));
+    assert_eq!(text(&output.stdout), expected);
+    assert!(text(&output.stderr).starts_with("qshare: absent cannot be hashed: "), "{output:?}");
+    assert_eq!(output.status.code(), Some(1));
+}
+
+#[test]
+fn what_is_wrong_with_the_line_is_told_with_exit_2() {
+    let home = tempfile::tempdir().expect("a directory");
+    let lines: [&[&str]; 6] = [
+        &["get"],
+        &["search", "x"],
+        &["share"],
+        &["--config", "absent", "id"],
+        &["get", "x", "--peer", "h:1", "-o", "-", "--json"],
+        &["locate", "0"],
+    ];
+    for line in lines {
+        let output = run(home.path(), line);
+        let told = output.stdout.len() + output.stderr.len();
+        assert!(output.status.code() == Some(2) && told > 0, "{line:?}: {output:?}");
+    }
+    let output = run(home.path(), &["get", "--json"]);
+    let line = &json(&output.stdout)[0];
+    assert_eq!((&line["event"], &line["code"], &line["exit"]), (&"error".into(), &"usage".into(), &2.into()));
+    assert_eq!((output.stderr.len(), output.status.code()), (0, Some(2)));
+}
+
+#[test]
+fn a_home_has_one_identity_and_status_shows_it() {
+    let home = tempfile::tempdir().expect("a directory");
+    let first = run(home.path(), &["id"]);
+    assert_eq!(text(&first.stdout).trim_end().len(), 52);
+    let again = json(&run(home.path(), &["--json", "id"]).stdout);
+    assert_eq!(again[0]["node"], text(&first.stdout).trim_end());
+    let status = json(&run(home.path(), &["status", "--json"]).stdout);
+    assert_eq!((&status[0]["event"], &status[0]["roles"][0]["node"]), (&"status".into(), &again[0]["node"]));
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let other = run(home.path(), &["id", "--home", &elsewhere.path().to_string_lossy()]);
+    assert_ne!(other.stdout, first.stdout);
+}
+
+#[test]
+fn forgetting_what_is_not_remembered_finds_nothing() {
+    let home = tempfile::tempdir().expect("a directory");
+    let output = run(home.path(), &["trust", "forget", "lab:4917"]);
+    assert_eq!(output.status.code(), Some(3));
+    assert!(text(&output.stderr).contains("lab:4917"), "{output:?}");
+}
+
+#[test]
+fn who_closes_the_output_ends_the_program_quietly() {
+    let home = tempfile::tempdir().expect("a directory");
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    let output = qshare(home.path(), &["id"]).stdout(writer).stderr(Stdio::piped()).output().expect("the program runs");
+    assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
+}

@@ -1,0 +1,294 @@
+//! A lab for tests that drive the built binary as a user would: real processes, real QUIC, port 0, own homes.
+//! Nothing here waits for time to pass: every wait is for an event that the process prints, with a deadline that
+//! only a hang can reach.
+#![allow(dead_code, reason = "each test file uses its own part of the lab")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A hang, not a slow machine.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// A directory with homes and files, gone at the end.
+pub struct Lab {
+    dir: TempDir,
+    homes: std::cell::Cell<u32>,
+}
+
+impl Lab {
+    pub fn new() -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory"), homes: std::cell::Cell::new(0) }
+    }
+
+    /// A path in the lab.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A directory in the lab, made.
+    pub fn dir(&self, name: &str) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(&path).expect("made");
+        path
+    }
+
+    /// Writes a file, with its directories.
+    pub fn file(&self, name: &str, bytes: &[u8]) -> PathBuf {
+        let path = self.path(name);
+        fs::create_dir_all(path.parent().expect("has a parent")).expect("made");
+        fs::write(&path, bytes).expect("written");
+        path
+    }
+
+    /// A home that no other process of the lab uses.
+    pub fn home(&self) -> PathBuf {
+        self.homes.set(self.homes.get() + 1);
+        self.path(&format!("home-{}", self.homes.get()))
+    }
+
+    /// `qshare` in a home of its own, in the lab's directory.
+    pub fn qshare(&self) -> Command {
+        self.qshare_at(&self.home())
+    }
+
+    /// `qshare` in this home.
+    pub fn qshare_at(&self, home: &Path) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
+        command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home).arg("--json");
+        command
+    }
+
+    /// A tracker on a loopback port, up.
+    pub fn tracker(&self) -> Node {
+        self.start(self.qshare().args(["tracker", "--listen", "127.0.0.1:0"]))
+    }
+
+    /// Shares paths at a tracker, and waits until the tracker has every id.
+    pub fn share(&self, tracker: &Node, paths: &[&Path], more: &[&str]) -> Node {
+        let mut command = self.qshare();
+        command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).args(more).args(paths);
+        let mut node = self.start(&mut command);
+        node.wait_hashed();
+        node
+    }
+
+    /// Starts a long-running command and waits until it listens.
+    pub fn start(&self, command: &mut Command) -> Node {
+        let mut process = Process::start(command);
+        let listening = process.event("listening");
+        let text = |key: &str| listening[key].as_str().expect("text").to_owned();
+        Node { addr: text("addr"), id: text("node"), process }
+    }
+
+    /// Runs `qshare get` at a tracker to its end.
+    pub fn get(&self, tracker: &Node, arguments: &[&str]) -> Ended {
+        self.getting(tracker, arguments).end()
+    }
+
+    /// Starts `qshare get` at a tracker.
+    pub fn getting(&self, tracker: &Node, arguments: &[&str]) -> Process {
+        Process::start(self.qshare().args(["get", "--tracker", &tracker.addr]).args(arguments))
+    }
+}
+
+/// A long-running command.
+pub struct Node {
+    pub process: Process,
+    pub addr: String,
+    pub id: String,
+}
+
+impl Node {
+    /// Waits until a tracker has every offer with its id.
+    pub fn wait_hashed(&mut self) -> Value {
+        self.process.event_that("announced", |e| e["offers"] == e["hashed"] && e["offers"].as_u64() > Some(0))
+    }
+}
+
+/// A running command that prints JSON lines.
+pub struct Process {
+    child: Child,
+    lines: Receiver<String>,
+    stderr: Arc<Mutex<String>>,
+    pub events: Vec<Value>,
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code; none after a signal.
+    pub code: Option<i32>,
+    pub events: Vec<Value>,
+    pub stderr: String,
+}
+
+impl Process {
+    pub fn start(command: &mut Command) -> Self {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary starts");
+        let (sender, lines) = channel();
+        let stdout = BufReader::new(child.stdout.take().expect("piped"));
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    break;
+                }
+            }
+        });
+        let stderr = Arc::new(Mutex::new(String::new()));
+        let (kept, mut pipe) = (Arc::clone(&stderr), child.stderr.take().expect("piped"));
+        std::thread::spawn(move || {
+            let mut buffer = [0; 4096];
+            while let Ok(len @ 1..) = pipe.read(&mut buffer) {
+                kept.lock().expect("no panic").push_str(&String::from_utf8_lossy(&buffer[..len]));
+            }
+        });
+        Self { child, lines, stderr, events: Vec::new() }
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn stderr(&self) -> String {
+        self.stderr.lock().expect("no panic").clone()
+    }
+
+    /// The next event of this name; those before it are kept in `events`.
+    pub fn event(&mut self, name: &str) -> Value {
+        self.event_that(name, |_| true)
+    }
+
+    /// The next event of this name for which the condition holds.
+    pub fn event_that(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => line,
+                Err(RecvTimeoutError::Timeout) => panic!("no event `{name}` in time\n{}", self.report()),
+                Err(RecvTimeoutError::Disconnected) => panic!("ended without `{name}`\n{}", self.report()),
+            };
+            let event = self.keep(&line);
+            if event["event"] == name && condition(&event) {
+                return event;
+            }
+        }
+    }
+
+    fn keep(&mut self, line: &str) -> Value {
+        let event: Value = serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON on stdout: {line}"));
+        self.events.push(event.clone());
+        event
+    }
+
+    fn report(&self) -> String {
+        let last: Vec<_> = self.events.iter().rev().take(5).map(Value::to_string).collect();
+        format!("last events (newest first): {last:#?}\nstderr: {}", self.stderr())
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("our own child");
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("our own child");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Waits for the end and keeps everything printed.
+    pub fn end(mut self) -> Ended {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => drop(self.keep(&line)),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("did not end in time\n{}", self.report()),
+            }
+        }
+        let code = self.child.wait().expect("reaped").code();
+        Ended { code, events: std::mem::take(&mut self.events), stderr: self.stderr() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Ended already: nothing to do.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Ended {
+    /// The one event of this name.
+    pub fn event(&self, name: &str) -> &Value {
+        self.events.iter().find(|e| e["event"] == name).unwrap_or_else(|| panic!("no `{name}` in {self:#?}"))
+    }
+
+    /// Expects exit code 0 and gives the `done` event.
+    pub fn done(&self) -> &Value {
+        assert_eq!(self.code, Some(0), "{self:#?}");
+        self.event("done")
+    }
+
+    /// Expects this exit code and gives the error's sentence.
+    pub fn error(&self, code: i32) -> String {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self.event("error")["message"].as_str().expect("text").to_owned()
+    }
+}
+
+/// Bytes that do not repeat, the same for the same seed (xorshift64*, Vigna 2016).
+pub fn noise(seed: u64, len: usize) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut bytes = Vec::with_capacity(len + 8);
+    while bytes.len() < len {
+        state ^= state >> 12;
+        state ^= state << 25;
+        state ^= state >> 27;
+        bytes.extend_from_slice(&state.wrapping_mul(0x2545_f491_4f6c_dd1d).to_le_bytes());
+    }
+    bytes.truncate(len);
+    bytes
+}
+
+/// Panics unless both trees hold the same files, directories, bytes and executable bits.
+pub fn assert_same_tree(left: &Path, right: &Path) {
+    assert_eq!(tree(left), tree(right), "{} and {} differ", left.display(), right.display());
+}
+
+fn tree(root: &Path) -> Vec<(PathBuf, Option<(blake3::Hash, bool)>)> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut found = Vec::new();
+    let mut open = vec![root.to_owned()];
+    while let Some(dir) = open.pop() {
+        for entry in fs::read_dir(&dir).expect("readable") {
+            let path = entry.expect("entry").path();
+            let relative = path.strip_prefix(root).expect("below").to_owned();
+            let meta = fs::symlink_metadata(&path).expect("there");
+            if meta.is_dir() {
+                found.push((relative, None));
+                open.push(path);
+            } else {
+                let executable = meta.permissions().mode() & 0o100 != 0;
+                found.push((relative, Some((blake3::hash(&fs::read(&path).expect("readable")), executable))));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,112 @@
+//! The floors: which module may import which, which words a floor may not use, how long a file may be.
+//! `docs/architecture.md` says why.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A floor, what it may import of this crate, and words that its code may not use.
+const FLOORS: [(&str, &[&str], &[&str]); 9] = [
+    ("model", &["model"], &["tokio", "quinn", "ractor", "async ", "std::fs", "std::net::Udp", "Instant", "SystemTime"]),
+    ("wire", &["wire", "model"], &["tokio", "quinn", "ractor", "async ", "std::fs", "Instant", "SystemTime"]),
+    (
+        "logic",
+        &["logic", "wire", "model"],
+        &["tokio", "quinn", "ractor", "async ", "std::fs", "Instant", "SystemTime", "Mutex", "thread_rng", "rand::rng("],
+    ),
+    ("io", &["io", "wire", "model"], &["ractor", "clap", "indicatif"]),
+    ("config", &["config", "model"], &["ractor", "quinn", "clap", "indicatif"]),
+    ("actors", &["actors", "io", "logic", "wire", "model"], &["clap", "indicatif"]),
+    ("node", &["node", "actors", "io", "logic", "wire", "model", "config"], &["clap", "indicatif"]),
+    ("cli", &["cli", "node", "actors", "io", "logic", "wire", "model", "config"], &[]),
+    ("main.rs", &["cli"], &[]),
+];
+
+/// Words that only `cli` may use, wherever they stand.
+const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!(", "eprint!(", "process::exit"];
+
+/// The most lines of a source file.
+const MAX_LINES: usize = 450;
+
+fn sources(dir: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(dir).expect("src is readable") {
+        let path = entry.expect("entry").path();
+        if path.is_dir() {
+            found.extend(sources(&path));
+        } else if path.extension().is_some_and(|e| e == "rs") {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// A file's path below `src`, and its code without comments and without the test module at its bottom.
+fn code() -> Vec<(String, String, usize)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let files = sources(&root);
+    assert!(files.len() > 20, "the walk found the sources");
+    let mut all = Vec::new();
+    for path in files {
+        let text = fs::read_to_string(&path).expect("readable");
+        let name = path.strip_prefix(&root).expect("below src").to_string_lossy().into_owned();
+        if name.ends_with("tests.rs") {
+            continue;
+        }
+        let body = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        let lines = body.lines().filter(|line| !line.trim_start().starts_with("//"));
+        all.push((name, lines.collect::<Vec<_>>().join("\n"), text.lines().count()));
+    }
+    all
+}
+
+fn floor_of(name: &str) -> Option<(&'static [&'static str], &'static [&'static str])> {
+    let top = name.split('/').next()?;
+    FLOORS.iter().find(|(floor, ..)| *floor == top).map(|(_, imports, forbidden)| (*imports, *forbidden))
+}
+
+fn imported_floors(code: &str) -> Vec<&str> {
+    let modules = code.split("crate::").skip(1);
+    modules.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
+}
+
+#[test]
+fn a_module_imports_only_from_its_own_floor_and_those_below() {
+    for (name, code, _) in code() {
+        if name == "lib.rs" {
+            continue;
+        }
+        let (allowed, _) = floor_of(&name).unwrap_or_else(|| panic!("src/{name} belongs to no floor"));
+        for floor in imported_floors(&code) {
+            assert!(allowed.contains(&floor), "src/{name} imports crate::{floor}, which is not below it");
+        }
+    }
+}
+
+#[test]
+fn a_floor_does_not_use_what_belongs_to_another() {
+    for (name, code, _) in code() {
+        let Some((_, forbidden)) = floor_of(&name) else { continue };
+        for word in forbidden {
+            assert!(!code.contains(word), "src/{name} uses `{word}`");
+        }
+        if !name.starts_with("cli/") && name != "main.rs" {
+            for word in PRINTING {
+                assert!(!code.contains(word), "src/{name} uses `{word}`: only cli prints");
+            }
+        }
+    }
+}
+
+#[test]
+fn files_stay_small() {
+    for (name, _, lines) in code() {
+        assert!(lines <= MAX_LINES, "src/{name} has {lines} lines; split it");
+    }
+}
+
+#[test]
+fn the_check_itself_finds_what_it_looks_for() {
+    assert_eq!(imported_floors("use crate::io::link; crate::cli::run()"), ["io", "cli"]);
+    assert!(floor_of("logic/picker.rs").is_some_and(|(imports, _)| !imports.contains(&"io")));
+    assert!(floor_of("elsewhere/x.rs").is_none());
+}

@@ -1,0 +1,192 @@
+//! One provider, one downloader: what arrives, where it lands, and what every bad input gets.
+
+mod common;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use common::{Lab, Process, assert_same_tree, noise};
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+#[test]
+fn a_file_is_found_by_words_and_arrives_proven() {
+    let lab = Lab::new();
+    let bytes = noise(1, 3 * MIB + 7);
+    let file = lab.file("shared/Turing 1936.pdf", &bytes);
+    let tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&file], &[]);
+
+    let ended = lab.get(&tracker, &["turing", "1936"]);
+    let done = ended.done();
+    assert_eq!(done["id"], blake3::hash(&bytes).to_string());
+    assert_eq!((done["bytes"].as_u64(), done["fetched"].as_u64()), (Some(bytes.len() as u64), Some(bytes.len() as u64)));
+    assert_eq!(done["providers"][0]["node"], provider.id);
+    assert_eq!(fs::read(lab.path("Turing 1936.pdf")).expect("published"), bytes);
+}
+
+#[test]
+fn ids_are_those_of_b3sum_around_every_chunk_boundary() {
+    let lab = Lab::new();
+    let sizes = [0, 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 512 * KIB, 768 * KIB + 1];
+    for size in sizes {
+        lab.file(&format!("shared/{size}.bin"), &noise(size as u64, size));
+    }
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&lab.path("shared")], &[]);
+    for size in sizes {
+        let id = blake3::hash(&noise(size as u64, size)).to_string();
+        let ended = lab.get(&tracker, &[&id, "-o", &format!("{size}.out")]);
+        assert_eq!(ended.done()["id"], id, "size {size}");
+        assert_eq!(fs::read(lab.path(&format!("{size}.out"))).expect("published").len(), size);
+    }
+}
+
+#[test]
+fn a_tree_arrives_with_empty_files_directories_and_executable_bits() {
+    let lab = Lab::new();
+    lab.file("tree/a/one.txt", b"one");
+    lab.file("tree/a/copy of one.txt", b"one");
+    lab.file("tree/empty.txt", b"");
+    lab.file("tree/big.bin", &noise(2, 2 * MIB));
+    lab.dir("tree/no/files/here");
+    let script = lab.file("tree/bin/run", b"#!/bin/sh\n");
+    fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).expect("own file");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
+
+    let ended = lab.get(&tracker, &["tree", "-o", "out/"]);
+    assert_eq!(ended.done()["name"], "tree");
+    assert_same_tree(&lab.path("tree"), &lab.path("out/tree"));
+
+    let again = lab.get(&tracker, &["tree", "-o", "out/"]);
+    assert_eq!(again.done()["fetched"], 0);
+
+    fs::remove_file(lab.path("out/tree/big.bin")).expect("there");
+    let repaired = lab.get(&tracker, &["tree", "-o", "out/"]);
+    assert_eq!(repaired.done()["fetched"].as_u64(), Some(2 * MIB as u64));
+    assert_same_tree(&lab.path("tree"), &lab.path("out/tree"));
+}
+
+#[test]
+fn only_and_dry_run_take_a_part_or_nothing() {
+    let lab = Lab::new();
+    lab.file("tree/a.pdf", b"pdf");
+    lab.file("tree/b/c.pdf", b"another");
+    lab.file("tree/d.txt", b"text");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
+
+    assert_eq!(lab.get(&tracker, &["tree", "-n", "-o", "out/"]).done()["fetched"], 0);
+    assert!(!lab.path("out").exists(), "a dry run writes nothing");
+    lab.get(&tracker, &["tree", "--only", "*.pdf", "-o", "out/"]).done();
+    assert!(lab.path("out/tree/a.pdf").exists() && lab.path("out/tree/b/c.pdf").exists());
+    assert!(!lab.path("out/tree/d.txt").exists());
+}
+
+#[test]
+fn a_file_goes_to_standard_output_in_order() {
+    let lab = Lab::new();
+    let bytes = noise(3, 2 * MIB + 5);
+    let file = lab.file("shared/stream.bin", &bytes);
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&file], &[]);
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_qshare"));
+    let output = command
+        .env("QSHARE_HOME", lab.home())
+        .current_dir(lab.dir("elsewhere"))
+        .args(["get", "stream.bin", "-o", "-", "-q", "--tracker", &tracker.addr])
+        .output()
+        .expect("runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.stdout == bytes, "the bytes on standard output are the file's");
+    assert_eq!(fs::read_dir(lab.path("elsewhere")).expect("there").count(), 0, "nothing is left behind");
+}
+
+#[test]
+fn the_line_to_paste_works_without_tracker() {
+    let lab = Lab::new();
+    let bytes = noise(4, 300 * KIB);
+    let file = lab.file("shared/paste me.bin", &bytes);
+    let mut provider = lab.start(lab.qshare().args(["share", "--listen", "127.0.0.1:0"]).arg(&file));
+    let offer = provider.process.event("offer");
+    let line = offer["get"].as_str().expect("text").to_owned();
+    let mut words = line.split(' ');
+    assert_eq!((words.next(), words.next()), (Some("qshare"), Some("get")));
+    let ended = Process::start(lab.qshare().arg("get").args(words).args(["-o", "out.bin"])).end();
+    ended.done();
+    assert_eq!(fs::read(lab.path("out.bin")).expect("published"), bytes);
+}
+
+#[test]
+fn what_exists_is_kept_unless_forced() {
+    let lab = Lab::new();
+    let file = lab.file("shared/x.bin", b"new bytes");
+    lab.file("x.bin", b"older and other bytes");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&file], &[]);
+
+    let refused = lab.get(&tracker, &["x.bin"]).error(1);
+    assert!(refused.contains("x.bin") && refused.contains("--force"), "{refused}");
+    assert_eq!(fs::read(lab.path("x.bin")).expect("there"), b"older and other bytes");
+    lab.get(&tracker, &["x.bin", "--force"]).done();
+    assert_eq!(fs::read(lab.path("x.bin")).expect("there"), b"new bytes");
+}
+
+#[test]
+fn several_ids_of_one_name_are_listed_and_never_chosen() {
+    let lab = Lab::new();
+    let (one, two) = (lab.file("one/report.pdf", b"one"), lab.file("two/report.pdf", b"two, longer"));
+    let tracker = lab.tracker();
+    let _first = lab.share(&tracker, &[&one], &[]);
+    let _second = lab.share(&tracker, &[&two], &[]);
+    let ended = lab.get(&tracker, &["report.pdf"]);
+    ended.error(4);
+    assert_eq!(ended.events.iter().filter(|e| e["event"] == "hit").count(), 2, "{ended:#?}");
+    let id = blake3::hash(b"one").to_string();
+    lab.get(&tracker, &[&id]).done();
+    assert_eq!(fs::read(lab.path("report.pdf")).expect("published"), b"one");
+}
+
+#[test]
+fn nothing_found_and_nobody_there_have_their_own_exit_codes() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let nothing = lab.get(&tracker, &["no-such-thing"]).error(3);
+    assert!(nothing.contains("no-such-thing"), "{nothing}");
+    let id = blake3::hash(b"never offered").to_string();
+    assert!(lab.get(&tracker, &[&id]).error(3).contains(&id));
+    let nowhere = Process::start(lab.qshare().args(["get", "x"])).end().error(2);
+    assert!(nowhere.contains("--tracker"), "{nowhere}");
+    let closed = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound").to_string();
+    let silent = Process::start(lab.qshare().args(["get", "x", "--tracker", &closed])).end().error(1);
+    assert!(silent.contains(&closed), "{silent}");
+}
+
+#[test]
+fn a_destination_that_cannot_be_written_is_named() {
+    let lab = Lab::new();
+    let file = lab.file("shared/x.bin", b"bytes");
+    lab.file("occupied", b"a file, not a directory");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&file], &[]);
+    let blocked = lab.get(&tracker, &["x.bin", "-o", "occupied/x.bin"]).error(1);
+    assert!(blocked.contains("occupied"), "{blocked}");
+    let absent = lab.get(&tracker, &["x.bin", "-o", "no/such/dir/x.bin"]).error(1);
+    assert!(absent.contains("no/such/dir"), "{absent}");
+}
+
+#[test]
+fn a_link_in_the_destination_is_not_followed() {
+    let lab = Lab::new();
+    lab.file("tree/sub/x.bin", b"bytes");
+    let outside = lab.dir("outside");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    lab.dir("out/tree");
+    std::os::unix::fs::symlink(&outside, lab.path("out/tree/sub")).expect("linked");
+    let refused = lab.get(&tracker, &["tree", "-o", "out/"]).error(1);
+    assert!(refused.contains("sub"), "{refused}");
+    assert_eq!(fs::read_dir(outside).expect("there").count(), 0);
+}
