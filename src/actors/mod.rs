@@ -5,6 +5,7 @@ pub mod answer;
 pub mod audience;
 pub mod bench;
 pub mod buffers;
+pub mod connections;
 pub mod index;
 pub mod node;
 pub mod serve;

@@ -8,9 +8,9 @@ use serde::Serialize;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
-use crate::io::frames;
+use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
-use crate::wire::{Answer, Code, Refusal, Request, limits};
+use crate::wire::{Answer, Code, FrameError, Refusal, Request, limits};
 
 /// Streams served at once by this process.
 const STREAMS: usize = 2048;
@@ -34,7 +34,7 @@ impl Stream {
     ///
     /// # Errors
     /// When the peer no longer listens.
-    pub async fn grant<T: Serialize>(&mut self, message: T, cap: usize) -> Result<(), frames::CallError> {
+    pub async fn grant<T: Serialize>(&mut self, message: T, cap: usize) -> Result<(), CallError> {
         frames::send(&mut self.send, &Answer::Ok(message), cap).await
     }
 
@@ -103,7 +103,8 @@ async fn serve_stream<A: Answers>(link: &Link, answers: &A, mut stream: Stream) 
         Ok(request) => answers.answer(link, request, stream).await,
         Err(error) => {
             tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
-            let code = if error.is_unknown() { Code::Unsupported } else { Code::BadRequest };
+            let unknown = matches!(error, CallError::Frame(FrameError::Unknown));
+            let code = if unknown { Code::Unsupported } else { Code::BadRequest };
             stream.refuse(code).await;
         }
     }

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use crate::io::frames::{self, CallError};
 use crate::io::gate::{Gate, Permit, Verdict};
-use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::link::{self, Link, var_int};
 use crate::io::transport::{self, Configs};
 use crate::io::{dial, interfaces, udp};
@@ -63,6 +63,9 @@ pub enum BindError {
         /// Why.
         cause: io::Error,
     },
+    /// There are no keys for the socket.
+    #[error(transparent)]
+    Keys(#[from] IdentityError),
     /// The key cannot be used.
     #[error("the identity cannot be used for TLS: {0}")]
     Tls(#[from] rustls::Error),
@@ -78,7 +81,7 @@ pub struct Endpoint {
 struct Inner {
     quinn: quinn::Endpoint,
     bound: SocketAddr,
-    node_id: NodeId,
+    identity: Arc<Identity>,
     role: Role,
     configs: Configs,
     gate: Arc<Gate>,
@@ -92,19 +95,42 @@ impl Endpoint {
     /// When the address or the key cannot be used.
     #[expect(clippy::needless_pass_by_value, reason = "the endpoint takes its keys over")]
     pub fn bind(identity: Arc<Identity>, keys: LongTermKeys, options: EndpointOptions) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, &keys)?;
+        Self::open(identity, &keys, options, true)
+    }
+
+    /// A second endpoint of the same identity, on a socket of its own, that only dials. Where a firewall lets
+    /// answers through, only a dial from another port shows whether a stranger would reach an address.
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind`].
+    pub fn aside(&self) -> Result<Self, BindError> {
+        let listen = match self.inner.bound.ip() {
+            ip if ip.is_unspecified() => Listen::Ephemeral,
+            ip => Listen::At(SocketAddr::new(ip, 0)),
+        };
+        let keys = LongTermKeys::ephemeral()?;
+        Self::open(self.inner.identity.clone(), &keys, EndpointOptions { listen, role: self.inner.role }, false)
+    }
+
+    fn open(
+        identity: Arc<Identity>,
+        keys: &LongTermKeys,
+        options: EndpointOptions,
+        serves: bool,
+    ) -> Result<Self, BindError> {
+        let configs = Configs::new(&identity, keys)?;
         let (addr, bound) = open(options.listen)?;
         let failed = |cause| BindError::Address { addr, cause };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
-        let server = (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone();
-        let config = transport::endpoint(&keys);
-        let quinn = quinn::Endpoint::new_with_abstract_socket(config, Some(server), socket, Arc::new(TokioRuntime))
+        let server = serves.then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
+        let config = transport::endpoint(keys);
+        let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
             .map_err(failed)?;
         let inner = Inner {
             quinn,
             bound: local,
-            node_id: identity.node_id(),
+            identity,
             role: options.role,
             configs,
             gate: Arc::default(),
@@ -116,7 +142,7 @@ impl Endpoint {
     /// Whose endpoint it is.
     #[must_use]
     pub fn node_id(&self) -> NodeId {
-        self.inner.node_id
+        self.inner.identity.node_id()
     }
 
     /// What the process is.
@@ -154,6 +180,12 @@ impl Endpoint {
     #[must_use]
     pub fn arrived(&self) -> usize {
         self.inner.gate.connections()
+    }
+
+    /// Handshakes that this endpoint began.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.inner.quinn.stats().outgoing_handshakes
     }
 
     /// Dials a node at its addresses, raced. See [`dial`].

@@ -190,3 +190,6 @@ impl From<WriteError> for CallError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

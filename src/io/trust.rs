@@ -81,6 +81,20 @@ impl TrustStore {
         self.write(&known)
     }
 
+    /// Remembers a node if none is remembered yet; returns the one that now is.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn remember_first(&self, host_port: &str, node: NodeId) -> Result<NodeId, TrustError> {
+        let _lock = self.lock().map_err(|cause| self.failed(cause))?;
+        let mut known = self.list()?;
+        if let Some((_, first)) = known.iter().find(|(known, _)| known == host_port) {
+            return Ok(*first);
+        }
+        known.push((host_port.to_owned(), node));
+        self.write(&known).map(|()| node)
+    }
+
     /// Forgets what was remembered; tells whether anything was.
     ///
     /// # Errors
@@ -142,6 +156,8 @@ mod tests {
         assert_eq!(store.list().expect("read"), expected);
         assert!(store.forget("a:1").expect("written"));
         assert!(!store.forget("a:1").expect("written"));
+        assert_eq!(store.remember_first("[fd66::1]:2", node("z")).expect("written"), node("b"));
+        assert_eq!(store.remember_first("d:4", node("d")).expect("written"), node("d"));
         assert_eq!(store.lookup("[fd66::1]:2").expect("read"), Some(node("b")));
     }
 

@@ -323,3 +323,24 @@ impl UdpSocketThatIsNeverRead {
         self.0.local_addr().expect("addr")
     }
 }
+
+/// Handshakes that are never finished: beyond the limit an address must prove itself, and an honest node still can.
+#[tokio::test]
+async fn many_half_open_handshakes_do_not_keep_an_honest_node_out() {
+    let (server, client) = (endpoint(Listen::Ephemeral), endpoint(Listen::Ephemeral));
+    let addr = server.local_addr();
+    let mut dials = tokio::task::JoinSet::new();
+    for _ in 0..crate::io::gate::HALF_OPEN_RETRY {
+        let client = client.clone();
+        dials.spawn(async move { client.dial(&[addr], None).await });
+    }
+    let mut half_open = Vec::new();
+    while half_open.len() < crate::io::gate::HALF_OPEN_RETRY {
+        half_open.push(server.accept().await.expect("arrival"));
+    }
+    let accepting = accept_one(&server);
+    let honest = endpoint(Listen::Ephemeral);
+    let link = honest.dial(&[server.local_addr()], Some(server.node_id())).await.expect("dialled");
+    let arrived = accepting.await.expect("task").expect("established");
+    assert_eq!((link.peer(), arrived.peer()), (server.node_id(), honest.node_id()));
+}

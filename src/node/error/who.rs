@@ -7,13 +7,19 @@ use crate::model::Shown;
 /// Whom an error is about, as the user wrote it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Who {
-    /// `tracker` or `peer`.
+    /// `bench`, `peer` or `tracker`.
     pub role: &'static str,
     /// `HOST:PORT`, or a node id.
     pub at: String,
 }
 
 impl Who {
+    /// A bench at `HOST:PORT`.
+    #[must_use]
+    pub fn bench(at: impl fmt::Display) -> Self {
+        Self { role: "bench", at: at.to_string() }
+    }
+
     /// A peer at `HOST:PORT` or with an id.
     #[must_use]
     pub fn peer(at: impl fmt::Display) -> Self {

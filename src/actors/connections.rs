@@ -1,0 +1,310 @@
+//! The links of a node: at most one in use per other node, whoever dialled, and dials that are shared.
+//! Invariant: a request for a link is answered once, by a link or an error; every link, also one that will not
+//! stay, is handed on to be served. Which node to trust at an address is [`ConnectionsRef::to_target`]'s.
+
+mod error;
+mod reference;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::{Instant, sleep};
+
+pub use self::error::ConnectError;
+pub use self::reference::ConnectionsRef;
+use self::table::Table;
+use crate::io::dial::{Addresses, DialError};
+use crate::io::endpoint::Endpoint;
+use crate::io::link::Link;
+use crate::io::trust::TrustStore;
+use crate::model::NodeId;
+use crate::wire::Code;
+
+/// A dial that failed is not repeated for this long.
+pub const BACK_OFF: Duration = Duration::from_secs(1);
+/// Of two links between the same nodes one is chosen after this long, when both sides know both.
+pub const SETTLE: Duration = Duration::from_secs(1);
+/// The link that does not stay is closed when it has been idle for [`SETTLE`], at the latest after this many times.
+const DRAIN: u32 = 10;
+/// Remembered failures; the oldest mean nothing after [`BACK_OFF`] anyway.
+const FAILURES: usize = 1024;
+
+/// What the actor needs.
+#[derive(Debug)]
+pub struct Dependencies {
+    /// Through which it dials.
+    pub endpoint: Endpoint,
+    /// Which node was seen where.
+    pub trust: TrustStore,
+    /// Where every new link goes, to be served.
+    pub links: mpsc::Sender<Link>,
+}
+
+/// What the actor is told.
+#[derive(Debug)]
+pub enum Message {
+    /// A link from another node is up.
+    Established(Link),
+    /// A link to this node, or to whoever is at these addresses, is wanted.
+    Wanted(Wanted),
+    /// The link in use to a node is wanted, without dialling.
+    Existing(NodeId, RpcReplyPort<Option<Link>>),
+    /// All links in use are wanted.
+    All(RpcReplyPort<Vec<Link>>),
+    /// A dial has ended.
+    Dialled(Target, Vec<SocketAddr>, Result<Link, DialError>),
+    /// A node may have two links: choose.
+    Settle(NodeId),
+    /// A link to a node is closed.
+    Closed(NodeId),
+}
+
+/// Who is dialled; what dials are shared by.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A known node, wherever.
+    Node(NodeId),
+    /// Whoever is at these addresses.
+    Unknown(Vec<SocketAddr>),
+}
+
+/// A request for a link.
+#[derive(Debug)]
+pub struct Wanted {
+    target: Target,
+    addrs: Vec<SocketAddr>,
+    reply: RpcReplyPort<Result<Link, ConnectError>>,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Connections;
+
+/// Its state.
+#[derive(Debug)]
+pub struct State {
+    endpoint: Endpoint,
+    links: mpsc::Sender<Link>,
+    table: Table,
+    dials: HashMap<Target, Vec<Wanted>>,
+    failures: HashMap<Target, Failure>,
+    tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Failure {
+    at: Instant,
+    tried: Vec<SocketAddr>,
+    error: DialError,
+}
+
+impl Connections {
+    /// Starts the actor.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub async fn start(
+        dependencies: Dependencies,
+        supervisor: Option<ActorCell>,
+    ) -> Result<(ConnectionsRef, JoinHandle<()>), SpawnErr> {
+        let (endpoint, trust) = (dependencies.endpoint.clone(), dependencies.trust.clone());
+        let (actor, ended) = match supervisor {
+            Some(supervisor) => Actor::spawn_linked(None, Self, dependencies, supervisor).await?,
+            None => Actor::spawn(None, Self, dependencies).await?,
+        };
+        Ok((ConnectionsRef::new(actor, endpoint, trust), ended))
+    }
+}
+
+impl Actor for Connections {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Dependencies;
+
+    async fn pre_start(&self, _: ActorRef<Message>, arguments: Dependencies) -> Result<State, ActorProcessingErr> {
+        Ok(State {
+            table: Table::new(arguments.endpoint.node_id()),
+            endpoint: arguments.endpoint,
+            links: arguments.links,
+            dials: HashMap::new(),
+            failures: HashMap::new(),
+            tasks: JoinSet::new(),
+        })
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        while state.tasks.try_join_next().is_some() {}
+        match message {
+            Message::All(reply) => drop(reply.send(state.table.all())),
+            Message::Closed(node) => state.table.prune(node),
+            Message::Dialled(target, tried, result) => state.dialled(&myself, &target, tried, result),
+            Message::Established(link) => state.established(&myself, link),
+            Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
+            Message::Settle(node) => state.settle(node),
+            Message::Wanted(wanted) => state.wanted(&myself, wanted),
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn wanted(&mut self, myself: &ActorRef<Message>, wanted: Wanted) {
+        if let Some(link) = self.found(&wanted.target) {
+            return answer(wanted, Ok(link));
+        }
+        if wanted.target == Target::Node(self.endpoint.node_id()) {
+            let error = DialError::OwnId(Addresses(wanted.addrs.clone()));
+            return answer(wanted, Err(error.into()));
+        }
+        if let Some(waiting) = self.dials.get_mut(&wanted.target) {
+            return waiting.push(wanted);
+        }
+        if let Some(failure) = self.failures.get(&wanted.target)
+            && failure.at.elapsed() < BACK_OFF
+            && covers(&failure.tried, &wanted.addrs)
+        {
+            let error = failure.error.clone();
+            return answer(wanted, Err(error.into()));
+        }
+        self.dial(myself, vec![wanted]);
+    }
+
+    /// Dials for requests of the same target, at all their addresses.
+    fn dial(&mut self, myself: &ActorRef<Message>, wanted: Vec<Wanted>) {
+        let Some(target) = wanted.first().map(|first| first.target.clone()) else { return };
+        let mut addrs: Vec<SocketAddr> = Vec::new();
+        for addr in wanted.iter().flat_map(|one| &one.addrs) {
+            if !addrs.contains(addr) {
+                addrs.push(*addr);
+            }
+        }
+        self.dials.insert(target.clone(), wanted);
+        let (endpoint, myself) = (self.endpoint.clone(), myself.clone());
+        self.tasks.spawn(async move {
+            let expect = if let Target::Node(node) = &target { Some(*node) } else { None };
+            let result = endpoint.dial(&addrs, expect).await;
+            let _ = myself.cast(Message::Dialled(target, addrs, result));
+        });
+    }
+
+    fn dialled(
+        &mut self,
+        myself: &ActorRef<Message>,
+        target: &Target,
+        tried: Vec<SocketAddr>,
+        result: Result<Link, DialError>,
+    ) {
+        let waiting = self.dials.remove(target).unwrap_or_default();
+        match result {
+            Ok(link) => {
+                let node = link.peer();
+                self.insert(myself, link.clone());
+                let used = self.table.current(node).cloned().unwrap_or(link);
+                waiting.into_iter().for_each(|wanted| answer(wanted, Ok(used.clone())));
+            }
+            Err(error) => self.failed(myself, target, tried, error, waiting),
+        }
+    }
+
+    /// Requests that joined the dial with addresses of which it did not know get a dial of their own.
+    fn failed(
+        &mut self,
+        myself: &ActorRef<Message>,
+        target: &Target,
+        tried: Vec<SocketAddr>,
+        error: DialError,
+        waiting: Vec<Wanted>,
+    ) {
+        if let Some(link) = self.found(target) {
+            return waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
+        }
+        let (done, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|wanted| covers(&tried, &wanted.addrs));
+        done.into_iter().for_each(|wanted| answer(wanted, Err(error.clone().into())));
+        self.failures.retain(|_, failure| failure.at.elapsed() < BACK_OFF);
+        if self.failures.len() < FAILURES {
+            self.failures.insert(target.clone(), Failure { at: Instant::now(), tried, error });
+        }
+        if !others.is_empty() {
+            self.dial(myself, others);
+        }
+    }
+
+    fn established(&mut self, myself: &ActorRef<Message>, link: Link) {
+        let waiting = self.dials.get_mut(&Target::Node(link.peer())).map(std::mem::take).unwrap_or_default();
+        waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
+        self.insert(myself, link);
+    }
+
+    /// Takes a link in, hands it on, and watches for its end.
+    fn insert(&mut self, myself: &ActorRef<Message>, link: Link) {
+        let node = link.peer();
+        if self.table.insert(link.clone()) {
+            let myself = myself.clone();
+            self.tasks.spawn(async move {
+                sleep(SETTLE).await;
+                let _ = myself.cast(Message::Settle(node));
+            });
+        }
+        let (links, myself) = (self.links.clone(), myself.clone());
+        self.tasks.spawn(async move {
+            let _ = links.send(link.clone()).await;
+            link.closed().await;
+            let _ = myself.cast(Message::Closed(node));
+        });
+    }
+
+    fn settle(&mut self, node: NodeId) {
+        let Some((stays, go)) = self.table.settle(node) else { return };
+        for goes in go {
+            self.tasks.spawn(drain(stays.clone(), goes));
+        }
+    }
+
+    fn found(&self, target: &Target) -> Option<Link> {
+        match target {
+            Target::Node(node) => self.table.current(*node).cloned(),
+            Target::Unknown(addrs) => self.table.dialled_to(addrs).cloned(),
+        }
+    }
+}
+
+/// Closes a link that another one replaces once nothing moves on its streams, or soon at the latest; not if the
+/// other one breaks meanwhile.
+async fn drain(stays: Link, goes: Link) {
+    let moved = |link: &Link| {
+        let stats = link.connection().stats();
+        (stats.frame_rx.stream, stats.frame_tx.stream)
+    };
+    for _ in 0..DRAIN {
+        let before = moved(&goes);
+        sleep(SETTLE).await;
+        if stays.is_closed() || goes.is_closed() {
+            return;
+        }
+        if moved(&goes) == before {
+            break;
+        }
+    }
+    goes.close(Code::Duplicate);
+}
+
+fn covers(tried: &[SocketAddr], addrs: &[SocketAddr]) -> bool {
+    addrs.iter().all(|addr| tried.contains(addr))
+}
+
+/// The one who asked may have given up; then nobody misses the answer.
+fn answer(wanted: Wanted, result: Result<Link, ConnectError>) {
+    drop(wanted.reply.send(result));
+}

@@ -1,0 +1,134 @@
+//! The handle of the Connections actor, and which node to trust at an address: the given id, else the one that was
+//! remembered, else the first one seen is remembered. Loopback addresses are remembered only when given with an id:
+//! nodes come and go there, and nobody else can answer.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::OnceCell;
+use tokio::task::spawn_blocking;
+
+use super::{ConnectError, Message, Target, Wanted};
+use crate::io::dial::DialError;
+use crate::io::endpoint::Endpoint;
+use crate::io::link::Link;
+use crate::io::resolve::{only_loopback, resolve};
+use crate::io::trust::{TrustError, TrustStore};
+use crate::model::{NodeId, PeerTarget};
+use crate::wire::{Code, Role};
+
+/// A handle to the links of a node. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ConnectionsRef {
+    actor: ActorRef<Message>,
+    endpoint: Endpoint,
+    prober: Arc<OnceCell<Endpoint>>,
+    trust: TrustStore,
+}
+
+impl ConnectionsRef {
+    pub(super) fn new(actor: ActorRef<Message>, endpoint: Endpoint, trust: TrustStore) -> Self {
+        Self { actor, endpoint, prober: Arc::default(), trust }
+    }
+
+    /// The link to a node: the one in use, or a new one.
+    ///
+    /// # Errors
+    /// When the node cannot be dialled at these addresses.
+    pub async fn to_node(&self, node: NodeId, addrs: Vec<SocketAddr>) -> Result<Link, ConnectError> {
+        self.wanted(Target::Node(node), addrs).await
+    }
+
+    /// The link to what a user wrote: resolved, dialled, and its key compared with the given or remembered one.
+    ///
+    /// # Errors
+    /// When it cannot be reached or is not the right node.
+    pub async fn to_target(&self, target: &PeerTarget) -> Result<Link, ConnectError> {
+        let host_port = target.host_port();
+        let remembered = self.ask_trust(&host_port, |trust, host_port| trust.lookup(host_port)).await?;
+        let addrs = resolve(target).await?;
+        let remember = remembered.is_none() && (target.id.is_some() || !only_loopback(&addrs));
+        let link = match target.id.or(remembered) {
+            Some(node) => self.to_node(node, addrs).await,
+            None => self.wanted(Target::Unknown(addrs.clone()), addrs).await,
+        };
+        let link = link.map_err(|error| match (error, target.id, remembered) {
+            (ConnectError::WrongKey(DialError::WrongKey { found, .. }), None, Some(remembered)) => {
+                ConnectError::ChangedKey { host_port: host_port.clone(), remembered, found }
+            }
+            (error, ..) => error,
+        })?;
+        if remember {
+            let found = link.peer();
+            let first = self.ask_trust(&host_port, move |trust, host_port| trust.remember_first(host_port, found));
+            let first = first.await?;
+            if first != found && target.id.is_none() {
+                return Err(ConnectError::ChangedKey { host_port, remembered: first, found });
+            }
+        }
+        Ok(link)
+    }
+
+    /// As [`ConnectionsRef::to_target`], for a node of this role. The role of a node that dialled us is not known.
+    ///
+    /// # Errors
+    /// Also when the node is something else.
+    pub async fn to_role(&self, target: &PeerTarget, expected: Role) -> Result<Link, ConnectError> {
+        let link = self.to_target(target).await?;
+        match link.role() {
+            Some(found) if found != expected => {
+                Err(ConnectError::WrongRole { host_port: target.host_port(), found, expected })
+            }
+            _ => Ok(link),
+        }
+    }
+
+    /// The link in use to a node, without dialling.
+    pub async fn existing(&self, node: NodeId) -> Option<Link> {
+        self.ask(|reply| Message::Existing(node, reply)).await.flatten()
+    }
+
+    /// All links in use.
+    pub async fn all(&self) -> Vec<Link> {
+        self.ask(Message::All).await.unwrap_or_default()
+    }
+
+    /// Takes in a link that another node dialled.
+    pub fn established(&self, link: Link) {
+        if self.actor.cast(Message::Established(link.clone())).is_err() {
+            link.close(Code::Closing);
+        }
+    }
+
+    /// Whether a node answers at an address, seen from a socket that it does not know.
+    pub async fn probe(&self, addr: SocketAddr, node: NodeId) -> bool {
+        let Ok(prober) = self.prober.get_or_try_init(|| async { self.endpoint.aside() }).await else { return false };
+        let Ok(link) = prober.dial(&[addr], Some(node)).await else { return false };
+        link.close(Code::Probe);
+        true
+    }
+
+    async fn wanted(&self, target: Target, addrs: Vec<SocketAddr>) -> Result<Link, ConnectError> {
+        let asked = self.ask(|reply| Message::Wanted(Wanted { target, addrs, reply })).await;
+        asked.unwrap_or(Err(ConnectError::Stopped))
+    }
+
+    /// `None` when the actor is gone.
+    async fn ask<T: Send + 'static>(&self, message: impl FnOnce(RpcReplyPort<T>) -> Message) -> Option<T> {
+        match self.actor.call(message, None).await {
+            Ok(ractor::rpc::CallResult::Success(answer)) => Some(answer),
+            _ => None,
+        }
+    }
+
+    async fn ask_trust<T: Send + 'static>(
+        &self,
+        host_port: &str,
+        question: impl FnOnce(&TrustStore, &str) -> Result<T, TrustError> + Send + 'static,
+    ) -> Result<T, ConnectError> {
+        let (trust, host_port) = (self.trust.clone(), host_port.to_owned());
+        let answer = spawn_blocking(move || question(&trust, &host_port)).await;
+        answer.map_err(|_| ConnectError::Stopped)?.map_err(|error| ConnectError::Trust(error.to_string()))
+    }
+}

@@ -1,0 +1,196 @@
+//! Several nodes in one process, on loopback.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use quinn::ConnectionError;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::io::endpoint::{EndpointOptions, Listen};
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::link::code;
+use crate::model::PeerTarget;
+use crate::wire::Role;
+
+struct TestNode {
+    endpoint: Endpoint,
+    connections: ConnectionsRef,
+    trust: TrustStore,
+    served: mpsc::Receiver<Link>,
+    _home: TempDir,
+    _accepting: JoinSet<()>,
+}
+
+impl TestNode {
+    async fn start() -> Self {
+        Self::with(Identity::ephemeral().expect("identity"), 0, Role::Node).await
+    }
+
+    async fn with(identity: Identity, port: u16, role: Role) -> Self {
+        let home = tempfile::tempdir().expect("tempdir");
+        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let keys = LongTermKeys::ephemeral().expect("keys");
+        let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen, role }).expect("bound");
+        let trust = TrustStore::at(home.path());
+        let (links, served) = mpsc::channel(64);
+        let dependencies = Dependencies { endpoint: endpoint.clone(), trust: trust.clone(), links };
+        let (connections, _) = Connections::start(dependencies, None).await.expect("started");
+        let mut accepting = JoinSet::new();
+        accepting.spawn(accept(endpoint.clone(), connections.clone()));
+        Self { endpoint, connections, trust, served, _home: home, _accepting: accepting }
+    }
+
+    fn id(&self) -> NodeId {
+        self.endpoint.node_id()
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.endpoint.local_addr()
+    }
+
+    fn target(&self, id: Option<NodeId>) -> PeerTarget {
+        PeerTarget { id, host: "127.0.0.1".into(), port: self.endpoint.port() }
+    }
+}
+
+async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
+    while let Some(arrival) = endpoint.accept().await {
+        let connections = connections.clone();
+        let role = endpoint.role();
+        tokio::spawn(async move {
+            if let Ok(link) = arrival.establish(role).await {
+                connections.established(link);
+            }
+        });
+    }
+}
+
+#[tokio::test]
+async fn a_link_is_used_again_by_both_sides() {
+    let (mut a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let first = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    assert!(a.served.recv().await.expect("handed on").is_same(&first));
+    let arrived = b.served.recv().await.expect("handed on");
+    assert!(a.connections.to_node(b.id(), vec![b.addr()]).await.expect("again").is_same(&first));
+    assert!(a.connections.to_target(&b.target(None)).await.expect("again").is_same(&first));
+    assert!(b.connections.to_node(a.id(), vec![]).await.expect("there").is_same(&arrived));
+    assert_eq!((a.endpoint.arrived(), b.endpoint.arrived()), (0, 1));
+}
+
+#[tokio::test]
+async fn dials_at_the_same_time_are_one() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let both =
+        tokio::join!(a.connections.to_node(b.id(), vec![b.addr()]), a.connections.to_node(b.id(), vec![b.addr()]));
+    assert!(both.0.expect("dialled").is_same(&both.1.expect("dialled")));
+    assert_eq!(b.endpoint.arrived(), 1);
+}
+
+#[tokio::test]
+async fn of_two_links_the_one_dialled_by_the_smaller_id_stays() {
+    let (mut a, mut b) = (TestNode::start().await, TestNode::start().await);
+    if b.id() < a.id() {
+        std::mem::swap(&mut a, &mut b);
+    }
+    // Dialled beneath the actors, so that there surely are two.
+    let ours = a.endpoint.dial(&[b.addr()], Some(b.id())).await.expect("dialled");
+    let theirs = b.endpoint.dial(&[a.addr()], Some(a.id())).await.expect("dialled");
+    a.connections.established(ours.clone());
+    b.connections.established(theirs.clone());
+    // Either side may be the one that closes it.
+    match theirs.closed().await {
+        ConnectionError::ApplicationClosed(close) => assert_eq!(code(close.error_code), Code::Duplicate),
+        closed => assert_eq!(closed, ConnectionError::LocallyClosed),
+    }
+    assert!(!ours.is_closed());
+    assert!(a.connections.existing(b.id()).await.expect("open").is_same(&ours));
+    assert!(!b.connections.existing(a.id()).await.expect("open").dialled());
+}
+
+#[tokio::test]
+async fn dials_from_both_sides_leave_a_link_for_both() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let both =
+        tokio::join!(a.connections.to_node(b.id(), vec![b.addr()]), b.connections.to_node(a.id(), vec![a.addr()]));
+    assert_eq!((both.0.expect("dialled").peer(), both.1.expect("dialled").peer()), (b.id(), a.id()));
+}
+
+#[tokio::test]
+async fn a_given_id_must_answer() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let other = Identity::ephemeral().expect("identity").node_id();
+    let error = a.connections.to_target(&b.target(Some(other))).await.expect_err("another");
+    assert!(matches!(error, ConnectError::WrongKey(_)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains(&other.to_string()) && text.contains(&b.id().to_string()), "{text}");
+    assert_eq!(a.trust.list().expect("read"), []);
+    assert_eq!(a.connections.existing(b.id()).await.map(|link| link.peer()), None);
+}
+
+#[tokio::test]
+async fn loopback_is_remembered_only_with_an_id_and_a_change_is_refused() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    a.connections.to_target(&b.target(None)).await.expect("dialled");
+    assert_eq!(a.trust.list().expect("read"), []);
+    let target = b.target(Some(b.id()));
+    a.connections.to_target(&target).await.expect("there");
+    assert_eq!(a.trust.lookup(&target.host_port()).expect("read"), Some(b.id()));
+
+    let remembered = Identity::ephemeral().expect("identity").node_id();
+    a.trust.remember(&target.host_port(), remembered).expect("written");
+    let error = a.connections.to_target(&b.target(None)).await.expect_err("changed");
+    let host_port = target.host_port();
+    assert_eq!(error, ConnectError::ChangedKey { host_port: host_port.clone(), remembered, found: b.id() });
+    assert!(error.to_string().contains(&format!("qshare trust forget {host_port}")), "{error}");
+}
+
+#[tokio::test]
+async fn the_role_is_checked() {
+    let a = TestNode::start().await;
+    let tracker = TestNode::with(Identity::ephemeral().expect("identity"), 0, Role::Tracker).await;
+    a.connections.to_role(&tracker.target(None), Role::Tracker).await.expect("a tracker");
+    let error = a.connections.to_role(&tracker.target(None), Role::Node).await.expect_err("no node");
+    assert!(matches!(error, ConnectError::WrongRole { found: Role::Tracker, expected: Role::Node, .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_probe_tells_who_answers_and_leaves_the_link_alone() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    assert!(b.connections.probe(a.addr(), a.id()).await);
+    assert!(!b.connections.probe(a.addr(), b.id()).await);
+    assert!(!b.connections.probe(a.addr(), Identity::ephemeral().expect("identity").node_id()).await);
+    assert!(a.connections.to_node(b.id(), vec![]).await.expect("still").is_same(&link));
+}
+
+#[tokio::test]
+async fn a_closed_link_is_forgotten_and_dialled_again() {
+    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let first = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    b.served.recv().await.expect("handed on").close(Code::Busy);
+    first.closed().await;
+    assert!(a.connections.existing(b.id()).await.is_none());
+    let second = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled again");
+    assert!(!second.is_same(&first) && !second.is_closed());
+}
+
+#[tokio::test]
+async fn a_failed_dial_is_not_repeated_at_once_but_other_addresses_are_tried() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let c = TestNode::start().await;
+    let wrong = a.connections.to_node(b.id(), vec![c.addr()]).await.expect_err("not there");
+    let again = a.connections.to_node(b.id(), vec![c.addr()]).await.expect_err("not there");
+    assert_eq!((wrong, a.endpoint.dials()), (again, 1));
+    a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    assert_eq!(a.endpoint.dials(), 2);
+}
+
+#[tokio::test]
+async fn a_node_has_no_link_to_itself() {
+    let a = TestNode::start().await;
+    let by_id = a.connections.to_node(a.id(), vec![a.addr()]).await.expect_err("itself");
+    let by_address = a.connections.to_target(&a.target(None)).await.expect_err("itself");
+    assert!(matches!((by_id, by_address), (ConnectError::Own(_), ConnectError::Own(_))));
+}
