@@ -11,6 +11,8 @@ pub mod dial_back;
 pub mod directory;
 pub mod download;
 pub mod downloads;
+pub mod fetch;
+pub mod have;
 pub mod index;
 pub mod node;
 pub mod partial_source;

@@ -97,7 +97,7 @@ impl Get {
                     return Err(Error::Stdout(failed));
                 }
                 Some(more) = providers.recv() => download.providers(more),
-                _ = cancelled.wait_for(|cancelled| *cancelled), if !ending => {
+                () = until(&mut cancelled), if !ending => {
                     ending = true;
                     download.cancel();
                 }
@@ -221,6 +221,12 @@ impl Drop for Delivery {
         if let Some(task) = &self.0 {
             task.abort();
         }
+    }
+}
+
+async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending().await
     }
 }
 
