@@ -310,6 +310,29 @@ mod tests {
     }
 
     #[test]
+    fn a_file_cut_short_or_overwritten_never_gives_a_wrong_list() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("cache.redb");
+        let cache = open(&path);
+        cache.store(&[large(1)]).expect("store");
+        drop(cache);
+        let whole = fs::read(&path).expect("read");
+        for (from, to) in [(0, 0), (0, 100), (0, whole.len() / 2), (whole.len() / 2, whole.len())] {
+            let mut bytes = whole.clone();
+            if from == 0 {
+                bytes.truncate(to);
+            } else {
+                bytes[from..to].fill(0xa5);
+            }
+            fs::write(&path, &bytes).expect("write");
+            let cache = HashCache::open(&path).expect("opened or begun again").cache;
+            let list = cache.list(&large(1).stamp);
+            assert!(list.is_none() || list == large(1).list, "{from}..{to}");
+            cache.store(&[small(2)]).expect("store");
+        }
+    }
+
+    #[test]
     fn a_cache_in_use_is_an_error_and_stays() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("cache.redb");

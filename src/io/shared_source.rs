@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -30,13 +30,15 @@ pub enum ListPlace {
 #[derive(Debug, Clone)]
 pub struct HashedFile {
     /// Where it is.
-    pub path: PathBuf,
+    pub path: Arc<Path>,
     /// Its state when it was hashed.
     pub stamp: FileStamp,
     /// Its content id.
     pub id: ContentId,
     /// What proves its chunks.
     pub list: ListPlace,
+    /// Whether any later write must change the stamp; if not, the next look hashes it once more.
+    pub settled: bool,
 }
 
 impl HashedFile {
@@ -219,7 +221,6 @@ fn no_such_file() -> ReadError {
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::path::Path;
     use std::sync::atomic::AtomicBool;
 
     use super::*;
@@ -230,7 +231,7 @@ mod tests {
         let stamp = FileStamp::of(&fs::metadata(path).expect("stat"));
         let hashed = hash_file(path, &stamp, &|_| (), &AtomicBool::new(false)).expect("hashed");
         let list = hashed.list.map_or(ListPlace::NotNeeded, |list| ListPlace::Memory(Arc::new(list)));
-        Arc::new(HashedFile { path: path.to_owned(), stamp, id: hashed.id, list })
+        Arc::new(HashedFile { path: path.into(), stamp, id: hashed.id, list, settled: hashed.settled })
     }
 
     #[test]

@@ -179,7 +179,7 @@ mod tests {
         assert!(stamp.is_settled(written + Duration::from_millis(200)));
     }
 
-    #[cfg(unix)]
+    #[cfg(target_os = "linux")]
     #[test]
     fn links_and_pipes_are_not_opened() {
         let dir = tempfile::tempdir().expect("tempdir");

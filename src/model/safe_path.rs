@@ -122,9 +122,13 @@ fn check_component(name: &str) -> Result<(), PathError> {
 }
 
 fn is_portable(name: &str) -> bool {
-    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
-    let numbered = |prefix| stem.strip_prefix(prefix).is_some_and(|n| matches!(n.as_bytes(), [b'1'..=b'9']));
-    let device = matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT");
+    let stem = name.split('.').next().unwrap_or(name).trim_end();
+    let is = |device: &&str| stem.eq_ignore_ascii_case(device);
+    let numbered = |prefix: &&str| match stem.split_at_checked(3) {
+        Some((first, rest)) if matches!(rest.as_bytes(), [b'1'..=b'9']) => first.eq_ignore_ascii_case(prefix),
+        _ => false,
+    };
+    let device = ["CON", "PRN", "AUX", "NUL"].iter().any(is) || ["COM", "LPT"].iter().any(numbered);
     !device && !name.ends_with(['.', ' ']) && !name.contains(['\\', ':', '*', '?', '"', '<', '>', '|'])
 }
 

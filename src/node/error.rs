@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::actors::connections::ConnectError;
+use crate::actors::download::DownloadError;
 use crate::io::accepts::AcceptError;
 use crate::io::dest::DestError;
 use crate::io::endpoint::BindError;
@@ -89,6 +90,9 @@ pub enum Error {
         /// This node.
         node: NodeId,
     },
+    /// The transfer failed on its way.
+    #[error(transparent)]
+    Download(#[from] DownloadError),
     /// The home cannot be used, or another process has it.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -251,19 +255,21 @@ impl Error {
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),
+            Self::Download(DownloadError::Partial(error)) | Self::Partial(error) if error.is_full() => ErrorCode::NoSpace,
+            Self::Download(DownloadError::Partial(_)) | Self::Partial(_) => ErrorCode::Destination,
             Self::Existing(_) => ErrorCode::Exists,
             Self::Forbidden { .. } => ErrorCode::Forbidden,
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
             Self::Incomplete { .. } => ErrorCode::Incomplete,
-            Self::Internal { .. } | Self::NotACollection { .. } | Self::Refused { .. } | Self::Stdout(_) => {
+            Self::Download(DownloadError::Stopped)
+            | Self::Internal { .. }
+            | Self::NotACollection { .. } | Self::Refused { .. } | Self::Stdout(_) => {
                 ErrorCode::Failed
             }
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,
-            Self::Partial(error) if error.is_full() => ErrorCode::NoSpace,
-            Self::Partial(_) => ErrorCode::Destination,
             Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
             Self::Temporary { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorCode::NoSpace,
             Self::Temporary { .. } => ErrorCode::Failed,

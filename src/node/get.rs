@@ -1,26 +1,22 @@
 //! One `get`, from the wish to the published result: look, compare, fetch, publish, perhaps go on serving.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, watch};
-use tokio::task::{JoinHandle, JoinSet};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::io::dest::SafeDir;
 use crate::io::partial::Partial;
-use crate::model::{Hit, Provider};
+use crate::model::Hit;
 use crate::node::contents::{Contents, Present};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::follow::follow;
-use crate::node::inner::{Inner, Parts, Seed};
+use crate::node::inner::Inner;
 use crate::node::look::look;
 use crate::node::report::Report;
-use crate::node::types::{Canceller, GetRequest, Outcome, Output, Phase, Progress, ShareBack};
-
-/// Batches of providers that wait to be taken up by a transfer.
-const PROVIDERS: usize = 16;
+use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
@@ -78,17 +74,18 @@ fn finder(inner: &Inner, request: &GetRequest) -> Result<Finder, Error> {
     }
 }
 
-struct Get {
-    inner: Arc<Inner>,
-    finder: Finder,
-    request: GetRequest,
-    report: Report,
-    cancelled: watch::Receiver<bool>,
+/// One request on its way.
+pub(super) struct Get {
+    pub(super) inner: Arc<Inner>,
+    pub(super) finder: Finder,
+    pub(super) request: GetRequest,
+    pub(super) report: Report,
+    pub(super) cancelled: watch::Receiver<bool>,
     started: Instant,
 }
 
 impl Get {
-    async fn run(mut self) -> Result<Outcome, Error> {
+    async fn run(self) -> Result<Outcome, Error> {
         let mut cancelled = self.cancelled.clone();
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared?,
@@ -100,7 +97,7 @@ impl Get {
         }
     }
 
-    fn interrupted(&self) -> Error {
+    pub(super) fn interrupted(&self) -> Error {
         let now = self.report.now();
         Error::Interrupted { have: now.bytes, total: now.total }
     }
@@ -158,7 +155,7 @@ impl Get {
         Outcome { path: Some(destination.path()), ..self.outcome(contents, bytes) }
     }
 
-    fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
+    pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
         Outcome {
             id: contents.part.id,
             kind: contents.part.kind,
@@ -184,17 +181,36 @@ enum Prepared {
 }
 
 /// What is to be fetched, and to where.
-struct Plan {
-    hit: Hit,
-    contents: Contents,
-    present: Present,
-    place: Place,
+pub(super) struct Plan {
+    pub(super) hit: Hit,
+    pub(super) contents: Contents,
+    pub(super) present: Present,
+    pub(super) place: Place,
 }
 
-enum Place {
-    Disk { destination: Destination, parent: SafeDir },
-    Stream { parent: SafeDir, _dir: tempfile::TempDir },
+/// Where the bytes go.
+pub(super) enum Place {
+    /// Beside the target, until they have its name.
+    Disk {
+        /// The target.
+        destination: Destination,
+        /// Its directory.
+        parent: SafeDir,
+    },
+    /// To the request's stream, by way of a temporary directory.
+    Stream {
+        /// The temporary directory.
+        parent: SafeDir,
+        /// Removes it at the end.
+        _dir: tempfile::TempDir,
+    },
 }
-impl Get {
-    async fn fetch(self, _plan: Plan) -> Result<Outcome, Error> { todo!() }
+
+impl Place {
+    /// The directory of the partial file.
+    pub(super) const fn parent(&self) -> &SafeDir {
+        match self {
+            Self::Disk { parent, .. } | Self::Stream { parent, .. } => parent,
+        }
+    }
 }

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::Resolved;
-use crate::actors::announcer::AnnouncerRef;
+use crate::actors::announcer::{AnnouncerRef, Participation};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::downloads::DownloadsRef;
 use crate::actors::index::IndexRef;
@@ -53,6 +53,7 @@ pub(crate) struct Parts {
 /// A finished transfer that is still served.
 pub(crate) struct Seed {
     pub(crate) _place: Place,
+    pub(crate) _participation: Participation,
 }
 
 impl Inner {

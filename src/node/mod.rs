@@ -14,6 +14,7 @@ mod contents;
 mod convert;
 mod destination;
 pub mod error;
+mod fetch;
 mod find;
 mod follow;
 mod get;

@@ -16,6 +16,9 @@ use crate::io::watch::RootKey;
 use crate::logic::name_index::NameKey;
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 
+#[cfg(test)]
+mod tests;
+
 /// All files by name.
 pub(super) type Rows = BTreeMap<SafePath, Row>;
 
@@ -39,6 +42,14 @@ pub(super) enum State {
     Pending,
     /// It changed while it was hashed; the next look queues it again.
     Stale,
+}
+
+/// How a found file compares with its row.
+enum Found {
+    /// It has the same stamp, but was hashed so soon after a write that this need not mean the same bytes.
+    Doubtful,
+    Known,
+    New,
 }
 
 /// One shared root.
@@ -113,8 +124,17 @@ impl Catalogue {
             Arc::make_mut(&mut self.rows).remove(&name);
             self.drop_offer(&name);
         }
-        let jobs: Vec<Job> = scanned.files.into_iter().filter_map(|file| self.take(key, file)).collect();
-        changed |= !jobs.is_empty() || self.roots[key].gone != gone;
+        let mut jobs = Vec::new();
+        for file in scanned.files {
+            let fresh = match self.compare(key, &file) {
+                Found::Known => continue,
+                Found::Doubtful => false,
+                Found::New => true,
+            };
+            changed |= fresh;
+            jobs.push(self.take(key, file, fresh));
+        }
+        changed |= self.roots[key].gone != gone;
         if changed || self.roots[key].generation == 0 {
             let root = &mut self.roots[key];
             (root.empty_dirs, root.gone) = (scanned.empty_dirs.into(), gone);
@@ -123,45 +143,57 @@ impl Catalogue {
         jobs
     }
 
-    /// Takes one found file; a job when it is new or not what it was.
-    fn take(&mut self, key: RootKey, file: ScannedFile) -> Option<Job> {
-        if let Some(row) = self.rows.get(&file.name) {
-            let same = row.stamp == file.stamp && *row.path == *file.path && !matches!(row.state, State::Stale);
+    fn compare(&self, key: RootKey, file: &ScannedFile) -> Found {
+        match self.rows.get(&file.name) {
             // A name that another root has stays with it.
-            if same || row.root != key {
-                return None;
-            }
+            Some(row) if row.root != key => Found::Known,
+            Some(row) if row.stamp == file.stamp && *row.path == *file.path => match &row.state {
+                State::Hashed(hashed) if !hashed.settled => Found::Doubtful,
+                State::Stale => Found::New,
+                _ => Found::Known,
+            },
+            _ => Found::New,
         }
-        let ScannedFile { name, path, stamp } = file;
-        let path: Arc<Path> = path.into();
-        let row = Row { root: key, path: path.clone(), stamp, state: State::Pending };
-        Arc::make_mut(&mut self.rows).insert(name.clone(), row);
-        self.put_offer(Offer {
-            name: name.clone(),
-            size: stamp.size,
-            id: None,
-            kind: Kind::File,
-            files: 1,
-            locked: false,
-        });
-        Some(Job { name, path, stamp, root: key })
     }
 
-    /// Takes a hashed file; its root, unless the file is no longer what was hashed.
-    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
-        let awaited = |row: &&Row| {
-            let waits = matches!(row.state, State::Pending | State::Stale);
-            waits && row.stamp == file.stamp && *row.path == *file.path
-        };
-        let root = self.rows.get(name).filter(awaited)?.root;
-        let count = &mut self.roots[root].count;
-        count.missing = count.missing.saturating_sub(1);
-        count.missing_bytes = count.missing_bytes.saturating_sub(file.stamp.size);
-        if let Some(offer) = Arc::make_mut(&mut self.book).offers.get_mut(name) {
-            offer.id = Some(file.id);
+    /// Takes a found file that has to be hashed.
+    fn take(&mut self, key: RootKey, file: ScannedFile, fresh: bool) -> Job {
+        let ScannedFile { name, path, stamp } = file;
+        let path: Arc<Path> = path.into();
+        if fresh {
+            let row = Row { root: key, path: path.clone(), stamp, state: State::Pending };
+            Arc::make_mut(&mut self.rows).insert(name.clone(), row);
+            let (kind, size) = (Kind::File, stamp.size);
+            self.put_offer(Offer { name: name.clone(), size, id: None, kind, files: 1, locked: false });
         }
+        Job { name, path, stamp, root: key }
+    }
+
+    /// Takes a hashed file; its root when that gave it an id, or another one.
+    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
+        let row = self.rows.get(name).filter(|row| row.stamp == file.stamp && *row.path == *file.path)?;
+        let root = row.root;
+        let before = match &row.state {
+            State::Failed => return None,
+            State::Hashed(before) => Some(before.id),
+            State::Pending | State::Stale => None,
+        };
+        let (id, size) = (file.id, file.stamp.size);
         if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
             row.state = State::Hashed(file);
+        }
+        if before == Some(id) {
+            return None;
+        }
+        if let Some(offer) = Arc::make_mut(&mut self.book).offers.get_mut(name) {
+            offer.id = Some(id);
+        }
+        if before.is_some() {
+            self.renew(root);
+        } else {
+            let count = &mut self.roots[root].count;
+            count.missing = count.missing.saturating_sub(1);
+            count.missing_bytes = count.missing_bytes.saturating_sub(size);
         }
         Some(root)
     }
@@ -269,91 +301,5 @@ impl Catalogue {
         if let Some(key) = self.keys.remove(name) {
             Arc::make_mut(&mut self.names).remove(key);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::io::shared_source::ListPlace;
-
-    fn path(text: &str) -> SafePath {
-        SafePath::parse(text).expect("valid")
-    }
-
-    fn stamp(ino: u64) -> FileStamp {
-        FileStamp { dev: 1, ino, size: 10, mtime_ns: 0, ctime_ns: 0, executable: false }
-    }
-
-    fn tree(files: &[(&str, u64)]) -> ScannedRoot {
-        let file =
-            |(name, ino): &(&str, u64)| ScannedFile { name: path(name), path: (*name).into(), stamp: stamp(*ino) };
-        let files = files.iter().map(file).collect();
-        ScannedRoot { name: path("t"), path: "/t".into(), kind: Kind::Collection, files, empty_dirs: Vec::new() }
-    }
-
-    fn hash(catalogue: &mut Catalogue, job: &Job) -> Option<RootKey> {
-        let id = crate::model::ContentId::of(job.name.as_str().as_bytes());
-        let file = HashedFile { path: job.path.to_path_buf(), stamp: job.stamp, id, list: ListPlace::NotNeeded };
-        catalogue.hashed(&job.name, Arc::new(file))
-    }
-
-    fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) {
-        let scan = Scan { root: tree(files), skipped: Vec::new(), links: 0, gone: false };
-        catalogue.rescanned(0, scan)
-    }
-
-    #[test]
-    fn a_collection_can_be_made_once_all_its_files_are_hashed() {
-        let mut catalogue = Catalogue::default();
-        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
-        assert_eq!((jobs.len(), catalogue.roots[0].count.missing_bytes), (2, 20));
-        hash(&mut catalogue, &jobs[0]);
-        assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
-        hash(&mut catalogue, &jobs[1]);
-        assert_eq!((catalogue.collectable(), catalogue.collectable()), (vec![0], vec![]));
-    }
-
-    #[test]
-    fn only_what_changed_is_hashed_again() {
-        let mut catalogue = Catalogue::default();
-        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
-        for job in &jobs {
-            assert_eq!(hash(&mut catalogue, job), Some(0));
-        }
-        assert!(!rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).1);
-        let (jobs, changed) = rescan(&mut catalogue, &[("t/b", 3), ("t/c", 1)]);
-        assert_eq!(jobs.iter().map(|j| j.name.as_str()).collect::<Vec<_>>(), ["t/b", "t/c"]);
-        assert!(changed && !catalogue.book.offers.contains_key(&path("t/a")));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_not_offered_and_not_tried_again() {
-        let mut catalogue = Catalogue::default();
-        let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
-        hash(&mut catalogue, &jobs[0]);
-        assert!(catalogue.not_hashed(&jobs[1], State::Failed));
-        assert!(!catalogue.book.offers.contains_key(&path("t/b")));
-        assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
-        assert!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).0.is_empty());
-        assert_eq!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 9)]).0.len(), 1);
-    }
-
-    #[test]
-    fn what_changed_while_it_was_hashed_is_queued_by_the_next_look() {
-        let mut catalogue = Catalogue::default();
-        let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
-        assert!(catalogue.not_hashed(&jobs[0], State::Stale));
-        assert_eq!(rescan(&mut catalogue, &[("t/a", 1)]).0.len(), 1);
-    }
-
-    #[test]
-    fn results_of_an_older_state_are_not_taken() {
-        let mut catalogue = Catalogue::default();
-        let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
-        rescan(&mut catalogue, &[("t/a", 2)]);
-        assert_eq!(hash(&mut catalogue, &jobs[0]), None);
-        assert!(!catalogue.not_hashed(&jobs[0], State::Failed));
-        assert_eq!(catalogue.book.offers[&path("t/a")].id, None);
     }
 }

@@ -254,7 +254,7 @@ fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
         (Some(_), Some(cache)) if hashed.settled && FileStamp::identifies() => ListPlace::Cache(cache.clone()),
         (Some(list), _) => ListPlace::Memory(Arc::new(list)),
     };
-    HashedFile { path: job.path.to_path_buf(), stamp: hashed.stamp, id: hashed.id, list }
+    HashedFile { path: job.path.clone(), stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
 }
 
 /// Whether what was queued is not at its path any more.

@@ -28,7 +28,7 @@ pub(super) fn look_up(cache: &HashCache, jobs: Vec<Job>) -> LookedUp {
         let list = if needs_list { ListPlace::Cache(cache.clone()) } else { ListPlace::NotNeeded };
         match id {
             Some(id) => {
-                let file = HashedFile { path: job.path.to_path_buf(), stamp: job.stamp, id, list };
+                let file = HashedFile { path: job.path.clone(), stamp: job.stamp, id, list, settled: true };
                 looked_up.found.push((job.name, Arc::new(file)));
             }
             None => looked_up.unknown.push(job),

@@ -59,6 +59,8 @@ pub struct IndexState {
     /// A look at roots is under way, and these are to be looked at after it.
     scanning: bool,
     wanted: BTreeSet<RootKey>,
+    /// Roots that are not watched yet: the watch waits until what is known is published.
+    unwatched: Vec<RootKey>,
     /// Roots with a file that changed while it was hashed.
     retry: BTreeSet<RootKey>,
     /// Roots that have an id which is not yet published.
@@ -93,6 +95,7 @@ impl IndexState {
             tasks: 0,
             scanning: false,
             wanted: BTreeSet::new(),
+            unwatched: Vec::new(),
             retry: BTreeSet::new(),
             identified: Vec::new(),
             published: None,
@@ -124,7 +127,7 @@ impl IndexState {
         }
         self.dirty = true;
         self.look_up(jobs);
-        self.begin_watch(keys);
+        self.unwatched.extend(keys);
     }
 
     /// Looks at roots again, after the look that is under way.
@@ -179,6 +182,9 @@ impl IndexState {
         self.report_end();
         if self.dirty && self.is_due() {
             self.publish();
+        }
+        if self.tasks == 0 {
+            self.begin_watch();
         }
         self.tell_waiters(false);
         self.outbox.flush();
@@ -273,12 +279,13 @@ impl IndexState {
             jobs.extend(more);
         }
         self.look_up(jobs);
-        self.begin_watch(back);
+        self.unwatched.extend(back);
         self.look([]);
     }
 
     /// Watches roots, then looks at them once: what changed before the watch began is not told by it.
-    fn begin_watch(&self, keys: Vec<RootKey>) {
+    fn begin_watch(&mut self) {
+        let keys = std::mem::take(&mut self.unwatched);
         if keys.is_empty() {
             return;
         }

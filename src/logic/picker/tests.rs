@@ -53,13 +53,13 @@ fn a_region_is_read_in_order_around_what_is_there() {
 fn two_providers_begin_in_different_halves_and_meet() {
     let mut picker = picker(64, 1);
     let mut taken = [Vec::new(), Vec::new()];
-    for round in 0..16_u64 {
+    for round in 0..17_u64 {
         for who in 0..2_u8 {
             let units = picker.acquire_region(RequestId(round), (node(who), 0), span(2), |_| true);
             taken[usize::from(who)].extend(units);
         }
     }
-    assert_eq!(taken[0], (0..32).collect::<Vec<_>>());
+    assert_eq!(taken[0][..32], (0..32).collect::<Vec<_>>());
     assert_eq!(taken[1][..31], (33..64).collect::<Vec<_>>());
     assert_eq!(picker.wanted(), 0);
 }

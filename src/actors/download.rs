@@ -1,0 +1,131 @@
+//! The Download actor: one transfer's decisions, its providers and its requests under way.
+//! Invariant: no byte passes here; every task belongs to the state and ends with it.
+//! Not responsible for opening or publishing the partial file, nor for finding providers: who starts it is.
+
+mod candidates;
+mod orders;
+mod progress;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+
+use crate::actors::connections::ConnectError;
+use crate::io::frames::CallError;
+use crate::io::link::Link;
+use crate::io::partial::PartialError;
+use crate::logic::transfer::{Input, RequestId};
+use crate::model::{NodeId, Provider};
+use crate::wire::HaveEvent;
+
+pub use progress::{ProviderSnapshot, Snapshot};
+pub(crate) use state::{Arguments, State};
+
+/// How often time is told to the transfer and progress is sampled.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What a transfer is told.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// End it; what was proven is kept.
+    Cancel,
+    /// A checkpoint is written, or could not be.
+    Checkpointed(Result<(), PartialError>),
+    /// The disk refused.
+    Failed(PartialError),
+    /// What a provider has.
+    Have(NodeId, HaveEvent, RpcReplyPort<()>),
+    /// For the transfer's logic.
+    Input(Input),
+    /// A dial ended.
+    Linked(NodeId, Result<Link, ConnectError>),
+    /// A chunk list and its last chunk are proven and written.
+    ListProven { request: RequestId, node: NodeId, file: usize },
+    /// A peer takes part in the transfer and has something, or will.
+    Participant(Link),
+    /// Units are proven and written.
+    Proven { request: RequestId, node: NodeId, units: Vec<u32> },
+    /// Who may have it.
+    Providers(Vec<Provider>),
+    /// Everything that was under way has settled: the actor can end.
+    Settled(Result<Ending, PartialError>),
+    /// Time has passed.
+    Tick,
+    /// A provider's Watch stream is over.
+    WatchEnded { link: Link, error: Option<CallError> },
+}
+
+/// How a transfer ended, if not by a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was cancelled; what was proven is kept.
+    Cancelled,
+    /// Everything wanted is there.
+    Complete,
+    /// Nothing came for as long as was to be waited; what was proven is kept.
+    Incomplete,
+}
+
+/// Why a transfer failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DownloadError {
+    /// The disk refused.
+    #[error(transparent)]
+    Partial(#[from] PartialError),
+    /// The transfer's actor failed; the node lives.
+    #[error(
+        "the transfer stopped because of a fault in the program: run the same command again, what was proven is kept"
+    )]
+    Stopped,
+}
+
+/// The actor.
+#[derive(Debug)]
+pub(crate) struct Download;
+
+impl Actor for Download {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Box<Arguments>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Message>,
+        arguments: Box<Arguments>,
+    ) -> Result<State, ActorProcessingErr> {
+        // Ends by itself when the actor has ended.
+        drop(myself.send_interval(TICK, || Message::Tick));
+        Ok(State::new(myself, *arguments))
+    }
+
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Cancel => state.end(Ok(Ending::Cancelled)),
+            Message::Checkpointed(done) => state.on_checkpoint(done),
+            Message::Failed(error) => state.end(Err(error)),
+            Message::Have(node, event, reply) => {
+                state.on_have(node, event);
+                // Whoever waits for the reply may have been aborted.
+                let _ = reply.send(());
+            }
+            Message::Input(input) => state.input(input),
+            Message::Linked(node, result) => state.on_linked(node, result),
+            Message::ListProven { request, node, file } => state.on_list(request, node, file),
+            Message::Participant(link) => state.on_participant(link),
+            Message::Proven { request, node, units } => state.on_proven(request, node, units),
+            Message::Providers(providers) => state.on_providers(providers),
+            Message::Settled(result) => state.on_settled(result),
+            Message::Tick => state.on_tick(),
+            Message::WatchEnded { link, error } => state.on_watch_ended(&link, error.as_ref()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,189 @@
+//! Who may have the content: dialled, linked, resting after a failure, or barred.
+//! Invariant: a node is in exactly one [`Standing`]; a rest grows with each failure in a row.
+
+use std::collections::{HashMap, HashSet};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::task::AbortHandle;
+use tokio::time::Instant;
+
+use super::Message;
+use super::state::State;
+use crate::actors::connections::ConnectError;
+use crate::actors::have::watch;
+use crate::io::frames::CallError;
+use crate::io::link::Link;
+use crate::logic::transfer::{Input, Why};
+use crate::model::{NodeId, Provider};
+
+/// Nodes linked or dialled at a time.
+const LINKED: usize = 50;
+/// Nodes remembered at all.
+const KNOWN: usize = 1000;
+/// The rest after a first failure, and the longest one.
+const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
+/// The rest of one that said it has not got it.
+const USELESS: Duration = Duration::from_secs(60);
+
+/// The candidates.
+#[derive(Debug)]
+pub(super) struct Candidates {
+    known: HashMap<NodeId, Candidate>,
+    barred: HashSet<NodeId>,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    addrs: Vec<SocketAddr>,
+    standing: Standing,
+    failures: u32,
+}
+
+#[derive(Debug)]
+enum Standing {
+    Dialling,
+    Linked { link: Link, watch: AbortHandle },
+    Resting { until: Instant },
+}
+
+impl Candidates {
+    pub(super) fn new(barred: HashSet<NodeId>) -> Self {
+        Self { known: HashMap::new(), barred }
+    }
+
+    pub(super) fn link(&self, node: NodeId) -> Option<Link> {
+        match &self.known.get(&node)?.standing {
+            Standing::Linked { link, .. } => Some(link.clone()),
+            _ => None,
+        }
+    }
+
+    /// It answered well.
+    pub(super) fn healthy(&mut self, node: NodeId) {
+        if let Some(candidate) = self.known.get_mut(&node) {
+            candidate.failures = 0;
+        }
+    }
+
+    /// Not asked for a while.
+    pub(super) fn rest(&mut self, node: NodeId, why: Option<Why>) {
+        let Some(candidate) = self.known.get_mut(&node) else { return };
+        let useless = matches!(why, Some(Why::Refused(_) | Why::Changed | Why::Gone));
+        let pause = if useless { USELESS } else { REST.1.min(REST.0 * 2_u32.pow(candidate.failures.min(10))) };
+        candidate.failures += 1;
+        let resting = Standing::Resting { until: Instant::now() + pause };
+        if let Standing::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, resting) {
+            watch.abort();
+        }
+    }
+
+    /// Never again in this transfer; says where it was.
+    pub(super) fn bar(&mut self, node: NodeId) -> Option<SocketAddr> {
+        self.barred.insert(node);
+        match self.known.remove(&node)?.standing {
+            Standing::Linked { link, watch } => {
+                watch.abort();
+                Some(link.remote())
+            }
+            _ => None,
+        }
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.known.clear();
+    }
+
+    /// Takes note of a provider; keeps its addresses fresh.
+    fn note(&mut self, provider: Provider) {
+        if self.barred.contains(&provider.node) || self.known.len() >= KNOWN {
+            return;
+        }
+        let new =
+            || Candidate { addrs: Vec::new(), standing: Standing::Resting { until: Instant::now() }, failures: 0 };
+        let candidate = self.known.entry(provider.node).or_insert_with(new);
+        if !provider.addrs.is_empty() {
+            candidate.addrs = provider.addrs;
+        }
+    }
+
+    /// Those whose rest is over, as far as there is room.
+    fn rested(&mut self) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        let busy = self.known.values().filter(|c| !matches!(c.standing, Standing::Resting { .. })).count();
+        let now = Instant::now();
+        let rested = self.known.iter_mut().filter(|(_, c)| match c.standing {
+            Standing::Resting { until } => until <= now,
+            _ => false,
+        });
+        let chosen = rested.take(LINKED.saturating_sub(busy));
+        chosen
+            .map(|(node, candidate)| {
+                candidate.standing = Standing::Dialling;
+                (*node, candidate.addrs.clone())
+            })
+            .collect()
+    }
+}
+
+impl State {
+    pub(super) fn on_providers(&mut self, providers: Vec<Provider>) {
+        providers.into_iter().for_each(|provider| self.candidates.note(provider));
+        self.dial_rested();
+    }
+
+    /// A peer opened a Watch on our content: it has something, or will, and its own connection leads to it.
+    pub(super) fn on_participant(&mut self, link: Link) {
+        let node = link.peer();
+        self.candidates.note(Provider { node, addrs: Vec::new() });
+        match self.candidates.known.get(&node).map(|c| &c.standing) {
+            Some(Standing::Resting { .. }) => self.on_linked(node, Ok(link)),
+            Some(Standing::Dialling | Standing::Linked { .. }) | None => {}
+        }
+    }
+
+    pub(super) fn dial_rested(&mut self) {
+        for (node, addrs) in self.candidates.rested() {
+            let (connections, myself) = (self.connections.clone(), self.myself.clone());
+            self.tasks.spawn(async move {
+                let linked = connections.to_node(node, addrs).await;
+                // A transfer that has ended needs no links.
+                let _ = myself.cast(Message::Linked(node, linked));
+            });
+        }
+    }
+
+    pub(super) fn on_linked(&mut self, node: NodeId, linked: Result<Link, ConnectError>) {
+        let link = match linked {
+            Ok(link) => link,
+            Err(error) => {
+                tracing::debug!(?node, %error, "provider cannot be reached");
+                return self.candidates.rest(node, None);
+            }
+        };
+        let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
+        let task = watch(link.clone(), self.lane.id, self.lane.size, self.myself.clone());
+        let rtt = link.rtt();
+        self.tallies.met(node, link.remote());
+        let watch = self.tasks.spawn(task);
+        if let Standing::Linked { watch: before, .. } =
+            std::mem::replace(&mut candidate.standing, Standing::Linked { link, watch })
+        {
+            before.abort();
+        }
+        self.input(Input::Ready { node, rtt });
+    }
+
+    pub(super) fn on_watch_ended(&mut self, link: &Link, error: Option<&CallError>) {
+        let node = link.peer();
+        if !self.candidates.link(node).is_some_and(|current| current.is_same(link)) {
+            return;
+        }
+        tracing::debug!(?node, ?error, "watch ended");
+        let why = match error {
+            Some(CallError::Refused(refusal)) => Why::Refused(refusal.code),
+            _ => Why::Lost,
+        };
+        self.candidates.rest(node, Some(why));
+        self.input(Input::Lost { node });
+    }
+}

@@ -1,0 +1,86 @@
+//! Doing what the transfer's logic orders: starting and aborting fetch tasks, leaving and barring providers.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tokio::task::AbortHandle;
+
+use super::Ending;
+use super::state::State;
+use crate::actors::downloads;
+use crate::actors::fetch::{Ask, fetch_list, fetch_units};
+use crate::logic::transfer::{End, Input, Output, RequestId, Why};
+use crate::model::NodeId;
+
+/// A request under way.
+#[derive(Debug)]
+pub(super) struct Running {
+    task: AbortHandle,
+    received: Arc<AtomicU64>,
+    seen: u64,
+}
+
+impl Running {
+    /// Bytes received since the last call.
+    pub(super) fn news(&mut self) -> u64 {
+        let received = self.received.load(Ordering::Relaxed);
+        received - std::mem::replace(&mut self.seen, received)
+    }
+
+    /// Dropping the task's stream tells the other side to stop sending.
+    pub(super) fn abort(&self) {
+        self.task.abort();
+    }
+}
+
+impl State {
+    pub(super) fn obey(&mut self, output: Output) {
+        match output {
+            Output::Bar { node } => self.bar(node),
+            Output::Cancel { request } => {
+                if let Some(running) = self.running.remove(&request) {
+                    running.abort();
+                }
+            }
+            Output::Complete => self.end(Ok(Ending::Complete)),
+            Output::Fetch { request, node, units, max } => {
+                let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
+                let received = Arc::clone(&ask.received);
+                let task = self.tasks.spawn(fetch_units(Arc::clone(&self.lane), ask, units, max));
+                self.running.insert(request, Running { task, received, seen: 0 });
+            }
+            Output::Leave { node, why } => self.leave(node, why),
+            Output::List { request, node, file } => {
+                let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
+                let received = Arc::clone(&ask.received);
+                let task = self.tasks.spawn(fetch_list(Arc::clone(&self.lane), ask, file));
+                self.running.insert(request, Running { task, received, seen: 0 });
+            }
+        }
+    }
+
+    fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {
+        let link = self.candidates.link(node)?;
+        Some(Ask { request, node, link, received: Arc::default() })
+    }
+
+    /// The link went away between the decision and now; told as a message, not from within the decision.
+    fn unlinked(&self, request: RequestId) {
+        self.lane.tell(Input::Ended { request, end: End::Lost });
+    }
+
+    fn leave(&mut self, node: NodeId, why: Why) {
+        tracing::debug!(?node, %why, "provider left");
+        self.candidates.rest(node, Some(why));
+    }
+
+    fn bar(&mut self, node: NodeId) {
+        let addr = self.candidates.bar(node);
+        self.tallies.warn(format!(
+            "{node}{} sent wrong bytes: it is not asked for this content again for an hour, nothing of it was kept",
+            addr.map(|addr| format!(" ({addr})")).unwrap_or_default()
+        ));
+        // The supervisor outlives its children.
+        let _ = self.supervisor.cast(downloads::Message::Bar(node, self.lane.id));
+    }
+}

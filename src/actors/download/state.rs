@@ -1,0 +1,269 @@
+//! What a Download owns, and what it makes of each message.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::Instant;
+
+use super::candidates::Candidates;
+use super::orders::Running;
+use super::progress::{Snapshot, Tallies};
+use super::{DownloadError, Ending, Message};
+use crate::actors::buffers::BufferPool;
+use crate::actors::connections::ConnectionsRef;
+use crate::actors::downloads;
+use crate::actors::fetch::{Lane, WRITERS, verify};
+use crate::actors::partial_source::PartialSource;
+use crate::actors::throttle::Throttle;
+use crate::io::partial::PartialError;
+use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
+use crate::model::{Bitfield, ContentId, NodeId, Rate, UnitIndex, UnitMap};
+use crate::wire::HaveEvent;
+
+/// Bytes after which a checkpoint is written.
+const CHECKPOINT_BYTES: u64 = 256 << 20;
+/// The same as a time.
+const CHECKPOINT_TIME: Duration = Duration::from_secs(5);
+/// All buffers of a transfer together: as much as it may ask for.
+const BUFFERS: u64 = 64 << 20;
+/// The least size of a buffer: many small units share one.
+const BUFFER: u64 = 512 << 10;
+
+/// What a Download is started with.
+pub(crate) struct Arguments {
+    pub(crate) id: ContentId,
+    pub(crate) size: u64,
+    pub(crate) map: Arc<UnitMap>,
+    pub(crate) source: Arc<PartialSource>,
+    pub(crate) claimed: Bitfield,
+    pub(crate) limit: Option<Rate>,
+    pub(crate) wait: Duration,
+    pub(crate) seed: u64,
+    pub(crate) barred: HashSet<NodeId>,
+    pub(crate) connections: ConnectionsRef,
+    pub(crate) supervisor: ActorRef<downloads::Message>,
+    pub(crate) progress: watch::Sender<Snapshot>,
+    pub(crate) ended: oneshot::Sender<Result<Ending, DownloadError>>,
+}
+
+/// The actor's state.
+pub(crate) struct State {
+    pub(super) myself: ActorRef<Message>,
+    pub(super) transfer: Transfer,
+    pub(super) lane: Arc<Lane>,
+    pub(super) connections: ConnectionsRef,
+    pub(super) supervisor: ActorRef<downloads::Message>,
+    pub(super) started: Instant,
+    pub(super) tasks: JoinSet<()>,
+    pub(super) candidates: Candidates,
+    pub(super) running: HashMap<RequestId, Running>,
+    pub(super) tallies: Tallies,
+    pub(super) progress: watch::Sender<Snapshot>,
+    checkpoint: Checkpoint,
+    wait: Duration,
+    last_news: Instant,
+    ending: bool,
+    ended: Option<oneshot::Sender<Result<Ending, DownloadError>>>,
+}
+
+struct Checkpoint {
+    at: Instant,
+    bytes: u64,
+    under_way: bool,
+}
+
+impl State {
+    pub(super) fn new(myself: ActorRef<Message>, args: Arguments) -> Self {
+        let wanted = args.source.partial().wanted();
+        let lists = args.source.lists().into_keys().collect();
+        let settings = Settings { limit: args.limit.map(Rate::get), ..Settings::new(args.seed) };
+        let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &args.claimed, &lists, settings);
+        let total = wanted.iter().map(|unit| args.map.len(UnitIndex(unit))).sum();
+        let lane = Arc::new(Lane {
+            id: args.id,
+            size: args.size,
+            buffers: pool(&args.map),
+            map: args.map,
+            source: args.source,
+            throttle: Throttle::new(args.limit),
+            writers: Arc::new(Semaphore::new(WRITERS as usize)),
+            actor: myself.clone(),
+        });
+        let now = Instant::now();
+        let mut state = Self {
+            myself,
+            transfer,
+            lane,
+            connections: args.connections,
+            supervisor: args.supervisor,
+            started: now,
+            tasks: JoinSet::new(),
+            candidates: Candidates::new(args.barred),
+            running: HashMap::new(),
+            tallies: Tallies::new(total),
+            progress: args.progress,
+            checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
+            wait: args.wait,
+            last_news: now,
+            ending: false,
+            ended: Some(args.ended),
+        };
+        state.tasks.spawn(verify(Arc::clone(&state.lane), args.claimed));
+        state.input(Input::Tick);
+        state
+    }
+
+    /// Time as the logic counts it.
+    pub(super) fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Tells the logic and does what it orders.
+    pub(super) fn input(&mut self, input: Input) {
+        if self.ending {
+            return;
+        }
+        if let Input::Ended { request, .. } | Input::Fault { request, .. } = &input {
+            self.sample(*request);
+        }
+        if matches!(input, Input::Verified { .. }) {
+            self.last_news = Instant::now();
+        }
+        if let Input::Ended { request, .. } = &input {
+            self.running.remove(request);
+        }
+        let outputs = self.transfer.handle(input, self.now());
+        outputs.into_iter().for_each(|output| self.obey(output));
+    }
+
+    pub(super) fn on_have(&mut self, node: NodeId, event: HaveEvent) {
+        self.candidates.healthy(node);
+        self.input(Input::Have { node, event });
+    }
+
+    pub(super) fn on_proven(&mut self, request: RequestId, node: NodeId, units: Vec<u32>) {
+        self.count(node, &units);
+        self.sample(request);
+        self.input(Input::Proven { request, units });
+    }
+
+    pub(super) fn on_list(&mut self, request: RequestId, node: NodeId, file: usize) {
+        if let Some(last) = self.lane.map.files().get(file).and_then(|f| f.units().last()) {
+            self.count(node, &[last]);
+        }
+        self.sample(request);
+        self.running.remove(&request);
+        self.input(Input::ListProven { request, file });
+    }
+
+    /// Counts what was not there before to whoever brought it.
+    fn count(&mut self, node: NodeId, units: &[u32]) {
+        let new = units.iter().filter(|unit| !self.transfer.has(**unit));
+        let bytes = new.map(|unit| self.lane.map.len(UnitIndex(*unit))).sum();
+        let now = self.now();
+        self.tallies.proven(node, bytes, now);
+        self.checkpoint.bytes += bytes;
+        self.last_news = Instant::now();
+    }
+
+    pub(super) fn on_tick(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        if self.ending {
+            return;
+        }
+        let requests: Vec<_> = self.running.keys().copied().collect();
+        for request in requests {
+            if self.sample(request) {
+                self.last_news = Instant::now();
+            }
+        }
+        self.input(Input::Tick);
+        self.dial_rested();
+        self.checkpoint_if_due();
+        self.show();
+        if !self.ending && self.last_news.elapsed() >= self.wait {
+            self.end(Ok(Ending::Incomplete));
+        }
+    }
+
+    /// Takes the bytes that a request has received since the last time; says whether there were any.
+    fn sample(&mut self, request: RequestId) -> bool {
+        let Some(running) = self.running.get_mut(&request) else { return false };
+        let bytes = running.news();
+        if bytes > 0 && !self.ending {
+            let outputs = self.transfer.handle(Input::Bytes { request, bytes }, self.started.elapsed());
+            outputs.into_iter().for_each(|output| self.obey(output));
+        }
+        bytes > 0
+    }
+
+    fn checkpoint_if_due(&mut self) {
+        let check = &mut self.checkpoint;
+        let due = check.bytes >= CHECKPOINT_BYTES || (check.bytes > 0 && check.at.elapsed() >= CHECKPOINT_TIME);
+        if !due || check.under_way || self.ending {
+            return;
+        }
+        *check = Checkpoint { at: Instant::now(), bytes: 0, under_way: true };
+        let (lane, myself) = (Arc::clone(&self.lane), self.myself.clone());
+        self.tasks.spawn(async move {
+            let done = checkpoint(lane).await;
+            // A transfer that has ended writes its own.
+            let _ = myself.cast(Message::Checkpointed(done));
+        });
+    }
+
+    pub(super) fn on_checkpoint(&mut self, done: Result<(), PartialError>) {
+        self.checkpoint.under_way = false;
+        self.checkpoint.at = Instant::now();
+        if let Err(error) = done {
+            self.end(Err(error));
+        }
+    }
+
+    /// Stops asking, lets what is being written settle, and then ends.
+    pub(super) fn end(&mut self, how: Result<Ending, PartialError>) {
+        if std::mem::replace(&mut self.ending, true) {
+            return;
+        }
+        self.running.drain().for_each(|(_, running)| running.abort());
+        self.candidates.stop();
+        let (lane, myself) = (Arc::clone(&self.lane), self.myself.clone());
+        self.tasks.spawn(async move {
+            // All permits: nothing is being written any more.
+            let _quiet = lane.writers.acquire_many(WRITERS).await;
+            let how = match how {
+                Ok(Ending::Complete) => Ok(Ending::Complete),
+                Ok(other) => checkpoint(Arc::clone(&lane)).await.map(|()| other),
+                Err(error) => Err(error),
+            };
+            // Nobody else ends this actor.
+            let _ = myself.cast(Message::Settled(how));
+        });
+    }
+
+    pub(super) fn on_settled(&mut self, how: Result<Ending, PartialError>) {
+        self.show();
+        if let Some(ended) = self.ended.take() {
+            // Whoever started it may have lost interest.
+            let _ = ended.send(how.map_err(DownloadError::from));
+        }
+        self.myself.stop(None);
+    }
+}
+
+async fn checkpoint(lane: Arc<Lane>) -> Result<(), PartialError> {
+    let partial = Arc::clone(lane.source.partial());
+    spawn_blocking(move || partial.checkpoint()).await.unwrap_or(Ok(()))
+}
+
+/// Buffers that each hold the largest unit.
+fn pool(map: &UnitMap) -> BufferPool {
+    let largest = map.files().iter().map(|f| f.layout.chunk_size().min(f.layout.size())).max().unwrap_or(0);
+    let size = largest.max(BUFFER);
+    let count = BUFFERS / size;
+    BufferPool::new(usize::try_from(count).unwrap_or(1).max(2), usize::try_from(size).unwrap_or(1))
+}

@@ -1,0 +1,177 @@
+//! A transfer under way as a source: served from its first proven unit, and the place where proofs are kept.
+//! Invariant: a unit is there only after its bytes were proven, written and noted. Not responsible for fetching.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::watch;
+
+use crate::io::partial::{Partial, PartialError};
+use crate::io::source::{ReadError, Source, SourceFile};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+
+/// What is transferred, and where its bytes are kept.
+#[derive(Debug)]
+pub struct PartialSource {
+    kind: Kind,
+    size: u64,
+    map: Arc<UnitMap>,
+    manifest: Option<Arc<[u8]>>,
+    partial: Arc<Partial>,
+    have: Mutex<Bitfield>,
+    lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
+    growth: watch::Sender<u32>,
+}
+
+impl PartialSource {
+    /// A source with no unit yet, that knows the chunk lists of an earlier run.
+    #[must_use]
+    pub fn new(
+        (kind, size): (Kind, u64),
+        map: Arc<UnitMap>,
+        manifest: Option<Arc<[u8]>>,
+        partial: Arc<Partial>,
+        lists: impl IntoIterator<Item = (usize, ChunkList)>,
+    ) -> Self {
+        let have = Mutex::new(Bitfield::empty(map.units()));
+        let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
+        Self { kind, size, map, manifest, partial, have, lists: RwLock::new(lists), growth: watch::Sender::new(0) }
+    }
+
+    /// Where the bytes are.
+    #[must_use]
+    pub const fn partial(&self) -> &Arc<Partial> {
+        &self.partial
+    }
+
+    /// The chunk lists that are known, by index of file.
+    #[must_use]
+    pub fn lists(&self) -> HashMap<usize, Arc<ChunkList>> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether these bytes are exactly that unit; false while its file's chunk list is not known.
+    #[must_use]
+    pub fn proves(&self, unit: u32, bytes: &[u8]) -> bool {
+        let Some(place) = self.map.place(UnitIndex(unit)) else { return false };
+        let file = self.map.files()[place.file];
+        if !file.layout.needs_list() {
+            return bytes.len() as u64 == place.len && ContentId::of(bytes) == file.id;
+        }
+        self.list(place.file).is_some_and(|list| list.proves(place.chunk, bytes))
+    }
+
+    /// Writes and notes proven units; they can be served from now on. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn store<'b>(&self, units: impl IntoIterator<Item = (u32, &'b [u8])>) -> Result<Vec<u32>, PartialError> {
+        let mut stored = Vec::new();
+        for (unit, bytes) in units {
+            self.partial.write(UnitIndex(unit), bytes)?;
+            stored.push(unit);
+        }
+        let indexes: Vec<_> = stored.iter().copied().map(UnitIndex).collect();
+        self.partial.record(&indexes)?;
+        self.add(&stored);
+        Ok(stored)
+    }
+
+    /// Keeps a proven chunk list. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses, or there is no room.
+    pub fn store_list(&self, file: usize, list: ChunkList) -> Result<(), PartialError> {
+        self.partial.save_list(file, &list)?;
+        self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(file, Arc::new(list));
+        Ok(())
+    }
+
+    /// Units of an earlier run that were hashed again.
+    pub fn add(&self, units: &[u32]) {
+        let mut have = self.have.lock().unwrap_or_else(PoisonError::into_inner);
+        for unit in units {
+            have.set(*unit);
+        }
+        self.growth.send_replace(have.count());
+    }
+
+    /// Writes the whole to a stream, in order, as it becomes known.
+    ///
+    /// # Errors
+    /// When a unit cannot be read back, or the stream takes no more.
+    pub async fn deliver(self: &Arc<Self>, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
+        let mut growth = self.growth.subscribe();
+        let mut delivered = 0;
+        for unit in 0..self.map.units() {
+            let there = growth.wait_for(|_| self.has(UnitIndex(unit))).await;
+            there.map_err(|_| std::io::Error::other("the transfer ended"))?;
+            let source = Arc::clone(self);
+            let read = tokio::task::spawn_blocking(move || source.read_back(unit)).await;
+            let bytes = read.map_err(std::io::Error::other)??;
+            to.write_all(&bytes).await?;
+            delivered += bytes.len() as u64;
+        }
+        to.flush().await?;
+        Ok(delivered)
+    }
+
+    /// A unit as it is on the disk. Blocks.
+    pub(crate) fn read_back(&self, unit: u32) -> std::io::Result<Vec<u8>> {
+        let len = usize::try_from(self.map.len(UnitIndex(unit))).map_err(std::io::Error::other)?;
+        let mut bytes = vec![0; len];
+        self.partial.read(UnitIndex(unit), &mut bytes).map_err(std::io::Error::other)?;
+        Ok(bytes)
+    }
+}
+
+impl Source for PartialSource {
+    fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    fn size(&self) -> u64 {
+        self.size
+    }
+
+    fn map(&self) -> &UnitMap {
+        &self.map
+    }
+
+    fn have(&self) -> Bitfield {
+        self.have.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn has(&self, unit: UnitIndex) -> bool {
+        self.have.lock().unwrap_or_else(PoisonError::into_inner).has(unit.0)
+    }
+
+    fn growth(&self) -> Option<watch::Receiver<u32>> {
+        Some(self.growth.subscribe())
+    }
+
+    fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
+        Ok(Box::new(PartialFile { partial: Arc::clone(&self.partial), file }))
+    }
+
+    fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
+        self.lists.read().unwrap_or_else(PoisonError::into_inner).get(&file).cloned()
+    }
+
+    fn manifest(&self) -> Option<Arc<[u8]>> {
+        self.manifest.clone()
+    }
+}
+
+/// One of its files.
+struct PartialFile {
+    partial: Arc<Partial>,
+    file: usize,
+}
+
+impl SourceFile for PartialFile {
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
+        self.partial.read_at(self.file, buf, offset).map_err(|error| ReadError::Io(std::io::Error::other(error)))
+    }
+}

@@ -1,0 +1,179 @@
+//! How requests and providers end: refusals, resets, lies, silence. A peer's misbehaviour is a value here.
+
+use std::time::Duration;
+
+use crate::model::{NodeId, UnitIndex};
+use crate::wire::Code;
+
+use super::event::{End, Fault, Output, Why};
+use super::provider::{Holding, PAUSE};
+use super::request::{Asked, Request};
+use super::{RequestId, Transfer};
+
+impl Transfer {
+    pub(super) fn on_end(&mut self, id: RequestId, end: End, now: Duration, out: &mut Vec<Output>) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let (node, done) = (request.node, request.is_pointless() || request.proven > 0);
+        match end {
+            End::Reset(Code::Changed) => {
+                let unit = request.pending.first().copied();
+                return self.on_fault(id, unit, Fault::Changed, now, out);
+            }
+            End::Busy { retry } => self.pause(node, now + retry),
+            End::Reset(Code::Busy) => self.pause(node, now + PAUSE),
+            End::Refused(code) | End::Reset(code) if is_final(code) => return self.refused(id, code, now, out),
+            End::Finished if done => {}
+            End::Reset(Code::Cancelled) | End::Lost => {}
+            End::Finished | End::Refused(_) | End::Reset(_) | End::TimedOut => {
+                self.close(id, now);
+                return self.strike(node, now, out);
+            }
+        }
+        self.close(id, now);
+    }
+
+    pub(super) fn on_fault(
+        &mut self,
+        id: RequestId,
+        unit: Option<u32>,
+        fault: Fault,
+        now: Duration,
+        out: &mut Vec<Output>,
+    ) {
+        let Some(request) = self.requests.get(&id) else { return };
+        let node = request.node;
+        match fault {
+            Fault::Changed => {
+                let file = self.file_of(id, unit);
+                self.cancel(id, now, out);
+                self.spoil(node, file, now, out);
+            }
+            Fault::Lie => {
+                self.remove(node, now, out);
+                self.barred.insert(node);
+                out.push(Output::Bar { node });
+            }
+            Fault::Missing => self.on_missing(id, unit, now, out),
+        }
+    }
+
+    fn on_missing(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Output>) {
+        let Some(request) = self.requests.get_mut(&id) else { return };
+        let node = request.node;
+        let Some(unit) = unit else {
+            self.close(id, now);
+            return self.strike(node, now, out);
+        };
+        request.see(0, self.picker.len(unit));
+        if request.pending.remove(&unit) {
+            self.picker.release(unit, id);
+        }
+        if request.listed.remove(&unit) {
+            self.listed.remove(&unit);
+        }
+        if let Some(provider) = self.providers.get_mut(&node) {
+            provider.without.insert(unit);
+        }
+    }
+
+    /// The file of the unit under way; of the request's first unit when that is not known.
+    fn file_of(&self, id: RequestId, unit: Option<u32>) -> Option<usize> {
+        let request = self.requests.get(&id)?;
+        if let Asked::List(file) = request.asked {
+            return Some(file);
+        }
+        let unit = unit.or_else(|| request.pending.first().copied()).or_else(|| request.listed.first().copied())?;
+        self.map.place(UnitIndex(unit)).map(|place| place.file)
+    }
+
+    /// The provider's copy of a file is of no use any more.
+    fn spoil(&mut self, node: NodeId, file: Option<usize>, now: Duration, out: &mut Vec<Output>) {
+        let Some(provider) = self.providers.get_mut(&node) else { return };
+        let files = self.map.files().iter().filter(|f| !f.layout.is_empty()).count();
+        match file {
+            Some(file) if provider.spoilt.insert(file) && provider.spoilt.len() < files => {}
+            Some(_) => self.leave(node, Why::Changed, now, out),
+            None => self.strike(node, now, out),
+        }
+    }
+
+    fn refused(&mut self, id: RequestId, code: Code, now: Duration, out: &mut Vec<Output>) {
+        let Some(Request { node, asked, .. }) = self.requests.get(&id) else { return };
+        let (node, asked) = (*node, *asked);
+        let Some(provider) = self.providers.get_mut(&node) else { return };
+        match asked {
+            // Whoever has only a part may have no list yet.
+            Asked::List(file) if provider.is_partial() => {
+                provider.no_list.insert(file);
+                self.close(id, now);
+            }
+            _ => self.leave(node, Why::Refused(code), now, out),
+        }
+    }
+
+    fn pause(&mut self, node: NodeId, until: Duration) {
+        if let Some(provider) = self.providers.get_mut(&node) {
+            provider.retry_at = provider.retry_at.max(until);
+        }
+    }
+
+    fn strike(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) {
+        if self.providers.get_mut(&node).is_some_and(|p| p.strike(now)) {
+            self.leave(node, Why::Failing, now, out);
+        }
+    }
+
+    /// The provider is gone, for whatever reason but a lie.
+    pub(super) fn leave(&mut self, node: NodeId, why: Why, now: Duration, out: &mut Vec<Output>) {
+        if self.remove(node, now, out) {
+            out.push(Output::Leave { node, why });
+        }
+    }
+
+    fn remove(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+        let Some(provider) = self.providers.get(&node) else { return false };
+        let ids: Vec<_> = provider.requests.iter().copied().collect();
+        ids.into_iter().for_each(|id| self.cancel(id, now, out));
+        if let Some(Holding::Part(had)) = self.providers.remove(&node).and_then(|p| p.holding) {
+            self.picker.shrink(had.iter());
+        }
+        self.picker.forget(node);
+        self.hungry();
+        true
+    }
+
+    /// The request's stream is to be reset, for real.
+    pub(super) fn cancel(&mut self, id: RequestId, now: Duration, out: &mut Vec<Output>) {
+        if self.requests.contains_key(&id) {
+            out.push(Output::Cancel { request: id });
+            self.close(id, now);
+        }
+    }
+
+    /// Forgets the request; what it held and did not bring is wanted again.
+    pub(super) fn close(&mut self, id: RequestId, now: Duration) {
+        self.unlist(id);
+        let Some(request) = self.requests.remove(&id) else { return };
+        for unit in request.pending {
+            self.picker.release(unit, id);
+        }
+        if let Asked::List(file) = request.asked {
+            self.lists.ended(file, id);
+        }
+        if let Some(provider) = self.providers.get_mut(&request.node) {
+            provider.requests.remove(&id);
+            if provider.requests.is_empty() {
+                provider.quiet_before += now.saturating_sub(provider.last_byte);
+                provider.speed.stop(now);
+            }
+        }
+    }
+}
+
+/// Whether asking again makes no sense.
+const fn is_final(code: Code) -> bool {
+    matches!(
+        code,
+        Code::BadRequest | Code::Forbidden | Code::NotFound | Code::SizeDiffers | Code::Unsupported | Code::Closing
+    )
+}

@@ -1,0 +1,209 @@
+//! What a transfer is told and what it orders.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use crate::logic::picker::RequestId;
+use crate::model::NodeId;
+use crate::wire::{Code, HaveEvent};
+
+/// What happened.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// Bytes of a request have come, proven or not; sampled, so that a provider is known to be alive.
+    Bytes {
+        /// Of which request.
+        request: RequestId,
+        /// How many since the last time.
+        bytes: u64,
+    },
+    /// A request's stream is over.
+    Ended {
+        /// Which request.
+        request: RequestId,
+        /// How it ended.
+        end: End,
+    },
+    /// A unit did not come as it should have.
+    Fault {
+        /// Of which request.
+        request: RequestId,
+        /// Which unit, if known.
+        unit: Option<u32>,
+        /// What was wrong.
+        fault: Fault,
+    },
+    /// What a provider has, or has in addition.
+    Have {
+        /// Which provider.
+        node: NodeId,
+        /// Its event.
+        event: HaveEvent,
+    },
+    /// A file's chunk list and its last chunk are proven, and the chunk is written.
+    ListProven {
+        /// The request that brought them.
+        request: RequestId,
+        /// Index of the file in the unit map.
+        file: usize,
+    },
+    /// The connection is gone.
+    Lost {
+        /// To which provider.
+        node: NodeId,
+    },
+    /// Units are proven and written.
+    Proven {
+        /// The request that brought them.
+        request: RequestId,
+        /// Which.
+        units: Vec<u32>,
+    },
+    /// A provider is connected.
+    Ready {
+        /// Which.
+        node: NodeId,
+        /// The round trip to it.
+        rtt: Duration,
+    },
+    /// The provider has chosen this unit among those that it may send.
+    Started {
+        /// For which request.
+        request: RequestId,
+        /// Which unit.
+        unit: u32,
+    },
+    /// Time has passed; to be told at least every 200 ms.
+    Tick,
+    /// A unit of an earlier run is not on the disk as it should be; nobody is to blame.
+    Unproven {
+        /// Which.
+        unit: u32,
+    },
+    /// Units of an earlier run were hashed again and are right.
+    Verified {
+        /// Which.
+        units: Range<u32>,
+    },
+}
+
+/// How a request's stream ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// Over a quota: to be asked again after that time.
+    Busy {
+        /// After which time.
+        retry: Duration,
+    },
+    /// Everything that the provider wanted to send has come.
+    Finished,
+    /// The connection is gone.
+    Lost,
+    /// Refused in the answer.
+    Refused(Code),
+    /// Reset on the way.
+    Reset(Code),
+    /// No byte for too long.
+    TimedOut,
+}
+
+/// What was wrong with a unit or a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Its file changed at the provider.
+    Changed,
+    /// The bytes are not what was asked for, or not in the form they should have.
+    Lie,
+    /// The provider has not got it.
+    Missing,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// The provider lied: never ask it for this content again, for an hour; its requests are cancelled.
+    Bar {
+        /// Which.
+        node: NodeId,
+    },
+    /// The request is no longer wanted: reset its stream.
+    Cancel {
+        /// Which.
+        request: RequestId,
+    },
+    /// Everything wanted is there.
+    Complete,
+    /// Ask for units.
+    Fetch {
+        /// Under this number.
+        request: RequestId,
+        /// Whom.
+        node: NodeId,
+        /// Acceptable units.
+        units: Vec<Range<u32>>,
+        /// How many of them at most.
+        max: u32,
+    },
+    /// The provider is of no use any more; its requests are cancelled.
+    Leave {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        why: Why,
+    },
+    /// Ask for a file's chunk list and last chunk.
+    List {
+        /// Under this number.
+        request: RequestId,
+        /// Whom.
+        node: NodeId,
+        /// Index of the file in the unit map.
+        file: usize,
+    },
+}
+
+/// Why a provider was left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Why {
+    /// Its copy changed.
+    #[error("its copy has changed")]
+    Changed,
+    /// One request after the other failed.
+    #[error("its answers keep failing")]
+    Failing,
+    /// It no longer has it.
+    #[error("it no longer has it")]
+    Gone,
+    /// The connection broke.
+    #[error("the connection was lost")]
+    Lost,
+    /// It refused.
+    #[error("it refused ({0:?})")]
+    Refused(Code),
+    /// No byte for 10 s.
+    #[error("it sent nothing for 10 s")]
+    Silent,
+}
+
+/// What bounds a transfer.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// Decides ties; differs from node to node.
+    pub seed: u64,
+    /// Bytes asked for and not there yet, over all providers.
+    pub process_budget: u64,
+    /// The same for one provider.
+    pub provider_budget: u64,
+    /// Providers with requests at the same time.
+    pub max_active: usize,
+    /// The rate to which the transfer is limited, in bytes per second: asking for more only makes it wait.
+    pub limit: Option<u64>,
+}
+
+impl Settings {
+    /// The design's bounds: 64 MiB, 16 MiB and 12 providers.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self { seed, process_budget: 64 << 20, provider_budget: 16 << 20, max_active: 12, limit: None }
+    }
+}

@@ -1,0 +1,112 @@
+//! One provider as a transfer sees it: what it has, how fast it is, what it was asked for.
+
+use std::collections::{BTreeSet, HashSet};
+use std::time::Duration;
+
+use crate::logic::picker::RequestId;
+use crate::logic::speed::Speed;
+use crate::model::Bitfield;
+
+/// No byte for so long: its units are also asked elsewhere.
+pub(super) const STALLED: Duration = Duration::from_secs(2);
+/// No byte for so long: it is left.
+pub(super) const SILENT: Duration = Duration::from_secs(10);
+/// Failures in a row after which it is left.
+pub(super) const STRIKES: u32 = 3;
+/// The first wait after a failure; it grows with each.
+pub(super) const PAUSE: Duration = Duration::from_millis(300);
+
+/// Which units a provider has.
+#[derive(Debug, Clone)]
+pub(super) enum Holding {
+    All,
+    Part(Bitfield),
+}
+
+/// A connected provider.
+#[derive(Debug, Clone)]
+pub(super) struct Provider {
+    pub(super) rtt: Duration,
+    /// None until its first Have event.
+    pub(super) holding: Option<Holding>,
+    /// How many nodes fetch from it, this one included.
+    pub(super) fetching: u32,
+    pub(super) speed: Speed,
+    pub(super) requests: BTreeSet<RequestId>,
+    pub(super) last_byte: Duration,
+    /// Silence of earlier requests since its last byte: that they were given up does not make it any better.
+    pub(super) quiet_before: Duration,
+    pub(super) retry_at: Duration,
+    pub(super) strikes: u32,
+    /// Units that it said it has not got, against its Have events.
+    pub(super) without: HashSet<u32>,
+    /// Files that it is not asked for any more: changed, or no list.
+    pub(super) spoilt: BTreeSet<usize>,
+    /// Files whose chunk list it has not got.
+    pub(super) no_list: BTreeSet<usize>,
+    /// The picker's version at which nothing was found for it.
+    pub(super) starved: Option<u64>,
+}
+
+impl Provider {
+    pub(super) fn new(rtt: Duration, now: Duration) -> Self {
+        Self {
+            rtt,
+            holding: None,
+            fetching: 0,
+            speed: Speed::default(),
+            requests: BTreeSet::new(),
+            last_byte: now,
+            quiet_before: Duration::ZERO,
+            retry_at: Duration::ZERO,
+            strikes: 0,
+            without: HashSet::new(),
+            spoilt: BTreeSet::new(),
+            no_list: BTreeSet::new(),
+            starved: None,
+        }
+    }
+
+    /// Whether it may be asked now.
+    pub(super) fn is_ready(&self, now: Duration) -> bool {
+        self.holding.is_some() && self.retry_at <= now
+    }
+
+    pub(super) fn is_partial(&self) -> bool {
+        matches!(self.holding, Some(Holding::Part(_)))
+    }
+
+    /// Whether it says that it has the unit; its file's health is for the caller to check.
+    pub(super) fn has(&self, unit: u32) -> bool {
+        let there = match &self.holding {
+            None => false,
+            Some(Holding::All) => true,
+            Some(Holding::Part(field)) => field.has(unit),
+        };
+        there && !self.without.contains(&unit)
+    }
+
+    /// A complete provider from which others fetch too: it may choose which units to send.
+    pub(super) const fn is_crowded(&self) -> bool {
+        matches!(self.holding, Some(Holding::All)) && self.fetching >= 2
+    }
+
+    /// How long nothing has come of what was asked for.
+    pub(super) fn quiet(&self, now: Duration) -> Duration {
+        if self.requests.is_empty() {
+            return Duration::ZERO;
+        }
+        self.quiet_before + now.saturating_sub(self.last_byte)
+    }
+
+    pub(super) fn is_stalled(&self, now: Duration) -> bool {
+        self.quiet(now) >= STALLED
+    }
+
+    /// A failure without a lie: waits a little, longer each time. Says whether it was one too many.
+    pub(super) fn strike(&mut self, now: Duration) -> bool {
+        self.strikes += 1;
+        self.retry_at = self.retry_at.max(now + PAUSE * self.strikes);
+        self.strikes >= STRIKES
+    }
+}

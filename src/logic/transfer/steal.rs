@@ -1,0 +1,108 @@
+//! Asking a second provider for what a slow one still owes.
+//! Invariant: never a third holder; a unit is taken only from one that needs far longer than the thief.
+
+use std::time::Duration;
+
+use crate::logic::picker::Hold;
+use crate::model::NodeId;
+
+use super::event::Output;
+use super::provider::{Provider, STALLED};
+use super::request::{Asked, Request};
+use super::{RequestId, Transfer};
+
+/// How many times the thief's own time the other one may need, while there is other work.
+const WITH_WORK: u32 = 10;
+/// The same for a thief that is idle.
+const IDLE: u32 = 3;
+/// The thief's rate while it is not known: it has to show itself first.
+const UNKNOWN_RATE: u64 = 1 << 20;
+
+impl Transfer {
+    /// Before new work: only from one that has stalled, or is ten times slower and not about to be done.
+    pub(super) fn steal_from_slow(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+        self.steal(thief, WITH_WORK, STALLED, now, out)
+    }
+
+    /// With nothing else to do: from whoever needs three times longer.
+    pub(super) fn steal_idle(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+        self.steal(thief, IDLE, Duration::ZERO, now, out)
+    }
+
+    fn steal(&mut self, thief: NodeId, times: u32, least: Duration, now: Duration, out: &mut Vec<Output>) -> bool {
+        let Some(provider) = self.providers.get(&thief) else { return false };
+        let Some((victim, left, unit)) = self.slowest(thief, provider, now) else { return false };
+        let own = self.time_for(provider, self.picker.len(unit), now);
+        if left <= (own * times).max(least) {
+            return false;
+        }
+        let units = self.loot(victim, provider);
+        let bytes = units.iter().map(|u| self.picker.len(*u)).sum();
+        let id = self.open(Request::new(thief, Asked::Units, bytes, now), now);
+        for unit in units {
+            if self.picker.hold(unit, id) != Hold::Refused
+                && let Some(request) = self.requests.get_mut(&id)
+            {
+                request.pending.insert(unit);
+            }
+        }
+        self.order(id, out);
+        true
+    }
+
+    /// The request of others that will take longest among those that hold something the thief can bring.
+    fn slowest(&self, thief: NodeId, provider: &Provider, now: Duration) -> Option<(RequestId, Duration, u32)> {
+        let others = self.requests.iter().filter(|(_, r)| r.node != thief && r.asked.holds());
+        let able = others.filter_map(|(id, r)| {
+            let unit = r.pending.iter().rev().find(|u| self.can_steal(provider, **u))?;
+            Some((*id, self.time_left(r, now), *unit))
+        });
+        able.max_by_key(|(_, left, _)| *left)
+    }
+
+    fn can_steal(&self, thief: &Provider, unit: u32) -> bool {
+        self.picker.is_shareable(unit) && self.may_bring(thief, unit)
+    }
+
+    /// What is taken at once: one unit, or of many small ones the latter half, up to a mebibyte.
+    fn loot(&self, victim: RequestId, thief: &Provider) -> Vec<u32> {
+        let Some(request) = self.requests.get(&victim) else { return Vec::new() };
+        let half = request.pending.len().div_ceil(2).min(256);
+        let (mut units, mut bytes) = (Vec::new(), 0);
+        for &unit in request.pending.iter().rev().filter(|u| self.can_steal(thief, **u)).take(half) {
+            bytes += self.picker.len(unit);
+            if bytes > 1 << 20 && !units.is_empty() {
+                break;
+            }
+            units.push(unit);
+        }
+        units
+    }
+
+    /// When the request will be done, as far as can be told: a provider's requests advance side by side.
+    fn time_left(&self, request: &Request, now: Duration) -> Duration {
+        let Some(provider) = self.providers.get(&request.node) else { return Duration::MAX };
+        if provider.is_stalled(now) {
+            return Duration::MAX;
+        }
+        match provider.speed.rate(now) {
+            None => now.saturating_sub(request.since),
+            Some(rate) => duration(self.outstanding_of(provider), rate),
+        }
+    }
+
+    fn time_for(&self, provider: &Provider, bytes: u64, now: Duration) -> Duration {
+        let rate = provider.speed.rate(now).unwrap_or(UNKNOWN_RATE);
+        provider.rtt + duration(bytes + self.outstanding_of(provider), rate)
+    }
+}
+
+impl Asked {
+    const fn holds(self) -> bool {
+        !matches!(self, Self::List(_))
+    }
+}
+
+fn duration(bytes: u64, rate: u64) -> Duration {
+    Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1)).min(Duration::from_secs(3600))
+}

@@ -1,0 +1,235 @@
+//! From a plan to the published result: the transfer is started, fed with providers, watched, and published.
+
+use std::sync::{Arc, PoisonError};
+
+use tokio::sync::mpsc;
+use tokio::task::{JoinHandle, JoinSet};
+
+use crate::actors::announcer::Participation;
+use crate::actors::download::{Ending, Snapshot};
+use crate::actors::downloads::{Download, Job};
+use crate::io::partial::Partial;
+use crate::io::publish::PublishPlan;
+use crate::node::contents::Contents;
+use crate::node::error::Error;
+use crate::node::follow::follow;
+use crate::node::get::{Get, Place, Plan};
+use crate::node::inner::Seed;
+use crate::node::report::Report;
+use crate::node::seed;
+use crate::node::types::{Outcome, Output, Phase, ProviderProgress, ShareBack};
+
+/// Batches of providers that wait to be taken up by a transfer.
+const PROVIDERS: usize = 16;
+/// Peers that wait to be looked at by a seed, which needs none of them.
+const PARTICIPANTS: usize = 1;
+
+impl Get {
+    /// Fetches and publishes.
+    pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
+        let Plan { hit, contents, present, place } = plan;
+        let (spec, parent) = (contents.spec(&present), place.parent().clone());
+        let (partial, resumed) = blocking(move || Ok(Partial::open(&parent, spec)?)).await?;
+        let partial = Arc::new(partial);
+        let parts = self.inner.parts()?;
+        let shares = self.request.share != ShareBack::Never;
+        let job = Job {
+            id: contents.part.id,
+            kind: contents.part.kind,
+            size: contents.part.size,
+            map: Arc::clone(&contents.map),
+            manifest: contents.tree.as_ref().map(|(_, manifest)| Arc::clone(manifest)),
+            partial: Arc::clone(&partial),
+            resumed,
+            limit: self.request.limit,
+            wait: self.request.wait,
+            share: shares,
+            seed: rand::random(),
+        };
+        let mut download = parts.downloads.start(job).await?;
+        download.providers(hit.providers.clone());
+        self.report.phase(Phase::Fetching);
+        let showing = Showing::start(&download, &self.report);
+        let participation = (shares && contents.map.units() > 1).then(|| parts.announcer.join(contents.part));
+        let ended = self.until_end(&mut download, &contents).await;
+        drop(showing);
+        show(&self.report, &download.progress().borrow());
+        match ended? {
+            Ending::Cancelled => return Err(self.interrupted()),
+            Ending::Complete => {}
+            Ending::Incomplete => return Err(self.incomplete(&contents)),
+        }
+        self.report.phase(Phase::Finishing);
+        let Place::Disk { destination, .. } = place else { return Ok(self.fetched(contents)) };
+        let publish =
+            PublishPlan { target: destination.name.clone(), replace: present.replace, times: Vec::new() };
+        blocking(move || Ok(partial.publish(&publish)?)).await?;
+        let path = destination.path();
+        if self.request.share == ShareBack::Seed {
+            self.go_on_serving(&contents, &path, &download, participation).await?;
+        }
+        Ok(Outcome { path: Some(path), ..self.fetched(contents) })
+    }
+
+    /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
+    async fn until_end(&mut self, download: &mut Download, contents: &Contents) -> Result<Ending, Error> {
+        let (found, mut providers) = mpsc::channel(PROVIDERS);
+        let mut following = JoinSet::new();
+        if self.finder.is_open() {
+            for place in self.finder.trackers() {
+                following.spawn(follow(self.finder.clone(), place.clone(), contents.part, found.clone()));
+            }
+        }
+        let mut cancelled = self.cancelled.clone();
+        let mut ending = false;
+        let mut stream = Delivery::start(&mut self.request.output, download);
+        loop {
+            tokio::select! {
+                ended = download.ended() => {
+                    let ended = ended?;
+                    if ended == Ending::Complete {
+                        stream.finished().await?;
+                    }
+                    return Ok(ended);
+                }
+                failed = stream.failed() => {
+                    download.cancel();
+                    return Err(Error::Stdout(failed));
+                }
+                Some(more) = providers.recv() => download.providers(more),
+                () = until(&mut cancelled), if !ending => {
+                    ending = true;
+                    download.cancel();
+                }
+            }
+        }
+    }
+
+    fn incomplete(&self, contents: &Contents) -> Error {
+        let now = self.report.now();
+        Error::Incomplete {
+            name: contents.name.to_string(),
+            have: now.bytes,
+            total: now.total,
+            cause: format!("no provider for {}", humantime::format_duration(self.request.wait)),
+        }
+    }
+
+    fn fetched(&self, contents: Contents) -> Outcome {
+        let now = self.report.now();
+        let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
+        Outcome { fetched: now.fetched, providers: now.providers, ..self.outcome(contents, bytes) }
+    }
+
+    async fn go_on_serving(
+        &self,
+        contents: &Contents,
+        path: &std::path::Path,
+        download: &Download,
+        participation: Option<Participation>,
+    ) -> Result<(), Error> {
+        let (contents, path, lists) = (contents.clone(), path.to_owned(), download.source().lists());
+        let part = contents.part;
+        let Some(source) = blocking(move || Ok(seed::source(&contents, &path, &lists))).await? else {
+            self.report.warn(format!("{} is not served further: not all of it is there", part.id));
+            return Ok(());
+        };
+        let parts = self.inner.parts()?;
+        let (participants, _) = mpsc::channel(PARTICIPANTS);
+        let place = parts.shelf.place(part.id, source, participants);
+        let participation = participation.unwrap_or_else(|| parts.announcer.join(part));
+        let seed = Seed { _place: place, _participation: participation };
+        self.inner.seeds.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
+        self.report.phase(Phase::Seeding);
+        Ok(())
+    }
+}
+
+/// Copies the transfer's progress into the report while it lives.
+struct Showing(JoinHandle<()>);
+
+impl Showing {
+    fn start(download: &Download, report: &Report) -> Self {
+        let (mut progress, report) = (download.progress(), report.clone());
+        Self(tokio::spawn(async move {
+            while progress.changed().await.is_ok() {
+                show(&report, &progress.borrow_and_update());
+            }
+        }))
+    }
+}
+
+impl Drop for Showing {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+fn show(report: &Report, now: &Snapshot) {
+    report.update(|progress| {
+        progress.bytes = now.bytes;
+        progress.fetched = now.fetched;
+        progress.total = now.total;
+        progress.rate = now.rate;
+        let provider = |p: &crate::actors::download::ProviderSnapshot| ProviderProgress {
+            node: p.node,
+            addr: p.addr,
+            bytes: p.bytes,
+            rate: p.rate,
+        };
+        progress.providers = now.providers.iter().map(provider).collect();
+        let known = progress.warnings.len();
+        let new = now.warnings.iter().filter(|warning| !progress.warnings[..known].contains(warning));
+        let new: Vec<_> = new.cloned().collect();
+        progress.warnings.extend(new);
+    });
+}
+
+/// The bytes on their way to the request's stream, when it has one.
+struct Delivery(Option<JoinHandle<std::io::Result<u64>>>);
+
+impl Delivery {
+    fn start(output: &mut Output, download: &Download) -> Self {
+        let Output::Stream(_) = output else { return Self(None) };
+        let Output::Stream(mut stream) = std::mem::replace(output, Output::Here) else { return Self(None) };
+        let source = Arc::clone(download.source());
+        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream).await })))
+    }
+
+    /// Resolves only when the stream takes no more.
+    async fn failed(&mut self) -> std::io::Error {
+        match self.join().await {
+            Some(Err(error)) => error,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits until everything is delivered.
+    async fn finished(&mut self) -> Result<(), Error> {
+        self.join().await.transpose().map(drop).map_err(Error::Stdout)
+    }
+
+    async fn join(&mut self) -> Option<std::io::Result<u64>> {
+        let joined = self.0.as_mut()?.await.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        self.0 = None;
+        Some(joined)
+    }
+}
+
+impl Drop for Delivery {
+    fn drop(&mut self) {
+        if let Some(task) = &self.0 {
+            task.abort();
+        }
+    }
+}
+
+async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending().await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+}
