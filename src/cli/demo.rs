@@ -73,7 +73,8 @@ impl Play<'_> {
         let original = self.original(dir).await?;
         let tracker = self.tracker().await?;
         self.providers(&original, &tracker).await?;
-        let (node, events) = heed(self.signals, async { Ok(Node::start(self.options(tracker)).await?) }).await?;
+        let options = self.options(tracker);
+        let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
         let warnings = self.context.pass_warnings(events);
         let result = self.fetch(&node, &original).await;
         stop(&node, self.signals).await;
