@@ -37,5 +37,5 @@ pub(crate) fn source(
 
 fn hashed(path: &Path, id: ContentId, size: u64, list: ListPlace) -> Option<HashedFile> {
     let stamp = FileStamp::of_file(&open_regular(path).ok()?).ok()?;
-    (stamp.size == size).then(|| HashedFile { path: path.to_owned(), stamp, id, list })
+    (stamp.size == size).then(|| HashedFile { path: path.into(), stamp, id, list, settled: true })
 }
