@@ -16,7 +16,7 @@ use crate::io::positional;
 /// Bytes moved at a time: large enough that a system call and a task switch are nothing beside it.
 const PIECE: usize = 1 << 20;
 /// An end that moves no byte for this long has given up.
-pub const STALL: Duration = Duration::from_secs(10);
+pub(super) const STALL: Duration = Duration::from_secs(10);
 
 /// Why a bench ended early.
 #[derive(Debug, thiserror::Error)]
@@ -123,7 +123,7 @@ pub async fn receive(
 ///
 /// # Errors
 /// When more bytes come instead, or nothing within the limit: see [`settling`].
-pub async fn ended(stream: &mut RecvStream, limit: Duration) -> Result<(), BenchError> {
+pub(super) async fn ended(stream: &mut RecvStream, limit: Duration) -> Result<(), BenchError> {
     let rest = async { Ok::<_, CallError>(stream.read(&mut [0]).await?) };
     match timeout(limit, rest).await.map_err(|_| CallError::TimedOut)?? {
         None => Ok(()),
