@@ -75,11 +75,11 @@ fn a_crowd_feeds_itself() {
     let file = lab.file("shared/crowd.bin", &bytes);
     let tracker = lab.tracker();
     let provider = lab.share(&tracker, &[&file], &["--limit", "4MiB/s"]);
-    let start = |n: usize| lab.getting(&tracker, &["crowd.bin", "--seed", "-o", &format!("{n}.out")]);
+    let start = |n: usize| lab.getting(&tracker, &["crowd.bin", "--seed", "-o", &format!("{n}/")]);
     let mut crowd: Vec<Process> = (0..6).map(start).collect();
     let done: Vec<Value> = crowd.iter_mut().map(|get| get.event("done")).collect();
     for n in 0..crowd.len() {
-        assert!(fs::read(lab.path(&format!("{n}.out"))).expect("published") == bytes);
+        assert!(fs::read(lab.path(&format!("{n}/crowd.bin"))).expect("published") == bytes);
     }
     let sent: u64 = done.iter().map(|done| given(done, &provider)).sum();
     assert!(sent <= 2 * bytes.len() as u64, "the provider sent {:.2} copies", sent as f64 / bytes.len() as f64);
@@ -98,7 +98,7 @@ fn progress_is_told_at_least_every_few_seconds() {
         let event = get.event_that("progress", |_| true);
         gaps.push(last.elapsed());
         last = std::time::Instant::now();
-        if event["bytes"] == event["total"] {
+        if event["total"].as_u64() > Some(0) && event["bytes"] == event["total"] {
             break;
         }
     }

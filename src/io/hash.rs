@@ -74,6 +74,11 @@ pub fn hash_file(
     Ok(Hashed { id, list, stamp: *expected, settled: expected.is_settled(started) })
 }
 
+/// Waits until a file that was written a moment ago can be remembered under its stamp. Blocks for at most 100 ms.
+pub fn let_settle(stamp: &FileStamp) {
+    std::thread::sleep(stamp.settles_in(clock()));
+}
+
 /// Hashes many files in parallel, each as [`hash_file`] does; results are in the order of the files.
 pub fn hash_many<P: AsRef<Path> + Sync>(
     files: &[(P, FileStamp)],

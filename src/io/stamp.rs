@@ -5,7 +5,7 @@
 use std::fs::{File, Metadata, OpenOptions};
 use std::io;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// How close to the start of hashing a file's times make its stamp doubtful: a later write within the same tick
 /// of the file system's clock would not change it. Kernel ticks are 1 to 10 ms; 100 ms covers slow clocks.
@@ -96,6 +96,15 @@ impl FileStamp {
     pub fn is_settled(&self, now: SystemTime) -> bool {
         let now = nanos_of(now);
         (now.saturating_sub(self.mtime_ns)).saturating_abs() > RACY_NS && self.ctime_ns < now.saturating_sub(RACY_NS)
+    }
+
+    /// How long after `now` the stamp is settled, if it is only a matter of waiting: at most some 100 ms.
+    #[must_use]
+    pub fn settles_in(&self, now: SystemTime) -> Duration {
+        let age = nanos_of(now).saturating_sub(self.mtime_ns.max(self.ctime_ns));
+        let left = RACY_NS.saturating_sub(age).saturating_add(1);
+        // Times in the future say nothing about when they were set.
+        Duration::from_nanos(u64::try_from(left).unwrap_or(0).min(if age < 0 { 0 } else { u64::MAX }))
     }
 }
 

@@ -212,7 +212,7 @@ impl Node {
 }
 
 /// A peer, as far as it could be told from what was given.
-enum Resolved {
+pub(crate) enum Resolved {
     Node(NodeId),
     Target(crate::model::PeerTarget),
 }

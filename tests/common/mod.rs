@@ -289,6 +289,6 @@ fn tree(root: &Path) -> Vec<(PathBuf, Option<(blake3::Hash, bool)>)> {
             }
         }
     }
-    found.sort();
+    found.sort_by(|a, b| a.0.cmp(&b.0));
     found
 }

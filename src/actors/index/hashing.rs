@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::io::cache::HashCache;
-use crate::io::hash::{HashError, Hashed, hash_file};
+use crate::io::hash::{HashError, Hashed, hash_file, let_settle};
 use crate::io::shared_source::{HashedFile, ListPlace};
 use crate::io::stamp::FileStamp;
 use crate::io::watch::RootKey;
@@ -231,6 +231,8 @@ impl Work {
                 own.fetch_add(bytes, Ordering::Relaxed);
             }
         };
+        // Else it would be hashed again at the next start.
+        let_settle(&job.stamp);
         let result = hash_file(&job.path, &job.stamp, &progress, &self.cancel);
         // What was not read of a file that failed is done too, or the whole would never be.
         self.done.fetch_add(job.stamp.size.saturating_sub(counted.into_inner()), Ordering::Relaxed);
