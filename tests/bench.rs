@@ -40,7 +40,7 @@ fn rows(ended: &Ended) -> Vec<(String, String)> {
 fn two_machines_are_measured_both_ways() {
     let lab = Lab::new();
     let tmp = lab.dir("tmp-server");
-    let mut other = listening(&lab, &tmp);
+    let other = listening(&lab, &tmp);
     let ended = Process::start(&mut bench(&lab, &other, "8MiB")).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     let expected = [("file", "download"), ("file", "upload"), ("memory", "download"), ("memory", "upload")];

@@ -15,8 +15,8 @@ use crate::wire::{Answer, Bench, BenchEnd, Code, Refusal, Request, limits};
 mod pump;
 mod turn;
 
+use pump::ended;
 pub use pump::{BenchError, Storage, receive, send, settling};
-use pump::{STALL, ended};
 use turn::Turn;
 
 /// The most bytes of one test.
@@ -36,17 +36,29 @@ impl Answers for BenchAnswers {
         if bench.bytes > MAX_BYTES {
             return stream.refuse(Code::TooLarge).await;
         }
-        let Some(_turn) = self.turn.take(link) else {
+        let Some(turn) = self.turn.take(link) else {
             return stream.refuse(Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS }).await;
         };
-        if let Err(error) = serve(link, &bench, &mut stream).await {
-            tracing::info!(peer = %link.peer().short(), %error, "a bench ended early");
-            stream.reset(error.code());
+        let served = serve(link, &bench, &mut stream).await;
+        // Before the client hears of the end, as it then asks for the next test.
+        drop(turn);
+        let ended = match served {
+            Ok(Some(end)) => frames::send(&mut stream.send, &end, limits::CONTROL).await.map_err(BenchError::from),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(()) => stream.finish(),
+            Err(error) => {
+                tracing::info!(peer = %link.peer().short(), %error, "a bench ended early");
+                stream.reset(error.code());
+            }
         }
     }
 }
 
-async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<(), BenchError> {
+/// What a test cost; none when it could not begin, which the client has been told.
+async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<Option<BenchEnd>, BenchError> {
     stream.grant((), limits::CONTROL).await?;
     // Filling a file may take long; it is in nobody's time, and the client waits for the second answer.
     let storage = match Storage::new(bench.file, bench.download.then_some(bench.bytes)).await {
@@ -55,8 +67,7 @@ async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<(), Be
             tracing::warn!(%error, "a bench cannot begin: set TMPDIR to a directory with room");
             let refusal: Answer<()> = Err(error.code().into());
             frames::send(&mut stream.send, &refusal, limits::CONTROL).await?;
-            stream.finish();
-            return Ok(());
+            return Ok(None);
         }
     };
     stream.grant((), limits::CONTROL).await?;
@@ -67,11 +78,7 @@ async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<(), Be
     } else {
         receive(&mut stream.recv, bench.bytes, storage, &|_| ()).await?;
     }
-    frames::send(&mut stream.send, &before.until_now(link), limits::CONTROL).await?;
-    stream.finish();
-    // The turn ends when the client has read what it waits for.
-    let _ = timeout(STALL, stream.send.stopped()).await;
-    Ok(())
+    Ok(Some(before.until_now(link)))
 }
 
 impl BenchError {

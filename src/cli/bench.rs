@@ -198,7 +198,10 @@ memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s  1.23 ms  1452  
 
     #[test]
     fn units_fit_the_figures() {
-        assert_eq!((bits(125_000_000), bits(125_000), bits(1)), ("1.00 Gbit/s".into(), "1.0 Mbit/s".into(), "0.0 kbit/s".into()));
+        assert_eq!(
+            (bits(125_000_000), bits(125_000), bits(1)),
+            ("1.00 Gbit/s".into(), "1.0 Mbit/s".into(), "0.0 kbit/s".into())
+        );
         assert_eq!(cpu(Duration::from_secs(1), 512 << 20), "2.00 s");
         assert_eq!(lost(&BenchRow { lost: 0, sent: 0, ..row() }), "0");
     }

@@ -151,7 +151,9 @@ impl Play<'_> {
             heed(self.signals, provider.announced()).await?;
         }
         drop(activity);
-        self.step(&format!("{PROVIDERS} providers share it, each limited to {LIMIT} so that there is something to see"))?;
+        self.step(&format!(
+            "{PROVIDERS} providers share it, each limited to {LIMIT} so that there is something to see"
+        ))?;
         for provider in &self.stage.providers {
             self.detail(&format!("{}  {}", provider.place.node.short(), provider.place.addr));
         }
@@ -206,7 +208,8 @@ impl Play<'_> {
         }
         let tree = |hit: &&_| is_tree(hit, &original.name);
         let hit = found.hits.iter().map(|found| &found.hit).find(tree);
-        let hit = hit.ok_or_else(|| Error::NotFound { what: name.to_owned(), asked: "the demo's tracker".to_owned() })?;
+        let hit =
+            hit.ok_or_else(|| Error::NotFound { what: name.to_owned(), asked: "the demo's tracker".to_owned() })?;
         if !self.context.output.is_json() {
             let table = hits::hits([hit]).render(self.context.output.error_width());
             table.lines().for_each(|line| self.detail(line));

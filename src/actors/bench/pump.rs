@@ -16,7 +16,7 @@ use crate::io::positional;
 /// Bytes moved at a time: large enough that a system call and a task switch are nothing beside it.
 const PIECE: usize = 1 << 20;
 /// An end that moves no byte for this long has given up.
-pub(super) const STALL: Duration = Duration::from_secs(10);
+const STALL: Duration = Duration::from_secs(10);
 
 /// Why a bench ended early.
 #[derive(Debug, thiserror::Error)]

@@ -113,7 +113,8 @@ mod tests {
     #[test]
     fn who_gave_what_is_told_and_who_was_killed() {
         let outcome = outcome();
-        let now = Progress { bytes: 2 << 20, total: 4 << 20, providers: outcome.providers.clone(), ..Progress::default() };
+        let now =
+            Progress { bytes: 2 << 20, total: 4 << 20, providers: outcome.providers.clone(), ..Progress::default() };
         let place = Place { node: outcome.providers[0].node, addr: outcome.providers[0].addr };
         let killed = Killed::new(place, &now);
         assert_eq!(
@@ -121,7 +122,12 @@ mod tests {
             "at 50 % provider 127.0.0.1:7 is killed, after it gave 1.0 MiB; the others go on"
         );
         let told = text(&outcome, Some(&killed));
-        assert!(told.starts_with("\n4.0 MiB fetched and proven in 2.0 s (2.0 MiB/s):\n  127.0.0.1:7   25 %   1.0 MiB  (killed)\n"), "{told}");
+        assert!(
+            told.starts_with(
+                "\n4.0 MiB fetched and proven in 2.0 s (2.0 MiB/s):\n  127.0.0.1:7   25 %   1.0 MiB  (killed)\n"
+            ),
+            "{told}"
+        );
         assert!(!told.contains("No provider was killed") && text(&outcome, None).contains("No provider was killed"));
     }
 
