@@ -91,11 +91,7 @@ impl Usage {
     #[must_use]
     pub fn of(link: &Link) -> Self {
         let path = link.connection().stats().path;
-        Self {
-            cpu_us: crate::io::cpu::process_time().as_micros() as u64,
-            sent: path.sent_packets,
-            lost: path.lost_packets,
-        }
+        Self { cpu_us: crate::io::cpu::process_time().as_micros() as u64, sent: path.sent_packets, lost: path.lost_packets }
     }
 
     /// What was used since.
