@@ -218,7 +218,7 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     let (honest, liar, taker) =
         (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
     let _honest = honest.offer(Memory::file(bytes.clone()));
-    let _liar = liar.offer(Memory { lies: true, ..Memory::file(bytes.clone()) });
+    let _liar = liar.offer(Memory::lying(bytes.clone()));
     let mut download = taker.get(&bytes, None, LONG).await;
     download.providers(vec![honest.provider(), liar.provider()]);
     let end = complete(&mut download).await;

@@ -15,13 +15,18 @@ pub(super) struct Memory {
     files: Vec<Arc<Vec<u8>>>,
     lists: Vec<Arc<ChunkList>>,
     /// Every byte that is served is wrong, though the list is right.
-    pub(super) lies: bool,
+    lies: bool,
 }
 
 impl Memory {
     pub(super) fn new(kind: Kind, map: UnitMap, files: Vec<Vec<u8>>) -> Self {
         let lists = files.iter().map(|bytes| Arc::new(list_of(bytes))).collect();
         Self { kind, map, files: files.into_iter().map(Arc::new).collect(), lists, lies: false }
+    }
+
+    /// The same, with wrong bytes.
+    pub(super) fn lying(bytes: Vec<u8>) -> Self {
+        Self { lies: true, ..Self::file(bytes) }
     }
 
     pub(super) fn file(bytes: Vec<u8>) -> Self {
