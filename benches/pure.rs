@@ -69,9 +69,8 @@ fn picker(c: &mut Criterion) {
     let mut group = c.benchmark_group("picker");
     group.throughput(Throughput::Elements(units.into()));
     group.bench_function("10,000 units by region", |b| {
-        let acquire = |picker: &mut Picker, request: RequestId, node| {
-            picker.acquire_region(request, (node, 0), span, |_| true)
-        };
+        let acquire =
+            |picker: &mut Picker, request: RequestId, node| picker.acquire_region(request, (node, 0), span, |_| true);
         b.iter_batched(|| fresh.clone(), |picker| pick_all(picker, acquire), BatchSize::LargeInput);
     });
     group.sample_size(20);
@@ -104,7 +103,8 @@ fn names(c: &mut Criterion) {
         index.insert(&name(n)).expect("room");
     }
     let mut group = c.benchmark_group("search 100,000 names");
-    let cases = [("one", vec!["chapter-77777"], 1), ("many", vec!["chapter", "shelf-3"], 10_000), ("none", vec!["zzz"], 0)];
+    let cases =
+        [("one", vec!["chapter-77777"], 1), ("many", vec!["chapter", "shelf-3"], 10_000), ("none", vec!["zzz"], 0)];
     for (case, words, found) in cases {
         let query = Query::parse(&words).expect("words");
         assert!((found..=2 * found).contains(&index.search(&query).count()), "{case}");

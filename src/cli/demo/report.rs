@@ -132,7 +132,9 @@ mod tests {
             ),
             "{told}"
         );
-        assert!(!told.contains("No provider was killed") && text(&same, &outcome, None).contains("No provider was killed"));
+        assert!(
+            !told.contains("No provider was killed") && text(&same, &outcome, None).contains("No provider was killed")
+        );
     }
 
     #[test]
