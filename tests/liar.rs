@@ -359,3 +359,21 @@ fn a_silent_provider_is_left_and_the_wait_ends() {
     let sentence = get.end().error(6);
     assert!(sentence.contains("mute.bin"), "{sentence}");
 }
+
+/// What keeps coming and never proves right is no sign of life.
+#[test]
+fn bytes_that_never_prove_do_not_keep_a_transfer_alive() {
+    let slowly = script(|request, content, stream| {
+        let Request::Fetch(fetch) = request else { return None };
+        let bytes = record(units(fetch)[0], &content.unit(units(fetch)[0])[..1000]);
+        let mut stream = stream.take()?;
+        Some(Box::pin(async move {
+            let _ = stream.grant((), limits::CONTROL).await;
+            let _ = stream.send.write_all(&bytes).await;
+            // The peer's own pace: bytes are seen to come, then the stream ends.
+            tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+            stream.finish();
+        }))
+    });
+    alone(slowly);
+}
