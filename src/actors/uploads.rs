@@ -63,12 +63,7 @@ impl Actor for Uploads {
         })
     }
 
-    async fn handle(
-        &self,
-        _: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, _: ActorRef<Message>, message: Message, state: &mut State) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Admit(peer, reply) => state.admit(peer, reply),
             Message::Choose(id, acceptable, reply) => drop(reply.send(state.spread.choose(id, acceptable))),

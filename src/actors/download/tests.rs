@@ -1,5 +1,7 @@
 //! Real nodes on loopback in one process: the sources are in memory, everything else is the real thing.
 
+mod memory;
+
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -25,94 +27,15 @@ use crate::io::dest::SafeDir;
 use crate::io::endpoint::{Endpoint, EndpointOptions, Listen};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::partial::{Names, Partial, PartialSpec};
-use crate::io::source::{ReadError, Source, SourceFile};
 use crate::io::trust::TrustStore;
 use crate::logic::slots::Capacity;
-use crate::model::chunk_list::chunk_value;
 use crate::model::collection::Entry;
-use crate::model::{
-    Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, Layout, Provider, Rate, SafePath, UnitIndex, UnitMap,
-};
+use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
 use crate::wire::{Code, Role};
+use memory::Memory;
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
-
-/// A content in memory.
-struct Memory {
-    kind: Kind,
-    map: UnitMap,
-    files: Vec<Arc<Vec<u8>>>,
-    lists: Vec<Arc<ChunkList>>,
-    /// Every byte that is served is wrong, though the list is right.
-    lies: bool,
-}
-
-impl Memory {
-    fn new(kind: Kind, map: UnitMap, files: Vec<Vec<u8>>) -> Self {
-        let lists = files.iter().map(|bytes| Arc::new(list_of(bytes))).collect();
-        Self { kind, map, files: files.into_iter().map(Arc::new).collect(), lists, lies: false }
-    }
-
-    fn file(bytes: Vec<u8>) -> Self {
-        let map = UnitMap::of_file(ContentId::of(&bytes), bytes.len() as u64).expect("small");
-        Self::new(Kind::File, map, vec![bytes])
-    }
-}
-
-fn list_of(bytes: &[u8]) -> ChunkList {
-    let layout = Layout::of(bytes.len() as u64).expect("small");
-    let chunks = bytes.chunks(usize::try_from(layout.chunk_size()).expect("small")).enumerate();
-    let value = |(i, chunk)| chunk_value(layout, ChunkIndex(u32::try_from(i).expect("few")), chunk);
-    let values = if layout.needs_list() { chunks.map(value).collect() } else { Vec::new() };
-    ChunkList::new(ContentId::of(bytes), layout, values).expect("own list")
-}
-
-struct MemoryFile(Arc<Vec<u8>>, bool, u64);
-
-impl SourceFile for MemoryFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        let start = usize::try_from(offset).expect("small");
-        buf.copy_from_slice(&self.0[start..start + buf.len()]);
-        // The last chunk, which proves the list, stays right.
-        if self.1 && offset < self.2 {
-            buf[0] ^= 1;
-        }
-        Ok(())
-    }
-}
-
-impl Source for Memory {
-    fn kind(&self) -> Kind {
-        self.kind
-    }
-    fn size(&self) -> u64 {
-        self.map.bytes()
-    }
-    fn map(&self) -> &UnitMap {
-        &self.map
-    }
-    fn have(&self) -> Bitfield {
-        Bitfield::full(self.map.units())
-    }
-    fn has(&self, unit: UnitIndex) -> bool {
-        unit.0 < self.map.units()
-    }
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
-    }
-    fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
-        let layout = self.map.files()[file].layout;
-        let last = layout.offset(ChunkIndex(layout.chunks() - 1));
-        Ok(Box::new(MemoryFile(Arc::clone(&self.files[file]), self.lies, last)))
-    }
-    fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
-        Some(Arc::clone(&self.lists[file]))
-    }
-    fn manifest(&self) -> Option<Arc<[u8]>> {
-        None
-    }
-}
 
 /// Takes no message: these nodes share nothing of their own.
 struct NoIndex;
@@ -154,7 +77,6 @@ impl TestNode {
             uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
             throttle: Throttle::new(upload.and_then(Rate::bytes_per_second)),
             buffers: BufferPool::new(96, 256 * KIB),
-            gives: true,
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_links(served, Arc::new(answers)));
@@ -296,7 +218,7 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     let (honest, liar, taker) =
         (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
     let _honest = honest.offer(Memory::file(bytes.clone()));
-    let _liar = liar.offer(Memory { lies: true, ..Memory::file(bytes.clone()) });
+    let _liar = liar.offer(Memory::lying(bytes.clone()));
     let mut download = taker.get(&bytes, None, LONG).await;
     download.providers(vec![honest.provider(), liar.provider()]);
     let end = complete(&mut download).await;
