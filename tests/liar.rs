@@ -348,7 +348,7 @@ fn a_silent_provider_is_left_and_the_wait_ends() {
     let tracker = lab.tracker();
     let silent = script(|request, _, stream| {
         let (Request::Fetch(_) | Request::List(_)) = request else { return None };
-        let mut stream = stream.take()?;
+        let stream = stream.take()?;
         Some(Box::pin(async move {
             let _ = stream.send.stopped().await;
         }))

@@ -35,6 +35,13 @@ impl SmallDisk {
         }
     }
 
+    /// Frees so many of those bytes again.
+    fn give_back(&self, bytes: usize) {
+        let file = fs::File::options().write(true).open(self.0.join("ballast")).expect("there");
+        let len = file.metadata().expect("there").len();
+        file.set_len(len - bytes as u64).expect("shortened");
+    }
+
     fn empty(&self) {
         fs::remove_file(self.0.join("ballast")).expect("there");
     }
@@ -58,13 +65,16 @@ fn a_file_that_does_not_fit_is_refused_before_the_first_byte() {
     let file = lab.file("shared/large.bin", &bytes);
     let tracker = lab.tracker();
     let _provider = lab.share(&tracker, &[&file], &[]);
-    disk.fill();
-    let ended = lab.get(&tracker, &["large.bin", "-o", &text(&disk.0)]);
-    let sentence = ended.error(1);
-    assert_eq!(ended.event("error")["code"], "no_space");
-    assert!(sentence.contains("small") && sentence.contains("free"), "{sentence}");
-    let left: Vec<_> = fs::read_dir(&disk.0).expect("there").flatten().map(|e| e.file_name()).collect();
-    assert_eq!(left, ["ballast"], "nothing is left behind");
+    for room in [6 * MIB, 0] {
+        disk.fill();
+        disk.give_back(room);
+        let ended = lab.get(&tracker, &["large.bin", "-o", &text(&disk.0)]);
+        let sentence = ended.error(1);
+        assert_eq!(ended.event("error")["code"], "no_space");
+        assert!(sentence.contains("small") && sentence.contains("space"), "{sentence}");
+        let left: Vec<_> = fs::read_dir(&disk.0).expect("there").flatten().map(|e| e.file_name()).collect();
+        assert_eq!(left, ["ballast"], "nothing is left behind");
+    }
     disk.empty();
     lab.get(&tracker, &["large.bin", "-o", &text(&disk.0)]).done();
     assert!(fs::read(disk.0.join("large.bin")).expect("published") == bytes);
