@@ -190,3 +190,15 @@ fn a_link_in_the_destination_is_not_followed() {
     assert!(refused.contains("sub"), "{refused}");
     assert_eq!(fs::read_dir(outside).expect("there").count(), 0);
 }
+
+#[test]
+fn an_empty_collection_arrives_as_an_empty_directory() {
+    let lab = Lab::new();
+    let empty = lab.dir("nothing in here");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&empty], &[]);
+    for _ in 0..2 {
+        lab.get(&tracker, &["nothing in here", "-o", "out/"]).done();
+        assert_same_tree(&empty, &lab.path("out/nothing in here"));
+    }
+}
