@@ -77,7 +77,7 @@ fn names(ended: &Ended, liar: &Scripted) -> bool {
 }
 
 fn is_warning_about(event: &serde_json::Value, liar: &Scripted) -> bool {
-    let short = liar.node.short().to_string();
+    let short = liar.node.short();
     event["event"] == "warning" && event["message"].as_str().is_some_and(|message| message.contains(&short))
 }
 

@@ -111,8 +111,18 @@ fn a_tracker_takes_no_offer_with_a_hostile_name() {
 #[test]
 fn names_that_are_not_portable_arrive_unharmed_where_they_can_exist() {
     let lab = Lab::new();
-    let names =
-        ["back\\slash", "co:lon", "CON", "nul.txt", "trailing.", "trailing ", "Case", "case", "caf\u{e9}", "cafe\u{301}"];
+    let names = [
+        "back\\slash",
+        "co:lon",
+        "CON",
+        "nul.txt",
+        "trailing.",
+        "trailing ",
+        "Case",
+        "case",
+        "caf\u{e9}",
+        "cafe\u{301}",
+    ];
     for (n, name) in names.iter().enumerate() {
         lab.file(&format!("tree/{name}"), format!("{n}").as_bytes());
     }
@@ -122,7 +132,8 @@ fn names_that_are_not_portable_arrive_unharmed_where_they_can_exist() {
     }
     let tracker = lab.tracker();
     let mut provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
-    let warned = |e: &serde_json::Value| e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains("tree/"));
+    let warned =
+        |e: &serde_json::Value| e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains("tree/"));
     let warnings = provider.process.events.iter().filter(|e| warned(e)).count();
     assert_eq!(warnings, 1, "`share` warns once: {:#?}", provider.process.events);
     lab.get(&tracker, &["tree", "-o", "out/"]).done();

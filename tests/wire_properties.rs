@@ -76,8 +76,14 @@ fn provider() -> impl Strategy<Value = Provider> {
 
 fn hit() -> impl Strategy<Value = Hit> {
     let fields = (option::of(id()), kind(), any::<u64>(), vec(path(), 0..4), vec(provider(), 0..4));
-    fields.prop_map(|(id, kind, size, names, providers)| {
-        Hit { id, kind, size, files: 1, locked: false, names, providers }
+    fields.prop_map(|(id, kind, size, names, providers)| Hit {
+        id,
+        kind,
+        size,
+        files: 1,
+        locked: false,
+        names,
+        providers,
     })
 }
 
