@@ -78,8 +78,6 @@ pub struct Dependencies {
     pub book: watch::Receiver<Arc<OfferBook>>,
     /// Where events go. One that finds it full is dropped: a session never waits for its listener.
     pub events: mpsc::Sender<Event>,
-    /// Whether trackers should know the node even while it shares nothing.
-    pub eager: bool,
 }
 
 /// What the announcer is told; all of it by this process.

@@ -109,6 +109,14 @@ impl DownloadsRef {
     }
 }
 
+impl DownloadsRef {
+    /// The node lied about the content: no transfer asks it for that for an hour.
+    pub fn bar(&self, node: NodeId, id: ContentId) {
+        // Gone only with the node itself.
+        let _ = self.0.cast(Message::Bar(node, id));
+    }
+}
+
 impl Actor for Downloads {
     type Msg = Message;
     type State = State;

@@ -30,14 +30,15 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     let options = options(context, &arguments);
     let plan = survey_all(context, arguments, &mut signals).await?;
     context.output.note(&overview(&plan.roots, &context.audience(), context.output.error_width()));
-    let skipped = bounded(&plan.skipped);
+    let mut told = bounded(&plan.skipped);
+    told.extend(plan.warnings.iter().cloned());
     let (node, mut events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
-        context.warn_all(skipped);
+        context.warn_all(told);
         context.output.note(&format!("qshare: listening on {} as {}", node.addr(), node.id()));
         node.share(plan).await?;
         serve(context, &node, &mut events, &mut signals).await

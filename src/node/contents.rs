@@ -13,7 +13,7 @@ use crate::io::dest::SafeDir;
 use crate::io::existing::{Existing, compare_collection, compare_file};
 use crate::io::partial::{Partial, PartialSpec};
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Hit, Kind, SafePath, UnitMap};
+use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
@@ -52,7 +52,8 @@ pub(crate) struct Present {
 }
 
 impl Contents {
-    /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched.
+    /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched, and those who
+    /// sent a wrong one are added to `liars`.
     ///
     /// # Errors
     /// When nobody can give the list, or it cannot be used.
@@ -62,6 +63,7 @@ impl Contents {
         request: &GetRequest,
         parent: Option<&Path>,
         finder: &Finder,
+        liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
         let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
         if hit.kind == Kind::File {
@@ -73,7 +75,10 @@ impl Contents {
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
         let (bytes, collection) = match kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes))) {
             Some((collection, bytes)) => (bytes, collection),
-            None => manifest::fetch(&finder.connections, id, &hit.providers).await?.ok_or(Error::NoManifest { id })?,
+            None => {
+                let fetched = manifest::fetch(&finder.connections, id, &hit.providers, liars).await?;
+                fetched.ok_or(Error::NoManifest { id })?
+            }
         };
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);

@@ -8,13 +8,14 @@ use tokio::time::Instant;
 
 use crate::io::dest::SafeDir;
 use crate::io::partial::Partial;
-use crate::model::Hit;
+use crate::model::{ContentId, Hit, NodeId};
 use crate::node::contents::{Contents, Present};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::Inner;
 use crate::node::look::look;
+use crate::node::manifest;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
 
@@ -104,14 +105,17 @@ impl Get {
 
     /// Everything before the first byte of content.
     async fn prepare(&self) -> Result<Prepared, Error> {
-        let hit = look(&self.finder, &self.request, &self.report).await?;
+        let mut hit = look(&self.finder, &self.request, &self.report).await?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned();
         let destination = named.as_ref().map(|name| Destination::of(&self.request.output, name)).transpose()?.flatten();
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
-        let contents = Contents::of(&hit, id, &self.request, parent, &self.finder).await?;
+        let mut liars = Vec::new();
+        let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
+        liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
+        let contents = contents?;
         // What is known only by its id is named after it.
         let destination = Destination::of(&self.request.output, &contents.name)?;
         self.report.name(&contents.name);
@@ -127,6 +131,14 @@ impl Get {
             return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));
         }
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place: Place::Disk { destination, parent } })))
+    }
+
+    /// Who sent a wrong list is not asked for anything else of it.
+    fn bar(&self, node: NodeId, id: ContentId, hit: &mut Hit) -> Result<(), Error> {
+        self.report.warn(manifest::blame(node, id));
+        self.inner.parts()?.downloads.bar(node, id);
+        hit.providers.retain(|provider| provider.node != node);
+        Ok(())
     }
 
     fn prepare_stream(&self, hit: Hit, contents: Contents) -> Result<Prepared, Error> {

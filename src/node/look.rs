@@ -9,6 +9,7 @@ use crate::model::{ContentId, Hit, Offer, Provider, Query};
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::report::Report;
+use crate::node::size::of_true_size;
 use crate::node::types::{GetRequest, Phase, What};
 use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
@@ -24,7 +25,7 @@ const HASHING: std::time::Duration = std::time::Duration::from_secs(10);
 pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report) -> Result<Hit, Error> {
     report.phase(Phase::Looking);
     let hit = match &request.what {
-        What::Id(id) => by_id(finder, *id).await?,
+        What::Id(id) => by_id(finder, *id, report).await?,
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     match hit.id {
@@ -33,12 +34,12 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
     }
 }
 
-async fn by_id(finder: &Finder, id: ContentId) -> Result<Hit, Error> {
+async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, Error> {
     let found = finder.locate_first(id).await?;
-    let hits = found.hits.into_iter().map(|found| found.hit);
-    // Of several sizes the one that most nodes claim; the transfer proves it.
-    let best = hits.max_by_key(|hit| hit.providers.len());
-    best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })
+    let hits: Vec<Hit> = found.hits.into_iter().map(|found| found.hit).collect();
+    let best = hits.iter().max_by_key(|hit| hit.providers.len()).cloned();
+    let best = best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
+    Ok(of_true_size(&finder.connections, best, &hits, report).await)
 }
 
 async fn by_words(
@@ -59,7 +60,7 @@ async fn by_words(
     match choose(query, &hits) {
         Choice::Ambiguous(hits) => Err(Error::Ambiguous { what, hits }),
         Choice::Nothing => Err(Error::NotFound { what, asked: finder.asked() }),
-        Choice::One(hit) => Ok(hit),
+        Choice::One(hit) => Ok(of_true_size(&finder.connections, hit, &hits, report).await),
     }
 }
 

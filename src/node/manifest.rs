@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::model::collection::MAX_MANIFEST;
-use crate::model::{Collection, ContentId, Provider};
+use crate::model::{Collection, ContentId, NodeId, Provider};
 use crate::node::error::Error;
 use crate::wire::{Manifest, ManifestHead, Request, limits};
 
@@ -16,7 +16,8 @@ const IDLE: Duration = Duration::from_secs(3);
 /// Bytes read at a time.
 const PIECE: usize = 1 << 20;
 
-/// The bytes and what they say, from the first provider that has them right.
+/// The bytes and what they say, from the first provider that has them right. Those whose bytes are not the
+/// collection's are added to `liars`.
 ///
 /// # Errors
 /// When a manifest that belongs to the id is not a collection that can be handled: no other provider can do better.
@@ -25,6 +26,7 @@ pub(crate) async fn fetch(
     connections: &ConnectionsRef,
     id: ContentId,
     providers: &[Provider],
+    liars: &mut Vec<NodeId>,
 ) -> Result<Option<(Vec<u8>, Collection)>, Error> {
     for provider in providers {
         let Some(bytes) = from_one(connections, id, provider).await else { continue };
@@ -33,11 +35,16 @@ pub(crate) async fn fetch(
         });
         match checked.await {
             Ok(Some(parsed)) => return parsed.map(Some).map_err(|source| Error::BadCollection { id, source }),
-            Ok(None) => tracing::warn!(peer = %provider.node.short(), "sent a list that is not the collection's"),
+            Ok(None) => liars.push(provider.node),
             Err(error) => tracing::error!(%error, "checking a collection's list failed"),
         }
     }
     Ok(None)
+}
+
+/// The sentence about one whose list is not the collection's.
+pub(crate) fn blame(node: NodeId, id: ContentId) -> String {
+    format!("{node} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour")
 }
 
 async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Option<Vec<u8>> {

@@ -23,6 +23,7 @@ mod look;
 mod manifest;
 mod report;
 mod seed;
+mod size;
 mod start;
 pub mod types;
 
@@ -154,7 +155,9 @@ impl Node {
         if hit.kind == crate::model::Kind::File {
             return Err(Error::NotACollection { id });
         }
-        let fetched = manifest::fetch(&finder.connections, id, &hit.providers).await?;
+        let mut liars = Vec::new();
+        let fetched = manifest::fetch(&finder.connections, id, &hit.providers, &mut liars).await?;
+        liars.into_iter().for_each(|node| self.inner.warn(manifest::blame(node, id)));
         Ok(fetched.ok_or(Error::NoManifest { id })?.1)
     }
 

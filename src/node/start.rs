@@ -175,7 +175,6 @@ impl Ground<'_> {
             endpoint: self.endpoint.clone(),
             book,
             events: announcer_events,
-            eager: self.options.lifetime == Lifetime::LongRunning,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
         let downloads: DownloadsRef = Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;

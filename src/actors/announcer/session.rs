@@ -40,7 +40,6 @@ pub(super) struct Session {
     book: watch::Receiver<Arc<OfferBook>>,
     parts: watch::Receiver<Arc<BTreeSet<Part>>>,
     stop: watch::Receiver<bool>,
-    eager: bool,
     epoch: Epoch,
     seq: u64,
     known: Shared,
@@ -73,7 +72,6 @@ impl Session {
             book: needs.book.clone(),
             parts,
             stop,
-            eager: needs.eager,
             epoch,
             seq: 0,
             known: Shared::default(),
@@ -110,9 +108,10 @@ impl Session {
         }
     }
 
-    /// Waits until there is something to tell.
+    /// Waits until there is something to tell: an empty announcement before the first look at what is shared would
+    /// only delay the one that has it all.
     async fn begin(&mut self) {
-        while !self.eager && self.shared().is_empty() {
+        while self.shared().is_empty() {
             self.changed().await;
         }
     }

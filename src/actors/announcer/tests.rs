@@ -101,7 +101,6 @@ impl Sharer {
             endpoint: host.endpoint.clone(),
             book: book.subscribe(),
             events: sender,
-            eager: false,
         };
         let announcer = AnnouncerRef::start(needs, None).await.expect("started");
         Self { host, announcer, book, events }

@@ -59,11 +59,17 @@ impl Candidates {
         }
     }
 
-    /// It answered well.
+    /// It brought something that was proven. Saying that it has something is no merit: else one that never brings
+    /// anything would be met again and again without a rest.
     pub(super) fn healthy(&mut self, node: NodeId) {
         if let Some(candidate) = self.known.get_mut(&node) {
             candidate.failures = 0;
         }
+    }
+
+    /// Whether what comes from it counts as news before it is proven: not once it has failed.
+    pub(super) fn is_trusted(&self, node: NodeId) -> bool {
+        self.known.get(&node).is_some_and(|candidate| candidate.failures == 0)
     }
 
     /// Not asked for a while.

@@ -15,6 +15,7 @@ use crate::model::NodeId;
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Running {
+    pub(super) node: NodeId,
     task: AbortHandle,
     received: Arc<AtomicU64>,
     seen: u64,
@@ -47,14 +48,14 @@ impl State {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
                 let received = Arc::clone(&ask.received);
                 let task = self.tasks.spawn(fetch_units(Arc::clone(&self.lane), ask, units, max));
-                self.running.insert(request, Running { task, received, seen: 0 });
+                self.running.insert(request, Running { node, task, received, seen: 0 });
             }
             Output::Leave { node, why } => self.leave(node, why),
             Output::List { request, node, file } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
                 let received = Arc::clone(&ask.received);
                 let task = self.tasks.spawn(fetch_list(Arc::clone(&self.lane), ask, file));
-                self.running.insert(request, Running { task, received, seen: 0 });
+                self.running.insert(request, Running { node, task, received, seen: 0 });
             }
         }
     }

@@ -143,7 +143,6 @@ impl State {
     }
 
     pub(super) fn on_have(&mut self, node: NodeId, event: HaveEvent) {
-        self.candidates.healthy(node);
         self.input(Input::Have { node, event });
     }
 
@@ -168,6 +167,7 @@ impl State {
         let bytes = new.map(|unit| self.lane.map.len(UnitIndex(*unit))).sum();
         let now = self.now();
         self.tallies.proven(node, bytes, now);
+        self.candidates.healthy(node);
         self.checkpoint.bytes += bytes;
         self.last_news = Instant::now();
     }
@@ -192,15 +192,16 @@ impl State {
         }
     }
 
-    /// Takes the bytes that a request has received since the last time; says whether there were any.
+    /// Takes the bytes that a request has received since the last time; says whether they are news: what keeps coming
+    /// and never proves right must not keep a transfer waiting for ever.
     fn sample(&mut self, request: RequestId) -> bool {
         let Some(running) = self.running.get_mut(&request) else { return false };
-        let bytes = running.news();
+        let (bytes, node) = (running.news(), running.node);
         if bytes > 0 && !self.ending {
             let outputs = self.transfer.handle(Input::Bytes { request, bytes }, self.started.elapsed());
             outputs.into_iter().for_each(|output| self.obey(output));
         }
-        bytes > 0
+        bytes > 0 && self.candidates.is_trusted(node)
     }
 
     fn checkpoint_if_due(&mut self) {

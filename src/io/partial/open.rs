@@ -21,6 +21,30 @@ const TRIES: usize = 16;
 pub(super) fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Partial, Resumed), PartialError> {
     let names = Names::of(spec.id);
     let journal = lock_journal(parent, &names)?;
+    let new = is_new(parent, &names, &journal)?;
+    let held = journal.try_clone();
+    let opened = open_locked(parent, names.clone(), spec, journal);
+    if opened.is_err() && new {
+        // Nothing was there before and nothing was proven: nothing is left behind. The error is the one to tell.
+        let _ = parent.remove_tree(&names.part);
+        let _ = parent.remove_file(&names.journal);
+    }
+    drop(held);
+    opened
+}
+
+/// Whether no earlier run has left anything.
+fn is_new(parent: &SafeDir, names: &Names, journal: &File) -> Result<bool, PartialError> {
+    let empty = journal.metadata().is_ok_and(|meta| meta.len() == 0);
+    Ok(empty && parent.stat(&names.part)?.is_none())
+}
+
+fn open_locked(
+    parent: &SafeDir,
+    names: Names,
+    spec: PartialSpec,
+    journal: File,
+) -> Result<(Partial, Resumed), PartialError> {
     let (log, claims) = begin_or_resume(parent, &names, &spec, journal)?;
     let data = open_data(parent, &names, &spec)?;
     let lists = lists(&spec, &claims);
