@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::actors::audience::tell_what_is_here;
 use crate::actors::buffers::BufferPool;
 use crate::actors::index::IndexRef;
@@ -16,7 +18,7 @@ use crate::io::source::Source;
 use crate::model::{ContentId, NodeId, Query, UnitIndex};
 use crate::wire::{
     Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve, ResolveEvent,
-    Search, Watch, limits,
+    Search, Times, TimesHead, Watch, limits,
 };
 
 /// After how long a peer over its quota may ask again.
@@ -48,6 +50,7 @@ impl Answers for NodeAnswers {
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
             Request::Resolve(resolve) => self.resolve(resolve, stream).await,
             Request::Search(search) => self.search(&search, stream).await,
+            Request::Times(times) => self.times(&times, stream).await,
             Request::Watch(watch) => self.watch(link, watch, stream).await,
             Request::Announce(_)
             | Request::Bench(_)
@@ -88,15 +91,24 @@ impl NodeAnswers {
         stream.finish();
     }
 
-    async fn manifest(&self, manifest: &Manifest, mut stream: Stream) {
+    async fn manifest(&self, manifest: &Manifest, stream: Stream) {
         let shelf = self.shelf.clone();
         let id = manifest.id;
         let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await.ok().flatten();
         let Some(bytes) = found else { return stream.refuse(Code::NotFound).await };
         let head = ManifestHead { len: bytes.len() as u64 };
-        if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(&bytes).await.is_ok() {
-            stream.finish();
-        }
+        send_raw(stream, head, &bytes).await;
+    }
+
+    async fn times(&self, times: &Times, stream: Stream) {
+        let source = match self.shelf.source(times.id, times.size) {
+            Ok(source) => source,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
+        let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
+        let bytes: Vec<u8> = times.iter().flat_map(|time| time.to_be_bytes()).collect();
+        send_raw(stream, TimesHead { count }, &bytes).await;
     }
 
     async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
@@ -195,6 +207,12 @@ async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Option<(Arc<crate::mo
     }
     let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.ok().flatten()?;
     Some((list, last))
+}
+
+async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {
+    if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(bytes).await.is_ok() {
+        stream.finish();
+    }
 }
 
 fn end(mut stream: Stream, sent: Result<(), UploadError>) {

@@ -76,6 +76,7 @@ impl Answers for TrackerAnswers {
             | Request::List(_)
             | Request::Manifest(_)
             | Request::Resolve(_)
+            | Request::Times(_)
             | Request::Watch(_) => stream.refuse(Code::Unsupported).await,
         }
     }

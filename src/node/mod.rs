@@ -24,6 +24,7 @@ mod manifest;
 mod report;
 mod seed;
 mod start;
+mod times;
 pub mod types;
 
 pub use crate::io::endpoint::Listen;

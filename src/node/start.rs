@@ -47,19 +47,26 @@ pub(crate) const CACHE_FILE: &str = "cache.redb";
 /// Starts everything that the role needs.
 pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
     let Person { identity, keys, lock } = person(&options)?;
-    let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
+    let endpoint =
+        Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
     let (events, received) = mpsc::channel(EVENTS);
     endpoint.warnings().into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
     let ended: Ended = watch::Sender::new(None);
     let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
     let (links, to_serve) = mpsc::channel(LINKS);
-    let dependencies =
-        Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
+    let dependencies = Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
     let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
     let connections = started.map_err(spawn_error)?.0;
     let mut tasks = JoinSet::new();
     tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, options.allow.clone()));
-    let ground = Ground { options: &options, endpoint: &endpoint, connections: &connections, events: &events, supervisor: &supervisor, guest: lock.is_none() };
+    let ground = Ground {
+        options: &options,
+        endpoint: &endpoint,
+        connections: &connections,
+        events: &events,
+        supervisor: &supervisor,
+        guest: lock.is_none(),
+    };
     let parts = match options.role {
         Role::Bench => {
             tasks.spawn(serve_links(to_serve, Arc::new(BenchAnswers::default())));
@@ -178,7 +185,8 @@ impl Ground<'_> {
             eager: self.options.lifetime == Lifetime::LongRunning,
         };
         let announcer = AnnouncerRef::start(dependencies, self.cell()).await.map_err(spawn_error)?;
-        let downloads: DownloadsRef = Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
+        let downloads: DownloadsRef =
+            Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
         let slots = Capacity::default().slots;
         let answers = NodeAnswers {
             shelf: shelf.clone(),
@@ -190,12 +198,8 @@ impl Ground<'_> {
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
-        let finder = Finder::new(
-            self.connections.clone(),
-            self.endpoint.node_id(),
-            &self.options.trackers,
-            &self.options.peers,
-        );
+        let finder =
+            Finder::new(self.connections.clone(), self.endpoint.node_id(), &self.options.trackers, &self.options.peers);
         Ok(Parts { index, shelf, downloads, announcer, finder })
     }
 
