@@ -108,9 +108,12 @@ impl AnnouncerRef {
     /// Starts a session for each tracker under a supervisor.
     ///
     /// # Errors
-    /// When the supervisor has stopped.
-    pub async fn start(dependencies: Dependencies, supervisor: ActorCell) -> Result<Self, SpawnErr> {
-        let (actor, _) = Actor::spawn_linked(None, Announcer, dependencies, supervisor).await?;
+    /// When the supervisor is gone.
+    pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
+        let (actor, _) = match supervisor {
+            Some(supervisor) => Actor::spawn_linked(None, Announcer, dependencies, supervisor).await?,
+            None => Actor::spawn(None, Announcer, dependencies).await?,
+        };
         Ok(Self(actor))
     }
 

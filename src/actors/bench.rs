@@ -1,87 +1,117 @@
-//! The asked side of `qshare bench`: sends or takes bytes for one client at a time, from memory or through a
-//! temporary file, and tells what it cost. Both sides share the pump.
+//! The asked side of `qshare bench`: sends or takes bytes from memory or through a temporary file, and tells what it
+//! cost. Invariant: one test at a time, and between its tests a client keeps its turn for a while.
+//! Not responsible for the bytes themselves: both ends share the pump.
 
-use std::fs::File;
-use std::io;
-use std::sync::Arc;
+use std::time::Duration;
 
-use quinn::{RecvStream, SendStream};
-use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::actors::serve::{Answers, Stream};
-use crate::io::frames;
+use crate::io::cpu;
+use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
-use crate::wire::{Bench, BenchEnd, Code, Refusal, Request, limits};
+use crate::wire::{Answer, Bench, BenchEnd, Code, Refusal, Request, limits};
+
+mod pump;
+mod turn;
+
+use pump::ended;
+pub use pump::{BenchError, Storage, receive, send, settling};
+use turn::Turn;
 
 /// The most bytes of one test.
 pub const MAX_BYTES: u64 = 16 << 30;
-/// Bytes moved at a time: large enough that a system call and a task switch are nothing beside it.
-const PIECE: usize = 1 << 20;
 /// When another client may ask again.
 const BUSY_RETRY_MS: u32 = 1000;
 
 /// The bench role.
+#[derive(Default)]
 pub struct BenchAnswers {
-    turn: Semaphore,
-}
-
-impl Default for BenchAnswers {
-    fn default() -> Self {
-        Self { turn: Semaphore::new(1) }
-    }
+    turn: Turn,
 }
 
 impl Answers for BenchAnswers {
-    async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+    async fn answer(&self, link: &Link, request: Request, mut stream: Stream) {
         let Request::Bench(bench) = request else { return stream.refuse(Code::Unsupported).await };
         if bench.bytes > MAX_BYTES {
             return stream.refuse(Code::TooLarge).await;
         }
-        let Ok(_turn) = self.turn.try_acquire() else {
+        let Some(turn) = self.turn.take(link) else {
             return stream.refuse(Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS }).await;
         };
-        if let Err(error) = serve(link, &bench, stream).await {
-            tracing::info!(peer = %link.peer().short(), %error, "a bench ended early");
+        let served = serve(link, &bench, &mut stream).await;
+        // Before the client hears of the end, as it then asks for the next test.
+        drop(turn);
+        let ended = match served {
+            Ok(Some(end)) => frames::send(&mut stream.send, &end, limits::CONTROL).await.map_err(BenchError::from),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(()) => stream.finish(),
+            Err(error) => {
+                tracing::info!(peer = %link.peer().short(), %error, "a bench ended early");
+                stream.reset(error.code());
+            }
         }
     }
 }
 
-/// Why a bench ended early.
-#[derive(Debug, thiserror::Error)]
-pub enum BenchError {
-    /// The stream or connection ended.
-    #[error(transparent)]
-    Call(#[from] frames::CallError),
-    /// The temporary file failed.
-    #[error("the temporary file for the bench cannot be used: {0}; set TMPDIR to a directory with room")]
-    File(#[from] io::Error),
-    /// The stream could not be read.
-    #[error("the stream ended early: {0}")]
-    Read(#[from] quinn::ReadExactError),
-    /// The stream could not be written.
-    #[error("the stream ended early: {0}")]
-    Write(#[from] quinn::WriteError),
-}
-
-async fn serve(link: &Link, bench: &Bench, mut stream: Stream) -> Result<(), BenchError> {
-    // The file is made before the answer, so that making it is in nobody's time.
-    let file = if bench.file { Some(Arc::new(temporary(bench.download.then_some(bench.bytes)).await?)) } else { None };
+/// What a test cost; none when it could not begin, which the client has been told.
+async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<Option<BenchEnd>, BenchError> {
+    stream.grant((), limits::CONTROL).await?;
+    // Filling a file may take long; it is in nobody's time, and the client waits for the second answer.
+    let storage = match Storage::new(bench.file, bench.download.then_some(bench.bytes)).await {
+        Ok(storage) => storage,
+        Err(error) => {
+            tracing::warn!(%error, "a bench cannot begin: set TMPDIR to a directory with room");
+            let refusal: Answer<()> = Err(error.code().into());
+            frames::send(&mut stream.send, &refusal, limits::CONTROL).await?;
+            return Ok(None);
+        }
+    };
     stream.grant((), limits::CONTROL).await?;
     let before = Usage::of(link);
     if bench.download {
-        send(&mut stream.send, bench.bytes, file).await?;
+        send(&mut stream.send, bench.bytes, storage, &|_| ()).await?;
+        ended(&mut stream.recv, settling(bench.file, bench.bytes)).await?;
     } else {
-        receive(&mut stream.recv, bench.bytes, file).await?;
+        receive(&mut stream.recv, bench.bytes, storage, &|_| ()).await?;
     }
-    frames::send(&mut stream.send, &before.until_now(link), limits::CONTROL).await?;
-    stream.finish();
-    Ok(())
+    Ok(Some(before.until_now(link)))
+}
+
+impl BenchError {
+    /// What to tell the other end.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Call(error) => error.code(),
+            Self::File(_) => Code::Internal,
+        }
+    }
+}
+
+/// How long an asked end may take to fill a file of this length, before it says that it can begin: at least 16 MiB a
+/// second, and half a minute for a disk that sleeps.
+#[must_use]
+pub fn preparation(bytes: u64) -> Duration {
+    Duration::from_secs(30 + bytes / (16 << 20))
+}
+
+/// Waits until the asked end can begin.
+///
+/// # Errors
+/// When it refuses, is lost or takes longer than [`preparation`].
+pub async fn ready(from: &mut quinn::RecvStream, bytes: u64) -> Result<(), CallError> {
+    let answer = timeout(preparation(bytes), frames::receive::<Answer<()>>(from, limits::CONTROL)).await;
+    answer.map_err(|_| CallError::TimedOut)??.ok_or(CallError::Ended)?.map_err(CallError::Refused)
 }
 
 /// What the process and a connection have used so far.
 #[derive(Debug, Clone, Copy)]
 pub struct Usage {
-    cpu_us: u64,
+    cpu: Duration,
     sent: u64,
     lost: u64,
 }
@@ -91,11 +121,7 @@ impl Usage {
     #[must_use]
     pub fn of(link: &Link) -> Self {
         let path = link.connection().stats().path;
-        Self {
-            cpu_us: crate::io::cpu::process_time().as_micros() as u64,
-            sent: path.sent_packets,
-            lost: path.lost_packets,
-        }
+        Self { cpu: cpu::process_time(), sent: path.sent_packets, lost: path.lost_packets }
     }
 
     /// What was used since.
@@ -103,95 +129,11 @@ impl Usage {
     pub fn until_now(self, link: &Link) -> BenchEnd {
         let now = Self::of(link);
         BenchEnd {
-            cpu_us: now.cpu_us - self.cpu_us,
+            cpu_us: u64::try_from(now.cpu.saturating_sub(self.cpu).as_micros()).unwrap_or(u64::MAX),
             mtu: link.connection().stats().path.current_mtu,
-            sent: now.sent - self.sent,
-            lost: now.lost - self.lost,
+            // A path that changed meanwhile counts from zero.
+            sent: now.sent.saturating_sub(self.sent),
+            lost: now.lost.saturating_sub(self.lost),
         }
     }
-}
-
-/// A file without a name, filled with this many bytes; gone when it is closed.
-///
-/// # Errors
-/// When there is no room, or no directory for temporary files.
-pub async fn temporary(fill: Option<u64>) -> Result<File, BenchError> {
-    let made = tokio::task::spawn_blocking(move || {
-        let file = tempfile::tempfile()?;
-        let piece = pattern();
-        let mut left = fill.unwrap_or(0);
-        while left > 0 {
-            let len = left.min(PIECE as u64);
-            io::Write::write_all(&mut &file, &piece[..len as usize])?;
-            left -= len;
-        }
-        Ok(file)
-    });
-    Ok(made.await.map_err(io::Error::other)?.map_err(|e: io::Error| e)?)
-}
-
-/// Sends this many bytes, from the file or from memory.
-///
-/// # Errors
-/// When the stream or the file fails.
-pub async fn send(send: &mut SendStream, bytes: u64, file: Option<Arc<File>>) -> Result<(), BenchError> {
-    let mut buffer = pattern();
-    let mut done = 0;
-    while done < bytes {
-        let len = (bytes - done).min(PIECE as u64) as usize;
-        if let Some(file) = &file {
-            buffer = positional(Arc::clone(file), buffer, len, done, Direction::Read).await?;
-        }
-        send.write_all(&buffer[..len]).await?;
-        done += len as u64;
-    }
-    Ok(())
-}
-
-/// Receives this many bytes, into the file or into memory.
-///
-/// # Errors
-/// When the stream or the file fails.
-pub async fn receive(recv: &mut RecvStream, bytes: u64, file: Option<Arc<File>>) -> Result<(), BenchError> {
-    let mut buffer = vec![0; PIECE];
-    let mut done = 0;
-    while done < bytes {
-        let len = (bytes - done).min(PIECE as u64) as usize;
-        recv.read_exact(&mut buffer[..len]).await?;
-        if let Some(file) = &file {
-            buffer = positional(Arc::clone(file), buffer, len, done, Direction::Write).await?;
-        }
-        done += len as u64;
-    }
-    Ok(())
-}
-
-#[derive(Clone, Copy)]
-enum Direction {
-    Read,
-    Write,
-}
-
-async fn positional(
-    file: Arc<File>,
-    mut buffer: Vec<u8>,
-    len: usize,
-    at: u64,
-    direction: Direction,
-) -> Result<Vec<u8>, BenchError> {
-    let done = tokio::task::spawn_blocking(move || {
-        match direction {
-            Direction::Read => crate::io::positional::read_exact_at(&file, &mut buffer[..len], at)?,
-            Direction::Write => crate::io::positional::write_all_at(&file, &buffer[..len], at)?,
-        }
-        Ok(buffer)
-    });
-    Ok(done.await.map_err(io::Error::other)?.map_err(|e: io::Error| e)?)
-}
-
-/// Bytes that no layer can make smaller.
-fn pattern() -> Vec<u8> {
-    let mut bytes = vec![0; PIECE];
-    blake3::Hasher::new().finalize_xof().fill(&mut bytes);
-    bytes
 }

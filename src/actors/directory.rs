@@ -91,10 +91,13 @@ impl DirectoryRef {
     /// Starts an empty directory under a supervisor.
     ///
     /// # Errors
-    /// When the supervisor has stopped.
-    pub async fn start(quotas: Quotas, supervisor: ActorCell) -> Result<Self, SpawnErr> {
+    /// When the supervisor is gone.
+    pub async fn start(quotas: Quotas, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
         let (sender, snapshots) = watch::channel(Snapshot::default());
-        let (actor, _) = Actor::spawn_linked(None, DirectoryActor, (quotas, sender), supervisor).await?;
+        let (actor, _) = match supervisor {
+            Some(supervisor) => Actor::spawn_linked(None, DirectoryActor, (quotas, sender), supervisor).await?,
+            None => Actor::spawn(None, DirectoryActor, (quotas, sender)).await?,
+        };
         Ok(Self { actor, snapshots })
     }
 

@@ -45,7 +45,7 @@ pub(crate) enum Message {
     /// A chunk list and its last chunk are proven and written.
     ListProven { request: RequestId, node: NodeId, file: usize },
     /// A peer takes part in the transfer and has something, or will.
-    Participant(Link),
+    Participant(Link, RpcReplyPort<()>),
     /// Units are proven and written.
     Proven { request: RequestId, node: NodeId, units: Vec<u32> },
     /// Who may have it.
@@ -119,7 +119,11 @@ impl Actor for Download {
             Message::Input(input) => state.input(input),
             Message::Linked(node, result) => state.on_linked(node, result),
             Message::ListProven { request, node, file } => state.on_list(request, node, file),
-            Message::Participant(link) => state.on_participant(link),
+            Message::Participant(link, reply) => {
+                state.on_participant(link);
+                // Whoever waits for the reply may have been aborted.
+                let _ = reply.send(());
+            }
             Message::Proven { request, node, units } => state.on_proven(request, node, units),
             Message::Providers(providers) => state.on_providers(providers),
             Message::Settled(result) => state.on_settled(result),

@@ -49,6 +49,8 @@ pub struct Job {
     pub wait: Duration,
     /// Whether it is served to others from its first proven unit.
     pub share: bool,
+    /// Begin at the beginning, because somebody reads the bytes as they come.
+    pub in_order: bool,
     /// Decides ties; drawn at random.
     pub seed: u64,
 }
@@ -178,6 +180,7 @@ impl State {
             limit: job.limit,
             wait: job.wait,
             seed: job.seed,
+            in_order: job.in_order,
             barred: self.barred(job.id),
             connections: self.connections.clone(),
             supervisor: myself.clone(),
@@ -194,10 +197,10 @@ impl State {
     }
 }
 
-/// Passes peers on to the transfer until it is off the shelf.
+/// Passes peers on to the transfer, one at a time, until it is off the shelf.
 async fn introduce(mut arrivals: mpsc::Receiver<Link>, actor: ActorRef<download::Message>) {
     while let Some(link) = arrivals.recv().await {
-        if actor.cast(download::Message::Participant(link)).is_err() {
+        if ractor::call!(actor, download::Message::Participant, link).is_err() {
             return;
         }
     }
@@ -255,9 +258,12 @@ impl Download {
     /// Writes the whole to a stream, in order, while it is fetched.
     ///
     /// # Errors
-    /// When it cannot be read back, or the stream takes no more.
+    /// When it cannot be read back, the stream takes no more, or the transfer ends without being complete.
     pub async fn deliver(&self, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
-        self.source.deliver(to).await
+        let mut progress = self.progress.clone();
+        // The sender lives as long as the actor.
+        let over = async move { while progress.changed().await.is_ok() {} };
+        self.source.deliver(to, over).await
     }
 }
 

@@ -90,23 +90,43 @@ impl PartialSource {
 
     /// Units of an earlier run that were hashed again.
     pub fn add(&self, units: &[u32]) {
-        let mut have = self.have.lock().unwrap_or_else(PoisonError::into_inner);
-        for unit in units {
-            have.set(*unit);
-        }
-        self.growth.send_replace(have.count());
+        let count = {
+            let mut have = self.have.lock().unwrap_or_else(PoisonError::into_inner);
+            units.iter().for_each(|unit| {
+                have.set(*unit);
+            });
+            have.count()
+        };
+        // Not under the lock: whoever waits for growth looks at what is there while holding the channel's own.
+        self.growth.send_replace(count);
     }
 
-    /// Writes the whole to a stream, in order, as it becomes known.
+    /// Writes the whole to a stream, in order, as it becomes known. After `over` nothing more becomes known.
     ///
     /// # Errors
-    /// When a unit cannot be read back, or the stream takes no more.
-    pub async fn deliver(self: &Arc<Self>, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
+    /// When a unit cannot be read back, the stream takes no more, or a unit is missing after `over`.
+    pub async fn deliver(
+        self: &Arc<Self>,
+        to: &mut (impl AsyncWrite + Unpin + ?Sized),
+        over: impl Future<Output = ()>,
+    ) -> std::io::Result<u64> {
+        tokio::pin!(over);
+        let mut is_over = false;
         let mut growth = self.growth.subscribe();
         let mut delivered = 0;
         for unit in 0..self.map.units() {
-            let there = growth.wait_for(|_| self.has(UnitIndex(unit))).await;
-            there.map_err(|_| std::io::Error::other("the transfer ended"))?;
+            let there = tokio::select! {
+                biased;
+                there = growth.wait_for(|_| self.has(UnitIndex(unit))) => there.is_ok(),
+                () = &mut over, if !is_over => {
+                    is_over = true;
+                    self.has(UnitIndex(unit))
+                }
+                () = std::future::ready(()), if is_over => false,
+            };
+            if !there {
+                return Err(std::io::Error::other("the transfer ended before its last byte"));
+            }
             let source = Arc::clone(self);
             let read = tokio::task::spawn_blocking(move || source.read_back(unit)).await;
             let bytes = read.map_err(std::io::Error::other)??;

@@ -218,13 +218,15 @@ mod tests {
         let pool = pool(Capacity { slots: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
         let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let first = pool.admit(one).await.expect("free");
-        let waiting = tokio::spawn({
-            let pool = pool.clone();
-            async move { pool.admit(two).await.is_some() }
-        });
-        while pool.admit(one).await.is_some() {}
+        let mut waiting = std::pin::pin!(pool.admit(two));
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("there is no slot"),
+            () = tokio::task::yield_now() => {}
+        }
+        assert!(pool.admit(one).await.is_none(), "the queue is full");
         drop(first);
-        assert!(waiting.await.expect("no panic"));
+        assert!(waiting.await.is_some());
     }
 
     #[tokio::test]

@@ -44,7 +44,9 @@ mod tests {
         let mut longest = |at: u64, failures: usize| {
             let waits = (0..300).map(|_| {
                 let mut back_off = BackOff::default();
-                (0..failures).for_each(|_| drop(back_off.next(Duration::ZERO, &mut rng)));
+                for _ in 0..failures {
+                    back_off.next(Duration::ZERO, &mut rng);
+                }
                 back_off.next(Duration::from_secs(at), &mut rng)
             });
             waits.max().expect("some")
@@ -54,7 +56,9 @@ mod tests {
             assert!((ceiling * 4 / 5..=ceiling).contains(&longest), "{at} {failures}: {longest}");
         }
         let mut back_off = BackOff::default();
-        (0..9).for_each(|_| drop(back_off.next(Duration::ZERO, &mut rng)));
+        for _ in 0..9 {
+            back_off.next(Duration::ZERO, &mut rng);
+        }
         back_off.reset();
         assert!(back_off.next(Duration::from_secs(99), &mut rng) <= FIRST);
     }

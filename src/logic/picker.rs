@@ -93,6 +93,11 @@ impl Picker {
         }
     }
 
+    /// Lets the first region begin at a place that the seed decides. To be called before anything is acquired.
+    pub fn begin_anywhere(&mut self) {
+        self.regions = Regions::from(self.map.units(), rarest::place(self.seed, self.map.units()));
+    }
+
     /// Where a unit stands; unwanted beyond the end.
     #[must_use]
     pub fn state(&self, unit: u32) -> State {

@@ -134,7 +134,7 @@ mod tests {
         assert_eq!((slots.ask(node(1), 3), slots.ask(node(1), 4)), (Admission::Queued, Admission::Queued));
         assert_eq!(slots.ask(node(1), 5), Admission::Busy);
         assert_eq!(slots.ask(node(2), 6), Admission::Granted);
-        assert_eq!(slots.release(node(2)), Vec::<u64>::new());
+        assert!(slots.release(node(2)).is_empty());
         assert_eq!(slots.release(node(1)), [3]);
     }
 

@@ -1,11 +1,13 @@
 //! The asking side of `qshare bench`: memory to memory and file to file, both ways, against one bench that listens.
+//! Invariant: at most one temporary file at a time, without a name.
 
-use std::fs::File;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use crate::actors::bench::{BenchError, Usage, receive, send, temporary};
-use crate::io::frames;
+use tokio::time::{Instant, timeout};
+
+use crate::actors::bench::{BenchError, Storage, Usage, ready, receive, send, settling};
+use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
 use crate::model::{NodeId, PeerTarget};
 use crate::node::convert::{call_error, connect_error};
@@ -13,12 +15,17 @@ use crate::node::error::{Error, Who};
 use crate::node::inner::Inner;
 use crate::wire::{Bench, BenchEnd, Request, Role, limits};
 
+pub use crate::actors::bench::MAX_BYTES as MAX_BENCH_BYTES;
+
+/// How many tests a report has.
+pub const BENCH_TESTS: u64 = 4;
+
 /// What was measured between two machines.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchReport {
     /// Who was measured.
     pub node: NodeId,
-    /// The round trip at the end.
+    /// The round trip before the first test, while nothing else was on the way.
     pub rtt: Duration,
     /// Four rows: memory and file, to us and from us.
     pub rows: Vec<BenchRow>,
@@ -27,18 +34,20 @@ pub struct BenchReport {
 /// One test.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BenchRow {
-    /// Through files on both sides; else memory.
+    /// Through files on both sides, until the bytes are on the disk; else memory.
     pub file: bool,
     /// The other side sent.
     pub download: bool,
     /// Payload in bytes.
     pub bytes: u64,
-    /// From the granted request to the last byte.
+    /// From when both ends were ready to the last byte.
     pub elapsed: Duration,
     /// Processor time of this process.
     pub cpu_here: Duration,
     /// Processor time of the other.
     pub cpu_there: Duration,
+    /// The round trip at the end, with its own queues.
+    pub rtt: Duration,
     /// The MTU that the sender reached, in bytes.
     pub mtu: u16,
     /// Packets that the sender sent.
@@ -47,8 +56,13 @@ pub struct BenchRow {
     pub lost: u64,
 }
 
-/// Runs all four tests with this many bytes each.
-pub(crate) async fn measure(inner: &Inner, target: &PeerTarget, bytes: u64) -> Result<BenchReport, Error> {
+/// Runs all four tests with this many bytes each, and counts them as they move.
+pub(crate) async fn measure(
+    inner: &Inner,
+    target: &PeerTarget,
+    bytes: u64,
+    moved: &AtomicU64,
+) -> Result<BenchReport, Error> {
     let who = Who::bench(target.host_port());
     let own = inner.endpoint.node_id();
     let connected = inner.connections.to_target(target).await;
@@ -56,46 +70,84 @@ pub(crate) async fn measure(inner: &Inner, target: &PeerTarget, bytes: u64) -> R
     if let Some(role) = link.role().filter(|role| *role != Role::Bench) {
         return Err(Error::WrongRole { who, role });
     }
-    let mut rows = Vec::new();
-    for (file, download) in [(false, true), (false, false), (true, true), (true, false)] {
-        rows.push(row(&link, &who, Bench { bytes, download, file }).await?);
-    }
-    Ok(BenchReport { node: link.peer(), rtt: link.rtt(), rows })
+    let run = Run { link: &link, who: &who, bytes, moved };
+    let rtt = link.rtt();
+    // Filled before the first test: the other end keeps the turn for us only for a moment between two.
+    let filled = run.storage(true, Some(bytes)).await?;
+    let rows = vec![
+        run.row(false, true, Storage::Memory).await?,
+        run.row(false, false, Storage::Memory).await?,
+        run.row(true, false, filled).await?,
+        run.row(true, true, run.storage(true, None).await?).await?,
+    ];
+    Ok(BenchReport { node: link.peer(), rtt, rows })
 }
 
-async fn row(link: &Link, who: &Who, bench: Bench) -> Result<BenchRow, Error> {
-    let failed = |error: BenchError| Error::Refused { who: who.clone(), cause: error.to_string() };
-    let local = if bench.file { Some(local_file(&bench).await.map_err(failed)?) } else { None };
-    let request = Request::Bench(bench.clone());
-    let called = frames::call::<()>(link, &request, limits::CONTROL).await;
-    let ((), mut to, mut from) = called.map_err(|error| call_error(who.clone(), error))?;
-    let (started, before) = (Instant::now(), Usage::of(link));
-    if bench.download {
-        receive(&mut from, bench.bytes, local).await.map_err(failed)?;
-    } else {
-        send(&mut to, bench.bytes, local).await.map_err(failed)?;
+struct Run<'a> {
+    link: &'a Link,
+    who: &'a Who,
+    bytes: u64,
+    moved: &'a AtomicU64,
+}
+
+impl Run<'_> {
+    async fn row(&self, file: bool, download: bool, storage: Storage) -> Result<BenchRow, Error> {
+        let request = Request::Bench(Bench { bytes: self.bytes, download, file });
+        let called = frames::call::<()>(self.link, &request, limits::CONTROL).await;
+        let ((), mut to, mut from) = called.map_err(|error| self.call(error))?;
+        ready(&mut from, self.bytes).await.map_err(|error| self.call(error))?;
+        let (started, before) = (Instant::now(), Usage::of(self.link));
+        let count = |bytes| {
+            self.moved.fetch_add(bytes, Ordering::Relaxed);
+        };
+        let pumped = if download {
+            receive(&mut from, self.bytes, storage, &count).await
+        } else {
+            send(&mut to, self.bytes, storage, &count).await
+        };
+        pumped.map_err(|error| self.failed(error))?;
+        let received = started.elapsed();
         // Closed already: the end that is missing then says why.
         let _ = to.finish();
+        let there = self.end(&mut from, file && !download).await?;
+        let elapsed = if download { received } else { started.elapsed() };
+        let here = before.until_now(self.link);
+        let sender = if download { there } else { here };
+        Ok(BenchRow {
+            file,
+            download,
+            bytes: self.bytes,
+            elapsed,
+            cpu_here: Duration::from_micros(here.cpu_us),
+            cpu_there: Duration::from_micros(there.cpu_us),
+            rtt: self.link.rtt(),
+            mtu: sender.mtu,
+            sent: sender.sent,
+            lost: sender.lost,
+        })
     }
-    let there = frames::receive::<BenchEnd>(&mut from, limits::CONTROL).await;
-    let there = there.and_then(|end| end.ok_or(frames::CallError::Ended));
-    let there = there.map_err(|error| call_error(who.clone(), error))?;
-    let elapsed = started.elapsed();
-    let here = before.until_now(link);
-    let sender = if bench.download { there } else { here };
-    Ok(BenchRow {
-        file: bench.file,
-        download: bench.download,
-        bytes: bench.bytes,
-        elapsed,
-        cpu_here: Duration::from_micros(here.cpu_us),
-        cpu_there: Duration::from_micros(there.cpu_us),
-        mtu: sender.mtu,
-        sent: sender.sent,
-        lost: sender.lost,
-    })
-}
 
-async fn local_file(bench: &Bench) -> Result<Arc<File>, BenchError> {
-    Ok(Arc::new(temporary((!bench.download).then_some(bench.bytes)).await?))
+    /// What the other end says when it has everything, or knows that we have. What is still on the way to it, at most
+    /// the windows, comes before.
+    async fn end(&self, from: &mut quinn::RecvStream, settles: bool) -> Result<BenchEnd, Error> {
+        let limit = frames::ANSWER + settling(settles, self.bytes);
+        let end = timeout(limit, frames::receive::<BenchEnd>(from, limits::CONTROL)).await;
+        let end = end.unwrap_or(Err(CallError::TimedOut)).and_then(|end| end.ok_or(CallError::Ended));
+        end.map_err(|error| self.call(error))
+    }
+
+    async fn storage(&self, file: bool, fill: Option<u64>) -> Result<Storage, Error> {
+        Storage::new(file, fill).await.map_err(|error| self.failed(error))
+    }
+
+    fn call(&self, error: CallError) -> Error {
+        call_error(self.who.clone(), error)
+    }
+
+    fn failed(&self, error: BenchError) -> Error {
+        match error {
+            BenchError::Call(error) => self.call(error),
+            BenchError::File(source) => Error::Temporary { dir: std::env::temp_dir(), source },
+        }
+    }
 }

@@ -196,6 +196,14 @@ pub enum Error {
     /// What was given to share cannot be shared.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// A temporary file cannot be made, filled or read.
+    #[error("a temporary file in {} cannot be used ({source}): set TMPDIR to a directory with room", shown(.dir))]
+    Temporary {
+        /// Where.
+        dir: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A file is larger than any that can be shared.
     #[error("{id} claims more than can be shared, {}: name another provider with --from", Size(*.size))]
     TooLarge {
@@ -265,6 +273,8 @@ impl Error {
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,
             Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
+            Self::Temporary { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorCode::NoSpace,
+            Self::Temporary { .. } => ErrorCode::Failed,
             Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
             Self::WrongRole { .. } => ErrorCode::Usage,
         }

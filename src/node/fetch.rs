@@ -45,6 +45,7 @@ impl Get {
             limit: self.request.limit,
             wait: self.request.wait,
             share: shares,
+            in_order: matches!(self.request.output, Output::Stream(_)),
             seed: rand::random(),
         };
         let mut download = parts.downloads.start(job).await?;
@@ -196,7 +197,8 @@ impl Delivery {
         let Output::Stream(_) = output else { return Self(None) };
         let Output::Stream(mut stream) = std::mem::replace(output, Output::Here) else { return Self(None) };
         let source = Arc::clone(download.source());
-        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream).await })))
+        // It ends with its transfer: aborted, or delivered whole.
+        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream, std::future::pending()).await })))
     }
 
     /// Resolves only when the stream takes no more.

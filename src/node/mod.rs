@@ -29,9 +29,9 @@ pub mod types;
 
 pub use crate::io::endpoint::Listen;
 pub use crate::io::home::Home;
-pub use crate::io::scan::{RootSummary, SharePlan, SurveyOptions};
+pub use crate::io::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
-pub use bench::{BenchReport, BenchRow};
+pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use error::{Error, ErrorCode, Who};
 pub use get::Transfer;
 pub use types::*;
@@ -179,12 +179,18 @@ impl Node {
         Transfer::begin(Arc::clone(&self.inner), request)
     }
 
-    /// Measures throughput to a bench that listens.
+    /// Measures throughput to a bench that listens, with this many bytes for each of [`BENCH_TESTS`] tests, and
+    /// counts them in `moved` as they move.
     ///
     /// # Errors
     /// When it cannot be reached, is busy, or the stream fails.
-    pub async fn bench(&self, target: &crate::model::PeerTarget, bytes: u64) -> Result<BenchReport, Error> {
-        bench::measure(&self.inner, target, bytes).await
+    pub async fn bench(
+        &self,
+        target: &crate::model::PeerTarget,
+        bytes: u64,
+        moved: &std::sync::atomic::AtomicU64,
+    ) -> Result<BenchReport, Error> {
+        bench::measure(&self.inner, target, bytes, moved).await
     }
 
     /// Resolves when a core actor has failed.

@@ -184,7 +184,7 @@ impl Ground<'_> {
             events: announcer_events,
             eager: self.options.lifetime == Lifetime::LongRunning,
         };
-        let announcer = AnnouncerRef::start(dependencies, self.cell()).await.map_err(spawn_error)?;
+        let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
         let downloads: DownloadsRef =
             Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
         let slots = Capacity::default().slots;
@@ -204,7 +204,7 @@ impl Ground<'_> {
     }
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
-        let started = DirectoryRef::start(self.options.quotas.clone(), self.cell()).await;
+        let started = DirectoryRef::start(self.options.quotas.clone(), Some(self.cell())).await;
         let connections = self.connections.clone();
         let probe = Arc::new(move |addr, node| {
             let connections = connections.clone();

@@ -91,6 +91,7 @@ pub struct Announce {
     /// Replace everything known of the node instead of adding to it.
     pub full: bool,
     /// Addresses that may reach the node, at most [`crate::wire::limits::CANDIDATES`]; dialled back before use.
+    /// None in an announcement that is not in full: the addresses that were reached stay published.
     pub candidates: Vec<SocketAddr>,
     /// The UDP port on which the node listens.
     pub port: u16,

@@ -1,1 +1,324 @@
+//! Stories of nodes and a tracker over real QUIC on loopback.
 
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::time::timeout;
+
+use super::*;
+use crate::actors::connections::{Connections, Dependencies as Links};
+use crate::actors::dial_back::{Probe, probe_through};
+use crate::actors::directory::DirectoryRef;
+use crate::actors::serve::serve_links;
+use crate::actors::tracker::TrackerAnswers;
+use crate::io::endpoint::{EndpointOptions, Listen};
+use crate::io::frames::{self, CallError};
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::trust::TrustStore;
+use crate::logic::directory::Quotas;
+use crate::model::{ContentId, Hit, Kind, NodeId, Offer, SafePath};
+use crate::wire::{
+    Announce, Announced, Code, Fetch, FilesOf, Follow, FollowEvent, HitPage, Locate, OfferPage, PeerPage, Peers,
+    Request, Search, limits,
+};
+
+/// A hang, not a slow machine.
+const HANG: Duration = Duration::from_secs(60);
+
+struct Host {
+    endpoint: Endpoint,
+    connections: ConnectionsRef,
+    actor: tokio::task::JoinHandle<()>,
+    links: Option<mpsc::Receiver<Link>>,
+    tasks: JoinSet<()>,
+    _home: TempDir,
+}
+
+impl Host {
+    async fn start(role: Role, identity: Arc<Identity>, port: u16) -> Self {
+        let home = tempfile::tempdir().expect("tempdir");
+        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+        let keys = LongTermKeys::ephemeral().expect("keys");
+        let endpoint = Endpoint::bind(identity, keys, EndpointOptions { listen, role }).expect("bound");
+        let (sender, links) = mpsc::channel(64);
+        let needs = Links { endpoint: endpoint.clone(), trust: TrustStore::at(home.path()), links: sender };
+        let (connections, actor) = Connections::start(needs, None).await.expect("started");
+        let mut tasks = JoinSet::new();
+        tasks.spawn(accept(endpoint.clone(), connections.clone()));
+        Self { endpoint, connections, actor, links: Some(links), tasks, _home: home }
+    }
+
+    fn target(&self) -> PeerTarget {
+        self.endpoint.local_addr().to_string().parse().expect("target")
+    }
+}
+
+async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
+    while let Some(arrival) = endpoint.accept().await {
+        let (connections, role) = (connections.clone(), endpoint.role());
+        tokio::spawn(async move {
+            if let Ok(link) = arrival.establish(role).await {
+                connections.established(link);
+            }
+        });
+    }
+}
+
+fn identity() -> Arc<Identity> {
+    Arc::new(Identity::ephemeral().expect("identity"))
+}
+
+/// A tracker that dials back for real, unless it is given another way.
+async fn tracker_with(identity: Arc<Identity>, port: u16, quotas: Quotas, probe: Option<Probe>) -> Host {
+    let mut host = Host::start(Role::Tracker, identity, port).await;
+    let directory = DirectoryRef::start(quotas, None).await.expect("started");
+    let probe = probe.unwrap_or_else(|| probe_through(host.connections.clone()));
+    let answers = Arc::new(TrackerAnswers::new(directory, probe));
+    host.tasks.spawn(serve_links(host.links.take().expect("unserved"), answers));
+    host
+}
+
+async fn tracker() -> Host {
+    tracker_with(identity(), 0, Quotas::default(), None).await
+}
+
+struct Sharer {
+    host: Host,
+    announcer: AnnouncerRef,
+    book: watch::Sender<Arc<OfferBook>>,
+    events: mpsc::Receiver<Event>,
+}
+
+impl Sharer {
+    async fn start(tracker: &Host, names: &[&str]) -> Self {
+        let host = Host::start(Role::Node, identity(), 0).await;
+        let (sender, events) = mpsc::channel(64);
+        let book = watch::Sender::new(book(names));
+        let needs = Dependencies {
+            trackers: vec![tracker.target()],
+            connect: connect_through(host.connections.clone()),
+            endpoint: host.endpoint.clone(),
+            book: book.subscribe(),
+            events: sender,
+            eager: false,
+        };
+        let announcer = AnnouncerRef::start(needs, None).await.expect("started");
+        Self { host, announcer, book, events }
+    }
+
+    fn id(&self) -> NodeId {
+        self.host.endpoint.node_id()
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.host.endpoint.local_addr()
+    }
+
+    async fn event(&mut self) -> Event {
+        timeout(HANG, self.events.recv()).await.expect("in time").expect("alive")
+    }
+
+    /// The next announcement that a tracker has taken: offers, hashed, refused, reachable.
+    async fn announced(&mut self) -> (u64, u64, u64, bool) {
+        loop {
+            if let Event::Announced { offers, hashed, refused, reachable, .. } = self.event().await {
+                return (offers, hashed, refused, reachable);
+            }
+        }
+    }
+
+    async fn warning(&mut self) -> String {
+        loop {
+            if let Event::Warning(sentence) = self.event().await {
+                return sentence;
+            }
+        }
+    }
+}
+
+/// Names with an id; those that begin with `?` without.
+fn book(names: &[&str]) -> Arc<OfferBook> {
+    let offer = |text: &&str| {
+        let name = SafePath::parse(text.trim_start_matches('?')).expect("name");
+        let id = (!text.starts_with('?')).then(|| ContentId::of(text.as_bytes()));
+        (name.clone(), Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false })
+    };
+    Arc::new(OfferBook { offers: names.iter().map(offer).collect() })
+}
+
+async fn link(from: &Host, to: &Host) -> Link {
+    from.connections.to_target(&to.target()).await.expect("connected")
+}
+
+async fn ask<T: serde::de::DeserializeOwned>(link: &Link, request: Request) -> Result<T, CallError> {
+    frames::call(link, &request, limits::PAGE).await.map(|(answer, ..)| answer)
+}
+
+async fn search(link: &Link, words: &str) -> Vec<Hit> {
+    let search = Search { words: vec![words.to_owned()], limit: 50, skip: 0 };
+    ask::<HitPage>(link, Request::Search(search)).await.expect("answered").hits
+}
+
+async fn peers(link: &Link) -> Vec<NodeId> {
+    let page: PeerPage = ask(link, Request::Peers(Peers { after: None })).await.expect("answered");
+    page.peers.into_iter().map(|peer| peer.node).collect()
+}
+
+#[tokio::test]
+async fn what_is_shared_is_found_and_what_changes_is_told() {
+    let tracker = tracker().await;
+    let mut sharer = Sharer::start(&tracker, &["docs/a", "?docs/b"]).await;
+    assert_eq!(sharer.announced().await, (2, 1, 0, true));
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    let hits = search(&link, "docs").await;
+    assert_eq!(hits.len(), 2);
+    assert!(hits.iter().all(|h| h.providers[0].node == sharer.id() && h.providers[0].addrs == [sharer.addr()]));
+
+    sharer.book.send_replace(book(&["docs/b", "docs/c"]));
+    assert_eq!(sharer.announced().await, (2, 2, 0, true));
+    let names: Vec<_> = search(&link, "docs").await.into_iter().map(|hit| hit.names[0].to_string()).collect();
+    assert_eq!(names, ["docs/b", "docs/c"]);
+    let files = Request::FilesOf(FilesOf { node: Some(sharer.id()), after: None });
+    let page: OfferPage = ask(&link, files).await.expect("known");
+    assert_eq!(page.offers, book(&["docs/b", "docs/c"]).offers.values().cloned().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_clean_stop_is_known_at_once() {
+    let tracker = tracker().await;
+    let mut sharer = Sharer::start(&tracker, &["a"]).await;
+    sharer.announced().await;
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    assert_eq!(peers(&link).await, [sharer.id()]);
+    sharer.announcer.stop().await;
+    assert_eq!(peers(&link).await, []);
+}
+
+#[tokio::test]
+async fn transfers_under_way_are_told_to_followers() {
+    let tracker = tracker().await;
+    let mut sharer = Sharer::start(&tracker, &[]).await;
+    let part = Part { id: ContentId::of(b"x"), kind: Kind::File, size: 9 };
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    assert_eq!(peers(&link).await, [], "nothing to tell, nothing told");
+    let follow = Request::Follow(Follow { id: part.id, kind: part.kind, size: part.size });
+    let ((), _open, mut events) = frames::call(&link, &follow, limits::CONTROL).await.expect("follows");
+    let mut event = async || {
+        let event = timeout(HANG, frames::receive::<FollowEvent>(&mut events, limits::PAGE)).await;
+        event.expect("in time").expect("read").expect("more")
+    };
+    assert_eq!(event().await, FollowEvent::default());
+
+    let participation = sharer.announcer.join(part);
+    let again = sharer.announcer.join(part);
+    let joined = event().await.joined;
+    assert_eq!((joined[0].node, joined[0].addrs.as_slice()), (sharer.id(), [sharer.addr()].as_slice()));
+    assert_eq!(sharer.announced().await, (0, 0, 0, true));
+    let located: HitPage = ask(&link, Request::Locate(Locate { id: part.id })).await.expect("answered");
+    assert_eq!((located.hits[0].size, located.hits[0].providers.len()), (9, 1));
+
+    drop(again);
+    drop(participation);
+    assert_eq!(event().await.left, [sharer.id()]);
+}
+
+#[tokio::test]
+async fn a_lost_connection_costs_no_new_announcement() {
+    let tracker = tracker().await;
+    let mut sharer = Sharer::start(&tracker, &["a"]).await;
+    sharer.announced().await;
+    let first = link(&sharer.host, &tracker).await;
+    first.close(Code::Closing);
+    sharer.book.send_replace(book(&["a", "b"]));
+    assert_eq!(sharer.announced().await, (2, 2, 0, true), "a delta to what the tracker still knew");
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    assert_eq!(search(&link, "a").await.len(), 1);
+    sharer.events.close();
+    assert!(sharer.events.recv().await.is_none(), "nothing else was announced");
+}
+
+#[tokio::test]
+async fn a_restarted_tracker_is_told_everything_again() {
+    let identity_of_tracker = identity();
+    let mut tracker = tracker_with(Arc::clone(&identity_of_tracker), 0, Quotas::default(), None).await;
+    let mut sharer = Sharer::start(&tracker, &["a"]).await;
+    assert_eq!(sharer.announced().await, (1, 1, 0, true));
+    let port = tracker.endpoint.port();
+    tracker.tasks.shutdown().await;
+    tracker.actor.abort();
+    tracker.endpoint.close(Code::Closing).await;
+    drop(tracker);
+    let tracker = loop {
+        // The port is free once the old endpoint's driver has gone.
+        if std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            break tracker_with(Arc::clone(&identity_of_tracker), port, Quotas::default(), None).await;
+        }
+        tokio::task::yield_now().await;
+    };
+    assert_eq!(sharer.announced().await, (1, 1, 0, true));
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    assert_eq!(search(&link, "a").await.len(), 1);
+}
+
+#[tokio::test]
+async fn an_unreachable_node_is_warned_and_no_address_is_told() {
+    let probe: Probe = Arc::new(|_, _| Box::pin(async { false }));
+    let tracker = tracker_with(identity(), 0, Quotas::default(), Some(probe)).await;
+    let mut sharer = Sharer::start(&tracker, &["a"]).await;
+    assert_eq!(sharer.announced().await, (1, 1, 0, false));
+    let warning = sharer.warning().await;
+    assert!(warning.contains(&format!("UDP port {}", sharer.host.endpoint.port())), "{warning}");
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    let hits = search(&link, "a").await;
+    assert_eq!((hits[0].providers[0].node, hits[0].providers[0].addrs.len()), (sharer.id(), 0));
+}
+
+#[tokio::test]
+async fn a_small_quota_is_said() {
+    let quotas = Quotas { names_per_node: 2, ..Quotas::default() };
+    let tracker = tracker_with(identity(), 0, quotas, None).await;
+    let mut sharer = Sharer::start(&tracker, &["d/a", "d/b", "d/c", "top"]).await;
+    assert_eq!(sharer.announced().await, (2, 2, 2, true));
+    assert!(sharer.warning().await.contains("took 2 of 4 names"));
+}
+
+#[tokio::test]
+async fn a_tracker_that_is_not_there_is_named() {
+    let tracker = tracker().await;
+    tracker.endpoint.close(Code::Closing).await;
+    let mut sharer = Sharer::start(&tracker, &["a"]).await;
+    let warning = sharer.warning().await;
+    assert!(warning.contains(&tracker.target().to_string()), "{warning}");
+    sharer.announcer.stop().await;
+}
+
+#[tokio::test]
+async fn wrong_requests_are_refused_and_the_tracker_lives() {
+    let tracker = tracker().await;
+    let asker = Host::start(Role::Node, identity(), 0).await;
+    let link = link(&asker, &tracker).await;
+    let head = Announce { epoch: Epoch(1), seq: 2, full: false, candidates: vec![], port: 1 };
+    let too_many = Announce { full: true, candidates: vec![tracker.endpoint.local_addr(); 5], ..head.clone() };
+    let fetch = Fetch { id: ContentId::of(b"x"), size: 1, units: vec![(0, 1)], max: 1 };
+    let unknown = FilesOf { node: Some(NodeId::of_public_key(b"x")), after: None };
+    let empty = Search { words: vec![String::new()], limit: 1, skip: 0 };
+    let cases = [
+        (Request::Announce(head), Code::NotFound),
+        (Request::Announce(too_many), Code::BadRequest),
+        (Request::Fetch(fetch), Code::Unsupported),
+        (Request::FilesOf(unknown), Code::NotFound),
+        (Request::Search(empty), Code::BadRequest),
+    ];
+    for (request, code) in cases {
+        let error = ask::<Announced>(&link, request.clone()).await.expect_err("refused");
+        assert_eq!(error, CallError::Refused(code.into()), "{request:?}");
+    }
+    assert_eq!(peers(&link).await, []);
+}

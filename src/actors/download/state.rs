@@ -43,6 +43,7 @@ pub(crate) struct Arguments {
     pub(crate) limit: Option<Rate>,
     pub(crate) wait: Duration,
     pub(crate) seed: u64,
+    pub(crate) in_order: bool,
     pub(crate) barred: HashSet<NodeId>,
     pub(crate) connections: ConnectionsRef,
     pub(crate) supervisor: ActorRef<downloads::Message>,
@@ -80,7 +81,8 @@ impl State {
     pub(super) fn new(myself: ActorRef<Message>, args: Arguments) -> Self {
         let wanted = args.source.partial().wanted();
         let lists = args.source.lists().into_keys().collect();
-        let settings = Settings { limit: args.limit.map(Rate::get), ..Settings::new(args.seed) };
+        let limit = args.limit.map(Rate::get);
+        let settings = Settings { limit, scatter: !args.in_order, ..Settings::new(args.seed) };
         let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &args.claimed, &lists, settings);
         let total = wanted.iter().map(|unit| args.map.len(UnitIndex(unit))).sum();
         let lane = Arc::new(Lane {

@@ -1,1 +1,386 @@
+//! Real nodes on loopback in one process: the sources are in memory, everything else is the real thing.
 
+mod memory;
+
+use std::collections::HashSet;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use super::{Ending, Snapshot};
+use crate::actors::answer::NodeAnswers;
+use crate::actors::buffers::BufferPool;
+use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
+use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
+use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
+use crate::actors::serve::serve_links;
+use crate::actors::shelf::{Place, Shelf};
+use crate::actors::throttle::Throttle;
+use crate::actors::uploads::{Uploads, UploadsRef};
+use crate::io::dest::SafeDir;
+use crate::io::endpoint::{Endpoint, EndpointOptions, Listen};
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::partial::{Names, Partial, PartialSpec};
+use crate::io::trust::TrustStore;
+use crate::logic::slots::Capacity;
+use crate::model::collection::Entry;
+use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
+use crate::wire::{Code, Role};
+use memory::Memory;
+
+const KIB: usize = 1 << 10;
+const MIB: usize = 1 << 20;
+
+/// Takes no message: these nodes share nothing of their own.
+struct NoIndex;
+
+impl Actor for NoIndex {
+    type Msg = IndexMessage;
+    type State = ();
+    type Arguments = ();
+
+    async fn pre_start(&self, _: ActorRef<IndexMessage>, (): ()) -> Result<(), ActorProcessingErr> {
+        Ok(())
+    }
+}
+
+struct TestNode {
+    endpoint: Endpoint,
+    shelf: Shelf,
+    downloads: DownloadsRef,
+    home: TempDir,
+    _tasks: JoinSet<()>,
+}
+
+impl TestNode {
+    async fn start(upload: Option<u64>) -> Self {
+        let home = tempfile::tempdir().expect("tempdir");
+        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let (identity, keys) = (Identity::ephemeral().expect("identity"), LongTermKeys::ephemeral().expect("keys"));
+        let options = EndpointOptions { listen, role: Role::Node };
+        let endpoint = Endpoint::bind(Arc::new(identity), keys, options).expect("bound");
+        let (links, served) = mpsc::channel(64);
+        let trust = TrustStore::at(home.path());
+        let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
+        let (connections, _) = Connections::start(dependencies, None).await.expect("started");
+        let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
+        let shelf = Shelf::new(index);
+        let answers = NodeAnswers {
+            shelf: shelf.clone(),
+            index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),
+            uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
+            throttle: Throttle::new(upload.and_then(Rate::bytes_per_second)),
+            buffers: BufferPool::new(96, 256 * KIB),
+        };
+        let mut tasks = JoinSet::new();
+        tasks.spawn(serve_links(served, Arc::new(answers)));
+        tasks.spawn(accept(endpoint.clone(), connections.clone()));
+        let downloads = Downloads::start(connections, shelf.clone(), None).await.expect("started");
+        Self { endpoint, shelf, downloads, home, _tasks: tasks }
+    }
+
+    fn provider(&self) -> Provider {
+        Provider { node: self.endpoint.node_id(), addrs: vec![self.endpoint.local_addr()] }
+    }
+
+    fn offer(&self, memory: Memory) -> Place {
+        let id = memory.map.files()[0].id;
+        self.offer_as(id, memory)
+    }
+
+    fn offer_as(&self, id: ContentId, memory: Memory) -> Place {
+        self.shelf.place(id, Arc::new(memory), mpsc::channel(1).0)
+    }
+
+    /// Begins (or goes on with) a transfer of these bytes in this node's home.
+    async fn get(&self, bytes: &[u8], limit: Option<u64>, wait: Duration) -> Download {
+        let (id, size) = (ContentId::of(bytes), bytes.len() as u64);
+        let map = Arc::new(UnitMap::of_file(id, size).expect("small"));
+        self.get_part(id, Kind::File, map, None, limit, wait).await
+    }
+
+    async fn get_part(
+        &self,
+        id: ContentId,
+        kind: Kind,
+        map: Arc<UnitMap>,
+        collection: Option<Arc<Collection>>,
+        limit: Option<u64>,
+        wait: Duration,
+    ) -> Download {
+        let size = map.bytes();
+        let spec = PartialSpec {
+            id,
+            kind,
+            size,
+            map: Arc::clone(&map),
+            collection,
+            present: HashSet::new(),
+            unwanted: HashSet::new(),
+        };
+        let parent = SafeDir::open(self.home.path()).expect("home");
+        let (partial, resumed) = Partial::open(&parent, spec).expect("opened");
+        let job = Job {
+            id,
+            kind,
+            size,
+            map,
+            manifest: None,
+            partial: Arc::new(partial),
+            resumed,
+            limit: limit.and_then(Rate::bytes_per_second),
+            wait,
+            share: true,
+            in_order: false,
+            seed: rand::random(),
+        };
+        self.downloads.start(job).await.expect("started")
+    }
+}
+
+async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
+    while let Some(arrival) = endpoint.accept().await {
+        let connections = connections.clone();
+        tokio::spawn(async move {
+            if let Ok(link) = arrival.establish(Role::Node).await {
+                connections.established(link);
+            }
+        });
+    }
+}
+
+fn noise(len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    blake3::Hasher::new().update(&len.to_le_bytes()).finalize_xof().fill(&mut bytes);
+    bytes
+}
+
+const LONG: Duration = Duration::from_secs(60);
+
+async fn complete(download: &mut Download) -> Snapshot {
+    let ended = tokio::time::timeout(LONG, download.ended()).await.expect("in time").expect("no failure");
+    assert_eq!(ended, Ending::Complete, "{:?}", download.progress().borrow());
+    download.progress().borrow().clone()
+}
+
+async fn until(download: &Download, reached: impl FnMut(&Snapshot) -> bool) {
+    tokio::time::timeout(LONG, download.progress().wait_for(reached)).await.expect("in time").expect("alive");
+}
+
+fn written(download: &Download) -> Vec<u8> {
+    fs::read(download.source().partial().path()).expect("the partial file")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_provider_gives_a_whole_file() {
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    for len in [1, 256 * KIB, 256 * KIB + 1, 5 * MIB + 3] {
+        let bytes = noise(len);
+        let _place = giver.offer(Memory::file(bytes.clone()));
+        let mut download = taker.get(&bytes, None, LONG).await;
+        download.providers(vec![giver.provider()]);
+        let end = complete(&mut download).await;
+        assert!(written(&download) == bytes, "{len} bytes");
+        assert_eq!((end.bytes, end.fetched, end.total), (len as u64, len as u64, len as u64));
+        assert_eq!(end.providers.iter().map(|p| p.bytes).collect::<Vec<_>>(), [len as u64]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn four_paced_providers_give_equal_shares() {
+    let bytes = noise(24 * MIB);
+    let taker = TestNode::start(None).await;
+    let mut download = taker.get(&bytes, None, LONG).await;
+    let mut givers = Vec::new();
+    for _ in 0..4 {
+        let giver = TestNode::start(Some(6 << 20)).await;
+        let place = giver.offer(Memory::file(bytes.clone()));
+        download.providers(vec![giver.provider()]);
+        givers.push((giver, place));
+    }
+    let end = complete(&mut download).await;
+    assert!(written(&download) == bytes);
+    for provider in &end.providers {
+        let percent = provider.bytes * 100 / bytes.len() as u64;
+        assert!((15..=35).contains(&percent), "{percent} % in {:?}", end.providers);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_liar_is_named_and_barred_and_the_result_is_right() {
+    let bytes = noise(6 * MIB);
+    let (honest, liar, taker) =
+        (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
+    let _honest = honest.offer(Memory::file(bytes.clone()));
+    let _liar = liar.offer(Memory::lying(bytes.clone()));
+    let mut download = taker.get(&bytes, None, LONG).await;
+    download.providers(vec![honest.provider(), liar.provider()]);
+    let end = complete(&mut download).await;
+    assert!(written(&download) == bytes);
+    let id = liar.endpoint.node_id().to_string();
+    assert!(end.warnings.iter().any(|w| w.contains(&id)), "{:?}", end.warnings);
+    drop(download);
+    let parent = SafeDir::open(taker.home.path()).expect("home");
+    let names = Names::of(ContentId::of(&bytes));
+    while taker.home.path().join(names.journal.as_str()).exists() {
+        // The actor lets go of the partial file when its last task has ended.
+        Partial::discard(&parent, ContentId::of(&bytes)).expect("discarded");
+        tokio::task::yield_now().await;
+    }
+    let mut again = taker.get(&bytes, None, Duration::from_millis(500)).await;
+    again.providers(vec![liar.provider()]);
+    assert_eq!(again.ended().await.expect("no failure"), Ending::Incomplete);
+    assert_eq!(again.progress().borrow().providers, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_transfer_goes_on_where_it_was() {
+    let bytes = noise(12 * MIB);
+    let (giver, taker) = (TestNode::start(Some(8 << 20)).await, TestNode::start(None).await);
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut download = taker.get(&bytes, None, LONG).await;
+    download.providers(vec![giver.provider()]);
+    until(&download, |now| now.bytes >= 3 << 20).await;
+    download.cancel();
+    assert_eq!(download.ended().await.expect("no failure"), Ending::Cancelled);
+    let kept = download.progress().borrow().bytes;
+    drop(download);
+    let mut again = loop {
+        // The actor lets go of the partial file when its last task has ended.
+        let parent = SafeDir::open(taker.home.path()).expect("home");
+        let map = Arc::new(UnitMap::of_file(ContentId::of(&bytes), bytes.len() as u64).expect("small"));
+        let spec = PartialSpec {
+            id: ContentId::of(&bytes),
+            kind: Kind::File,
+            size: bytes.len() as u64,
+            map,
+            collection: None,
+            present: HashSet::new(),
+            unwanted: HashSet::new(),
+        };
+        if Partial::open(&parent, spec).is_ok() {
+            break taker.get(&bytes, None, LONG).await;
+        }
+        tokio::task::yield_now().await;
+    };
+    again.providers(vec![giver.provider()]);
+    let end = complete(&mut again).await;
+    assert!(written(&again) == bytes);
+    assert_eq!(end.bytes, bytes.len() as u64);
+    assert!(end.fetched <= bytes.len() as u64 - kept, "{} fetched again though {kept} were kept", end.fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_goes_away_is_replaced() {
+    let bytes = noise(16 * MIB);
+    let (first, second, taker) =
+        (TestNode::start(Some(8 << 20)).await, TestNode::start(Some(8 << 20)).await, TestNode::start(None).await);
+    let (_one, _two) = (first.offer(Memory::file(bytes.clone())), second.offer(Memory::file(bytes.clone())));
+    let mut download = taker.get(&bytes, None, LONG).await;
+    download.providers(vec![first.provider(), second.provider()]);
+    until(&download, |now| now.bytes >= 6 << 20).await;
+    first.endpoint.close(Code::Closing).await;
+    let end = complete(&mut download).await;
+    assert!(written(&download) == bytes);
+    assert!(end.providers.iter().all(|p| p.bytes > 0), "{:?}", end.providers);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_downloader_serves_from_its_first_unit() {
+    let bytes = noise(8 * MIB);
+    let (giver, one, two) =
+        (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut first = one.get(&bytes, None, LONG).await;
+    let mut second = two.get(&bytes, None, LONG).await;
+    first.providers(vec![giver.provider()]);
+    // The second one knows only the first, which has nothing yet.
+    second.providers(vec![one.provider()]);
+    let (first_end, second_end) = tokio::join!(complete(&mut first), complete(&mut second));
+    assert!(written(&first) == bytes && written(&second) == bytes);
+    assert_eq!(second_end.providers.len(), 1);
+    assert_eq!(first_end.fetched, second_end.fetched);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_of_small_and_large_files_arrives() {
+    let files: Vec<Vec<u8>> = (0..300).map(|n| noise(1 + n * 37)).chain([noise(700 * KIB), noise(MIB)]).collect();
+    let entry = |(n, bytes): (usize, &Vec<u8>)| {
+        let path = SafePath::parse(&format!("d{}/f{n:03}", n % 7)).expect("valid");
+        (path, Entry::File { size: bytes.len() as u64, id: ContentId::of(bytes), executable: false })
+    };
+    let collection = Arc::new(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
+    let map = UnitMap::of_collection(&collection).expect("small");
+    let in_order = map.files().iter().map(|f| files.iter().find(|b| ContentId::of(b) == f.id).expect("there").clone());
+    let memory = Memory::new(Kind::Collection, map.clone(), in_order.collect());
+    let id = ContentId::of(&collection.manifest());
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let _place = giver.offer_as(id, memory);
+    let map = Arc::new(map);
+    let mut download = taker.get_part(id, Kind::Collection, map, Some(Arc::clone(&collection)), None, LONG).await;
+    download.providers(vec![giver.provider()]);
+    complete(&mut download).await;
+    let root = download.source().partial().path();
+    for (path, entry) in collection.entries() {
+        let Entry::File { id, .. } = entry else { continue };
+        assert_eq!(ContentId::of(&fs::read(root.join(path.as_str())).expect("written")), *id);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_provider_it_ends_incomplete() {
+    let taker = TestNode::start(None).await;
+    let mut download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
+    assert_eq!(download.ended().await.expect("no failure"), Ending::Incomplete);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_gets_the_bytes_in_order() {
+    let bytes = noise(3 * MIB + 9);
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut download = taker.get(&bytes, Some(8 << 20), LONG).await;
+    download.providers(vec![giver.provider()]);
+    let mut stream = Vec::new();
+    let delivered = download.deliver(&mut stream).await.expect("delivered");
+    assert!(stream == bytes && delivered == bytes.len() as u64);
+    complete(&mut download).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_takes_each_unit_about_once_from_the_source() {
+    let bytes = noise(16 * MIB);
+    let giver = TestNode::start(Some(6 << 20)).await;
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut nodes = Vec::new();
+    for _ in 0..4 {
+        let node = TestNode::start(None).await;
+        let download = node.get(&bytes, None, LONG).await;
+        nodes.push((node, download));
+    }
+    let everybody: Vec<_> = nodes.iter().map(|(node, _)| node.provider()).chain([giver.provider()]).collect();
+    for (node, download) in &nodes {
+        let own = node.endpoint.node_id();
+        download.providers(everybody.iter().filter(|p| p.node != own).cloned().collect());
+    }
+    let mut given = 0;
+    for (_, download) in &mut nodes {
+        let end = complete(download).await;
+        assert!(written(download) == bytes);
+        given += end.providers.iter().find(|p| p.node == giver.endpoint.node_id()).map_or(0, |p| p.bytes);
+    }
+    assert!(given <= 2 * bytes.len() as u64, "the source gave {given} bytes of {}", bytes.len());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_ends_with_an_error_when_the_transfer_ends_early() {
+    let taker = TestNode::start(None).await;
+    let download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
+    assert!(download.deliver(&mut Vec::new()).await.is_err());
+}

@@ -10,7 +10,7 @@ use globset::Glob;
 
 use crate::cli::args::listen;
 use crate::model::{ContentId, PeerTarget, Rate};
-use crate::node::PeerRef;
+use crate::node::{MAX_BENCH_BYTES, PeerRef};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
@@ -157,14 +157,23 @@ pub(crate) enum TrustCommand {
 }
 
 #[derive(Args, Debug, Clone)]
-#[group(id = "end", required = true, multiple = false)]
 pub(crate) struct BenchArgs {
     /// Be the end that is measured, at this UDP address
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen, group = "end", required = true)]
     pub(crate) listen: Option<SocketAddr>,
     /// Measure to the other end
-    #[arg(value_name = "HOST:PORT")]
+    #[arg(value_name = "HOST:PORT", group = "end", required = true)]
     pub(crate) target: Option<PeerTarget>,
+    /// Bytes of each of the four tests, at most 16GiB
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bench_bytes, conflicts_with = "listen")]
+    pub(crate) bytes: u64,
+}
+
+/// A size is written like a rate without its time.
+fn bench_bytes(text: &str) -> Result<u64, String> {
+    let bytes = format!("{text}/s").parse::<Rate>().map(Rate::get).ok();
+    let bytes = bytes.filter(|bytes| *bytes <= MAX_BENCH_BYTES);
+    bytes.ok_or_else(|| "give a size from 1B to 16GiB, such as 64MiB or 1GB".to_owned())
 }
 
 #[derive(Args, Debug, Clone)]

@@ -49,6 +49,12 @@ fn what_is_accepted_and_what_is_not() {
         ("bench --listen 127.0.0.1:0", true),
         ("bench h:1", true),
         ("bench h:1 --listen 127.0.0.1:0", false),
+        ("bench h:1 --bytes 16GiB", true),
+        ("bench h:1 --bytes 17GiB", false),
+        ("bench h:1 --bytes 0B", false),
+        ("bench h:1 --bytes 5", false),
+        ("bench --listen 127.0.0.1:0 --bytes 1GiB", false),
+        ("bench --bytes 1GiB", false),
         ("demo", true),
         ("demo d", true),
         ("friends", false),
@@ -66,6 +72,14 @@ fn global_flags_stand_on_both_sides_and_add_up() {
     assert_eq!((hosts, globals.verbose, globals.json), (vec!["a", "b"], 2, true));
     assert_eq!(globals.home, Some("y".into()));
     assert!(read("--tracker nowhere peers").is_err());
+}
+
+#[test]
+fn a_bench_has_a_gibibyte_or_the_size_that_was_given() {
+    for (line, expected) in [("bench h:1", 1 << 30), ("bench h:1 --bytes 64MiB", 64 << 20)] {
+        let (_, Command::Bench(bench)) = read(line).expect(line) else { panic!("{line}") };
+        assert_eq!(bench.bytes, expected);
+    }
 }
 
 #[test]

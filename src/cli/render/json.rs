@@ -1,5 +1,6 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
-//! programs wait for; `id`, `hashed`, `status`, `trust` and `forgotten` are the results of the commands about this home.
+//! programs wait for; `id`, `hashed`, `status`, `trust` and `forgotten` are the results of the commands about this home,
+//! `bench` and `benched` those of the bench, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
 use std::fmt::Display;
@@ -19,6 +20,28 @@ pub(crate) enum Line<'a> {
         tracker: &'a str,
         offers: u64,
         hashed: u64,
+    },
+    /// One test of a bench; `rate` in bytes a second, processor time in seconds, round trips in microseconds.
+    Bench {
+        test: &'a str,
+        direction: &'a str,
+        bytes: u64,
+        seconds: f64,
+        rate: u64,
+        bits: u64,
+        cpu_here: f64,
+        cpu_there: f64,
+        rtt_us: u64,
+        mtu: u16,
+        sent: u64,
+        lost: u64,
+    },
+    /// The end of a bench; the round trip is that of the idle network.
+    Benched {
+        node: Text<NodeId>,
+        addr: String,
+        tests: u64,
+        rtt_us: u64,
     },
     Done {
         id: Text<ContentId>,
@@ -43,6 +66,13 @@ pub(crate) enum Line<'a> {
     Hashed {
         id: Text<ContentId>,
         path: Text<std::path::Display<'a>>,
+    },
+    /// A provider of the demo was killed, when this much of all was there.
+    Killed {
+        node: Text<NodeId>,
+        addr: SocketAddr,
+        bytes: u64,
+        total: u64,
     },
     Hit {
         id: Option<Text<ContentId>>,
@@ -82,6 +112,11 @@ pub(crate) enum Line<'a> {
         rate: u64,
         providers: Vec<Giving>,
     },
+    /// The demo begins something.
+    Step {
+        number: u32,
+        message: &'a str,
+    },
     Status(&'a crate::cli::status::Status),
     Summary {
         hits: u64,
@@ -90,6 +125,16 @@ pub(crate) enum Line<'a> {
     Trust {
         addr: &'a str,
         node: Text<NodeId>,
+    },
+    /// The demo compared every byte of the result with the original.
+    Verified {
+        files: u64,
+        directories: u64,
+        executables: u64,
+        bytes: u64,
+        seconds: f64,
+        rate: u64,
+        killed: bool,
     },
     Warning {
         message: &'a str,

@@ -175,7 +175,7 @@ fn chunks_without_their_list_are_not_claimed() {
     partial.write(UnitIndex(0), content.unit(0)).expect("written");
     partial.record(&[UnitIndex(0)]).expect("noted");
     drop(partial);
-    assert_eq!(content.claimed(&parent), Vec::<u32>::new());
+    assert!(content.claimed(&parent).is_empty());
 }
 
 fn have(range: std::ops::Range<u32>) -> Record {
@@ -238,13 +238,13 @@ fn a_torn_or_missing_journal_and_a_missing_part_claim_nothing_false() {
     std::fs::write(&journal, &whole[..whole.len() - 3]).expect("torn");
     assert_eq!(content.claimed(&parent), [0]);
     std::fs::write(&journal, [0; 100]).expect("zeroed");
-    assert_eq!(content.claimed(&parent), Vec::<u32>::new());
+    assert!(content.claimed(&parent).is_empty());
     let (dir, parent) = begin();
     std::fs::remove_file(dir.path().join(names.journal.as_str())).expect("removed");
-    assert_eq!(content.claimed(&parent), Vec::<u32>::new());
+    assert!(content.claimed(&parent).is_empty());
     let (dir, parent) = begin();
     std::fs::remove_dir_all(dir.path().join(names.part.as_str())).expect("removed");
-    assert_eq!(content.claimed(&parent), Vec::<u32>::new());
+    assert!(content.claimed(&parent).is_empty());
 }
 
 #[test]

@@ -98,6 +98,12 @@ fn word_of(field: &Bitfield, index: usize) -> u64 {
     u64::from_le_bytes(word)
 }
 
+/// A place in the row that differs from node to node.
+#[expect(clippy::cast_possible_truncation, reason = "the remainder of a u32")]
+pub(super) fn place(seed: u64, units: u32) -> u32 {
+    (mix(seed) % u64::from(units.max(1))) as u32
+}
+
 /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014): spreads neighbouring numbers.
 fn mix(n: u64) -> u64 {
     let n = n.wrapping_add(0x9e37_79b9_7f4a_7c15);

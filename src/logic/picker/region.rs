@@ -24,6 +24,13 @@ impl Regions {
         Self { regions: vec![Region { owner: None, next: 0, end: units, rate: 0 }] }
     }
 
+    /// Two regions, of which the one that begins at `start` is given out first.
+    pub(super) fn from(units: u32, start: u32) -> Self {
+        let region = |next, end| Region { owner: None, next, end, rate: 0 };
+        let regions = [region(start, units), region(0, start)];
+        Self { regions: regions.into_iter().filter(|r| r.next < r.end).collect() }
+    }
+
     /// The rest of the provider's region.
     pub(super) fn of(&self, node: NodeId) -> Option<Range<u32>> {
         self.regions.iter().find(|r| r.owner == Some(node)).map(|r| r.next..r.end)
@@ -45,10 +52,10 @@ impl Regions {
         }
     }
 
-    /// Gives a provider that has none a new region: the largest free one, or its share, by rate, of the tail of the
+    /// Gives a provider that has none a new region: the first free one, or its share, by rate, of the tail of the
     /// region that would take longest. `None` when nothing is worth dividing.
     pub(super) fn claim(&mut self, node: NodeId, rate: u64) -> Option<Range<u32>> {
-        if let Some(free) = self.regions.iter_mut().filter(|r| r.owner.is_none()).max_by_key(|r| r.end - r.next) {
+        if let Some(free) = self.regions.iter_mut().find(|r| r.owner.is_none()) {
             free.owner = Some(node);
             free.rate = rate;
             return Some(free.next..free.end);

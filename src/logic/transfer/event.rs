@@ -196,6 +196,8 @@ pub struct Settings {
     pub provider_budget: u64,
     /// Providers with requests at the same time.
     pub max_active: usize,
+    /// Begin at a place of this node's own, so that many who begin together do not ask for the same; else in order.
+    pub scatter: bool,
     /// The rate to which the transfer is limited, in bytes per second: asking for more only makes it wait.
     pub limit: Option<u64>,
 }
@@ -204,6 +206,6 @@ impl Settings {
     /// The design's bounds: 64 MiB, 16 MiB and 12 providers.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
-        Self { seed, process_budget: 64 << 20, provider_budget: 16 << 20, max_active: 12, limit: None }
+        Self { seed, process_budget: 64 << 20, provider_budget: 16 << 20, max_active: 12, scatter: true, limit: None }
     }
 }

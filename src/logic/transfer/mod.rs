@@ -28,6 +28,9 @@ use lists::Lists;
 use provider::{Holding, Provider, SILENT};
 use request::{Asked, Request};
 
+/// How often a provider may claim each unit: an honest one does so once for each of its Watch streams.
+const REPEATS: u64 = 4;
+
 /// One transfer.
 #[derive(Debug, Clone)]
 pub struct Transfer {
@@ -74,6 +77,9 @@ impl Transfer {
         settings: Settings,
     ) -> Self {
         let mut picker = Picker::new(Arc::clone(&map), settings.seed);
+        if settings.scatter {
+            picker.begin_anywhere();
+        }
         let mut unverified = Bitfield::empty(map.units());
         let mut lists = Lists::default();
         let mut unit = 0;
@@ -212,6 +218,10 @@ impl Transfer {
         }
         let holding = provider.holding.get_or_insert_with(|| Holding::Part(Bitfield::empty(total)));
         let Holding::Part(field) = holding else { return };
+        provider.claimed += event.units.iter().map(|&(_, count)| u64::from(count)).sum::<u64>();
+        if provider.claimed > REPEATS * u64::from(total) {
+            return self.leave(node, Why::Failing, now, out);
+        }
         let claimed = event.units.iter().flat_map(|&(first, count)| first..first.saturating_add(count).min(total));
         let new: Vec<u32> = claimed.filter(|unit| field.set(*unit)).collect();
         self.picker.spread(new.into_iter());

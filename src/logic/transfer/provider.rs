@@ -29,6 +29,8 @@ pub(super) struct Provider {
     pub(super) rtt: Duration,
     /// None until its first Have event.
     pub(super) holding: Option<Holding>,
+    /// Units that its Have events claimed, repetitions included.
+    pub(super) claimed: u64,
     /// How many nodes fetch from it, this one included.
     pub(super) fetching: u32,
     pub(super) speed: Speed,
@@ -53,6 +55,7 @@ impl Provider {
         Self {
             rtt,
             holding: None,
+            claimed: 0,
             fetching: 0,
             speed: Speed::default(),
             requests: BTreeSet::new(),

@@ -197,14 +197,11 @@ impl World {
             server.sending = false;
             return;
         };
-        let (unit, sent) = match stream.current.take().or_else(|| server.next_unit(&mut stream)) {
-            Some(current) => current,
-            None => {
-                let end = Input::Ended { request: stream.request, end: End::Finished };
-                let arrives = self.now + self.servers[&n].latency;
-                self.at(arrives, Event::Deliver(stream.client, end));
-                return self.at(self.now, Event::Send(n));
-            }
+        let Some((unit, sent)) = stream.current.take().or_else(|| server.next_unit(&mut stream)) else {
+            let end = Input::Ended { request: stream.request, end: End::Finished };
+            let arrives = self.now + self.servers[&n].latency;
+            self.at(arrives, Event::Deliver(stream.client, end));
+            return self.at(self.now, Event::Send(n));
         };
         let len = self.map.len(UnitIndex(unit));
         let bytes = QUANTUM.min(len - sent);

@@ -147,7 +147,8 @@ fn files_of_several_chunks_wait_for_their_lists_only() {
 fn small(units: u32) -> (Transfer, Vec<Output>) {
     let map = file_of(u64::from(units) * MIB);
     let (all, none) = (Bitfield::full(units), Bitfield::empty(units));
-    let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::from([0]), Settings::new(1));
+    let settings = Settings { scatter: false, ..Settings::new(1) };
+    let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::from([0]), settings);
     let out = meet(&mut transfer, 1, LAN);
     (transfer, out)
 }

@@ -1,0 +1,217 @@
+//! `qshare bench`: what the network and the disks between two machines give.
+//! Not responsible for measuring: the node does.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::cli::args::BenchArgs;
+use crate::cli::context::{Context, stop};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::activity::Activity;
+use crate::cli::render::human::{mean_rate, rate};
+use crate::cli::render::json::{Line, Text};
+use crate::cli::render::table::{Align, Table};
+use crate::model::{PeerTarget, Size};
+use crate::node::{BENCH_TESTS, BenchReport, BenchRow, Event, Lifetime, Listen, Node, Options};
+use crate::wire::Role;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
+    match (arguments.listen, arguments.target) {
+        (_, Some(target)) => measure(context, &target, arguments.bytes).await,
+        (Some(listen), None) => serve(context, listen).await,
+        (None, None) => Err(Failure::Usage("give the other end's HOST:PORT, or --listen ADDR:PORT to be it".into())),
+    }
+}
+
+/// Is measured, by one client at a time, until a signal comes or the node fails.
+async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
+    let mut signals = context.signals()?;
+    let (trackers, peers, listen) = (Vec::new(), Vec::new(), Listen::At(listen));
+    let options =
+        Options { role: Role::Bench, lifetime: Lifetime::LongRunning, listen, trackers, peers, ..context.options() };
+    let (node, mut events) = Node::start(options).await?;
+    let result = async {
+        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.output.print(&format!("{}@{}\n", node.id(), node.addr()))?;
+        loop {
+            tokio::select! {
+                _ = signals.next() => return Ok(Exit::DONE),
+                ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
+                Some(event) = events.recv() => if let Event::Warning(message) = event {
+                    context.output.warn(&message);
+                },
+            }
+        }
+    };
+    let result = result.await;
+    stop(&node, &mut signals).await;
+    result
+}
+
+async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<Exit, Failure> {
+    let work = async |node: Node| {
+        let activity = Activity::start(&context.output, "measuring");
+        activity.set(0, BENCH_TESTS * bytes);
+        Ok(node.bench(target, bytes, &activity.counter()).await?)
+    };
+    let report = context.look(&format!("bench with {}", target.host_port()), work).await?;
+    for row in &report.rows {
+        context.output.emit(&line(row))?;
+    }
+    let addr = target.host_port();
+    let (node, tests, rtt_us) = (Text(report.node), report.rows.len() as u64, micros(report.rtt));
+    context.output.emit(&Line::Benched { node, addr: addr.clone(), tests, rtt_us })?;
+    context.output.print(&table(&report).render(context.output.width()))?;
+    if !context.output.is_json() {
+        let (size, rtt) = (Size(bytes), millis(report.rtt));
+        context.output.note(&format!(
+            "qshare: {size} a test with {addr}, {rtt} away when nothing else is on the way; a file counts when it is \
+             on the disk"
+        ));
+    }
+    Ok(Exit::DONE)
+}
+
+fn line(row: &BenchRow) -> Line<'static> {
+    let bytes_per_second = mean_rate(row.bytes, row.elapsed);
+    Line::Bench {
+        test: test(row),
+        direction: direction(row),
+        bytes: row.bytes,
+        seconds: row.elapsed.as_secs_f64(),
+        rate: bytes_per_second,
+        bits: bytes_per_second.saturating_mul(8),
+        cpu_here: row.cpu_here.as_secs_f64(),
+        cpu_there: row.cpu_there.as_secs_f64(),
+        rtt_us: micros(row.rtt),
+        mtu: row.mtu,
+        sent: row.sent,
+        lost: row.lost,
+    }
+}
+
+fn table(report: &BenchReport) -> Table {
+    let mut table = Table::new(&[
+        ("TEST", Align::Left),
+        ("DIRECTION", Align::Left),
+        ("BIT/S", Align::Right),
+        ("BYTE/S", Align::Right),
+        ("CPU/GIB HERE", Align::Right),
+        ("THERE", Align::Right),
+        ("RTT", Align::Right),
+        ("MTU", Align::Right),
+        ("LOST", Align::Right),
+    ]);
+    for row in &report.rows {
+        let bytes_per_second = mean_rate(row.bytes, row.elapsed);
+        table.row([
+            test(row).to_owned(),
+            direction(row).to_owned(),
+            bits(bytes_per_second),
+            rate(bytes_per_second),
+            cpu(row.cpu_here, row.bytes),
+            cpu(row.cpu_there, row.bytes),
+            millis(row.rtt),
+            row.mtu.to_string(),
+            lost(row),
+        ]);
+    }
+    table
+}
+
+const fn test(row: &BenchRow) -> &'static str {
+    if row.file { "file" } else { "memory" }
+}
+
+const fn direction(row: &BenchRow) -> &'static str {
+    if row.download { "download" } else { "upload" }
+}
+
+/// Bits a second with a decimal unit, as networks are sold: `9.41 Gbit/s`.
+fn bits(bytes_per_second: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "three figures are shown")]
+    let bits = bytes_per_second as f64 * 8.0;
+    match bits {
+        1e9.. => format!("{:.2} Gbit/s", bits / 1e9),
+        1e6.. => format!("{:.1} Mbit/s", bits / 1e6),
+        _ => format!("{:.1} kbit/s", bits / 1e3),
+    }
+}
+
+/// Processor seconds for a GiB: `0.52 s`.
+fn cpu(used: Duration, bytes: u64) -> String {
+    #[expect(clippy::cast_precision_loss, reason = "two figures are shown")]
+    let gib = bytes.max(1) as f64 / f64::from(1 << 30);
+    format!("{:.2} s", used.as_secs_f64() / gib)
+}
+
+fn millis(duration: Duration) -> String {
+    format!("{:.2} ms", duration.as_secs_f64() * 1e3)
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+/// Packets, and how many of a hundred sent they are: `12 (0.03 %)`.
+fn lost(row: &BenchRow) -> String {
+    if row.lost == 0 {
+        return "0".to_owned();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "two figures are shown")]
+    let share = 100.0 * row.lost as f64 / row.sent.max(1) as f64;
+    format!("{} ({share:.2} %)", row.lost)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::NodeId;
+
+    fn row() -> BenchRow {
+        BenchRow {
+            file: false,
+            download: true,
+            bytes: 1 << 30,
+            elapsed: Duration::from_secs(1),
+            cpu_here: Duration::from_millis(520),
+            cpu_there: Duration::from_millis(610),
+            rtt: Duration::from_micros(1234),
+            mtu: 1452,
+            sent: 1000,
+            lost: 5,
+        }
+    }
+
+    #[test]
+    fn a_row_has_every_figure_with_its_unit() {
+        let report = BenchReport { node: NodeId::of_public_key(b"n"), rtt: Duration::ZERO, rows: vec![row()] };
+        let text = "\
+TEST    DIRECTION        BIT/S      BYTE/S  CPU/GIB HERE   THERE      RTT   MTU        LOST
+memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s  1.23 ms  1452  5 (0.50 %)
+";
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(words(&table(&report).render(None)), words(text));
+    }
+
+    #[test]
+    fn units_fit_the_figures() {
+        assert_eq!(
+            (bits(125_000_000), bits(125_000), bits(1)),
+            ("1.00 Gbit/s".into(), "1.0 Mbit/s".into(), "0.0 kbit/s".into())
+        );
+        assert_eq!(cpu(Duration::from_secs(1), 512 << 20), "2.00 s");
+        assert_eq!(lost(&BenchRow { lost: 0, sent: 0, ..row() }), "0");
+    }
+
+    #[test]
+    fn a_json_line_has_every_figure() {
+        let text = serde_json::to_string(&line(&row())).expect("JSON");
+        assert_eq!(
+            text,
+            r#"{"event":"bench","test":"memory","direction":"download","bytes":1073741824,"seconds":1.0,"rate":1073741824,"bits":8589934592,"cpu_here":0.52,"cpu_there":0.61,"rtt_us":1234,"mtu":1452,"sent":1000,"lost":5}"#
+        );
+    }
+}

@@ -1,0 +1,282 @@
+//! `qshare demo`: the whole of it on one machine: a tracker and three providers in processes of their own, and a
+//! downloader in this one, by the same code as the commands and over real QUIC, on loopback only.
+//! Invariant: it ends well only when every byte was compared; whatever it made but the report is gone afterwards.
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::cli::args::DemoArgs;
+use crate::cli::context::{Context, stop};
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::follow;
+use crate::cli::render::activity::Activity;
+use crate::cli::render::hits;
+use crate::cli::render::human::counted;
+use crate::cli::render::json::Line;
+use crate::cli::signals::Signals;
+use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
+use crate::node::{
+    Error, GetRequest, Home, Listen, Node, Options, Outcome, Output as Destination, Phase, Progress, ShareBack,
+    SharePlan, SurveyOptions, What, survey,
+};
+
+mod child;
+mod generate;
+mod job;
+mod report;
+mod stage;
+mod verify;
+
+use job::Job;
+use report::Killed;
+use stage::Stage;
+
+/// How many providers there are, and which of them is killed.
+const PROVIDERS: usize = 3;
+const VICTIM: usize = 1;
+/// Each provider's limit: slow enough for something to be seen and for a kill half-way, fast enough for a demo.
+const LIMIT: &str = "25MiB/s";
+/// How long the transfer may go on without any provider.
+const WAIT: Duration = Duration::from_secs(20);
+/// How many hits are shown.
+const HITS: u32 = 5;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context, arguments: DemoArgs) -> Result<Exit, Failure> {
+    let mut signals = context.signals()?;
+    let mut stage = Stage::build()?;
+    let result = Play { context, stage: &mut stage, signals: &mut signals, steps: 0 }.run(arguments.dir).await;
+    stage.clear().await;
+    result
+}
+
+struct Play<'a> {
+    context: &'a Context,
+    stage: &'a mut Stage,
+    signals: &'a mut Signals,
+    steps: u32,
+}
+
+/// What is shared.
+struct Original {
+    dir: PathBuf,
+    name: SafePath,
+    plan: SharePlan,
+}
+
+impl Play<'_> {
+    async fn run(mut self, dir: Option<PathBuf>) -> Result<Exit, Failure> {
+        let original = self.original(dir).await?;
+        let tracker = self.tracker().await?;
+        self.providers(&original, &tracker).await?;
+        let options = self.options(tracker);
+        let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        let warnings = self.context.pass_warnings(events);
+        let result = self.fetch(&node, &original).await;
+        stop(&node, self.signals).await;
+        warnings.abort();
+        let (outcome, killed) = result?;
+        self.verify(&original, outcome, killed).await
+    }
+
+    fn step(&mut self, message: &str) -> Result<(), Failure> {
+        self.steps += 1;
+        self.context.output.emit(&Line::Step { number: self.steps, message })?;
+        if !self.context.output.is_json() {
+            self.context.output.note(&format!("{}. {message}", self.steps));
+        }
+        Ok(())
+    }
+
+    /// The tree, and what of it is shared.
+    async fn original(&mut self, dir: Option<PathBuf>) -> Result<Original, Failure> {
+        let dir = match dir {
+            Some(dir) => self.given(&dir)?,
+            None => self.generated().await?,
+        };
+        let (paths, options) = (vec![dir.clone()], SurveyOptions::default());
+        let plan = Job::new(self.context, "looking through it", move |_| Ok(survey(&paths, &options)?));
+        let plan = plan.run(self.signals).await?;
+        let root = plan.roots.first().ok_or_else(|| Failure::Usage("there is nothing to share".to_owned()))?;
+        let (name, files, bytes) = (root.name.clone(), counted(root.files, "file"), Size(root.bytes));
+        self.step(&format!("the tree `{}`: {files}, {bytes}", Shown(name.as_str())))?;
+        if let left @ 1.. = plan.skipped.len() as u64 {
+            let left = counted(left, "thing");
+            self.context.output.warn(&format!("{left} in it are not shared; `qshare share` names them"));
+        }
+        Ok(Original { dir, name, plan })
+    }
+
+    fn given(&self, dir: &Path) -> Result<PathBuf, Failure> {
+        let unreadable = |source| Error::Unreadable { path: dir.to_owned(), source };
+        let dir = dir.canonicalize().map_err(unreadable)?;
+        let shown = Shown(&dir.to_string_lossy()).to_string();
+        if !dir.is_dir() {
+            return Err(Failure::Usage(format!("{shown} is not a directory; give one, or none for a generated tree")));
+        }
+        if self.stage.path().starts_with(&dir) {
+            let message = format!("{shown} holds the demo's own files; set TMPDIR to a directory outside of it");
+            return Err(Failure::Usage(message));
+        }
+        Ok(dir)
+    }
+
+    async fn generated(&mut self) -> Result<PathBuf, Failure> {
+        let dir = self.stage.path().join(generate::NAME);
+        let root = dir.clone();
+        let job = Job::new(self.context, "making a tree to share", move |watch| {
+            generate::tree(&root, watch).map_err(|source| stage::unusable(&root, source))
+        });
+        job.of(generate::BYTES).run(self.signals).await?;
+        Ok(dir)
+    }
+
+    async fn tracker(&mut self) -> Result<PeerTarget, Failure> {
+        let tracker = heed(self.signals, self.stage.tracker()).await?;
+        let text = format!("{}@{}", tracker.node, tracker.addr);
+        self.step(&format!("a tracker on {}, node {}", tracker.addr, tracker.node.short()))?;
+        text.parse().map_err(|error| Failure::Other(anyhow::Error::new(error)))
+    }
+
+    async fn providers(&mut self, original: &Original, tracker: &PeerTarget) -> Result<(), Failure> {
+        let activity = Activity::start(&self.context.output, "starting and hashing");
+        for number in 1..=PROVIDERS {
+            heed(self.signals, self.stage.provider(number, &original.dir, tracker)).await?;
+        }
+        for provider in &mut self.stage.providers {
+            heed(self.signals, provider.announced()).await?;
+        }
+        drop(activity);
+        self.step(&format!(
+            "{PROVIDERS} providers share it, each limited to {LIMIT} so that there is something to see"
+        ))?;
+        for provider in &self.stage.providers {
+            self.detail(&format!("{}  {}", provider.place.node.short(), provider.place.addr));
+        }
+        Ok(())
+    }
+
+    fn detail(&self, text: &str) {
+        if !self.context.output.is_json() {
+            self.context.output.note(&format!("   {text}"));
+        }
+    }
+
+    fn options(&self, tracker: PeerTarget) -> Options {
+        Options {
+            home: Home::at(self.stage.home("downloader")),
+            listen: Listen::At(stage::LOOPBACK),
+            trackers: vec![tracker],
+            peers: Vec::new(),
+            upload_limit: None,
+            ..self.context.options()
+        }
+    }
+
+    async fn fetch(&mut self, node: &Node, original: &Original) -> Result<(Outcome, Option<Killed>), Failure> {
+        let (query, id) = self.search(node, original).await?;
+        let addr = self.stage.providers[VICTIM].place.addr;
+        self.step(&format!("a downloader fetches it from all of them at once; half-way provider {addr} is killed"))?;
+        let request = request(query, id, self.stage.target());
+        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let mut kill = pin!(kill_half_way(self.context, transfer.progress(), &mut self.stage.providers[VICTIM]));
+        let mut end = pin!(follow::transfer(self.context, transfer, self.signals));
+        let mut killed = None;
+        let outcome = loop {
+            tokio::select! {
+                outcome = &mut end => break outcome?,
+                result = &mut kill, if killed.is_none() => killed = Some(result?),
+            }
+        };
+        self.context.output.emit(&Line::done(&outcome, false))?;
+        Ok((outcome, killed.flatten()))
+    }
+
+    /// Finds the tree by its name.
+    async fn search(&mut self, node: &Node, original: &Original) -> Result<(Query, ContentId), Failure> {
+        let name = original.name.as_str();
+        self.step(&format!("a search for `{}`", Shown(name)))?;
+        let query = Query::parse(&[name]).map_err(Error::from)?;
+        let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
+        self.context.warn_all(&found.warnings);
+        for hit in &found.hits {
+            self.context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
+        }
+        let tree = |hit: &&_| is_tree(hit, &original.name);
+        let hit = found.hits.iter().map(|found| &found.hit).find(tree);
+        let hit =
+            hit.ok_or_else(|| Error::NotFound { what: name.to_owned(), asked: "the demo's tracker".to_owned() })?;
+        if !self.context.output.is_json() {
+            let table = hits::hits([hit]).render(self.context.output.error_width());
+            table.lines().for_each(|line| self.detail(line));
+        }
+        let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned() })?;
+        Ok((query, id))
+    }
+
+    async fn verify(&mut self, original: &Original, outcome: Outcome, killed: Option<Killed>) -> Result<Exit, Failure> {
+        let (root, copy) = (original.plan.scanned.first().cloned(), outcome.path.clone());
+        let (Some(root), Some(copy)) = (root, copy) else {
+            return Err(Failure::Other(anyhow::anyhow!("the result has no place; this is a fault of qshare")));
+        };
+        let job = Job::new(self.context, "comparing every byte", move |watch| verify::compare(&root, &copy, watch));
+        let same = job.of(outcome.bytes).run(self.signals).await?;
+        self.step(&report::verified(&same))?;
+        self.context.output.emit(&report::line(&same, &outcome, killed.is_some()))?;
+        self.context.output.print(&report::text(&outcome, killed.as_ref()))?;
+        Ok(Exit::DONE)
+    }
+}
+
+fn is_tree(hit: &crate::model::Hit, name: &SafePath) -> bool {
+    hit.kind == Kind::Collection && hit.names.contains(name)
+}
+
+fn request(query: Query, id: ContentId, target: PathBuf) -> GetRequest {
+    GetRequest {
+        what: What::Words(query),
+        from: None,
+        only: Vec::new(),
+        output: Destination::Path(target),
+        force: false,
+        times: false,
+        share: ShareBack::While,
+        limit: None,
+        wait: WAIT,
+        dry_run: false,
+        choose: Some(id),
+    }
+}
+
+/// Kills the provider when half of all is there. `None` when it was all there at once, or the transfer ended before.
+async fn kill_half_way(
+    context: &Context,
+    mut progress: watch::Receiver<Progress>,
+    victim: &mut stage::Provider,
+) -> Result<Option<Killed>, Failure> {
+    let half = |now: &Progress| now.phase == Phase::Fetching && now.bytes.saturating_mul(2) >= now.total;
+    let over = |now: &Progress| matches!(now.phase, Phase::Finishing | Phase::Seeding) || half(now);
+    let now = match progress.wait_for(over).await {
+        Ok(now) if half(&now) && now.bytes < now.total => now.clone(),
+        _ => return Ok(None),
+    };
+    victim.kill().await;
+    let killed = Killed::new(victim.place, &now);
+    context.output.emit(&killed.line())?;
+    if !context.output.is_json() {
+        context.output.note(&format!("   {killed}"));
+    }
+    Ok(Some(killed))
+}
+
+/// Awaits something unless a signal comes.
+async fn heed<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => result,
+        stop = signals.next() => Err(Failure::Stopped(stop)),
+    }
+}
