@@ -182,10 +182,6 @@ impl Source for PartialSource {
     fn manifest(&self) -> Option<Arc<[u8]>> {
         self.manifest.clone()
     }
-
-    fn times(&self) -> Option<Arc<[i64]>> {
-        None
-    }
 }
 
 /// One of its files.

@@ -43,7 +43,9 @@ pub trait Source: Send + Sync + 'static {
     fn manifest(&self) -> Option<Arc<[u8]>>;
     /// When each file path was last modified, in nanoseconds since 1970, in the order of the collection (one for a
     /// file); `None` while that is not known. They travel beside the id: nothing proves them.
-    fn times(&self) -> Option<Arc<[i64]>>;
+    fn times(&self) -> Option<Arc<[i64]>> {
+        None
+    }
 }
 
 /// An open file of a source.
