@@ -100,7 +100,7 @@ mod tests {
         assert_eq!(by(Stop::Interrupt).exit(), Exit::INTERRUPTED);
         assert_eq!(by(Stop::Terminate).exit(), Exit::TERMINATED);
         assert!(
-            by(Stop::Interrupt).to_string().starts_with("interrupted with 3.0 MiB of 9.0 MiB proven and kept; run")
+            by(Stop::Interrupt).to_string().starts_with("interrupted, 3.0 MiB of 9.0 MiB are proven and kept: run")
         );
     }
 

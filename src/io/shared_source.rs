@@ -10,8 +10,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::io::cache::HashCache;
+use crate::io::positional::read_exact_at;
 use crate::io::source::{ReadError, Source, SourceFile};
-use crate::io::stamp::{FileStamp, open_regular, read_exact_at};
+use crate::io::stamp::{FileStamp, open_regular};
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
 

@@ -39,7 +39,7 @@ impl Destination {
         let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        Ok(Self { parent: parent.unwrap_or(Path::new(".")).to_owned(), name, make: false })
+        Ok(Self { parent: parent.unwrap_or_else(|| Path::new(".")).to_owned(), name, make: false })
     }
 
     /// The whole path.

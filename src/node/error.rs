@@ -74,7 +74,7 @@ pub enum Error {
         /// Which place.
         who: Who,
         /// Why.
-        source: ConnectError,
+        source: Box<ConnectError>,
     },
     /// The destination refused.
     #[error(transparent)]

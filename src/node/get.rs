@@ -1,10 +1,10 @@
 //! One `get`, from the wish to the published result: look, compare, fetch, publish, perhaps go on serving.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::io::dest::SafeDir;
 use crate::io::partial::Partial;

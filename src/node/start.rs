@@ -204,7 +204,7 @@ impl Ground<'_> {
     }
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
-        let started = DirectoryRef::start(self.options.quotas.clone(), Some(self.cell())).await;
+        let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
         let connections = self.connections.clone();
         let probe = Arc::new(move |addr, node| {
             let connections = connections.clone();

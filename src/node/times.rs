@@ -118,7 +118,7 @@ mod tests {
     fn times_before_1970_and_to_the_nanosecond() {
         for nanos in [0, 1, -1, 1_234_567_890_123_456_789, i64::MAX, i64::MIN] {
             let time = time(nanos).expect("within range");
-            let distance = time.duration_since(UNIX_EPOCH).map_or_else(|e| e.duration(), |d| d);
+            let distance = time.duration_since(UNIX_EPOCH).unwrap_or_else(|e| e.duration());
             assert_eq!(distance.as_nanos(), u128::from(nanos.unsigned_abs()));
             assert_eq!(time < UNIX_EPOCH, nanos < 0);
         }

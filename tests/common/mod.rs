@@ -1,7 +1,7 @@
 //! A lab for tests that drive the built binary as a user would: real processes, real QUIC, port 0, own homes.
 //! Nothing here waits for time to pass: every wait is for an event that the process prints, with a deadline that
 //! only a hang can reach.
-#![allow(dead_code, reason = "each test file uses its own part of the lab")]
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the lab")]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
