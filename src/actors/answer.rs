@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::actors::audience::tell_what_is_here;
 use crate::actors::buffers::BufferPool;
 use crate::actors::index::IndexRef;
+use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
@@ -36,6 +37,8 @@ pub struct NodeAnswers {
     pub throttle: Throttle,
     /// For reading ahead of streams.
     pub buffers: BufferPool,
+    /// For searching beside the threads that move packets.
+    pub reads: Reads,
 }
 
 impl Answers for NodeAnswers {
@@ -46,7 +49,7 @@ impl Answers for NodeAnswers {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
             }
             Request::List(list) => self.list(link.peer(), list, stream).await,
-            Request::Locate(locate) => stream.finish_with(self.locate(&locate), limits::PAGE).await,
+            Request::Locate(locate) => self.locate(&locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
             Request::Resolve(resolve) => self.resolve(resolve, stream).await,
             Request::Search(search) => self.search(&search, stream).await,
@@ -65,16 +68,28 @@ impl Answers for NodeAnswers {
 impl NodeAnswers {
     async fn search(&self, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
-        let page = self.shelf.index().search(&query, search.limit.min(limits::HITS), search.skip);
-        stream.finish_with(page, limits::PAGE).await;
+        let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
+        self.read(stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
     }
 
-    fn locate(&self, locate: &Locate) -> HitPage {
-        let mut hits = self.shelf.index().locate(locate.id);
-        if hits.is_empty() {
-            hits.extend(self.shelf.transfer_hit(locate.id));
+    async fn locate(&self, locate: &Locate, stream: Stream) {
+        let id = locate.id;
+        let located = move |shelf: Shelf| {
+            let mut hits = shelf.index().locate(id);
+            if hits.is_empty() {
+                hits.extend(shelf.transfer_hit(id));
+            }
+            HitPage { hits, more: 0 }
+        };
+        self.read(stream, located).await;
+    }
+
+    async fn read(&self, stream: Stream, read: impl FnOnce(Shelf) -> HitPage + Send + 'static) {
+        let shelf = self.shelf.clone();
+        match self.reads.run(move || read(shelf)).await {
+            Some(page) => stream.finish_with(page, limits::PAGE).await,
+            None => stream.refuse(Code::Internal).await,
         }
-        HitPage { hits, more: 0 }
     }
 
     async fn resolve(&self, resolve: Resolve, mut stream: Stream) {

@@ -16,6 +16,7 @@ use crate::actors::directory::DirectoryRef;
 use crate::actors::downloads::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
 use crate::actors::node::{Ended, Node as Supervisor};
+use crate::actors::reads::Reads;
 use crate::actors::serve::serve_links;
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
@@ -195,6 +196,7 @@ impl Ground<'_> {
             throttle: Throttle::new(self.options.upload_limit),
             // Each upload holds one buffer on its way out and one that is being filled.
             buffers: BufferPool::new(2 * slots, upload::BUFFER),
+            reads: Reads::default(),
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
