@@ -1,5 +1,5 @@
 //! Reads of a snapshot that may take long (one letter matches most of 50,000 names: 0.2 s), kept off the threads
-//! that move packets. Invariant: at most [`READS`] run at once; who comes later waits, holding only its stream.
+//! that move packets. Invariant: at most `READS` run at once; who comes later waits, holding only its stream.
 
 use std::sync::Arc;
 

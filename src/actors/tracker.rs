@@ -1,6 +1,6 @@
 //! What a tracker answers. One function a request; what is known is the directory's.
-//! Invariant: at most [`PAGES`] announced pages, and as many searches as [`Reads`] lets run, are in memory at once. Not responsible for
-//! who is let in: that is judged after the handshake.
+//! Invariant: at most `PAGES` announced pages, and as many searches as [`Reads`] lets run, are in memory at once.
+//! Not responsible for who is let in: that is judged after the handshake.
 
 use quinn::RecvStream;
 use serde::Serialize;
