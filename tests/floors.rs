@@ -11,7 +11,18 @@ const FLOORS: [(&str, &[&str], &[&str]); 9] = [
     (
         "logic",
         &["logic", "wire", "model"],
-        &["tokio", "quinn", "ractor", "async ", "std::fs", "Instant", "SystemTime", "Mutex", "thread_rng", "rand::rng("],
+        &[
+            "tokio",
+            "quinn",
+            "ractor",
+            "async ",
+            "std::fs",
+            "Instant",
+            "SystemTime",
+            "Mutex",
+            "thread_rng",
+            "rand::rng(",
+        ],
     ),
     ("io", &["io", "wire", "model"], &["ractor", "clap", "indicatif"]),
     ("config", &["config", "model"], &["ractor", "quinn", "clap", "indicatif"]),
@@ -23,6 +34,10 @@ const FLOORS: [(&str, &[&str], &[&str]); 9] = [
 
 /// Words that only `cli` may use, wherever they stand.
 const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!(", "eprint!(", "process::exit"];
+
+/// Tasks that an actor runs, and a child with its supervisor: who may name the messages of another file's actor.
+const OWN: [(&str, &str); 4] =
+    [("fetch", "download"), ("have", "download"), ("download", "downloads"), ("downloads", "download")];
 
 /// The most lines of a source file.
 const MAX_LINES: usize = 450;
@@ -97,6 +112,35 @@ fn a_floor_does_not_use_what_belongs_to_another() {
     }
 }
 
+/// Modules beside `module` whose messages or state this code names; others are to be used by their handles.
+fn sideways<'c>(module: &str, code: &'c str) -> Vec<&'c str> {
+    let not_word = |c: char| !c.is_alphanumeric() && c != '_';
+    let mut found = Vec::new();
+    for rest in code.split("crate::actors::").skip(1) {
+        let used = rest.split(';').next().unwrap_or_default();
+        if used.split(not_word).any(|word| word.ends_with("Message") || word.ends_with("State")) {
+            found.extend(rest.split(not_word).next());
+        }
+    }
+    for (at, _) in code.match_indices("::Message").chain(code.match_indices("::State")) {
+        found.extend(code[..at].rsplit(not_word).next());
+    }
+    found.retain(|other| *other != module && !other.chars().any(char::is_uppercase));
+    found
+}
+
+#[test]
+fn actors_know_each_other_by_handles_only() {
+    for (name, code, _) in code() {
+        let Some(rest) = name.strip_prefix("actors/") else { continue };
+        let module = rest.split(['/', '.']).next().unwrap_or_default();
+        for other in sideways(module, &code) {
+            let own = OWN.contains(&(module, other)) || ["super", "state", "catalogue"].contains(&other);
+            assert!(own, "src/{name} names messages or state of actors::{other}: use its handle");
+        }
+    }
+}
+
 #[test]
 fn files_stay_small() {
     for (name, _, lines) in code() {
@@ -109,4 +153,7 @@ fn the_check_itself_finds_what_it_looks_for() {
     assert_eq!(imported_floors("use crate::io::link; crate::cli::run()"), ["io", "cli"]);
     assert!(floor_of("logic/picker.rs").is_some_and(|(imports, _)| !imports.contains(&"io")));
     assert!(floor_of("elsewhere/x.rs").is_none());
+    let code = "use crate::actors::index::{IndexMessage, IndexRef}; ActorRef<uploads::Message>";
+    assert_eq!(sideways("download", code), ["index", "uploads"]);
+    assert_eq!(sideways("index", "use crate::actors::index::State; use crate::actors::uploads::UploadsRef;"), [""; 0]);
 }

@@ -4,6 +4,8 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::{Lab, Process, assert_same_tree, noise};
 
@@ -21,7 +23,10 @@ fn a_file_is_found_by_words_and_arrives_proven() {
     let ended = lab.get(&tracker, &["turing", "1936"]);
     let done = ended.done();
     assert_eq!(done["id"], blake3::hash(&bytes).to_string());
-    assert_eq!((done["bytes"].as_u64(), done["fetched"].as_u64()), (Some(bytes.len() as u64), Some(bytes.len() as u64)));
+    assert_eq!(
+        (done["bytes"].as_u64(), done["fetched"].as_u64()),
+        (Some(bytes.len() as u64), Some(bytes.len() as u64))
+    );
     assert_eq!(done["providers"][0]["node"], provider.id);
     assert_eq!(fs::read(lab.path("Turing 1936.pdf")).expect("published"), bytes);
 }
@@ -192,6 +197,7 @@ fn a_link_in_the_destination_is_not_followed() {
 }
 
 #[test]
+<<<<<<< HEAD
 fn an_empty_collection_arrives_as_an_empty_directory() {
     let lab = Lab::new();
     let empty = lab.dir("nothing in here");
@@ -201,4 +207,40 @@ fn an_empty_collection_arrives_as_an_empty_directory() {
         lab.get(&tracker, &["nothing in here", "-o", "out/"]).done();
         assert_same_tree(&empty, &lab.path("out/nothing in here"));
     }
+=======
+fn times_travel_beside_the_id_and_are_applied_on_request() {
+    let lab = Lab::new();
+    let set = |path: &Path, nanos: u64| {
+        let file = fs::File::options().write(true).open(path).expect("own file");
+        file.set_modified(UNIX_EPOCH + Duration::from_nanos(nanos)).expect("set");
+    };
+    let modified = |name: &str| fs::metadata(lab.path(name)).and_then(|meta| meta.modified()).expect("there");
+    let names = ["tree/a/one.txt", "tree/a/same as one.txt", "tree/big.bin", "tree/empty.txt"];
+    let contents = [b"one".to_vec(), b"one".to_vec(), noise(5, MIB), Vec::new()];
+    for (index, (name, bytes)) in names.iter().zip(&contents).enumerate() {
+        set(&lab.file(name, bytes), 1_000_000_000_123_456_789 + index as u64);
+    }
+    let tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
+
+    lab.get(&tracker, &["tree", "-o", "fresh/"]).done();
+    lab.get(&tracker, &["tree", "-o", "timed/", "--times"]).done();
+    for name in names {
+        assert_ne!(modified(&format!("fresh/{name}")), modified(name), "{name} has the time of its arrival");
+        assert_eq!(modified(&format!("timed/{name}")), modified(name), "{name}");
+    }
+    let big = blake3::hash(&contents[2]).to_string();
+    lab.get(&tracker, &[&big, "-o", "one.bin", "--times"]).done();
+    assert_eq!(modified("one.bin"), modified(names[2]));
+
+    // What is there already gets its time too, whether anything is fetched or not.
+    fs::remove_file(lab.path("fresh/tree/big.bin")).expect("there");
+    for fetched in [MIB as u64, 0] {
+        set(&lab.path("fresh/tree/a/one.txt"), 7);
+        assert_eq!(lab.get(&tracker, &["tree", "-o", "fresh/", "--times"]).done()["fetched"], fetched);
+        assert_eq!(modified("fresh/tree/a/one.txt"), modified(names[0]));
+        assert_eq!(modified("fresh/tree/big.bin"), modified(names[2]));
+    }
+    drop(provider);
+>>>>>>> i
 }

@@ -1,4 +1,5 @@
 //! Many providers and many downloaders. Counts are asserted, never speeds.
+#![allow(clippy::disallowed_methods, reason = "the gap between two events is measured")]
 
 mod common;
 

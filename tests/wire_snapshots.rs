@@ -76,6 +76,7 @@ fn requests(to: &mut Examples) {
     to.request("Renew", Request::Renew(Renew { epoch, seq: 1 }));
     to.request("Resolve", Request::Resolve(Resolve { name: path() }));
     to.request("Search", Request::Search(Search { words: vec!["a.txt".into()], limit: 50, skip: 0 }));
+    to.request("Times", Request::Times(Times { id, size }));
     to.request("Watch", Request::Watch(Watch { id, size }));
     to.request("Withdraw", Request::Withdraw(Withdraw { epoch }));
 }
@@ -92,6 +93,7 @@ fn answers(to: &mut Examples) {
     to.add("PeerPage", Answer::Ok(PeerPage { peers: vec![peer], more: false }));
     to.add("Refusal", Answer::<()>::Err(Refusal { code: Code::Busy, retry_ms: 700 }));
     to.add("Renewed", Answer::Ok(Renewed { known: true, reachable }));
+    to.add("TimesHead", Answer::Ok(TimesHead { count: 1 }));
     to.add("Unit", Answer::Ok(()));
 }
 

@@ -3,9 +3,12 @@
 
 use std::sync::Arc;
 
+use serde::Serialize;
+
 use crate::actors::audience::tell_what_is_here;
 use crate::actors::buffers::BufferPool;
 use crate::actors::index::IndexRef;
+use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
@@ -16,7 +19,7 @@ use crate::io::source::Source;
 use crate::model::{ContentId, NodeId, Query, UnitIndex};
 use crate::wire::{
     Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve, ResolveEvent,
-    Search, Watch, limits,
+    Search, Times, TimesHead, Watch, limits,
 };
 
 /// After how long a peer over its quota may ask again.
@@ -34,6 +37,8 @@ pub struct NodeAnswers {
     pub throttle: Throttle,
     /// For reading ahead of streams.
     pub buffers: BufferPool,
+    /// For searching beside the threads that move packets.
+    pub reads: Reads,
 }
 
 impl Answers for NodeAnswers {
@@ -44,10 +49,11 @@ impl Answers for NodeAnswers {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
             }
             Request::List(list) => self.list(link.peer(), list, stream).await,
-            Request::Locate(locate) => stream.finish_with(self.locate(&locate), limits::PAGE).await,
+            Request::Locate(locate) => self.locate(&locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
             Request::Resolve(resolve) => self.resolve(resolve, stream).await,
             Request::Search(search) => self.search(&search, stream).await,
+            Request::Times(times) => self.times(&times, stream).await,
             Request::Watch(watch) => self.watch(link, watch, stream).await,
             Request::Announce(_)
             | Request::Bench(_)
@@ -62,16 +68,28 @@ impl Answers for NodeAnswers {
 impl NodeAnswers {
     async fn search(&self, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
-        let page = self.shelf.index().search(&query, search.limit.min(limits::HITS), search.skip);
-        stream.finish_with(page, limits::PAGE).await;
+        let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
+        self.read(stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
     }
 
-    fn locate(&self, locate: &Locate) -> HitPage {
-        let mut hits = self.shelf.index().locate(locate.id);
-        if hits.is_empty() {
-            hits.extend(self.shelf.transfer_hit(locate.id));
+    async fn locate(&self, locate: &Locate, stream: Stream) {
+        let id = locate.id;
+        let located = move |shelf: Shelf| {
+            let mut hits = shelf.index().locate(id);
+            if hits.is_empty() {
+                hits.extend(shelf.transfer_hit(id));
+            }
+            HitPage { hits, more: 0 }
+        };
+        self.read(stream, located).await;
+    }
+
+    async fn read(&self, stream: Stream, read: impl FnOnce(Shelf) -> HitPage + Send + 'static) {
+        let shelf = self.shelf.clone();
+        match self.reads.run(move || read(shelf)).await {
+            Some(page) => stream.finish_with(page, limits::PAGE).await,
+            None => stream.refuse(Code::Internal).await,
         }
-        HitPage { hits, more: 0 }
     }
 
     async fn resolve(&self, resolve: Resolve, mut stream: Stream) {
@@ -88,15 +106,24 @@ impl NodeAnswers {
         stream.finish();
     }
 
-    async fn manifest(&self, manifest: &Manifest, mut stream: Stream) {
+    async fn manifest(&self, manifest: &Manifest, stream: Stream) {
         let shelf = self.shelf.clone();
         let id = manifest.id;
         let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await.ok().flatten();
         let Some(bytes) = found else { return stream.refuse(Code::NotFound).await };
         let head = ManifestHead { len: bytes.len() as u64 };
-        if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(&bytes).await.is_ok() {
-            stream.finish();
-        }
+        send_raw(stream, head, &bytes).await;
+    }
+
+    async fn times(&self, times: &Times, stream: Stream) {
+        let source = match self.shelf.source(times.id, times.size) {
+            Ok(source) => source,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
+        let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
+        let bytes: Vec<u8> = times.iter().flat_map(|time| time.to_be_bytes()).collect();
+        send_raw(stream, TimesHead { count }, &bytes).await;
     }
 
     async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
@@ -195,6 +222,12 @@ async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Option<(Arc<crate::mo
     }
     let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.ok().flatten()?;
     Some((list, last))
+}
+
+async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {
+    if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(bytes).await.is_ok() {
+        stream.finish();
+    }
 }
 
 fn end(mut stream: Stream, sent: Result<(), UploadError>) {

@@ -16,6 +16,7 @@ pub mod have;
 pub mod index;
 pub mod node;
 pub mod partial_source;
+pub mod reads;
 pub mod serve;
 pub mod shelf;
 pub mod throttle;

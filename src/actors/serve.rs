@@ -84,12 +84,13 @@ pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: A
 async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, streams: Arc<Semaphore>) {
     let mut tasks = JoinSet::new();
     loop {
-        let Ok(permit) = Arc::clone(&streams).acquire_owned().await else { return };
         let accepted = tokio::select! {
             accepted = link.accept_stream() => accepted,
             Some(_) = tasks.join_next() => continue,
         };
         let Ok((send, recv)) = accepted else { return };
+        // Only now: an idle link takes no place, or as many links as there are places would stop all service.
+        let Ok(permit) = Arc::clone(&streams).acquire_owned().await else { return };
         let (link, answers) = (link.clone(), Arc::clone(&answers));
         tasks.spawn(async move {
             serve_stream(&link, answers.as_ref(), Stream { send, recv }).await;

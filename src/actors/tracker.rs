@@ -1,8 +1,6 @@
 //! What a tracker answers. One function a request; what is known is the directory's.
-//! Invariant: at most [`PAGES`] announced pages and [`READS`] searches are in memory at once. Not responsible for
-//! who is let in: that is judged after the handshake.
-
-use std::sync::Arc;
+//! Invariant: at most `PAGES` announced pages, and as many searches as [`Reads`] lets run, are in memory at once.
+//! Not responsible for who is let in: that is judged after the handshake.
 
 use quinn::RecvStream;
 use serde::Serialize;
@@ -10,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use crate::actors::dial_back::{DialBack, Probe};
 use crate::actors::directory::{DirectoryRef, Place};
+use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
 use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
@@ -25,8 +24,6 @@ use crate::wire::{
 const PAGES: usize = 32;
 /// Pages of announcements that are decoded and taken: a page of tiny names is many times larger in memory.
 const TURNS: usize = 2;
-/// Reads under way; each takes a thread.
-const READS: usize = 4;
 /// After how long a node that found the directory full may ask again.
 const BUSY_RETRY_MS: u32 = 5000;
 
@@ -36,15 +33,15 @@ pub struct TrackerAnswers {
     dial_back: DialBack,
     pages: Semaphore,
     turns: Semaphore,
-    reads: Arc<Semaphore>,
+    reads: Reads,
 }
 
 impl TrackerAnswers {
     /// Answers from a directory; addresses are published when `probe` reaches them.
     #[must_use]
     pub fn new(directory: DirectoryRef, probe: Probe) -> Self {
-        let [pages, turns, reads] = [PAGES, TURNS, READS].map(Semaphore::new);
-        Self { directory, dial_back: DialBack::new(probe), pages, turns, reads: Arc::new(reads) }
+        let [pages, turns] = [PAGES, TURNS].map(Semaphore::new);
+        Self { directory, dial_back: DialBack::new(probe), pages, turns, reads: Reads::default() }
     }
 }
 
@@ -76,6 +73,7 @@ impl Answers for TrackerAnswers {
             | Request::List(_)
             | Request::Manifest(_)
             | Request::Resolve(_)
+            | Request::Times(_)
             | Request::Watch(_) => stream.refuse(Code::Unsupported).await,
         }
     }
@@ -165,14 +163,8 @@ impl TrackerAnswers {
         T: Serialize + Send + 'static,
         F: FnOnce(Snapshot) -> Result<T, Code> + Send + 'static,
     {
-        let Ok(permit) = Arc::clone(&self.reads).acquire_owned().await else { return };
-        let snapshot = self.directory.snapshot();
-        let page = tokio::task::spawn_blocking(move || {
-            // Kept to the read's own end: the task that waits for it may be gone before.
-            let _permit = permit;
-            read(snapshot)
-        });
-        match page.await.unwrap_or(Err(Code::Internal)) {
+        let directory = self.directory.clone();
+        match self.reads.run(move || read(directory.snapshot())).await.unwrap_or(Err(Code::Internal)) {
             Ok(page) => stream.finish_with(page, limits::PAGE).await,
             Err(code) => stream.refuse(code).await,
         }

@@ -63,7 +63,12 @@ impl Actor for Uploads {
         })
     }
 
-    async fn handle(&self, _: ActorRef<Message>, message: Message, state: &mut State) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        _: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Admit(peer, reply) => state.admit(peer, reply),
             Message::Choose(id, acceptable, reply) => drop(reply.send(state.spread.choose(id, acceptable))),
@@ -213,13 +218,13 @@ mod tests {
         let pool = pool(Capacity { slots: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
         let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let first = pool.admit(one).await.expect("free");
-        let mut waiting = Box::pin(pool.admit(two));
-        // Asks, and waits.
+        let mut waiting = std::pin::pin!(pool.admit(two));
         tokio::select! {
             biased;
             _ = &mut waiting => panic!("there is no slot"),
             () = tokio::task::yield_now() => {}
         }
+        assert!(pool.admit(one).await.is_none(), "the queue is full");
         drop(first);
         assert!(waiting.await.is_some());
     }

@@ -2,7 +2,6 @@
 //! Invariant: whatever is done lies beneath the handle and passes through no symlink; paths are [`SafePath`]s only.
 //! Not responsible for what is placed, nor for when it is synced.
 
-mod at;
 mod error;
 mod lock;
 #[cfg(any(not(unix), test))]
@@ -24,7 +23,6 @@ use unix::Handle;
 
 use crate::model::SafePath;
 
-pub use at::{read_exact_at, write_all_at};
 pub use error::DestError;
 pub(super) use error::quoted;
 pub use lock::try_lock;

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
 
-use crate::io::dest::{Access, DestError, FileKind, SafeDir, quoted, read_exact_at};
+use crate::io::dest::{Access, DestError, FileKind, SafeDir, quoted};
+use crate::io::positional::read_exact_at;
 use crate::model::chunk_list::{chunk_value, root};
 use crate::model::collection::Entry;
 use crate::model::{ChunkIndex, Collection, ContentId, Layout, SafePath};

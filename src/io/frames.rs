@@ -162,6 +162,20 @@ pub async fn call<T: DeserializeOwned>(
     Ok((answer, to, from))
 }
 
+/// Receives the raw bytes that follow an answer; the next ones must be there within `idle`.
+///
+/// # Errors
+/// When the stream ends before them or breaks, or nothing comes for too long.
+pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) -> Result<Vec<u8>, CallError> {
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        // Only what has arrived is allocated for: the length is a claim.
+        let chunk = timeout(idle, stream.read_chunk(len - bytes.len(), true)).await.map_err(|_| CallError::TimedOut)?;
+        bytes.extend_from_slice(&chunk?.ok_or(CallError::Ended)?.bytes);
+    }
+    Ok(bytes)
+}
+
 /// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.
 pub async fn refuse(to: &mut SendStream, from: &mut RecvStream, refusal: Refusal) {
     let stop = var_int(refusal.code);

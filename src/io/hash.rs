@@ -11,7 +11,8 @@ use std::time::SystemTime;
 
 use rayon::prelude::*;
 
-use crate::io::stamp::{FileStamp, open_regular, read_exact_at};
+use crate::io::positional::read_exact_at;
+use crate::io::stamp::{FileStamp, open_regular};
 use crate::model::chunk_list::{CV_LEN, chunk_hasher, root};
 use crate::model::{ChunkIndex, ChunkList, ContentId, Layout};
 

@@ -47,7 +47,7 @@ impl Met {
         }
         let kept = &ids[ids.len().saturating_sub(KEPT)..];
         let text: String = kept.iter().map(|id| format!("{id}\n")).collect();
-        let dir = self.path.parent().unwrap_or(Path::new("."));
+        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         io::Write::write_all(&mut file, text.as_bytes())?;
         file.persist(&self.path)?;

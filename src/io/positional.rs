@@ -1,45 +1,58 @@
-//! Reads and writes at an offset, without moving a cursor that other threads share.
+//! Positional reads and writes of whole buffers, without moving a cursor that other threads share.
 
 use std::fs::File;
 use std::io;
 
-/// Fills `buf` from `offset`.
+/// Fills the buffer from that offset.
 ///
 /// # Errors
-/// When the disk fails or the file ends before.
+/// When the file ends before, or cannot be read.
+#[cfg(unix)]
 pub fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::read_exact_at(file, buf, offset);
-    #[cfg(windows)]
-    {
-        let (mut buf, mut offset) = (buf, offset);
-        while !buf.is_empty() {
-            let len = std::os::windows::fs::FileExt::seek_read(file, buf, offset)?;
-            if len == 0 {
-                return Err(io::ErrorKind::UnexpectedEof.into());
-            }
-            buf = &mut buf[len..];
-            offset += len as u64;
-        }
-        Ok(())
-    }
+    std::os::unix::fs::FileExt::read_exact_at(file, buf, offset)
 }
 
-/// Writes all of `buf` at `offset`.
+/// Writes the whole buffer at that offset.
 ///
 /// # Errors
-/// When the disk fails or is full.
+/// When the file cannot be written.
+#[cfg(unix)]
 pub fn write_all_at(file: &File, buf: &[u8], offset: u64) -> io::Result<()> {
-    #[cfg(unix)]
-    return std::os::unix::fs::FileExt::write_all_at(file, buf, offset);
-    #[cfg(windows)]
-    {
-        let (mut buf, mut offset) = (buf, offset);
-        while !buf.is_empty() {
-            let len = std::os::windows::fs::FileExt::seek_write(file, buf, offset)?;
-            buf = &buf[len..];
-            offset += len as u64;
+    std::os::unix::fs::FileExt::write_all_at(file, buf, offset)
+}
+
+/// Fills the buffer from that offset.
+///
+/// # Errors
+/// When the file ends before, or cannot be read.
+#[cfg(windows)]
+pub fn read_exact_at(file: &File, mut buf: &mut [u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buf, offset)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            n => {
+                buf = &mut buf[n..];
+                offset += n as u64;
+            }
         }
-        Ok(())
     }
+    Ok(())
+}
+
+/// Writes the whole buffer at that offset.
+///
+/// # Errors
+/// When the file cannot be written.
+#[cfg(windows)]
+pub fn write_all_at(file: &File, mut buf: &[u8], mut offset: u64) -> io::Result<()> {
+    while !buf.is_empty() {
+        match std::os::windows::fs::FileExt::seek_write(file, buf, offset)? {
+            0 => return Err(io::ErrorKind::WriteZero.into()),
+            n => {
+                buf = &buf[n..];
+                offset += n as u64;
+            }
+        }
+    }
+    Ok(())
 }

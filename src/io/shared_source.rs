@@ -10,8 +10,9 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::io::cache::HashCache;
+use crate::io::positional::read_exact_at;
 use crate::io::source::{ReadError, Source, SourceFile};
-use crate::io::stamp::{FileStamp, open_regular, read_exact_at};
+use crate::io::stamp::{FileStamp, open_regular};
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
 
@@ -83,19 +84,21 @@ pub struct SharedCollection {
     map: UnitMap,
     /// By the map's file index.
     files: Vec<Arc<HashedFile>>,
+    times: Option<Arc<[i64]>>,
 }
 
 impl SharedCollection {
-    /// The source of a collection whose distinct files are among `files`; `None` when one of them is missing, or
-    /// there are too many units.
+    /// The source of a collection whose distinct files are among `all`; `None` when one of them is missing, or
+    /// there are too many units. Times are known when `all` are those of all file paths, in their order.
     #[must_use]
-    pub fn new(collection: &Collection, files: &[Arc<HashedFile>]) -> Option<Self> {
+    pub fn new(collection: &Collection, all: &[Arc<HashedFile>]) -> Option<Self> {
         let map = UnitMap::of_collection(collection)?;
-        let by_id: HashMap<_, _> = files.iter().rev().map(|f| ((f.id, f.stamp.size), f)).collect();
+        let by_id: HashMap<_, _> = all.iter().rev().map(|f| ((f.id, f.stamp.size), f)).collect();
         let distinct = map.files().iter().map(|f| by_id.get(&(f.id, f.layout.size())).map(|f| Arc::clone(f)));
         let files = distinct.collect::<Option<Vec<_>>>()?;
         let manifest: Arc<[u8]> = collection.manifest().into();
-        Some(Self { id: ContentId::of(&manifest), size: collection.bytes(), manifest, map, files })
+        let times = times(collection, all);
+        Some(Self { id: ContentId::of(&manifest), size: collection.bytes(), manifest, map, files, times })
     }
 
     /// The collection's id.
@@ -147,6 +150,10 @@ impl Source for SharedFile {
     fn manifest(&self) -> Option<Arc<[u8]>> {
         None
     }
+
+    fn times(&self) -> Option<Arc<[i64]>> {
+        Some([self.file.stamp.mtime_ns].into())
+    }
 }
 
 impl Source for SharedCollection {
@@ -185,12 +192,23 @@ impl Source for SharedCollection {
     fn manifest(&self) -> Option<Arc<[u8]>> {
         Some(self.manifest.clone())
     }
+
+    fn times(&self) -> Option<Arc<[i64]>> {
+        self.times.clone()
+    }
 }
 
 /// A hashed file as a collection's entry.
 #[must_use]
 pub fn file_entry(file: &HashedFile) -> Entry {
     Entry::File { size: file.stamp.size, id: file.id, executable: file.stamp.executable }
+}
+
+fn times(collection: &Collection, files: &[Arc<HashedFile>]) -> Option<Arc<[i64]>> {
+    let entries = collection.entries().iter().map(|(_, entry)| entry).filter(|e| **e != Entry::Directory);
+    entries
+        .eq(files.iter().map(|file| file_entry(file)).collect::<Vec<_>>().iter())
+        .then(|| files.iter().map(|file| file.stamp.mtime_ns).collect())
 }
 
 struct OpenFile {
@@ -297,6 +315,8 @@ mod tests {
         let mut buf = [0; 3];
         source.open(1).expect("open").read_at(&mut buf, 0).expect("read");
         assert_eq!(&buf, b"two");
+        let times: Vec<_> = files.iter().map(|file| file.stamp.mtime_ns).collect();
+        assert_eq!(source.times().as_deref(), Some(times.as_slice()));
         assert!(SharedCollection::new(&collection, &files[..1]).is_none());
     }
 }

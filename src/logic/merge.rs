@@ -2,7 +2,9 @@
 //! Invariant: merging what was merged changes nothing. A hit without an id stays one name at one node.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::net::SocketAddr;
 
 use crate::logic::rank::{Rank, rank};
 use crate::model::query::fold;
@@ -20,16 +22,17 @@ enum Key {
 /// providers, then the shorter name, then bytewise. Names within a hit likewise; without a query in the order
 /// in which they came, and the rank is left out.
 pub fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = Hit>) -> Vec<Hit> {
-    let mut groups: BTreeMap<Key, Hit> = BTreeMap::new();
+    let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
     for hit in hits {
         match groups.entry(key(&hit)) {
-            std::collections::btree_map::Entry::Occupied(mut there) => join(there.get_mut(), hit),
-            std::collections::btree_map::Entry::Vacant(place) => {
-                place.insert(tidy(hit));
+            Entry::Occupied(mut there) => there.get_mut().join(hit),
+            Entry::Vacant(place) => {
+                place.insert(Group::of(hit));
             }
         }
     }
-    let mut ranked: Vec<(Option<Rank>, Hit)> = groups.into_values().map(|hit| order_names(query, hit)).collect();
+    let mut ranked: Vec<(Option<Rank>, Hit)> =
+        groups.into_values().map(|group| order_names(query, group.hit)).collect();
     ranked.sort_by(|a, b| compare(query, a, b));
     ranked.into_iter().map(|(_, hit)| hit).collect()
 }
@@ -44,35 +47,55 @@ fn key(hit: &Hit) -> Key {
     }
 }
 
-/// A hit whose names and providers are each there once.
-fn tidy(mut hit: Hit) -> Hit {
-    let names = std::mem::take(&mut hit.names);
-    let providers = std::mem::take(&mut hit.providers);
-    let part = Hit { names, providers, ..hit.clone() };
-    join(&mut hit, part);
-    hit
+/// A hit whose names and providers are each there once, with what tells so: joining one more hit takes as long as
+/// that hit is, not as long as all before it.
+struct Group {
+    hit: Hit,
+    names: HashSet<SafePath>,
+    places: HashMap<NodeId, usize>,
 }
 
-fn join(hit: &mut Hit, other: Hit) {
-    hit.files = hit.files.max(other.files);
-    hit.locked &= other.locked;
-    let mut known: BTreeSet<SafePath> = hit.names.iter().cloned().collect();
-    hit.names.extend(other.names.into_iter().filter(|name| known.insert(name.clone())));
-    for provider in other.providers {
-        add_provider(&mut hit.providers, provider);
+impl Group {
+    fn of(mut hit: Hit) -> Self {
+        let names = std::mem::take(&mut hit.names);
+        let providers = std::mem::take(&mut hit.providers);
+        let first = Hit { names, providers, ..hit.clone() };
+        let mut group = Self { hit, names: HashSet::new(), places: HashMap::new() };
+        group.join(first);
+        group
+    }
+
+    fn join(&mut self, other: Hit) {
+        self.hit.files = self.hit.files.max(other.files);
+        self.hit.locked &= other.locked;
+        let known = &mut self.names;
+        self.hit.names.extend(other.names.into_iter().filter(|name| known.insert(name.clone())));
+        for Provider { node, addrs } in other.providers {
+            let place = *self.places.entry(node).or_insert_with(|| {
+                self.hit.providers.push(Provider { node, addrs: Vec::new() });
+                self.hit.providers.len() - 1
+            });
+            add_addresses(&mut self.hit.providers[place], addrs);
+        }
     }
 }
 
 /// Adds a provider, or its addresses to the one that is there.
 pub fn add_provider(providers: &mut Vec<Provider>, provider: Provider) {
-    let place = providers.iter().position(|p| p.node == provider.node).unwrap_or_else(|| {
-        providers.push(Provider { node: provider.node, addrs: Vec::new() });
-        providers.len() - 1
-    });
-    let addrs = &mut providers[place].addrs;
-    for addr in provider.addrs {
-        if addrs.len() < limits::ADDRESSES && !addrs.contains(&addr) {
-            addrs.push(addr);
+    match providers.iter_mut().find(|there| there.node == provider.node) {
+        Some(there) => add_addresses(there, provider.addrs),
+        None => {
+            let mut new = Provider { node: provider.node, addrs: Vec::new() };
+            add_addresses(&mut new, provider.addrs);
+            providers.push(new);
+        }
+    }
+}
+
+fn add_addresses(provider: &mut Provider, addrs: Vec<SocketAddr>) {
+    for addr in addrs {
+        if provider.addrs.len() < limits::ADDRESSES && !provider.addrs.contains(&addr) {
+            provider.addrs.push(addr);
         }
     }
 }
@@ -116,7 +139,7 @@ mod tests {
     fn hit(id: u8, names: &[&str], nodes: &[u8]) -> Hit {
         let provider = |n: &u8| Provider {
             node: NodeId::from_bytes([*n; 32]),
-            addrs: vec![std::net::SocketAddr::from(([10, 0, 0, *n], 1))],
+            addrs: vec![SocketAddr::from(([10, 0, 0, *n], 1))],
         };
         Hit {
             id: (id > 0).then(|| ContentId::from_bytes([id; 32])),
@@ -148,6 +171,21 @@ mod tests {
     fn hits_without_id_stay_apart_by_node() {
         let merged = merge(None, [hit(0, &["a"], &[1]), hit(0, &["a"], &[2]), hit(0, &["a"], &[1])]);
         assert_eq!(merged.len(), 2);
+    }
+
+    /// Work that grows with the square of the names, 40,000 × 40,000, would not end.
+    #[test]
+    fn very_many_names_and_providers_of_one_content_are_joined_in_one_go() {
+        let one = |n: u32| {
+            let [_, _, high, low] = n.to_be_bytes();
+            let mut node = [7; 32];
+            node[..2].copy_from_slice(&[high, low]);
+            let provider = Provider { node: NodeId::from_bytes(node), addrs: Vec::new() };
+            Hit { providers: vec![provider], ..hit(1, &[&format!("copy {n}")], &[]) }
+        };
+        let merged = merge(None, (0..40_000).chain(0..40_000).map(one));
+        assert_eq!(merged.len(), 1);
+        assert_eq!((merged[0].providers.len(), merged[0].names.len()), (40_000, Hit::MAX_NAMES));
     }
 
     fn any_hit() -> impl Strategy<Value = Hit> {

@@ -170,7 +170,11 @@ impl Contents {
 fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, Error> {
     existing.permit(base, force)?;
     let complete = existing.is_complete();
-    Ok(Present { same: existing.same.into_iter().collect(), replace: existing.different.into_iter().collect(), complete })
+    Ok(Present {
+        same: existing.same.into_iter().collect(),
+        replace: existing.different.into_iter().collect(),
+        complete,
+    })
 }
 
 /// A transfer that is known only by its id is named so.

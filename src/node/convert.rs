@@ -10,7 +10,7 @@ use crate::wire::Code;
 pub(crate) fn connect_error(who: Who, own: NodeId, error: ConnectError) -> Error {
     match error {
         ConnectError::Forbidden(_) => Error::Forbidden { who, node: own },
-        source => Error::Connect { who, source },
+        source => Error::Connect { who, source: Box::new(source) },
     }
 }
 

@@ -39,12 +39,16 @@ impl Destination {
         let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-        Ok(Self { parent: parent.unwrap_or(Path::new(".")).to_owned(), name, make: false })
+        Ok(Self { parent: parent.unwrap_or_else(|| Path::new(".")).to_owned(), name, make: false })
     }
 
     /// The whole path.
     pub(crate) fn path(&self) -> PathBuf {
-        if self.parent == Path::new(".") { PathBuf::from(self.name.as_str()) } else { self.parent.join(self.name.as_str()) }
+        if self.parent == Path::new(".") {
+            PathBuf::from(self.name.as_str())
+        } else {
+            self.parent.join(self.name.as_str())
+        }
     }
 }
 
@@ -56,7 +60,8 @@ mod tests {
     fn the_output_decides_directory_and_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let name = SafePath::parse("docs/a.txt").expect("valid");
-        let at = |path: PathBuf| Destination::of(&Output::Path(path), &name).expect("valid").expect("not a stream").path();
+        let at =
+            |path: PathBuf| Destination::of(&Output::Path(path), &name).expect("valid").expect("not a stream").path();
         assert_eq!(at(dir.path().to_owned()), dir.path().join("a.txt"));
         assert_eq!(at(dir.path().join("new/")), dir.path().join("new/a.txt"));
         assert_eq!(at(dir.path().join("b.txt")), dir.path().join("b.txt"));

@@ -74,7 +74,7 @@ pub enum Error {
         /// Which place.
         who: Who,
         /// Why.
-        source: ConnectError,
+        source: Box<ConnectError>,
     },
     /// The destination refused.
     #[error(transparent)]
@@ -255,7 +255,9 @@ impl Error {
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),
-            Self::Download(DownloadError::Partial(error)) | Self::Partial(error) if error.is_full() => ErrorCode::NoSpace,
+            Self::Download(DownloadError::Partial(error)) | Self::Partial(error) if error.is_full() => {
+                ErrorCode::NoSpace
+            }
             Self::Download(DownloadError::Partial(_)) | Self::Partial(_) => ErrorCode::Destination,
             Self::Existing(_) => ErrorCode::Exists,
             Self::Forbidden { .. } => ErrorCode::Forbidden,
@@ -264,9 +266,9 @@ impl Error {
             Self::Incomplete { .. } => ErrorCode::Incomplete,
             Self::Download(DownloadError::Stopped)
             | Self::Internal { .. }
-            | Self::NotACollection { .. } | Self::Refused { .. } | Self::Stdout(_) => {
-                ErrorCode::Failed
-            }
+            | Self::NotACollection { .. }
+            | Self::Refused { .. }
+            | Self::Stdout(_) => ErrorCode::Failed,
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,

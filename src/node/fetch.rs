@@ -17,6 +17,7 @@ use crate::node::get::{Get, Place, Plan};
 use crate::node::inner::Seed;
 use crate::node::report::Report;
 use crate::node::seed;
+use crate::node::times::only;
 use crate::node::types::{Outcome, Output, Phase, ProviderProgress, ShareBack};
 
 /// Batches of providers that wait to be taken up by a transfer.
@@ -61,10 +62,12 @@ impl Get {
             Ending::Incomplete => return Err(self.incomplete(&contents)),
         }
         self.report.phase(Phase::Finishing);
-        let Place::Disk { destination, .. } = place else { return Ok(self.fetched(contents)) };
-        let publish =
-            PublishPlan { target: destination.name.clone(), replace: present.replace, times: Vec::new() };
+        let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents)) };
+        let times = self.times(&contents, &destination.name, &hit.providers).await;
+        let (target, replace) = (destination.name.clone(), present.replace);
+        let publish = PublishPlan { target, replace, times: times.clone() };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
+        self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let path = destination.path();
         if self.request.share == ShareBack::Seed {
             self.go_on_serving(&contents, &path, &download, participation).await?;

@@ -247,7 +247,11 @@ async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u
 async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
     if link.role() != Some(Role::Tracker) {
         let node = link.peer();
-        return Ok(vec![crate::wire::Peer { node, addrs: vec![link.remote()], offers: count_offers(&link, &who).await? }]);
+        return Ok(vec![crate::wire::Peer {
+            node,
+            addrs: vec![link.remote()],
+            offers: count_offers(&link, &who).await?,
+        }]);
     }
     let (mut peers, mut after) = (Vec::<crate::wire::Peer>::new(), None);
     for _ in 0..PAGES {

@@ -128,6 +128,8 @@ impl Get {
         let present = contents.compare(&destination, &parent, self.request.force, &self.report).await?;
         if present.complete {
             Partial::discard(&parent, id)?;
+            let times = self.times(&contents, &destination.name, &hit.providers).await;
+            self.set_times(&parent, &destination.name, &contents, times).await;
             return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));
         }
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place: Place::Disk { destination, parent } })))

@@ -42,12 +42,7 @@ async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, E
     Ok(of_true_size(&finder.connections, best, &hits, report).await)
 }
 
-async fn by_words(
-    finder: &Finder,
-    query: &Query,
-    chosen: Option<ContentId>,
-    report: &Report,
-) -> Result<Hit, Error> {
+async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Hit, Error> {
     let found = finder.search(query, CANDIDATES).await?;
     found.warnings.into_iter().for_each(|warning| report.warn(warning));
     let hits: Vec<Hit> = found.hits.into_iter().map(|found| found.hit).collect();

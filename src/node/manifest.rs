@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use tokio::time::timeout;
-
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::model::collection::MAX_MANIFEST;
@@ -13,8 +11,6 @@ use crate::wire::{Manifest, ManifestHead, Request, limits};
 
 /// No byte for this long: the next provider is asked.
 const IDLE: Duration = Duration::from_secs(3);
-/// Bytes read at a time.
-const PIECE: usize = 1 << 20;
 
 /// The bytes and what they say, from the first provider that has them right. Those whose bytes are not the
 /// collection's are added to `liars`.
@@ -52,11 +48,5 @@ async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provid
     let request = Request::Manifest(Manifest { id });
     let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST)?;
-    let mut bytes = Vec::new();
-    while bytes.len() < len {
-        // Only what has arrived is allocated for: the length is a claim.
-        let chunk = timeout(IDLE, recv.read_chunk(PIECE.min(len - bytes.len()), true)).await.ok()?.ok()??;
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    Some(bytes)
+    frames::receive_raw(&mut recv, len, IDLE).await.ok()
 }

@@ -25,6 +25,7 @@ mod report;
 mod seed;
 mod size;
 mod start;
+mod times;
 pub mod types;
 
 pub use crate::io::endpoint::Listen;

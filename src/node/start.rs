@@ -16,6 +16,7 @@ use crate::actors::directory::DirectoryRef;
 use crate::actors::downloads::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
 use crate::actors::node::{Ended, Node as Supervisor};
+use crate::actors::reads::Reads;
 use crate::actors::serve::serve_links;
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
@@ -47,19 +48,26 @@ pub(crate) const CACHE_FILE: &str = "cache.redb";
 /// Starts everything that the role needs.
 pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
     let Person { identity, keys, lock } = person(&options)?;
-    let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
+    let endpoint =
+        Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
     let (events, received) = mpsc::channel(EVENTS);
     endpoint.warnings().into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
     let ended: Ended = watch::Sender::new(None);
     let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
     let (links, to_serve) = mpsc::channel(LINKS);
-    let dependencies =
-        Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
+    let dependencies = Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
     let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
     let connections = started.map_err(spawn_error)?.0;
     let mut tasks = JoinSet::new();
     tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, options.allow.clone()));
-    let ground = Ground { options: &options, endpoint: &endpoint, connections: &connections, events: &events, supervisor: &supervisor, guest: lock.is_none() };
+    let ground = Ground {
+        options: &options,
+        endpoint: &endpoint,
+        connections: &connections,
+        events: &events,
+        supervisor: &supervisor,
+        guest: lock.is_none(),
+    };
     let parts = match options.role {
         Role::Bench => {
             tasks.spawn(serve_links(to_serve, Arc::new(BenchAnswers::default())));
@@ -177,7 +185,8 @@ impl Ground<'_> {
             events: announcer_events,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
-        let downloads: DownloadsRef = Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
+        let downloads: DownloadsRef =
+            Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
         let slots = Capacity::default().slots;
         let answers = NodeAnswers {
             shelf: shelf.clone(),
@@ -186,21 +195,27 @@ impl Ground<'_> {
             throttle: Throttle::new(self.options.upload_limit),
             // Each upload holds one buffer on its way out and one that is being filled.
             buffers: BufferPool::new(2 * slots, upload::BUFFER),
+            reads: Reads::default(),
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
-        let finder = Finder::new(
-            self.connections.clone(),
-            self.endpoint.node_id(),
-            &self.options.trackers,
-            &self.options.peers,
-        );
+        let finder =
+            Finder::new(self.connections.clone(), self.endpoint.node_id(), &self.options.trackers, &self.options.peers);
         Ok(Parts { index, shelf, downloads, announcer, finder })
     }
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
+<<<<<<< HEAD
         let started = DirectoryRef::start(self.options.quotas.clone(), Some(self.cell())).await;
         let probe = probe_through(self.connections.clone());
+=======
+        let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
+        let connections = self.connections.clone();
+        let probe = Arc::new(move |addr, node| {
+            let connections = connections.clone();
+            Box::pin(async move { connections.probe(addr, node).await }) as Pin<Box<dyn Future<Output = bool> + Send>>
+        });
+>>>>>>> i
         let answers = TrackerAnswers::new(started.map_err(spawn_error)?, probe);
         tasks.spawn(serve_links(links, Arc::new(answers)));
         Ok(())

@@ -66,6 +66,8 @@ pub enum Request {
     Resolve(Resolve),
     /// Which offers match words. Answer: [`HitPage`].
     Search(Search),
+    /// To a node: when the files of a content were last modified. Answer: [`TimesHead`], then the times as raw bytes.
+    Times(Times),
     /// To a node: what it has of a content, now and as it grows. Answer: unit, then [`HaveEvent`] frames.
     Watch(Watch),
     /// To a tracker: the node leaves. Answer: unit.
@@ -74,9 +76,9 @@ pub enum Request {
 
 impl Request {
     /// The tags of all variants: any other is a message of an unknown type.
-    pub const TAGS: [&'static str; 14] = [
+    pub const TAGS: [&'static str; 15] = [
         "Announce", "Bench", "Fetch", "FilesOf", "Follow", "List", "Locate", "Manifest", "Peers", "Renew", "Resolve",
-        "Search", "Watch", "Withdraw",
+        "Search", "Times", "Watch", "Withdraw",
     ];
 }
 
@@ -338,6 +340,23 @@ pub struct HitPage {
     pub hits: Vec<Hit>,
     /// How many more there are after these.
     pub more: u64,
+}
+
+/// See [`Request::Times`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Times {
+    /// Which content.
+    pub id: ContentId,
+    /// Its size in bytes.
+    pub size: u64,
+}
+
+/// What follows: for each file path of the content, in the order of its collection, nanoseconds since 1970 as eight
+/// big-endian bytes, two's complement. No id vouches for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimesHead {
+    /// How many times: one for a file, one a file path for a collection.
+    pub count: u32,
 }
 
 /// See [`Request::Watch`].

@@ -59,7 +59,7 @@ impl Storage {
 /// Sends this many bytes; `moved` is told of each piece.
 ///
 /// # Errors
-/// When the stream or the file fails, or the other end takes nothing for [`STALL`].
+/// When the stream or the file fails, or the other end takes nothing for `STALL`.
 pub async fn send(
     stream: &mut SendStream,
     bytes: u64,
@@ -89,7 +89,7 @@ pub async fn send(
 /// Receives this many bytes; those of a file are on the disk before this returns.
 ///
 /// # Errors
-/// When the stream ends early, the file fails, or nothing comes for [`STALL`].
+/// When the stream ends early, the file fails, or nothing comes for `STALL`.
 pub async fn receive(
     stream: &mut RecvStream,
     bytes: u64,

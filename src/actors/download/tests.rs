@@ -19,6 +19,7 @@ use crate::actors::buffers::BufferPool;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
+use crate::actors::reads::Reads;
 use crate::actors::serve::serve_links;
 use crate::actors::shelf::{Place, Shelf};
 use crate::actors::throttle::Throttle;
@@ -72,6 +73,7 @@ impl TestNode {
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
         let shelf = Shelf::new(index);
         let answers = NodeAnswers {
+            reads: Reads::default(),
             shelf: shelf.clone(),
             index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),
             uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),

@@ -1,4 +1,5 @@
 //! The arguments of each command. Not responsible for what they mean together with settings.
+#![allow(rustdoc::broken_intra_doc_links, reason = "these comments are the help that people read: [ID@] is no link")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -166,9 +166,11 @@ mod tests {
         assert_eq!(same, Same { files: 2, directories: 4, executables: 0, bytes: 10 });
     }
 
+    type Change = fn(&Path) -> io::Result<()>;
+
     #[test]
     fn every_difference_is_found() {
-        let changes: [(&str, fn(&Path) -> io::Result<()>); 6] = [
+        let changes: [(&str, Change); 6] = [
             ("differs", |copy| fs::write(copy.join("a/b/f"), b"some bytez")),
             ("differs", |copy| fs::write(copy.join("a/b/f"), b"some bytes.")),
             ("was not fetched", |copy| fs::remove_file(copy.join("nothing"))),

@@ -3,6 +3,7 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt, symlink};
 use tempfile::TempDir;
 
 use super::*;
+use crate::io::positional::{read_exact_at, write_all_at};
 
 fn held() -> (TempDir, SafeDir) {
     let dir = tempfile::tempdir().expect("temporary directory");

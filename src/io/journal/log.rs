@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
 
 use super::{Claims, HEADER, Header, HeaderError, Reader, Record, Sum, encode, replay};
-use crate::io::dest::write_all_at;
+use crate::io::positional::write_all_at;
 
 /// One run of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -174,7 +174,7 @@ fn a_failed_append_leaves_the_journal_as_it_was_and_a_torn_tail_is_cut() {
     log.append(&session(BOOT)).expect("appended");
     log.append(&have(3..4)).expect("appended");
     let end = log.end();
-    crate::io::dest::write_all_at(&file, b"torn", end).expect("written");
+    crate::io::positional::write_all_at(&file, b"torn", end).expect("written");
     let (found, claims, mut log) = Log::resume(file.try_clone().expect("cloned"), 10, BootId(BOOT)).expect("resumed");
     assert_eq!((found, claims.have.iter().collect(), claims.pid, log.end()), (header(), vec![3], Some(42), end));
     assert_eq!(file.metadata().expect("known").len(), end);

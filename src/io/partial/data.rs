@@ -7,7 +7,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use super::{Partial, PartialError, lock};
-use crate::io::dest::{Access, DestError, SafeDir, read_exact_at, write_all_at};
+use crate::io::dest::{Access, DestError, SafeDir};
+use crate::io::positional::{read_exact_at, write_all_at};
 use crate::model::collection::Entry;
 use crate::model::units::{UnitFile, UnitPlace};
 use crate::model::{Collection, ContentId, SafePath};

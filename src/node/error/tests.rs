@@ -10,7 +10,7 @@ fn a_sentence_names_the_thing_the_cause_and_what_to_do() {
     assert_eq!(error.to_string(), "tracker h:1 is a peer and not a tracker: check the port, or name it with --peer");
     let (found, remembered) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
     let source = ConnectError::ChangedKey { host_port: "h:1".to_owned(), remembered, found };
-    let error = Error::Connect { who: Who::tracker("h:1"), source };
+    let error = Error::Connect { who: Who::tracker("h:1"), source: Box::new(source) };
     let text = error.to_string();
     assert!(text.contains(&found.to_string()) && text.contains(&remembered.to_string()), "{text}");
     assert!(text.contains("qshare trust forget h:1"), "{text}");
