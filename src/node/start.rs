@@ -205,17 +205,8 @@ impl Ground<'_> {
     }
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
-<<<<<<< HEAD
-        let started = DirectoryRef::start(self.options.quotas.clone(), Some(self.cell())).await;
-        let probe = probe_through(self.connections.clone());
-=======
         let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
-        let connections = self.connections.clone();
-        let probe = Arc::new(move |addr, node| {
-            let connections = connections.clone();
-            Box::pin(async move { connections.probe(addr, node).await }) as Pin<Box<dyn Future<Output = bool> + Send>>
-        });
->>>>>>> i
+        let probe = probe_through(self.connections.clone());
         let answers = TrackerAnswers::new(started.map_err(spawn_error)?, probe);
         tasks.spawn(serve_links(links, Arc::new(answers)));
         Ok(())

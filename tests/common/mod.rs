@@ -2,13 +2,9 @@
 //! Nothing here waits for time to pass: every wait is for an event that the process prints, with a deadline that
 //! only a hang can reach.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the lab")]
-<<<<<<< HEAD
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
 pub mod scripted;
-=======
-#![allow(clippy::disallowed_methods, reason = "waiting for an event has a deadline")]
->>>>>>> i
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};

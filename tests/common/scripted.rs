@@ -160,13 +160,7 @@ impl Scripted {
     }
 
     /// Starts it with any announcement at all.
-    pub fn announcing(
-        tracker: &Node,
-        delta: &impl Serialize,
-        closes: bool,
-        content: Content,
-        script: Script,
-    ) -> Self {
+    pub fn announcing(tracker: &Node, delta: &impl Serialize, closes: bool, content: Content, script: Script) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let asked = Arc::new(Asked::default());
