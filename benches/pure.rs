@@ -1,1 +1,122 @@
-fn main() {}
+//! What one core does without a network: hashing with the chunk list, the frame codec, the picker, the name search.
+
+use std::hint::black_box;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
+use qshare::io::hash::hash_file;
+use qshare::io::stamp::FileStamp;
+use qshare::logic::name_index::NameIndex;
+use qshare::logic::picker::{Picker, RequestId, Span, State};
+use qshare::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath, UnitMap};
+use qshare::wire::codec::LEN;
+use qshare::wire::{HitPage, decode, encode, limits};
+
+const MIB: u64 = 1 << 20;
+
+/// A file of 64 MiB from the page cache, on all cores: the id and its 64 chaining values.
+fn hashing(c: &mut Criterion) {
+    let bytes = 64 * MIB;
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("file");
+    let mut content = vec![0; usize::try_from(bytes).expect("fits")];
+    blake3::Hasher::new().finalize_xof().fill(&mut content);
+    std::fs::write(&path, &content).expect("written");
+    let stamp = FileStamp::of(&path.metadata().expect("there"));
+    let mut group = c.benchmark_group("hash");
+    group.throughput(Throughput::Bytes(bytes)).sample_size(20);
+    group.bench_function("64 MiB with chunk list", |b| {
+        b.iter(|| hash_file(black_box(&path), &stamp, &|_| (), &AtomicBool::new(false)).expect("unchanged"));
+    });
+    group.finish();
+}
+
+/// A page as a search fills it: 1000 hits with two providers each.
+fn codec(c: &mut Criterion) {
+    let provider = |n: u32| Provider {
+        node: NodeId::of_public_key(&n.to_be_bytes()),
+        addrs: vec![format!("10.0.{}.{}:4917", n / 250 % 250, n % 250).parse().expect("an address")],
+    };
+    let hit = |n: u32| Hit {
+        id: Some(ContentId::of(&n.to_be_bytes())),
+        kind: Kind::File,
+        size: u64::from(n) * MIB,
+        files: 1,
+        locked: false,
+        names: vec![name(n)],
+        providers: vec![provider(n), provider(n + 1)],
+    };
+    let page = HitPage { hits: (0..1000).map(hit).collect(), more: 0 };
+    let frame = encode(&page, limits::PAGE).expect("a page");
+    let mut group = c.benchmark_group("codec");
+    group.throughput(Throughput::Bytes(frame.len() as u64));
+    group.bench_function("encode a page of 1000 hits", |b| b.iter(|| encode(black_box(&page), limits::PAGE)));
+    group.bench_function("decode a page of 1000 hits", |b| {
+        b.iter(|| decode::<HitPage>(black_box(&frame[LEN..])).expect("a page"));
+    });
+    group.finish();
+}
+
+/// All 10,000 units of a file of 40 GiB, asked for and completed in spans of 16 by four providers in turn.
+fn picker(c: &mut Criterion) {
+    let map = Arc::new(UnitMap::of_file(ContentId::of(b"x"), 40_000 * MIB).expect("not too large"));
+    let units = map.units();
+    assert_eq!(units, 10_000);
+    let mut fresh = Picker::new(map, 1);
+    (0..units).for_each(|unit| fresh.set(unit, State::Wanted));
+    let span = Span { bytes: 64 * MIB, units: 16, ranges: 256 };
+    let mut group = c.benchmark_group("picker");
+    group.throughput(Throughput::Elements(units.into()));
+    group.bench_function("10,000 units by region", |b| {
+        let acquire =
+            |picker: &mut Picker, request: RequestId, node| picker.acquire_region(request, (node, 0), span, |_| true);
+        b.iter_batched(|| fresh.clone(), |picker| pick_all(picker, acquire), BatchSize::LargeInput);
+    });
+    group.sample_size(20);
+    group.bench_function("10,000 units rarest first", |b| {
+        let acquire = |picker: &mut Picker, request: RequestId, _| picker.acquire_rarest(request, None, span, |_| true);
+        b.iter_batched(|| fresh.clone(), |picker| pick_all(picker, acquire), BatchSize::LargeInput);
+    });
+    group.finish();
+}
+
+fn pick_all(mut picker: Picker, acquire: impl Fn(&mut Picker, RequestId, NodeId) -> Vec<u32>) -> Picker {
+    let nodes = [1, 2, 3, 4].map(|n| NodeId::from_bytes([n; 32]));
+    for request in 0.. {
+        let taken = acquire(&mut picker, RequestId(request as u64), nodes[request % nodes.len()]);
+        if taken.is_empty() {
+            break;
+        }
+        for unit in taken {
+            picker.complete(unit);
+        }
+    }
+    assert_eq!(picker.missing(), 0);
+    picker
+}
+
+/// 100,000 names of five components; words that are rare, frequent and in no name.
+fn names(c: &mut Criterion) {
+    let mut index = NameIndex::default();
+    for n in 0..100_000 {
+        index.insert(&name(n)).expect("room");
+    }
+    let mut group = c.benchmark_group("search 100,000 names");
+    let cases =
+        [("one", vec!["chapter-77777"], 1), ("many", vec!["chapter", "shelf-3"], 10_000), ("none", vec!["zzz"], 0)];
+    for (case, words, found) in cases {
+        let query = Query::parse(&words).expect("words");
+        assert!((found..=2 * found).contains(&index.search(&query).count()), "{case}");
+        group.bench_function(case, |b| b.iter(|| index.search(black_box(&query)).count()));
+    }
+    group.finish();
+}
+
+fn name(n: u32) -> SafePath {
+    let text = format!("library/shelf-{}/Collected Works/volume-{}/chapter-{n:05}.pdf", n % 10, n % 500);
+    SafePath::parse(&text).expect("a name")
+}
+
+criterion_group!(benches, hashing, codec, picker, names);
+criterion_main!(benches);

@@ -1,1 +1,125 @@
-fn main() {}
+//! A whole transfer over loopback, from the wish to the published file: one provider, and four at once.
+//! All nodes are in this process, so its cores pay for every end.
+
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use qshare::model::{ContentId, PeerTarget};
+use qshare::node::{
+    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Node, Options, Output, ShareBack, SurveyOptions, What,
+    survey,
+};
+use qshare::wire::Role;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+const BYTES: usize = 64 << 20;
+
+fn transfers(c: &mut Criterion) {
+    let runtime = Runtime::new().expect("a runtime");
+    let mut group = c.benchmark_group("transfer 64 MiB");
+    group.throughput(Throughput::Bytes(BYTES as u64));
+    group.sampling_mode(SamplingMode::Flat).sample_size(10).measurement_time(Duration::from_secs(10));
+    for providers in [1, 4] {
+        let lab = runtime.block_on(Lab::open(providers));
+        group.bench_function(format!("{providers} to 1"), |b| {
+            b.iter_custom(|times| (0..times).map(|_| runtime.block_on(lab.fetch())).sum());
+        });
+        runtime.block_on(lab.close());
+    }
+    group.finish();
+}
+
+/// A tracker, providers of one file and a downloader.
+struct Lab {
+    dir: TempDir,
+    id: ContentId,
+    nodes: Vec<Node>,
+    downloader: Node,
+}
+
+impl Lab {
+    async fn open(providers: usize) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut content = vec![0; BYTES];
+        blake3::Hasher::new().finalize_xof().fill(&mut content);
+        let file = dir.path().join("file.bin");
+        std::fs::write(&file, &content).expect("written");
+        let tracker = start(&dir.path().join("tracker"), Role::Tracker, Vec::new()).await.0;
+        let at: PeerTarget = format!("{}@{}", tracker.id(), tracker.addr()).parse().expect("a target");
+        let mut nodes = vec![tracker];
+        for number in 0..providers {
+            nodes.push(provider(&dir.path().join(number.to_string()), &at, &file).await);
+        }
+        let downloader = start(&dir.path().join("downloader"), Role::Node, vec![at]).await.0;
+        Self { id: ContentId::of(&content), dir, nodes, downloader }
+    }
+
+    /// How long it takes to fetch the file once.
+    async fn fetch(&self) -> Duration {
+        let target: PathBuf = self.dir.path().join("fetched.bin");
+        let request = GetRequest {
+            what: What::Id(self.id),
+            from: None,
+            only: Vec::new(),
+            output: Output::Path(target.clone()),
+            force: false,
+            times: false,
+            share: ShareBack::Never,
+            limit: None,
+            wait: Duration::from_secs(10),
+            dry_run: false,
+            choose: None,
+        };
+        let started = now();
+        let outcome = self.downloader.get(request).await.expect("begun").finish().await.expect("fetched");
+        let elapsed = started.elapsed();
+        assert_eq!(outcome.fetched, BYTES as u64);
+        std::fs::remove_file(target).expect("published");
+        elapsed
+    }
+
+    async fn close(self) {
+        for node in self.nodes.iter().chain([&self.downloader]) {
+            node.stop().await;
+        }
+    }
+}
+
+/// A node that shares a file, when the tracker has its id.
+async fn provider(home: &Path, tracker: &PeerTarget, file: &Path) -> Node {
+    let (node, mut events) = start(home, Role::Node, vec![tracker.clone()]).await;
+    node.share(survey(&[file.to_owned()], &SurveyOptions::default()).expect("a plan")).await.expect("a node");
+    loop {
+        match events.recv().await.expect("it runs") {
+            Event::Announced { offers, hashed, .. } if offers > 0 && offers == hashed => break,
+            _ => {}
+        }
+    }
+    tokio::spawn(async move { while events.recv().await.is_some() {} });
+    node
+}
+
+async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tokio::sync::mpsc::Receiver<Event>) {
+    let options = Options {
+        home: Home::at(home.to_owned()),
+        role,
+        lifetime: Lifetime::LongRunning,
+        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
+        trackers,
+        peers: Vec::new(),
+        upload_limit: None,
+        allow: None,
+        quotas: DirectoryQuotas::default(),
+    };
+    Node::start(options).await.expect("started")
+}
+
+#[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+criterion_group!(benches, transfers);
+criterion_main!(benches);

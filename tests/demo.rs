@@ -44,6 +44,16 @@ fn a_small_tree_is_fetched_and_verified() {
 }
 
 #[test]
+fn an_empty_tree_works_and_says_that_nobody_was_killed() {
+    let lab = Lab::new();
+    let empty = lab.dir("empty");
+    let ended = Process::start(lab.qshare().arg("demo").arg(&empty)).end();
+    assert_eq!(ended.done()["fetched"], 0);
+    let verified = ended.event("verified");
+    assert_eq!((verified["files"].as_u64(), verified["killed"].as_bool()), (Some(0), Some(false)));
+}
+
+#[test]
 fn a_signal_ends_it_and_leaves_nothing() {
     let lab = Lab::new();
     let (tree, tmp) = (tree(&lab), lab.dir("tmp"));

@@ -232,3 +232,15 @@ fn times_travel_beside_the_id_and_are_applied_on_request() {
     }
     drop(provider);
 }
+
+#[test]
+fn an_empty_collection_arrives_as_an_empty_directory() {
+    let lab = Lab::new();
+    let empty = lab.dir("nothing in here");
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&empty], &[]);
+    for _ in 0..2 {
+        lab.get(&tracker, &["nothing in here", "-o", "out/"]).done();
+        assert_same_tree(&empty, &lab.path("out/nothing in here"));
+    }
+}

@@ -15,7 +15,7 @@ use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
 use crate::model::{Epoch, OfferBook, PeerTarget};
-use crate::wire::{Part, Role};
+use crate::wire::{Code, Part, Role};
 
 mod session;
 #[cfg(test)]
@@ -34,6 +34,13 @@ pub fn connect_through(connections: ConnectionsRef) -> Connect {
         let connections = connections.clone();
         Box::pin(async move {
             let cause = |error: ConnectError| format!("the tracker {target} cannot be reached, trying again: {error}");
+            let link = connections.to_role(&target, Role::Tracker).await.map_err(cause)?;
+            if link.dialled() {
+                return Ok(link);
+            }
+            // A tracker dials only to see who answers. The rest of such a dial-back, by a tracker that has ended
+            // since, may still look open.
+            link.close(Code::Duplicate);
             connections.to_role(&target, Role::Tracker).await.map_err(cause)
         })
     })

@@ -106,7 +106,7 @@ impl Play<'_> {
         self.step(&format!("the tree `{}`: {files}, {bytes}", Shown(name.as_str())))?;
         if let left @ 1.. = plan.skipped.len() as u64 {
             let left = counted(left, "thing");
-            self.context.output.warn(&format!("{left} in it are not shared; `qshare share` names them"));
+            self.context.output.warn(&format!("not shared of it: {left}; `qshare share` names what it leaves out"));
         }
         Ok(Original { dir, name, plan })
     }
@@ -227,7 +227,7 @@ impl Play<'_> {
         let same = job.of(outcome.bytes).run(self.signals).await?;
         self.step(&report::verified(&same))?;
         self.context.output.emit(&report::line(&same, &outcome, killed.is_some()))?;
-        self.context.output.print(&report::text(&outcome, killed.as_ref()))?;
+        self.context.output.print(&report::text(&same, &outcome, killed.as_ref()))?;
         Ok(Exit::DONE)
     }
 }

@@ -18,7 +18,7 @@ use crate::io::transport::{self, Configs};
 use crate::io::{dial, interfaces, udp};
 use crate::model::NodeId;
 use crate::model::address::canonical;
-use crate::wire::limits::{CONTROL, VERSION};
+use crate::wire::limits::{ALPN, CONTROL, PROBE_ALPN, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
 /// The port that trackers and sharing nodes take first.
@@ -118,7 +118,7 @@ impl Endpoint {
         options: EndpointOptions,
         serves: bool,
     ) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, keys)?;
+        let configs = Configs::new(&identity, keys, if serves { ALPN } else { PROBE_ALPN })?;
         let (addr, bound) = open(options.listen)?;
         let failed = |cause| BindError::Address { addr, cause };
         let local = bound.socket.local_addr().map_err(failed)?;
@@ -232,6 +232,9 @@ pub enum ArrivalError {
     /// It is not a node, or not one that is let in.
     #[error("the node was not let in: {0:?}")]
     NotAdmitted(Code),
+    /// It was only to see who answers; it has been told.
+    #[error("the connection was a dial-back")]
+    Probe,
     /// It took too long.
     #[error("the handshake took too long")]
     TimedOut,
@@ -287,6 +290,11 @@ impl Arrival {
             }
         };
         timeout(WELCOME, welcome(&connection, role)).await.map_err(|_| ArrivalError::TimedOut)??;
+        if link::is_probe(&connection) {
+            // The dialler closes; nobody waits for that longer than for a Welcome.
+            let _ = timeout(WELCOME, connection.closed()).await;
+            return Err(ArrivalError::Probe);
+        }
         Ok(Link::dialled_by(connection, peer, permit))
     }
 }

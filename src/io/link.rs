@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 
@@ -14,6 +15,7 @@ use crate::io::identity;
 use crate::io::transport::IDLE;
 use crate::model::NodeId;
 use crate::model::address::canonical;
+use crate::wire::limits::PROBE_ALPN;
 use crate::wire::{Code, Role, Welcome};
 
 /// A connection after handshake and Welcome. Cheap to clone.
@@ -149,6 +151,12 @@ pub fn describe(cause: &ConnectionError) -> String {
 }
 
 /// The node at the other end of a finished handshake; `None` never happens with our verifiers.
+/// Whether a connection is a dial-back.
+pub(crate) fn is_probe(connection: &Connection) -> bool {
+    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+    data.is_some_and(|data| data.protocol.as_deref() == Some(PROBE_ALPN))
+}
+
 pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
     let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     match certificates.as_slice() {

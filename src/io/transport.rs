@@ -49,9 +49,9 @@ impl Configs {
     ///
     /// # Errors
     /// When the key cannot be used for TLS.
-    pub fn new(identity: &Identity, keys: &LongTermKeys) -> Result<Self, rustls::Error> {
+    pub fn new(identity: &Identity, keys: &LongTermKeys, alpn: &[u8]) -> Result<Self, rustls::Error> {
         let unusable = |_| rustls::Error::General("AES-128-GCM is missing".into());
-        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity)?).map_err(unusable)?);
+        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, alpn)?).map_err(unusable)?);
         let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
         let token = Arc::new(keys.token());
         let transports = [LOOPBACK_MTU, NETWORK_MTU].map(|mtu| Arc::new(transport(mtu)));

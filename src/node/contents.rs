@@ -142,7 +142,10 @@ impl Contents {
         let existing = compare_collection(parent, target, collection, wanted, hashed)?;
         // Errors name paths relative to the directory that exists, if it does.
         let base = parent.dir(target).unwrap_or_else(|_| parent.clone());
-        present(existing, &base, force)
+        let found = present(existing, &base, force)?;
+        // An empty collection misses nothing, and yet its directory has to be made.
+        let complete = found.complete && parent.stat(target)?.is_some();
+        Ok(Present { complete, ..found })
     }
 
     /// What the partial file is opened for.

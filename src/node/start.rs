@@ -1,17 +1,17 @@
 //! Starts a node: identity, endpoint, actors, and the tasks that accept, serve and pass events on.
 
-use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
 use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::actors::announcer::{self, AnnouncerRef, Connect};
+use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::answer::NodeAnswers;
 use crate::actors::bench::BenchAnswers;
 use crate::actors::buffers::BufferPool;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
+use crate::actors::dial_back::probe_through;
 use crate::actors::directory::DirectoryRef;
 use crate::actors::downloads::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
@@ -33,9 +33,9 @@ use crate::io::watch::Pace;
 use crate::logic::slots::Capacity;
 use crate::model::{NodeId, OfferBook};
 use crate::node::error::Error;
-use crate::node::find::{Finder, Place, connect};
+use crate::node::find::Finder;
 use crate::node::inner::{Inner, Parts};
-use crate::node::types::{Event, Lifetime, Options, Plane};
+use crate::node::types::{Event, Lifetime, Options};
 use crate::wire::{Code, Role};
 
 /// Events that wait for whoever shows them; samples that find no room are left out.
@@ -179,7 +179,7 @@ impl Ground<'_> {
         let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
         let dependencies = announcer::Dependencies {
             trackers: self.options.trackers.clone(),
-            connect: self.to_trackers(),
+            connect: announcer::connect_through(self.connections.clone()),
             endpoint: self.endpoint.clone(),
             book,
             events: announcer_events,
@@ -207,26 +207,10 @@ impl Ground<'_> {
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
         let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
-        let connections = self.connections.clone();
-        let probe = Arc::new(move |addr, node| {
-            let connections = connections.clone();
-            Box::pin(async move { connections.probe(addr, node).await }) as Pin<Box<dyn Future<Output = bool> + Send>>
-        });
+        let probe = probe_through(self.connections.clone());
         let answers = TrackerAnswers::new(started.map_err(spawn_error)?, probe);
         tasks.spawn(serve_links(links, Arc::new(answers)));
         Ok(())
-    }
-
-    /// How the announcer reaches its trackers.
-    fn to_trackers(&self) -> Connect {
-        let (connections, own) = (self.connections.clone(), self.endpoint.node_id());
-        Arc::new(move |target| {
-            let connections = connections.clone();
-            Box::pin(async move {
-                let place = Place { target, plane: Plane::Tracker };
-                connect(&connections, &place, own).await.map_err(|error| error.to_string())
-            })
-        })
     }
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.

@@ -2,6 +2,8 @@
 
 /// The ALPN protocol name; its number is the protocol's version.
 pub const ALPN: &[u8] = b"qshare/1";
+/// The ALPN of a dial-back: the connection serves only to see who answers, and carries Welcome alone.
+pub const PROBE_ALPN: &[u8] = b"qshare-probe/1";
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
 pub const VERSION: u16 = 1;
 

@@ -43,7 +43,8 @@ pub enum Request {
     /// To a tracker: begins or changes what a node offers. Delta frames follow until the stream's end.
     /// Answer: [`Announced`].
     Announce(Announce),
-    /// To a bench: measures. Answer: unit, then bytes in the asked direction, then [`BenchEnd`].
+    /// To a bench: measures. Answer: unit; unit again when it can begin; then bytes in the asked direction. Who asked
+    /// ends its side when it has them all, or has sent them; then comes [`BenchEnd`].
     Bench(Bench),
     /// To a node: some units of a content. Answer: unit, then unit records (see [`UnitRecord`]) until the end.
     Fetch(Fetch),

@@ -166,6 +166,17 @@ async fn a_probe_tells_who_answers_and_leaves_the_link_alone() {
 }
 
 #[tokio::test]
+async fn a_probe_is_never_taken_for_a_link() {
+    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    assert!(a.connections.probe(b.addr(), b.id()).await);
+    let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    let first = b.served.recv().await.expect("handed on");
+    assert_eq!(first.remote().port(), a.addr().port(), "the first link that is served is the real one");
+    assert!(b.connections.existing(a.id()).await.is_some_and(|known| known.remote().port() == a.addr().port()));
+    drop(link);
+}
+
+#[tokio::test]
 async fn a_closed_link_is_forgotten_and_dialled_again() {
     let (a, mut b) = (TestNode::start().await, TestNode::start().await);
     let first = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");

@@ -66,10 +66,13 @@ pub(super) fn line(same: &Same, outcome: &Outcome, killed: bool) -> Line<'static
 }
 
 /// How it went, and how to go on.
-pub(super) fn text(outcome: &Outcome, killed: Option<&Killed>) -> String {
+pub(super) fn text(same: &Same, outcome: &Outcome, killed: Option<&Killed>) -> String {
     let speed = rate(mean_rate(outcome.fetched, outcome.elapsed));
     let (fetched, took) = (Size(outcome.fetched), duration(outcome.elapsed));
     let mut text = format!("\n{fetched} fetched and proven in {took} ({speed}):\n");
+    if outcome.fetched < same.bytes {
+        text = format!("\n{fetched} fetched and proven in {took} ({speed}), as equal files are fetched once:\n");
+    }
     for provider in &outcome.providers {
         let dead = killed.is_some_and(|killed| killed.place.node == provider.node);
         let mark = if dead { "  (killed)" } else { "" };
@@ -121,14 +124,17 @@ mod tests {
             killed.to_string(),
             "at 50 % provider 127.0.0.1:7 is killed, after it gave 1.0 MiB; the others go on"
         );
-        let told = text(&outcome, Some(&killed));
+        let same = Same { bytes: outcome.fetched, ..Same::default() };
+        let told = text(&same, &outcome, Some(&killed));
         assert!(
             told.starts_with(
                 "\n4.0 MiB fetched and proven in 2.0 s (2.0 MiB/s):\n  127.0.0.1:7   25 %   1.0 MiB  (killed)\n"
             ),
             "{told}"
         );
-        assert!(!told.contains("No provider was killed") && text(&outcome, None).contains("No provider was killed"));
+        assert!(
+            !told.contains("No provider was killed") && text(&same, &outcome, None).contains("No provider was killed")
+        );
     }
 
     #[test]

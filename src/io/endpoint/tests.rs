@@ -128,7 +128,7 @@ async fn closing_tells_the_other_side() {
 #[tokio::test]
 async fn a_peer_that_never_says_welcome_is_left() {
     let identity = Arc::new(Identity::ephemeral().expect("identity"));
-    let configs = Configs::new(&identity, &LongTermKeys::ephemeral().expect("keys")).expect("configs");
+    let configs = Configs::new(&identity, &LongTermKeys::ephemeral().expect("keys"), ALPN).expect("configs");
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = (*configs.server(addr.ip())).clone();
     let mute = quinn::Endpoint::server(config, addr).expect("bound");
@@ -214,7 +214,7 @@ fn certified(algorithm: &'static rcgen::SignatureAlgorithm) -> (CertificateDer<'
 
 #[tokio::test]
 async fn strangers_are_not_let_in() {
-    let alpn = crate::wire::limits::ALPN;
+    let alpn = ALPN;
     let (certificate, key) = certified(&rcgen::PKCS_ED25519);
     let (p256, p256_key) = certified(&rcgen::PKCS_ECDSA_P256_SHA256);
     let (other, other_key) = certified(&rcgen::PKCS_ED25519);
@@ -244,7 +244,7 @@ async fn a_borrowed_certificate_is_not_enough() {
         .dangerous()
         .with_custom_certificate_verifier(Arc::new(TakesAll))
         .with_client_cert_resolver(resolver);
-    config.alpn_protocols = vec![crate::wire::limits::ALPN.to_vec()];
+    config.alpn_protocols = vec![ALPN.to_vec()];
     let server = endpoint(Listen::Ephemeral);
     let accepting = accept_one(&server);
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).expect("quic")));
