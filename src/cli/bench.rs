@@ -34,7 +34,7 @@ async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     let (node, mut events) = Node::start(options).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
-        context.output.print(&format!("{}@{}\n", node.id(), node.addr()))?;
+        context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
         loop {
             tokio::select! {
                 _ = signals.next() => return Ok(Exit::DONE),

@@ -39,7 +39,7 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.warn_all(told);
-        context.output.note(&format!("qshare: listening on {} as {}", node.addr(), node.id()));
+        context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan).await?;
         serve(context, &node, &mut events, &mut signals).await
     };
@@ -99,24 +99,18 @@ async fn serve(
 /// What was told last, so that people read only what is new.
 #[derive(Default)]
 struct Told {
-    announced: HashMap<String, Announced>,
+    /// Offers that a tracker holds, and how many of them have ids.
+    announced: HashMap<String, (u64, u64)>,
     hashing: Option<Activity>,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Announced {
-    offers: u64,
-    hashed: u64,
-    refused: u64,
-    reachable: bool,
 }
 
 impl Told {
     fn tell(&mut self, context: &Context, event: Event) -> Result<(), Failure> {
         match event {
-            Event::Announced { tracker, offers, hashed, refused, reachable } => {
+            // What a tracker refuses or cannot reach comes as a warning too.
+            Event::Announced { tracker, offers, hashed, .. } => {
                 context.output.emit(&Line::Announced { tracker: &tracker, offers, hashed })?;
-                self.announced(context, tracker, Announced { offers, hashed, refused, reachable });
+                self.announced(context, tracker, (offers, hashed));
             }
             Event::Hashing { done, total } if done >= total => self.hashing = None,
             Event::Hashing { done, total } => {
@@ -133,31 +127,16 @@ impl Told {
         Ok(())
     }
 
-    fn announced(&mut self, context: &Context, tracker: String, now: Announced) {
+    fn announced(&mut self, context: &Context, tracker: String, now: (u64, u64)) {
         let before = self.announced.insert(tracker.clone(), now);
-        if now.refused > 0 && before.is_none_or(|b| b.refused != now.refused) {
-            context.output.warn(&refused(&tracker, now));
-        }
-        if !now.reachable && before.is_none_or(|b| b.reachable) {
-            context.output.warn(&format!(
-                "tracker {tracker} cannot reach this node's UDP port; open it in the firewall, \
-                 or others get from here only over connections that this node made"
-            ));
-        }
         // Ids fill in by the thousand; people are told at the first time, and when all are there.
-        let all = now.hashed == now.offers && before.is_none_or(|b| (b.hashed, b.offers) != (now.hashed, now.offers));
+        let (offers, hashed) = now;
+        let all = hashed == offers && before != Some(now);
         if !context.output.is_json() && (before.is_none() || all) {
-            let (offers, hashed) = (counted(now.offers, "offer"), count(now.hashed));
+            let (offers, hashed) = (counted(offers, "offer"), count(hashed));
             context.output.note(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
         }
     }
-}
-
-fn refused(tracker: &str, now: Announced) -> String {
-    let (taken, refused) = (count(now.offers), counted(now.refused, "offer"));
-    format!(
-        "tracker {tracker} took {taken} offers and refused {refused} over its quota; share fewer names or ask whoever runs it"
-    )
 }
 
 /// What is about to be published, and to whom.

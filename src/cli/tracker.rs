@@ -27,13 +27,11 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
     let (node, mut events) = Node::start(options(context, listen, allow)).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
-        context.output.print(&format!("{}@{}\n", node.id(), node.addr()))?;
-        if node.addr().ip().is_loopback() && listen.is_none_or(|addr| !addr.ip().is_loopback()) {
-            let port = node.addr().port();
-            context
-                .output
-                .note(&format!("qshare: from other machines with this one's name or address and port {port}"));
-        }
+        context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
+        context.output.note(&format!(
+            "qshare: use it with --tracker {}, or with the whole line to pin its key",
+            node.outward_addr()
+        ));
         if let Some(only) = only {
             context.output.note(&format!("qshare: serving {} only", counted(only, "listed node")));
         }

@@ -170,6 +170,12 @@ impl Endpoint {
         interfaces::candidates(canonical(self.inner.bound))
     }
 
+    /// The likeliest of the candidates, for lines that people paste on other machines.
+    #[must_use]
+    pub fn outward_addr(&self) -> SocketAddr {
+        self.candidates().first().copied().unwrap_or_else(|| self.local_addr())
+    }
+
     /// What the user should know about the socket, as sentences.
     #[must_use]
     pub fn warnings(&self) -> Vec<String> {

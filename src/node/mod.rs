@@ -76,6 +76,12 @@ impl Node {
         self.inner.endpoint.local_addr()
     }
 
+    /// Where a peer on another machine would dial it first; the same as [`Node::addr`] where there is no network.
+    #[must_use]
+    pub fn outward_addr(&self) -> SocketAddr {
+        self.inner.endpoint.outward_addr()
+    }
+
     /// Whether it runs with a key of its own because another process has the home.
     #[must_use]
     pub fn is_guest(&self) -> bool {

@@ -252,7 +252,7 @@ async fn pass_on(
             Some(event) = index.recv() => match event {
                 IndexEvent::Hashing { done, total } => Event::Hashing { done, total },
                 IndexEvent::Offer { id, name } => {
-                    Event::Offer { id, name, node: endpoint.node_id(), addr: endpoint.local_addr() }
+                    Event::Offer { id, name, node: endpoint.node_id(), addr: endpoint.outward_addr() }
                 }
                 IndexEvent::Warning(sentence) => Event::Warning(sentence),
             },

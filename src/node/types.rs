@@ -79,7 +79,7 @@ pub enum Event {
         name: SafePath,
         /// This node.
         node: NodeId,
-        /// Where a peer can dial it.
+        /// Where a peer on another machine would dial it first.
         addr: SocketAddr,
     },
     /// Something to tell the user: one sentence, already safe to show.

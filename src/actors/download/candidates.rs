@@ -72,6 +72,13 @@ impl Candidates {
         self.known.get(&node).is_some_and(|candidate| candidate.failures == 0)
     }
 
+    /// Whether this node fails for the first time while nobody else is there to fetch from: worth telling a person.
+    /// Beside others that give, one that comes and goes is not.
+    fn is_first_trouble(&self, node: NodeId) -> bool {
+        let alone = !self.known.values().any(|candidate| matches!(candidate.standing, Standing::Linked { .. }));
+        alone && self.known.get(&node).is_some_and(|candidate| candidate.failures == 0)
+    }
+
     /// Not asked for a while.
     pub(super) fn rest(&mut self, node: NodeId, why: Option<Why>) {
         let Some(candidate) = self.known.get_mut(&node) else { return };
@@ -163,6 +170,9 @@ impl State {
             Ok(link) => link,
             Err(error) => {
                 tracing::debug!(?node, %error, "provider cannot be reached");
+                if self.candidates.is_first_trouble(node) && self.tallies.is_idle() {
+                    self.tallies.warn(format!("provider {} cannot be reached: {error}", node.short()));
+                }
                 return self.candidates.rest(node, None);
             }
         };

@@ -67,6 +67,11 @@ impl Tallies {
         }
     }
 
+    /// Whether nothing has come yet.
+    pub(super) const fn is_idle(&self) -> bool {
+        self.fetched == 0
+    }
+
     pub(super) fn warn(&mut self, sentence: String) {
         self.warnings.push(sentence);
     }

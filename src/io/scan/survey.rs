@@ -156,8 +156,12 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
 
 /// The one sentence about links that are not shared.
 fn link_sentence(links: u64) -> Option<String> {
-    let plural = if links == 1 { "link is" } else { "links are" };
-    (links > 0).then(|| format!("{links} {plural} left out because they lead to directories, outside, or nowhere"))
+    let sentence = match links {
+        0 => return None,
+        1 => "1 link is left out because it leads to a directory, outside, or nowhere".to_owned(),
+        _ => format!("{links} links are left out because they lead to directories, outside, or nowhere"),
+    };
+    Some(sentence)
 }
 
 fn summary(root: &ScannedRoot) -> RootSummary {
