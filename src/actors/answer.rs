@@ -94,6 +94,9 @@ impl NodeAnswers {
 
     async fn resolve(&self, resolve: Resolve, mut stream: Stream) {
         let mut events = self.index.resolve(resolve.name);
+        if let Err(code) = stream.stay() {
+            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        }
         if stream.grant((), limits::CONTROL).await.is_err() {
             return;
         }
@@ -131,6 +134,9 @@ impl NodeAnswers {
             Ok(source) => source,
             Err(code) => return stream.refuse(code).await,
         };
+        if let Err(code) = stream.stay() {
+            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        }
         let Some(seat) = self.uploads.join(watch.id, link.peer()).await else {
             return stream.refuse(Code::Closing).await;
         };

@@ -5,15 +5,17 @@ use std::sync::Arc;
 
 use quinn::{RecvStream, SendStream, VarInt};
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::io::frames;
 use crate::io::link::Link;
 use crate::wire::{Answer, Code, Refusal, Request, limits};
 
-/// Streams served at once by this process.
+/// Requests answered at once by this process.
 const STREAMS: usize = 2048;
+/// Streams of events that stay open: they wait more than they work, and must not keep requests out.
+const LASTING: usize = 16_384;
 
 /// How a role answers requests.
 pub trait Answers: Send + Sync + 'static {
@@ -27,9 +29,29 @@ pub struct Stream {
     pub send: SendStream,
     /// From the peer.
     pub recv: RecvStream,
+    /// Its place among those that are served.
+    place: Option<Place>,
+}
+
+struct Place {
+    permit: OwnedSemaphorePermit,
+    lasting: Arc<Semaphore>,
+}
+
+impl Place {
+    fn stay(&mut self) -> Result<(), Code> {
+        self.permit = Arc::clone(&self.lasting).try_acquire_owned().map_err(|_| Code::Busy)?;
+        Ok(())
+    }
 }
 
 impl Stream {
+    /// A stream that no serve loop counts.
+    #[must_use]
+    pub const fn new(send: SendStream, recv: RecvStream) -> Self {
+        Self { send, recv, place: None }
+    }
+
     /// Sends a granted answer.
     ///
     /// # Errors
@@ -53,6 +75,14 @@ impl Stream {
         }
     }
 
+    /// The stream becomes one that stays open for events, and no longer counts as a request.
+    ///
+    /// # Errors
+    /// Busy, when too many do so already.
+    pub fn stay(&mut self) -> Result<(), Code> {
+        self.place.as_mut().map_or(Ok(()), Place::stay)
+    }
+
     /// Ends the stream after what was sent.
     pub fn finish(&mut self) {
         // Closed already: the peer has gone or cancelled.
@@ -68,12 +98,12 @@ impl Stream {
 
 /// Serves every link that arrives until the channel closes; dropped tasks end with their streams.
 pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: Arc<A>) {
-    let streams = Arc::new(Semaphore::new(STREAMS));
+    let places = Places { requests: Arc::new(Semaphore::new(STREAMS)), lasting: Arc::new(Semaphore::new(LASTING)) };
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             link = links.recv() => match link {
-                Some(link) => drop(tasks.spawn(serve_link(link, Arc::clone(&answers), Arc::clone(&streams)))),
+                Some(link) => drop(tasks.spawn(serve_link(link, Arc::clone(&answers), places.clone()))),
                 None => return,
             },
             Some(_) = tasks.join_next() => {}
@@ -81,7 +111,14 @@ pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: A
     }
 }
 
-async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, streams: Arc<Semaphore>) {
+/// Room for streams, over all links.
+#[derive(Clone)]
+struct Places {
+    requests: Arc<Semaphore>,
+    lasting: Arc<Semaphore>,
+}
+
+async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, places: Places) {
     let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -90,12 +127,11 @@ async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, streams: Arc<Semaph
         };
         let Ok((send, recv)) = accepted else { return };
         // Only now: an idle link takes no place, or as many links as there are places would stop all service.
-        let Ok(permit) = Arc::clone(&streams).acquire_owned().await else { return };
+        let Ok(permit) = Arc::clone(&places.requests).acquire_owned().await else { return };
+        let place = Some(Place { permit, lasting: Arc::clone(&places.lasting) });
+        let stream = Stream { send, recv, place };
         let (link, answers) = (link.clone(), Arc::clone(&answers));
-        tasks.spawn(async move {
-            serve_stream(&link, answers.as_ref(), Stream { send, recv }).await;
-            drop(permit);
-        });
+        tasks.spawn(async move { serve_stream(&link, answers.as_ref(), stream).await });
     }
 }
 
@@ -106,5 +142,26 @@ async fn serve_stream<A: Answers>(link: &Link, answers: &A, mut stream: Stream) 
             tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
             stream.refuse(error.code()).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_that_stay_make_room_for_requests_until_too_many_do() {
+        let (requests, lasting) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
+        let place = || {
+            let permit = Arc::clone(&requests).try_acquire_owned().ok()?;
+            Some(Place { permit, lasting: Arc::clone(&lasting) })
+        };
+        let mut first = place().expect("room");
+        assert!(place().is_none());
+        first.stay().expect("room to stay");
+        let mut second = place().expect("room again");
+        assert_eq!(second.stay(), Err(Code::Busy));
+        drop(first);
+        assert_eq!(second.stay(), Ok(()));
     }
 }

@@ -85,7 +85,7 @@ impl TrackerAnswers {
             Ok(announced) => stream.finish_with(announced, limits::CONTROL).await,
             Err(code) => {
                 let refusal = Refusal { code, retry_ms: if code == Code::Busy { BUSY_RETRY_MS } else { 0 } };
-                let Stream { send, recv } = &mut stream;
+                let Stream { send, recv, .. } = &mut stream;
                 frames::refuse(send, recv, refusal).await;
             }
         }
@@ -140,6 +140,9 @@ impl TrackerAnswers {
             Ok(subscription) => subscription,
             Err(code) => return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await,
         };
+        if let Err(code) = stream.stay() {
+            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        }
         if stream.grant((), limits::CONTROL).await.is_err() {
             return;
         }

@@ -222,7 +222,7 @@ async fn serve(link: &Link, serving: &Serving) {
         tokio::spawn(async move {
             let Ok(request) = frames::receive_request(&mut recv).await else { return };
             asked.count(&request);
-            script(request, content, Stream { send, recv }).await;
+            script(request, content, Stream::new(send, recv)).await;
         });
     }
 }
