@@ -63,7 +63,12 @@ impl Get {
         }
         self.report.phase(Phase::Finishing);
         let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents)) };
-        let times = self.times(&contents, &destination.name, &hit.providers).await;
+        let mut cancelled = self.cancelled.clone();
+        let times = tokio::select! {
+            times = self.times(&contents, &destination.name, &hit.providers) => times,
+            // All is proven and kept: the next run only publishes.
+            () = until(&mut cancelled) => return Err(self.interrupted()),
+        };
         let (target, replace) = (destination.name.clone(), present.replace);
         let publish = PublishPlan { target, replace, times: times.clone() };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
