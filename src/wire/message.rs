@@ -377,7 +377,8 @@ pub struct HaveEvent {
     pub complete: bool,
     /// How many nodes are fetching this content from it right now.
     pub fetching: u32,
-    /// Nothing is there any more: the file has gone or changed.
+    /// Nothing is there any more: the file has gone or changed. Heeded, but not sent by this version, which tells a
+    /// unit of such a file as missing when it is asked for.
     #[serde(default)]
     pub gone: bool,
 }
