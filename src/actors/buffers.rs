@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// The pool; cheap to clone.
@@ -10,6 +11,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct BufferPool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
     permits: Arc<Semaphore>,
+    count: usize,
     size: usize,
 }
 
@@ -25,13 +27,19 @@ impl BufferPool {
     /// At most `count` buffers of `size` bytes, made when first needed.
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
-        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), size }
+        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), count, size }
     }
 
     /// The length of each buffer in bytes.
     #[must_use]
     pub const fn size(&self) -> usize {
         self.size
+    }
+
+    /// Whether more than half of the buffers are free: then one may be lent for longer than a read takes.
+    #[must_use]
+    pub fn is_ample(&self) -> bool {
+        self.permits.available_permits() > self.count / 2
     }
 
     /// Waits for a buffer.
@@ -43,6 +51,14 @@ impl BufferPool {
         let recycled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = recycled.unwrap_or_else(|| vec![0; self.size]);
         Buffer { bytes, free: Arc::clone(&self.free), _permit: permit }
+    }
+}
+
+impl Buffer {
+    /// The first `len` bytes, without a copy; the buffer goes back to the pool with the last clone of them.
+    #[must_use]
+    pub fn into_bytes(self, len: usize) -> Bytes {
+        Bytes::from_owner(self).slice(..len)
     }
 }
 
@@ -77,6 +93,19 @@ mod tests {
         assert!(futures_poll(&mut second).is_pending());
         drop(first);
         assert_eq!(second.await.as_ref().len(), 8);
+    }
+
+    #[tokio::test]
+    async fn bytes_keep_their_buffer_until_the_last_is_gone() {
+        let pool = BufferPool::new(2, 8);
+        assert!(pool.is_ample());
+        let bytes = pool.take().await.into_bytes(5);
+        assert_eq!((bytes.len(), pool.is_ample()), (5, false));
+        let part = bytes.slice(1..2);
+        drop(bytes);
+        assert!(!pool.is_ample());
+        drop(part);
+        assert!(pool.is_ample());
     }
 
     fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {

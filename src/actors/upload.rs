@@ -16,7 +16,10 @@ use crate::wire::{Code, Fetch, UnitRecord, limits};
 /// Bytes before a unit's own: index and record kind.
 const HEAD: usize = 5;
 /// The smallest buffer that a pool for uploads may have: a head and some bytes.
-pub const BUFFER: usize = 256 << 10;
+pub const BUFFER: usize = 512 << 10;
+
+/// The streams' priority: whatever else the connection carries goes before file bytes.
+const BULK: i32 = -1;
 
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +91,8 @@ impl UnitWriter<'_> {
 
     async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
         let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
+        // The stream may have ended already; writing tells.
+        let _ = self.send.set_priority(BULK);
         let mut next = self.read(reader, step).await;
         loop {
             let (reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
@@ -97,8 +102,19 @@ impl UnitWriter<'_> {
             }
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
+            self.write(buffer, len).await?;
+        }
+    }
+
+    /// QUIC keeps what it was given until the peer has acknowledged it: lent without a copy while the pool is ample,
+    /// copied when buffers are short, so that peers that do not read keep at most half of them.
+    async fn write(&mut self, buffer: Buffer, len: usize) -> Result<(), UploadError> {
+        if self.buffers.is_ample() {
+            self.send.write_chunk(buffer.into_bytes(len)).await?;
+        } else {
             self.send.write_all(&buffer.as_ref()[..len]).await?;
         }
+        Ok(())
     }
 
     async fn read(&self, mut reader: Reader, step: usize) -> tokio::task::JoinHandle<(Reader, Filled)> {

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
-use quinn::{ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt};
+use quinn::{
+    AckFrequencyConfig, ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
+};
 use quinn_proto::HashedConnectionIdGenerator;
 
 use crate::io::identity::{Identity, LongTermKeys};
@@ -25,6 +27,10 @@ pub const STREAM_WINDOW: u32 = 4 << 20;
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
 /// What is kept for a peer until it has acknowledged it, on one connection.
 pub const SEND_WINDOW: u64 = 8 << 20;
+/// Packets after which a peer acknowledges: each acknowledgement wakes a thread at both ends. (QUIC's own is 2.)
+const ACK_AFTER: u32 = 16;
+/// After how long it does so anyway, so that a small window is not held up.
+const ACK_DELAY: Duration = Duration::from_millis(2);
 /// Connections that wait for the accept loop; more are refused.
 const MAX_INCOMING: usize = 256;
 /// Bytes kept of one that waits, after its first datagram: a client's first flight is a few datagrams.
@@ -99,6 +105,8 @@ fn transport(mtu: u16) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(mtu);
     let mut config = TransportConfig::default();
+    let mut acknowledgements = AckFrequencyConfig::default();
+    acknowledgements.ack_eliciting_threshold(ACK_AFTER.into()).max_ack_delay(Some(ACK_DELAY));
     config
         .max_concurrent_bidi_streams(STREAMS.into())
         .max_concurrent_uni_streams(0u32.into())
@@ -108,6 +116,9 @@ fn transport(mtu: u16) -> TransportConfig {
         .stream_receive_window(STREAM_WINDOW.into())
         .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
         .send_window(SEND_WINDOW)
+        // One stream after the other: interleaved ones would all be half there, and none in the processor's cache.
+        .send_fairness(false)
+        .ack_frequency_config(Some(acknowledgements))
         .mtu_discovery_config(Some(discovery));
     config
 }

@@ -56,7 +56,8 @@ impl Data {
         }
     }
 
-    /// Sets room aside for a single file of that size; a file system that cannot gets a sparse file.
+    /// Sets room aside for a single file of that size; a file system that cannot gets a sparse file, and so does one
+    /// in memory, where it would only touch every page once more.
     pub(super) fn set_aside(&self, of: &Partial, size: u64) -> Result<(), PartialError> {
         let Self::File(file) = self else { return Ok(()) };
         allocate(file, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
@@ -142,10 +143,17 @@ impl Tree {
     }
 }
 
+/// The type of a file system in memory, as `statfs(2)` lists it.
+#[cfg(target_os = "linux")]
+const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
+
 #[cfg(target_os = "linux")]
 fn allocate(file: &File, size: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
+    use rustix::fs::{FallocateFlags, fallocate, fstatfs};
     use rustix::io::Errno;
+    if fstatfs(file)?.f_type == TMPFS_MAGIC {
+        return file.set_len(size);
+    }
     loop {
         match fallocate(file, FallocateFlags::empty(), 0, size) {
             Err(Errno::INTR) => {}
