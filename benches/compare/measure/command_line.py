@@ -11,69 +11,116 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 from . import files
 from .copies import Copies, write_source
 from .lab import Lab, Place
+from .links import Links
+from .local import Local
+from .peers import Rqbit, Sendme
 from .process import Failed
 from .programs import LARGE, TREE, Aria2, Curl, Program, Rsync, Scp, ScpGcm, TarSsh
-from .qshare import QshareCopy
+from .qshare import Qshare, QshareCopy
 from .table import Run, markdown, rows
 
 REPOSITORY = Path(__file__).resolve().parents[3]
-WORKS = (LARGE, TREE)
+STARTUP, HASHING, SWARM, SLOW, CROWD = "startup", "hash", "swarm", "slow", "crowd"
+WORKS = (LARGE, TREE, STARTUP, HASHING, SWARM, SLOW, CROWD)
+QUICK = [LARGE, TREE, STARTUP, HASHING]
 PLACES = ("loopback", "veth")
-PROGRAMS: tuple[type[Program], ...] = (QshareCopy, Rsync, Curl, Aria2, ScpGcm, Scp, TarSsh)
+PROGRAMS: tuple[type[Program], ...] = (QshareCopy, Rsync, Curl, Aria2, ScpGcm, Scp, TarSsh, Sendme, Rqbit)
+GIVEN = ("sendme", "rqbit", "b3sum")
+
+EPILOG = """\
+works:
+  large    copy one large file                       tree     copy many files of 8 KiB
+  startup  get 1 KiB, the whole process              hash     hash a tree, beside b3sum
+  swarm    get from four providers at 100 Mbit/s     slow     the same, also with a fifth at 2 Mbit/s
+  crowd    eight fetch from one, all at 100 Mbit/s
+
+Times are medians, from the start of a process to its end. CPU seconds are those of both ends together (of qshare: get,
+share and tracker). MB is 10^6 bytes, the highest peak of the largest process of a side. Every result is checked: sizes
+always, all bytes in the first round."""
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Returns the exit code: 0, 1 when qshare failed, 2 for usage, 130 or 143 when interrupted."""
+    """Returns the exit code: 0, 1 when qshare failed, 2 for usage, 130 and the like when interrupted."""
     options = parse(arguments)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
-        with Lab(options.disk) as lab:
-            runs = measure(lab, options)
+        with Lab(options.disk, {name: path for name in GIVEN if (path := getattr(options, name))}) as lab:
+            session = Session(lab, options)
+            session.measure()
     except KeyboardInterrupt:
         say("interrupted")
         return 130
     except Failed as failure:
         say(str(failure))
         return 1
-    print(f"\n{machine()}\n\n{markdown(rows(runs))}")
+    if session.runs:
+        print(f"\n{machine()}; files on {options.disk}\n\n{markdown(rows(session.runs))}")
     if options.json:
-        options.json.write_text(json.dumps([asdict(run) for run in runs], indent=1) + "\n")
-    return 0
+        options.json.write_text(json.dumps([asdict(run) for run in session.runs], indent=1) + "\n")
+    return 1 if session.failed else 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """The options, with `--quick` worked in."""
     parser = argparse.ArgumentParser(
         prog="benches/compare/run",
-        description="Measures qshare beside other programs, in one run, alternating. "
-        "Needs root for network namespaces; without it only loopback is measured, on 127.0.0.1 of this host.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Measures qshare beside other programs, in one run, alternating.\nNeeds root, for network namespaces; "
+        "without it only loopback is measured, on 127.0.0.1 of this host.",
+        epilog=EPILOG,
     )
-    parser.add_argument("--work", type=names(WORKS), default=list(WORKS), help=f"of {','.join(WORKS)} [all]")
-    parser.add_argument("--place", type=names(PLACES), default=list(PLACES), help=f"of {','.join(PLACES)} [all]")
-    parser.add_argument("--rounds", type=int, default=5, help="of each program in each work and place [5]")
-    parser.add_argument("--size", type=size, default=2 << 30, help="of the large file [2GiB]")
-    parser.add_argument("--files", type=int, default=10_000, help="of 8 KiB in the small tree [10000]")
-    parser.add_argument("--disk", type=Path, default=Path("/dev/shm"), help="where all files are [/dev/shm: memory]")
-    parser.add_argument("--only", type=lambda t: t.split(","), help="programs whose names begin so; qshare always runs")
-    parser.add_argument("--qshare", type=Path, help="the binary [target/release/qshare]")
-    parser.add_argument("--json", type=Path, help="write all runs into this file")
-    parser.add_argument("--quick", action="store_true", help="a smoke test: one round, 64 MiB, 500 files")
+    parser.add_argument("--work", type=names(WORKS), metavar="W,...", help="which works, see below [all]")
+    parser.add_argument(
+        "--place", type=names(PLACES), default=list(PLACES), metavar="P,...", help="loopback, veth [both]"
+    )
+    parser.add_argument(
+        "--only", type=lambda t: t.split(","), metavar="NAME,...", help="beside qshare only programs so named"
+    )
+    parser.add_argument(
+        "--rounds", type=positive, default=5, metavar="N", help="of each program in each work and place [5]"
+    )
+    parser.add_argument("--size", type=size, default=2 << 30, help="of the large file, and of what is hashed [2GiB]")
+    parser.add_argument("--files", type=positive, default=10_000, metavar="N", help="of 8 KiB in a tree [10000]")
+    parser.add_argument("--link-size", type=size, default=512 << 20, metavar="SIZE",
+                        help="fetched from four providers; a quarter of it by a crowd [512MiB]")  # fmt: skip
+    parser.add_argument(
+        "--disk", type=Path, default=Path("/dev/shm"), metavar="DIR", help="where all files are [/dev/shm]"
+    )
+    parser.add_argument(
+        "--sync", action="store_true", help="copies: the time runs until the result is on the disk (sync -f)"
+    )
+    parser.add_argument("--qshare", type=Path, metavar="PATH", help="the binary [target/release/qshare]")
+    for name in GIVEN:
+        parser.add_argument(f"--{name}", type=Path, metavar="PATH", help="where it is, if not on the PATH")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all runs into this file")
+    parser.add_argument("--quick", action="store_true",
+                        help=f"a smoke test: one round of {','.join(QUICK)}; 64 MiB, 500 files")  # fmt: skip
     options = parser.parse_args(arguments)
     if options.quick:
-        options.rounds, options.size, options.files = 1, 64 << 20, 500
+        options.rounds, options.size, options.files, options.link_size = 1, 64 << 20, 500, 16 << 20
+    options.work = options.work or (QUICK if options.quick else list(WORKS))
     options.qshare = binary(parser, options.qshare)
     return options
 
 
-def names(known: Sequence[str]):  # noqa: ANN201
+def positive(text: str) -> int:
+    """A number from 1."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("at least 1")
+    return number
+
+
+def names(known: Sequence[str]) -> Callable[[str], list[str]]:
     """A parser of comma-separated names."""
 
     def parsed(text: str) -> list[str]:
@@ -116,24 +163,66 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-def measure(lab: Lab, options: argparse.Namespace) -> list[Run]:
-    """All works in all places."""
-    files.require_space(lab.root, 2 * options.size + (512 << 20))
-    QshareCopy.binary = options.qshare
-    served = lab.directory("served")
-    chosen = [kind for kind in PROGRAMS if wanted(kind, options.only)]
-    copies = Copies(lab, chosen, options.rounds, served, say)
-    places = set_up(lab, options.place)
-    runs: list[Run] = []
-    for work in (work for work in WORKS if work in options.work):
+class Session:
+    """One run of all that was chosen. A work that fails is told of, and the others go on."""
+
+    def __init__(self, lab: Lab, options: argparse.Namespace) -> None:
+        self.lab, self.options = lab, options
+        self.runs: list[Run] = []
+        self.failed = False
+
+    def measure(self) -> None:
+        """All works in all places."""
+        options = self.options
+        QshareCopy.binary = options.qshare
+        qshare = Qshare(self.lab, options.qshare)
+        places = set_up(self.lab, options.place)
+        for work in (LARGE, TREE):
+            if work in options.work:
+                self.copy(work, places)
+        local = Local(self.lab, qshare, places[0], options.rounds, say)
+        if STARTUP in options.work:
+            self.attempt(STARTUP, local.startup)
+        if HASHING in options.work:
+            self.attempt(HASHING, lambda: local.hashing(options.size, options.files), 5 * options.size // 4)
+        links, size = Links(self.lab, qshare, options.rounds, say), options.link_size
+        if places[0].server is None:
+            if {SWARM, SLOW, CROWD} & set(options.work):
+                say(f"{SWARM}, {SLOW} and {CROWD} skipped: they need network namespaces")
+            return
+        if {SWARM, SLOW} & set(options.work):
+            self.attempt(SWARM, lambda: links.swarm(size, SLOW in options.work), 2 * size)
+        if CROWD in options.work:
+            self.attempt(CROWD, lambda: links.crowd(size // 4), 9 * size // 4)
+
+    def copy(self, work: str, places: Sequence[Place]) -> None:
+        """A large file or a small tree, by all programs."""
+        options = self.options
+        served = self.lab.directory("served")
+        programs = [kind for kind in PROGRAMS if wanted(kind, options.only)]
+        copies = Copies(self.lab, programs, options.rounds, served, options.sync, say)
+
+        def measured(place: Place) -> list[Run]:
+            runs = copies.measure(work, place)
+            if sum(run.program == QshareCopy.name for run in runs) < options.rounds:
+                raise Failed("qshare itself failed")
+            return runs
+
+        needed = options.size if work == LARGE else options.files * files.SMALL
+        files.require_space(self.lab.root, 2 * needed)
         write_source(served, work, options.size, options.files)
         for place in places:
-            measured = copies.measure(work, place)
-            if not any(run.program == QshareCopy.name for run in measured):
-                raise Failed(f"qshare itself was not measured: {work}, {place.name}")
-            runs += measured
+            self.attempt(f"{work}, {place.name}", partial(measured, place))
         files.empty(served)
-    return runs
+
+    def attempt(self, name: str, work: Callable[[], list[Run]], needed: int = 0) -> None:
+        """Runs a work that needs so many bytes of files."""
+        try:
+            files.require_space(self.lab.root, needed)
+            self.runs += work()
+        except Failed as failure:
+            say(f"{name} FAILED: {failure}")
+            self.failed = True
 
 
 def wanted(kind: type[Program], only: Sequence[str] | None) -> bool:

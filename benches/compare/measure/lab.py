@@ -11,11 +11,22 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
-from .process import Ended, Failed, Server, finish, inside, last_line, spawn, stop, wait_until
+from .process import (
+    Ended,
+    Failed,
+    Server,
+    finish,
+    inside,
+    last_line,
+    spawn,
+    stop,
+    wait_until,
+)
 
 HOSTS = Path(__file__).resolve().parents[3] / "tests" / "lab" / "hosts.sh"
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -35,7 +46,8 @@ class Place:
 class Lab:
     """Owns everything that must be undone."""
 
-    def __init__(self, parent: Path) -> None:
+    def __init__(self, parent: Path, given: Mapping[str, Path]) -> None:
+        self.given = given
         self.root = Path(tempfile.mkdtemp(prefix="qshare-compare-", dir=parent))
         self.prefix = f"qc{os.getpid()}"
         self.processes: list[subprocess.Popen[bytes]] = []
@@ -44,7 +56,7 @@ class Lab:
         # Nobody's own settings: a HOME of the lab's.
         self.env = {"PATH": path, "HOME": str(self.root), "LC_ALL": "C", "TMPDIR": str(self.root)}
 
-    def __enter__(self) -> Lab:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -57,7 +69,9 @@ class Lab:
         shutil.rmtree(self.root, ignore_errors=True)
 
     def which(self, program: str) -> Path | None:
-        """Where a program is installed."""
+        """Where a program is: as given on the command line, else on the PATH."""
+        if program in self.given:
+            return self.given[program].resolve()
         found = shutil.which(program, path=self.env["PATH"])
         return Path(found) if found else None
 
@@ -67,7 +81,9 @@ class Lab:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
-    def server(self, name: str, command: Sequence[str | Path], namespace: str | None, output: Path | None = None) -> Server:
+    def server(
+        self, name: str, command: Sequence[str | Path], namespace: str | None, output: Path | None = None
+    ) -> Server:
         """Starts what serves; it is not known to be ready yet."""
         cwd = self.directory("run", name)
         log = cwd / "log"
@@ -80,10 +96,12 @@ class Lab:
         stop(server.process)
         self.processes.remove(server.process)
 
-    def start(self, command: Sequence[str | Path], namespace: str | None, cwd: Path, log: Path) -> Client:
+    def start(
+        self, command: Sequence[str | Path], namespace: str | None, cwd: Path, log: Path, output: Path | None = None
+    ) -> Client:
         """Starts a client; the clock runs from before its start."""
         began = time.monotonic()
-        process = spawn(command, namespace=namespace, env=self.env, cwd=cwd, log=log)
+        process = spawn(command, namespace=namespace, env=self.env, cwd=cwd, log=log, output=output)
         self.processes.append(process)
         return Client(process, began, log)
 
@@ -101,7 +119,13 @@ class Lab:
         log.unlink(missing_ok=True)
         with open(log, "wb") as errors:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=self.env, timeout=60
+                command,
+                check=False,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=self.env,
+                timeout=60,
             )
         if done.returncode != 0:
             raise Failed(f"{command[0]} failed: {last_line(log)}")

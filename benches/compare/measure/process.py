@@ -86,13 +86,13 @@ def last_line(log: Path) -> str:
     return lines[-1] if lines else "it said nothing"
 
 
-def wait_until(condition: Callable[[], bool], seconds: float, what: str) -> None:
-    """Polls `condition`; raises Failed with `what` when it stays false."""
+def wait_until(condition: Callable[[], bool], seconds: float, what: str, pause: float = 0.02) -> None:
+    """Polls `condition` every `pause` seconds; raises Failed with `what` when it stays false."""
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise Failed(f"{what}: not within {seconds:.0f} s")
-        time.sleep(0.02)
+        time.sleep(pause)
 
 
 class Server:
@@ -115,6 +115,10 @@ class Server:
     def cpu(self) -> float:
         """Seconds of user and system time of the tree and of all children that it reaped."""
         return sum(cpu_seconds(pid) for pid in self.tree())
+
+    def peak(self) -> int:
+        """Peak bytes of the largest process of the tree."""
+        return peak_of(self.tree())
 
     def settle(self) -> None:
         """Waits until the processes that served a client have been reaped, so that their time is counted."""
@@ -187,9 +191,7 @@ def started(pid: int) -> str | None:
         return None
 
 
-def finish(
-    process: subprocess.Popen[bytes], began: float, limit: float, servers: Sequence[Server], log: Path
-) -> Ended:
+def finish(process: subprocess.Popen[bytes], began: float, limit: float, servers: Sequence[Server], log: Path) -> Ended:
     """Waits for a client that was started at `began`, at most `limit` seconds; raises Failed when it does not end with 0."""
     client_peak = server_peak = 0
     descriptor = os.pidfd_open(process.pid)
@@ -198,7 +200,7 @@ def finish(
         poll.register(descriptor, select.POLLIN)
         while not poll.poll(SAMPLE * 1000):
             client_peak = max(client_peak, peak_of(tree(process.pid)))
-            server_peak = max([server_peak, *(peak_of(server.tree()) for server in servers)])
+            server_peak = max([server_peak, *(server.peak() for server in servers)])
             if time.monotonic() - began > limit:
                 stop(process)
                 raise Failed(f"not done within {limit:.0f} s")
@@ -212,5 +214,5 @@ def finish(
     # The kernel counts our own size, shared until exec, as the child's: below that only the samples tell.
     if usage.ru_maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss:
         client_peak = max(client_peak, usage.ru_maxrss * 1024)
-    server_peak = max([server_peak, *(peak_of(server.tree()) for server in servers)])
+    server_peak = max([server_peak, *(server.peak() for server in servers)])
     return Ended(seconds, usage.ru_utime + usage.ru_stime, client_peak, server_peak)

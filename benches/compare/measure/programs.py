@@ -28,20 +28,20 @@ class Program(ABC):
     name: str
     works: tuple[str, ...] = (LARGE, TREE)
     needs: tuple[tuple[str, str], ...] = ()
-    """Programs, and the package (of Debian) that has each."""
+    """Programs, and how each is installed."""
 
     def __init__(self, lab: Lab, place: Place, served: Path, work: str) -> None:
         self.lab, self.place, self.served, self.work = lab, place, served, work
         self.item = NAMES[work]
         self.home = lab.directory("programs", f"{place.name}-{work}-{self.name}".replace(" ", "-"))
-        self.tools = {tool: self.find(tool, package) for tool, package in self.needs}
+        self.tools = {tool: self.find(tool, how) for tool, how in self.needs}
         self.servers: list[Server] = []
 
-    def find(self, tool: str, package: str) -> Path:
+    def find(self, tool: str, how: str) -> Path:
         """Where a program is; raises Missing."""
         found = self.lab.which(tool)
         if found is None:
-            raise Missing(f"{tool} is not installed (apt install {package})")
+            raise Missing(f"{tool} is not installed ({how})")
         return found
 
     def serve(self, command: list[str | Path], output: Path | None = None) -> Server:
@@ -74,7 +74,7 @@ class Rsync(Program):
     """An rsync daemon: plain text, no proof of the other end."""
 
     name = "rsync daemon (plain text)"
-    needs = (("rsync", "rsync"),)
+    needs: tuple[tuple[str, str], ...] = (("rsync", "apt install rsync"),)
 
     def start(self) -> None:
         self.at = self.port()
@@ -96,6 +96,7 @@ class Nginx(Program):
     """Something that fetches over TLS 1.3 from nginx, whose certificate it checks."""
 
     works = (LARGE,)
+    needs: tuple[tuple[str, str], ...] = (("nginx", "apt install nginx"), ("openssl", "apt install openssl"))
 
     def start(self) -> None:
         self.at = self.port()
@@ -138,17 +139,26 @@ class Curl(Nginx):
     """One connection."""
 
     name = "curl (TLS 1.3, nginx)"
-    needs = (("nginx", "nginx"), ("openssl", "openssl"), ("curl", "curl"))
+    needs: tuple[tuple[str, str], ...] = (*Nginx.needs, ("curl", "apt install curl"))
 
     def fetch(self, into: Path) -> list[str | Path]:
-        return [self.tools["curl"], "-sSf", "--tlsv1.3", "--cacert", self.certificate, "-o", into / self.item, self.url()]
+        return [
+            self.tools["curl"],
+            "-sSf",
+            "--tlsv1.3",
+            "--cacert",
+            self.certificate,
+            "-o",
+            into / self.item,
+            self.url(),
+        ]
 
 
 class Aria2(Nginx):
     """Eight connections, without writing the file twice."""
 
     name = "aria2c -x8 (TLS 1.3, nginx)"
-    needs = (("nginx", "nginx"), ("openssl", "openssl"), ("aria2c", "aria2"))
+    needs: tuple[tuple[str, str], ...] = (*Nginx.needs, ("aria2c", "apt install aria2"))
 
     def fetch(self, into: Path) -> list[str | Path]:
         return [
@@ -160,7 +170,10 @@ class Aria2(Nginx):
 class Ssh(Program):
     """Something that runs over ssh with a key of its own, both ends' host keys made for the run."""
 
-    needs = (("sshd", "openssh-server"), ("ssh-keygen", "openssh-client"), ("ssh", "openssh-client"), ("scp", "openssh-client"))
+    needs: tuple[tuple[str, str], ...] = (
+        ("sshd", "apt install openssh-server"),
+        *((tool, "apt install openssh-client") for tool in ("ssh-keygen", "ssh", "scp")),
+    )
     cipher: str | None = None
 
     def start(self) -> None:
@@ -212,7 +225,7 @@ class TarSsh(Ssh):
 
     name = "tar over ssh (aes128-gcm)"
     works = (TREE,)
-    needs = (*Ssh.needs, ("tar", "tar"))
+    needs: tuple[tuple[str, str], ...] = (*Ssh.needs, ("tar", "apt install tar"))
     cipher = "aes128-gcm@openssh.com"
 
     def fetch(self, into: Path) -> list[str | Path]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .lab import Lab
-from .process import Failed, Server, wait_until
+from .process import Server, wait_until
 from .programs import Program
 
 HASHING = 300.0
@@ -30,8 +30,8 @@ class Qshare:
         """A command in the home of that name."""
         return [self.binary, "--home", self.lab.directory("homes", home), *arguments]
 
-    def serve(self, home: str, namespace: str | None, *arguments: str | Path) -> tuple[Server, Path]:
-        """Starts a long-running command; returns when it listens."""
+    def start(self, home: str, namespace: str | None, *arguments: str | Path) -> tuple[Server, Path]:
+        """Starts a long-running command; returns it and where its events are written."""
         # Inside a namespace as anyone would start it; on the host itself nothing is opened to others.
         listen = [] if namespace else ["--listen", "127.0.0.1:0"]
         output = self.lab.directory("homes") / f"{home}.json"
@@ -40,6 +40,11 @@ class Qshare:
         command = self.command(home, "--json", *arguments, *listen)
         server = self.lab.server(home, command, namespace, output)
         server.idle = 1
+        return server, output
+
+    def serve(self, home: str, namespace: str | None, *arguments: str | Path) -> tuple[Server, Path]:
+        """Starts a long-running command; returns when it listens."""
+        server, output = self.start(home, namespace, *arguments)
 
         def listens() -> bool:
             server.check()
@@ -81,7 +86,6 @@ class QshareCopy(Program):
     def start(self) -> None:
         qshare = Qshare(self.lab, self.binary)
         at, home = self.place.server, self.home.name
-        # A tracker that hears of a small file after the first announcement would be told again: so shared as one item.
         tracker, self.tracker = qshare.tracker(f"{home}-tracker", at, self.place.address)
         self.servers.append(tracker)
         self.servers.append(qshare.share(f"{home}-share", at, self.tracker, self.served / self.item))
@@ -89,6 +93,3 @@ class QshareCopy(Program):
     def fetch(self, into: Path) -> list[str | Path]:
         qshare = Qshare(self.lab, self.binary)
         return qshare.get(f"{self.home.name}-get", self.tracker, self.item, into)
-
-
-__all__ = ["Failed", "Qshare", "QshareCopy", "events"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -24,6 +24,8 @@ class Run:
     cpu_server: float | None = None
     client_peak: int | None = None
     server_peak: int | None = None
+    allowed: float | None = None
+    """What the links let through as payload, Mbit/s."""
 
     @property
     def cpu(self) -> float | None:
@@ -40,14 +42,16 @@ class Row:
     program: str
     rounds: int
     seconds: float
-    rate: float
-    """MB/s."""
+    rate: float | None
+    """MB/s; like what is counted per GiB only where it is about bytes."""
     ratio: float | None
     """Its median time over ours."""
     cpu: float | None
     cpu_per_gib: float | None
     client_peak: int | None
     server_peak: int | None
+    of_links: float | None
+    """The rate over what the links let through as payload."""
 
 
 def rows(runs: Sequence[Run], ours: str = OURS) -> list[Row]:
@@ -65,11 +69,13 @@ def row(runs: Sequence[Run], ours: float | None) -> Row:
     """The row of runs of one kind; `ours` is our median time."""
     first = runs[0]
     seconds = median(run.seconds for run in runs)
+    rate = first.bytes / seconds / MB if first.bytes >= MB // 10 else None
     cpu = middle(run.cpu for run in runs)
     return Row(
-        first.work, first.place, first.program, len(runs), seconds, first.bytes / seconds / MB,
-        seconds / ours if ours else None, cpu, cpu * GIB / first.bytes if cpu is not None else None,
+        first.work, first.place, first.program, len(runs), seconds, rate,
+        seconds / ours if ours else None, cpu, cpu * GIB / first.bytes if cpu is not None and rate is not None else None,
         highest(run.client_peak for run in runs), highest(run.server_peak for run in runs),
+        rate * 8 / first.allowed if first.allowed and rate is not None else None,
     )  # fmt: skip
 
 
@@ -80,8 +86,8 @@ def middle(values: Iterable[float | None]) -> float | None:
 
 
 def highest(values: Iterable[int | None]) -> int | None:
-    """The highest of what was measured."""
-    return max((value for value in values if value is not None), default=None)
+    """The highest of what was measured; nothing was caught of what ended too soon."""
+    return max(filter(None, values), default=None)
 
 
 COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
@@ -89,13 +95,17 @@ COLUMNS: list[tuple[str, Callable[[Row], str]]] = [
     ("place", lambda r: r.place),
     ("program", lambda r: r.program),
     ("time s", lambda r: f"{r.seconds:.3f}"),
-    ("MB/s", lambda r: f"{r.rate:.0f}"),
+    ("MB/s", lambda r: optional(r.rate, ".0f" if r.rate and r.rate >= 100 else ".1f")),
+    ("of links", lambda r: optional(r.of_links, ".3f")),
     ("time / ours", lambda r: optional(r.ratio, ".2f")),
     ("CPU s", lambda r: optional(r.cpu, ".2f")),
     ("CPU s/GiB", lambda r: optional(r.cpu_per_gib, ".2f")),
     ("client MB", lambda r: optional(megabytes(r.client_peak), ".0f")),
     ("server MB", lambda r: optional(megabytes(r.server_peak), ".0f")),
 ]
+
+WORDS = 3
+"""How many columns hold words."""
 
 
 def optional(value: float | None, form: str) -> str:
@@ -109,16 +119,22 @@ def megabytes(count: int | None) -> float | None:
 
 
 def markdown(table: Sequence[Row]) -> str:
-    """The table in Markdown, columns aligned; a work or place is named where it begins."""
-    cells = [[name for name, _ in COLUMNS], *([cell(one) for _, cell in COLUMNS] for one in table)]
-    for above, below, line in reversed(list(zip(table, table[1:], cells[2:]))):
+    """The table in Markdown, columns aligned; a work or place is named where it begins, empty columns are left out."""
+    lines = [[cell(one) for _, cell in COLUMNS] for one in table]
+    for above, below, line in reversed(list(zip(table, table[1:], lines[1:]))):
         if (above.work, above.place) == (below.work, below.place):
             line[0] = line[1] = ""
-    widths = [max(len(line[i]) for line in cells) for i in range(len(COLUMNS))]
-    cells.insert(1, ["-" * (width - 1) + (":" if i > 2 else "-") for i, width in enumerate(widths)])
-    return "\n".join("| " + " | ".join(align(line, widths)) + " |" for line in cells)
+    kept = [i for i in range(len(COLUMNS)) if any(line[i] for line in lines)]
+    widths = {i: max(len(COLUMNS[i][0]), *(len(line[i]) for line in lines)) for i in kept}
+    head = [fill([name for name, _ in COLUMNS], widths), [rule(i, width) for i, width in widths.items()]]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in [*head, *(fill(line, widths) for line in lines)])
 
 
-def align(line: Sequence[str], widths: Sequence[int]) -> list[str]:
+def fill(line: Sequence[str], widths: Mapping[int, int]) -> list[str]:
     """Words to the left, numbers to the right."""
-    return [text.ljust(width) if i < 3 else text.rjust(width) for i, (text, width) in enumerate(zip(line, widths))]
+    return [line[i].ljust(width) if i < WORDS else line[i].rjust(width) for i, width in widths.items()]
+
+
+def rule(column: int, width: int) -> str:
+    """The line below a heading."""
+    return "-" * (width - 1) + ("-" if column < WORDS else ":")
