@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import re
 import shutil
 import signal
@@ -21,6 +20,7 @@ from .copies import Copies, write_source
 from .lab import Lab, Place
 from .links import Links
 from .local import Local
+from .machine import machine, versions
 from .peers import Rqbit, Sendme
 from .process import Failed
 from .programs import LARGE, TREE, Aria2, Curl, Program, Rsync, Scp, ScpGcm, TarSsh
@@ -42,6 +42,7 @@ works:
   swarm    get from four providers at 100 Mbit/s     slow     the same, also with a fifth at 2 Mbit/s
   crowd    eight fetch from one, all at 100 Mbit/s
 
+Programs alternate in each round; startup is four runs for each round.
 Times are medians, from the start of a process to its end. CPU seconds are those of both ends together (of qshare: get,
 share and tracker). MB is 10^6 bytes, the highest peak of the largest process of a side. Every result is checked: sizes
 always, all bytes in the first round."""
@@ -54,19 +55,19 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(number, lambda got, _: sys.exit(128 + got))
     try:
         with Lab(options.disk, {name: path for name in GIVEN if (path := getattr(options, name))}) as lab:
-            session = Session(lab, options)
-            session.measure()
+            comparison = Comparison(lab, options)
+            comparison.measure()
     except KeyboardInterrupt:
         say("interrupted")
         return 130
     except Failed as failure:
         say(str(failure))
         return 1
-    if session.runs:
-        print(f"\n{machine()}; files on {options.disk}\n\n{markdown(rows(session.runs))}")
+    if comparison.runs:
+        print(f"\n{machine()}; files on {options.disk}\n{comparison.versions}\n\n{markdown(rows(comparison.runs))}")
     if options.json:
-        options.json.write_text(json.dumps([asdict(run) for run in session.runs], indent=1) + "\n")
-    return 1 if session.failed else 0
+        options.json.write_text(json.dumps([asdict(run) for run in comparison.runs], indent=1) + "\n")
+    return 1 if comparison.failed else 0
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -108,6 +109,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     if options.quick:
         options.rounds, options.size, options.files, options.link_size = 1, 64 << 20, 500, 16 << 20
     options.work = options.work or (QUICK if options.quick else list(WORKS))
+    if not options.disk.is_dir():
+        parser.error(f"{options.disk} is not a directory: --disk DIR")
     options.qshare = binary(parser, options.qshare)
     return options
 
@@ -163,13 +166,14 @@ def say(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
-class Session:
+class Comparison:
     """One run of all that was chosen. A work that fails is told of, and the others go on."""
 
     def __init__(self, lab: Lab, options: argparse.Namespace) -> None:
         self.lab, self.options = lab, options
         self.runs: list[Run] = []
         self.failed = False
+        self.versions = versions(lab)
 
     def measure(self) -> None:
         """All works in all places."""
@@ -180,7 +184,7 @@ class Session:
         for work in (LARGE, TREE):
             if work in options.work:
                 self.copy(work, places)
-        local = Local(self.lab, qshare, places[0], options.rounds, say)
+        local = Local(self.lab, qshare, places[0], options.rounds, 4 * options.rounds, say)
         if STARTUP in options.work:
             self.attempt(STARTUP, local.startup)
         if HASHING in options.work:
@@ -240,13 +244,3 @@ def set_up(lab: Lab, chosen: Sequence[str]) -> list[Place]:
             cause = str(failure)
     say(f"network namespaces need root and iproute2 ({cause}): only loopback is measured, on this host's 127.0.0.1")
     return [lab.loopback(root=False)]
-
-
-def machine() -> str:
-    """What this was measured on."""
-    model = "unknown processor"
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{os.cpu_count()} cores ({model}), {platform.system()} {platform.release()}"

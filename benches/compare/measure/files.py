@@ -9,6 +9,8 @@ from pathlib import Path
 from .process import Failed
 
 PIECE = 4 << 20
+COMPARED = 256 << 10
+"""Small enough that the buffers are used again, not mapped anew."""
 SMALL = 8 << 10
 """Bytes of each file of the small tree."""
 PER_DIRECTORY = 100
@@ -53,15 +55,12 @@ def check(source: Path, result: Path, bytes_too: bool) -> None:
 
 
 def same_bytes(one: Path, other: Path) -> bool:
-    """Whether two files hold the same."""
-    a, b = bytearray(PIECE), bytearray(PIECE)
+    """Whether two files of the same size hold the same."""
     with open(one, "rb", buffering=0) as first, open(other, "rb", buffering=0) as second:
-        while True:
-            n = first.readinto(a)
-            if n != second.readinto(b) or a[:n] != b[:n]:
+        while part := first.read(COMPARED):
+            if part != second.read(COMPARED):
                 return False
-            if n == 0:
-                return True
+    return True
 
 
 def empty(directory: Path) -> None:

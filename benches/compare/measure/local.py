@@ -14,7 +14,6 @@ from .programs import Missing
 from .qshare import HASHING, Qshare, events
 from .table import OURS, Run
 
-STARTS = 20
 MIDDLE = 8 << 20
 HASH = "hash"
 
@@ -27,6 +26,8 @@ class Local:
     qshare: Qshare
     place: Place
     rounds: int
+    starts: int
+    """How often a small file is fetched."""
     say: Callable[[str], None]
 
     def startup(self) -> list[Run]:
@@ -40,7 +41,7 @@ class Local:
         command = self.qshare.get("startup-get", tracker, source.name, into)
         runs: list[Run] = []
         # Run 0 makes the home and its key, and is not counted.
-        for number in range(STARTS + 1):
+        for number in range(self.starts + 1):
             files.empty(into)
             before = sum(server.cpu() for server in servers)
             client = self.lab.start(command, self.place.client, into, log)
@@ -52,7 +53,9 @@ class Local:
             runs += [run] if number else []
         for server in servers:
             self.lab.stop(server)
-        self.say(f"start-up: {STARTS} runs, {min(r.seconds for r in runs):.3f} to {max(r.seconds for r in runs):.3f} s")
+        self.say(
+            f"start-up: {self.starts} runs, {min(r.seconds for r in runs):.3f} to {max(r.seconds for r in runs):.3f} s"
+        )
         return runs
 
     def hashing(self, size: int, small: int) -> list[Run]:

@@ -79,9 +79,9 @@ class Rsync(Program):
     def start(self) -> None:
         self.at = self.port()
         conf = self.home / "rsyncd.conf"
-        conf.write_text(
-            f"use chroot = no\nuid = {os.getuid()}\ngid = {os.getgid()}\n[m]\npath = {self.served}\nread only = yes\n"
-        )
+        # As root it would become nobody, who cannot read the files.
+        user = f"uid = {os.getuid()}\ngid = {os.getgid()}\n" if os.getuid() == 0 else ""
+        conf.write_text(f"use chroot = no\n{user}[m]\npath = {self.served}\nread only = yes\n")
         self.listen(
             [self.tools["rsync"], "--daemon", "--no-detach", f"--config={conf}", f"--port={self.at}",
              f"--address={self.place.address}", f"--log-file={self.home / 'rsyncd.log'}"],
