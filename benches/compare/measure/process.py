@@ -21,8 +21,10 @@ from pathlib import Path
 
 CLONE_NEWNET = 0x40000000
 TICKS = os.sysconf("SC_CLK_TCK")
-SAMPLE = 0.05
-"""Seconds between two looks at the memory of what runs."""
+SAMPLES = 0.02, 0.2
+"""The fewest and the most seconds between two looks at the memory of what runs: a tenth of its age in between, so that a
+look of 0.2 ms a process is lost in the noise of a long run.
+"""
 
 
 class Failed(Exception):
@@ -198,7 +200,7 @@ def finish(process: subprocess.Popen[bytes], began: float, limit: float, servers
     try:
         poll = select.poll()
         poll.register(descriptor, select.POLLIN)
-        while not poll.poll(SAMPLE * 1000):
+        while not poll.poll(min(max((time.monotonic() - began) / 10, SAMPLES[0]), SAMPLES[1]) * 1000):
             client_peak = max(client_peak, peak_of(tree(process.pid)))
             server_peak = max([server_peak, *(server.peak() for server in servers)])
             if time.monotonic() - began > limit:
