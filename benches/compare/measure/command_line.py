@@ -220,13 +220,15 @@ class Comparison:
         files.empty(served)
 
     def attempt(self, name: str, work: Callable[[], list[Run]], needed: int = 0) -> None:
-        """Runs a work that needs so many bytes of files."""
+        """Runs a work that needs so many bytes of files, and ends what it left running."""
         try:
             files.require_space(self.lab.root, needed)
             self.runs += work()
         except Failed as failure:
             say(f"{name} FAILED: {failure}")
             self.failed = True
+        finally:
+            self.lab.stop_all()
 
 
 def wanted(kind: type[Program], only: Sequence[str] | None) -> bool:
@@ -240,7 +242,7 @@ def set_up(lab: Lab, chosen: Sequence[str]) -> list[Place]:
     if cause is None:
         try:
             return [lab.loopback(root=True) if name == "loopback" else lab.veth() for name in chosen]
-        except (Failed, OSError) as failure:
+        except Failed as failure:
             cause = str(failure)
     say(f"network namespaces need root and iproute2 ({cause}): only loopback is measured, on this host's 127.0.0.1")
     return [lab.loopback(root=False)]

@@ -43,8 +43,6 @@ class Copies:
                     continue
                 self.say(f"{work}, {place.name}, round {number + 1}: {program.name} {run.seconds:.3f} s")
                 runs.append(run)
-        for server in (server for program in running for server in program.servers):
-            self.lab.stop(server)
         return runs
 
     def start(self, kind: type[Program], work: str, place: Place) -> Program | None:

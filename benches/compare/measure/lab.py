@@ -62,11 +62,16 @@ class Lab:
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)
-        for process in reversed(self.processes):
-            stop(process)
+        self.stop_all()
         for action in reversed(self.undo):
             action()
         shutil.rmtree(self.root, ignore_errors=True)
+
+    def stop_all(self) -> None:
+        """Ends whatever runs, the last started first."""
+        while self.processes:
+            stop(self.processes[-1])
+            self.processes.pop()
 
     def which(self, program: str) -> Path | None:
         """Where a program is: as given on the command line, else on the PATH."""
@@ -118,15 +123,15 @@ class Lab:
         log = self.root / "tool.log"
         log.unlink(missing_ok=True)
         with open(log, "wb") as errors:
-            done = subprocess.run(
-                command,
-                check=False,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                env=self.env,
-                timeout=60,
-            )
+            try:
+                done = subprocess.run(
+                    command, check=False, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=errors, env=self.env,
+                    timeout=60,
+                )  # fmt: skip
+            except OSError as error:
+                raise Failed(f"{command[0]} cannot be started: {error.strerror}") from error
+            except subprocess.TimeoutExpired as late:
+                raise Failed(f"{command[0]} was not done within 60 s") from late
         if done.returncode != 0:
             raise Failed(f"{command[0]} failed: {last_line(log)}")
         return done.stdout.decode(errors="replace")
@@ -181,7 +186,7 @@ def forget(lab: Lab, *command: str | Path) -> None:
     """Runs a helper that undoes something which may not be there."""
     try:
         lab.tool(*command)
-    except (Failed, subprocess.TimeoutExpired):
+    except Failed:
         pass
 
 

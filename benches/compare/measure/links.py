@@ -64,7 +64,6 @@ class Links:
                     self.lab.stop(fifth)
                 else:
                     runs.append(self.fetch(net, OURS, number, [client]))
-        self.end(net)
         return runs
 
     def crowd(self, size: int) -> list[Run]:
@@ -77,11 +76,11 @@ class Links:
         for number in range(self.rounds):
             runs.append(self.fetch(net, OURS, number, clients[:1]))
             runs.append(self.fetch(net, f"{OURS}, last of {CROWD} at once", number, clients))
-        self.end(net)
         return runs
 
     def net(self, work: str, place: str, size: int, tracker_host: str, hosts: Sequence[str], allowed: float) -> Net:
         """A tracker on the first host of a bridge, and providers of one file on limited links."""
+        files.empty(self.lab.directory("links"))
         source = self.lab.directory("links") / ITEM
         files.write_noise(source, size)
         server, tracker = self.qshare.tracker(f"{work}-tracker", tracker_host, "10.66.0.1")
@@ -118,9 +117,3 @@ class Links:
     def into(self, host: str) -> Path:
         """Where a host's result lands."""
         return self.lab.directory("links", f"into-{host}")
-
-    def end(self, net: Net) -> None:
-        """Ends the servers and removes the files."""
-        for server in net.servers:
-            self.lab.stop(server)
-        files.empty(self.lab.directory("links"))

@@ -51,8 +51,6 @@ class Local:
             peaks = ended.client_peak, ended.server_peak
             run = Run("start-up", self.place.name, OURS, number, 1 << 10, ended.seconds, ended.cpu, served, *peaks)
             runs += [run] if number else []
-        for server in servers:
-            self.lab.stop(server)
         self.say(
             f"start-up: {self.starts} runs, {min(r.seconds for r in runs):.3f} to {max(r.seconds for r in runs):.3f} s"
         )

@@ -77,9 +77,18 @@ def spawn(
 ) -> subprocess.Popen[bytes]:
     """Starts `command`, standard error to `log`, standard output to `output` or to nowhere."""
     with inside(namespace), open(log, "ab") as errors, open(output or os.devnull, "wb") as out:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=out, stderr=errors, cwd=cwd, env=dict(env), start_new_session=True
-        )
+        try:
+            return subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=errors,
+                cwd=cwd,
+                env=dict(env),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise Failed(f"{command[0]} cannot be started: {error.strerror}") from error
 
 
 def last_line(log: Path) -> str:

@@ -180,17 +180,18 @@ class Ssh(Program):
         self.at = self.port()
         for key in ("host", "user"):
             self.lab.tool(self.tools["ssh-keygen"], "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", self.home / key)
-        if os.getuid() == 0 and not os.path.isdir("/run/sshd"):
-            os.mkdir("/run/sshd", 0o755)
-            self.lab.undo.append(lambda: os.rmdir("/run/sshd"))
         conf = self.home / "sshd_config"
         conf.write_text(
             f"Port {self.at}\nListenAddress {self.place.address}\nHostKey {self.home}/host\nPidFile none\n"
             f"AuthorizedKeysFile {self.home}/user.pub\nStrictModes no\nPasswordAuthentication no\nUsePAM no\n"
             "PermitRootLogin yes\nSubsystem sftp internal-sftp\n"
         )
-        # -e: to standard error; sshd wants its own absolute path.
-        self.listen([self.tools["sshd"], "-D", "-e", "-f", conf], self.at)
+        sshd: list[str | Path] = [self.tools["sshd"], "-D", "-e", "-f", conf]
+        if os.getuid() == 0 and not os.path.isdir("/run/sshd"):
+            # It wants this empty directory, and gets it in a /run that only it sees.
+            private = 'mount -t tmpfs none /run && mkdir /run/sshd && exec "$@"'
+            sshd = ["unshare", "--mount", "sh", "-c", private, "sh", *sshd]
+        self.listen(sshd, self.at)
 
     def options(self) -> list[str | Path]:
         """What ssh and scp have in common."""
