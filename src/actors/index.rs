@@ -11,6 +11,7 @@ use crate::io::cache::HashCache;
 use crate::io::scan::SharePlan;
 use crate::io::watch::{Pace, RootKey};
 use crate::model::{ContentId, OfferBook, SafePath};
+use crate::wire::Code;
 use crate::wire::message::ResolveEvent;
 
 mod catalogue;
@@ -96,28 +97,67 @@ pub struct IndexArgs {
 #[derive(Debug)]
 pub struct Index;
 
+/// The actor's state. Hashing threads and a file-system watch would cost a short command more than its own work, so
+/// they come with the first thing that is shared.
+#[derive(Debug)]
+pub struct State {
+    waiting: Option<IndexArgs>,
+    index: Option<IndexState>,
+}
+
+impl State {
+    /// The index, begun if it was not.
+    fn begun(&mut self, me: &ActorRef<IndexMessage>) -> Result<Option<&mut IndexState>, ActorProcessingErr> {
+        if let Some(args) = self.waiting.take() {
+            self.index = Some(IndexState::start(me.clone(), args)?);
+        }
+        Ok(self.index.as_mut())
+    }
+}
+
 impl Actor for Index {
     type Msg = IndexMessage;
-    type State = IndexState;
+    type State = State;
     type Arguments = IndexArgs;
 
-    async fn pre_start(&self, me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<IndexState, ActorProcessingErr> {
-        Ok(IndexState::start(me, args)?)
+    async fn pre_start(&self, me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<State, ActorProcessingErr> {
+        let shares = args.plan.is_some();
+        let mut state = State { waiting: Some(args), index: None };
+        if shares {
+            state.begun(&me)?;
+        }
+        Ok(state)
     }
 
     async fn handle(
         &self,
-        _: ActorRef<IndexMessage>,
+        me: ActorRef<IndexMessage>,
         message: IndexMessage,
-        state: &mut IndexState,
+        state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
+        let index = match &message {
+            IndexMessage::Share(_) => state.begun(&me)?,
+            _ => state.index.as_mut(),
+        };
+        let Some(index) = index else {
+            refuse(&message);
+            return Ok(());
+        };
         match message {
-            IndexMessage::Changed(roots) => state.look(roots),
-            IndexMessage::Own(OwnStep(step)) => state.step(step),
-            IndexMessage::Resolve { name, tell } => state.resolve(name, tell),
-            IndexMessage::Share(plan) => state.share(*plan),
+            IndexMessage::Changed(roots) => index.look(roots),
+            IndexMessage::Own(OwnStep(step)) => index.step(step),
+            IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
+            IndexMessage::Share(plan) => index.share(*plan),
         }
-        state.advance();
+        index.advance();
         Ok(())
+    }
+}
+
+/// What is asked of an index that has nothing.
+fn refuse(message: &IndexMessage) {
+    if let IndexMessage::Resolve { tell, .. } = message {
+        // Nothing was sent on this channel yet, so there is room; if not, its end says the same.
+        let _ = tell.try_send(ResolveEvent::Failed(Code::NotFound.into()));
     }
 }

@@ -178,7 +178,7 @@ async fn attempt(endpoint: Endpoint, addr: SocketAddr, expect: Option<NodeId>) -
             return Err(DialError::NoWelcome { addr });
         }
     };
-    Ok(Link::dialling(connection, found, welcome))
+    Ok(endpoint.take_in(Link::dialling(connection, found, welcome)))
 }
 
 fn check(endpoint: &Endpoint, addr: SocketAddr, expect: Option<NodeId>, found: NodeId) -> Result<(), DialError> {

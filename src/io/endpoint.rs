@@ -14,6 +14,7 @@ use crate::io::frames::{self, CallError};
 use crate::io::gate::{Gate, Permit, Verdict};
 use crate::io::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::link::{self, Link, var_int};
+use crate::io::open::Open;
 use crate::io::transport::{self, Configs};
 use crate::io::{dial, interfaces, udp};
 use crate::model::NodeId;
@@ -85,6 +86,7 @@ struct Inner {
     role: Role,
     configs: Configs,
     gate: Arc<Gate>,
+    open: Open,
     warnings: Vec<String>,
 }
 
@@ -134,6 +136,7 @@ impl Endpoint {
             role: options.role,
             configs,
             gate: Arc::default(),
+            open: Open::default(),
             warnings: bound.warnings,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -217,10 +220,18 @@ impl Endpoint {
         }
     }
 
-    /// Closes all connections and waits shortly for the last packets to go.
+    /// Closes all connections and waits shortly until the other ends have been sent word of it. quinn's own waiting
+    /// would go on for three probe timeouts, in case a peer has not heard: more than this process has to give.
     pub async fn close(&self, code: Code) {
+        let told = self.inner.open.close(code);
         self.inner.quinn.close(var_int(code), b"");
-        let _ = timeout(CLOSE, self.inner.quinn.wait_idle()).await;
+        let _ = timeout(CLOSE, told).await;
+    }
+
+    /// Has a link closed with the endpoint.
+    pub(crate) fn take_in(&self, link: Link) -> Link {
+        self.inner.open.add(&link);
+        link
     }
 
     pub(crate) fn connect(&self, addr: SocketAddr) -> Result<quinn::Connecting, quinn::ConnectError> {
@@ -301,7 +312,7 @@ impl Arrival {
             let _ = timeout(WELCOME, connection.closed()).await;
             return Err(ArrivalError::Probe);
         }
-        Ok(Link::dialled_by(connection, peer, permit))
+        Ok(endpoint.take_in(Link::dialled_by(connection, peer, permit)))
     }
 }
 

@@ -3,7 +3,7 @@
 //! closes the connection.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use quinn::crypto::rustls::HandshakeData;
@@ -17,6 +17,11 @@ use crate::model::NodeId;
 use crate::model::address::canonical;
 use crate::wire::limits::PROBE_ALPN;
 use crate::wire::{Code, Role, Welcome};
+
+/// Looks after a connection's last packet, without a timer and with one. A look costs less than a microsecond.
+const LOOKS: u32 = 500;
+/// Between two looks with a timer.
+const PAUSE: Duration = Duration::from_millis(1);
 
 /// A connection after handshake and Welcome. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -113,6 +118,23 @@ impl Link {
         self.inner.connection.close(var_int(code), b"");
     }
 
+    /// Closes the connection at once, as [`Link::close`]; what is returned tells when the other end was sent word of
+    /// it. `None` when it was closed before.
+    pub(crate) fn farewell(&self, code: Code) -> Option<Farewell> {
+        if self.is_closed() {
+            return None;
+        }
+        self.close(code);
+        let connection = self.inner.connection.clone();
+        let before = connection.stats().udp_tx.datagrams;
+        Some(Farewell { connection, before })
+    }
+
+    /// The same link, without keeping it open.
+    pub(crate) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.inner))
+    }
+
     /// The current estimate of the round trip.
     #[must_use]
     pub fn rtt(&self) -> Duration {
@@ -123,6 +145,43 @@ impl Link {
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+/// A link that is not kept open by this.
+#[derive(Debug)]
+pub(crate) struct WeakLink(Weak<Inner>);
+
+impl WeakLink {
+    /// Whether anybody has the link still.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// The link, if anybody has it still.
+    pub(crate) fn upgrade(&self) -> Option<Link> {
+        self.0.upgrade().map(|inner| Link { inner })
+    }
+}
+
+/// A connection that was closed here, on its way to say so.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    connection: Connection,
+    before: u64,
+}
+
+impl Farewell {
+    /// Resolves when the word of the closing has been given to the socket. quinn tells nobody when that is; but after
+    /// the closing nothing else is sent.
+    pub(crate) async fn sent(self) {
+        for look in 0_u32.. {
+            if self.connection.stats().udp_tx.datagrams > self.before {
+                return;
+            }
+            // The connection's task has been woken; only where it does not come soon is it worth a timer.
+            if look < LOOKS { tokio::task::yield_now().await } else { tokio::time::sleep(PAUSE).await }
+        }
     }
 }
 

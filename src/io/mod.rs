@@ -16,6 +16,7 @@ pub mod interfaces;
 pub mod journal;
 pub mod link;
 pub mod met;
+pub(crate) mod open;
 pub mod partial;
 pub mod positional;
 pub mod publish;

@@ -43,7 +43,7 @@ pub(super) enum Step {
 
 /// The actor's state.
 #[derive(Debug)]
-pub struct IndexState {
+pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
     pace: Pace,
     cache: Option<HashCache>,

@@ -270,6 +270,16 @@ async fn whoever_waits_is_told_the_id_when_it_can_be_fetched() {
     running.stop().await;
 }
 
+#[tokio::test]
+async fn an_index_that_has_nothing_says_so_at_once() {
+    let running = Story::of(&[]).start(None, None).await;
+    let (tell, mut told) = mpsc::channel(16);
+    running.index.cast(IndexMessage::Resolve { name: path("absent"), tell }).expect("lives");
+    assert_eq!(told.recv().await, Some(ResolveEvent::Failed(Code::NotFound.into())));
+    assert_eq!(told.recv().await, None);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_name_that_is_taken_is_not_shared_twice() {
     let story = Story::of(&[("a", b"one"), ("x/a", b"two")]);

@@ -286,6 +286,29 @@ async fn a_restarted_peer_is_noticed_at_once() {
     assert_eq!(noticed.expect("before the idle timeout"), ConnectionError::Reset);
 }
 
+/// Whoever waits for the closing ends the process next.
+#[tokio::test]
+async fn the_others_have_been_told_when_closing_returns() {
+    let server = endpoint(Listen::Ephemeral);
+    let (accepting, addr) = (accept_one(&server), server.local_addr());
+    let process = std::thread::spawn(move || {
+        // One thread: what is left to a task when closing returns is never done.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");
+        let client = runtime.block_on(async {
+            let client = endpoint(Listen::Ephemeral);
+            let link = client.dial(&[addr], None).await.expect("dialled");
+            client.close(Code::Closing).await;
+            (client, link)
+        });
+        runtime.shutdown_background();
+        drop(client);
+    });
+    let accepted = accepting.await.expect("task").expect("established");
+    tokio::task::spawn_blocking(|| process.join().expect("ended")).await.expect("joined");
+    let ConnectionError::ApplicationClosed(close) = accepted.closed().await else { panic!("not told") };
+    assert_eq!(link::code(close.error_code), Code::Closing);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn large_datagrams_carry_a_transfer_without_losses() {
     const LEN: usize = 64 << 20;
