@@ -26,6 +26,9 @@ use crate::wire::message::ResolveEvent;
 
 /// Between two publications while ids fill in: copying 58,000 offers takes some 30 ms.
 const PUBLISH: Duration = Duration::from_millis(200);
+/// Roots are watched this long after they were added while files are still hashed: setting a watch up means a second
+/// look at everything, and ids come first.
+const UNWATCHED: Duration = Duration::from_secs(2);
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
 
@@ -59,8 +62,9 @@ pub struct IndexState {
     /// A look at roots is under way, and these are to be looked at after it.
     scanning: bool,
     wanted: BTreeSet<RootKey>,
-    /// Roots that are not watched yet: the watch waits until what is known is published.
+    /// Roots that are not watched yet, and since when: the watch waits until what is known is published.
     unwatched: Vec<RootKey>,
+    unwatched_since: Option<Instant>,
     /// Roots with a file that changed while it was hashed.
     retry: BTreeSet<RootKey>,
     /// Roots that have an id which is not yet published.
@@ -96,6 +100,7 @@ impl IndexState {
             scanning: false,
             wanted: BTreeSet::new(),
             unwatched: Vec::new(),
+            unwatched_since: None,
             retry: BTreeSet::new(),
             identified: Vec::new(),
             published: None,
@@ -127,7 +132,7 @@ impl IndexState {
         }
         self.dirty = true;
         self.look_up(jobs);
-        self.unwatched.extend(keys);
+        self.leave_unwatched(keys);
     }
 
     /// Looks at roots again, after the look that is under way.
@@ -183,9 +188,7 @@ impl IndexState {
         if self.dirty && self.is_due() {
             self.publish();
         }
-        if self.tasks == 0 {
-            self.begin_watch();
-        }
+        self.begin_watch();
         self.tell_waiters(false);
         self.outbox.flush();
         let waiting = self.dirty || !self.outbox.is_empty() || !self.waiters.is_empty() || !self.hashing.is_idle();
@@ -279,12 +282,25 @@ impl IndexState {
             jobs.extend(more);
         }
         self.look_up(jobs);
-        self.unwatched.extend(back);
+        self.leave_unwatched(back);
         self.look([]);
+    }
+
+    fn leave_unwatched(&mut self, keys: Vec<RootKey>) {
+        if keys.is_empty() {
+            return;
+        }
+        self.unwatched.extend(keys);
+        self.unwatched_since.get_or_insert_with(Instant::now);
     }
 
     /// Watches roots, then looks at them once: what changed before the watch began is not told by it.
     fn begin_watch(&mut self) {
+        let is_late = |since: Instant| since.elapsed() >= UNWATCHED;
+        if self.tasks > 0 || !(self.hashing.is_idle() || self.unwatched_since.is_some_and(is_late)) {
+            return;
+        }
+        self.unwatched_since = None;
         let keys = std::mem::take(&mut self.unwatched);
         if keys.is_empty() {
             return;
