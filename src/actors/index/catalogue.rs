@@ -171,17 +171,18 @@ impl Catalogue {
 
     /// Takes a hashed file; its root when that gave it an id, or another one.
     pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
-        let row = self.rows.get(name).filter(|row| row.stamp == file.stamp && *row.path == *file.path)?;
-        let root = row.root;
+        // A look-up is some twenty comparisons of long names: one for each map.
+        let row = Arc::make_mut(&mut self.rows).get_mut(name)?;
+        if row.stamp != file.stamp || *row.path != *file.path {
+            return None;
+        }
+        let (root, id, size) = (row.root, file.id, file.stamp.size);
         let before = match &row.state {
             State::Failed => return None,
             State::Hashed(before) => Some(before.id),
             State::Pending | State::Stale => None,
         };
-        let (id, size) = (file.id, file.stamp.size);
-        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
-            row.state = State::Hashed(file);
-        }
+        row.state = State::Hashed(file);
         if before == Some(id) {
             return None;
         }
