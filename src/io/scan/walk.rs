@@ -109,7 +109,7 @@ impl Walk<'_> {
             return;
         }
         let Some(text) = path.file_name().and_then(|n| n.to_str()) else { return found.skip(path, Why::Utf8) };
-        let name = match SafePath::parse(&format!("{dir_name}/{text}")) {
+        let name = match dir_name.child(text) {
             Ok(name) => name,
             Err(error) => return found.skip(path, Why::Name(error)),
         };
@@ -159,7 +159,7 @@ impl Walk<'_> {
 fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
     let (linked, links) = resolve_links(&found);
     found.files.extend(linked);
-    found.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind } = root.clone();
     let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
