@@ -137,7 +137,9 @@ fn check_component(name: &str) -> Result<(), PathError> {
     }
 }
 
-fn is_portable(name: &str) -> bool {
+/// Whether a component can exist on Windows and macOS too.
+#[must_use]
+pub fn is_portable(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).trim_end();
     let is = |device: &&str| stem.eq_ignore_ascii_case(device);
     let numbered = |prefix: &&str| match stem.split_at_checked(3) {

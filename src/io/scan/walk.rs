@@ -185,7 +185,15 @@ fn resolve_links(found: &Found) -> (Vec<ScannedFile>, u64) {
 
 fn empty_dirs(found: &Found) -> Vec<SafePath> {
     let names = found.files.iter().map(|f| &f.name).chain(&found.dirs);
-    let full: HashSet<&str> = names.filter_map(|n| n.as_str().rsplit_once('/')).map(|(parent, _)| parent).collect();
+    let mut full: HashSet<&str> = HashSet::new();
+    let mut last = "";
+    // Files come in order, so most have the parent of the one before.
+    for (parent, _) in names.filter_map(|name| name.as_str().rsplit_once('/')) {
+        if parent != last {
+            full.insert(parent);
+            last = parent;
+        }
+    }
     let mut empty: Vec<_> = found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().collect();
     empty.sort_unstable();
     empty
