@@ -26,3 +26,21 @@ pub fn give_way() {
 /// A quarter of the weight of a thread of the default priority (the kernel's `sched_prio_to_weight`).
 #[cfg(target_os = "linux")]
 const NICE: i32 = 6;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn only_the_calling_thread_gives_way() {
+        let before = getpriority_process(None).expect("told");
+        let there = std::thread::spawn(|| {
+            give_way();
+            getpriority_process(None).expect("told")
+        });
+        assert_eq!(there.join().expect("no panic"), (before + NICE).min(19));
+        assert_eq!(getpriority_process(None).expect("told"), before);
+    }
+}
