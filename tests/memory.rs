@@ -6,16 +6,10 @@ mod common;
 
 use std::fs;
 
-use common::{Lab, Node, Process};
+use common::{Lab, Node};
 
 /// The limit, in KiB.
 const MOST: u64 = 150 * 1000;
-
-fn peak(process: &Process) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", process.pid())).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
-    line.trim().trim_end_matches(" kB").parse().expect("a number")
-}
 
 #[test]
 fn the_peak_of_share_and_get_is_below_150_mb() {
@@ -25,11 +19,11 @@ fn the_peak_of_share_and_get_is_below_150_mb() {
     fs::File::create(&path).and_then(|file| file.set_len(gib << 30)).expect("a sparse file");
     let tracker = lab.tracker();
     let provider: Node = lab.share(&tracker, &[&path], &[]);
-    let hashing = peak(&provider.process);
+    let hashing = provider.process.peak();
     let mut get = lab.getting(&tracker, &["sparse.bin", "-o", "out/", "--seed"]);
     let done = get.event("done");
     assert_eq!(done["bytes"].as_u64(), Some(gib << 30));
-    let (serving, getting) = (peak(&provider.process), peak(&get));
+    let (serving, getting) = (provider.process.peak(), get.peak());
     eprintln!("peak KiB: hashing {hashing}, serving {serving}, getting {getting}");
     assert!(hashing < MOST && serving < MOST && getting < MOST, "{hashing}, {serving}, {getting} KiB");
 }

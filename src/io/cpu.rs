@@ -1,4 +1,4 @@
-//! How much processor time this process has used.
+//! Processor time: how much this process has used, and who goes first.
 
 use std::time::Duration;
 
@@ -13,4 +13,34 @@ pub fn process_time() -> Duration {
     }
     #[cfg(not(unix))]
     Duration::ZERO
+}
+
+/// Lets the process's other threads go first from now on, and other processes: the calling thread has work without
+/// haste. Linux only; elsewhere priorities belong to the process.
+pub fn give_way() {
+    // Refused, it only means that nothing changes.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::nice(NICE);
+}
+
+/// A quarter of the weight of a thread of the default priority (the kernel's `sched_prio_to_weight`).
+#[cfg(target_os = "linux")]
+const NICE: i32 = 6;
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use rustix::process::getpriority_process;
+
+    use super::*;
+
+    #[test]
+    fn only_the_calling_thread_gives_way() {
+        let before = getpriority_process(None).expect("told");
+        let there = std::thread::spawn(|| {
+            give_way();
+            getpriority_process(None).expect("told")
+        });
+        assert_eq!(there.join().expect("no panic"), (before + NICE).min(19));
+        assert_eq!(getpriority_process(None).expect("told"), before);
+    }
 }

@@ -12,9 +12,12 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use crate::io::positional::read_exact_at;
-use crate::io::stamp::{FileStamp, open_regular};
+use crate::io::stamp::{FileStamp, open_stamped, open_typed};
 use crate::model::chunk_list::{CV_LEN, chunk_hasher, root};
 use crate::model::{ChunkIndex, ChunkList, ContentId, Layout};
+
+/// A file of so few chunks is hashed on one thread: others take other files.
+const FEW_CHUNKS: u32 = 4;
 
 /// What is read at once: large enough for BLAKE3's widest SIMD and few calls, small enough to stay in a core's L2.
 const PIECE: usize = 256 << 10;
@@ -66,27 +69,47 @@ pub fn hash_file(
     cancel: &AtomicBool,
 ) -> Result<Hashed, HashError> {
     let started = clock();
-    let layout = Layout::of(expected.size).ok_or(HashError::TooLarge)?;
-    let file = open_regular(path)?;
-    let job = Job { file: &file, expected, layout, progress, cancel };
-    job.check()?;
+    let (file, stamp) = open_stamped(path)?;
+    if stamp != *expected {
+        return Err(HashError::Changed);
+    }
+    hash_open(&file, stamp, started, progress, cancel)
+}
+
+/// Hashes files by paths that a person typed, so links are followed: several files at a time on the current rayon
+/// pool, and large ones in parallel too. `tell` is handed each result with the place of its path, in any order but
+/// begun in theirs; it may block. Blocks until all are done.
+pub fn hash_typed<P: AsRef<Path> + Sync>(
+    paths: &[P],
+    progress: &(dyn Fn(u64) + Sync),
+    cancel: &AtomicBool,
+    tell: &(dyn Fn(usize, Result<Hashed, HashError>) + Sync),
+) {
+    let one = |path: &Path| {
+        let started = clock();
+        let (file, stamp) = open_typed(path)?;
+        hash_open(&file, stamp, started, progress, cancel)
+    };
+    paths.iter().enumerate().par_bridge().for_each(|(place, path)| tell(place, one(path.as_ref())));
+}
+
+fn hash_open(
+    file: &File,
+    stamp: FileStamp,
+    started: SystemTime,
+    progress: &(dyn Fn(u64) + Sync),
+    cancel: &AtomicBool,
+) -> Result<Hashed, HashError> {
+    let layout = Layout::of(stamp.size).ok_or(HashError::TooLarge)?;
+    let job = Job { file, expected: &stamp, layout, progress, cancel };
     let (id, list) = if layout.needs_list() { job.chunks()? } else { (job.whole()?, None) };
     job.check()?;
-    Ok(Hashed { id, list, stamp: *expected, settled: expected.is_settled(started) })
+    Ok(Hashed { id, list, stamp, settled: stamp.is_settled(started) })
 }
 
 /// Waits until a file that was written a moment ago can be remembered under its stamp. Blocks for at most 100 ms.
 pub fn let_settle(stamp: &FileStamp) {
     std::thread::sleep(stamp.settles_in(clock()));
-}
-
-/// Hashes many files in parallel, each as [`hash_file`] does; results are in the order of the files.
-pub fn hash_many<P: AsRef<Path> + Sync>(
-    files: &[(P, FileStamp)],
-    progress: &(dyn Fn(u64) + Sync),
-    cancel: &AtomicBool,
-) -> Vec<Result<Hashed, HashError>> {
-    files.par_iter().map(|(path, stamp)| hash_file(path.as_ref(), stamp, progress, cancel)).collect()
 }
 
 struct Job<'a> {
@@ -105,20 +128,31 @@ impl Job<'_> {
         Ok(ContentId::from_bytes(*hasher.finalize().as_bytes()))
     }
 
-    /// A file of several chunks. They are handed out in order, so that the disk reads ahead.
+    /// A file of several chunks.
     fn chunks(&self) -> Result<(ContentId, Option<ChunkList>), HashError> {
-        let parts = (0..self.layout.chunks()).par_bridge().map(|i| Ok((i, self.chunk(ChunkIndex(i))?)));
-        let mut parts = parts.collect::<Result<Vec<_>, HashError>>()?;
-        parts.sort_unstable_by_key(|(i, _)| *i);
-        let values: Vec<[u8; CV_LEN]> = parts.into_iter().map(|(_, value)| value).collect();
+        let values = if self.layout.chunks() <= FEW_CHUNKS { self.in_turn()? } else { self.in_parallel()? };
         let id = root(&values);
         let list = ChunkList::new(id, self.layout, values).map_err(|_| HashError::Changed)?;
         Ok((id, Some(list)))
     }
 
+    fn in_turn(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+        (0..self.layout.chunks()).map(|i| self.chunk(ChunkIndex(i))).collect()
+    }
+
+    /// The chunks are handed out in order, so that the disk reads ahead.
+    fn in_parallel(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+        let parts = (0..self.layout.chunks()).par_bridge().map(|i| {
+            // A file that is being written would otherwise be read to its end for nothing.
+            self.check()?;
+            Ok((i, self.chunk(ChunkIndex(i))?))
+        });
+        let mut parts = parts.collect::<Result<Vec<_>, HashError>>()?;
+        parts.sort_unstable_by_key(|(i, _)| *i);
+        Ok(parts.into_iter().map(|(_, value)| value).collect())
+    }
+
     fn chunk(&self, index: ChunkIndex) -> Result<[u8; CV_LEN], HashError> {
-        // A file that is being written would otherwise be read to its end for nothing.
-        self.check()?;
         let mut hasher = chunk_hasher(self.layout, index);
         self.read(self.layout.offset(index), self.layout.len(index), &mut hasher)?;
         Ok(blake3::hazmat::HasherExt::finalize_non_root(&hasher))
@@ -238,19 +272,37 @@ mod tests {
     }
 
     #[test]
-    fn many_files_come_back_in_order() {
+    fn every_typed_file_is_told_with_its_place() {
         let dir = tempfile::tempdir().expect("tempdir");
-        let files: Vec<_> = (0..50)
-            .map(|i| {
-                let path = dir.path().join(i.to_string());
-                fs::write(&path, i.to_string()).expect("write");
-                let stamp = stamp(&path);
-                (path, stamp)
-            })
-            .collect();
-        let hashed = hash_many(&files, &|_| (), &AtomicBool::new(false));
-        for (i, result) in hashed.into_iter().enumerate() {
-            assert_eq!(result.expect("hashed").id, ContentId::of(i.to_string().as_bytes()));
+        let mut paths: Vec<_> = (0..50).map(|i| dir.path().join(i.to_string())).collect();
+        for (i, path) in paths.iter().enumerate() {
+            fs::write(path, i.to_string()).expect("write");
         }
+        paths.push(dir.path().join("absent"));
+        paths.push(dir.path().to_owned());
+        let told = std::sync::Mutex::new(vec![None; paths.len()]);
+        let tell = |place: usize, hashed: Result<Hashed, HashError>| {
+            told.lock().expect("sound")[place] = Some(hashed.map(|h| h.id).ok());
+        };
+        hash_typed(&paths, &|_| (), &AtomicBool::new(false), &tell);
+        for (i, id) in told.into_inner().expect("sound").into_iter().enumerate() {
+            let expected = (i < 50).then(|| ContentId::of(i.to_string().as_bytes()));
+            assert_eq!(id, Some(expected), "place {i}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_typed_file_is_hashed_through_a_link() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let (file, link) = (dir.path().join("f"), dir.path().join("l"));
+        fs::write(&file, "some bytes").expect("write");
+        std::os::unix::fs::symlink(&file, &link).expect("symlink");
+        let told = std::sync::Mutex::new(None);
+        let tell = |_, hashed: Result<Hashed, HashError>| *told.lock().expect("sound") = hashed.ok();
+        hash_typed(&[link], &|_| (), &AtomicBool::new(false), &tell);
+        let hashed = told.into_inner().expect("sound").expect("hashed");
+        assert_eq!(hashed.id, ContentId::of(b"some bytes"));
+        assert_eq!(hashed.stamp, stamp(&file));
     }
 }

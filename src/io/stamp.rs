@@ -119,19 +119,48 @@ fn nanos_of(time: SystemTime) -> i64 {
 /// # Errors
 /// When there is none, it is a link, or it cannot be read.
 pub fn open_regular(path: &Path) -> io::Result<File> {
+    open_stamped(path).map(|(file, _)| file)
+}
+
+/// As [`open_regular`], with the file's stamp, for one `fstat`.
+///
+/// # Errors
+/// As [`open_regular`].
+pub fn open_stamped(path: &Path) -> io::Result<(File, FileStamp)> {
+    open(path, Links::Refused)
+}
+
+/// As [`open_stamped`] for a path that a person typed: its links are followed.
+///
+/// # Errors
+/// When there is none, or it cannot be read.
+pub fn open_typed(path: &Path) -> io::Result<(File, FileStamp)> {
+    open(path, Links::Followed)
+}
+
+/// What to do about a link in a path's last component.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    Followed,
+    Refused,
+}
+
+fn open(path: &Path, links: Links) -> io::Result<(File, FileStamp)> {
     let mut options = OpenOptions::new();
     options.read(true);
     #[cfg(unix)]
     {
+        use rustix::fs::OFlags;
         use std::os::unix::fs::OpenOptionsExt as _;
-        let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-        options.custom_flags(flags.bits().cast_signed());
+        let no_follow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
+        options.custom_flags((OFlags::NONBLOCK | no_follow).bits().cast_signed());
     }
     let file = options.open(path)?;
-    if !file.metadata()?.is_file() {
+    let meta = file.metadata()?;
+    if !meta.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
-    Ok(file)
+    Ok((file, FileStamp::of(&meta)))
 }
 
 #[cfg(test)]

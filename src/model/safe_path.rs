@@ -1,5 +1,5 @@
 //! A relative path that cannot leave the directory it is used in, nor deceive who reads it.
-//! Only [`SafePath::parse`] makes one. Not responsible for symlinks on the disk: the directory handle that uses it is.
+//! Only [`SafePath::parse`] makes one of text, and parts or children of one are others. Not responsible for symlinks on the disk: the directory handle that uses it is.
 
 use std::fmt;
 use std::str::FromStr;
@@ -97,6 +97,21 @@ impl SafePath {
         Self::parse(&format!("{}/{}", self.0, below.0))
     }
 
+    /// The path with one more component; only that is checked, so it is cheap for many names in a directory.
+    ///
+    /// # Errors
+    /// When the component is never valid, or the whole is too long or too deep.
+    pub fn child(&self, name: &str) -> Result<Self, PathError> {
+        if self.0.len() + 1 + name.len() > MAX_PATH {
+            return Err(PathError::Long);
+        }
+        if name.contains('/') || self.0.bytes().filter(|b| *b == b'/').count() + 2 > MAX_DEPTH {
+            return Self::parse(&format!("{}/{name}", self.0));
+        }
+        check_component(name)?;
+        Ok(Self([&self.0, "/", name].concat().into()))
+    }
+
     /// The last component as a path of its own.
     #[must_use]
     pub fn last(&self) -> Self {
@@ -116,12 +131,15 @@ fn check_component(name: &str) -> Result<(), PathError> {
         "" => Err(PathError::Empty),
         "." | ".." => Err(PathError::Dots),
         _ if name.len() > MAX_COMPONENT => Err(PathError::Component),
+        _ if name.bytes().all(|b| (b' '..=b'~').contains(&b)) => Ok(()),
         _ if name.chars().any(|c| c.is_control() || is_deceptive(c)) => Err(PathError::Character),
         _ => Ok(()),
     }
 }
 
-fn is_portable(name: &str) -> bool {
+/// Whether a component can exist on Windows and macOS too.
+#[must_use]
+pub fn is_portable(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or(name).trim_end();
     let is = |device: &&str| stem.eq_ignore_ascii_case(device);
     let numbered = |prefix: &&str| match stem.split_at_checked(3) {
@@ -183,6 +201,14 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(SafePath::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_child_is_what_the_whole_parses_to(dirs in prop::collection::vec("[a-c]{1,3}", 1..101), name in "\\PC{0,4}|[./\\x00a]{0,3}|n{250,258}") {
+            let dir = SafePath::parse(&dirs.join("/")).expect("valid");
+            prop_assert_eq!(dir.child(&name), SafePath::parse(&format!("{dir}/{name}")));
         }
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::io::shared_source::{HashedFile, ListPlace, SharedCollection, SharedFile};
 use crate::io::source::Source;
-use crate::io::stamp::{FileStamp, open_regular};
+use crate::io::stamp::open_stamped;
 use crate::model::collection::Entry;
 use crate::model::{ChunkList, ContentId};
 use crate::node::contents::Contents;
@@ -36,6 +36,6 @@ pub(crate) fn source(
 }
 
 fn hashed(path: &Path, id: ContentId, size: u64, list: ListPlace) -> Option<HashedFile> {
-    let stamp = FileStamp::of_file(&open_regular(path).ok()?).ok()?;
+    let stamp = open_stamped(path).ok()?.1;
     (stamp.size == size).then(|| HashedFile { path: path.into(), stamp, id, list, settled: true })
 }

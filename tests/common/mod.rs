@@ -5,6 +5,8 @@
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
 pub mod scripted;
+#[cfg(target_os = "linux")]
+pub mod stall;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -164,6 +166,13 @@ impl Process {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// The most memory that it has had, in KiB (Linux: from /proc).
+    pub fn peak(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
+        line.trim().trim_end_matches(" kB").parse().expect("a number")
     }
 
     pub fn stderr(&self) -> String {

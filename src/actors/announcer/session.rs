@@ -137,7 +137,7 @@ impl Session {
         loop {
             if !self.shared().is_same(&self.known) {
                 self.announce(link).await?;
-                sleep(PAUSE).await;
+                self.gather().await;
                 continue;
             }
             let renew = Instant::now() + RENEW;
@@ -147,6 +147,25 @@ impl Session {
                     self.renew(link).await?;
                     if self.has_moved() {
                         self.announce(link).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Lets changes gather, but goes on at once with the last ids that were missing: somebody may wait for them.
+    async fn gather(&mut self) {
+        let pause = sleep(PAUSE);
+        if is_whole(&self.known.book) {
+            return pause.await;
+        }
+        tokio::pin!(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause => return,
+                () = self.changed() => {
+                    if is_whole(&self.book.borrow()) {
+                        return;
                     }
                 }
             }
@@ -221,6 +240,11 @@ impl Session {
             else => std::future::pending().await,
         }
     }
+}
+
+/// Whether every offer has its id.
+fn is_whole(book: &OfferBook) -> bool {
+    book.offers.values().all(|offer| offer.id.is_some())
 }
 
 /// One announcement: its head, its pages, the tracker's answer.

@@ -3,6 +3,7 @@
 //! id exactly when the file is hashed, or all files of the directory are.
 //! Not responsible for hashing, looking and watching: it is told their results.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
@@ -124,16 +125,23 @@ impl Catalogue {
             Arc::make_mut(&mut self.rows).remove(&name);
             self.drop_offer(&name);
         }
-        let mut jobs = Vec::new();
+        let (mut jobs, mut rows) = (Vec::new(), Vec::new());
         for file in scanned.files {
             let fresh = match self.compare(key, &file) {
                 Found::Known => continue,
                 Found::Doubtful => false,
                 Found::New => true,
             };
-            changed |= fresh;
-            jobs.push(self.take(key, file, fresh));
+            let ScannedFile { name, path, stamp } = file;
+            let job = Job { name, path: path.into(), stamp, root: key };
+            if fresh {
+                let row = Row { root: key, path: job.path.clone(), stamp, state: State::Pending };
+                rows.push((job.name.clone(), row));
+            }
+            jobs.push(job);
         }
+        changed |= !rows.is_empty();
+        self.put_rows(rows);
         changed |= self.roots[key].gone != gone;
         if changed || self.roots[key].generation == 0 {
             let root = &mut self.roots[key];
@@ -156,32 +164,35 @@ impl Catalogue {
         }
     }
 
-    /// Takes a found file that has to be hashed.
-    fn take(&mut self, key: RootKey, file: ScannedFile, fresh: bool) -> Job {
-        let ScannedFile { name, path, stamp } = file;
-        let path: Arc<Path> = path.into();
-        if fresh {
-            let row = Row { root: key, path: path.clone(), stamp, state: State::Pending };
-            Arc::make_mut(&mut self.rows).insert(name.clone(), row);
-            let (kind, size) = (Kind::File, stamp.size);
-            self.put_offer(Offer { name: name.clone(), size, id: None, kind, files: 1, locked: false });
+    /// Takes found files that have to be hashed, in the order of their names.
+    fn put_rows(&mut self, rows: Vec<(SafePath, Row)>) {
+        if rows.is_empty() {
+            return;
         }
-        Job { name, path, stamp, root: key }
+        let offer = |name: &SafePath, row: &Row| {
+            let (name, size, kind) = (name.clone(), row.stamp.size, Kind::File);
+            (name.clone(), Offer { name, size, id: None, kind, files: 1, locked: false })
+        };
+        let offers = rows.iter().map(|(name, row)| offer(name, row)).collect();
+        rows.iter().for_each(|(name, _)| self.put_name(name));
+        put_all(Arc::make_mut(&mut self.rows), rows);
+        put_all(&mut Arc::make_mut(&mut self.book).offers, offers);
     }
 
     /// Takes a hashed file; its root when that gave it an id, or another one.
     pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
-        let row = self.rows.get(name).filter(|row| row.stamp == file.stamp && *row.path == *file.path)?;
-        let root = row.root;
+        // A look-up is some twenty comparisons of long names: one for each map.
+        let row = Arc::make_mut(&mut self.rows).get_mut(name)?;
+        if row.stamp != file.stamp || *row.path != *file.path {
+            return None;
+        }
+        let (root, id, size) = (row.root, file.id, file.stamp.size);
         let before = match &row.state {
             State::Failed => return None,
             State::Hashed(before) => Some(before.id),
             State::Pending | State::Stale => None,
         };
-        let (id, size) = (file.id, file.stamp.size);
-        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
-            row.state = State::Hashed(file);
-        }
+        row.state = State::Hashed(file);
         if before == Some(id) {
             return None;
         }
@@ -287,13 +298,17 @@ impl Catalogue {
     }
 
     fn put_offer(&mut self, offer: Offer) {
-        if !self.keys.contains_key(&offer.name) {
+        self.put_name(&offer.name);
+        Arc::make_mut(&mut self.book).offers.insert(offer.name.clone(), offer);
+    }
+
+    fn put_name(&mut self, name: &SafePath) {
+        if let Entry::Vacant(place) = self.keys.entry(name.clone()) {
             // Full only at 4 GiB of names: then the offer is found by its id and in lists.
-            if let Some(key) = Arc::make_mut(&mut self.names).insert(&offer.name) {
-                self.keys.insert(offer.name.clone(), key);
+            if let Some(key) = Arc::make_mut(&mut self.names).insert(name) {
+                place.insert(key);
             }
         }
-        Arc::make_mut(&mut self.book).offers.insert(offer.name.clone(), offer);
     }
 
     fn drop_offer(&mut self, name: &SafePath) {
@@ -301,5 +316,14 @@ impl Catalogue {
         if let Some(key) = self.keys.remove(name) {
             Arc::make_mut(&mut self.names).remove(key);
         }
+    }
+}
+
+/// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.
+fn put_all<V>(map: &mut BTreeMap<SafePath, V>, sorted: Vec<(SafePath, V)>) {
+    if sorted.len() < map.len() / 8 {
+        map.extend(sorted);
+    } else {
+        map.append(&mut sorted.into_iter().collect());
     }
 }

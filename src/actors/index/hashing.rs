@@ -11,6 +11,7 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 
 use crate::io::cache::HashCache;
+use crate::io::cpu::give_way;
 use crate::io::hash::{HashError, Hashed, hash_file, let_settle};
 use crate::io::shared_source::{HashedFile, ListPlace};
 use crate::io::stamp::FileStamp;
@@ -79,11 +80,11 @@ pub(super) struct Hashing {
 impl Hashing {
     pub(super) fn new(threads: usize, cache: Option<HashCache>) -> Result<Self, ThreadPoolBuildError> {
         let pool = |name: &'static str| {
-            ThreadPoolBuilder::new().num_threads(threads).thread_name(move |i| format!("{name} {i}")).build()
+            ThreadPoolBuilder::new().num_threads(threads).thread_name(move |i| format!("{name} {i}"))
         };
         Ok(Self {
-            background: pool("hash")?,
-            urgent: pool("hash first")?,
+            background: pool("hash").start_handler(|_| give_way()).build()?,
+            urgent: pool("hash first").build()?,
             cache,
             lanes: Default::default(),
             under_way: [0; 3],

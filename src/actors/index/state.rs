@@ -24,8 +24,12 @@ use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 use crate::wire::message::ResolveEvent;
 
-/// Between two publications while ids fill in: copying 58,000 offers takes some 30 ms.
+/// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
+const FIRST: Duration = Duration::from_millis(100);
+/// Between two publications while ids fill in: each is one delta to each tracker.
 const PUBLISH: Duration = Duration::from_millis(200);
+/// The same for each offer: what copying and comparing it costs, some 1 µs, is then a tenth of a core at most.
+const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
 
@@ -39,6 +43,7 @@ pub(super) enum Step {
     Scanned(Vec<(RootKey, Scan)>),
     Tick,
     Told(Told),
+    Watch,
 }
 
 /// The actor's state.
@@ -59,14 +64,18 @@ pub(super) struct IndexState {
     /// A look at roots is under way, and these are to be looked at after it.
     scanning: bool,
     wanted: BTreeSet<RootKey>,
-    /// Roots that are not watched yet: the watch waits until what is known is published.
+    /// Roots that are not watched yet. Setting a watch up means a second look at everything, which would only be in the
+    /// way of the first publication and of the first ids.
     unwatched: Vec<RootKey>,
+    /// It is time to watch them.
+    watch_due: bool,
     /// Roots with a file that changed while it was hashed.
     retry: BTreeSet<RootKey>,
     /// Roots that have an id which is not yet published.
     identified: Vec<IndexEvent>,
-    /// When it was last published, and whether it changed since.
-    published: Option<Instant>,
+    /// When it was last published or else begun, and whether it changed since.
+    published: Instant,
+    is_first: bool,
     dirty: bool,
     ticking: bool,
     /// Hashing began and its end was not told.
@@ -96,9 +105,11 @@ impl IndexState {
             scanning: false,
             wanted: BTreeSet::new(),
             unwatched: Vec::new(),
+            watch_due: false,
             retry: BTreeSet::new(),
             identified: Vec::new(),
-            published: None,
+            published: Instant::now(),
+            is_first: true,
             dirty: false,
             ticking: false,
             reporting: false,
@@ -125,9 +136,12 @@ impl IndexState {
                 None => self.outbox.warn(format!("{taken}: rename it, or name it with --list")),
             }
         }
+        if self.is_first {
+            self.published = Instant::now();
+        }
         self.dirty = true;
         self.look_up(jobs);
-        self.unwatched.extend(keys);
+        self.leave_unwatched(keys);
     }
 
     /// Looks at roots again, after the look that is under way.
@@ -169,6 +183,7 @@ impl IndexState {
             Step::Tick => self.tick(),
             Step::Told(Told::Changed(keys)) => self.look(keys),
             Step::Told(Told::Warning(sentence)) => self.outbox.warn(sentence),
+            Step::Watch => self.watch_due = true,
         }
     }
 
@@ -183,15 +198,13 @@ impl IndexState {
         if self.dirty && self.is_due() {
             self.publish();
         }
-        if self.tasks == 0 {
-            self.begin_watch();
-        }
+        self.begin_watch();
         self.tell_waiters(false);
         self.outbox.flush();
         let waiting = self.dirty || !self.outbox.is_empty() || !self.waiters.is_empty() || !self.hashing.is_idle();
         if waiting && !self.ticking {
             self.ticking = true;
-            self.me.send_after(PUBLISH, || IndexMessage::Own(OwnStep(Step::Tick)));
+            self.me.send_after(if self.is_first { FIRST } else { PUBLISH }, || IndexMessage::Own(OwnStep(Step::Tick)));
         }
     }
 
@@ -279,12 +292,24 @@ impl IndexState {
             jobs.extend(more);
         }
         self.look_up(jobs);
-        self.unwatched.extend(back);
+        self.leave_unwatched(back);
         self.look([]);
+    }
+
+    /// Has roots watched as soon as a change would be told if they were watched already.
+    fn leave_unwatched(&mut self, keys: Vec<RootKey>) {
+        if self.unwatched.is_empty() && !keys.is_empty() {
+            self.watch_due = false;
+            self.me.send_after(self.pace.longest, || IndexMessage::Own(OwnStep(Step::Watch)));
+        }
+        self.unwatched.extend(keys);
     }
 
     /// Watches roots, then looks at them once: what changed before the watch began is not told by it.
     fn begin_watch(&mut self) {
+        if self.tasks > 0 || !self.watch_due {
+            return;
+        }
         let keys = std::mem::take(&mut self.unwatched);
         if keys.is_empty() {
             return;
@@ -362,13 +387,17 @@ impl IndexState {
             return true;
         }
         let quiet = self.tasks == 0 && self.hashing.is_idle();
-        let first = self.published.is_none() && self.tasks == 0;
-        quiet || first || self.published.is_some_and(|at| at.elapsed() >= PUBLISH)
+        quiet || ((!self.is_first || self.tasks == 0) && self.published.elapsed() >= self.interval())
+    }
+
+    fn interval(&self) -> Duration {
+        let offers = u32::try_from(self.catalogue.book.offers.len()).unwrap_or(u32::MAX);
+        if self.is_first { FIRST } else { PUBLISH.saturating_add(PUBLISH_OFFER.saturating_mul(offers)) }
     }
 
     fn publish(&mut self) {
         self.dirty = false;
-        self.published = Some(Instant::now());
+        (self.published, self.is_first) = (Instant::now(), false);
         self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
         self.offers.send_replace(self.catalogue.book.clone());
         for event in std::mem::take(&mut self.identified) {

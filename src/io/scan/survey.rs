@@ -1,15 +1,17 @@
 //! The look at everything that is about to be shared, before anything is published.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
+use rayon::prelude::*;
 use unicode_normalization::UnicodeNormalization;
 
 use crate::io::scan::ignores::excludes;
 use crate::io::scan::roots::{Roots, canonical, read_list};
 use crate::io::scan::skip::shown;
 use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
-use crate::model::{Kind, SafePath, Shown};
+use crate::model::{Kind, SafePath, Shown, safe_path};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, Default)]
@@ -199,11 +201,13 @@ fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
 
 /// Names that some systems cannot hold: all together, with their count and the first.
 fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
-    let mut seen = HashSet::new();
+    let names: Vec<&SafePath> = roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)).collect();
+    let mut seen = may_collide(&names).then(HashSet::new);
+    let mut portable = Portable::default();
     let (mut count, mut first) = (0_u64, None);
-    for name in roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)) {
-        let collides = !seen.insert(lower(name.as_str()));
-        if collides || !name.is_portable() {
+    for name in names {
+        let collides = seen.as_mut().is_some_and(|seen| !seen.insert(lower(name.as_str())));
+        if !portable.is(name) || collides {
             count += 1;
             first.get_or_insert(name);
         }
@@ -215,6 +219,33 @@ fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
         )
     };
     first.map(sentence).into_iter().collect()
+}
+
+/// Whether two names may be the same on a system that ignores case: never wrong about `false`. Most trees have none, and
+/// keeping every name in lower case to be sure takes longer than all the rest of the look.
+fn may_collide(names: &[&SafePath]) -> bool {
+    let keys = RandomState::new();
+    let mut hashes: Vec<u64> = names.par_iter().map(|name| keys.hash_one(lower(name.as_str()))).collect();
+    hashes.par_sort_unstable();
+    hashes.windows(2).any(|two| two[0] == two[1])
+}
+
+/// Tells portable names, and remembers the directory of the last one: names come in order.
+#[derive(Default)]
+struct Portable<'a> {
+    parent: &'a str,
+    is_bad: bool,
+}
+
+impl<'a> Portable<'a> {
+    fn is(&mut self, name: &'a SafePath) -> bool {
+        let Some((parent, last)) = name.as_str().rsplit_once('/') else { return name.is_portable() };
+        if self.parent != parent {
+            let bad = |dir: &str| !safe_path::is_portable(dir);
+            (self.parent, self.is_bad) = (parent, parent.split('/').any(bad));
+        }
+        !self.is_bad && safe_path::is_portable(last)
+    }
 }
 
 fn lower(name: &str) -> String {

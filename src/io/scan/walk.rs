@@ -109,7 +109,7 @@ impl Walk<'_> {
             return;
         }
         let Some(text) = path.file_name().and_then(|n| n.to_str()) else { return found.skip(path, Why::Utf8) };
-        let name = match SafePath::parse(&format!("{dir_name}/{text}")) {
+        let name = match dir_name.child(text) {
             Ok(name) => name,
             Err(error) => return found.skip(path, Why::Name(error)),
         };
@@ -159,7 +159,7 @@ impl Walk<'_> {
 fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
     let (linked, links) = resolve_links(&found);
     found.files.extend(linked);
-    found.files.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind } = root.clone();
     let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
@@ -185,7 +185,15 @@ fn resolve_links(found: &Found) -> (Vec<ScannedFile>, u64) {
 
 fn empty_dirs(found: &Found) -> Vec<SafePath> {
     let names = found.files.iter().map(|f| &f.name).chain(&found.dirs);
-    let full: HashSet<&str> = names.filter_map(|n| n.as_str().rsplit_once('/')).map(|(parent, _)| parent).collect();
+    let mut full: HashSet<&str> = HashSet::new();
+    let mut last = "";
+    // Files come in order, so most have the parent of the one before.
+    for (parent, _) in names.filter_map(|name| name.as_str().rsplit_once('/')) {
+        if parent != last {
+            full.insert(parent);
+            last = parent;
+        }
+    }
     let mut empty: Vec<_> = found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().collect();
     empty.sort_unstable();
     empty
