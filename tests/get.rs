@@ -75,6 +75,29 @@ fn a_tree_arrives_with_empty_files_directories_and_executable_bits() {
 }
 
 #[test]
+fn explain_accounts_for_all_the_time_and_names_a_slow_provider() {
+    let lab = Lab::new();
+    let file = lab.file("slow.bin", &noise(3, 6 * MIB));
+    let tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&file], &["--limit", "3MiB/s"]);
+
+    let ended = lab.get(&tracker, &["slow", "-o", "out/", "--explain"]);
+    let explain = ended.event("explain");
+    let shares = explain["shares"].as_array().expect("shares");
+    let whole: f64 = shares.iter().filter_map(|share| share["share"].as_f64()).sum();
+    assert!((whole - 1.0).abs() < 1e-9, "{explain}");
+    assert_eq!(
+        (&explain["limit"], &shares[0]["node"]),
+        (&"provider".into(), &provider.id.as_str().into()),
+        "{explain}"
+    );
+    assert!(explain["paths"][0]["mtu"].as_u64() >= Some(1200), "{explain}");
+
+    let limited = lab.get(&tracker, &["slow", "-o", "limited/", "--explain", "--limit", "1MiB/s"]);
+    assert_eq!(limited.event("explain")["limit"], "limit");
+}
+
+#[test]
 fn only_and_dry_run_take_a_part_or_nothing() {
     let lab = Lab::new();
     lab.file("tree/a.pdf", b"pdf");

@@ -17,6 +17,7 @@ use ractor::ActorRef;
 use tokio::sync::Semaphore;
 
 use crate::actors::buffers::BufferPool;
+use crate::actors::clocks::{Clocks, StreamClocks, Wait};
 use crate::actors::download::Message;
 use crate::actors::partial_source::PartialSource;
 use crate::actors::throttle::Throttle;
@@ -43,6 +44,7 @@ pub(crate) struct Lane {
     pub(crate) buffers: BufferPool,
     pub(crate) throttle: Throttle,
     pub(crate) writers: Arc<Semaphore>,
+    pub(crate) clocks: Clocks,
     pub(crate) actor: ActorRef<Message>,
 }
 
@@ -54,6 +56,8 @@ pub(crate) struct Ask {
     pub(crate) link: Link,
     /// Bytes that came, sampled by the transfer.
     pub(crate) received: Arc<AtomicU64>,
+    /// What its streams wait for.
+    pub(crate) clocks: Arc<StreamClocks>,
 }
 
 /// Why a request stopped before its end.
@@ -84,9 +88,9 @@ impl Lane {
         let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
         while !buf.is_empty() {
             let most = buf.len().min(step);
-            let read = from.read(&mut buf[..most]).await?.ok_or(CallError::Ended)?;
+            let read = ask.clocks.over(Wait::Bytes, from.read(&mut buf[..most])).await?.ok_or(CallError::Ended)?;
             ask.received.fetch_add(read as u64, Ordering::Relaxed);
-            self.throttle.pass(read as u64).await;
+            ask.clocks.over(Wait::Limit, self.throttle.pass(read as u64)).await;
             buf = &mut buf[read..];
         }
         Ok(())
@@ -118,7 +122,8 @@ struct Intake<'a> {
 
 impl Intake<'_> {
     async fn run(&mut self, request: Request) -> Result<(), Stop> {
-        let answered = frames::call::<()>(&self.ask.link, &request, limits::CONTROL).await;
+        let calling = frames::call::<()>(&self.ask.link, &request, limits::CONTROL);
+        let answered = self.ask.clocks.over(Wait::Bytes, calling).await;
         let ((), _to, mut from) = answered.map_err(|error| self.stop(error))?;
         while let Some((unit, record)) = self.head(&mut from).await.map_err(|error| self.stop(error))? {
             if !self.accepted.remove(&unit) || self.left == 0 {
@@ -151,7 +156,7 @@ impl Intake<'_> {
     /// A record's head; `None` at the stream's clean end.
     async fn head(&self, from: &mut RecvStream) -> Result<Option<(u32, UnitRecord)>, CallError> {
         let mut head = [0; 5];
-        let Some(first) = from.read(&mut head).await? else { return Ok(None) };
+        let Some(first) = self.ask.clocks.over(Wait::Bytes, from.read(&mut head)).await? else { return Ok(None) };
         from.read_exact(&mut head[first..]).await?;
         let record = match head[4] {
             0 => UnitRecord::Bytes,

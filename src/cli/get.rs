@@ -6,6 +6,7 @@ use crate::cli::args::GetArgs;
 use crate::cli::choose;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
+use crate::cli::explain;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
@@ -119,6 +120,9 @@ fn is_stream(arguments: &GetArgs) -> bool {
 
 fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(), Failure> {
     context.output.emit(&Line::done(outcome, arguments.dry_run))?;
+    if arguments.explain {
+        context.output.emit(&Line::explain(outcome))?;
+    }
     if context.output.is_json() {
         return Ok(());
     }
@@ -126,9 +130,17 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
         return context.output.print(&plan(outcome, context.output.width()));
     }
     match &outcome.path {
-        Some(_) => context.output.print(&format!("{}\n", summary(outcome))),
+        Some(_) => context.output.print(&format!("{}\n", summary(outcome)))?,
+        None => context.output.note(&format!("qshare: {}", summary(outcome))),
+    }
+    if !arguments.explain {
+        return Ok(());
+    }
+    let report = explain::report(outcome, context.output.width());
+    match &outcome.path {
+        Some(_) => context.output.print(&report),
         None => {
-            context.output.note(&format!("qshare: {}", summary(outcome)));
+            context.output.note(report.trim_end());
             Ok(())
         }
     }

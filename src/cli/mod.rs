@@ -14,6 +14,7 @@ mod choose;
 mod context;
 mod demo;
 mod exit;
+mod explain;
 mod failure;
 mod follow;
 mod get;

@@ -141,6 +141,12 @@ impl Link {
         self.inner.connection.rtt()
     }
 
+    /// The UDP payload that the path to the other end carries now, in bytes.
+    #[must_use]
+    pub fn mtu(&self) -> u16 {
+        self.inner.connection.stats().path.current_mtu
+    }
+
     /// Whether two handles are the same connection.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {

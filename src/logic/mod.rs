@@ -5,6 +5,7 @@ pub mod back_off;
 pub mod changes;
 pub mod choose;
 pub mod directory;
+pub mod explain;
 pub mod merge;
 pub mod meter;
 pub mod name_index;

@@ -10,6 +10,7 @@ use crate::actors::download::{Ending, Snapshot};
 use crate::actors::downloads::{Download, Job};
 use crate::io::partial::Partial;
 use crate::io::publish::PublishPlan;
+use crate::logic::explain::{Spent, account};
 use crate::node::contents::Contents;
 use crate::node::error::Error;
 use crate::node::follow::follow;
@@ -55,14 +56,15 @@ impl Get {
         let participation = (shares && contents.map.units() > 1).then(|| parts.announcer.join(contents.part));
         let ended = self.until_end(&mut download, &contents).await;
         drop(showing);
-        show(&self.report, &download.progress().borrow());
+        let last = download.progress().borrow().clone();
+        show(&self.report, &last);
         match ended? {
             Ending::Cancelled => return Err(self.interrupted()),
             Ending::Complete => {}
             Ending::Incomplete => return Err(self.incomplete(&contents)),
         }
         self.report.phase(Phase::Finishing);
-        let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents)) };
+        let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents, last.spent)) };
         let mut cancelled = self.cancelled.clone();
         let times = tokio::select! {
             times = self.times(&contents, &destination.name, &hit.providers) => times,
@@ -77,7 +79,7 @@ impl Get {
         if self.request.share == ShareBack::Seed {
             self.go_on_serving(&contents, &path, &download, participation).await?;
         }
-        Ok(Outcome { path: Some(path), ..self.fetched(contents) })
+        Ok(Outcome { path: Some(path), ..self.fetched(contents, last.spent) })
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
@@ -124,10 +126,19 @@ impl Get {
         }
     }
 
-    fn fetched(&self, contents: Contents) -> Outcome {
+    fn fetched(&self, contents: Contents, spent: Spent) -> Outcome {
         let now = self.report.now();
+        let spent = Spent {
+            looking: self.report.took(Phase::Looking),
+            connecting: self.report.took(Phase::Connecting),
+            comparing: self.report.took(Phase::Hashing),
+            fetching: self.report.took(Phase::Fetching),
+            finishing: self.report.took(Phase::Finishing),
+            ..spent
+        };
         let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
-        Outcome { fetched: now.fetched, providers: now.providers, ..self.outcome(contents, bytes) }
+        let shares = account(&spent);
+        Outcome { fetched: now.fetched, providers: now.providers, shares, ..self.outcome(contents, bytes) }
     }
 
     async fn go_on_serving(
@@ -185,6 +196,7 @@ fn show(report: &Report, now: &Snapshot) {
             addr: p.addr,
             bytes: p.bytes,
             rate: p.rate,
+            path: p.path,
         };
         progress.providers = now.providers.iter().map(provider).collect();
         let known = progress.warnings.len();

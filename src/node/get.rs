@@ -180,6 +180,7 @@ impl Get {
             elapsed: self.started.elapsed(),
             providers: Vec::new(),
             plan: Vec::new(),
+            shares: Vec::new(),
         }
     }
 }

@@ -32,6 +32,7 @@ pub use crate::io::endpoint::Listen;
 pub use crate::io::home::Home;
 pub use crate::io::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
+pub use crate::logic::explain::{Cause, Share};
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use error::{Error, ErrorCode, Who};
 pub use get::Transfer;

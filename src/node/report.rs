@@ -1,5 +1,9 @@
 //! Where a transfer stands, as its watchers see it: sampled state, never a queue.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
 use tokio::sync::watch;
 
 use crate::model::SafePath;
@@ -7,42 +11,71 @@ use crate::node::types::{Phase, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Report(std::sync::Arc<watch::Sender<Progress>>);
+pub(crate) struct Report {
+    progress: Arc<watch::Sender<Progress>>,
+    phases: Arc<Mutex<Phases>>,
+}
+
+/// How long each phase took.
+#[derive(Debug)]
+struct Phases {
+    now: Phase,
+    since: Instant,
+    took: BTreeMap<Phase, Duration>,
+}
+
+impl Phases {
+    fn go_to(&mut self, next: Phase) {
+        let now = Instant::now();
+        *self.took.entry(self.now).or_default() += now - std::mem::replace(&mut self.since, now);
+        self.now = next;
+    }
+}
 
 impl Report {
     pub(crate) fn new() -> (Self, watch::Receiver<Progress>) {
         let (sender, receiver) = watch::channel(Progress::default());
-        (Self(std::sync::Arc::new(sender)), receiver)
+        let phases = Phases { now: Phase::default(), since: Instant::now(), took: BTreeMap::new() };
+        (Self { progress: Arc::new(sender), phases: Arc::new(Mutex::new(phases)) }, receiver)
     }
 
     /// A new phase; bytes of the one before no longer count.
     pub(crate) fn phase(&self, phase: Phase) {
-        self.0.send_modify(|progress| progress.phase = phase);
+        self.phases.lock().unwrap_or_else(PoisonError::into_inner).go_to(phase);
+        self.progress.send_modify(|progress| progress.phase = phase);
+    }
+
+    /// How long a phase has taken until now, all its times together.
+    pub(crate) fn took(&self, phase: Phase) -> Duration {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = phases.now;
+        phases.go_to(now);
+        phases.took.get(&phase).copied().unwrap_or_default()
     }
 
     /// What is fetched, once known.
     pub(crate) fn name(&self, name: &SafePath) {
-        self.0.send_modify(|progress| progress.name = Some(name.clone()));
+        self.progress.send_modify(|progress| progress.name = Some(name.clone()));
     }
 
     /// Bytes done, of how many.
     pub(crate) fn bytes(&self, done: u64, total: u64) {
-        self.0.send_modify(|progress| (progress.bytes, progress.total) = (done, total));
+        self.progress.send_modify(|progress| (progress.bytes, progress.total) = (done, total));
     }
 
     /// Something to tell the user.
     pub(crate) fn warn(&self, sentence: String) {
         tracing::debug!(%sentence, "warning");
-        self.0.send_modify(|progress| progress.warnings.push(sentence));
+        self.progress.send_modify(|progress| progress.warnings.push(sentence));
     }
 
     /// Changes whatever else.
     pub(crate) fn update(&self, change: impl FnOnce(&mut Progress)) {
-        self.0.send_modify(change);
+        self.progress.send_modify(change);
     }
 
     /// As it is now.
     pub(crate) fn now(&self) -> Progress {
-        self.0.borrow().clone()
+        self.progress.borrow().clone()
     }
 }

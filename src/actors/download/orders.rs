@@ -62,7 +62,7 @@ impl State {
 
     fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {
         let link = self.candidates.link(node)?;
-        Some(Ask { request, node, link, received: Arc::default() })
+        Some(Ask { request, node, link, received: Arc::default(), clocks: self.lane.clocks.of(node) })
     }
 
     /// The link went away between the decision and now; told as a message, not from within the decision.

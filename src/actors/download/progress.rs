@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::state::State;
+use crate::logic::explain::Spent;
 use crate::logic::speed::Speed;
 use crate::model::NodeId;
 
 /// Where a transfer stands.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Snapshot {
     /// Bytes proven so far, with those of earlier runs.
     pub bytes: u64,
@@ -23,6 +24,8 @@ pub struct Snapshot {
     pub providers: Vec<ProviderSnapshot>,
     /// What went wrong, one sentence each; only ever grows.
     pub warnings: Vec<String>,
+    /// Where the time of fetching went.
+    pub spent: Spent,
 }
 
 /// One provider.
@@ -36,6 +39,8 @@ pub struct ProviderSnapshot {
     pub bytes: u64,
     /// Its bytes a second, lately.
     pub rate: u64,
+    /// The round trip to it, and the UDP payload in bytes that the path carries from here.
+    pub path: (Duration, u16),
 }
 
 /// The counts behind it.
@@ -44,8 +49,16 @@ pub(super) struct Tallies {
     total: u64,
     fetched: u64,
     speed: Speed,
-    providers: BTreeMap<NodeId, (SocketAddr, u64)>,
+    providers: BTreeMap<NodeId, Met>,
     warnings: Vec<String>,
+}
+
+/// A provider that was linked.
+#[derive(Debug, Clone, Copy)]
+struct Met {
+    addr: SocketAddr,
+    bytes: u64,
+    path: (Duration, u16),
 }
 
 impl Tallies {
@@ -56,14 +69,14 @@ impl Tallies {
     }
 
     pub(super) fn met(&mut self, node: NodeId, addr: SocketAddr) {
-        self.providers.entry(node).or_insert((addr, 0)).0 = addr;
+        self.providers.entry(node).or_insert(Met { addr, bytes: 0, path: (Duration::ZERO, 0) }).addr = addr;
     }
 
     pub(super) fn proven(&mut self, node: NodeId, bytes: u64, now: Duration) {
         self.fetched += bytes;
         self.speed.add(bytes, now);
-        if let Some((_, brought)) = self.providers.get_mut(&node) {
-            *brought += bytes;
+        if let Some(met) = self.providers.get_mut(&node) {
+            met.bytes += bytes;
         }
     }
 
@@ -78,14 +91,20 @@ impl Tallies {
 }
 
 impl State {
-    pub(super) fn show(&self) {
+    pub(super) fn show(&mut self) {
+        for (node, met) in &mut self.tallies.providers {
+            if let Some(link) = self.candidates.link(*node) {
+                met.path = (link.rtt(), link.mtu());
+            }
+        }
         let now = self.now();
         let rates: BTreeMap<NodeId, u64> = self.transfer.providers(now).iter().map(|p| (p.node, p.rate)).collect();
-        let shown = |(&node, &(addr, bytes)): (&NodeId, &(SocketAddr, u64))| ProviderSnapshot {
+        let shown = |(&node, met): (&NodeId, &Met)| ProviderSnapshot {
             node,
-            addr,
-            bytes,
+            addr: met.addr,
+            bytes: met.bytes,
             rate: rates.get(&node).copied().unwrap_or(0),
+            path: met.path,
         };
         let snapshot = Snapshot {
             bytes: self.transfer.proven_bytes(),
@@ -94,6 +113,7 @@ impl State {
             rate: self.tallies.speed.rate(now).unwrap_or(0),
             providers: self.tallies.providers.iter().map(shown).collect(),
             warnings: self.tallies.warnings.clone(),
+            spent: self.lane.clocks.spent(self.idle),
         };
         self.progress.send_replace(snapshot);
     }

@@ -14,6 +14,7 @@ use super::orders::Running;
 use super::progress::{Snapshot, Tallies};
 use super::{DownloadError, Ending, Message};
 use crate::actors::buffers::BufferPool;
+use crate::actors::clocks::Clocks;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::downloads;
 use crate::actors::fetch::{Lane, WRITERS, verify};
@@ -67,6 +68,8 @@ pub(crate) struct State {
     checkpoint: Checkpoint,
     wait: Duration,
     last_news: Instant,
+    last_tick: Instant,
+    pub(super) idle: Duration,
     ending: bool,
     ended: Option<oneshot::Sender<Result<Ending, DownloadError>>>,
 }
@@ -93,6 +96,7 @@ impl State {
             source: args.source,
             throttle: Throttle::new(args.limit),
             writers: Arc::new(Semaphore::new(WRITERS as usize)),
+            clocks: Clocks::start(),
             actor: myself.clone(),
         });
         let now = Instant::now();
@@ -111,6 +115,8 @@ impl State {
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
             wait: args.wait,
             last_news: now,
+            last_tick: now,
+            idle: Duration::ZERO,
             ending: false,
             ended: Some(args.ended),
         };
@@ -176,6 +182,10 @@ impl State {
         while self.tasks.try_join_next().is_some() {}
         if self.ending {
             return;
+        }
+        let passed = std::mem::replace(&mut self.last_tick, Instant::now()).elapsed();
+        if self.running.is_empty() {
+            self.idle += passed;
         }
         let requests: Vec<_> = self.running.keys().copied().collect();
         for request in requests {

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::{Ask, Lane, Stop};
 use crate::actors::buffers::Buffer;
+use crate::actors::clocks::Wait;
 use crate::actors::download::Message;
 use crate::io::partial::PartialError;
 use crate::logic::transfer::{Fault, Input};
@@ -48,7 +49,7 @@ impl Writer {
         let mut batch = match self.batch.take() {
             Some(batch) => batch,
             None => {
-                let buffer = self.lane.buffers.take().await;
+                let buffer = self.ask.clocks.over(Wait::Room, self.lane.buffers.take()).await;
                 Batch { buffer, filled: 0, units: Vec::new(), since: Instant::now() }
             }
         };
@@ -71,7 +72,8 @@ impl Writer {
     pub(super) async fn flush(&mut self) -> Result<(), Stop> {
         self.settle().await?;
         let Some(batch) = self.batch.take() else { return Ok(()) };
-        let permit = Arc::clone(&self.lane.writers).acquire_owned().await.map_err(|_| Stop::Told)?;
+        let writers = Arc::clone(&self.lane.writers).acquire_owned();
+        let permit = self.ask.clocks.over(Wait::Room, writers).await.map_err(|_| Stop::Told)?;
         let (lane, ask) = (Arc::clone(&self.lane), self.ask.clone());
         self.writing = Some(spawn_blocking(move || {
             let _permit = permit;
@@ -83,7 +85,7 @@ impl Writer {
     /// Waits for the write under way.
     pub(super) async fn settle(&mut self) -> Result<(), Stop> {
         match self.writing.take() {
-            Some(writing) => writing.await.unwrap_or(Err(Stop::Told)),
+            Some(writing) => self.ask.clocks.over(Wait::Room, writing).await.unwrap_or(Err(Stop::Told)),
             None => Ok(()),
         }
     }
@@ -94,9 +96,11 @@ impl Lane {
     fn keep(&self, ask: &Ask, batch: &Batch) -> Result<(), Stop> {
         let bytes = batch.buffer.as_ref();
         let proven = batch.units.iter().take_while(|(unit, range)| self.source.proves(*unit, &bytes[range.clone()]));
-        let proven: Vec<_> = proven.map(|(unit, range)| (*unit, &bytes[range.clone()])).collect();
+        let proven = proven.map(|(unit, range)| (*unit, &bytes[range.clone()]));
+        let proven: Vec<_> = self.clocks.hashed.during(|| proven.collect());
         let lie = batch.units.get(proven.len()).map(|(unit, _)| *unit);
-        let stored = self.source.store(proven).map_err(|error| self.disk_failed(error))?;
+        let stored = self.clocks.written.during(|| self.source.store(proven));
+        let stored = stored.map_err(|error| self.disk_failed(error))?;
         if !stored.is_empty() {
             // A transfer that has ended needs no news.
             let _ = self.actor.cast(Message::Proven { request: ask.request, node: ask.node, units: stored });

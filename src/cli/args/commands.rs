@@ -71,6 +71,9 @@ pub(crate) struct GetArgs {
     /// Apply modification times
     #[arg(long)]
     pub(crate) times: bool,
+    /// Say at the end where the time went and what limited it
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) explain: bool,
     /// Go on serving it after the end, until stopped
     #[arg(long, conflicts_with_all = ["no_share", "dry_run"])]
     pub(crate) seed: bool,

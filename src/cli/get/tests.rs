@@ -18,6 +18,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         addr: "127.0.0.1:1".parse().expect("addr"),
         bytes,
         rate: 0,
+        path: (Duration::ZERO, 0),
     };
     Outcome {
         id: ContentId::of(b"x"),
@@ -29,6 +30,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plan: vec![(SafePath::parse("f").expect("a name"), bytes)],
+        shares: Vec::new(),
     }
 }
 

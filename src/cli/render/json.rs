@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::model::{ContentId, Hit, NodeId, Provider, SafePath};
-use crate::node::{Outcome, Plane, Progress, ProviderProgress};
+use crate::node::{Cause, Outcome, Plane, Progress, ProviderProgress, Share};
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -54,6 +54,12 @@ pub(crate) enum Line<'a> {
         /// Of a dry run only: what would be fetched.
         #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<Vec<Planned<'a>>>,
+    },
+    /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
+    Explain {
+        limit: Option<&'a str>,
+        shares: Vec<Spent>,
+        paths: Vec<Way>,
     },
     Error {
         code: &'a str,
@@ -175,6 +181,25 @@ pub(crate) struct Given {
     bytes: u64,
 }
 
+/// A share of the time of a transfer; a provider's has its node.
+#[derive(Debug, Serialize)]
+pub(crate) struct Spent {
+    what: &'static str,
+    node: Option<Text<NodeId>>,
+    share: f64,
+    seconds: f64,
+}
+
+/// The path to a provider.
+#[derive(Debug, Serialize)]
+pub(crate) struct Way {
+    node: Text<NodeId>,
+    addr: SocketAddr,
+    bytes: u64,
+    rtt_us: u64,
+    mtu: u16,
+}
+
 /// A file that a dry run would fetch.
 #[derive(Debug, Serialize)]
 pub(crate) struct Planned<'a> {
@@ -222,6 +247,28 @@ impl<'a> Line<'a> {
             seconds: outcome.elapsed.as_secs_f64(),
             providers: outcome.providers.iter().map(given).collect(),
             plan: dry_run.then(|| outcome.plan.iter().map(planned).collect()),
+        }
+    }
+
+    /// The event `explain`.
+    pub(crate) fn explain(outcome: &Outcome) -> Self {
+        let spent = |share: &Share| Spent {
+            what: share.cause.word(),
+            node: if let Cause::Provider(node) = share.cause { Some(Text(node)) } else { None },
+            share: f64::from(share.permille) / 1000.0,
+            seconds: share.time.as_secs_f64(),
+        };
+        let way = |p: &ProviderProgress| Way {
+            node: Text(p.node),
+            addr: p.addr,
+            bytes: p.bytes,
+            rtt_us: u64::try_from(p.path.0.as_micros()).unwrap_or(u64::MAX),
+            mtu: p.path.1,
+        };
+        Self::Explain {
+            limit: outcome.shares.first().map(|share| share.cause.word()),
+            shares: outcome.shares.iter().map(spent).collect(),
+            paths: outcome.providers.iter().map(way).collect(),
         }
     }
 

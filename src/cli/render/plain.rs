@@ -85,7 +85,13 @@ mod tests {
 
     fn fetching() -> Progress {
         let node = NodeId::of_public_key(b"n");
-        let given = ProviderProgress { node, addr: "10.0.0.1:4917".parse().expect("addr"), bytes: 30, rate: 20 << 20 };
+        let given = ProviderProgress {
+            node,
+            addr: "10.0.0.1:4917".parse().expect("addr"),
+            bytes: 30,
+            rate: 20 << 20,
+            path: (Duration::ZERO, 0),
+        };
         Progress {
             phase: Phase::Fetching,
             name: Some(SafePath::parse("docs/a.txt").expect("a name")),

@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::logic::explain::Share;
 use crate::model::{ContentId, Kind, NodeId, SafePath};
 
 /// What a transfer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum Phase {
     /// Looking for providers.
     #[default]
@@ -71,6 +72,8 @@ pub struct ProviderProgress {
     pub bytes: u64,
     /// Proven bytes a second, lately.
     pub rate: u64,
+    /// The round trip to it, and the UDP payload in bytes that the path carries from here.
+    pub path: (Duration, u16),
 }
 
 /// How a transfer ended well.
@@ -94,4 +97,6 @@ pub struct Outcome {
     pub providers: Vec<ProviderProgress>,
     /// Of a dry run: what would be fetched, with sizes.
     pub plan: Vec<(SafePath, u64)>,
+    /// Where the time went, the largest share first; empty when nothing was fetched.
+    pub shares: Vec<Share>,
 }

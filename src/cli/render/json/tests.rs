@@ -57,7 +57,7 @@ fn what_finds_things_says() {
 
 #[test]
 fn what_a_transfer_says() {
-    let provider = ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6 };
+    let provider = ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6, path: (Duration::ZERO, 0) };
     let mut progress = Progress { bytes: 1, fetched: 2, total: 3, rate: 4, ..Progress::default() };
     progress.providers.push(provider);
     let expected = format!(
@@ -76,6 +76,7 @@ fn what_a_transfer_says() {
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plan: vec![(name("f"), 9)],
+        shares: Vec::new(),
     };
     let expected = format!(
         r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}]}}"#,

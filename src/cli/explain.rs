@@ -1,0 +1,105 @@
+//! `get --explain`: where the time of a transfer went and what limited it, for people.
+//! Not responsible for the account: the node measures and divides.
+
+use std::time::Duration;
+
+use crate::cli::render::human::{mean_rate, rate};
+use crate::cli::render::table::{Align, Table};
+use crate::model::Size;
+use crate::node::{Cause, Outcome, ProviderProgress};
+
+/// The account as lines.
+pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
+    let Some(largest) = outcome.shares.first() else {
+        return "Nothing was fetched, so there is nothing to explain.\n".to_owned();
+    };
+    let mut shares =
+        Table::new(&[("WHERE THE TIME WENT", Align::Flexible), ("SHARE", Align::Right), ("TIME", Align::Right)]);
+    for share in &outcome.shares {
+        let percent = format!("{}.{} %", share.permille / 10, share.permille % 10);
+        shares.row([what(share.cause, &outcome.providers), percent, seconds(share.time)]);
+    }
+    let mut providers = Table::new(&[
+        ("PROVIDER", Align::Left),
+        ("ADDRESS", Align::Flexible),
+        ("GAVE", Align::Right),
+        ("RATE", Align::Right),
+        ("ROUND TRIP", Align::Right),
+        ("MTU", Align::Right),
+    ]);
+    for provider in &outcome.providers {
+        let (round_trip, mtu) = provider.path;
+        providers.row([
+            provider.node.short().to_string(),
+            provider.addr.to_string(),
+            Size(provider.bytes).to_string(),
+            rate(mean_rate(provider.bytes, outcome.elapsed)),
+            format!("{:.2} ms", round_trip.as_secs_f64() * 1000.0),
+            mtu.to_string(),
+        ]);
+    }
+    let limit = what(largest.cause, &outcome.providers);
+    format!("{}limited most by {limit}\n{}", shares.render(width), providers.render(width))
+}
+
+fn what(cause: Cause, providers: &[ProviderProgress]) -> String {
+    let text = match cause {
+        Cause::Looking => "looking for who has it",
+        Cause::Connecting => "connecting, reading lists",
+        Cause::Comparing => "comparing with what was there",
+        Cause::NoProvider => "nobody to ask",
+        Cause::Provider(node) => {
+            let addr = providers.iter().find(|provider| provider.node == node).map(|provider| provider.addr);
+            let addr = addr.map(|addr| format!(" ({addr})")).unwrap_or_default();
+            return format!("provider {}{addr}: its upload or the path from it", node.short());
+        }
+        Cause::Network => "our network: receiving and decrypting",
+        Cause::Hashing => "our hashing",
+        Cause::Disk => "our disk",
+        Cause::Limit => "the limit that was set",
+        Cause::Finishing => "finishing: syncing and publishing",
+    };
+    text.to_owned()
+}
+
+fn seconds(time: Duration) -> String {
+    format!("{:.3} s", time.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ContentId, Kind, NodeId, SafePath};
+    use crate::node::Share;
+
+    #[test]
+    fn the_account_names_what_limited_and_every_provider() {
+        let node = NodeId::from_bytes([7; 32]);
+        let share = |cause, millis, permille| Share { cause, time: Duration::from_millis(millis), permille };
+        let provider = ProviderProgress {
+            node,
+            addr: "10.0.0.1:4917".parse().expect("addr"),
+            bytes: 30 << 20,
+            rate: 0,
+            path: (Duration::from_micros(250), 1452),
+        };
+        let mut outcome = Outcome {
+            id: ContentId::of(b""),
+            kind: Kind::File,
+            name: SafePath::parse("a.iso").expect("valid"),
+            path: None,
+            bytes: 30 << 20,
+            fetched: 30 << 20,
+            elapsed: Duration::from_secs(1),
+            providers: vec![provider],
+            plan: Vec::new(),
+            shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
+        };
+        let text = report(&outcome, None);
+        let upload = format!("provider {} (10.0.0.1:4917): its upload or the path from it", node.short());
+        assert!(text.contains(&format!("limited most by {upload}\n")), "{text}");
+        assert!(text.contains("90.0 %") && text.contains("0.100 s") && text.contains("0.25 ms"), "{text}");
+        outcome.shares.clear();
+        assert!(report(&outcome, None).starts_with("Nothing was fetched"));
+    }
+}
