@@ -79,6 +79,8 @@ pub fn accepts<'p>(dir: &SafeDir, paths: impl IntoIterator<Item = &'p SafePath>)
 
 #[derive(Default)]
 struct Doubts<'p> {
+    /// The path noted last: its neighbours in a sorted row lie in the same directories.
+    last: &'p str,
     /// By what a directory's path is to a file system that ignores case and composition: how it is written.
     seen: HashMap<String, &'p str>,
     names: Vec<&'p SafePath>,
@@ -91,8 +93,9 @@ impl<'p> Doubts<'p> {
             self.names.push(path);
         }
         let text = path.as_str();
+        let known = shared_directories(std::mem::replace(&mut self.last, text), text);
         let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
-        for end in ends {
+        for end in ends.filter(|end| *end > known) {
             let prefix = &text[..end];
             let first = *self.seen.entry(fold(prefix)).or_insert(prefix);
             if first != prefix && self.pairs.len() < TRIED {
@@ -126,8 +129,18 @@ impl<'p> Doubts<'p> {
     }
 }
 
+/// Where the last directory ends that both paths lie in.
+fn shared_directories(one: &str, other: &str) -> usize {
+    let pairs = one.bytes().zip(other.bytes()).enumerate();
+    let same = pairs.take_while(|(_, (a, b))| a == b);
+    same.filter(|(_, (byte, _))| *byte == b'/').last().map_or(0, |(end, _)| end)
+}
+
 /// What a name is to the coarsest file system: decomposed, upper case (so that `ß` is `SS`).
 fn fold(text: &str) -> String {
+    if text.is_ascii() {
+        return text.to_ascii_uppercase();
+    }
     text.nfd().flat_map(char::to_uppercase).collect()
 }
 

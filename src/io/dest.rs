@@ -4,6 +4,7 @@
 
 mod error;
 mod lock;
+mod neighbours;
 #[cfg(any(not(unix), test))]
 #[cfg_attr(unix, expect(dead_code, reason = "on Unix only its own tests use it"))]
 mod portable;
@@ -26,6 +27,7 @@ use crate::model::SafePath;
 pub use error::DestError;
 pub(super) use error::quoted;
 pub use lock::try_lock;
+pub use neighbours::Neighbours;
 
 /// How a file is opened. Nothing but a regular file is ever waited for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,10 +8,15 @@ use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
-use crate::io::dest::{Access, DestError, FileKind, Replace, SafeDir};
+use rayon::prelude::*;
+
+use crate::io::dest::{Access, DestError, FileKind, Neighbours, Replace, SafeDir};
 use crate::io::partial::{Data, Names, Partial, PartialError, Tree};
 use crate::model::collection::Entry;
 use crate::model::{Collection, SafePath};
+
+/// Files looked at by one thread in a row.
+const TOGETHER: usize = 1024;
 
 /// Where a finished transfer goes.
 #[derive(Debug, Clone)]
@@ -67,7 +72,9 @@ impl Partial {
                 Err(PartialError::Vanished { path: self.parent.shown(&plan.target) })
             }
             None => {
-                prune(&tree.root, &wanted)?;
+                if !tree.is_new() {
+                    prune(&tree.root, &wanted)?;
+                }
                 finish(tree, collection, &wanted, plan)?;
                 sync(tree, &wanted)?;
                 let renamed = self.parent.rename(&self.names.part, &self.parent, &plan.target, Replace::Never);
@@ -87,26 +94,25 @@ impl Partial {
         plan: &PublishPlan,
     ) -> Result<(), PartialError> {
         let target = self.parent.dir(&plan.target)?;
+        let mut places = Neighbours::of(&target);
         for Wanted { path, entry, .. } in wanted {
-            let taken = target.stat(path)?.is_some() && matches!(entry, Entry::File { .. });
+            let taken = places.stat(path)?.is_some() && matches!(entry, Entry::File { .. });
             if taken && !plan.replace.contains(*path) {
                 return Err(PartialError::Appeared { path: target.shown(path) });
             }
         }
         finish(tree, collection, wanted, plan)?;
         sync(tree, wanted)?;
-        let mut above = None;
+        let mut built = Neighbours::of(&tree.root);
         for Wanted { path, entry, .. } in wanted {
             if **entry == Entry::Directory {
                 target.create_dirs(path)?;
                 continue;
             }
-            if let Some(parent) = path.parent().filter(|parent| above.as_ref() != Some(parent)) {
-                target.create_dirs(&parent)?;
-                above = Some(parent);
-            }
             let replace = if plan.replace.contains(*path) { Replace::File } else { Replace::Never };
-            tree.root.rename(path, &target, path, replace).map_err(appeared)?;
+            let (to, name) = places.make(path)?;
+            let (from, _) = built.find(path)?.ok_or_else(|| PartialError::Damaged { path: tree.root.shown(path) })?;
+            from.rename(&name, to, &name, replace).map_err(appeared)?;
         }
         if !target.sync_file_system()? {
             sync_directories(&target, wanted)?;
@@ -165,28 +171,38 @@ fn prune_below(root: &SafeDir, dir: Option<&SafePath>, kept: &HashSet<SafePath>)
 fn finish(tree: &Tree, collection: &Collection, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
     let root = &tree.root;
     for Wanted { index, path, entry } in wanted {
-        let Entry::File { size, id, .. } = entry else {
+        let Entry::File { size, .. } = entry else {
             root.create_dirs(path)?;
             continue;
         };
-        match tree.home(*id, *size) {
+        match tree.home_of_entry(*index) {
             _ if *size == 0 => drop(root.file(path, Access::Truncate)?),
             Some(home) if home != *index => copy(root, &collection.entries()[home].0, path)?,
             _ => {}
         }
     }
     // Only now: a copy must not take over the bit of its original.
-    for Wanted { path, entry, .. } in wanted {
-        let Entry::File { size, executable, .. } = entry else { continue };
-        let stat = root.stat(path)?.filter(|s| s.kind == FileKind::File && s.len == *size);
-        let stat = stat.ok_or_else(|| PartialError::Damaged { path: root.shown(path) })?;
-        if stat.executable != *executable {
-            root.set_executable(path, *executable)?;
-        }
+    wanted.par_chunks(TOGETHER).try_for_each(|wanted| check(root, wanted))?;
+    if plan.times.is_empty() {
+        return Ok(());
     }
     let asked: HashSet<&SafePath> = wanted.iter().map(|w| w.path).collect();
     for (path, time) in plan.times.iter().filter(|(path, _)| asked.contains(path)) {
         root.set_modified(path, *time)?;
+    }
+    Ok(())
+}
+
+/// Sees that each file has its size and its bit.
+fn check(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+    let mut places = Neighbours::of(root);
+    for Wanted { path, entry, .. } in wanted {
+        let Entry::File { size, executable, .. } = entry else { continue };
+        let stat = places.stat(path)?.filter(|s| s.kind == FileKind::File && s.len == *size);
+        let stat = stat.ok_or_else(|| PartialError::Damaged { path: root.shown(path) })?;
+        if stat.executable != *executable {
+            root.set_executable(path, *executable)?;
+        }
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use crate::io::cache::HashCache;
 use crate::io::positional::read_exact_at;
 use crate::io::source::{ReadError, Source, SourceFile};
-use crate::io::stamp::{FileStamp, open_regular};
+use crate::io::stamp::{FileStamp, open_stamped};
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
 
@@ -44,10 +44,11 @@ pub struct HashedFile {
 
 impl HashedFile {
     fn open(&self) -> Result<Box<dyn SourceFile>, ReadError> {
-        let file = open_regular(&self.path)?;
-        let open = OpenFile { file, stamp: self.stamp };
-        open.check()?;
-        Ok(Box::new(open))
+        let (file, stamp) = open_stamped(&self.path)?;
+        if stamp != self.stamp {
+            return Err(ReadError::Changed);
+        }
+        Ok(Box::new(OpenFile { file, stamp }))
     }
 
     fn list(&self) -> Option<Arc<ChunkList>> {
@@ -224,8 +225,8 @@ impl OpenFile {
 
 impl SourceFile for OpenFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        self.check()?;
         let read = read_exact_at(&self.file, buf, offset);
+        // The look when it was opened and this one enclose every read: no stamp comes back once it has changed.
         // A file cut short while it was read has changed: that is not the disk's failure.
         self.check()?;
         Ok(read?)

@@ -50,7 +50,7 @@ pub trait Source: Send + Sync + 'static {
 
 /// An open file of a source.
 pub trait SourceFile: Send + Sync {
-    /// Fills `buf` from `offset`; checks before and after that the file is still what was hashed. Blocks.
+    /// Fills `buf` from `offset`; checks that the file has been what was hashed since it was opened. Blocks.
     ///
     /// # Errors
     /// When the file changed or cannot be read.

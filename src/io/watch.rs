@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Config, ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{Config, ErrorKind, Event, EventKind, EventKindMask, RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
@@ -85,7 +85,9 @@ impl Watch {
     pub fn start(tell: mpsc::Sender<Told>, pace: Pace) -> Self {
         let shared = Arc::new(Shared { pace, ..Shared::default() });
         let sink = shared.clone();
-        let config = Config::default().with_follow_symlinks(false);
+        // Not opening and reading: each file that is served would wake the watcher's thread.
+        let kinds = EventKindMask::CORE.union(EventKindMask::ACCESS_CLOSE);
+        let config = Config::default().with_follow_symlinks(false).with_event_kinds(kinds);
         let watcher = RecommendedWatcher::new(move |event| sink.note(event), config)
             .map_err(|error| shared.roots().warnings.push(sentence(None, &error)))
             .ok();
@@ -298,6 +300,25 @@ mod tests {
         assert!(matches!(told.recv().await, Some(Told::Warning(text)) if text.contains("every 30 s")));
         assert_eq!(changed(&mut told).await, [3]);
         assert_eq!(changed(&mut told).await, [3]);
+    }
+
+    /// Serving a file opens it: an event for each woke the watcher's thread for nothing.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn opening_a_file_does_not_wake_the_watcher() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        const OPEN_OR_READ: u32 = 0x21;
+        let (_dir, real, watch, _told) = setup();
+        watch.add(1, &real, Kind::Collection);
+        let watched = format!("ino:{:x}", fs::metadata(&real).expect("there").ino());
+        let open = fs::read_dir("/proc/self/fdinfo").expect("readable").filter_map(Result::ok);
+        let texts: Vec<_> = open.filter_map(|fd| fs::read_to_string(fd.path()).ok()).collect();
+        let lines = texts.iter().flat_map(|text| text.lines()).filter(|line| line.contains("inotify wd"));
+        let ours = lines.filter(|line| line.split(' ').any(|field| field == watched));
+        let masks = ours.filter_map(|line| line.split(' ').find_map(|field| field.strip_prefix("mask:")));
+        let masks: Vec<_> = masks.map(|mask| u32::from_str_radix(mask, 16).expect("hexadecimal")).collect();
+        assert!(!masks.is_empty() && masks.iter().all(|mask| mask & OPEN_OR_READ == 0), "{masks:x?}");
     }
 
     #[test]

@@ -164,9 +164,13 @@ fn parse_line(line: &str) -> Result<(SafePath, Entry), CollectionError> {
 }
 
 /// An entry that is a proper path prefix of another is a directory by force: neither a file nor an empty
-/// directory may be that. All that lies beneath `a` sorts between `a/` and `a0`, but not always next to `a`.
+/// directory may be that. All that lies beneath `a` sorts between `a/` and `a0`, but not always next to `a`: all that
+/// begins with `a` does.
 fn check_conflicts(entries: &[(SafePath, Entry)]) -> Result<(), CollectionError> {
     for (i, (path, _)) in entries.iter().enumerate() {
+        if entries.get(i + 1).is_none_or(|(next, _)| !next.as_str().starts_with(path.as_str())) {
+            continue;
+        }
         let below = format!("{path}/");
         let first = entries[i + 1..].partition_point(|(other, _)| other.as_str() < below.as_str()) + i + 1;
         let same = entries.get(i + 1).is_some_and(|(next, _)| next == path);

@@ -129,10 +129,10 @@ impl UnitMap {
         self.units == 0
     }
 
-    /// The index of a distinct file by its id and size.
+    /// The index of each distinct file by its id and size: to be made once for many questions.
     #[must_use]
-    pub fn file_of(&self, id: ContentId, size: u64) -> Option<usize> {
-        self.files.iter().position(|f| f.id == id && f.layout.size() == size)
+    pub fn by_content(&self) -> HashMap<(ContentId, u64), usize> {
+        self.files.iter().enumerate().map(|(index, f)| ((f.id, f.layout.size()), index)).collect()
     }
 }
 

@@ -18,8 +18,9 @@ pub(crate) fn source(
     path: &Path,
     lists: &HashMap<usize, Arc<ChunkList>>,
 ) -> Option<Arc<dyn Source>> {
+    let known = contents.map.by_content();
     let list = |id: ContentId, size: u64| {
-        let index = contents.map.file_of(id, size)?;
+        let index = *known.get(&(id, size))?;
         let needed = contents.map.files()[index].layout.needs_list();
         if needed { lists.get(&index).cloned().map(ListPlace::Memory) } else { Some(ListPlace::NotNeeded) }
     };

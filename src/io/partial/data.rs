@@ -1,7 +1,7 @@
 //! Where the bytes of a transfer lie: one file, or a tree with one place for each distinct file.
 //! Invariant: at most [`OPEN`] large files are held open; small ones never are.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -10,8 +10,8 @@ use super::{Partial, PartialError, lock};
 use crate::io::dest::{Access, DestError, SafeDir};
 use crate::io::positional::{read_exact_at, write_all_at};
 use crate::model::collection::Entry;
-use crate::model::units::{UnitFile, UnitPlace};
-use crate::model::{Collection, ContentId, SafePath};
+use crate::model::units::UnitPlace;
+use crate::model::{Collection, SafePath, UnitMap};
 
 /// Large files of a tree held open at once.
 const OPEN: usize = 64;
@@ -25,10 +25,15 @@ pub(in crate::io) enum Data {
 #[derive(Debug)]
 pub(in crate::io) struct Tree {
     pub(in crate::io) root: SafeDir,
-    /// For each distinct file the entry of the collection whose path holds its bytes until the end.
-    homes: HashMap<(ContentId, u64), usize>,
+    /// For each entry of the collection its file in the unit map; `None` for a directory.
+    files: Vec<Option<usize>>,
+    /// For each file of the unit map the entry whose path holds its bytes until the end; `None` when no path of it
+    /// is wanted.
+    homes: Vec<Option<usize>>,
     /// Most recently used last.
     open: Mutex<Vec<(usize, Arc<File>)>>,
+    /// Whether nothing was there before this run.
+    new: bool,
 }
 
 impl Data {
@@ -78,22 +83,40 @@ impl Data {
 
 impl Tree {
     /// The tree's places: the first wanted path of each distinct file.
-    pub(super) fn new(root: SafeDir, collection: &Collection, wanted: impl Fn(&SafePath) -> bool) -> Self {
-        let mut homes = HashMap::new();
-        for (index, (path, entry)) in collection.entries().iter().enumerate() {
-            match entry {
-                Entry::File { size, id, .. } if wanted(path) => {
-                    homes.entry((*id, *size)).or_insert(index);
-                }
-                _ => {}
+    pub(super) fn new(
+        root: SafeDir,
+        new: bool,
+        (collection, map): (&Collection, &UnitMap),
+        wanted: impl Fn(&SafePath) -> bool,
+    ) -> Self {
+        let known = map.by_content();
+        let file_of = |entry: &Entry| match entry {
+            Entry::Directory => None,
+            Entry::File { size, id, .. } => known.get(&(*id, *size)).copied(),
+        };
+        let files: Vec<_> = collection.entries().iter().map(|(_, entry)| file_of(entry)).collect();
+        let mut homes = vec![None; map.files().len()];
+        for (index, (path, _)) in collection.entries().iter().enumerate() {
+            if let Some(file) = files[index].filter(|file| homes[*file].is_none() && wanted(path)) {
+                homes[file] = Some(index);
             }
         }
-        Self { root, homes, open: Mutex::new(Vec::new()) }
+        Self { root, files, homes, open: Mutex::new(Vec::new()), new }
     }
 
-    /// The entry whose path holds the file's bytes; `None` when no path of it is wanted.
-    pub(in crate::io) fn home(&self, id: ContentId, size: u64) -> Option<usize> {
-        self.homes.get(&(id, size)).copied()
+    /// Whether the tree has nothing but what this run has put there.
+    pub(in crate::io) const fn is_new(&self) -> bool {
+        self.new
+    }
+
+    /// The entry whose path holds the bytes of a file of the unit map; `None` when no path of it is wanted.
+    pub(super) fn home(&self, file: usize) -> Option<usize> {
+        *self.homes.get(file)?
+    }
+
+    /// The same for the file of an entry.
+    pub(in crate::io) fn home_of_entry(&self, entry: usize) -> Option<usize> {
+        self.home((*self.files.get(entry)?)?)
     }
 
     pub(in crate::io) fn sync_file(&self, path: &SafePath) -> Result<(), PartialError> {
@@ -103,8 +126,7 @@ impl Tree {
 
     fn path_of<'p>(&self, of: &'p Partial, file: usize) -> Result<&'p SafePath, PartialError> {
         let unknown = || PartialError::Unit { unit: of.spec.map.files().get(file).map_or(u32::MAX, |f| f.first) };
-        let UnitFile { id, layout, .. } = of.spec.map.files().get(file).ok_or_else(unknown)?;
-        let home = self.home(*id, layout.size()).ok_or_else(unknown)?;
+        let home = self.home(file).ok_or_else(unknown)?;
         let collection = of.spec.collection.as_ref().ok_or_else(unknown)?;
         collection.entries().get(home).map(|(path, _)| path).ok_or_else(unknown)
     }

@@ -92,8 +92,8 @@ pub(super) fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialErro
 pub(super) fn wanted(spec: &PartialSpec, data: &Data) -> Bitfield {
     let Data::Tree(tree) = data else { return Bitfield::full(spec.map.units()) };
     let mut wanted = Bitfield::empty(spec.map.units());
-    for file in spec.map.files() {
-        if tree.home(file.id, file.layout.size()).is_some() {
+    for (index, file) in spec.map.files().iter().enumerate() {
+        if tree.home(index).is_some() {
             wanted.set_range(file.units());
         }
     }
@@ -185,7 +185,7 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
     };
     parent.create_dirs(&names.part)?;
     let wanted = |path: &_| !spec.present.contains(path) && !spec.unwanted.contains(path);
-    let tree = Tree::new(parent.dir(&names.part)?, collection, wanted);
+    let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), (collection, &spec.map), wanted);
     if there.is_some() {
         move_home(&tree, spec)?;
     }
@@ -198,8 +198,8 @@ fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
     let entries = collection.entries();
     let mut settled: HashMap<usize, bool> = HashMap::new();
     for (index, (path, entry)) in entries.iter().enumerate() {
-        let Entry::File { size, id, .. } = entry else { continue };
-        let Some(home) = tree.home(*id, *size).filter(|&home| home != index && *size > 0) else { continue };
+        let Entry::File { size, .. } = entry else { continue };
+        let Some(home) = tree.home_of_entry(index).filter(|&home| home != index && *size > 0) else { continue };
         let (at_home, _) = &entries[home];
         let there = match settled.get(&home) {
             Some(&there) => there,
@@ -259,8 +259,8 @@ fn missing_bytes(
     let units = wanted(spec, data).iter().filter(|&unit| !there.has(unit)).map(|u| spec.map.len(UnitIndex(u))).sum();
     let entries = spec.collection.iter().flat_map(|c| c.entries().iter().enumerate());
     let copies = entries.filter_map(|(index, (path, entry))| match entry {
-        Entry::File { size, id, .. } if !spec.present.contains(path) && !spec.unwanted.contains(path) => {
-            (tree.home(*id, *size) != Some(index)).then_some(*size)
+        Entry::File { size, .. } if !spec.present.contains(path) && !spec.unwanted.contains(path) => {
+            (tree.home_of_entry(index) != Some(index)).then_some(*size)
         }
         _ => None,
     });

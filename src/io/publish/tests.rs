@@ -113,6 +113,22 @@ fn case_096_a_target_that_appears_is_not_replaced_and_the_partial_is_kept() {
 }
 
 #[test]
+fn what_an_earlier_run_left_is_pruned_and_gets_its_bits() {
+    let (dir, parent) = place();
+    let content = tree();
+    let part = dir.path().join(Names::of(content.spec.id).part.as_str());
+    let (partial, _) = content.open(&parent);
+    content.put_all(&partial);
+    drop(partial);
+    std::fs::set_permissions(part.join("run"), std::fs::Permissions::from_mode(0o644)).expect("changed");
+    std::fs::write(part.join("foreign"), b"left over").expect("written");
+    let (partial, resumed) = content.open(&parent);
+    assert_eq!(resumed.units, partial.wanted());
+    partial.publish(&plan("top")).expect("published");
+    assert_is_the_tree(&dir.path().join("top"));
+}
+
+#[test]
 fn a_file_that_appears_in_the_directory_stops_before_any_rename() {
     let (dir, parent) = place();
     std::fs::create_dir(dir.path().join("top")).expect("made");
