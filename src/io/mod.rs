@@ -2,6 +2,7 @@
 
 pub mod accepts;
 pub mod cache;
+pub mod congestion;
 pub mod cpu;
 pub mod dest;
 pub mod dial;

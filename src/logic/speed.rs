@@ -44,6 +44,12 @@ impl Speed {
         self.total
     }
 
+    /// For how long bytes were awaited in all.
+    #[must_use]
+    pub fn busy(&self, now: Duration) -> Duration {
+        self.clock(now)
+    }
+
     /// Bytes per second over the last two busy seconds; `None` before the first byte.
     #[must_use]
     pub fn rate(&self, now: Duration) -> Option<u64> {
@@ -114,6 +120,7 @@ mod tests {
         speed.add(1_000_000, ms(1000));
         speed.stop(ms(1000));
         assert_eq!(speed.rate(ms(60_000)), Some(1_000_000));
+        assert_eq!(speed.busy(ms(60_000)), ms(1000));
         speed.start(ms(60_000));
         assert_eq!(speed.rate(ms(61_000)).map(|r| r / 100_000), Some(5));
         assert_eq!(speed.rate(ms(70_000)), Some(0));

@@ -15,6 +15,9 @@ use super::{RequestId, Transfer};
 
 /// What a provider of unknown rate may owe: enough to find out.
 const FIRST_WINDOW: u64 = 4 << 20;
+/// For how long, and for how many round trips, the rate is unknown: a connection begins with a few packets a round
+/// trip, and whoever asks for what came so far keeps it there.
+const FINDING: (Duration, u32) = (Duration::from_secs(2), 16);
 /// How long a provider's queue lasts, so that it never runs dry between two of our decisions.
 const HORIZON: Duration = Duration::from_millis(500);
 /// The same near the end, so that all are done at about the same time.
@@ -209,7 +212,9 @@ impl Load {
         let horizon = self.lasting.map_or(longest, |left| (left / 2).clamp(shortest, longest));
         let bytes = u128::from(rate) * horizon.as_millis() / 1000;
         let most = self.share.min(transfer.settings.provider_budget.max(self.floor));
-        u64::try_from(bytes).unwrap_or(most).clamp(self.floor.min(most), most)
+        let finding = provider.speed.busy(now) < FINDING.0.max(provider.rtt * FINDING.1);
+        let least = if finding && horizon == longest { FIRST_WINDOW.max(self.floor) } else { self.floor };
+        u64::try_from(bytes).unwrap_or(most).clamp(least.min(most), most)
     }
 
     /// How much one request asks for: the smaller, the closer the end.

@@ -176,6 +176,18 @@ fn four_requests_are_on_their_way_to_a_provider_of_unknown_rate() {
     assert_eq!(units, [[0], [1], [2], [3]]);
 }
 
+/// A new connection brings a few packets a round trip; asked for half a second of that it would never bring more.
+#[test]
+fn a_provider_whose_connection_is_new_is_asked_for_as_much_as_at_first() {
+    let (mut transfer, out) = small(64);
+    let (request, units) = fetches(&out).into_iter().map(|f| (f.0, f.2)).next().expect("four");
+    let next = fetches(&transfer.handle(Input::Proven { request, units }, ms(1200)));
+    assert_eq!(next.len(), 1, "four again, at 0.9 MB/s");
+    // Later its rate is known.
+    let (request, units) = fetches(&out).into_iter().map(|f| (f.0, f.2)).nth(1).expect("four");
+    assert_eq!(fetches(&transfer.handle(Input::Proven { request, units }, ms(2400))), []);
+}
+
 #[test]
 fn busy_is_asked_again_after_its_time() {
     let (mut transfer, out) = small(64);
