@@ -47,6 +47,23 @@ fn a_file_that_changes_while_it_is_served_is_taken_from_others_without_blame() {
 }
 
 #[test]
+fn a_link_made_to_a_shared_file_elsewhere_does_not_stop_its_transfer() {
+    let lab = Lab::new();
+    let bytes = noise(3, 2 * MIB);
+    let big = lab.file("shared/big.bin", &bytes);
+    let small = lab.file("shared/tree/small.bin", b"small");
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&big, &lab.path("shared/tree")], &[]);
+    for (file, link) in [(&big, "big.link"), (&small, "small.link")] {
+        fs::hard_link(file, lab.path(link)).expect("own file");
+    }
+    lab.get(&tracker, &["big.bin", "-o", "out/"]).done();
+    assert!(fs::read(lab.path("out/big.bin")).expect("published") == bytes);
+    lab.get(&tracker, &["tree", "-o", "out/"]).done();
+    assert_eq!(fs::read(lab.path("out/tree/small.bin")).expect("published"), b"small");
+}
+
+#[test]
 fn new_files_are_found_and_deleted_ones_disappear_without_a_restart() {
     let lab = Lab::new();
     lab.file("tree/old.txt", b"old");

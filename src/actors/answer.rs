@@ -215,7 +215,7 @@ impl NodeAnswers {
     }
 
     fn writer<'a>(&'a self, source: Arc<dyn Source>, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
-        UnitWriter { source, send, buffers: &self.buffers, throttle: &self.throttle }
+        UnitWriter { source, send, buffers: &self.buffers, throttle: &self.throttle, index: &self.index }
     }
 }
 

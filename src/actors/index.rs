@@ -35,6 +35,9 @@ use state::{IndexState, Step};
 pub enum IndexMessage {
     /// Something may have changed beneath these roots.
     Changed(Vec<RootKey>),
+    /// A file was found to have changed when it was to be served, which the watch may not have noticed: a link made to
+    /// it elsewhere changes its stamp, too.
+    Stale,
     /// Hash this offer first, and tell how far it is: any number of `Hashing`, then one end.
     /// A channel of some ten events is enough; steps that find no room are left out.
     Resolve {
@@ -148,6 +151,7 @@ impl Actor for Index {
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Share(plan) => index.share(*plan),
+            IndexMessage::Stale => index.look_everywhere(),
         }
         index.advance();
         Ok(())

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use quinn::SendStream;
 
 use crate::actors::buffers::{Buffer, BufferPool};
+use crate::actors::index::IndexRef;
 use crate::actors::throttle::Throttle;
 use crate::io::source::{ReadError, Source, SourceFile};
 use crate::model::{UnitIndex, units::UnitPlace};
@@ -67,6 +68,8 @@ pub struct UnitWriter<'a> {
     pub buffers: &'a BufferPool,
     /// The upload limit.
     pub throttle: &'a Throttle,
+    /// Told when a file turned out to have changed since it was hashed.
+    pub index: &'a IndexRef,
 }
 
 impl UnitWriter<'_> {
@@ -95,7 +98,10 @@ impl UnitWriter<'_> {
         let _ = self.send.set_priority(BULK);
         let mut next = self.read(reader, step).await;
         loop {
-            let (reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
+            let (mut reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
+            if std::mem::take(&mut reader.changed) {
+                self.index.stale();
+            }
             let (buffer, len) = filled?;
             if len == 0 {
                 return Ok(());
@@ -137,11 +143,13 @@ struct Reader {
     /// The unit under way and how much of it has been read.
     rest: Option<(UnitPlace, Range<u64>)>,
     bare: bool,
+    /// A file has changed since it was hashed.
+    changed: bool,
 }
 
 impl Reader {
     fn new(source: Arc<dyn Source>, units: VecDeque<u32>) -> Self {
-        Self { source, units, file: None, rest: None, bare: false }
+        Self { source, units, file: None, rest: None, bare: false, changed: false }
     }
 
     /// Fills the buffer as far as records go; 0 at the end.
@@ -188,7 +196,8 @@ impl Reader {
         let len = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len());
         self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| {
             tracing::debug!(%error, "a unit cannot be read");
-            UploadError::Reset(if matches!(error, ReadError::Changed) { Code::Changed } else { Code::Internal })
+            self.changed |= matches!(error, ReadError::Changed);
+            UploadError::Reset(if self.changed { Code::Changed } else { Code::Internal })
         })?;
         rest.start += len as u64;
         if rest.start < rest.end {

@@ -82,7 +82,7 @@ impl Candidates {
     /// Not asked for a while.
     pub(super) fn rest(&mut self, node: NodeId, why: Option<Why>) {
         let Some(candidate) = self.known.get_mut(&node) else { return };
-        let useless = matches!(why, Some(Why::Refused(_) | Why::Changed | Why::Gone));
+        let useless = matches!(why, Some(Why::Refused(_) | Why::Gone));
         let pause = if useless { USELESS } else { REST.1.min(REST.0 * 2_u32.pow(candidate.failures.min(10))) };
         candidate.failures += 1;
         let resting = Standing::Resting { until: Instant::now() + pause };

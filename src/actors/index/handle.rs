@@ -25,6 +25,12 @@ impl IndexRef {
         events
     }
 
+    /// A file has changed since it was hashed.
+    pub fn stale(&self) {
+        // A stopped index ends the node, which says so.
+        let _ = self.0.cast(IndexMessage::Stale);
+    }
+
     /// Shares these as well.
     pub fn share(&self, plan: SharePlan) {
         // A stopped index ends the node, which says so.

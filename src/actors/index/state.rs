@@ -32,6 +32,8 @@ const PUBLISH: Duration = Duration::from_millis(200);
 const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
+/// Between two looks at everything that requests for changed files bring about.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
@@ -64,6 +66,7 @@ pub(super) struct IndexState {
     /// A look at roots is under way, and these are to be looked at after it.
     scanning: bool,
     wanted: BTreeSet<RootKey>,
+    looked_everywhere: Option<Instant>,
     /// Roots that are not watched yet. Setting a watch up means a second look at everything, which would only be in the
     /// way of the first publication and of the first ids.
     unwatched: Vec<RootKey>,
@@ -103,6 +106,7 @@ impl IndexState {
             outbox: Outbox::new(args.events),
             tasks: 0,
             scanning: false,
+            looked_everywhere: None,
             wanted: BTreeSet::new(),
             unwatched: Vec::new(),
             watch_due: false,
@@ -142,6 +146,14 @@ impl IndexState {
         self.dirty = true;
         self.look_up(jobs);
         self.leave_unwatched(keys);
+    }
+
+    /// Looks at all roots again, but not as often as peers may ask for what has changed.
+    pub(super) fn look_everywhere(&mut self) {
+        if self.looked_everywhere.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
+            self.looked_everywhere = Some(Instant::now());
+            self.look(0..self.catalogue.roots.len());
+        }
     }
 
     /// Looks at roots again, after the look that is under way.
