@@ -119,9 +119,13 @@ fn shrinks(name: &str, shrink: impl FnOnce(&Wire)) {
     let lab = Lab::new();
     let bytes = noise(1, 24 << 20);
     let file = lab.file("shared/wide.bin", &bytes);
+    let node = lab.start(wire.qshare(&lab, 1).args(["tracker", "--listen", "10.66.0.1:0"]));
+    let tracker = at(&node);
     let mut share = wire.qshare(&lab, 1);
-    let share = lab.start(share.args(["share", "--listen", "10.66.0.1:0", "--limit", "12MiB/s"]).arg(file));
-    let mut get = Process::start(wire.qshare(&lab, 2).args(["get", "wide.bin", "--peer", &at(&share), "-o", "out/"]));
+    share.args(["share", "--listen", "10.66.0.1:0", "--limit", "12MiB/s", "--tracker", &tracker]).arg(file);
+    let mut share = lab.start(&mut share);
+    share.wait_hashed();
+    let mut get = Process::start(wire.qshare(&lab, 2).args(["get", "wide.bin", "--tracker", &tracker, "-o", "out/"]));
     let ((), before) = wire.received_while(|| {
         get.event_that("progress", |e| e["bytes"].as_u64() >= Some(6 << 20));
     });

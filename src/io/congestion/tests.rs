@@ -139,10 +139,10 @@ fn an_application_that_sends_little_neither_widens_nor_narrows_the_window() {
 
     let mut path = Path::new(1500, 1);
     trickle(&mut path, 0, 300, 100_000, false);
-    let full = path.window();
-    assert!(full > 200_000, "10 MB/s over 20 ms: {full}");
+    // 10 MB/s over 20 ms hold 200,000 bytes, and three quarters of that while it gives way.
+    assert!((150_000..350_000).contains(&path.window()), "{}", path.window());
     trickle(&mut path, 300, 900, 1000, true);
-    assert!(path.window() > full / 2, "{} after {full}", path.window());
+    assert!((150_000..350_000).contains(&path.window()), "{}", path.window());
 }
 
 #[test]
