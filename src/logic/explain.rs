@@ -131,7 +131,7 @@ fn weights(spent: &Spent) -> Vec<(Cause, u128)> {
         room += waits.room.as_nanos();
         limit += waits.limit.as_nanos();
     }
-    let hashing = if working == 0 { 0 } else { room * spent.hashed.as_nanos() / working };
+    let hashing = (room * spent.hashed.as_nanos()).checked_div(working).unwrap_or(0);
     weights.extend([
         (Cause::Network, network),
         (Cause::Hashing, hashing),
@@ -146,7 +146,7 @@ fn divide(time: u128, weights: &[(Cause, u128)], parts: &mut Vec<(Cause, u128)>)
     let total: u128 = weights.iter().map(|(_, weight)| weight).sum();
     let mut rest = time;
     for (cause, weight) in weights {
-        let part = if total == 0 { 0 } else { time * weight / total };
+        let part = (time * weight).checked_div(total).unwrap_or(0);
         rest -= part;
         parts.push((*cause, part));
     }
