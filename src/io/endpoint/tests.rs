@@ -297,8 +297,13 @@ async fn the_others_have_been_told_when_closing_returns() {
         let client = runtime.block_on(async {
             let client = endpoint(Listen::Ephemeral);
             let link = client.dial(&[addr], None).await.expect("dialled");
+            let (mut to, from) = link.connection().open_bi().await.expect("stream");
+            to.write_all(b"x").await.expect("written");
+            to.finish().expect("finished");
+            // Nothing is left to be sent: quinn would not say good-bye before it while the window is full.
+            to.stopped().await.expect("acknowledged");
             client.close(Code::Closing).await;
-            (client, link)
+            (client, link, from)
         });
         runtime.shutdown_background();
         drop(client);
