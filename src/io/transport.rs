@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use quinn::congestion::CubicConfig;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{
     AckFrequencyConfig, ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
@@ -107,8 +108,14 @@ pub fn endpoint(keys: &LongTermKeys) -> EndpointConfig {
 }
 
 /// On this machine nothing is lost but for full buffers, and round trips are the scheduler's: CUBIC, quinn's default.
+/// It begins with the largest datagrams and a window for ten of them: the probes that climb to them would be larger than
+/// the usual first window, and hold up everything behind them until a timeout of 25 ms.
 fn loopback() -> TransportConfig {
-    transport(LOOPBACK_MTU)
+    let mut cubic = CubicConfig::default();
+    cubic.initial_window(10 * u64::from(LOOPBACK_MTU));
+    let mut config = transport(LOOPBACK_MTU);
+    config.congestion_controller_factory(Arc::new(cubic)).initial_mtu(LOOPBACK_MTU);
+    config
 }
 
 fn network() -> TransportConfig {
