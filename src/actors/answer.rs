@@ -147,6 +147,7 @@ impl NodeAnswers {
     }
 
     async fn list(&self, peer: NodeId, list: List, mut stream: Stream) {
+        stream.queue_behind_earlier();
         let (source, _slot) = match self.admit(peer, list.id, list.size).await {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
@@ -160,10 +161,11 @@ impl NodeAnswers {
         }
         let mut writer = self.writer(source, &mut stream.send);
         let sent = writer.bare(last).await;
-        end(stream, sent);
+        end(stream, sent).await;
     }
 
     async fn fetch(&self, peer: NodeId, fetch: Fetch, mut stream: Stream) {
+        stream.queue_behind_earlier();
         let (source, _slot) = match self.admit(peer, fetch.id, fetch.size).await {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
@@ -180,7 +182,7 @@ impl NodeAnswers {
             _ = stopped => Err(UploadError::Gone),
             sent = self.send_units(&fetch, units, source, &mut stream.send) => sent,
         };
-        end(stream, sent);
+        end(stream, sent).await;
     }
 
     /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
@@ -236,9 +238,14 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {
     }
 }
 
-fn end(mut stream: Stream, sent: Result<(), UploadError>) {
+/// Ends the stream; returns when the peer has all of it, so that a slot is held until then.
+async fn end(mut stream: Stream, sent: Result<(), UploadError>) {
     match sent {
-        Ok(()) => stream.finish(),
+        Ok(()) => {
+            stream.finish();
+            // An error says that the peer has gone.
+            let _ = stream.send.stopped().await;
+        }
         Err(UploadError::Gone) => stream.reset(Code::Cancelled),
         Err(UploadError::Reset(code)) => stream.reset(code),
     }

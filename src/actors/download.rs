@@ -42,8 +42,8 @@ pub(crate) enum Message {
     Input(Input),
     /// A dial ended.
     Linked(NodeId, Result<Link, ConnectError>),
-    /// A chunk list and its last chunk are proven and written.
-    ListProven { request: RequestId, node: NodeId, file: usize },
+    /// A chunk list merges to its file's id and is kept.
+    ListKnown { request: RequestId, file: usize },
     /// A peer takes part in the transfer and has something, or will.
     Participant(Link, RpcReplyPort<()>),
     /// Units are proven and written.
@@ -118,7 +118,7 @@ impl Actor for Download {
             }
             Message::Input(input) => state.input(input),
             Message::Linked(node, result) => state.on_linked(node, result),
-            Message::ListProven { request, node, file } => state.on_list(request, node, file),
+            Message::ListKnown { request, file } => state.on_list(request, file),
             Message::Participant(link, reply) => {
                 state.on_participant(link);
                 // Whoever waits for the reply may have been aborted.

@@ -1,7 +1,7 @@
 //! A transfer under way as a source: served from its first proven unit, and the place where proofs are kept.
 //! Invariant: a unit is there only after its bytes were proven, written and noted. Not responsible for fetching.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -21,6 +21,8 @@ pub struct PartialSource {
     partial: Arc<Partial>,
     have: Mutex<Bitfield>,
     lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
+    /// Files whose list is not in the journal yet.
+    unsaved: Mutex<BTreeSet<usize>>,
     growth: watch::Sender<u32>,
 }
 
@@ -36,7 +38,8 @@ impl PartialSource {
     ) -> Self {
         let have = Mutex::new(Bitfield::empty(map.units()));
         let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
-        Self { kind, size, map, manifest, partial, have, lists: RwLock::new(lists), growth: watch::Sender::new(0) }
+        let (lists, unsaved, growth) = (RwLock::new(lists), Mutex::default(), watch::Sender::new(0));
+        Self { kind, size, map, manifest, partial, have, lists, unsaved, growth }
     }
 
     /// Where the bytes are.
@@ -69,6 +72,7 @@ impl PartialSource {
     pub fn store<'b>(&self, units: impl IntoIterator<Item = (u32, &'b [u8])>) -> Result<Vec<u32>, PartialError> {
         let mut stored = Vec::new();
         for (unit, bytes) in units {
+            self.save_list_of(unit)?;
             self.partial.write(UnitIndex(unit), bytes)?;
             stored.push(unit);
         }
@@ -78,13 +82,21 @@ impl PartialSource {
         Ok(stored)
     }
 
-    /// Keeps a proven chunk list. Blocks.
-    ///
-    /// # Errors
-    /// When the disk refuses, or there is no room.
-    pub fn store_list(&self, file: usize, list: ChunkList) -> Result<(), PartialError> {
-        self.partial.save_list(file, &list)?;
+    /// Takes note of a chunk list that merges to its file's id. The disk learns of it, and room is made for the file,
+    /// with the first unit that it proves: until then the file's size is only a claim.
+    pub fn learn_list(&self, file: usize, list: ChunkList) {
+        self.unsaved.lock().unwrap_or_else(PoisonError::into_inner).insert(file);
         self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(file, Arc::new(list));
+    }
+
+    fn save_list_of(&self, unit: u32) -> Result<(), PartialError> {
+        let Some(place) = self.map.place(UnitIndex(unit)) else { return Ok(()) };
+        // Held while it is written: no unit of the file may come before its list.
+        let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(list) = self.list(place.file).filter(|_| unsaved.contains(&place.file)) {
+            self.partial.save_list(place.file, &list)?;
+            unsaved.remove(&place.file);
+        }
         Ok(())
     }
 
@@ -193,5 +205,62 @@ struct PartialFile {
 impl SourceFile for PartialFile {
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
         self.partial.read_at(self.file, buf, offset).map_err(|error| ReadError::Io(std::io::Error::other(error)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::fs;
+
+    use super::*;
+    use crate::io::dest::SafeDir;
+    use crate::io::partial::PartialSpec;
+    use crate::model::chunk_list::chunk_value;
+    use crate::model::{ChunkIndex, Layout};
+
+    const SIZE: usize = 300 << 10;
+    const CHUNK: usize = 256 << 10;
+
+    fn spec(id: ContentId, map: &Arc<UnitMap>) -> PartialSpec {
+        PartialSpec {
+            id,
+            kind: Kind::File,
+            size: SIZE as u64,
+            map: Arc::clone(map),
+            collection: None,
+            present: HashSet::new(),
+            unwanted: HashSet::new(),
+        }
+    }
+
+    #[test]
+    fn a_list_takes_no_room_and_is_not_kept_until_it_has_proven_a_unit() {
+        let bytes: Vec<u8> = (0..SIZE).map(|n| u8::try_from(n * 7 % 251).expect("small")).collect();
+        let (id, layout) = (ContentId::of(&bytes), Layout::of(SIZE as u64).expect("small"));
+        let map = Arc::new(UnitMap::of_file(id, SIZE as u64).expect("small"));
+        let values = (0..layout.chunks()).zip(bytes.chunks(CHUNK));
+        let values = values.map(|(n, chunk)| chunk_value(layout, ChunkIndex(n), chunk)).collect();
+        let list = ChunkList::new(id, layout, values).expect("own list");
+        let home = tempfile::tempdir().expect("tempdir");
+        let open = || Partial::open(&SafeDir::open(home.path()).expect("home"), spec(id, &map)).expect("opened");
+        let source =
+            |partial| PartialSource::new((Kind::File, SIZE as u64), Arc::clone(&map), None, Arc::new(partial), []);
+
+        let first = source(open().0);
+        let path = first.partial().path();
+        first.learn_list(0, list.clone());
+        assert!(first.proves(1, &bytes[CHUNK..]));
+        assert!(fs::metadata(&path).map_or(0, |m| m.len()) < SIZE as u64, "no room for what is only claimed");
+        drop(first);
+
+        let (partial, resumed) = open();
+        assert!(resumed.lists.is_empty());
+        let second = source(partial);
+        second.learn_list(0, list);
+        second.store([(1, &bytes[CHUNK..])]).expect("stored");
+        assert_eq!(fs::metadata(&path).expect("there").len(), SIZE as u64);
+        drop(second);
+        assert_eq!(open().1.lists.len(), 1);
     }
 }

@@ -52,6 +52,14 @@ impl Stream {
         Self { send, recv, place: None }
     }
 
+    /// Puts what is sent behind the answers to earlier bulk requests of the same connection: units become whole, and
+    /// so of use to others, one after the other instead of all at the end. Everything else goes before.
+    pub fn queue_behind_earlier(&self) {
+        let place = i32::try_from(self.send.id().index()).unwrap_or(i32::MAX);
+        // Closed already: the peer has gone or cancelled.
+        let _ = self.send.set_priority(place.saturating_neg().saturating_sub(1));
+    }
+
     /// Sends a granted answer.
     ///
     /// # Errors

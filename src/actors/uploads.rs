@@ -2,6 +2,7 @@
 //! Invariant: bytes never pass here; a task asks for a slot, serves, and gives the slot back by dropping it.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::watch;
@@ -9,6 +10,10 @@ use tokio::sync::watch;
 use crate::logic::slots::{Admission, Capacity, Slots, Ticket};
 use crate::logic::spread::Spread;
 use crate::model::{ContentId, NodeId};
+
+/// How long a request waits for its turn at most: who is served by slow peers, or over long ways, must not keep all
+/// others waiting, and a silence of two seconds looks like a stall.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What the pool is told. Every message that waits for a reply comes from a task that serves one stream, of
 /// which a peer can have only so many.
@@ -18,6 +23,8 @@ pub enum Message {
     Admit(NodeId, RpcReplyPort<bool>),
     /// Which of these units should go next?
     Choose(ContentId, Vec<u32>, RpcReplyPort<Option<u32>>),
+    /// A request has waited for its turn long enough.
+    Hurry(Ticket),
     /// A node began to watch a content.
     Join(ContentId, NodeId, RpcReplyPort<watch::Receiver<u32>>),
     /// A node stopped watching a content.
@@ -65,13 +72,14 @@ impl Actor for Uploads {
 
     async fn handle(
         &self,
-        _: ActorRef<Message>,
+        myself: ActorRef<Message>,
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Admit(peer, reply) => state.admit(peer, reply),
+            Message::Admit(peer, reply) => state.admit(peer, reply, &myself),
             Message::Choose(id, acceptable, reply) => drop(reply.send(state.spread.choose(id, acceptable))),
+            Message::Hurry(ticket) => state.hurry(ticket, &myself),
             Message::Join(id, node, reply) => drop(reply.send(state.join(id, node))),
             Message::Leave(id, node) => state.leave(id, node),
             Message::Release(peer) => state.release(peer),
@@ -82,14 +90,17 @@ impl Actor for Uploads {
 }
 
 impl State {
-    fn admit(&mut self, peer: NodeId, reply: RpcReplyPort<bool>) {
+    fn admit(&mut self, peer: NodeId, reply: RpcReplyPort<bool>, myself: &ActorRef<Message>) {
         self.next_ticket += 1;
         let ticket = self.next_ticket;
         self.forget_the_gone();
         match self.slots.ask(peer, ticket) {
             Admission::Busy => drop(reply.send(false)),
             Admission::Granted => self.grant(peer, reply),
-            Admission::Queued => drop(self.waiting.insert(ticket, (peer, reply))),
+            Admission::Queued => {
+                self.waiting.insert(ticket, (peer, reply));
+                patience(ticket, myself);
+            }
         }
     }
 
@@ -97,8 +108,17 @@ impl State {
     fn forget_the_gone(&mut self) {
         let gone: Vec<_> = self.waiting.iter().filter(|(_, (_, reply))| reply.is_closed()).map(|(t, _)| *t).collect();
         for ticket in gone {
-            self.slots.forget(ticket);
             self.waiting.remove(&ticket);
+            let granted = self.slots.forget(ticket);
+            self.grant_all(granted);
+        }
+    }
+
+    fn hurry(&mut self, ticket: Ticket, myself: &ActorRef<Message>) {
+        if self.slots.hurry(ticket) {
+            self.grant_all(vec![ticket]);
+        } else if self.waiting.contains_key(&ticket) {
+            patience(ticket, myself);
         }
     }
 
@@ -109,7 +129,12 @@ impl State {
     }
 
     fn release(&mut self, peer: NodeId) {
-        for ticket in self.slots.release(peer) {
+        let granted = self.slots.release(peer);
+        self.grant_all(granted);
+    }
+
+    fn grant_all(&mut self, tickets: Vec<Ticket>) {
+        for ticket in tickets {
             if let Some((peer, reply)) = self.waiting.remove(&ticket) {
                 self.grant(peer, reply);
             }
@@ -137,6 +162,11 @@ impl State {
             self.audiences.remove(&id);
         }
     }
+}
+
+fn patience(ticket: Ticket, myself: &ActorRef<Message>) {
+    // Ends by itself when the actor has ended.
+    drop(myself.send_after(PATIENCE, move || Message::Hurry(ticket)));
 }
 
 impl Audience {
@@ -215,7 +245,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dropped_slot_goes_to_who_waits() {
-        let pool = pool(Capacity { slots: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
+        let pool = pool(Capacity { slots: 1, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
         let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
         let first = pool.admit(one).await.expect("free");
         let mut waiting = std::pin::pin!(pool.admit(two));
@@ -231,7 +261,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_cancelled_wait_keeps_no_slot() {
-        let pool = pool(Capacity { slots: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
+        let pool = pool(Capacity { slots: 1, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
         let node = NodeId::from_bytes([1; 32]);
         let first = pool.admit(node).await.expect("free");
         tokio::select! {

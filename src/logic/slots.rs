@@ -1,16 +1,22 @@
 //! Who may upload now: a fixed number of slots, a quota for each peer, and a bounded queue.
-//! Invariant: no peer holds more than its quota, and a queued ticket whose peer has room is granted in order.
-//! Not responsible for what is uploaded, nor for its rate.
+//! While more peers want something than are served at once they take turns, one request each: flows that share an
+//! uplink do not share it evenly by themselves, and a unit that is whole early can be passed on early.
+//! Invariant: no peer holds more than its quota. Not responsible for what is uploaded, nor for its rate.
 
 use std::collections::{HashMap, VecDeque};
 
 use crate::model::NodeId;
+
+/// Peers whose last turn is remembered; one that was forgotten is next.
+const REMEMBERED: usize = 512;
 
 /// The sizes of the pool.
 #[derive(Debug, Clone, Copy)]
 pub struct Capacity {
     /// Uploads at once.
     pub slots: usize,
+    /// Peers served at once, unless one of them has waited too long.
+    pub peers: usize,
     /// Uploads at once for one peer.
     pub per_peer: usize,
     /// Requests that wait.
@@ -22,7 +28,7 @@ pub struct Capacity {
 impl Default for Capacity {
     /// 48 slots hold a piece of 512 KiB each, 24 MiB in all; the queue holds no buffers.
     fn default() -> Self {
-        Self { slots: 48, per_peer: 16, queue: 512, queue_per_peer: 48 }
+        Self { slots: 48, peers: 4, per_peer: 16, queue: 512, queue_per_peer: 48 }
     }
 }
 
@@ -36,7 +42,7 @@ pub enum Admission {
     Busy,
     /// Begin now.
     Granted,
-    /// Begin when [`Slots::release`] or [`Slots::forget`] names the ticket.
+    /// Begin when [`Slots::release`], [`Slots::forget`] or [`Slots::hurry`] names the ticket.
     Queued,
 }
 
@@ -47,6 +53,9 @@ pub struct Slots {
     active: HashMap<NodeId, usize>,
     total: usize,
     queue: VecDeque<(NodeId, Ticket)>,
+    /// When each peer's last turn began, as a number that only grows.
+    turns: HashMap<NodeId, u64>,
+    clock: u64,
 }
 
 impl Slots {
@@ -64,7 +73,7 @@ impl Slots {
 
     /// A peer asks.
     pub fn ask(&mut self, peer: NodeId, ticket: Ticket) -> Admission {
-        if self.has_room(peer) {
+        if self.may_begin(peer, self.is_someone_new()) {
             self.grant(peer);
             return Admission::Granted;
         }
@@ -88,19 +97,52 @@ impl Slots {
         self.grant_waiting()
     }
 
-    /// A waiting request was given up.
-    pub fn forget(&mut self, ticket: Ticket) {
+    /// A waiting request was given up; the tickets that may begin now.
+    pub fn forget(&mut self, ticket: Ticket) -> Vec<Ticket> {
         self.queue.retain(|(_, t)| *t != ticket);
+        self.grant_waiting()
+    }
+
+    /// A request has waited long enough; says whether it may begin although it is not its peer's turn.
+    pub fn hurry(&mut self, ticket: Ticket) -> bool {
+        let Some(at) = self.queue.iter().position(|(_, t)| *t == ticket) else { return false };
+        let (peer, _) = self.queue[at];
+        // With something on its way already the peer is not forgotten.
+        let may = self.has_room(peer) && !self.active.contains_key(&peer);
+        if may {
+            self.queue.remove(at);
+            self.grant(peer);
+        }
+        may
     }
 
     fn grant_waiting(&mut self) -> Vec<Ticket> {
         let mut granted = Vec::new();
-        while let Some(at) = self.queue.iter().position(|(peer, _)| self.has_room(*peer)) {
+        while let Some(at) = self.next() {
             let Some((peer, ticket)) = self.queue.remove(at) else { break };
             self.grant(peer);
             granted.push(ticket);
         }
         granted
+    }
+
+    /// The place in the queue of who begins next: of those who may, the one whose last turn is longest ago.
+    fn next(&self) -> Option<usize> {
+        let new = self.is_someone_new();
+        let able = self.queue.iter().enumerate().filter(|(_, (peer, _))| self.may_begin(*peer, new));
+        able.min_by_key(|(_, (peer, _))| self.turns.get(peer)).map(|(at, _)| at)
+    }
+
+    /// Whether a request of the peer may begin: its first, beside few other peers, or a further one while nobody new
+    /// is waiting.
+    fn may_begin(&self, peer: NodeId, new: bool) -> bool {
+        let turn = if self.active.contains_key(&peer) { !new } else { self.active.len() < self.capacity.peers };
+        turn && self.has_room(peer)
+    }
+
+    /// Whether a peer waits that has nothing on its way.
+    fn is_someone_new(&self) -> bool {
+        self.queue.iter().any(|(peer, _)| !self.active.contains_key(peer))
     }
 
     fn has_room(&self, peer: NodeId) -> bool {
@@ -110,6 +152,14 @@ impl Slots {
     fn grant(&mut self, peer: NodeId) {
         *self.active.entry(peer).or_default() += 1;
         self.total += 1;
+        self.clock += 1;
+        self.turns.insert(peer, self.clock);
+        let oldest = self.turns.iter().min_by_key(|(_, turn)| **turn).map(|(peer, _)| *peer);
+        if self.turns.len() > REMEMBERED
+            && let Some(oldest) = oldest
+        {
+            self.turns.remove(&oldest);
+        }
     }
 }
 
@@ -124,7 +174,7 @@ mod tests {
     }
 
     fn small() -> Slots {
-        Slots::new(Capacity { slots: 3, per_peer: 2, queue: 3, queue_per_peer: 2 })
+        Slots::new(Capacity { slots: 3, peers: 3, per_peer: 2, queue: 3, queue_per_peer: 2 })
     }
 
     #[test]
@@ -144,8 +194,39 @@ mod tests {
         for ticket in 1..=4 {
             slots.ask(node(1), ticket);
         }
-        slots.forget(3);
+        assert!(slots.forget(3).is_empty());
         assert_eq!(slots.release(node(1)), [4]);
+    }
+
+    /// Two peers at once, of which the first would take everything.
+    fn turns() -> Slots {
+        let mut slots = Slots::new(Capacity { peers: 2, ..Capacity::default() });
+        assert_eq!((slots.ask(node(1), 1), slots.ask(node(1), 2)), (Admission::Granted, Admission::Granted));
+        assert_eq!(slots.ask(node(2), 3), Admission::Granted);
+        assert_eq!((slots.ask(node(1), 4), slots.ask(node(1), 5)), (Admission::Granted, Admission::Granted));
+        assert_eq!((slots.ask(node(3), 6), slots.ask(node(4), 7)), (Admission::Queued, Admission::Queued));
+        assert_eq!((slots.ask(node(1), 8), slots.ask(node(2), 9)), (Admission::Queued, Admission::Queued));
+        slots
+    }
+
+    #[test]
+    fn peers_take_turns_while_others_wait() {
+        let mut slots = turns();
+        assert_eq!(slots.release(node(2)), [6]);
+        for _ in 0..3 {
+            assert!(slots.release(node(1)).is_empty(), "no other peer may begin beside two, nor the same one go on");
+        }
+        assert_eq!(slots.release(node(1)), [7], "who was never served comes before who asked again");
+        assert_eq!(slots.release(node(3)), [9], "the turn of the second peer is longer ago than that of the first");
+        assert_eq!(slots.release(node(4)), [8]);
+    }
+
+    #[test]
+    fn who_has_waited_too_long_begins_beside_the_others() {
+        let mut slots = turns();
+        assert!(slots.hurry(7) && !slots.hurry(7));
+        assert!(!slots.hurry(8), "the first peer has something on its way");
+        assert_eq!(slots.active(), 6);
     }
 
     proptest! {
@@ -170,7 +251,7 @@ mod tests {
                 prop_assert!(held.values().all(|n| *n <= 2));
                 prop_assert_eq!(held.values().sum::<usize>(), slots.active());
                 prop_assert!(slots.active() <= 3);
-                prop_assert!(!slots.queue.iter().any(|(p, _)| slots.has_room(*p)));
+                prop_assert_eq!(slots.next(), None);
             }
         }
     }

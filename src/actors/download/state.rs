@@ -158,13 +158,9 @@ impl State {
         self.input(Input::Proven { request, units });
     }
 
-    pub(super) fn on_list(&mut self, request: RequestId, node: NodeId, file: usize) {
-        if let Some(last) = self.lane.map.files().get(file).and_then(|f| f.units().last()) {
-            self.count(node, &[last]);
-        }
+    pub(super) fn on_list(&mut self, request: RequestId, file: usize) {
         self.sample(request);
-        self.running.remove(&request);
-        self.input(Input::ListProven { request, file });
+        self.input(Input::ListKnown { request, file });
     }
 
     /// Counts what was not there before to whoever brought it.

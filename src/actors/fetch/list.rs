@@ -1,15 +1,15 @@
-//! Brings a file's chunk list with its last chunk. The list counts only when it merges to the file's id and its own
-//! source's last chunk is proven by it (the BLAKE3 root does not commit to the length); else its source lied.
+//! Brings a file's chunk list with its last chunk. The list counts when it merges to the file's id: for a claimed size
+//! there is only one that does. That the size is the true one (the BLAKE3 root does not commit to it) shows when the
+//! last chunk proves; a source whose last chunk does not prove lied.
 
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
 use super::{Ask, Lane, Stop, stop_of};
-use crate::actors::buffers::Buffer;
 use crate::actors::download::Message;
 use crate::io::frames::{self, CallError};
-use crate::logic::transfer::Fault;
+use crate::logic::transfer::{Fault, Input};
 use crate::model::chunk_list::CV_LEN;
 use crate::model::units::UnitFile;
 use crate::model::{ChunkIndex, ChunkList};
@@ -43,41 +43,48 @@ async fn run(lane: &Arc<Lane>, ask: &Ask, index: usize) -> Result<(), Stop> {
         values.resize((had + STEP).min(total), 0);
         lane.read(&mut from, ask, &mut values[had..]).await.map_err(stop)?;
     }
-    let last = ChunkIndex(file.layout.chunks() - 1);
+    let (of_lane, of_ask) = (Arc::clone(lane), ask.clone());
+    let learnt = spawn_blocking(move || of_lane.learn_list(&of_ask, (index, file), &values));
+    learnt.await.unwrap_or(Err(Stop::Told))?;
     let mut buffer = lane.buffers.take().await;
-    let len = usize::try_from(file.layout.len(last)).unwrap_or(usize::MAX);
+    let len = usize::try_from(file.layout.len(last_of(file))).unwrap_or(usize::MAX);
     let room = buffer.as_mut().get_mut(..len).ok_or(Stop::Told)?;
     lane.read(&mut from, ask, room).await.map_err(stop)?;
     let permit = Arc::clone(&lane.writers).acquire_owned().await.map_err(|_| Stop::Told)?;
     let (lane, ask) = (Arc::clone(lane), ask.clone());
     let kept = spawn_blocking(move || {
         let _permit = permit;
-        lane.keep_list(&ask, (index, file), &values, &buffer, len)
+        lane.keep_last(&ask, file, &buffer.as_ref()[..len])
     });
     kept.await.unwrap_or(Err(Stop::Told))
 }
 
+fn last_of(file: UnitFile) -> ChunkIndex {
+    ChunkIndex(file.layout.chunks() - 1)
+}
+
 impl Lane {
-    /// Proves, notes, writes, tells. Blocks.
-    fn keep_list(
-        &self,
-        ask: &Ask,
-        (index, file): (usize, UnitFile),
-        values: &[u8],
-        last: &Buffer,
-        len: usize,
-    ) -> Result<(), Stop> {
+    /// Checks, tells. Hashes.
+    fn learn_list(&self, ask: &Ask, (index, file): (usize, UnitFile), values: &[u8]) -> Result<(), Stop> {
         let lie = |_| Stop::Fault(None, Fault::Lie);
         let list = ChunkList::from_bytes(file.id, file.layout, values).map_err(lie)?;
-        let bytes = &last.as_ref()[..len];
-        if !list.proves(ChunkIndex(file.layout.chunks() - 1), bytes) {
-            return Err(Stop::Fault(None, Fault::Lie));
-        }
-        self.source.store_list(index, list).map_err(|error| self.disk_failed(error))?;
-        let unit = file.units().end - 1;
-        self.source.store([(unit, bytes)]).map_err(|error| self.disk_failed(error))?;
+        self.source.learn_list(index, list);
         // A transfer that has ended needs no news.
-        let _ = self.actor.cast(Message::ListProven { request: ask.request, node: ask.node, file: index });
+        let _ = self.actor.cast(Message::ListKnown { request: ask.request, file: index });
+        Ok(())
+    }
+
+    /// Proves, writes, tells. Blocks.
+    fn keep_last(&self, ask: &Ask, file: UnitFile, bytes: &[u8]) -> Result<(), Stop> {
+        let unit = file.units().end - 1;
+        if !self.source.proves(unit, bytes) {
+            // Told from here: the task may have been aborted, and a lie must not go unnoticed.
+            self.tell(Input::Fault { request: ask.request, unit: Some(unit), fault: Fault::Lie });
+            return Err(Stop::Told);
+        }
+        let units = self.source.store([(unit, bytes)]).map_err(|error| self.disk_failed(error))?;
+        // A transfer that has ended needs no news.
+        let _ = self.actor.cast(Message::Proven { request: ask.request, node: ask.node, units });
         Ok(())
     }
 }

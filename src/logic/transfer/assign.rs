@@ -71,7 +71,7 @@ impl Transfer {
         }
         self.steal_from_slow(node, now, out)
             || self.acquire(node, piece, now, out)
-            || (starting && self.steal_idle(node, now, out))
+            || (starting && self.picker.wanted() == 0 && self.steal_idle(node, now, out))
     }
 
     fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Output>) -> bool {
@@ -116,14 +116,18 @@ impl Transfer {
         true
     }
 
-    /// Any few of these units: the provider sends those that it has sent least.
+    /// Any few of these units: the provider sends those that it has sent least. Not before the last choice has begun:
+    /// a list that waits grows stale.
     fn offer_choice(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Output>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
+        if provider.requests.iter().filter_map(|id| self.requests.get(id)).any(|r| !r.listed.is_empty()) {
+            return false;
+        }
         let mean = (self.picker.wanted_bytes() / u64::from(self.picker.wanted().max(1))).max(1);
         let limit = if mean >= 64 << 10 { CHOICE.0 } else { CHOICE.1 };
         let crowded = self.providers.values().filter(|p| p.is_crowded()).count();
-        // Two requests at each of them shall find something to list, to the very end.
-        let count = (self.picker.wanted() as usize).div_ceil(2 * crowded.max(1)).clamp(1, limit);
+        // Each of them shall find something to list, to the very end.
+        let count = (self.picker.wanted() as usize).div_ceil(crowded.max(1)).clamp(1, limit);
         let allowed = |unit: u32| !self.listed.contains(&unit) && self.may_bring(provider, unit);
         let listed = self.picker.candidates(count, allowed);
         if listed.is_empty() {

@@ -40,9 +40,9 @@ pub enum Input {
         /// Its event.
         event: HaveEvent,
     },
-    /// A file's chunk list and its last chunk are proven, and the chunk is written.
-    ListProven {
-        /// The request that brought them.
+    /// A file's chunk list merges to its id and is kept; the request goes on with the file's last chunk.
+    ListKnown {
+        /// The request that brought it.
         request: RequestId,
         /// Index of the file in the unit map.
         file: usize,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use crate::logic::picker::State;
+use crate::logic::picker::{Hold, State};
 use crate::model::NodeId;
 use crate::model::chunk_list::CV_LEN;
 
@@ -15,6 +15,8 @@ use super::{RequestId, Transfer};
 
 /// Lists asked for at the same time: enough to hide a round trip, few enough to leave the streams to units.
 const AHEAD: usize = 8;
+/// A last chunk of so many bytes is worth a cancelled stream; most of a smaller one is on its way already.
+const WORTH_SHARING: u64 = 256 << 10;
 
 /// The lists that are still to come.
 #[derive(Debug, Clone, Default)]
@@ -93,24 +95,27 @@ impl Transfer {
         provider.requests.iter().filter(is_list).count() as u64
     }
 
-    /// The file's units can be proven now, and its last chunk is.
-    pub(super) fn on_list(&mut self, request: RequestId, file: usize, now: Duration, out: &mut Vec<Output>) {
-        if let Some(found) = self.requests.get_mut(&request) {
-            let missing = found.outstanding();
-            self.count(request, missing, 0, now);
-        }
+    /// The file's units can be proven now. Its last chunk is on its way as a unit like any other; a source that many
+    /// fetch from sends it to each of them, unless they leave it to be chosen.
+    pub(super) fn on_list(&mut self, id: RequestId, file: usize, now: Duration, out: &mut Vec<Output>) {
         let Some(units) = self.map.files().get(file).map(|f| f.units()) else { return };
         let others = self.lists.proven(file);
-        others.into_iter().filter(|id| *id != request).for_each(|id| self.cancel(id, now, out));
+        others.into_iter().filter(|other| *other != id).for_each(|other| self.cancel(other, now, out));
         for unit in units.clone() {
             if self.picker.state(unit) == State::Blocked {
                 self.picker.set(unit, State::Wanted);
             }
         }
-        if let Some(last) = units.last() {
-            self.settle(last, Some(request), now, out);
+        if let (Some(request), Some(last)) = (self.requests.get_mut(&id), units.last()) {
+            let provider = self.providers.get(&request.node);
+            let shared = provider.is_some_and(Provider::is_crowded) && self.picker.len(last) >= WORTH_SHARING;
+            request.asked = Asked::Units;
+            if shared || self.picker.hold(last, id) == Hold::Refused {
+                self.cancel(id, now, out);
+            } else {
+                request.pending.insert(last);
+            }
         }
-        self.close(request, now);
         self.hungry();
     }
 }

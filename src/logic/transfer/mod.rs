@@ -172,7 +172,7 @@ impl Transfer {
             Input::Ended { request, end } => self.on_end(request, end, now, out),
             Input::Fault { request, unit, fault } => self.on_fault(request, unit, fault, now, out),
             Input::Have { node, event } => self.on_have(node, &event, now, out),
-            Input::ListProven { request, file } => self.on_list(request, file, now, out),
+            Input::ListKnown { request, file } => self.on_list(request, file, now, out),
             Input::Lost { node } => self.leave(node, Why::Lost, now, out),
             Input::Proven { request, units } => self.on_proven(request, &units, now, out),
             Input::Ready { node, rtt } => self.on_ready(node, rtt, now),

@@ -1,14 +1,18 @@
-//! A world of nodes on a virtual clock: servers that send side by side at a limited rate, links with a latency,
-//! deaths and lies. Every downloader is a real [`Transfer`]; only bytes, hashes and disks are left out.
+//! A world of nodes on a virtual clock: servers with slots that send to their clients side by side at a limited rate,
+//! each client's requests in order, links with a latency, deaths and lies. Every downloader is a real [`Transfer`]; only
+//! bytes, hashes and disks are left out.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::*;
+use crate::logic::slots::{Admission, Slots, Ticket};
 use crate::model::{ContentId, UnitIndex};
 
 const QUANTUM: u64 = 64 << 10;
+/// As in the actor that owns the slots.
+const PATIENCE: Duration = ms(1000);
 pub(super) const MIB: u64 = 1 << 20;
 
 pub(super) const fn ms(n: u64) -> Duration {
@@ -28,7 +32,9 @@ enum Event {
     Arrive(usize, Stream),
     Cancel(usize, usize, RequestId),
     Deliver(usize, Input),
+    Hurry(usize, Ticket),
     Kill(usize),
+    Release(usize, usize),
     Send(usize),
     Tick(usize),
 }
@@ -53,9 +59,15 @@ pub(super) struct Server {
     has: Bitfield,
     pub(super) lies: bool,
     pub(super) dead: bool,
-    streams: VecDeque<Stream>,
-    sending: bool,
+    slots: Slots,
+    waiting: BTreeMap<Ticket, Stream>,
+    streams: BTreeMap<usize, VecDeque<Stream>>,
+    turns: VecDeque<usize>,
+    /// A client whose flow gets so many times as much of the link as another's.
+    pub(super) greedy: Option<(usize, u32)>,
     pub(super) sent: BTreeMap<u32, u32>,
+    /// When it had sent so many different units.
+    pub(super) distinct_at: BTreeMap<usize, Duration>,
 }
 
 /// What a downloader went through.
@@ -81,6 +93,8 @@ pub(super) struct World {
     serial: u64,
     pub(super) servers: BTreeMap<usize, Server>,
     pub(super) clients: BTreeMap<usize, Client>,
+    /// Whoever is done goes away.
+    pub(super) leaving: bool,
 }
 
 impl World {
@@ -93,6 +107,7 @@ impl World {
             serial: 0,
             servers: BTreeMap::new(),
             clients: BTreeMap::new(),
+            leaving: false,
         }
     }
 
@@ -159,13 +174,15 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Arrive(server, stream) => self.arrive(server, stream),
-            Event::Cancel(server, client, request) => {
-                let streams = &mut self.servers.get_mut(&server).expect("known").streams;
-                streams.retain(|s| (s.client, s.request) != (client, request));
-            }
+            Event::Cancel(server, client, request) => self.forget(server, client, request),
             Event::Deliver(client, input) => self.tell(client, input),
+            Event::Hurry(n, ticket) => self.hurry(n, ticket),
             Event::Kill(n) => {
                 self.servers.get_mut(&n).expect("known").dead = true;
+            }
+            Event::Release(n, client) => {
+                let granted = self.servers.get_mut(&n).expect("known").slots.release(node(client));
+                self.grant(n, granted);
             }
             Event::Send(server) => self.send(server),
             Event::Tick(client) => {
@@ -183,38 +200,88 @@ impl World {
         if server.dead {
             return;
         }
-        server.streams.push_back(stream);
-        if !std::mem::replace(&mut server.sending, true) {
-            self.at(now, Event::Send(n));
+        self.serial += 1;
+        match server.slots.ask(node(stream.client), self.serial) {
+            Admission::Busy => {
+                let input = Input::Ended { request: stream.request, end: End::Busy { retry: ms(500) } };
+                self.at(now + self.servers[&n].latency, Event::Deliver(stream.client, input));
+            }
+            Admission::Granted => self.serve(n, stream),
+            Admission::Queued => {
+                server.waiting.insert(self.serial, stream);
+                self.at(now + PATIENCE, Event::Hurry(n, self.serial));
+            }
         }
     }
 
-    /// One quantum of the stream whose turn it is.
+    fn hurry(&mut self, n: usize, ticket: Ticket) {
+        let server = self.servers.get_mut(&n).expect("known");
+        if server.slots.hurry(ticket) {
+            self.grant(n, vec![ticket]);
+        } else if server.waiting.contains_key(&ticket) {
+            self.at(self.now + PATIENCE, Event::Hurry(n, ticket));
+        }
+    }
+
+    fn grant(&mut self, n: usize, tickets: Vec<Ticket>) {
+        for ticket in tickets {
+            let stream = self.servers.get_mut(&n).expect("known").waiting.remove(&ticket).expect("it waits");
+            self.serve(n, stream);
+        }
+    }
+
+    fn serve(&mut self, n: usize, stream: Stream) {
+        let server = self.servers.get_mut(&n).expect("known");
+        let (idle, client) = (server.turns.is_empty(), stream.client);
+        if !server.turns.contains(&client) {
+            server.turns.push_back(client);
+        }
+        server.streams.entry(client).or_default().push_back(stream);
+        if idle {
+            self.at(self.now, Event::Send(n));
+        }
+    }
+
+    fn forget(&mut self, n: usize, client: usize, request: RequestId) {
+        let server = self.servers.get_mut(&n).expect("known");
+        let is_it = |s: &Stream| s.client == client && s.request == request;
+        let granted = if let Some(ticket) = server.waiting.iter().find(|(_, s)| is_it(s)).map(|(ticket, _)| *ticket) {
+            server.waiting.remove(&ticket);
+            server.slots.forget(ticket)
+        } else {
+            let streams = server.streams.entry(client).or_default();
+            let before = streams.len();
+            streams.retain(|s| !is_it(s));
+            if streams.len() < before { server.slots.release(node(client)) } else { Vec::new() }
+        };
+        self.grant(n, granted);
+    }
+
+    /// One quantum of the first request of the client whose turn it is.
     fn send(&mut self, n: usize) {
         let server = self.servers.get_mut(&n).expect("known");
-        let next = if server.dead { None } else { server.streams.pop_front() };
-        let Some(mut stream) = next else {
-            server.sending = false;
-            return;
-        };
+        let Some(mut stream) = server.next_stream() else { return };
         let Some((unit, sent)) = stream.current.take().or_else(|| server.next_unit(&mut stream)) else {
             let end = Input::Ended { request: stream.request, end: End::Finished };
-            let arrives = self.now + self.servers[&n].latency;
+            let arrives = self.now + server.latency;
+            let acknowledged = arrives + server.latency;
             self.at(arrives, Event::Deliver(stream.client, end));
+            self.at(acknowledged, Event::Release(n, stream.client));
             return self.at(self.now, Event::Send(n));
         };
+        server.distinct_at.entry(server.sent.len()).or_insert(self.now);
         let len = self.map.len(UnitIndex(unit));
         let bytes = QUANTUM.min(len - sent);
         let next_at = self.now + Duration::from_secs_f64(bytes as f64 / server.rate as f64);
         let (arrives, lies) = (next_at + server.latency, server.lies);
         let (client, request) = (stream.client, stream.request);
         let inputs = [
-            (sent == 0 && stream.list.is_none()).then_some(Input::Started { request, unit }),
+            (sent == 0).then_some(stream.begun(unit)),
             Some(Input::Bytes { request, bytes }),
             (sent + bytes == len).then(|| stream.done(unit, lies)),
         ];
         stream.current = (sent + bytes < len).then_some((unit, sent + bytes));
-        server.streams.push_back(stream);
+        server.streams.entry(client).or_default().push_front(stream);
         inputs.into_iter().flatten().for_each(|input| self.at(arrives, Event::Deliver(client, input)));
         self.at(next_at, Event::Send(n));
     }
@@ -228,7 +295,6 @@ impl World {
         client.note(&input, now);
         let proven = match &input {
             Input::Proven { units, .. } => units.clone(),
-            Input::ListProven { file, .. } => vec![self.map.files()[*file].units().end - 1],
             _ => Vec::new(),
         };
         let out = client.transfer.handle(input, now);
@@ -260,7 +326,7 @@ impl World {
                 let arrives = self.now + self.servers[&server].latency;
                 self.at(arrives, Event::Cancel(server, n, request));
             }
-            Output::Complete => self.client(n).done = Some(self.now),
+            Output::Complete => self.finish(n),
             Output::Fetch { request, node, units, max } => {
                 let units: Vec<u32> = units.into_iter().flatten().collect();
                 assert!(max > 0 && max as usize <= units.len());
@@ -271,6 +337,17 @@ impl World {
                 let last = self.map.files()[file].units().end - 1;
                 self.ask(n, number(node), Stream { list: Some(file), ..Stream::units(n, request, vec![last], 1) });
             }
+        }
+    }
+
+    fn finish(&mut self, n: usize) {
+        self.client(n).done = Some(self.now);
+        if self.leaving {
+            let server = self.servers.get_mut(&n).expect("known");
+            server.dead = true;
+            let arrives = self.now + server.latency;
+            let others: Vec<_> = self.clients.keys().copied().filter(|other| *other != n).collect();
+            others.into_iter().for_each(|c| self.at(arrives, Event::Deliver(c, Input::Lost { node: node(n) })));
         }
     }
 
@@ -315,17 +392,34 @@ impl Stream {
         Self { client, request, list: None, choices, queue, max, current: None }
     }
 
+    fn begun(&self, unit: u32) -> Input {
+        let request = self.request;
+        self.list.map_or(Input::Started { request, unit }, |file| Input::ListKnown { request, file })
+    }
+
     fn done(&self, unit: u32, lies: bool) -> Input {
         let request = self.request;
-        match self.list {
-            _ if lies => Input::Fault { request, unit: Some(unit), fault: Fault::Lie },
-            Some(file) => Input::ListProven { request, file },
-            None => Input::Proven { request, units: vec![unit] },
+        if lies {
+            return Input::Fault { request, unit: Some(unit), fault: Fault::Lie };
         }
+        Input::Proven { request, units: vec![unit] }
     }
 }
 
 impl Server {
+    /// The first request of whoever is next; its client goes to the back. A client without one loses its turn.
+    fn next_stream(&mut self) -> Option<Stream> {
+        while let Some(client) = self.turns.pop_front().filter(|_| !self.dead) {
+            if let Some(stream) = self.streams.get_mut(&client).and_then(VecDeque::pop_front) {
+                let again = self.greedy.filter(|(greedy, _)| *greedy == client).map_or(1, |(_, times)| times);
+                let turns = self.turns.iter().filter(|other| **other == client).count();
+                (turns..again as usize).for_each(|_| self.turns.push_back(client));
+                return Some(stream);
+            }
+        }
+        None
+    }
+
     /// The next unit of a stream: in order, or of those to choose from the one sent least.
     fn next_unit(&mut self, stream: &mut Stream) -> Option<(u32, u64)> {
         let unit = if stream.choices.is_empty() {

@@ -15,6 +15,9 @@ use super::{RequestId, Transfer};
 const WITH_WORK: u32 = 10;
 /// The same for a thief that is idle.
 const IDLE: u32 = 3;
+/// A flow needs some round trips to find its rate, and may have to wait for its turn first: until then its rate says
+/// only how it began.
+const SETTLED: Duration = Duration::from_secs(1);
 /// The thief's rate while it is not known: it has to show itself first.
 const UNKNOWN_RATE: u64 = 1 << 20;
 
@@ -24,7 +27,7 @@ impl Transfer {
         self.steal(thief, WITH_WORK, STALLED, now, out)
     }
 
-    /// With nothing else to do: from whoever needs three times longer.
+    /// With nothing left to be asked for: from whoever needs three times longer.
     pub(super) fn steal_idle(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
         self.steal(thief, IDLE, Duration::ZERO, now, out)
     }
@@ -85,7 +88,7 @@ impl Transfer {
         if provider.is_stalled(now) {
             return Duration::MAX;
         }
-        match provider.speed.rate(now) {
+        match provider.speed.rate(now).filter(|_| provider.speed.busy(now) >= SETTLED) {
             None => now.saturating_sub(request.since),
             Some(rate) => duration(self.outstanding_of(provider), rate),
         }

@@ -1,3 +1,5 @@
+mod crowd;
+
 use proptest::prelude::*;
 
 use super::simulation::*;
@@ -29,7 +31,7 @@ fn four_equal_providers_are_busy_to_the_end() {
         let mut world = swarm(512 * MIB, &[RATE; 4], latency);
         world.run(Duration::from_secs(60));
         let ideal = Duration::from_secs_f64(512.0 * MIB as f64 / (4.0 * RATE as f64));
-        assert!(done(&world, 0) < ideal + ms(500), "{:?} against {ideal:?}", done(&world, 0));
+        assert!(done(&world, 0) < ideal + ms(250), "{:?} against {ideal:?}", done(&world, 0));
         let client = &world.clients[&0];
         assert!(within(&client.shares(), 22..28), "{:?}", client.shares());
         let first = client.last.values().min().expect("four");
@@ -88,30 +90,6 @@ fn a_liar_is_barred_and_the_rest_goes_on() {
     world.run(Duration::from_secs(60));
     assert_eq!(world.clients[&0].barred, [2]);
     assert!(done(&world, 0) < Duration::from_secs(4));
-}
-
-#[test]
-fn a_crowd_of_eight_gets_it_from_one_source_hardly_later_than_one_alone() {
-    let mut world = World::new(file_of(128 * MIB));
-    (0..8).for_each(|n| world.downloader(n, 200_000_000, LAN));
-    world.source(8, RATE, LAN);
-    world.run(Duration::from_secs(120));
-    let alone = 128.0 * MIB as f64 / RATE as f64;
-    let last = (0..8).map(|n| done(&world, n)).max().expect("eight");
-    assert!(last.as_secs_f64() < alone * 1.5, "{last:?} against {alone} alone");
-    let sent = &world.servers[&8].sent;
-    let copies: u32 = sent.values().sum();
-    assert!(copies <= 128 * 2, "{copies} units sent for 128; most {:?}", sent.values().max());
-}
-
-#[test]
-fn a_crowd_with_slow_links_of_its_own_still_shares() {
-    let mut world = World::new(file_of(64 * MIB));
-    (0..8).for_each(|n| world.downloader(n, RATE, ms(10)));
-    world.source(8, RATE, ms(10));
-    world.run(Duration::from_secs(120));
-    let last = (0..8).map(|n| done(&world, n)).max().expect("eight");
-    assert!(last.as_secs_f64() < 64.0 * MIB as f64 / RATE as f64 * 2.0, "{last:?}");
 }
 
 fn tree(files: usize, size: u64) -> Arc<UnitMap> {
@@ -323,7 +301,7 @@ fn input(transfer: &Transfer, op: &Op) -> Input {
         }
         Op::Lost(n) => Input::Lost { node: node(n.into()) },
         Op::Proven(n) => match transfer.requests.get(&nth(n)).map(|r| r.asked) {
-            Some(Asked::List(file)) => Input::ListProven { request: nth(n), file },
+            Some(Asked::List(file)) => Input::ListKnown { request: nth(n), file },
             _ => Input::Proven { request: nth(n), units: unit(nth(n)).into_iter().collect() },
         },
         Op::Ready(n) => Input::Ready { node: node(n.into()), rtt: LAN },
