@@ -1,4 +1,4 @@
-//! Congestion control on networks: [`path::Path`] under quinn's trait.
+//! Congestion control on networks: `path::Path` under quinn's trait.
 //! Invariant: the clock is here and nowhere below. Pacing and the detection of loss are quinn's.
 
 mod cubic;
