@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 /// QUIC allocates a fresh block for every batch of datagrams and frees it on another thread: the C library gives such
-/// blocks back to the system and faults them in again, a tenth of all processor time (docs/performance.md).
+/// blocks back to the system and faults them in again (docs/performance.md).
 #[cfg(not(target_env = "msvc"))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
