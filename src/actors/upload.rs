@@ -19,9 +19,6 @@ const HEAD: usize = 5;
 /// The smallest buffer that a pool for uploads may have: a head and some bytes.
 pub const BUFFER: usize = 512 << 10;
 
-/// The streams' priority: whatever else the connection carries goes before file bytes.
-const BULK: i32 = -1;
-
 /// Why serving ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
@@ -94,8 +91,6 @@ impl UnitWriter<'_> {
 
     async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
         let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
-        // The stream may have ended already; writing tells.
-        let _ = self.send.set_priority(BULK);
         let mut next = self.read(reader, step).await;
         loop {
             let (mut reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
