@@ -31,6 +31,12 @@ impl Throttle {
         Self { bucket: rate.map(limit) }
     }
 
+    /// Whether anybody may ever have to wait.
+    #[must_use]
+    pub const fn limits(&self) -> bool {
+        self.bucket.is_some()
+    }
+
     /// Waits until these bytes may go. Who came first goes first.
     pub async fn pass(&self, bytes: u64) {
         let Some(limit) = &self.bucket else { return };

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::task::spawn_blocking;
 
 use super::{Ask, Lane, Stop, stop_of};
+use crate::actors::clocks::Wait;
 use crate::actors::download::Message;
 use crate::io::frames::{self, CallError};
 use crate::logic::transfer::{Fault, Input};
@@ -46,11 +47,12 @@ async fn run(lane: &Arc<Lane>, ask: &Ask, index: usize) -> Result<(), Stop> {
     let (of_lane, of_ask) = (Arc::clone(lane), ask.clone());
     let learnt = spawn_blocking(move || of_lane.learn_list(&of_ask, (index, file), &values));
     learnt.await.unwrap_or(Err(Stop::Told))?;
-    let mut buffer = lane.buffers.take().await;
+    let mut buffer = ask.clocks.over(Wait::Room, lane.buffers.take()).await;
     let len = usize::try_from(file.layout.len(last_of(file))).unwrap_or(usize::MAX);
     let room = buffer.as_mut().get_mut(..len).ok_or(Stop::Told)?;
     lane.read(&mut from, ask, room).await.map_err(stop)?;
-    let permit = Arc::clone(&lane.writers).acquire_owned().await.map_err(|_| Stop::Told)?;
+    let writers = Arc::clone(&lane.writers).acquire_owned();
+    let permit = ask.clocks.over(Wait::Room, writers).await.map_err(|_| Stop::Told)?;
     let (lane, ask) = (Arc::clone(lane), ask.clone());
     let kept = spawn_blocking(move || {
         let _permit = permit;
