@@ -51,6 +51,9 @@ fn two_machines_are_measured_both_ways() {
         for key in ["seconds", "rate", "bits", "cpu_here", "cpu_there", "rtt_us", "sent"] {
             assert!(positive(key), "{key} in {row}");
         }
+        for key in ["memory_here", "memory_there"] {
+            assert!(positive(key) || cfg!(not(target_os = "linux")), "{key} in {row}");
+        }
         assert!(row["mtu"].as_u64() >= Some(1200) && row["lost"].is_u64(), "{row}");
     }
     let end = ended.event("benched");

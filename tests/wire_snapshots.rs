@@ -99,7 +99,7 @@ fn answers(to: &mut Examples) {
 
 fn events(to: &mut Examples) {
     let part = Part { id: content(), kind: Kind::File, size: 300_000 };
-    to.add("BenchEnd", BenchEnd { cpu_us: 250_000, mtu: 1452, sent: 5000, lost: 3 });
+    to.add("BenchEnd", BenchEnd { cpu_us: 250_000, mtu: 1452, sent: 5000, lost: 3, memory: 40 << 20 });
     to.add("Delta", Delta { add: vec![offer()], remove: vec![path()], join: vec![part], leave: vec![] });
     to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });
     to.add("HaveEvent", HaveEvent { units: vec![(0, 2)], complete: true, fetching: 1, gone: false });

@@ -134,6 +134,7 @@ impl Usage {
             // A path that changed meanwhile counts from zero.
             sent: now.sent.saturating_sub(self.sent),
             lost: now.lost.saturating_sub(self.lost),
+            memory: cpu::peak_memory(),
         }
     }
 }

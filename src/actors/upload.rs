@@ -16,6 +16,8 @@ use crate::wire::{Code, Fetch, UnitRecord, limits};
 
 /// Bytes before a unit's own: index and record kind.
 const HEAD: usize = 5;
+/// Units shorter than this are not read on the spot: a thread takes many along, of many files.
+const READY: u64 = 64 << 10;
 /// The smallest buffer that a pool for uploads may have: a head and some bytes.
 pub const BUFFER: usize = 512 << 10;
 
@@ -93,7 +95,7 @@ impl UnitWriter<'_> {
         let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
         let mut next = self.read(reader, step).await;
         loop {
-            let (mut reader, filled) = next.await.map_err(|_| UploadError::Reset(Code::Internal))?;
+            let (mut reader, filled) = next.filled().await?;
             if std::mem::take(&mut reader.changed) {
                 self.index.stale();
             }
@@ -118,19 +120,38 @@ impl UnitWriter<'_> {
         Ok(())
     }
 
-    async fn read(&self, mut reader: Reader, step: usize) -> tokio::task::JoinHandle<(Reader, Filled)> {
+    /// What is in memory is read here and now: handing it to a thread and back costs more than the copy.
+    async fn read(&self, mut reader: Reader, step: usize) -> Next {
         let mut buffer = self.buffers.take().await;
-        tokio::task::spawn_blocking(move || {
-            let room = buffer.as_ref().len().min(step.max(HEAD + 1));
-            let filled = reader.fill(&mut buffer.as_mut()[..room]);
-            (reader, filled.map(|len| (buffer, len)))
-        })
+        let room = buffer.as_ref().len().min(step.max(HEAD + 1));
+        match reader.fill_ready(&mut buffer.as_mut()[..room]) {
+            Ok(0) => Next::Reading(tokio::task::spawn_blocking(move || {
+                let filled = reader.fill(&mut buffer.as_mut()[..room]);
+                (reader, filled.map(|len| (buffer, len)))
+            })),
+            filled => Next::Read(reader, filled.map(|len| (buffer, len))),
+        }
     }
 }
 
 type Filled = Result<(Buffer, usize), UploadError>;
 
-/// Turns units into record bytes, a buffer at a time. Blocks on the disk.
+/// The next buffer: filled already, or on a thread that may wait for the disk.
+enum Next {
+    Read(Reader, Filled),
+    Reading(tokio::task::JoinHandle<(Reader, Filled)>),
+}
+
+impl Next {
+    async fn filled(self) -> Result<(Reader, Filled), UploadError> {
+        match self {
+            Self::Read(reader, filled) => Ok((reader, filled)),
+            Self::Reading(reading) => reading.await.map_err(|_| UploadError::Reset(Code::Internal)),
+        }
+    }
+}
+
+/// Turns units into record bytes, a buffer at a time.
 struct Reader {
     source: Arc<dyn Source>,
     units: VecDeque<u32>,
@@ -147,7 +168,41 @@ impl Reader {
         Self { source, units, file: None, rest: None, bare: false, changed: false }
     }
 
-    /// Fills the buffer as far as records go; 0 at the end.
+    /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
+    fn fill_ready(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        let mut len = 0;
+        while buffer.len() - len > HEAD {
+            match self.read_ready(&mut buffer[len..])? {
+                0 => break,
+                more => len += more,
+            }
+        }
+        Ok(len)
+    }
+
+    fn read_ready(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        let fresh = self.units.front().copied().filter(|_| self.rest.is_none());
+        let place = || self.place_of(fresh?).map(|place| (place, 0..place.len));
+        let Some((place, mut rest)) = self.rest.clone().or_else(place) else { return Ok(0) };
+        let open = self.file.as_ref().filter(|(file, _)| *file == place.file && place.len >= READY);
+        let Some((_, file)) = open else { return Ok(0) };
+        let head = if fresh.is_some() && !self.bare { HEAD } else { 0 };
+        let room = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len() - head);
+        let read = file.read_ready(&mut buffer[head..head + room], place.offset + rest.start);
+        let len = read.map_err(|error| self.failed(&error))?;
+        if len == 0 {
+            return Ok(0);
+        }
+        if let Some(unit) = fresh {
+            self.units.pop_front();
+            self.write_head(unit, UnitRecord::Bytes, buffer);
+        }
+        rest.start += len as u64;
+        self.rest = (rest.start < rest.end).then_some((place, rest));
+        Ok(head + len)
+    }
+
+    /// Fills the buffer as far as records go; 0 at the end. Blocks on the disk.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let mut len = 0;
         while buffer.len() - len > HEAD {
@@ -165,8 +220,7 @@ impl Reader {
     /// Writes the head and the first bytes; a unit that cannot be read at all is told as missing.
     fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let head = if self.bare { 0 } else { HEAD };
-        let place = self.source.map().place(UnitIndex(unit)).filter(|_| self.source.has(UnitIndex(unit)));
-        let started = place.map(|place| {
+        let started = self.place_of(unit).map(|place| {
             self.rest = Some((place, 0..place.len));
             self.continue_unit(&mut buffer[head..])
         });
@@ -175,10 +229,7 @@ impl Reader {
             _ if self.bare => return Err(UploadError::Reset(Code::Changed)),
             _ => UnitRecord::Missing,
         };
-        if !self.bare {
-            buffer[..4].copy_from_slice(&unit.to_be_bytes());
-            buffer[4] = record as u8;
-        }
+        self.write_head(unit, record, buffer);
         if record == UnitRecord::Missing {
             self.rest = None;
             return Ok(head);
@@ -189,16 +240,27 @@ impl Reader {
     fn continue_unit(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let Some((place, mut rest)) = self.rest.take() else { return Ok(0) };
         let len = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len());
-        self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| {
-            tracing::debug!(%error, "a unit cannot be read");
-            self.changed |= matches!(error, ReadError::Changed);
-            UploadError::Reset(if self.changed { Code::Changed } else { Code::Internal })
-        })?;
+        self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| self.failed(&error))?;
         rest.start += len as u64;
-        if rest.start < rest.end {
-            self.rest = Some((place, rest));
-        }
+        self.rest = (rest.start < rest.end).then_some((place, rest));
         Ok(len)
+    }
+
+    fn place_of(&self, unit: u32) -> Option<UnitPlace> {
+        self.source.map().place(UnitIndex(unit)).filter(|_| self.source.has(UnitIndex(unit)))
+    }
+
+    fn write_head(&self, unit: u32, record: UnitRecord, buffer: &mut [u8]) {
+        if !self.bare {
+            buffer[..4].copy_from_slice(&unit.to_be_bytes());
+            buffer[4] = record as u8;
+        }
+    }
+
+    fn failed(&mut self, error: &ReadError) -> UploadError {
+        tracing::debug!(%error, "a unit cannot be read");
+        self.changed |= matches!(error, ReadError::Changed);
+        UploadError::Reset(if self.changed { Code::Changed } else { Code::Internal })
     }
 
     fn read_at(&mut self, place: UnitPlace, from: u64, buffer: &mut [u8]) -> Result<(), ReadError> {

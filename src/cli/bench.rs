@@ -89,6 +89,8 @@ fn line(row: &BenchRow) -> Line<'static> {
         mtu: row.mtu,
         sent: row.sent,
         lost: row.lost,
+        memory_here: row.memory_here,
+        memory_there: row.memory_there,
     }
 }
 
@@ -99,6 +101,8 @@ fn table(report: &BenchReport) -> Table {
         ("BIT/S", Align::Right),
         ("BYTE/S", Align::Right),
         ("CPU/GIB HERE", Align::Right),
+        ("THERE", Align::Right),
+        ("PEAK HERE", Align::Right),
         ("THERE", Align::Right),
         ("RTT", Align::Right),
         ("MTU", Align::Right),
@@ -113,6 +117,8 @@ fn table(report: &BenchReport) -> Table {
             rate(bytes_per_second),
             cpu(row.cpu_here, row.bytes),
             cpu(row.cpu_there, row.bytes),
+            Size(row.memory_here).to_string(),
+            Size(row.memory_there).to_string(),
             millis(row.rtt),
             row.mtu.to_string(),
             lost(row),
@@ -182,6 +188,8 @@ mod tests {
             mtu: 1452,
             sent: 1000,
             lost: 5,
+            memory_here: 32 << 20,
+            memory_there: 48 << 20,
         }
     }
 
@@ -189,8 +197,8 @@ mod tests {
     fn a_row_has_every_figure_with_its_unit() {
         let report = BenchReport { node: NodeId::of_public_key(b"n"), rtt: Duration::ZERO, rows: vec![row()] };
         let text = "\
-TEST    DIRECTION        BIT/S      BYTE/S  CPU/GIB HERE   THERE      RTT   MTU        LOST
-memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s  1.23 ms  1452  5 (0.50 %)
+TEST    DIRECTION        BIT/S      BYTE/S  CPU/GIB HERE   THERE  PEAK HERE     THERE      RTT   MTU        LOST
+memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s   32.0 MiB  48.0 MiB  1.23 ms  1452  5 (0.50 %)
 ";
         let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(words(&table(&report).render(None)), words(text));
@@ -211,7 +219,7 @@ memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s  1.23 ms  1452  
         let text = serde_json::to_string(&line(&row())).expect("JSON");
         assert_eq!(
             text,
-            r#"{"event":"bench","test":"memory","direction":"download","bytes":1073741824,"seconds":1.0,"rate":1073741824,"bits":8589934592,"cpu_here":0.52,"cpu_there":0.61,"rtt_us":1234,"mtu":1452,"sent":1000,"lost":5}"#
+            r#"{"event":"bench","test":"memory","direction":"download","bytes":1073741824,"seconds":1.0,"rate":1073741824,"bits":8589934592,"cpu_here":0.52,"cpu_there":0.61,"rtt_us":1234,"mtu":1452,"sent":1000,"lost":5,"memory_here":33554432,"memory_there":50331648}"#
         );
     }
 }

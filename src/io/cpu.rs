@@ -1,4 +1,4 @@
-//! Processor time: how much this process has used, and who goes first.
+//! Processor time and memory: how much this process has used, and who goes first.
 
 use std::time::Duration;
 
@@ -13,6 +13,20 @@ pub fn process_time() -> Duration {
     }
     #[cfg(not(unix))]
     Duration::ZERO
+}
+
+/// The most memory that the process has held at once, in bytes; zero where the platform does not tell.
+#[must_use]
+pub fn peak_memory() -> u64 {
+    #[cfg(target_os = "linux")]
+    {
+        // proc(5): `VmHWM:     12345 kB`.
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+        peak.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+    }
+    #[cfg(not(target_os = "linux"))]
+    0
 }
 
 /// Lets the process's other threads go first from now on, and other processes: the calling thread has work without
@@ -32,6 +46,14 @@ mod tests {
     use rustix::process::getpriority_process;
 
     use super::*;
+
+    #[test]
+    fn the_peak_of_memory_is_what_was_held_once() {
+        let held = vec![1_u8; 64 << 20];
+        assert!(held.iter().all(|byte| *byte == 1));
+        drop(held);
+        assert!(peak_memory() > 64 << 20, "{}", peak_memory());
+    }
 
     #[test]
     fn only_the_calling_thread_gives_way() {

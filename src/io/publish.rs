@@ -43,7 +43,7 @@ impl Partial {
         match (&self.data, &self.spec.collection) {
             (Data::Tree(tree), Some(collection)) => self.publish_tree(tree, collection, plan)?,
             (Data::Tree(_), None) => return Err(PartialError::Damaged { path }),
-            (Data::File(file), _) => self.publish_file(file, plan)?,
+            (Data::File { file, .. }, _) => self.publish_file(file, plan)?,
         }
         self.parent.remove_file(&self.names.journal)?;
         Ok(path)

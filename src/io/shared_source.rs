@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 
 use crate::io::cache::HashCache;
-use crate::io::positional::read_exact_at;
+use crate::io::positional::{read_exact_at, read_ready_at};
 use crate::io::source::{ReadError, Source, SourceFile};
 use crate::io::stamp::{FileStamp, open_stamped};
 use crate::model::collection::Entry;
@@ -231,6 +231,15 @@ impl SourceFile for OpenFile {
         self.check()?;
         Ok(read?)
     }
+
+    fn read_ready(&self, buf: &mut [u8], offset: u64) -> Result<usize, ReadError> {
+        // An error shows again, and is told, when the rest is read.
+        let len = read_ready_at(&self.file, buf, offset).unwrap_or(0);
+        if len > 0 {
+            self.check()?;
+        }
+        Ok(len)
+    }
 }
 
 fn no_such_file() -> ReadError {
@@ -267,6 +276,10 @@ mod tests {
             let mut buf = vec![0; usize::try_from(place.len).expect("small")];
             file.read_at(&mut buf, place.offset).expect("read");
             assert!(list.proves(ChunkIndex(unit), &buf));
+            let mut ready = vec![0; buf.len()];
+            let len = file.read_ready(&mut ready, place.offset).expect("unchanged");
+            assert_eq!(ready[..len], buf[..len]);
+            assert!(len == buf.len() || cfg!(not(target_os = "linux")), "it has just been read: {len} bytes");
         }
     }
 
@@ -279,6 +292,7 @@ mod tests {
         let open = source.open(0).expect("open");
         fs::write(&path, "hell").expect("write");
         assert!(matches!(open.read_at(&mut [0; 5], 0), Err(ReadError::Changed)));
+        assert!(matches!(open.read_ready(&mut [0; 5], 0), Err(ReadError::Changed) | Ok(0)));
         assert!(matches!(source.open(0), Err(ReadError::Changed)));
         fs::remove_file(&path).expect("remove");
         assert!(matches!(source.open(0), Err(ReadError::Io(_))));

@@ -55,4 +55,13 @@ pub trait SourceFile: Send + Sync {
     /// # Errors
     /// When the file changed or cannot be read.
     fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError>;
+
+    /// Fills the front of `buf` with what is in memory, and says how much that is; checks as `read_at` does. Does not
+    /// wait for a disk.
+    ///
+    /// # Errors
+    /// When the file changed.
+    fn read_ready(&self, _buf: &mut [u8], _offset: u64) -> Result<usize, ReadError> {
+        Ok(0)
+    }
 }

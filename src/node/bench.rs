@@ -54,6 +54,10 @@ pub struct BenchRow {
     pub sent: u64,
     /// How many of them were lost.
     pub lost: u64,
+    /// The most memory that this process has held so far, in bytes.
+    pub memory_here: u64,
+    /// The same of the other.
+    pub memory_there: u64,
 }
 
 /// Runs all four tests with this many bytes each, and counts them as they move.
@@ -124,6 +128,8 @@ impl Run<'_> {
             mtu: sender.mtu,
             sent: sender.sent,
             lost: sender.lost,
+            memory_here: here.memory,
+            memory_there: there.memory,
         })
     }
 

@@ -157,6 +157,9 @@ pub struct BenchEnd {
     pub sent: u64,
     /// How many of them were lost.
     pub lost: u64,
+    /// The most memory that its process has held at once, in bytes; 0 when it does not know.
+    #[serde(default)]
+    pub memory: u64,
 }
 
 /// See [`Request::Fetch`].

@@ -35,6 +35,8 @@ pub(crate) enum Line<'a> {
         mtu: u16,
         sent: u64,
         lost: u64,
+        memory_here: u64,
+        memory_there: u64,
     },
     /// The end of a bench; the round trip is that of the idle network.
     Benched {

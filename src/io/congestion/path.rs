@@ -20,6 +20,11 @@ pub(super) const INITIAL_WINDOW: u64 = 14_720;
 const LEAST_PACKETS: u64 = 4;
 /// What hosts add to a round trip without any queue: late timers, packets handed over in batches.
 const HOST: Duration = Duration::from_millis(2);
+/// The same where all of the path is hosts. Pacing goes by timers of a millisecond: with less in flight than a few of
+/// them, fast links idle between two (docs/performance.md).
+const NEAR_HOST: Duration = Duration::from_millis(8);
+/// Shorter round trips are those of hosts on one network.
+const NEAR: Duration = Duration::from_millis(1);
 /// Percent of rate × round trip: on the whole, added to try for more, and to let the queue run empty.
 const CRUISE: u64 = 110;
 const RAISE: u64 = 25;
@@ -316,7 +321,7 @@ impl Path {
 
     fn set_window(&mut self) {
         let margin = |percent| percent * self.margin / 100;
-        let slack = margin(bytes_in(self.rate(), HOST) + 2 * self.mtu) + self.mtu;
+        let slack = margin(bytes_in(self.rate(), self.host()) + 2 * self.mtu) + self.mtu;
         let window = match (self.phase, &self.crowded) {
             (Phase::Start { .. }, _) => return,
             (Phase::Drain { .. }, _) => self.held(DRAIN),
@@ -334,7 +339,12 @@ impl Path {
 
     /// The longest round trip that this flow alone causes while it cruises.
     fn intended(&self) -> Duration {
-        self.shortest() * u32::try_from(CRUISE).unwrap_or(100) / 100 + HOST
+        self.shortest() * u32::try_from(CRUISE).unwrap_or(100) / 100 + self.host()
+    }
+
+    /// What hosts add to a round trip on this path.
+    fn host(&self) -> Duration {
+        if self.shortest() < NEAR { NEAR_HOST } else { HOST }
     }
 
     fn rate(&self) -> u64 {

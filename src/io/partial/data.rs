@@ -18,7 +18,11 @@ const OPEN: usize = 64;
 
 #[derive(Debug)]
 pub(in crate::io) enum Data {
-    File(File),
+    File {
+        file: File,
+        /// One writes at a time: the kernel lets no two, and the second would spin at its lock.
+        turn: Mutex<()>,
+    },
     Tree(Tree),
 }
 
@@ -39,8 +43,10 @@ pub(in crate::io) struct Tree {
 impl Data {
     pub(super) fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
         match self {
-            Self::File(file) => {
+            Self::File { file, turn } => {
+                let turn = lock(turn);
                 let written = write_all_at(file, bytes, place.offset);
+                drop(turn);
                 written.map_err(|e| DestError::io("write", &of.path(), e).into())
             }
             Self::Tree(tree) => tree.write(of, place, bytes),
@@ -49,7 +55,7 @@ impl Data {
 
     pub(super) fn read(&self, of: &Partial, place: UnitPlace, buf: &mut [u8]) -> Result<(), PartialError> {
         match self {
-            Self::File(file) => {
+            Self::File { file, .. } => {
                 let read = read_exact_at(file, buf, place.offset);
                 read.map_err(|e| DestError::io("read", &of.path(), e).into())
             }
@@ -64,13 +70,13 @@ impl Data {
     /// Sets room aside for a single file of that size; a file system that cannot gets a sparse file, and so does one
     /// in memory, where it would only touch every page once more.
     pub(super) fn set_aside(&self, of: &Partial, size: u64) -> Result<(), PartialError> {
-        let Self::File(file) = self else { return Ok(()) };
+        let Self::File { file, .. } = self else { return Ok(()) };
         allocate(file, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
     }
 
     pub(super) fn sync(&self, of: &Partial, dirty: &HashSet<usize>) -> Result<(), PartialError> {
         match self {
-            Self::File(file) => file.sync_data().map_err(|e| DestError::io("sync", &of.path(), e).into()),
+            Self::File { file, .. } => file.sync_data().map_err(|e| DestError::io("sync", &of.path(), e).into()),
             Self::Tree(tree) => {
                 if tree.root.sync_file_system()? {
                     return Ok(());
@@ -165,15 +171,11 @@ impl Tree {
     }
 }
 
-/// The type of a file system in memory, as `statfs(2)` lists it.
-#[cfg(target_os = "linux")]
-const TMPFS_MAGIC: rustix::fs::FsWord = 0x0102_1994;
-
 #[cfg(target_os = "linux")]
 fn allocate(file: &File, size: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate, fstatfs};
+    use rustix::fs::{FallocateFlags, fallocate};
     use rustix::io::Errno;
-    if fstatfs(file)?.f_type == TMPFS_MAGIC {
+    if crate::io::positional::is_in_memory(file)? {
         return file.set_len(size);
     }
     loop {

@@ -178,7 +178,10 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
     let there = parent.stat(&names.part)?.map(|s| s.kind);
     let Some(collection) = &spec.collection else {
         return match there {
-            None | Some(FileKind::File) => Ok(Data::File(parent.file(&names.part, Access::OpenOrCreate)?)),
+            None | Some(FileKind::File) => {
+                let file = parent.file(&names.part, Access::OpenOrCreate)?;
+                Ok(Data::File { file, turn: Mutex::default() })
+            }
             Some(FileKind::Link) => Err(DestError::Link { path: parent.shown(&names.part) }.into()),
             Some(_) => Err(exists().into()),
         };
