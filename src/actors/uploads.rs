@@ -160,6 +160,7 @@ impl State {
         audience.announce();
         if audience.nodes.is_empty() {
             self.audiences.remove(&id);
+            self.spread.forget(id);
         }
     }
 }
@@ -271,6 +272,19 @@ mod tests {
         }
         drop(first);
         assert!(pool.admit(node).await.is_some());
+    }
+
+    /// Else each crowd would be slower than the one before it: what went often to those who have left would go last.
+    #[tokio::test]
+    async fn what_was_sent_to_a_crowd_that_has_gone_does_not_count() {
+        let pool = pool(Capacity::default()).await;
+        let (id, node) = (ContentId::of(b"x"), NodeId::from_bytes([1; 32]));
+        let seat = pool.join(id, node).await.expect("joined");
+        pool.sent(id, 0..1);
+        assert_eq!(pool.choose(id, vec![0, 1]).await, Some(1));
+        drop(seat);
+        let _seat = pool.join(id, node).await.expect("joined");
+        assert_eq!(pool.choose(id, vec![0, 1]).await, Some(0));
     }
 
     #[tokio::test]

@@ -38,6 +38,11 @@ impl Spread {
         }
     }
 
+    /// Forgets what was sent of a content: those who have it are no longer there to pass it on.
+    pub fn forget(&mut self, id: ContentId) {
+        self.contents.remove(&id);
+    }
+
     fn counts(&mut self, id: ContentId) -> &mut Counts {
         self.clock += 1;
         let oldest = self.contents.iter().min_by_key(|(_, c)| c.used).map(|(id, _)| *id);

@@ -20,9 +20,11 @@ pub(super) const INITIAL_WINDOW: u64 = 14_720;
 const LEAST_PACKETS: u64 = 4;
 /// What hosts add to a round trip without any queue: late timers, packets handed over in batches.
 const HOST: Duration = Duration::from_millis(2);
-/// The same where all of the path is hosts. Pacing goes by timers of a millisecond: with less in flight than a few of
-/// them, fast links idle between two (docs/performance.md).
-const NEAR_HOST: Duration = Duration::from_millis(8);
+/// The same on paths faster than [`FAST`] and shorter than [`NEAR`]. Pacing goes by timers of a millisecond and at most
+/// 256 packets: with less in flight than a few of them such paths idle between two (docs/performance.md).
+const FAST_HOST: Duration = Duration::from_millis(8);
+/// Bytes a second: more than Gigabit Ethernet carries. Below, the longer queue only costs packets.
+const FAST: u64 = 125_000_000;
 /// Shorter round trips are those of hosts on one network.
 const NEAR: Duration = Duration::from_millis(1);
 /// Percent of rate × round trip: on the whole, added to try for more, and to let the queue run empty.
@@ -310,6 +312,9 @@ impl Path {
     }
 
     fn enter(&mut self, phase: Phase, now: Duration) {
+        let (rate, shortest, window) = (self.rate(), self.shortest(), self.window);
+        let crowded = self.crowded.is_some();
+        tracing::debug!(?phase, ?now, rate, ?shortest, window, crowded, "congestion control");
         self.phase = phase;
         self.since = now;
         self.long_rounds = 0;
@@ -344,7 +349,7 @@ impl Path {
 
     /// What hosts add to a round trip on this path.
     fn host(&self) -> Duration {
-        if self.shortest() < NEAR { NEAR_HOST } else { HOST }
+        if self.rate() > FAST && self.shortest() < NEAR { FAST_HOST } else { HOST }
     }
 
     fn rate(&self) -> u64 {
