@@ -13,7 +13,7 @@ pub fn read_exact_at(file: &File, buf: &mut [u8], offset: u64) -> io::Result<()>
 }
 
 /// Fills the front of the buffer from that offset with what is in memory, and says how much that is: 0 at the end, and
-/// where the file system cannot tell. Does not wait for a disk (`RWF_NOWAIT`, preadv2(2)).
+/// where the file system cannot tell. Does not wait for a disk (`RWF_NOWAIT`, preadv2(2)), but for swap.
 ///
 /// # Errors
 /// When the file cannot be read.
@@ -100,4 +100,25 @@ pub fn write_all_at(file: &File, mut buf: &[u8], mut offset: u64) -> io::Result<
         }
     }
     Ok(())
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// Which other file systems can tell differs, so only this one is held to it.
+    #[test]
+    fn on_a_file_system_in_memory_everything_is_ready() {
+        let Ok(dir) = tempfile::tempdir_in("/dev/shm") else { return eprintln!("skipped: no /dev/shm") };
+        let path = dir.path().join("a");
+        std::fs::write(&path, b"0123456789").expect("written");
+        let file = File::open(&path).expect("there");
+        if !is_in_memory(&file).expect("told") {
+            return eprintln!("skipped: /dev/shm is no tmpfs");
+        }
+        let mut buf = [0; 8];
+        assert_eq!(read_ready_at(&file, &mut buf, 0).expect("read"), 8);
+        assert_eq!((read_ready_at(&file, &mut buf, 7).expect("read"), &buf[..3]), (3, &b"789"[..]));
+        assert_eq!(read_ready_at(&file, &mut buf, 10).expect("read"), 0);
+    }
 }

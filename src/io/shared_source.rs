@@ -279,7 +279,6 @@ mod tests {
             let mut ready = vec![0; buf.len()];
             let len = file.read_ready(&mut ready, place.offset).expect("unchanged");
             assert_eq!(ready[..len], buf[..len]);
-            assert!(len == buf.len() || cfg!(not(target_os = "linux")), "it has just been read: {len} bytes");
         }
     }
 

@@ -145,6 +145,28 @@ fn an_application_that_sends_little_neither_widens_nor_narrows_the_window() {
     assert!((150_000..350_000).contains(&path.window()), "{}", path.window());
 }
 
+/// The window for so many bytes in each round trip of half a millisecond.
+fn near(bytes: u64) -> u64 {
+    let mut path = Path::new(1500, 1);
+    for step in 0..4000 {
+        let now = ms(step) / 2;
+        path.sent(now, bytes);
+        if step > 0 {
+            path.acked(now, ms(step - 1) / 2, bytes, false);
+            path.acks_end(now, bytes.min(path.window()), false);
+        }
+    }
+    path.window()
+}
+
+#[test]
+fn only_above_gigabit_rates_more_is_in_flight_than_hosts_need() {
+    // 200 MB/s and 100 MB/s, with 8 and 2 ms of slack (and a quarter of the path more while more is tried).
+    let (fast, slow) = (near(100_000), near(50_000));
+    assert!((1_600_000..1_800_000).contains(&fast), "{fast}");
+    assert!((200_000..300_000).contains(&slow), "{slow}");
+}
+
 #[test]
 fn a_persistent_outage_begins_again_with_few_packets() {
     let mut path = Path::new(1500, 1);
