@@ -1,12 +1,15 @@
 //! The socket that quinn sends through: it splits what is too long for one send, and joins what would be many.
 //! Quinn hands over at most ten datagrams at a time, and each send costs the kernel the same for one as for 64 KiB.
-//! Invariant: datagrams leave in the order in which they came; at most one send's worth waits to be joined, and what
-//! waits because the kernel is full makes the next `try_send` say so. Receiving is quinn's own.
+//! Invariant: datagrams to one destination leave in the order in which they came; at most one send's worth for each of
+//! [`LANES`] waits to be joined, and what waits because the kernel is full makes the next `try_send` to that destination
+//! say so. Receiving is quinn's own.
 
 use std::future::poll_fn;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::io::{self, IoSliceMut};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -21,6 +24,9 @@ use super::batch::{Batch, MAX_SEND, pieces};
 const MAX_RECEIVED: usize = 65_536;
 /// Turns that the connections get to add to a batch before it leaves.
 const TURNS: usize = 2;
+/// Batches that wait at the same time: of connections that send in turns each keeps its own, and those on several
+/// threads seldom wait for each other.
+const LANES: usize = 16;
 
 /// Splits and joins batches.
 #[derive(Debug)]
@@ -33,22 +39,18 @@ pub(super) struct BatchSocket {
 #[derive(Debug)]
 struct Out {
     inner: Arc<dyn AsyncUdpSocket>,
-    state: Mutex<State>,
-    wake: Notify,
-}
-
-#[derive(Debug)]
-struct State {
-    batch: Batch,
+    /// A destination's batch is always the same one.
+    batches: [Mutex<Batch>; LANES],
     /// Nobody will send any more.
-    closed: bool,
+    closed: AtomicBool,
+    wake: Notify,
 }
 
 impl BatchSocket {
     /// Must be called within a tokio runtime.
     pub(super) fn new(inner: Arc<dyn AsyncUdpSocket>, max_payload: u16) -> Self {
-        let state = Mutex::new(State { batch: Batch::new(), closed: false });
-        let out = Arc::new(Out { inner, state, wake: Notify::new() });
+        let batches = std::array::from_fn(|_| Mutex::new(Batch::new()));
+        let out = Arc::new(Out { inner, batches, closed: AtomicBool::new(false), wake: Notify::new() });
         tokio::spawn(send_what_waits(Arc::clone(&out)));
         Self { out, max_payload }
     }
@@ -56,35 +58,31 @@ impl BatchSocket {
 
 impl Drop for BatchSocket {
     fn drop(&mut self) {
-        let mut state = self.out.state();
-        state.closed = true;
-        // What the kernel does not take now is lost, as any datagram may be.
-        let _ = self.out.send(&mut state);
-        drop(state);
+        self.out.closed.store(true, Ordering::Relaxed);
+        for batch in &self.out.batches {
+            // What the kernel does not take now is lost, as any datagram may be.
+            let _ = self.out.send(&mut lock(batch));
+        }
         self.out.wake.notify_one();
     }
 }
 
 impl Out {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn send(&self, state: &mut State) -> io::Result<()> {
-        state.batch.send(|piece| self.inner.try_send(piece))
+    fn send(&self, batch: &mut Batch) -> io::Result<()> {
+        batch.send(|piece| self.inner.try_send(piece))
     }
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let most = self.inner.max_transmit_segments();
-        let mut state = self.state();
-        if !state.batch.is_empty() {
-            if state.batch.add(transmit, most) {
-                return self.joined(&mut state, transmit, most);
+        let mut batch = lock(&self.batches[lane_of(transmit.destination)]);
+        if !batch.is_empty() {
+            if batch.add(transmit, most) {
+                return self.joined(&mut batch, transmit, most);
             }
-            self.send(&mut state)?;
+            self.send(&mut batch)?;
         }
         if may_grow(transmit, most) {
-            state.batch.begin(transmit);
+            batch.begin(transmit);
             self.wake.notify_one();
             return Ok(());
         }
@@ -94,7 +92,7 @@ impl Out {
                 Err(error) if sent > 0 && error.kind() == io::ErrorKind::WouldBlock => {
                     // Quinn would send the whole again; so the rest waits here.
                     let contents = &transmit.contents[sent..];
-                    state.batch.begin(&Transmit { contents, ..copy_of(transmit) });
+                    batch.begin(&Transmit { contents, ..copy_of(transmit) });
                     self.wake.notify_one();
                     return Ok(());
                 }
@@ -106,15 +104,27 @@ impl Out {
     }
 
     /// A batch that cannot grow any more leaves at once; if the kernel is full it waits, and the next send is told.
-    fn joined(&self, state: &mut State, transmit: &Transmit<'_>, most: usize) -> io::Result<()> {
-        if state.batch.takes_more(transmit.contents.len(), most) {
+    fn joined(&self, batch: &mut Batch, transmit: &Transmit<'_>, most: usize) -> io::Result<()> {
+        if batch.takes_more(transmit.contents.len(), most) {
             return Ok(());
         }
-        match self.send(state) {
+        match self.send(batch) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
             other => other,
         }
     }
+}
+
+/// A panic elsewhere leaves a batch whole, or a send short as any datagram may be.
+fn lock(batch: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
+    batch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where a destination's batch is. That a peer can choose to share one with others costs them no more than the joining.
+fn lane_of(destination: SocketAddr) -> usize {
+    let mut hasher = DefaultHasher::new();
+    destination.hash(&mut hasher);
+    usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0)
 }
 
 /// Whether a batch like this is worth holding for another one: full segments, of which one send takes twice as many.
@@ -141,15 +151,17 @@ async fn send_what_waits(out: Arc<Out>) {
     let mut poller = Arc::clone(&out.inner).create_io_poller();
     loop {
         out.wake.notified().await;
-        if out.state().closed {
+        if out.closed.load(Ordering::Relaxed) {
             return;
         }
         for _ in 0..TURNS {
             yield_now().await;
         }
-        while matches!(out.send(&mut out.state()), Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
-            // An error here shows at the next send too.
-            let _ = poll_fn(|cx| poller.as_mut().poll_writable(cx)).await;
+        for batch in &out.batches {
+            while matches!(out.send(&mut lock(batch)), Err(error) if error.kind() == io::ErrorKind::WouldBlock) {
+                // An error here shows at the next send too.
+                let _ = poll_fn(|cx| poller.as_mut().poll_writable(cx)).await;
+            }
         }
     }
 }

@@ -209,3 +209,21 @@ async fn the_kernel_on_loopback_delivers_every_segment() {
     }
     assert!(received == bytes);
 }
+
+#[tokio::test]
+async fn connections_that_send_in_turns_are_joined_each() {
+    let kernel = Kernel::new(usize::MAX, 64);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let ends = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let one = ends(9);
+    let other = (10..).map(ends).find(|end| lane_of(*end) != lane_of(one)).expect("there are many");
+    let bytes = segments(30);
+    for batch in bytes.chunks(10 * SEGMENT) {
+        for destination in [one, other] {
+            socket.try_send(&Transmit { destination, ..transmit(batch) }).expect("room");
+        }
+    }
+    until(|| kernel.sends().len() == 2).await;
+    assert_eq!(kernel.sends(), [30 * SEGMENT; 2]);
+    assert!(kernel.took() == [bytes.clone(), bytes].concat());
+}
