@@ -68,6 +68,7 @@ impl Lab {
             times: false,
             share: ShareBack::Never,
             limit: None,
+            connections: None,
             wait: Duration::from_secs(10),
             dry_run: false,
             choose: None,

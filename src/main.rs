@@ -8,15 +8,9 @@ use std::process::ExitCode;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// Threads that move packets: one connection is fastest on one thread, and hashing, the disk and often the other end
-/// want the rest of the machine (docs/performance.md).
-fn network_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
-}
-
 fn main() -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    match runtime.worker_threads(network_threads()).enable_all().build() {
+    match runtime.worker_threads(qshare::io::cpu::network_threads()).enable_all().build() {
         Ok(runtime) => qshare::cli::run(runtime),
         Err(error) => {
             eprintln!("qshare: the runtime cannot be started: {error}; check the limits of this process");

@@ -98,6 +98,22 @@ fn explain_accounts_for_all_the_time_and_names_a_slow_provider() {
 }
 
 #[test]
+fn a_provider_is_reached_over_as_many_connections_as_were_asked_for() {
+    let lab = Lab::new();
+    let bytes = noise(4, 6 * MIB);
+    let file = lab.file("wide.bin", &bytes);
+    let tracker = lab.tracker();
+    let _provider = lab.share(&tracker, &[&file], &["--limit", "6MiB/s"]);
+
+    let ended = lab.get(&tracker, &["wide", "-o", "out/", "--explain", "--connections", "3"]);
+    assert_eq!(ended.event("explain")["paths"][0]["connections"], 3);
+    assert!(fs::read(lab.path("out/wide.bin")).expect("fetched") == bytes);
+
+    let usual = lab.get(&tracker, &["wide", "-o", "usual/", "--explain"]);
+    assert_eq!(usual.event("explain")["paths"][0]["connections"], 1, "one is enough for what is slow");
+}
+
+#[test]
 fn only_and_dry_run_take_a_part_or_nothing() {
     let lab = Lab::new();
     lab.file("tree/a.pdf", b"pdf");

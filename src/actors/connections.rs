@@ -4,6 +4,7 @@
 
 mod error;
 mod reference;
+mod side;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use self::table::Table;
 use crate::io::dial::{Addresses, DialError};
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
+use crate::io::purpose::Purpose;
 use crate::io::trust::TrustStore;
 use crate::model::NodeId;
 use crate::wire::Code;
@@ -95,6 +97,7 @@ pub struct State {
     table: Table,
     dials: HashMap<Target, Vec<Wanted>>,
     failures: HashMap<Target, Failure>,
+    sides: side::Arrived,
     tasks: JoinSet<()>,
 }
 
@@ -135,6 +138,7 @@ impl Actor for Connections {
             links: arguments.links,
             dials: HashMap::new(),
             failures: HashMap::new(),
+            sides: side::Arrived::default(),
             tasks: JoinSet::new(),
         })
     }
@@ -150,6 +154,7 @@ impl Actor for Connections {
             Message::All(reply) => drop(reply.send(state.table.all())),
             Message::Closed(node) => state.table.prune(node),
             Message::Dialled(target, tried, result) => state.dialled(&myself, &target, tried, result),
+            Message::Established(link) if link.purpose() == Purpose::Side => state.side(link),
             Message::Established(link) => state.established(&myself, link),
             Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
             Message::Settle(node) => state.settle(node),
@@ -245,6 +250,15 @@ impl State {
         let waiting = self.dials.get_mut(&Target::Node(link.peer())).map(std::mem::take).unwrap_or_default();
         waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
         self.insert(myself, link);
+    }
+
+    /// A side connection is served, and nothing else.
+    fn side(&mut self, link: Link) {
+        if !self.sides.admit(&link) {
+            return link.close(Code::Busy);
+        }
+        let links = self.links.clone();
+        self.tasks.spawn(async move { drop(links.send(link).await) });
     }
 
     /// Takes a link in, hands it on, and watches for its end.

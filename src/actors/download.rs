@@ -5,6 +5,7 @@
 mod candidates;
 mod orders;
 mod progress;
+mod sides;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -56,6 +57,8 @@ pub(crate) enum Message {
     Tick,
     /// A provider's Watch stream is over.
     WatchEnded { link: Link, error: Option<CallError> },
+    /// The side connections of a link are there, as many as could be had.
+    Widened(Link, Vec<Link>),
 }
 
 /// How a transfer ended, if not by a failure.
@@ -129,6 +132,7 @@ impl Actor for Download {
             Message::Settled(result) => state.on_settled(result),
             Message::Tick => state.on_tick(),
             Message::WatchEnded { link, error } => state.on_watch_ended(&link, error.as_ref()),
+            Message::Widened(link, sides) => state.on_widened(&link, sides),
         }
         Ok(())
     }

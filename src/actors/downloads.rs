@@ -2,6 +2,7 @@
 //! Invariant: a transfer that fails is reported by its own handle; the node and other transfers go on.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,6 +50,8 @@ pub struct Job {
     pub wait: Duration,
     /// Whether it is served to others from its first proven unit.
     pub share: bool,
+    /// Connections to each provider; else as many as there is use for.
+    pub connections: Option<NonZeroU8>,
     /// Begin at the beginning, because somebody reads the bytes as they come.
     pub in_order: bool,
     /// Decides ties; drawn at random.
@@ -189,6 +192,7 @@ impl State {
             wait: job.wait,
             seed: job.seed,
             in_order: job.in_order,
+            width: job.connections,
             barred: self.barred(job.id),
             connections: self.connections.clone(),
             supervisor: myself.clone(),

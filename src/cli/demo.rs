@@ -246,6 +246,7 @@ fn request(query: Query, id: ContentId, target: PathBuf) -> GetRequest {
         times: false,
         share: ShareBack::While,
         limit: None,
+        connections: None,
         wait: WAIT,
         dry_run: false,
         choose: Some(id),

@@ -26,6 +26,7 @@ pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
         ("RATE", Align::Right),
         ("ROUND TRIP", Align::Right),
         ("MTU", Align::Right),
+        ("CONNECTIONS", Align::Right),
     ]);
     for provider in &outcome.providers {
         let (round_trip, mtu) = provider.path;
@@ -36,6 +37,7 @@ pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
             rate(mean_rate(provider.bytes, outcome.elapsed)),
             format!("{:.2} ms", round_trip.as_secs_f64() * 1000.0),
             mtu.to_string(),
+            provider.connections.to_string(),
         ]);
     }
     let limit = what(largest.cause, &outcome.providers);
@@ -82,6 +84,7 @@ mod tests {
             bytes: 30 << 20,
             rate: 0,
             path: (Duration::from_micros(250), 1452),
+            connections: 2,
         };
         let mut outcome = Outcome {
             id: ContentId::of(b""),

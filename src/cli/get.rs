@@ -98,6 +98,7 @@ fn request(context: &Context, arguments: &GetArgs, chosen: Option<ContentId>) ->
         times: arguments.times,
         share,
         limit: arguments.limit.or(context.settings.download_limit),
+        connections: arguments.connections,
         wait: arguments.wait.unwrap_or(context.settings.wait),
         dry_run: arguments.dry_run,
         choose: chosen,

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+/// Threads that move packets: one connection is fastest on one thread, and hashing, the disk and often the other end
+/// want the rest of the machine (docs/performance.md).
+#[must_use]
+pub fn network_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
 /// User and system time of all threads so far; zero where the platform does not tell.
 #[must_use]
 pub fn process_time() -> Duration {

@@ -15,11 +15,12 @@ use crate::io::gate::{Gate, Permit, Verdict};
 use crate::io::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::link::{self, Link, var_int};
 use crate::io::open::Open;
+use crate::io::purpose::Purpose;
 use crate::io::transport::{self, Configs};
 use crate::io::{dial, interfaces, udp};
 use crate::model::NodeId;
 use crate::model::address::canonical;
-use crate::wire::limits::{ALPN, CONTROL, PROBE_ALPN, VERSION};
+use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
 /// The port that trackers and sharing nodes take first.
@@ -86,7 +87,7 @@ struct Inner {
     role: Role,
     configs: Configs,
     gate: Arc<Gate>,
-    open: Open,
+    open: Arc<Open>,
     warnings: Vec<String>,
 }
 
@@ -97,35 +98,37 @@ impl Endpoint {
     /// When the address or the key cannot be used.
     #[expect(clippy::needless_pass_by_value, reason = "the endpoint takes its keys over")]
     pub fn bind(identity: Arc<Identity>, keys: LongTermKeys, options: EndpointOptions) -> Result<Self, BindError> {
-        Self::open(identity, &keys, options, true)
+        Self::open(identity, &keys, options, Purpose::Link, Arc::default())
     }
 
-    /// A second endpoint of the same identity, on a socket of its own, that only dials. Where a firewall lets
-    /// answers through, only a dial from another port shows whether a stranger would reach an address.
+    /// Another endpoint of the same identity, on a socket of its own, that only dials; what it dials is closed with
+    /// this one.
     ///
     /// # Errors
     /// As [`Endpoint::bind`].
-    pub fn aside(&self) -> Result<Self, BindError> {
+    pub fn aside(&self, purpose: Purpose) -> Result<Self, BindError> {
         let listen = match self.inner.bound.ip() {
             ip if ip.is_unspecified() => Listen::Ephemeral,
             ip => Listen::At(SocketAddr::new(ip, 0)),
         };
         let keys = LongTermKeys::ephemeral()?;
-        Self::open(self.inner.identity.clone(), &keys, EndpointOptions { listen, role: self.inner.role }, false)
+        let options = EndpointOptions { listen, role: self.inner.role };
+        Self::open(self.inner.identity.clone(), &keys, options, purpose, Arc::clone(&self.inner.open))
     }
 
     fn open(
         identity: Arc<Identity>,
         keys: &LongTermKeys,
         options: EndpointOptions,
-        serves: bool,
+        purpose: Purpose,
+        open_links: Arc<Open>,
     ) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, keys, if serves { ALPN } else { PROBE_ALPN })?;
+        let configs = Configs::new(&identity, keys, purpose)?;
         let (addr, bound) = open(options.listen)?;
         let failed = |cause| BindError::Address { addr, cause };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
-        let server = serves.then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
+        let server = (purpose == Purpose::Link).then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
         let config = transport::endpoint(keys);
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
             .map_err(failed)?;
@@ -136,7 +139,7 @@ impl Endpoint {
             role: options.role,
             configs,
             gate: Arc::default(),
-            open: Open::default(),
+            open: open_links,
             warnings: bound.warnings,
         };
         Ok(Self { inner: Arc::new(inner) })
@@ -307,7 +310,7 @@ impl Arrival {
             }
         };
         timeout(WELCOME, welcome(&connection, role)).await.map_err(|_| ArrivalError::TimedOut)??;
-        if link::is_probe(&connection) {
+        if Purpose::of(&connection) == Purpose::Probe {
             // The dialler closes; nobody waits for that longer than for a Welcome.
             let _ = timeout(WELCOME, connection.closed()).await;
             return Err(ArrivalError::Probe);

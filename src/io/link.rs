@@ -6,16 +6,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use quinn::crypto::rustls::HandshakeData;
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
 
 use crate::io::gate::Permit;
 use crate::io::identity;
+use crate::io::purpose::Purpose;
 use crate::io::transport::IDLE;
 use crate::model::NodeId;
 use crate::model::address::canonical;
-use crate::wire::limits::PROBE_ALPN;
 use crate::wire::{Code, Role, Welcome};
 
 /// Looks after a connection's last packet, without a timer and with one. A look costs less than a microsecond.
@@ -62,6 +61,12 @@ impl Link {
     #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.inner.welcome.as_ref().map(|welcome| welcome.role)
+    }
+
+    /// What the connection is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        Purpose::of(&self.inner.connection)
     }
 
     /// Whether this side dialled.
@@ -216,12 +221,6 @@ pub fn describe(cause: &ConnectionError) -> String {
 }
 
 /// The node at the other end of a finished handshake; `None` never happens with our verifiers.
-/// Whether a connection is a dial-back.
-pub(crate) fn is_probe(connection: &Connection) -> bool {
-    let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
-    data.is_some_and(|data| data.protocol.as_deref() == Some(PROBE_ALPN))
-}
-
 pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
     let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
     match certificates.as_slice() {

@@ -21,6 +21,7 @@ pub(crate) mod open;
 pub mod partial;
 pub mod positional;
 pub mod publish;
+pub mod purpose;
 pub mod resolve;
 pub mod scan;
 pub mod secret;

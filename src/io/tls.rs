@@ -16,13 +16,13 @@ use rustls::{
 };
 
 use crate::io::identity::{self, Identity};
-use crate::wire::limits::{ALPN, PROBE_ALPN};
+use crate::io::purpose::Purpose;
 
-/// How this node dials, for links or for probes.
+/// How this node dials.
 ///
 /// # Errors
 /// When the key cannot be used.
-pub fn client_config(identity: &Identity, alpn: &[u8]) -> Result<ClientConfig, Error> {
+pub fn client_config(identity: &Identity, purpose: Purpose) -> Result<ClientConfig, Error> {
     let provider = provider();
     let verifier = Arc::new(Pinned { provider: provider.clone() });
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -30,7 +30,7 @@ pub fn client_config(identity: &Identity, alpn: &[u8]) -> Result<ClientConfig, E
         .dangerous()
         .with_custom_certificate_verifier(verifier)
         .with_client_auth_cert(vec![identity.certificate()], identity.key().into())?;
-    config.alpn_protocols = vec![alpn.to_vec()];
+    config.alpn_protocols = vec![purpose.alpn().to_vec()];
     config.enable_sni = false;
     config.resumption = Resumption::disabled();
     Ok(config)
@@ -47,7 +47,7 @@ pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .with_client_cert_verifier(verifier)
         .with_single_cert(vec![identity.certificate()], identity.key().into())?;
-    config.alpn_protocols = vec![ALPN.to_vec(), PROBE_ALPN.to_vec()];
+    config.alpn_protocols = Purpose::ALL.map(|purpose| purpose.alpn().to_vec()).into();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

@@ -13,6 +13,7 @@ use quinn::{
 use quinn_proto::HashedConnectionIdGenerator;
 
 use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::purpose::Purpose;
 use crate::io::{congestion, tls, udp};
 use crate::model::address::is_loopback;
 use crate::wire::limits::STREAMS;
@@ -61,9 +62,9 @@ impl Configs {
     ///
     /// # Errors
     /// When the key cannot be used for TLS.
-    pub fn new(identity: &Identity, keys: &LongTermKeys, alpn: &[u8]) -> Result<Self, rustls::Error> {
+    pub fn new(identity: &Identity, keys: &LongTermKeys, purpose: Purpose) -> Result<Self, rustls::Error> {
         let unusable = |_| rustls::Error::General("AES-128-GCM is missing".into());
-        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, alpn)?).map_err(unusable)?);
+        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, purpose)?).map_err(unusable)?);
         let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
         let token = Arc::new(keys.token());
         let transports = [loopback(), network()].map(Arc::new);

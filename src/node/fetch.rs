@@ -46,6 +46,7 @@ impl Get {
             limit: self.request.limit,
             wait: self.request.wait,
             share: shares,
+            connections: self.request.connections,
             in_order: matches!(self.request.output, Output::Stream(_)),
             seed: rand::random(),
         };
@@ -197,6 +198,7 @@ fn show(report: &Report, now: &Snapshot) {
             bytes: p.bytes,
             rate: p.rate,
             path: p.path,
+            connections: p.connections,
         };
         progress.providers = now.providers.iter().map(provider).collect();
         let known = progress.warnings.len();

@@ -14,7 +14,7 @@ mod progress;
 mod request;
 
 pub use progress::{Outcome, Phase, Progress, ProviderProgress};
-pub use request::{Canceller, GetRequest, Output, ShareBack, What};
+pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 
 /// How a node is started.
 #[derive(Debug, Clone)]

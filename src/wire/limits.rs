@@ -4,6 +4,8 @@
 pub const ALPN: &[u8] = b"qshare/1";
 /// The ALPN of a dial-back: the connection serves only to see who answers, and carries Welcome alone.
 pub const PROBE_ALPN: &[u8] = b"qshare-probe/1";
+/// The ALPN of a side connection: one more between two nodes that have a link, for requests of whoever dialled it.
+pub const SIDE_ALPN: &[u8] = b"qshare-side/1";
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
 pub const VERSION: u16 = 1;
 
@@ -19,6 +21,8 @@ pub const DEPTH: usize = 32;
 
 /// Bidirectional streams that a peer may have open on one connection.
 pub const STREAMS: u32 = 64;
+/// Side connections that one node may have to another at a time.
+pub const SIDES: usize = 7;
 /// The most ranges of units in one Fetch; with the rest of the request they fit in a control frame.
 pub const FETCH_RANGES: usize = 256;
 /// The most units that one Fetch may accept.

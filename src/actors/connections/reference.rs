@@ -9,10 +9,12 @@ use ractor::{ActorRef, RpcReplyPort};
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;
 
+use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
 use crate::io::dial::DialError;
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
+use crate::io::purpose::Purpose;
 use crate::io::resolve::{only_loopback, resolve};
 use crate::io::trust::{TrustError, TrustStore};
 use crate::model::{NodeId, PeerTarget};
@@ -24,12 +26,13 @@ pub struct ConnectionsRef {
     actor: ActorRef<Message>,
     endpoint: Endpoint,
     prober: Arc<OnceCell<Endpoint>>,
+    sides: Sockets,
     trust: TrustStore,
 }
 
 impl ConnectionsRef {
     pub(super) fn new(actor: ActorRef<Message>, endpoint: Endpoint, trust: TrustStore) -> Self {
-        Self { actor, endpoint, prober: Arc::default(), trust }
+        Self { actor, endpoint, prober: Arc::default(), sides: Sockets::default(), trust }
     }
 
     /// The link to a node: the one in use, or a new one.
@@ -101,9 +104,17 @@ impl ConnectionsRef {
         }
     }
 
-    /// Whether a node answers at an address, seen from a socket that it does not know.
+    /// So many more connections to the node of a link, each from a socket of its own; fewer when they cannot be had.
+    pub async fn beside(&self, link: &Link, count: usize) -> Vec<Link> {
+        self.sides.dial(&self.endpoint, link, count).await
+    }
+
+    /// Whether a node answers at an address, seen from a socket that it does not know: where a firewall lets answers
+    /// through, only that shows whether a stranger would reach it.
     pub async fn probe(&self, addr: SocketAddr, node: NodeId) -> bool {
-        let Ok(prober) = self.prober.get_or_try_init(|| async { self.endpoint.aside() }).await else { return false };
+        let Ok(prober) = self.prober.get_or_try_init(|| async { self.endpoint.aside(Purpose::Probe) }).await else {
+            return false;
+        };
         let Ok(link) = prober.dial(&[addr], Some(node)).await else { return false };
         link.close(Code::Probe);
         true

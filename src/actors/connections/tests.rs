@@ -1,5 +1,6 @@
 //! Several nodes in one process, on loopback.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::io::endpoint::{EndpointOptions, Listen};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::code;
 use crate::model::PeerTarget;
-use crate::wire::Role;
+use crate::wire::{Role, limits};
 
 struct TestNode {
     endpoint: Endpoint,
@@ -64,6 +65,34 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
                 connections.established(link);
             }
         });
+    }
+}
+
+#[tokio::test]
+async fn side_connections_are_served_up_to_a_number_and_are_no_links() {
+    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
+    let sides = a.connections.beside(&link, limits::SIDES).await;
+    let ports: HashSet<_> = sides.iter().map(Link::observed).collect();
+    assert_eq!((sides.len(), ports.len()), (limits::SIDES, limits::SIDES), "a socket each");
+    let mut served = Vec::new();
+    for _ in 0..=limits::SIDES {
+        served.push(b.served.recv().await.expect("handed on"));
+    }
+    assert!(served.iter().all(|link| link.peer() == a.id()));
+    assert_eq!((a.connections.all().await.len(), b.connections.all().await.len()), (1, 1));
+
+    let more = a.connections.beside(&link, 1).await;
+    let closed = more[0].closed().await;
+    assert!(matches!(&closed, ConnectionError::ApplicationClosed(close) if code(close.error_code) == Code::Busy));
+    drop(sides);
+    // The other end hears of the dropped ones in its own time.
+    loop {
+        let again = a.connections.beside(&link, 1).await;
+        tokio::select! {
+            again = b.served.recv() => break assert_eq!(again.expect("handed on").peer(), a.id()),
+            _ = again[0].closed() => {}
+        }
     }
 }
 

@@ -43,8 +43,15 @@ struct Candidate {
 #[derive(Debug)]
 enum Standing {
     Dialling,
-    Linked { link: Link, watch: AbortHandle },
-    Resting { until: Instant },
+    /// No sides: none were asked for yet.
+    Linked {
+        link: Link,
+        watch: AbortHandle,
+        sides: Option<Vec<Link>>,
+    },
+    Resting {
+        until: Instant,
+    },
 }
 
 impl Candidates {
@@ -56,6 +63,37 @@ impl Candidates {
         match &self.known.get(&node)?.standing {
             Standing::Linked { link, .. } => Some(link.clone()),
             _ => None,
+        }
+    }
+
+    /// The open connections to a node, the link first.
+    pub(super) fn connections(&self, node: NodeId) -> impl Iterator<Item = &Link> {
+        let linked = match self.known.get(&node).map(|candidate| &candidate.standing) {
+            Some(Standing::Linked { link, sides, .. }) => Some((link, sides)),
+            _ => None,
+        };
+        linked.into_iter().flat_map(|(link, sides)| {
+            std::iter::once(link).chain(sides.iter().flatten().filter(|side| !side.is_closed()))
+        })
+    }
+
+    /// The link of a node to which side connections are to be opened now: they are asked for once a link.
+    pub(super) fn widen(&mut self, node: NodeId) -> Option<Link> {
+        match &mut self.known.get_mut(&node)?.standing {
+            Standing::Linked { link, sides: sides @ None, .. } => {
+                *sides = Some(Vec::new());
+                Some(link.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// The side connections of a link are there.
+    pub(super) fn widened(&mut self, of: &Link, new: Vec<Link>) {
+        if let Some(Candidate { standing: Standing::Linked { link, sides, .. }, .. }) = self.known.get_mut(&of.peer())
+            && link.is_same(of)
+        {
+            *sides = Some(new);
         }
     }
 
@@ -95,7 +133,7 @@ impl Candidates {
     pub(super) fn bar(&mut self, node: NodeId) -> Option<SocketAddr> {
         self.barred.insert(node);
         match self.known.remove(&node)?.standing {
-            Standing::Linked { link, watch } => {
+            Standing::Linked { link, watch, .. } => {
                 watch.abort();
                 Some(link.remote())
             }
@@ -182,11 +220,12 @@ impl State {
         self.tallies.met(node, link.remote());
         let watch = self.tasks.spawn(task);
         if let Standing::Linked { watch: before, .. } =
-            std::mem::replace(&mut candidate.standing, Standing::Linked { link, watch })
+            std::mem::replace(&mut candidate.standing, Standing::Linked { link, watch, sides: None })
         {
             before.abort();
         }
         self.input(Input::Ready { node, rtt });
+        self.widen();
     }
 
     pub(super) fn on_watch_ended(&mut self, link: &Link, error: Option<&CallError>) {

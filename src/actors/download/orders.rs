@@ -9,6 +9,7 @@ use super::Ending;
 use super::state::State;
 use crate::actors::downloads;
 use crate::actors::fetch::{Ask, fetch_list, fetch_units};
+use crate::io::link::Link;
 use crate::logic::transfer::{End, Input, Output, RequestId, Why};
 use crate::model::NodeId;
 
@@ -16,6 +17,7 @@ use crate::model::NodeId;
 #[derive(Debug)]
 pub(super) struct Running {
     pub(super) node: NodeId,
+    pub(super) link: Link,
     task: AbortHandle,
     received: Arc<AtomicU64>,
     seen: u64,
@@ -46,22 +48,22 @@ impl State {
             Output::Complete => self.end(Ok(Ending::Complete)),
             Output::Fetch { request, node, units, max } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                let received = Arc::clone(&ask.received);
+                let (received, link) = (Arc::clone(&ask.received), ask.link.clone());
                 let task = self.tasks.spawn(fetch_units(Arc::clone(&self.lane), ask, units, max));
-                self.running.insert(request, Running { node, task, received, seen: 0 });
+                self.running.insert(request, Running { node, link, task, received, seen: 0 });
             }
             Output::Leave { node, why } => self.leave(node, why),
             Output::List { request, node, file } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                let received = Arc::clone(&ask.received);
+                let (received, link) = (Arc::clone(&ask.received), ask.link.clone());
                 let task = self.tasks.spawn(fetch_list(Arc::clone(&self.lane), ask, file));
-                self.running.insert(request, Running { node, task, received, seen: 0 });
+                self.running.insert(request, Running { node, link, task, received, seen: 0 });
             }
         }
     }
 
     fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {
-        let link = self.candidates.link(node)?;
+        let link = self.idlest(node)?;
         Some(Ask { request, node, link, received: Arc::default(), clocks: self.lane.clocks.of(node) })
     }
 

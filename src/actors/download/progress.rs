@@ -41,6 +41,8 @@ pub struct ProviderSnapshot {
     pub rate: u64,
     /// The round trip to it, and the UDP payload in bytes that the path carries from here.
     pub path: (Duration, u16),
+    /// Connections to it, at most.
+    pub connections: usize,
 }
 
 /// The counts behind it.
@@ -59,6 +61,7 @@ struct Met {
     addr: SocketAddr,
     bytes: u64,
     path: (Duration, u16),
+    connections: usize,
 }
 
 impl Tallies {
@@ -69,7 +72,8 @@ impl Tallies {
     }
 
     pub(super) fn met(&mut self, node: NodeId, addr: SocketAddr) {
-        self.providers.entry(node).or_insert(Met { addr, bytes: 0, path: (Duration::ZERO, 0) }).addr = addr;
+        self.providers.entry(node).or_insert(Met { addr, bytes: 0, path: (Duration::ZERO, 0), connections: 0 }).addr =
+            addr;
     }
 
     pub(super) fn proven(&mut self, node: NodeId, bytes: u64, now: Duration) {
@@ -95,6 +99,7 @@ impl State {
         for (node, met) in &mut self.tallies.providers {
             if let Some(link) = self.candidates.link(*node) {
                 met.path = (link.rtt(), link.mtu());
+                met.connections = met.connections.max(self.candidates.connections(*node).count());
             }
         }
         let now = self.now();
@@ -105,6 +110,7 @@ impl State {
             bytes: met.bytes,
             rate: rates.get(&node).copied().unwrap_or(0),
             path: met.path,
+            connections: met.connections,
         };
         let snapshot = Snapshot {
             bytes: self.transfer.proven_bytes(),

@@ -1,6 +1,7 @@
 //! What a Download owns, and what it makes of each message.
 
 use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use tokio::time::Instant;
 use super::candidates::Candidates;
 use super::orders::Running;
 use super::progress::{Snapshot, Tallies};
+use super::sides::Width;
 use super::{DownloadError, Ending, Message};
 use crate::actors::buffers::BufferPool;
 use crate::actors::clocks::Clocks;
@@ -45,6 +47,7 @@ pub(crate) struct Arguments {
     pub(crate) wait: Duration,
     pub(crate) seed: u64,
     pub(crate) in_order: bool,
+    pub(crate) width: Option<NonZeroU8>,
     pub(crate) barred: HashSet<NodeId>,
     pub(crate) connections: ConnectionsRef,
     pub(crate) supervisor: ActorRef<downloads::Message>,
@@ -64,6 +67,7 @@ pub(crate) struct State {
     pub(super) candidates: Candidates,
     pub(super) running: HashMap<RequestId, Running>,
     pub(super) tallies: Tallies,
+    pub(super) width: Width,
     pub(super) progress: watch::Sender<Snapshot>,
     checkpoint: Checkpoint,
     wait: Duration,
@@ -111,6 +115,7 @@ impl State {
             candidates: Candidates::new(args.barred),
             running: HashMap::new(),
             tallies: Tallies::new(total),
+            width: Width::new(args.width),
             progress: args.progress,
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
             wait: args.wait,
@@ -191,6 +196,7 @@ impl State {
         }
         self.input(Input::Tick);
         self.dial_rested();
+        self.widen();
         self.checkpoint_if_due();
         self.show();
         if !self.ending && self.last_news.elapsed() >= self.wait {
@@ -238,6 +244,7 @@ impl State {
         if std::mem::replace(&mut self.ending, true) {
             return;
         }
+        self.show();
         self.running.drain().for_each(|(_, running)| running.abort());
         self.candidates.stop();
         let (lane, myself) = (Arc::clone(&self.lane), self.myself.clone());

@@ -1,11 +1,13 @@
 //! Real nodes on loopback in one process: the sources are in memory, everything else is the real thing.
 
 mod memory;
+mod sides;
 
 use std::collections::HashSet;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::num::NonZeroU8;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -27,6 +29,7 @@ use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::dest::SafeDir;
 use crate::io::endpoint::{Endpoint, EndpointOptions, Listen};
 use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::link::Link;
 use crate::io::partial::{Names, Partial, PartialSpec};
 use crate::io::trust::TrustStore;
 use crate::logic::slots::Capacity;
@@ -56,6 +59,10 @@ struct TestNode {
     shelf: Shelf,
     downloads: DownloadsRef,
     home: TempDir,
+    /// Of its own transfers to each provider.
+    connections: Option<NonZeroU8>,
+    /// All that others dialled.
+    arrived: Arc<Mutex<Vec<Link>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -82,9 +89,10 @@ impl TestNode {
         };
         let mut tasks = JoinSet::new();
         tasks.spawn(serve_links(served, Arc::new(answers)));
-        tasks.spawn(accept(endpoint.clone(), connections.clone()));
+        let arrived = Arc::default();
+        tasks.spawn(accept(endpoint.clone(), connections.clone(), Arc::clone(&arrived)));
         let downloads = Downloads::start(connections, shelf.clone(), None).await.expect("started");
-        Self { endpoint, shelf, downloads, home, _tasks: tasks }
+        Self { endpoint, shelf, downloads, home, connections: None, arrived, _tasks: tasks }
     }
 
     fn provider(&self) -> Provider {
@@ -139,6 +147,7 @@ impl TestNode {
             limit: limit.and_then(Rate::bytes_per_second),
             wait,
             share: true,
+            connections: self.connections,
             in_order: false,
             seed: rand::random(),
         };
@@ -146,11 +155,12 @@ impl TestNode {
     }
 }
 
-async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
+async fn accept(endpoint: Endpoint, connections: ConnectionsRef, arrived: Arc<Mutex<Vec<Link>>>) {
     while let Some(arrival) = endpoint.accept().await {
-        let connections = connections.clone();
+        let (connections, arrived) = (connections.clone(), Arc::clone(&arrived));
         tokio::spawn(async move {
             if let Ok(link) = arrival.establish(Role::Node).await {
+                arrived.lock().expect("no panic").push(link.clone());
                 connections.established(link);
             }
         });

@@ -2,6 +2,7 @@
 #![allow(rustdoc::broken_intra_doc_links, reason = "these comments are the help that people read: [ID@] is no link")]
 
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use globset::Glob;
 
-use crate::cli::args::listen;
+use crate::cli::args::{connections, listen};
 use crate::model::{ContentId, PeerTarget, Rate};
 use crate::node::{MAX_BENCH_BYTES, PeerRef};
 
@@ -86,6 +87,9 @@ pub(crate) struct GetArgs {
     /// The most that all uploads take together
     #[arg(long, value_name = "RATE")]
     pub(crate) upload_limit: Option<Rate>,
+    /// Connections to each provider, 1 to 8 [default: to a fast one up to 4, one for every two cores]
+    #[arg(long, value_name = "N", value_parser = connections)]
+    pub(crate) connections: Option<NonZeroU8>,
     /// How long to go on without any provider [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) wait: Option<Duration>,

@@ -4,11 +4,13 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches as _, Subcommand};
 
 use crate::model::PeerTarget;
+use crate::node::MAX_CONNECTIONS;
 
 mod commands;
 
@@ -123,6 +125,12 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals
 /// An address to listen on.
 pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "give ADDR:PORT, such as 0.0.0.0:4917 or [::]:4917".to_owned())
+}
+
+/// How many connections to a provider.
+pub(crate) fn connections(text: &str) -> Result<NonZeroU8, String> {
+    let given = text.parse().ok().filter(|given: &NonZeroU8| usize::from(given.get()) <= MAX_CONNECTIONS);
+    given.ok_or_else(|| format!("give a number from 1 to {MAX_CONNECTIONS}"))
 }
 
 #[cfg(test)]

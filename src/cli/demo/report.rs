@@ -108,7 +108,14 @@ mod tests {
             bytes: 4 << 20,
             fetched: 4 << 20,
             elapsed: Duration::from_secs(2),
-            providers: vec![ProviderProgress { node, addr, bytes: 1 << 20, rate: 0, path: (Duration::ZERO, 0) }],
+            providers: vec![ProviderProgress {
+                node,
+                addr,
+                bytes: 1 << 20,
+                rate: 0,
+                path: (Duration::ZERO, 0),
+                connections: 1,
+            }],
             plan: Vec::new(),
             shares: Vec::new(),
         }

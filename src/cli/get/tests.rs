@@ -19,6 +19,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         bytes,
         rate: 0,
         path: (Duration::ZERO, 0),
+        connections: 1,
     };
     Outcome {
         id: ContentId::of(b"x"),

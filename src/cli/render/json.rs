@@ -200,6 +200,7 @@ pub(crate) struct Way {
     bytes: u64,
     rtt_us: u64,
     mtu: u16,
+    connections: usize,
 }
 
 /// A file that a dry run would fetch.
@@ -266,6 +267,7 @@ impl<'a> Line<'a> {
             bytes: p.bytes,
             rtt_us: u64::try_from(p.path.0.as_micros()).unwrap_or(u64::MAX),
             mtu: p.path.1,
+            connections: p.connections,
         };
         Self::Explain {
             limit: outcome.shares.first().map(|share| share.cause.word()),

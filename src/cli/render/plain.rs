@@ -91,6 +91,7 @@ mod tests {
             bytes: 30,
             rate: 20 << 20,
             path: (Duration::ZERO, 0),
+            connections: 1,
         };
         Progress {
             phase: Phase::Fetching,

@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::*;
 use crate::io::dial::{self, DialError};
+use crate::wire::limits::ALPN;
 
 fn loopback(port: u16) -> Listen {
     Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
@@ -128,7 +129,7 @@ async fn closing_tells_the_other_side() {
 #[tokio::test]
 async fn a_peer_that_never_says_welcome_is_left() {
     let identity = Arc::new(Identity::ephemeral().expect("identity"));
-    let configs = Configs::new(&identity, &LongTermKeys::ephemeral().expect("keys"), ALPN).expect("configs");
+    let configs = Configs::new(&identity, &LongTermKeys::ephemeral().expect("keys"), Purpose::Link).expect("configs");
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
     let config = (*configs.server(addr.ip())).clone();
     let mute = quinn::Endpoint::server(config, addr).expect("bound");

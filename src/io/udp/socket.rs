@@ -1,7 +1,7 @@
 //! The socket that quinn sends through: it splits what is too long for one send, and joins what would be many.
 //! Quinn hands over at most ten datagrams at a time, and each send costs the kernel the same for one as for 64 KiB.
 //! Invariant: datagrams to one destination leave in the order in which they came; at most one send's worth for each of
-//! [`LANES`] waits to be joined, and what waits because the kernel is full makes the next `try_send` to that destination
+//! [`BATCHES`] waits to be joined, and what waits because the kernel is full makes the next `try_send` to that destination
 //! say so. Receiving is quinn's own.
 
 use std::future::poll_fn;
@@ -26,7 +26,7 @@ const MAX_RECEIVED: usize = 65_536;
 const TURNS: usize = 2;
 /// Batches that wait at the same time: of connections that send in turns each keeps its own, and those on several
 /// threads seldom wait for each other.
-const LANES: usize = 16;
+const BATCHES: usize = 16;
 
 /// Splits and joins batches.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub(super) struct BatchSocket {
 struct Out {
     inner: Arc<dyn AsyncUdpSocket>,
     /// A destination's batch is always the same one.
-    batches: [Mutex<Batch>; LANES],
+    batches: [Mutex<Batch>; BATCHES],
     /// Nobody will send any more.
     closed: AtomicBool,
     wake: Notify,
@@ -74,7 +74,7 @@ impl Out {
 
     fn try_send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         let most = self.inner.max_transmit_segments();
-        let mut batch = lock(&self.batches[lane_of(transmit.destination)]);
+        let mut batch = lock(&self.batches[place_of(transmit.destination)]);
         if !batch.is_empty() {
             if batch.add(transmit, most) {
                 return self.joined(&mut batch, transmit, most);
@@ -121,10 +121,10 @@ fn lock(batch: &Mutex<Batch>) -> MutexGuard<'_, Batch> {
 }
 
 /// Where a destination's batch is. That a peer can choose to share one with others costs them no more than the joining.
-fn lane_of(destination: SocketAddr) -> usize {
+fn place_of(destination: SocketAddr) -> usize {
     let mut hasher = DefaultHasher::new();
     destination.hash(&mut hasher);
-    usize::try_from(hasher.finish() % LANES as u64).unwrap_or(0)
+    usize::try_from(hasher.finish() % BATCHES as u64).unwrap_or(0)
 }
 
 /// Whether a batch like this is worth holding for another one: full segments, of which one send takes twice as many.

@@ -74,6 +74,8 @@ pub struct ProviderProgress {
     pub rate: u64,
     /// The round trip to it, and the UDP payload in bytes that the path carries from here.
     pub path: (Duration, u16),
+    /// Connections to it, at most.
+    pub connections: usize,
 }
 
 /// How a transfer ended well.

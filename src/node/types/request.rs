@@ -1,6 +1,7 @@
 //! What is asked of a transfer, and how it is ended from elsewhere.
 
 use std::fmt;
+use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,10 @@ use tokio::sync::watch;
 
 use crate::model::{ContentId, Query, Rate};
 use crate::node::PeerRef;
+use crate::wire::limits;
+
+/// Connections to one provider at most.
+pub const MAX_CONNECTIONS: usize = 1 + limits::SIDES;
 
 /// What is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -71,6 +76,8 @@ pub struct GetRequest {
     pub share: ShareBack,
     /// The most bytes a second to fetch.
     pub limit: Option<Rate>,
+    /// Connections to each provider; else as many as there is use for.
+    pub connections: Option<NonZeroU8>,
     /// How long to go on without any provider.
     pub wait: Duration,
     /// Find out what would be fetched, and end.

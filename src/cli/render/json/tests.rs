@@ -57,7 +57,8 @@ fn what_finds_things_says() {
 
 #[test]
 fn what_a_transfer_says() {
-    let provider = ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6, path: (Duration::ZERO, 0) };
+    let provider =
+        ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6, path: (Duration::ZERO, 0), connections: 1 };
     let mut progress = Progress { bytes: 1, fetched: 2, total: 3, rate: 4, ..Progress::default() };
     progress.providers.push(provider);
     let expected = format!(

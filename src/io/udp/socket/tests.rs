@@ -216,7 +216,7 @@ async fn connections_that_send_in_turns_are_joined_each() {
     let socket = BatchSocket::new(kernel.clone(), u16::MAX);
     let ends = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let one = ends(9);
-    let other = (10..).map(ends).find(|end| lane_of(*end) != lane_of(one)).expect("there are many");
+    let other = (10..).map(ends).find(|end| place_of(*end) != place_of(one)).expect("there are many");
     let bytes = segments(30);
     for batch in bytes.chunks(10 * SEGMENT) {
         for destination in [one, other] {

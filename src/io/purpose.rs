@@ -1,0 +1,40 @@
+//! What a connection is for: its ALPN says so, before anything is sent on it.
+
+use quinn::Connection;
+use quinn::crypto::rustls::HandshakeData;
+
+use crate::wire::limits::{ALPN, PROBE_ALPN, SIDE_ALPN};
+
+/// What a connection is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Everything, for both ends; between two nodes one of these stays.
+    Link,
+    /// To see who answers.
+    Probe,
+    /// Requests of whoever dialled, beside the link: from another socket, for more than one core can move.
+    Side,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Link, Self::Probe, Self::Side];
+
+    /// The name of its protocol.
+    #[must_use]
+    pub const fn alpn(self) -> &'static [u8] {
+        match self {
+            Self::Link => ALPN,
+            Self::Probe => PROBE_ALPN,
+            Self::Side => SIDE_ALPN,
+        }
+    }
+
+    /// What an established connection is for.
+    pub(crate) fn of(connection: &Connection) -> Self {
+        let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
+        let protocol = data.and_then(|data| data.protocol);
+        // TLS lets no other name through.
+        Self::ALL.into_iter().find(|purpose| protocol.as_deref() == Some(purpose.alpn())).unwrap_or(Self::Link)
+    }
+}
