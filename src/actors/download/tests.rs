@@ -206,16 +206,17 @@ async fn one_provider_gives_a_whole_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_paced_providers_give_equal_shares() {
-    let bytes = noise(24 * MIB);
+    let bytes = noise(12 * MIB);
     let taker = TestNode::start(None).await;
-    let mut download = taker.get(&bytes, None, LONG).await;
     let mut givers = Vec::new();
     for _ in 0..4 {
-        let giver = TestNode::start(Some(6 << 20)).await;
+        let giver = TestNode::start(Some(3 << 20)).await;
         let place = giver.offer(Memory::file(bytes.clone()));
-        download.providers(vec![giver.provider()]);
         givers.push((giver, place));
     }
+    let mut download = taker.get(&bytes, None, LONG).await;
+    // All at once: who is there first would give more.
+    download.providers(givers.iter().map(|(giver, _)| giver.provider()).collect());
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
     for provider in &end.providers {
