@@ -66,6 +66,7 @@ class Copies:
         files.empty(into)
         if self.sync:
             self.lab.tool("sync", "-f", into)
+        files.touch_memory(size)
         time.sleep(0.1)
         before = sum(server.cpu() for server in program.servers)
         client = self.lab.start(program.fetch(into), program.place.client, into, program.home / "client.log")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import shutil
 from pathlib import Path
@@ -23,6 +24,14 @@ def write_noise(path: Path, size: int) -> None:
         left = size
         while left > 0:
             left -= file.write(os.urandom(min(left, PIECE)))
+
+
+def touch_memory(size: int) -> None:
+    """Uses `size` bytes of memory and frees them. A hypervisor takes free memory back: whoever comes after a pause would
+    pay for getting it again, and in a fixed order that is always the same program."""
+    with mmap.mmap(-1, size) as memory:
+        while memory.write(bytes(min(size - memory.tell(), PIECE))):
+            pass
 
 
 def write_tree(root: Path, files: int, size: int = SMALL) -> None:
