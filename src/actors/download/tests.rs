@@ -206,11 +206,11 @@ async fn one_provider_gives_a_whole_file() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn four_paced_providers_give_equal_shares() {
-    let bytes = noise(12 * MIB);
+    let bytes = noise(24 * MIB);
     let taker = TestNode::start(None).await;
     let mut givers = Vec::new();
     for _ in 0..4 {
-        let giver = TestNode::start(Some(3 << 20)).await;
+        let giver = TestNode::start(Some(6 << 20)).await;
         let place = giver.offer(Memory::file(bytes.clone()));
         givers.push((giver, place));
     }
