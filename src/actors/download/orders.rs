@@ -16,7 +16,6 @@ use crate::model::NodeId;
 /// A request under way.
 #[derive(Debug)]
 pub(super) struct Running {
-    pub(super) node: NodeId,
     pub(super) link: Link,
     task: AbortHandle,
     received: Arc<AtomicU64>,
@@ -48,18 +47,20 @@ impl State {
             Output::Complete => self.end(Ok(Ending::Complete)),
             Output::Fetch { request, node, units, max } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                let (received, link) = (Arc::clone(&ask.received), ask.link.clone());
-                let task = self.tasks.spawn(fetch_units(Arc::clone(&self.lane), ask, units, max));
-                self.running.insert(request, Running { node, link, task, received, seen: 0 });
+                self.run(&ask, fetch_units(Arc::clone(&self.lane), ask.clone(), units, max));
             }
             Output::Leave { node, why } => self.leave(node, why),
             Output::List { request, node, file } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                let (received, link) = (Arc::clone(&ask.received), ask.link.clone());
-                let task = self.tasks.spawn(fetch_list(Arc::clone(&self.lane), ask, file));
-                self.running.insert(request, Running { node, link, task, received, seen: 0 });
+                self.run(&ask, fetch_list(Arc::clone(&self.lane), ask.clone(), file));
             }
         }
+    }
+
+    fn run(&mut self, ask: &Ask, fetching: impl Future<Output = ()> + Send + 'static) {
+        let task = self.tasks.spawn(fetching);
+        let running = Running { link: ask.link.clone(), task, received: Arc::clone(&ask.received), seen: 0 };
+        self.running.insert(ask.request, running);
     }
 
     fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {

@@ -41,7 +41,7 @@ pub struct ProviderSnapshot {
     pub rate: u64,
     /// The round trip to it, and the UDP payload in bytes that the path carries from here.
     pub path: (Duration, u16),
-    /// Connections to it, at most.
+    /// The most connections that were open to it at a time.
     pub connections: usize,
 }
 

@@ -208,7 +208,7 @@ impl State {
     /// and never proves right must not keep a transfer waiting for ever.
     fn sample(&mut self, request: RequestId) -> bool {
         let Some(running) = self.running.get_mut(&request) else { return false };
-        let (bytes, node) = (running.news(), running.node);
+        let (bytes, node) = (running.news(), running.link.peer());
         if bytes > 0 && !self.ending {
             let outputs = self.transfer.handle(Input::Bytes { request, bytes }, self.started.elapsed());
             outputs.into_iter().for_each(|output| self.obey(output));

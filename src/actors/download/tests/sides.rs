@@ -8,6 +8,13 @@ async fn pair(upload: Option<u64>) -> (TestNode, TestNode) {
     (TestNode::start(upload).await, taker)
 }
 
+async fn begin(giver: &TestNode, taker: &TestNode, bytes: &[u8]) -> (Place, Download) {
+    let place = giver.offer(Memory::file(bytes.to_vec()));
+    let download = taker.get(bytes, None, LONG).await;
+    download.providers(vec![giver.provider()]);
+    (place, download)
+}
+
 fn sides(giver: &TestNode) -> Vec<Link> {
     let arrived = giver.arrived.lock().expect("no panic");
     arrived.iter().filter(|link| link.purpose() == Purpose::Side).cloned().collect()
@@ -17,9 +24,7 @@ fn sides(giver: &TestNode) -> Vec<Link> {
 async fn a_transfer_goes_over_all_its_connections_from_as_many_sockets() {
     let bytes = noise(24 * MIB);
     let (giver, taker) = pair(Some(24 << 20)).await;
-    let _place = giver.offer(Memory::file(bytes.clone()));
-    let mut download = taker.get(&bytes, None, LONG).await;
-    download.providers(vec![giver.provider()]);
+    let (_place, mut download) = begin(&giver, &taker, &bytes).await;
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
     assert_eq!(end.providers.iter().map(|p| (p.bytes, p.connections)).collect::<Vec<_>>(), [(24 << 20, 3)]);
@@ -36,9 +41,7 @@ async fn a_transfer_goes_over_all_its_connections_from_as_many_sockets() {
 async fn sides_that_are_lost_cost_only_their_requests() {
     let bytes = noise(12 * MIB);
     let (giver, taker) = pair(Some(8 << 20)).await;
-    let _place = giver.offer(Memory::file(bytes.clone()));
-    let mut download = taker.get(&bytes, None, LONG).await;
-    download.providers(vec![giver.provider()]);
+    let (_place, mut download) = begin(&giver, &taker, &bytes).await;
     until(&download, |now| now.bytes >= 3 << 20 && now.providers[0].connections == 3).await;
     for side in sides(&giver) {
         side.close(Code::Closing);
