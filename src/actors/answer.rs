@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::actors::audience::tell_what_is_here;
 use crate::actors::buffers::BufferPool;
 use crate::actors::index::IndexRef;
+use crate::actors::neighbours::NeighboursRef;
 use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
 use crate::actors::shelf::Shelf;
@@ -31,6 +32,8 @@ pub struct NodeAnswers {
     pub shelf: Shelf,
     /// Hashes an offer first when asked to.
     pub index: IndexRef,
+    /// Who stands beside this node.
+    pub neighbours: NeighboursRef,
     /// Slots and counts.
     pub uploads: UploadsRef,
     /// The upload limit.
@@ -48,6 +51,7 @@ impl Answers for NodeAnswers {
             Request::FilesOf(files) => {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
             }
+            Request::Join(join) => self.neighbours.join(link, join, stream).await,
             Request::List(list) => self.list(link.peer(), list, stream).await,
             Request::Locate(locate) => self.locate(&locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
@@ -74,14 +78,7 @@ impl NodeAnswers {
 
     async fn locate(&self, locate: &Locate, stream: Stream) {
         let id = locate.id;
-        let located = move |shelf: Shelf| {
-            let mut hits = shelf.index().locate(id);
-            if hits.is_empty() {
-                hits.extend(shelf.transfer_hit(id));
-            }
-            HitPage { hits, more: 0 }
-        };
-        self.read(stream, located).await;
+        self.read(stream, move |shelf| HitPage { hits: shelf.locate(id), more: 0 }).await;
     }
 
     async fn read(&self, stream: Stream, read: impl FnOnce(Shelf) -> HitPage + Send + 'static) {

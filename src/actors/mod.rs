@@ -15,6 +15,7 @@ pub mod downloads;
 pub mod fetch;
 pub mod have;
 pub mod index;
+pub mod neighbours;
 pub mod node;
 pub mod partial_source;
 pub mod reads;

@@ -9,8 +9,11 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::index::IndexSnapshot;
 use crate::io::link::Link;
 use crate::io::source::Source;
-use crate::model::{ContentId, Hit, Provider};
-use crate::wire::Code;
+use crate::model::{ContentId, Hit, Provider, Query};
+use crate::wire::{Code, Sought};
+
+/// Hits of this node for one query of a neighbour.
+const FLOODED: u32 = 100;
 
 /// Transfers under way, by content id.
 type Transfers = BTreeMap<ContentId, Entry>;
@@ -96,6 +99,29 @@ impl Shelf {
         let files = u32::try_from(entry.source.map().files().len()).unwrap_or(u32::MAX);
         let providers: Vec<Provider> = Vec::new();
         Some(Hit { id: Some(id), kind, size, files, locked: false, names: Vec::new(), providers })
+    }
+
+    /// What is here of what a neighbour looks for.
+    #[must_use]
+    pub fn answer(&self, what: &Sought) -> Vec<Hit> {
+        match what {
+            Sought::Content(id) => self.locate(*id),
+            Sought::Nodes => Vec::new(),
+            Sought::Words(words) => match Query::parse(words) {
+                Ok(query) => self.index().search(&query, FLOODED, 0).hits,
+                Err(_) => Vec::new(),
+            },
+        }
+    }
+
+    /// Who asks for an id is told of the offer, or else of the transfer under way.
+    #[must_use]
+    pub fn locate(&self, id: ContentId) -> Vec<Hit> {
+        let mut hits = self.index().locate(id);
+        if hits.is_empty() {
+            hits.extend(self.transfer_hit(id));
+        }
+        hits
     }
 
     /// Tells a transfer that a peer takes part in it; forgotten when the transfer has too many to look at.

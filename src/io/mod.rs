@@ -22,6 +22,7 @@ pub mod partial;
 pub mod positional;
 pub mod publish;
 pub mod purpose;
+pub mod remembered;
 pub mod resolve;
 pub mod scan;
 pub mod secret;

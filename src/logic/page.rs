@@ -62,6 +62,9 @@ pub fn of_provider(provider: &Provider) -> usize {
     FIELDS + ID + provider.addrs.len() * ADDRESS
 }
 
+/// How much a provider takes at most.
+pub const MAX_PROVIDER: usize = FIELDS + ID + limits::ADDRESSES * ADDRESS;
+
 /// How much a hit takes.
 #[must_use]
 pub fn of_hit(hit: &Hit) -> usize {

@@ -1,4 +1,4 @@
-//! Node ids and content ids: 32 bytes each, with one text form each.
+//! Node ids and content ids: 32 bytes each, with one text form each. Query ids: 16 random bytes.
 //! A node id is BLAKE3 of a public key; a content id is BLAKE3 of the bytes, as `b3sum` prints it.
 
 use std::fmt;
@@ -138,16 +138,34 @@ impl FromStr for ContentId {
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
-struct Bytes32;
+/// A random number drawn by whoever asks a query: it says nothing about who that is.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct QueryId([u8; 16]);
 
-impl<'de> Visitor<'de> for Bytes32 {
-    type Value = [u8; 32];
+impl QueryId {
+    /// An id from its 16 bytes, as they travel.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+impl fmt::Debug for QueryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "QueryId({})", HEXLOWER.encode(&self.0[..4]))
+    }
+}
+
+struct Bytes<const N: usize>;
+
+impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
+    type Value = [u8; N];
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("32 bytes")
+        write!(f, "{N} bytes")
     }
 
-    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; 32], E> {
+    fn visit_bytes<E: serde::de::Error>(self, bytes: &[u8]) -> Result<[u8; N], E> {
         bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
     }
 }
@@ -160,7 +178,7 @@ impl Serialize for NodeId {
 
 impl<'de> Deserialize<'de> for NodeId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes32).map(Self).map_err(D::Error::custom)
+        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
     }
 }
 
@@ -172,7 +190,19 @@ impl Serialize for ContentId {
 
 impl<'de> Deserialize<'de> for ContentId {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes32).map(Self).map_err(D::Error::custom)
+        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for QueryId {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for QueryId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
     }
 }
 

@@ -19,7 +19,7 @@ pub use address::PeerTarget;
 pub use bitfield::Bitfield;
 pub use chunk_list::ChunkList;
 pub use collection::Collection;
-pub use id::{ContentId, Epoch, NodeId};
+pub use id::{ContentId, Epoch, NodeId, QueryId};
 pub use layout::{ChunkIndex, Layout};
 pub use offer::{Hit, Kind, Offer, OfferBook, Provider};
 pub use query::Query;

@@ -35,3 +35,6 @@ pub const CANDIDATES: usize = 4;
 pub const ADDRESSES: usize = 8;
 /// Hits in one page at most.
 pub const HITS: u32 = 200;
+/// Over how many links a query may travel at most, whatever its TTL says. Seven links of eight neighbours each are more
+/// nodes than any network of this kind has.
+pub const TTL: u8 = 7;

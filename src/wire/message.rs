@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::wire::code::Refusal;
+use crate::wire::neighbour::Join;
 
 /// What comes back for a request.
 pub type Answer<T> = Result<T, Refusal>;
@@ -52,6 +53,9 @@ pub enum Request {
     FilesOf(FilesOf),
     /// To a tracker: who joins and leaves a content. Answer: unit, then [`FollowEvent`] frames.
     Follow(Follow),
+    /// To a node: be neighbours. Answer: [`crate::wire::About`], then [`crate::wire::NeighbourFrame`]s in both directions
+    /// until one side ends its own.
+    Join(Join),
     /// To a node: a file's chunk list and its last chunk. Answer: [`ListHead`], then both as raw bytes.
     List(List),
     /// Who offers an id. Answer: [`HitPage`].
@@ -76,8 +80,8 @@ pub enum Request {
 
 impl Request {
     /// The tags of all variants: any other is a message of an unknown type.
-    pub const TAGS: [&'static str; 15] = [
-        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "List", "Locate", "Manifest", "Peers", "Renew", "Resolve",
+    pub const TAGS: [&'static str; 16] = [
+        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "Join", "List", "Locate", "Manifest", "Peers", "Renew", "Resolve",
         "Search", "Times", "Watch", "Withdraw",
     ];
 }

@@ -5,7 +5,9 @@ pub mod code;
 pub mod codec;
 pub mod limits;
 pub mod message;
+pub mod neighbour;
 
 pub use code::{Code, Refusal};
 pub use codec::{FrameError, decode, encode};
 pub use message::*;
+pub use neighbour::*;

@@ -8,7 +8,7 @@ use std::mem;
 use rand::Rng;
 use rand::seq::IteratorRandom;
 
-use crate::logic::directory::addresses::AskerView;
+use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
 use crate::model::{Hit, NodeId, Provider};
 use crate::wire::{FollowEvent, Part};

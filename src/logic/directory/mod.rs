@@ -15,7 +15,6 @@ use rand::rngs::StdRng;
 use crate::model::{Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
 
-mod addresses;
 mod follow;
 mod offers;
 mod quota;
@@ -24,7 +23,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use addresses::{AskerView, addresses_for};
+pub use crate::logic::addresses::{AskerView, addresses_for};
 pub use follow::FollowId;
 pub use offers::Amount;
 pub use quota::Quotas;

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::logic::directory::addresses::AskerView;
+use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
 use crate::logic::name_index::Needle;
 use crate::logic::page::{self, Page};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use crate::logic::directory::addresses::{AskerView, addresses_for};
+use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::directory::offers::OfferTable;
 use crate::logic::page::{self, Page};
 use crate::model::{ContentId, Kind, NodeId, Provider, SafePath};

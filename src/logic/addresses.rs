@@ -5,17 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use crate::model::address::{canonical, is_loopback};
 use crate::wire::limits;
 
-/// How the asker sees the tracker.
+/// How the asker sees who answers: a tracker, or a neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct AskerView {
     /// The asker's own address is a loopback address.
     pub loopback: bool,
-    /// The address of the tracker at which it was reached.
+    /// The address of who answers at which it was reached.
     pub reached: Option<IpAddr>,
 }
 
 /// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other
-/// askers get the address at which they themselves reached the tracker, with that node's port.
+/// askers get the address at which they themselves reached who answers, with that node's port.
 #[must_use]
 pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut told: Vec<SocketAddr> = Vec::new();

@@ -1,0 +1,558 @@
+//! The neighbours of a node, and what is searched over them: the shell around `logic::neighbours` and `logic::flood`.
+//! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
+//! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
+
+mod reach;
+mod reference;
+mod search;
+mod talk;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, interval};
+
+use self::reach::Reach;
+pub use self::reference::NeighboursRef;
+pub use self::search::Answer;
+use self::search::Searches;
+use self::talk::{Room, Ticket, Voice};
+use crate::actors::connections::ConnectionsRef;
+use crate::actors::reads::Reads;
+use crate::actors::shelf::Shelf;
+use crate::io::endpoint::Endpoint;
+use crate::io::link::Link;
+use crate::io::remembered::{Line, RememberedFile};
+use crate::logic::flood::{self, Counts, Flood, Input};
+use crate::logic::meter::Meter;
+use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Settings, Source};
+use crate::model::address::{is_publishable, may_dial_back};
+use crate::model::{Hit, NodeId, PeerTarget, QueryId};
+use crate::wire::{About, Code, NeighbourFrame, Seen, Sought, limits};
+
+/// Between two looks at what is due.
+const TICK: Duration = Duration::from_millis(500);
+/// After its start a node expects neighbours this long; a search waits for them.
+const SETTLING: Duration = Duration::from_secs(1);
+/// The same where the LAN is listened to: an answer comes within 120 ms (RFC 6762, section 6), a dial takes little more.
+const LISTENING: Duration = Duration::from_millis(600);
+/// How often what is remembered is written at most.
+const WRITE: Duration = Duration::from_secs(5);
+/// How often a change of what this node offers is told to its neighbours.
+const TELL: Duration = Duration::from_secs(5);
+/// Dial-backs of one address: so many at once, then one so often; and addresses at a time.
+const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
+
+/// What the actor needs.
+pub struct Dependencies {
+    /// Whose addresses are told.
+    pub endpoint: Endpoint,
+    /// Through which it dials.
+    pub connections: ConnectionsRef,
+    /// From which queries are answered.
+    pub shelf: Shelf,
+    /// Nodes that the user named.
+    pub given: Vec<PeerTarget>,
+    /// How neighbours are chosen.
+    pub settings: Settings,
+    /// Whether the LAN is listened to.
+    pub lan: bool,
+    /// This is a command that ends soon: it asks, and is not asked.
+    pub visiting: bool,
+    /// Where neighbours are remembered; a guest reads it and does not write.
+    pub remembered: RememberedFile,
+    /// Whether it is written.
+    pub writes: bool,
+    /// Sentences for the user; left out when nobody listens.
+    pub warnings: mpsc::Sender<String>,
+}
+
+/// A node that wants to be, or was asked to be, a neighbour.
+#[derive(Debug)]
+pub struct Newcomer {
+    node: NodeId,
+    remote: SocketAddr,
+    local: Option<IpAddr>,
+    direction: Direction,
+    about: About,
+}
+
+impl Newcomer {
+    fn new(link: &Link, direction: Direction, about: About) -> Self {
+        Self { node: link.peer(), remote: link.remote(), local: link.local_ip(), direction, about }
+    }
+}
+
+/// A neighbour, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Which node.
+    pub node: NodeId,
+    /// Its end of the connection.
+    pub addr: SocketAddr,
+    /// Who began it.
+    pub direction: Direction,
+    /// For how long.
+    pub since: Duration,
+    /// How many offers it says to have.
+    pub offers: u64,
+}
+
+/// What the actor is told.
+#[derive(Debug)]
+pub enum Message {
+    /// What this node says of itself is wanted.
+    About(RpcReplyPort<About>),
+    /// The neighbours are wanted.
+    All(RpcReplyPort<Vec<Row>>),
+    /// The own answer to a query.
+    Answered(QueryId, Vec<Hit>),
+    /// How many queries have gone through is wanted.
+    Counts(RpcReplyPort<Counts>),
+    /// The stream of a neighbour is over.
+    Ended {
+        /// Whose.
+        node: NodeId,
+        /// Which.
+        serial: u64,
+        /// Another connection to the same node took its place.
+        duplicate: bool,
+    },
+    /// A chosen node is not a neighbour now.
+    Failed(NodeId),
+    /// A neighbour's frame; the reply lets its reader go on.
+    Frame(NodeId, u64, NeighbourFrame, RpcReplyPort<()>),
+    /// A given node is not a neighbour now.
+    GivenFailed(PeerTarget, String),
+    /// A node may be there.
+    Heard(NodeId, Vec<SocketAddr>, Source),
+    /// A node wants to be, or accepted to be, a neighbour.
+    Join(Newcomer, RpcReplyPort<Result<Ticket, Code>>),
+    /// Where a neighbour answers.
+    Reached(NodeId, Vec<SocketAddr>),
+    /// Something is looked for here.
+    Search {
+        /// What.
+        what: Sought,
+        /// The TTLs, one after the other while nothing comes.
+        waves: Vec<u8>,
+        /// Where to.
+        answers: mpsc::Sender<Answer>,
+    },
+    /// Time has passed.
+    Tick,
+    /// A reply is wanted when no more neighbours are about to come.
+    WhenSettled(RpcReplyPort<()>),
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Neighbours;
+
+/// Its state.
+pub struct State {
+    own: NodeId,
+    dependencies: Dependencies,
+    reads: Reads,
+    reach: Reach,
+    begun: Instant,
+    table: Table,
+    flood: Flood,
+    voices: HashMap<NodeId, Neighbour>,
+    room: Room,
+    serial: u64,
+    searches: Searches,
+    probes: Meter<SocketAddr>,
+    /// Given nodes that have neither come nor failed yet.
+    expected: Vec<PeerTarget>,
+    waiting: Vec<RpcReplyPort<()>>,
+    told: (u64, Duration),
+    written: (Vec<Remembered>, Duration),
+    lan: std::collections::BTreeSet<NodeId>,
+    tasks: JoinSet<()>,
+}
+
+struct Neighbour {
+    serial: u64,
+    voice: Voice,
+    about: About,
+}
+
+impl Neighbours {
+    /// Starts the actor.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<NeighboursRef, SpawnErr> {
+        let (actor, _) = match supervisor {
+            Some(supervisor) => Actor::spawn_linked(None, Self, dependencies, supervisor).await?,
+            None => Actor::spawn(None, Self, dependencies).await?,
+        };
+        Ok(NeighboursRef(actor))
+    }
+}
+
+impl Actor for Neighbours {
+    type Msg = Message;
+    type State = State;
+    type Arguments = Dependencies;
+
+    async fn pre_start(&self, myself: ActorRef<Message>, of: Dependencies) -> Result<State, ActorProcessingErr> {
+        let mut state = State::new(of, &myself);
+        state.tasks.spawn(async move {
+            let mut ticks = interval(TICK);
+            loop {
+                ticks.tick().await;
+                if myself.cast(Message::Tick).is_err() {
+                    return;
+                }
+            }
+        });
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        while state.tasks.try_join_next().is_some() {}
+        match message {
+            Message::About(reply) => drop(reply.send(state.about())),
+            Message::All(reply) => drop(reply.send(state.rows())),
+            Message::Answered(id, hits) => state.flood(Input::Answered { id, hits, nodes: Vec::new() }),
+            Message::Counts(reply) => drop(reply.send(state.flood.counts())),
+            Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
+            Message::Failed(node) => state.failed(node),
+            Message::Frame(node, serial, frame, reply) => {
+                state.frame(node, serial, frame);
+                drop(reply.send(()));
+            }
+            Message::GivenFailed(target, sentence) => state.given_failed(&target, sentence),
+            Message::Heard(node, addrs, source) => state.heard(node, &addrs, source),
+            Message::Join(newcomer, reply) => drop(reply.send(state.join(newcomer))),
+            Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
+            Message::Search { what, waves, answers } => state.search(what, waves, answers),
+            Message::Tick => state.tick(),
+            Message::WhenSettled(reply) => state.waiting.push(reply),
+        }
+        state.settle();
+        state.wake(&myself);
+        Ok(())
+    }
+
+    async fn post_stop(&self, _: ActorRef<Message>, state: &mut State) -> Result<(), ActorProcessingErr> {
+        state.write(true);
+        Ok(())
+    }
+}
+
+impl State {
+    fn new(dependencies: Dependencies, myself: &ActorRef<Message>) -> Self {
+        let own = dependencies.endpoint.node_id();
+        let remembered = dependencies.remembered.read().into_iter().map(of_line).collect();
+        let reach = Reach {
+            connections: dependencies.connections.clone(),
+            actor: myself.clone(),
+            visiting: dependencies.visiting,
+        };
+        let mut state = Self {
+            own,
+            reads: Reads::default(),
+            reach,
+            begun: Instant::now(),
+            table: Table::new(own, dependencies.settings, remembered, rand::random()),
+            flood: Flood::new(own),
+            voices: HashMap::new(),
+            room: Room::default(),
+            serial: 0,
+            searches: Searches::default(),
+            probes: Meter::new(PROBES.0, PROBES.1, PROBES.2),
+            expected: dependencies.given.clone(),
+            waiting: Vec::new(),
+            told: (0, Duration::ZERO),
+            written: (Vec::new(), Duration::ZERO),
+            lan: std::collections::BTreeSet::new(),
+            tasks: JoinSet::new(),
+            dependencies,
+        };
+        for target in state.dependencies.given.clone() {
+            let about = state.about();
+            state.tasks.spawn(state.reach.clone().given(target, about));
+        }
+        state
+    }
+
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// What this node says of itself.
+    fn about(&self) -> About {
+        let candidates = if self.dependencies.visiting { Vec::new() } else { self.dependencies.endpoint.candidates() };
+        About { candidates, offers: self.dependencies.shelf.index().stats().offers }
+    }
+
+    fn rows(&self) -> Vec<Row> {
+        let now = self.now();
+        let offers = |node| self.voices.get(&node).map_or(0, |neighbour| neighbour.about.offers);
+        let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| Row {
+            node,
+            addr,
+            direction,
+            since: now.saturating_sub(since),
+            offers: offers(node),
+        };
+        self.table.all().map(row).collect()
+    }
+
+    fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) {
+        if source == Source::Lan {
+            self.lan.insert(node);
+        }
+        self.table.heard(node, addrs, source);
+        self.advance();
+    }
+
+    fn failed(&mut self, node: NodeId) {
+        let now = self.now();
+        if !self.table.contains(node) {
+            self.table.failed(node, now);
+        }
+        self.advance();
+    }
+
+    fn given_failed(&mut self, target: &PeerTarget, sentence: String) {
+        let first = self.expected.contains(target);
+        self.expected.retain(|other| other != target);
+        if first {
+            // Full or closed: a warning must not hold anything up.
+            let _ = self.dependencies.warnings.try_send(sentence);
+        }
+    }
+
+    /// Takes a neighbour in, if it may be one.
+    fn join(&mut self, newcomer: Newcomer) -> Result<Ticket, Code> {
+        let Newcomer { node, remote, local, direction, about } = newcomer;
+        let now = self.now();
+        match direction {
+            Direction::Inbound | Direction::Visiting => {
+                self.table.admit(node, remote.ip(), direction == Direction::Visiting, now)?;
+            }
+            Direction::Given | Direction::Outbound => {
+                if node == self.own {
+                    return Err(Code::Duplicate);
+                }
+                if self.voices.contains_key(&node) {
+                    self.drop_neighbour(node);
+                }
+            }
+        }
+        self.expected.retain(|target| target.id.is_none_or(|id| id != node));
+        self.serial += 1;
+        let (voice, ticket) = Voice::new(self.serial, self.room.clone());
+        let candidates = about.candidates.clone();
+        self.voices.insert(node, Neighbour { serial: self.serial, voice, about });
+        self.table.joined(node, remote, direction, now);
+        let visiting = direction == Direction::Visiting;
+        self.flood(Input::Joined { node, ends: (remote.ip(), local), visiting });
+        match direction {
+            Direction::Given | Direction::Outbound => self.flood(Input::Reached(node, vec![remote])),
+            Direction::Inbound => self.dial_back(node, remote.ip(), &candidates),
+            Direction::Visiting => {}
+        }
+        Ok(ticket)
+    }
+
+    /// Sees where a neighbour that dialled us can be dialled by others.
+    fn dial_back(&mut self, node: NodeId, observed: IpAddr, candidates: &[SocketAddr]) {
+        let Some(port) = candidates.first().map(SocketAddr::port) else { return };
+        let now = self.now();
+        let near = candidates.iter().take(limits::CANDIDATES).copied();
+        let near = near.filter(|addr| may_dial_back(addr.ip(), observed)).chain([SocketAddr::new(observed, port)]);
+        let mut addrs: Vec<SocketAddr> = Vec::new();
+        for addr in near.filter(|addr| is_publishable(*addr)) {
+            if !addrs.contains(&addr) && self.probes.allow(addr, now) {
+                addrs.push(addr);
+            }
+        }
+        self.tasks.spawn(self.reach.clone().dial_back(node, addrs));
+    }
+
+    fn ended(&mut self, node: NodeId, serial: u64, duplicate: bool) {
+        if self.voices.get(&node).is_none_or(|neighbour| neighbour.serial != serial) {
+            return;
+        }
+        let chosen = self.table.all().any(|(other, d, ..)| other == node && d == Direction::Outbound);
+        self.drop_neighbour(node);
+        if duplicate && chosen {
+            // The other connection carries it on.
+            self.tasks.spawn(self.reach.clone().chosen(node, Vec::new(), self.about()));
+        }
+        self.advance();
+    }
+
+    fn drop_neighbour(&mut self, node: NodeId) {
+        let now = self.now();
+        self.voices.remove(&node);
+        self.table.left(node, now);
+        self.flood(Input::Left(node));
+    }
+
+    fn frame(&mut self, from: NodeId, serial: u64, frame: NeighbourFrame) {
+        let Some(neighbour) = self.voices.get_mut(&from).filter(|neighbour| neighbour.serial == serial) else { return };
+        if let NeighbourFrame::About(about) = &frame {
+            neighbour.about = about.clone();
+        }
+        self.flood(Input::Frame { from, frame });
+    }
+
+    /// Gives the machine an input, and does what it says.
+    fn flood(&mut self, input: Input) {
+        let now = self.now();
+        for output in self.flood.handle(input, now) {
+            match output {
+                flood::Output::Answer { id, what } => self.answer(id, what),
+                flood::Output::Blame(node, fault) => self.blame(node, fault),
+                flood::Output::Found(from, found) => self.found(from, found),
+                flood::Output::Over { id, whole } => self.over(id, whole),
+                flood::Output::Send(to, frame) => self.say(to, frame),
+            }
+        }
+    }
+
+    fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
+        let keeps_up = self.voices.get(&to).is_none_or(|neighbour| neighbour.voice.say(frame));
+        if !keeps_up {
+            tracing::debug!(peer = %to.short(), "a neighbour does not read what it is sent");
+            self.drop_neighbour(to);
+        }
+    }
+
+    fn blame(&mut self, node: NodeId, fault: flood::Fault) {
+        let now = self.now();
+        tracing::debug!(peer = %node.short(), ?fault, "a neighbour misbehaves");
+        if let Some(neighbours::Output::Leave(node)) = self.table.blamed(node, now) {
+            tracing::warn!(peer = %node.short(), ?fault, "a neighbour misbehaved for long and is left");
+            self.drop_neighbour(node);
+        }
+    }
+
+    /// Answers a neighbour's query from what is here.
+    fn answer(&mut self, id: QueryId, what: Sought) {
+        if what == Sought::Nodes {
+            let nodes = self.seen();
+            return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
+        }
+        let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
+        self.tasks.spawn(async move {
+            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
+            // Gone only with the node itself.
+            let _ = actor.cast(Message::Answered(id, hits));
+        });
+    }
+
+    /// The neighbours that this node itself has dialled, as others are told.
+    fn seen(&self) -> Vec<Seen> {
+        if self.dependencies.settings.only_peers {
+            return Vec::new();
+        }
+        let reached = self.flood.reached();
+        let told = reached.filter(|(_, addrs)| !addrs.is_empty()).map(|(node, addrs)| Seen {
+            node,
+            addrs: addrs.to_vec(),
+            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.about.offers),
+            by: self.own,
+        });
+        told.collect()
+    }
+
+    fn tick(&mut self) {
+        self.flood(Input::Tick);
+        self.advance();
+        self.searches.prune().into_iter().for_each(|id| self.flood(Input::Unwanted(id)));
+        self.tell();
+        self.write(false);
+    }
+
+    /// Dials whom the table wants dialled.
+    fn advance(&mut self) {
+        let now = self.now();
+        for output in self.table.tick(now) {
+            match output {
+                neighbours::Output::Dial(node, addrs) => {
+                    self.tasks.spawn(self.reach.clone().chosen(node, addrs, self.about()));
+                }
+                neighbours::Output::Discover => self.discover(),
+                neighbours::Output::Leave(node) => self.drop_neighbour(node),
+            }
+        }
+    }
+
+    /// Tells the neighbours when this node offers more or less than before.
+    fn tell(&mut self) {
+        let (now, about) = (self.now(), self.about());
+        if about.offers == self.told.0 || now < self.told.1 + TELL {
+            return;
+        }
+        self.told = (about.offers, now);
+        let all: Vec<NodeId> = self.voices.keys().copied().collect();
+        all.into_iter().for_each(|node| self.say(node, NeighbourFrame::About(about.clone())));
+    }
+
+    /// Writes what is worth remembering, if it has changed.
+    fn write(&mut self, last: bool) {
+        let now = self.now();
+        if !self.dependencies.writes || (!last && now < self.written.1 + WRITE) {
+            return;
+        }
+        let remembered = self.table.remembered();
+        if remembered == self.written.0 {
+            return;
+        }
+        let lines: Vec<Line> = remembered.iter().cloned().map(to_line).collect();
+        self.written = (remembered, now);
+        if let Err(error) = self.dependencies.remembered.write(&lines) {
+            tracing::debug!(%error, "neighbours cannot be remembered");
+        }
+    }
+
+    /// Whether no more neighbours are about to come.
+    fn is_settled(&self) -> bool {
+        let now = self.now();
+        let listening = self.dependencies.lan && now < LISTENING;
+        now >= SETTLING || (self.expected.is_empty() && self.table.dialling() == 0 && !listening)
+    }
+
+    fn settle(&mut self) {
+        if self.is_settled() {
+            self.flood(Input::Settled);
+            self.waiting.drain(..).for_each(|reply| drop(reply.send(())));
+        }
+    }
+
+    /// Comes back when the machine is due, if that is before the next tick.
+    fn wake(&mut self, myself: &ActorRef<Message>) {
+        let Some(at) = self.flood.wake().filter(|at| self.searches.due(*at)) else { return };
+        let (left, myself) = (at.saturating_sub(self.now()), myself.clone());
+        self.tasks.spawn(async move {
+            tokio::time::sleep(left).await;
+            let _ = myself.cast(Message::Tick);
+        });
+    }
+}
+
+fn of_line(line: Line) -> Remembered {
+    Remembered { node: line.node, addrs: line.addrs, anchor: line.anchor }
+}
+
+fn to_line(one: Remembered) -> Line {
+    Line { node: one.node, addrs: one.addrs, anchor: one.anchor }
+}

@@ -1,0 +1,122 @@
+//! Tasks that make neighbours: dialling one that was chosen, keeping a given one, and seeing where one that dialled us
+//! can be dialled by others.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use quinn::{RecvStream, SendStream};
+use rand::SeedableRng;
+use ractor::ActorRef;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::talk::{Ticket, talk};
+use super::{Message, Newcomer};
+use crate::actors::connections::ConnectionsRef;
+use crate::io::frames::{self, CallError};
+use crate::io::link::Link;
+use crate::logic::back_off::BackOff;
+use crate::logic::neighbours::Direction;
+use crate::model::{NodeId, PeerTarget};
+use crate::wire::{About, Code, Join, Request, Role, limits};
+
+/// How long an address may take to answer when it is dialled back.
+const PROBE: Duration = Duration::from_millis(1500);
+
+/// What these tasks need.
+#[derive(Clone)]
+pub(super) struct Reach {
+    pub(super) connections: ConnectionsRef,
+    pub(super) actor: ActorRef<Message>,
+    /// This is a command that ends soon.
+    pub(super) visiting: bool,
+}
+
+/// Why a node is not a neighbour now.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error("{0}")]
+    Connect(#[from] crate::actors::connections::ConnectError),
+    #[error("{0}")]
+    Call(#[from] CallError),
+    #[error("it is not wanted as a neighbour now: {0:?}")]
+    NotNow(Code),
+}
+
+impl Reach {
+    /// Makes a chosen node a neighbour, and talks with it until the end.
+    pub(super) async fn chosen(self, node: NodeId, addrs: Vec<SocketAddr>, about: About) {
+        let joined = async {
+            let link = self.connections.to_node(node, addrs).await?;
+            self.join(&link, Direction::Outbound, about).await
+        };
+        match joined.await {
+            Ok((ticket, streams)) => talk(node, ticket, streams, self.actor).await,
+            Err(error) => {
+                tracing::debug!(peer = %node.short(), %error, "not a neighbour");
+                // Gone only with the node itself.
+                let _ = self.actor.cast(Message::Failed(node));
+            }
+        }
+    }
+
+    /// Keeps a node that the user named a neighbour as long as this one lives.
+    pub(super) async fn given(self, target: PeerTarget, about: About) {
+        let (begun, mut back_off) = (Instant::now(), BackOff::default());
+        let mut rng = rand::rngs::StdRng::seed_from_u64(rand::random());
+        loop {
+            match self.once(&target, about.clone()).await {
+                Ok((node, ticket, streams)) => {
+                    back_off.reset();
+                    talk(node, ticket, streams, self.actor.clone()).await;
+                }
+                Err(error) => {
+                    let sentence = format!("{target} is not a neighbour, trying again: {error}");
+                    if self.actor.cast(Message::GivenFailed(target.clone(), sentence)).is_err() {
+                        return;
+                    }
+                }
+            }
+            sleep(back_off.next(begun.elapsed(), &mut rng)).await;
+        }
+    }
+
+    async fn once(
+        &self,
+        target: &PeerTarget,
+        about: About,
+    ) -> Result<(NodeId, Ticket, (SendStream, RecvStream)), Failed> {
+        let link = self.connections.to_role(target, Role::Node).await?;
+        let (ticket, streams) = self.join(&link, Direction::Given, about).await?;
+        Ok((link.peer(), ticket, streams))
+    }
+
+    async fn join(
+        &self,
+        link: &Link,
+        direction: Direction,
+        about: About,
+    ) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
+        let request = Request::Join(Join { visiting: self.visiting, about });
+        let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
+        let newcomer = Newcomer::new(link, direction, about);
+        let taken = ractor::call!(self.actor, Message::Join, newcomer);
+        let ticket = taken.map_err(|_| Failed::NotNow(Code::Closing))?.map_err(Failed::NotNow)?;
+        Ok((ticket, (send, recv)))
+    }
+
+    /// Dials a neighbour that dialled us at the addresses it may have, and tells where it answers.
+    pub(super) async fn dial_back(self, node: NodeId, addrs: Vec<SocketAddr>) {
+        let mut probes = JoinSet::new();
+        for addr in addrs {
+            let connections = self.connections.clone();
+            probes.spawn(async move {
+                let answers = timeout(PROBE, connections.probe(addr, node)).await.unwrap_or(false);
+                answers.then_some(addr)
+            });
+        }
+        let reached: Vec<_> = probes.join_all().await.into_iter().flatten().collect();
+        // Gone only with the node itself.
+        let _ = self.actor.cast(Message::Reached(node, reached));
+    }
+}

@@ -1,0 +1,79 @@
+//! The handle of the Neighbours actor.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::mpsc;
+
+use super::talk::talk;
+use super::{Answer, Message, Newcomer, Row};
+use crate::actors::serve::Stream;
+use crate::io::link::Link;
+use crate::logic::flood::Counts;
+use crate::logic::neighbours::{Direction, Source};
+use crate::model::NodeId;
+use crate::wire::{Code, Join, Sought, limits};
+
+/// Answers that wait for who asked; a query has no more hits than these can hold.
+const ANSWERS: usize = 512;
+
+/// A handle to the neighbours. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct NeighboursRef(pub(super) ActorRef<Message>);
+
+impl NeighboursRef {
+    /// A node may be at these addresses: a hint.
+    pub fn heard(&self, node: NodeId, addrs: Vec<SocketAddr>, source: Source) {
+        // Gone only with the node itself.
+        let _ = self.0.cast(Message::Heard(node, addrs, source));
+    }
+
+    /// Looks for something over the neighbours, with one TTL after the other while nothing comes. The channel has
+    /// what is found, then [`Answer::Over`]; dropping it ends the search.
+    #[must_use]
+    pub fn search(&self, what: Sought, waves: Vec<u8>) -> mpsc::Receiver<Answer> {
+        let (answers, receiver) = mpsc::channel(ANSWERS);
+        // Gone only with the node itself; then the channel is closed.
+        let _ = self.0.cast(Message::Search { what, waves, answers });
+        receiver
+    }
+
+    /// The neighbours of this moment.
+    pub async fn all(&self) -> Vec<Row> {
+        ractor::call!(self.0, Message::All).unwrap_or_default()
+    }
+
+    /// How many queries have gone through.
+    pub async fn counts(&self) -> Counts {
+        ractor::call!(self.0, Message::Counts).unwrap_or_default()
+    }
+
+    /// Waits until no more neighbours are about to come, at most so long.
+    pub async fn settled(&self, most: Duration) {
+        let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        // Too long, or gone with the node itself.
+        let _ = ractor::call_t!(self.0, Message::WhenSettled, millis);
+    }
+
+    /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.
+    pub async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
+        let direction = if join.visiting { Direction::Visiting } else { Direction::Inbound };
+        let newcomer = Newcomer::new(link, direction, join.about);
+        let Ok(about) = ractor::call!(self.0, Message::About) else { return stream.refuse(Code::Closing).await };
+        let ticket = match ractor::call!(self.0, Message::Join, newcomer) {
+            Ok(Ok(ticket)) => ticket,
+            Ok(Err(code)) => return stream.refuse(code).await,
+            Err(_) => return stream.refuse(Code::Closing).await,
+        };
+        let stays = stream.stay();
+        if stays.is_ok() && stream.grant(about, limits::CONTROL).await.is_ok() {
+            talk(link.peer(), ticket, (stream.send, stream.recv), self.0.clone()).await;
+            return;
+        }
+        let _ = self.0.cast(Message::Ended { node: link.peer(), serial: ticket.serial, duplicate: false });
+        if let Err(code) = stays {
+            stream.refuse(code).await;
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What is looked for here: one TTL after the other while nothing comes, and where the answers go.
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::{SETTLING, State};
+use crate::logic::flood::Input;
+use crate::logic::neighbours::Source;
+use crate::model::{Hit, NodeId, QueryId};
+use crate::wire::{FloodQuery, Found, Seen, Sought};
+
+/// How far neighbours are asked for when places are free.
+const DISCOVERY: u8 = 2;
+
+/// What a search over the neighbours brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// Something was found.
+    Found {
+        /// The neighbour that told of it was heard on the LAN, and has it itself.
+        lan: bool,
+        /// Offers, each with its providers.
+        hits: Vec<Hit>,
+        /// Nodes.
+        nodes: Vec<Seen>,
+    },
+    /// Nothing more comes.
+    Over {
+        /// Everyone who was asked has answered.
+        whole: bool,
+    },
+}
+
+/// The searches under way.
+#[derive(Debug, Default)]
+pub(super) struct Searches {
+    by_id: HashMap<QueryId, Search>,
+    /// When the actor comes back already.
+    woken: Option<Duration>,
+}
+
+#[derive(Debug)]
+struct Search {
+    what: Sought,
+    waves: VecDeque<u8>,
+    found: bool,
+    whole: bool,
+    /// None: nodes for the own table.
+    answers: Option<mpsc::Sender<Answer>>,
+}
+
+impl Searches {
+    /// Searches that nobody waits for.
+    pub(super) fn prune(&mut self) -> Vec<QueryId> {
+        let gone = |search: &Search| search.answers.as_ref().is_some_and(mpsc::Sender::is_closed);
+        let ids: Vec<QueryId> = self.by_id.iter().filter(|(_, search)| gone(search)).map(|(id, _)| *id).collect();
+        self.by_id.retain(|_, search| !gone(search));
+        ids
+    }
+
+    /// Whether the actor has to be woken for this moment, for which it has not been yet.
+    pub(super) fn due(&mut self, at: Duration) -> bool {
+        let due = self.woken != Some(at);
+        self.woken = Some(at);
+        due
+    }
+}
+
+impl State {
+    pub(super) fn search(&mut self, what: Sought, waves: Vec<u8>, answers: mpsc::Sender<Answer>) {
+        let waves = waves.into();
+        self.next_wave(Search { what, waves, found: false, whole: true, answers: Some(answers) });
+    }
+
+    /// Asks the neighbours for theirs.
+    pub(super) fn discover(&mut self) {
+        let waves = [DISCOVERY].into();
+        self.next_wave(Search { what: Sought::Nodes, waves, found: false, whole: true, answers: None });
+    }
+
+    fn next_wave(&mut self, mut search: Search) {
+        let Some(ttl) = search.waves.pop_front() else {
+            if let Some(answers) = search.answers {
+                // Whoever asked may have gone.
+                let _ = answers.try_send(Answer::Over { whole: search.whole });
+            }
+            return;
+        };
+        let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
+        self.by_id(query.id, search);
+        let hold = if self.is_settled() { Duration::ZERO } else { SETTLING };
+        self.flood(Input::Ask { query, hold });
+    }
+
+    fn by_id(&mut self, id: QueryId, search: Search) {
+        self.searches.by_id.insert(id, search);
+    }
+
+    pub(super) fn found(&mut self, from: NodeId, found: Found) {
+        let Some(search) = self.searches.by_id.get_mut(&found.id) else { return };
+        search.found |= !found.hits.is_empty() || !found.nodes.is_empty();
+        let direct = found.hits.iter().all(|hit| hit.providers.iter().all(|provider| provider.node == from));
+        let lan = direct && self.lan.contains(&from);
+        match &search.answers {
+            // Full: whoever asked has more than it can take.
+            Some(answers) => drop(answers.try_send(Answer::Found { lan, hits: found.hits, nodes: found.nodes })),
+            None => self.learn(found.nodes),
+        }
+    }
+
+    fn learn(&mut self, nodes: Vec<Seen>) {
+        let mut new = false;
+        for seen in nodes {
+            new |= self.table.heard(seen.node, &seen.addrs, Source::Neighbour);
+        }
+        if new {
+            self.table.discovered();
+            self.advance();
+        }
+    }
+
+    pub(super) fn over(&mut self, id: QueryId, whole: bool) {
+        let Some(mut search) = self.searches.by_id.remove(&id) else { return };
+        search.whole &= whole;
+        if search.found {
+            search.waves.clear();
+        }
+        self.next_wave(search);
+    }
+}

@@ -1,0 +1,122 @@
+//! The standing stream of two neighbours: one task that reads at the pace a neighbour may have, one that writes what
+//! waits. Invariant: the next frame is read only after the actor has taken the last one; what waits to be written has
+//! a place among a bounded number of bytes.
+
+use std::sync::Arc;
+
+use quinn::{RecvStream, SendStream};
+use ractor::ActorRef;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep};
+
+use super::Message;
+use crate::io::frames::{self, CallError};
+use crate::io::link::var_int;
+use crate::logic::flood::{RATE, Tokens};
+use crate::model::NodeId;
+use crate::wire::{Code, NeighbourFrame, limits};
+
+/// Frames that wait for one neighbour. Who does not read so many is left.
+const WAITING: usize = 256;
+/// Bytes that wait for all neighbours, in KiB.
+const ROOM: usize = 32 << 10;
+
+/// A frame that waits, with its place.
+#[derive(Debug)]
+pub(super) struct Queued {
+    frame: NeighbourFrame,
+    _place: OwnedSemaphorePermit,
+}
+
+/// Room for what waits, over all neighbours; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Room(Arc<Semaphore>);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ROOM)))
+    }
+}
+
+/// The actor's end of a neighbour's stream. Dropped, it ends the stream.
+#[derive(Debug)]
+pub(super) struct Voice {
+    queue: mpsc::Sender<Queued>,
+    room: Room,
+}
+
+/// What the task of a neighbour's stream works with.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    /// Tells this stream from another one of the same neighbour.
+    pub(super) serial: u64,
+    frames: mpsc::Receiver<Queued>,
+}
+
+impl Voice {
+    pub(super) fn new(serial: u64, room: Room) -> (Self, Ticket) {
+        let (queue, frames) = mpsc::channel(WAITING);
+        (Self { queue, room }, Ticket { serial, frames })
+    }
+
+    /// Queues a frame; says whether the neighbour still keeps up.
+    pub(super) fn say(&self, frame: NeighbourFrame) -> bool {
+        let place = Arc::clone(&self.room.0).try_acquire_many_owned(kibibytes(&frame));
+        place.is_ok_and(|place| self.queue.try_send(Queued { frame, _place: place }).is_ok())
+    }
+}
+
+/// At least what a frame takes.
+fn kibibytes(frame: &NeighbourFrame) -> u32 {
+    let bytes = match frame {
+        NeighbourFrame::Found(found) => {
+            let hits: usize = found.hits.iter().map(crate::logic::page::of_hit).sum();
+            hits + found.nodes.len() * crate::logic::page::MAX_PROVIDER
+        }
+        _ => 0,
+    };
+    u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1)
+}
+
+/// Talks until either side ends it, or the connection is lost.
+pub(crate) async fn talk(
+    node: NodeId,
+    ticket: Ticket,
+    (mut send, mut recv): (SendStream, RecvStream),
+    actor: ActorRef<Message>,
+) {
+    let Ticket { serial, frames } = ticket;
+    let ended = tokio::select! {
+        ended = write(frames, &mut send) => ended,
+        ended = read(node, serial, &mut recv, &actor) => ended,
+    };
+    if let Err(error) = &ended {
+        tracing::debug!(peer = %node.short(), %error, "a neighbour's stream ended");
+    }
+    // Both may be over already.
+    let _ = send.finish();
+    let _ = recv.stop(var_int(Code::Closing));
+    let duplicate = ended.is_err_and(|error| error.is_duplicate());
+    let _ = actor.cast(Message::Ended { node, serial, duplicate });
+}
+
+async fn write(mut frames: mpsc::Receiver<Queued>, send: &mut SendStream) -> Result<(), CallError> {
+    while let Some(queued) = frames.recv().await {
+        frames::send(send, &queued.frame, limits::PAGE).await?;
+    }
+    Ok(())
+}
+
+async fn read(node: NodeId, serial: u64, recv: &mut RecvStream, actor: &ActorRef<Message>) -> Result<(), CallError> {
+    let (begun, mut pace) = (Instant::now(), Tokens::new(RATE.0, RATE.1));
+    while let Some(frame) = frames::receive::<NeighbourFrame>(recv, limits::PAGE).await? {
+        if matches!(frame, NeighbourFrame::Query(_) | NeighbourFrame::About(_)) {
+            // Whoever asks faster waits: its stream fills, and then it.
+            sleep(pace.owe(begun.elapsed())).await;
+        }
+        if ractor::call!(actor, Message::Frame, node, serial, frame).is_err() {
+            break;
+        }
+    }
+    Ok(())
+}

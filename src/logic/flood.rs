@@ -1,0 +1,422 @@
+//! Queries flooded over neighbours (Gnutella's QUERY and QUERYHIT): what goes where, what comes back on which way, and
+//! when a search is over. Invariants: a query is handled once; it never goes back where it came from; each that is
+//! taken in is answered by exactly one Done; what nobody asked for is dropped.
+//! Not responsible for who is a neighbour, for the own answer, nor for how fast a neighbour's frames are read.
+
+mod memory;
+mod query;
+mod tokens;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use self::memory::Memory;
+use self::query::Query;
+pub use self::tokens::Tokens;
+use crate::logic::addresses::{AskerView, addresses_for};
+use crate::model::address::{is_loopback, is_publishable};
+use crate::model::{Hit, NodeId, Provider, QueryId};
+use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
+
+/// What a neighbour may send, and is sent: so many queries at once, then one each so often.
+pub const RATE: (u32, Duration) = (128, Duration::from_micros(15_625));
+/// How many tokens of each neighbour are kept for what is asked here.
+const RESERVE: u32 = 32;
+/// What of one neighbour's queries is forwarded: a quarter, so that one alone cannot silence the others.
+const FORWARDED: (u32, Duration) = (64, Duration::from_micros(62_500));
+/// How long a branch may take for each link that its query may still travel.
+const PER_LINK: Duration = Duration::from_millis(150);
+/// The TTLs with which a search is asked one after the other, while nothing comes.
+pub const WAVES: [u8; 3] = [2, 3, 5];
+/// Queries under way: of one neighbour, and altogether. Others are done at once.
+const UNDER_WAY: (usize, usize) = (128, 1024);
+
+/// What the machine is told.
+#[derive(Debug, Clone)]
+pub enum Input {
+    /// The own answer to a query, all of it.
+    Answered {
+        /// Which query.
+        id: QueryId,
+        /// Offers, without provider.
+        hits: Vec<Hit>,
+        /// Nodes.
+        nodes: Vec<Seen>,
+    },
+    /// Something is looked for here.
+    Ask {
+        /// What, and how far.
+        query: FloodQuery,
+        /// Until then new neighbours are asked too, and the search is not over.
+        hold: Duration,
+    },
+    /// A frame came.
+    Frame {
+        /// From which neighbour.
+        from: NodeId,
+        /// What it said.
+        frame: NeighbourFrame,
+    },
+    /// A new neighbour.
+    Joined {
+        /// Which.
+        node: NodeId,
+        /// Its end of the connection, and at which address it sees this one.
+        ends: (IpAddr, Option<IpAddr>),
+        /// It only asks.
+        visiting: bool,
+    },
+    /// A neighbour is gone.
+    Left(NodeId),
+    /// Where a neighbour was dialled under its own id.
+    Reached(NodeId, Vec<SocketAddr>),
+    /// No new neighbours are expected: searches need not be held any longer.
+    Settled,
+    /// Nobody waits for this query any more.
+    Unwanted(QueryId),
+    /// Time has passed: see [`Flood::wake`].
+    Tick,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Answer this from what is here, with [`Input::Answered`].
+    Answer {
+        /// Which query.
+        id: QueryId,
+        /// What is looked for.
+        what: Sought,
+    },
+    /// A neighbour did what no honest one does.
+    Blame(NodeId, Fault),
+    /// Something came for a query of this node, from this neighbour.
+    Found(NodeId, Found),
+    /// A query of this node is over.
+    Over {
+        /// Which.
+        id: QueryId,
+        /// Every branch said so; else some were given up.
+        whole: bool,
+    },
+    /// To a neighbour.
+    Send(NodeId, NeighbourFrame),
+}
+
+/// What a neighbour did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// More queries than are forwarded for one.
+    Greedy,
+    /// A TTL of 0, or one beyond what the protocol has.
+    Ttl,
+    /// An answer to what nobody asked.
+    Unsolicited,
+}
+
+/// What has gone through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Queries handled: each once.
+    pub handled: u64,
+    /// Queries that came again.
+    pub duplicates: u64,
+    /// Queries sent: own and forwarded.
+    pub sent: u64,
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    ends: (IpAddr, Option<IpAddr>),
+    visiting: bool,
+    addrs: Vec<SocketAddr>,
+    to_it: Tokens,
+    for_it: Tokens,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Flood {
+    own: NodeId,
+    memory: Memory,
+    neighbours: BTreeMap<NodeId, Neighbour>,
+    queries: BTreeMap<QueryId, Query>,
+    /// When branches are given up.
+    ends: BTreeSet<(Duration, QueryId, NodeId)>,
+    counts: Counts,
+}
+
+impl Flood {
+    /// A node without neighbours.
+    #[must_use]
+    pub fn new(own: NodeId) -> Self {
+        Self {
+            own,
+            memory: Memory::default(),
+            neighbours: BTreeMap::new(),
+            queries: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// When [`Input::Tick`] is due.
+    #[must_use]
+    pub fn wake(&self) -> Option<Duration> {
+        self.ends.first().map(|(at, ..)| *at)
+    }
+
+    /// Where each neighbour was dialled under its own id; visitors are none's business.
+    pub fn reached(&self) -> impl Iterator<Item = (NodeId, &[SocketAddr])> {
+        self.neighbours.iter().filter(|(_, n)| !n.visiting).map(|(node, n)| (*node, n.addrs.as_slice()))
+    }
+
+    /// What has gone through so far.
+    #[must_use]
+    pub const fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Answered { id, hits, nodes } => self.answered(id, hits, nodes, &mut out),
+            Input::Ask { query, hold } => self.ask(query, hold, now, &mut out),
+            Input::Frame { from, frame } if self.neighbours.contains_key(&from) => {
+                self.frame(from, frame, now, &mut out);
+            }
+            Input::Frame { .. } => {}
+            Input::Joined { node, ends, visiting } => self.joined(node, ends, visiting, now, &mut out),
+            Input::Left(node) => self.left(node, &mut out),
+            Input::Reached(node, addrs) => {
+                if let Some(neighbour) = self.neighbours.get_mut(&node) {
+                    neighbour.addrs = addrs;
+                }
+            }
+            Input::Settled => self.settled(&mut out),
+            Input::Tick => self.tick(now, &mut out),
+            Input::Unwanted(id) => self.forget(id),
+        }
+        out
+    }
+
+    /// A newcomer is asked what is looked for here.
+    fn joined(
+        &mut self,
+        node: NodeId,
+        ends: (IpAddr, Option<IpAddr>),
+        visiting: bool,
+        now: Duration,
+        out: &mut Vec<Output>,
+    ) {
+        let (mut to_it, for_it) = (Tokens::new(RATE.0, RATE.1), Tokens::new(FORWARDED.0, FORWARDED.1));
+        for (id, query) in self.queries.iter_mut().filter(|_| !visiting) {
+            let Some(asked) = query.asked_here().filter(|_| to_it.take(0, now)) else { continue };
+            let asked = asked.clone();
+            let until = now + PER_LINK * u32::from(asked.ttl);
+            query.open(node, until);
+            self.ends.insert((until, *id, node));
+            self.counts.sent += 1;
+            out.push(Output::Send(node, NeighbourFrame::Query(asked)));
+        }
+        self.neighbours.insert(node, Neighbour { ends, visiting, addrs: Vec::new(), to_it, for_it });
+    }
+
+    fn left(&mut self, node: NodeId, out: &mut Vec<Output>) {
+        self.neighbours.remove(&node);
+        let asked: Vec<_> = self.queries.iter().filter(|(_, q)| q.asker() == Some(node)).map(|(id, _)| *id).collect();
+        asked.into_iter().for_each(|id| self.forget(id));
+        let open: Vec<_> = self.queries.iter().filter(|(_, q)| q.is_open(node)).map(|(id, _)| *id).collect();
+        for id in open {
+            self.close(id, node, false, out);
+        }
+    }
+
+    fn ask(&mut self, mut query: FloodQuery, hold: Duration, now: Duration, out: &mut Vec<Output>) {
+        self.memory.insert(query.id, now);
+        query.ttl = query.ttl.min(limits::TTL);
+        self.queries.insert(query.id, Query::own(query.clone(), hold > now));
+        if hold > now {
+            self.ends.insert((hold, query.id, self.own));
+        }
+        self.spread(&query, query.ttl, now, out);
+        self.finish(query.id, out);
+    }
+
+    fn settled(&mut self, out: &mut Vec<Output>) {
+        let held = self.queries.iter().filter(|(_, query)| query.asker().is_none()).map(|(id, _)| *id);
+        for id in held.collect::<Vec<_>>() {
+            self.release(id, out);
+        }
+    }
+
+    fn release(&mut self, id: QueryId, out: &mut Vec<Output>) {
+        if let Some(query) = self.queries.get_mut(&id) {
+            query.answered();
+            self.finish(id, out);
+        }
+    }
+
+    fn frame(&mut self, from: NodeId, frame: NeighbourFrame, now: Duration, out: &mut Vec<Output>) {
+        match frame {
+            NeighbourFrame::About(_) => {}
+            NeighbourFrame::Done(id) if self.is_awaited(id, from, out) => self.close(id, from, true, out),
+            NeighbourFrame::Found(found) if self.is_awaited(found.id, from, out) => self.found(from, found, out),
+            NeighbourFrame::Done(_) | NeighbourFrame::Found(_) => {}
+            NeighbourFrame::Query(query) => self.query(from, query, now, out),
+        }
+    }
+
+    /// Whether an answer comes from a branch that is open. One that comes too late is nobody's fault.
+    fn is_awaited(&self, id: QueryId, from: NodeId, out: &mut Vec<Output>) -> bool {
+        let open = self.queries.get(&id).is_some_and(|query| query.is_open(from));
+        if !open && !self.memory.contains(id) {
+            out.push(Output::Blame(from, Fault::Unsolicited));
+        }
+        open
+    }
+
+    fn query(&mut self, from: NodeId, query: FloodQuery, now: Duration, out: &mut Vec<Output>) {
+        if query.ttl == 0 || query.ttl > limits::TTL {
+            out.push(Output::Blame(from, Fault::Ttl));
+        }
+        let of_it = self.queries.values().filter(|under_way| under_way.asker() == Some(from)).count();
+        let room = of_it < UNDER_WAY.0 && self.queries.len() < UNDER_WAY.1;
+        if query.ttl == 0 || !room {
+            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+        }
+        if !self.memory.insert(query.id, now) {
+            self.counts.duplicates += 1;
+            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+        }
+        self.counts.handled += 1;
+        self.queries.insert(query.id, Query::of(from));
+        out.push(Output::Answer { id: query.id, what: query.what.clone() });
+        let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
+        if !allowed {
+            return out.push(Output::Blame(from, Fault::Greedy));
+        }
+        let ttl = query.ttl.min(limits::TTL) - 1;
+        self.spread(&query, ttl, now, out);
+    }
+
+    /// Sends a query on to all neighbours but the one that asked.
+    fn spread(&mut self, query: &FloodQuery, ttl: u8, now: Duration, out: &mut Vec<Output>) {
+        let Some(under_way) = self.queries.get_mut(&query.id) else { return };
+        if ttl == 0 {
+            return;
+        }
+        let keep = if under_way.asker().is_some() { RESERVE } else { 0 };
+        let until = now + PER_LINK * u32::from(ttl);
+        for (node, neighbour) in &mut self.neighbours {
+            if neighbour.visiting || under_way.asker() == Some(*node) || !neighbour.to_it.take(keep, now) {
+                continue;
+            }
+            under_way.open(*node, until);
+            self.ends.insert((until, query.id, *node));
+            self.counts.sent += 1;
+            out.push(Output::Send(*node, NeighbourFrame::Query(FloodQuery { ttl, ..query.clone() })));
+        }
+    }
+
+    fn answered(&mut self, id: QueryId, hits: Vec<Hit>, nodes: Vec<Seen>, out: &mut Vec<Output>) {
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        query.answered();
+        let found = Found { id, hits, nodes };
+        if let (Some(asker), false) = (query.asker(), found.hits.is_empty() && found.nodes.is_empty()) {
+            for part in query::parts(found) {
+                out.push(Output::Send(asker, NeighbourFrame::Found(part)));
+            }
+        }
+        self.finish(id, out);
+    }
+
+    /// Passes on what a branch found, as far as the caps allow.
+    fn found(&mut self, from: NodeId, mut found: Found, out: &mut Vec<Output>) {
+        let Some(neighbour) = self.neighbours.get(&from) else { return };
+        let far = !is_loopback(neighbour.ends.0);
+        found.hits.iter_mut().for_each(|hit| vouch(hit, from, &neighbour.addrs, far));
+        let Some(query) = self.queries.get_mut(&found.id) else { return };
+        query.cap(from, self.own, &mut found);
+        let Some(asker) = query.asker() else { return out.push(Output::Found(from, found)) };
+        let Some(ends) = self.neighbours.get(&asker).map(|asker| asker.ends) else { return };
+        let view = AskerView { loopback: is_loopback(ends.0), reached: ends.1 };
+        found.hits.retain_mut(|hit| can_be_told(hit, view));
+        found.nodes.retain_mut(|seen| {
+            seen.addrs = addresses_for(view, &seen.addrs);
+            !seen.addrs.is_empty()
+        });
+        if !found.hits.is_empty() || !found.nodes.is_empty() {
+            out.push(Output::Send(asker, NeighbourFrame::Found(found)));
+        }
+    }
+
+    fn tick(&mut self, now: Duration, out: &mut Vec<Output>) {
+        while let Some((at, id, node)) = self.ends.first().copied()
+            && at <= now
+        {
+            self.ends.remove(&(at, id, node));
+            if node == self.own {
+                self.release(id, out);
+            } else {
+                self.close(id, node, false, out);
+            }
+        }
+    }
+
+    /// A branch is done or given up.
+    fn close(&mut self, id: QueryId, node: NodeId, done: bool, out: &mut Vec<Output>) {
+        let Some(query) = self.queries.get_mut(&id) else { return };
+        if let Some(until) = query.close(node, done) {
+            self.ends.remove(&(until, id, node));
+        }
+        self.finish(id, out);
+    }
+
+    fn finish(&mut self, id: QueryId, out: &mut Vec<Output>) {
+        let Some(query) = self.queries.get(&id).filter(|query| query.is_over()) else { return };
+        out.push(match query.asker() {
+            None => Output::Over { id, whole: query.is_whole() },
+            Some(asker) => Output::Send(asker, NeighbourFrame::Done(id)),
+        });
+        self.queries.remove(&id);
+    }
+
+    fn forget(&mut self, id: QueryId) {
+        let Some(query) = self.queries.remove(&id) else { return };
+        for (node, until) in query.branches() {
+            self.ends.remove(&(until, id, node));
+        }
+    }
+}
+
+/// A hit without provider is of the neighbour that sends it, which is reached where it was dialled. What a far one says
+/// of this machine's loopback means its own.
+fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], far: bool) {
+    for provider in &mut hit.providers {
+        provider.addrs.retain(|addr| is_publishable(*addr) && !(far && is_loopback(addr.ip())));
+        provider.addrs.truncate(limits::ADDRESSES);
+    }
+    if hit.providers.is_empty() {
+        hit.providers.push(Provider { node: from, addrs: addrs.to_vec() });
+    }
+    hit.providers.truncate(Hit::MAX_PROVIDERS);
+    hit.names.truncate(Hit::MAX_NAMES);
+}
+
+/// Whether a hit is of use to who asked: it can dial somebody who has it.
+fn can_be_told(hit: &mut Hit, view: AskerView) -> bool {
+    hit.providers.retain_mut(|provider| {
+        provider.addrs = addresses_for(view, &provider.addrs);
+        provider.addrs.retain(|addr| is_publishable(*addr));
+        !provider.addrs.is_empty()
+    });
+    !hit.providers.is_empty()
+}
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod tests;

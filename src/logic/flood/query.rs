@@ -1,0 +1,135 @@
+//! One query under way: who asked, which branches are open, how much of its answer has been passed on.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::logic::page;
+use crate::model::{Hit, NodeId};
+use crate::wire::{FloodQuery, Found, Seen};
+
+/// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
+const CAPS: (usize, usize, usize) = (400, 200, 100);
+
+/// Bytes that one frame of an answer is filled to: a queue of frames stays small. One hit always fits a page.
+const FILL: usize = 48 << 10;
+
+/// The state of a query.
+#[derive(Debug)]
+pub(super) struct Query {
+    asker: Option<NodeId>,
+    /// What is asked here, for neighbours that come later.
+    asked: Option<FloodQuery>,
+    answering: bool,
+    branches: BTreeMap<NodeId, Branch>,
+    passed: usize,
+    providers: BTreeMap<NodeId, usize>,
+    given_up: bool,
+}
+
+#[derive(Debug)]
+struct Branch {
+    until: Duration,
+    passed: usize,
+}
+
+impl Query {
+    /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
+    pub(super) const fn own(asked: FloodQuery, held: bool) -> Self {
+        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
+        let (asker, asked, answering) = (None, Some(asked), held);
+        Self { asker, asked, answering, branches, passed: 0, providers, given_up: false }
+    }
+
+    /// One of a neighbour, still to be answered here.
+    pub(super) const fn of(asker: NodeId) -> Self {
+        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
+        let (asker, asked, answering) = (Some(asker), None, true);
+        Self { asker, asked, answering, branches, passed: 0, providers, given_up: false }
+    }
+
+    /// The query, if it is one that is asked here and held for newcomers.
+    pub(super) fn asked_here(&self) -> Option<&FloodQuery> {
+        self.asked.as_ref().filter(|_| self.answering)
+    }
+
+    pub(super) const fn asker(&self) -> Option<NodeId> {
+        self.asker
+    }
+
+    pub(super) const fn answered(&mut self) {
+        self.answering = false;
+    }
+
+    pub(super) fn open(&mut self, node: NodeId, until: Duration) {
+        self.branches.insert(node, Branch { until, passed: 0 });
+    }
+
+    pub(super) fn is_open(&self, node: NodeId) -> bool {
+        self.branches.contains_key(&node)
+    }
+
+    /// Closes a branch; says when it would have been given up.
+    pub(super) fn close(&mut self, node: NodeId, done: bool) -> Option<Duration> {
+        let branch = self.branches.remove(&node)?;
+        self.given_up |= !done;
+        Some(branch.until)
+    }
+
+    pub(super) fn is_over(&self) -> bool {
+        !self.answering && self.branches.is_empty()
+    }
+
+    /// Whether no branch was given up.
+    pub(super) const fn is_whole(&self) -> bool {
+        !self.given_up
+    }
+
+    pub(super) fn branches(&self) -> impl Iterator<Item = (NodeId, Duration)> {
+        self.branches.iter().map(|(node, branch)| (*node, branch.until))
+    }
+
+    /// Leaves of a branch's answer what the caps allow; nothing that names `own`, which knows better.
+    pub(super) fn cap(&mut self, from: NodeId, own: NodeId, found: &mut Found) {
+        let Some(branch) = self.branches.get_mut(&from) else { return };
+        let (passed, providers) = (&mut self.passed, &mut self.providers);
+        let mut room = || {
+            let room = *passed < CAPS.0 && branch.passed < CAPS.1;
+            (*passed, branch.passed) = (*passed + usize::from(room), branch.passed + usize::from(room));
+            room
+        };
+        found.hits.retain_mut(|hit| {
+            hit.providers.retain(|provider| provider.node != own && within(providers, provider.node));
+            !hit.providers.is_empty() && room()
+        });
+        found.nodes.retain(|seen| seen.node != own && within(providers, seen.by) && room());
+    }
+}
+
+/// Counts one more of a provider, unless it has had enough.
+fn within(providers: &mut BTreeMap<NodeId, usize>, node: NodeId) -> bool {
+    let known = providers.len();
+    let passed = providers.entry(node).or_default();
+    let within = *passed < CAPS.2 && known <= CAPS.0 * Hit::MAX_PROVIDERS;
+    *passed += usize::from(within);
+    within
+}
+
+/// An own answer as frames that each fit a page, with room for the provider that the first neighbour fills in.
+pub(super) fn parts(found: Found) -> Vec<Found> {
+    let Found { id, hits, nodes } = found;
+    let part = |hits| Found { id, hits, nodes: Vec::new() };
+    let (mut parts, mut page, mut filled) = (Vec::new(), Vec::new(), 0);
+    for hit in hits.into_iter().take(CAPS.2) {
+        let size = page::of_hit(&hit) + page::MAX_PROVIDER;
+        if filled + size > FILL && !page.is_empty() {
+            parts.push(part(std::mem::take(&mut page)));
+            filled = 0;
+        }
+        filled += size;
+        page.push(hit);
+    }
+    parts.extend((!page.is_empty()).then(|| part(page)));
+    let nodes: Vec<Seen> = nodes.into_iter().take(CAPS.2).collect();
+    parts.extend((!nodes.is_empty()).then_some(Found { id, hits: Vec::new(), nodes }));
+    parts
+}

@@ -1,0 +1,227 @@
+use super::*;
+use crate::model::{Kind, SafePath};
+
+fn node(n: u8) -> NodeId {
+    NodeId::from_bytes([n; 32])
+}
+
+fn id(n: u8) -> QueryId {
+    QueryId::from_bytes([n; 16])
+}
+
+fn addr(n: u8) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, n], 4917))
+}
+
+fn words() -> Sought {
+    Sought::Words(vec!["a".to_owned()])
+}
+
+fn query(n: u8, ttl: u8) -> FloodQuery {
+    FloodQuery { id: id(n), ttl, what: words() }
+}
+
+fn hit(providers: &[u8]) -> Hit {
+    let providers = providers.iter().map(|n| Provider { node: node(*n), addrs: vec![addr(*n)] }).collect();
+    let names = vec![SafePath::parse("a").expect("a name")];
+    Hit { id: None, kind: Kind::File, size: 1, files: 1, locked: false, names, providers }
+}
+
+fn found(n: u8, hits: Vec<Hit>) -> NeighbourFrame {
+    NeighbourFrame::Found(Found { id: id(n), hits, nodes: Vec::new() })
+}
+
+/// Node 0 with neighbours, each reached at its address.
+fn flood(neighbours: &[u8]) -> Flood {
+    let mut flood = Flood::new(node(0));
+    for n in neighbours {
+        let ends = (addr(*n).ip(), Some(addr(0).ip()));
+        flood.handle(Input::Joined { node: node(*n), ends, visiting: false }, Duration::ZERO);
+        flood.handle(Input::Reached(node(*n), vec![addr(*n)]), Duration::ZERO);
+    }
+    flood
+}
+
+impl Flood {
+    fn told(&mut self, from: u8, frame: NeighbourFrame) -> Vec<Output> {
+        self.handle(Input::Frame { from: node(from), frame }, Duration::ZERO)
+    }
+
+    fn answers(&mut self, n: u8, hits: Vec<Hit>) -> Vec<Output> {
+        self.handle(Input::Answered { id: id(n), hits, nodes: Vec::new() }, Duration::ZERO)
+    }
+}
+
+fn to(n: u8, frame: NeighbourFrame) -> Output {
+    Output::Send(node(n), frame)
+}
+
+#[test]
+fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
+    let mut flood = flood(&[1, 2, 3]);
+    let answer = Output::Answer { id: id(9), what: words() };
+    let on = |n| to(n, NeighbourFrame::Query(query(9, 4)));
+    assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 5))), [answer, on(2), on(3)]);
+    assert_eq!(flood.told(3, NeighbourFrame::Query(query(9, 3))), [to(3, NeighbourFrame::Done(id(9)))]);
+    assert_eq!(flood.counts(), Counts { handled: 1, duplicates: 1, sent: 2 });
+}
+
+#[test]
+fn the_last_link_is_not_forwarded_and_none_is_not_handled() {
+    let mut flood = flood(&[1, 2]);
+    assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 1))), [Output::Answer { id: id(9), what: words() }]);
+    assert_eq!(flood.answers(9, Vec::new()), [to(1, NeighbourFrame::Done(id(9)))]);
+    let out = flood.told(1, NeighbourFrame::Query(query(8, 0)));
+    assert_eq!(out, [Output::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
+}
+
+#[test]
+fn a_forged_ttl_is_clamped() {
+    let mut flood = flood(&[1, 2]);
+    let out = flood.told(1, NeighbourFrame::Query(query(9, 255)));
+    assert!(out.contains(&to(2, NeighbourFrame::Query(query(9, limits::TTL - 1)))));
+    assert!(out.contains(&Output::Blame(node(1), Fault::Ttl)));
+}
+
+#[test]
+fn done_goes_up_when_the_own_answer_and_all_branches_are_done() {
+    let mut flood = flood(&[1, 2, 3]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), []);
+    assert_eq!(flood.answers(9, vec![hit(&[])]), [to(1, found(9, vec![hit(&[])]))]);
+    assert_eq!(flood.told(3, NeighbourFrame::Done(id(9))), [to(1, NeighbourFrame::Done(id(9)))]);
+    assert!(flood.wake().is_none() && flood.queries.is_empty());
+}
+
+#[test]
+fn the_first_neighbour_fills_in_where_a_provider_is() {
+    let mut flood = flood(&[1, 2]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    assert_eq!(flood.told(2, found(9, vec![hit(&[])])), [to(1, found(9, vec![hit(&[2])]))]);
+    assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), [to(1, found(9, vec![hit(&[7])]))]);
+}
+
+#[test]
+fn a_provider_that_nobody_can_dial_is_told_to_its_own_neighbours_only() {
+    let mut flood = flood(&[1]);
+    let ends = (addr(2).ip(), None);
+    flood.handle(Input::Joined { node: node(2), ends, visiting: false }, Duration::ZERO);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    assert_eq!(flood.told(2, found(9, vec![hit(&[])])), []);
+    flood.handle(Input::Ask { query: query(8, 2), hold: Duration::ZERO }, Duration::ZERO);
+    let mut own = hit(&[2]);
+    own.providers[0].addrs.clear();
+    let own = Found { id: id(8), hits: vec![own], nodes: Vec::new() };
+    assert_eq!(flood.told(2, found(8, vec![hit(&[])])), [Output::Found(node(2), own)]);
+}
+
+#[test]
+fn loopback_addresses_of_far_neighbours_are_not_ours() {
+    let mut flood = flood(&[1, 2]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    let mut near = hit(&[7]);
+    near.providers[0].addrs = vec![SocketAddr::from(([127, 0, 0, 1], 1))];
+    assert_eq!(flood.told(2, found(9, vec![near])), []);
+}
+
+#[test]
+fn what_nobody_asked_is_dropped_and_blamed_and_what_is_late_only_dropped() {
+    let mut flood = flood(&[1, 2]);
+    let blame = Output::Blame(node(2), Fault::Unsolicited);
+    assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), [blame.clone()]);
+    assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), [blame]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    flood.told(2, NeighbourFrame::Done(id(9)));
+    assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), []);
+    assert_eq!(flood.told(1, found(9, vec![hit(&[7])])), [], "who asked answers itself");
+}
+
+#[test]
+fn a_branch_that_is_silent_is_given_up_after_150_ms_for_each_link() {
+    let mut flood = flood(&[1]);
+    flood.handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO);
+    assert_eq!(flood.wake(), Some(Duration::from_millis(750)));
+    assert_eq!(flood.handle(Input::Tick, Duration::from_millis(749)), []);
+    let over = Output::Over { id: id(9), whole: false };
+    assert_eq!(flood.handle(Input::Tick, Duration::from_millis(750)), [over]);
+    assert_eq!(flood.wake(), None);
+}
+
+#[test]
+fn a_search_of_a_node_without_neighbours_is_over_at_once() {
+    let over = Output::Over { id: id(9), whole: true };
+    assert_eq!(flood(&[]).handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO), [over]);
+}
+
+#[test]
+fn a_neighbour_that_leaves_closes_its_branches_and_its_queries() {
+    let mut flood = flood(&[1, 2]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    flood.told(2, NeighbourFrame::Query(query(8, 3)));
+    flood.answers(9, Vec::new());
+    let out = flood.handle(Input::Left(node(2)), Duration::ZERO);
+    assert_eq!(out, [to(1, NeighbourFrame::Done(id(9)))]);
+    assert!(flood.queries.is_empty() && flood.ends.is_empty());
+    assert_eq!(flood.told(2, NeighbourFrame::Query(query(7, 3))), [], "no longer a neighbour");
+}
+
+#[test]
+fn visitors_ask_and_are_not_asked() {
+    let mut flood = flood(&[1]);
+    let ends = (addr(5).ip(), None);
+    flood.handle(Input::Joined { node: node(5), ends, visiting: true }, Duration::ZERO);
+    let out = flood.told(5, NeighbourFrame::Query(query(9, 2)));
+    assert_eq!(out[1..], [to(1, NeighbourFrame::Query(query(9, 1)))]);
+    let out = flood.told(1, NeighbourFrame::Query(query(8, 2)));
+    assert_eq!(out, [Output::Answer { id: id(8), what: words() }]);
+}
+
+#[test]
+fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
+    let mut flood = flood(&[1, 2, 3]);
+    let sent = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Send(to, NeighbourFrame::Query(_)) if *to == node(3)));
+    let mut greedy = 0;
+    for n in 0..200_u8 {
+        let out = flood.told(1, NeighbourFrame::Query(query(n, 2)));
+        greedy += u32::from(sent(&out));
+        flood.answers(n, Vec::new());
+        flood.told(2, NeighbourFrame::Done(id(n)));
+        flood.told(3, NeighbourFrame::Done(id(n)));
+    }
+    assert_eq!(greedy, FORWARDED.0);
+    assert!(sent(&flood.told(2, NeighbourFrame::Query(query(201, 2)))), "an honest one");
+    assert!(sent(&flood.handle(Input::Ask { query: query(202, 2), hold: Duration::ZERO }, Duration::ZERO)), "our own");
+}
+
+#[test]
+fn no_branch_brings_more_than_the_caps() {
+    let mut flood = flood(&[1, 2]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    let mut passed = 0;
+    for n in 0..100_u8 {
+        let out = flood.told(2, found(9, (0..10).map(|_| hit(&[n + 3])).collect()));
+        passed += out.iter().map(|o| match o {
+            Output::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
+            _ => 0,
+        }).sum::<usize>();
+    }
+    assert_eq!(passed, 200);
+}
+
+#[test]
+fn a_search_is_held_for_neighbours_to_come_and_they_are_asked_too() {
+    let mut flood = flood(&[1]);
+    let hold = Duration::from_secs(1);
+    flood.handle(Input::Ask { query: query(9, 2), hold }, Duration::ZERO);
+    assert_eq!(flood.told(1, NeighbourFrame::Done(id(9))), []);
+    let newcomer = Input::Joined { node: node(2), ends: (addr(2).ip(), None), visiting: false };
+    assert_eq!(flood.handle(newcomer, Duration::ZERO), [to(2, NeighbourFrame::Query(query(9, 2)))]);
+    assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), []);
+    let over = Output::Over { id: id(9), whole: true };
+    assert_eq!(flood.handle(Input::Tick, hold), [over]);
+    flood.handle(Input::Ask { query: query(8, 2), hold }, Duration::ZERO);
+    flood.told(1, NeighbourFrame::Done(id(8)));
+    flood.told(2, NeighbourFrame::Done(id(8)));
+    let over = Output::Over { id: id(8), whole: true };
+    assert_eq!(flood.handle(Input::Settled, Duration::ZERO), [over]);
+}

@@ -1,0 +1,264 @@
+//! Who is a neighbour: 8 that we choose ourselves, 16 that choose us, and visitors that only ask.
+//! Invariants: nobody who dials us takes the place of one that we chose, nor of one that is there; of one global subnet
+//! few are taken in either way. What is heard is a hint: only a dial under the right id makes a neighbour.
+//! Not responsible for dialling, for queries, nor for the given `--peer`s, which their own tasks dial.
+
+mod known;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+pub use self::known::{Remembered, Source};
+use self::known::Known;
+use crate::model::NodeId;
+use crate::model::address::{is_private, same_subnet};
+use crate::wire::Code;
+
+/// Neighbours that we choose.
+pub const OUTBOUND: usize = 8;
+/// Neighbours that chose us: at most, and where neighbours are only the given ones and whoever dials.
+const INBOUND: (usize, usize) = (16, 256);
+/// Commands that ask and are gone.
+const VISITORS: usize = 64;
+/// Chosen of one global subnet, and let in from one.
+const OF_SUBNET: (usize, usize) = (1, 2);
+/// Let in from one address that is not global.
+const OF_ADDRESS: usize = 4;
+/// Neighbours kept first across restarts: who chooses all the others cannot choose these (Bitcoin's anchors).
+const ANCHORS: usize = 2;
+/// Between two times of asking neighbours for neighbours while places are free: at first, and at most.
+const DISCOVER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// Faults after which a neighbour is left alone for [`SHUNNED`]; one is forgiven each second.
+const FAULTS: u32 = 200;
+const SHUNNED: Duration = Duration::from_secs(600);
+
+/// How it is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// Neighbours are the given ones and whoever dials; none are asked for or told.
+    pub only_peers: bool,
+    /// Every address counts as global: for tests on one machine.
+    pub all_global: bool,
+}
+
+/// Who began it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Direction {
+    /// It dialled us.
+    Inbound,
+    /// We chose it.
+    Outbound,
+    /// The user named it with `--peer`.
+    Given,
+    /// It only asks.
+    Visiting,
+}
+
+impl Direction {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Given => "given",
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+            Self::Visiting => "visiting",
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// Try to make this one a neighbour: [`Neighbours::joined`] or [`Neighbours::failed`] tells how it went.
+    Dial(NodeId, Vec<SocketAddr>),
+    /// Ask the neighbours for theirs.
+    Discover,
+    /// It misbehaved: leave it.
+    Leave(NodeId),
+}
+
+#[derive(Debug)]
+struct Neighbour {
+    direction: Direction,
+    addr: SocketAddr,
+    since: Duration,
+    faults: u32,
+}
+
+/// The table.
+#[derive(Debug)]
+pub struct Neighbours {
+    own: NodeId,
+    settings: Settings,
+    table: BTreeMap<NodeId, Neighbour>,
+    known: Known,
+    shunned: BTreeMap<NodeId, Duration>,
+    discover: (Duration, Duration),
+    /// Who was an anchor when the node stopped.
+    anchors: Vec<NodeId>,
+    forgiven: Duration,
+    rng: StdRng,
+}
+
+impl Neighbours {
+    /// A table without neighbours, which knows what was remembered.
+    #[must_use]
+    pub fn new(own: NodeId, settings: Settings, remembered: Vec<Remembered>, seed: u64) -> Self {
+        let anchors = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
+        let mut known = Known::default();
+        for one in remembered {
+            let source = if one.anchor { Source::Anchor } else { Source::Remembered };
+            known.hear(one.node, &one.addrs, source);
+        }
+        let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
+        let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);
+        Self { own, settings, table, known, shunned, discover, anchors, forgiven, rng }
+    }
+
+    /// A node may be at these addresses; says whether it was not known.
+    pub fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) -> bool {
+        node != self.own && !self.settings.only_peers && self.known.hear(node, addrs, source)
+    }
+
+    /// Dials under way.
+    #[must_use]
+    pub fn dialling(&self) -> usize {
+        self.known.dialling()
+    }
+
+    /// Whether a node that dialled us may be a neighbour.
+    ///
+    /// # Errors
+    /// Busy when there is no room for it, Duplicate when it is one already, Forbidden when it misbehaved.
+    pub fn admit(&self, node: NodeId, ip: IpAddr, visiting: bool, now: Duration) -> Result<(), Code> {
+        if self.table.contains_key(&node) {
+            return Err(Code::Duplicate);
+        }
+        if self.shunned.get(&node).is_some_and(|until| *until > now) {
+            return Err(Code::Forbidden);
+        }
+        let count = |direction| self.table.values().filter(move |n| n.direction == direction);
+        if visiting {
+            return if count(Direction::Visiting).count() < VISITORS { Ok(()) } else { Err(Code::Busy) };
+        }
+        if self.settings.only_peers {
+            return if count(Direction::Inbound).count() < INBOUND.1 { Ok(()) } else { Err(Code::Busy) };
+        }
+        let (near, most) = if self.is_global(ip) {
+            (count(Direction::Inbound).filter(|n| same_subnet(n.addr.ip(), ip)).count(), OF_SUBNET.1)
+        } else {
+            (count(Direction::Inbound).filter(|n| n.addr.ip().to_canonical() == ip.to_canonical()).count(), OF_ADDRESS)
+        };
+        if near < most && count(Direction::Inbound).count() < INBOUND.0 { Ok(()) } else { Err(Code::Busy) }
+    }
+
+    /// A node is a neighbour now.
+    pub fn joined(&mut self, node: NodeId, addr: SocketAddr, direction: Direction, now: Duration) {
+        if matches!(direction, Direction::Outbound | Direction::Given) {
+            self.known.reached(node, addr);
+        }
+        self.table.insert(node, Neighbour { direction, addr, since: now, faults: 0 });
+    }
+
+    /// A dial has failed, or the node has no room for us.
+    pub fn failed(&mut self, node: NodeId, now: Duration) {
+        self.known.failed(node, now, &mut self.rng);
+    }
+
+    /// A neighbour is gone; one that says goodbye is not dialled again at once.
+    pub fn left(&mut self, node: NodeId, now: Duration) {
+        self.table.remove(&node);
+        self.known.failed(node, now, &mut self.rng);
+    }
+
+    /// A neighbour did what no honest one does.
+    pub fn blamed(&mut self, node: NodeId, now: Duration) -> Option<Output> {
+        let neighbour = self.table.get_mut(&node)?;
+        neighbour.faults += 1;
+        if neighbour.faults < FAULTS {
+            return None;
+        }
+        self.shunned.retain(|_, until| *until > now);
+        self.shunned.insert(node, now + SHUNNED);
+        self.known.forget(node);
+        Some(Output::Leave(node))
+    }
+
+    /// What is due: call it once a second, and after something was heard or lost.
+    pub fn tick(&mut self, now: Duration) -> Vec<Output> {
+        self.forgive(now);
+        let mut out = Vec::new();
+        if self.settings.only_peers {
+            return out;
+        }
+        let chosen = self.table.values().filter(|n| matches!(n.direction, Direction::Outbound | Direction::Given));
+        let mut subnets: Vec<IpAddr> = chosen.map(|n| n.addr.ip()).collect();
+        let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling());
+        for _ in 0..free {
+            let settings = self.settings;
+            let fits = |ip: IpAddr| {
+                let global = settings.all_global || !is_private(ip);
+                !global || subnets.iter().filter(|other| same_subnet(**other, ip)).count() < OF_SUBNET.0
+            };
+            let (table, shunned) = (&self.table, &self.shunned);
+            let away = |node| !table.contains_key(&node) && shunned.get(&node).is_none_or(|until| *until <= now);
+            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { break };
+            subnets.extend(addrs.first().map(SocketAddr::ip));
+            out.push(Output::Dial(node, addrs));
+        }
+        if free > out.len() && !self.table.is_empty() && now >= self.discover.0 {
+            self.discover = (now + self.discover.1, (self.discover.1 * 2).min(DISCOVER.1));
+            out.push(Output::Discover);
+        }
+        out
+    }
+
+    /// Something new was learned by asking: it is worth asking again soon.
+    pub fn discovered(&mut self) {
+        self.discover.1 = DISCOVER.0;
+    }
+
+    /// The neighbours: direction, address and since when, by id.
+    pub fn all(&self) -> impl Iterator<Item = (NodeId, Direction, SocketAddr, Duration)> {
+        self.table.iter().map(|(node, n)| (*node, n.direction, n.addr, n.since))
+    }
+
+    /// Whether a node is one.
+    #[must_use]
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.table.contains_key(&node)
+    }
+
+    /// What is worth remembering across a restart: nodes that we dialled, the anchors among them. The anchors are those
+    /// of our choice that have lasted longest.
+    #[must_use]
+    pub fn remembered(&self) -> Vec<Remembered> {
+        let mut chosen: Vec<_> = self.table.iter().filter(|(_, n)| n.direction == Direction::Outbound).collect();
+        chosen.sort_by_key(|(_, n)| n.since);
+        let mut anchors: Vec<NodeId> = chosen.into_iter().map(|(node, _)| *node).take(ANCHORS).collect();
+        // Those of the last run are not lost because the network was away.
+        anchors.extend(self.anchors.iter().copied().filter(|node| !self.table.contains_key(node)));
+        anchors.truncate(ANCHORS);
+        self.known.remembered(&anchors)
+    }
+
+    fn is_global(&self, ip: IpAddr) -> bool {
+        self.settings.all_global || !is_private(ip)
+    }
+
+    fn forgive(&mut self, now: Duration) {
+        let seconds = u32::try_from(now.saturating_sub(self.forgiven).as_secs()).unwrap_or(u32::MAX);
+        if seconds > 0 {
+            self.forgiven = now;
+            self.table.values_mut().for_each(|n| n.faults = n.faults.saturating_sub(seconds));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

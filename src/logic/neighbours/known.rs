@@ -1,0 +1,160 @@
+//! Nodes that may become neighbours. Invariant: bounded; what others merely tell never pushes out what was dialled.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use rand::Rng;
+
+use crate::logic::back_off::BackOff;
+use crate::model::NodeId;
+use crate::model::address::is_publishable;
+use crate::wire::limits;
+
+/// Nodes known at most, and of one source.
+const MOST: (usize, usize) = (1000, 400);
+/// Nodes that are remembered across a restart.
+const REMEMBERED: usize = 100;
+
+/// How a node was learned of, the best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// The user knows it.
+    Friend,
+    /// It was a neighbour for long before the restart.
+    Anchor,
+    /// It is on the same network.
+    Lan,
+    /// A tracker has dialled it.
+    Tracker,
+    /// We dialled it before the restart.
+    Remembered,
+    /// A neighbour tells of it.
+    Neighbour,
+}
+
+/// A node that is remembered across a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Which.
+    pub node: NodeId,
+    /// Where it was dialled.
+    pub addrs: Vec<SocketAddr>,
+    /// It is dialled before the others.
+    pub anchor: bool,
+}
+
+#[derive(Debug)]
+struct Entry {
+    addrs: Vec<SocketAddr>,
+    source: Source,
+    /// We dialled it at its first address.
+    reached: bool,
+    dialling: bool,
+    again: Duration,
+    back_off: BackOff,
+}
+
+/// The nodes.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    nodes: BTreeMap<NodeId, Entry>,
+}
+
+impl Known {
+    /// Notes a node; says whether it is new.
+    pub(super) fn hear(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) -> bool {
+        // On the LAN link-local addresses are as good as any.
+        let usable = |addr: &&SocketAddr| source == Source::Lan || is_publishable(**addr);
+        let addrs: Vec<_> = addrs.iter().filter(usable).take(limits::ADDRESSES).copied().collect();
+        if addrs.is_empty() {
+            return false;
+        }
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.source = entry.source.min(source);
+            for addr in addrs {
+                if !entry.addrs.contains(&addr) && entry.addrs.len() < limits::ADDRESSES {
+                    entry.addrs.push(addr);
+                }
+            }
+            return false;
+        }
+        let of_it = self.nodes.values().filter(|entry| entry.source == source && !entry.reached).count();
+        let room = of_it < MOST.1 && (self.nodes.len() < MOST.0 || self.make_room());
+        if room {
+            let (again, back_off) = (Duration::ZERO, BackOff::default());
+            self.nodes.insert(node, Entry { addrs, source, reached: false, dialling: false, again, back_off });
+        }
+        room
+    }
+
+    /// Forgets the one that failed longest ago among those that were never reached.
+    fn make_room(&mut self) -> bool {
+        let unreached = self.nodes.iter().filter(|(_, entry)| !entry.reached && !entry.dialling);
+        let worst = unreached.max_by_key(|(_, entry)| (entry.source, entry.again)).map(|(node, _)| *node);
+        worst.and_then(|node| self.nodes.remove(&node)).is_some()
+    }
+
+    pub(super) fn reached(&mut self, node: NodeId, addr: SocketAddr) {
+        self.hear(node, &[addr], Source::Neighbour);
+        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        (entry.reached, entry.dialling) = (true, false);
+        entry.back_off.reset();
+        entry.addrs.retain(|other| *other != addr);
+        entry.addrs.insert(0, addr);
+        entry.addrs.truncate(limits::ADDRESSES);
+    }
+
+    pub(super) fn failed(&mut self, node: NodeId, now: Duration, rng: &mut impl Rng) {
+        let Some(entry) = self.nodes.get_mut(&node) else { return };
+        entry.dialling = false;
+        entry.again = now + entry.back_off.next(now, rng);
+    }
+
+    pub(super) fn forget(&mut self, node: NodeId) {
+        self.nodes.remove(&node);
+    }
+
+    /// Dials under way.
+    pub(super) fn dialling(&self) -> usize {
+        self.nodes.values().filter(|entry| entry.dialling).count()
+    }
+
+    /// The next one to dial: of the best source, and of those any, so that nobody who tells of many chooses for us.
+    pub(super) fn choose(
+        &mut self,
+        now: Duration,
+        away: impl Fn(NodeId) -> bool,
+        fits: impl Fn(IpAddr) -> bool,
+        rng: &mut impl Rng,
+    ) -> Option<(NodeId, Vec<SocketAddr>)> {
+        let able = |(node, entry): &(&NodeId, &mut Entry)| {
+            let waits = entry.dialling || entry.again > now;
+            !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(addr.ip()))
+        };
+        let mut best: Option<((Source, u64), NodeId, &mut Entry)> = None;
+        for (node, entry) in self.nodes.iter_mut().filter(able) {
+            let rank = (entry.source, rng.random());
+            if best.as_ref().is_none_or(|(known, ..)| rank < *known) {
+                best = Some((rank, *node, entry));
+            }
+        }
+        let (_, node, entry) = best?;
+        entry.dialling = true;
+        Some((node, entry.addrs.clone()))
+    }
+
+    pub(super) fn remembered(&self, anchors: &[NodeId]) -> Vec<Remembered> {
+        let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || entry.source == Source::Anchor);
+        let mut all: Vec<_> = reached
+            .map(|(node, entry)| Remembered {
+                node: *node,
+                addrs: entry.addrs.clone(),
+                anchor: anchors.contains(node),
+            })
+            .collect();
+        all.sort_by_key(|one| !one.anchor);
+        all.truncate(REMEMBERED);
+        all
+    }
+}

@@ -1,0 +1,218 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn node(n: usize) -> NodeId {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&(n as u64).to_be_bytes());
+    NodeId::from_bytes(bytes)
+}
+
+/// Each on a /24 of its own.
+fn addr(n: usize) -> SocketAddr {
+    let [_, _, high, low] = u32::try_from(n).expect("few").to_be_bytes();
+    SocketAddr::from(([20, high, low, 1], 4917))
+}
+
+fn table(settings: Settings) -> Neighbours {
+    Neighbours::new(node(0), settings, Vec::new(), 7)
+}
+
+impl Neighbours {
+    /// Dials everything that is due, of which those in `up` answer.
+    fn settle(&mut self, now: Duration, up: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
+        let mut dialled = Vec::new();
+        loop {
+            let dials: Vec<_> = self.tick(now).into_iter().filter_map(|output| match output {
+                Output::Dial(node, addrs) => Some((node, addrs[0])),
+                _ => None,
+            }).collect();
+            if dials.is_empty() {
+                return dialled;
+            }
+            for (node, addr) in dials {
+                dialled.push(node);
+                if up(node) {
+                    self.joined(node, addr, Direction::Outbound, now);
+                } else {
+                    self.failed(node, now);
+                }
+            }
+        }
+    }
+
+    fn count(&self, direction: Direction) -> usize {
+        self.all().filter(|(_, d, ..)| *d == direction).count()
+    }
+
+    /// Lets a node in if there is room.
+    fn knock(&mut self, n: usize, addr: SocketAddr) -> Result<(), Code> {
+        self.admit(node(n), addr.ip(), false, Duration::ZERO)?;
+        self.joined(node(n), addr, Direction::Inbound, Duration::ZERO);
+        Ok(())
+    }
+}
+
+#[test]
+fn eight_are_chosen_and_a_lost_one_is_replaced() {
+    let mut table = table(Settings::default());
+    (1..30).for_each(|n| table.heard(node(n), &[addr(n)], Source::Neighbour));
+    table.heard(node(0), &[addr(0)], Source::Lan);
+    assert_eq!(table.settle(SECOND, |_| true).len(), OUTBOUND);
+    let (lost, ..) = table.all().next().expect("one");
+    table.left(lost, SECOND);
+    let replaced = table.settle(SECOND, |_| true);
+    assert_eq!((replaced.len(), table.count(Direction::Outbound)), (1, OUTBOUND));
+    assert!(!replaced.contains(&lost), "not at once");
+}
+
+#[test]
+fn the_best_sources_are_dialled_first() {
+    let mut table = table(Settings::default());
+    (1..300).for_each(|n| table.heard(node(n), &[addr(n)], Source::Neighbour));
+    (300..304).for_each(|n| table.heard(node(n), &[addr(n)], Source::Lan));
+    table.heard(node(400), &[addr(400)], Source::Friend);
+    let dialled = table.settle(SECOND, |_| true);
+    assert_eq!(dialled[0], node(400));
+    assert_eq!(dialled[1..5].iter().copied().collect::<BTreeSet<_>>(), (300..304).map(node).collect());
+}
+
+#[test]
+fn who_does_not_answer_is_tried_again_later_and_later() {
+    let mut table = table(Settings::default());
+    table.heard(node(1), &[addr(1)], Source::Lan);
+    let mut tries = 0;
+    for second in 0..60 {
+        tries += table.settle(Duration::from_secs(second), |_| false).len();
+    }
+    assert!((8..40).contains(&tries), "{tries}");
+}
+
+#[test]
+fn one_global_subnet_has_one_place_of_ours_and_two_of_theirs() {
+    let mut table = table(Settings::default());
+    let near = |n: u8| SocketAddr::from(([20, 1, 1, n], 1));
+    (1..9).for_each(|n| table.heard(node(n.into()), &[near(n)], Source::Neighbour));
+    assert_eq!(table.settle(SECOND, |_| true).len(), 1);
+    let let_in = (20..30).filter(|n| table.knock(*n, near(u8::try_from(*n).expect("small"))).is_ok()).count();
+    assert_eq!(let_in, 2);
+    // On a private network a subnet is a room.
+    let private = |n: u8| SocketAddr::from(([10, 1, 1, n], 1));
+    let let_in = (30..50).filter(|n| table.knock(*n, private(u8::try_from(*n).expect("small"))).is_ok()).count();
+    assert_eq!(let_in, INBOUND.0 - 2);
+    let mut table = super::tests::table(Settings::default());
+    assert_eq!((60..80).filter(|n| table.knock(*n, private(1)).is_ok()).count(), OF_ADDRESS);
+}
+
+#[test]
+fn visitors_take_no_place() {
+    let mut table = table(Settings::default());
+    for n in 1..40 {
+        assert_eq!(table.admit(node(n), addr(n).ip(), true, SECOND), Ok(()));
+        table.joined(node(n), addr(n), Direction::Visiting, SECOND);
+    }
+    assert_eq!(table.knock(50, addr(50)), Ok(()));
+    assert_eq!(table.admit(node(1), addr(1).ip(), false, SECOND), Err(Code::Duplicate));
+}
+
+#[test]
+fn with_only_peers_nobody_is_dialled_or_asked_for() {
+    let mut table = table(Settings { only_peers: true, ..Settings::default() });
+    table.heard(node(1), &[addr(1)], Source::Lan);
+    table.joined(node(2), addr(2), Direction::Given, SECOND);
+    assert_eq!(table.tick(SECOND), []);
+    assert!((3..40).all(|n| table.knock(n, addr(1)).is_ok()), "whoever dials");
+}
+
+#[test]
+fn neighbours_are_asked_for_neighbours_while_places_are_free() {
+    let mut table = table(Settings::default());
+    assert_eq!(table.tick(SECOND), [], "nobody to ask");
+    table.joined(node(1), addr(1), Direction::Inbound, SECOND);
+    let asked: Vec<_> = (1..200).filter(|s| table.tick(SECOND * *s) == [Output::Discover]).collect();
+    assert_eq!(asked, [1, 3, 7, 15, 31, 63, 123, 183]);
+    table.discovered();
+    let asked: Vec<_> = (243..250).filter(|s| table.tick(SECOND * *s) == [Output::Discover]).collect();
+    assert_eq!(asked, [243, 245, 249]);
+}
+
+#[test]
+fn what_was_dialled_is_remembered_with_two_anchors() {
+    let mut before = table(Settings::default());
+    (1..200).for_each(|n| before.heard(node(n), &[addr(n)], Source::Neighbour));
+    before.settle(SECOND, |node| node > super::tests::node(100));
+    before.joined(node(500), addr(500), Direction::Inbound, SECOND);
+    let remembered = before.remembered();
+    assert_eq!(remembered.iter().filter(|one| one.anchor).count(), ANCHORS);
+    assert!(remembered.len() == OUTBOUND && remembered.iter().all(|one| before.contains(one.node)));
+    let mut after = Neighbours::new(node(0), Settings::default(), remembered.clone(), 8);
+    (600..900).for_each(|n| after.heard(node(n), &[addr(n)], Source::Neighbour));
+    let dialled: Vec<_> = after.settle(SECOND, |_| true);
+    let anchors: BTreeSet<_> = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
+    assert_eq!(dialled[..2].iter().copied().collect::<BTreeSet<_>>(), anchors);
+    let all: BTreeSet<_> = remembered.iter().map(|one| one.node).collect();
+    assert_eq!(dialled.into_iter().collect::<BTreeSet<_>>(), all, "those that we knew before those that are told");
+}
+
+#[test]
+fn anchors_are_kept_when_the_network_is_away() {
+    let anchor = Remembered { node: node(1), addrs: vec![addr(1)], anchor: true };
+    let mut table = Neighbours::new(node(0), Settings::default(), vec![anchor.clone()], 7);
+    table.settle(SECOND, |_| false);
+    assert_eq!(table.remembered(), [anchor]);
+}
+
+#[test]
+fn who_misbehaves_for_long_is_left_and_shunned() {
+    let mut table = table(Settings::default());
+    table.joined(node(1), addr(1), Direction::Inbound, SECOND);
+    for second in 0..1000_u32 {
+        assert_eq!(table.blamed(node(1), SECOND * second), None, "one a second is forgiven");
+        table.tick(SECOND * second);
+    }
+    let now = SECOND * 1000;
+    let left = (0..FAULTS).find_map(|_| table.blamed(node(1), now));
+    assert_eq!(left, Some(Output::Leave(node(1))));
+    table.left(node(1), now);
+    assert_eq!(table.admit(node(1), addr(1).ip(), false, now), Err(Code::Forbidden));
+    assert_eq!(table.admit(node(1), addr(1).ip(), false, now + SHUNNED), Ok(()));
+}
+
+#[test]
+fn what_is_told_is_bounded_and_pushes_out_nothing_that_was_dialled() {
+    let mut table = table(Settings::default());
+    (1..9).for_each(|n| table.heard(node(n), &[addr(n)], Source::Lan));
+    table.settle(SECOND, |_| true);
+    (100..5000).for_each(|n| table.heard(node(n), &[addr(n)], Source::Neighbour));
+    assert_eq!(table.remembered().len(), 8);
+    (1..9).for_each(|n| table.left(node(n), SECOND));
+    assert_eq!(table.remembered().len(), 8);
+}
+
+#[test]
+fn five_hundred_fakes_push_out_nobody_also_after_a_restart() {
+    let settings = Settings { all_global: true, ..Settings::default() };
+    let fake = |n: usize| SocketAddr::from(([127, 99, 0, u8::try_from(n % 250 + 1).expect("small")], 1));
+    let honest = |n: usize| SocketAddr::from(([127, u8::try_from(n).expect("small"), 0, 1], 1));
+    let mut before = table(settings);
+    (1..9).for_each(|n| before.heard(node(n), &[honest(n)], Source::Neighbour));
+    before.settle(SECOND, |_| true);
+    (9..17).for_each(|n| before.knock(n, honest(n)).expect("room"));
+    let there: BTreeSet<_> = before.all().map(|(node, ..)| node).collect();
+    for n in 1000..1500 {
+        let _ = before.knock(n, fake(n));
+        before.heard(node(n), &[fake(n)], Source::Neighbour);
+    }
+    before.settle(SECOND, |_| true);
+    assert!(there.iter().all(|node| before.contains(*node)));
+    let mut after = Neighbours::new(node(0), settings, before.remembered(), 9);
+    for n in 1000..1500 {
+        let _ = after.knock(n, fake(n));
+        after.heard(node(n), &[fake(n)], Source::Neighbour);
+    }
+    (9..17).for_each(|n| after.knock(n, honest(n)).expect("there is room for the honest ones"));
+    after.settle(SECOND, |_| true);
+    assert!((1..9).all(|n| after.contains(node(n))), "all that we chose");
+}

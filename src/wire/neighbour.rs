@@ -1,0 +1,85 @@
+//! What neighbours say to each other on the standing stream of a [`crate::wire::Request::Join`].
+//! Invariant: nothing here holds an address of who asks; a provider's address is filled in by its own neighbour.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{ContentId, Hit, NodeId, QueryId};
+
+/// See [`crate::wire::Request::Join`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Join {
+    /// Asks, and is asked nothing: a command that ends soon.
+    pub visiting: bool,
+    /// What it says of itself.
+    pub about: About,
+}
+
+/// What a node says of itself to a neighbour.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct About {
+    /// Addresses that may reach it, at most [`crate::wire::limits::CANDIDATES`]; dialled back before they are told on.
+    pub candidates: Vec<SocketAddr>,
+    /// How many offers it has.
+    pub offers: u64,
+}
+
+/// A frame between neighbours, in either direction.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NeighbourFrame {
+    /// The sender's own answer and all its branches are done.
+    Done(QueryId),
+    /// What was found, back on the way of the query.
+    Found(Found),
+    /// Look for this, and ask your other neighbours.
+    Query(FloodQuery),
+    /// The sender has changed.
+    About(About),
+}
+
+/// A query on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FloodQuery {
+    /// Random; by it a node knows that it has answered already.
+    pub id: QueryId,
+    /// Over how many more links it may travel, this one counted; 0 is answered by Done alone.
+    pub ttl: u8,
+    /// What is looked for.
+    pub what: Sought,
+}
+
+/// What a query looks for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Sought {
+    /// Who has this content.
+    Content(ContentId),
+    /// Which nodes are there.
+    Nodes,
+    /// Offers whose names match; the words as typed.
+    Words(Vec<String>),
+}
+
+/// Part of an answer; a query may get several, and Done after the last.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Found {
+    /// Of which query.
+    pub id: QueryId,
+    /// Offers. One without provider is of the node that sends this frame.
+    pub hits: Vec<Hit>,
+    /// Nodes, for [`Sought::Nodes`].
+    pub nodes: Vec<Seen>,
+}
+
+/// A node as one of its neighbours knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// Which node.
+    pub node: NodeId,
+    /// Where its neighbour dialled it.
+    pub addrs: Vec<SocketAddr>,
+    /// How many offers it says to have.
+    pub offers: u64,
+    /// The neighbour that tells of it.
+    pub by: NodeId,
+}
