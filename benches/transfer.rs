@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Node, Options, Output, ShareBack, SurveyOptions, What,
+    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack, SurveyOptions, What,
     survey,
 };
 use qshare::wire::Role;
@@ -110,6 +110,7 @@ async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tok
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers,
         peers: Vec::new(),
+        near: Near { lan: false, ..Near::default() },
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

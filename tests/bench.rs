@@ -14,7 +14,7 @@ use qshare::io::endpoint::{Endpoint, EndpointOptions};
 use qshare::io::frames::{self, CallError};
 use qshare::io::identity::{Identity, LongTermKeys};
 use qshare::model::PeerTarget;
-use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Options};
+use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
 use qshare::wire::{self, BenchEnd, Code, Request, Role, limits};
 
 fn listening(lab: &Lab, tmp: &Path) -> Node {
@@ -82,6 +82,7 @@ async fn node(lab: &Lab, role: Role) -> node::Node {
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: Vec::new(),
         peers: Vec::new(),
+        near: Near { lan: false, ..Near::default() },
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

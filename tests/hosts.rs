@@ -5,43 +5,19 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
-use common::{Ended, Lab, Node, Process, noise};
+use common::hosts::Hosts;
+use common::{Lab, Node, noise};
 
-/// Hosts 1 to 3; gone at the end.
-struct Hosts {
-    prefix: String,
+/// What these tests start on hosts.
+trait Start {
+    /// A tracker on host 1, with the address at which the others reach it.
+    fn tracker(&self, lab: &Lab, home: &Path, listen: &str) -> (Node, String);
+    /// A node that shares, hashed.
+    fn share(&self, lab: &Lab, host: u8, tracker: &str, path: &Path) -> Node;
 }
 
-impl Hosts {
-    /// `None`, and a word about it, where namespaces cannot be made.
-    fn up(name: &str) -> Option<Self> {
-        let hosts = Self { prefix: format!("qs{}{name}", std::process::id()) };
-        match hosts.script(&["up", &hosts.prefix, "3"]) {
-            Ok(()) => Some(hosts),
-            Err(cause) => {
-                eprintln!("skipped: network namespaces cannot be made here ({cause})");
-                None
-            }
-        }
-    }
-
-    fn script(&self, arguments: &[&str]) -> Result<(), String> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/lab/hosts.sh");
-        let output = Command::new("bash").arg(script).args(arguments).output().map_err(|e| e.to_string())?;
-        if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-    }
-
-    /// `qshare` on a host, in a home.
-    fn qshare(&self, lab: &Lab, host: u8, home: &Path) -> Command {
-        let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}{host}", self.prefix), env!("CARGO_BIN_EXE_qshare"), "--json"]);
-        command.current_dir(lab.path("")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
-        command
-    }
-
-    /// A tracker on host 1, with the address at which the others reach it.
+impl Start for Hosts {
     fn tracker(&self, lab: &Lab, home: &Path, listen: &str) -> (Node, String) {
         let node = lab.start(self.qshare(lab, 1, home).args(["tracker", "--listen", listen]));
         let port = node.addr.rsplit(':').next().expect("a port").to_owned();
@@ -54,17 +30,6 @@ impl Hosts {
         let mut node = lab.start(&mut command);
         node.wait_hashed();
         node
-    }
-
-    fn run(&self, lab: &Lab, host: u8, home: &Path, arguments: &[&str]) -> Ended {
-        Process::start(self.qshare(lab, host, home).args(arguments)).end()
-    }
-}
-
-impl Drop for Hosts {
-    fn drop(&mut self) {
-        // Namespaces that were never made cannot be removed.
-        let _ = self.script(&["down", &self.prefix]);
     }
 }
 

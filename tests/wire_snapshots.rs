@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryId, SafePath};
 use qshare::wire::limits::{CONTROL, DEPTH, FETCH_RANGES, FETCH_UNITS, HAVE_RANGES, HITS, PAGE, VERSION};
 use qshare::wire::*;
 use serde::Serialize;
@@ -61,6 +61,10 @@ fn hit() -> Hit {
     Hit { id: Some(content()), kind: Kind::File, size: 300_000, files: 1, locked: false, names, providers }
 }
 
+fn about() -> About {
+    About { candidates: vec![addr()], offers: 2 }
+}
+
 fn requests(to: &mut Examples) {
     let (id, kind, size, epoch) = (content(), Kind::File, 300_000, Epoch(7));
     let candidates = vec![addr()];
@@ -69,6 +73,7 @@ fn requests(to: &mut Examples) {
     to.request("Fetch", Request::Fetch(Fetch { id, size, units: vec![(0, 2)], max: 2 }));
     to.request("FilesOf", Request::FilesOf(FilesOf { node: Some(node()), after: Some(path()) }));
     to.request("Follow", Request::Follow(Follow { id, kind, size }));
+    to.request("Join", Request::Join(Join { visiting: false, about: about() }));
     to.request("List", Request::List(List { id, size, unit: 0 }));
     to.request("Locate", Request::Locate(Locate { id }));
     to.request("Manifest", Request::Manifest(Manifest { id }));
@@ -84,6 +89,7 @@ fn requests(to: &mut Examples) {
 fn answers(to: &mut Examples) {
     let reachable = vec![addr()];
     let announced = Announced { taken: 2, refused: 0, lease_ms: 60_000, reachable: reachable.clone() };
+    to.add("About", Answer::Ok(about()));
     to.add("Announced", Answer::Ok(announced));
     to.add("HitPage", Answer::Ok(HitPage { hits: vec![hit()], more: 0 }));
     to.add("ListHead", Answer::Ok(ListHead { chunks: 2 }));
@@ -103,6 +109,13 @@ fn events(to: &mut Examples) {
     to.add("Delta", Delta { add: vec![offer()], remove: vec![path()], join: vec![part], leave: vec![] });
     to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });
     to.add("HaveEvent", HaveEvent { units: vec![(0, 2)], complete: true, fetching: 1, gone: false });
+    let id = QueryId::from_bytes([0x9d; 16]);
+    let words = Sought::Words(vec!["a.txt".into()]);
+    let seen = Seen { node: node(), addrs: vec![addr()], offers: 2, by: node() };
+    to.add("NeighbourFrame::About", NeighbourFrame::About(about()));
+    to.add("NeighbourFrame::Done", NeighbourFrame::Done(id));
+    to.add("NeighbourFrame::Found", NeighbourFrame::Found(Found { id, hits: vec![hit()], nodes: vec![seen] }));
+    to.add("NeighbourFrame::Query", NeighbourFrame::Query(FloodQuery { id, ttl: 2, what: words }));
     to.add("ResolveEvent::Done", ResolveEvent::Done(offer()));
     to.add("ResolveEvent::Failed", ResolveEvent::Failed(Refusal::from(Code::Changed)));
     to.add("ResolveEvent::Hashing", ResolveEvent::Hashing(65_536, 300_000));

@@ -6,8 +6,6 @@ mod reach;
 mod reference;
 mod search;
 mod talk;
-#[cfg(test)]
-mod tests;
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -27,6 +25,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::actors::reads::Reads;
 use crate::actors::shelf::Shelf;
 use crate::io::endpoint::Endpoint;
+use crate::io::lan::Lan;
 use crate::io::link::Link;
 use crate::io::remembered::{Line, RememberedFile};
 use crate::logic::flood::{self, Counts, Flood, Input};
@@ -38,10 +37,11 @@ use crate::wire::{About, Code, NeighbourFrame, Seen, Sought, limits};
 
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(500);
-/// After its start a node expects neighbours this long; a search waits for them.
-const SETTLING: Duration = Duration::from_secs(1);
-/// The same where the LAN is listened to: an answer comes within 120 ms (RFC 6762, section 6), a dial takes little more.
-const LISTENING: Duration = Duration::from_millis(600);
+/// After its start a node expects neighbours this long at most; a search waits for them.
+const SETTLING: Duration = Duration::from_millis(1600);
+/// The same where the LAN is listened to and nobody else is expected: who has just announced itself answers again after
+/// a second (RFC 6762, section 6).
+const LISTENING: Duration = Duration::from_millis(1300);
 /// How often what is remembered is written at most.
 const WRITE: Duration = Duration::from_secs(5);
 /// How often a change of what this node offers is told to its neighbours.
@@ -63,6 +63,8 @@ pub struct Dependencies {
     pub settings: Settings,
     /// Whether the LAN is listened to.
     pub lan: bool,
+    /// Begin at once; else when something is looked for.
+    pub eager: bool,
     /// This is a command that ends soon: it asks, and is not asked.
     pub visiting: bool,
     /// Where neighbours are remembered; a guest reads it and does not write.
@@ -76,17 +78,9 @@ pub struct Dependencies {
 /// A node that wants to be, or was asked to be, a neighbour.
 #[derive(Debug)]
 pub struct Newcomer {
-    node: NodeId,
-    remote: SocketAddr,
-    local: Option<IpAddr>,
+    link: Link,
     direction: Direction,
     about: About,
-}
-
-impl Newcomer {
-    fn new(link: &Link, direction: Direction, about: About) -> Self {
-        Self { node: link.peer(), remote: link.remote(), local: link.local_ip(), direction, about }
-    }
 }
 
 /// A neighbour, for people.
@@ -102,6 +96,8 @@ pub struct Row {
     pub since: Duration,
     /// How many offers it says to have.
     pub offers: u64,
+    /// The current estimate of the round trip.
+    pub rtt: Duration,
 }
 
 /// What the actor is told.
@@ -162,6 +158,8 @@ pub struct State {
     reads: Reads,
     reach: Reach,
     begun: Instant,
+    /// When neighbours were first wanted.
+    wanted: Option<Duration>,
     table: Table,
     flood: Flood,
     voices: HashMap<NodeId, Neighbour>,
@@ -182,6 +180,8 @@ struct Neighbour {
     serial: u64,
     voice: Voice,
     about: About,
+    /// Kept, so that the connection stays.
+    link: Link,
 }
 
 impl Neighbours {
@@ -241,7 +241,10 @@ impl Actor for Neighbours {
             Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
             Message::Search { what, waves, answers } => state.search(what, waves, answers),
             Message::Tick => state.tick(),
-            Message::WhenSettled(reply) => state.waiting.push(reply),
+            Message::WhenSettled(reply) => {
+                state.begin();
+                state.waiting.push(reply);
+            }
         }
         state.settle();
         state.wake(&myself);
@@ -268,6 +271,7 @@ impl State {
             reads: Reads::default(),
             reach,
             begun: Instant::now(),
+            wanted: None,
             table: Table::new(own, dependencies.settings, remembered, rand::random()),
             flood: Flood::new(own),
             voices: HashMap::new(),
@@ -283,11 +287,28 @@ impl State {
             tasks: JoinSet::new(),
             dependencies,
         };
-        for target in state.dependencies.given.clone() {
-            let about = state.about();
-            state.tasks.spawn(state.reach.clone().given(target, about));
+        if state.dependencies.eager {
+            state.begin();
         }
         state
+    }
+
+    /// From now on neighbours are wanted.
+    pub(super) fn begin(&mut self) {
+        if self.wanted.is_some() {
+            return;
+        }
+        self.wanted = Some(self.now());
+        for target in self.dependencies.given.clone() {
+            let about = self.about();
+            self.tasks.spawn(self.reach.clone().given(target, about));
+        }
+        if self.dependencies.lan {
+            let announced = (!self.dependencies.visiting).then(|| self.dependencies.endpoint.local_addr().port());
+            let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
+            self.tasks.spawn(listen(own, announced, actor, warnings));
+        }
+        self.advance();
     }
 
     fn now(&self) -> Duration {
@@ -302,15 +323,12 @@ impl State {
 
     fn rows(&self) -> Vec<Row> {
         let now = self.now();
-        let offers = |node| self.voices.get(&node).map_or(0, |neighbour| neighbour.about.offers);
-        let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| Row {
-            node,
-            addr,
-            direction,
-            since: now.saturating_sub(since),
-            offers: offers(node),
+        let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| {
+            let neighbour = self.voices.get(&node)?;
+            let (offers, rtt) = (neighbour.about.offers, neighbour.link.rtt());
+            Some(Row { node, addr, direction, since: now.saturating_sub(since), offers, rtt })
         };
-        self.table.all().map(row).collect()
+        self.table.all().filter_map(row).collect()
     }
 
     fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) {
@@ -340,8 +358,8 @@ impl State {
 
     /// Takes a neighbour in, if it may be one.
     fn join(&mut self, newcomer: Newcomer) -> Result<Ticket, Code> {
-        let Newcomer { node, remote, local, direction, about } = newcomer;
-        let now = self.now();
+        let Newcomer { link, direction, about } = newcomer;
+        let (node, remote, now) = (link.peer(), link.remote(), self.now());
         match direction {
             Direction::Inbound | Direction::Visiting => {
                 self.table.admit(node, remote.ip(), direction == Direction::Visiting, now)?;
@@ -359,10 +377,11 @@ impl State {
         self.serial += 1;
         let (voice, ticket) = Voice::new(self.serial, self.room.clone());
         let candidates = about.candidates.clone();
-        self.voices.insert(node, Neighbour { serial: self.serial, voice, about });
+        let ends = (remote.ip(), link.local_ip());
+        self.voices.insert(node, Neighbour { serial: self.serial, voice, about, link });
         self.table.joined(node, remote, direction, now);
         let visiting = direction == Direction::Visiting;
-        self.flood(Input::Joined { node, ends: (remote.ip(), local), visiting });
+        self.flood(Input::Joined { node, ends, visiting });
         match direction {
             Direction::Given | Direction::Outbound => self.flood(Input::Reached(node, vec![remote])),
             Direction::Inbound => self.dial_back(node, remote.ip(), &candidates),
@@ -483,7 +502,10 @@ impl State {
     }
 
     /// Dials whom the table wants dialled.
-    fn advance(&mut self) {
+    pub(super) fn advance(&mut self) {
+        if self.wanted.is_none() {
+            return;
+        }
         let now = self.now();
         for output in self.table.tick(now) {
             match output {
@@ -526,9 +548,10 @@ impl State {
 
     /// Whether no more neighbours are about to come.
     fn is_settled(&self) -> bool {
-        let now = self.now();
-        let listening = self.dependencies.lan && now < LISTENING;
-        now >= SETTLING || (self.expected.is_empty() && self.table.dialling() == 0 && !listening)
+        let Some(wanted) = self.wanted else { return false };
+        let passed = self.now().saturating_sub(wanted);
+        let listening = self.dependencies.lan && passed < LISTENING;
+        passed >= SETTLING || (self.expected.is_empty() && self.table.dialling() == 0 && !listening)
     }
 
     fn settle(&mut self) {
@@ -546,6 +569,23 @@ impl State {
             tokio::time::sleep(left).await;
             let _ = myself.cast(Message::Tick);
         });
+    }
+}
+
+/// Passes on who is heard on the LAN.
+async fn listen(own: NodeId, announced: Option<u16>, actor: ActorRef<Message>, warnings: mpsc::Sender<String>) {
+    let lan = match Lan::start(own, announced) {
+        Ok(lan) => lan,
+        Err(error) => {
+            // Full or closed: a warning must not hold anything up.
+            let _ = warnings.try_send(error.to_string());
+            return;
+        }
+    };
+    while let Some(heard) = lan.heard().await {
+        if actor.cast(Message::Heard(heard.node, heard.addrs, Source::Lan)).is_err() {
+            return;
+        }
     }
 }
 

@@ -70,6 +70,7 @@ impl Answers for TrackerAnswers {
             }
             Request::Bench(_)
             | Request::Fetch(_)
+            | Request::Join(_)
             | Request::List(_)
             | Request::Manifest(_)
             | Request::Resolve(_)

@@ -8,7 +8,7 @@ use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, Error, Event, Home, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, Event, Home, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -38,6 +38,7 @@ impl Context {
             listen: Listen::Ephemeral,
             trackers: self.settings.trackers.clone(),
             peers: self.settings.peers.clone(),
+            near: self.settings.near,
             upload_limit: self.settings.upload_limit,
             allow: None,
             quotas: DirectoryQuotas::default(),
@@ -86,17 +87,12 @@ impl Context {
         }
     }
 
-    /// Refuses to look when neither tracker nor peer is known.
-    pub(crate) fn somewhere(&self) -> Result<(), Failure> {
-        let nowhere = self.settings.trackers.is_empty() && self.settings.peers.is_empty();
-        if nowhere { Err(Error::NowhereToLook.into()) } else { Ok(()) }
-    }
-
     /// Where is looked, for sentences: `tracker h:1, peer h:2`.
     pub(crate) fn places(&self) -> String {
         let trackers = self.settings.trackers.iter().map(|t| format!("tracker {}", t.host_port()));
         let peers = self.settings.peers.iter().map(|p| format!("peer {}", p.host_port()));
-        let places: Vec<String> = trackers.chain(peers).collect();
+        let lan = self.settings.near.lan.then(|| "the local network".to_owned());
+        let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
         places.join(", ")
     }
 }

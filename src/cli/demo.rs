@@ -20,7 +20,7 @@ use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
-    Error, GetRequest, Home, Listen, Node, Options, Outcome, Output as Destination, Phase, Progress, ShareBack,
+    Error, GetRequest, Home, Listen, Near, Node, Options, Outcome, Output as Destination, Phase, Progress, ShareBack,
     SharePlan, SurveyOptions, What, survey,
 };
 
@@ -172,6 +172,7 @@ impl Play<'_> {
             listen: Listen::At(stage::LOOPBACK),
             trackers: vec![tracker],
             peers: Vec::new(),
+            near: Near { lan: false, ..Near::default() },
             upload_limit: None,
             ..self.context.options()
         }

@@ -10,7 +10,6 @@ use crate::node::Error;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
-    context.somewhere()?;
     let found = context.look("looking", async |node| Ok(node.locate(arguments.id).await?)).await?;
     context.warn_all(&found.warnings);
     for hit in &found.hits {

@@ -22,6 +22,7 @@ mod hash;
 mod id;
 mod locate;
 mod ls;
+mod neighbours;
 mod peers;
 mod render;
 mod search;
@@ -75,6 +76,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Id => id::run(context),
         Command::Locate(arguments) => locate::run(context, arguments).await,
         Command::Ls(arguments) => ls::run(context, arguments).await,
+        Command::Neighbours => neighbours::run(context).await,
         Command::Peers => peers::run(context).await,
         Command::Search(arguments) => search::run(context, arguments).await,
         Command::Share(arguments) => share::run(context, arguments).await,

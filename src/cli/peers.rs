@@ -8,7 +8,6 @@ use crate::cli::render::json::{Line, Text};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
-    context.somewhere()?;
     let rows = context.look("looking", async |node| Ok(node.peers().await?)).await?;
     for row in &rows {
         let (node, addr) = (Text(row.peer.node), row.peer.addrs.first().copied());

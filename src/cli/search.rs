@@ -13,7 +13,6 @@ use crate::node::Error;
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
     let query = Query::parse(&arguments.words).map_err(Error::from)?;
-    context.somewhere()?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let found = context.look("looking", async |node| Ok(node.search(&query, limit).await?)).await?;
     context.warn_all(&found.warnings);

@@ -11,6 +11,7 @@ use crate::cli::args::{Globals, listen};
 use crate::cli::failure::Failure;
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, SafePath, Shown};
+use crate::node::Near;
 
 /// The environment variables that are read.
 #[derive(Debug, Clone, Default)]
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) home: PathBuf,
     pub(crate) trackers: Vec<PeerTarget>,
     pub(crate) peers: Vec<PeerTarget>,
+    pub(crate) near: Near,
     pub(crate) shares: Vec<(SafePath, PathBuf)>,
     pub(crate) exclude: Vec<String>,
     pub(crate) node_listen: Option<SocketAddr>,
@@ -80,6 +82,12 @@ impl Settings {
             home,
             trackers: distinct(trackers),
             peers: distinct(peers),
+            near: Near {
+                lan: config.node.lan && !globals.no_lan,
+                only_peers: globals.only_peers || config.node.only_peers,
+                ttl: globals.ttl,
+                all_global: false,
+            },
             shares: shares.collect::<Result<_, Failure>>()?,
             exclude: config.exclude,
             node_listen: address("the setting `node.listen`", &config.node.listen)?,

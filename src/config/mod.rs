@@ -73,6 +73,10 @@ pub struct NodeConfig {
     pub wait: String,
     /// How many hits a search shows.
     pub limit_hits: u32,
+    /// Whether nodes on the local network are looked for, and find this one.
+    pub lan: bool,
+    /// Whether neighbours are exactly the `peers` and whoever dials.
+    pub only_peers: bool,
 }
 
 impl Default for NodeConfig {
@@ -83,6 +87,8 @@ impl Default for NodeConfig {
             upload_limit: "none".to_owned(),
             wait: "2m".to_owned(),
             limit_hits: 50,
+            lan: true,
+            only_peers: false,
         }
     }
 }

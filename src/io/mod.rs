@@ -15,6 +15,7 @@ pub mod home;
 pub mod identity;
 pub mod interfaces;
 pub mod journal;
+pub mod lan;
 pub mod link;
 pub mod met;
 pub(crate) mod open;

@@ -165,8 +165,11 @@ pub enum Error {
         /// Its name.
         name: String,
     },
-    /// Neither tracker nor peer is known.
-    #[error("there is nowhere to look: name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT")]
+    /// Neither tracker nor peer is known, and the local network is not to be asked.
+    #[error(
+        "there is nowhere to look: name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do \
+         without --no-lan"
+    )]
     NowhereToLook,
     /// The partial file or tree cannot be kept or published.
     #[error(transparent)]

@@ -16,6 +16,7 @@ use crate::node::error::Error;
 use crate::node::follow::follow;
 use crate::node::get::{Get, Place, Plan};
 use crate::node::inner::Seed;
+use crate::node::near;
 use crate::node::report::Report;
 use crate::node::seed;
 use crate::node::times::only;
@@ -90,6 +91,9 @@ impl Get {
         if self.finder.is_open() {
             for place in self.finder.trackers() {
                 following.spawn(follow(self.finder.clone(), place.clone(), contents.part, found.clone()));
+            }
+            if let Some(overlay) = self.finder.overlay() {
+                following.spawn(near::follow(overlay.clone(), self.finder.own, contents.part, found.clone()));
             }
         }
         let mut cancelled = self.cancelled.clone();

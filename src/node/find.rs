@@ -1,4 +1,4 @@
-//! Asks every configured tracker and peer at once and merges what they answer.
+//! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
 //! Not responsible for which of the hits is meant: `logic::choose` decides that.
 
 use std::collections::HashMap;
@@ -15,8 +15,9 @@ use crate::logic::merge::merge;
 use crate::model::{ContentId, Hit, Kind, NodeId, PeerTarget, Provider, Query};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
-use crate::node::types::{Found, FoundHit, PeerRow, Plane};
-use crate::wire::{HitPage, Locate, PeerPage, Peers, Request, Role, Search, limits};
+use crate::node::planes::{self, Enough, Overlay, Page};
+use crate::node::types::{Found, FoundHit, Options, PeerRow, Plane};
+use crate::wire::{HitPage, Locate, PeerPage, Peers, Request, Role, Search, Sought, limits};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
 const ANSWER: Duration = Duration::from_secs(2);
@@ -31,6 +32,7 @@ pub(crate) struct Finder {
     places: Vec<Place>,
     /// Only what this node offers counts.
     from: Option<NodeId>,
+    overlay: Option<Overlay>,
 }
 
 /// One place to look.
@@ -44,22 +46,23 @@ impl Place {
     /// Whom an error about this place names.
     pub(crate) fn who(&self) -> Who {
         match self.plane {
-            Plane::Peer => Who::peer(self.target.host_port()),
+            Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
             Plane::Tracker => Who::tracker(self.target.host_port()),
         }
     }
 }
 
 impl Finder {
-    pub(crate) fn new(connections: ConnectionsRef, own: NodeId, trackers: &[PeerTarget], peers: &[PeerTarget]) -> Self {
+    pub(crate) fn new(connections: ConnectionsRef, own: NodeId, options: &Options, overlay: Option<Overlay>) -> Self {
+        let (trackers, peers) = (&options.trackers, &options.peers);
         let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane };
         let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
-        Self { connections, own, places: places.collect(), from: None }
+        Self { connections, own, places: places.collect(), from: None, overlay }
     }
 
     /// The same, looking at one peer only.
     pub(crate) fn only(&self, target: PeerTarget) -> Self {
-        Self { places: vec![self.place_of(target)], ..self.clone() }
+        Self { places: vec![self.place_of(target)], overlay: None, ..self.clone() }
     }
 
     /// The same, looking everywhere for what one node offers.
@@ -69,7 +72,7 @@ impl Finder {
 
     /// Whether everyone who has a content may give it.
     pub(crate) fn is_open(&self) -> bool {
-        self.from.is_none() && self.trackers().next().is_some()
+        self.from.is_none() && (self.overlay.is_some() || self.trackers().next().is_some())
     }
 
     /// A peer as a place to look.
@@ -85,19 +88,24 @@ impl Finder {
 
     /// Who is asked, for people: `tracker lab:4917`, `3 places`.
     pub(crate) fn asked(&self) -> String {
-        match self.places.as_slice() {
-            [one] => one.who().to_string(),
-            many => format!("{} places", many.len()),
-        }
+        let near = self.overlay.as_ref().map(|_| "the nodes near this one".to_owned());
+        let places = match self.places.as_slice() {
+            [] => None,
+            [one] => Some(one.who().to_string()),
+            many => Some(format!("{} places", many.len())),
+        };
+        places.into_iter().chain(near).collect::<Vec<_>>().join(" and ")
     }
 
     /// Which offers match the words, best first.
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+    pub(crate) async fn search(&self, query: &Query, limit: u32, enough: Enough) -> Result<Found, Error> {
         let words = query.words().to_vec();
-        let pages = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false).await?;
+        let sought = Sought::Words(words.clone());
+        let direct = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false);
+        let pages = self.look(direct, sought, enough).await?;
         Ok(merge_answers(self.from, Some(query), pages, limit))
     }
 
@@ -106,8 +114,9 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
-        let pages = self.ask(move |link, who| locate_page(link, who, id), |_| false).await?;
-        Ok(merge_answers(self.from, None, pages, u32::MAX))
+        let direct = self.ask(move |link, who| locate_page(link, who, id), |_| false);
+        let pages = self.look(direct, Sought::Content(id), Enough::Everything).await?;
+        Ok(merge_answers(self.from, None, of_id(pages, id), u32::MAX))
     }
 
     /// Who offers an id, as soon as somebody knows: a transfer follows the others.
@@ -115,9 +124,28 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
-        let known = |(hits, _): &(Vec<Hit>, u64)| hits.iter().any(|hit| !hit.providers.is_empty());
-        let pages = self.ask(move |link, who| locate_page(link, who, id), known).await?;
-        Ok(merge_answers(self.from, None, pages, u32::MAX))
+        let known = |(hits, _): &Page| hits.iter().any(|hit| !hit.providers.is_empty());
+        let direct = self.ask(move |link, who| locate_page(link, who, id), known);
+        let pages = self.look(direct, Sought::Content(id), Enough::First).await?;
+        Ok(merge_answers(self.from, None, of_id(pages, id), u32::MAX))
+    }
+
+    async fn look(
+        &self,
+        direct: impl Future<Output = Result<Asked<Page>, Error>>,
+        sought: Sought,
+        enough: Enough,
+    ) -> Result<Asked<Page>, Error> {
+        if self.places.is_empty() && self.overlay.is_none() {
+            return Err(Error::NowhereToLook);
+        }
+        let direct = (!self.places.is_empty()).then_some(direct);
+        planes::look(direct, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
+    }
+
+    /// The neighbours, where they are asked.
+    pub(crate) const fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
     }
 
     /// All nodes that the trackers know, and the peers that answer.
@@ -125,7 +153,22 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
-        let asked = self.ask(peer_pages, |_| false).await?;
+        let asked = match (&self.overlay, self.places.is_empty()) {
+            (None, true) => return Err(Error::NowhereToLook),
+            (None, false) => self.ask(peer_pages, |_| false).await?,
+            (Some(overlay), places) => {
+                let direct = async { if places { Ok(Asked::default()) } else { self.ask(peer_pages, |_| false).await } };
+                let (asked, near) = tokio::join!(direct, overlay.near(self.own));
+                let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
+                let mut asked = match asked {
+                    Err(error) if near.is_empty() => return Err(error),
+                    Err(error) => Asked { answers: Vec::new(), warnings: vec![error.to_string()] },
+                    Ok(asked) => asked,
+                };
+                asked.answers.push((Plane::Neighbours, near));
+                asked
+            }
+        };
         let mut rows: HashMap<NodeId, PeerRow> = HashMap::new();
         for (plane, peers) in asked.answers {
             for peer in peers {
@@ -146,9 +189,6 @@ impl Finder {
         F: Future<Output = Result<T, Error>> + Send + 'static,
         A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
     {
-        if self.places.is_empty() {
-            return Err(Error::NowhereToLook);
-        }
         let deadline = Instant::now() + ANSWER;
         let mut tasks = JoinSet::new();
         for place in self.places.clone() {
@@ -187,16 +227,23 @@ impl Finder {
     }
 }
 
-struct Asked<T> {
-    answers: Vec<(Plane, T)>,
-    warnings: Vec<String>,
+/// What was answered on which plane, and who did not answer.
+pub(crate) struct Asked<T> {
+    pub(crate) answers: Vec<(Plane, T)>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl<T> Default for Asked<T> {
+    fn default() -> Self {
+        Self { answers: Vec::new(), warnings: Vec::new() }
+    }
 }
 
 /// A link to a place that plays the role which the place is named for.
 pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
     let link = connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?;
     let wanted = match place.plane {
-        Plane::Peer => Role::Node,
+        Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
         Plane::Tracker => Role::Tracker,
     };
     match link.role() {
@@ -242,6 +289,12 @@ async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u
     let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     page.hits.retain(|hit| hit.id == Some(id));
     Ok((own_hits(page.hits, &link), page.more))
+}
+
+/// Whatever others say: only hits of this id.
+fn of_id(mut asked: Asked<Page>, id: ContentId) -> Asked<Page> {
+    asked.answers.iter_mut().for_each(|(_, (hits, _))| hits.retain(|hit| hit.id == Some(id)));
+    asked
 }
 
 async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
@@ -300,7 +353,7 @@ fn own_hits(mut hits: Vec<Hit>, link: &Link) -> Vec<Hit> {
     hits
 }
 
-fn merge_answers(from: Option<NodeId>, query: Option<&Query>, asked: Asked<(Vec<Hit>, u64)>, limit: u32) -> Found {
+fn merge_answers(from: Option<NodeId>, query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
     let mut planes: HashMap<(Option<ContentId>, Kind, u64), Plane> = HashMap::new();
     let (mut all, mut more) = (Vec::new(), 0_u64);
     for (plane, (hits, rest)) in asked.answers {

@@ -12,6 +12,7 @@ use crate::actors::announcer::{AnnouncerRef, Participation};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::downloads::DownloadsRef;
 use crate::actors::index::IndexRef;
+use crate::actors::neighbours::NeighboursRef;
 use crate::actors::node::Ended;
 use crate::actors::shelf::{Place, Shelf};
 use crate::io::endpoint::Endpoint;
@@ -47,6 +48,7 @@ pub(crate) struct Parts {
     pub(crate) shelf: Shelf,
     pub(crate) downloads: DownloadsRef,
     pub(crate) announcer: AnnouncerRef,
+    pub(crate) neighbours: NeighboursRef,
     pub(crate) finder: Finder,
 }
 

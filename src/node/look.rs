@@ -8,6 +8,7 @@ use crate::logic::merge::merge;
 use crate::model::{ContentId, Hit, Offer, Provider, Query};
 use crate::node::error::Error;
 use crate::node::find::Finder;
+use crate::node::planes::Enough;
 use crate::node::report::Report;
 use crate::node::size::of_true_size;
 use crate::node::types::{GetRequest, Phase, What};
@@ -43,7 +44,7 @@ async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, E
 }
 
 async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Hit, Error> {
-    let found = finder.search(query, CANDIDATES).await?;
+    let found = finder.search(query, CANDIDATES, Enough::Something).await?;
     found.warnings.into_iter().for_each(|warning| report.warn(warning));
     let hits: Vec<Hit> = found.hits.into_iter().map(|found| found.hit).collect();
     if let Some(id) = chosen

@@ -21,6 +21,8 @@ mod get;
 mod inner;
 mod look;
 mod manifest;
+mod near;
+mod planes;
 mod report;
 mod seed;
 mod size;
@@ -33,6 +35,8 @@ pub use crate::io::home::Home;
 pub use crate::io::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
+pub use crate::logic::flood::Counts;
+pub use crate::logic::neighbours::Direction;
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use error::{Error, ErrorCode, Who};
 pub use get::Transfer;
@@ -40,6 +44,7 @@ pub use types::*;
 
 use find::{all_offers, connect};
 use inner::Inner;
+use planes::Enough;
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]
@@ -105,7 +110,7 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
-        let found = self.inner.parts()?.finder.search(query, limit).await?;
+        let found = self.inner.parts()?.finder.search(query, limit, Enough::Everything).await?;
         self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
         Ok(found)
     }
@@ -178,6 +183,26 @@ impl Node {
         warnings.into_iter().for_each(|warning| self.inner.warn(warning));
         self.inner.meet(rows.iter().map(|row| row.peer.node));
         Ok(rows)
+    }
+
+    /// The nodes near this one: its neighbours, then those that they tell of.
+    ///
+    /// # Errors
+    /// When there is no way to any.
+    pub async fn neighbours(&self) -> Result<Vec<NearRow>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
+        let rows = overlay.near(finder.own).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        Ok(rows)
+    }
+
+    /// How many queries of neighbours have gone through this node.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn flooded(&self) -> Result<Counts, Error> {
+        Ok(self.inner.parts()?.neighbours.counts().await)
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.

@@ -15,6 +15,7 @@ use crate::actors::dial_back::probe_through;
 use crate::actors::directory::DirectoryRef;
 use crate::actors::downloads::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
+use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
 use crate::actors::node::{Ended, Node as Supervisor};
 use crate::actors::reads::Reads;
 use crate::actors::serve::serve_links;
@@ -28,13 +29,16 @@ use crate::io::endpoint::{Endpoint, EndpointOptions};
 use crate::io::home::{HomeError, HomeLock};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::Link;
+use crate::io::remembered::RememberedFile;
 use crate::io::trust::TrustStore;
 use crate::io::watch::Pace;
+use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
 use crate::model::{NodeId, OfferBook};
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::{Inner, Parts};
+use crate::node::planes::Overlay;
 use crate::node::types::{Event, Lifetime, Options};
 use crate::wire::{Code, Role};
 
@@ -187,8 +191,10 @@ impl Ground<'_> {
         let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
         let downloads: DownloadsRef =
             Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
+        let neighbours = self.neighbours(&shelf, tasks).await?;
         let slots = Capacity::default().slots;
         let answers = NodeAnswers {
+            neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
             uploads,
@@ -199,9 +205,52 @@ impl Ground<'_> {
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
-        let finder =
-            Finder::new(self.connections.clone(), self.endpoint.node_id(), &self.options.trackers, &self.options.peers);
-        Ok(Parts { index, shelf, downloads, announcer, finder })
+        let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
+        let overlay = Some(overlay).filter(|_| self.has_near());
+        let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
+        Ok(Parts { index, shelf, downloads, announcer, neighbours, finder })
+    }
+
+    /// Whether there is any way to neighbours.
+    fn has_near(&self) -> bool {
+        let remembered = || !self.remembered().read().is_empty();
+        let near = self.options.near;
+        // Whoever lasts may be dialled.
+        self.options.lifetime == Lifetime::LongRunning
+            || near.lan
+            || !self.options.peers.is_empty()
+            || (!near.only_peers && remembered())
+    }
+
+    fn remembered(&self) -> RememberedFile {
+        RememberedFile::at(&self.options.home.role_dir(Role::Node))
+    }
+
+    async fn neighbours(&self, shelf: &Shelf, tasks: &mut JoinSet<()>) -> Result<NeighboursRef, Error> {
+        let (near, lasting) = (self.options.near, self.options.lifetime == Lifetime::LongRunning);
+        let (warnings, mut sentences) = mpsc::channel(EVENTS);
+        let dependencies = neighbours::Dependencies {
+            endpoint: self.endpoint.clone(),
+            connections: self.connections.clone(),
+            shelf: shelf.clone(),
+            given: self.options.peers.clone(),
+            settings: Settings { only_peers: near.only_peers, all_global: near.all_global },
+            lan: near.lan,
+            eager: lasting,
+            visiting: !lasting,
+            remembered: self.remembered(),
+            writes: !self.guest && lasting,
+            warnings,
+        };
+        let events = self.events.clone();
+        tasks.spawn(async move {
+            while let Some(sentence) = sentences.recv().await {
+                if events.send(Event::Warning(sentence)).await.is_err() {
+                    return;
+                }
+            }
+        });
+        Neighbours::start(dependencies, Some(self.cell())).await.map_err(spawn_error)
     }
 
     async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {

@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use crate::model::{ContentId, Hit, NodeId, PeerTarget, Rate, SafePath};
-use crate::node::{DirectoryQuotas, Home, Listen};
+use crate::node::{Direction, DirectoryQuotas, Home, Listen};
 use crate::wire::{Peer, Role};
 
 mod progress;
@@ -29,14 +30,35 @@ pub struct Options {
     pub listen: Listen,
     /// Where to announce and to look.
     pub trackers: Vec<PeerTarget>,
-    /// Nodes whose own index is asked too.
+    /// Nodes that are kept as neighbours, and whose own index is asked too.
     pub peers: Vec<PeerTarget>,
+    /// How neighbours are found.
+    pub near: Near,
     /// The most bytes a second that all uploads take together.
     pub upload_limit: Option<Rate>,
     /// A tracker serves only these nodes; everyone when none.
     pub allow: Option<HashSet<NodeId>>,
     /// How much a tracker's directory takes.
     pub quotas: DirectoryQuotas,
+}
+
+/// How a node finds its neighbours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Near {
+    /// On the local network, by multicast.
+    pub lan: bool,
+    /// Neighbours are exactly the given peers and whoever dials; none are asked for or told.
+    pub only_peers: bool,
+    /// How many links a search travels; wider and wider where none is given.
+    pub ttl: Option<u8>,
+    /// Every address counts as global: for tests on one machine.
+    pub all_global: bool,
+}
+
+impl Default for Near {
+    fn default() -> Self {
+        Self { lan: true, only_peers: false, ttl: None, all_global: false }
+    }
 }
 
 /// How long a node means to live.
@@ -89,6 +111,10 @@ pub enum Event {
 /// Where a hit or a peer was learned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Plane {
+    /// From a node on the local network, which has it itself.
+    Lan,
+    /// Over the neighbours.
+    Neighbours,
     /// From a `--peer`'s own index.
     Peer,
     /// From a tracker.
@@ -100,6 +126,8 @@ impl Plane {
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
+            Self::Lan => "lan",
+            Self::Neighbours => "neighbours",
             Self::Peer => "peer",
             Self::Tracker => "tracker",
         }
@@ -133,6 +161,28 @@ pub struct PeerRow {
     pub peer: Peer,
     /// Where it was learned.
     pub plane: Plane,
+}
+
+/// A node near this one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NearRow {
+    /// The node.
+    pub peer: Peer,
+    /// What is known of the connection to it, where it is a neighbour.
+    pub direct: Option<Direct>,
+    /// The neighbour that tells of it, where it is not.
+    pub by: Option<NodeId>,
+}
+
+/// The connection to a neighbour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Direct {
+    /// Who began it.
+    pub direction: Direction,
+    /// The round trip.
+    pub rtt: Duration,
+    /// For how long it has been a neighbour.
+    pub since: Duration,
 }
 
 /// The shortest prefix of a node id that may stand for it.

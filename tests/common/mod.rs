@@ -4,6 +4,8 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the lab")]
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
+#[cfg(target_os = "linux")]
+pub mod hosts;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod stall;
@@ -68,7 +70,9 @@ impl Lab {
     /// `qshare` in this home.
     pub fn qshare_at(&self, home: &Path) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
-        command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home).arg("--json");
+        command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
+        // Tests that run at the same time on one machine are one network.
+        command.args(["--json", "--no-lan"]);
         command
     }
 

@@ -21,6 +21,7 @@ use crate::actors::buffers::BufferPool;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
+use crate::actors::neighbours::{self, Neighbours};
 use crate::actors::reads::Reads;
 use crate::actors::serve::serve_links;
 use crate::actors::shelf::{Place, Shelf};
@@ -31,7 +32,9 @@ use crate::io::endpoint::{Endpoint, EndpointOptions, Listen};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::Link;
 use crate::io::partial::{Names, Partial, PartialSpec};
+use crate::io::remembered::RememberedFile;
 use crate::io::trust::TrustStore;
+use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
@@ -79,7 +82,21 @@ impl TestNode {
         let (connections, _) = Connections::start(dependencies, None).await.expect("started");
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
         let shelf = Shelf::new(index);
+        let alone = neighbours::Dependencies {
+            endpoint: endpoint.clone(),
+            connections: connections.clone(),
+            shelf: shelf.clone(),
+            given: Vec::new(),
+            settings: Settings::default(),
+            lan: false,
+            eager: false,
+            visiting: true,
+            remembered: RememberedFile::at(home.path()),
+            writes: false,
+            warnings: mpsc::channel(1).0,
+        };
         let answers = NodeAnswers {
+            neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             shelf: shelf.clone(),
             index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),

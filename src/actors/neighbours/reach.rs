@@ -99,7 +99,7 @@ impl Reach {
     ) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
         let request = Request::Join(Join { visiting: self.visiting, about });
         let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
-        let newcomer = Newcomer::new(link, direction, about);
+        let newcomer = Newcomer { link: link.clone(), direction, about };
         let taken = ractor::call!(self.actor, Message::Join, newcomer);
         let ticket = taken.map_err(|_| Failed::NotNow(Code::Closing))?.map_err(Failed::NotNow)?;
         Ok((ticket, (send, recv)))

@@ -59,7 +59,7 @@ impl NeighboursRef {
     /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.
     pub async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
         let direction = if join.visiting { Direction::Visiting } else { Direction::Inbound };
-        let newcomer = Newcomer::new(link, direction, join.about);
+        let newcomer = Newcomer { link: link.clone(), direction, about: join.about };
         let Ok(about) = ractor::call!(self.0, Message::About) else { return stream.refuse(Code::Closing).await };
         let ticket = match ractor::call!(self.0, Message::Join, newcomer) {
             Ok(Ok(ticket)) => ticket,

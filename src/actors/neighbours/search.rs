@@ -70,6 +70,7 @@ impl Searches {
 
 impl State {
     pub(super) fn search(&mut self, what: Sought, waves: Vec<u8>, answers: mpsc::Sender<Answer>) {
+        self.begin();
         let waves = waves.into();
         self.next_wave(Search { what, waves, found: false, whole: true, answers: Some(answers) });
     }
@@ -90,7 +91,8 @@ impl State {
         };
         let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
         self.by_id(query.id, search);
-        let hold = if self.is_settled() { Duration::ZERO } else { SETTLING };
+        let settled = self.wanted.unwrap_or_default() + SETTLING;
+        let hold = if self.is_settled() { Duration::ZERO } else { settled };
         self.flood(Input::Ask { query, hold });
     }
 

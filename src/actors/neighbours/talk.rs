@@ -47,7 +47,7 @@ pub(super) struct Voice {
 
 /// What the task of a neighbour's stream works with.
 #[derive(Debug)]
-pub(crate) struct Ticket {
+pub struct Ticket {
     /// Tells this stream from another one of the same neighbour.
     pub(super) serial: u64,
     frames: mpsc::Receiver<Queued>,

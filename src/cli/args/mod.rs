@@ -32,9 +32,18 @@ pub(crate) struct Globals {
     /// A tracker to look at and to announce to; repeatable [$QSHARE_TRACKER; else the configuration]
     #[arg(long, value_name = "[ID@]HOST:PORT")]
     pub(crate) tracker: Vec<PeerTarget>,
-    /// A node whose own index is asked too; repeatable [else the configuration]
+    /// A node to keep as a neighbour and to ask directly; repeatable [else the configuration]
     #[arg(long, value_name = "[ID@]HOST:PORT")]
     pub(crate) peer: Vec<PeerTarget>,
+    /// Neighbours are exactly the --peers and whoever dials; none are asked for or told
+    #[arg(long)]
+    pub(crate) only_peers: bool,
+    /// Neither look for nodes on the local network nor be found there
+    #[arg(long)]
+    pub(crate) no_lan: bool,
+    /// How many links a search over neighbours travels, 1 to 7 [default: 2, then 3, then 5 while nothing comes]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7))]
+    pub(crate) ttl: Option<u8>,
     /// One JSON object a line on standard output, nothing else there
     #[arg(long)]
     pub(crate) json: bool,
@@ -55,6 +64,9 @@ impl Globals {
         self.config = later.config.or_else(|| self.config.take());
         self.tracker.extend(later.tracker);
         self.peer.extend(later.peer);
+        self.only_peers |= later.only_peers;
+        self.no_lan |= later.no_lan;
+        self.ttl = later.ttl.or(self.ttl);
         self.json |= later.json;
         self.quiet |= later.quiet;
         self.verbose = self.verbose.saturating_add(later.verbose);
@@ -73,7 +85,9 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Look for names
     Search(SearchArgs),
-    /// List the nodes that the trackers know
+    /// Show the nodes near this one, and as far as --ttl says theirs
+    Neighbours,
+    /// List the nodes that the trackers and the neighbours know
     Peers,
     /// List what a peer offers, or what a collection holds
     Ls(LsArgs),

@@ -70,7 +70,7 @@ impl Stage {
     /// Starts a provider of a directory, and waits until it listens.
     pub(super) async fn provider(&mut self, number: usize, dir: &Path, tracker: &PeerTarget) -> Result<(), Failure> {
         let (what, listen, tracker) = (format!("provider {number}"), LOOPBACK.to_string(), tracker.to_string());
-        let arguments = ["share", "--listen", &listen, "--tracker", &tracker, "--limit", LIMIT];
+        let arguments = ["share", "--no-lan", "--listen", &listen, "--tracker", &tracker, "--limit", LIMIT];
         let mut child = Child::start(&what, &self.home(&format!("provider-{number}")), &arguments, Some(dir))?;
         let place = child.listening().await?;
         self.providers.push(Provider { child, place });

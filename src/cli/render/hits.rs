@@ -1,10 +1,10 @@
 //! Hits, offers, peers and trees as tables for people.
 
-use crate::cli::render::human::count;
+use crate::cli::render::human::{count, duration};
 use crate::cli::render::table::{Align, Table};
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, Kind, Offer, Provider, Shown, Size};
-use crate::node::PeerRow;
+use crate::node::{NearRow, PeerRow};
 
 /// Shown for an offer without an id.
 const UNHASHED: &str = "(not hashed yet)";
@@ -97,6 +97,33 @@ pub(crate) fn peers(rows: &[PeerRow]) -> Table {
         let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let node = row.peer.node.to_string();
         table.row([addrs.join(" "), count(row.peer.offers), row.plane.word().to_owned(), node]);
+    }
+    table
+}
+
+/// The nodes near this one: first the neighbours, then those that they tell of.
+pub(crate) fn neighbours(rows: &[NearRow]) -> Table {
+    let mut table = Table::new(&[
+        ("NODE", Align::Left),
+        ("ADDRESSES", Align::Flexible),
+        ("DIRECTION", Align::Left),
+        ("RTT", Align::Right),
+        ("SINCE", Align::Right),
+        ("OFFERS", Align::Right),
+    ]);
+    for row in rows {
+        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
+        let (direction, rtt, since) = match (&row.direct, row.by) {
+            (Some(direct), _) => {
+                let rtt = format!("{:.1} ms", direct.rtt.as_secs_f64() * 1000.0);
+                (direct.direction.word().to_owned(), rtt, duration(direct.since))
+            }
+            (None, by) => {
+                let by = by.map_or_else(String::new, |by| format!("by {}", by.short()));
+                (by, String::new(), String::new())
+            }
+        };
+        table.row([row.peer.node.to_string(), addrs.join(" "), direction, rtt, since, count(row.peer.offers)]);
     }
     table
 }

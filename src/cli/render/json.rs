@@ -1,6 +1,6 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
 //! programs wait for; `id`, `hashed`, `status`, `trust` and `forgotten` are the results of the commands about this home,
-//! `bench` and `benched` those of the bench, `step`, `killed` and `verified` those of the demo.
+//! `bench` and `benched` those of the bench, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
 use std::fmt::Display;
@@ -10,7 +10,7 @@ use std::path::Path;
 use serde::{Serialize, Serializer};
 
 use crate::model::{ContentId, Hit, NodeId, Provider, SafePath};
-use crate::node::{Cause, Outcome, Plane, Progress, ProviderProgress, Share};
+use crate::node::{Cause, NearRow, Outcome, Plane, Progress, ProviderProgress, Share};
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -98,6 +98,17 @@ pub(crate) enum Line<'a> {
     Listening {
         addr: SocketAddr,
         node: Text<NodeId>,
+    },
+    /// A node near this one; `by` tells of it where it is not a neighbour itself.
+    Neighbour {
+        node: Text<NodeId>,
+        name: Option<&'a str>,
+        addr: Option<SocketAddr>,
+        direction: Option<&'a str>,
+        rtt_us: Option<u64>,
+        seconds: Option<f64>,
+        offers: u64,
+        by: Option<Text<NodeId>>,
     },
     Offer {
         id: Text<ContentId>,
@@ -222,6 +233,21 @@ impl<'a> Line<'a> {
             locked: hit.locked,
             providers: hit.providers.iter().map(at).collect(),
             plane: plane.map(Plane::word),
+        }
+    }
+
+    /// The event `neighbour`.
+    pub(crate) fn neighbour(row: &NearRow) -> Self {
+        let direct = row.direct.as_ref();
+        Self::Neighbour {
+            node: Text(row.peer.node),
+            name: None,
+            addr: row.peer.addrs.first().copied(),
+            direction: direct.map(|direct| direct.direction.word()),
+            rtt_us: direct.map(|direct| u64::try_from(direct.rtt.as_micros()).unwrap_or(u64::MAX)),
+            seconds: direct.map(|direct| direct.since.as_secs_f64()),
+            offers: row.peer.offers,
+            by: row.by.map(Text),
         }
     }
 

@@ -34,17 +34,15 @@ struct Branch {
 
 impl Query {
     /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
-    pub(super) const fn own(asked: FloodQuery, held: bool) -> Self {
+    pub(super) fn own(asked: FloodQuery, held: bool) -> Self {
         let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        let (asker, asked, answering) = (None, Some(asked), held);
-        Self { asker, asked, answering, branches, passed: 0, providers, given_up: false }
+        Self { asker: None, asked: Some(asked), answering: held, branches, passed: 0, providers, given_up: false }
     }
 
     /// One of a neighbour, still to be answered here.
-    pub(super) const fn of(asker: NodeId) -> Self {
+    pub(super) fn of(asker: NodeId) -> Self {
         let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        let (asker, asked, answering) = (Some(asker), None, true);
-        Self { asker, asked, answering, branches, passed: 0, providers, given_up: false }
+        Self { asker: Some(asker), asked: None, answering: true, branches, passed: 0, providers, given_up: false }
     }
 
     /// The query, if it is one that is asked here and held for newcomers.

@@ -100,6 +100,10 @@ impl Known {
         let Some(entry) = self.nodes.get_mut(&node) else { return };
         (entry.reached, entry.dialling) = (true, false);
         entry.back_off.reset();
+        if !is_publishable(addr) {
+            // Without its scope a link-local address leads nowhere.
+            return;
+        }
         entry.addrs.retain(|other| *other != addr);
         entry.addrs.insert(0, addr);
         entry.addrs.truncate(limits::ADDRESSES);

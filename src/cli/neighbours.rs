@@ -1,0 +1,21 @@
+//! `qshare neighbours`: the nodes near this one, and theirs.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::hits;
+use crate::cli::render::json::Line;
+
+/// Runs the command.
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    let rows = context.look("looking", async |node| Ok(node.neighbours().await?)).await?;
+    for row in &rows {
+        context.output.emit(&Line::neighbour(row))?;
+    }
+    if rows.is_empty() {
+        context.output.note(&format!("qshare: nobody is near; looked at {}", context.places()));
+        return Ok(Exit::DONE);
+    }
+    context.output.print(&hits::neighbours(&rows).render(context.output.width()))?;
+    Ok(Exit::DONE)
+}

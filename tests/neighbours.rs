@@ -1,0 +1,181 @@
+//! Search without a tracker, over neighbours: real nodes in a line, in a mesh, beside a tracker that dies, and a
+//! transfer that is found and fed over them alone.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::{DEADLINE, Ended, Lab, Node, Process, noise};
+use qshare::model::PeerTarget;
+use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
+use qshare::wire::Role;
+
+/// Shares a path without a tracker, as a neighbour of these.
+fn share(lab: &Lab, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
+    let mut command = lab.qshare();
+    command.args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(path);
+    for peer in peers {
+        command.args(["--peer", &peer.addr]);
+    }
+    let mut node = lab.start(&mut command);
+    node.process.event("offer");
+    node
+}
+
+fn run(lab: &Lab, peer: &Node, arguments: &[&str]) -> Ended {
+    Process::start(lab.qshare().args(arguments).args(["--peer", &peer.addr])).end()
+}
+
+/// Runs it again and again until it ends so: the nodes are still making friends.
+fn until(lab: &Lab, peer: &Node, arguments: &[&str], right: impl Fn(&Ended) -> bool) -> Ended {
+    let begun = std::time::Instant::now();
+    loop {
+        let ended = run(lab, peer, arguments);
+        if right(&ended) {
+            return ended;
+        }
+        assert!(begun.elapsed() < DEADLINE, "{ended:#?}");
+    }
+}
+
+#[test]
+fn a_line_of_six_is_searched_to_its_end_with_five_links_and_not_with_four() {
+    let lab = Lab::new();
+    let bytes = noise(1, 3 << 20);
+    let only = ["--only-peers"];
+    let far = share(&lab, &lab.file("far/needle.bin", &bytes), &[], &only);
+    let mut line = vec![far];
+    for n in 2..6 {
+        let other = lab.file(&format!("{n}/other{n}.bin"), b"other");
+        let next = share(&lab, &other, &[line.last().expect("one")], &only);
+        line.push(next);
+    }
+    let near = line.last().expect("one");
+    let search = |ttl| ["search", "needle", "--only-peers", "--ttl", ttl];
+    let found = until(&lab, near, &search("5"), |ended| ended.code == Some(0));
+    let hit = found.event("hit");
+    assert_eq!((hit["providers"][0]["node"].as_str(), hit["plane"].as_str()), (Some(&*line[0].id), Some("neighbours")));
+    assert_eq!(hit["providers"][0]["addr"].as_str(), Some(&*line[0].addr), "where its neighbour dialled it");
+    run(&lab, near, &search("4")).error(3);
+    let got = run(&lab, near, &["get", "needle.bin", "--only-peers", "--ttl", "5"]);
+    assert_eq!(got.done()["providers"][0]["node"].as_str(), Some(&*line[0].id), "directly from the provider");
+    assert!(fs::read(lab.path("needle.bin")).expect("published") == bytes);
+}
+
+#[test]
+fn when_the_tracker_dies_the_neighbours_go_on() {
+    let lab = Lab::new();
+    let mut tracker = lab.tracker();
+    let file = lab.file("shared/kept.bin", &noise(2, 300_000));
+    let provider = lab.share(&tracker, &[&file], &[]);
+    let search = ["search", "kept", "--tracker", &tracker.addr];
+    let both = until(&lab, &provider, &search, |ended| ended.code == Some(0));
+    assert_eq!(both.events.iter().filter(|event| event["event"] == "hit").count(), 1, "once: {both:#?}");
+    assert_eq!(both.event("hit")["providers"].as_array().map(Vec::len), Some(1), "{both:#?}");
+    tracker.process.kill();
+    let without = run(&lab, &provider, &search);
+    assert_eq!(without.code, Some(0), "{without:#?}");
+    let warned = without.event("warning")["message"].as_str().expect("text").to_owned();
+    assert!(warned.contains("tracker"), "{warned}");
+}
+
+#[test]
+fn a_transfer_found_by_neighbours_alone_takes_in_one_who_comes_later() {
+    let lab = Lab::new();
+    let bytes = noise(3, 24 << 20);
+    let file = lab.file("first/two.bin", &bytes);
+    let slow = ["--limit", "4MiB/s"];
+    let hub = share(&lab, &lab.file("hub/hub.bin", b"hub"), &[], &[]);
+    let first = share(&lab, &file, &[&hub], &slow);
+    until(&lab, &hub, &["search", "two.bin"], |ended| ended.code == Some(0));
+    let mut get = Process::start(lab.qshare().args(["get", "two.bin", "--peer", &hub.addr]));
+    get.event_that("progress", |event| event["bytes"].as_u64() > Some(0));
+    let copy = lab.file("second/copy.bin", &bytes);
+    let second = share(&lab, &copy, &[&hub], &slow);
+    let ended = get.end();
+    let nodes: Vec<_> = ended.done()["providers"].as_array().expect("a list").iter().map(|p| p["node"].clone()).collect();
+    assert!(nodes.contains(&first.id.clone().into()) && nodes.contains(&second.id.clone().into()), "{ended:#?}");
+    assert!(fs::read(lab.path("two.bin")).expect("published") == bytes);
+}
+
+#[test]
+fn the_neighbourhood_shows_who_is_near_and_who_tells_of_whom() {
+    let lab = Lab::new();
+    let far = share(&lab, &lab.file("a/a.bin", b"a"), &[], &[]);
+    let near = share(&lab, &lab.file("b/b.bin", b"b"), &[&far], &[]);
+    let both = |ended: &Ended| ended.events.iter().filter(|event| event["event"] == "neighbour").count() == 2;
+    let ended = until(&lab, &near, &["neighbours", "--only-peers"], both);
+    let of = |id: &str| ended.events.iter().find(|event| event["node"] == id).expect("shown").clone();
+    assert_eq!((of(&near.id)["direction"].as_str(), of(&near.id)["by"].as_str()), (Some("given"), None));
+    assert!(of(&near.id)["rtt_us"].as_u64() > Some(0));
+    assert_eq!((of(&far.id)["direction"].as_str(), of(&far.id)["by"].as_str()), (None, Some(&*near.id)));
+    assert_eq!(of(&far.id)["addr"].as_str(), Some(&*far.addr));
+}
+
+#[test]
+fn a_peer_that_is_not_there_is_one_warning_and_nothing_to_look_at_is_an_error() {
+    let lab = Lab::new();
+    let gone = "127.0.0.1:9";
+    let ended = Process::start(lab.qshare().args(["search", "x", "--peer", gone])).end();
+    assert!(ended.error(1).contains(gone), "{ended:#?}");
+    let sentence = Process::start(lab.qshare().args(["search", "x"])).end().error(2);
+    assert!(sentence.contains("--tracker") && sentence.contains("--no-lan"), "{sentence}");
+}
+
+/// A node of this process, a neighbour of these.
+async fn node(lab: &Lab, peers: Vec<PeerTarget>) -> node::Node {
+    let options = Options {
+        home: Home::at(lab.home()),
+        role: Role::Node,
+        lifetime: Lifetime::LongRunning,
+        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
+        trackers: Vec::new(),
+        peers,
+        near: Near { lan: false, only_peers: true, ttl: Some(2), all_global: false },
+        upload_limit: None,
+        allow: None,
+        quotas: DirectoryQuotas::default(),
+    };
+    node::Node::start(options).await.expect("started").0
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
+    const NODES: usize = 30;
+    let lab = Lab::new();
+    let mut nodes: Vec<node::Node> = Vec::new();
+    for _ in 0..NODES {
+        let peers = nodes.iter().map(target).collect();
+        nodes.push(node(&lab, peers).await);
+    }
+    let met = async {
+        for node in &nodes {
+            while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    tokio::time::timeout(DEADLINE, met).await.expect("all are neighbours");
+    let counts = async || {
+        let mut all = Vec::new();
+        for node in &nodes {
+            all.push(node.flooded().await.expect("a node"));
+        }
+        all
+    };
+    let before = counts().await;
+    let query = qshare::model::Query::parse(&["nothing"]).expect("words");
+    nodes[0].search(&query, 10).await.expect("searched");
+    let after = counts().await;
+    let handled: Vec<u64> = before.iter().zip(&after).map(|(b, a)| a.handled - b.handled).collect();
+    assert_eq!(handled[0], 0, "who asks does not answer itself");
+    assert_eq!(handled[1..], [1; NODES - 1]);
+    let sent: u64 = before.iter().zip(&after).map(|(b, a)| a.sent - b.sent).sum();
+    assert!((29..=29 + 29 * 28).contains(&sent), "to each neighbour but the one that asked: {sent}");
+}
+
+fn target(node: &node::Node) -> PeerTarget {
+    format!("{}@{}", node.id(), node.addr()).parse().expect("a target")
+}
