@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack, SurveyOptions, What,
-    survey,
+    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack, SurveyOptions,
+    What, survey,
 };
 use qshare::wire::Role;
 use tempfile::TempDir;

@@ -41,7 +41,7 @@ fn what_is_wrong_with_the_line_is_told_with_exit_2() {
     let home = tempfile::tempdir().expect("a directory");
     let lines: [&[&str]; 6] = [
         &["get"],
-        &["search", "x"],
+        &["search", "x", "--no-lan"],
         &["share"],
         &["--config", "absent", "id"],
         &["get", "x", "--peer", "h:1", "-o", "-", "--json"],

@@ -12,6 +12,9 @@ use qshare::model::PeerTarget;
 use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
 use qshare::wire::Role;
 
+/// A search that finds nothing takes a second or two; a node that has not met its neighbours after so many never will.
+const TRIES: usize = 60;
+
 /// Shares a path without a tracker, as a neighbour of these.
 fn share(lab: &Lab, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
     let mut command = lab.qshare();
@@ -30,14 +33,13 @@ fn run(lab: &Lab, peer: &Node, arguments: &[&str]) -> Ended {
 
 /// Runs it again and again until it ends so: the nodes are still making friends.
 fn until(lab: &Lab, peer: &Node, arguments: &[&str], right: impl Fn(&Ended) -> bool) -> Ended {
-    let begun = std::time::Instant::now();
-    loop {
+    for _ in 0..TRIES {
         let ended = run(lab, peer, arguments);
         if right(&ended) {
             return ended;
         }
-        assert!(begun.elapsed() < DEADLINE, "{ended:#?}");
     }
+    panic!("not after {TRIES} tries: {:#?}", run(lab, peer, arguments));
 }
 
 #[test]
@@ -95,8 +97,9 @@ fn a_transfer_found_by_neighbours_alone_takes_in_one_who_comes_later() {
     let copy = lab.file("second/copy.bin", &bytes);
     let second = share(&lab, &copy, &[&hub], &slow);
     let ended = get.end();
-    let nodes: Vec<_> = ended.done()["providers"].as_array().expect("a list").iter().map(|p| p["node"].clone()).collect();
-    assert!(nodes.contains(&first.id.clone().into()) && nodes.contains(&second.id.clone().into()), "{ended:#?}");
+    let providers = ended.done()["providers"].as_array().expect("a list");
+    let gave = |node: &Node| providers.iter().any(|p| p["node"] == *node.id && p["bytes"].as_u64() > Some(0));
+    assert!(gave(&first) && gave(&second), "{ended:#?}");
     assert!(fs::read(lab.path("two.bin")).expect("published") == bytes);
 }
 
@@ -152,7 +155,8 @@ async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
     }
     let met = async {
         for node in &nodes {
-            while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1 {
+            while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1
+            {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

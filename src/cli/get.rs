@@ -24,8 +24,6 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     }
     // Words that are no query are refused before anything is started.
     what(&arguments)?;
-    if arguments.from.is_none() {
-    }
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let (node, events) = tokio::select! {

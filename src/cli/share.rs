@@ -164,37 +164,16 @@ fn bounded(sentences: &[String]) -> Vec<String> {
 impl Context {
     /// To whom something is published.
     fn audience(&self) -> String {
-        if self.settings.trackers.is_empty() {
-            return "whoever is given the lines below (no tracker is named)".to_owned();
+        let settings = &self.settings;
+        let trackers: Vec<String> = settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
+        let trackers = (!trackers.is_empty()).then(|| format!("whoever asks {}", trackers.join(", ")));
+        let lan = settings.near.lan.then(|| "whoever searches the local network".to_owned());
+        let peers = !settings.peers.is_empty() || !settings.near.only_peers;
+        let near = peers.then(|| "the neighbours of this node and theirs".to_owned());
+        let audience: Vec<String> = trackers.into_iter().chain(lan).chain(near).collect();
+        match audience.as_slice() {
+            [] => "whoever dials this node".to_owned(),
+            all => all.join(", "),
         }
-        let trackers: Vec<String> = self.settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
-        format!("whoever asks {}", trackers.join(", "))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Kind, SafePath};
-
-    #[test]
-    fn what_is_published_is_counted_and_says_to_whom() {
-        let name = SafePath::parse("docs").expect("a name");
-        let root = RootSummary { name, path: "/srv/docs".into(), kind: Kind::Collection, files: 1234, bytes: 5 << 20 };
-        assert_eq!(
-            overview(&[root], "whoever asks h:1", None),
-            "NAME  KIND        FILES     SIZE\n\
-             docs  collection  1,234  5.0 MiB\n\
-             sharing 1,234 files, 5.0 MiB, with whoever asks h:1"
-        );
-    }
-
-    #[test]
-    fn a_long_list_of_skipped_things_is_counted() {
-        let sentences: Vec<String> = (0..23).map(|i| i.to_string()).collect();
-        let kept = bounded(&sentences);
-        assert_eq!(kept.len(), NAMED + 1);
-        assert!(kept[NAMED].starts_with("3 things more left out"), "{}", kept[NAMED]);
-        assert_eq!(bounded(&sentences[..20]).len(), 20);
     }
 }

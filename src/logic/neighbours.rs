@@ -12,8 +12,8 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-pub use self::known::{Remembered, Source};
 use self::known::Known;
+pub use self::known::{Remembered, Source};
 use crate::model::NodeId;
 use crate::model::address::{is_private, same_subnet};
 use crate::wire::Code;

@@ -216,7 +216,7 @@ pub enum Error {
         size: u64,
     },
     /// No known node has this id or prefix.
-    #[error("no node `{}` is known here: `qshare peers` lists those that a tracker knows", Shown(.peer))]
+    #[error("no node `{}` is known here: `qshare peers` lists those that a tracker or a neighbour knows", Shown(.peer))]
     UnknownPeer {
         /// As given.
         peer: String,

@@ -143,6 +143,13 @@ impl Finder {
         planes::look(direct, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
     }
 
+    /// The link to a node that is near, if it is.
+    pub(crate) async fn near(&self, node: NodeId) -> Option<Link> {
+        let rows = self.overlay.as_ref()?.near(self.own).await;
+        let row = rows.into_iter().find(|row| row.peer.node == node)?;
+        self.connections.to_node(node, row.peer.addrs).await.ok()
+    }
+
     /// The neighbours, where they are asked.
     pub(crate) const fn overlay(&self) -> Option<&Overlay> {
         self.overlay.as_ref()
@@ -157,7 +164,8 @@ impl Finder {
             (None, true) => return Err(Error::NowhereToLook),
             (None, false) => self.ask(peer_pages, |_| false).await?,
             (Some(overlay), places) => {
-                let direct = async { if places { Ok(Asked::default()) } else { self.ask(peer_pages, |_| false).await } };
+                let direct =
+                    async { if places { Ok(Asked::default()) } else { self.ask(peer_pages, |_| false).await } };
                 let (asked, near) = tokio::join!(direct, overlay.near(self.own));
                 let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
                 let mut asked = match asked {

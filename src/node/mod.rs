@@ -125,7 +125,7 @@ impl Node {
         Ok(found)
     }
 
-    /// All offers of a peer: from itself, or where it is known only by its id from a tracker.
+    /// All offers of a peer: from itself, or where it is known only by its id from a tracker, or from itself when it is near.
     ///
     /// # Errors
     /// When it is unknown, or nobody could be asked.
@@ -146,6 +146,9 @@ impl Node {
                 Ok(_) => {}
                 Err(error) => drop(failed.get_or_insert(error)),
             }
+        }
+        if let Some(link) = finder.near(node).await {
+            return all_offers(&link, &Who::peer(link.remote().to_string()), None).await;
         }
         Err(failed.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))
     }

@@ -1,4 +1,4 @@
-//! The neighbours of a transfer: who has its content is asked again and again while it lasts, so that it needs no
+//! Where neighbours come in beside searches. Of a transfer: who has its content is asked again and again while it lasts, so that it needs no
 //! tracker. A node that comes later is found within seconds at first, within half a minute later on.
 
 use std::time::Duration;
@@ -6,15 +6,23 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
-use crate::actors::neighbours::Answer;
+use crate::actors::neighbours::{Answer, NeighboursRef};
+use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, Provider};
+use crate::node::error::Error;
+use crate::node::find::{Finder, Place, call, connect};
 use crate::node::planes::Overlay;
-use crate::wire::{Part, Sought};
+use crate::wire::{Part, Peer, PeerPage, Peers, Request, Sought, limits};
 
 /// Between two questions: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// How long one question may take.
 const ANSWER: Duration = Duration::from_secs(5);
+/// When the trackers are asked for nodes: first, when they have had time to dial back, and then each.
+const MEET: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
+/// Nodes of a tracker that are too few to choose from, and as many as are enough.
+const FEW: usize = 16;
+const MANY: usize = 100;
 
 /// Sends the providers that the neighbours tell of until the receiver is gone.
 pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers: mpsc::Sender<Vec<Provider>>) {
@@ -24,7 +32,8 @@ pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers:
         pause = (pause * 2).min(AGAIN.1);
         let mut answers = overlay.search(Sought::Content(part.id));
         while let Ok(Some(Answer::Found { hits, .. })) = timeout(ANSWER, answers.recv()).await {
-            let found: Vec<Provider> = hits.into_iter().filter(|hit| is_of(hit, part)).flat_map(|hit| hit.providers).collect();
+            let found: Vec<Provider> =
+                hits.into_iter().filter(|hit| is_of(hit, part)).flat_map(|hit| hit.providers).collect();
             let others: Vec<Provider> = found.into_iter().filter(|provider| provider.node != own).collect();
             if !others.is_empty() && providers.send(others).await.is_err() {
                 return;
@@ -33,6 +42,78 @@ pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers:
     }
 }
 
+/// Tells the neighbours which nodes the trackers know, as long as the node lives.
+pub(crate) async fn meet(finder: Finder, neighbours: NeighboursRef) {
+    sleep(MEET.0).await;
+    loop {
+        for place in finder.trackers() {
+            match some_peers(&finder, place).await {
+                Ok(peers) => {
+                    let others = peers.into_iter().filter(|peer| peer.node != finder.own && !peer.addrs.is_empty());
+                    others.for_each(|peer| neighbours.heard(peer.node, peer.addrs, Source::Tracker));
+                }
+                Err(error) => tracing::debug!(%error, "a tracker tells of no neighbours"),
+            }
+        }
+        sleep(MEET.1).await;
+    }
+}
+
+/// One page of the nodes that a tracker knows, from a random place on.
+async fn some_peers(finder: &Finder, place: &Place) -> Result<Vec<Peer>, Error> {
+    let link = connect(&finder.connections, place, finder.own).await?;
+    let after = Some(NodeId::from_bytes(rand::random()));
+    let mut page: PeerPage = call(&link, &place.who(), &Request::Peers(Peers { after }), limits::PAGE).await?;
+    if page.peers.len() < FEW {
+        page = call(&link, &place.who(), &Request::Peers(Peers { after: None }), limits::PAGE).await?;
+    }
+    page.peers.truncate(MANY);
+    Ok(page.peers)
+}
+
 fn is_of(hit: &Hit, part: Part) -> bool {
     (hit.id, hit.kind, hit.size) == (Some(part.id), part.kind, part.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
+    use crate::wire::Role;
+
+    async fn node(home: &std::path::Path) -> Node {
+        let options = Options {
+            home: Home::at(home.to_owned()),
+            role: Role::Node,
+            lifetime: Lifetime::LongRunning,
+            listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
+            trackers: Vec::new(),
+            peers: Vec::new(),
+            near: Near { lan: false, ..Near::default() },
+            upload_limit: None,
+            allow: None,
+            quotas: DirectoryQuotas::default(),
+        };
+        Node::start(options).await.expect("started").0
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn two_that_choose_each_other_at_once_are_neighbours_once() {
+        for _ in 0..5 {
+            let homes = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
+            let nodes = [node(homes[0].path()).await, node(homes[1].path()).await];
+            let refs = nodes.each_ref().map(|node| node.inner.parts().expect("a node").neighbours.clone());
+            for (own, other) in [(0, 1), (1, 0)] {
+                refs[own].heard(nodes[other].id(), vec![nodes[other].addr()], Source::Lan);
+            }
+            let mut rows = [Vec::new(), Vec::new()];
+            while rows.iter().any(Vec::is_empty) {
+                rows = [refs[0].all().await, refs[1].all().await];
+                tokio::task::yield_now().await;
+            }
+            let mut directions = rows.map(|rows| rows[0].direction);
+            directions.sort();
+            assert_eq!(directions, [Direction::Inbound, Direction::Outbound]);
+        }
+    }
 }

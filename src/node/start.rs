@@ -38,6 +38,7 @@ use crate::model::{NodeId, OfferBook};
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::{Inner, Parts};
+use crate::node::near;
 use crate::node::planes::Overlay;
 use crate::node::types::{Event, Lifetime, Options};
 use crate::wire::{Code, Role};
@@ -208,6 +209,9 @@ impl Ground<'_> {
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
         let overlay = Some(overlay).filter(|_| self.has_near());
         let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
+        if self.options.lifetime == Lifetime::LongRunning && !self.options.near.only_peers {
+            tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
+        }
         Ok(Parts { index, shelf, downloads, announcer, neighbours, finder })
     }
 
@@ -239,7 +243,7 @@ impl Ground<'_> {
             eager: lasting,
             visiting: !lasting,
             remembered: self.remembered(),
-            writes: !self.guest && lasting,
+            writes: !self.guest,
             warnings,
         };
         let events = self.events.clone();

@@ -81,8 +81,8 @@ pub enum Request {
 impl Request {
     /// The tags of all variants: any other is a message of an unknown type.
     pub const TAGS: [&'static str; 16] = [
-        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "Join", "List", "Locate", "Manifest", "Peers", "Renew", "Resolve",
-        "Search", "Times", "Watch", "Withdraw",
+        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "Join", "List", "Locate", "Manifest", "Peers", "Renew",
+        "Resolve", "Search", "Times", "Watch", "Withdraw",
     ];
 }
 

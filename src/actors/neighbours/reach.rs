@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
-use rand::SeedableRng;
 use ractor::ActorRef;
+use rand::SeedableRng;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -43,6 +43,17 @@ enum Failed {
     NotNow(Code),
 }
 
+impl Failed {
+    /// It is a neighbour already, or is about to be: it asked us at the same time.
+    fn is_duplicate(&self) -> bool {
+        match self {
+            Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
+            Self::NotNow(code) => *code == Code::Duplicate,
+            Self::Call(_) | Self::Connect(_) => false,
+        }
+    }
+}
+
 impl Reach {
     /// Makes a chosen node a neighbour, and talks with it until the end.
     pub(super) async fn chosen(self, node: NodeId, addrs: Vec<SocketAddr>, about: About) {
@@ -68,11 +79,14 @@ impl Reach {
             match self.once(&target, about.clone()).await {
                 Ok((node, ticket, streams)) => {
                     back_off.reset();
+                    // Gone only with the node itself.
+                    let _ = self.actor.cast(Message::Given(target.clone(), None));
                     talk(node, ticket, streams, self.actor.clone()).await;
                 }
                 Err(error) => {
                     let sentence = format!("{target} is not a neighbour, trying again: {error}");
-                    if self.actor.cast(Message::GivenFailed(target.clone(), sentence)).is_err() {
+                    let failed = Some(sentence).filter(|_| !error.is_duplicate());
+                    if self.actor.cast(Message::Given(target.clone(), failed)).is_err() {
                         return;
                     }
                 }
@@ -98,7 +112,11 @@ impl Reach {
         about: About,
     ) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
         let request = Request::Join(Join { visiting: self.visiting, about });
-        let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
+        // Gone only with the node itself.
+        let joining = |begins| drop(self.actor.cast(Message::Joining(link.peer(), begins)));
+        joining(true);
+        let answered = frames::call::<About>(link, &request, limits::CONTROL).await;
+        let (about, send, recv) = answered.inspect_err(|_| joining(false))?;
         let newcomer = Newcomer { link: link.clone(), direction, about };
         let taken = ractor::call!(self.actor, Message::Join, newcomer);
         let ticket = taken.map_err(|_| Failed::NotNow(Code::Closing))?.map_err(Failed::NotNow)?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::{SETTLING, State};
+use super::state::{SETTLING, State};
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};

@@ -3,6 +3,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::io::Write as _;
 
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
@@ -38,13 +39,27 @@ fn content(n: usize) -> ContentId {
 
 #[derive(Debug)]
 enum Event {
-    Answer { at: usize, id: QueryId, what: Sought },
-    Arrive { from: usize, to: usize, frame: NeighbourFrame },
-    Ask { asker: usize, item: usize },
+    Answer {
+        at: usize,
+        id: QueryId,
+        what: Sought,
+    },
+    Arrive {
+        from: usize,
+        to: usize,
+        frame: NeighbourFrame,
+    },
+    Ask {
+        asker: usize,
+        item: usize,
+    },
     Join(usize),
     Leave(usize),
     /// One end notices that the other is gone, and looks for another neighbour.
-    Notice { at: usize, gone: usize },
+    Notice {
+        at: usize,
+        gone: usize,
+    },
     Tick(usize),
 }
 
@@ -334,8 +349,8 @@ fn simulate(name: &str, loss: f64, churn: f64, seed: u64) -> Report {
     }
     world.run();
     let report = world.report();
-    // With --nocapture: what the run came to.
-    eprintln!("{name}, seed {seed}: {report:?}");
+    // What the run came to, for whoever compares; nothing is lost when nobody reads it.
+    let _ = writeln!(std::io::stderr(), "{name}, seed {seed}: {report:?}");
     assert!(world.searches.iter().all(|search| search.over || !world.nodes.contains_key(&search.asker)), "all end");
     report
 }

@@ -128,7 +128,7 @@ fn loopback_addresses_of_far_neighbours_are_not_ours() {
 fn what_nobody_asked_is_dropped_and_blamed_and_what_is_late_only_dropped() {
     let mut flood = flood(&[1, 2]);
     let blame = Output::Blame(node(2), Fault::Unsolicited);
-    assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), [blame.clone()]);
+    assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), std::slice::from_ref(&blame));
     assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), [blame]);
     flood.told(1, NeighbourFrame::Query(query(9, 3)));
     flood.told(2, NeighbourFrame::Done(id(9)));
@@ -179,7 +179,8 @@ fn visitors_ask_and_are_not_asked() {
 #[test]
 fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
     let mut flood = flood(&[1, 2, 3]);
-    let sent = |out: &[Output]| out.iter().any(|o| matches!(o, Output::Send(to, NeighbourFrame::Query(_)) if *to == node(3)));
+    let sent =
+        |out: &[Output]| out.iter().any(|o| matches!(o, Output::Send(to, NeighbourFrame::Query(_)) if *to == node(3)));
     let mut greedy = 0;
     for n in 0..200_u8 {
         let out = flood.told(1, NeighbourFrame::Query(query(n, 2)));
@@ -200,10 +201,13 @@ fn no_branch_brings_more_than_the_caps() {
     let mut passed = 0;
     for n in 0..100_u8 {
         let out = flood.told(2, found(9, (0..10).map(|_| hit(&[n + 3])).collect()));
-        passed += out.iter().map(|o| match o {
-            Output::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
-            _ => 0,
-        }).sum::<usize>();
+        passed += out
+            .iter()
+            .map(|o| match o {
+                Output::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
+                _ => 0,
+            })
+            .sum::<usize>();
     }
     assert_eq!(passed, 200);
 }

@@ -151,11 +151,7 @@ impl Known {
     pub(super) fn remembered(&self, anchors: &[NodeId]) -> Vec<Remembered> {
         let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || entry.source == Source::Anchor);
         let mut all: Vec<_> = reached
-            .map(|(node, entry)| Remembered {
-                node: *node,
-                addrs: entry.addrs.clone(),
-                anchor: anchors.contains(node),
-            })
+            .map(|(node, entry)| Remembered { node: *node, addrs: entry.addrs.clone(), anchor: anchors.contains(node) })
             .collect();
         all.sort_by_key(|one| !one.anchor);
         all.truncate(REMEMBERED);

@@ -25,10 +25,14 @@ impl Neighbours {
     fn settle(&mut self, now: Duration, up: impl Fn(NodeId) -> bool) -> Vec<NodeId> {
         let mut dialled = Vec::new();
         loop {
-            let dials: Vec<_> = self.tick(now).into_iter().filter_map(|output| match output {
-                Output::Dial(node, addrs) => Some((node, addrs[0])),
-                _ => None,
-            }).collect();
+            let dials: Vec<_> = self
+                .tick(now)
+                .into_iter()
+                .filter_map(|output| match output {
+                    Output::Dial(node, addrs) => Some((node, addrs[0])),
+                    _ => None,
+                })
+                .collect();
             if dials.is_empty() {
                 return dialled;
             }
@@ -58,7 +62,9 @@ impl Neighbours {
 #[test]
 fn eight_are_chosen_and_a_lost_one_is_replaced() {
     let mut table = table(Settings::default());
-    (1..30).for_each(|n| { table.heard(node(n), &[addr(n)], Source::Neighbour); });
+    (1..30).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
     table.heard(node(0), &[addr(0)], Source::Lan);
     assert_eq!(table.settle(SECOND, |_| true).len(), OUTBOUND);
     let (lost, ..) = table.all().next().expect("one");
@@ -71,8 +77,12 @@ fn eight_are_chosen_and_a_lost_one_is_replaced() {
 #[test]
 fn the_best_sources_are_dialled_first() {
     let mut table = table(Settings::default());
-    (1..300).for_each(|n| { table.heard(node(n), &[addr(n)], Source::Neighbour); });
-    (300..304).for_each(|n| { table.heard(node(n), &[addr(n)], Source::Lan); });
+    (1..300).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
+    (300..304).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Lan);
+    });
     table.heard(node(400), &[addr(400)], Source::Friend);
     let dialled = table.settle(SECOND, |_| true);
     assert_eq!(dialled[0], node(400));
@@ -94,7 +104,9 @@ fn who_does_not_answer_is_tried_again_later_and_later() {
 fn one_global_subnet_has_one_place_of_ours_and_two_of_theirs() {
     let mut table = table(Settings::default());
     let near = |n: u8| SocketAddr::from(([20, 1, 1, n], 1));
-    (1..9).for_each(|n| { table.heard(node(n.into()), &[near(n)], Source::Neighbour); });
+    (1..9).for_each(|n| {
+        table.heard(node(n.into()), &[near(n)], Source::Neighbour);
+    });
     assert_eq!(table.settle(SECOND, |_| true).len(), 1);
     let let_in = (20..30).filter(|n| table.knock(*n, near(u8::try_from(*n).expect("small"))).is_ok()).count();
     assert_eq!(let_in, 2);
@@ -141,14 +153,18 @@ fn neighbours_are_asked_for_neighbours_while_places_are_free() {
 #[test]
 fn what_was_dialled_is_remembered_with_two_anchors() {
     let mut before = table(Settings::default());
-    (1..200).for_each(|n| { before.heard(node(n), &[addr(n)], Source::Neighbour); });
+    (1..200).for_each(|n| {
+        before.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
     before.settle(SECOND, |node| node > self::node(100));
     before.joined(node(500), addr(500), Direction::Inbound, SECOND);
     let remembered = before.remembered();
     assert_eq!(remembered.iter().filter(|one| one.anchor).count(), ANCHORS);
     assert!(remembered.len() == OUTBOUND && remembered.iter().all(|one| before.contains(one.node)));
     let mut after = Neighbours::new(node(0), Settings::default(), remembered.clone(), 8);
-    (600..900).for_each(|n| { after.heard(node(n), &[addr(n)], Source::Neighbour); });
+    (600..900).for_each(|n| {
+        after.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
     let dialled: Vec<_> = after.settle(SECOND, |_| true);
     let anchors: BTreeSet<_> = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
     assert_eq!(dialled[..2].iter().copied().collect::<BTreeSet<_>>(), anchors);
@@ -183,9 +199,13 @@ fn who_misbehaves_for_long_is_left_and_shunned() {
 #[test]
 fn what_is_told_is_bounded_and_pushes_out_nothing_that_was_dialled() {
     let mut table = table(Settings::default());
-    (1..9).for_each(|n| { table.heard(node(n), &[addr(n)], Source::Lan); });
+    (1..9).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Lan);
+    });
     table.settle(SECOND, |_| true);
-    (100..5000).for_each(|n| { table.heard(node(n), &[addr(n)], Source::Neighbour); });
+    (100..5000).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
     assert_eq!(table.remembered().len(), 8);
     (1..9).for_each(|n| table.left(node(n), SECOND));
     assert_eq!(table.remembered().len(), 8);
@@ -197,7 +217,9 @@ fn five_hundred_fakes_push_out_nobody_also_after_a_restart() {
     let fake = |n: usize| SocketAddr::from(([127, 99, 0, u8::try_from(n % 250 + 1).expect("small")], 1));
     let honest = |n: usize| SocketAddr::from(([127, u8::try_from(n).expect("small"), 0, 1], 1));
     let mut before = table(settings);
-    (1..9).for_each(|n| { before.heard(node(n), &[honest(n)], Source::Neighbour); });
+    (1..9).for_each(|n| {
+        before.heard(node(n), &[honest(n)], Source::Neighbour);
+    });
     before.settle(SECOND, |_| true);
     (9..17).for_each(|n| before.knock(n, honest(n)).expect("room"));
     let there: BTreeSet<_> = before.all().map(|(node, ..)| node).collect();

@@ -1,0 +1,427 @@
+//! What the Neighbours actor keeps, and what it does with what it is told.
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::reach::Reach;
+use super::search::Searches;
+use super::talk::{Room, Ticket, Voice};
+use super::{Dependencies, Message, Newcomer, Row};
+use crate::actors::reads::Reads;
+use crate::io::lan::Lan;
+use crate::io::link::Link;
+use crate::io::remembered::Line;
+use crate::logic::flood::{self, Flood, Input};
+use crate::logic::meter::Meter;
+use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
+use crate::model::address::{is_publishable, may_dial_back};
+use crate::model::{NodeId, PeerTarget, QueryId};
+use crate::wire::{About, Code, NeighbourFrame, Seen, Sought, limits};
+
+/// After its start a node expects neighbours this long at most; a search waits for them.
+pub(super) const SETTLING: Duration = Duration::from_millis(1600);
+/// The same where the LAN is listened to and nobody else is expected: who has just announced itself answers again after
+/// a second (RFC 6762, section 6).
+const LISTENING: Duration = Duration::from_millis(1300);
+/// How often what is remembered is written at most.
+const WRITE: Duration = Duration::from_secs(5);
+/// How often a change of what this node offers is told to its neighbours.
+const TELL: Duration = Duration::from_secs(5);
+/// Dial-backs of one address: so many at once, then one so often; and addresses at a time.
+const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
+
+/// Its state.
+pub struct State {
+    own: NodeId,
+    dependencies: Dependencies,
+    reads: Reads,
+    reach: Reach,
+    begun: Instant,
+    /// When neighbours were first wanted.
+    pub(super) wanted: Option<Duration>,
+    pub(super) table: Table,
+    pub(super) flood: Flood,
+    voices: HashMap<NodeId, Neighbour>,
+    room: Room,
+    serial: u64,
+    pub(super) searches: Searches,
+    probes: Meter<SocketAddr>,
+    /// Given nodes that have neither come nor failed yet.
+    expected: Vec<PeerTarget>,
+    pub(super) waiting: Vec<RpcReplyPort<()>>,
+    told: (u64, Duration),
+    written: (Vec<Remembered>, Option<Duration>),
+    pub(super) lan: BTreeSet<NodeId>,
+    /// Asked to be a neighbour, and not answered yet.
+    joining: BTreeSet<NodeId>,
+    pub(super) tasks: JoinSet<()>,
+}
+
+struct Neighbour {
+    serial: u64,
+    voice: Voice,
+    about: About,
+    /// Kept, so that the connection stays.
+    link: Link,
+}
+
+impl State {
+    pub(super) fn new(dependencies: Dependencies, myself: &ActorRef<Message>) -> Self {
+        let own = dependencies.endpoint.node_id();
+        let remembered = dependencies.remembered.read().into_iter().map(of_line).collect();
+        let reach = Reach {
+            connections: dependencies.connections.clone(),
+            actor: myself.clone(),
+            visiting: dependencies.visiting,
+        };
+        let mut state = Self {
+            own,
+            reads: Reads::default(),
+            reach,
+            begun: Instant::now(),
+            wanted: None,
+            table: Table::new(own, dependencies.settings, remembered, rand::random()),
+            flood: Flood::new(own),
+            voices: HashMap::new(),
+            room: Room::default(),
+            serial: 0,
+            searches: Searches::default(),
+            probes: Meter::new(PROBES.0, PROBES.1, PROBES.2),
+            expected: dependencies.given.clone(),
+            waiting: Vec::new(),
+            told: (0, Duration::ZERO),
+            written: (Vec::new(), None),
+            lan: BTreeSet::new(),
+            joining: BTreeSet::new(),
+            tasks: JoinSet::new(),
+            dependencies,
+        };
+        if state.dependencies.eager {
+            state.begin();
+        }
+        state
+    }
+
+    /// From now on neighbours are wanted.
+    pub(super) fn begin(&mut self) {
+        if self.wanted.is_some() {
+            return;
+        }
+        self.wanted = Some(self.now());
+        for target in self.dependencies.given.clone() {
+            let about = self.about();
+            self.tasks.spawn(self.reach.clone().given(target, about));
+        }
+        if self.dependencies.lan {
+            let announced = (!self.dependencies.visiting).then(|| self.dependencies.endpoint.local_addr().port());
+            let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
+            self.tasks.spawn(listen(own, announced, actor, warnings));
+        }
+        self.advance();
+    }
+
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// What this node says of itself.
+    pub(super) fn about(&self) -> About {
+        let candidates = if self.dependencies.visiting { Vec::new() } else { self.dependencies.endpoint.candidates() };
+        About { candidates, offers: self.dependencies.shelf.index().stats().offers }
+    }
+
+    pub(super) fn rows(&self) -> Vec<Row> {
+        let now = self.now();
+        let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| {
+            let neighbour = self.voices.get(&node)?;
+            let (offers, rtt) = (neighbour.about.offers, neighbour.link.rtt());
+            Some(Row { node, addr, direction, since: now.saturating_sub(since), offers, rtt })
+        };
+        self.table.all().filter_map(row).collect()
+    }
+
+    pub(super) fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) {
+        if source == Source::Lan {
+            self.lan.insert(node);
+        }
+        self.table.heard(node, addrs, source);
+        self.advance();
+    }
+
+    pub(super) fn failed(&mut self, node: NodeId) {
+        let now = self.now();
+        if !self.table.contains(node) {
+            self.table.failed(node, now);
+        }
+        self.advance();
+    }
+
+    /// A given node has come, or why it has not.
+    pub(super) fn given(&mut self, target: &PeerTarget, failed: Option<String>) {
+        let first = self.expected.contains(target);
+        self.expected.retain(|other| other != target);
+        if let Some(sentence) = failed.filter(|_| first) {
+            // Full or closed: a warning must not hold anything up.
+            let _ = self.dependencies.warnings.try_send(sentence);
+        }
+    }
+
+    pub(super) fn joining(&mut self, node: NodeId, begins: bool) {
+        if begins {
+            self.joining.insert(node);
+        } else {
+            self.joining.remove(&node);
+        }
+    }
+
+    /// Takes a neighbour in, if it may be one.
+    pub(super) fn join(&mut self, newcomer: Newcomer) -> Result<Ticket, Code> {
+        let Newcomer { link, direction, about } = newcomer;
+        let (node, remote, now) = (link.peer(), link.remote(), self.now());
+        match direction {
+            // Both ask each other at the same time: the one with the smaller id is heard.
+            Direction::Inbound if self.joining.contains(&node) && self.own < node => return Err(Code::Duplicate),
+            Direction::Inbound | Direction::Visiting => {
+                self.table.admit(node, remote.ip(), direction == Direction::Visiting, now)?;
+            }
+            Direction::Given | Direction::Outbound => {
+                self.joining.remove(&node);
+                if self.voices.contains_key(&node) {
+                    return Err(Code::Duplicate);
+                }
+            }
+        }
+        self.serial += 1;
+        let (voice, ticket) = Voice::new(self.serial, self.room.clone());
+        let candidates = about.candidates.clone();
+        let ends = (remote.ip(), link.local_ip());
+        self.voices.insert(node, Neighbour { serial: self.serial, voice, about, link });
+        self.table.joined(node, remote, direction, now);
+        let visiting = direction == Direction::Visiting;
+        self.flood(Input::Joined { node, ends, visiting });
+        match direction {
+            Direction::Given | Direction::Outbound => {
+                self.flood(Input::Reached(node, vec![remote]));
+                self.write();
+            }
+            Direction::Inbound => self.dial_back(node, remote.ip(), &candidates),
+            Direction::Visiting => {}
+        }
+        Ok(ticket)
+    }
+
+    /// Sees where a neighbour that dialled us can be dialled by others.
+    fn dial_back(&mut self, node: NodeId, observed: IpAddr, candidates: &[SocketAddr]) {
+        let Some(port) = candidates.first().map(SocketAddr::port) else { return };
+        let now = self.now();
+        let near = candidates.iter().take(limits::CANDIDATES).copied();
+        let near = near.filter(|addr| may_dial_back(addr.ip(), observed)).chain([SocketAddr::new(observed, port)]);
+        let mut addrs: Vec<SocketAddr> = Vec::new();
+        for addr in near.filter(|addr| is_publishable(*addr)) {
+            if !addrs.contains(&addr) && self.probes.allow(addr, now) {
+                addrs.push(addr);
+            }
+        }
+        self.tasks.spawn(self.reach.clone().dial_back(node, addrs));
+    }
+
+    pub(super) fn ended(&mut self, node: NodeId, serial: u64, duplicate: bool) {
+        if self.voices.get(&node).is_none_or(|neighbour| neighbour.serial != serial) {
+            return;
+        }
+        let chosen = self.table.all().any(|(other, d, ..)| other == node && d == Direction::Outbound);
+        self.drop_neighbour(node);
+        if duplicate && chosen {
+            // The other connection carries it on.
+            self.tasks.spawn(self.reach.clone().chosen(node, Vec::new(), self.about()));
+        }
+        self.advance();
+    }
+
+    fn drop_neighbour(&mut self, node: NodeId) {
+        let now = self.now();
+        self.voices.remove(&node);
+        self.table.left(node, now);
+        self.flood(Input::Left(node));
+    }
+
+    pub(super) fn frame(&mut self, from: NodeId, serial: u64, frame: NeighbourFrame) {
+        let Some(neighbour) = self.voices.get_mut(&from).filter(|neighbour| neighbour.serial == serial) else { return };
+        if let NeighbourFrame::About(about) = &frame {
+            neighbour.about = about.clone();
+        }
+        self.flood(Input::Frame { from, frame });
+    }
+
+    /// Gives the machine an input, and does what it says.
+    pub(super) fn flood(&mut self, input: Input) {
+        let now = self.now();
+        for output in self.flood.handle(input, now) {
+            match output {
+                flood::Output::Answer { id, what } => self.answer(id, what),
+                flood::Output::Blame(node, fault) => self.blame(node, fault),
+                flood::Output::Found(from, found) => self.found(from, found),
+                flood::Output::Over { id, whole } => self.over(id, whole),
+                flood::Output::Send(to, frame) => self.say(to, frame),
+            }
+        }
+    }
+
+    fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
+        let keeps_up = self.voices.get(&to).is_none_or(|neighbour| neighbour.voice.say(frame));
+        if !keeps_up {
+            tracing::debug!(peer = %to.short(), "a neighbour does not read what it is sent");
+            self.drop_neighbour(to);
+        }
+    }
+
+    fn blame(&mut self, node: NodeId, fault: flood::Fault) {
+        let now = self.now();
+        tracing::debug!(peer = %node.short(), ?fault, "a neighbour misbehaves");
+        if let Some(neighbours::Output::Leave(node)) = self.table.blamed(node, now) {
+            tracing::warn!(peer = %node.short(), ?fault, "a neighbour misbehaved for long and is left");
+            self.drop_neighbour(node);
+        }
+    }
+
+    /// Answers a neighbour's query from what is here.
+    fn answer(&mut self, id: QueryId, what: Sought) {
+        if what == Sought::Nodes {
+            let nodes = self.seen();
+            return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
+        }
+        let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
+        self.tasks.spawn(async move {
+            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
+            // Gone only with the node itself.
+            let _ = actor.cast(Message::Answered(id, hits));
+        });
+    }
+
+    /// The neighbours that this node itself has dialled, as others are told.
+    fn seen(&self) -> Vec<Seen> {
+        if self.dependencies.settings.only_peers {
+            return Vec::new();
+        }
+        let reached = self.flood.reached();
+        let told = reached.filter(|(_, addrs)| !addrs.is_empty()).map(|(node, addrs)| Seen {
+            node,
+            addrs: addrs.to_vec(),
+            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.about.offers),
+            by: self.own,
+        });
+        told.collect()
+    }
+
+    pub(super) fn tick(&mut self) {
+        self.flood(Input::Tick);
+        self.advance();
+        self.searches.prune().into_iter().for_each(|id| self.flood(Input::Unwanted(id)));
+        self.tell();
+        self.write();
+    }
+
+    /// Dials whom the table wants dialled.
+    pub(super) fn advance(&mut self) {
+        if self.wanted.is_none() {
+            return;
+        }
+        let now = self.now();
+        for output in self.table.tick(now) {
+            match output {
+                neighbours::Output::Dial(node, addrs) => {
+                    self.tasks.spawn(self.reach.clone().chosen(node, addrs, self.about()));
+                }
+                neighbours::Output::Discover => self.discover(),
+                neighbours::Output::Leave(node) => self.drop_neighbour(node),
+            }
+        }
+    }
+
+    /// Tells the neighbours when this node offers more or less than before.
+    fn tell(&mut self) {
+        let (now, about) = (self.now(), self.about());
+        if about.offers == self.told.0 || now < self.told.1 + TELL {
+            return;
+        }
+        self.told = (about.offers, now);
+        let all: Vec<NodeId> = self.voices.keys().copied().collect();
+        all.into_iter().for_each(|node| self.say(node, NeighbourFrame::About(about.clone())));
+    }
+
+    /// Writes what is worth remembering, if it has changed.
+    fn write(&mut self) {
+        let now = self.now();
+        if !self.dependencies.writes || self.written.1.is_some_and(|at| now < at + WRITE) {
+            return;
+        }
+        let remembered = self.table.remembered();
+        if remembered == self.written.0 {
+            return;
+        }
+        let (file, lines) = (self.dependencies.remembered.clone(), remembered.iter().cloned().map(to_line));
+        let lines: Vec<Line> = lines.collect();
+        self.written = (remembered, Some(now));
+        self.tasks.spawn_blocking(move || {
+            if let Err(error) = file.write(&lines) {
+                tracing::debug!(%error, "neighbours cannot be remembered");
+            }
+        });
+    }
+
+    /// Whether no more neighbours are about to come.
+    pub(super) fn is_settled(&self) -> bool {
+        let Some(wanted) = self.wanted else { return false };
+        let passed = self.now().saturating_sub(wanted);
+        let listening = self.dependencies.lan && passed < LISTENING;
+        passed >= SETTLING || (self.expected.is_empty() && self.table.dialling() == 0 && !listening)
+    }
+
+    pub(super) fn settle(&mut self) {
+        if self.is_settled() {
+            self.flood(Input::Settled);
+            self.waiting.drain(..).for_each(|reply| drop(reply.send(())));
+        }
+    }
+
+    /// Comes back when the machine is due, if that is before the next tick.
+    pub(super) fn wake(&mut self, myself: &ActorRef<Message>) {
+        let Some(at) = self.flood.wake().filter(|at| self.searches.due(*at)) else { return };
+        let (left, myself) = (at.saturating_sub(self.now()), myself.clone());
+        self.tasks.spawn(async move {
+            tokio::time::sleep(left).await;
+            let _ = myself.cast(Message::Tick);
+        });
+    }
+}
+
+/// Passes on who is heard on the LAN.
+async fn listen(own: NodeId, announced: Option<u16>, actor: ActorRef<Message>, warnings: mpsc::Sender<String>) {
+    let lan = match Lan::start(own, announced) {
+        Ok(lan) => lan,
+        Err(error) => {
+            // Full or closed: a warning must not hold anything up.
+            let _ = warnings.try_send(error.to_string());
+            return;
+        }
+    };
+    while let Some(heard) = lan.heard().await {
+        if actor.cast(Message::Heard(heard.node, heard.addrs, Source::Lan)).is_err() {
+            return;
+        }
+    }
+}
+
+fn of_line(line: Line) -> Remembered {
+    Remembered { node: line.node, addrs: line.addrs, anchor: line.anchor }
+}
+
+fn to_line(one: Remembered) -> Line {
+    Line { node: one.node, addrs: one.addrs, anchor: one.anchor }
+}
