@@ -12,11 +12,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use self::memory::Memory;
-use self::query::Query;
+use self::query::UnderWay;
 pub use self::tokens::Tokens;
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::model::address::{is_loopback, is_publishable};
-use crate::model::{Hit, NodeId, Provider, QueryId};
+use crate::model::query::MAX_WORDS;
+use crate::model::{Hit, NodeId, Provider, Query, QueryId};
 use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
@@ -109,6 +110,8 @@ pub enum Output {
 pub enum Fault {
     /// More queries than are forwarded for one.
     Greedy,
+    /// Words that are no query: none, or too many, or too long.
+    Malformed,
     /// A TTL of 0, or one beyond what the protocol has.
     Ttl,
     /// An answer to what nobody asked.
@@ -141,7 +144,7 @@ pub struct Flood {
     own: NodeId,
     memory: Memory,
     neighbours: BTreeMap<NodeId, Neighbour>,
-    queries: BTreeMap<QueryId, Query>,
+    queries: BTreeMap<QueryId, UnderWay>,
     /// When branches are given up.
     ends: BTreeSet<(Duration, QueryId, NodeId)>,
     counts: Counts,
@@ -237,7 +240,7 @@ impl Flood {
     fn ask(&mut self, mut query: FloodQuery, hold: Duration, now: Duration, out: &mut Vec<Output>) {
         self.memory.insert(query.id, now);
         query.ttl = query.ttl.min(limits::TTL);
-        self.queries.insert(query.id, Query::own(query.clone(), hold > now));
+        self.queries.insert(query.id, UnderWay::own(query.clone(), hold > now));
         if hold > now {
             self.ends.insert((hold, query.id, self.own));
         }
@@ -282,9 +285,13 @@ impl Flood {
         if query.ttl == 0 || query.ttl > limits::TTL {
             out.push(Output::Blame(from, Fault::Ttl));
         }
+        let malformed = !is_sound(&query.what);
+        if malformed {
+            out.push(Output::Blame(from, Fault::Malformed));
+        }
         let of_it = self.queries.values().filter(|under_way| under_way.asker() == Some(from)).count();
         let room = of_it < UNDER_WAY.0 && self.queries.len() < UNDER_WAY.1;
-        if query.ttl == 0 || !room {
+        if query.ttl == 0 || malformed || !room {
             return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
         if !self.memory.insert(query.id, now) {
@@ -292,7 +299,7 @@ impl Flood {
             return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
         self.counts.handled += 1;
-        self.queries.insert(query.id, Query::of(from));
+        self.queries.insert(query.id, UnderWay::of(from));
         out.push(Output::Answer { id: query.id, what: query.what.clone() });
         let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
         if !allowed {
@@ -389,6 +396,14 @@ impl Flood {
         for (node, until) in query.branches() {
             self.ends.remove(&(until, id, node));
         }
+    }
+}
+
+/// What nobody could have typed is not passed on.
+fn is_sound(what: &Sought) -> bool {
+    match what {
+        Sought::Content(_) | Sought::Nodes => true,
+        Sought::Words(words) => words.len() <= MAX_WORDS && Query::parse(words).is_ok(),
     }
 }
 

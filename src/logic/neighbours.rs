@@ -32,6 +32,8 @@ const OF_ADDRESS: usize = 4;
 const ANCHORS: usize = 2;
 /// Between two times of asking neighbours for neighbours while places are free: at first, and at most.
 const DISCOVER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
+/// For how long the place of a neighbour that we chose is kept for it when it is lost: a restart takes seconds.
+const KEPT: Duration = Duration::from_secs(10);
 /// Faults after which a neighbour is left alone for [`SHUNNED`]; one is forgiven each second.
 const FAULTS: u32 = 200;
 const SHUNNED: Duration = Duration::from_secs(600);
@@ -98,6 +100,8 @@ pub struct Neighbours {
     table: BTreeMap<NodeId, Neighbour>,
     known: Known,
     shunned: BTreeMap<NodeId, Duration>,
+    /// Until when the places of lost neighbours are kept for them.
+    kept: BTreeMap<NodeId, Duration>,
     discover: (Duration, Duration),
     /// Who was an anchor when the node stopped.
     anchors: Vec<NodeId>,
@@ -117,7 +121,8 @@ impl Neighbours {
         }
         let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
         let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);
-        Self { own, settings, table, known, shunned, discover, anchors, forgiven, rng }
+        let kept = BTreeMap::new();
+        Self { own, settings, table, known, shunned, kept, discover, anchors, forgiven, rng }
     }
 
     /// A node may be at these addresses; says whether it was not known.
@@ -170,9 +175,12 @@ impl Neighbours {
         self.known.failed(node, now, &mut self.rng);
     }
 
-    /// A neighbour is gone; one that says goodbye is not dialled again at once.
+    /// A neighbour is gone; if we chose it, its place is kept for a while.
     pub fn left(&mut self, node: NodeId, now: Duration) {
-        self.table.remove(&node);
+        let gone = self.table.remove(&node);
+        if gone.is_some_and(|gone| gone.direction == Direction::Outbound) && !self.shunned.contains_key(&node) {
+            self.kept.insert(node, now + KEPT);
+        }
         self.known.failed(node, now, &mut self.rng);
     }
 
@@ -198,7 +206,14 @@ impl Neighbours {
         }
         let chosen = self.table.values().filter(|n| matches!(n.direction, Direction::Outbound | Direction::Given));
         let mut subnets: Vec<IpAddr> = chosen.map(|n| n.addr.ip()).collect();
-        let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling());
+        self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
+        let kept = &self.kept;
+        while let Some((node, addrs)) = self.known.choose(now, |node| kept.contains_key(&node), |_| true, &mut self.rng)
+        {
+            out.push(Output::Dial(node, addrs));
+        }
+        let kept = kept.keys().filter(|node| !self.known.is_dialling(**node)).count();
+        let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling() + kept);
         for _ in 0..free {
             let settings = self.settings;
             let fits = |ip: IpAddr| {

@@ -76,44 +76,4 @@ fn is_of(hit: &Hit, part: Part) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
-    use crate::wire::Role;
-
-    async fn node(home: &std::path::Path) -> Node {
-        let options = Options {
-            home: Home::at(home.to_owned()),
-            role: Role::Node,
-            lifetime: Lifetime::LongRunning,
-            listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-            trackers: Vec::new(),
-            peers: Vec::new(),
-            near: Near { lan: false, ..Near::default() },
-            upload_limit: None,
-            allow: None,
-            quotas: DirectoryQuotas::default(),
-        };
-        Node::start(options).await.expect("started").0
-    }
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn two_that_choose_each_other_at_once_are_neighbours_once() {
-        for _ in 0..5 {
-            let homes = [(); 2].map(|()| tempfile::tempdir().expect("a directory"));
-            let nodes = [node(homes[0].path()).await, node(homes[1].path()).await];
-            let refs = nodes.each_ref().map(|node| node.inner.parts().expect("a node").neighbours.clone());
-            for (own, other) in [(0, 1), (1, 0)] {
-                refs[own].heard(nodes[other].id(), vec![nodes[other].addr()], Source::Lan);
-            }
-            let mut rows = [Vec::new(), Vec::new()];
-            while rows.iter().any(Vec::is_empty) {
-                rows = [refs[0].all().await, refs[1].all().await];
-                tokio::task::yield_now().await;
-            }
-            let mut directions = rows.map(|rows| rows[0].direction);
-            directions.sort();
-            assert_eq!(directions, [Direction::Inbound, Direction::Outbound]);
-        }
-    }
-}
+mod tests;

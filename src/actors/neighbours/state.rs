@@ -33,6 +33,8 @@ const LISTENING: Duration = Duration::from_millis(1300);
 const WRITE: Duration = Duration::from_secs(5);
 /// How often a change of what this node offers is told to its neighbours.
 const TELL: Duration = Duration::from_secs(5);
+/// Nodes of the LAN that are known as such.
+const HEARD: usize = 1000;
 /// Dial-backs of one address: so many at once, then one so often; and addresses at a time.
 const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
 
@@ -66,7 +68,7 @@ pub struct State {
 struct Neighbour {
     serial: u64,
     voice: Voice,
-    about: About,
+    offers: u64,
     /// Kept, so that the connection stays.
     link: Link,
 }
@@ -140,14 +142,14 @@ impl State {
         let now = self.now();
         let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| {
             let neighbour = self.voices.get(&node)?;
-            let (offers, rtt) = (neighbour.about.offers, neighbour.link.rtt());
+            let (offers, rtt) = (neighbour.offers, neighbour.link.rtt());
             Some(Row { node, addr, direction, since: now.saturating_sub(since), offers, rtt })
         };
         self.table.all().filter_map(row).collect()
     }
 
     pub(super) fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) {
-        if source == Source::Lan {
+        if source == Source::Lan && self.lan.len() < HEARD {
             self.lan.insert(node);
         }
         self.table.heard(node, addrs, source);
@@ -199,9 +201,8 @@ impl State {
         }
         self.serial += 1;
         let (voice, ticket) = Voice::new(self.serial, self.room.clone());
-        let candidates = about.candidates.clone();
         let ends = (remote.ip(), link.local_ip());
-        self.voices.insert(node, Neighbour { serial: self.serial, voice, about, link });
+        self.voices.insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, link });
         self.table.joined(node, remote, direction, now);
         let visiting = direction == Direction::Visiting;
         self.flood(Input::Joined { node, ends, visiting });
@@ -210,7 +211,7 @@ impl State {
                 self.flood(Input::Reached(node, vec![remote]));
                 self.write();
             }
-            Direction::Inbound => self.dial_back(node, remote.ip(), &candidates),
+            Direction::Inbound => self.dial_back(node, remote.ip(), &about.candidates),
             Direction::Visiting => {}
         }
         Ok(ticket)
@@ -254,7 +255,7 @@ impl State {
     pub(super) fn frame(&mut self, from: NodeId, serial: u64, frame: NeighbourFrame) {
         let Some(neighbour) = self.voices.get_mut(&from).filter(|neighbour| neighbour.serial == serial) else { return };
         if let NeighbourFrame::About(about) = &frame {
-            neighbour.about = about.clone();
+            neighbour.offers = about.offers;
         }
         self.flood(Input::Frame { from, frame });
     }
@@ -313,7 +314,7 @@ impl State {
         let told = reached.filter(|(_, addrs)| !addrs.is_empty()).map(|(node, addrs)| Seen {
             node,
             addrs: addrs.to_vec(),
-            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.about.offers),
+            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.offers),
             by: self.own,
         });
         told.collect()

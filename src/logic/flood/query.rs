@@ -15,7 +15,7 @@ const FILL: usize = 48 << 10;
 
 /// The state of a query.
 #[derive(Debug)]
-pub(super) struct Query {
+pub(super) struct UnderWay {
     asker: Option<NodeId>,
     /// What is asked here, for neighbours that come later.
     asked: Option<FloodQuery>,
@@ -32,7 +32,7 @@ struct Branch {
     passed: usize,
 }
 
-impl Query {
+impl UnderWay {
     /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
     pub(super) fn own(asked: FloodQuery, held: bool) -> Self {
         let (branches, providers) = (BTreeMap::new(), BTreeMap::new());

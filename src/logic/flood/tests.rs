@@ -84,6 +84,18 @@ fn a_forged_ttl_is_clamped() {
 }
 
 #[test]
+fn words_that_are_no_query_are_done_at_once() {
+    let mut flood = flood(&[1, 2]);
+    let (none, long) = (Vec::new(), vec!["a".repeat(1 << 20)]);
+    for (n, words) in [none, long, vec!["a".to_owned(); 17]].into_iter().enumerate() {
+        let id = id(u8::try_from(n).expect("few"));
+        let query = FloodQuery { id, ttl: 3, what: Sought::Words(words) };
+        let out = flood.told(1, NeighbourFrame::Query(query));
+        assert_eq!(out, [Output::Blame(node(1), Fault::Malformed), to(1, NeighbourFrame::Done(id))]);
+    }
+}
+
+#[test]
 fn done_goes_up_when_the_own_answer_and_all_branches_are_done() {
     let mut flood = flood(&[1, 2, 3]);
     flood.told(1, NeighbourFrame::Query(query(9, 3)));

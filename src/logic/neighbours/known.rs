@@ -124,6 +124,10 @@ impl Known {
         self.nodes.values().filter(|entry| entry.dialling).count()
     }
 
+    pub(super) fn is_dialling(&self, node: NodeId) -> bool {
+        self.nodes.get(&node).is_some_and(|entry| entry.dialling)
+    }
+
     /// The next one to dial: of the best source, and of those any, so that nobody who tells of many chooses for us.
     pub(super) fn choose(
         &mut self,

@@ -69,9 +69,26 @@ fn eight_are_chosen_and_a_lost_one_is_replaced() {
     assert_eq!(table.settle(SECOND, |_| true).len(), OUTBOUND);
     let (lost, ..) = table.all().next().expect("one");
     table.left(lost, SECOND);
-    let replaced = table.settle(SECOND, |_| true);
-    assert_eq!((replaced.len(), table.count(Direction::Outbound)), (1, OUTBOUND));
-    assert!(!replaced.contains(&lost), "not at once");
+    let after = |seconds| SECOND + Duration::from_secs(seconds);
+    assert_eq!(table.settle(after(1), |_| false), [lost], "its place is kept for it");
+    let replaced = table.settle(after(10), |node| node != lost);
+    assert_eq!(table.count(Direction::Outbound), OUTBOUND);
+    assert!(replaced.iter().any(|node| *node != lost));
+}
+
+#[test]
+fn a_neighbour_that_comes_back_has_its_place() {
+    let mut table = table(Settings::default());
+    (1..30).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
+    table.settle(SECOND, |_| true);
+    let before: BTreeSet<_> = table.all().map(|(node, ..)| node).collect();
+    for node in &before {
+        table.left(*node, SECOND);
+    }
+    table.settle(SECOND + Duration::from_secs(2), |_| true);
+    assert_eq!(table.all().map(|(node, ..)| node).collect::<BTreeSet<_>>(), before);
 }
 
 #[test]

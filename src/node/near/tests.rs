@@ -1,0 +1,113 @@
+//! Real nodes in one process, on addresses of 127.0.0.0/8.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::io::endpoint::{Endpoint, EndpointOptions};
+use crate::io::frames;
+use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::link::Link;
+use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
+use crate::wire::{About, Join, Role};
+
+async fn node(home: &Path, listen: SocketAddr) -> Node {
+    let options = Options {
+        home: Home::at(home.to_owned()),
+        role: Role::Node,
+        lifetime: Lifetime::LongRunning,
+        listen: Listen::At(listen),
+        trackers: Vec::new(),
+        peers: Vec::new(),
+        near: Near { lan: false, all_global: true, ..Near::default() },
+        upload_limit: None,
+        allow: None,
+        quotas: DirectoryQuotas::default(),
+    };
+    Node::start(options).await.expect("started").0
+}
+
+fn neighbours(node: &Node) -> NeighboursRef {
+    node.inner.parts().expect("a node").neighbours.clone()
+}
+
+fn home() -> TempDir {
+    tempfile::tempdir().expect("a directory")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_that_choose_each_other_at_once_are_neighbours_once() {
+    for _ in 0..5 {
+        let homes = [home(), home()];
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        let nodes = [node(homes[0].path(), any).await, node(homes[1].path(), any).await];
+        let refs = nodes.each_ref().map(neighbours);
+        for (own, other) in [(0, 1), (1, 0)] {
+            refs[own].heard(nodes[other].id(), vec![nodes[other].addr()], Source::Lan);
+        }
+        let mut rows = [Vec::new(), Vec::new()];
+        while rows.iter().any(Vec::is_empty) {
+            rows = [refs[0].all().await, refs[1].all().await];
+            tokio::task::yield_now().await;
+        }
+        let mut directions = rows.map(|rows| rows[0].direction);
+        directions.sort();
+        assert_eq!(directions, [Direction::Inbound, Direction::Outbound]);
+    }
+}
+
+/// A node that wants to be a neighbour, from this address; the link of one that is taken in stays.
+async fn fake(from: SocketAddr, target: &Node) -> Option<(Endpoint, Link, quinn::SendStream, quinn::RecvStream)> {
+    let (identity, keys) = (Identity::ephemeral().expect("identity"), LongTermKeys::ephemeral().expect("keys"));
+    let options = EndpointOptions { listen: Listen::At(from), role: Role::Node };
+    let endpoint = Endpoint::bind(Arc::new(identity), keys, options).expect("bound");
+    let link = endpoint.dial(&[target.addr()], Some(target.id())).await.ok()?;
+    let request = Request::Join(Join { visiting: false, about: About::default() });
+    let (_, send, recv) = frames::call::<About>(&link, &request, limits::CONTROL).await.ok()?;
+    Some((endpoint, link, send, recv))
+}
+
+/// Waits until the node has at least so many of these as neighbours. Who chose whom may change: nodes that have places
+/// free choose those of whom they are told.
+async fn has(node: &Node, of: &BTreeSet<NodeId>, count: usize) -> BTreeSet<NodeId> {
+    let neighbours = neighbours(node);
+    loop {
+        let rows = neighbours.all().await;
+        let there: BTreeSet<NodeId> = rows.iter().map(|row| row.node).filter(|node| of.contains(node)).collect();
+        if there.len() >= count {
+            return there;
+        }
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn five_hundred_fake_neighbours_push_out_no_honest_one() {
+    let own_home = home();
+    let own = node(own_home.path(), SocketAddr::from(([127, 2, 0, 1], 0))).await;
+    let (at, id) = (own.addr(), own.id());
+    let (mut homes, mut honest) = (Vec::new(), Vec::new());
+    for n in 0..16 {
+        homes.push(home());
+        honest.push(node(homes[n].path(), SocketAddr::from(([127, 1, u8::try_from(n).expect("few"), 1], 0))).await);
+    }
+    let (chosen, choosing) = honest.split_at(8);
+    let ids = |nodes: &[Node]| nodes.iter().map(Node::id).collect::<BTreeSet<_>>();
+    chosen.iter().for_each(|other| neighbours(&own).heard(other.id(), vec![other.addr()], Source::Lan));
+    choosing.iter().for_each(|other| neighbours(other).heard(id, vec![at], Source::Lan));
+    has(&own, &ids(chosen), 8).await;
+    has(&own, &ids(choosing), 8).await;
+
+    let from = |n: u8| SocketAddr::from(([127, 99, 0, n], 0));
+    let mut let_in = Vec::new();
+    for n in 0..500_u32 {
+        let_in.extend(fake(from(u8::try_from(n % 250 + 1).expect("small")), &own).await);
+    }
+    assert!(let_in.len() <= 2, "{} of one subnet", let_in.len());
+    assert_eq!(has(&own, &ids(chosen), 8).await, ids(chosen));
+    assert_eq!(has(&own, &ids(choosing), 8).await, ids(choosing));
+}
