@@ -80,7 +80,7 @@ fn when_the_tracker_dies_the_neighbours_go_on() {
     let without = run(&lab, &provider, &search);
     assert_eq!(without.code, Some(0), "{without:#?}");
     let warned = without.event("warning")["message"].as_str().expect("text").to_owned();
-    assert!(warned.contains("tracker"), "{warned}");
+    assert!(warned.contains(&tracker.addr), "{warned}");
 }
 
 #[test]

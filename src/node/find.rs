@@ -140,7 +140,8 @@ impl Finder {
             return Err(Error::NowhereToLook);
         }
         let direct = (!self.places.is_empty()).then_some(direct);
-        planes::look(direct, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
+        let names: Vec<String> = self.places.iter().map(|place| place.who().to_string()).collect();
+        planes::look(direct, &names, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
     }
 
     /// The link to a node that is near, if it is.

@@ -82,9 +82,10 @@ fn row(row: Row) -> NearRow {
     NearRow { peer, direct: Some(direct), by: None }
 }
 
-/// Both, until it is enough.
+/// Both, until it is enough. `names` are those of who is asked directly.
 pub(crate) async fn look<F>(
     direct: Option<F>,
+    names: &[String],
     neighbours: Option<(&Overlay, Sought)>,
     enough: Enough,
 ) -> Result<Asked<Page>, Error>
@@ -125,7 +126,7 @@ where
             () = sleep_until(direct_until.unwrap_or(begun)), if direct_until.is_some() => break,
         }
     }
-    search.into_answer()
+    search.into_answer(names)
 }
 
 struct Search<'a> {
@@ -202,13 +203,13 @@ impl Search<'_> {
     }
 
     /// Who was asked directly and failed becomes a warning, unless nobody else knows anything either.
-    fn into_answer(self) -> Result<Asked<Page>, Error> {
+    fn into_answer(self, names: &[String]) -> Result<Asked<Page>, Error> {
         let flood = self.hits.iter().any(|(_, (hits, _))| !hits.is_empty());
         let mut asked = match self.direct {
             Some(Err(error)) if !flood => return Err(error),
             Some(Err(error)) => Asked { answers: Vec::new(), warnings: vec![error.to_string()] },
             Some(Ok(asked)) => asked,
-            None => Asked { answers: Vec::new(), warnings: vec![SILENCE.to_owned()] },
+            None => Asked { answers: Vec::new(), warnings: vec![silence(names)] },
         };
         asked.answers.extend(self.hits);
         Ok(asked)
@@ -219,4 +220,10 @@ fn has_hits(asked: &Asked<Page>) -> bool {
     asked.answers.iter().any(|(_, (hits, _))| !hits.is_empty())
 }
 
-const SILENCE: &str = "a tracker does not answer; what is shown is what the others know";
+fn silence(names: &[String]) -> String {
+    let who = match names {
+        [one] => format!("{one} does not answer"),
+        many => format!("not all of {} answer", many.join(", ")),
+    };
+    format!("{who}; what is shown is what the others know")
+}
