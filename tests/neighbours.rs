@@ -157,6 +157,7 @@ async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
         for node in &nodes {
             while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1
             {
+                // Each look is a query of its own: without a pace the nodes would take this one for greedy.
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         }

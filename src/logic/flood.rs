@@ -331,7 +331,10 @@ impl Flood {
     fn answered(&mut self, id: QueryId, hits: Vec<Hit>, nodes: Vec<Seen>, out: &mut Vec<Output>) {
         let Some(query) = self.queries.get_mut(&id) else { return };
         query.answered();
-        let found = Found { id, hits, nodes };
+        let mut found = Found { id, hits, nodes };
+        if let Some(ends) = query.asker().and_then(|asker| self.neighbours.get(&asker)).map(|asker| asker.ends) {
+            found.nodes.retain_mut(|seen| can_be_dialled(&mut seen.addrs, view_of(ends)));
+        }
         if let (Some(asker), false) = (query.asker(), found.hits.is_empty() && found.nodes.is_empty()) {
             for part in query::parts(found) {
                 out.push(Output::Send(asker, NeighbourFrame::Found(part)));
@@ -349,12 +352,9 @@ impl Flood {
         query.cap(from, self.own, &mut found);
         let Some(asker) = query.asker() else { return out.push(Output::Found(from, found)) };
         let Some(ends) = self.neighbours.get(&asker).map(|asker| asker.ends) else { return };
-        let view = AskerView { loopback: is_loopback(ends.0), reached: ends.1 };
+        let view = view_of(ends);
         found.hits.retain_mut(|hit| can_be_told(hit, view));
-        found.nodes.retain_mut(|seen| {
-            seen.addrs = addresses_for(view, &seen.addrs);
-            !seen.addrs.is_empty()
-        });
+        found.nodes.retain_mut(|seen| can_be_dialled(&mut seen.addrs, view));
         if !found.hits.is_empty() || !found.nodes.is_empty() {
             out.push(Output::Send(asker, NeighbourFrame::Found(found)));
         }
@@ -423,12 +423,20 @@ fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], far: bool) {
 
 /// Whether a hit is of use to who asked: it can dial somebody who has it.
 fn can_be_told(hit: &mut Hit, view: AskerView) -> bool {
-    hit.providers.retain_mut(|provider| {
-        provider.addrs = addresses_for(view, &provider.addrs);
-        provider.addrs.retain(|addr| is_publishable(*addr));
-        !provider.addrs.is_empty()
-    });
+    hit.providers.retain_mut(|provider| can_be_dialled(&mut provider.addrs, view));
     !hit.providers.is_empty()
+}
+
+/// Leaves of addresses what an asker can use; says whether that is any.
+fn can_be_dialled(addrs: &mut Vec<SocketAddr>, view: AskerView) -> bool {
+    *addrs = addresses_for(view, addrs);
+    addrs.retain(|addr| is_publishable(*addr));
+    !addrs.is_empty()
+}
+
+/// How a neighbour with these ends of its connection sees this node.
+fn view_of((remote, local): (IpAddr, Option<IpAddr>)) -> AskerView {
+    AskerView { loopback: is_loopback(remote), reached: local }
 }
 
 #[cfg(test)]

@@ -170,8 +170,11 @@ impl Neighbours {
         self.table.insert(node, Neighbour { direction, addr, since: now, faults: 0 });
     }
 
-    /// A dial has failed, or the node has no room for us.
+    /// A dial has failed, or the node has no room for us; or it is a neighbour already, because it dialled us meanwhile.
     pub fn failed(&mut self, node: NodeId, now: Duration) {
+        if self.table.contains_key(&node) {
+            return self.known.dialled(node);
+        }
         self.known.failed(node, now, &mut self.rng);
     }
 

@@ -1,5 +1,6 @@
-//! Where neighbours come in beside searches. Of a transfer: who has its content is asked again and again while it lasts, so that it needs no
-//! tracker. A node that comes later is found within seconds at first, within half a minute later on.
+//! What goes on beside searches. While a transfer lasts, the neighbours are asked again and again who has its content, so
+//! that it needs no tracker: who comes later is found within seconds at first, within half a minute later on. And the
+//! nodes that trackers know become candidates for neighbours.
 
 use std::time::Duration;
 

@@ -158,9 +158,7 @@ impl State {
 
     pub(super) fn failed(&mut self, node: NodeId) {
         let now = self.now();
-        if !self.table.contains(node) {
-            self.table.failed(node, now);
-        }
+        self.table.failed(node, now);
         self.advance();
     }
 

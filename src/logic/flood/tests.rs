@@ -241,3 +241,14 @@ fn a_search_is_held_for_neighbours_to_come_and_they_are_asked_too() {
     let over = Output::Over { id: id(8), whole: true };
     assert_eq!(flood.handle(Input::Settled, Duration::ZERO), [over]);
 }
+
+#[test]
+fn neighbours_on_loopback_are_told_to_far_askers_at_our_own_address_and_link_local_ones_not_at_all() {
+    let mut flood = flood(&[1]);
+    let seen = |text: &str| Seen { node: node(7), addrs: vec![text.parse().expect(text)], offers: 0, by: node(0) };
+    flood.told(1, NeighbourFrame::Query(FloodQuery { id: id(9), ttl: 1, what: Sought::Nodes }));
+    let nodes = vec![seen("127.0.0.1:7"), seen("[fe80::1]:7"), seen("10.0.0.7:7")];
+    let out = flood.handle(Input::Answered { id: id(9), hits: Vec::new(), nodes }, Duration::ZERO);
+    let told = Found { id: id(9), hits: Vec::new(), nodes: vec![seen("10.0.0.0:7"), seen("10.0.0.7:7")] };
+    assert_eq!(out, [to(1, NeighbourFrame::Found(told)), to(1, NeighbourFrame::Done(id(9)))]);
+}

@@ -109,6 +109,13 @@ impl Known {
         entry.addrs.truncate(limits::ADDRESSES);
     }
 
+    /// A dial is over, and nobody is to blame for how it ended.
+    pub(super) fn dialled(&mut self, node: NodeId) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.dialling = false;
+        }
+    }
+
     pub(super) fn failed(&mut self, node: NodeId, now: Duration, rng: &mut impl Rng) {
         let Some(entry) = self.nodes.get_mut(&node) else { return };
         entry.dialling = false;

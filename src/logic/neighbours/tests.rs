@@ -255,3 +255,15 @@ fn five_hundred_fakes_push_out_nobody_also_after_a_restart() {
     after.settle(SECOND, |_| true);
     assert!((1..9).all(|n| after.contains(node(n))), "all that we chose");
 }
+
+/// A dial to a node that dialled us meanwhile is refused: it counted as under way, and its place was lost.
+#[test]
+fn a_dial_that_crossed_another_one_gives_its_place_back() {
+    let mut table = table(Settings::default());
+    table.heard(node(1), &[addr(1)], Source::Lan);
+    assert_eq!(table.tick(SECOND).len(), 1);
+    table.joined(node(1), addr(1), Direction::Inbound, SECOND);
+    assert_eq!(table.dialling(), 1);
+    table.failed(node(1), SECOND);
+    assert_eq!(table.dialling(), 0);
+}
