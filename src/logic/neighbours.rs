@@ -246,12 +246,6 @@ impl Neighbours {
         self.table.iter().map(|(node, n)| (*node, n.direction, n.addr, n.since))
     }
 
-    /// Whether a node is one.
-    #[must_use]
-    pub fn contains(&self, node: NodeId) -> bool {
-        self.table.contains_key(&node)
-    }
-
     /// What is worth remembering across a restart: nodes that we dialled, the anchors among them. The anchors are those
     /// of our choice that have lasted longest.
     #[must_use]

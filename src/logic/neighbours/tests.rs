@@ -47,6 +47,10 @@ impl Neighbours {
         }
     }
 
+    fn contains(&self, node: NodeId) -> bool {
+        self.table.contains_key(&node)
+    }
+
     fn count(&self, direction: Direction) -> usize {
         self.all().filter(|(_, d, ..)| *d == direction).count()
     }
