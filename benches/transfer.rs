@@ -111,6 +111,7 @@ async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tok
         trackers,
         peers: Vec::new(),
         near: Near { lan: false, ..Near::default() },
+        friends_only: false,
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

@@ -83,6 +83,7 @@ async fn node(lab: &Lab, role: Role) -> node::Node {
         trackers: Vec::new(),
         peers: Vec::new(),
         near: Near { lan: false, ..Near::default() },
+        friends_only: false,
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

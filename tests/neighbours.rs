@@ -137,6 +137,7 @@ async fn node(lab: &Lab, peers: Vec<PeerTarget>) -> node::Node {
         trackers: Vec::new(),
         peers,
         near: Near { lan: false, only_peers: true, ttl: Some(2), all_global: false },
+        friends_only: false,
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

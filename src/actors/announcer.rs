@@ -76,6 +76,8 @@ pub struct Dependencies {
     pub endpoint: Endpoint,
     /// What is offered, as it changes.
     pub book: watch::Receiver<Arc<OfferBook>>,
+    /// The node is announced even when there is nothing to tell of.
+    pub always: bool,
     /// Where events go. One that finds it full is dropped: a session never waits for its listener.
     pub events: mpsc::Sender<Event>,
 }

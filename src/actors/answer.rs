@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::actors::audience::tell_what_is_here;
 use crate::actors::buffers::BufferPool;
+use crate::actors::circle::Circle;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::reads::Reads;
@@ -32,6 +33,8 @@ pub struct NodeAnswers {
     pub shelf: Shelf,
     /// Hashes an offer first when asked to.
     pub index: IndexRef,
+    /// Whom it serves.
+    pub circle: Circle,
     /// Who stands beside this node.
     pub neighbours: NeighboursRef,
     /// Slots and counts.
@@ -46,6 +49,10 @@ pub struct NodeAnswers {
 
 impl Answers for NodeAnswers {
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+        // To be a neighbour is no service: what a neighbour asks is judged when it asks.
+        if !matches!(request, Request::Join(_)) && !self.circle.serves(link.peer()) {
+            return stream.refuse(Code::Forbidden).await;
+        }
         match request {
             Request::Fetch(fetch) => self.fetch(link.peer(), fetch, stream).await,
             Request::FilesOf(files) => {

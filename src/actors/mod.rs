@@ -6,6 +6,7 @@ pub mod answer;
 pub mod audience;
 pub mod bench;
 pub mod buffers;
+pub mod circle;
 pub mod clocks;
 pub mod connections;
 pub mod dial_back;

@@ -2,17 +2,20 @@
 //! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
 //! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
 
+mod friends;
 mod reach;
 mod reference;
 mod search;
 mod state;
 mod talk;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 
 pub use self::reference::NeighboursRef;
@@ -26,7 +29,7 @@ use crate::io::link::Link;
 use crate::io::remembered::RememberedFile;
 use crate::logic::flood::{Counts, Input};
 use crate::logic::neighbours::{Direction, Settings, Source};
-use crate::model::{Hit, NodeId, PeerTarget, QueryId};
+use crate::model::{Friends, Hit, NodeId, PeerTarget, QueryId};
 use crate::wire::{About, Code, NeighbourFrame, Sought};
 
 /// Between two looks at what is due.
@@ -42,6 +45,12 @@ pub struct Dependencies {
     pub shelf: Shelf,
     /// Nodes that the user named.
     pub given: Vec<PeerTarget>,
+    /// Nodes that the user knows, as they change.
+    pub friends: watch::Receiver<Arc<Friends>>,
+    /// What is offered here is told to friends only.
+    pub friends_only: bool,
+    /// Who may know where friends are.
+    pub trackers: Vec<PeerTarget>,
     /// How neighbours are chosen.
     pub settings: Settings,
     /// Whether the LAN is listened to.
@@ -103,8 +112,14 @@ pub enum Message {
         /// Another connection to the same node took its place.
         duplicate: bool,
     },
-    /// A chosen node is not a neighbour now.
-    Failed(NodeId),
+    /// A chosen node is not a neighbour now; perhaps because another one answered there.
+    Failed(NodeId, Option<(SocketAddr, NodeId)>),
+    /// The user says that a friend is there.
+    FriendAt(NodeId, Vec<SocketAddr>),
+    /// Who the friends are.
+    Friends(BTreeSet<NodeId>),
+    /// Friends have been looked for.
+    FriendsSought,
     /// A neighbour's frame; the reply lets its reader go on.
     Frame(NodeId, u64, NeighbourFrame, RpcReplyPort<()>),
     /// A given node is a neighbour, or why it is not.
@@ -182,7 +197,10 @@ impl Actor for Neighbours {
             Message::Answered(id, hits) => state.flood(Input::Answered { id, hits, nodes: Vec::new() }),
             Message::Counts(reply) => drop(reply.send(state.flood.counts())),
             Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
-            Message::Failed(node) => state.failed(node),
+            Message::Failed(node, met) => state.failed(node, met),
+            Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
+            Message::Friends(nodes) => state.table.befriend(nodes),
+            Message::FriendsSought => state.friends.sought = true,
             Message::Frame(node, serial, frame, reply) => {
                 state.frame(node, serial, frame);
                 drop(reply.send(()));

@@ -8,7 +8,7 @@ use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, Event, Home, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, ErrorCode, Event, Home, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -39,6 +39,7 @@ impl Context {
             trackers: self.settings.trackers.clone(),
             peers: self.settings.peers.clone(),
             near: self.settings.near,
+            friends_only: false,
             upload_limit: self.settings.upload_limit,
             allow: None,
             quotas: DirectoryQuotas::default(),
@@ -63,9 +64,20 @@ impl Context {
             stop = signals.next() => Err(Failure::Stopped(stop)),
         };
         drop(activity);
+        result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(&node, failure));
         node.stop().await;
         warnings.abort();
         result
+    }
+
+    /// Says why a friend did not know this node, where it is because another process has the home and its key.
+    pub(crate) fn warn_guest(&self, node: &Node, failure: &Failure) {
+        if failure.code() == ErrorCode::Forbidden && node.is_guest() {
+            self.output.warn(
+                "another process uses this home, so this command ran with a key of its own, which nobody knows; stop that \
+                 process, or give this command another --home whose key is known",
+            );
+        }
     }
 
     /// Passes a finite node's warnings on, and forgets its other events.

@@ -173,6 +173,7 @@ impl Play<'_> {
             trackers: vec![tracker],
             peers: Vec::new(),
             near: Near { lan: false, ..Near::default() },
+            friends_only: false,
             upload_limit: None,
             ..self.context.options()
         }

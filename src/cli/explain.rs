@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use crate::cli::render::human::{mean_rate, rate};
+use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
 use crate::model::Size;
 use crate::node::{Cause, Outcome, ProviderProgress};
 
 /// The account as lines.
-pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
+pub(crate) fn report(outcome: &Outcome, names: &Names, width: Option<usize>) -> String {
     let Some(largest) = outcome.shares.first() else {
         return "Nothing was fetched, so there is nothing to explain.\n".to_owned();
     };
@@ -17,7 +18,7 @@ pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
         Table::new(&[("WHERE THE TIME WENT", Align::Flexible), ("SHARE", Align::Right), ("TIME", Align::Right)]);
     for share in &outcome.shares {
         let percent = format!("{}.{} %", share.permille / 10, share.permille % 10);
-        shares.row([what(share.cause, &outcome.providers), percent, seconds(share.time)]);
+        shares.row([what(share.cause, &outcome.providers, names), percent, seconds(share.time)]);
     }
     let mut providers = Table::new(&[
         ("PROVIDER", Align::Left),
@@ -31,7 +32,7 @@ pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
     for provider in &outcome.providers {
         let (round_trip, mtu) = provider.path;
         providers.row([
-            provider.node.short().to_string(),
+            names.short(provider.node),
             provider.addr.to_string(),
             Size(provider.bytes).to_string(),
             rate(mean_rate(provider.bytes, outcome.elapsed)),
@@ -40,11 +41,11 @@ pub(crate) fn report(outcome: &Outcome, width: Option<usize>) -> String {
             provider.connections.to_string(),
         ]);
     }
-    let limit = what(largest.cause, &outcome.providers);
+    let limit = what(largest.cause, &outcome.providers, names);
     format!("{}limited most by {limit}\n{}", shares.render(width), providers.render(width))
 }
 
-fn what(cause: Cause, providers: &[ProviderProgress]) -> String {
+fn what(cause: Cause, providers: &[ProviderProgress], names: &Names) -> String {
     let text = match cause {
         Cause::Looking => "looking for who has it",
         Cause::Connecting => "connecting, reading lists",
@@ -53,7 +54,7 @@ fn what(cause: Cause, providers: &[ProviderProgress]) -> String {
         Cause::Provider(node) => {
             let addr = providers.iter().find(|provider| provider.node == node).map(|provider| provider.addr);
             let addr = addr.map(|addr| format!(" ({addr})")).unwrap_or_default();
-            return format!("provider {}{addr}: its upload or the path from it", node.short());
+            return format!("provider {}{addr}: its upload or the path from it", names.short(node));
         }
         Cause::Network => "our network: receiving and decrypting",
         Cause::Hashing => "our hashing",
@@ -98,11 +99,11 @@ mod tests {
             plan: Vec::new(),
             shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
         };
-        let text = report(&outcome, None);
+        let text = report(&outcome, &Names::default(), None);
         let upload = format!("provider {} (10.0.0.1:4917): its upload or the path from it", node.short());
         assert!(text.contains(&format!("limited most by {upload}\n")), "{text}");
         assert!(text.contains("90.0 %") && text.contains("0.100 s") && text.contains("0.25 ms"), "{text}");
         outcome.shares.clear();
-        assert!(report(&outcome, None).starts_with("Nothing was fetched"));
+        assert!(report(&outcome, &Names::default(), None).starts_with("Nothing was fetched"));
     }
 }

@@ -32,6 +32,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     };
     let warnings = context.pass_warnings(events);
     let result = fetch(context, &arguments, &node, &mut signals).await;
+    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(&node, failure));
     stop(&node, &mut signals).await;
     warnings.abort();
     result
@@ -134,7 +135,7 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
     if !arguments.explain {
         return Ok(());
     }
-    let report = explain::report(outcome, context.output.width());
+    let report = explain::report(outcome, context.output.names(), context.output.width());
     match &outcome.path {
         Some(_) => context.output.print(&report),
         None => {

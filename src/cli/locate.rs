@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         return Err(Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into());
     }
     for hit in &found.hits {
-        let table = hits::providers(&hit.hit.providers).render(context.output.width());
+        let table = hits::providers(&hit.hit.providers, context.output.names()).render(context.output.width());
         context.output.print(&format!("{}\n{table}", hits::headline(&hit.hit)))?;
     }
     Ok(Exit::DONE)

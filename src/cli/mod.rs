@@ -17,6 +17,7 @@ mod exit;
 mod explain;
 mod failure;
 mod follow;
+mod friends;
 mod get;
 mod hash;
 mod id;
@@ -33,6 +34,8 @@ mod status;
 mod tracker;
 mod trust;
 
+use crate::io::friends::FriendFile;
+use crate::model::Friends;
 use args::{Command, Globals};
 use context::Context;
 use exit::Exit;
@@ -57,7 +60,9 @@ fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
     let output = Output::new(globals);
     log(globals, &output);
     let default_home = crate::node::Home::default_root();
-    let result = Settings::resolve(globals, &Environment::of_process(), default_home).and_then(|settings| {
+    let settings = Settings::resolve(globals, &Environment::of_process(), default_home);
+    let output = settings.iter().fold(output, |output, settings| output.naming(friends_of(settings)));
+    let result = settings.and_then(|settings| {
         let context = Context { settings, output: output.clone() };
         runtime.block_on(dispatch(&context, command))
     });
@@ -67,10 +72,16 @@ fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
     })
 }
 
+/// Only for names in what is shown: a command that needs friends reads them again and says what is wrong.
+fn friends_of(settings: &Settings) -> Friends {
+    FriendFile::at(&settings.home).read().unwrap_or_default()
+}
+
 async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Bench(arguments) => bench::run(context, arguments).await,
         Command::Demo(arguments) => demo::run(context, arguments).await,
+        Command::Friends(arguments) => friends::run(context, arguments),
         Command::Get(arguments) => get::run(context, arguments).await,
         Command::Hash(arguments) => hash::run(context, arguments).await,
         Command::Id => id::run(context),

@@ -10,12 +10,12 @@ use crate::cli::render::json::Line;
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let rows = context.look("looking", async |node| Ok(node.neighbours().await?)).await?;
     for row in &rows {
-        context.output.emit(&Line::neighbour(row))?;
+        context.output.emit(&Line::neighbour(row, context.output.names()))?;
     }
     if rows.is_empty() {
         context.output.note(&format!("qshare: nobody is near; looked at {}", context.places()));
         return Ok(Exit::DONE);
     }
-    context.output.print(&hits::neighbours(&rows).render(context.output.width()))?;
+    context.output.print(&hits::neighbours(&rows, context.output.names()).render(context.output.width()))?;
     Ok(Exit::DONE)
 }

@@ -11,12 +11,13 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let rows = context.look("looking", async |node| Ok(node.peers().await?)).await?;
     for row in &rows {
         let (node, addr) = (Text(row.peer.node), row.peer.addrs.first().copied());
-        context.output.emit(&Line::Peer { node, name: None, addr, offers: row.peer.offers })?;
+        let name = context.output.names().of(row.peer.node);
+        context.output.emit(&Line::Peer { node, name, addr, offers: row.peer.offers })?;
     }
     if rows.is_empty() {
         context.output.note(&format!("qshare: no node is known at {}", context.places()));
         return Ok(Exit::DONE);
     }
-    context.output.print(&hits::peers(&rows).render(context.output.width()))?;
+    context.output.print(&hits::peers(&rows, context.output.names()).render(context.output.width()))?;
     Ok(Exit::DONE)
 }

@@ -28,8 +28,9 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     }
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
+    let friends_only = arguments.friends_only;
     let plan = survey_all(context, arguments, &mut signals).await?;
-    context.output.note(&overview(&plan.roots, &context.audience(), context.output.error_width()));
+    context.output.note(&overview(&plan.roots, &context.audience(friends_only), context.output.error_width()));
     let mut told = bounded(&plan.skipped);
     told.extend(plan.warnings.iter().cloned());
     let (node, mut events) = tokio::select! {
@@ -54,6 +55,7 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
         lifetime: Lifetime::LongRunning,
         listen: arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At),
         upload_limit: arguments.limit.or(settings.upload_limit),
+        friends_only: arguments.friends_only,
         ..context.options()
     }
 }
@@ -163,8 +165,11 @@ fn bounded(sentences: &[String]) -> Vec<String> {
 
 impl Context {
     /// To whom something is published.
-    fn audience(&self) -> String {
+    fn audience(&self, friends_only: bool) -> String {
         let settings = &self.settings;
+        if friends_only {
+            return self.output.names().all();
+        }
         let trackers: Vec<String> = settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
         let trackers = (!trackers.is_empty()).then(|| format!("whoever asks {}", trackers.join(", ")));
         let lan = settings.near.lan.then(|| "whoever searches the local network".to_owned());

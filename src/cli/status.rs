@@ -10,9 +10,10 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::{Line, Text};
+use crate::cli::render::names::Names;
 use crate::io::cache::HashCache;
 use crate::io::home::Home;
-use crate::io::identity::{Identity, KEY_FILE};
+use crate::io::identity::Identity;
 use crate::io::trust::TrustStore;
 use crate::model::{NodeId, Shown, Size};
 use crate::wire::Role;
@@ -64,7 +65,7 @@ struct Partial {
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let status = look(&context.home(), Path::new("."))?;
     context.output.emit(&Line::Status(&status))?;
-    context.output.print(&text(&status))?;
+    context.output.print(&text(&status, context.output.names()))?;
     Ok(Exit::DONE)
 }
 
@@ -82,11 +83,8 @@ fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
 
 fn role_status(home: &Home, role: Role) -> Result<RoleStatus, Failure> {
     let dir = home.role_dir(role);
-    let node = match dir.join(KEY_FILE).exists() {
-        true => Some(Text(Identity::load_or_create(&dir).map_err(anyhow::Error::from)?.node_id())),
-        false => None,
-    };
-    Ok(RoleStatus { role, node, pid: home.holder(role) })
+    let identity = Identity::load(&dir).map_err(anyhow::Error::from)?;
+    Ok(RoleStatus { role, node: identity.map(|identity| Text(identity.node_id())), pid: home.holder(role) })
 }
 
 /// The entries are counted only with the home's lock in hand: an open cache belongs to its process.
@@ -136,7 +134,7 @@ fn blocks(meta: &std::fs::Metadata) -> u64 {
     meta.len()
 }
 
-fn text(status: &Status) -> String {
+fn text(status: &Status, names: &Names) -> String {
     let mut lines = vec![("home", Shown(&status.home).to_string())];
     for role in &status.roles {
         let heading = if role.role == Role::Tracker { "tracker" } else { "node" };
@@ -147,7 +145,7 @@ fn text(status: &Status) -> String {
     let entries = status.cache.entries.map_or_else(|| "in use".to_owned(), |n| counted(n, "hashed file"));
     lines.push(("cache", format!("{entries}, {}", Size(status.cache.bytes))));
     for known in &status.trust {
-        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), known.node.0)));
+        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node.0))));
     }
     for partial in &status.partials {
         lines.push(("partial", format!("{}  {} on disk", Shown(&partial.path), Size(partial.bytes))));
@@ -166,7 +164,10 @@ mod tests {
         let status = look(&home, dir.path()).expect("a status");
         assert!(status.roles.iter().all(|role| role.node.is_none() && role.pid.is_none()));
         assert!(!home.root().exists());
-        assert!(text(&status).contains("\nnode     none yet\ntracker  none yet\ncache    0 hashed files, 0 B\n"));
+        assert!(
+            text(&status, &Names::default())
+                .contains("\nnode     none yet\ntracker  none yet\ncache    0 hashed files, 0 B\n")
+        );
     }
 
     #[test]
@@ -181,7 +182,7 @@ mod tests {
         let json = serde_json::to_value(Line::Status(&status)).expect("JSON");
         assert_eq!((&json["event"], &json["roles"][0]["role"]), (&"status".into(), &"node".into()));
         assert_eq!((&json["roles"][1]["pid"], &json["trust"][0]["addr"]), (&pid.into(), &"h:1".into()));
-        let text = text(&status);
+        let text = text(&status, &Names::default());
         assert!(text.contains(&format!("node     {node}\n")) && text.contains(&format!("process {pid}")), "{text}");
         drop(lock);
     }

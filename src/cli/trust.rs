@@ -22,7 +22,7 @@ fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
     let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
     for (addr, node) in &known {
         context.output.emit(&Line::Trust { addr, node: Text(*node) })?;
-        table.row([addr.clone(), node.to_string()]);
+        table.row([addr.clone(), context.output.names().whole(*node)]);
     }
     if known.is_empty() {
         context.output.note("qshare: no key is remembered in this home");

@@ -79,6 +79,14 @@ impl Identity {
         Self::of_key(&key).map_err(|error| malformed(error.to_string()))
     }
 
+    /// The identity of a role's directory, if it has been made.
+    ///
+    /// # Errors
+    /// When the key file cannot be read or understood.
+    pub fn load(dir: &Path) -> Result<Option<Self>, IdentityError> {
+        dir.join(KEY_FILE).exists().then(|| Self::load_or_create(dir)).transpose()
+    }
+
     /// A new identity that is never written anywhere.
     ///
     /// # Errors

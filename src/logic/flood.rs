@@ -87,6 +87,8 @@ pub enum Output {
     Answer {
         /// Which query.
         id: QueryId,
+        /// The neighbour that sent it.
+        from: NodeId,
         /// What is looked for.
         what: Sought,
     },
@@ -300,7 +302,7 @@ impl Flood {
         }
         self.counts.handled += 1;
         self.queries.insert(query.id, UnderWay::of(from));
-        out.push(Output::Answer { id: query.id, what: query.what.clone() });
+        out.push(Output::Answer { id: query.id, from, what: query.what.clone() });
         let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
         if !allowed {
             return out.push(Output::Blame(from, Fault::Greedy));

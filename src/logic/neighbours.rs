@@ -5,7 +5,7 @@
 
 mod known;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -80,8 +80,6 @@ pub enum Output {
     Dial(NodeId, Vec<SocketAddr>),
     /// Ask the neighbours for theirs.
     Discover,
-    /// It misbehaved: leave it.
-    Leave(NodeId),
 }
 
 #[derive(Debug)]
@@ -99,6 +97,7 @@ pub struct Neighbours {
     settings: Settings,
     table: BTreeMap<NodeId, Neighbour>,
     known: Known,
+    friends: BTreeSet<NodeId>,
     shunned: BTreeMap<NodeId, Duration>,
     /// Until when the places of lost neighbours are kept for them.
     kept: BTreeMap<NodeId, Duration>,
@@ -122,12 +121,29 @@ impl Neighbours {
         let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
         let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);
         let kept = BTreeMap::new();
-        Self { own, settings, table, known, shunned, kept, discover, anchors, forgiven, rng }
+        let friends = BTreeSet::new();
+        Self { own, settings, table, known, friends, shunned, kept, discover, anchors, forgiven, rng }
     }
 
     /// A node may be at these addresses; says whether it was not known.
     pub fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) -> bool {
-        node != self.own && !self.settings.only_peers && self.known.hear(node, addrs, source)
+        let new = node != self.own && !self.settings.only_peers && self.known.hear(node, addrs, source);
+        if self.friends.contains(&node) {
+            self.known.befriend(node);
+        }
+        new
+    }
+
+    /// Who is dialled first, wherever it was heard of.
+    pub fn befriend(&mut self, friends: BTreeSet<NodeId>) {
+        friends.iter().for_each(|node| self.known.befriend(*node));
+        self.friends = friends;
+    }
+
+    /// Which way round this node is a neighbour, if it is one.
+    #[must_use]
+    pub fn direction(&self, node: NodeId) -> Option<Direction> {
+        self.table.get(&node).map(|neighbour| neighbour.direction)
     }
 
     /// Dials under way.
@@ -187,17 +203,17 @@ impl Neighbours {
         self.known.failed(node, now, &mut self.rng);
     }
 
-    /// A neighbour did what no honest one does.
-    pub fn blamed(&mut self, node: NodeId, now: Duration) -> Option<Output> {
-        let neighbour = self.table.get_mut(&node)?;
+    /// A neighbour did what no honest one does; says whether it is to be left now.
+    pub fn blamed(&mut self, node: NodeId, now: Duration) -> bool {
+        let Some(neighbour) = self.table.get_mut(&node) else { return false };
         neighbour.faults += 1;
         if neighbour.faults < FAULTS {
-            return None;
+            return false;
         }
         self.shunned.retain(|_, until| *until > now);
         self.shunned.insert(node, now + SHUNNED);
         self.known.forget(node);
-        Some(Output::Leave(node))
+        true
     }
 
     /// What is due: call it once a second, and after something was heard or lost.

@@ -45,6 +45,20 @@ impl NodeId {
         &self.0
     }
 
+    /// The id just before this one in order; none before the first.
+    #[must_use]
+    pub fn before(&self) -> Option<Self> {
+        let mut bytes = self.0;
+        for byte in bytes.iter_mut().rev() {
+            let borrows = *byte == 0;
+            *byte = byte.wrapping_sub(1);
+            if !borrows {
+                return Some(Self(bytes));
+            }
+        }
+        None
+    }
+
     /// The first 8 characters, for display only.
     #[must_use]
     pub fn short(&self) -> String {

@@ -13,6 +13,7 @@ use crate::io::endpoint::BindError;
 use crate::io::existing::ExistingError;
 use crate::io::home::HomeError;
 use crate::io::identity::IdentityError;
+use crate::io::lines::LinesError;
 use crate::io::partial::PartialError;
 use crate::io::scan::SurveyError;
 use crate::model::collection::CollectionError;
@@ -93,6 +94,9 @@ pub enum Error {
     /// The transfer failed on its way.
     #[error(transparent)]
     Download(#[from] DownloadError),
+    /// The friends of this home cannot be read.
+    #[error(transparent)]
+    Friends(#[from] LinesError),
     /// The home cannot be used, or another process has it.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -130,6 +134,18 @@ pub enum Error {
     NoManifest {
         /// Which.
         id: ContentId,
+    },
+    /// Nobody has this name.
+    #[error("no friend is called `{}`: `qshare friends list` shows who is, and a node id's beginning takes 8 characters", Shown(.name))]
+    NoFriend {
+        /// As given.
+        name: String,
+    },
+    /// It serves its friends only.
+    #[error("{who} serves only its friends: ask its owner to add this node, whose id `qshare id` prints")]
+    NotAFriend {
+        /// Who.
+        who: Who,
     },
     /// `--only` leaves nothing over.
     #[error("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(.name))]
@@ -263,7 +279,8 @@ impl Error {
             }
             Self::Download(DownloadError::Partial(_)) | Self::Partial(_) => ErrorCode::Destination,
             Self::Existing(_) => ErrorCode::Exists,
-            Self::Forbidden { .. } => ErrorCode::Forbidden,
+            Self::Forbidden { .. } | Self::NotAFriend { .. } => ErrorCode::Forbidden,
+            Self::Friends(_) => ErrorCode::Home,
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
             Self::Incomplete { .. } => ErrorCode::Incomplete,
@@ -274,7 +291,9 @@ impl Error {
             | Self::Stdout(_) => ErrorCode::Failed,
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
-            Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => ErrorCode::NotFound,
+            Self::NoFriend { .. } | Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => {
+                ErrorCode::NotFound
+            }
             Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
             Self::Temporary { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorCode::NoSpace,
             Self::Temporary { .. } => ErrorCode::Failed,

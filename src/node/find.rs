@@ -65,9 +65,11 @@ impl Finder {
         Self { places: vec![self.place_of(target)], overlay: None, ..self.clone() }
     }
 
-    /// The same, looking everywhere for what one node offers.
-    pub(crate) fn only_from(&self, node: NodeId) -> Self {
-        Self { from: Some(node), ..self.clone() }
+    /// The same, looking everywhere for what one node offers, and at the node itself where it is known to be.
+    pub(crate) fn only_from(&self, node: NodeId, at: Option<PeerTarget>) -> Self {
+        let mut finder = Self { from: Some(node), ..self.clone() };
+        finder.places.extend(at.map(|at| self.place_of(at)));
+        finder
     }
 
     /// Whether everyone who has a content may give it.

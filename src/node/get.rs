@@ -69,7 +69,7 @@ fn finder(inner: &Inner, request: &GetRequest) -> Result<Finder, Error> {
     match &request.from {
         None => Ok(finder.clone()),
         Some(peer) => Ok(match inner.resolve_peer(peer)? {
-            super::Resolved::Node(node) => finder.only_from(node),
+            super::Resolved::Node { node, at } => finder.only_from(node, at),
             super::Resolved::Target(target) => finder.only(target),
         }),
     }

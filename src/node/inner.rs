@@ -1,10 +1,9 @@
 //! What a running node holds together, whatever its role.
 
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use ractor::ActorRef;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Resolved;
@@ -18,10 +17,10 @@ use crate::actors::shelf::{Place, Shelf};
 use crate::io::endpoint::Endpoint;
 use crate::io::home::{Home, HomeLock};
 use crate::io::met::Met;
-use crate::model::NodeId;
+use crate::model::{Friends, NodeId};
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::types::{Event, PeerRef};
+use crate::node::types::{Event, PeerRef, is_prefix};
 use crate::wire::Code;
 
 /// A running node.
@@ -50,6 +49,7 @@ pub(crate) struct Parts {
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) finder: Finder,
+    pub(crate) friends: watch::Receiver<Arc<Friends>>,
 }
 
 /// A finished transfer that is still served.
@@ -74,19 +74,30 @@ impl Inner {
         }
     }
 
-    /// Which node or address is meant.
+    /// Which node or address is meant. What may be a friend's name or the beginning of an id is the name.
     ///
     /// # Errors
-    /// When a prefix fits none or several.
+    /// When it is nobody's name, or the beginning of no id or of several.
     pub(crate) fn resolve_peer(&self, peer: &PeerRef) -> Result<Resolved, Error> {
+        let friends = Arc::clone(&self.parts()?.friends.borrow());
+        let at = |node: NodeId| friends.of(node).and_then(|friend| friend.at.clone());
+        let node = |node: NodeId| Resolved::Node { node, at: at(node) };
         match peer {
-            PeerRef::Id(node) => Ok(Resolved::Node(*node)),
-            PeerRef::Prefix(prefix) => match Met::at(self.home.root()).with_prefix(prefix).as_slice() {
-                [] => Err(Error::UnknownPeer { peer: prefix.clone() }),
-                [one] => Ok(Resolved::Node(*one)),
-                many => Err(Error::AmbiguousPeer { prefix: prefix.clone(), count: many.len() }),
+            PeerRef::Id(id) => Ok(node(*id)),
+            PeerRef::Name(name) => match (friends.named(name), is_prefix(name)) {
+                (Some(friend), _) => Ok(node(friend.node)),
+                (None, true) => self.with_prefix(name).map(node),
+                (None, false) => Err(Error::NoFriend { name: name.clone() }),
             },
             PeerRef::Target(target) => Ok(Resolved::Target(target.clone())),
+        }
+    }
+
+    fn with_prefix(&self, prefix: &str) -> Result<NodeId, Error> {
+        match Met::at(self.home.root()).with_prefix(prefix).as_slice() {
+            [] => Err(Error::UnknownPeer { peer: prefix.to_owned() }),
+            [one] => Ok(*one),
+            many => Err(Error::AmbiguousPeer { prefix: prefix.to_owned(), count: many.len() }),
         }
     }
 

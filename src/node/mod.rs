@@ -17,6 +17,7 @@ pub mod error;
 mod fetch;
 mod find;
 mod follow;
+mod friends;
 mod get;
 mod inner;
 mod look;
@@ -131,17 +132,21 @@ impl Node {
     /// When it is unknown, or nobody could be asked.
     pub async fn list(&self, peer: &PeerRef) -> Result<Vec<Offer>, Error> {
         let finder = &self.inner.parts()?.finder;
-        let node = match self.inner.resolve_peer(peer)? {
-            Resolved::Target(target) => {
-                let place = finder.place_of(target);
-                let link = connect(&finder.connections, &place, finder.own).await?;
-                return all_offers(&link, &place.who(), None).await;
-            }
-            Resolved::Node(node) => node,
-        };
         let mut failed = None;
+        let node = match self.inner.resolve_peer(peer)? {
+            Resolved::Target(target) => return self.list_at(&finder.place_of(target), None).await,
+            Resolved::Node { node, at } => {
+                if let Some(place) = at.map(|at| finder.place_of(at)) {
+                    match self.list_at(&place, None).await {
+                        Ok(offers) => return Ok(offers),
+                        Err(error) => drop(failed.get_or_insert(error)),
+                    }
+                }
+                node
+            }
+        };
         for place in finder.trackers() {
-            match self.list_at(place, node).await {
+            match self.list_at(place, Some(node)).await {
                 Ok(offers) if !offers.is_empty() => return Ok(offers),
                 Ok(_) => {}
                 Err(error) => drop(failed.get_or_insert(error)),
@@ -153,10 +158,11 @@ impl Node {
         Err(failed.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))
     }
 
-    async fn list_at(&self, place: &find::Place, node: NodeId) -> Result<Vec<Offer>, Error> {
+    /// Offers of the node at a place, or of one that a tracker knows.
+    async fn list_at(&self, place: &find::Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
         let finder = &self.inner.parts()?.finder;
         let link = connect(&finder.connections, place, finder.own).await?;
-        all_offers(&link, &place.who(), Some(node)).await
+        all_offers(&link, &place.who(), node).await
     }
 
     /// What a collection holds.
@@ -252,6 +258,10 @@ impl Node {
 
 /// A peer, as far as it could be told from what was given.
 pub(crate) enum Resolved {
-    Node(NodeId),
+    /// A node, and where a friend is.
+    Node {
+        node: NodeId,
+        at: Option<crate::model::PeerTarget>,
+    },
     Target(crate::model::PeerTarget),
 }

@@ -10,6 +10,7 @@ use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::answer::NodeAnswers;
 use crate::actors::bench::BenchAnswers;
 use crate::actors::buffers::BufferPool;
+use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::dial_back::probe_through;
 use crate::actors::directory::DirectoryRef;
@@ -26,6 +27,7 @@ use crate::actors::upload;
 use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::cache::HashCache;
 use crate::io::endpoint::{Endpoint, EndpointOptions};
+use crate::io::friends::FriendFile;
 use crate::io::home::{HomeError, HomeLock};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::Link;
@@ -34,9 +36,10 @@ use crate::io::trust::TrustStore;
 use crate::io::watch::Pace;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
-use crate::model::{NodeId, OfferBook};
+use crate::model::{Friends, NodeId, OfferBook};
 use crate::node::error::Error;
 use crate::node::find::Finder;
+use crate::node::friends::Following;
 use crate::node::inner::{Inner, Parts};
 use crate::node::near;
 use crate::node::planes::Overlay;
@@ -182,19 +185,25 @@ impl Ground<'_> {
         let index = IndexRef(self.spawn(Index, index_args).await?);
         let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
         let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
+        let friends_only = self.options.friends_only;
+        // What only friends may know is announced to nobody; the node itself is, so that they find it.
+        let book = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { book };
         let dependencies = announcer::Dependencies {
             trackers: self.options.trackers.clone(),
             connect: announcer::connect_through(self.connections.clone()),
             endpoint: self.endpoint.clone(),
             book,
+            always: friends_only,
             events: announcer_events,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
         let downloads: DownloadsRef =
             Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
-        let neighbours = self.neighbours(&shelf, tasks).await?;
+        let friends = self.friends(tasks).await?;
+        let neighbours = self.neighbours(&shelf, friends.clone(), tasks).await?;
         let slots = Capacity::default().slots;
         let answers = NodeAnswers {
+            circle: Circle::new(friends.clone(), friends_only),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
@@ -207,30 +216,44 @@ impl Ground<'_> {
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
-        let overlay = Some(overlay).filter(|_| self.has_near());
+        let overlay = Some(overlay).filter(|_| self.has_near(&friends.borrow()));
         let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
         if self.options.lifetime == Lifetime::LongRunning && !self.options.near.only_peers {
             tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Parts { index, shelf, downloads, announcer, neighbours, finder })
+        Ok(Parts { index, shelf, downloads, announcer, neighbours, finder, friends })
     }
 
     /// Whether there is any way to neighbours.
-    fn has_near(&self) -> bool {
-        let remembered = || !self.remembered().read().is_empty();
+    fn has_near(&self, friends: &Friends) -> bool {
+        let known = || !friends.is_empty() || !self.remembered().read().is_empty();
         let near = self.options.near;
         // Whoever lasts may be dialled.
         self.options.lifetime == Lifetime::LongRunning
             || near.lan
             || !self.options.peers.is_empty()
-            || (!near.only_peers && remembered())
+            || (!near.only_peers && known())
     }
 
     fn remembered(&self) -> RememberedFile {
         RememberedFile::at(&self.options.home.role_dir(Role::Node))
     }
 
-    async fn neighbours(&self, shelf: &Shelf, tasks: &mut JoinSet<()>) -> Result<NeighboursRef, Error> {
+    /// The friends of the home; of a node that lasts, as they change.
+    async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
+        let (following, friends) = Following::begin(FriendFile::at(self.options.home.root())).await?;
+        if self.options.lifetime == Lifetime::LongRunning {
+            tasks.spawn(following.go_on(self.events.clone()));
+        }
+        Ok(friends)
+    }
+
+    async fn neighbours(
+        &self,
+        shelf: &Shelf,
+        friends: watch::Receiver<Arc<Friends>>,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<NeighboursRef, Error> {
         let (near, lasting) = (self.options.near, self.options.lifetime == Lifetime::LongRunning);
         let (warnings, mut sentences) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
@@ -238,6 +261,9 @@ impl Ground<'_> {
             connections: self.connections.clone(),
             shelf: shelf.clone(),
             given: self.options.peers.clone(),
+            friends,
+            friends_only: self.options.friends_only,
+            trackers: self.options.trackers.clone(),
             settings: Settings { only_peers: near.only_peers, all_global: near.all_global },
             lan: near.lan,
             eager: lasting,

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::model::{ContentId, Hit, NodeId, PeerTarget, Rate, SafePath};
+use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Rate, SafePath};
 use crate::node::{Direction, DirectoryQuotas, Home, Listen};
 use crate::wire::{Peer, Role};
 
@@ -34,6 +34,8 @@ pub struct Options {
     pub peers: Vec<PeerTarget>,
     /// How neighbours are found.
     pub near: Near,
+    /// Serve friends only, and announce no offer.
+    pub friends_only: bool,
     /// The most bytes a second that all uploads take together.
     pub upload_limit: Option<Rate>,
     /// A tracker serves only these nodes; everyone when none.
@@ -190,7 +192,7 @@ pub const MIN_PREFIX: usize = 8;
 
 /// Why a text does not name a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a peer: give a node id, at least its first 8 characters, or [ID@]HOST:PORT")]
+#[error("`{0}` is not a peer: give a friend's name, a node id, at least its first 8 characters, or [ID@]HOST:PORT")]
 pub struct PeerRefError(String);
 
 /// A peer as people name it.
@@ -198,8 +200,8 @@ pub struct PeerRefError(String);
 pub enum PeerRef {
     /// By its full node id.
     Id(NodeId),
-    /// By the first characters of its node id, unique among those this home has met.
-    Prefix(String),
+    /// By a friend's name, or by the first characters of its node id, unique among those this home has met.
+    Name(String),
     /// By its address.
     Target(PeerTarget),
 }
@@ -215,19 +217,21 @@ impl FromStr for PeerRef {
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));
         }
-        let base32 = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
-        if !base32 || !(MIN_PREFIX..NodeId::TEXT_LEN).contains(&text.len()) {
-            return Err(error());
-        }
-        Ok(Self::Prefix(text.to_owned()))
+        text.parse::<FriendName>().map(|name| Self::Name(name.to_string())).map_err(|_| error())
     }
+}
+
+/// Whether a text may be the beginning of a node id.
+pub(crate) fn is_prefix(text: &str) -> bool {
+    let base32 = text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'2'..=b'7'));
+    base32 && (MIN_PREFIX..NodeId::TEXT_LEN).contains(&text.len())
 }
 
 impl fmt::Display for PeerRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Id(id) => id.fmt(f),
-            Self::Prefix(prefix) => f.write_str(prefix),
+            Self::Name(name) => f.write_str(name),
             Self::Target(target) => target.fmt(f),
         }
     }
@@ -238,13 +242,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_is_named_in_three_ways() {
+    fn a_peer_is_named_in_four_ways() {
         let id = NodeId::of_public_key(b"k");
         assert_eq!(id.to_string().parse(), Ok(PeerRef::Id(id)));
-        assert_eq!(id.short().parse(), Ok(PeerRef::Prefix(id.short())));
+        assert_eq!(id.short().parse(), Ok(PeerRef::Name(id.short())));
+        assert_eq!("anna".parse(), Ok(PeerRef::Name("anna".to_owned())));
+        assert!(is_prefix(&id.short()) && !is_prefix("anna") && !is_prefix("abcdefg1") && !is_prefix(&id.to_string()));
         let target = format!("{id}@[::1]:4917");
         assert_eq!(target.parse::<PeerRef>().expect("target").to_string(), target);
-        for wrong in ["", "abc", "host", "ABCDEFGH", "abcdefg1", "host:", &"a".repeat(53), &format!("{id}@host")] {
+        for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@host")] {
             assert!(wrong.parse::<PeerRef>().is_err(), "{wrong}");
         }
     }

@@ -188,6 +188,12 @@ impl Process {
         self.event_that(name, |_| true)
     }
 
+    /// The first event of this name, whether it has come already or not.
+    pub fn first(&mut self, name: &str) -> Value {
+        let come = self.events.iter().find(|event| event["event"] == name).cloned();
+        come.unwrap_or_else(|| self.event(name))
+    }
+
     /// The next event of this name for which the condition holds.
     pub fn event_that(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + DEADLINE;

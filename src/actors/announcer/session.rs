@@ -37,6 +37,7 @@ pub(super) struct Session {
     target: PeerTarget,
     connect: Connect,
     endpoint: Endpoint,
+    always: bool,
     book: watch::Receiver<Arc<OfferBook>>,
     parts: watch::Receiver<Arc<BTreeSet<Part>>>,
     stop: watch::Receiver<bool>,
@@ -69,6 +70,7 @@ impl Session {
             target,
             connect: Arc::clone(&needs.connect),
             endpoint: needs.endpoint.clone(),
+            always: needs.always,
             book: needs.book.clone(),
             parts,
             stop,
@@ -111,7 +113,7 @@ impl Session {
     /// Waits until there is something to tell: an empty announcement before the first look at what is shared would
     /// only delay the one that has it all.
     async fn begin(&mut self) {
-        while self.shared().is_empty() {
+        while !self.always && self.shared().is_empty() {
             self.changed().await;
         }
     }

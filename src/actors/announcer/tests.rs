@@ -100,6 +100,7 @@ impl Sharer {
             connect: connect_through(host.connections.clone()),
             endpoint: host.endpoint.clone(),
             book: book.subscribe(),
+            always: false,
             events: sender,
         };
         let announcer = AnnouncerRef::start(needs, None).await.expect("started");

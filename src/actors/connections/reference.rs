@@ -13,10 +13,11 @@ use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
 use crate::io::dial::DialError;
 use crate::io::endpoint::Endpoint;
+use crate::io::lines::LinesError;
 use crate::io::link::Link;
 use crate::io::purpose::Purpose;
 use crate::io::resolve::{only_loopback, resolve};
-use crate::io::trust::{TrustError, TrustStore};
+use crate::io::trust::TrustStore;
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, Role};
 
@@ -136,7 +137,7 @@ impl ConnectionsRef {
     async fn ask_trust<T: Send + 'static>(
         &self,
         host_port: &str,
-        question: impl FnOnce(&TrustStore, &str) -> Result<T, TrustError> + Send + 'static,
+        question: impl FnOnce(&TrustStore, &str) -> Result<T, LinesError> + Send + 'static,
     ) -> Result<T, ConnectError> {
         let (trust, host_port) = (self.trust.clone(), host_port.to_owned());
         let answer = spawn_blocking(move || question(&trust, &host_port)).await;

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use super::{Ending, Snapshot};
 use crate::actors::answer::NodeAnswers;
 use crate::actors::buffers::BufferPool;
+use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
@@ -82,7 +83,11 @@ impl TestNode {
         let (connections, _) = Connections::start(dependencies, None).await.expect("started");
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
         let shelf = Shelf::new(index);
+        let friends = watch::channel(Arc::default()).1;
         let alone = neighbours::Dependencies {
+            friends: friends.clone(),
+            friends_only: false,
+            trackers: Vec::new(),
             endpoint: endpoint.clone(),
             connections: connections.clone(),
             shelf: shelf.clone(),
@@ -96,6 +101,7 @@ impl TestNode {
             warnings: mpsc::channel(1).0,
         };
         let answers = NodeAnswers {
+            circle: Circle::new(friends, false),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             shelf: shelf.clone(),

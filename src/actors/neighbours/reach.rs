@@ -12,7 +12,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::talk::{Ticket, talk};
 use super::{Message, Newcomer};
-use crate::actors::connections::ConnectionsRef;
+use crate::actors::connections::{ConnectError, ConnectionsRef};
+use crate::io::dial::DialError;
 use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
 use crate::logic::back_off::BackOff;
@@ -36,7 +37,7 @@ pub(super) struct Reach {
 #[derive(Debug, thiserror::Error)]
 enum Failed {
     #[error("{0}")]
-    Connect(#[from] crate::actors::connections::ConnectError),
+    Connect(#[from] ConnectError),
     #[error("{0}")]
     Call(#[from] CallError),
     #[error("it is not wanted as a neighbour now: {0:?}")]
@@ -50,6 +51,14 @@ impl Failed {
             Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
             Self::NotNow(code) => *code == Code::Duplicate,
             Self::Call(_) | Self::Connect(_) => false,
+        }
+    }
+
+    /// Another node that answered, and where.
+    const fn met(&self) -> Option<(SocketAddr, NodeId)> {
+        match self {
+            Self::Connect(ConnectError::WrongKey(DialError::WrongKey { addr, found, .. })) => Some((*addr, *found)),
+            _ => None,
         }
     }
 }
@@ -66,7 +75,7 @@ impl Reach {
             Err(error) => {
                 tracing::debug!(peer = %node.short(), %error, "not a neighbour");
                 // Gone only with the node itself.
-                let _ = self.actor.cast(Message::Failed(node));
+                let _ = self.actor.cast(Message::Failed(node, error.met()));
             }
         }
     }

@@ -9,10 +9,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::friends::Seek;
 use super::reach::Reach;
 use super::search::Searches;
 use super::talk::{Room, Ticket, Voice};
-use super::{Dependencies, Message, Newcomer, Row};
+use super::{Dependencies, Message, Newcomer, Row, friends};
 use crate::actors::reads::Reads;
 use crate::io::lan::Lan;
 use crate::io::link::Link;
@@ -49,6 +50,7 @@ pub struct State {
     pub(super) wanted: Option<Duration>,
     pub(super) table: Table,
     pub(super) flood: Flood,
+    pub(super) friends: friends::Known,
     voices: HashMap<NodeId, Neighbour>,
     room: Room,
     serial: u64,
@@ -90,6 +92,7 @@ impl State {
             wanted: None,
             table: Table::new(own, dependencies.settings, remembered, rand::random()),
             flood: Flood::new(own),
+            friends: friends::Known::new(dependencies.friends.clone(), dependencies.friends_only),
             voices: HashMap::new(),
             room: Room::default(),
             serial: 0,
@@ -120,6 +123,9 @@ impl State {
             let about = self.about();
             self.tasks.spawn(self.reach.clone().given(target, about));
         }
+        let (connections, actor) = (self.dependencies.connections.clone(), self.reach.actor.clone());
+        let (trackers, friends) = (self.dependencies.trackers.clone(), self.friends.all.clone());
+        self.tasks.spawn(Seek { actor, connections, trackers, friends }.run());
         if self.dependencies.lan {
             let announced = (!self.dependencies.visiting).then(|| self.dependencies.endpoint.local_addr().port());
             let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
@@ -135,7 +141,9 @@ impl State {
     /// What this node says of itself.
     pub(super) fn about(&self) -> About {
         let candidates = if self.dependencies.visiting { Vec::new() } else { self.dependencies.endpoint.candidates() };
-        About { candidates, offers: self.dependencies.shelf.index().stats().offers }
+        // How many there are is for friends, too, and this is told to everyone.
+        let offers = if self.friends.only { 0 } else { self.dependencies.shelf.index().stats().offers };
+        About { candidates, offers }
     }
 
     pub(super) fn rows(&self) -> Vec<Row> {
@@ -156,8 +164,11 @@ impl State {
         self.advance();
     }
 
-    pub(super) fn failed(&mut self, node: NodeId) {
+    pub(super) fn failed(&mut self, node: NodeId, met: Option<(SocketAddr, NodeId)>) {
         let now = self.now();
+        if let Some((addr, found)) = met {
+            self.met_another(node, addr, found);
+        }
         self.table.failed(node, now);
         self.advance();
     }
@@ -167,9 +178,14 @@ impl State {
         let first = self.expected.contains(target);
         self.expected.retain(|other| other != target);
         if let Some(sentence) = failed.filter(|_| first) {
-            // Full or closed: a warning must not hold anything up.
-            let _ = self.dependencies.warnings.try_send(sentence);
+            self.warn(sentence);
         }
+    }
+
+    /// Tells the user; forgotten when nobody listens.
+    pub(super) fn warn(&self, sentence: String) {
+        // Full or closed: a warning must not hold anything up.
+        let _ = self.dependencies.warnings.try_send(sentence);
     }
 
     pub(super) fn joining(&mut self, node: NodeId, begins: bool) {
@@ -234,7 +250,7 @@ impl State {
         if self.voices.get(&node).is_none_or(|neighbour| neighbour.serial != serial) {
             return;
         }
-        let chosen = self.table.all().any(|(other, d, ..)| other == node && d == Direction::Outbound);
+        let chosen = self.table.direction(node) == Some(Direction::Outbound);
         self.drop_neighbour(node);
         if duplicate && chosen {
             // The other connection carries it on.
@@ -263,7 +279,7 @@ impl State {
         let now = self.now();
         for output in self.flood.handle(input, now) {
             match output {
-                flood::Output::Answer { id, what } => self.answer(id, what),
+                flood::Output::Answer { id, from, what } => self.answer(id, from, what),
                 flood::Output::Blame(node, fault) => self.blame(node, fault),
                 flood::Output::Found(from, found) => self.found(from, found),
                 flood::Output::Over { id, whole } => self.over(id, whole),
@@ -283,17 +299,20 @@ impl State {
     fn blame(&mut self, node: NodeId, fault: flood::Fault) {
         let now = self.now();
         tracing::debug!(peer = %node.short(), ?fault, "a neighbour misbehaves");
-        if let Some(neighbours::Output::Leave(node)) = self.table.blamed(node, now) {
+        if self.table.blamed(node, now) {
             tracing::warn!(peer = %node.short(), ?fault, "a neighbour misbehaved for long and is left");
             self.drop_neighbour(node);
         }
     }
 
     /// Answers a neighbour's query from what is here.
-    fn answer(&mut self, id: QueryId, what: Sought) {
+    fn answer(&mut self, id: QueryId, from: NodeId, what: Sought) {
         if what == Sought::Nodes {
             let nodes = self.seen();
             return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
+        }
+        if !self.friends.may_know(from, self.table.direction(from) == Some(Direction::Visiting)) {
+            return self.flood(Input::Answered { id, hits: Vec::new(), nodes: Vec::new() });
         }
         let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
@@ -338,7 +357,6 @@ impl State {
                     self.tasks.spawn(self.reach.clone().chosen(node, addrs, self.about()));
                 }
                 neighbours::Output::Discover => self.discover(),
-                neighbours::Output::Leave(node) => self.drop_neighbour(node),
             }
         }
     }
@@ -379,7 +397,8 @@ impl State {
         let Some(wanted) = self.wanted else { return false };
         let passed = self.now().saturating_sub(wanted);
         let listening = self.dependencies.lan && passed < LISTENING;
-        passed >= SETTLING || (self.expected.is_empty() && self.table.dialling() == 0 && !listening)
+        let expecting = !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought;
+        passed >= SETTLING || !(expecting || listening)
     }
 
     pub(super) fn settle(&mut self) {

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use globset::Glob;
 
 use crate::cli::args::{connections, listen};
-use crate::model::{ContentId, PeerTarget, Rate};
+use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Rate};
 use crate::node::{MAX_BENCH_BYTES, PeerRef};
 
 #[derive(Args, Debug, Clone)]
@@ -41,6 +41,9 @@ pub(crate) struct ShareArgs {
     /// The most that all uploads take together, such as 50MiB/s or 100Mbit/s
     #[arg(long, value_name = "RATE")]
     pub(crate) limit: Option<Rate>,
+    /// Serve friends only: strangers are refused, and no offer is announced by name
+    #[arg(long)]
+    pub(crate) friends_only: bool,
     /// Share key stores, .env files and the like too
     #[arg(long)]
     pub(crate) include_secrets: bool,
@@ -57,7 +60,7 @@ pub(crate) struct GetArgs {
     /// Into this directory or to this file name; `-` writes one file to standard output
     #[arg(short, long, value_name = "PATH|-")]
     pub(crate) output: Option<PathBuf>,
-    /// Only from this peer: node id, at least 8 characters of it, or [ID@]HOST:PORT
+    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT
     #[arg(long, value_name = "PEER")]
     pub(crate) from: Option<PeerRef>,
     /// Only the files of the collection that match; repeatable
@@ -107,7 +110,7 @@ pub(crate) struct SearchArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LsArgs {
-    /// A peer (node id, at least 8 characters of it, or [ID@]HOST:PORT), or a collection's id
+    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT), or a collection's id
     #[arg(value_name = "PEER|ID")]
     pub(crate) target: LsTarget,
 }
@@ -162,6 +165,54 @@ pub(crate) enum TrustCommand {
         #[arg(value_name = "HOST:PORT")]
         target: PeerTarget,
     },
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct FriendsArgs {
+    #[command(subcommand)]
+    pub(crate) command: FriendsCommand,
+}
+
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FriendsCommand {
+    /// Call a node by a name; an address is where it is looked for first
+    Add {
+        /// What you call it
+        #[arg(value_name = "NAME")]
+        name: FriendName,
+        /// Its node id, as `qshare id` prints it there
+        #[arg(value_name = "ID[@HOST:PORT]")]
+        node: FriendNode,
+    },
+    /// List all friends
+    List,
+    /// Forget a name
+    Remove {
+        /// The name
+        #[arg(value_name = "NAME")]
+        name: FriendName,
+    },
+}
+
+/// A friend's node, and where it is if that is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct FriendNode {
+    pub(crate) id: NodeId,
+    pub(crate) at: Option<PeerTarget>,
+}
+
+impl FromStr for FriendNode {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let target = text.contains('@').then(|| text.parse::<PeerTarget>().map_err(|error| error.to_string()));
+        let at = target.transpose()?;
+        let id = match &at {
+            Some(target) => target.id.ok_or("the node id is missing")?,
+            None => text.parse().map_err(|_| "give the 52 characters that `qshare id` prints there")?,
+        };
+        Ok(Self { id, at })
+    }
 }
 
 #[derive(Args, Debug, Clone)]

@@ -15,8 +15,8 @@ use crate::node::MAX_CONNECTIONS;
 mod commands;
 
 pub(crate) use commands::{
-    BenchArgs, DemoArgs, GetArgs, HashArgs, LocateArgs, LsArgs, LsTarget, SearchArgs, ShareArgs, TrackerArgs,
-    TrustArgs, TrustCommand,
+    BenchArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, LsTarget, SearchArgs,
+    ShareArgs, TrackerArgs, TrustArgs, TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     Id,
     /// Show or forget which keys were seen at which address
     Trust(TrustArgs),
+    /// Give names to nodes: they are dialled first, shown by name, and can be served alone
+    Friends(FriendsArgs),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
     /// See it work: a tracker, three providers and a download on this machine

@@ -69,6 +69,25 @@ fn what_is_accepted_and_what_is_not() {
 }
 
 #[test]
+fn a_friend_has_a_name_and_a_whole_id() {
+    let id = "a".repeat(52);
+    let cases = [
+        ("list", true),
+        ("remove anna", true),
+        ("add anna", false),
+        ("add anna abcdefgh", false),
+        ("add anna h:1", false),
+        (&format!("add an:na {id}"), false),
+        (&format!("add anna {id}"), true),
+        (&format!("add anna {id}@h:1"), true),
+        (&format!("add anna {id}@h"), false),
+    ];
+    for (line, good) in cases {
+        assert_eq!(read(&format!("friends {line}")).is_ok(), good, "{line}");
+    }
+}
+
+#[test]
 fn global_flags_stand_on_both_sides_and_add_up() {
     let (globals, _) = read("--tracker a:1 -v --home x trust --json list --tracker b:2 -v --home y").expect("parsed");
     let hosts: Vec<_> = globals.tracker.iter().map(|t| t.host.as_str()).collect();
@@ -90,5 +109,6 @@ fn ls_takes_a_collection_or_a_peer() {
     let id = ContentId::of(b"x");
     assert_eq!(id.to_string().parse(), Ok(LsTarget::Collection(id)));
     assert!(matches!("h:1".parse(), Ok(LsTarget::Peer(_))));
-    assert!("h".parse::<LsTarget>().is_err());
+    assert!(matches!("anna".parse(), Ok(LsTarget::Peer(_))));
+    assert!("h h".parse::<LsTarget>().is_err());
 }

@@ -1,6 +1,7 @@
 //! Hits, offers, peers and trees as tables for people.
 
 use crate::cli::render::human::{count, duration};
+use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, Kind, Offer, Provider, Shown, Size};
@@ -44,11 +45,11 @@ fn hit_cells(hit: &Hit) -> [String; 5] {
 }
 
 /// Who provides what was located.
-pub(crate) fn providers<'a>(providers: impl IntoIterator<Item = &'a Provider>) -> Table {
+pub(crate) fn providers<'a>(providers: impl IntoIterator<Item = &'a Provider>, names: &Names) -> Table {
     let mut table = Table::new(&[("ADDRESSES", Align::Flexible), ("NODE", Align::Left)]);
     for provider in providers {
         let addrs: Vec<String> = provider.addrs.iter().map(ToString::to_string).collect();
-        table.row([addrs.join(" "), provider.node.to_string()]);
+        table.row([addrs.join(" "), names.whole(provider.node)]);
     }
     table
 }
@@ -86,7 +87,7 @@ pub(crate) fn tree(collection: &Collection) -> Table {
 }
 
 /// The known nodes.
-pub(crate) fn peers(rows: &[PeerRow]) -> Table {
+pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
     let mut table = Table::new(&[
         ("ADDRESSES", Align::Flexible),
         ("OFFERS", Align::Right),
@@ -95,14 +96,14 @@ pub(crate) fn peers(rows: &[PeerRow]) -> Table {
     ]);
     for row in rows {
         let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
-        let node = row.peer.node.to_string();
+        let node = names.whole(row.peer.node);
         table.row([addrs.join(" "), count(row.peer.offers), row.plane.word().to_owned(), node]);
     }
     table
 }
 
 /// The nodes near this one: first the neighbours, then those that they tell of.
-pub(crate) fn neighbours(rows: &[NearRow]) -> Table {
+pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
     let mut table = Table::new(&[
         ("NODE", Align::Left),
         ("ADDRESSES", Align::Flexible),
@@ -119,11 +120,11 @@ pub(crate) fn neighbours(rows: &[NearRow]) -> Table {
                 (direct.direction.word().to_owned(), rtt, duration(direct.since))
             }
             (None, by) => {
-                let by = by.map_or_else(String::new, |by| format!("by {}", by.short()));
+                let by = by.map_or_else(String::new, |by| format!("by {}", names.short(by)));
                 (by, String::new(), String::new())
             }
         };
-        table.row([row.peer.node.to_string(), addrs.join(" "), direction, rtt, since, count(row.peer.offers)]);
+        table.row([names.whole(row.peer.node), addrs.join(" "), direction, rtt, since, count(row.peer.offers)]);
     }
     table
 }
@@ -174,9 +175,9 @@ mod tests {
     fn peers_and_providers_show_whole_node_ids() {
         let node = NodeId::of_public_key(b"n");
         let peer = Peer { node, addrs: vec!["10.0.0.1:4917".parse().expect("addr")], offers: 12_345 };
-        let text = peers(&[PeerRow { peer, plane: Plane::Tracker }]).render(None);
+        let text = peers(&[PeerRow { peer, plane: Plane::Tracker }], &Names::default()).render(None);
         assert!(text.ends_with(&format!("\n10.0.0.1:4917  12,345  tracker  {node}\n")), "{text}");
-        let text = providers(&hit("c", None).providers).render(None);
+        let text = providers(&hit("c", None).providers, &Names::default()).render(None);
         assert_eq!(text, format!("ADDRESSES  NODE\n[::1]:7    {node}\n"));
     }
 

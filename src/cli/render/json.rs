@@ -1,5 +1,5 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
-//! programs wait for; `id`, `hashed`, `status`, `trust` and `forgotten` are the results of the commands about this home,
+//! programs wait for; `id`, `hashed`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
 //! `bench` and `benched` those of the bench, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
@@ -9,7 +9,8 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::model::{ContentId, Hit, NodeId, Provider, SafePath};
+use crate::cli::render::names::Names;
+use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
 use crate::node::{Cause, NearRow, Outcome, Plane, Progress, ProviderProgress, Share};
 
 /// One line on standard output.
@@ -71,6 +72,12 @@ pub(crate) enum Line<'a> {
     Forgotten {
         addr: &'a str,
     },
+    /// A friend; `addr` as it was given.
+    Friend {
+        name: &'a str,
+        node: Text<NodeId>,
+        addr: Option<String>,
+    },
     Hashed {
         id: Text<ContentId>,
         path: Text<std::path::Display<'a>>,
@@ -130,6 +137,10 @@ pub(crate) enum Line<'a> {
         total: u64,
         rate: u64,
         providers: Vec<Giving>,
+    },
+    /// A name that is no friend's now.
+    Removed {
+        name: &'a str,
     },
     /// The demo begins something.
     Step {
@@ -237,11 +248,11 @@ impl<'a> Line<'a> {
     }
 
     /// The event `neighbour`.
-    pub(crate) fn neighbour(row: &NearRow) -> Self {
+    pub(crate) fn neighbour(row: &NearRow, names: &'a Names) -> Self {
         let direct = row.direct.as_ref();
         Self::Neighbour {
             node: Text(row.peer.node),
-            name: None,
+            name: names.of(row.peer.node),
             addr: row.peer.addrs.first().copied(),
             direction: direct.map(|direct| direct.direction.word()),
             rtt_us: direct.map(|direct| u64::try_from(direct.rtt.as_micros()).unwrap_or(u64::MAX)),
@@ -249,6 +260,12 @@ impl<'a> Line<'a> {
             offers: row.peer.offers,
             by: row.by.map(Text),
         }
+    }
+
+    /// The event `friend`.
+    pub(crate) fn friend(friend: &'a Friend) -> Self {
+        let addr = friend.at.as_ref().map(PeerTarget::host_port);
+        Self::Friend { name: friend.name.as_str(), node: Text(friend.node), addr }
     }
 
     /// The event `progress`.

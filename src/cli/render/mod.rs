@@ -8,17 +8,19 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
-use crate::model::Shown;
+use crate::model::{Friends, Shown};
 
 pub(crate) mod activity;
 pub(crate) mod hits;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod names;
 pub(crate) mod plain;
 pub(crate) mod progress;
 pub(crate) mod table;
 
 use json::Line;
+use names::Names;
 
 /// How progress is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,7 @@ pub(crate) struct Output {
     quiet: bool,
     style: Style,
     bars: MultiProgress,
+    names: Names,
 }
 
 impl Output {
@@ -50,7 +53,17 @@ impl Output {
         };
         let target = if style == Style::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { json: globals.json, quiet: globals.quiet, style, bars }
+        Self { json: globals.json, quiet: globals.quiet, style, bars, names: Names::default() }
+    }
+
+    /// The same, with these friends shown by name.
+    pub(crate) fn naming(self, friends: Friends) -> Self {
+        Self { names: Names::new(friends), ..self }
+    }
+
+    /// How friends are called.
+    pub(crate) const fn names(&self) -> &Names {
+        &self.names
     }
 
     /// Whether results are JSON lines.
@@ -127,7 +140,7 @@ impl Output {
 
     /// Something that is wrong without ending the command: a JSON line, or a line on standard error unless `-q`.
     pub(crate) fn warn(&self, message: &str) {
-        let message = Shown(message).to_string();
+        let message = self.names.in_sentence(&Shown(message).to_string());
         if self.json {
             // Whoever closed the output will be noticed at the next result.
             let _ = self.emit(&Line::Warning { message: &message });
@@ -143,9 +156,9 @@ impl Output {
         }
         if self.json {
             let (code, exit) = (failure.code().word(), failure.exit().code());
-            let _ = self.emit(&Line::Error { code, exit, message: failure.to_string() });
+            let _ = self.emit(&Line::Error { code, exit, message: self.names.in_sentence(&failure.to_string()) });
         } else {
-            self.tell(&format!("qshare: {failure}"));
+            self.tell(&self.names.in_sentence(&format!("qshare: {failure}")));
         }
     }
 

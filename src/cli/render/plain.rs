@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use crate::cli::render::human::{counted, duration, percent, rate, time_left};
+use crate::cli::render::names::Names;
 use crate::model::{Shown, Size};
 use crate::node::{Phase, Progress, ProviderProgress};
 
@@ -43,10 +44,11 @@ pub(crate) fn standing(progress: &Progress) -> String {
     text
 }
 
-/// One provider: short id, address, rate and share of what came: `abcdefgh  10.0.0.1:4917  20.0 MiB/s  40 %`.
-pub(crate) fn provider(provider: &ProviderProgress, fetched: u64) -> String {
+/// One provider: name or short id, address, rate and share of what came: `abcdefgh  10.0.0.1:4917  20.0 MiB/s  40 %`.
+pub(crate) fn provider(names: &Names, provider: &ProviderProgress, fetched: u64) -> String {
     let share = if fetched == 0 { 0 } else { percent(provider.bytes, fetched) };
-    format!("{}  {:<21}  {:>12}  {share:>3} %", provider.node.short(), provider.addr.to_string(), rate(provider.rate))
+    let (node, addr) = (names.short(provider.node), provider.addr.to_string());
+    format!("{node:<8}  {addr:<21}  {:>12}  {share:>3} %", rate(provider.rate))
 }
 
 fn shortened(name: &str) -> String {
@@ -121,10 +123,10 @@ mod tests {
     #[test]
     fn a_provider_has_its_rate_and_share() {
         let progress = fetching();
-        let text = provider(&progress.providers[0], progress.fetched);
+        let text = provider(&Names::default(), &progress.providers[0], progress.fetched);
         let short = progress.providers[0].node.short();
         assert_eq!(text, format!("{short}  10.0.0.1:4917            20.0 MiB/s   40 %"));
-        assert!(provider(&progress.providers[0], 0).ends_with("  0 %"));
+        assert!(provider(&Names::default(), &progress.providers[0], 0).ends_with("  0 %"));
     }
 
     #[test]

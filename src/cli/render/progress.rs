@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
+use crate::cli::render::names::Names;
 use crate::cli::render::plain::{self, Lines};
 use crate::cli::render::{Output, Style};
 use crate::model::NodeId;
@@ -42,7 +43,7 @@ impl View {
     /// Shows where the transfer stands.
     pub(crate) fn show(&mut self, progress: &Progress, now: Duration) {
         match &mut self.kind {
-            Kind::Bars(bars) => bars.show(progress),
+            Kind::Bars(bars) => bars.show(progress, self.output.names()),
             Kind::Lines(lines) => {
                 if let Some(line) = lines.line(progress, now) {
                     self.output.note(&format!("qshare: {line}"));
@@ -68,7 +69,7 @@ impl Bars {
         Self { multi: multi.clone(), whole, phase: None, providers: HashMap::new() }
     }
 
-    fn show(&mut self, progress: &Progress) {
+    fn show(&mut self, progress: &Progress, names: &Names) {
         if self.phase != Some(progress.phase) {
             self.phase = Some(progress.phase);
             self.whole.set_style(if progress.phase == Phase::Fetching { bar() } else { spinner() });
@@ -77,10 +78,10 @@ impl Bars {
         self.whole.set_position(progress.bytes);
         self.whole.set_message(plain::activity(progress));
         self.whole.set_prefix(plain::standing(progress));
-        self.show_providers(progress);
+        self.show_providers(progress, names);
     }
 
-    fn show_providers(&mut self, progress: &Progress) {
+    fn show_providers(&mut self, progress: &Progress, names: &Names) {
         self.providers.retain(|node, line| {
             let stays = progress.providers.iter().any(|p| p.node == *node);
             if !stays {
@@ -96,7 +97,7 @@ impl Bars {
                 line
             };
             let line = self.providers.entry(provider.node).or_insert_with(add);
-            line.set_message(plain::provider(provider, progress.fetched));
+            line.set_message(plain::provider(names, provider, progress.fetched));
         }
     }
 }

@@ -59,7 +59,7 @@ fn to(n: u8, frame: NeighbourFrame) -> Output {
 #[test]
 fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
     let mut flood = flood(&[1, 2, 3]);
-    let answer = Output::Answer { id: id(9), what: words() };
+    let answer = Output::Answer { id: id(9), from: node(1), what: words() };
     let on = |n| to(n, NeighbourFrame::Query(query(9, 4)));
     assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 5))), [answer, on(2), on(3)]);
     assert_eq!(flood.told(3, NeighbourFrame::Query(query(9, 3))), [to(3, NeighbourFrame::Done(id(9)))]);
@@ -69,7 +69,10 @@ fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
 #[test]
 fn the_last_link_is_not_forwarded_and_none_is_not_handled() {
     let mut flood = flood(&[1, 2]);
-    assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 1))), [Output::Answer { id: id(9), what: words() }]);
+    assert_eq!(
+        flood.told(1, NeighbourFrame::Query(query(9, 1))),
+        [Output::Answer { id: id(9), from: node(1), what: words() }]
+    );
     assert_eq!(flood.answers(9, Vec::new()), [to(1, NeighbourFrame::Done(id(9)))]);
     let out = flood.told(1, NeighbourFrame::Query(query(8, 0)));
     assert_eq!(out, [Output::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
@@ -185,7 +188,7 @@ fn visitors_ask_and_are_not_asked() {
     let out = flood.told(5, NeighbourFrame::Query(query(9, 2)));
     assert_eq!(out[1..], [to(1, NeighbourFrame::Query(query(9, 1)))]);
     let out = flood.told(1, NeighbourFrame::Query(query(8, 2)));
-    assert_eq!(out, [Output::Answer { id: id(8), what: words() }]);
+    assert_eq!(out, [Output::Answer { id: id(8), from: node(1), what: words() }]);
 }
 
 #[test]

@@ -64,8 +64,8 @@ pub(super) struct Known {
 impl Known {
     /// Notes a node; says whether it is new.
     pub(super) fn hear(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) -> bool {
-        // On the LAN link-local addresses are as good as any.
-        let usable = |addr: &&SocketAddr| source == Source::Lan || is_publishable(**addr);
+        // From the user and on the LAN link-local addresses are as good as any.
+        let usable = |addr: &&SocketAddr| matches!(source, Source::Friend | Source::Lan) || is_publishable(**addr);
         let addrs: Vec<_> = addrs.iter().filter(usable).take(limits::ADDRESSES).copied().collect();
         if addrs.is_empty() {
             return false;
@@ -86,6 +86,13 @@ impl Known {
             self.nodes.insert(node, Entry { addrs, source, reached: false, dialling: false, again, back_off });
         }
         room
+    }
+
+    /// A node is one that the user knows, however it was heard of.
+    pub(super) fn befriend(&mut self, node: NodeId) {
+        if let Some(entry) = self.nodes.get_mut(&node) {
+            entry.source = Source::Friend;
+        }
     }
 
     /// Forgets the one that failed longest ago among those that were never reached.

@@ -104,10 +104,13 @@ fn the_best_sources_are_dialled_first() {
     (300..304).for_each(|n| {
         table.heard(node(n), &[addr(n)], Source::Lan);
     });
-    table.heard(node(400), &[addr(400)], Source::Friend);
+    // A friend comes first, whoever tells of it, and whether it is known to be one before or after.
+    table.heard(node(400), &[addr(400)], Source::Neighbour);
+    table.befriend([node(400), node(401)].into());
+    table.heard(node(401), &[addr(401)], Source::Tracker);
     let dialled = table.settle(SECOND, |_| true);
-    assert_eq!(dialled[0], node(400));
-    assert_eq!(dialled[1..5].iter().copied().collect::<BTreeSet<_>>(), (300..304).map(node).collect());
+    assert_eq!(dialled[..2].iter().copied().collect::<BTreeSet<_>>(), [node(400), node(401)].into());
+    assert_eq!(dialled[2..6].iter().copied().collect::<BTreeSet<_>>(), (300..304).map(node).collect());
 }
 
 #[test]
@@ -206,12 +209,11 @@ fn who_misbehaves_for_long_is_left_and_shunned() {
     let mut table = table(Settings::default());
     table.joined(node(1), addr(1), Direction::Inbound, SECOND);
     for second in 0..1000_u32 {
-        assert_eq!(table.blamed(node(1), SECOND * second), None, "one a second is forgiven");
+        assert!(!table.blamed(node(1), SECOND * second), "one a second is forgiven");
         table.tick(SECOND * second);
     }
     let now = SECOND * 1000;
-    let left = (0..FAULTS).find_map(|_| table.blamed(node(1), now));
-    assert_eq!(left, Some(Output::Leave(node(1))));
+    assert!((0..FAULTS).any(|_| table.blamed(node(1), now)), "and left when there are many");
     table.left(node(1), now);
     assert_eq!(table.admit(node(1), addr(1).ip(), false, now), Err(Code::Forbidden));
     assert_eq!(table.admit(node(1), addr(1).ip(), false, now + SHUNNED), Ok(()));

@@ -26,6 +26,7 @@ async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<N
         trackers: Vec::new(),
         peers: peer.map(target).into_iter().collect(),
         near: Near { lan: false, only_peers: peer.is_some(), ttl: None, all_global: true },
+        friends_only: false,
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),

@@ -1,0 +1,136 @@
+//! Where friends are: at the address that was given with the name, or where a tracker knows them. They are dialled
+//! first, so a friend that is there is a neighbour soon.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+use super::Message;
+use super::state::State;
+use crate::actors::connections::ConnectionsRef;
+use crate::io::frames;
+use crate::io::resolve::resolve;
+use crate::logic::neighbours::Source;
+use crate::model::{Friend, Friends, NodeId, PeerTarget};
+use crate::wire::{PeerPage, Peers, Request, Role, limits};
+
+/// Friends that are looked for.
+const MOST: usize = 64;
+/// Between two times of looking.
+const AGAIN: Duration = Duration::from_secs(60);
+/// How long looking for one may take.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// What the actor knows of friends.
+pub(super) struct Known {
+    /// All of them, as they change.
+    pub(super) all: watch::Receiver<Arc<Friends>>,
+    /// Only they are answered.
+    pub(super) only: bool,
+    /// They have been looked for once.
+    pub(super) sought: bool,
+    /// Where the user says that they are.
+    at: BTreeMap<NodeId, Vec<SocketAddr>>,
+    /// Of whom the user has been told that somebody else is there.
+    told: Vec<NodeId>,
+}
+
+impl Known {
+    pub(super) fn new(all: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
+        let sought = all.borrow().is_empty();
+        Self { all, only, sought, at: BTreeMap::new(), told: Vec::new() }
+    }
+
+    /// Whether what is offered here may be told to a neighbour that asks. A friend's own commands ask as visitors; what
+    /// comes from another neighbour may be anybody's question.
+    pub(super) fn may_know(&self, node: NodeId, visiting: bool) -> bool {
+        !self.only || (visiting && self.all.borrow().contains(node))
+    }
+}
+
+impl State {
+    /// A friend is said by the user to be at these addresses.
+    pub(super) fn friend_at(&mut self, node: NodeId, addrs: Vec<SocketAddr>) {
+        self.heard(node, &addrs, Source::Friend);
+        self.friends.at.insert(node, addrs);
+    }
+
+    /// Another node answered where a chosen one was expected. What others say of addresses is a hint; what the user says
+    /// of a friend is not, so the user is told, once.
+    pub(super) fn met_another(&mut self, node: NodeId, addr: SocketAddr, found: NodeId) {
+        let given = self.friends.at.get(&node).is_some_and(|addrs| addrs.contains(&addr));
+        let name = self.friends.all.borrow().of(node).map(|friend| friend.name.clone());
+        let (true, Some(name), false) = (given, name, self.friends.told.contains(&node)) else { return };
+        self.friends.told.push(node);
+        self.warn(format!(
+            "{addr} answers as node {found} and not as your friend {name}: ask {name}, and if the key is new, run \
+             `qshare friends remove {name}` and add the new id"
+        ));
+    }
+}
+
+/// Looks for friends as long as the node lives.
+#[derive(Clone)]
+pub(super) struct Seek {
+    pub(super) actor: ActorRef<Message>,
+    pub(super) connections: ConnectionsRef,
+    pub(super) trackers: Vec<PeerTarget>,
+    pub(super) friends: watch::Receiver<Arc<Friends>>,
+}
+
+impl Seek {
+    pub(super) async fn run(mut self) {
+        loop {
+            let friends = Arc::clone(&self.friends.borrow_and_update());
+            let nodes = friends.iter().map(|friend| friend.node).collect();
+            if self.actor.cast(Message::Friends(nodes)).is_err() {
+                return;
+            }
+            let mut lookups = JoinSet::new();
+            for friend in friends.iter().take(MOST).cloned() {
+                lookups.spawn(timeout(PATIENCE, self.clone().look(friend)));
+            }
+            lookups.join_all().await;
+            if self.actor.cast(Message::FriendsSought).is_err() {
+                return;
+            }
+            tokio::select! {
+                Ok(()) = self.friends.changed() => {}
+                () = sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    /// Tells the actor where a friend may be. One that cannot be found now is looked for again.
+    async fn look(self, friend: Friend) {
+        if self.connections.existing(friend.node).await.is_some() {
+            return;
+        }
+        // Gone only with the node itself.
+        if let Some(target) = &friend.at {
+            match resolve(target).await {
+                Ok(addrs) => drop(self.actor.cast(Message::FriendAt(friend.node, addrs))),
+                Err(error) => tracing::debug!(%error, "a friend's address"),
+            }
+        }
+        for tracker in &self.trackers {
+            if let Some(addrs) = self.ask(tracker, friend.node).await {
+                drop(self.actor.cast(Message::Heard(friend.node, addrs, Source::Tracker)));
+            }
+        }
+    }
+
+    /// Where a tracker knows a node: the first of its list from just before the node's id on.
+    async fn ask(&self, tracker: &PeerTarget, node: NodeId) -> Option<Vec<SocketAddr>> {
+        let link = self.connections.to_role(tracker, Role::Tracker).await.ok()?;
+        let request = Request::Peers(Peers { after: node.before() });
+        let (page, ..) = frames::call::<PeerPage>(&link, &request, limits::PAGE).await.ok()?;
+        page.peers.into_iter().find(|peer| peer.node == node).map(|peer| peer.addrs)
+    }
+}

@@ -1,0 +1,194 @@
+//! Friends: named, dialled first, shown by name, and served alone where a node says so.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use common::{Ended, Lab, Node, Process, noise};
+use serde_json::Value;
+
+/// A home with its node id.
+struct Person {
+    home: PathBuf,
+    id: String,
+}
+
+impl Person {
+    fn new(lab: &Lab) -> Self {
+        let home = lab.home();
+        let id = Process::start(lab.qshare_at(&home).arg("id")).end().event("id")["node"].as_str().map(str::to_owned);
+        Self { home, id: id.expect("text") }
+    }
+
+    fn run(&self, lab: &Lab, arguments: &[&str]) -> Ended {
+        Process::start(lab.qshare_at(&self.home).args(arguments)).end()
+    }
+
+    fn befriend(&self, lab: &Lab, name: &str, who: &str) {
+        assert_eq!(self.run(lab, &["friends", "add", name, who]).event("friend")["name"], name);
+    }
+
+    fn share(&self, lab: &Lab, path: &Path, more: &[&str]) -> Node {
+        let mut command = lab.qshare_at(&self.home);
+        let mut node = lab.start(command.args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(path));
+        node.process.event("offer");
+        node
+    }
+}
+
+fn at(node: &Node) -> String {
+    format!("{}@{}", node.id, node.addr)
+}
+
+fn content(node: &Node) -> String {
+    let offer = node.process.events.iter().find(|event| event["event"] == "offer").expect("offered");
+    offer["id"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn friends_find_by_words_and_fetch_what_strangers_are_refused() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (anna, bob, mallory) = (Person::new(&lab), Person::new(&lab), Person::new(&lab));
+    let bytes = noise(1, 2 << 20);
+    let file = lab.file("shared/diary.bin", &bytes);
+    bob.befriend(&lab, "anna", &anna.id);
+    let mut node = bob.share(&lab, &file, &["--friends-only", "--tracker", &tracker.addr]);
+    let announced = node.process.first("announced");
+    assert_eq!(announced["offers"], 0, "the tracker learns of no name: {announced}");
+    anna.befriend(&lab, "bob", &at(&node));
+
+    let hit = anna.run(&lab, &["search", "diary"]);
+    assert_eq!(hit.event("hit")["providers"][0]["node"], *node.id, "{hit:#?}");
+    assert_eq!(anna.run(&lab, &["ls", "bob"]).event("hit")["name"], "diary.bin");
+    let got = anna.run(&lab, &["get", "diary"]);
+    assert_eq!(got.done()["providers"][0]["node"], *node.id);
+    assert!(fs::read(lab.path("diary.bin")).expect("published") == bytes);
+    assert_eq!(anna.run(&lab, &["get", "diary", "--from", "bob", "-o", "again"]).code, Some(0));
+
+    let (place, id) = (at(&node), content(&node));
+    for refused in
+        [vec!["ls", &place], vec!["get", &id, "--from", &place], vec!["search", "diary", "--peer", &node.addr]]
+    {
+        let ended = mallory.run(&lab, &refused);
+        assert_eq!((ended.code, ended.event("error")["code"].as_str()), (Some(1), Some("forbidden")), "{ended:#?}");
+        assert!(ended.error(1).contains("only its friends"), "{ended:#?}");
+    }
+    mallory.run(&lab, &["search", "diary", "--tracker", &tracker.addr]).error(3);
+    mallory.run(&lab, &["locate", &id, "--tracker", &tracker.addr]).error(3);
+}
+
+#[test]
+fn a_friend_that_asks_for_a_stranger_is_told_nothing() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    bob.befriend(&lab, "anna", &anna.id);
+    let node = bob.share(&lab, &lab.file("b/diary.bin", b"secret"), &["--friends-only"]);
+    // Anna's node is a neighbour of Bob's and passes on what strangers look for.
+    let other = lab.file("a/hers.bin", b"hers");
+    let between = anna.share(&lab, &other, &["--peer", &node.addr]);
+    let search = |words: &str| Process::start(lab.qshare().args(["search", words, "--peer", &between.addr])).end();
+    // When the stranger sees Bob's node, queries reach it.
+    let near = || Process::start(lab.qshare().args(["neighbours", "--peer", &between.addr, "--only-peers"])).end();
+    assert!((0..60).any(|_| near().events.iter().any(|event| event["node"] == *node.id)), "{:#?}", near());
+    assert_eq!(search("hers").code, Some(0));
+    search("diary").error(3);
+    // How much there is is nobody's business either.
+    let seen = near();
+    let row = seen.events.iter().find(|event| event["node"] == *node.id).expect("seen");
+    assert_eq!(row["offers"], 0);
+}
+
+#[test]
+fn a_friend_without_an_address_is_found_through_the_tracker_and_shown_by_name() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    bob.befriend(&lab, "anna", &anna.id);
+    anna.befriend(&lab, "bob", &bob.id);
+    let file = lab.file("shared/diary.bin", b"dear diary");
+    let mut node = bob.share(&lab, &file, &["--friends-only", "--tracker", &tracker.addr]);
+    node.process.first("announced");
+    let search = anna.run(&lab, &["search", "diary", "--tracker", &tracker.addr]);
+    assert_eq!(search.event("hit")["plane"], "neighbours", "{search:#?}");
+    assert_eq!(anna.run(&lab, &["ls", "bob", "--tracker", &tracker.addr]).event("hit")["name"], "diary.bin");
+    for command in ["peers", "neighbours"] {
+        let ended = anna.run(&lab, &[command, "--tracker", &tracker.addr]);
+        let row = ended.events.iter().find(|event| event["node"] == *node.id);
+        assert_eq!(row.map(|row| &row["name"]), Some(&Value::from("bob")), "{ended:#?}");
+        let text = plain(&lab, &anna, &[command, "--tracker", &tracker.addr]);
+        assert!(text.contains(&format!("bob ({})", &node.id[..8])) && !text.contains(&node.id), "{text}");
+    }
+}
+
+/// What a person reads on standard output.
+fn plain(lab: &Lab, person: &Person, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    command.current_dir(lab.path("")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", &person.home);
+    let output = command.arg("--no-lan").args(arguments).output().expect("it runs");
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn who_becomes_a_friend_is_served_at_once_and_who_is_none_any_more_is_not() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    let mut node = bob.share(&lab, &lab.file("s/diary.bin", b"dear diary"), &["--friends-only"]);
+    let place = at(&node);
+    anna.run(&lab, &["ls", &place]).error(1);
+    bob.befriend(&lab, "anna", &anna.id);
+    assert!((0..60).any(|_| anna.run(&lab, &["ls", &place]).code == Some(0)), "{:#?}", anna.run(&lab, &["ls", &place]));
+    assert_eq!(bob.run(&lab, &["friends", "remove", "anna"]).event("removed")["name"], "anna");
+    assert!((0..60).any(|_| anna.run(&lab, &["ls", &place]).code == Some(1)), "{:#?}", anna.run(&lab, &["ls", &place]));
+    fs::write(bob.home.join("friends"), "nonsense\n").expect("written");
+    let warning = node.process.event("warning");
+    assert!(warning["message"].as_str().is_some_and(|text| text.contains("line 1")), "{warning}");
+    anna.run(&lab, &["ls", &place]).error(1);
+}
+
+#[test]
+fn a_friends_address_with_another_key_is_one_warning_with_the_name() {
+    let lab = Lab::new();
+    let (anna, bob, mallory) = (Person::new(&lab), Person::new(&lab), Person::new(&lab));
+    let impostor = mallory.share(&lab, &lab.file("m/diary.bin", b"false"), &[]);
+    anna.befriend(&lab, "bob", &format!("{}@{}", bob.id, impostor.addr));
+    let mut node = anna.share(&lab, &lab.file("a/hers.bin", b"hers"), &[]);
+    let warning = node.process.first("warning")["message"].as_str().expect("text").to_owned();
+    assert!(warning.contains("bob") && warning.contains(&impostor.id) && warning.contains(&impostor.addr), "{warning}");
+    drop(node);
+    let ended = anna.run(&lab, &["get", "diary", "--from", "bob"]);
+    assert_eq!((ended.code, ended.event("error")["code"].as_str()), (Some(1), Some("key_changed")), "{ended:#?}");
+    assert!(!lab.path("diary.bin").exists());
+}
+
+#[test]
+fn names_are_added_listed_and_removed_and_never_taken_over() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    let add = |name: &str, who: &str| anna.run(&lab, &["friends", "add", name, who]);
+    assert_eq!(add("bob", &format!("{}@h:7", bob.id)).event("friend")["addr"], "h:7");
+    assert!(add("robert", &bob.id).error(2).contains("bob"), "the node has a name");
+    let other = Person::new(&lab);
+    assert!(add("bob", &other.id).error(2).contains("friends remove bob"), "the name has a node");
+    assert!(add("me", &anna.id).error(2).contains("own node"));
+    let list = anna.run(&lab, &["friends", "list"]);
+    let friend = list.event("friend");
+    assert_eq!((&friend["name"], &friend["node"], &friend["addr"]), (&"bob".into(), &bob.id.into(), &"h:7".into()));
+    assert!(anna.run(&lab, &["ls", "robert"]).error(3).contains("friends list"));
+    assert_eq!(anna.run(&lab, &["friends", "remove", "bob"]).code, Some(0));
+    anna.run(&lab, &["friends", "remove", "bob"]).error(3);
+}
+
+#[test]
+fn a_guest_of_a_friends_home_is_told_why_it_is_a_stranger() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    bob.befriend(&lab, "anna", &anna.id);
+    let node = bob.share(&lab, &lab.file("b/diary.bin", b"secret"), &["--friends-only"]);
+    let _running = anna.share(&lab, &lab.file("a/hers.bin", b"hers"), &[]);
+    let ended = anna.run(&lab, &["ls", &at(&node)]);
+    assert_eq!(ended.event("error")["code"], "forbidden");
+    assert!(ended.event("warning")["message"].as_str().is_some_and(|text| text.contains("key of its own")));
+}
