@@ -159,7 +159,7 @@ async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
             while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1
             {
                 // Each look is a query of its own: without a pace the nodes would take this one for greedy.
-                tokio::time::sleep(Duration::from_millis(50)).await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
     };

@@ -2,6 +2,7 @@
 //! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
 //! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
 
+mod answer;
 mod friends;
 mod reach;
 mod reference;

@@ -3,7 +3,9 @@
 //! taken in is answered by exactly one Done; what nobody asked for is dropped.
 //! Not responsible for who is a neighbour, for the own answer, nor for how fast a neighbour's frames are read.
 
+mod check;
 mod memory;
+mod neighbour;
 mod query;
 mod tokens;
 
@@ -11,13 +13,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use self::check::{can_be_dialled, can_be_told, is_sound, view_of, vouch};
 use self::memory::Memory;
+use self::neighbour::Neighbour;
 use self::query::UnderWay;
 pub use self::tokens::Tokens;
-use crate::logic::addresses::{AskerView, addresses_for};
-use crate::model::address::{is_loopback, is_publishable};
-use crate::model::query::MAX_WORDS;
-use crate::model::{Hit, NodeId, Provider, Query, QueryId};
+use crate::model::address::is_loopback;
+use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
@@ -131,15 +133,6 @@ pub struct Counts {
     pub sent: u64,
 }
 
-#[derive(Debug)]
-struct Neighbour {
-    ends: (IpAddr, Option<IpAddr>),
-    visiting: bool,
-    addrs: Vec<SocketAddr>,
-    to_it: Tokens,
-    for_it: Tokens,
-}
-
 /// The machine.
 #[derive(Debug)]
 pub struct Flood {
@@ -216,9 +209,9 @@ impl Flood {
         now: Duration,
         out: &mut Vec<Output>,
     ) {
-        let (mut to_it, for_it) = (Tokens::new(RATE.0, RATE.1), Tokens::new(FORWARDED.0, FORWARDED.1));
+        let mut newcomer = Neighbour::new(ends, visiting, now);
         for (id, query) in self.queries.iter_mut().filter(|_| !visiting) {
-            let Some(asked) = query.asked_here().filter(|_| to_it.take(0, now)) else { continue };
+            let Some(asked) = query.asked_here().filter(|_| newcomer.to_it.take(0, now)) else { continue };
             let asked = asked.clone();
             let until = now + PER_LINK * u32::from(asked.ttl);
             query.open(node, until);
@@ -226,7 +219,7 @@ impl Flood {
             self.counts.sent += 1;
             out.push(Output::Send(node, NeighbourFrame::Query(asked)));
         }
-        self.neighbours.insert(node, Neighbour { ends, visiting, addrs: Vec::new(), to_it, for_it });
+        self.neighbours.insert(node, newcomer);
     }
 
     fn left(&mut self, node: NodeId, out: &mut Vec<Output>) {
@@ -267,7 +260,10 @@ impl Flood {
     fn frame(&mut self, from: NodeId, frame: NeighbourFrame, now: Duration, out: &mut Vec<Output>) {
         match frame {
             NeighbourFrame::About(_) => {}
-            NeighbourFrame::Done(id) if self.is_awaited(id, from, out) => self.close(id, from, true, out),
+            NeighbourFrame::Done(id) if self.is_awaited(id, from, out) => {
+                self.neighbours.get_mut(&from).into_iter().for_each(|neighbour| neighbour.ended(true, now));
+                self.close(id, from, true, out);
+            }
             NeighbourFrame::Found(found) if self.is_awaited(found.id, from, out) => self.found(from, found, out),
             NeighbourFrame::Done(_) | NeighbourFrame::Found(_) => {}
             NeighbourFrame::Query(query) => self.query(from, query, now, out),
@@ -320,7 +316,8 @@ impl Flood {
         let keep = if under_way.asker().is_some() { RESERVE } else { 0 };
         let until = now + PER_LINK * u32::from(ttl);
         for (node, neighbour) in &mut self.neighbours {
-            if neighbour.visiting || under_way.asker() == Some(*node) || !neighbour.to_it.take(keep, now) {
+            let asked = neighbour.is_asked(now) && under_way.asker() != Some(*node);
+            if !asked || !neighbour.to_it.take(keep, now) {
                 continue;
             }
             under_way.open(*node, until);
@@ -370,6 +367,7 @@ impl Flood {
             if node == self.own {
                 self.release(id, out);
             } else {
+                self.neighbours.get_mut(&node).into_iter().for_each(|neighbour| neighbour.ended(false, now));
                 self.close(id, node, false, out);
             }
         }
@@ -399,46 +397,6 @@ impl Flood {
             self.ends.remove(&(until, id, node));
         }
     }
-}
-
-/// What nobody could have typed is not passed on.
-fn is_sound(what: &Sought) -> bool {
-    match what {
-        Sought::Content(_) | Sought::Nodes => true,
-        Sought::Words(words) => words.len() <= MAX_WORDS && Query::parse(words).is_ok(),
-    }
-}
-
-/// A hit without provider is of the neighbour that sends it, which is reached where it was dialled. What a far one says
-/// of this machine's loopback means its own.
-fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], far: bool) {
-    for provider in &mut hit.providers {
-        provider.addrs.retain(|addr| is_publishable(*addr) && !(far && is_loopback(addr.ip())));
-        provider.addrs.truncate(limits::ADDRESSES);
-    }
-    if hit.providers.is_empty() {
-        hit.providers.push(Provider { node: from, addrs: addrs.to_vec() });
-    }
-    hit.providers.truncate(Hit::MAX_PROVIDERS);
-    hit.names.truncate(Hit::MAX_NAMES);
-}
-
-/// Whether a hit is of use to who asked: it can dial somebody who has it.
-fn can_be_told(hit: &mut Hit, view: AskerView) -> bool {
-    hit.providers.retain_mut(|provider| can_be_dialled(&mut provider.addrs, view));
-    !hit.providers.is_empty()
-}
-
-/// Leaves of addresses what an asker can use; says whether that is any.
-fn can_be_dialled(addrs: &mut Vec<SocketAddr>, view: AskerView) -> bool {
-    *addrs = addresses_for(view, addrs);
-    addrs.retain(|addr| is_publishable(*addr));
-    !addrs.is_empty()
-}
-
-/// How a neighbour with these ends of its connection sees this node.
-fn view_of((remote, local): (IpAddr, Option<IpAddr>)) -> AskerView {
-    AskerView { loopback: is_loopback(remote), reached: local }
 }
 
 #[cfg(test)]

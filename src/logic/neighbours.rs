@@ -14,16 +14,20 @@ use rand::rngs::StdRng;
 
 use self::known::Known;
 pub use self::known::{Remembered, Source};
+use crate::logic::meter::Meter;
 use crate::model::NodeId;
-use crate::model::address::{is_private, same_subnet};
+use crate::model::address::{is_loopback, is_private, same_subnet};
 use crate::wire::Code;
 
 /// Neighbours that we choose.
 pub const OUTBOUND: usize = 8;
 /// Neighbours that chose us: at most, and where neighbours are only the given ones and whoever dials.
 const INBOUND: (usize, usize) = (16, 256);
-/// Commands that ask and are gone.
-const VISITORS: usize = 64;
+/// Commands that ask and are gone: altogether, and of one address that is not this machine's.
+const VISITORS: (usize, usize) = (64, 16);
+/// How often nodes of one address may join: who throws its id away after each burst of queries must not get a burst
+/// with every new one. So many at once, then one so often; and addresses that are remembered.
+const JOINS: (u32, Duration, usize) = (64, Duration::from_millis(250), 4096);
 /// Chosen of one global subnet, and let in from one.
 const OF_SUBNET: (usize, usize) = (1, 2);
 /// Let in from one address that is not global.
@@ -101,6 +105,7 @@ pub struct Neighbours {
     shunned: BTreeMap<NodeId, Duration>,
     /// Until when the places of lost neighbours are kept for them.
     kept: BTreeMap<NodeId, Duration>,
+    joins: Meter<IpAddr>,
     discover: (Duration, Duration),
     /// Who was an anchor when the node stopped.
     anchors: Vec<NodeId>,
@@ -121,8 +126,8 @@ impl Neighbours {
         let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
         let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);
         let kept = BTreeMap::new();
-        let friends = BTreeSet::new();
-        Self { own, settings, table, known, friends, shunned, kept, discover, anchors, forgiven, rng }
+        let (friends, joins) = (BTreeSet::new(), Meter::new(JOINS.0, JOINS.1, JOINS.2));
+        Self { own, settings, table, known, friends, shunned, kept, joins, discover, anchors, forgiven, rng }
     }
 
     /// A node may be at these addresses; says whether it was not known.
@@ -156,16 +161,22 @@ impl Neighbours {
     ///
     /// # Errors
     /// Busy when there is no room for it, Duplicate when it is one already, Forbidden when it misbehaved.
-    pub fn admit(&self, node: NodeId, ip: IpAddr, visiting: bool, now: Duration) -> Result<(), Code> {
+    pub fn admit(&mut self, node: NodeId, ip: IpAddr, visiting: bool, now: Duration) -> Result<(), Code> {
         if self.table.contains_key(&node) {
             return Err(Code::Duplicate);
         }
         if self.shunned.get(&node).is_some_and(|until| *until > now) {
             return Err(Code::Forbidden);
         }
+        let ip = ip.to_canonical();
+        if !is_loopback(ip) && !self.joins.allow(ip, now) {
+            return Err(Code::Busy);
+        }
         let count = |direction| self.table.values().filter(move |n| n.direction == direction);
+        let of_address = |direction| count(direction).filter(|n| n.addr.ip().to_canonical() == ip).count();
         if visiting {
-            return if count(Direction::Visiting).count() < VISITORS { Ok(()) } else { Err(Code::Busy) };
+            let crowded = !is_loopback(ip) && of_address(Direction::Visiting) >= VISITORS.1;
+            return if count(Direction::Visiting).count() < VISITORS.0 && !crowded { Ok(()) } else { Err(Code::Busy) };
         }
         if self.settings.only_peers {
             return if count(Direction::Inbound).count() < INBOUND.1 { Ok(()) } else { Err(Code::Busy) };
@@ -173,7 +184,7 @@ impl Neighbours {
         let (near, most) = if self.is_global(ip) {
             (count(Direction::Inbound).filter(|n| same_subnet(n.addr.ip(), ip)).count(), OF_SUBNET.1)
         } else {
-            (count(Direction::Inbound).filter(|n| n.addr.ip().to_canonical() == ip.to_canonical()).count(), OF_ADDRESS)
+            (of_address(Direction::Inbound), OF_ADDRESS)
         };
         if near < most && count(Direction::Inbound).count() < INBOUND.0 { Ok(()) } else { Err(Code::Busy) }
     }

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the lab")]
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
+pub mod flooder;
 #[cfg(target_os = "linux")]
 pub mod hosts;
 pub mod scripted;
@@ -106,6 +107,15 @@ impl Lab {
     /// Starts `qshare get` at a tracker.
     pub fn getting(&self, tracker: &Node, arguments: &[&str]) -> Process {
         Process::start(self.qshare().args(["get", "--tracker", &tracker.addr]).args(arguments))
+    }
+}
+
+/// Waits until something holds that no event tells of.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "not in time: {what}");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
 

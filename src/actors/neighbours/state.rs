@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::answer::Turn;
 use super::friends::Seek;
 use super::reach::Reach;
 use super::search::Searches;
@@ -22,8 +23,8 @@ use crate::logic::flood::{self, Flood, Input};
 use crate::logic::meter::Meter;
 use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
 use crate::model::address::{is_publishable, may_dial_back};
-use crate::model::{NodeId, PeerTarget, QueryId};
-use crate::wire::{About, Code, NeighbourFrame, Seen, Sought, limits};
+use crate::model::{NodeId, PeerTarget};
+use crate::wire::{About, Code, NeighbourFrame, limits};
 
 /// After its start a node expects neighbours this long at most; a search waits for them.
 pub(super) const SETTLING: Duration = Duration::from_millis(1600);
@@ -41,17 +42,17 @@ const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
 
 /// Its state.
 pub struct State {
-    own: NodeId,
-    dependencies: Dependencies,
-    reads: Reads,
-    reach: Reach,
+    pub(super) own: NodeId,
+    pub(super) dependencies: Dependencies,
+    pub(super) reads: Reads,
+    pub(super) reach: Reach,
     begun: Instant,
     /// When neighbours were first wanted.
     pub(super) wanted: Option<Duration>,
     pub(super) table: Table,
     pub(super) flood: Flood,
     pub(super) friends: friends::Known,
-    voices: HashMap<NodeId, Neighbour>,
+    pub(super) voices: HashMap<NodeId, Neighbour>,
     room: Room,
     serial: u64,
     pub(super) searches: Searches,
@@ -67,10 +68,11 @@ pub struct State {
     pub(super) tasks: JoinSet<()>,
 }
 
-struct Neighbour {
+pub(super) struct Neighbour {
     serial: u64,
     voice: Voice,
-    offers: u64,
+    pub(super) offers: u64,
+    pub(super) turn: Turn,
     /// Kept, so that the connection stays.
     link: Link,
 }
@@ -216,7 +218,8 @@ impl State {
         self.serial += 1;
         let (voice, ticket) = Voice::new(self.serial, self.room.clone());
         let ends = (remote.ip(), link.local_ip());
-        self.voices.insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, link });
+        self.voices
+            .insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, turn: Turn::default(), link });
         self.table.joined(node, remote, direction, now);
         let visiting = direction == Direction::Visiting;
         self.flood(Input::Joined { node, ends, visiting });
@@ -261,7 +264,9 @@ impl State {
 
     fn drop_neighbour(&mut self, node: NodeId) {
         let now = self.now();
-        self.voices.remove(&node);
+        if let Some(gone) = self.voices.remove(&node) {
+            gone.turn.close();
+        }
         self.table.left(node, now);
         self.flood(Input::Left(node));
     }
@@ -303,38 +308,6 @@ impl State {
             tracing::warn!(peer = %node.short(), ?fault, "a neighbour misbehaved for long and is left");
             self.drop_neighbour(node);
         }
-    }
-
-    /// Answers a neighbour's query from what is here.
-    fn answer(&mut self, id: QueryId, from: NodeId, what: Sought) {
-        if what == Sought::Nodes {
-            let nodes = self.seen();
-            return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
-        }
-        if !self.friends.may_know(from, self.table.direction(from) == Some(Direction::Visiting)) {
-            return self.flood(Input::Answered { id, hits: Vec::new(), nodes: Vec::new() });
-        }
-        let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
-        self.tasks.spawn(async move {
-            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
-            // Gone only with the node itself.
-            let _ = actor.cast(Message::Answered(id, hits));
-        });
-    }
-
-    /// The neighbours that this node itself has dialled, as others are told.
-    fn seen(&self) -> Vec<Seen> {
-        if self.dependencies.settings.only_peers {
-            return Vec::new();
-        }
-        let reached = self.flood.reached();
-        let told = reached.filter(|(_, addrs)| !addrs.is_empty()).map(|(node, addrs)| Seen {
-            node,
-            addrs: addrs.to_vec(),
-            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.offers),
-            by: self.own,
-        });
-        told.collect()
     }
 
     pub(super) fn tick(&mut self) {

@@ -1,5 +1,5 @@
 use super::*;
-use crate::model::{Kind, SafePath};
+use crate::model::{Kind, Provider, SafePath};
 
 fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
@@ -204,7 +204,7 @@ fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
         flood.told(2, NeighbourFrame::Done(id(n)));
         flood.told(3, NeighbourFrame::Done(id(n)));
     }
-    assert_eq!(greedy, FORWARDED.0);
+    assert_eq!(greedy, neighbour::CREDIT);
     assert!(sent(&flood.told(2, NeighbourFrame::Query(query(201, 2)))), "an honest one");
     assert!(sent(&flood.handle(Input::Ask { query: query(202, 2), hold: Duration::ZERO }, Duration::ZERO)), "our own");
 }
@@ -254,4 +254,23 @@ fn neighbours_on_loopback_are_told_to_far_askers_at_our_own_address_and_link_loc
     let out = flood.handle(Input::Answered { id: id(9), hits: Vec::new(), nodes }, Duration::ZERO);
     let told = Found { id: id(9), hits: Vec::new(), nodes: vec![seen("10.0.0.0:7"), seen("10.0.0.7:7")] };
     assert_eq!(out, [to(1, NeighbourFrame::Found(told)), to(1, NeighbourFrame::Done(id(9)))]);
+}
+
+#[test]
+fn who_never_answers_is_not_waited_for_again_and_again() {
+    let mut flood = flood(&[1, 2]);
+    let mut now = Duration::ZERO;
+    let mut asked = Vec::new();
+    for n in 1..=40 {
+        let out = flood.handle(Input::Ask { query: query(n, 2), hold: Duration::ZERO }, now);
+        let sent = |node: u8| out.contains(&to(node, NeighbourFrame::Query(query(n, 2))));
+        assert!(sent(1), "who answers is always asked");
+        asked.push(sent(2));
+        let done = flood.handle(Input::Frame { from: node(1), frame: NeighbourFrame::Done(id(n)) }, now);
+        assert_eq!(done.is_empty(), sent(2), "and nobody else is waited for");
+        flood.handle(Input::Tick, now + 2 * PER_LINK);
+        now += Duration::from_secs(1);
+    }
+    assert_eq!(asked[..4], [true, true, true, false]);
+    assert_eq!(asked.iter().filter(|asked| **asked).count(), 4, "tried once more after a while: {asked:?}");
 }

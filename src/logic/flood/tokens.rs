@@ -18,6 +18,12 @@ impl Tokens {
         Self { burst, pace, full_at: Duration::ZERO }
     }
 
+    /// A bucket with only so many tokens yet.
+    #[must_use]
+    pub fn with(self, tokens: u32, now: Duration) -> Self {
+        Self { full_at: now + self.pace * self.burst.saturating_sub(tokens), ..self }
+    }
+
     /// Takes a token if more than `keep` are there.
     pub fn take(&mut self, keep: u32, now: Duration) -> bool {
         let next = self.full_at.max(now) + self.pace;
@@ -48,6 +54,13 @@ mod tests {
         assert_eq!(taken, 3);
         assert!(tokens.take(0, Duration::ZERO) && !tokens.take(0, Duration::ZERO));
         assert!(tokens.take(0, SECOND) && !tokens.take(1, SECOND));
+    }
+
+    #[test]
+    fn a_newcomer_begins_with_little() {
+        let mut tokens = Tokens::new(4, SECOND).with(1, 9 * SECOND);
+        assert!(tokens.take(0, 9 * SECOND) && !tokens.take(0, 9 * SECOND) && tokens.take(0, 10 * SECOND));
+        assert_eq!((0..9).filter(|_| tokens.take(0, 99 * SECOND)).count(), 4);
     }
 
     #[test]

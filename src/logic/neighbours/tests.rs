@@ -273,3 +273,33 @@ fn a_dial_that_crossed_another_one_gives_its_place_back() {
     table.failed(node(1), SECOND);
     assert_eq!(table.dialling(), 0);
 }
+
+#[test]
+fn one_address_does_not_take_every_visitors_place() {
+    let mut table = table(Settings::default());
+    let mut visit = |n: usize, addr: SocketAddr| {
+        table.admit(node(n), addr.ip(), true, Duration::ZERO)?;
+        table.joined(node(n), addr, Direction::Visiting, Duration::ZERO);
+        Ok::<_, Code>(())
+    };
+    let let_in = (1..100).filter(|n| visit(*n, addr(1)).is_ok()).count();
+    assert_eq!(let_in, VISITORS.1);
+    assert_eq!(visit(200, addr(2)), Ok(()));
+    let here = SocketAddr::from(([127, 0, 0, 1], 1));
+    assert_eq!((300..400).filter(|n| visit(*n, here).is_ok()).count(), VISITORS.0 - VISITORS.1 - 1);
+}
+
+#[test]
+fn an_address_that_joins_under_one_id_after_the_other_is_slowed_down() {
+    let mut table = table(Settings::default());
+    let mut joined = 0;
+    for n in 1..=1000 {
+        let now = Duration::from_millis(n as u64);
+        if table.admit(node(n), addr(1).ip(), false, now).is_ok() {
+            joined += 1;
+            table.joined(node(n), addr(1), Direction::Inbound, now);
+            table.left(node(n), now);
+        }
+    }
+    assert!((JOINS.0..=JOINS.0 + 4).contains(&joined), "{joined} in a second");
+}

@@ -1,0 +1,70 @@
+//! What this node answers to its neighbours' queries.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::Message;
+use super::state::State;
+use crate::logic::flood::Input;
+use crate::logic::neighbours::Direction;
+use crate::model::{NodeId, QueryId};
+use crate::wire::{Seen, Sought};
+
+/// One neighbour's queries are answered one after the other, so that many of one make nobody else's wait.
+#[derive(Debug, Clone)]
+pub(super) struct Turn(Arc<Semaphore>);
+
+impl Default for Turn {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(1)))
+    }
+}
+
+impl Turn {
+    /// Waits for it; `None` when the neighbour has gone.
+    async fn take(self) -> Option<OwnedSemaphorePermit> {
+        self.0.acquire_owned().await.ok()
+    }
+
+    /// The neighbour has gone: nothing of what it asked for is looked for any more.
+    pub(super) fn close(&self) {
+        self.0.close();
+    }
+}
+
+impl State {
+    /// Answers a neighbour's query from what is here.
+    pub(super) fn answer(&mut self, id: QueryId, from: NodeId, what: Sought) {
+        if what == Sought::Nodes {
+            let nodes = self.seen();
+            return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
+        }
+        if !self.friends.may_know(from, self.table.direction(from) == Some(Direction::Visiting)) {
+            return self.flood(Input::Answered { id, hits: Vec::new(), nodes: Vec::new() });
+        }
+        let Some(turn) = self.voices.get(&from).map(|neighbour| neighbour.turn.clone()) else { return };
+        let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
+        self.tasks.spawn(async move {
+            let Some(_turn) = turn.take().await else { return };
+            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
+            // Gone only with the node itself.
+            let _ = actor.cast(Message::Answered(id, hits));
+        });
+    }
+
+    /// The neighbours that this node itself has dialled, as others are told.
+    fn seen(&self) -> Vec<Seen> {
+        if self.dependencies.settings.only_peers {
+            return Vec::new();
+        }
+        let reached = self.flood.reached();
+        let told = reached.filter(|(_, addrs)| !addrs.is_empty()).map(|(node, addrs)| Seen {
+            node,
+            addrs: addrs.to_vec(),
+            offers: self.voices.get(&node).map_or(0, |neighbour| neighbour.offers),
+            by: self.own,
+        });
+        told.collect()
+    }
+}

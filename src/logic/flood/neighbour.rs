@@ -1,0 +1,52 @@
+//! What the machine knows of one neighbour: where it is, what it may send and is sent, and whether it answers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use super::{FORWARDED, RATE, Tokens};
+
+/// Branches in a row that a neighbour let run out, after which it is not asked for a while: who takes queries and never
+/// answers must not make every search last until its time is over.
+const UNANSWERED: u32 = 3;
+/// How many queries of a newcomer are forwarded at once: enough for a command, too few to be worth a new id.
+pub(super) const CREDIT: u32 = 16;
+/// For how long.
+const REST: Duration = Duration::from_secs(30);
+
+/// One neighbour.
+#[derive(Debug)]
+pub(super) struct Neighbour {
+    /// Its end of the connection, and at which address it sees this node.
+    pub(super) ends: (IpAddr, Option<IpAddr>),
+    /// It only asks.
+    pub(super) visiting: bool,
+    /// Where it was dialled under its own id.
+    pub(super) addrs: Vec<SocketAddr>,
+    /// For queries that it is sent, and for its own that are forwarded.
+    pub(super) to_it: Tokens,
+    pub(super) for_it: Tokens,
+    unanswered: u32,
+    rests_until: Duration,
+}
+
+impl Neighbour {
+    pub(super) fn new(ends: (IpAddr, Option<IpAddr>), visiting: bool, now: Duration) -> Self {
+        let to_it = Tokens::new(RATE.0, RATE.1);
+        let for_it = Tokens::new(FORWARDED.0, FORWARDED.1).with(CREDIT, now);
+        Self { ends, visiting, addrs: Vec::new(), to_it, for_it, unanswered: 0, rests_until: Duration::ZERO }
+    }
+
+    /// Whether it is asked now.
+    pub(super) fn is_asked(&self, now: Duration) -> bool {
+        !self.visiting && self.rests_until <= now
+    }
+
+    /// A branch of it is over: by its own word, or because its time was.
+    pub(super) fn ended(&mut self, done: bool, now: Duration) {
+        self.unanswered = if done { 0 } else { self.unanswered + 1 };
+        if self.unanswered >= UNANSWERED {
+            // One more that is not answered, when it is asked again, and it rests again.
+            (self.unanswered, self.rests_until) = (UNANSWERED - 1, now + REST);
+        }
+    }
+}
