@@ -102,6 +102,7 @@ fn request() -> impl Strategy<Value = Request> {
     prop_oneof![
         announce,
         bench.prop_map(|(bytes, download, file)| Request::Bench(Bench { bytes, download, file })),
+        Just(Request::Clock(Clock {})),
         fetch.prop_map(|(id, size, units, max)| Request::Fetch(Fetch { id, size, units, max })),
         (option::of(node()), option::of(path())).prop_map(|(node, after)| Request::FilesOf(FilesOf { node, after })),
         part().prop_map(|Part { id, kind, size }| Request::Follow(Follow { id, kind, size })),

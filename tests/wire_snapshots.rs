@@ -70,6 +70,7 @@ fn requests(to: &mut Examples) {
     let candidates = vec![addr()];
     to.request("Announce", Request::Announce(Announce { epoch, seq: 1, full: true, candidates, port: 4917 }));
     to.request("Bench", Request::Bench(Bench { bytes: 1 << 30, download: true, file: false }));
+    to.request("Clock", Request::Clock(Clock {}));
     to.request("Fetch", Request::Fetch(Fetch { id, size, units: vec![(0, 2)], max: 2 }));
     to.request("FilesOf", Request::FilesOf(FilesOf { node: Some(node()), after: Some(path()) }));
     to.request("Follow", Request::Follow(Follow { id, kind, size }));
@@ -91,6 +92,7 @@ fn answers(to: &mut Examples) {
     let announced = Announced { taken: 2, refused: 0, lease_ms: 60_000, reachable: reachable.clone() };
     to.add("About", Answer::Ok(about()));
     to.add("Announced", Answer::Ok(announced));
+    to.add("ClockNow", Answer::Ok(ClockNow { unix_ms: 1_795_316_400_000 }));
     to.add("HitPage", Answer::Ok(HitPage { hits: vec![hit()], more: 0 }));
     to.add("ListHead", Answer::Ok(ListHead { chunks: 2 }));
     to.add("ManifestHead", Answer::Ok(ManifestHead { len: 4096 }));

@@ -14,6 +14,7 @@ use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
+use crate::actors::time_of_day;
 use crate::actors::upload::{UnitWriter, UploadError, accepted_units};
 use crate::actors::uploads::{Slot, UploadsRef};
 use crate::io::link::Link;
@@ -54,6 +55,7 @@ impl Answers for NodeAnswers {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
+            Request::Clock(_) => time_of_day::tell(stream).await,
             Request::Fetch(fetch) => self.fetch(link.peer(), fetch, stream).await,
             Request::FilesOf(files) => {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;

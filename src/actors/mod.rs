@@ -23,6 +23,7 @@ pub mod reads;
 pub mod serve;
 pub mod shelf;
 pub mod throttle;
+pub mod time_of_day;
 pub mod tracker;
 pub mod upload;
 pub mod uploads;

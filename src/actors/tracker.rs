@@ -10,6 +10,7 @@ use crate::actors::dial_back::{DialBack, Probe};
 use crate::actors::directory::{DirectoryRef, Place};
 use crate::actors::reads::Reads;
 use crate::actors::serve::{Answers, Stream};
+use crate::actors::time_of_day;
 use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
 use crate::logic::directory::{AskerView, Snapshot};
@@ -49,6 +50,7 @@ impl Answers for TrackerAnswers {
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         match request {
             Request::Announce(head) => self.announce(link, head, stream).await,
+            Request::Clock(_) => time_of_day::tell(stream).await,
             Request::FilesOf(files) => self.files_of(link, files, stream).await,
             Request::Follow(follow) => self.follow(link, &follow, stream).await,
             Request::Locate(Locate { id }) => {

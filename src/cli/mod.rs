@@ -13,6 +13,7 @@ mod bench;
 mod choose;
 mod context;
 mod demo;
+mod doctor;
 mod exit;
 mod explain;
 mod failure;
@@ -81,6 +82,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
     match command {
         Command::Bench(arguments) => bench::run(context, arguments).await,
         Command::Demo(arguments) => demo::run(context, arguments).await,
+        Command::Doctor => doctor::run(context).await,
         Command::Friends(arguments) => friends::run(context, arguments),
         Command::Get(arguments) => get::run(context, arguments).await,
         Command::Hash(arguments) => hash::run(context, arguments).await,

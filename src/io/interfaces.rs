@@ -2,6 +2,7 @@
 //! Invariant: link-local addresses never, loopback only where there is nothing else. What is published is decided
 //! by the tracker that dials back.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::model::address::{is_loopback, is_publishable};
@@ -16,6 +17,16 @@ pub fn candidates(bound: SocketAddr) -> Vec<SocketAddr> {
     let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
     let interfaces = interfaces.into_iter().map(|interface| (interface.ip(), interface.name));
     choose(interfaces.filter(|(ip, _)| ip.is_ipv4() || bound.is_ipv6()).collect(), bound.port())
+}
+
+/// All interfaces that are up with their addresses, by name.
+#[must_use]
+pub fn all() -> Vec<(String, Vec<IpAddr>)> {
+    let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
+    for interface in if_addrs::get_if_addrs().unwrap_or_default() {
+        all.entry(interface.name.clone()).or_default().push(interface.ip());
+    }
+    all.into_iter().collect()
 }
 
 fn choose(mut interfaces: Vec<(IpAddr, String)>, port: u16) -> Vec<SocketAddr> {

@@ -1,6 +1,7 @@
 //! Nodes on the same network, by multicast DNS (RFC 6762) and DNS-SD (RFC 6763): the service `_qshare._udp.local`, one
 //! instance a node, named by its node id. What comes from there is a hint: the pinned handshake decides.
 
+use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV6};
 
 use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
@@ -30,6 +31,8 @@ pub struct Heard {
     pub node: NodeId,
     /// Where.
     pub addrs: Vec<SocketAddr>,
+    /// The names of the interfaces on which it was heard.
+    pub interfaces: BTreeSet<String>,
 }
 
 impl Lan {
@@ -88,7 +91,16 @@ fn heard_of(service: &ResolvedService) -> Option<Heard> {
     // The likeliest first, the same at each time.
     addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
     addrs.truncate(ADDRESSES);
-    Some(Heard { node, addrs })
+    let interfaces = service.get_addresses().iter().flat_map(interfaces).collect();
+    Some(Heard { node, addrs, interfaces })
+}
+
+fn interfaces(ip: &ScopedIp) -> Vec<String> {
+    match ip {
+        ScopedIp::V4(v4) => v4.interface_ids().iter().map(|interface| interface.name.clone()).collect(),
+        ScopedIp::V6(v6) => vec![v6.scope_id().name.clone()],
+        _ => Vec::new(),
+    }
 }
 
 fn address(ip: &ScopedIp, port: u16) -> Option<SocketAddr> {

@@ -13,6 +13,7 @@ mod bench;
 mod contents;
 mod convert;
 mod destination;
+mod doctor;
 pub mod error;
 mod fetch;
 mod find;
@@ -39,6 +40,7 @@ pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
+pub use doctor::{Check, Examination, Verdict};
 pub use error::{Error, ErrorCode, Who};
 pub use get::Transfer;
 pub use types::*;
@@ -204,6 +206,16 @@ impl Node {
         let rows = overlay.near(finder.own).await;
         self.inner.meet(rows.iter().map(|row| row.peer.node));
         Ok(rows)
+    }
+
+    /// Looks at this node's surroundings, and tells what works as soon as it is known.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn examine(&self, of: &Examination, tell: mpsc::Sender<Check>) -> Result<(), Error> {
+        self.inner.parts()?;
+        doctor::examine(&self.inner, of, tell).await;
+        Ok(())
     }
 
     /// How many queries of neighbours have gone through this node.

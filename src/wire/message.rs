@@ -47,6 +47,8 @@ pub enum Request {
     /// To a bench: measures. Answer: unit; unit again when it can begin; then bytes in the asked direction. Who asked
     /// ends its side when it has them all, or has sent them; then comes [`BenchEnd`].
     Bench(Bench),
+    /// To a tracker or node: what time it is there. Answer: [`ClockNow`].
+    Clock(Clock),
     /// To a node: some units of a content. Answer: unit, then unit records (see [`UnitRecord`]) until the end.
     Fetch(Fetch),
     /// Offers, in name order: of a node at a tracker, or of the asked node. Answer: [`OfferPage`].
@@ -80,9 +82,9 @@ pub enum Request {
 
 impl Request {
     /// The tags of all variants: any other is a message of an unknown type.
-    pub const TAGS: [&'static str; 16] = [
-        "Announce", "Bench", "Fetch", "FilesOf", "Follow", "Join", "List", "Locate", "Manifest", "Peers", "Renew",
-        "Resolve", "Search", "Times", "Watch", "Withdraw",
+    pub const TAGS: [&'static str; 17] = [
+        "Announce", "Bench", "Clock", "Fetch", "FilesOf", "Follow", "Join", "List", "Locate", "Manifest", "Peers",
+        "Renew", "Resolve", "Search", "Times", "Watch", "Withdraw",
     ];
 }
 
@@ -137,6 +139,17 @@ pub struct Announced {
     pub lease_ms: u32,
     /// The addresses that are published: those that the tracker reached.
     pub reachable: Vec<SocketAddr>,
+}
+
+/// See [`Request::Clock`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Clock {}
+
+/// The time of day at the asked side.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ClockNow {
+    /// Milliseconds since 1970, UTC.
+    pub unix_ms: u64,
 }
 
 /// See [`Request::Bench`].

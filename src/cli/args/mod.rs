@@ -105,6 +105,8 @@ pub(crate) enum Command {
     Friends(FriendsArgs),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
+    /// Say what of this node's surroundings works: port, interfaces, multicast, buffers, paths, clocks
+    Doctor,
     /// See it work: a tracker, three providers and a download on this machine
     Demo(DemoArgs),
 }

@@ -1,6 +1,6 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
 //! programs wait for; `id`, `hashed`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
-//! `bench` and `benched` those of the bench, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
+//! `bench` and `benched` those of the bench, `check` the doctor's, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
 use std::fmt::Display;
@@ -45,6 +45,12 @@ pub(crate) enum Line<'a> {
         addr: String,
         tests: u64,
         rtt_us: u64,
+    },
+    /// One thing that the doctor looked at.
+    Check {
+        name: &'a str,
+        state: &'a str,
+        message: &'a str,
     },
     Done {
         id: Text<ContentId>,
