@@ -5,9 +5,14 @@
 mod common;
 
 use std::fs;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::hosts::Hosts;
-use common::{Ended, Lab, Process, noise};
+use common::multicast::{broken, fakes, send};
+use common::{Ended, Lab, Node, Process, noise, until};
+use rustix::process::Signal;
 
 /// Shares on host 1 and fetches on another one, which may be the same; gives the provider's id and how it ended.
 fn found(hosts: &Hosts, lab: &Lab, on: u8) -> (String, Ended) {
@@ -59,4 +64,72 @@ fn two_nodes_of_one_host_find_each_other() {
     let lab = Lab::new();
     let (id, ended) = found(&hosts, &lab, 1);
     assert_eq!(from(&ended).0, id);
+}
+
+/// Shares on host 1, and misuses multicast on host 3 while something is done.
+fn beside<T>(hosts: &Hosts, lab: &Lab, packet: fn(u64) -> Vec<u8>, work: impl FnOnce(&mut Node) -> T) -> (T, Node) {
+    let file = lab.file("shared/found.bin", b"found");
+    let mut share = lab.start(hosts.near(lab, 1, &lab.home()).arg("share").arg(file));
+    share.process.event("offer");
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let sending = hosts.on(3, move || send(Ipv4Addr::new(10, 66, 0, 3), &stopping, packet));
+    let done = work(&mut share);
+    stop.store(true, Ordering::Relaxed);
+    assert!(sending.join().expect("no panic") > 0);
+    (done, share)
+}
+
+fn search(hosts: &Hosts, lab: &Lab) -> Ended {
+    Process::start(hosts.near(lab, 2, &lab.home()).args(["search", "found"])).end()
+}
+
+#[test]
+fn broken_multicast_packets_harm_nobody() {
+    let Some(hosts) = Hosts::up("o") else { return };
+    let lab = Lab::new();
+    let (ended, share) = beside(&hosts, &lab, broken, |_| search(&hosts, &lab));
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    share.process.signal(Signal::TERM);
+    let ended = share.process.end();
+    assert_eq!(ended.code, Some(0));
+    assert!(ended.events.iter().all(|event| event["event"] != "warning"), "{ended:#?}");
+}
+
+#[test]
+fn a_flood_of_announcements_is_bounded_told_once_and_got_over() {
+    const MOST: u64 = 256 << 10;
+    let Some(hosts) = Hosts::up("p") else { return };
+    let lab = Lab::new();
+    let ((), share) = beside(&hosts, &lab, fakes, |share| {
+        let warning = share.process.first("warning")["message"].as_str().expect("text").to_owned();
+        assert!(warning.contains("floods"), "{warning}");
+        // Who knows where it is finds it meanwhile.
+        let peer = share.addr.replace("127.0.0.1", "10.66.0.1");
+        let ls = hosts.run(&lab, 2, &lab.home(), &["ls", &peer]);
+        assert_eq!(ls.event("hit")["name"], "found.bin");
+    });
+    until("it is found again when the flood is over", || search(&hosts, &lab).code == Some(0));
+    let peak = share.process.peak();
+    assert!(peak < MOST, "{peak} KiB");
+    share.process.signal(Signal::TERM);
+    let warnings = share.process.end().events.iter().filter(|event| event["event"] == "warning").count();
+    assert_eq!(warnings, 1, "told once");
+}
+
+#[test]
+fn a_host_without_multicast_is_told_by_the_doctor_and_works_otherwise() {
+    let Some(hosts) = Hosts::up("q") else { return };
+    let lab = Lab::new();
+    for device in ["eth0", "lo"] {
+        hosts.program(2, &format!("ip link set {device} multicast off"));
+    }
+    let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("found.bin", b"found")));
+    share.process.event("offer");
+    let peer = share.addr.replace("127.0.0.1", "10.66.0.1");
+    let ended = Process::start(hosts.near(&lab, 2, &lab.home()).args(["search", "found", "--peer", &peer])).end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    let doctor = Process::start(hosts.near(&lab, 1, &lab.home()).arg("doctor")).end();
+    let heard = doctor.events.iter().find(|event| event["name"] == "multicast").expect("looked at");
+    assert!(heard["message"].as_str().is_some_and(|text| text.contains("eth0")), "{heard}");
 }

@@ -4,6 +4,7 @@
 
 mod answer;
 mod friends;
+mod lan;
 mod reach;
 mod reference;
 mod search;

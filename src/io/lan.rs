@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{SocketAddr, SocketAddrV6};
+use std::time::Duration;
 
 use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
+use tokio::time::interval;
 
 use crate::model::NodeId;
 use crate::wire::limits::ADDRESSES;
@@ -12,10 +14,30 @@ use crate::wire::limits::ADDRESSES;
 /// The service; its instances are nodes.
 const SERVICE: &str = "_qshare._udp.local.";
 
+/// Records that the daemon may keep. It sets itself no bound, and 500 nodes on one network take some 3000.
+const RECORDS: i64 = 20_000;
+/// How often they are counted.
+const COUNT: Duration = Duration::from_millis(500);
+
 /// The LAN cannot be listened to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("nodes on the local network cannot be found: {0}; give --no-lan to do without")]
-pub struct LanError(String);
+pub enum LanError {
+    /// There is no socket or thread for it.
+    #[error("nodes on the local network cannot be found: {0}; give --no-lan to do without")]
+    Daemon(String),
+    /// Somebody announces more than can be true, or faster than it can be taken in.
+    #[error(
+        "somebody floods the local network with announcements, so it is not listened to for a while: find out who, or \
+         name nodes with --peer or --tracker"
+    )]
+    Flooded,
+}
+
+impl From<mdns_sd::Error> for LanError {
+    fn from(error: mdns_sd::Error) -> Self {
+        Self::Daemon(error.to_string())
+    }
+}
 
 /// Listens to the network, and says who is here. Stops when dropped.
 pub struct Lan {
@@ -41,12 +63,11 @@ impl Lan {
     /// # Errors
     /// When the daemon's socket or thread cannot be had.
     pub fn start(own: NodeId, announce: Option<u16>) -> Result<Self, LanError> {
-        let failed = |error: mdns_sd::Error| LanError(error.to_string());
-        let daemon = ServiceDaemon::new().map_err(failed)?;
-        let events = daemon.browse(SERVICE).map_err(failed)?;
+        let daemon = ServiceDaemon::new()?;
+        let events = daemon.browse(SERVICE)?;
         let lan = Self { own, daemon, events };
         if let Some(port) = announce {
-            lan.announce(port).map_err(failed)?;
+            lan.announce(port)?;
         }
         Ok(lan)
     }
@@ -62,16 +83,38 @@ impl Lan {
         self.daemon.register(info)
     }
 
-    /// The next node that is heard of; `None` when there will be none.
-    pub async fn heard(&self) -> Option<Heard> {
+    /// The next node that is heard of.
+    ///
+    /// # Errors
+    /// When there will be none, because somebody floods the network: start again after a pause.
+    pub async fn heard(&self) -> Result<Heard, LanError> {
+        let mut counts = interval(COUNT);
         loop {
-            if let ServiceEvent::ServiceResolved(service) = self.events.recv_async().await.ok()?
-                && let Some(heard) = heard_of(&service)
-                && heard.node != self.own
-            {
-                return Some(heard);
+            tokio::select! {
+                // The daemon drops who listens too slowly.
+                event = self.events.recv_async() => {
+                    if let ServiceEvent::ServiceResolved(service) = event.map_err(|_| LanError::Flooded)?
+                        && let Some(heard) = heard_of(&service)
+                        && heard.node != self.own
+                    {
+                        return Ok(heard);
+                    }
+                }
+                _ = counts.tick() => {
+                    if self.records().await? > RECORDS {
+                        return Err(LanError::Flooded);
+                    }
+                }
             }
         }
+    }
+
+    /// How many records the daemon keeps.
+    async fn records(&self) -> Result<i64, LanError> {
+        // Its queue of commands is full when it is too busy for them.
+        let counters = self.daemon.get_metrics().map_err(|_| LanError::Flooded)?;
+        let counters = counters.recv_async().await.map_err(|_| LanError::Flooded)?;
+        Ok(counters.iter().filter(|(name, _)| name.starts_with("cached-")).map(|(_, count)| count).sum())
     }
 }
 

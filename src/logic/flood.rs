@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use self::check::{can_be_dialled, can_be_told, is_sound, view_of, vouch};
+use self::check::{can_be_dialled, can_be_told, is_sound, keep_usable, view_of, vouch};
 use self::memory::Memory;
 use self::neighbour::Neighbour;
 use self::query::UnderWay;
@@ -287,21 +287,24 @@ impl Flood {
         if malformed {
             out.push(Output::Blame(from, Fault::Malformed));
         }
+        if query.ttl == 0 || malformed || self.memory.contains(query.id) {
+            self.counts.duplicates += u64::from(query.ttl > 0 && !malformed);
+            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+        }
+        let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
+        if !allowed {
+            out.push(Output::Blame(from, Fault::Greedy));
+        }
         let of_it = self.queries.values().filter(|under_way| under_way.asker() == Some(from)).count();
-        let room = of_it < UNDER_WAY.0 && self.queries.len() < UNDER_WAY.1;
-        if query.ttl == 0 || malformed || !room {
+        if of_it >= UNDER_WAY.0 || self.queries.len() >= UNDER_WAY.1 {
             return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
-        if !self.memory.insert(query.id, now) {
-            self.counts.duplicates += 1;
-            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
-        }
+        self.memory.insert(query.id, now);
         self.counts.handled += 1;
         self.queries.insert(query.id, UnderWay::of(from));
         out.push(Output::Answer { id: query.id, from, what: query.what.clone() });
-        let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
         if !allowed {
-            return out.push(Output::Blame(from, Fault::Greedy));
+            return;
         }
         let ttl = query.ttl.min(limits::TTL) - 1;
         self.spread(&query, ttl, now, out);
@@ -347,6 +350,8 @@ impl Flood {
         let Some(neighbour) = self.neighbours.get(&from) else { return };
         let far = !is_loopback(neighbour.ends.0);
         found.hits.iter_mut().for_each(|hit| vouch(hit, from, &neighbour.addrs, far));
+        found.nodes.iter_mut().for_each(|seen| keep_usable(&mut seen.addrs, far));
+        found.nodes.retain(|seen| !seen.addrs.is_empty());
         let Some(query) = self.queries.get_mut(&found.id) else { return };
         query.cap(from, self.own, &mut found);
         let Some(asker) = query.asker() else { return out.push(Output::Found(from, found)) };

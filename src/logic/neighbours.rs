@@ -38,6 +38,9 @@ const ANCHORS: usize = 2;
 const DISCOVER: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(60));
 /// For how long the place of a neighbour that we chose is kept for it when it is lost: a restart takes seconds.
 const KEPT: Duration = Duration::from_secs(10);
+/// For how long, after a restart, for those that were neighbours of our choice before: some of them have not noticed yet
+/// that we were gone, and refuse us once.
+const KEPT_OVER: Duration = Duration::from_secs(5);
 /// Faults after which a neighbour is left alone for [`SHUNNED`]; one is forgiven each second.
 const FAULTS: u32 = 200;
 const SHUNNED: Duration = Duration::from_secs(600);
@@ -49,6 +52,9 @@ pub struct Settings {
     pub only_peers: bool,
     /// Every address counts as global: for tests on one machine.
     pub all_global: bool,
+    /// The node goes on living: places are kept for those that it had before a restart, and are never more than there
+    /// are.
+    pub lasting: bool,
 }
 
 /// Who began it.
@@ -119,13 +125,18 @@ impl Neighbours {
     pub fn new(own: NodeId, settings: Settings, remembered: Vec<Remembered>, seed: u64) -> Self {
         let anchors = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
         let mut known = Known::default();
-        for one in remembered {
-            let source = if one.anchor { Source::Anchor } else { Source::Remembered };
+        let held = remembered.iter().take(OUTBOUND).filter(|_| settings.lasting);
+        let kept = held.map(|one| (one.node, KEPT_OVER)).collect();
+        for (index, one) in remembered.into_iter().enumerate() {
+            let source = match (one.anchor, index < OUTBOUND) {
+                (true, _) => Source::Anchor,
+                (false, true) => Source::Held,
+                (false, false) => Source::Remembered,
+            };
             known.hear(one.node, &one.addrs, source);
         }
         let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
         let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);
-        let kept = BTreeMap::new();
         let (friends, joins) = (BTreeSet::new(), Meter::new(JOINS.0, JOINS.1, JOINS.2));
         Self { own, settings, table, known, friends, shunned, kept, joins, discover, anchors, forgiven, rng }
     }
@@ -238,21 +249,25 @@ impl Neighbours {
         let mut subnets: Vec<IpAddr> = chosen.map(|n| n.addr.ip()).collect();
         self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
         let kept = &self.kept;
-        while let Some((node, addrs)) = self.known.choose(now, |node| kept.contains_key(&node), |_| true, &mut self.rng)
+        while let Some((node, addrs)) =
+            self.known.choose(now, |node| kept.contains_key(&node), |_, _| true, &mut self.rng)
         {
             out.push(Output::Dial(node, addrs));
         }
         let kept = kept.keys().filter(|node| !self.known.is_dialling(**node)).count();
         let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling() + kept);
-        for _ in 0..free {
+        // A command that ends soon cannot wait until it is clear that what it remembers is of another network.
+        let beside = if self.settings.lasting { 0 } else { OUTBOUND };
+        for n in 0..free + beside {
             let settings = self.settings;
-            let fits = |ip: IpAddr| {
+            let fits = |source, ip: IpAddr| {
                 let global = settings.all_global || !is_private(ip);
-                !global || subnets.iter().filter(|other| same_subnet(**other, ip)).count() < OF_SUBNET.0
+                let crowded = global && subnets.iter().filter(|other| same_subnet(**other, ip)).count() >= OF_SUBNET.0;
+                !crowded && (n < free || source == Source::Lan)
             };
             let (table, shunned) = (&self.table, &self.shunned);
             let away = |node| !table.contains_key(&node) && shunned.get(&node).is_none_or(|until| *until <= now);
-            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { break };
+            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { continue };
             subnets.extend(addrs.first().map(SocketAddr::ip));
             out.push(Output::Dial(node, addrs));
         }
@@ -279,11 +294,12 @@ impl Neighbours {
     pub fn remembered(&self) -> Vec<Remembered> {
         let mut chosen: Vec<_> = self.table.iter().filter(|(_, n)| n.direction == Direction::Outbound).collect();
         chosen.sort_by_key(|(_, n)| n.since);
-        let mut anchors: Vec<NodeId> = chosen.into_iter().map(|(node, _)| *node).take(ANCHORS).collect();
+        let chosen: Vec<NodeId> = chosen.into_iter().map(|(node, _)| *node).collect();
+        let mut anchors: Vec<NodeId> = chosen.iter().copied().take(ANCHORS).collect();
         // Those of the last run are not lost because the network was away.
         anchors.extend(self.anchors.iter().copied().filter(|node| !self.table.contains_key(node)));
         anchors.truncate(ANCHORS);
-        self.known.remembered(&anchors)
+        self.known.remembered(&anchors, &chosen)
     }
 
     fn is_global(&self, ip: IpAddr) -> bool {

@@ -79,11 +79,12 @@ pub fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-/// Whether an address could be published at all: a real unicast address with a port, not link-local.
+/// Whether an address could be published at all: a real unicast address with a port, not link-local, "this network" or
+/// reserved (RFC 6890).
 #[must_use]
 pub fn is_publishable(addr: SocketAddr) -> bool {
     let usable = match addr.ip().to_canonical() {
-        IpAddr::V4(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_broadcast() || ip.is_link_local()),
+        IpAddr::V4(ip) => ip.octets()[0] != 0 && ip.octets()[0] < 224 && !ip.is_link_local(),
         IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local()),
     };
     usable && addr.port() != 0

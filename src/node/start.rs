@@ -264,7 +264,7 @@ impl Ground<'_> {
             friends,
             friends_only: self.options.friends_only,
             trackers: self.options.trackers.clone(),
-            settings: Settings { only_peers: near.only_peers, all_global: near.all_global },
+            settings: Settings { only_peers: near.only_peers, all_global: near.all_global, lasting },
             lan: near.lan,
             eager: lasting,
             visiting: !lasting,

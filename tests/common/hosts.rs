@@ -1,7 +1,12 @@
 //! Hosts with addresses of their own, as network namespaces (`tests/lab/hosts.sh`).
 
+use std::fs::File;
+use std::os::fd::AsFd as _;
 use std::path::Path;
 use std::process::Command;
+use std::thread::JoinHandle;
+
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use super::{Ended, Lab, Process};
 
@@ -56,6 +61,16 @@ impl Hosts {
         let output = command.output().expect("ip is there");
         assert!(output.status.success(), "{line}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// Runs work on a thread of this process that is on a host.
+    pub fn on<T: Send + 'static>(&self, host: u8, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
+        let namespace = File::open(format!("/run/netns/{}{host}", self.prefix)).expect("it is there");
+        std::thread::spawn(move || {
+            let network = Some(LinkNameSpaceType::Network);
+            move_into_link_name_space(namespace.as_fd(), network).expect("root may");
+            work()
+        })
     }
 
     /// Leaves a host nothing but its link-local address, and waits until that may be used.

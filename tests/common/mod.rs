@@ -7,6 +7,8 @@
 pub mod flooder;
 #[cfg(target_os = "linux")]
 pub mod hosts;
+#[cfg(target_os = "linux")]
+pub mod multicast;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod stall;

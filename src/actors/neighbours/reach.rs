@@ -71,7 +71,7 @@ impl Reach {
             self.join(&link, Direction::Outbound, about).await
         };
         match joined.await {
-            Ok((ticket, streams)) => talk(node, ticket, streams, self.actor).await,
+            Ok((ticket, streams)) => talk(ticket, streams).await,
             Err(error) => {
                 tracing::debug!(peer = %node.short(), %error, "not a neighbour");
                 // Gone only with the node itself.
@@ -86,11 +86,11 @@ impl Reach {
         let mut rng = rand::rngs::StdRng::seed_from_u64(rand::random());
         loop {
             match self.once(&target, about.clone()).await {
-                Ok((node, ticket, streams)) => {
+                Ok((ticket, streams)) => {
                     back_off.reset();
                     // Gone only with the node itself.
                     let _ = self.actor.cast(Message::Given(target.clone(), None));
-                    talk(node, ticket, streams, self.actor.clone()).await;
+                    talk(ticket, streams).await;
                 }
                 Err(error) => {
                     let sentence = format!("{target} is not a neighbour, trying again: {error}");
@@ -104,14 +104,9 @@ impl Reach {
         }
     }
 
-    async fn once(
-        &self,
-        target: &PeerTarget,
-        about: About,
-    ) -> Result<(NodeId, Ticket, (SendStream, RecvStream)), Failed> {
+    async fn once(&self, target: &PeerTarget, about: About) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
         let link = self.connections.to_role(target, Role::Node).await?;
-        let (ticket, streams) = self.join(&link, Direction::Given, about).await?;
-        Ok((link.peer(), ticket, streams))
+        self.join(&link, Direction::Given, about).await
     }
 
     async fn join(

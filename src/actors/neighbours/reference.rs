@@ -66,14 +66,11 @@ impl NeighboursRef {
             Ok(Err(code)) => return stream.refuse(code).await,
             Err(_) => return stream.refuse(Code::Closing).await,
         };
-        let stays = stream.stay();
-        if stays.is_ok() && stream.grant(about, limits::CONTROL).await.is_ok() {
-            talk(link.peer(), ticket, (stream.send, stream.recv), self.0.clone()).await;
-            return;
+        if let Err(code) = stream.stay() {
+            return stream.refuse(code).await;
         }
-        let _ = self.0.cast(Message::Ended { node: link.peer(), serial: ticket.serial, duplicate: false });
-        if let Err(code) = stays {
-            stream.refuse(code).await;
+        if stream.grant(about, limits::CONTROL).await.is_ok() {
+            talk(ticket, (stream.send, stream.recv)).await;
         }
     }
 }

@@ -5,18 +5,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
-use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::answer::Turn;
 use super::friends::Seek;
+use super::lan::listen;
 use super::reach::Reach;
 use super::search::Searches;
-use super::talk::{Room, Ticket, Voice};
+use super::talk::{End, Room, Ticket, Voice};
 use super::{Dependencies, Message, Newcomer, Row, friends};
 use crate::actors::reads::Reads;
-use crate::io::lan::Lan;
 use crate::io::link::Link;
 use crate::io::remembered::Line;
 use crate::logic::flood::{self, Flood, Input};
@@ -216,7 +215,8 @@ impl State {
             }
         }
         self.serial += 1;
-        let (voice, ticket) = Voice::new(self.serial, self.room.clone());
+        let end = End { node, serial: self.serial, actor: self.reach.actor.clone(), duplicate: false };
+        let (voice, ticket) = Voice::new(end, self.room.clone());
         let ends = (remote.ip(), link.local_ip());
         self.voices
             .insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, turn: Turn::default(), link });
@@ -389,23 +389,6 @@ impl State {
             tokio::time::sleep(left).await;
             let _ = myself.cast(Message::Tick);
         });
-    }
-}
-
-/// Passes on who is heard on the LAN.
-async fn listen(own: NodeId, announced: Option<u16>, actor: ActorRef<Message>, warnings: mpsc::Sender<String>) {
-    let lan = match Lan::start(own, announced) {
-        Ok(lan) => lan,
-        Err(error) => {
-            // Full or closed: a warning must not hold anything up.
-            let _ = warnings.try_send(error.to_string());
-            return;
-        }
-    };
-    while let Some(heard) = lan.heard().await {
-        if actor.cast(Message::Heard(heard.node, heard.addrs, Source::Lan)).is_err() {
-            return;
-        }
     }
 }
 

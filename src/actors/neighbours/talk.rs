@@ -1,6 +1,6 @@
 //! The standing stream of two neighbours: one task that reads at the pace a neighbour may have, one that writes what
 //! waits. Invariant: the next frame is read only after the actor has taken the last one; what waits to be written has
-//! a place among a bounded number of bytes.
+//! a place among a bounded number of bytes; however the task ends, also when it is dropped, the actor is told.
 
 use std::sync::Arc;
 
@@ -48,15 +48,34 @@ pub(super) struct Voice {
 /// What the task of a neighbour's stream works with.
 #[derive(Debug)]
 pub struct Ticket {
+    frames: mpsc::Receiver<Queued>,
+    end: End,
+}
+
+/// The end of a stream, told when this is dropped: the task of a stream that the other side opened is dropped with its
+/// connection, at any moment.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) node: NodeId,
     /// Tells this stream from another one of the same neighbour.
     pub(super) serial: u64,
-    frames: mpsc::Receiver<Queued>,
+    pub(super) actor: ActorRef<Message>,
+    /// Another connection to the same node took its place.
+    pub(super) duplicate: bool,
+}
+
+impl Drop for End {
+    fn drop(&mut self) {
+        let Self { node, serial, duplicate, .. } = *self;
+        // Gone only with the node itself.
+        let _ = self.actor.cast(Message::Ended { node, serial, duplicate });
+    }
 }
 
 impl Voice {
-    pub(super) fn new(serial: u64, room: Room) -> (Self, Ticket) {
+    pub(super) fn new(end: End, room: Room) -> (Self, Ticket) {
         let (queue, frames) = mpsc::channel(WAITING);
-        (Self { queue, room }, Ticket { serial, frames })
+        (Self { queue, room }, Ticket { frames, end })
     }
 
     /// Queues a frame; says whether the neighbour still keeps up.
@@ -79,25 +98,19 @@ fn kibibytes(frame: &NeighbourFrame) -> u32 {
 }
 
 /// Talks until either side ends it, or the connection is lost.
-pub(crate) async fn talk(
-    node: NodeId,
-    ticket: Ticket,
-    (mut send, mut recv): (SendStream, RecvStream),
-    actor: ActorRef<Message>,
-) {
-    let Ticket { serial, frames } = ticket;
+pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, RecvStream)) {
+    let Ticket { frames, mut end } = ticket;
     let ended = tokio::select! {
         ended = write(frames, &mut send) => ended,
-        ended = read(node, serial, &mut recv, &actor) => ended,
+        ended = read(&end, &mut recv) => ended,
     };
     if let Err(error) = &ended {
-        tracing::debug!(peer = %node.short(), %error, "a neighbour's stream ended");
+        tracing::debug!(peer = %end.node.short(), %error, "a neighbour's stream ended");
     }
     // Both may be over already.
     let _ = send.finish();
     let _ = recv.stop(var_int(Code::Closing));
-    let duplicate = ended.is_err_and(|error| error.is_duplicate());
-    let _ = actor.cast(Message::Ended { node, serial, duplicate });
+    end.duplicate = ended.is_err_and(|error| error.is_duplicate());
 }
 
 async fn write(mut frames: mpsc::Receiver<Queued>, send: &mut SendStream) -> Result<(), CallError> {
@@ -107,14 +120,14 @@ async fn write(mut frames: mpsc::Receiver<Queued>, send: &mut SendStream) -> Res
     Ok(())
 }
 
-async fn read(node: NodeId, serial: u64, recv: &mut RecvStream, actor: &ActorRef<Message>) -> Result<(), CallError> {
+async fn read(end: &End, recv: &mut RecvStream) -> Result<(), CallError> {
     let (begun, mut pace) = (Instant::now(), Tokens::new(RATE.0, RATE.1));
     while let Some(frame) = frames::receive::<NeighbourFrame>(recv, limits::PAGE).await? {
         if matches!(frame, NeighbourFrame::Query(_) | NeighbourFrame::About(_)) {
             // Whoever asks faster waits: its stream fills, and then it.
             sleep(pace.owe(begun.elapsed())).await;
         }
-        if ractor::call!(actor, Message::Frame, node, serial, frame).is_err() {
+        if ractor::call!(end.actor, Message::Frame, end.node, end.serial, frame).is_err() {
             break;
         }
     }

@@ -16,13 +16,16 @@ pub(super) fn is_sound(what: &Sought) -> bool {
     }
 }
 
-/// A hit without provider is of the neighbour that sends it, which is reached where it was dialled. What a far one says
-/// of this machine's loopback means its own.
+/// Leaves of what a neighbour tells only addresses that may be dialled: what a far one says of loopback means its own, and
+/// would be a service of this machine here.
+pub(super) fn keep_usable(addrs: &mut Vec<SocketAddr>, far: bool) {
+    addrs.retain(|addr| is_publishable(*addr) && !(far && is_loopback(addr.ip())));
+    addrs.truncate(limits::ADDRESSES);
+}
+
+/// A hit without provider is of the neighbour that sends it, which is reached where it was dialled.
 pub(super) fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], far: bool) {
-    for provider in &mut hit.providers {
-        provider.addrs.retain(|addr| is_publishable(*addr) && !(far && is_loopback(addr.ip())));
-        provider.addrs.truncate(limits::ADDRESSES);
-    }
+    hit.providers.iter_mut().for_each(|provider| keep_usable(&mut provider.addrs, far));
     if hit.providers.is_empty() {
         hit.providers.push(Provider { node: from, addrs: addrs.to_vec() });
     }

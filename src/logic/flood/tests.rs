@@ -140,6 +140,37 @@ fn loopback_addresses_of_far_neighbours_are_not_ours() {
 }
 
 #[test]
+fn what_a_neighbour_tells_of_nodes_is_dialled_in_no_special_range() {
+    let mut flood = flood(&[1]);
+    let query = FloodQuery { id: id(9), ttl: 2, what: Sought::Nodes };
+    flood.handle(Input::Ask { query, hold: Duration::ZERO }, Duration::ZERO);
+    let seen = |n: u8, addrs: &[&str]| {
+        let addrs = addrs.iter().map(|addr| addr.parse().expect("an address")).collect();
+        Seen { node: node(n), addrs, offers: 1, by: node(1) }
+    };
+    let special = [
+        "127.0.0.1:22",
+        "[::1]:22",
+        "[::ffff:127.0.0.1]:22",
+        "0.0.0.0:1",
+        "0.1.2.3:1",
+        "224.0.0.251:5353",
+        "240.0.0.1:1",
+        "255.255.255.255:1",
+        "169.254.169.254:80",
+        "[ff02::1]:1",
+        "[fe80::1]:1",
+        "[::]:1",
+        "10.0.0.9:0",
+    ];
+    let mut nodes: Vec<Seen> = special.iter().map(|addr| seen(7, &[addr])).collect();
+    nodes.push(seen(8, &["127.0.0.1:22", "10.0.0.9:4917"]));
+    let told = Found { id: id(9), hits: Vec::new(), nodes };
+    let kept = Found { id: id(9), hits: Vec::new(), nodes: vec![seen(8, &["10.0.0.9:4917"])] };
+    assert_eq!(flood.told(1, NeighbourFrame::Found(told)), [Output::Found(node(1), kept)]);
+}
+
+#[test]
 fn what_nobody_asked_is_dropped_and_blamed_and_what_is_late_only_dropped() {
     let mut flood = flood(&[1, 2]);
     let blame = Output::Blame(node(2), Fault::Unsolicited);

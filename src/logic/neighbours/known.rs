@@ -13,6 +13,9 @@ use crate::wire::limits;
 
 /// Nodes known at most, and of one source.
 const MOST: (usize, usize) = (1000, 400);
+/// Dials at a time of what was heard on the LAN, where nobody has proven what is said: those that do not answer must not
+/// hold up the others.
+const LAN_DIALS: usize = 4;
 /// Nodes that are remembered across a restart.
 const REMEMBERED: usize = 100;
 
@@ -21,8 +24,10 @@ const REMEMBERED: usize = 100;
 pub enum Source {
     /// The user knows it.
     Friend,
-    /// It was a neighbour for long before the restart.
+    /// It was a neighbour of our choice before the restart, for longer than the others.
     Anchor,
+    /// It was a neighbour of our choice before the restart.
+    Held,
     /// It is on the same network.
     Lan,
     /// A tracker has dialled it.
@@ -147,12 +152,14 @@ impl Known {
         &mut self,
         now: Duration,
         away: impl Fn(NodeId) -> bool,
-        fits: impl Fn(IpAddr) -> bool,
+        fits: impl Fn(Source, IpAddr) -> bool,
         rng: &mut impl Rng,
     ) -> Option<(NodeId, Vec<SocketAddr>)> {
+        let of_lan = self.nodes.values().filter(|entry| entry.dialling && entry.source == Source::Lan).count();
+        let busy = |source| source == Source::Lan && of_lan >= LAN_DIALS;
         let able = |(node, entry): &(&NodeId, &mut Entry)| {
-            let waits = entry.dialling || entry.again > now;
-            !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(addr.ip()))
+            let waits = entry.dialling || entry.again > now || busy(entry.source);
+            !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(entry.source, addr.ip()))
         };
         let mut best: Option<((Source, u64), NodeId, &mut Entry)> = None;
         for (node, entry) in self.nodes.iter_mut().filter(able) {
@@ -166,12 +173,15 @@ impl Known {
         Some((node, entry.addrs.clone()))
     }
 
-    pub(super) fn remembered(&self, anchors: &[NodeId]) -> Vec<Remembered> {
-        let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || entry.source == Source::Anchor);
+    /// Those that we dialled: the anchors, then the others that we have as neighbours, then the rest.
+    pub(super) fn remembered(&self, anchors: &[NodeId], held: &[NodeId]) -> Vec<Remembered> {
+        // What was remembered is not lost because the network was away.
+        let is_old = |entry: &Entry| matches!(entry.source, Source::Anchor | Source::Held);
+        let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || is_old(entry));
         let mut all: Vec<_> = reached
             .map(|(node, entry)| Remembered { node: *node, addrs: entry.addrs.clone(), anchor: anchors.contains(node) })
             .collect();
-        all.sort_by_key(|one| !one.anchor);
+        all.sort_by_key(|one| (!one.anchor, !held.contains(&one.node)));
         all.truncate(REMEMBERED);
         all
     }

@@ -17,6 +17,7 @@ fn addr(n: usize) -> SocketAddr {
 }
 
 fn table(settings: Settings) -> Neighbours {
+    let settings = Settings { lasting: true, ..settings };
     Neighbours::new(node(0), settings, Vec::new(), 7)
 }
 
@@ -181,11 +182,16 @@ fn what_was_dialled_is_remembered_with_two_anchors() {
         before.heard(node(n), &[addr(n)], Source::Neighbour);
     });
     before.settle(SECOND, |node| node > self::node(100));
+    // One that was a neighbour, and is none now.
+    before.joined(node(501), addr(501), Direction::Outbound, SECOND);
+    before.left(node(501), SECOND);
     before.joined(node(500), addr(500), Direction::Inbound, SECOND);
     let remembered = before.remembered();
     assert_eq!(remembered.iter().filter(|one| one.anchor).count(), ANCHORS);
-    assert!(remembered.len() == OUTBOUND && remembered.iter().all(|one| before.contains(one.node)));
-    let mut after = Neighbours::new(node(0), Settings::default(), remembered.clone(), 8);
+    assert_eq!(remembered.len(), OUTBOUND + 1);
+    let remembered = &remembered[..OUTBOUND];
+    assert!(remembered.iter().all(|one| before.contains(one.node)), "what it has, before what it had");
+    let mut after = Neighbours::new(node(0), Settings { lasting: true, ..Settings::default() }, before.remembered(), 8);
     (600..900).for_each(|n| {
         after.heard(node(n), &[addr(n)], Source::Neighbour);
     });
@@ -302,4 +308,49 @@ fn an_address_that_joins_under_one_id_after_the_other_is_slowed_down() {
         }
     }
     assert!((JOINS.0..=JOINS.0 + 4).contains(&joined), "{joined} in a second");
+}
+
+#[test]
+fn a_lan_full_of_silent_nodes_holds_up_nobody_else() {
+    let mut table = table(Settings::default());
+    (1..300).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Lan);
+    });
+    (300..400).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Tracker);
+    });
+    let dialled: Vec<_> = table
+        .tick(SECOND)
+        .into_iter()
+        .filter_map(|output| match output {
+            Output::Dial(one, _) => Some(one >= node(300)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(dialled.iter().filter(|told| **told).count(), OUTBOUND / 2, "{dialled:?}");
+}
+
+#[test]
+fn what_is_remembered_of_another_network_does_not_hold_up_the_lan() {
+    let remembered = (1..20).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3 }).collect();
+    let mut table = Neighbours::new(node(0), Settings::default(), remembered, 7);
+    table.tick(SECOND);
+    table.heard(node(100), &[addr(100)], Source::Lan);
+    let out = table.tick(SECOND);
+    assert!(out.iter().any(|output| matches!(output, Output::Dial(one, _) if *one == node(100))), "{out:?}");
+}
+
+#[test]
+fn who_refuses_once_after_a_restart_has_its_place_still() {
+    let remembered =
+        (1..=OUTBOUND).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3 }).collect();
+    let settings = Settings { lasting: true, ..Settings::default() };
+    let mut table = Neighbours::new(node(0), settings, remembered, 7);
+    (100..200).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Neighbour);
+    });
+    table.settle(Duration::ZERO, |other| other != node(5));
+    assert_eq!(table.count(Direction::Outbound), OUTBOUND - 1, "nobody else takes it");
+    table.settle(4 * SECOND, |_| true);
+    assert_eq!(table.all().map(|(one, ..)| one).collect::<Vec<_>>(), (1..=OUTBOUND).map(node).collect::<Vec<_>>());
 }

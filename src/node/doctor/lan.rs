@@ -48,7 +48,7 @@ impl Doctor<'_> {
         let listener = Lan::start(nobody, None)?;
         let _announcer = Lan::start(own, Some(self.inner.endpoint.port()))?;
         let (deadline, mut all) = (Instant::now() + LISTEN, Heard::default());
-        while let Ok(Some(heard)) = timeout_at(deadline, listener.heard()).await {
+        while let Ok(Ok(heard)) = timeout_at(deadline, listener.heard()).await {
             if heard.node == own {
                 all.own.extend(heard.interfaces);
             } else {

@@ -12,8 +12,10 @@ use crate::io::endpoint::{Endpoint, EndpointOptions};
 use crate::io::frames;
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::Link;
+use crate::logic::flood::RATE;
+use crate::model::QueryId;
 use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
-use crate::wire::{About, Join, Role};
+use crate::wire::{About, FloodQuery, Join, NeighbourFrame, Role};
 
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
 async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
@@ -78,6 +80,42 @@ async fn fake(from: SocketAddr, target: &Node) -> Option<(Endpoint, Link, quinn:
     Some((endpoint, link, send, recv))
 }
 
+/// Found in a restart of 500 fakes: the task of a stream is dropped with its connection, and told nobody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() {
+    let homes = [home(), home()];
+    let other = node(homes[0].path(), SocketAddr::from(([127, 2, 0, 2], 0))).await;
+    let own = start(homes[1].path(), SocketAddr::from(([127, 2, 0, 3], 0)), Some(&other)).await.expect("started");
+    // Nothing is asked here, or a node would notice at the next question that a neighbour is gone.
+    other.stop().await;
+    let (identity, keys) = (Identity::ephemeral().expect("identity"), LongTermKeys::ephemeral().expect("keys"));
+    let options = EndpointOptions { listen: Listen::At(SocketAddr::from(([127, 3, 0, 1], 0))), role: Role::Node };
+    let endpoint = Endpoint::bind(Arc::new(identity), keys, options).expect("bound");
+    let (refs, id) = (neighbours(&own), endpoint.node_id());
+    for n in 0..5_u8 {
+        let link = endpoint.dial(&[own.addr()], Some(own.id())).await.expect("up");
+        let request = Request::Join(Join { visiting: false, about: About::default() });
+        let (_, mut send, _recv) = frames::call::<About>(&link, &request, limits::CONTROL).await.expect("let in");
+        // So many that its reader waits and does not see the end.
+        let before = refs.counts().await.handled;
+        for m in 0..=u8::MAX {
+            let id = QueryId::from_bytes([n, m, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+            let query = FloodQuery { id, ttl: 1, what: Sought::Nodes };
+            frames::send(&mut send, &NeighbourFrame::Query(query), limits::PAGE).await.expect("sent");
+        }
+        while refs.counts().await.handled < before + u64::from(RATE.0) {
+            tokio::task::yield_now().await;
+        }
+        link.close(crate::wire::Code::Closing);
+        let gone = async {
+            while refs.all().await.iter().any(|row| row.node == id) {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(Duration::from_secs(30), gone).await.expect("only a hang takes so long");
+    }
+}
+
 /// Waits until the node has at least so many of these as neighbours. Who chose whom may change: nodes that have places
 /// free choose those of whom they are told.
 async fn has(node: &Node, of: &BTreeSet<NodeId>, count: usize) -> BTreeSet<NodeId> {
@@ -108,7 +146,7 @@ async fn five_hundred_fake_neighbours_push_out_no_honest_one_also_after_a_restar
     }
     let (chosen, choosing) = honest.split_at(8);
     let ids = |nodes: &[Node]| nodes.iter().map(Node::id).collect::<BTreeSet<_>>();
-    chosen.iter().for_each(|other| neighbours(&own).heard(other.id(), vec![other.addr()], Source::Lan));
+    chosen.iter().for_each(|other| neighbours(&own).heard(other.id(), vec![other.addr()], Source::Tracker));
     has(&own, &ids(chosen), 8).await;
     has(&own, &ids(choosing), 8).await;
 

@@ -1,0 +1,53 @@
+//! Who is heard on the local network, passed on at a pace that nobody there can raise.
+
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::Message;
+use crate::io::lan::{Lan, LanError};
+use crate::logic::flood::Tokens;
+use crate::logic::neighbours::Source;
+use crate::model::NodeId;
+
+/// Announcements that are taken in: so many at once, then one each so often.
+const PACE: (u32, Duration) = (256, Duration::from_millis(10));
+/// How long a flooded network is left alone: at first, and at most.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
+
+/// Listens as long as the node lives, and announces it at a port, if there is one.
+pub(super) async fn listen(
+    own: NodeId,
+    announced: Option<u16>,
+    actor: ActorRef<Message>,
+    warnings: mpsc::Sender<String>,
+) {
+    let (mut pause, mut told) = (PAUSE.0, false);
+    loop {
+        let error = match Lan::start(own, announced) {
+            Ok(lan) => pass_on(&lan, &actor).await,
+            Err(error) => error,
+        };
+        if !std::mem::replace(&mut told, true) {
+            // Full or closed: a warning must not hold anything up.
+            let _ = warnings.try_send(error.to_string());
+        }
+        tracing::debug!(%error, ?pause, "the local network is not listened to");
+        sleep(pause).await;
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+async fn pass_on(lan: &Lan, actor: &ActorRef<Message>) -> LanError {
+    let (begun, mut pace) = (Instant::now(), Tokens::new(PACE.0, PACE.1));
+    loop {
+        match lan.heard().await {
+            // Gone only with the node itself, which ends this task.
+            Ok(heard) => drop(actor.cast(Message::Heard(heard.node, heard.addrs, Source::Lan))),
+            Err(error) => return error,
+        }
+        sleep(pace.owe(begun.elapsed())).await;
+    }
+}
