@@ -7,7 +7,7 @@ mod common;
 
 use std::net::SocketAddr;
 
-use common::flooder::{Flooder, Frames, frame, query};
+use common::flooder::{Flooder, Frames, Silent, frame, query};
 use common::{Lab, Node, Process, until};
 use qshare::model::{ContentId, Hit, Kind, NodeId, QueryId, SafePath};
 use qshare::wire::{Found, NeighbourFrame, limits};
@@ -123,4 +123,16 @@ fn a_flooder_that_comes_back_under_new_ids_silences_nobody() {
         assert!(line.finds(), "search {n} beside {:?}", flooder.told());
     }
     assert!(flooder.told().0 > 0);
+}
+
+#[test]
+fn a_peer_that_lets_everyone_in_and_never_speaks_is_named_and_waited_for_no_longer_than_others() {
+    let line = Line::new();
+    let silent = Silent::start(ELSEWHERE);
+    let addr = silent.addr.to_string();
+    let peers = ["--peer", &line.middle.addr, "--peer", &addr];
+    let ended = Process::start(line.lab.qshare().args(["search", "needle", "--only-peers"]).args(peers)).end();
+    assert_eq!(ended.event("hit")["name"], "needle.bin", "{ended:#?}");
+    let warnings: Vec<_> = ended.events.iter().filter(|event| event["event"] == "warning").collect();
+    assert!(warnings.len() == 1 && warnings[0]["message"].as_str().is_some_and(|w| w.contains(&addr)), "{warnings:?}");
 }

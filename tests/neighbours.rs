@@ -8,8 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use common::{DEADLINE, Ended, Lab, Node, Process, noise};
-use qshare::model::PeerTarget;
-use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
+use qshare::model::{PeerTarget, Query};
+use qshare::node::{self, Counts, DirectoryQuotas, Event, Home, Lifetime, Listen, Near, Options, SurveyOptions};
 use qshare::wire::Role;
 
 /// A search that finds nothing takes a second or two; a node that has not met its neighbours after so many never will.
@@ -84,6 +84,24 @@ fn when_the_tracker_dies_the_neighbours_go_on() {
 }
 
 #[test]
+fn what_one_tracker_knows_is_kept_when_another_is_silent() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&lab.file("one/kept-one.bin", b"one")], &[]);
+    let near = share(&lab, &lab.file("two/kept-two.bin", b"two"), &[], &[]);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let silent = silent.local_addr().expect("bound").to_string();
+    let search = ["search", "kept", "--only-peers", "--tracker", &tracker.addr, "--tracker", &silent];
+    let ended = run(&lab, &near, &search);
+    let provides = |hit: &&serde_json::Value| hit["event"] == "hit" && hit["providers"][0]["node"] == *provider.id;
+    assert!(ended.events.iter().any(|event| provides(&event)), "{ended:#?}");
+    assert_eq!(ended.events.iter().filter(|event| event["event"] == "hit").count(), 2, "{ended:#?}");
+    let warned: Vec<_> = ended.events.iter().filter(|event| event["event"] == "warning").collect();
+    let names = |addr: &str| warned.iter().any(|warning| warning["message"].as_str().is_some_and(|w| w.contains(addr)));
+    assert!(names(&silent) && !names(&tracker.addr) && !names(&near.addr), "{warned:?}");
+}
+
+#[test]
 fn a_transfer_found_by_neighbours_alone_takes_in_one_who_comes_later() {
     let lab = Lab::new();
     let bytes = noise(3, 24 << 20);
@@ -127,22 +145,25 @@ fn a_peer_that_is_not_there_is_one_warning_and_nothing_to_look_at_is_an_error() 
     assert!(sentence.contains("--tracker") && sentence.contains("--no-lan"), "{sentence}");
 }
 
-/// A node of this process, a neighbour of these.
-async fn node(lab: &Lab, peers: Vec<PeerTarget>) -> node::Node {
-    let options = Options {
+/// A node of this process, a neighbour of these, whose own searches go so far.
+async fn node(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> node::Node {
+    node::Node::start(options(lab, peers, ttl)).await.expect("started").0
+}
+
+fn options(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> Options {
+    Options {
         home: Home::at(lab.home()),
         role: Role::Node,
         lifetime: Lifetime::LongRunning,
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: Vec::new(),
         peers,
-        near: Near { lan: false, only_peers: true, ttl: Some(2), all_global: false },
+        near: Near { lan: false, only_peers: true, ttl: Some(ttl), all_global: false },
         friends_only: false,
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),
-    };
-    node::Node::start(options).await.expect("started").0
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,11 +173,49 @@ async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
     let mut nodes: Vec<node::Node> = Vec::new();
     for _ in 0..NODES {
         let peers = nodes.iter().map(target).collect();
-        nodes.push(node(&lab, peers).await);
+        nodes.push(node(&lab, peers, 2).await);
     }
+    acquainted(&nodes, |_| NODES - 1).await;
+    let before = counts(&nodes).await;
+    let query = Query::parse(&["nothing"]).expect("words");
+    nodes[0].search(&query, 10).await.expect("searched");
+    let after = counts(&nodes).await;
+    let handled: Vec<u64> = before.iter().zip(&after).map(|(b, a)| a.handled - b.handled).collect();
+    assert_eq!(handled[0], 0, "who asks does not answer itself");
+    assert_eq!(handled[1..], [1; NODES - 1]);
+    let sent: u64 = before.iter().zip(&after).map(|(b, a)| a.sent - b.sent).sum();
+    assert!((29..=29 + 29 * 28).contains(&sent), "to each neighbour but the one that asked: {sent}");
+    eprintln!("a full mesh of {NODES}: {sent} queries sent for one search");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_line_of_real_nodes_each_handles_a_query_once_as_far_as_it_goes() {
+    for (ttl, reached) in [(5, [1, 1, 1, 1, 1, 0]), (4, [0, 1, 1, 1, 1, 0])] {
+        let lab = Lab::new();
+        let (first, mut events) = node::Node::start(options(&lab, Vec::new(), ttl)).await.expect("started");
+        let plan = node::survey(&[lab.file("needle.bin", b"needle")], &SurveyOptions::default()).expect("a plan");
+        first.share(plan).await.expect("a node");
+        while !matches!(events.recv().await.expect("it runs"), Event::Offer { .. }) {}
+        let mut nodes = vec![first];
+        while nodes.len() < reached.len() {
+            let peers = nodes.last().map(target).into_iter().collect();
+            nodes.push(node(&lab, peers, ttl).await);
+        }
+        let last = nodes.len() - 1;
+        acquainted(&nodes, |n| if n == 0 || n == last { 1 } else { 2 }).await;
+        let query = Query::parse(&["needle"]).expect("words");
+        let before = counts(&nodes).await;
+        let found = nodes[last].search(&query, 10).await.expect("searched");
+        let handled: Vec<u64> = before.iter().zip(&counts(&nodes).await).map(|(b, a)| a.handled - b.handled).collect();
+        assert_eq!((handled.as_slice(), found.hits.len()), (&reached[..], usize::from(ttl == 5)), "TTL {ttl}");
+    }
+}
+
+/// Waits until each node has so many neighbours.
+async fn acquainted(nodes: &[node::Node], count: impl Fn(usize) -> usize) {
     let met = async {
-        for node in &nodes {
-            while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < NODES - 1
+        for (n, node) in nodes.iter().enumerate() {
+            while node.neighbours().await.expect("a node").iter().filter(|row| row.direct.is_some()).count() < count(n)
             {
                 // Each look is a query of its own: without a pace the nodes would take this one for greedy.
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -164,22 +223,14 @@ async fn in_a_full_mesh_of_real_nodes_each_handles_a_query_once() {
         }
     };
     tokio::time::timeout(DEADLINE, met).await.expect("all are neighbours");
-    let counts = async || {
-        let mut all = Vec::new();
-        for node in &nodes {
-            all.push(node.flooded().await.expect("a node"));
-        }
-        all
-    };
-    let before = counts().await;
-    let query = qshare::model::Query::parse(&["nothing"]).expect("words");
-    nodes[0].search(&query, 10).await.expect("searched");
-    let after = counts().await;
-    let handled: Vec<u64> = before.iter().zip(&after).map(|(b, a)| a.handled - b.handled).collect();
-    assert_eq!(handled[0], 0, "who asks does not answer itself");
-    assert_eq!(handled[1..], [1; NODES - 1]);
-    let sent: u64 = before.iter().zip(&after).map(|(b, a)| a.sent - b.sent).sum();
-    assert!((29..=29 + 29 * 28).contains(&sent), "to each neighbour but the one that asked: {sent}");
+}
+
+async fn counts(nodes: &[node::Node]) -> Vec<Counts> {
+    let mut all = Vec::new();
+    for node in nodes {
+        all.push(node.flooded().await.expect("a node"));
+    }
+    all
 }
 
 fn target(node: &node::Node) -> PeerTarget {

@@ -41,6 +41,8 @@ const KEPT: Duration = Duration::from_secs(10);
 /// For how long, after a restart, for those that were neighbours of our choice before: some of them have not noticed yet
 /// that we were gone, and refuse us once.
 const KEPT_OVER: Duration = Duration::from_secs(5);
+/// Friends that a command asks.
+const FRIENDS: usize = 64;
 /// Faults after which a neighbour is left alone for [`SHUNNED`]; one is forgiven each second.
 const FAULTS: u32 = 200;
 const SHUNNED: Duration = Duration::from_secs(600);
@@ -256,18 +258,24 @@ impl Neighbours {
         }
         let kept = kept.keys().filter(|node| !self.known.is_dialling(**node)).count();
         let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling() + kept);
-        // A command that ends soon cannot wait until it is clear that what it remembers is of another network.
-        let beside = if self.settings.lasting { 0 } else { OUTBOUND };
-        for n in 0..free + beside {
+        // A command that ends soon asks every friend, and cannot wait until it is clear that what it remembers is of another
+        // network: who answers first has the place.
+        let soon = !self.settings.lasting;
+        let beside = if soon { OUTBOUND.saturating_sub(subnets.len()) } else { 0 };
+        for n in 0..free + beside + if soon { FRIENDS } else { 0 } {
             let settings = self.settings;
             let fits = |source, ip: IpAddr| {
                 let global = settings.all_global || !is_private(ip);
                 let crowded = global && subnets.iter().filter(|other| same_subnet(**other, ip)).count() >= OF_SUBNET.0;
-                !crowded && (n < free || source == Source::Lan)
+                match source {
+                    Source::Friend => n < free || soon,
+                    Source::Lan => !crowded && n < free + beside,
+                    _ => !crowded && n < free,
+                }
             };
             let (table, shunned) = (&self.table, &self.shunned);
             let away = |node| !table.contains_key(&node) && shunned.get(&node).is_none_or(|until| *until <= now);
-            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { continue };
+            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { break };
             subnets.extend(addrs.first().map(SocketAddr::ip));
             out.push(Output::Dial(node, addrs));
         }

@@ -106,7 +106,7 @@ impl Finder {
     pub(crate) async fn search(&self, query: &Query, limit: u32, enough: Enough) -> Result<Found, Error> {
         let words = query.words().to_vec();
         let sought = Sought::Words(words.clone());
-        let direct = self.ask(move |link, who| search_pages(link, who, words.clone(), limit), |_| false);
+        let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
         let pages = self.look(direct, sought, enough).await?;
         Ok(merge_answers(self.from, Some(query), pages, limit))
     }
@@ -116,9 +116,7 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
-        let direct = self.ask(move |link, who| locate_page(link, who, id), |_| false);
-        let pages = self.look(direct, Sought::Content(id), Enough::Everything).await?;
-        Ok(merge_answers(self.from, None, of_id(pages, id), u32::MAX))
+        self.locate_until(id, Enough::Everything).await
     }
 
     /// Who offers an id, as soon as somebody knows: a transfer follows the others.
@@ -126,24 +124,20 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
-        let known = |(hits, _): &Page| hits.iter().any(|hit| !hit.providers.is_empty());
-        let direct = self.ask(move |link, who| locate_page(link, who, id), known);
-        let pages = self.look(direct, Sought::Content(id), Enough::First).await?;
+        self.locate_until(id, Enough::First).await
+    }
+
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
+        let direct = self.begin(move |link, who| locate_page(link, who, id));
+        let pages = self.look(direct, Sought::Content(id), enough).await?;
         Ok(merge_answers(self.from, None, of_id(pages, id), u32::MAX))
     }
 
-    async fn look(
-        &self,
-        direct: impl Future<Output = Result<Asked<Page>, Error>>,
-        sought: Sought,
-        enough: Enough,
-    ) -> Result<Asked<Page>, Error> {
+    async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<Asked<Page>, Error> {
         if self.places.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
-        let direct = (!self.places.is_empty()).then_some(direct);
-        let names: Vec<String> = self.places.iter().map(|place| place.who().to_string()).collect();
-        planes::look(direct, &names, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
+        planes::look(direct, &self.places, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
     }
 
     /// The link to a node that is near, if it is.
@@ -165,15 +159,14 @@ impl Finder {
     pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
         let asked = match (&self.overlay, self.places.is_empty()) {
             (None, true) => return Err(Error::NowhereToLook),
-            (None, false) => self.ask(peer_pages, |_| false).await?,
+            (None, false) => self.ask(peer_pages).await?,
             (Some(overlay), places) => {
-                let direct =
-                    async { if places { Ok(Asked::default()) } else { self.ask(peer_pages, |_| false).await } };
+                let direct = async { if places { Ok(Asked::default()) } else { self.ask(peer_pages).await } };
                 let (asked, near) = tokio::join!(direct, overlay.near(self.own));
                 let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
                 let mut asked = match asked {
                     Err(error) if near.is_empty() => return Err(error),
-                    Err(error) => Asked { answers: Vec::new(), warnings: vec![error.to_string()] },
+                    Err(error) => Asked { warnings: vec![error.to_string()], ..Asked::default() },
                     Ok(asked) => asked,
                 };
                 asked.answers.push((Plane::Neighbours, near));
@@ -192,9 +185,8 @@ impl Finder {
         Ok((rows, asked.warnings))
     }
 
-    /// Asks every place at once, until all have answered or one answer is enough. Those that fail become
-    /// warnings, unless all of them do.
-    async fn ask<T, F, A>(&self, ask: A, enough: impl Fn(&T) -> bool) -> Result<Asked<T>, Error>
+    /// Begins to ask every place at once; each answers with its number, in its time or with an error that says so.
+    fn begin<T, F, A>(&self, ask: A) -> Asking<T>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Error>> + Send + 'static,
@@ -202,7 +194,7 @@ impl Finder {
     {
         let deadline = Instant::now() + ANSWER;
         let mut tasks = JoinSet::new();
-        for place in self.places.clone() {
+        for (number, place) in self.places.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
                 let answered = timeout_at(deadline, async {
@@ -210,43 +202,67 @@ impl Finder {
                     ask(link, place.who()).await
                 });
                 let silent = || Err(Error::Unreachable { who: place.who(), cause: "no answer within 2 s".to_owned() });
-                (place.plane, answered.await.unwrap_or_else(|_| silent()))
+                (number, answered.await.unwrap_or_else(|_| silent()))
             });
         }
-        let mut asked = Asked { answers: Vec::new(), warnings: Vec::new() };
-        let mut first = None;
+        tasks
+    }
+
+    /// Asks every place at once. Those that fail become warnings, unless all of them do.
+    async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
+    {
+        let (mut tasks, mut asked) = (self.begin(ask), Asked::default());
         while let Some(joined) = tasks.join_next().await {
-            let Ok((plane, answer)) = joined else { continue };
-            match answer {
-                Ok(answer) => {
-                    let last = enough(&answer);
-                    asked.answers.push((plane, answer));
-                    if last {
-                        break;
-                    }
-                }
-                Err(error) => {
-                    asked.warnings.push(error.to_string());
-                    first.get_or_insert(error);
-                }
+            if let Ok((number, answer)) = joined {
+                asked.take(self.places[number].plane, answer);
             }
         }
-        match first {
-            Some(error) if asked.answers.is_empty() => Err(error),
-            _ => Ok(asked),
-        }
+        asked.into_result()
     }
 }
+
+/// Places that are being asked.
+pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
 
 /// What was answered on which plane, and who did not answer.
 pub(crate) struct Asked<T> {
     pub(crate) answers: Vec<(Plane, T)>,
     pub(crate) warnings: Vec<String>,
+    /// The first that failed.
+    failed: Option<Error>,
 }
 
 impl<T> Default for Asked<T> {
     fn default() -> Self {
-        Self { answers: Vec::new(), warnings: Vec::new() }
+        Self { answers: Vec::new(), warnings: Vec::new(), failed: None }
+    }
+}
+
+impl<T> Asked<T> {
+    /// Notes what a place answered.
+    pub(crate) fn take(&mut self, plane: Plane, answer: Result<T, Error>) {
+        match answer {
+            Ok(answer) => self.answers.push((plane, answer)),
+            Err(error) => {
+                self.warnings.push(error.to_string());
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Everything, unless nobody answered and somebody failed.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn into_result(self) -> Result<Self, Error> {
+        match self.failed {
+            Some(error) if self.answers.is_empty() => Err(error),
+            _ => Ok(self),
+        }
     }
 }
 

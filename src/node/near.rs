@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
@@ -33,7 +33,8 @@ pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers:
         sleep(pause).await;
         pause = (pause * 2).min(AGAIN.1);
         let mut answers = overlay.search(Sought::Content(part.id));
-        while let Ok(Some(Answer::Found { hits, .. })) = timeout(ANSWER, answers.recv()).await {
+        let deadline = Instant::now() + ANSWER;
+        while let Ok(Some(Answer::Found { hits, .. })) = timeout_at(deadline, answers.recv()).await {
             let found: Vec<Provider> =
                 hits.into_iter().filter(|hit| is_of(hit, part)).flat_map(|hit| hit.providers).collect();
             let others: Vec<Provider> = found.into_iter().filter(|provider| provider.node != own).collect();

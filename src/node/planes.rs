@@ -1,17 +1,17 @@
 //! Looking on all planes: trackers and given peers are asked directly, the neighbours and the LAN by a flooded query.
 //! Answers come as they come; what is enough, and how long to wait for the rest, is decided here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
 use crate::logic::flood::WAVES;
-use crate::model::{Hit, NodeId};
+use crate::model::{ContentId, Hit, NodeId};
 use crate::node::error::Error;
-use crate::node::find::Asked;
+use crate::node::find::{Asked, Asking, Place};
 use crate::node::types::{Direct, NearRow, Plane};
 use crate::wire::{Peer, Sought, limits};
 
@@ -63,7 +63,8 @@ impl Overlay {
         self.neighbours.settled(FLOOD).await;
         let mut answers = self.neighbours.search(Sought::Nodes, vec![self.ttl.unwrap_or(NEAR)]);
         let mut told: BTreeMap<NodeId, NearRow> = BTreeMap::new();
-        while let Ok(Some(Answer::Found { nodes, .. })) = timeout(FLOOD, answers.recv()).await {
+        let deadline = Instant::now() + FLOOD;
+        while let Ok(Some(Answer::Found { nodes, .. })) = timeout_at(deadline, answers.recv()).await {
             for seen in nodes.into_iter().filter(|seen| seen.node != own) {
                 let peer = Peer { node: seen.node, addrs: seen.addrs, offers: seen.offers };
                 told.insert(seen.node, NearRow { peer, direct: None, by: Some(seen.by) });
@@ -82,39 +83,35 @@ fn row(row: Row) -> NearRow {
     NearRow { peer, direct: Some(direct), by: None }
 }
 
-/// Both, until it is enough. `names` are those of who is asked directly.
-pub(crate) async fn look<F>(
-    direct: Option<F>,
-    names: &[String],
+/// Both, until it is enough.
+pub(crate) async fn look(
+    mut direct: Asking<Page>,
+    places: &[Place],
     neighbours: Option<(&Overlay, Sought)>,
     enough: Enough,
-) -> Result<Asked<Page>, Error>
-where
-    F: Future<Output = Result<Asked<Page>, Error>>,
-{
+) -> Result<Asked<Page>, Error> {
     let begun = Instant::now();
-    let has_direct = direct.is_some();
-    let mut search = Search { direct: None, flood: Flood::Waiting(neighbours), hits: Vec::new(), enough };
-    let direct = async {
-        match direct {
-            Some(direct) => direct.await,
-            None => Ok(Asked::default()),
-        }
+    let patience = if enough == Enough::Something && !places.is_empty() { PATIENCE } else { Duration::ZERO };
+    let silent = (0..places.len()).collect();
+    let id = match &neighbours {
+        Some((_, Sought::Content(id))) => Some(*id),
+        _ => None,
     };
-    tokio::pin!(direct);
-    let patience = if enough == Enough::Something && has_direct { PATIENCE } else { Duration::ZERO };
+    let flood = Flood::Waiting(neighbours);
+    let mut search = Search { asked: Asked::default(), silent, flood, id, found: false, enough };
     let (mut flood_until, mut direct_until) = (begun + FLOOD, None);
-    loop {
-        if search.is_over() {
-            break;
-        }
+    while !search.is_over() {
         tokio::select! {
             biased;
-            answered = &mut direct, if search.direct.is_none() => {
-                if search.answered(answered) {
-                    flood_until = flood_until.min(begun + BESIDE);
+            joined = direct.join_next(), if !search.silent.is_empty() => match joined {
+                Some(Ok((number, answer))) => {
+                    if search.answered(number, places[number].plane, answer) {
+                        flood_until = flood_until.min(begun + BESIDE);
+                    }
                 }
-            }
+                // Nobody is left to wait for, whatever became of the others' tasks.
+                Some(Err(_)) | None => search.silent.retain(|_| !direct.is_empty()),
+            },
             () = sleep_until(begun + patience), if search.flood.waits() => search.flood.begin(),
             answer = search.flood.next(), if search.flood.is_under_way() => {
                 if search.found(answer) && direct_until.is_none() {
@@ -126,13 +123,18 @@ where
             () = sleep_until(direct_until.unwrap_or(begun)), if direct_until.is_some() => break,
         }
     }
-    search.into_answer(names)
+    search.into_answer(places)
 }
 
 struct Search<'a> {
-    direct: Option<Result<Asked<Page>, Error>>,
+    asked: Asked<Page>,
+    /// The places that have not answered.
+    silent: BTreeSet<usize>,
     flood: Flood<'a>,
-    hits: Vec<(Plane, Page)>,
+    /// What is looked for, if it has an id: others than it are no answer.
+    id: Option<ContentId>,
+    /// The neighbours know something.
+    found: bool,
     enough: Enough,
 }
 
@@ -165,23 +167,25 @@ impl Flood<'_> {
 }
 
 impl Search<'_> {
-    /// Takes the answer of those who were asked directly; says whether they know something.
-    fn answered(&mut self, answered: Result<Asked<Page>, Error>) -> bool {
-        let known = answered.as_ref().is_ok_and(has_hits);
-        self.direct = Some(answered);
-        if self.flood.waits() {
+    /// Takes the answer of a place; says whether it was the last one, and some know something.
+    fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) -> bool {
+        self.asked.take(plane, answer);
+        self.silent.remove(&number);
+        if self.silent.is_empty() && self.flood.waits() {
             self.flood.begin();
         }
-        known
+        self.silent.is_empty() && has_hits(&self.asked)
     }
 
     /// Takes what came; says whether it is a hit.
     fn found(&mut self, answer: Option<Answer>) -> bool {
         match answer {
-            Some(Answer::Found { lan, hits, .. }) => {
+            Some(Answer::Found { lan, mut hits, .. }) => {
                 let plane = if lan { Plane::Lan } else { Plane::Neighbours };
+                hits.retain(|hit| self.id.is_none() || hit.id == self.id);
                 let found = !hits.is_empty();
-                self.hits.push((plane, (hits, 0)));
+                self.found |= found;
+                self.asked.answers.push((plane, (hits, 0)));
                 found
             }
             Some(Answer::Over { .. }) | None => {
@@ -192,38 +196,29 @@ impl Search<'_> {
     }
 
     fn is_over(&self) -> bool {
-        let direct = self.direct.as_ref().is_some_and(|direct| direct.as_ref().is_ok_and(has_hits));
-        let flood = self.hits.iter().any(|(_, (hits, _))| !hits.is_empty());
-        let over = self.direct.is_some() && matches!(self.flood, Flood::Over);
+        let over = self.silent.is_empty() && matches!(self.flood, Flood::Over);
         match self.enough {
             Enough::Everything => over,
-            Enough::Something => over || direct,
-            Enough::First => over || direct || flood,
+            Enough::Something => over || (self.silent.is_empty() && has_hits(&self.asked)),
+            Enough::First => over || has_hits(&self.asked),
         }
     }
 
-    /// Who was asked directly and failed becomes a warning, unless nobody else knows anything either.
-    fn into_answer(self, names: &[String]) -> Result<Asked<Page>, Error> {
-        let flood = self.hits.iter().any(|(_, (hits, _))| !hits.is_empty());
-        let mut asked = match self.direct {
-            Some(Err(error)) if !flood => return Err(error),
-            Some(Err(error)) => Asked { answers: Vec::new(), warnings: vec![error.to_string()] },
-            Some(Ok(asked)) => asked,
-            None => Asked { answers: Vec::new(), warnings: vec![silence(names)] },
-        };
-        asked.answers.extend(self.hits);
-        Ok(asked)
+    /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
+    fn into_answer(mut self, places: &[Place]) -> Result<Asked<Page>, Error> {
+        if self.enough != Enough::First {
+            let silence = |number: &usize| {
+                format!("{} does not answer; what is shown is what others know", places[*number].who())
+            };
+            self.asked.warnings.extend(self.silent.iter().map(silence));
+        }
+        if !self.found {
+            self.asked.answers.retain(|(plane, _)| !matches!(plane, Plane::Lan | Plane::Neighbours));
+        }
+        self.asked.into_result()
     }
 }
 
 fn has_hits(asked: &Asked<Page>) -> bool {
     asked.answers.iter().any(|(_, (hits, _))| !hits.is_empty())
-}
-
-fn silence(names: &[String]) -> String {
-    let who = match names {
-        [one] => format!("{one} does not answer"),
-        many => format!("not all of {} answer", many.join(", ")),
-    };
-    format!("{who}; what is shown is what the others know")
 }

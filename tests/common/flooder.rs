@@ -120,3 +120,28 @@ pub fn query(number: u64, ttl: u8, words: &str) -> Vec<u8> {
 pub fn frame(frame: &NeighbourFrame) -> Vec<u8> {
     encode(frame, limits::PAGE).expect("small")
 }
+
+/// A node that lets everyone in and never says anything, as long as this lives.
+pub struct Silent {
+    pub addr: SocketAddr,
+    _runtime: Runtime,
+}
+
+impl Silent {
+    pub fn start(from: [u8; 4]) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let runtime = runtime.expect("a runtime");
+        let addr = runtime.block_on(async {
+            let endpoint = endpoint(from);
+            let addr = endpoint.local_addr();
+            tokio::spawn(async move {
+                let mut links = Vec::new();
+                while let Some(arrival) = endpoint.accept().await {
+                    links.extend(arrival.establish(Role::Node).await);
+                }
+            });
+            addr
+        });
+        Self { addr, _runtime: runtime }
+    }
+}

@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quinn::{RecvStream, SendStream};
+use quinn::{ConnectionError, RecvStream, SendStream};
 use ractor::ActorRef;
 use rand::SeedableRng;
 use tokio::task::JoinSet;
@@ -45,9 +45,10 @@ enum Failed {
 }
 
 impl Failed {
-    /// It is a neighbour already, or is about to be: it asked us at the same time.
-    fn is_duplicate(&self) -> bool {
+    /// It is a neighbour already, or is about to be: it asked us at the same time. Or this node is ending.
+    fn is_nobodys_fault(&self) -> bool {
         match self {
+            Self::Call(CallError::Lost(ConnectionError::LocallyClosed)) => true,
             Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
             Self::NotNow(code) => *code == Code::Duplicate,
             Self::Call(_) | Self::Connect(_) => false,
@@ -94,7 +95,7 @@ impl Reach {
                 }
                 Err(error) => {
                     let sentence = format!("{target} is not a neighbour, trying again: {error}");
-                    let failed = Some(sentence).filter(|_| !error.is_duplicate());
+                    let failed = Some(sentence).filter(|_| !error.is_nobodys_fault());
                     if self.actor.cast(Message::Given(target.clone(), failed)).is_err() {
                         return;
                     }

@@ -15,7 +15,7 @@ use crate::wire::limits;
 const MOST: (usize, usize) = (1000, 400);
 /// Dials at a time of what was heard on the LAN, where nobody has proven what is said: those that do not answer must not
 /// hold up the others.
-const LAN_DIALS: usize = 4;
+pub(super) const LAN_DIALS: usize = 4;
 /// Nodes that are remembered across a restart.
 const REMEMBERED: usize = 100;
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::known::LAN_DIALS;
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -336,8 +337,25 @@ fn what_is_remembered_of_another_network_does_not_hold_up_the_lan() {
     let mut table = Neighbours::new(node(0), Settings::default(), remembered, 7);
     table.tick(SECOND);
     table.heard(node(100), &[addr(100)], Source::Lan);
-    let out = table.tick(SECOND);
-    assert!(out.iter().any(|output| matches!(output, Output::Dial(one, _) if *one == node(100))), "{out:?}");
+    assert_eq!(table.settle(SECOND, |_| true), [node(100)]);
+    (101..200).for_each(|n| {
+        table.heard(node(n), &[addr(n)], Source::Lan);
+    });
+    table.settle(2 * SECOND, |_| true);
+    assert!(table.count(Direction::Outbound) <= OUTBOUND + LAN_DIALS, "but not everyone there is dialled");
+}
+
+#[test]
+fn a_command_that_ends_soon_asks_every_friend_and_a_lasting_node_keeps_to_its_places() {
+    for (lasting, count) in [(false, 40), (true, OUTBOUND)] {
+        let mut table = Neighbours::new(node(0), Settings { lasting, ..Settings::default() }, Vec::new(), 7);
+        table.befriend((1..=40).map(node).collect());
+        (1..=60).for_each(|n| {
+            table.heard(node(n), &[addr(n)], Source::Tracker);
+        });
+        let dialled = table.settle(SECOND, |_| true);
+        assert_eq!(dialled.iter().filter(|one| **one <= node(40)).count(), count, "lasting: {lasting}");
+    }
 }
 
 #[test]

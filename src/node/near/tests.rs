@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use tokio::time::timeout;
 
 use super::*;
 use crate::io::endpoint::{Endpoint, EndpointOptions};
