@@ -171,7 +171,7 @@ impl Search<'_> {
     fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) -> bool {
         self.asked.take(plane, answer);
         self.silent.remove(&number);
-        if self.silent.is_empty() && self.flood.waits() {
+        if self.silent.is_empty() && self.flood.waits() && !self.is_over() {
             self.flood.begin();
         }
         self.silent.is_empty() && has_hits(&self.asked)
