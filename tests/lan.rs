@@ -66,6 +66,29 @@ fn two_nodes_of_one_host_find_each_other() {
     assert_eq!(from(&ended).0, id);
 }
 
+#[test]
+fn who_has_moved_to_other_addresses_is_found_there() {
+    let Some(hosts) = Hosts::up("r") else { return };
+    let lab = Lab::new();
+    let (theirs, ours) = (lab.home(), lab.home());
+    let file = lab.file("shared/found.bin", b"found");
+    let get = |to: &str| Process::start(hosts.near(&lab, 2, &ours).args(["get", "found.bin", "-o", to])).end();
+    let share = || {
+        let mut share = lab.start(hosts.near(&lab, 1, &theirs).arg("share").arg(&file));
+        share.process.event("offer");
+        share
+    };
+    let first = share();
+    get("before/").done();
+    first.process.signal(Signal::TERM);
+    first.process.end();
+    for host in [1, 2] {
+        hosts.only_link_local(host);
+    }
+    let _again = share();
+    get("after/").done();
+}
+
 /// Shares on host 1, and misuses multicast on host 3 while something is done.
 fn beside<T>(hosts: &Hosts, lab: &Lab, packet: fn(u64) -> Vec<u8>, work: impl FnOnce(&mut Node) -> T) -> (T, Node) {
     let file = lab.file("shared/found.bin", b"found");

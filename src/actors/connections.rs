@@ -60,8 +60,8 @@ pub enum Message {
     Existing(NodeId, RpcReplyPort<Option<Link>>),
     /// All links in use are wanted.
     All(RpcReplyPort<Vec<Link>>),
-    /// A dial has ended.
-    Dialled(Target, Vec<SocketAddr>, Result<Link, DialError>),
+    /// The attempt at some addresses of a dial has ended; the number tells this dial of a target from later ones.
+    Dialled(Target, u64, Result<Link, DialError>),
     /// A node may have two links: choose.
     Settle(NodeId),
     /// A link to a node is closed.
@@ -95,10 +95,25 @@ pub struct State {
     endpoint: Endpoint,
     links: mpsc::Sender<Link>,
     table: Table,
-    dials: HashMap<Target, Vec<Wanted>>,
+    dials: HashMap<Target, Dial>,
+    /// The number of the last dial.
+    dialled: u64,
     failures: HashMap<Target, Failure>,
     sides: side::Arrived,
     tasks: JoinSet<()>,
+}
+
+/// A dial under way, and who waits for it.
+#[derive(Debug)]
+struct Dial {
+    number: u64,
+    waiting: Vec<Wanted>,
+    /// All that are tried.
+    addrs: Vec<SocketAddr>,
+    /// Attempts that have not ended. There are several when addresses were learned while the first was under way.
+    attempts: usize,
+    /// What says most of those that have failed.
+    error: Option<DialError>,
 }
 
 #[derive(Debug)]
@@ -137,6 +152,7 @@ impl Actor for Connections {
             endpoint: arguments.endpoint,
             links: arguments.links,
             dials: HashMap::new(),
+            dialled: 0,
             failures: HashMap::new(),
             sides: side::Arrived::default(),
             tasks: JoinSet::new(),
@@ -153,7 +169,7 @@ impl Actor for Connections {
         match message {
             Message::All(reply) => drop(reply.send(state.table.all())),
             Message::Closed(node) => state.table.prune(node),
-            Message::Dialled(target, tried, result) => state.dialled(&myself, &target, tried, result),
+            Message::Dialled(target, number, result) => state.dialled(&myself, &target, number, result),
             Message::Established(link) if link.purpose() == Purpose::Side => state.side(link),
             Message::Established(link) => state.established(&myself, link),
             Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
@@ -173,8 +189,8 @@ impl State {
             let error = DialError::OwnId(Addresses(wanted.addrs.clone()));
             return answer(wanted, Err(error.into()));
         }
-        if let Some(waiting) = self.dials.get_mut(&wanted.target) {
-            return waiting.push(wanted);
+        if self.dials.contains_key(&wanted.target) {
+            return self.attempt(myself, wanted);
         }
         if let Some(failure) = self.failures.get(&wanted.target)
             && failure.at.elapsed() < BACK_OFF
@@ -183,71 +199,78 @@ impl State {
             let error = failure.error.clone();
             return answer(wanted, Err(error.into()));
         }
-        self.dial(myself, vec![wanted]);
+        self.dialled += 1;
+        let dial = Dial { number: self.dialled, waiting: Vec::new(), addrs: Vec::new(), attempts: 0, error: None };
+        self.dials.insert(wanted.target.clone(), dial);
+        self.attempt(myself, wanted);
     }
 
-    /// Dials for requests of the same target, at all their addresses.
-    fn dial(&mut self, myself: &ActorRef<Message>, wanted: Vec<Wanted>) {
-        let Some(target) = wanted.first().map(|first| first.target.clone()) else { return };
+    /// A request joins the dial of its target, and the addresses that only it knows are tried at once: those that others
+    /// knew may be where the node was.
+    fn attempt(&mut self, myself: &ActorRef<Message>, wanted: Wanted) {
+        let Some(dial) = self.dials.get_mut(&wanted.target) else { return };
+        let target = wanted.target.clone();
         let mut addrs: Vec<SocketAddr> = Vec::new();
-        for addr in wanted.iter().flat_map(|one| &one.addrs) {
-            if !addrs.contains(addr) {
+        for addr in &wanted.addrs {
+            if !dial.addrs.contains(addr) && !addrs.contains(addr) {
                 addrs.push(*addr);
             }
         }
-        self.dials.insert(target.clone(), wanted);
-        let (endpoint, myself) = (self.endpoint.clone(), myself.clone());
+        dial.waiting.push(wanted);
+        if addrs.is_empty() && dial.attempts > 0 {
+            return;
+        }
+        dial.addrs.extend(&addrs);
+        dial.attempts += 1;
+        let (endpoint, myself, number) = (self.endpoint.clone(), myself.clone(), dial.number);
         self.tasks.spawn(async move {
             let expect = if let Target::Node(node) = &target { Some(*node) } else { None };
             let result = endpoint.dial(&addrs, expect).await;
-            let _ = myself.cast(Message::Dialled(target, addrs, result));
+            let _ = myself.cast(Message::Dialled(target, number, result));
         });
     }
 
-    fn dialled(
-        &mut self,
-        myself: &ActorRef<Message>,
-        target: &Target,
-        tried: Vec<SocketAddr>,
-        result: Result<Link, DialError>,
-    ) {
-        let waiting = self.dials.remove(target).unwrap_or_default();
-        match result {
-            Ok(link) => {
+    fn dialled(&mut self, myself: &ActorRef<Message>, target: &Target, number: u64, result: Result<Link, DialError>) {
+        let dial = self.dials.get_mut(target).filter(|dial| dial.number == number);
+        match (result, dial) {
+            (Ok(link), dial) => {
+                let over = dial.is_some();
                 let node = link.peer();
                 self.insert(myself, link.clone());
                 let used = self.table.current(node).cloned().unwrap_or(link);
-                waiting.into_iter().for_each(|wanted| answer(wanted, Ok(used.clone())));
+                let dial = if over { self.dials.remove(target) } else { None };
+                dial.into_iter().flat_map(|dial| dial.waiting).for_each(|wanted| answer(wanted, Ok(used.clone())));
             }
-            Err(error) => self.failed(myself, target, tried, error, waiting),
+            (Err(_), None) => {}
+            (Err(error), Some(dial)) => {
+                dial.attempts -= 1;
+                let error = match dial.error.take() {
+                    Some(before) if before.rank() <= error.rank() => before,
+                    _ => error,
+                };
+                if dial.attempts > 0 {
+                    dial.error = Some(error);
+                } else if let Some(dial) = self.dials.remove(target) {
+                    self.failed(target, dial, error);
+                }
+            }
         }
     }
 
-    /// Requests that joined the dial with addresses of which it did not know get a dial of their own.
-    fn failed(
-        &mut self,
-        myself: &ActorRef<Message>,
-        target: &Target,
-        tried: Vec<SocketAddr>,
-        error: DialError,
-        waiting: Vec<Wanted>,
-    ) {
+    fn failed(&mut self, target: &Target, dial: Dial, error: DialError) {
         if let Some(link) = self.found(target) {
-            return waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
+            return dial.waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
         }
-        let (done, others): (Vec<_>, Vec<_>) = waiting.into_iter().partition(|wanted| covers(&tried, &wanted.addrs));
-        done.into_iter().for_each(|wanted| answer(wanted, Err(error.clone().into())));
+        dial.waiting.into_iter().for_each(|wanted| answer(wanted, Err(error.clone().into())));
         self.failures.retain(|_, failure| failure.at.elapsed() < BACK_OFF);
         if self.failures.len() < FAILURES {
-            self.failures.insert(target.clone(), Failure { at: Instant::now(), tried, error });
-        }
-        if !others.is_empty() {
-            self.dial(myself, others);
+            self.failures.insert(target.clone(), Failure { at: Instant::now(), tried: dial.addrs, error });
         }
     }
 
     fn established(&mut self, myself: &ActorRef<Message>, link: Link) {
-        let waiting = self.dials.get_mut(&Target::Node(link.peer())).map(std::mem::take).unwrap_or_default();
+        let dial = self.dials.get_mut(&Target::Node(link.peer()));
+        let waiting = dial.map(|dial| std::mem::take(&mut dial.waiting)).unwrap_or_default();
         waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
         self.insert(myself, link);
     }

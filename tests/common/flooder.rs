@@ -47,7 +47,8 @@ impl Flooder {
         let counted = Arc::clone(&told);
         runtime.spawn(async move {
             let mut endpoint = endpoint(from);
-            let mut number = 0;
+            // What one has asked, another does not: what was seen before would be done at once.
+            let mut number = u64::from(rand::random::<u32>()) << 24;
             loop {
                 // Thrown out, or not let in: it comes back.
                 let _ = flood(&endpoint, target, rate, frames, &mut number, &counted).await;

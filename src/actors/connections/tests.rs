@@ -117,6 +117,24 @@ async fn dials_at_the_same_time_are_one() {
     assert_eq!(b.endpoint.arrived(), 1);
 }
 
+/// Found with a node that had moved: the dial to where it was held up the one to where it is.
+#[tokio::test]
+async fn addresses_learned_during_a_dial_are_tried_at_once() {
+    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
+    let old = a.connections.to_node(b.id(), vec![silent.local_addr().expect("bound")]);
+    let new = async {
+        // The first dial is under way: what it sent is there.
+        silent.set_nonblocking(true).expect("set");
+        while silent.peek(&mut [0; 1]).is_err() {
+            tokio::task::yield_now().await;
+        }
+        a.connections.to_node(b.id(), vec![b.addr()]).await
+    };
+    let (old, new) = tokio::join!(old, new);
+    assert!(old.expect("whoever waited longer, too").is_same(&new.expect("dialled")));
+}
+
 #[tokio::test]
 async fn of_two_links_the_one_dialled_by_the_smaller_id_stays() {
     let (mut a, mut b) = (TestNode::start().await, TestNode::start().await);

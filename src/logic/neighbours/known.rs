@@ -7,6 +7,7 @@ use std::time::Duration;
 use rand::Rng;
 
 use crate::logic::back_off::BackOff;
+use crate::logic::flood::Tokens;
 use crate::model::NodeId;
 use crate::model::address::is_publishable;
 use crate::wire::limits;
@@ -16,6 +17,9 @@ const MOST: (usize, usize) = (1000, 400);
 /// Dials at a time of what was heard on the LAN, where nobody has proven what is said: those that do not answer must not
 /// hold up the others.
 pub(super) const LAN_DIALS: usize = 4;
+/// The same over time: who announces ever other addresses must not make us send to all of them. So many at once, then one
+/// so often.
+const HINTS: (u32, Duration) = (32, Duration::from_millis(500));
 /// Nodes that are remembered across a restart.
 const REMEMBERED: usize = 100;
 
@@ -56,14 +60,47 @@ struct Entry {
     /// We dialled it at its first address.
     reached: bool,
     dialling: bool,
+    /// It was heard to be at another address since it was dialled.
+    moved: bool,
     again: Duration,
     back_off: BackOff,
 }
 
+impl Entry {
+    /// Its address may be what somebody on the LAN made up.
+    fn is_hint(&self) -> bool {
+        self.source == Source::Lan || self.moved
+    }
+
+    /// Takes in addresses. A node that has moved is dialled where it is now, also while the dial to where it was goes on;
+    /// but what neighbours merely tell of comes after what is known.
+    fn learn(&mut self, addrs: Vec<SocketAddr>, source: Source) {
+        let new: Vec<SocketAddr> = addrs.into_iter().filter(|addr| !self.addrs.contains(addr)).collect();
+        if new.is_empty() {
+            return;
+        }
+        if source == Source::Neighbour {
+            self.addrs.extend(new);
+        } else {
+            let place = usize::from(self.reached).min(self.addrs.len());
+            self.addrs.splice(place..place, new);
+            self.moved = true;
+        }
+        self.addrs.truncate(limits::ADDRESSES);
+    }
+}
+
 /// The nodes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
     nodes: BTreeMap<NodeId, Entry>,
+    hints: Tokens,
+}
+
+impl Default for Known {
+    fn default() -> Self {
+        Self { nodes: BTreeMap::new(), hints: Tokens::new(HINTS.0, HINTS.1) }
+    }
 }
 
 impl Known {
@@ -77,18 +114,15 @@ impl Known {
         }
         if let Some(entry) = self.nodes.get_mut(&node) {
             entry.source = entry.source.min(source);
-            for addr in addrs {
-                if !entry.addrs.contains(&addr) && entry.addrs.len() < limits::ADDRESSES {
-                    entry.addrs.push(addr);
-                }
-            }
+            entry.learn(addrs, source);
             return false;
         }
         let of_it = self.nodes.values().filter(|entry| entry.source == source && !entry.reached).count();
         let room = of_it < MOST.1 && (self.nodes.len() < MOST.0 || self.make_room());
         if room {
             let (again, back_off) = (Duration::ZERO, BackOff::default());
-            self.nodes.insert(node, Entry { addrs, source, reached: false, dialling: false, again, back_off });
+            self.nodes
+                .insert(node, Entry { addrs, source, reached: false, dialling: false, moved: false, again, back_off });
         }
         room
     }
@@ -156,9 +190,11 @@ impl Known {
         rng: &mut impl Rng,
     ) -> Option<(NodeId, Vec<SocketAddr>)> {
         let of_lan = self.nodes.values().filter(|entry| entry.dialling && entry.source == Source::Lan).count();
-        let busy = |source| source == Source::Lan && of_lan >= LAN_DIALS;
+        let hints = self.hints.clone().take(0, now);
+        let busy = |entry: &Entry| entry.is_hint() && !(hints && (entry.source != Source::Lan || of_lan < LAN_DIALS));
         let able = |(node, entry): &(&NodeId, &mut Entry)| {
-            let waits = entry.dialling || entry.again > now || busy(entry.source);
+            let waits = (entry.dialling || entry.again > now) && !entry.moved;
+            let waits = waits || busy(entry);
             !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(entry.source, addr.ip()))
         };
         let mut best: Option<((Source, u64), NodeId, &mut Entry)> = None;
@@ -169,7 +205,10 @@ impl Known {
             }
         }
         let (_, node, entry) = best?;
-        entry.dialling = true;
+        if entry.is_hint() {
+            self.hints.take(0, now);
+        }
+        (entry.dialling, entry.moved) = (true, false);
         Some((node, entry.addrs.clone()))
     }
 

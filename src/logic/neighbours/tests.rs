@@ -2,6 +2,7 @@ use std::collections::BTreeSet;
 
 use super::known::LAN_DIALS;
 use super::*;
+use crate::wire::limits;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -371,4 +372,30 @@ fn who_refuses_once_after_a_restart_has_its_place_still() {
     assert_eq!(table.count(Direction::Outbound), OUTBOUND - 1, "nobody else takes it");
     table.settle(4 * SECOND, |_| true);
     assert_eq!(table.all().map(|(one, ..)| one).collect::<Vec<_>>(), (1..=OUTBOUND).map(node).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_has_moved_is_dialled_where_it_is_heard_while_the_dial_to_where_it_was_goes_on() {
+    let old: Vec<SocketAddr> = (1..=limits::ADDRESSES).map(addr).collect();
+    let remembered = Remembered { node: node(1), addrs: old, anchor: true };
+    let mut table = Neighbours::new(node(0), Settings::default(), vec![remembered], 7);
+    assert!(matches!(&table.tick(SECOND)[..], [Output::Dial(one, _)] if *one == node(1)));
+    table.heard(node(1), &[addr(50)], Source::Neighbour);
+    assert_eq!(table.tick(SECOND), [], "there is no room for what others tell");
+    table.heard(node(1), &[addr(60)], Source::Lan);
+    let again = table.tick(SECOND);
+    assert!(matches!(&again[..], [Output::Dial(one, addrs)] if *one == node(1) && addrs[0] == addr(60)), "{again:?}");
+    table.heard(node(1), &[addr(60)], Source::Lan);
+    assert_eq!(table.tick(SECOND), [], "once");
+}
+
+#[test]
+fn who_announces_ever_other_addresses_makes_nobody_dial_them_all() {
+    let mut table = table(Settings::default());
+    let mut dials = 0;
+    for n in 1..=1000 {
+        table.heard(node(1 + n % 2), &[addr(n)], Source::Lan);
+        dials += table.tick(SECOND + Duration::from_millis(n as u64)).len();
+    }
+    assert!(dials <= 40, "{dials} in a second");
 }
