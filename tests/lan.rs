@@ -22,6 +22,7 @@ fn found(hosts: &Hosts, lab: &Lab, on: u8) -> (String, Ended) {
     share.process.event("offer");
     let ended = Process::start(hosts.near(lab, on, &lab.home()).args(["get", "found.bin", "-o", "out/"])).end();
     assert!(fs::read(lab.path("out/found.bin")).is_ok_and(|there| there == bytes), "{ended:#?}");
+    assert_eq!(ended.done()["plane"].as_str(), Some("lan"));
     let plane = Process::start(hosts.near(lab, on, &lab.home()).args(["search", "found"])).end();
     assert_eq!(plane.event("hit")["plane"].as_str(), Some("lan"), "{plane:#?}");
     (share.id.clone(), ended)

@@ -96,6 +96,7 @@ mod tests {
             fetched: 30 << 20,
             elapsed: Duration::from_secs(1),
             providers: vec![provider],
+            plane: None,
             plan: Vec::new(),
             shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
         };

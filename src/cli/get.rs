@@ -166,7 +166,8 @@ fn summary(outcome: &Outcome) -> String {
     let part = if outcome.fetched < outcome.bytes { format!("{} of ", Size(outcome.fetched)) } else { String::new() };
     let givers = outcome.providers.iter().filter(|provider| provider.bytes > 0).count() as u64;
     let (took, givers) = (duration(outcome.elapsed), counted(givers, "provider"));
-    format!("{place}: {part}{} fetched and proven in {took} ({speed}) from {givers}", Size(outcome.bytes))
+    let found = outcome.plane.map(|plane| format!(", {}", plane.found())).unwrap_or_default();
+    format!("{place}: {part}{} fetched and proven in {took} ({speed}) from {givers}{found}", Size(outcome.bytes))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     }
     for hit in &found.hits {
         let table = hits::providers(&hit.hit.providers, context.output.names()).render(context.output.width());
-        context.output.print(&format!("{}\n{table}", hits::headline(&hit.hit)))?;
+        context.output.print(&format!("{}, {}\n{table}", hits::headline(&hit.hit), hit.plane.found()))?;
     }
     Ok(Exit::DONE)
 }

@@ -9,7 +9,7 @@ use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
-use crate::node::{PeerRef, Plane};
+use crate::node::PeerRef;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Failure> {
@@ -20,15 +20,18 @@ pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Fa
 }
 
 async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
-    let offers = context.look("connecting", async |node| Ok(node.list(peer).await?)).await?;
+    let (offers, plane) = context.look("connecting", async |node| Ok(node.list(peer).await?)).await?;
     for offer in &offers {
-        context.output.emit(&Line::hit(&hit_of(offer), Some(Plane::Peer)))?;
+        context.output.emit(&Line::hit(&hit_of(offer), Some(plane)))?;
     }
     context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0 })?;
     if offers.is_empty() {
         return Err(Failure::Nothing(format!("peer {peer} offers nothing; `qshare peers` lists others")));
     }
     context.output.print(&hits::offers(&offers).render(context.output.width()))?;
+    if !context.output.is_json() {
+        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), plane.found()));
+    }
     Ok(Exit::DONE)
 }
 

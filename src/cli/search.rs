@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         let what = arguments.words.join(" ");
         return Err(Error::NotFound { what, asked: context.places() }.into());
     }
-    let table = hits::hits(found.hits.iter().map(|hit| &hit.hit));
+    let table = hits::found(&found.hits);
     context.output.print(&table.render(context.output.width()))?;
     if found.more > 0 && !context.output.is_json() {
         let more = counted(found.more, "more hit");

@@ -179,6 +179,7 @@ impl Get {
             fetched: 0,
             elapsed: self.started.elapsed(),
             providers: Vec::new(),
+            plane: self.report.now().plane,
             plan: Vec::new(),
             shares: Vec::new(),
         }

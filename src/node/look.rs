@@ -1,5 +1,7 @@
 //! From words or an id to one hit with its id and providers: what is meant, and who has it.
 
+use std::collections::HashMap;
+
 use tokio::time::timeout;
 
 use crate::io::frames;
@@ -11,7 +13,7 @@ use crate::node::find::Finder;
 use crate::node::planes::Enough;
 use crate::node::report::Report;
 use crate::node::size::of_true_size;
-use crate::node::types::{GetRequest, Phase, What};
+use crate::node::types::{FoundHit, GetRequest, Phase, What};
 use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
 /// Hits among which words choose.
@@ -37,26 +39,34 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
 
 async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, Error> {
     let found = finder.locate_first(id).await?;
+    let best = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned();
+    let FoundHit { hit: best, plane } =
+        best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
+    report.plane(plane);
     let hits: Vec<Hit> = found.hits.into_iter().map(|found| found.hit).collect();
-    let best = hits.iter().max_by_key(|hit| hit.providers.len()).cloned();
-    let best = best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
     Ok(of_true_size(&finder.connections, best, &hits, report).await)
 }
 
 async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Hit, Error> {
     let found = finder.search(query, CANDIDATES, Enough::Something).await?;
     found.warnings.into_iter().for_each(|warning| report.warn(warning));
+    let planes: HashMap<_, _> = found.hits.iter().map(|found| ((found.hit.id, found.hit.kind), found.plane)).collect();
     let hits: Vec<Hit> = found.hits.into_iter().map(|found| found.hit).collect();
+    let tell = |hit: &Hit| planes.get(&(hit.id, hit.kind)).into_iter().for_each(|plane| report.plane(*plane));
     if let Some(id) = chosen
         && let Some(hit) = hits.iter().find(|hit| hit.id == Some(id))
     {
+        tell(hit);
         return Ok(hit.clone());
     }
     let what = query.words().join(" ");
     match choose(query, &hits) {
         Choice::Ambiguous(hits) => Err(Error::Ambiguous { what, hits }),
         Choice::Nothing => Err(Error::NotFound { what, asked: finder.asked() }),
-        Choice::One(hit) => Ok(of_true_size(&finder.connections, hit, &hits, report).await),
+        Choice::One(hit) => {
+            tell(&hit);
+            Ok(of_true_size(&finder.connections, hit, &hits, report).await)
+        }
     }
 }
 

@@ -128,19 +128,21 @@ impl Node {
         Ok(found)
     }
 
-    /// All offers of a peer: from itself, or where it is known only by its id from a tracker, or from itself when it is near.
+    /// All offers of a peer, and where they were learned: from itself, or where it is known only by its id from a tracker, or from itself when it is near.
     ///
     /// # Errors
     /// When it is unknown, or nobody could be asked.
-    pub async fn list(&self, peer: &PeerRef) -> Result<Vec<Offer>, Error> {
+    pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
         let finder = &self.inner.parts()?.finder;
         let mut failed = None;
         let node = match self.inner.resolve_peer(peer)? {
-            Resolved::Target(target) => return self.list_at(&finder.place_of(target), None).await,
+            Resolved::Target(target) => {
+                return Ok((self.list_at(&finder.place_of(target), None).await?, Plane::Peer));
+            }
             Resolved::Node { node, at } => {
                 if let Some(place) = at.map(|at| finder.place_of(at)) {
                     match self.list_at(&place, None).await {
-                        Ok(offers) => return Ok(offers),
+                        Ok(offers) => return Ok((offers, Plane::Peer)),
                         Err(error) => drop(failed.get_or_insert(error)),
                     }
                 }
@@ -149,13 +151,14 @@ impl Node {
         };
         for place in finder.trackers() {
             match self.list_at(place, Some(node)).await {
-                Ok(offers) if !offers.is_empty() => return Ok(offers),
+                Ok(offers) if !offers.is_empty() => return Ok((offers, Plane::Tracker)),
                 Ok(_) => {}
                 Err(error) => drop(failed.get_or_insert(error)),
             }
         }
         if let Some(link) = finder.near(node).await {
-            return all_offers(&link, &Who::peer(link.remote().to_string()), None).await;
+            let offers = all_offers(&link, &Who::peer(link.remote().to_string()), None).await?;
+            return Ok((offers, Plane::Neighbours));
         }
         Err(failed.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))
     }

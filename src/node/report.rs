@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::model::SafePath;
-use crate::node::types::{Phase, Progress};
+use crate::node::types::{Phase, Plane, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
@@ -57,6 +57,11 @@ impl Report {
     /// What is fetched, once known.
     pub(crate) fn name(&self, name: &SafePath) {
         self.progress.send_modify(|progress| progress.name = Some(name.clone()));
+    }
+
+    /// Where it was found.
+    pub(crate) fn plane(&self, plane: Plane) {
+        self.progress.send_modify(|progress| progress.plane = Some(plane));
     }
 
     /// Bytes done, of how many.

@@ -116,6 +116,7 @@ mod tests {
                 path: (Duration::ZERO, 0),
                 connections: 1,
             }],
+            plane: None,
             plan: Vec::new(),
             shares: Vec::new(),
         }

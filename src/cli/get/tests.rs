@@ -30,6 +30,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         fetched,
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
+        plane: Some(crate::node::Plane::Lan),
         plan: vec![(SafePath::parse("f").expect("a name"), bytes)],
         shares: Vec::new(),
     }
@@ -54,7 +55,10 @@ fn a_hyphen_is_standard_output() {
 fn the_summary_tells_what_came_now() {
     assert_eq!(summary(&outcome(8 << 20, 0)), "/d/f: 8.0 MiB were here already and are proven");
     let whole = summary(&outcome(8 << 20, 8 << 20));
-    assert_eq!(whole, "/d/f: 8.0 MiB fetched and proven in 2.0 s (4.0 MiB/s) from 1 provider");
+    assert_eq!(
+        whole,
+        "/d/f: 8.0 MiB fetched and proven in 2.0 s (4.0 MiB/s) from 1 provider, found on the local network"
+    );
     assert!(summary(&outcome(8 << 20, 2 << 20)).starts_with("/d/f: 2.0 MiB of 8.0 MiB fetched"));
 }
 

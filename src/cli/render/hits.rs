@@ -5,7 +5,7 @@ use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, Kind, Offer, Provider, Shown, Size};
-use crate::node::{NearRow, PeerRow};
+use crate::node::{FoundHit, NearRow, PeerRow};
 
 /// Shown for an offer without an id.
 const UNHASHED: &str = "(not hashed yet)";
@@ -15,6 +15,19 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
     let mut table = Table::new(&HIT_COLUMNS);
     for hit in hits {
         table.row(hit_cells(hit));
+    }
+    table
+}
+
+/// What a search found, and where.
+pub(crate) fn found(hits: &[FoundHit]) -> Table {
+    let mut columns = HIT_COLUMNS.to_vec();
+    columns.insert(columns.len() - 1, ("FROM", Align::Left));
+    let mut table = Table::new(&columns);
+    for found in hits {
+        let mut cells = hit_cells(&found.hit).to_vec();
+        cells.insert(cells.len() - 1, found.plane.word().to_owned());
+        table.row(cells);
     }
     table
 }
@@ -167,6 +180,8 @@ mod tests {
              c             file  1.5 KiB          1  (not hashed yet)\n"
         );
         assert_eq!(text, expected);
+        let text = found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }]).render(None);
+        assert!(text.ends_with("\nc     file  1.5 KiB          1  lan   (not hashed yet)\n"), "{text}");
         let text = numbered(&[hit("c", None)]).render(None);
         assert!(text.ends_with("\n1  c     file  1.5 KiB          1  (not hashed yet)\n"), "{text}");
     }

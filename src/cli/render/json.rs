@@ -60,6 +60,7 @@ pub(crate) enum Line<'a> {
         fetched: u64,
         seconds: f64,
         providers: Vec<Given>,
+        plane: Option<&'a str>,
         /// Of a dry run only: what would be fetched.
         #[serde(skip_serializing_if = "Option::is_none")]
         plan: Option<Vec<Planned<'a>>>,
@@ -298,6 +299,7 @@ impl<'a> Line<'a> {
             fetched: outcome.fetched,
             seconds: outcome.elapsed.as_secs_f64(),
             providers: outcome.providers.iter().map(given).collect(),
+            plane: outcome.plane.map(Plane::word),
             plan: dry_run.then(|| outcome.plan.iter().map(planned).collect()),
         }
     }

@@ -96,6 +96,7 @@ mod tests {
             connections: 1,
         };
         Progress {
+            plane: None,
             phase: Phase::Fetching,
             name: Some(SafePath::parse("docs/a.txt").expect("a name")),
             bytes: 512 << 20,

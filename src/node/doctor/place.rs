@@ -6,6 +6,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::{Doctor, Verdict};
 use crate::actors::time_of_day;
+use crate::io::dial::Addresses;
 use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
 use crate::model::{Epoch, PeerTarget};
@@ -72,8 +73,13 @@ impl Doctor<'_> {
                 self.say("reachable", Verdict::Broken, message).await;
             }
             Ok(Ok(announced)) => {
-                let addrs: Vec<String> = announced.reachable.iter().map(ToString::to_string).collect();
-                self.say("reachable", Verdict::Fine, format!("{who} reaches this node at {}", addrs.join(", "))).await;
+                let (reached, not): (Vec<_>, Vec<_>) =
+                    endpoint.candidates().into_iter().partition(|addr| announced.reachable.contains(addr));
+                let not = if not.is_empty() { String::new() } else { format!(", not at {}", Addresses(not)) };
+                // As it was heard from, where that is no candidate: behind a router.
+                let reached = if reached.is_empty() { announced.reachable } else { reached };
+                let message = format!("{who} reaches this node at {}{not}", Addresses(reached));
+                self.say("reachable", Verdict::Fine, message).await;
             }
             Ok(Err(error)) => {
                 self.say("reachable", Verdict::Broken, format!("{who} takes no announcement: {error}")).await

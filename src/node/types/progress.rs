@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::logic::explain::Share;
 use crate::model::{ContentId, Kind, NodeId, SafePath};
+use crate::node::types::Plane;
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -47,6 +48,8 @@ pub struct Progress {
     pub phase: Phase,
     /// What is fetched, once known.
     pub name: Option<SafePath>,
+    /// Where it was found.
+    pub plane: Option<Plane>,
     /// Bytes proven so far, with those of earlier runs.
     pub bytes: u64,
     /// Bytes proven in this run.
@@ -97,6 +100,8 @@ pub struct Outcome {
     pub elapsed: Duration,
     /// Who gave.
     pub providers: Vec<ProviderProgress>,
+    /// Where it was found first.
+    pub plane: Option<Plane>,
     /// Of a dry run: what would be fetched, with sizes.
     pub plan: Vec<(SafePath, u64)>,
     /// Where the time went, the largest share first; empty when nothing was fetched.
