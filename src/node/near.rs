@@ -31,7 +31,8 @@ pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers:
     let mut pause = AGAIN.0;
     while !providers.is_closed() {
         sleep(pause).await;
-        pause = (pause * 2).min(AGAIN.1);
+        // Whoever comes is found within a quarter of the time that the transfer has lasted.
+        pause = (pause * 5 / 4).min(AGAIN.1);
         let mut answers = overlay.search(Sought::Content(part.id));
         let deadline = Instant::now() + ANSWER;
         while let Ok(Some(Answer::Found { hits, .. })) = timeout_at(deadline, answers.recv()).await {
