@@ -6,7 +6,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tokio::time::interval;
+use tokio::time::{interval, timeout};
 
 use crate::model::NodeId;
 use crate::wire::limits::ADDRESSES;
@@ -18,6 +18,9 @@ const SERVICE: &str = "_qshare._udp.local.";
 const RECORDS: i64 = 20_000;
 /// How often they are counted.
 const COUNT: Duration = Duration::from_millis(500);
+
+/// How long the daemon may be too busy to say how many there are.
+const BUSY: Duration = Duration::from_secs(5);
 
 /// The LAN cannot be listened to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,7 +116,9 @@ impl Lan {
     async fn records(&self) -> Result<i64, LanError> {
         // Its queue of commands is full when it is too busy for them.
         let counters = self.daemon.get_metrics().map_err(|_| LanError::Flooded)?;
-        let counters = counters.recv_async().await.map_err(|_| LanError::Flooded)?;
+        // It reads all that comes before it obeys: while packets come faster than it reads, it never answers.
+        let answered = timeout(BUSY, counters.recv_async()).await.map_err(|_| LanError::Flooded)?;
+        let counters = answered.map_err(|_| LanError::Flooded)?;
         Ok(counters.iter().filter(|(name, _)| name.starts_with("cached-")).map(|(_, count)| count).sum())
     }
 }
