@@ -130,7 +130,7 @@ impl Finder {
     async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let pages = self.look(direct, Sought::Content(id), enough).await?;
-        Ok(merge_answers(self.from, None, of_id(pages, id), u32::MAX))
+        Ok(merge_answers(self.from, None, pages, u32::MAX))
     }
 
     async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<Asked<Page>, Error> {
@@ -316,12 +316,6 @@ async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u
     let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     page.hits.retain(|hit| hit.id == Some(id));
     Ok((own_hits(page.hits, &link), page.more))
-}
-
-/// Whatever others say: only hits of this id.
-fn of_id(mut asked: Asked<Page>, id: ContentId) -> Asked<Page> {
-    asked.answers.iter_mut().for_each(|(_, (hits, _))| hits.retain(|hit| hit.id == Some(id)));
-    asked
 }
 
 async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
