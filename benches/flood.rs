@@ -75,7 +75,7 @@ async fn node(dir: &Path, peer: &str) -> Node {
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: Vec::new(),
         peers: vec![peer.parse().expect("a target")],
-        near: Near { lan: false, only_peers: true, ttl: Some(2), all_global: false },
+        near: Near { lan: None, only_peers: true, ttl: Some(2), all_global: false },
         friends_only: false,
         upload_limit: None,
         allow: None,

@@ -110,7 +110,7 @@ async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tok
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers,
         peers: Vec::new(),
-        near: Near { lan: false, ..Near::default() },
+        near: Near::default(),
         friends_only: false,
         upload_limit: None,
         allow: None,

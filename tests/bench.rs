@@ -82,7 +82,7 @@ async fn node(lab: &Lab, role: Role) -> node::Node {
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: Vec::new(),
         peers: Vec::new(),
-        near: Near { lan: false, ..Near::default() },
+        near: Near::default(),
         friends_only: false,
         upload_limit: None,
         allow: None,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::hosts::Hosts;
-use common::multicast::{broken, fakes, send};
-use common::{Ended, Lab, Node, Process, noise, until};
+use common::multicast::{broken, fakes, send, strangers};
+use common::{Ended, Lab, Node, Process, noise, peak, until};
 use rustix::process::Signal;
 
 /// Shares on host 1 and fetches on another one, which may be the same; gives the provider's id and how it ended.
@@ -90,14 +90,19 @@ fn who_has_moved_to_other_addresses_is_found_there() {
     get("after/").done();
 }
 
-/// Shares on host 1, and misuses multicast on host 3 while something is done.
-fn beside<T>(hosts: &Hosts, lab: &Lab, packet: fn(u64) -> Vec<u8>, work: impl FnOnce(&mut Node) -> T) -> (T, Node) {
+/// Shares on host 1, and misuses multicast on host 3 while something is done ([`send`]).
+fn beside<T>(
+    hosts: &Hosts,
+    lab: &Lab,
+    packets: impl Iterator<Item = Vec<u8>> + Send + 'static,
+    work: impl FnOnce(&mut Node) -> T,
+) -> (T, Node) {
     let file = lab.file("shared/found.bin", b"found");
     let mut share = lab.start(hosts.near(lab, 1, &lab.home()).arg("share").arg(file));
     share.process.event("offer");
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
-    let sending = hosts.on(3, move || send(Ipv4Addr::new(10, 66, 0, 3), &stopping, packet));
+    let sending = hosts.on(3, move || send(Ipv4Addr::new(10, 66, 0, 3), &stopping, packets));
     let done = work(&mut share);
     stop.store(true, Ordering::Relaxed);
     assert!(sending.join().expect("no panic") > 0);
@@ -112,7 +117,7 @@ fn search(hosts: &Hosts, lab: &Lab) -> Ended {
 fn broken_multicast_packets_harm_nobody() {
     let Some(hosts) = Hosts::up("o") else { return };
     let lab = Lab::new();
-    let (ended, share) = beside(&hosts, &lab, broken, |_| search(&hosts, &lab));
+    let (ended, share) = beside(&hosts, &lab, (0..).map(broken), |_| search(&hosts, &lab));
     assert_eq!(ended.code, Some(0), "{ended:#?}");
     share.process.signal(Signal::TERM);
     let ended = share.process.end();
@@ -120,12 +125,25 @@ fn broken_multicast_packets_harm_nobody() {
     assert!(ended.events.iter().all(|event| event["event"] != "warning"), "{ended:#?}");
 }
 
-#[test]
-fn a_flood_of_announcements_is_bounded_told_once_and_got_over() {
-    const MOST: u64 = 256 << 10;
-    let Some(hosts) = Hosts::up("p") else { return };
+/// The process that listens for `share`, while there is one.
+fn listener(share: &Node) -> Option<u32> {
+    let children = fs::read_dir(format!("/proc/{}/task", share.process.pid())).expect("it runs");
+    children.flatten().find_map(|task| fs::read_to_string(task.path().join("children")).ok()?.trim().parse().ok())
+}
+
+/// A flood of what is not there ([`send`]).
+fn flooded(name: &str, packets: impl Iterator<Item = Vec<u8>> + Send + 'static) {
+    const MOST: u64 = 160 << 10;
+    let Some(hosts) = Hosts::up(name) else { return };
     let lab = Lab::new();
-    let ((), share) = beside(&hosts, &lab, fakes, |share| {
+    let ((), share) = beside(&hosts, &lab, packets, |share| {
+        let mut most = 0;
+        until("the listener is ended, while the flood goes on", || {
+            let listener = listener(share);
+            most = most.max(listener.and_then(peak).unwrap_or(0));
+            listener.is_none()
+        });
+        assert!((1..MOST).contains(&most), "the listener took {most} KiB");
         let warning = share.process.first("warning")["message"].as_str().expect("text").to_owned();
         assert!(warning.contains("floods"), "{warning}");
         // Who knows where it is finds it meanwhile.
@@ -134,11 +152,36 @@ fn a_flood_of_announcements_is_bounded_told_once_and_got_over() {
         assert_eq!(ls.event("hit")["name"], "found.bin");
     });
     until("it is found again when the flood is over", || search(&hosts, &lab).code == Some(0));
-    let peak = share.process.peak();
-    assert!(peak < MOST, "{peak} KiB");
+    let most = share.process.peak();
+    assert!(most < MOST, "the node took {most} KiB");
     share.process.signal(Signal::TERM);
     let warnings = share.process.end().events.iter().filter(|event| event["event"] == "warning").count();
     assert_eq!(warnings, 1, "told once");
+}
+
+#[test]
+fn a_flood_of_announcements_is_bounded_told_once_and_got_over() {
+    flooded("p", (0..).map(fakes));
+}
+
+#[test]
+fn a_flood_that_is_faster_than_it_is_read_is_bounded_by_the_limits_of_a_process() {
+    // To make one takes longer than to read it.
+    let prepared: Vec<Vec<u8>> = (0..20_000).map(strangers).collect();
+    flooded("s", prepared.into_iter().cycle());
+}
+
+#[test]
+fn the_process_that_listens_ends_with_its_node() {
+    let Some(hosts) = Hosts::up("t") else { return };
+    let lab = Lab::new();
+    let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("found.bin", b"found")));
+    share.process.event("offer");
+    let listener = listener(&share).expect("it listens");
+    share.process.signal(Signal::KILL);
+    share.process.end();
+    // Its parent is whoever adopts it: a zombie has no memory.
+    until("it ends", || peak(listener).is_none());
 }
 
 #[test]

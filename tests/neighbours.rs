@@ -158,7 +158,7 @@ fn options(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> Options {
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: Vec::new(),
         peers,
-        near: Near { lan: false, only_peers: true, ttl: Some(ttl), all_global: false },
+        near: Near { lan: None, only_peers: true, ttl: Some(ttl), all_global: false },
         friends_only: false,
         upload_limit: None,
         allow: None,

@@ -13,6 +13,7 @@ mod talk;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,8 +56,8 @@ pub struct Dependencies {
     pub trackers: Vec<PeerTarget>,
     /// How neighbours are chosen.
     pub settings: Settings,
-    /// Whether the LAN is listened to.
-    pub lan: bool,
+    /// The program that listens to the LAN, if it is listened to.
+    pub lan: Option<PathBuf>,
     /// Begin at once; else when something is looked for.
     pub eager: bool,
     /// This is a command that ends soon: it asks, and is not asked.

@@ -172,7 +172,7 @@ impl Play<'_> {
             listen: Listen::At(stage::LOOPBACK),
             trackers: vec![tracker],
             peers: Vec::new(),
-            near: Near { lan: false, ..Near::default() },
+            near: Near::default(),
             friends_only: false,
             upload_limit: None,
             ..self.context.options()

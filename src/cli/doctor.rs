@@ -19,7 +19,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let mut of = Examination {
         trackers: settings.trackers.clone(),
         peers: settings.peers.clone(),
-        lan: settings.near.lan,
+        lan: settings.near.lan.clone(),
         wanted: None,
     };
     let listen = settings.node_listen.map_or(Listen::DefaultPorts, Listen::At);

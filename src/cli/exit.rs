@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use crate::io::lan::LanError;
 use crate::node::ErrorCode;
 
 /// How the process ends.
@@ -29,6 +30,12 @@ impl Exit {
 impl From<ErrorCode> for Exit {
     fn from(code: ErrorCode) -> Self {
         Self(code.exit())
+    }
+}
+
+impl From<LanError> for Exit {
+    fn from(error: LanError) -> Self {
+        Self(error.exit_status())
     }
 }
 

@@ -22,6 +22,7 @@ mod friends;
 mod get;
 mod hash;
 mod id;
+mod listen_lan;
 mod locate;
 mod ls;
 mod neighbours;
@@ -41,6 +42,7 @@ use args::{Command, Globals};
 use context::Context;
 use exit::Exit;
 use failure::Failure;
+use listen_lan::ListenLan;
 use render::Output;
 use settings::{Environment, Settings};
 
@@ -48,9 +50,12 @@ use settings::{Environment, Settings};
 #[must_use]
 pub fn run(runtime: Runtime) -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
-    let exit = match args::parse(line.iter().cloned()) {
-        Ok((globals, command)) => obey(&runtime, &globals, command),
-        Err(error) => refuse(&line, &error),
+    let exit = match ListenLan::parse(&line) {
+        Some(child) => runtime.block_on(child.run()),
+        None => match args::parse(line.iter().cloned()) {
+            Ok((globals, command)) => obey(&runtime, &globals, command),
+            Err(error) => refuse(&line, &error),
+        },
     };
     // A thread that reads a directory or the terminal would otherwise be waited for.
     runtime.shutdown_background();

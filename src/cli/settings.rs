@@ -20,6 +20,8 @@ pub(crate) struct Environment {
     pub(crate) home: Option<PathBuf>,
     /// `$QSHARE_TRACKER`.
     pub(crate) trackers: Option<String>,
+    /// This program.
+    pub(crate) program: PathBuf,
 }
 
 impl Environment {
@@ -28,6 +30,7 @@ impl Environment {
         Self {
             home: std::env::var_os("QSHARE_HOME").filter(|v| !v.is_empty()).map(PathBuf::from),
             trackers: std::env::var("QSHARE_TRACKER").ok().filter(|v| !v.is_empty()),
+            program: program(),
         }
     }
 }
@@ -83,7 +86,7 @@ impl Settings {
             trackers: distinct(trackers),
             peers: distinct(peers),
             near: Near {
-                lan: config.node.lan && !globals.no_lan,
+                lan: (config.node.lan && !globals.no_lan).then(|| environment.program.clone()),
                 only_peers: globals.only_peers || config.node.only_peers,
                 ttl: globals.ttl,
                 all_global: false,
@@ -100,6 +103,13 @@ impl Settings {
             tracker: config.tracker,
         })
     }
+}
+
+/// This program, to be run again.
+fn program() -> PathBuf {
+    // The same one, even when another version has taken its place meanwhile.
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "qshare".into()) }
 }
 
 fn one<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T, Failure> {
@@ -147,7 +157,7 @@ mod tests {
     }
 
     fn environment(home: Option<&str>, trackers: Option<&str>) -> Environment {
-        Environment { home: home.map(PathBuf::from), trackers: trackers.map(str::to_owned) }
+        Environment { home: home.map(PathBuf::from), trackers: trackers.map(str::to_owned), program: PathBuf::new() }
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Context {
         }
         let trackers: Vec<String> = settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
         let trackers = (!trackers.is_empty()).then(|| format!("whoever asks {}", trackers.join(", ")));
-        let lan = settings.near.lan.then(|| "whoever searches the local network".to_owned());
+        let lan = settings.near.lan.as_ref().map(|_| "whoever searches the local network".to_owned());
         let peers = !settings.peers.is_empty() || !settings.near.only_peers;
         let near = peers.then(|| "the neighbours of this node and theirs".to_owned());
         let audience: Vec<String> = trackers.into_iter().chain(lan).chain(near).collect();

@@ -1,31 +1,35 @@
 //! Nodes on the same network, by multicast DNS (RFC 6762) and DNS-SD (RFC 6763): the service `_qshare._udp.local`, one
 //! instance a node, named by its node id. What comes from there is a hint: the pinned handshake decides.
+//! A child process listens ([`daemon`] says why); here it is started and read.
 
 use std::collections::BTreeSet;
-use std::net::{SocketAddr, SocketAddrV6};
-use std::time::Duration;
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+#[cfg(unix)]
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
+use std::str::FromStr;
 
-use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tokio::time::{interval, timeout};
+#[cfg(unix)]
+use rustix::process::Signal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout, Command};
 
 use crate::model::NodeId;
-use crate::wire::limits::ADDRESSES;
 
-/// The service; its instances are nodes.
-const SERVICE: &str = "_qshare._udp.local.";
+pub mod daemon;
 
-/// Records that the daemon may keep. It sets itself no bound, and 500 nodes on one network take some 3000.
-const RECORDS: i64 = 20_000;
-/// How often they are counted.
-const COUNT: Duration = Duration::from_millis(500);
-
-/// How long the daemon may be too busy to say how many there are.
-const BUSY: Duration = Duration::from_secs(5);
+/// What the program is called with to be the child: then come the node's id and, where it is announced, its port.
+pub const LISTEN_LAN: &str = "listen-lan";
 
 /// The LAN cannot be listened to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LanError {
-    /// There is no socket or thread for it.
+    /// There is no process, socket or thread for it.
     #[error("nodes on the local network cannot be found: {0}; give --no-lan to do without")]
     Daemon(String),
     /// Somebody announces more than can be true, or faster than it can be taken in.
@@ -36,23 +40,22 @@ pub enum LanError {
     Flooded,
 }
 
-impl From<mdns_sd::Error> for LanError {
-    fn from(error: mdns_sd::Error) -> Self {
-        Self::Daemon(error.to_string())
+impl LanError {
+    /// The exit status with which the child says it: nothing that it writes may be read in time.
+    #[must_use]
+    pub const fn exit_status(&self) -> u8 {
+        match self {
+            Self::Daemon(_) => 1,
+            Self::Flooded => FLOODED,
+        }
     }
 }
 
-/// Listens to the network, and says who is here. Stops when dropped.
-pub struct Lan {
-    own: NodeId,
-    daemon: ServiceDaemon,
-    events: Receiver<ServiceEvent>,
-}
-
 /// A node that was heard of.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Which it says to be.
+    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub node: NodeId,
     /// Where.
     pub addrs: Vec<SocketAddr>,
@@ -60,108 +63,89 @@ pub struct Heard {
     pub interfaces: BTreeSet<String>,
 }
 
+/// A line of the child's: what it heard, or why it cannot listen.
+type Told = Result<Heard, String>;
+
+/// The child's exit status when the network is flooded.
+const FLOODED: u8 = 3;
+
+/// The child that listens to the network. It says goodbye there and ends when this is dropped, or this process ends.
+pub struct Lan {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
 impl Lan {
-    /// Begins to listen; with a port, the node is announced there too.
+    /// Begins to listen, with `program` (`qshare` itself) as the child; with a port, the node is announced there too.
     ///
     /// # Errors
-    /// When the daemon's socket or thread cannot be had.
-    pub fn start(own: NodeId, announce: Option<u16>) -> Result<Self, LanError> {
-        let daemon = ServiceDaemon::new()?;
-        let events = daemon.browse(SERVICE)?;
-        let lan = Self { own, daemon, events };
-        if let Some(port) = announce {
-            lan.announce(port)?;
-        }
-        Ok(lan)
+    /// When the child cannot be started. Why it could not listen is told by [`Self::heard`].
+    pub fn start(program: &Path, own: NodeId, announce: Option<u16>) -> Result<Self, LanError> {
+        let mut command = Command::new(program);
+        command.arg(LISTEN_LAN).arg(own.to_string()).args(announce.map(|port| port.to_string()));
+        // It is told to end by the end of its input, and must not keep a directory in use.
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).current_dir("/");
+        // A ctrl-c is for this process, which ends the child when it is done.
+        #[cfg(unix)]
+        command.process_group(0);
+        let failed =
+            |cause: &dyn Display| LanError::Daemon(format!("{} cannot be started ({cause})", program.display()));
+        let mut child = command.spawn().map_err(|error| failed(&error))?;
+        let stdout = child.stdout.take().ok_or_else(|| failed(&"no output"))?;
+        Ok(Self { child, lines: BufReader::new(stdout).lines() })
     }
 
-    fn announce(&self, port: u16) -> mdns_sd::Result<()> {
-        let id = self.own.to_string();
-        // A host name of its own, so that several nodes on one host do not dispute about one.
-        let host = format!("qshare-{}.local.", &id[..16]);
-        let none: &[(&str, &str)] = &[];
-        let mut info = ServiceInfo::new(SERVICE, &id, &host, "", port, none)?.enable_addr_auto();
-        // Nobody else has this name: it is the hash of a key.
-        info.set_requires_probe(false);
-        self.daemon.register(info)
-    }
-
-    /// The next node that is heard of.
+    /// The next node that is heard of; may be dropped and asked again.
     ///
     /// # Errors
-    /// When there will be none, because somebody floods the network: start again after a pause.
-    pub async fn heard(&self) -> Result<Heard, LanError> {
-        let mut counts = interval(COUNT);
-        loop {
-            tokio::select! {
-                // The daemon drops who listens too slowly.
-                event = self.events.recv_async() => {
-                    if let ServiceEvent::ServiceResolved(service) = event.map_err(|_| LanError::Flooded)?
-                        && let Some(heard) = heard_of(&service)
-                        && heard.node != self.own
-                    {
-                        return Ok(heard);
-                    }
-                }
-                _ = counts.tick() => {
-                    if self.records().await? > RECORDS {
-                        return Err(LanError::Flooded);
-                    }
-                }
-            }
+    /// When there will be none, because somebody floods the network or it cannot be listened to: start again after a
+    /// pause.
+    pub async fn heard(&mut self) -> Result<Heard, LanError> {
+        let failed = |error: io::Error| LanError::Daemon(format!("the process for it cannot be read ({error})"));
+        let line = self.lines.next_line().await.map_err(failed)?;
+        // The last line may be cut off.
+        match line.and_then(|line| serde_json::from_str::<Told>(&line).ok()) {
+            Some(told) => told.map_err(LanError::Daemon),
+            None => Err(ended(self.child.wait().await.map_err(failed)?)),
         }
     }
+}
 
-    /// How many records the daemon keeps.
-    async fn records(&self) -> Result<i64, LanError> {
-        // Its queue of commands is full when it is too busy for them.
-        let counters = self.daemon.get_metrics().map_err(|_| LanError::Flooded)?;
-        // It reads all that comes before it obeys: while packets come faster than it reads, it never answers.
-        let answered = timeout(BUSY, counters.recv_async()).await.map_err(|_| LanError::Flooded)?;
-        let counters = answered.map_err(|_| LanError::Flooded)?;
-        Ok(counters.iter().filter(|(name, _)| name.starts_with("cached-")).map(|(_, count)| count).sum())
+/// What the end of a child says that did not tell why.
+fn ended(status: ExitStatus) -> LanError {
+    // So a process ends that reaches its limit of memory.
+    #[cfg(unix)]
+    let aborted = status.signal() == Some(Signal::ABORT.as_raw());
+    #[cfg(not(unix))]
+    let aborted = false;
+    if aborted || status.code() == Some(FLOODED.into()) {
+        LanError::Flooded
+    } else {
+        LanError::Daemon(format!("the process for it has ended ({status})"))
     }
 }
 
-impl Drop for Lan {
-    fn drop(&mut self) {
-        // It says goodbye and ends its thread; nobody waits for that.
-        let _ = self.daemon.shutdown();
+fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+fn from_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
+    String::deserialize(from)?.parse().map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_child_keeps_the_scope_of_an_address() {
+        let heard = Heard {
+            node: NodeId::of_public_key(b"k"),
+            addrs: ["10.0.0.1:4917", "[fe80::1%3]:4917"].map(|addr| addr.parse().expect("an address")).to_vec(),
+            interfaces: BTreeSet::from(["eth0".to_owned()]),
+        };
+        let line = serde_json::to_string(&Told::Ok(heard.clone())).expect("written");
+        assert!(line.contains(&heard.node.to_string()) && !line.contains('\n'), "{line}");
+        assert_eq!(serde_json::from_str::<Told>(&line).expect("read"), Ok(heard));
     }
-}
-
-fn heard_of(service: &ResolvedService) -> Option<Heard> {
-    let instance = service.get_fullname().strip_suffix(SERVICE)?.strip_suffix('.')?;
-    let node = instance.parse().ok()?;
-    let port = Some(service.get_port()).filter(|port| *port != 0)?;
-    let addrs = service.get_addresses().iter().filter_map(|ip| address(ip, port));
-    let mut addrs: Vec<SocketAddr> = addrs.collect();
-    // The likeliest first, the same at each time.
-    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
-    addrs.truncate(ADDRESSES);
-    let interfaces = service.get_addresses().iter().flat_map(interfaces).collect();
-    Some(Heard { node, addrs, interfaces })
-}
-
-fn interfaces(ip: &ScopedIp) -> Vec<String> {
-    match ip {
-        ScopedIp::V4(v4) => v4.interface_ids().iter().map(|interface| interface.name.clone()).collect(),
-        ScopedIp::V6(v6) => vec![v6.scope_id().name.clone()],
-        _ => Vec::new(),
-    }
-}
-
-fn address(ip: &ScopedIp, port: u16) -> Option<SocketAddr> {
-    match ip {
-        ScopedIp::V4(v4) => Some(SocketAddr::from((*v4.addr(), port))),
-        ScopedIp::V6(v6) => {
-            let scope = if v6.addr().is_unicast_link_local() { v6.scope_id().index } else { 0 };
-            Some(SocketAddrV6::new(*v6.addr(), port, 0, scope).into())
-        }
-        _ => None,
-    }
-}
-
-const fn is_link_local(addr: SocketAddr) -> bool {
-    matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
 }

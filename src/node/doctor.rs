@@ -5,6 +5,7 @@ mod lan;
 mod place;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
@@ -61,8 +62,8 @@ pub struct Examination {
     pub trackers: Vec<PeerTarget>,
     /// Nodes that should answer.
     pub peers: Vec<PeerTarget>,
-    /// Whether the local network is listened to.
-    pub lan: bool,
+    /// The program that listens to the local network, if it is listened to.
+    pub lan: Option<PathBuf>,
     /// The port that was asked for, where it had to be another one.
     pub wanted: Option<SocketAddr>,
 }
@@ -74,7 +75,7 @@ pub(crate) async fn examine(inner: &Inner, of: &Examination, tell: mpsc::Sender<
     doctor.port(of.wanted).await;
     doctor.buffers().await;
     doctor.interfaces().await;
-    doctor.multicast(of.lan).await;
+    doctor.multicast(of.lan.as_deref()).await;
     doctor.clock().await;
     for target in &of.trackers {
         doctor.place(target, Role::Tracker).await;

@@ -227,10 +227,10 @@ impl Ground<'_> {
     /// Whether there is any way to neighbours.
     fn has_near(&self, friends: &Friends) -> bool {
         let known = || !friends.is_empty() || !self.remembered().read().is_empty();
-        let near = self.options.near;
+        let near = &self.options.near;
         // Whoever lasts may be dialled.
         self.options.lifetime == Lifetime::LongRunning
-            || near.lan
+            || near.lan.is_some()
             || !self.options.peers.is_empty()
             || (!near.only_peers && known())
     }
@@ -254,7 +254,7 @@ impl Ground<'_> {
         friends: watch::Receiver<Arc<Friends>>,
         tasks: &mut JoinSet<()>,
     ) -> Result<NeighboursRef, Error> {
-        let (near, lasting) = (self.options.near, self.options.lifetime == Lifetime::LongRunning);
+        let (near, lasting) = (&self.options.near, self.options.lifetime == Lifetime::LongRunning);
         let (warnings, mut sentences) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
             endpoint: self.endpoint.clone(),
@@ -265,7 +265,7 @@ impl Ground<'_> {
             friends_only: self.options.friends_only,
             trackers: self.options.trackers.clone(),
             settings: Settings { only_peers: near.only_peers, all_global: near.all_global, lasting },
-            lan: near.lan,
+            lan: near.lan.clone(),
             eager: lasting,
             visiting: !lasting,
             remembered: self.remembered(),

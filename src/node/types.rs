@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -45,22 +46,16 @@ pub struct Options {
 }
 
 /// How a node finds its neighbours.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Near {
-    /// On the local network, by multicast.
-    pub lan: bool,
+    /// On the local network, by multicast: the `qshare` program, which is run as a child that listens there.
+    pub lan: Option<PathBuf>,
     /// Neighbours are exactly the given peers and whoever dials; none are asked for or told.
     pub only_peers: bool,
     /// How many links a search travels; wider and wider where none is given.
     pub ttl: Option<u8>,
     /// Every address counts as global: for tests on one machine.
     pub all_global: bool,
-}
-
-impl Default for Near {
-    fn default() -> Self {
-        Self { lan: true, only_peers: false, ttl: None, all_global: false }
-    }
 }
 
 /// How long a node means to live.

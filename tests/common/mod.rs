@@ -121,6 +121,13 @@ pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// The most memory that a process has had, in KiB, while it runs (Linux: from /proc).
+pub fn peak(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
 /// A long-running command.
 pub struct Node {
     pub process: Process,
@@ -184,11 +191,9 @@ impl Process {
         self.child.id()
     }
 
-    /// The most memory that it has had, in KiB (Linux: from /proc).
+    /// The most memory that it has had, in KiB.
     pub fn peak(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("it runs");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux tells it");
-        line.trim().trim_end_matches(" kB").parse().expect("a number")
+        peak(self.pid()).expect("it runs, and Linux tells it")
     }
 
     pub fn stderr(&self) -> String {

@@ -23,15 +23,11 @@ const IN: u16 = 1;
 const FAKES: u64 = 12;
 
 /// Sends packets until told to stop; gives how many.
-pub fn send(from: Ipv4Addr, stop: &Arc<AtomicBool>, packet: impl Fn(u64) -> Vec<u8>) -> u64 {
+pub fn send(from: Ipv4Addr, stop: &Arc<AtomicBool>, packets: impl Iterator<Item = Vec<u8>>) -> usize {
     let socket = UdpSocket::bind((from, 0)).expect("bound");
-    let mut sent = 0;
-    while !stop.load(Ordering::Relaxed) {
-        // A full queue loses some.
-        let _ = socket.send_to(&packet(sent), GROUP);
-        sent += 1;
-    }
-    sent
+    let going_on = packets.take_while(|_| !stop.load(Ordering::Relaxed));
+    // A full queue loses some.
+    going_on.map(|packet| drop(socket.send_to(&packet, GROUP))).count()
 }
 
 /// What no daemon should have to read: noise, cut packets, names that point to themselves, counts that lie.
@@ -56,13 +52,27 @@ pub fn fakes(number: u64) -> Vec<u8> {
         let id = NodeId::of_public_key(&n.to_be_bytes()).to_string();
         let service = if n % FAKES == 0 { SERVICE } else { &SERVICE_AT };
         let instance = [&[52][..], id.as_bytes(), &SERVICE_AT].concat();
-        let host = [format!("\x10{n:016x}").as_bytes(), b"\x05local\x00"].concat();
+        let host = host(n);
         record(&mut packet, service, PTR, &instance);
         record(&mut packet, &instance, SRV, &[&[0, 0, 0, 0, 19, 53][..], &host].concat());
         record(&mut packet, &instance, TXT, &[0]);
         record(&mut packet, &host, A, &[10, 66, 0, 200]);
     }
     packet
+}
+
+/// Addresses of hosts that nobody has asked for, many in a packet.
+pub fn strangers(number: u64) -> Vec<u8> {
+    const HOSTS: u64 = 30;
+    let mut packet = header(u16::try_from(HOSTS).expect("few")).to_vec();
+    for n in number * HOSTS..(number + 1) * HOSTS {
+        record(&mut packet, &host(n), A, &[10, 66, 0, 200]);
+    }
+    packet
+}
+
+fn host(number: u64) -> Vec<u8> {
+    [format!("\x10{number:016x}").as_bytes(), b"\x05local\x00"].concat()
 }
 
 fn header(answers: u16) -> [u8; 12] {

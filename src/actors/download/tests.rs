@@ -93,7 +93,7 @@ impl TestNode {
             shelf: shelf.clone(),
             given: Vec::new(),
             settings: Settings::default(),
-            lan: false,
+            lan: None,
             eager: false,
             visiting: true,
             remembered: RememberedFile::at(home.path()),

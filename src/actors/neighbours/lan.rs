@@ -1,5 +1,6 @@
 //! Who is heard on the local network, passed on at a pace that nobody there can raise.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ractor::ActorRef;
@@ -19,6 +20,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_sec
 
 /// Listens as long as the node lives, and announces it at a port, if there is one.
 pub(super) async fn listen(
+    program: PathBuf,
     own: NodeId,
     announced: Option<u16>,
     actor: ActorRef<Message>,
@@ -26,8 +28,8 @@ pub(super) async fn listen(
 ) {
     let (mut pause, mut told) = (PAUSE.0, false);
     loop {
-        let error = match Lan::start(own, announced) {
-            Ok(lan) => pass_on(&lan, &actor).await,
+        let error = match Lan::start(&program, own, announced) {
+            Ok(mut lan) => pass_on(&mut lan, &actor).await,
             Err(error) => error,
         };
         if !std::mem::replace(&mut told, true) {
@@ -40,7 +42,7 @@ pub(super) async fn listen(
     }
 }
 
-async fn pass_on(lan: &Lan, actor: &ActorRef<Message>) -> LanError {
+async fn pass_on(lan: &mut Lan, actor: &ActorRef<Message>) -> LanError {
     let (begun, mut pace) = (Instant::now(), Tokens::new(PACE.0, PACE.1));
     loop {
         match lan.heard().await {

@@ -127,10 +127,10 @@ impl State {
         let (connections, actor) = (self.dependencies.connections.clone(), self.reach.actor.clone());
         let (trackers, friends) = (self.dependencies.trackers.clone(), self.friends.all.clone());
         self.tasks.spawn(Seek { actor, connections, trackers, friends }.run());
-        if self.dependencies.lan {
+        if let Some(program) = self.dependencies.lan.clone() {
             let announced = (!self.dependencies.visiting).then(|| self.dependencies.endpoint.local_addr().port());
             let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
-            self.tasks.spawn(listen(own, announced, actor, warnings));
+            self.tasks.spawn(listen(program, own, announced, actor, warnings));
         }
         self.advance();
     }
@@ -369,7 +369,7 @@ impl State {
     pub(super) fn is_settled(&self) -> bool {
         let Some(wanted) = self.wanted else { return false };
         let passed = self.now().saturating_sub(wanted);
-        let listening = self.dependencies.lan && passed < LISTENING;
+        let listening = self.dependencies.lan.is_some() && passed < LISTENING;
         let expecting = !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought;
         passed >= SETTLING || !(expecting || listening)
     }

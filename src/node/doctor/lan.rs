@@ -1,6 +1,7 @@
 //! Whether multicast is heard: one end announces this node as a sharing one does, another listens as a searching one does.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -20,11 +21,11 @@ struct Heard {
 }
 
 impl Doctor<'_> {
-    pub(super) async fn multicast(&self, lan: bool) {
-        if !lan {
+    pub(super) async fn multicast(&self, lan: Option<&Path>) {
+        let Some(program) = lan else {
             return self.say("multicast", Verdict::Skipped, "the local network is not to be listened to").await;
-        }
-        let heard = match self.listen().await {
+        };
+        let heard = match self.listen(program).await {
             Ok(heard) => heard,
             Err(error) => return self.say("multicast", Verdict::Broken, error.to_string()).await,
         };
@@ -42,11 +43,11 @@ impl Doctor<'_> {
         self.say("multicast", Verdict::Fine, format!("heard on {}; {others}", interfaces.join(", "))).await;
     }
 
-    async fn listen(&self) -> Result<Heard, LanError> {
+    async fn listen(&self, program: &Path) -> Result<Heard, LanError> {
         let own = self.inner.endpoint.node_id();
         let nobody = NodeId::from_bytes(rand::random());
-        let listener = Lan::start(nobody, None)?;
-        let _announcer = Lan::start(own, Some(self.inner.endpoint.port()))?;
+        let mut listener = Lan::start(program, nobody, None)?;
+        let _announcer = Lan::start(program, own, Some(self.inner.endpoint.port()))?;
         let (deadline, mut all) = (Instant::now() + LISTEN, Heard::default());
         while let Ok(Ok(heard)) = timeout_at(deadline, listener.heard()).await {
             if heard.node == own {

@@ -28,7 +28,7 @@ async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<N
         listen: Listen::At(listen),
         trackers: Vec::new(),
         peers: peer.map(target).into_iter().collect(),
-        near: Near { lan: false, only_peers: peer.is_some(), ttl: None, all_global: true },
+        near: Near { lan: None, only_peers: peer.is_some(), ttl: None, all_global: true },
         friends_only: false,
         upload_limit: None,
         allow: None,
