@@ -243,47 +243,62 @@ impl Neighbours {
     /// What is due: call it once a second, and after something was heard or lost.
     pub fn tick(&mut self, now: Duration) -> Vec<Output> {
         self.forgive(now);
-        let mut out = Vec::new();
         if self.settings.only_peers {
-            return out;
+            return Vec::new();
         }
-        let chosen = self.table.values().filter(|n| matches!(n.direction, Direction::Outbound | Direction::Given));
-        let mut subnets: Vec<IpAddr> = chosen.map(|n| n.addr.ip()).collect();
-        self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
-        let kept = &self.kept;
-        while let Some((node, addrs)) =
-            self.known.choose(now, |node| kept.contains_key(&node), |_, _| true, &mut self.rng)
-        {
-            out.push(Output::Dial(node, addrs));
-        }
-        let kept = kept.keys().filter(|node| !self.known.is_dialling(**node)).count();
-        let free = OUTBOUND.saturating_sub(subnets.len() + self.known.dialling() + kept);
-        // A command that ends soon asks every friend, and cannot wait until it is clear that what it remembers is of another
-        // network: who answers first has the place.
-        let soon = !self.settings.lasting;
-        let beside = if soon { OUTBOUND.saturating_sub(subnets.len()) } else { 0 };
-        for n in 0..free + beside + if soon { FRIENDS } else { 0 } {
-            let settings = self.settings;
-            let fits = |source, ip: IpAddr| {
-                let global = settings.all_global || !is_private(ip);
-                let crowded = global && subnets.iter().filter(|other| same_subnet(**other, ip)).count() >= OF_SUBNET.0;
-                match source {
-                    Source::Friend => n < free || soon,
-                    Source::Lan => !crowded && n < free + beside,
-                    _ => !crowded && n < free,
-                }
-            };
-            let (table, shunned) = (&self.table, &self.shunned);
-            let away = |node| !table.contains_key(&node) && shunned.get(&node).is_none_or(|until| *until <= now);
-            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { break };
-            subnets.extend(addrs.first().map(SocketAddr::ip));
-            out.push(Output::Dial(node, addrs));
-        }
-        if free > out.len() && !self.table.is_empty() && now >= self.discover.0 {
+        let mut out = self.dial_kept(now);
+        let kept = self.kept.keys().filter(|node| !self.known.is_dialling(**node)).count();
+        let free = OUTBOUND.saturating_sub(self.chosen().count() + self.known.dialling() + kept);
+        let dialled = self.dial_others(now, free);
+        let discovers = free > dialled.len() && !self.table.is_empty() && now >= self.discover.0;
+        out.extend(dialled);
+        if discovers {
             self.discover = (now + self.discover.1, (self.discover.1 * 2).min(DISCOVER.1));
             out.push(Output::Discover);
         }
         out
+    }
+
+    /// The addresses of the neighbours that we chose, or were given.
+    fn chosen(&self) -> impl Iterator<Item = IpAddr> {
+        let chosen = self.table.values().filter(|n| matches!(n.direction, Direction::Outbound | Direction::Given));
+        chosen.map(|n| n.addr.ip())
+    }
+
+    /// Dials those whose places are kept.
+    fn dial_kept(&mut self, now: Duration) -> Vec<Output> {
+        self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
+        let mut out = Vec::new();
+        let kept = |node| self.kept.contains_key(&node);
+        while let Some((node, addrs)) = self.known.choose(now, kept, |_, _| true, &mut self.rng) {
+            out.push(Output::Dial(node, addrs));
+        }
+        out
+    }
+
+    /// Dials others for so many free places.
+    fn dial_others(&mut self, now: Duration, free: usize) -> Vec<Output> {
+        let (mut subnets, mut out): (Vec<IpAddr>, _) = (self.chosen().collect(), Vec::new());
+        // A command that ends soon asks every friend, and cannot wait until it is clear that what it remembers is of another
+        // network: who answers first has the place.
+        let (beside, friends) =
+            if self.settings.lasting { (0, 0) } else { (OUTBOUND.saturating_sub(subnets.len()), FRIENDS) };
+        let (table, shunned, all_global) = (&self.table, &self.shunned, self.settings.all_global);
+        let away = |node| !table.contains_key(&node) && shunned.get(&node).is_none_or(|until| *until <= now);
+        loop {
+            let crowded = |ip: IpAddr| {
+                let global = all_global || !is_private(ip);
+                global && subnets.iter().filter(|other| same_subnet(**other, ip)).count() >= OF_SUBNET.0
+            };
+            let fits = |source, ip| match source {
+                Source::Friend => out.len() < free + beside + friends,
+                Source::Lan => out.len() < free + beside && !crowded(ip),
+                _ => out.len() < free && !crowded(ip),
+            };
+            let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { return out };
+            subnets.extend(addrs.first().map(SocketAddr::ip));
+            out.push(Output::Dial(node, addrs));
+        }
     }
 
     /// Something new was learned by asking: it is worth asking again soon.

@@ -39,7 +39,8 @@ class Qshare:
         output.touch()
         command = self.command(home, "--json", *arguments, *listen)
         server = self.lab.server(home, command, namespace, output)
-        server.idle = 1
+        # The program, and what listens to the local network for it.
+        server.idle = 2
         return server, output
 
     def serve(self, home: str, namespace: str | None, *arguments: str | Path) -> tuple[Server, Path]:
