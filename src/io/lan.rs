@@ -148,4 +148,30 @@ mod tests {
         assert!(line.contains(&heard.node.to_string()) && !line.contains('\n'), "{line}");
         assert_eq!(serde_json::from_str::<Told>(&line).expect("read"), Ok(heard));
     }
+    #[cfg(unix)]
+    #[test]
+    fn the_end_of_the_child_says_whether_it_was_a_flood() {
+        let status = ExitStatus::from_raw;
+        let flooded = i32::from(LanError::Flooded.exit_status()) << 8;
+        assert_eq!(ended(status(flooded)), LanError::Flooded);
+        assert_eq!(ended(status(Signal::ABORT.as_raw())), LanError::Flooded);
+        for other in [0, 1 << 8, Signal::KILL.as_raw()] {
+            assert!(matches!(ended(status(other)), LanError::Daemon(_)), "{other}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_child_that_does_not_listen_is_told_with_its_end() {
+        let heard = |program| async move {
+            let own = NodeId::of_public_key(b"k");
+            Lan::start(Path::new(program), own, None)?.heard().await
+        };
+        for (program, cause) in [("true", "exit status: 0"), ("false", "exit status: 1"), ("echo", "exit status: 0")] {
+            let error = heard(program).await.expect_err(program).to_string();
+            assert!(error.contains(cause) && error.contains("--no-lan"), "{program}: {error}");
+        }
+        let error = heard("/nonexistent/qshare").await.expect_err("not there").to_string();
+        assert!(error.contains("/nonexistent/qshare cannot be started"), "{error}");
+    }
 }

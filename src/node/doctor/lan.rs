@@ -49,7 +49,8 @@ impl Doctor<'_> {
         let mut listener = Lan::start(program, nobody, None)?;
         let _announcer = Lan::start(program, own, Some(self.inner.endpoint.port()))?;
         let (deadline, mut all) = (Instant::now() + LISTEN, Heard::default());
-        while let Ok(Ok(heard)) = timeout_at(deadline, listener.heard()).await {
+        while let Ok(heard) = timeout_at(deadline, listener.heard()).await {
+            let heard = heard?;
             if heard.node == own {
                 all.own.extend(heard.interfaces);
             } else {
