@@ -1,11 +1,12 @@
 //! Nodes that find each other with nothing configured, on hosts of their own (`tests/lab/hosts.sh`). Needs root and
-//! iproute2; says when it skips.
+//! iproute2, and for one test iptables; says when it skips.
 #![cfg(target_os = "linux")]
 
 mod common;
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -186,17 +187,28 @@ fn the_process_that_listens_ends_with_its_node() {
 
 #[test]
 fn a_host_without_multicast_is_told_by_the_doctor_and_works_otherwise() {
+    if Command::new("iptables").arg("--version").output().is_err() {
+        eprintln!("skipped: iptables is not installed");
+        return;
+    }
     let Some(hosts) = Hosts::up("q") else { return };
     let lab = Lab::new();
+    // Without the flag alone multicast works still.
     for device in ["eth0", "lo"] {
         hosts.program(2, &format!("ip link set {device} multicast off"));
+    }
+    for filter in ["iptables", "ip6tables"] {
+        hosts.program(2, &format!("{filter} -A OUTPUT -p udp --dport 5353 -j DROP"));
     }
     let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("found.bin", b"found")));
     share.process.event("offer");
     let peer = share.addr.replace("127.0.0.1", "10.66.0.1");
     let ended = Process::start(hosts.near(&lab, 2, &lab.home()).args(["search", "found", "--peer", &peer])).end();
     assert_eq!(ended.code, Some(0), "{ended:#?}");
-    let doctor = Process::start(hosts.near(&lab, 1, &lab.home()).arg("doctor")).end();
-    let heard = doctor.events.iter().find(|event| event["name"] == "multicast").expect("looked at");
-    assert!(heard["message"].as_str().is_some_and(|text| text.contains("eth0")), "{heard}");
+    for (host, state, says) in [(1, "ok", "eth0"), (2, "failed", "5353")] {
+        let doctor = Process::start(hosts.near(&lab, host, &lab.home()).arg("doctor")).end();
+        let heard = doctor.events.iter().find(|event| event["name"] == "multicast").expect("looked at");
+        assert_eq!(heard["state"], state, "host {host}: {heard}");
+        assert!(heard["message"].as_str().is_some_and(|text| text.contains(says)), "host {host}: {heard}");
+    }
 }

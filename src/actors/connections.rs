@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 pub use self::error::ConnectError;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
-use crate::io::dial::{Addresses, DialError};
+use crate::io::dial::{Addresses, DialError, most_telling};
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
 use crate::io::purpose::Purpose;
@@ -110,10 +110,10 @@ struct Dial {
     waiting: Vec<Wanted>,
     /// All that are tried.
     addrs: Vec<SocketAddr>,
-    /// Attempts that have not ended. There are several when addresses were learned while the first was under way.
+    /// Several when addresses were learned while the first attempt was under way.
     attempts: usize,
-    /// What says most of those that have failed.
-    error: Option<DialError>,
+    /// Of the attempts that have failed.
+    errors: Vec<DialError>,
 }
 
 #[derive(Debug)]
@@ -200,7 +200,8 @@ impl State {
             return answer(wanted, Err(error.into()));
         }
         self.dialled += 1;
-        let dial = Dial { number: self.dialled, waiting: Vec::new(), addrs: Vec::new(), attempts: 0, error: None };
+        let dial =
+            Dial { number: self.dialled, waiting: Vec::new(), addrs: Vec::new(), attempts: 0, errors: Vec::new() };
         self.dials.insert(wanted.target.clone(), dial);
         self.attempt(myself, wanted);
     }
@@ -231,36 +232,38 @@ impl State {
     }
 
     fn dialled(&mut self, myself: &ActorRef<Message>, target: &Target, number: u64, result: Result<Link, DialError>) {
-        let dial = self.dials.get_mut(target).filter(|dial| dial.number == number);
-        match (result, dial) {
-            (Ok(link), dial) => {
-                let over = dial.is_some();
-                let node = link.peer();
+        let goes_on = self.dials.get(target).is_some_and(|dial| dial.number == number);
+        match result {
+            Ok(link) => {
                 self.insert(myself, link.clone());
-                let used = self.table.current(node).cloned().unwrap_or(link);
-                let dial = if over { self.dials.remove(target) } else { None };
-                dial.into_iter().flat_map(|dial| dial.waiting).for_each(|wanted| answer(wanted, Ok(used.clone())));
-            }
-            (Err(_), None) => {}
-            (Err(error), Some(dial)) => {
-                dial.attempts -= 1;
-                let error = match dial.error.take() {
-                    Some(before) if before.rank() <= error.rank() => before,
-                    _ => error,
-                };
-                if dial.attempts > 0 {
-                    dial.error = Some(error);
-                } else if let Some(dial) = self.dials.remove(target) {
-                    self.failed(target, dial, error);
+                if goes_on {
+                    self.succeeded(target, link);
                 }
             }
+            Err(error) if goes_on => self.failed(target, error),
+            // Another attempt had an end of the dial already.
+            Err(_) => {}
         }
     }
 
-    fn failed(&mut self, target: &Target, dial: Dial, error: DialError) {
+    fn succeeded(&mut self, target: &Target, link: Link) {
+        let Some(dial) = self.dials.remove(target) else { return };
+        let used = self.table.current(link.peer()).cloned().unwrap_or(link);
+        dial.waiting.into_iter().for_each(|wanted| answer(wanted, Ok(used.clone())));
+    }
+
+    /// An attempt has failed; with the last one, so has the dial.
+    fn failed(&mut self, target: &Target, error: DialError) {
+        let Some(dial) = self.dials.get_mut(target) else { return };
+        dial.errors.push(error);
+        if dial.errors.len() < dial.attempts {
+            return;
+        }
+        let Some(dial) = self.dials.remove(target) else { return };
         if let Some(link) = self.found(target) {
             return dial.waiting.into_iter().for_each(|wanted| answer(wanted, Ok(link.clone())));
         }
+        let error = most_telling(dial.errors, dial.addrs.clone());
         dial.waiting.into_iter().for_each(|wanted| answer(wanted, Err(error.clone().into())));
         self.failures.retain(|_, failure| failure.at.elapsed() < BACK_OFF);
         if self.failures.len() < FAILURES {

@@ -101,23 +101,6 @@ pub enum DialError {
     },
 }
 
-impl DialError {
-    /// Of several, the one of the least rank says most.
-    pub(crate) const fn rank(&self) -> u8 {
-        match self {
-            Self::WrongKey { .. } => 0,
-            Self::Forbidden { .. } => 1,
-            Self::Refused { .. } => 2,
-            Self::Busy { .. } | Self::NoWelcome { .. } => 3,
-            Self::OwnId(_) => 4,
-            Self::NotQshare { .. } => 5,
-            Self::Lost { .. } => 6,
-            Self::Cannot { .. } => 7,
-            Self::Silent(_) | Self::NoAddress => 8,
-        }
-    }
-}
-
 /// Addresses, shown with commas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses(pub Vec<SocketAddr>);
@@ -233,8 +216,19 @@ fn failure(endpoint: &Endpoint, addr: SocketAddr, cause: &ConnectionError) -> Di
 }
 
 /// Of several failures the one that says most; addresses without an answer are named together.
-fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>) -> DialError {
-    failures.sort_by_key(DialError::rank);
+pub(crate) fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>) -> DialError {
+    let rank = |failure: &DialError| match failure {
+        DialError::WrongKey { .. } => 0,
+        DialError::Forbidden { .. } => 1,
+        DialError::Refused { .. } => 2,
+        DialError::Busy { .. } | DialError::NoWelcome { .. } => 3,
+        DialError::OwnId(_) => 4,
+        DialError::NotQshare { .. } => 5,
+        DialError::Lost { .. } => 6,
+        DialError::Cannot { .. } => 7,
+        DialError::Silent(_) | DialError::NoAddress => 8,
+    };
+    failures.sort_by_key(rank);
     match failures.into_iter().next() {
         None | Some(DialError::Silent(_)) => DialError::Silent(Addresses(addrs.into_iter().map(canonical).collect())),
         Some(failure) => failure,

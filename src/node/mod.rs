@@ -128,7 +128,8 @@ impl Node {
         Ok(found)
     }
 
-    /// All offers of a peer, and where they were learned: from itself, or where it is known only by its id from a tracker, or from itself when it is near.
+    /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
+    /// from itself when it is near.
     ///
     /// # Errors
     /// When it is unknown, or nobody could be asked.

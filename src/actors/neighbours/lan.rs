@@ -15,7 +15,7 @@ use crate::model::NodeId;
 
 /// Announcements that are taken in: so many at once, then one each so often.
 const PACE: (u32, Duration) = (256, Duration::from_millis(10));
-/// How long a flooded network is left alone: at first, and at most.
+/// How long a flooded network is left alone: at first, and at most. Listening for as long as at most makes it the first.
 const PAUSE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(300));
 
 /// Listens as long as the node lives, and announces it at a port, if there is one.
@@ -28,6 +28,7 @@ pub(super) async fn listen(
 ) {
     let (mut pause, mut told) = (PAUSE.0, false);
     loop {
+        let begun = Instant::now();
         let error = match Lan::start(&program, own, announced) {
             Ok(mut lan) => pass_on(&mut lan, &actor).await,
             Err(error) => error,
@@ -35,6 +36,9 @@ pub(super) async fn listen(
         if !std::mem::replace(&mut told, true) {
             // Full or closed: a warning must not hold anything up.
             let _ = warnings.try_send(error.to_string());
+        }
+        if begun.elapsed() > PAUSE.1 {
+            pause = PAUSE.0;
         }
         tracing::debug!(%error, ?pause, "the local network is not listened to");
         sleep(pause).await;

@@ -8,7 +8,7 @@ use std::net::{SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::AsyncWriteExt as _;
 use tokio::time::{interval, timeout};
 
 use super::{Heard, LanError, Told};
@@ -62,8 +62,8 @@ fn confine() {
 const fn confine() {}
 
 async fn end_of_input() {
-    let mut input = tokio::io::stdin();
-    while input.read(&mut [0; 64]).await.is_ok_and(|read| read > 0) {}
+    // An error is an end, too.
+    let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await;
 }
 
 async fn write(told: &Told) -> io::Result<()> {

@@ -193,8 +193,7 @@ impl Known {
         let hints = self.hints.clone().take(0, now);
         let busy = |entry: &Entry| entry.is_hint() && !(hints && (entry.source != Source::Lan || of_lan < LAN_DIALS));
         let able = |(node, entry): &(&NodeId, &mut Entry)| {
-            let waits = (entry.dialling || entry.again > now) && !entry.moved;
-            let waits = waits || busy(entry);
+            let waits = ((entry.dialling || entry.again > now) && !entry.moved) || busy(entry);
             !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(entry.source, addr.ip()))
         };
         let mut best: Option<((Source, u64), NodeId, &mut Entry)> = None;
