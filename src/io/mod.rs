@@ -33,6 +33,7 @@ pub mod secrets;
 pub mod shared_source;
 pub mod source;
 pub mod space;
+pub mod sparse;
 pub mod stamp;
 pub mod tls;
 pub mod transport;

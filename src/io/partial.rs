@@ -166,9 +166,20 @@ impl Partial {
     /// When the journal cannot be written, or there is no room.
     pub fn save_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
         let Ok(index) = u32::try_from(file) else { return Err(PartialError::Unit { unit: u32::MAX }) };
-        self.data.set_aside(self, list.layout().size())?;
+        self.set_aside()?;
         let record = Record::List { file: index, values: list.as_bytes().to_vec() };
         self.append(&mut self.state(), &record)
+    }
+
+    /// Sets room aside for what is missing of a single file. What is noted stays as it is: it may have holes.
+    fn set_aside(&self) -> Result<(), PartialError> {
+        let mut missing = Bitfield::full(self.spec.map.units());
+        for unit in self.state().noted.iter() {
+            missing.clear(unit);
+        }
+        let start = |unit| self.spec.map.place(UnitIndex(unit)).map_or(self.spec.size, |place| place.offset);
+        let ranges: Vec<_> = missing.ranges().into_iter().map(|units| start(units.start)..start(units.end)).collect();
+        self.data.set_aside(self, &ranges, self.spec.size)
     }
 
     /// Makes all that was noted until now survive a loss of power. Others may write and note meanwhile.

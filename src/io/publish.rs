@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
@@ -12,6 +11,7 @@ use rayon::prelude::*;
 
 use crate::io::dest::{Access, DestError, FileKind, Neighbours, Replace, SafeDir};
 use crate::io::partial::{Data, Names, Partial, PartialError, Tree};
+use crate::io::sparse;
 use crate::model::collection::Entry;
 use crate::model::{Collection, SafePath};
 
@@ -177,7 +177,7 @@ fn finish(tree: &Tree, collection: &Collection, wanted: &[Wanted<'_>], plan: &Pu
         };
         match tree.home_of_entry(*index) {
             _ if *size == 0 => drop(root.file(path, Access::Truncate)?),
-            Some(home) if home != *index => copy(root, &collection.entries()[home].0, path)?,
+            Some(home) if home != *index => copy(root, (&collection.entries()[home].0, *size), path)?,
             _ => {}
         }
     }
@@ -207,15 +207,14 @@ fn check(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
     Ok(())
 }
 
-/// A copy that shares the disk's blocks where the file system can.
-fn copy(root: &SafeDir, from: &SafePath, to: &SafePath) -> Result<(), PartialError> {
-    let mut source = root.file(from, Access::Read)?;
-    let mut copy = root.file(to, Access::Truncate)?;
+/// A copy that shares the disk's blocks where the file system can, and has the original's holes where it cannot.
+fn copy(root: &SafeDir, (from, size): (&SafePath, u64), to: &SafePath) -> Result<(), PartialError> {
+    let source = root.file(from, Access::Read)?;
+    let copy = root.file(to, Access::Truncate)?;
     if reflink_copy::reflink_file(&source, &copy).is_ok() {
         return Ok(());
     }
-    let copied = io::copy(&mut source, &mut copy);
-    copied.map(drop).map_err(|e| root.explain("write", to, e).into())
+    sparse::copy(&source, &copy, size).map_err(|e| root.explain("write", to, e).into())
 }
 
 fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {

@@ -3,12 +3,13 @@
 
 use std::collections::HashSet;
 use std::fs::File;
-use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
 use super::{Partial, PartialError, lock};
 use crate::io::dest::{Access, DestError, SafeDir};
-use crate::io::positional::{read_exact_at, write_all_at};
+use crate::io::positional::read_exact_at;
+use crate::io::sparse;
 use crate::model::collection::Entry;
 use crate::model::units::UnitPlace;
 use crate::model::{Collection, SafePath, UnitMap};
@@ -45,7 +46,7 @@ impl Data {
         match self {
             Self::File { file, turn } => {
                 let turn = lock(turn);
-                let written = write_all_at(file, bytes, place.offset);
+                let written = sparse::write_at(file, bytes, place.offset, of.spec.size);
                 drop(turn);
                 written.map_err(|e| DestError::io("write", &of.path(), e).into())
             }
@@ -67,11 +68,10 @@ impl Data {
         }
     }
 
-    /// Sets room aside for a single file of that size; a file system that cannot gets a sparse file, and so does one
-    /// in memory, where it would only touch every page once more.
-    pub(super) fn set_aside(&self, of: &Partial, size: u64) -> Result<(), PartialError> {
+    /// Sets room aside for the missing ranges of a single file of that size.
+    pub(super) fn set_aside(&self, of: &Partial, missing: &[Range<u64>], size: u64) -> Result<(), PartialError> {
         let Self::File { file, .. } = self else { return Ok(()) };
-        allocate(file, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
+        sparse::set_aside(file, missing, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
     }
 
     pub(super) fn sync(&self, of: &Partial, dirty: &HashSet<usize>) -> Result<(), PartialError> {
@@ -140,8 +140,10 @@ impl Tree {
     fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
         let path = self.path_of(of, place.file)?;
         let file = self.file(place.file, path, Access::OpenOrCreate)?;
-        write_all_at(&file, bytes, place.offset).map_err(|e| self.root.explain("write", path, e))?;
-        if of.spec.map.files().get(place.file).is_some_and(|f| f.layout.needs_list()) {
+        let Some(layout) = of.spec.map.files().get(place.file).map(|f| f.layout) else { return Ok(()) };
+        let written = sparse::write_at(&file, bytes, place.offset, layout.size());
+        written.map_err(|e| self.root.explain("write", path, e))?;
+        if layout.needs_list() {
             self.keep_open(place.file, file);
         }
         Ok(())
@@ -169,25 +171,4 @@ impl Tree {
         }
         open.push((index, file));
     }
-}
-
-#[cfg(target_os = "linux")]
-fn allocate(file: &File, size: u64) -> io::Result<()> {
-    use rustix::fs::{FallocateFlags, fallocate};
-    use rustix::io::Errno;
-    if crate::io::positional::is_in_memory(file)? {
-        return file.set_len(size);
-    }
-    loop {
-        match fallocate(file, FallocateFlags::empty(), 0, size) {
-            Err(Errno::INTR) => {}
-            Err(Errno::OPNOTSUPP | Errno::NOSYS) => return file.set_len(size),
-            done => return Ok(done?),
-        }
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn allocate(file: &File, size: u64) -> io::Result<()> {
-    file.set_len(size)
 }

@@ -54,8 +54,8 @@ fn open_locked(
     let (dirty, named) = (Mutex::new(HashSet::new()), AtomicBool::new(false));
     let partial = Partial { parent: parent.clone(), names, spec, data, state: Mutex::new(state), dirty, named };
     begin_session(&partial, &claims)?;
-    for (_, list) in &lists {
-        partial.data.set_aside(&partial, list.layout().size())?;
+    if !lists.is_empty() {
+        partial.set_aside()?;
     }
     Ok((partial, Resumed { units, lists }))
 }
@@ -255,11 +255,12 @@ fn missing_bytes(
     data: &Data,
     there: &Bitfield,
 ) -> Result<u64, PartialError> {
+    let missing = wanted(spec, data).iter().filter(|&unit| !there.has(unit)).map(|u| spec.map.len(UnitIndex(u))).sum();
     let Data::Tree(tree) = data else {
+        // Room that was set aside counts; holes in what is there take none.
         let allocated = parent.stat(&names.part)?.map_or(0, |s| s.allocated);
-        return Ok(spec.size.saturating_sub(allocated));
+        return Ok(spec.size.saturating_sub(allocated).min(missing));
     };
-    let units = wanted(spec, data).iter().filter(|&unit| !there.has(unit)).map(|u| spec.map.len(UnitIndex(u))).sum();
     let entries = spec.collection.iter().flat_map(|c| c.entries().iter().enumerate());
     let copies = entries.filter_map(|(index, (path, entry))| match entry {
         Entry::File { size, .. } if !spec.present.contains(path) && !spec.unwanted.contains(path) => {
@@ -267,7 +268,7 @@ fn missing_bytes(
         }
         _ => None,
     });
-    Ok(copies.fold(units, u64::saturating_add))
+    Ok(copies.fold(missing, u64::saturating_add))
 }
 
 fn begin_session(partial: &Partial, claims: &Claims) -> Result<(), PartialError> {
