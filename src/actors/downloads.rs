@@ -176,7 +176,7 @@ impl State {
     }
 
     async fn start(&self, job: Job, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
-        let Resumed { units: claimed, lists } = job.resumed;
+        let Resumed { units: claimed, lists, .. } = job.resumed;
         let map = Arc::clone(&job.map);
         let source = PartialSource::new((job.kind, job.size), map, job.manifest, job.partial, lists);
         let source = Arc::new(source);

@@ -3,6 +3,7 @@
 //! Not responsible for what to ask for, nor for silence: the transfer cancels what takes too long.
 
 mod batch;
+mod kin;
 mod list;
 mod verify;
 
@@ -28,6 +29,7 @@ use crate::model::{ContentId, NodeId, UnitMap};
 use crate::wire::{Code, Fetch, Request, UnitRecord, limits};
 
 use batch::Writer;
+pub(crate) use kin::from_kin;
 pub(crate) use list::fetch_list;
 pub(crate) use verify::verify;
 

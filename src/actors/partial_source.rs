@@ -149,11 +149,32 @@ impl PartialSource {
         Ok(delivered)
     }
 
+    /// Units of all files whose chunks can be proven already that another unfinished transfer claims.
+    pub(crate) fn all_units_of_kin(&self) -> Vec<u32> {
+        let mut units: Vec<_> = self.partial.kin().flat_map(|file| self.units_of_kin(file)).collect();
+        units.sort_unstable();
+        units
+    }
+
+    /// Units of a file that another unfinished transfer claims; none while they could not be proven.
+    pub(crate) fn units_of_kin(&self, file: usize) -> Vec<u32> {
+        self.partial.units_of_kin(file, self.list(file).as_deref())
+    }
+
+    /// A unit as another unfinished transfer has it. Blocks.
+    pub(crate) fn read_kin(&self, unit: u32) -> std::io::Result<Vec<u8>> {
+        self.read_by(unit, |bytes| self.partial.read_kin(UnitIndex(unit), bytes))
+    }
+
     /// A unit as it is on the disk. Blocks.
     pub(crate) fn read_back(&self, unit: u32) -> std::io::Result<Vec<u8>> {
+        self.read_by(unit, |bytes| self.partial.read(UnitIndex(unit), bytes))
+    }
+
+    fn read_by(&self, unit: u32, read: impl FnOnce(&mut [u8]) -> Result<(), PartialError>) -> std::io::Result<Vec<u8>> {
         let len = usize::try_from(self.map.len(UnitIndex(unit))).map_err(std::io::Error::other)?;
         let mut bytes = vec![0; len];
-        self.partial.read(UnitIndex(unit), &mut bytes).map_err(std::io::Error::other)?;
+        read(&mut bytes).map_err(std::io::Error::other)?;
         Ok(bytes)
     }
 }
@@ -231,6 +252,7 @@ mod tests {
             collection: None,
             present: HashSet::new(),
             unwanted: HashSet::new(),
+            target: None,
         }
     }
 

@@ -1,8 +1,10 @@
-//! `qshare status`: what this home holds, and the partial files in the current directory. Only reads; makes nothing.
+//! `qshare status`: what this home holds, and the transfers that were begun and not ended. Only reads; makes nothing.
 
-use std::io;
+mod partials;
+
 use std::path::Path;
 
+use partials::Partial;
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -11,6 +13,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::{Line, Text};
 use crate::cli::render::names::Names;
+use crate::io::begun::BegunFile;
 use crate::io::cache::HashCache;
 use crate::io::home::Home;
 use crate::io::identity::Identity;
@@ -20,8 +23,6 @@ use crate::wire::Role;
 
 /// The hash cache within the node role's directory.
 const CACHE_FILE: &str = "cache.redb";
-/// How partial files and directories are named.
-const PARTIAL: (&str, &str) = (".qshare-", ".part");
 
 /// What there is.
 #[derive(Debug, Serialize)]
@@ -54,13 +55,6 @@ struct Trusted {
     node: Text<NodeId>,
 }
 
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct Partial {
-    path: String,
-    /// What it takes on the disk, with its journal.
-    bytes: u64,
-}
-
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let status = look(&context.home(), Path::new("."))?;
@@ -72,12 +66,13 @@ pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
 fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
     let roles = [Role::Node, Role::Tracker].into_iter().map(|role| role_status(home, role));
     let trust = TrustStore::at(home.root()).list().map_err(anyhow::Error::from)?;
+    let elsewhere = BegunFile::at(home.root()).dirs().map_err(anyhow::Error::from)?;
     Ok(Status {
         home: home.root().to_string_lossy().into_owned(),
         roles: roles.collect::<Result<_, Failure>>()?,
         cache: cache_status(home),
         trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node: Text(node) }).collect(),
-        partials: partials(here).map_err(|source| crate::node::Error::Unreadable { path: here.into(), source })?,
+        partials: partials::all(here, &elsewhere)?,
     })
 }
 
@@ -98,42 +93,6 @@ fn cache_status(home: &Home) -> CacheStatus {
     CacheStatus { entries: count(), bytes: meta.len() }
 }
 
-/// Partial files and directories, with their journals beside them.
-fn partials(here: &Path) -> io::Result<Vec<Partial>> {
-    let mut found = Vec::new();
-    for entry in here.read_dir()? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        if name.strip_prefix(PARTIAL.0).is_some_and(|rest| rest.ends_with(PARTIAL.1)) {
-            let bytes = on_disk(&here.join(&*name));
-            found.push(Partial { path: name.into_owned(), bytes });
-        }
-    }
-    found.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(found)
-}
-
-/// What a file takes, or a directory's files together; what cannot be read takes nothing.
-fn on_disk(path: &Path) -> u64 {
-    let Ok(meta) = path.symlink_metadata() else { return 0 };
-    if !meta.is_dir() {
-        return blocks(&meta);
-    }
-    let Ok(entries) = path.read_dir() else { return 0 };
-    entries.filter_map(|entry| Some(on_disk(&entry.ok()?.path()))).sum()
-}
-
-#[cfg(unix)]
-fn blocks(meta: &std::fs::Metadata) -> u64 {
-    // stat counts blocks of 512 bytes, whatever the file system's own size is.
-    std::os::unix::fs::MetadataExt::blocks(meta) * 512
-}
-
-#[cfg(not(unix))]
-fn blocks(meta: &std::fs::Metadata) -> u64 {
-    meta.len()
-}
-
 fn text(status: &Status, names: &Names) -> String {
     let mut lines = vec![("home", Shown(&status.home).to_string())];
     for role in &status.roles {
@@ -148,7 +107,8 @@ fn text(status: &Status, names: &Names) -> String {
         lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node.0))));
     }
     for partial in &status.partials {
-        lines.push(("partial", format!("{}  {} on disk", Shown(&partial.path), Size(partial.bytes))));
+        let told = partial.lines().into_iter().enumerate();
+        lines.extend(told.map(|(index, line)| (if index == 0 { "partial" } else { "" }, line)));
     }
     lines.iter().map(|(heading, line)| format!("{heading:<8} {line}\n")).collect()
 }
@@ -185,19 +145,5 @@ mod tests {
         let text = text(&status, &Names::default());
         assert!(text.contains(&format!("node     {node}\n")) && text.contains(&format!("process {pid}")), "{text}");
         drop(lock);
-    }
-
-    #[test]
-    fn partial_files_are_found_by_their_names() {
-        let dir = tempfile::tempdir().expect("a directory");
-        for name in [".qshare-00.part", ".qshare-00.journal", "qshare-1.part", ".qshare-\u{1b}.part"] {
-            std::fs::write(dir.path().join(name), [1; 4096]).expect("written");
-        }
-        std::fs::create_dir(dir.path().join(".qshare-11.part")).expect("made");
-        std::fs::write(dir.path().join(".qshare-11.part/f"), [1; 4096]).expect("written");
-        let found = partials(dir.path()).expect("found");
-        let names: Vec<&str> = found.iter().map(|partial| partial.path.as_str()).collect();
-        assert_eq!(names, [".qshare-\u{1b}.part", ".qshare-00.part", ".qshare-11.part"]);
-        assert!(found[2].bytes >= 4096, "{found:?}");
     }
 }

@@ -171,6 +171,16 @@ impl SafeDir {
         }
     }
 
+    /// Names in the directory itself that begin so. Looks at none of them.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn names(&self, beginning: &str) -> Result<Vec<String>, DestError> {
+        let mut names = self.handle.names().map_err(|e| DestError::io("read", &self.path, e))?;
+        names.retain(|name| name.starts_with(beginning));
+        Ok(names)
+    }
+
     /// Names and kinds in the directory itself, or in one beneath.
     ///
     /// # Errors

@@ -58,6 +58,8 @@ pub enum Record {
         /// Which process.
         pid: u32,
     },
+    /// The final name, in the journal's own directory.
+    Target(String),
 }
 
 /// Why a file is not a journal that can be read.
@@ -119,6 +121,7 @@ impl Record {
             Self::List { file, values } => [&[3][..], &file.to_be_bytes(), values].concat(),
             Self::Manifest(bytes) => [&[2][..], bytes].concat(),
             Self::Session { boot, pid } => [&[1][..], boot, &pid.to_be_bytes()].concat(),
+            Self::Target(name) => [&[6][..], name.as_bytes()].concat(),
         }
     }
 
@@ -141,6 +144,7 @@ impl Record {
                 (rest.is_empty() && ranges.iter().all(|r| r.start < r.end)).then_some(Self::Have(ranges))
             }
             5 => Some(Self::Checkpoint(u64::from_be_bytes(payload.try_into().ok()?))),
+            6 => Some(Self::Target(std::str::from_utf8(payload).ok()?.to_owned())),
             _ => None,
         }
     }

@@ -1,6 +1,7 @@
 //! Adapters, one outside thing per file; no policy.
 
 pub mod accepts;
+pub mod begun;
 pub mod cache;
 pub mod congestion;
 pub mod cpu;

@@ -3,15 +3,19 @@
 //! Not responsible for proof: the caller proves before it writes, and hashes again what `open` says is claimed.
 
 mod data;
+mod earlier;
 mod error;
+mod inherit;
 mod open;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+pub use earlier::Earlier;
 pub use error::PartialError;
+pub use inherit::Superseded;
 
 use crate::io::dest::{DestError, SafeDir};
 use crate::io::journal::{Log, Record};
@@ -20,6 +24,7 @@ use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 pub(super) use data::{Data, Tree};
+use inherit::Kin;
 
 /// What is being transferred.
 #[derive(Debug, Clone)]
@@ -38,6 +43,8 @@ pub struct PartialSpec {
     pub present: HashSet<SafePath>,
     /// Paths of the collection that nobody asked for.
     pub unwanted: HashSet<SafePath>,
+    /// The name that it is to have beside the partial file, when it is to have one.
+    pub target: Option<SafePath>,
 }
 
 /// What an earlier run left.
@@ -47,10 +54,12 @@ pub struct Resumed {
     pub units: Bitfield,
     /// Chunk lists by index of file; they belong to their ids.
     pub lists: Vec<(usize, ChunkList)>,
+    /// Unfinished transfers of other content to the same name: removed when this one is published.
+    pub superseded: Vec<Superseded>,
 }
 
 /// The names of a transfer in the directory of its target.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Names {
     /// The file or directory that holds the bytes.
     pub part: SafePath,
@@ -68,6 +77,10 @@ pub struct Partial {
     state: Mutex<State>,
     dirty: Mutex<HashSet<usize>>,
     named: AtomicBool,
+    /// Files of other unfinished transfers that have something of this one's, by index of file.
+    kin: HashMap<usize, Kin>,
+    /// Transfers that have no use once this one is published.
+    superseded: Vec<Names>,
 }
 
 #[derive(Debug)]
@@ -78,19 +91,30 @@ struct State {
 }
 
 impl Names {
+    /// How all of them begin.
+    const BEGINNING: &str = ".qshare-";
+
     /// The names for a content.
     #[must_use]
     pub fn of(id: ContentId) -> Self {
-        let id = id.to_string();
-        let named =
-            |kind| SafePath::parse(&format!(".qshare-{}.{kind}", &id[..16])).expect("hexadecimal digits are safe");
+        Self::with(&id.to_string()[..16])
+    }
+
+    /// The names for a content, given that of its journal.
+    fn of_journal(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix(Self::BEGINNING)?.strip_suffix(".journal")?;
+        Self::is_reserved(name).then(|| Self::with(digits))
+    }
+
+    fn with(digits: &str) -> Self {
+        let named = |kind| SafePath::parse(&format!("{}{digits}.{kind}", Self::BEGINNING)).expect("digits are safe");
         Self { part: named("part"), journal: named("journal") }
     }
 
     /// Whether a name in a directory is one that qshare gives to what is not finished: never shared, never a target.
     #[must_use]
     pub fn is_reserved(name: &str) -> bool {
-        let Some(rest) = name.strip_prefix(".qshare-") else { return false };
+        let Some(rest) = name.strip_prefix(Self::BEGINNING) else { return false };
         rest.starts_with("probe-")
             || rest.rsplit_once('.').is_some_and(|(id, kind)| {
                 id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()) && matches!(kind, "part" | "journal")
@@ -165,10 +189,13 @@ impl Partial {
     /// # Errors
     /// When the journal cannot be written, or there is no room.
     pub fn save_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
-        let Ok(index) = u32::try_from(file) else { return Err(PartialError::Unit { unit: u32::MAX }) };
         self.set_aside()?;
-        let record = Record::List { file: index, values: list.as_bytes().to_vec() };
-        self.append(&mut self.state(), &record)
+        self.note_list(file, list)
+    }
+
+    fn note_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
+        let Ok(index) = u32::try_from(file) else { return Err(PartialError::Unit { unit: u32::MAX }) };
+        self.append(&mut self.state(), &Record::List { file: index, values: list.as_bytes().to_vec() })
     }
 
     /// Sets room aside for what is missing of a single file. What is noted stays as it is: it may have holes.
@@ -267,6 +294,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+#[cfg(test)]
+mod inherit_tests;
 #[cfg(test)]
 mod kill_tests;
 #[cfg(test)]

@@ -45,6 +45,8 @@ impl Partial {
             (Data::Tree(_), None) => return Err(PartialError::Damaged { path }),
             (Data::File { file, .. }, _) => self.publish_file(file, plan)?,
         }
+        // Before the journal: while it is there, the next run clears up.
+        self.remove_superseded();
         self.parent.remove_file(&self.names.journal)?;
         Ok(path)
     }

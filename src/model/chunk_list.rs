@@ -75,6 +75,12 @@ impl ChunkList {
         self.layout
     }
 
+    /// The chaining value of a chunk; it is that of the same bytes at the same place in any other file.
+    #[must_use]
+    pub fn value(&self, index: ChunkIndex) -> Option<&[u8; CV_LEN]> {
+        self.values.get(index.0 as usize)
+    }
+
     /// Whether these bytes are exactly that chunk.
     #[must_use]
     pub fn proves(&self, index: ChunkIndex, bytes: &[u8]) -> bool {

@@ -46,6 +46,17 @@ pub enum Entry {
     },
 }
 
+impl Entry {
+    /// A file's content id and its size in bytes; `None` for a directory.
+    #[must_use]
+    pub const fn content(&self) -> Option<(ContentId, u64)> {
+        match self {
+            Self::Directory => None,
+            Self::File { size, id, .. } => Some((*id, *size)),
+        }
+    }
+}
+
 /// A directory tree.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Collection {

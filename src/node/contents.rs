@@ -153,8 +153,8 @@ impl Contents {
         Ok(Present { complete, ..found })
     }
 
-    /// What the partial file is opened for.
-    pub(crate) fn spec(&self, present: &Present) -> PartialSpec {
+    /// What the partial file is opened for; `target` is the name that it gets at the end.
+    pub(crate) fn spec(&self, present: &Present, target: Option<&SafePath>) -> PartialSpec {
         PartialSpec {
             id: self.part.id,
             kind: self.part.kind,
@@ -163,6 +163,7 @@ impl Contents {
             collection: self.tree.as_ref().map(|(collection, _)| Arc::clone(collection)),
             present: present.same.clone(),
             unwanted: self.unwanted.clone(),
+            target: target.cloned(),
         }
     }
 }

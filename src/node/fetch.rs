@@ -31,9 +31,10 @@ impl Get {
     /// Fetches and publishes.
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
         let Plan { hit, contents, present, place } = plan;
-        let (spec, parent) = (contents.spec(&present), place.parent().clone());
+        let (spec, parent) = (contents.spec(&present, place.target()), place.parent().clone());
         let (partial, resumed) = blocking(move || Ok(Partial::open(&parent, spec)?)).await?;
         let partial = Arc::new(partial);
+        self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = self.inner.parts()?;
         let shares = self.request.share != ShareBack::Never;
         let job = Job {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use crate::io::dest::SafeDir;
 use crate::io::partial::Partial;
-use crate::model::{ContentId, Hit, NodeId};
+use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::contents::{Contents, Present};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
@@ -223,6 +223,14 @@ pub(super) enum Place {
 }
 
 impl Place {
+    /// The name that the result gets beside the partial file.
+    pub(super) const fn target(&self) -> Option<&SafePath> {
+        match self {
+            Self::Disk { destination, .. } => Some(&destination.name),
+            Self::Stream { .. } => None,
+        }
+    }
+
     /// The directory of the partial file.
     pub(super) const fn parent(&self) -> &SafeDir {
         match self {

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
+mod begun;
 mod bench;
 mod contents;
 mod convert;

@@ -19,7 +19,7 @@ use crate::actors::buffers::BufferPool;
 use crate::actors::clocks::Clocks;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::downloads;
-use crate::actors::fetch::{Lane, WRITERS, verify};
+use crate::actors::fetch::{Lane, WRITERS, from_kin, verify};
 use crate::actors::partial_source::PartialSource;
 use crate::actors::throttle::Throttle;
 use crate::io::partial::PartialError;
@@ -90,7 +90,12 @@ impl State {
         let lists = args.source.lists().into_keys().collect();
         let limit = args.limit.map(Rate::get);
         let settings = Settings { limit, scatter: !args.in_order, ..Settings::new(args.seed) };
-        let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &args.claimed, &lists, settings);
+        let kin = args.source.all_units_of_kin();
+        let mut claimed = args.claimed.clone();
+        for unit in &kin {
+            claimed.set(*unit);
+        }
+        let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &claimed, &lists, settings);
         let total = wanted.iter().map(|unit| args.map.len(UnitIndex(unit))).sum();
         let lane = Arc::new(Lane {
             id: args.id,
@@ -126,6 +131,7 @@ impl State {
             ended: Some(args.ended),
         };
         state.tasks.spawn(verify(Arc::clone(&state.lane), args.claimed));
+        state.tasks.spawn(from_kin(Arc::clone(&state.lane), kin));
         state.input(Input::Tick);
         state
     }
@@ -165,6 +171,11 @@ impl State {
 
     pub(super) fn on_list(&mut self, request: RequestId, file: usize) {
         self.sample(request);
+        let kin = self.lane.source.units_of_kin(file);
+        if !kin.is_empty() {
+            self.input(Input::Claimed { units: kin.clone() });
+            self.tasks.spawn(from_kin(Arc::clone(&self.lane), kin));
+        }
         self.input(Input::ListKnown { request, file });
     }
 

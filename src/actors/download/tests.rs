@@ -156,6 +156,7 @@ impl TestNode {
             collection,
             present: HashSet::new(),
             unwanted: HashSet::new(),
+            target: None,
         };
         let parent = SafeDir::open(self.home.path()).expect("home");
         let (partial, resumed) = Partial::open(&parent, spec).expect("opened");
@@ -299,6 +300,7 @@ async fn a_cancelled_transfer_goes_on_where_it_was() {
             collection: None,
             present: HashSet::new(),
             unwanted: HashSet::new(),
+            target: None,
         };
         if Partial::open(&parent, spec).is_ok() {
             break taker.get(&bytes, None, LONG).await;

@@ -82,6 +82,10 @@ impl Handle {
         old_dir.hard_link(old, &new_dir, name)
     }
 
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
+        self.0.entries()?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
+    }
+
     pub(super) fn entries(&self) -> io::Result<Vec<(String, FileKind)>> {
         let entries = self.0.entries()?.map(|entry| {
             let entry = entry?;

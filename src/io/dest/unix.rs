@@ -93,21 +93,21 @@ impl Handle {
         })
     }
 
-    pub(super) fn entries(&self) -> io::Result<Vec<(String, FileKind)>> {
+    pub(super) fn names(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
         for entry in fs::Dir::read_from(&self.0)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
-            if name == "." || name == ".." {
-                continue;
-            }
-            // Asked again: a directory need not tell kinds. What vanished meanwhile is not there.
-            if let Ok(stat) = self.stat(&name) {
-                found.push((name, stat.kind));
-            } else {
-                found.push((name, FileKind::Other));
+            if name != "." && name != ".." {
+                found.push(name);
             }
         }
         Ok(found)
+    }
+
+    pub(super) fn entries(&self) -> io::Result<Vec<(String, FileKind)>> {
+        // Asked again: a directory need not tell kinds. What vanished meanwhile is not there.
+        let kind = |name: &str| self.stat(name).map_or(FileKind::Other, |stat| stat.kind);
+        Ok(self.names()?.into_iter().map(|name| (kind(&name), name)).map(|(kind, name)| (name, kind)).collect())
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {

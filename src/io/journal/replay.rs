@@ -19,6 +19,8 @@ pub struct Claims {
     pub manifest: Option<Vec<u8>>,
     /// The process that used it last.
     pub pid: Option<u32>,
+    /// The final name that the last of them had for it, unchecked.
+    pub target: Option<String>,
 }
 
 /// Reads all that is whole. Chunk lists and manifests prove themselves, so they count wherever they stand.
@@ -48,6 +50,7 @@ pub fn replay<R: Read>(reader: &mut Reader<R>, units: u32, boot: [u8; 16]) -> io
                 }
                 claims.pid = Some(pid);
             }
+            Record::Target(name) => claims.target = Some(name),
         }
     }
     if written_in == Some(boot) {

@@ -3,20 +3,26 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
-use super::{Data, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
+use super::inherit::{self, Legacy};
+use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
 use crate::io::dest::{Access, DestError, FileKind, SafeDir, try_lock};
 use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record};
 use crate::io::space;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
 
 /// How often the journal may be removed by a process that ends while we wait for its lock.
 const TRIES: usize = 16;
+/// Whoever looks at what others have left takes a lock for an instant, so a taken lock is tried this often.
+const LOOKS: usize = 5;
+/// The pause between two.
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Partial, Resumed), PartialError> {
     let names = Names::of(spec.id);
@@ -47,24 +53,41 @@ fn open_locked(
 ) -> Result<(Partial, Resumed), PartialError> {
     let (log, claims) = begin_or_resume(parent, &names, &spec, journal)?;
     let data = open_data(parent, &names, &spec)?;
-    let lists = lists(&spec, &claims);
-    let units = believed(&spec, &data, &claims, &lists);
+    let mut lists = listed(&spec.map, &claims);
+    let mut units = believed(&spec, &data, &claims, &lists);
+    let legacy = Legacy::find(parent, &names, &spec, &data, &units);
+    let noted = units.clone();
+    for unit in legacy.moving() {
+        units.set(unit);
+    }
     space::check(parent, missing_bytes(parent, &names, &spec, &data, &units)?)?;
-    let state = State { log, noted: units.clone(), checkpoint: 0 };
-    let (dirty, named) = (Mutex::new(HashSet::new()), AtomicBool::new(false));
-    let partial = Partial { parent: parent.clone(), names, spec, data, state: Mutex::new(state), dirty, named };
+    let state = Mutex::new(State { log, noted, checkpoint: 0 });
+    let (dirty, named) = (Mutex::default(), AtomicBool::new(false));
+    let (kin, superseded) = (HashMap::new(), Vec::new());
+    let mut partial = Partial { parent: parent.clone(), names, spec, data, state, dirty, named, kin, superseded };
     begin_session(&partial, &claims)?;
+    for (file, list) in legacy.lists() {
+        if lists.iter().all(|(known, _)| *known != file) {
+            partial.note_list(file, &list)?;
+            lists.push((file, list));
+        }
+    }
     if !lists.is_empty() {
         partial.set_aside()?;
     }
-    Ok((partial, Resumed { units, lists }))
+    let superseded = legacy.superseded();
+    // Last: what was moved here must not be removed because something else failed.
+    legacy.take(&mut partial)?;
+    Ok((partial, Resumed { units, lists, superseded }))
 }
 
 pub(super) fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
     let (header, mut reader) = reader(parent, &Names::of(id))?;
-    if header.id != id || header.kind != Kind::Collection {
-        return None;
-    }
+    if header.id == id && header.kind == Kind::Collection { manifest_of(&mut reader, id) } else { None }
+}
+
+/// The canonical bytes of a collection, if they are noted.
+pub(super) fn manifest_of(reader: &mut Reader<impl Read>, id: ContentId) -> Option<Vec<u8>> {
     while let Some(record) = reader.record().ok()? {
         if let Record::Manifest(bytes) = record {
             return Some(bytes).filter(|b| ContentId::of(b) == id);
@@ -80,8 +103,11 @@ pub(super) fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialErro
     }
     match lock_journal(parent, &names) {
         Ok(_held) => {
-            parent.remove_tree(&names.part)?;
-            Ok(parent.remove_file(&names.journal)?)
+            // A run that ended between publishing and clearing up has left the others too.
+            if let Some(target) = Earlier::read(parent, &names).and_then(|earlier| earlier.target().cloned()) {
+                inherit::remove_all_of(parent, &names, &target)?;
+            }
+            inherit::remove(parent, &names)
         }
         Err(PartialError::InUse { .. }) => Ok(()),
         Err(error) => Err(error),
@@ -104,17 +130,33 @@ pub(super) fn wanted(spec: &PartialSpec, data: &Data) -> Bitfield {
 fn lock_journal(parent: &SafeDir, names: &Names) -> Result<File, PartialError> {
     let path = parent.shown(&names.journal);
     let in_use = |pid| PartialError::InUse { path: parent.shown(&names.part), pid };
+    let mut looks = 0;
     for _ in 0..TRIES {
         let file = parent.file(&names.journal, Access::OpenOrCreate)?;
-        if !try_lock(&file).map_err(|e| DestError::io("lock", &path, e))? {
-            return Err(in_use(last_pid(parent, names)));
+        while !try_lock(&file).map_err(|e| DestError::io("lock", &path, e))? {
+            looks += 1;
+            if looks >= LOOKS {
+                return Err(in_use(last_pid(parent, names)));
+            }
+            std::thread::sleep(PAUSE);
         }
-        let there = parent.stat(&names.journal)?.and_then(|s| s.identity);
-        if there == identity(&file).map_err(|e| DestError::io("look at", &path, e))? {
+        if is_named(parent, names, &file).map_err(|e| DestError::io("look at", &path, e))? {
             return Ok(file);
         }
     }
     Err(in_use(None))
+}
+
+/// The lock of another transfer's journal, if nobody has it.
+pub(super) fn hold(parent: &SafeDir, names: &Names) -> Option<File> {
+    let file = parent.file(&names.journal, Access::Read).ok()?;
+    (try_lock(&file).ok()? && is_named(parent, names, &file).ok()?).then_some(file)
+}
+
+/// Whether the open file is still what has the journal's name.
+fn is_named(parent: &SafeDir, names: &Names, file: &File) -> std::io::Result<bool> {
+    let there = parent.stat(&names.journal).ok().flatten().and_then(|s| s.identity);
+    Ok(there == identity(file)?)
 }
 
 #[cfg(unix)]
@@ -129,7 +171,7 @@ fn identity(_file: &File) -> std::io::Result<Option<(u64, u64)>> {
     Ok(None)
 }
 
-fn reader(parent: &SafeDir, names: &Names) -> Option<(Header, Reader<BufReader<File>>)> {
+pub(super) fn reader(parent: &SafeDir, names: &Names) -> Option<(Header, Reader<BufReader<File>>)> {
     let file = parent.file(&names.journal, Access::Read).ok()?;
     let len = file.metadata().ok()?.len();
     Reader::new(BufReader::new(file), len).ok()
@@ -220,8 +262,9 @@ fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
     Ok(())
 }
 
-fn lists(spec: &PartialSpec, claims: &Claims) -> Vec<(usize, ChunkList)> {
-    let files = spec.map.files().iter().enumerate();
+/// The chunk lists that are noted and belong to their files.
+pub(super) fn listed(map: &UnitMap, claims: &Claims) -> Vec<(usize, ChunkList)> {
+    let files = map.files().iter().enumerate();
     let lists = files.filter_map(|(index, UnitFile { id, layout, .. })| {
         let values = claims.lists.get(&u32::try_from(index).ok()?)?;
         let list = layout.needs_list().then(|| ChunkList::from_bytes(*id, *layout, values).ok())??;
@@ -230,18 +273,24 @@ fn lists(spec: &PartialSpec, claims: &Claims) -> Vec<(usize, ChunkList)> {
     lists.collect()
 }
 
-fn believed(spec: &PartialSpec, data: &Data, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {
-    let mut provable = wanted(spec, data);
+/// The units that are claimed, but for those of a file whose list is needed and not there.
+pub(super) fn believable(map: &UnitMap, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {
     let listed: HashSet<usize> = lists.iter().map(|(index, _)| *index).collect();
-    for (index, file) in spec.map.files().iter().enumerate() {
+    let mut believable = claims.have.clone();
+    for (index, file) in map.files().iter().enumerate() {
         if file.layout.needs_list() && !listed.contains(&index) {
             for unit in file.units() {
-                provable.clear(unit);
+                believable.clear(unit);
             }
         }
     }
+    believable
+}
+
+fn believed(spec: &PartialSpec, data: &Data, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {
+    let wanted = wanted(spec, data);
     let mut believed = Bitfield::empty(spec.map.units());
-    for unit in claims.have.iter().filter(|&unit| provable.has(unit)) {
+    for unit in believable(&spec.map, claims, lists).iter().filter(|&unit| wanted.has(unit)) {
         believed.set(unit);
     }
     believed
@@ -276,8 +325,13 @@ fn begin_session(partial: &Partial, claims: &Claims) -> Result<(), PartialError>
     let session = Record::Session { boot: BootId::now().0, pid: std::process::id() };
     partial.append(&mut state, &session)?;
     let known = claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == partial.spec.id);
-    match &partial.spec.collection {
-        Some(collection) if !known => partial.append(&mut state, &Record::Manifest(collection.manifest())),
+    if let Some(collection) = partial.spec.collection.as_ref().filter(|_| !known) {
+        partial.append(&mut state, &Record::Manifest(collection.manifest()))?;
+    }
+    match &partial.spec.target {
+        Some(target) if claims.target.as_deref() != Some(target.as_str()) => {
+            partial.append(&mut state, &Record::Target(target.to_string()))
+        }
         _ => Ok(()),
     }
 }

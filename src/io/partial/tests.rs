@@ -44,7 +44,7 @@ impl Content {
         let (id, size) = (ContentId::of(&bytes), bytes.len() as u64);
         let map = Arc::new(UnitMap::of_file(id, size).expect("small"));
         let (present, unwanted) = (HashSet::new(), HashSet::new());
-        let spec = PartialSpec { id, kind: Kind::File, size, map, collection: None, present, unwanted };
+        let spec = PartialSpec { id, kind: Kind::File, size, map, collection: None, present, unwanted, target: None };
         Self { spec, files: vec![bytes] }
     }
 
@@ -66,7 +66,8 @@ impl Content {
         let (id, size) = (ContentId::of(&collection.manifest()), collection.bytes());
         let (present, unwanted) = (HashSet::new(), HashSet::new());
         let (map, collection) = (Arc::new(map), Some(Arc::new(collection)));
-        Self { spec: PartialSpec { id, kind: Kind::Collection, size, map, collection, present, unwanted }, files }
+        let spec = PartialSpec { id, kind: Kind::Collection, size, map, collection, present, unwanted, target: None };
+        Self { spec, files }
     }
 
     pub(in crate::io) fn unit(&self, unit: u32) -> &[u8] {

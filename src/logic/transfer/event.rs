@@ -17,6 +17,11 @@ pub enum Input {
         /// How many since the last time.
         bytes: u64,
     },
+    /// Units of a file whose list is known now are said to be elsewhere on the disk: they count once they are verified.
+    Claimed {
+        /// Which.
+        units: Vec<u32>,
+    },
     /// A request's stream is over.
     Ended {
         /// Which request.
@@ -75,12 +80,12 @@ pub enum Input {
     },
     /// Time has passed; to be told at least every 200 ms.
     Tick,
-    /// A unit of an earlier run is not on the disk as it should be; nobody is to blame.
+    /// A unit that was claimed is not on the disk as it should be; nobody is to blame.
     Unproven {
         /// Which.
         unit: u32,
     },
-    /// Units of an earlier run were hashed again and are right.
+    /// Units of an earlier run, or taken from another, were hashed again and are right.
     Verified {
         /// Which.
         units: Range<u32>,

@@ -169,6 +169,7 @@ impl Transfer {
     fn take_in(&mut self, input: Input, now: Duration, out: &mut Vec<Output>) {
         match input {
             Input::Bytes { request, bytes } => self.count(request, bytes, 0, now),
+            Input::Claimed { units } => self.on_claimed(&units),
             Input::Ended { request, end } => self.on_end(request, end, now, out),
             Input::Fault { request, unit, fault } => self.on_fault(request, unit, fault, now, out),
             Input::Have { node, event } => self.on_have(node, &event, now, out),
@@ -189,6 +190,16 @@ impl Transfer {
                         self.proven_bytes += self.picker.len(unit);
                     }
                 }
+            }
+        }
+    }
+
+    /// Only units that nobody could be asked for yet.
+    fn on_claimed(&mut self, units: &[u32]) {
+        for &unit in units {
+            if self.picker.state(unit) == State::Blocked {
+                self.picker.set(unit, State::Have);
+                self.unverified.set(unit);
             }
         }
     }

@@ -237,6 +237,27 @@ fn claims_of_an_earlier_run_count_once_they_are_verified() {
 }
 
 #[test]
+fn units_that_are_elsewhere_on_the_disk_are_asked_for_only_if_they_do_not_prove() {
+    let map = file_of(64 * MIB);
+    let all = Bitfield::full(64);
+    let mut transfer = Transfer::new(map, &all, &Bitfield::empty(64), &BTreeSet::new(), Settings::new(1));
+    let out = meet(&mut transfer, 1, ms(0));
+    let list = out.iter().find_map(|o| if let Output::List { request, .. } = o { Some(*request) } else { None });
+    let list = list.expect("its list is asked for first");
+    assert_eq!(transfer.handle(Input::Claimed { units: (0..60).collect() }, ms(1)), []);
+    let asked = |out: &[Output]| -> Vec<u32> { fetches(out).into_iter().flat_map(|(_, _, units)| units).collect() };
+    let out = fetches(&transfer.handle(Input::ListKnown { request: list, file: 0 }, ms(2)));
+    assert_eq!((out.len(), &out[0].2), (1, &vec![60, 61, 62]));
+    // What can be asked for already is not claimed any more.
+    transfer.handle(Input::Claimed { units: vec![60] }, ms(2));
+    assert_eq!(transfer.handle(Input::Verified { units: 0..59 }, ms(3)), []);
+    assert_eq!(transfer.proven_bytes(), 59 * MIB);
+    transfer.handle(Input::Unproven { unit: 59 }, ms(4));
+    let units = vec![60, 61, 62];
+    assert_eq!(asked(&transfer.handle(Input::Proven { request: out[0].0, units }, ms(5))), [59]);
+}
+
+#[test]
 fn nothing_to_fetch_is_complete_at_once() {
     let map = file_of(0);
     let mut transfer = Transfer::new(map, &Bitfield::empty(0), &Bitfield::empty(0), &BTreeSet::new(), Settings::new(1));

@@ -1,0 +1,63 @@
+//! Takes units from other unfinished transfers, beside the download: read, proven, written like units that came.
+//! Nobody is to blame for what does not prove; it is fetched.
+
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+
+use super::Lane;
+use crate::logic::transfer::Input;
+use crate::model::UnitIndex;
+
+/// Bytes that are held, and written together: the largest unit, or many small ones.
+const STEP: u64 = 4 << 20;
+
+/// Goes through the claimed units in order.
+pub(crate) async fn from_kin(lane: Arc<Lane>, units: Vec<u32>) {
+    let mut rest = &units[..];
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(together(&lane, rest));
+        rest = after;
+        // The permit: whoever waits for all writes waits for this one.
+        let Ok(permit) = Arc::clone(&lane.writers).acquire_owned().await else { return };
+        let (lane, piece) = (Arc::clone(&lane), piece.to_vec());
+        let taken = spawn_blocking(move || {
+            let _permit = permit;
+            lane.take(&piece)
+        });
+        if !taken.await.unwrap_or(false) {
+            return;
+        }
+    }
+}
+
+/// How many of the first units make up a step; at least one.
+fn together(lane: &Lane, units: &[u32]) -> usize {
+    let mut bytes = 0;
+    let within = units.iter().take_while(|unit| {
+        bytes += lane.map.len(UnitIndex(**unit));
+        bytes <= STEP
+    });
+    within.count().max(1)
+}
+
+impl Lane {
+    /// False when the disk refuses. Blocks on it.
+    fn take(&self, units: &[u32]) -> bool {
+        let mut proven = Vec::new();
+        for &unit in units {
+            match self.source.read_kin(unit).ok().filter(|bytes| self.source.proves(unit, bytes)) {
+                Some(bytes) => proven.push((unit, bytes)),
+                None => self.tell(Input::Unproven { unit }),
+            }
+        }
+        match self.source.store(proven.iter().map(|(unit, bytes)| (*unit, &bytes[..]))) {
+            Ok(stored) => stored.into_iter().for_each(|unit| self.tell(Input::Verified { units: unit..unit + 1 })),
+            Err(error) => {
+                self.disk_failed(error);
+                return false;
+            }
+        }
+        true
+    }
+}

@@ -1,0 +1,149 @@
+//! What an unfinished transfer has left in a directory, read from its journal. Changes nothing.
+//! Invariant: what it is said to have is what a run that went on with it would claim, so only a claim.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::open::{believable, hold, listed, manifest_of, reader};
+use super::{Names, PartialError};
+use crate::io::dest::{FileKind, Neighbours, SafeDir};
+use crate::io::journal::{BootId, Header, replay};
+use crate::model::bitfield::ranges_of;
+use crate::model::collection::Entry;
+use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+
+/// An unfinished transfer.
+#[derive(Debug)]
+pub struct Earlier {
+    pub(super) names: Names,
+    pub(super) map: UnitMap,
+    pub(super) lists: HashMap<usize, ChunkList>,
+    pub(super) have: Bitfield,
+    header: Header,
+    collection: Option<Collection>,
+    target: Option<SafePath>,
+    pid: Option<u32>,
+}
+
+impl Earlier {
+    /// All in a directory whose journals can be understood, in the order of their names.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn all_in(parent: &SafeDir) -> Result<Vec<Self>, PartialError> {
+        Ok(names_in(parent)?.iter().filter_map(|names| Self::read(parent, names)).collect())
+    }
+
+    pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
+        let (header, mut first) = reader(parent, names)?;
+        let (map, collection) = match header.kind {
+            Kind::Collection => {
+                let collection = Collection::parse(&manifest_of(&mut first, header.id)?).ok()?;
+                (UnitMap::of_collection(&collection)?, Some(collection))
+            }
+            Kind::File => (UnitMap::of_file(header.id, header.size)?, None),
+        };
+        let (again, mut records) = reader(parent, names)?;
+        let claims = replay(&mut records, map.units(), BootId::now().0).ok()?;
+        if again != header || *names != Names::of(header.id) {
+            return None;
+        }
+        let lists = listed(&map, &claims);
+        let mut have = Bitfield::empty(map.units());
+        if parent.stat(&names.part).ok().flatten().is_some() {
+            have = believable(&map, &claims, &lists);
+        }
+        let target = claims.target.and_then(|name| SafePath::parse(&name).ok());
+        let (names, lists, pid) = (names.clone(), lists.into_iter().collect(), claims.pid);
+        Some(Self { names, map, lists, have, header, collection, target, pid })
+    }
+
+    /// The content.
+    #[must_use]
+    pub const fn id(&self) -> ContentId {
+        self.header.id
+    }
+
+    /// Its size in bytes, as far as it has to be fetched: each distinct file once.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.map.bytes()
+    }
+
+    /// Bytes of it that are there, by its journal's word.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.have.iter().map(|unit| self.map.len(UnitIndex(unit))).sum()
+    }
+
+    /// The name that it was to have, in the directory where it lies; not known of those that older versions began.
+    #[must_use]
+    pub const fn target(&self) -> Option<&SafePath> {
+        self.target.as_ref()
+    }
+
+    /// Whether a process has it now. Takes the lock for an instant.
+    #[must_use]
+    pub fn is_in_use(&self, parent: &SafeDir) -> bool {
+        hold(parent, &self.names).is_none()
+    }
+
+    /// The process that used it last.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Where the bytes lie, in its directory.
+    #[must_use]
+    pub const fn part(&self) -> &SafePath {
+        &self.names.part
+    }
+
+    /// Each file of which it has something, with the path of its bytes in `parent`, its paths in the tree (none for a
+    /// single file) and what it has of it.
+    pub(super) fn files(&self, parent: &SafeDir) -> Vec<Found<'_>> {
+        let has = |range: Range<u32>| ranges_of(range.filter(|unit| self.have.has(*unit)));
+        let Some(collection) = &self.collection else {
+            let have = has(0..self.map.units());
+            let found = Found { file: 0, from: self.names.part.clone(), paths: Vec::new(), have };
+            return if found.have.is_empty() { Vec::new() } else { vec![found] };
+        };
+        let Ok(root) = parent.dir(&self.names.part) else { return Vec::new() };
+        let (known, mut paths) = (self.map.by_content(), vec![Vec::new(); self.map.files().len()]);
+        for (path, entry) in collection.entries() {
+            let Entry::File { size, id, .. } = entry else { continue };
+            if let Some(&file) = known.get(&(*id, *size)) {
+                paths[file].push(path);
+            }
+        }
+        let mut places = Neighbours::of(&root);
+        let mut is_file = |path: &SafePath| matches!(places.stat(path), Ok(Some(stat)) if stat.kind == FileKind::File);
+        let all = paths.into_iter().enumerate().filter_map(|(file, paths)| {
+            let have = has(self.map.files()[file].units());
+            let there = if have.is_empty() { None } else { paths.iter().find(|path| is_file(path)) };
+            let from = self.names.part.join(there?).ok()?;
+            Some(Found { file, from, paths, have })
+        });
+        all.collect()
+    }
+}
+
+/// A file of which an earlier transfer has something.
+pub(super) struct Found<'e> {
+    /// Its index in the earlier transfer's map.
+    pub(super) file: usize,
+    /// Where its bytes lie, in the directory of the transfer.
+    pub(super) from: SafePath,
+    /// Where it was to be, in the tree.
+    pub(super) paths: Vec<&'e SafePath>,
+    /// Units that it has.
+    pub(super) have: Vec<Range<u32>>,
+}
+
+/// The names of all unfinished transfers in a directory.
+pub(super) fn names_in(parent: &SafeDir) -> Result<Vec<Names>, PartialError> {
+    let mut names: Vec<_> = parent.names(Names::BEGINNING)?.iter().filter_map(|name| Names::of_journal(name)).collect();
+    names.sort_by(|a, b| a.journal.cmp(&b.journal));
+    Ok(names)
+}
