@@ -1,11 +1,11 @@
 //! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
+use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::node::{DirectoryQuotas, ErrorCode, Event, Home, Lifetime, Listen, Node, Options};
@@ -22,6 +22,11 @@ impl Context {
     /// The home.
     pub(crate) fn home(&self) -> Home {
         Home::at(self.settings.home.clone())
+    }
+
+    /// The same for a command that goes on when its standard output is lost.
+    pub(crate) fn of_service(&self) -> Self {
+        Self { output: self.output.clone().of_service(), settings: self.settings.clone() }
     }
 
     /// Begins to heed signals.
@@ -58,7 +63,7 @@ impl Context {
             started = Node::start(self.options()) => started?,
             stop = signals.next() => return Err(Failure::Stopped(stop)),
         };
-        let warnings = self.pass_warnings(events);
+        self.pass_warnings(events);
         let result = tokio::select! {
             result = work(node.clone()) => result,
             stop = signals.next() => Err(Failure::Stopped(stop)),
@@ -66,7 +71,6 @@ impl Context {
         drop(activity);
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(&node, failure));
         node.stop().await;
-        warnings.abort();
         result
     }
 
@@ -80,16 +84,11 @@ impl Context {
         }
     }
 
-    /// Passes a finite node's warnings on, and forgets its other events.
-    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) -> JoinHandle<()> {
-        let output = self.output.clone();
-        tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                if let Event::Warning(message) = event {
-                    output.warn(&message);
-                }
-            }
-        })
+    /// Passes a finite node's warnings on, and forgets its other events; on a thread of its own, as it may have to wait
+    /// for whoever reads them.
+    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) {
+        let mut tell = only_warnings(self);
+        tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
 
     /// Tells all warnings.

@@ -4,27 +4,26 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::Path;
 
-use tokio::sync::mpsc;
-
 use crate::cli::args::TrackerArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::{Line, Text};
-use crate::cli::signals::Signals;
+use crate::cli::service;
 use crate::model::{NodeId, Shown};
-use crate::node::{DirectoryQuotas, Error, Event, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, Error, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exit, Failure> {
+    let context = &context.of_service();
     let mut signals = context.signals()?;
     let allow = arguments.allow.as_deref().or(context.settings.allow.as_deref());
     let allow = allow.map(allowed).transpose()?;
     let only = allow.as_ref().map(|nodes| nodes.len() as u64);
     let listen = arguments.listen.or(context.settings.tracker_listen);
-    let (node, mut events) = Node::start(options(context, listen, allow)).await?;
+    let (node, events) = Node::start(options(context, listen, allow)).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
@@ -35,29 +34,11 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
         if let Some(only) = only {
             context.output.note(&format!("qshare: serving {} only", counted(only, "listed node")));
         }
-        serve(context, &node, &mut events, &mut signals).await
+        service::serve(&node, events, &mut signals, service::only_warnings(context)).await
     };
     let result = result.await;
     stop(&node, &mut signals).await;
     result
-}
-
-/// Keeps the directory until a signal comes or the node fails.
-async fn serve(
-    context: &Context,
-    node: &Node,
-    events: &mut mpsc::Receiver<Event>,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
-    loop {
-        tokio::select! {
-            _ = signals.next() => return Ok(Exit::DONE),
-            ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
-            Some(event) = events.recv() => if let Event::Warning(message) = event {
-                context.output.warn(&message);
-            },
-        }
-    }
 }
 
 fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<HashSet<NodeId>>) -> Options {

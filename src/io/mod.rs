@@ -14,6 +14,7 @@ pub mod gate;
 pub mod hash;
 pub mod home;
 pub mod identity;
+pub mod ignored;
 pub mod interfaces;
 pub mod journal;
 pub mod lan;
