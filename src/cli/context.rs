@@ -8,7 +8,7 @@ use crate::cli::render::activity::Activity;
 use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, ErrorCode, Event, Home, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -27,6 +27,15 @@ impl Context {
     /// The same for a command that goes on when its standard output is lost.
     pub(crate) fn of_service(&self) -> Self {
         Self { output: self.output.clone().of_service(), settings: self.settings.clone() }
+    }
+
+    /// The home, for a command about it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn own_home(&self) -> Result<Home, Failure> {
+        let home = self.home();
+        if home.is_absent() { Err(Failure::Node(crate::io::home::HomeError::Absent.into())) } else { Ok(home) }
     }
 
     /// Begins to heed signals.
@@ -63,6 +72,7 @@ impl Context {
             started = Node::start(self.options()) => started?,
             stop = signals.next() => return Err(Failure::Stopped(stop)),
         };
+        self.warn_homeless(&node);
         self.pass_warnings(events);
         let result = tokio::select! {
             result = work(node.clone()) => result,
@@ -74,9 +84,16 @@ impl Context {
         result
     }
 
+    /// Says that this goes on without the home, if it does.
+    pub(crate) fn warn_homeless(&self, node: &Node) {
+        if let Some(Guest::Homeless(error)) = node.guest() {
+            self.output.warn(&format!("this goes on with a key of its own and remembers nothing: {error}"));
+        }
+    }
+
     /// Says why a friend did not know this node, where it is because another process has the home and its key.
     pub(crate) fn warn_guest(&self, node: &Node, failure: &Failure) {
-        if failure.code() == ErrorCode::Forbidden && node.is_guest() {
+        if failure.code() == ErrorCode::Forbidden && matches!(node.guest(), Some(Guest::Beside)) {
             self.output.warn(
                 "another process uses this home, so this command ran with a key of its own, which nobody knows; stop that \
                  process, or give this command another --home whose key is known",

@@ -32,6 +32,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    context.warn_homeless(&node);
     context.pass_warnings(events);
     let result = fetch(context, &arguments, &node, &mut signals).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(&node, failure));

@@ -109,6 +109,8 @@ impl Told {
                 context.output.emit(&Line::Offer { id: Text(id), name: &name, get })?;
             }
             Event::Warning(message) => context.output.warn(&message),
+            // A tracker's.
+            Event::Allowed { .. } => {}
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! Adapters, one outside thing per file; no policy.
 
 pub mod accepts;
+pub mod allow;
 pub mod cache;
 pub mod congestion;
 pub mod cpu;

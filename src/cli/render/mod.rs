@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
+use crate::model::obstacle::cause as words;
 use crate::model::{Friends, Shown};
 
 pub(crate) mod activity;
@@ -143,7 +144,7 @@ impl Output {
         if is_news && self.sink.is_service() {
             let reason = match cause.kind() {
                 io::ErrorKind::BrokenPipe => "whoever read standard output has closed it".to_owned(),
-                _ => format!("standard output cannot be written ({cause})"),
+                _ => format!("standard output cannot be written ({})", words(&cause)),
             };
             self.tell(&format!("qshare: {reason}: this goes on without it, stop it with a signal"));
         }
