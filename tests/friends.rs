@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Ended, Lab, Node, Process, noise};
+use common::{Ended, Lab, Node, Process, noise, until};
 use serde_json::Value;
 
 /// A home with its node id.
@@ -92,7 +92,7 @@ fn a_friend_that_asks_for_a_stranger_is_told_nothing() {
     let search = |words: &str| Process::start(lab.qshare().args(["search", words, "--peer", &between.addr])).end();
     // When the stranger sees Bob's node, queries reach it.
     let near = || Process::start(lab.qshare().args(["neighbours", "--peer", &between.addr, "--only-peers"])).end();
-    assert!((0..60).any(|_| near().events.iter().any(|event| event["node"] == *node.id)), "{:#?}", near());
+    until("the stranger sees Bob's node", || near().events.iter().any(|event| event["node"] == *node.id));
     assert_eq!(search("hers").code, Some(0));
     search("diary").error(3);
     // How much there is is nobody's business either.
@@ -139,9 +139,9 @@ fn who_becomes_a_friend_is_served_at_once_and_who_is_none_any_more_is_not() {
     let place = at(&node);
     anna.run(&lab, &["ls", &place]).error(1);
     bob.befriend(&lab, "anna", &anna.id);
-    assert!((0..60).any(|_| anna.run(&lab, &["ls", &place]).code == Some(0)), "{:#?}", anna.run(&lab, &["ls", &place]));
+    until("Anna is served", || anna.run(&lab, &["ls", &place]).code == Some(0));
     assert_eq!(bob.run(&lab, &["friends", "remove", "anna"]).event("removed")["name"], "anna");
-    assert!((0..60).any(|_| anna.run(&lab, &["ls", &place]).code == Some(1)), "{:#?}", anna.run(&lab, &["ls", &place]));
+    until("Anna is not served", || anna.run(&lab, &["ls", &place]).code == Some(1));
     fs::write(bob.home.join("friends"), "nonsense\n").expect("written");
     let warning = node.process.event("warning");
     assert!(warning["message"].as_str().is_some_and(|text| text.contains("line 1")), "{warning}");

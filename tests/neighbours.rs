@@ -12,9 +12,6 @@ use qshare::model::{PeerTarget, Query};
 use qshare::node::{self, Counts, DirectoryQuotas, Event, Home, Lifetime, Listen, Near, Options, SurveyOptions};
 use qshare::wire::Role;
 
-/// A search that finds nothing takes a second or two; a node that has not met its neighbours after so many never will.
-const TRIES: usize = 60;
-
 /// Shares a path without a tracker, as a neighbour of these.
 fn share(lab: &Lab, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
     let mut command = lab.qshare();
@@ -33,13 +30,9 @@ fn run(lab: &Lab, peer: &Node, arguments: &[&str]) -> Ended {
 
 /// Runs it again and again until it ends so: the nodes are still making friends.
 fn until(lab: &Lab, peer: &Node, arguments: &[&str], right: impl Fn(&Ended) -> bool) -> Ended {
-    for _ in 0..TRIES {
-        let ended = run(lab, peer, arguments);
-        if right(&ended) {
-            return ended;
-        }
-    }
-    panic!("not after {TRIES} tries: {:#?}", run(lab, peer, arguments));
+    let mut last = None;
+    common::until(&format!("{arguments:?} ends so"), || right(last.insert(run(lab, peer, arguments))));
+    last.expect("it ran")
 }
 
 #[test]

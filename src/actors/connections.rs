@@ -21,6 +21,7 @@ use tokio::time::{Instant, sleep};
 pub use self::error::ConnectError;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
+use crate::actors::circle::Circle;
 use crate::io::dial::{Addresses, DialError, most_telling};
 use crate::io::endpoint::Endpoint;
 use crate::io::link::Link;
@@ -58,6 +59,8 @@ pub enum Message {
     Wanted(Wanted),
     /// The link in use to a node is wanted, without dialling.
     Existing(NodeId, RpcReplyPort<Option<Link>>),
+    /// Only the links to these nodes stay open.
+    Keep(Circle),
     /// All links in use are wanted.
     All(RpcReplyPort<Vec<Link>>),
     /// The attempt at some addresses of a dial has ended; the number tells this dial of a target from later ones.
@@ -173,6 +176,7 @@ impl Actor for Connections {
             Message::Established(link) if link.purpose() == Purpose::Side => state.side(link),
             Message::Established(link) => state.established(&myself, link),
             Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
+            Message::Keep(circle) => state.keep(&circle),
             Message::Settle(node) => state.settle(node),
             Message::Wanted(wanted) => state.wanted(&myself, wanted),
         }
@@ -303,6 +307,10 @@ impl State {
             link.closed().await;
             let _ = myself.cast(Message::Closed(node));
         });
+    }
+
+    fn keep(&self, circle: &Circle) {
+        self.table.open().filter(|link| !circle.serves(link.peer())).for_each(|link| link.close(Code::Forbidden));
     }
 
     fn settle(&mut self, node: NodeId) {

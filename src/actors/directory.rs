@@ -10,6 +10,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
+use crate::actors::circle::Circle;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::meter::Meter;
 use crate::model::{Epoch, NodeId};
@@ -35,6 +36,8 @@ pub enum Message {
     Apply(Place, Delta, RpcReplyPort<Result<(), Code>>),
     /// It ends.
     Complete(Place, RpcReplyPort<Result<Tally, Code>>),
+    /// Only these nodes may stay.
+    Dismiss(Circle, RpcReplyPort<()>),
     /// Look for silent leases.
     Expire,
     /// A node begins to follow a content.
@@ -157,6 +160,12 @@ impl DirectoryRef {
         ractor::call!(self.actor, Message::Renew, node, epoch, seq).map_err(|_| Code::Closing)
     }
 
+    /// Ends the leases and followings of all nodes that are not served any more.
+    pub async fn dismiss(&self, circle: Circle) {
+        // Stopped, it holds nothing.
+        let _ = ractor::call!(self.actor, Message::Dismiss, circle);
+    }
+
     /// Ends the lease of an epoch. Whether there was one.
     pub async fn withdraw(&self, node: NodeId, epoch: Epoch) -> bool {
         ractor::call!(self.actor, Message::Withdraw, node, epoch).unwrap_or(false)
@@ -213,6 +222,10 @@ impl Actor for DirectoryActor {
             Message::Complete(Place { node, epoch, seq }, reply) => {
                 drop(reply.send(directory.complete(node, epoch, seq, now)));
             }
+            Message::Dismiss(circle, reply) => {
+                state.dismiss(&circle);
+                drop(reply.send(()));
+            }
             Message::Expire => drop(directory.expire(now)),
             Message::Follow(part, node, asker, reply) => state.follow(part, node, asker, reply, &myself),
             Message::MayDial(mut addrs, reply) => {
@@ -245,6 +258,12 @@ impl State {
         });
         // Unsent, it is dropped, and so ends.
         drop(reply.send(followed));
+    }
+
+    fn dismiss(&mut self, circle: &Circle) {
+        for id in self.directory.dismiss(|node| circle.serves(node)) {
+            self.followers.remove(&id);
+        }
     }
 
     fn unfollow(&mut self, id: FollowId) {

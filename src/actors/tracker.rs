@@ -1,11 +1,12 @@
 //! What a tracker answers. One function a request; what is known is the directory's.
 //! Invariant: at most `PAGES` announced pages, and as many searches as [`Reads`] lets run, are in memory at once.
-//! Not responsible for who is let in: that is judged after the handshake.
+//! Who is let in is judged after the handshake, and again at each request: a list may have changed meanwhile.
 
 use quinn::RecvStream;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
+use crate::actors::circle::Circle;
 use crate::actors::dial_back::{DialBack, Probe};
 use crate::actors::directory::{DirectoryRef, Place};
 use crate::actors::reads::Reads;
@@ -31,6 +32,7 @@ const BUSY_RETRY_MS: u32 = 5000;
 /// The tracker role.
 pub struct TrackerAnswers {
     directory: DirectoryRef,
+    circle: Circle,
     dial_back: DialBack,
     pages: Semaphore,
     turns: Semaphore,
@@ -38,16 +40,19 @@ pub struct TrackerAnswers {
 }
 
 impl TrackerAnswers {
-    /// Answers from a directory; addresses are published when `probe` reaches them.
+    /// Answers these nodes from a directory; addresses are published when `probe` reaches them.
     #[must_use]
-    pub fn new(directory: DirectoryRef, probe: Probe) -> Self {
+    pub fn new(directory: DirectoryRef, circle: Circle, probe: Probe) -> Self {
         let [pages, turns] = [PAGES, TURNS].map(Semaphore::new);
-        Self { directory, dial_back: DialBack::new(probe), pages, turns, reads: Reads::default() }
+        Self { directory, circle, dial_back: DialBack::new(probe), pages, turns, reads: Reads::default() }
     }
 }
 
 impl Answers for TrackerAnswers {
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+        if !self.circle.serves(link.peer()) {
+            return stream.refuse(Code::Forbidden).await;
+        }
         match request {
             Request::Announce(head) => self.announce(link, head, stream).await,
             Request::Clock(_) => time_of_day::tell(stream).await,

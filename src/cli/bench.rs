@@ -12,8 +12,9 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{mean_rate, rate};
 use crate::cli::render::json::{Line, Text};
 use crate::cli::render::table::{Align, Table};
+use crate::cli::service;
 use crate::model::{PeerTarget, Size};
-use crate::node::{BENCH_TESTS, BenchReport, BenchRow, Event, Lifetime, Listen, Node, Options};
+use crate::node::{BENCH_TESTS, BenchReport, BenchRow, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// Runs the command.
@@ -27,23 +28,16 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
 
 /// Is measured, by one client at a time, until a signal comes or the node fails.
 async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
+    let context = &context.of_service();
     let mut signals = context.signals()?;
     let (trackers, peers, listen) = (Vec::new(), Vec::new(), Listen::At(listen));
     let options =
         Options { role: Role::Bench, lifetime: Lifetime::LongRunning, listen, trackers, peers, ..context.options() };
-    let (node, mut events) = Node::start(options).await?;
+    let (node, events) = Node::start(options).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
-        loop {
-            tokio::select! {
-                _ = signals.next() => return Ok(Exit::DONE),
-                ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
-                Some(event) = events.recv() => if let Event::Warning(message) = event {
-                    context.output.warn(&message);
-                },
-            }
-        }
+        service::serve(&node, events, &mut signals, service::only_warnings(context)).await
     };
     let result = result.await;
     stop(&node, &mut signals).await;

@@ -1,14 +1,14 @@
 //! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
 
 use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
+use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, ErrorCode, Event, Home, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -22,6 +22,20 @@ impl Context {
     /// The home.
     pub(crate) fn home(&self) -> Home {
         Home::at(self.settings.home.clone())
+    }
+
+    /// The same for a command that goes on when its standard output is lost.
+    pub(crate) fn of_service(&self) -> Self {
+        Self { output: self.output.clone().of_service(), settings: self.settings.clone() }
+    }
+
+    /// The home, for a command about it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) fn own_home(&self) -> Result<Home, Failure> {
+        let home = self.home();
+        if home.is_absent() { Err(Failure::Node(crate::io::home::HomeError::Absent.into())) } else { Ok(home) }
     }
 
     /// Begins to heed signals.
@@ -58,7 +72,8 @@ impl Context {
             started = Node::start(self.options()) => started?,
             stop = signals.next() => return Err(Failure::Stopped(stop)),
         };
-        let warnings = self.pass_warnings(events);
+        self.warn_homeless(&node);
+        self.pass_warnings(events);
         let result = tokio::select! {
             result = work(node.clone()) => result,
             stop = signals.next() => Err(Failure::Stopped(stop)),
@@ -66,13 +81,19 @@ impl Context {
         drop(activity);
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(&node, failure));
         node.stop().await;
-        warnings.abort();
         result
+    }
+
+    /// Says that this goes on without the home, if it does.
+    pub(crate) fn warn_homeless(&self, node: &Node) {
+        if let Some(Guest::Homeless(error)) = node.guest() {
+            self.output.warn(&format!("this goes on with a key of its own and remembers nothing: {error}"));
+        }
     }
 
     /// Says why a friend did not know this node, where it is because another process has the home and its key.
     pub(crate) fn warn_guest(&self, node: &Node, failure: &Failure) {
-        if failure.code() == ErrorCode::Forbidden && node.is_guest() {
+        if failure.code() == ErrorCode::Forbidden && matches!(node.guest(), Some(Guest::Beside)) {
             self.output.warn(
                 "another process uses this home, so this command ran with a key of its own, which nobody knows; stop that \
                  process, or give this command another --home whose key is known",
@@ -80,16 +101,11 @@ impl Context {
         }
     }
 
-    /// Passes a finite node's warnings on, and forgets its other events.
-    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) -> JoinHandle<()> {
-        let output = self.output.clone();
-        tokio::spawn(async move {
-            while let Some(event) = events.recv().await {
-                if let Event::Warning(message) = event {
-                    output.warn(&message);
-                }
-            }
-        })
+    /// Passes a finite node's warnings on, and forgets its other events; on a thread of its own, as it may have to wait
+    /// for whoever reads them.
+    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) {
+        let mut tell = only_warnings(self);
+        tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
 
     /// Tells all warnings.

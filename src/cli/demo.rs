@@ -51,7 +51,8 @@ pub(crate) async fn run(context: &Context, arguments: DemoArgs) -> Result<Exit, 
     let mut stage = Stage::build()?;
     let result = Play { context, stage: &mut stage, signals: &mut signals, steps: 0 }.run(arguments.dir).await;
     stage.clear().await;
-    result
+    // Whoever closed the output has not seen it end well, and it did not.
+    if matches!(result, Err(Failure::Closed)) { Ok(Exit::FAILED) } else { result }
 }
 
 struct Play<'a> {
@@ -75,10 +76,9 @@ impl Play<'_> {
         self.providers(&original, &tracker).await?;
         let options = self.options(tracker);
         let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
-        let warnings = self.context.pass_warnings(events);
+        self.context.pass_warnings(events);
         let result = self.fetch(&node, &original).await;
         stop(&node, self.signals).await;
-        warnings.abort();
         let (outcome, killed) = result?;
         self.verify(&original, outcome, killed).await
     }

@@ -16,6 +16,8 @@ impl Exit {
     pub(crate) const FAILED: Self = Self(1);
     /// The command line or the configuration is wrong.
     pub(crate) const USAGE: Self = Self(2);
+    /// By SIGHUP: 128 and the signal's number, as the others.
+    pub(crate) const HUNG_UP: Self = Self(129);
     /// By SIGINT.
     pub(crate) const INTERRUPTED: Self = Self(130);
     /// By SIGTERM.

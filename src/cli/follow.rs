@@ -48,8 +48,10 @@ pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mu
         return Err(failure);
     }
     let last = progress.borrow().clone();
-    teller.tell(&last, true)?;
-    result.map_err(|error| ended(error, stopped))
+    let told = teller.tell(&last, true);
+    // A terminal that hung up takes no last line, and that is not why it ended.
+    let outcome = result.map_err(|error| ended(error, stopped))?;
+    told.map(|()| outcome)
 }
 
 fn ended(error: Error, stopped: Option<Stop>) -> Failure {

@@ -13,7 +13,7 @@ use crate::wire::Role;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Failure> {
-    let file = FriendFile::at(&context.settings.home);
+    let file = FriendFile::at(context.own_home()?.root());
     match arguments.command {
         FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
         FriendsCommand::List => list(context, &file),

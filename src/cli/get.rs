@@ -24,17 +24,19 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     }
     // Words that are no query are refused before anything is started.
     what(&arguments)?;
+    let service = context.of_service();
+    let context = if arguments.seed { &service } else { context };
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
-    let warnings = context.pass_warnings(events);
+    context.warn_homeless(&node);
+    context.pass_warnings(events);
     let result = fetch(context, &arguments, &node, &mut signals).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(&node, failure));
     stop(&node, &mut signals).await;
-    warnings.abort();
     result
 }
 

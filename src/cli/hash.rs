@@ -15,6 +15,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::json::Line;
 use crate::io::hash::{HashError, hash_typed};
+use crate::model::obstacle::{advice, cause};
 use crate::model::{ContentId, Shown};
 
 /// Results that wait to be printed; when it is full, hashing waits.
@@ -106,13 +107,23 @@ impl Lines<'_> {
                 Err(error) => {
                     self.failed += 1;
                     self.context.output.fail(&Failure::Other(anyhow::anyhow!(
-                        "{} cannot be hashed: {error}; check that it is a file that you may read",
-                        shown(file)
+                        "{} cannot be hashed: {}",
+                        shown(file),
+                        why(&error)
                     )));
                 }
             }
         }
         self.context.output.print(&text)
+    }
+}
+
+/// Why, and what to do.
+fn why(error: &HashError) -> String {
+    match error {
+        HashError::Io(error) => format!("{}; {}", cause(error), advice(error)),
+        HashError::Changed => format!("{error}; run it again when nobody writes to it"),
+        HashError::Cancelled | HashError::TooLarge => error.to_string(),
     }
 }
 

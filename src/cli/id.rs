@@ -9,7 +9,7 @@ use crate::wire::Role;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
-    let dir = context.home().role_dir(Role::Node);
+    let dir = context.own_home()?.role_dir(Role::Node);
     let identity = Identity::load_or_create(&dir).map_err(anyhow::Error::from)?;
     context.output.emit(&Line::Id { node: Text(identity.node_id()) })?;
     context.output.print(&format!("{}\n", identity.node_id()))?;

@@ -29,6 +29,7 @@ mod neighbours;
 mod peers;
 mod render;
 mod search;
+mod service;
 mod settings;
 mod share;
 mod signals;
@@ -107,9 +108,10 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
 /// Tells what clap has to say: help and version are results, all else is a usage error.
 fn refuse(line: &[OsString], error: &clap::Error) -> Exit {
     if !error.use_stderr() {
-        // Who closed the output has seen enough of the help.
-        let _ = error.print();
-        return Exit::DONE;
+        let Err(lost) = error.print() else { return Exit::DONE };
+        let failure = failure::stdout(lost);
+        Output::new(&Globals::default()).fail(&failure);
+        return failure.exit();
     }
     if line.iter().any(|argument| argument == "--json") {
         let globals = Globals { json: true, ..Globals::default() };

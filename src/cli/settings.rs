@@ -11,7 +11,7 @@ use crate::cli::args::{Globals, listen};
 use crate::cli::failure::Failure;
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, SafePath, Shown};
-use crate::node::Near;
+use crate::node::{Home, Near};
 
 /// The environment variables that are read.
 #[derive(Debug, Clone, Default)]
@@ -58,15 +58,14 @@ impl Settings {
     /// Puts flags, environment and configuration together.
     ///
     /// # Errors
-    /// When there is no home, or a text in the environment or the configuration is not what it should be.
+    /// When a text in the environment or the configuration is not what it should be.
     pub(crate) fn resolve(
         globals: &Globals,
         environment: &Environment,
         default_home: Option<PathBuf>,
     ) -> Result<Self, Failure> {
         let home = globals.home.clone().or_else(|| environment.home.clone()).or(default_home);
-        let home =
-            home.ok_or_else(|| Failure::Usage("there is no home directory here; give one with --home".into()))?;
+        let home = home.unwrap_or_else(|| Home::absent().root().to_owned());
         let config = Config::load(globals.config.as_deref(), &home)?;
         let trackers = match (&globals.tracker[..], &environment.trackers) {
             ([], Some(text)) => {
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(resolve(&flag, env, platform).expect("a home"), PathBuf::from("/nonexistent/flag"));
         assert_eq!(resolve(&none, env, platform).expect("a home"), PathBuf::from("/nonexistent/env"));
         assert_eq!(resolve(&none, None, platform).expect("a home"), PathBuf::from("/nonexistent/platform"));
-        assert!(matches!(resolve(&none, None, None), Err(Failure::Usage(_))));
+        assert!(Home::at(resolve(&none, None, None).expect("settings")).is_absent());
     }
 
     #[test]

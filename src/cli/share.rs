@@ -2,8 +2,6 @@
 
 use std::collections::HashMap;
 
-use tokio::sync::mpsc;
-
 use crate::cli::args::ShareArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
@@ -12,6 +10,7 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{count, counted};
 use crate::cli::render::json::{Line, Text, paste};
 use crate::cli::render::table::{Align, Table};
+use crate::cli::service;
 use crate::cli::signals::Signals;
 use crate::model::{Shown, Size};
 use crate::node::{Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey};
@@ -26,6 +25,7 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
             "there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned(),
         ));
     }
+    let context = &context.of_service();
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let friends_only = arguments.friends_only;
@@ -33,7 +33,7 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     context.output.note(&overview(&plan.roots, &context.audience(friends_only), context.output.error_width()));
     let mut told = bounded(&plan.skipped);
     told.extend(plan.warnings.iter().cloned());
-    let (node, mut events) = tokio::select! {
+    let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
@@ -42,7 +42,8 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
         context.warn_all(told);
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan).await?;
-        serve(context, &node, &mut events, &mut signals).await
+        let (context, mut told) = (context.clone(), Told::default());
+        service::serve(&node, events, &mut signals, move |event| told.tell(&context, event)).await
     };
     let result = result.await;
     stop(&node, &mut signals).await;
@@ -81,23 +82,6 @@ async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signa
     Ok(plan)
 }
 
-/// Offers until a signal comes or the node fails.
-async fn serve(
-    context: &Context,
-    node: &Node,
-    events: &mut mpsc::Receiver<Event>,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
-    let mut told = Told::default();
-    loop {
-        tokio::select! {
-            _ = signals.next() => return Ok(Exit::DONE),
-            ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
-            Some(event) = events.recv() => told.tell(context, event)?,
-        }
-    }
-}
-
 /// What was told last, so that people read only what is new.
 #[derive(Default)]
 struct Told {
@@ -125,6 +109,8 @@ impl Told {
                 context.output.emit(&Line::Offer { id: Text(id), name: &name, get })?;
             }
             Event::Warning(message) => context.output.warn(&message),
+            // A tracker's.
+            Event::Allowed { .. } => {}
         }
         Ok(())
     }

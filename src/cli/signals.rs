@@ -1,4 +1,5 @@
-//! The signals that end a command: SIGINT and SIGTERM; elsewhere ctrl-c.
+//! The signals that end a command: SIGINT, SIGTERM and SIGHUP; elsewhere ctrl-c.
+//! SIGINT and SIGHUP that were ignored when the process began stay ignored (`io/ignored.rs`).
 
 use std::io;
 
@@ -7,6 +8,9 @@ use crate::cli::exit::Exit;
 /// A wish to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stop {
+    /// SIGHUP: the terminal is gone.
+    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal here"))]
+    Hangup,
     /// SIGINT: ctrl-c.
     Interrupt,
     /// SIGTERM.
@@ -18,6 +22,7 @@ impl Stop {
     /// How a finite command ends by it.
     pub(crate) const fn exit(self) -> Exit {
         match self {
+            Self::Hangup => Exit::HUNG_UP,
             Self::Interrupt => Exit::INTERRUPTED,
             Self::Terminate => Exit::TERMINATED,
         }
@@ -27,10 +32,14 @@ impl Stop {
 /// Waits for signals; while it is there they do not end the process by themselves.
 #[derive(Debug)]
 pub(crate) struct Signals {
+    /// None once it came: the kernel and the shell both tell of a closed terminal, and the second telling is no wish to
+    /// be quicker.
     #[cfg(unix)]
-    interrupt: tokio::signal::unix::Signal,
+    hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
-    terminate: tokio::signal::unix::Signal,
+    interrupt: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    terminate: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
@@ -41,15 +50,40 @@ impl Signals {
     /// When the operating system refuses.
     pub(crate) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+        let unless_ignored = |kind: SignalKind| match crate::io::ignored::is_ignored(kind.as_raw_value()) {
+            true => Ok(None),
+            false => signal(kind).map(Some),
+        };
+        Ok(Self {
+            hangup: unless_ignored(SignalKind::hangup())?,
+            interrupt: unless_ignored(SignalKind::interrupt())?,
+            terminate: Some(signal(SignalKind::terminate())?),
+        })
     }
 
     /// The next wish to stop.
     pub(crate) async fn next(&mut self) -> Stop {
-        tokio::select! {
-            _ = self.interrupt.recv() => Stop::Interrupt,
-            _ = self.terminate.recv() => Stop::Terminate,
+        let stop = tokio::select! {
+            () = come(&mut self.hangup) => Stop::Hangup,
+            () = come(&mut self.interrupt) => Stop::Interrupt,
+            () = come(&mut self.terminate) => Stop::Terminate,
+        };
+        if stop == Stop::Hangup {
+            // The handler stays in the process, so further ones do nothing.
+            self.hangup = None;
         }
+        stop
+    }
+}
+
+#[cfg(unix)]
+async fn come(signal: &mut Option<tokio::signal::unix::Signal>) {
+    let came = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if came.is_none() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -57,7 +57,7 @@ struct Trusted {
 
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
-    let status = look(&context.home(), Path::new("."))?;
+    let status = look(&context.own_home()?, Path::new("."))?;
     context.output.emit(&Line::Status(&status))?;
     context.output.print(&text(&status, context.output.names()))?;
     Ok(Exit::DONE)

@@ -1,30 +1,27 @@
 //! `qshare tracker`: keeps the directory until a signal comes.
 
-use std::collections::HashSet;
 use std::net::SocketAddr;
-use std::path::Path;
-
-use tokio::sync::mpsc;
+use std::path::{Path, PathBuf};
 
 use crate::cli::args::TrackerArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::render::Output;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::{Line, Text};
-use crate::cli::signals::Signals;
-use crate::model::{NodeId, Shown};
-use crate::node::{DirectoryQuotas, Error, Event, Lifetime, Listen, Node, Options};
+use crate::cli::service;
+use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exit, Failure> {
+    let context = &context.of_service();
     let mut signals = context.signals()?;
     let allow = arguments.allow.as_deref().or(context.settings.allow.as_deref());
-    let allow = allow.map(allowed).transpose()?;
-    let only = allow.as_ref().map(|nodes| nodes.len() as u64);
+    let allow = allow.map(Path::to_owned);
     let listen = arguments.listen.or(context.settings.tracker_listen);
-    let (node, mut events) = Node::start(options(context, listen, allow)).await?;
+    let (node, events) = Node::start(options(context, listen, allow)).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
@@ -32,35 +29,19 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
             "qshare: use it with --tracker {}, or with the whole line to pin its key",
             node.outward_addr()
         ));
-        if let Some(only) = only {
-            context.output.note(&format!("qshare: serving {} only", counted(only, "listed node")));
-        }
-        serve(context, &node, &mut events, &mut signals).await
+        let output = context.output.clone();
+        service::serve(&node, events, &mut signals, move |event| {
+            tell(&output, event);
+            Ok(())
+        })
+        .await
     };
     let result = result.await;
     stop(&node, &mut signals).await;
     result
 }
 
-/// Keeps the directory until a signal comes or the node fails.
-async fn serve(
-    context: &Context,
-    node: &Node,
-    events: &mut mpsc::Receiver<Event>,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
-    loop {
-        tokio::select! {
-            _ = signals.next() => return Ok(Exit::DONE),
-            ended = node.ended() => return ended.map(|()| Exit::DONE).map_err(Failure::from),
-            Some(event) = events.recv() => if let Event::Warning(message) = event {
-                context.output.warn(&message);
-            },
-        }
-    }
-}
-
-fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<HashSet<NodeId>>) -> Options {
+fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<PathBuf>) -> Options {
     let settings = &context.settings;
     Options {
         role: Role::Tracker,
@@ -79,40 +60,12 @@ fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<HashSet<
     }
 }
 
-/// The node ids in a file, one a line; what follows a `#` is a remark.
-fn allowed(path: &Path) -> Result<HashSet<NodeId>, Failure> {
-    let unreadable = |source| Error::Unreadable { path: path.to_owned(), source };
-    let text = std::fs::read_to_string(path).map_err(unreadable)?;
-    let mut nodes = HashSet::new();
-    for (number, line) in text.lines().enumerate() {
-        let line = line.split('#').next().unwrap_or_default().trim();
-        if line.is_empty() {
-            continue;
+fn tell(output: &Output, event: Event) {
+    match event {
+        Event::Allowed { nodes } => {
+            output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));
         }
-        let wrong = |error| {
-            let path = path.to_string_lossy();
-            Failure::Usage(format!("line {} of {} is refused: `{}` is {error}", number + 1, Shown(&path), Shown(line)))
-        };
-        nodes.insert(line.parse().map_err(wrong)?);
-    }
-    Ok(nodes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_allow_list_has_an_id_a_line() {
-        let dir = tempfile::tempdir().expect("a directory");
-        let path = dir.path().join("allow");
-        let (a, b) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
-        std::fs::write(&path, format!("# who may\n\n  {a} # Ada\n{b}\n")).expect("written");
-        assert_eq!(allowed(&path).expect("a list"), HashSet::from([a, b]));
-        std::fs::write(&path, format!("{a}\nnobody\n")).expect("written");
-        let failure = allowed(&path).expect_err("refused");
-        assert!(failure.to_string().contains("line 2") && failure.exit() == Exit::USAGE, "{failure}");
-        let failure = allowed(&dir.path().join("absent")).expect_err("refused");
-        assert!(failure.to_string().contains("absent") && failure.exit() == Exit::FAILED, "{failure}");
+        Event::Warning(message) => output.warn(&message),
+        Event::Announced { .. } | Event::Hashing { .. } | Event::Offer { .. } => {}
     }
 }

@@ -10,7 +10,7 @@ use crate::io::trust::TrustStore;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
-    let store = TrustStore::at(&context.settings.home);
+    let store = TrustStore::at(context.own_home()?.root());
     match &arguments.command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::obstacle::{advice, cause};
+
 /// The file that is read from the home when no other is named.
 pub const FILE_NAME: &str = "config.toml";
 
@@ -14,7 +16,7 @@ pub const FILE_NAME: &str = "config.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("the configuration {} cannot be read: {source}; check the path and its permissions", path.display())]
+    #[error("the configuration {} cannot be read ({}): {}", path.display(), cause(source), advice(source))]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -122,7 +124,8 @@ impl Default for TrackerConfig {
 }
 
 impl Config {
-    /// Reads `named`, which must exist; without it `config.toml` in the home, which need not.
+    /// Reads `named`, which must exist; without it `config.toml` in the home, which need not, nor need there be a home that
+    /// can be entered.
     ///
     /// # Errors
     /// When a file is there and cannot be used, or the named one is not there.
@@ -130,7 +133,9 @@ impl Config {
         let path = named.map_or_else(|| home.join(FILE_NAME), Path::to_owned);
         match std::fs::read_to_string(&path) {
             Ok(text) => Self::parse(&text).map_err(|cause| ConfigError::Refused { path, cause }),
-            Err(e) if named.is_none() && e.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(e) if named.is_none() && (e.kind() == io::ErrorKind::NotFound || is_closed(home)) => {
+                Ok(Self::default())
+            }
             Err(source) => Err(ConfigError::Unreadable { path, source }),
         }
     }
@@ -142,6 +147,11 @@ impl Config {
             format!("{place}{}", error.message().replace('\n', " "))
         })
     }
+}
+
+/// Whether nothing in the home can be reached: whoever needs the home says so.
+fn is_closed(home: &Path) -> bool {
+    home.join(".").metadata().is_err()
 }
 
 #[cfg(test)]

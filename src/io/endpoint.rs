@@ -20,6 +20,7 @@ use crate::io::transport::{self, Configs};
 use crate::io::{dial, interfaces, udp};
 use crate::model::NodeId;
 use crate::model::address::canonical;
+use crate::model::obstacle::{Obstacle, cause as words};
 use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
@@ -58,7 +59,7 @@ pub struct EndpointOptions {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
-    #[error("UDP {addr} cannot be opened ({cause}): choose another address or port with --listen")]
+    #[error("UDP {addr} cannot be opened ({}): {}", words(cause), bind_advice(Obstacle::of(cause)))]
     Address {
         /// Which address.
         addr: SocketAddr,
@@ -336,6 +337,14 @@ fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
     }
     let addr = if let Listen::At(addr) = listen { addr } else { any(0) };
     udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause })
+}
+
+/// Most causes lie in the address.
+const fn bind_advice(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::FileTable | Obstacle::OpenFiles => obstacle.advice(),
+        _ => "choose another address or port with --listen",
+    }
 }
 
 #[cfg(test)]

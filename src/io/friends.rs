@@ -2,9 +2,8 @@
 //! Invariant: no change leaves a name or a node twice. Every method blocks on the disk.
 
 use std::path::Path;
-use std::time::SystemTime;
 
-use crate::io::lines::{Line, LineFile, LinesError};
+use crate::io::lines::{Line, LineFile, LinesError, Stamp, stamp};
 use crate::model::{Friend, FriendName, Friends, NodeId};
 
 /// The file within a home.
@@ -40,9 +39,6 @@ pub enum Added {
     NodeOf(FriendName),
 }
 
-/// When the file was last written and how long it is: another value means that it may hold something else.
-pub type Stamp = Option<(SystemTime, u64)>;
-
 /// The friends of a home.
 #[derive(Debug, Clone)]
 pub struct FriendFile(LineFile<Friend>);
@@ -65,8 +61,7 @@ impl FriendFile {
     /// The stamp of this moment.
     #[must_use]
     pub fn stamp(&self) -> Stamp {
-        let meta = std::fs::metadata(self.0.path()).ok()?;
-        Some((meta.modified().ok()?, meta.len()))
+        stamp(self.0.path())
     }
 
     /// Adds a friend. Of one that is known the address is replaced, if one is given.

@@ -10,8 +10,15 @@ use std::time::Duration;
 use directories::ProjectDirs;
 
 use crate::io::secret;
+use crate::model::obstacle::{advice, cause};
 use crate::wire::Role;
 
+/// Never a directory.
+#[cfg(unix)]
+const ABSENT: &str = "/dev/null/qshare";
+/// Never a directory.
+#[cfg(not(unix))]
+const ABSENT: &str = "NUL\\qshare";
 /// The lock file within a role's directory.
 pub const LOCK_FILE: &str = "lock";
 /// Looking at who holds a lock takes it for an instant, so a taken lock is tried this often before it counts.
@@ -22,13 +29,19 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// Why a home cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum HomeError {
+    /// There is none.
+    #[error("there is no home directory here: set HOME, or give one with --home")]
+    Absent,
     /// The file system refused.
-    #[error("the home directory {path} cannot be used ({cause}): check its permissions, or give another with --home", path = path.display())]
+    #[error("the home directory {home} cannot be used ({path}: {why}): {todo}, or give another with --home",
+        home = home.display(), path = path.display(), why = cause(source), todo = advice(source))]
     Io {
-        /// Which path.
+        /// Which home.
+        home: PathBuf,
+        /// Which path of it.
         path: PathBuf,
         /// Why.
-        cause: io::Error,
+        source: io::Error,
     },
     /// Another process has it.
     #[error("{path} is in use by {who}: stop it, or give another directory with --home", path = path.display(), who = holder_text(*pid))]
@@ -51,6 +64,19 @@ impl Home {
     #[must_use]
     pub const fn at(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// That of a user who has none: below a device nothing is found and nothing can be made, so everything that is only
+    /// read from a home is absent.
+    #[must_use]
+    pub fn absent() -> Self {
+        Self::at(PathBuf::from(ABSENT))
+    }
+
+    /// Whether it is the one that is not there.
+    #[must_use]
+    pub fn is_absent(&self) -> bool {
+        self.root == Path::new(ABSENT)
     }
 
     /// The platform's data directory for this program; `None` where the user has no home directory.
@@ -80,9 +106,12 @@ impl Home {
     /// # Errors
     /// When another process has it, or the file system refuses.
     pub fn lock(&self, role: Role) -> Result<HomeLock, HomeError> {
+        if self.is_absent() {
+            return Err(HomeError::Absent);
+        }
         let dir = self.role_dir(role);
         let path = dir.join(LOCK_FILE);
-        let failed = |cause| HomeError::Io { path: path.clone(), cause };
+        let failed = |source| HomeError::Io { home: self.root.clone(), path: path.clone(), source };
         secret::create_dir(&dir).map_err(failed)?;
         let mut file = open(&path).map_err(failed)?;
         for attempt in 1..=TRIES {

@@ -12,6 +12,7 @@ use rustls::server::ParsedCertificate;
 
 use crate::io::secret;
 use crate::model::NodeId;
+use crate::model::obstacle::{advice, cause as words};
 
 /// The file with the key, in PEM, within a role's directory.
 pub const KEY_FILE: &str = "identity.key";
@@ -25,7 +26,7 @@ const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 
 #[derive(Debug, thiserror::Error)]
 pub enum IdentityError {
     /// The file system refused.
-    #[error("the key file {path} cannot be read or written ({cause}): check its owner and permissions, or use another --home", path = path.display())]
+    #[error("the key file {path} cannot be read or written ({}): {}, or use another --home", words(cause), advice(cause), path = path.display())]
     Io {
         /// Which file.
         path: PathBuf,

@@ -8,6 +8,17 @@ use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use crate::io::secret;
+use crate::io::stamp::FileStamp;
+use crate::model::obstacle::{advice, cause as words};
+
+/// The state of a file, none when there is none: another value means that it may hold something else.
+pub type Stamp = Option<FileStamp>;
+
+/// The stamp of a file at this moment.
+#[must_use]
+pub fn stamp(path: &Path) -> Stamp {
+    std::fs::metadata(path).ok().map(|meta| FileStamp::of(&meta))
+}
 
 /// One line of such a file.
 pub trait Line: Sized {
@@ -25,7 +36,7 @@ pub trait Line: Sized {
 #[derive(Debug, thiserror::Error)]
 pub enum LinesError {
     /// The file system refused.
-    #[error("{path} cannot be read or written ({cause}): check its permissions", path = path.display())]
+    #[error("{path} cannot be read or written ({}): {}", words(cause), advice(cause), path = path.display())]
     Io {
         /// Which file.
         path: PathBuf,

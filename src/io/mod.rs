@@ -1,6 +1,7 @@
 //! Adapters, one outside thing per file; no policy.
 
 pub mod accepts;
+pub mod allow;
 pub mod begun;
 pub mod cache;
 pub mod congestion;
@@ -15,6 +16,7 @@ pub mod gate;
 pub mod hash;
 pub mod home;
 pub mod identity;
+pub mod ignored;
 pub mod interfaces;
 pub mod journal;
 pub mod lan;

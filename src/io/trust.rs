@@ -31,13 +31,23 @@ impl Line for Trusted {
 
 /// The remembered nodes of a home.
 #[derive(Debug, Clone)]
-pub struct TrustStore(LineFile<Trusted>);
+pub struct TrustStore {
+    file: LineFile<Trusted>,
+    /// Whether a file that cannot be read counts as absent.
+    is_lost: bool,
+}
 
 impl TrustStore {
     /// Those of a home's root directory.
     #[must_use]
     pub fn at(home: &Path) -> Self {
-        Self(LineFile::at(home.join(TRUST_FILE)))
+        Self { file: LineFile::at(home.join(TRUST_FILE)), is_lost: false }
+    }
+
+    /// The same of a home that cannot be used: what cannot be read there is not remembered.
+    #[must_use]
+    pub fn lost(self) -> Self {
+        Self { is_lost: true, ..self }
     }
 
     /// The node that was remembered.
@@ -45,7 +55,11 @@ impl TrustStore {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn lookup(&self, host_port: &str) -> Result<Option<NodeId>, LinesError> {
-        Ok(self.0.read()?.into_iter().find(|known| known.host_port == host_port).map(|known| known.node))
+        let known = match self.file.read() {
+            Err(LinesError::Io { .. }) if self.is_lost => Vec::new(),
+            read => read?,
+        };
+        Ok(known.into_iter().find(|known| known.host_port == host_port).map(|known| known.node))
     }
 
     /// All that are remembered, in the order in which they were.
@@ -53,7 +67,7 @@ impl TrustStore {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn list(&self) -> Result<Vec<(String, NodeId)>, LinesError> {
-        Ok(self.0.read()?.into_iter().map(|known| (known.host_port, known.node)).collect())
+        Ok(self.file.read()?.into_iter().map(|known| (known.host_port, known.node)).collect())
     }
 
     /// Remembers a node; a different one that was remembered before is replaced.
@@ -61,7 +75,7 @@ impl TrustStore {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn remember(&self, host_port: &str, node: NodeId) -> Result<(), LinesError> {
-        self.0.change(|known| match known.iter_mut().find(|known| known.host_port == host_port) {
+        self.file.change(|known| match known.iter_mut().find(|known| known.host_port == host_port) {
             Some(known) => (std::mem::replace(&mut known.node, node) != node, ()),
             None => (true, known.push(Trusted { host_port: host_port.to_owned(), node })),
         })
@@ -72,7 +86,7 @@ impl TrustStore {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn remember_first(&self, host_port: &str, node: NodeId) -> Result<NodeId, LinesError> {
-        self.0.change(|known| match known.iter().find(|known| known.host_port == host_port) {
+        self.file.change(|known| match known.iter().find(|known| known.host_port == host_port) {
             Some(first) => (false, first.node),
             None => {
                 known.push(Trusted { host_port: host_port.to_owned(), node });
@@ -86,7 +100,7 @@ impl TrustStore {
     /// # Errors
     /// When the file cannot be read or written.
     pub fn forget(&self, host_port: &str) -> Result<bool, LinesError> {
-        self.0.change(|known| {
+        self.file.change(|known| {
             let before = known.len();
             known.retain(|known| known.host_port != host_port);
             (known.len() != before, known.len() != before)

@@ -13,6 +13,7 @@ use crate::actors::time_of_day;
 use crate::io::interfaces;
 use crate::model::PeerTarget;
 use crate::node::inner::Inner;
+use crate::node::types::Guest;
 use crate::wire::Role;
 
 /// A clock that says less was never set: the beginning of 2025, in seconds since 1970.
@@ -103,11 +104,16 @@ impl Doctor<'_> {
 
     async fn home(&self) {
         let (root, id) = (self.inner.home.root().display(), self.inner.endpoint.node_id());
-        let message = match self.inner.home.holder(Role::Node).filter(|_| self.inner.guest) {
-            Some(pid) => format!("{root} is in use by process {pid}; this is tried with a key of its own, node {id}"),
-            None => format!("{root}, node {id}"),
+        let holder = || self.inner.home.holder(Role::Node);
+        let (verdict, message) = match &self.inner.guest {
+            Some(Guest::Homeless(error)) => (Verdict::Broken, error.to_string()),
+            Some(Guest::Beside) => {
+                let who = holder().map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+                (Verdict::Fine, format!("{root} is in use by {who}; this is tried with a key of its own, node {id}"))
+            }
+            None => (Verdict::Fine, format!("{root}, node {id}")),
         };
-        self.say("home", Verdict::Fine, message).await;
+        self.say("home", verdict, message).await;
     }
 
     async fn port(&self, wanted: Option<SocketAddr>) {

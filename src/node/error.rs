@@ -17,6 +17,7 @@ use crate::io::lines::LinesError;
 use crate::io::partial::PartialError;
 use crate::io::scan::SurveyError;
 use crate::model::collection::CollectionError;
+use crate::model::obstacle::{advice, cause as words};
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
 use crate::model::{ContentId, Hit, NodeId, Shown, Size};
@@ -187,6 +188,9 @@ pub enum Error {
          without --no-lan"
     )]
     NowhereToLook,
+    /// The list of nodes that may use a tracker cannot be read.
+    #[error(transparent)]
+    Allow(LinesError),
     /// The partial file or tree cannot be kept or published.
     #[error(transparent)]
     Partial(#[from] PartialError),
@@ -210,13 +214,13 @@ pub enum Error {
         cause: String,
     },
     /// The output cannot be written.
-    #[error("standard output cannot be written ({0}): run the same command again to go on")]
+    #[error("standard output cannot be written ({}): {}, and run the same command again", words(.0), advice(.0))]
     Stdout(#[source] io::Error),
     /// What was given to share cannot be shared.
     #[error(transparent)]
     Survey(#[from] SurveyError),
     /// A temporary file cannot be made, filled or read.
-    #[error("a temporary file in {} cannot be used ({source}): set TMPDIR to a directory with room", shown(.dir))]
+    #[error("a temporary file in {} cannot be used ({}): {}, or set TMPDIR to another", shown(.dir), words(.source), advice(.source))]
     Temporary {
         /// Where.
         dir: PathBuf,
@@ -246,7 +250,7 @@ pub enum Error {
         cause: String,
     },
     /// A local path cannot be read.
-    #[error("{} cannot be read ({source}): check the path and its permissions", shown(.path))]
+    #[error("{} cannot be read ({}): {}", shown(.path), words(.source), advice(.source))]
     Unreadable {
         /// Which.
         path: PathBuf,
@@ -269,6 +273,8 @@ impl Error {
     pub fn code(&self) -> ErrorCode {
         match self {
             Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
+            Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
+            Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
             Self::BadCollection { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => ErrorCode::Protocol,
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
@@ -281,6 +287,7 @@ impl Error {
             Self::Existing(_) => ErrorCode::Exists,
             Self::Forbidden { .. } | Self::NotAFriend { .. } => ErrorCode::Forbidden,
             Self::Friends(_) => ErrorCode::Home,
+            Self::Home(HomeError::Absent) => ErrorCode::Usage,
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
             Self::Incomplete { .. } => ErrorCode::Incomplete,

@@ -20,14 +20,14 @@ use crate::io::met::Met;
 use crate::model::{Friends, NodeId};
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::types::{Event, PeerRef, is_prefix};
+use crate::node::types::{Event, Guest, PeerRef, is_prefix};
 use crate::wire::Code;
 
 /// A running node.
 pub(crate) struct Inner {
     pub(crate) home: Home,
     pub(crate) endpoint: Endpoint,
-    pub(crate) guest: bool,
+    pub(crate) guest: Option<Guest>,
     pub(crate) connections: ConnectionsRef,
     pub(crate) ended: Ended,
     pub(crate) events: mpsc::Sender<Event>,

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
+mod allowed;
 mod begun;
 mod bench;
 mod contents;
@@ -19,7 +20,7 @@ pub mod error;
 mod fetch;
 mod find;
 mod follow;
-mod friends;
+mod following;
 mod get;
 mod inner;
 mod look;
@@ -92,10 +93,10 @@ impl Node {
         self.inner.endpoint.outward_addr()
     }
 
-    /// Whether it runs with a key of its own because another process has the home.
+    /// Why it runs with a key of its own, if it does.
     #[must_use]
-    pub fn is_guest(&self) -> bool {
-        self.inner.guest
+    pub fn guest(&self) -> Option<&Guest> {
+        self.inner.guest.as_ref()
     }
 
     /// Offers what was surveyed.

@@ -29,21 +29,23 @@ use crate::io::cache::HashCache;
 use crate::io::endpoint::{Endpoint, EndpointOptions};
 use crate::io::friends::FriendFile;
 use crate::io::home::{HomeError, HomeLock};
-use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::identity::{Identity, IdentityError, LongTermKeys};
+use crate::io::lines::LinesError;
 use crate::io::link::Link;
 use crate::io::remembered::RememberedFile;
 use crate::io::trust::TrustStore;
 use crate::io::watch::Pace;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
-use crate::model::{Friends, NodeId, OfferBook};
+use crate::model::{Friends, OfferBook};
+use crate::node::allowed::Allowed;
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::friends::Following;
+use crate::node::following::Following;
 use crate::node::inner::{Inner, Parts};
 use crate::node::near;
 use crate::node::planes::Overlay;
-use crate::node::types::{Event, Lifetime, Options};
+use crate::node::types::{Event, Guest, Lifetime, Options};
 use crate::wire::{Code, Role};
 
 /// Events that wait for whoever shows them; samples that find no room are left out.
@@ -55,7 +57,8 @@ pub(crate) const CACHE_FILE: &str = "cache.redb";
 
 /// Starts everything that the role needs.
 pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
-    let Person { identity, keys, lock } = person(&options)?;
+    let allowed = Allowed::read(options.allow.as_deref()).await?;
+    let Person { identity, keys, lock, guest } = person(&options)?;
     let endpoint =
         Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
     let (events, received) = mpsc::channel(EVENTS);
@@ -63,18 +66,20 @@ pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Eve
     let ended: Ended = watch::Sender::new(None);
     let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
     let (links, to_serve) = mpsc::channel(LINKS);
-    let dependencies = Dependencies { endpoint: endpoint.clone(), trust: TrustStore::at(options.home.root()), links };
+    let trust = TrustStore::at(options.home.root());
+    let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
+    let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
     let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
     let connections = started.map_err(spawn_error)?.0;
     let mut tasks = JoinSet::new();
-    tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, options.allow.clone()));
+    tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, allowed.circle()));
     let ground = Ground {
         options: &options,
         endpoint: &endpoint,
         connections: &connections,
         events: &events,
         supervisor: &supervisor,
-        guest: lock.is_none(),
+        guest: guest.as_ref(),
     };
     let parts = match options.role {
         Role::Bench => {
@@ -83,12 +88,12 @@ pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Eve
         }
         Role::Node => Some(ground.node(to_serve, &mut tasks).await?),
         Role::Tracker => {
-            ground.tracker(to_serve, &mut tasks).await?;
+            ground.tracker(to_serve, allowed, &mut tasks).await?;
             None
         }
     };
     let inner = Inner {
-        guest: lock.is_none(),
+        guest,
         home: options.home,
         endpoint,
         connections,
@@ -108,43 +113,49 @@ struct Person {
     identity: Identity,
     keys: LongTermKeys,
     lock: Option<HomeLock>,
+    guest: Option<Guest>,
 }
 
-/// The home's identity under its lock; a finite command beside another process is a guest with a key in memory.
+/// The home's identity under its lock; a finite command beside another process, or without a home that can be used, is
+/// a guest with a key in memory.
 fn person(options: &Options) -> Result<Person, Error> {
-    match options.home.lock(options.role) {
-        Ok(lock) => {
-            let dir = options.home.role_dir(options.role);
-            let (identity, keys) = (Identity::load_or_create(&dir)?, LongTermKeys::load_or_create(&dir)?);
-            Ok(Person { identity, keys, lock: Some(lock) })
+    let guest = match resident(options) {
+        Err(error) if options.lifetime == Lifetime::Finite => guest(error)?,
+        resident => return resident,
+    };
+    let (identity, keys) = (Identity::ephemeral()?, LongTermKeys::ephemeral()?);
+    Ok(Person { identity, keys, lock: None, guest: Some(guest) })
+}
+
+fn resident(options: &Options) -> Result<Person, Error> {
+    let lock = Some(options.home.lock(options.role)?);
+    let dir = options.home.role_dir(options.role);
+    let (identity, keys) = (Identity::load_or_create(&dir)?, LongTermKeys::load_or_create(&dir)?);
+    Ok(Person { identity, keys, lock, guest: None })
+}
+
+/// A key that is there and cannot be understood is an error of its own: it is somebody's identity.
+fn guest(error: Error) -> Result<Guest, Error> {
+    match error {
+        Error::Home(HomeError::Locked { .. }) => Ok(Guest::Beside),
+        Error::Home(HomeError::Absent | HomeError::Io { .. }) | Error::Identity(IdentityError::Io { .. }) => {
+            Ok(Guest::Homeless(Box::new(error)))
         }
-        Err(HomeError::Locked { .. }) if options.lifetime == Lifetime::Finite => {
-            Ok(Person { identity: Identity::ephemeral()?, keys: LongTermKeys::ephemeral()?, lock: None })
-        }
-        Err(error) => Err(error.into()),
+        error => Err(error),
     }
 }
 
 /// Takes in every node that dials, if it is allowed.
-async fn accept(
-    endpoint: Endpoint,
-    connections: ConnectionsRef,
-    role: Role,
-    allow: Option<std::collections::HashSet<NodeId>>,
-) {
-    let allow = Arc::new(allow);
+async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, circle: Circle) {
     let mut arrivals = JoinSet::new();
     loop {
         tokio::select! {
             arrival = endpoint.accept() => {
                 let Some(arrival) = arrival else { return };
-                let (connections, allow) = (connections.clone(), Arc::clone(&allow));
+                let (connections, circle) = (connections.clone(), circle.clone());
                 arrivals.spawn(async move {
                     let remote = arrival.remote();
-                    let allowed = |node| match allow.as_ref() {
-                        Some(allow) if !allow.contains(&node) => Err(Code::Forbidden),
-                        _ => Ok(()),
-                    };
+                    let allowed = |node| if circle.serves(node) { Ok(()) } else { Err(Code::Forbidden) };
                     match arrival.establish_if(role, allowed).await {
                         Ok(link) => connections.established(link),
                         Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
@@ -163,7 +174,7 @@ struct Ground<'a> {
     connections: &'a ConnectionsRef,
     events: &'a mpsc::Sender<Event>,
     supervisor: &'a ActorRef<()>,
-    guest: bool,
+    guest: Option<&'a Guest>,
 }
 
 impl Ground<'_> {
@@ -239,13 +250,20 @@ impl Ground<'_> {
         RememberedFile::at(&self.options.home.role_dir(Role::Node))
     }
 
-    /// The friends of the home; of a node that lasts, as they change.
+    /// The friends of the home; of a node that lasts, as they change. A home that cannot be used has none.
     async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
-        let (following, friends) = Following::begin(FriendFile::at(self.options.home.root())).await?;
-        if self.options.lifetime == Lifetime::LongRunning {
-            tasks.spawn(following.go_on(self.events.clone()));
+        match Following::begin(FriendFile::at(self.options.home.root())).await {
+            Ok((following, friends)) => {
+                if self.options.lifetime == Lifetime::LongRunning {
+                    tasks.spawn(following.go_on(self.events.clone()));
+                }
+                Ok(friends)
+            }
+            Err(LinesError::Io { .. }) if matches!(self.guest, Some(Guest::Homeless(_))) => {
+                Ok(watch::Sender::new(Arc::default()).subscribe())
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(friends)
     }
 
     async fn neighbours(
@@ -269,7 +287,7 @@ impl Ground<'_> {
             eager: lasting,
             visiting: !lasting,
             remembered: self.remembered(),
-            writes: !self.guest,
+            writes: self.guest.is_none(),
             warnings,
         };
         let events = self.events.clone();
@@ -283,17 +301,24 @@ impl Ground<'_> {
         Neighbours::start(dependencies, Some(self.cell())).await.map_err(spawn_error)
     }
 
-    async fn tracker(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<(), Error> {
+    async fn tracker(
+        &self,
+        links: mpsc::Receiver<Link>,
+        allowed: Allowed,
+        tasks: &mut JoinSet<()>,
+    ) -> Result<(), Error> {
         let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
+        let directory = started.map_err(spawn_error)?;
         let probe = probe_through(self.connections.clone());
-        let answers = TrackerAnswers::new(started.map_err(spawn_error)?, probe);
+        let answers = TrackerAnswers::new(directory.clone(), allowed.circle(), probe);
+        allowed.follow(self.connections.clone(), directory, self.events.clone(), tasks);
         tasks.spawn(serve_links(links, Arc::new(answers)));
         Ok(())
     }
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
     async fn cache(&self) -> Option<HashCache> {
-        if self.guest || self.options.lifetime == Lifetime::Finite {
+        if self.guest.is_some() || self.options.lifetime == Lifetime::Finite {
             return None;
         }
         let path = self.options.home.role_dir(Role::Node).join(CACHE_FILE);

@@ -1,7 +1,6 @@
 //! What callers of a node give and receive: options, requests, events, progress, outcomes.
 //! Plain values without behaviour; nothing here waits, prints or knows an actor.
 
-use std::collections::HashSet;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +8,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Rate, SafePath};
-use crate::node::{Direction, DirectoryQuotas, Home, Listen};
+use crate::node::{Direction, DirectoryQuotas, Error, Home, Listen};
 use crate::wire::{Peer, Role};
 
 mod progress;
@@ -39,8 +38,8 @@ pub struct Options {
     pub friends_only: bool,
     /// The most bytes a second that all uploads take together.
     pub upload_limit: Option<Rate>,
-    /// A tracker serves only these nodes; everyone when none.
-    pub allow: Option<HashSet<NodeId>>,
+    /// A tracker serves only the nodes of this file, a node id a line, as it changes; everyone when none.
+    pub allow: Option<PathBuf>,
     /// How much a tracker's directory takes.
     pub quotas: DirectoryQuotas,
 }
@@ -61,15 +60,29 @@ pub struct Near {
 /// How long a node means to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
-    /// For one command: a guest, with a key in memory, when the home is locked.
+    /// For one command: a guest, with a key in memory, when the home is locked or cannot be used.
     Finite,
-    /// Until it is stopped: fails when the home is locked.
+    /// Until it is stopped: fails when the home is locked or cannot be used.
     LongRunning,
+}
+
+/// Why a node runs with a key of its own, which is in memory only.
+#[derive(Debug)]
+pub enum Guest {
+    /// Another process has the home.
+    Beside,
+    /// The home cannot be used, so nothing is remembered there either.
+    Homeless(Box<Error>),
 }
 
 /// What a long-running node reports.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// A tracker serves only so many nodes from now on, those of its list.
+    Allowed {
+        /// How many.
+        nodes: usize,
+    },
     /// A tracker has acknowledged an announcement.
     Announced {
         /// `HOST:PORT` of the tracker.

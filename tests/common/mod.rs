@@ -72,7 +72,7 @@ impl Lab {
 
     /// `qshare` in this home.
     pub fn qshare_at(&self, home: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_qshare"));
+        let mut command = heeding();
         command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
         // Tests that run at the same time on one machine are one network.
         command.args(["--json", "--no-lan"]);
@@ -110,6 +110,19 @@ impl Lab {
     pub fn getting(&self, tracker: &Node, arguments: &[&str]) -> Process {
         Process::start(self.qshare().args(["get", "--tracker", &tracker.addr]).args(arguments))
     }
+}
+
+/// `qshare`, heeding all signals: a shell without job control has what it runs in the background ignore SIGINT, and
+/// `nohup` SIGHUP, which is passed on from the tests to what they start.
+pub fn heeding() -> Command {
+    let program = env!("CARGO_BIN_EXE_qshare");
+    let ignored = [Signal::HUP, Signal::INT].map(|signal| qshare::io::ignored::is_ignored(signal.as_raw()));
+    if !ignored.contains(&true) {
+        return Command::new(program);
+    }
+    let mut command = Command::new("env");
+    command.args(["--default-signal=HUP,INT", program]);
+    command
 }
 
 /// Waits until something holds that no event tells of.

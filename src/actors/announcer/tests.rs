@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::*;
+use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, Dependencies as Links};
 use crate::actors::dial_back::{Probe, probe_through};
 use crate::actors::directory::DirectoryRef;
@@ -74,7 +75,7 @@ async fn tracker_with(identity: Arc<Identity>, port: u16, quotas: Quotas, probe:
     let mut host = Host::start(Role::Tracker, identity, port).await;
     let directory = DirectoryRef::start(quotas, None).await.expect("started");
     let probe = probe.unwrap_or_else(|| probe_through(host.connections.clone()));
-    let answers = Arc::new(TrackerAnswers::new(directory, probe));
+    let answers = Arc::new(TrackerAnswers::new(directory, Circle::everyone(), probe));
     host.tasks.spawn(serve_links(host.links.take().expect("unserved"), answers));
     host
 }

@@ -11,6 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
+use crate::actors::circle::Circle;
 use crate::io::dial::DialError;
 use crate::io::endpoint::Endpoint;
 use crate::io::lines::LinesError;
@@ -65,7 +66,7 @@ impl ConnectionsRef {
         })?;
         if remember {
             let found = link.peer();
-            let first = self.ask_trust(&host_port, move |trust, host_port| trust.remember_first(host_port, found));
+            let first = self.ask_trust(&host_port, move |trust, host_port| remember_first(trust, host_port, found));
             let first = first.await?;
             if first != found && target.id.is_none() {
                 return Err(ConnectError::ChangedKey { host_port, remembered: first, found });
@@ -96,6 +97,12 @@ impl ConnectionsRef {
     /// All links in use.
     pub async fn all(&self) -> Vec<Link> {
         self.ask(Message::All).await.unwrap_or_default()
+    }
+
+    /// Closes the links to all nodes that are not served any more.
+    pub fn keep(&self, circle: Circle) {
+        // Stopped, it holds none.
+        let _ = self.actor.cast(Message::Keep(circle));
     }
 
     /// Takes in a link that another node dialled.
@@ -142,6 +149,17 @@ impl ConnectionsRef {
         let (trust, host_port) = (self.trust.clone(), host_port.to_owned());
         let answer = spawn_blocking(move || question(&trust, &host_port)).await;
         answer.map_err(|_| ConnectError::Stopped)?.map_err(|error| ConnectError::Trust(error.to_string()))
+    }
+}
+
+/// Remembers a node, or gives the one that is. What cannot be written does not hinder: it is as at the first visit again.
+fn remember_first(trust: &TrustStore, host_port: &str, found: NodeId) -> Result<NodeId, LinesError> {
+    match trust.remember_first(host_port, found) {
+        Err(error @ LinesError::Io { .. }) => {
+            tracing::info!(%error, host_port, "a key is not remembered");
+            Ok(found)
+        }
+        remembered => remembered,
     }
 }
 

@@ -36,6 +36,11 @@ impl Table {
         self.pairs.keys().filter_map(|node| self.current(*node)).cloned().collect()
     }
 
+    /// All open links.
+    pub(super) fn open(&self) -> impl Iterator<Item = &Link> {
+        self.pairs.values().flatten().filter(|link| !link.is_closed())
+    }
+
     /// Adds a link behind those that are in use; tells whether there are others, so that [`Table::settle`] is due.
     pub(super) fn insert(&mut self, link: Link) -> bool {
         let pair = self.pairs.entry(link.peer()).or_default();

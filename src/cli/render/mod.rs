@@ -1,6 +1,6 @@
 //! Where output goes: results and JSON lines to standard output, all else to standard error.
 //! Invariant: with `--json` nothing but JSON lines reaches standard output, and with `-q` nothing but errors
-//! reaches standard error. Not responsible for what is said.
+//! reaches standard error. A service (`sink.rs`) goes on when standard output is lost. Not responsible for what is said.
 
 use std::io::{self, IsTerminal as _, Write as _};
 
@@ -8,6 +8,7 @@ use indicatif::{MultiProgress, ProgressDrawTarget};
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
+use crate::model::obstacle::cause as words;
 use crate::model::{Friends, Shown};
 
 pub(crate) mod activity;
@@ -17,10 +18,12 @@ pub(crate) mod json;
 pub(crate) mod names;
 pub(crate) mod plain;
 pub(crate) mod progress;
+mod sink;
 pub(crate) mod table;
 
 use json::Line;
 use names::Names;
+use sink::{Lost, Sink};
 
 /// How progress is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +44,7 @@ pub(crate) struct Output {
     style: Style,
     bars: MultiProgress,
     names: Names,
+    sink: Sink,
 }
 
 impl Output {
@@ -53,12 +57,17 @@ impl Output {
         };
         let target = if style == Style::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
         let bars = MultiProgress::with_draw_target(target);
-        Self { json: globals.json, quiet: globals.quiet, style, bars, names: Names::default() }
+        Self { json: globals.json, quiet: globals.quiet, style, bars, names: Names::default(), sink: Sink::default() }
     }
 
     /// The same, with these friends shown by name.
     pub(crate) fn naming(self, friends: Friends) -> Self {
         Self { names: Names::new(friends), ..self }
+    }
+
+    /// The same, of a command that goes on when standard output is lost.
+    pub(crate) fn of_service(self) -> Self {
+        Self { sink: Sink::of_service(), ..self }
     }
 
     /// How friends are called.
@@ -105,30 +114,46 @@ impl Output {
     /// A JSON line; nothing without `--json`.
     ///
     /// # Errors
-    /// When standard output is closed or cannot be written.
+    /// When standard output is closed or cannot be written; never of a service.
     pub(crate) fn emit(&self, line: &Line<'_>) -> Result<(), Failure> {
         if !self.json {
             return Ok(());
         }
-        let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
-        bytes.push(b'\n');
-        self.write(&bytes)
+        self.write(&bytes(line)?)
     }
 
     /// A result for people, with its line ends; nothing with `--json`.
     ///
     /// # Errors
-    /// When standard output is closed or cannot be written.
+    /// When standard output is closed or cannot be written; never of a service.
     pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
         if self.json { Ok(()) } else { self.write(text.as_bytes()) }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
-        let write = || {
-            let mut out = io::stdout().lock();
-            out.write_all(bytes).and_then(|()| out.flush())
-        };
-        self.bars.suspend(write).map_err(stdout)
+        match self.put(bytes) {
+            Ok(()) => Ok(()),
+            Err(_) if self.sink.is_service() => Ok(()),
+            Err(cause) => Err(stdout(cause)),
+        }
+    }
+
+    /// Writes to standard output; a service tells of the loss.
+    fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        let Err(Lost { cause, is_news }) = self.clear_of_bars(|| self.sink.write(bytes)) else { return Ok(()) };
+        if is_news && self.sink.is_service() {
+            let reason = match cause.kind() {
+                io::ErrorKind::BrokenPipe => "whoever read standard output has closed it".to_owned(),
+                _ => format!("standard output cannot be written ({})", words(&cause)),
+            };
+            self.tell(&format!("qshare: {reason}: this goes on without it, stop it with a signal"));
+        }
+        Err(cause)
+    }
+
+    /// Only bars need it: waiting for whoever reads must not hold up what is logged.
+    fn clear_of_bars<T>(&self, write: impl FnOnce() -> T) -> T {
+        if self.style == Style::Bars { self.bars.suspend(write) } else { write() }
     }
 
     /// Something that may interest people: a line on standard error, unless `-q`.
@@ -141,10 +166,9 @@ impl Output {
     /// Something that is wrong without ending the command: a JSON line, or a line on standard error unless `-q`.
     pub(crate) fn warn(&self, message: &str) {
         let message = self.names.in_sentence(&Shown(message).to_string());
-        if self.json {
-            // Whoever closed the output will be noticed at the next result.
-            let _ = self.emit(&Line::Warning { message: &message });
-        } else {
+        // Whoever closed the output of a finite command will be noticed at its next result.
+        let told = self.json && bytes(&Line::Warning { message: &message }).is_ok_and(|line| self.put(&line).is_ok());
+        if !told && (!self.json || self.sink.is_service()) {
             self.note(&format!("qshare: warning: {message}"));
         }
     }
@@ -154,38 +178,48 @@ impl Output {
         if failure.is_silent() {
             return;
         }
-        if self.json {
-            let (code, exit) = (failure.code().word(), failure.exit().code());
-            let _ = self.emit(&Line::Error { code, exit, message: self.names.in_sentence(&failure.to_string()) });
-        } else {
-            self.tell(&self.names.in_sentence(&format!("qshare: {failure}")));
+        let message = self.names.in_sentence(&failure.to_string());
+        let sentence = format!("qshare: {message}");
+        let line = Line::Error { code: failure.code().word(), exit: failure.exit().code(), message };
+        let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());
+        if !told {
+            self.tell(&sentence);
         }
     }
 
     /// Nobody is left to tell when standard error is gone too.
     fn tell(&self, text: &str) {
-        self.bars.suspend(|| {
+        self.clear_of_bars(|| {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
     }
 
     /// A place for log lines that does not tear the bars.
     pub(crate) fn log_writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
-        let bars = self.bars.clone();
-        move || LogWriter(bars.clone())
+        let output = self.clone();
+        move || LogWriter(output.clone())
     }
 }
 
-/// Standard error with the bars out of the way.
+/// A line's bytes, with its end.
+fn bytes(line: &Line<'_>) -> Result<Vec<u8>, Failure> {
+    let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
+    bytes.push(b'\n');
+    Ok(bytes)
+}
+
+/// Standard error with the bars out of the way. It never fails: tracing-subscriber answers a failed write with one of
+/// its own to standard error, and panics when that fails too.
 #[derive(Debug)]
-pub(crate) struct LogWriter(MultiProgress);
+pub(crate) struct LogWriter(Output);
 
 impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().lock().write(bytes))
+        let _ = self.0.clear_of_bars(|| io::stderr().lock().write_all(bytes));
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
+        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
 use crate::model::Shown;
+use crate::model::obstacle::{advice, cause};
 
 /// Why an operation in the destination failed. Nothing outside the destination was touched.
 #[derive(Debug, thiserror::Error)]
@@ -91,15 +92,8 @@ pub(in crate::io) fn quoted(path: &Path) -> String {
     format!("`{}`", Shown(&path.to_string_lossy()))
 }
 
-/// The system's words without their number.
-fn cause(error: &io::Error) -> String {
-    let text = error.to_string();
-    let words = text.split(" (os error").next().unwrap_or(&text);
-    words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect()
-}
-
-fn remedy(error: &io::Error) -> &'static str {
-    match error.kind() {
+fn remedy(error: &io::Error) -> String {
+    let remedy = match error.kind() {
         ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
         ErrorKind::FileTooLarge => "this file system takes no file of that size: choose another place with -o",
         ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
@@ -108,9 +102,7 @@ fn remedy(error: &io::Error) -> &'static str {
         }
         ErrorKind::PermissionDenied => "check its permissions or choose another place with -o",
         ErrorKind::ReadOnlyFilesystem => "choose another place with -o",
-        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space and run the same command again: what was verified is kept"
-        }
-        _ => "see that the disk is well and run the same command again: what was verified is kept",
-    }
+        _ => return format!("{} and run the same command again: what was verified is kept", advice(error)),
+    };
+    remedy.to_owned()
 }

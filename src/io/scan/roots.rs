@@ -9,7 +9,8 @@ use directories::BaseDirs;
 use crate::io::scan::skip::shown;
 use crate::io::scan::{Root, Skipped, SurveyError, SurveyOptions, Why};
 use crate::io::secrets;
-use crate::model::{Kind, SafePath};
+use crate::model::obstacle::cause;
+use crate::model::{Kind, Obstacle, SafePath};
 
 /// What is offered under no other name: the whole file system.
 const WHOLE: &str = "root";
@@ -24,7 +25,7 @@ pub(super) struct Roots {
 impl Roots {
     /// Adds a path that the user typed, under its own name or the one of a list.
     pub(super) fn add(&mut self, typed: &Path, name: Option<SafePath>, o: &SurveyOptions) -> Result<(), SurveyError> {
-        let missing = |error: std::io::Error| SurveyError::Missing { path: shown(typed), cause: error.to_string() };
+        let missing = |error| unreachable(typed, &error);
         let path = fs::canonicalize(typed).map_err(missing)?;
         let meta = fs::symlink_metadata(&path).map_err(missing)?;
         if meta.is_dir() && !o.all && is_whole(&path) {
@@ -62,7 +63,7 @@ impl Roots {
 
 /// The lines `name<TAB>path` of a list.
 pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyError> {
-    let missing = |error: std::io::Error| SurveyError::Missing { path: shown(list), cause: error.to_string() };
+    let missing = |error| unreachable(list, &error);
     let text = fs::read_to_string(list).map_err(missing)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
@@ -74,6 +75,10 @@ pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyE
             Ok((name, PathBuf::from(path)))
         })
         .collect()
+}
+
+fn unreachable(path: &Path, error: &std::io::Error) -> SurveyError {
+    SurveyError::Missing { path: shown(path), cause: cause(error), obstacle: Obstacle::of(error) }
 }
 
 /// A path without links where it exists, else as it is.

@@ -11,7 +11,7 @@ use crate::io::scan::ignores::excludes;
 use crate::io::scan::roots::{Roots, canonical, read_list};
 use crate::io::scan::skip::shown;
 use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
-use crate::model::{Kind, SafePath, Shown, safe_path};
+use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, Default)]
@@ -57,12 +57,14 @@ pub enum SurveyError {
         cause: String,
     },
     /// A path that is not there or not to be reached.
-    #[error("{path} cannot be shared: {cause}")]
+    #[error("{path} cannot be shared ({cause}): {}", obstacle.advice())]
     Missing {
         /// Which path.
         path: String,
         /// What the system said.
         cause: String,
+        /// What that means.
+        obstacle: Obstacle,
     },
     /// A name that cannot be offered.
     #[error("{path} cannot be shared under its name because {cause}: give it another with --list")]

@@ -249,7 +249,7 @@ fn a_name_within_another_roots_tree_is_an_error_only_when_it_is_taken() {
 #[test]
 fn a_missing_path_is_an_error_that_names_it() {
     let error = survey(&["/no/such/thing".into()], &SurveyOptions::default()).expect_err("missing").to_string();
-    assert!(error.starts_with("/no/such/thing cannot be shared: "), "{error}");
+    assert!(error.starts_with("/no/such/thing cannot be shared ("), "{error}");
 }
 
 #[test]

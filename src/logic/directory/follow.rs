@@ -65,6 +65,12 @@ impl Follows {
         (id, FollowEvent { joined, left: Vec::new() })
     }
 
+    /// The followers that are none of these nodes.
+    pub(super) fn of_others(&self, these: impl Fn(NodeId) -> bool) -> Vec<FollowId> {
+        let followers = self.followers.values().flatten();
+        followers.filter(|(_, follower)| !these(follower.node)).map(|(id, _)| *id).collect()
+    }
+
     pub(super) fn remove(&mut self, id: FollowId) {
         self.events.remove(&id);
         let Some(part) = self.parts.remove(&id) else { return };

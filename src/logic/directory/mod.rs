@@ -180,6 +180,16 @@ impl Directory {
         silent.len()
     }
 
+    /// Ends at once what all nodes have here that may not stay. Followers among them are named, and told no more.
+    pub fn dismiss(&mut self, stays: impl Fn(NodeId) -> bool) -> Vec<FollowId> {
+        let gone: Vec<_> = self.leases.keys().copied().filter(|node| !stays(*node)).collect();
+        gone.iter().for_each(|node| self.remove(*node));
+        gone.iter().for_each(|node| self.reconcile_all(*node));
+        let unheard = self.follows.of_others(stays);
+        unheard.iter().for_each(|id| self.unfollow(*id));
+        unheard
+    }
+
     /// Begins to tell a node who joins and leaves a content. The first event is the answer.
     ///
     /// # Errors

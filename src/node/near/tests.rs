@@ -59,12 +59,16 @@ async fn two_that_choose_each_other_at_once_are_neighbours_once() {
         for (own, other) in [(0, 1), (1, 0)] {
             refs[own].heard(nodes[other].id(), vec![nodes[other].addr()], Source::Lan);
         }
-        let mut rows = [Vec::new(), Vec::new()];
-        while rows.iter().any(Vec::is_empty) {
-            rows = [refs[0].all().await, refs[1].all().await];
-            tokio::task::yield_now().await;
-        }
-        let mut directions = rows.map(|rows| rows[0].direction);
+        let met = async {
+            loop {
+                let rows = [refs[0].all().await, refs[1].all().await];
+                if rows.iter().all(|rows| !rows.is_empty()) {
+                    return rows;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        let mut directions = in_time(met).await.map(|rows| rows[0].direction);
         directions.sort();
         assert_eq!(directions, [Direction::Inbound, Direction::Outbound]);
     }
@@ -104,16 +108,19 @@ async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() 
             let query = FloodQuery { id, ttl: 1, what: Sought::Nodes };
             frames::send(&mut send, &NeighbourFrame::Query(query), limits::PAGE).await.expect("sent");
         }
-        while refs.counts().await.handled < before + u64::from(RATE.0) {
-            tokio::task::yield_now().await;
-        }
+        let handled = async {
+            while refs.counts().await.handled < before + u64::from(RATE.0) {
+                tokio::task::yield_now().await;
+            }
+        };
+        in_time(handled).await;
         link.close(crate::wire::Code::Closing);
         let gone = async {
             while refs.all().await.iter().any(|row| row.node == id) {
                 tokio::task::yield_now().await;
             }
         };
-        timeout(Duration::from_secs(30), gone).await.expect("only a hang takes so long");
+        in_time(gone).await;
     }
 }
 
@@ -121,16 +128,24 @@ async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() 
 /// free choose those of whom they are told.
 async fn has(node: &Node, of: &BTreeSet<NodeId>, count: usize) -> BTreeSet<NodeId> {
     let neighbours = neighbours(node);
-    // Only a hang takes two minutes.
-    for _ in 0..6000 {
-        let rows = neighbours.all().await;
-        let there: BTreeSet<NodeId> = rows.iter().map(|row| row.node).filter(|node| of.contains(node)).collect();
-        if there.len() >= count {
-            return there;
+    in_time(async {
+        loop {
+            let rows = neighbours.all().await;
+            let there: BTreeSet<NodeId> = rows.iter().map(|row| row.node).filter(|node| of.contains(node)).collect();
+            if there.len() >= count {
+                return there;
+            }
+            sleep(LOOK).await;
         }
-        sleep(Duration::from_millis(20)).await;
-    }
-    panic!("not {count} of {of:?}: {:?}", neighbours.all().await);
+    })
+    .await
+}
+
+/// Between two looks at what no event tells of.
+const LOOK: Duration = Duration::from_millis(20);
+
+async fn in_time<T>(work: impl Future<Output = T>) -> T {
+    timeout(Duration::from_secs(120), work).await.expect("only a hang takes so long")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -162,18 +177,24 @@ async fn five_hundred_fake_neighbours_push_out_no_honest_one_also_after_a_restar
 
     // What is worth remembering is written within seconds.
     let remembered = || std::fs::read_to_string(own_home.path().join("node/neighbours")).unwrap_or_default();
-    while remembered().lines().count() < 8 {
-        sleep(Duration::from_millis(20)).await;
-    }
+    in_time(async {
+        while remembered().lines().count() < 8 {
+            sleep(LOOK).await;
+        }
+    })
+    .await;
     own.stop().await;
     drop(own);
     // The tasks of the one before let go of the socket one after the other.
-    let own = loop {
-        match start(own_home.path(), at, None).await {
-            Ok(node) => break node,
-            Err(_) => sleep(Duration::from_millis(20)).await,
+    let own = in_time(async {
+        loop {
+            match start(own_home.path(), at, None).await {
+                Ok(node) => return node,
+                Err(_) => sleep(LOOK).await,
+            }
         }
-    };
+    })
+    .await;
     assert_eq!((own.id(), own.addr()), (id, at));
     let mut after = Vec::new();
     for n in 0..250_u8 {

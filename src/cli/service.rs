@@ -1,0 +1,43 @@
+//! What long-running commands have in common: they serve until a signal comes or the node fails.
+//! Invariant: neither an output that nobody reads nor one that cannot be written holds up the node or a signal, so what
+//! the node reports is told on a thread of its own.
+
+use tokio::sync::mpsc;
+use tokio::task::spawn_blocking;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::signals::Signals;
+use crate::node::{Event, Node};
+
+/// Serves, and tells what the node reports with `tell`.
+pub(crate) async fn serve(
+    node: &Node,
+    mut events: mpsc::Receiver<Event>,
+    signals: &mut Signals,
+    mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
+) -> Result<Exit, Failure> {
+    let telling = spawn_blocking(move || {
+        while let Some(event) = events.blocking_recv() {
+            tell(event)?;
+        }
+        Ok(())
+    });
+    tokio::select! {
+        _ = signals.next() => Ok(Exit::DONE),
+        ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
+        Ok(Err(failure)) = telling => Err(failure),
+    }
+}
+
+/// Tells a node's warnings, and forgets its other events.
+pub(crate) fn only_warnings(context: &Context) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+    let output = context.output.clone();
+    move |event| {
+        if let Event::Warning(message) = event {
+            output.warn(&message);
+        }
+        Ok(())
+    }
+}

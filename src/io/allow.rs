@@ -1,0 +1,65 @@
+//! The file of a tracker's allowed nodes: one node id a line, and what follows a `#` is a remark. People write it.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+use crate::io::lines::{LinesError, Stamp, stamp};
+use crate::model::NodeId;
+
+/// Such a file.
+#[derive(Debug, Clone)]
+pub struct AllowFile {
+    path: PathBuf,
+}
+
+impl AllowFile {
+    /// At a path.
+    #[must_use]
+    pub const fn at(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// The stamp of this moment.
+    #[must_use]
+    pub fn stamp(&self) -> Stamp {
+        stamp(&self.path)
+    }
+
+    /// All that are allowed. Blocks on the disk.
+    ///
+    /// # Errors
+    /// When the file is missing, or cannot be read or understood.
+    pub fn read(&self) -> Result<HashSet<NodeId>, LinesError> {
+        let unreadable = |cause| LinesError::Io { path: self.path.clone(), cause };
+        let text = std::fs::read_to_string(&self.path).map_err(unreadable)?;
+        let mut nodes = HashSet::new();
+        for (index, line) in text.lines().enumerate() {
+            let line = line.split('#').next().unwrap_or_default().trim();
+            if line.is_empty() {
+                continue;
+            }
+            let wrong = |_| LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]" };
+            nodes.insert(line.parse().map_err(wrong)?);
+        }
+        Ok(nodes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_allow_list_has_an_id_a_line() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("allow");
+        let file = AllowFile::at(path.clone());
+        let (a, b) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
+        assert!(matches!(file.read(), Err(LinesError::Io { .. })) && file.stamp().is_none());
+        std::fs::write(&path, format!("# who may\n\n  {a} # Ada\n{b}\n")).expect("written");
+        assert_eq!(file.read().expect("a list"), HashSet::from([a, b]));
+        std::fs::write(&path, format!("{a}\nnobody\n")).expect("written");
+        let error = file.read().expect_err("refused").to_string();
+        assert!(error.contains("line 2") && error.contains("`ID [# REMARK]`"), "{error}");
+    }
+}

@@ -1,0 +1,155 @@
+//! Why the operating system refused something with a path, by what a person can do about it.
+//! Not responsible for what was tried, nor for what else is possible there: the sentence around it says that.
+
+use std::io::{self, ErrorKind};
+
+/// Numbers for which the standard library has no kind; Linux and macOS have the same ones (errno(3)).
+const ENFILE: i32 = 23;
+const EMFILE: i32 = 24;
+
+/// Why the operating system refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Obstacle {
+    /// Somebody else uses it.
+    Busy,
+    /// A directory where a file is needed.
+    Directory,
+    /// The disk fails, or nothing better is known.
+    Disk,
+    /// The system as a whole has no more open files.
+    FileTable,
+    /// A name that the file system does not take.
+    Name,
+    /// Nothing is there.
+    NotFound,
+    /// A file where a directory is needed.
+    NotDirectory,
+    /// The process has no more open files.
+    OpenFiles,
+    /// The user may not.
+    Permission,
+    /// The user's share of the disk is full.
+    Quota,
+    /// Nothing can be written there.
+    ReadOnly,
+    /// The disk is full.
+    Space,
+    /// Not text in UTF-8.
+    Text,
+    /// The file system cannot do it.
+    Unsupported,
+    /// A file system of another machine has gone.
+    Unreachable,
+}
+
+impl Obstacle {
+    /// What an error means.
+    #[must_use]
+    pub fn of(error: &io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy | ErrorKind::WouldBlock => Self::Busy,
+            ErrorKind::IsADirectory => Self::Directory,
+            ErrorKind::InvalidFilename => Self::Name,
+            ErrorKind::NotFound => Self::NotFound,
+            ErrorKind::NotADirectory => Self::NotDirectory,
+            ErrorKind::PermissionDenied => Self::Permission,
+            ErrorKind::QuotaExceeded => Self::Quota,
+            ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
+            ErrorKind::StorageFull => Self::Space,
+            ErrorKind::InvalidData => Self::Text,
+            ErrorKind::Unsupported => Self::Unsupported,
+            ErrorKind::StaleNetworkFileHandle
+            | ErrorKind::NotConnected
+            | ErrorKind::HostUnreachable
+            | ErrorKind::NetworkUnreachable
+            | ErrorKind::TimedOut => Self::Unreachable,
+            _ => match error.raw_os_error() {
+                Some(EMFILE) if cfg!(unix) => Self::OpenFiles,
+                Some(ENFILE) if cfg!(unix) => Self::FileTable,
+                // EIO is the usual one of those without a kind.
+                _ => Self::Disk,
+            },
+        }
+    }
+
+    /// What to do about it, as the beginning of an advice.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Busy => "stop the program that uses it",
+            Self::Directory => "give a file and not a directory",
+            Self::Disk => "see that the disk is well",
+            Self::FileTable => "end other programs or raise the sysctl fs.file-max",
+            Self::Name => "use a shorter or simpler name",
+            Self::NotFound => "check the path",
+            Self::NotDirectory => "check the path, a part of it is a file",
+            Self::OpenFiles => "raise the limit of open files (ulimit -n)",
+            Self::Permission => "check its permissions and its owner",
+            Self::Quota => "free some of your quota there",
+            Self::ReadOnly => "make its file system writable",
+            Self::Space => "free some space there",
+            Self::Text => "save it as text in UTF-8",
+            Self::Unsupported => "its file system cannot do what is needed, use another one",
+            Self::Unreachable => "see that its file system is mounted and its server answers",
+        }
+    }
+}
+
+/// What to do about an error, as the beginning of an advice.
+#[must_use]
+pub fn advice(error: &io::Error) -> &'static str {
+    Obstacle::of(error).advice()
+}
+
+/// The system's words for an error, without their number.
+#[must_use]
+pub fn cause(error: &io::Error) -> String {
+    let text = error.to_string();
+    let words = text.split(" (os error").next().unwrap_or(&text);
+    words.chars().take(1).flat_map(char::to_lowercase).chain(words.chars().skip(1)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    const EIO: i32 = 5;
+
+    #[cfg(unix)]
+    #[test]
+    fn each_cause_has_its_advice() {
+        let numbers = [
+            (EIO, Obstacle::Disk),
+            (ENFILE, Obstacle::FileTable),
+            (EMFILE, Obstacle::OpenFiles),
+            (rustix::io::Errno::ACCESS.raw_os_error(), Obstacle::Permission),
+            (rustix::io::Errno::BUSY.raw_os_error(), Obstacle::Busy),
+            (rustix::io::Errno::DQUOT.raw_os_error(), Obstacle::Quota),
+            (rustix::io::Errno::ISDIR.raw_os_error(), Obstacle::Directory),
+            (rustix::io::Errno::NAMETOOLONG.raw_os_error(), Obstacle::Name),
+            (rustix::io::Errno::NOENT.raw_os_error(), Obstacle::NotFound),
+            (rustix::io::Errno::NOSPC.raw_os_error(), Obstacle::Space),
+            (rustix::io::Errno::NOTDIR.raw_os_error(), Obstacle::NotDirectory),
+            (rustix::io::Errno::OPNOTSUPP.raw_os_error(), Obstacle::Unsupported),
+            (rustix::io::Errno::PERM.raw_os_error(), Obstacle::Permission),
+            (rustix::io::Errno::ROFS.raw_os_error(), Obstacle::ReadOnly),
+            (rustix::io::Errno::STALE.raw_os_error(), Obstacle::Unreachable),
+        ];
+        let mut advices = std::collections::BTreeMap::new();
+        for (number, expected) in numbers {
+            let found = Obstacle::of(&io::Error::from_raw_os_error(number));
+            assert_eq!(found, expected, "errno {number}");
+            let same = advices.insert(found.advice(), found).is_none_or(|other| other == found);
+            assert!(same, "two causes have one advice: {}", found.advice());
+        }
+        let invalid = io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8");
+        assert_eq!(Obstacle::of(&invalid), Obstacle::Text);
+    }
+
+    #[test]
+    fn the_words_come_without_their_number() {
+        assert_eq!(cause(&io::Error::other("Odd thing (os error 7)")), "odd thing");
+        assert_eq!(cause(&ErrorKind::NotFound.into()), "entity not found");
+    }
+}

@@ -1,0 +1,79 @@
+//! Whom a tracker serves: everyone, or the nodes of a list that people keep in a file. Who is added to it is let in at
+//! once; who is removed is cut off, and what it had here is gone.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+
+use crate::actors::circle::Circle;
+use crate::actors::connections::ConnectionsRef;
+use crate::actors::directory::DirectoryRef;
+use crate::io::allow::AllowFile;
+use crate::model::NodeId;
+use crate::node::error::Error;
+use crate::node::following::Following;
+use crate::node::types::Event;
+
+/// The nodes that a tracker serves.
+pub(crate) enum Allowed {
+    /// Everyone.
+    Everyone,
+    /// Those of a list.
+    Listed(Following<AllowFile>, watch::Receiver<Arc<HashSet<NodeId>>>),
+}
+
+impl Allowed {
+    /// Reads the list, if there is one.
+    ///
+    /// # Errors
+    /// When it cannot be read or understood.
+    pub(crate) async fn read(list: Option<&Path>) -> Result<Self, Error> {
+        let Some(path) = list else { return Ok(Self::Everyone) };
+        let (following, list) = Following::begin(AllowFile::at(path.to_owned())).await.map_err(Error::Allow)?;
+        Ok(Self::Listed(following, list))
+    }
+
+    /// The same for those who ask whether a node is served.
+    pub(crate) fn circle(&self) -> Circle {
+        match self {
+            Self::Everyone => Circle::everyone(),
+            Self::Listed(_, list) => Circle::listed(list.clone()),
+        }
+    }
+
+    /// Goes on with the list as it changes.
+    pub(crate) fn follow(
+        self,
+        connections: ConnectionsRef,
+        directory: DirectoryRef,
+        events: mpsc::Sender<Event>,
+        tasks: &mut JoinSet<()>,
+    ) {
+        let circle = self.circle();
+        let Self::Listed(following, list) = self else { return };
+        tasks.spawn(following.go_on(events.clone()));
+        tasks.spawn(heed(list, circle, connections, directory, events));
+    }
+}
+
+async fn heed(
+    mut list: watch::Receiver<Arc<HashSet<NodeId>>>,
+    circle: Circle,
+    connections: ConnectionsRef,
+    directory: DirectoryRef,
+    events: mpsc::Sender<Event>,
+) {
+    loop {
+        let nodes = list.borrow_and_update().len();
+        connections.keep(circle.clone());
+        directory.dismiss(circle.clone()).await;
+        // Full or closed: whoever is told of it may miss one.
+        let _ = events.try_send(Event::Allowed { nodes });
+        if list.changed().await.is_err() {
+            return;
+        }
+    }
+}

@@ -1,0 +1,183 @@
+//! Lists that people keep in files, as they change: the file is looked at again and again while a node lives, so that who
+//! is added or removed meanwhile counts without a restart.
+//! Invariant: a list is taken only when the file has come to rest, and what cannot be read or understood changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::sleep;
+
+use crate::io::allow::AllowFile;
+use crate::io::friends::FriendFile;
+use crate::io::lines::{LinesError, Stamp};
+use crate::model::{Friends, NodeId};
+use crate::node::types::Event;
+
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(500);
+/// A file that is written in place is empty at first, and nobody is to be cut off for that: it is read when it has not
+/// changed for so long, as no tool takes longer between its truncation and its write.
+const REST: Duration = Duration::from_millis(100);
+
+/// A file with a list.
+pub(crate) trait ListFile: Clone + Send + 'static {
+    /// What it holds.
+    type List: Default + Send + Sync + 'static;
+    /// What is said when it cannot be read.
+    const KEPT: &str;
+
+    /// The stamp of this moment.
+    fn stamp(&self) -> Stamp;
+
+    /// What it holds now. Blocks.
+    fn read(&self) -> Result<Self::List, LinesError>;
+}
+
+impl ListFile for AllowFile {
+    type List = std::collections::HashSet<NodeId>;
+    const KEPT: &str = "the allowed nodes stay as they were";
+
+    fn stamp(&self) -> Stamp {
+        Self::stamp(self)
+    }
+
+    fn read(&self) -> Result<Self::List, LinesError> {
+        Self::read(self)
+    }
+}
+
+impl ListFile for FriendFile {
+    type List = Friends;
+    const KEPT: &str = "friends stay as they were";
+
+    fn stamp(&self) -> Stamp {
+        Self::stamp(self)
+    }
+
+    fn read(&self) -> Result<Friends, LinesError> {
+        Self::read(self)
+    }
+}
+
+/// The list of a file, and what keeps it up to date.
+pub(crate) struct Following<F: ListFile> {
+    file: F,
+    /// Of the list that holds.
+    stamp: Stamp,
+    /// Of what could not be read, once it was told.
+    told: Option<Stamp>,
+    list: watch::Sender<Arc<F::List>>,
+}
+
+impl<F: ListFile> Following<F> {
+    /// Reads it for the first time.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    pub(crate) async fn begin(file: F) -> Result<(Self, watch::Receiver<Arc<F::List>>), LinesError> {
+        let reading = file.clone();
+        let read = spawn_blocking(move || (reading.stamp(), reading.read())).await;
+        let (stamp, read) = read.unwrap_or_else(|_| (None, Ok(F::List::default())));
+        let (list, received) = watch::channel(Arc::new(read?));
+        Ok((Self { file, stamp, told: None, list }, received))
+    }
+
+    /// Looks again and again. What cannot be read or understood is told once, and tried again.
+    pub(crate) async fn go_on(mut self, events: mpsc::Sender<Event>) {
+        loop {
+            sleep(LOOK).await;
+            let Some(read) = self.look().await else { continue };
+            let Err(error) = read else { continue };
+            let sentence = format!("{}: {error}", F::KEPT);
+            if events.send(Event::Warning(sentence)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// One look: a change that was taken, or a failure that was not told yet.
+    async fn look(&mut self) -> Option<Result<(), LinesError>> {
+        let changed = self.stamp_now().await?;
+        if changed == self.stamp && self.told.is_none() {
+            return None;
+        }
+        sleep(REST).await;
+        let file = self.file.clone();
+        let read = spawn_blocking(move || (file.stamp(), file.read(), file.stamp())).await;
+        let (before, read, after) = read.ok()?;
+        if before != changed || after != changed {
+            return None;
+        }
+        match read {
+            Ok(list) => {
+                (self.stamp, self.told) = (changed, None);
+                self.list.send_replace(Arc::new(list));
+                Some(Ok(()))
+            }
+            Err(_) if self.told == Some(changed) => None,
+            Err(error) => {
+                self.told = Some(changed);
+                Some(Err(error))
+            }
+        }
+    }
+
+    /// `None` when the runtime ends.
+    async fn stamp_now(&self) -> Option<Stamp> {
+        let file = self.file.clone();
+        spawn_blocking(move || file.stamp()).await.ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn following(
+        text: &str,
+    ) -> (tempfile::TempDir, Following<AllowFile>, watch::Receiver<Arc<std::collections::HashSet<NodeId>>>) {
+        let dir = tempfile::tempdir().expect("a directory");
+        std::fs::write(dir.path().join("list"), text).expect("written");
+        let file = AllowFile::at(dir.path().join("list"));
+        let (following, list) = Following::begin(file).await.expect("a list");
+        (dir, following, list)
+    }
+
+    fn id(of: &[u8]) -> NodeId {
+        NodeId::of_public_key(of)
+    }
+
+    #[tokio::test]
+    async fn the_last_good_list_holds_until_there_is_another_and_a_failure_is_told_once() {
+        let (dir, mut following, list) = following(&format!("{}\n", id(b"a"))).await;
+        let path = dir.path().join("list");
+        let has = |key: &[u8]| list.borrow().contains(&id(key));
+        assert!(following.look().await.is_none() && has(b"a"), "nothing has changed");
+        for broken in [None, Some("nonsense\n"), Some("more nonsense\n")] {
+            match broken {
+                None => std::fs::remove_file(&path).expect("there"),
+                Some(text) => std::fs::write(&path, text).expect("written"),
+            }
+            assert!(following.look().await.is_some_and(|look| look.is_err()), "{broken:?} is told");
+            assert!(following.look().await.is_none() && has(b"a"), "{broken:?} is told once and changes nothing");
+        }
+        std::fs::write(&path, format!("{}\n", id(b"b"))).expect("written");
+        assert!(following.look().await.is_some_and(|look| look.is_ok()));
+        assert!(has(b"b") && !has(b"a"));
+    }
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_list_of_the_same_length_at_the_same_time_is_another_one() {
+        let (dir, mut following, list) = following(&format!("{}\n", id(b"a"))).await;
+        let path = dir.path().join("list");
+        let modified = std::fs::metadata(&path).and_then(|meta| meta.modified()).expect("a time");
+        let other = dir.path().join("other");
+        std::fs::write(&other, format!("{}\n", id(b"b"))).expect("written");
+        std::fs::File::open(&other).and_then(|file| file.set_modified(modified)).expect("set");
+        std::fs::rename(&other, &path).expect("renamed");
+        assert!(following.look().await.is_some_and(|look| look.is_ok()) && list.borrow().contains(&id(b"b")));
+    }
+}
