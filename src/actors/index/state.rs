@@ -18,7 +18,7 @@ use crate::actors::index::outbox::Outbox;
 use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
 use crate::io::cache::HashCache;
-use crate::io::scan::{Scan, SharePlan};
+use crate::io::scan::SharePlan;
 use crate::io::shared_source::{HashedFile, SharedCollection};
 use crate::io::watch::{RootKey, Told};
 use crate::model::{Kind, Offer, OfferBook, SafePath};
@@ -26,7 +26,7 @@ use crate::wire::message::ResolveEvent;
 
 mod watching;
 
-use watching::Watching;
+use watching::{Looked, Watching};
 
 /// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
 const FIRST: Duration = Duration::from_millis(100);
@@ -40,11 +40,17 @@ const CACHE_LIMIT: u64 = 1_000_000;
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
 pub(super) enum Step {
-    Collected { key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String> },
+    /// Tries again what could not be looked at or read.
+    Again(RootKey),
+    Collected {
+        key: RootKey,
+        generation: u64,
+        made: Result<Arc<SharedCollection>, String>,
+    },
     Hashed(Batch),
     LookedUp(LookedUp),
     Retry,
-    Scanned(Vec<(RootKey, Scan)>),
+    Scanned(Vec<Looked>),
     Tick,
     Told(Told),
     Watch,
@@ -116,8 +122,12 @@ impl IndexState {
         let (mut keys, mut jobs) = (Vec::new(), Vec::new());
         for scanned in plan.scanned {
             let taken = format!("{} is not shared because its name is already offered", scanned.path.display());
+            let unseen = plan.unseen.contains(&scanned.name);
             match self.catalogue.add(scanned, rules.clone()) {
                 Some((key, more)) => {
+                    if unseen {
+                        self.watching.was_unseen(key);
+                    }
                     keys.push(key);
                     jobs.extend(more);
                 }
@@ -144,6 +154,7 @@ impl IndexState {
     /// Takes the result of a task.
     pub(super) fn step(&mut self, step: Step) {
         match step {
+            Step::Again(key) => self.again(key),
             Step::Collected { key, generation, made } => self.collected(key, generation, made),
             Step::Hashed(batch) => self.hashed(batch),
             Step::LookedUp(looked_up) => self.looked_up(looked_up),
@@ -154,7 +165,7 @@ impl IndexState {
             Step::Scanned(scans) => self.scanned(scans),
             Step::Tick => self.tick(),
             Step::Told(Told::Changed(keys)) => self.look(keys),
-            Step::Told(Told::Warning(sentence)) => self.outbox.warn(sentence),
+            Step::Told(Told::Unwatched(cause)) => self.outbox.push(IndexEvent::Warning(cause.to_string())),
             Step::Watch => self.watching.due = true,
         }
     }
@@ -217,15 +228,19 @@ impl IndexState {
                     if self.catalogue.not_hashed(&job, State::Failed) {
                         self.dirty = true;
                         let path = job.path.display();
-                        self.outbox.warn(format!("{path} is left out because it cannot be read: {cause}"));
+                        let sentence = format!("{path} is left out until it can be read: {cause}");
+                        self.outbox.warn_of(&job.path, sentence);
                     }
+                    self.try_again(job.root);
                 }
             }
         }
+        self.end_troubles();
     }
 
     fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
         let id = file.id;
+        self.outbox.over(&file.path);
         let Some(key) = self.catalogue.hashed(name, file) else { return };
         self.dirty = true;
         if self.catalogue.roots[key].root.kind == Kind::File {
