@@ -146,7 +146,7 @@ impl Shared {
         let named: Vec<(RootKey, PathBuf, Kind)> = {
             let mut roots = self.roots();
             roots.lost = false;
-            roots.mounted(mounts);
+            mounts.into_iter().for_each(|mounts| roots.mounted(mounts));
             roots.watched.iter().map(|root| (root.key, root.named.clone(), root.kind)).collect()
         };
         // Trees before files: a file in a watched tree needs no watch of its own.
@@ -198,6 +198,8 @@ impl Shared {
             roots.of(*key).for_each(|root| root.remote = remote);
             roots.armed(*key, &result, took, Instant::now());
         }
+        // What lies in the tree may rely on its watch.
+        roots.mark(|root| root.place.as_ref().is_some_and(|place| place.dir.starts_with(dir)));
     }
 
     fn watch(

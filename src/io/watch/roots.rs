@@ -211,6 +211,7 @@ impl Roots {
         };
         if root.place.as_ref() != Some(&place) || root.unseen {
             (root.lost, root.dirty, root.unseen, root.failures) = (true, true, false, 0);
+            root.armed = false;
             (root.mounts, root.place) = (self.mounts.beneath(&place.dir), Some(place.clone()));
         }
         if !root.lost {
