@@ -13,11 +13,13 @@ mod skip;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod unseen;
 mod walk;
 
 pub use ignores::GlobError;
 pub use skip::{Skipped, Why};
 pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, survey};
+pub use unseen::{Cause, Unseen};
 pub use walk::scan_root;
 
 /// One path that is shared, and its name.
@@ -25,7 +27,7 @@ pub use walk::scan_root;
 pub struct Root {
     /// What it is offered under.
     pub name: SafePath,
-    /// Where it is, without links.
+    /// Where it was named, absolute; its links are followed at each look.
     pub path: PathBuf,
     /// A directory is shared as a collection.
     pub kind: Kind,
@@ -40,6 +42,8 @@ pub struct Rules {
     pub include_secrets: bool,
     /// Directories that are never shared: qshare's own.
     pub avoid: Vec<PathBuf>,
+    /// A root may be the file system's root or a home directory.
+    pub all: bool,
 }
 
 /// A file that is shared.
@@ -58,7 +62,7 @@ pub struct ScannedFile {
 pub struct ScannedRoot {
     /// What it is offered under.
     pub name: SafePath,
-    /// Where it is.
+    /// Where it was named.
     pub path: PathBuf,
     /// File or collection.
     pub kind: Kind,
@@ -73,10 +77,12 @@ pub struct ScannedRoot {
 pub struct Scan {
     /// What is shared of it; no files when it has gone.
     pub root: ScannedRoot,
+    /// What could not be looked at: `root` holds nothing of it, and yet it may be there as it was before.
+    pub unseen: Vec<Unseen>,
     /// What is not shared, and why.
     pub skipped: Vec<Skipped>,
     /// Links to directories, to outside, to nothing or to what is itself left out.
     pub links: u64,
-    /// The root cannot be found any more.
+    /// Nothing lies at the root's path that it could be; never set because it could not be looked at.
     pub gone: bool,
 }

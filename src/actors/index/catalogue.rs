@@ -4,7 +4,7 @@
 //! Not responsible for hashing, looking and watching: it is told their results.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -35,7 +35,7 @@ pub(super) struct Row {
 /// How far a file is.
 #[derive(Debug, Clone)]
 pub(super) enum State {
-    /// It cannot be read; it is not offered until its stamp changes.
+    /// It cannot be read; it is tried again, and not offered until that succeeds or its stamp changes.
     Failed,
     /// It has an id.
     Hashed(Arc<HashedFile>),
@@ -104,20 +104,43 @@ impl Catalogue {
             collecting: false,
             gone: false,
         });
-        Some((key, self.replace(key, scanned, false)))
+        Some((key, self.replace(key, scanned, &HashSet::new(), false)))
     }
 
     /// Takes what a later look found; what has to be hashed, and whether anything changed.
     pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan) -> (Vec<Job>, bool) {
         let before = self.roots[key].generation;
-        let jobs = self.replace(key, scan.root, scan.gone);
+        let unseen: HashSet<&str> = scan.unseen.iter().map(|unseen| unseen.name.as_str()).collect();
+        if unseen.contains(scan.root.name.as_str()) {
+            return (Vec::new(), false);
+        }
+        let mut root = scan.root;
+        let kept = |dir: &&SafePath| is_unseen(&unseen, dir) && root.empty_dirs.binary_search(dir).is_err();
+        let kept: Vec<SafePath> = self.roots[key].empty_dirs.iter().filter(kept).cloned().collect();
+        root.empty_dirs.extend(kept);
+        root.empty_dirs.sort_unstable();
+        let jobs = self.replace(key, root, &unseen, scan.gone);
         (jobs, self.roots[key].generation != before)
     }
 
-    fn replace(&mut self, key: RootKey, scanned: ScannedRoot, gone: bool) -> Vec<Job> {
+    /// The files of a root that could not be read, to be tried again.
+    pub(super) fn failed(&self, key: RootKey) -> Vec<Job> {
+        let failed = self.rows_of(key).filter(|(_, row)| matches!(row.state, State::Failed));
+        let job = |(name, row): (&SafePath, &Row)| Job {
+            name: name.clone(),
+            path: row.path.clone(),
+            stamp: row.stamp,
+            root: key,
+        };
+        failed.map(job).collect()
+    }
+
+    /// What is neither found nor `unseen` is there no more.
+    fn replace(&mut self, key: RootKey, scanned: ScannedRoot, unseen: &HashSet<&str>, gone: bool) -> Vec<Job> {
         let removed: Vec<SafePath> = self
             .rows_of(key)
             .filter(|(name, _)| scanned.files.binary_search_by(|f| f.name.cmp(name)).is_err())
+            .filter(|(name, _)| !is_unseen(unseen, name))
             .map(|(name, _)| name.clone())
             .collect();
         let mut changed = !removed.is_empty() || *self.roots[key].empty_dirs != scanned.empty_dirs[..];
@@ -188,7 +211,13 @@ impl Catalogue {
         }
         let (root, id, size) = (row.root, file.id, file.stamp.size);
         let before = match &row.state {
-            State::Failed => return None,
+            State::Failed => {
+                row.state = State::Hashed(file);
+                let (name, kind) = (name.clone(), Kind::File);
+                self.put_offer(Offer { name, size, id: Some(id), kind, files: 1, locked: false });
+                self.renew(root);
+                return Some(root);
+            }
             State::Hashed(before) => Some(before.id),
             State::Pending | State::Stale => None,
         };
@@ -317,6 +346,13 @@ impl Catalogue {
             Arc::make_mut(&mut self.names).remove(key);
         }
     }
+}
+
+/// Whether a name is one of those, or beneath one.
+fn is_unseen(unseen: &HashSet<&str>, name: &SafePath) -> bool {
+    let name = name.as_str();
+    let above = || name.match_indices('/').any(|(end, _)| unseen.contains(&name[..end]));
+    !unseen.is_empty() && (unseen.contains(name) || above())
 }
 
 /// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.

@@ -1,7 +1,8 @@
 //! What the index has to say, while nobody has room for it.
-//! Invariant: bounded; the same sentence is said once.
+//! Invariant: bounded; the same sentence is said once, one about a passing trouble once while it lasts.
 
 use std::collections::{HashSet, VecDeque};
+use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
@@ -17,11 +18,12 @@ pub(super) struct Outbox {
     to: mpsc::Sender<IndexEvent>,
     waiting: VecDeque<IndexEvent>,
     said: HashSet<String>,
+    troubled: HashSet<PathBuf>,
 }
 
 impl Outbox {
     pub(super) fn new(to: mpsc::Sender<IndexEvent>) -> Self {
-        Self { to, waiting: VecDeque::new(), said: HashSet::new() }
+        Self { to, waiting: VecDeque::new(), said: HashSet::new(), troubled: HashSet::new() }
     }
 
     /// Counts these sentences as said.
@@ -34,6 +36,18 @@ impl Outbox {
         if self.said.len() < MOST && self.said.insert(sentence.clone()) {
             self.push(IndexEvent::Warning(sentence));
         }
+    }
+
+    /// Says a sentence about a path, unless one was said that is not over.
+    pub(super) fn warn_of(&mut self, path: &Path, sentence: String) {
+        if self.troubled.len() < MOST && self.troubled.insert(path.to_owned()) {
+            self.push(IndexEvent::Warning(sentence));
+        }
+    }
+
+    /// What was said about a path is over.
+    pub(super) fn over(&mut self, path: &Path) {
+        self.troubled.remove(path);
     }
 
     pub(super) fn push(&mut self, event: IndexEvent) {

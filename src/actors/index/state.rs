@@ -18,11 +18,15 @@ use crate::actors::index::outbox::Outbox;
 use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
 use crate::io::cache::HashCache;
-use crate::io::scan::{Scan, SharePlan, scan_root};
+use crate::io::scan::SharePlan;
 use crate::io::shared_source::{HashedFile, SharedCollection};
-use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
+use crate::io::watch::{RootKey, Told};
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 use crate::wire::message::ResolveEvent;
+
+mod watching;
+
+use watching::{Looked, Watching};
 
 /// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
 const FIRST: Duration = Duration::from_millis(100);
@@ -32,17 +36,21 @@ const PUBLISH: Duration = Duration::from_millis(200);
 const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
-/// Between two looks at everything that requests for changed files bring about.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
 pub(super) enum Step {
-    Collected { key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String> },
+    /// Tries again what could not be looked at or read.
+    Again(RootKey),
+    Collected {
+        key: RootKey,
+        generation: u64,
+        made: Result<Arc<SharedCollection>, String>,
+    },
     Hashed(Batch),
     LookedUp(LookedUp),
     Retry,
-    Scanned(Vec<(RootKey, Scan)>),
+    Scanned(Vec<Looked>),
     Tick,
     Told(Told),
     Watch,
@@ -52,9 +60,7 @@ pub(super) enum Step {
 #[derive(Debug)]
 pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
-    pace: Pace,
     cache: Option<HashCache>,
-    watch: Arc<Watch>,
     offers: watch::Sender<Arc<OfferBook>>,
     snapshot: watch::Sender<Arc<IndexSnapshot>>,
     catalogue: Catalogue,
@@ -63,15 +69,7 @@ pub(super) struct IndexState {
     outbox: Outbox,
     /// Look-ups and collections under way.
     tasks: usize,
-    /// A look at roots is under way, and these are to be looked at after it.
-    scanning: bool,
-    wanted: BTreeSet<RootKey>,
-    looked_everywhere: Option<Instant>,
-    /// Roots that are not watched yet. Setting a watch up means a second look at everything, which would only be in the
-    /// way of the first publication and of the first ids.
-    unwatched: Vec<RootKey>,
-    /// It is time to watch them.
-    watch_due: bool,
+    watching: Watching,
     /// Roots with a file that changed while it was hashed.
     retry: BTreeSet<RootKey>,
     /// Roots that have an id which is not yet published.
@@ -91,12 +89,9 @@ impl IndexState {
     /// # Errors
     /// When no threads can be had.
     pub(super) fn start(me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<Self, rayon::ThreadPoolBuildError> {
-        let (tell, told) = mpsc::channel(io_watch::CAPACITY);
-        forward(told, me.clone());
         let mut state = Self {
+            watching: Watching::start(me.clone(), args.pace),
             me,
-            pace: args.pace,
-            watch: Arc::new(Watch::start(tell, args.pace)),
             hashing: Hashing::new(args.threads, args.cache.clone())?,
             cache: args.cache,
             offers: args.offers,
@@ -105,11 +100,6 @@ impl IndexState {
             waiters: Waiters::default(),
             outbox: Outbox::new(args.events),
             tasks: 0,
-            scanning: false,
-            looked_everywhere: None,
-            wanted: BTreeSet::new(),
-            unwatched: Vec::new(),
-            watch_due: false,
             retry: BTreeSet::new(),
             identified: Vec::new(),
             published: Instant::now(),
@@ -132,8 +122,12 @@ impl IndexState {
         let (mut keys, mut jobs) = (Vec::new(), Vec::new());
         for scanned in plan.scanned {
             let taken = format!("{} is not shared because its name is already offered", scanned.path.display());
+            let unseen = plan.unseen.contains(&scanned.name);
             match self.catalogue.add(scanned, rules.clone()) {
                 Some((key, more)) => {
+                    if unseen {
+                        self.watching.was_unseen(key);
+                    }
                     keys.push(key);
                     jobs.extend(more);
                 }
@@ -148,30 +142,6 @@ impl IndexState {
         self.leave_unwatched(keys);
     }
 
-    /// Looks at all roots again, but not as often as peers may ask for what has changed.
-    pub(super) fn look_everywhere(&mut self) {
-        if self.looked_everywhere.is_none_or(|at| at.elapsed() >= LOOK_AGAIN) {
-            self.looked_everywhere = Some(Instant::now());
-            self.look(0..self.catalogue.roots.len());
-        }
-    }
-
-    /// Looks at roots again, after the look that is under way.
-    pub(super) fn look(&mut self, keys: impl IntoIterator<Item = RootKey>) {
-        let known = self.catalogue.roots.len();
-        self.wanted.extend(keys.into_iter().filter(|key| *key < known));
-        if self.scanning || self.wanted.is_empty() {
-            return;
-        }
-        let root =
-            |key: RootKey| (key, self.catalogue.roots[key].root.clone(), self.catalogue.roots[key].rules.clone());
-        let roots: Vec<_> = std::mem::take(&mut self.wanted).into_iter().map(root).collect();
-        self.scanning = true;
-        self.spawn(move || {
-            Step::Scanned(roots.iter().map(|(key, root, rules)| (*key, scan_root(root, rules))).collect())
-        });
-    }
-
     /// Somebody wants an offer's id.
     pub(super) fn resolve(&mut self, name: SafePath, tell: mpsc::Sender<ResolveEvent>) {
         if !self.waiters.add(name.clone(), tell) {
@@ -184,6 +154,7 @@ impl IndexState {
     /// Takes the result of a task.
     pub(super) fn step(&mut self, step: Step) {
         match step {
+            Step::Again(key) => self.again(key),
             Step::Collected { key, generation, made } => self.collected(key, generation, made),
             Step::Hashed(batch) => self.hashed(batch),
             Step::LookedUp(looked_up) => self.looked_up(looked_up),
@@ -194,8 +165,8 @@ impl IndexState {
             Step::Scanned(scans) => self.scanned(scans),
             Step::Tick => self.tick(),
             Step::Told(Told::Changed(keys)) => self.look(keys),
-            Step::Told(Told::Warning(sentence)) => self.outbox.warn(sentence),
-            Step::Watch => self.watch_due = true,
+            Step::Told(Told::Unwatched(cause)) => self.outbox.push(IndexEvent::Warning(cause.to_string())),
+            Step::Watch => self.watching.due = true,
         }
     }
 
@@ -257,15 +228,19 @@ impl IndexState {
                     if self.catalogue.not_hashed(&job, State::Failed) {
                         self.dirty = true;
                         let path = job.path.display();
-                        self.outbox.warn(format!("{path} is left out because it cannot be read: {cause}"));
+                        let sentence = format!("{path} is left out until it can be read: {cause}");
+                        self.outbox.warn_of(&job.path, sentence);
                     }
+                    self.try_again(job.root);
                 }
             }
         }
+        self.end_troubles();
     }
 
     fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
         let id = file.id;
+        self.outbox.over(&file.path);
         let Some(key) = self.catalogue.hashed(name, file) else { return };
         self.dirty = true;
         if self.catalogue.roots[key].root.kind == Kind::File {
@@ -279,62 +254,9 @@ impl IndexState {
             return;
         }
         if self.retry.is_empty() {
-            self.me.send_after(self.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
+            self.me.send_after(self.watching.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
         }
         self.retry.insert(job.root);
-    }
-
-    fn scanned(&mut self, scans: Vec<(RootKey, Scan)>) {
-        self.scanning = false;
-        let (mut jobs, mut back) = (Vec::new(), Vec::new());
-        for (key, scan) in scans {
-            let was_gone = self.catalogue.roots[key].gone;
-            if scan.gone && !was_gone {
-                self.watch.poll(key);
-                let path = scan.root.path.display();
-                self.outbox.warn(format!("{path} is gone and no longer offered: it is offered again when it is back"));
-            } else if was_gone && !scan.gone {
-                back.push(key);
-            }
-            for skipped in &scan.skipped {
-                self.outbox.warn(skipped.to_string());
-            }
-            let (more, changed) = self.catalogue.rescanned(key, scan);
-            self.dirty |= changed;
-            jobs.extend(more);
-        }
-        self.look_up(jobs);
-        self.leave_unwatched(back);
-        self.look([]);
-    }
-
-    /// Has roots watched as soon as a change would be told if they were watched already.
-    fn leave_unwatched(&mut self, keys: Vec<RootKey>) {
-        if self.unwatched.is_empty() && !keys.is_empty() {
-            self.watch_due = false;
-            self.me.send_after(self.pace.longest, || IndexMessage::Own(OwnStep(Step::Watch)));
-        }
-        self.unwatched.extend(keys);
-    }
-
-    /// Watches roots, then looks at them once: what changed before the watch began is not told by it.
-    fn begin_watch(&mut self) {
-        if self.tasks > 0 || !self.watch_due {
-            return;
-        }
-        let keys = std::mem::take(&mut self.unwatched);
-        if keys.is_empty() {
-            return;
-        }
-        let root = |key: RootKey| (key, self.catalogue.roots[key].root.clone());
-        let roots: Vec<_> = keys.iter().copied().map(root).collect();
-        let watch = self.watch.clone();
-        self.spawn(move || {
-            for (key, root) in roots {
-                watch.add(key, &root.path, root.kind);
-            }
-            Step::Told(Told::Changed(keys))
-        });
     }
 
     fn collect(&mut self, key: RootKey) {
@@ -429,15 +351,6 @@ impl IndexState {
         let me = self.me.clone();
         spawn_blocking(move || send(&me, task()));
     }
-}
-
-/// Ends when the watch does.
-fn forward(mut told: mpsc::Receiver<Told>, me: ActorRef<IndexMessage>) {
-    tokio::spawn(async move {
-        while let Some(told) = told.recv().await {
-            send(&me, Step::Told(told));
-        }
-    });
 }
 
 /// An actor that has ended needs no results.

@@ -15,8 +15,13 @@ use crate::wire::code::Code;
 use crate::wire::codec;
 use crate::wire::limits::PAGE;
 
-const PACE: Pace =
-    Pace { quiet: Duration::from_millis(10), longest: Duration::from_millis(50), poll: Duration::from_millis(50) };
+const PACE: Pace = Pace {
+    quiet: Duration::from_millis(10),
+    longest: Duration::from_millis(50),
+    check: Duration::from_millis(20),
+    poll: Duration::from_millis(50),
+    whole: Duration::from_secs(600),
+};
 
 fn path(text: &str) -> SafePath {
     SafePath::parse(text).expect("valid")

@@ -2,13 +2,14 @@
 //! The innermost file that says anything about a path decides, after the command line.
 
 use std::fs;
-use std::io::Read as _;
+use std::io::{self, Read as _};
 use std::path::Path;
 use std::sync::Arc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use crate::io::scan::unseen::is_absence;
 use crate::io::stamp::open_regular;
 
 /// The name of ignore files.
@@ -36,17 +37,20 @@ struct Layer {
 
 impl Ignores {
     /// With the ignore file of a directory, if it has one; lines that are no patterns are ignored.
-    pub(super) fn within(&self, dir: &Path) -> Self {
+    ///
+    /// # Errors
+    /// When it has one that cannot be read: what it leaves out is not known, so nothing there may be shared.
+    pub(super) fn within(&self, dir: &Path) -> io::Result<Self> {
         let path = dir.join(FILE_NAME);
-        let Some(text) = read(&path) else { return self.clone() };
+        let Some(text) = read(&path)? else { return Ok(self.clone()) };
         let mut builder = GitignoreBuilder::new(dir);
         for line in text.lines() {
             // A bad line leaves the others in force, as git does.
             let _ = builder.add_line(Some(path.clone()), line);
         }
         match builder.build() {
-            Ok(patterns) => Self(Some(Arc::new(Layer { up: self.clone(), patterns }))),
-            Err(_) => self.clone(),
+            Ok(patterns) => Ok(Self(Some(Arc::new(Layer { up: self.clone(), patterns })))),
+            Err(_) => Ok(self.clone()),
         }
     }
 
@@ -75,10 +79,19 @@ pub(super) fn excludes(root: &Path, patterns: &[String]) -> Result<Gitignore, Gl
     builder.build().map_err(|e| GlobError { pattern: all(), cause: e.to_string() })
 }
 
-fn read(path: &Path) -> Option<String> {
+/// The text of an ignore file; `None` where there is none, or something else under its name.
+fn read(path: &Path) -> io::Result<Option<String>> {
     // Most directories have none: a failed stat is cheaper than a failed open with flags.
-    fs::symlink_metadata(path).ok().filter(fs::Metadata::is_file)?;
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => (),
+        Ok(_) => return Ok(None),
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
     let mut bytes = Vec::new();
-    open_regular(path).ok()?.take(MAX_FILE).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8_lossy(&bytes).into_owned())
+    match open_regular(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -1,13 +1,13 @@
 //! From typed paths and lists to roots: names, links followed once, what takes `--all`.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
 
 use crate::io::scan::skip::shown;
-use crate::io::scan::{Root, Skipped, SurveyError, SurveyOptions, Why};
+use crate::io::scan::{Root, Rules, Skipped, SurveyError, Why};
 use crate::io::secrets;
 use crate::model::obstacle::cause;
 use crate::model::{Kind, Obstacle, SafePath};
@@ -24,30 +24,27 @@ pub(super) struct Roots {
 
 impl Roots {
     /// Adds a path that the user typed, under its own name or the one of a list.
-    pub(super) fn add(&mut self, typed: &Path, name: Option<SafePath>, o: &SurveyOptions) -> Result<(), SurveyError> {
+    pub(super) fn add(&mut self, typed: &Path, name: Option<SafePath>, rules: &Rules) -> Result<(), SurveyError> {
         let missing = |error| unreachable(typed, &error);
         let path = fs::canonicalize(typed).map_err(missing)?;
         let meta = fs::symlink_metadata(&path).map_err(missing)?;
-        if meta.is_dir() && !o.all && is_whole(&path) {
-            return Err(SurveyError::Whole { path: shown(&path) });
-        }
-        let secret = if o.include_secrets { None } else { secrets::of_root(&path, meta.is_dir(), meta.len()) };
-        if let Some(what) = secret {
-            self.skipped.push(Skipped::new(path, Why::Secret(what)));
-            return Ok(());
-        }
-        if o.avoid.iter().any(|a| path.starts_with(canonical(a))) {
-            self.skipped.push(Skipped::new(path, Why::Own));
-            return Ok(());
+        match barred(&path, &meta, rules) {
+            Some(Why::Whole) => return Err(SurveyError::Whole { path: shown(&path) }),
+            Some(why) => {
+                self.skipped.push(Skipped::new(path, why));
+                return Ok(());
+            }
+            None => (),
         }
         let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
         let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
+        let path = std::path::absolute(typed).map_err(missing)?;
         self.insert(Root { name, path, kind })
     }
 
     fn insert(&mut self, root: Root) -> Result<(), SurveyError> {
         match self.by_name.get(&root.name) {
-            Some(first) if first.path != root.path => Err(SurveyError::Duplicate {
+            Some(first) if canonical(&first.path) != canonical(&root.path) => Err(SurveyError::Duplicate {
                 name: root.name.to_string(),
                 first: shown(&first.path),
                 second: shown(&root.path),
@@ -59,6 +56,16 @@ impl Roots {
             }
         }
     }
+}
+
+/// Why what lies at a root's path, links followed, is not to be shared at all. A link may lead elsewhere at each look.
+pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why> {
+    if meta.is_dir() && !rules.all && is_whole(path) {
+        return Some(Why::Whole);
+    }
+    let secret = if rules.include_secrets { None } else { secrets::of_root(path, meta.is_dir(), meta.len()) };
+    let own = rules.avoid.iter().any(|avoided| path.starts_with(avoided));
+    secret.map(Why::Secret).or_else(|| own.then_some(Why::Own))
 }
 
 /// The lines `name<TAB>path` of a list.

@@ -32,6 +32,8 @@ pub enum Why {
     Unusual(&'static str),
     /// Its name is not UTF-8.
     Utf8,
+    /// It is the file system's root or a home directory.
+    Whole,
 }
 
 impl Skipped {
@@ -52,6 +54,7 @@ impl fmt::Display for Skipped {
             Why::TooLarge => write!(f, "{path} is left out because it is larger than 8 TiB"),
             Why::Unreadable(cause) => write!(f, "{path} is left out because it cannot be read: {cause}"),
             Why::Unusual(what) => write!(f, "{path} is left out because it is {what}, not a file"),
+            Why::Whole => write!(f, "{path} is left out because it holds more than is meant to be shared"),
             Why::Utf8 => write!(f, "{path} is left out because its name is not UTF-8: rename it to share it"),
         }
     }

@@ -1,6 +1,6 @@
 //! The look at everything that is about to be shared, before anything is published.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::io::scan::ignores::excludes;
 use crate::io::scan::roots::{Roots, canonical, read_list};
 use crate::io::scan::skip::shown;
-use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
+use crate::io::scan::{Cause, GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
 use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
 
 /// What to leave out and what to allow.
@@ -77,6 +77,14 @@ pub enum SurveyError {
     /// Everything was left out.
     #[error("there is nothing to share{0}")]
     Nothing(String),
+    /// A path at which something is, but what cannot be seen.
+    #[error("{path} cannot be shared because {cause}: {}", cause.cure())]
+    Unseen {
+        /// Which path.
+        path: String,
+        /// Why.
+        cause: Cause,
+    },
     /// `/` or a home directory.
     #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
     Whole {
@@ -119,6 +127,8 @@ pub struct SharePlan {
     pub warnings: Vec<String>,
     /// The files.
     pub scanned: Vec<ScannedRoot>,
+    /// The roots of which something could not be looked at yet.
+    pub unseen: BTreeSet<SafePath>,
     /// What later looks leave out.
     pub rules: Rules,
 }
@@ -129,33 +139,55 @@ pub struct SharePlan {
 /// When a path is missing, names collide, or something takes `--all`.
 pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, SurveyError> {
     excludes(Path::new("/"), &options.exclude)?;
-    let mut roots = Roots::default();
-    for path in paths {
-        roots.add(path, None, options)?;
-    }
-    let listed = options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)?;
-    for (name, path) in options.named.iter().cloned().chain(listed) {
-        roots.add(&path, Some(name), options)?;
-    }
-    let Roots { by_name, skipped } = roots;
-    let mut skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
     let rules = Rules {
         exclude: options.exclude.clone(),
         include_secrets: options.include_secrets,
         avoid: options.avoid.iter().map(|a| canonical(a)).collect(),
+        all: options.all,
     };
+    let mut roots = Roots::default();
+    for path in paths {
+        roots.add(path, None, &rules)?;
+    }
+    let listed = options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)?;
+    for (name, path) in options.named.iter().cloned().chain(listed) {
+        roots.add(&path, Some(name), &rules)?;
+    }
+    let Roots { by_name, skipped } = roots;
+    let mut skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
     let roots: Vec<Root> = by_name.into_values().collect();
     let scans: Vec<Scan> = roots.iter().map(|root| scan_root(root, &rules)).collect();
+    check_seen(&scans)?;
     check_names(&scans)?;
+    skipped.extend(scans.iter().flat_map(|s| s.unseen.iter().map(ToString::to_string)));
     skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().map(ToString::to_string)));
     skipped.extend(link_sentence(scans.iter().map(|s| s.links).sum()));
+    let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
     let shared = |s: &Scan| s.root.kind == Kind::Collection || !s.root.files.is_empty();
     let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
     if scanned.is_empty() {
         return Err(SurveyError::Nothing(skipped.first().map_or_else(String::new, |s| format!(": {s}"))));
     }
     let warnings = surprises(&scanned);
-    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, warnings, scanned, rules })
+    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, warnings, scanned, unseen, rules })
+}
+
+/// A root of which nothing can be seen would be offered as if it were empty.
+fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
+    for scan in scans {
+        let path = || shown(&scan.root.path);
+        if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
+            return Err(SurveyError::Unseen { path: path(), cause: unseen.cause.clone() });
+        }
+        if scan.gone {
+            return Err(SurveyError::Missing {
+                path: path(),
+                cause: "it has just gone".to_owned(),
+                obstacle: Obstacle::NotFound,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// The one sentence about links that are not shared.

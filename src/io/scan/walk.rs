@@ -1,5 +1,6 @@
 //! The walk through one root: directories in parallel, links last.
-//! Invariant: a link is shared only as a file that the same walk shares anyway.
+//! Invariants: a link is shared only as a file that the same walk shares anyway; what could not be looked at is `unseen`,
+//! never left out without a word.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, DirEntry, Metadata};
@@ -10,6 +11,8 @@ use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
 
 use crate::io::scan::ignores::{Ignores, excludes};
+use crate::io::scan::roots::barred;
+use crate::io::scan::unseen::{Unseen, is_absence};
 use crate::io::scan::{Root, Rules, Scan, ScannedFile, ScannedRoot, Skipped, Why};
 use crate::io::secrets;
 use crate::io::stamp::FileStamp;
@@ -19,24 +22,38 @@ use crate::model::{Kind, SafePath};
 /// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
 #[must_use]
 pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
-    // Patterns were checked by the survey; a bad one excludes nothing.
-    let excludes = excludes(&root.path, &rules.exclude).unwrap_or_else(|_| Gitignore::empty());
-    let walk = Walk { rules, excludes };
     let mut found = Found::default();
-    let gone = match fs::symlink_metadata(&root.path) {
-        Err(_) => true,
-        Ok(meta) if root.kind == Kind::Collection => {
-            if meta.is_dir() {
-                found = walk.directory(&root.path, &root.name, &Ignores::default());
-            }
-            !meta.is_dir()
+    let real = fs::canonicalize(&root.path).and_then(|path| Ok((fs::symlink_metadata(&path)?, path)));
+    let gone = match real {
+        Err(error) => {
+            found.failed(&root.name, &root.path, &error);
+            found.absent
         }
-        Ok(meta) => {
-            walk.file(root.path.clone(), root.name.clone(), &meta, &mut found);
-            !meta.is_file()
-        }
+        Ok((meta, path)) => look(root, rules, &path, &meta, &mut found),
     };
     finish(root, found, gone)
+}
+
+/// Looks at what lies at a root's path; whether that is nothing that it could be.
+fn look(root: &Root, rules: &Rules, path: &Path, meta: &Metadata, found: &mut Found) -> bool {
+    if let Some(why) = barred(path, meta, rules) {
+        found.skip(path, why);
+        return true;
+    }
+    // Patterns were checked by the survey; a bad one excludes nothing.
+    let excludes = excludes(path, &rules.exclude).unwrap_or_else(|_| Gitignore::empty());
+    let walk = Walk { rules, excludes };
+    match root.kind {
+        Kind::Collection if meta.is_dir() => {
+            *found = walk.directory(path, &root.name, &Ignores::default());
+            found.absent
+        }
+        Kind::File if meta.is_file() => {
+            walk.file(path.to_owned(), root.name.clone(), meta, found);
+            found.absent
+        }
+        Kind::Collection | Kind::File => true,
+    }
 }
 
 struct Walk<'a> {
@@ -50,6 +67,9 @@ struct Found {
     dirs: Vec<SafePath>,
     links: Vec<(SafePath, PathBuf)>,
     skipped: Vec<Skipped>,
+    unseen: Vec<Unseen>,
+    /// What was to be looked at went before it was.
+    absent: bool,
 }
 
 impl Found {
@@ -58,6 +78,16 @@ impl Found {
         self.dirs.append(&mut other.dirs);
         self.links.append(&mut other.links);
         self.skipped.append(&mut other.skipped);
+        self.unseen.append(&mut other.unseen);
+    }
+
+    /// A look failed: nothing is there, or nobody knows.
+    fn failed(&mut self, name: &SafePath, path: &Path, error: &io::Error) {
+        if is_absence(error) {
+            self.absent = true;
+        } else {
+            self.unseen.push(Unseen::new(name, path, error));
+        }
     }
 
     fn skip(&mut self, path: impl Into<PathBuf>, why: Why) {
@@ -68,24 +98,23 @@ impl Found {
 impl Walk<'_> {
     fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Found {
         let mut found = Found::default();
-        let entries = match fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return found,
+        let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
+        let (entries, ignores) = match entries.and_then(|entries| Ok((entries, outer.within(dir)?))) {
+            Ok(both) => both,
             Err(error) => {
-                found.skip(dir, Why::Unreadable(error.to_string()));
+                found.failed(name, dir, &error);
                 return found;
             }
         };
-        let ignores = outer.within(dir);
         let mut below = Vec::new();
         for entry in entries {
             self.entry(&entry, name, &ignores, &mut found, &mut below);
         }
         below.sort_unstable();
         let deeper: Vec<Found> = below.par_iter().map(|(path, name)| self.directory(path, name, &ignores)).collect();
-        for ((path, name), more) in below.into_iter().zip(deeper) {
+        for ((_, name), more) in below.into_iter().zip(deeper) {
             // A directory that cannot be read is not known to be empty.
-            if more.skipped.first().is_none_or(|s| s.path != path) {
+            if !more.absent && more.unseen.first().is_none_or(|unseen| unseen.name != name) {
                 found.dirs.push(name);
             }
             found.append(more);
@@ -102,9 +131,9 @@ impl Walk<'_> {
         below: &mut Vec<(PathBuf, SafePath)>,
     ) {
         let path = entry.path();
-        // What vanishes between listing and looking is as if it had never been there.
-        let Ok(meta) = entry.metadata() else { return };
-        let is_dir = meta.is_dir();
+        let meta = entry.metadata();
+        // The list has it too, where the rest cannot be had.
+        let is_dir = meta.as_ref().map_or_else(|_| entry.file_type().is_ok_and(|t| t.is_dir()), Metadata::is_dir);
         if self.is_own(&path) || self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
             return;
         }
@@ -112,6 +141,12 @@ impl Walk<'_> {
         let name = match dir_name.child(text) {
             Ok(name) => name,
             Err(error) => return found.skip(path, Why::Name(error)),
+        };
+        let meta = match meta {
+            Ok(meta) => meta,
+            // What vanishes between listing and looking is as if it had never been there.
+            Err(error) if is_absence(&error) => return,
+            Err(error) => return found.failed(&name, &path, &error),
         };
         if meta.is_symlink() {
             found.links.push((name, path));
@@ -134,8 +169,14 @@ impl Walk<'_> {
         if meta.len() > MAX_FILE {
             return found.skip(path, Why::TooLarge);
         }
-        if let Err(error) = readable(&path, meta) {
-            return found.skip(path, Why::Unreadable(error.to_string()));
+        match readable(&path, meta) {
+            Ok(()) => (),
+            // That is an answer: whoever asks for it could not be served.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                return found.skip(path, Why::Unreadable(error.to_string()));
+            }
+            Err(error) if is_absence(&error) => return,
+            Err(error) => return found.failed(&name, &path, &error),
         }
         found.files.push(ScannedFile { name, path, stamp: FileStamp::of(meta) });
     }
@@ -157,34 +198,45 @@ impl Walk<'_> {
 }
 
 fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
-    let (linked, links) = resolve_links(&found);
+    let (linked, links) = resolve_links(&mut found);
     found.files.extend(linked);
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind } = root.clone();
     let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
-    Scan { root, skipped: found.skipped, links, gone }
+    Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }
 
 /// The files that links stand for, and how many links stand for nothing that is shared.
-fn resolve_links(found: &Found) -> (Vec<ScannedFile>, u64) {
+fn resolve_links(found: &mut Found) -> (Vec<ScannedFile>, u64) {
     if found.links.is_empty() {
         return (Vec::new(), 0);
     }
     let files: HashMap<&Path, &ScannedFile> = found.files.iter().map(|f| (f.path.as_path(), f)).collect();
-    let (mut linked, mut left) = (Vec::new(), 0);
+    let (mut linked, mut left, mut unseen) = (Vec::new(), 0, Vec::new());
     for (name, path) in &found.links {
-        let target = fs::canonicalize(path).ok();
-        match target.and_then(|t| files.get(t.as_path())) {
-            Some(file) => linked.push(ScannedFile { name: name.clone(), ..(*file).clone() }),
-            None => left += 1,
+        match fs::canonicalize(path) {
+            Ok(target) => match files.get(target.as_path()) {
+                Some(file) => linked.push(ScannedFile { name: name.clone(), ..(*file).clone() }),
+                // A link into what could not be looked at is as unknown as that.
+                None => match found.unseen.iter().find(|unseen| target.starts_with(&unseen.path)) {
+                    Some(at) => unseen.push(Unseen { name: name.clone(), path: path.clone(), cause: at.cause.clone() }),
+                    None => left += 1,
+                },
+            },
+            // Links to what is another user's lead outside, as far as anybody here can tell.
+            Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied => left += 1,
+            Err(error) => unseen.push(Unseen::new(name, path, &error)),
         }
     }
+    found.unseen.append(&mut unseen);
     (linked, left)
 }
 
 fn empty_dirs(found: &Found) -> Vec<SafePath> {
-    let names = found.files.iter().map(|f| &f.name).chain(&found.dirs);
+    // What could not be looked at may hold something.
+    let unseen = found.unseen.iter().map(|unseen| &unseen.name);
+    let names = found.files.iter().map(|f| &f.name).chain(unseen).chain(&found.dirs);
     let mut full: HashSet<&str> = HashSet::new();
     let mut last = "";
     // Files come in order, so most have the parent of the one before.

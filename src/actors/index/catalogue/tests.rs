@@ -1,4 +1,5 @@
 use super::*;
+use crate::io::scan::{Cause, Unseen};
 use crate::io::shared_source::ListPlace;
 use crate::model::ContentId;
 
@@ -27,7 +28,14 @@ fn hash_as(catalogue: &mut Catalogue, job: &Job, content: &str, settled: bool) -
 }
 
 fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) {
-    let scan = Scan { root: tree(files), skipped: Vec::new(), links: 0, gone: false };
+    rescan_without(catalogue, files, &[])
+}
+
+/// A look in which some names could not be looked at.
+fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&str]) -> (Vec<Job>, bool) {
+    let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: Cause::Descriptors };
+    let unseen = unseen.iter().map(place).collect();
+    let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), links: 0, gone: false };
     catalogue.rescanned(0, scan)
 }
 
@@ -56,7 +64,7 @@ fn only_what_changed_is_hashed_again() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_offered_and_not_tried_again() {
+fn what_cannot_be_read_is_not_offered_until_it_can() {
     let mut catalogue = Catalogue::default();
     let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
     hash(&mut catalogue, &jobs[0]);
@@ -64,7 +72,34 @@ fn what_cannot_be_read_is_not_offered_and_not_tried_again() {
     assert!(!catalogue.book.offers.contains_key(&path("t/b")));
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
     assert!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).0.is_empty());
+    let again = catalogue.failed(0);
+    assert_eq!(again.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["t/b"]);
+    // A try that fails again changes nothing.
+    assert!(!catalogue.not_hashed(&again[0], State::Failed));
+    assert_eq!(hash(&mut catalogue, &again[0]), Some(0));
+    assert!(catalogue.failed(0).is_empty() && catalogue.book.offers[&path("t/b")].id.is_some());
+    assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 2));
     assert_eq!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 9)]).0.len(), 1);
+}
+
+#[test]
+fn what_could_not_be_looked_at_stays_as_it_was() {
+    let mut catalogue = Catalogue::default();
+    let mut first = tree(&[("t/a", 1), ("t/d-e", 2), ("t/d/b", 3), ("t/d/e/c", 4)]);
+    first.empty_dirs = vec![path("t/d/empty"), path("t/empty")];
+    let (_, jobs) = catalogue.add(first, Arc::default()).expect("free");
+    for job in &jobs {
+        hash(&mut catalogue, job);
+    }
+    assert_eq!(rescan_without(&mut catalogue, &[], &["t"]).1, false, "the root itself");
+    assert_eq!(catalogue.rows.len(), 4);
+    let (jobs, changed) = rescan_without(&mut catalogue, &[("t/a", 1)], &["t/d", "t/d-e"]);
+    assert!(jobs.is_empty() && changed, "only a directory that was empty has gone");
+    assert_eq!((catalogue.rows.len(), &*catalogue.roots[0].empty_dirs), (4, &[path("t/d/empty")][..]));
+    rescan_without(&mut catalogue, &[("t/a", 1)], &["t/d/e"]);
+    assert_eq!(catalogue.rows.keys().map(SafePath::as_str).collect::<Vec<_>>(), ["t/a", "t/d/e/c"]);
+    rescan(&mut catalogue, &[("t/a", 1)]);
+    assert_eq!((catalogue.rows.len(), catalogue.book.offers.len()), (1, 2));
 }
 
 #[test]
