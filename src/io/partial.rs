@@ -54,7 +54,8 @@ pub struct Resumed {
     pub units: Bitfield,
     /// Chunk lists by index of file; they belong to their ids.
     pub lists: Vec<(usize, ChunkList)>,
-    /// Unfinished transfers of other content to the same name: removed when this one is published.
+    /// Unfinished transfers of other content to the same name: removed when this one is published, if nothing of it is
+    /// left out.
     pub superseded: Vec<Superseded>,
 }
 

@@ -11,7 +11,7 @@ impl Get {
     pub(super) fn tell_of_earlier(&self, contents: &Contents, place: &Place, superseded: &[Superseded]) {
         let Place::Disk { destination, parent } = place else { return };
         for earlier in superseded {
-            self.report.warn(sentence(destination.name.as_str(), earlier));
+            self.report.warn(sentence(destination.name.as_str(), earlier, contents.unwanted.is_empty()));
         }
         // What is one unit is there or not; it leaves nothing to go on with.
         if contents.map.units() > 1 {
@@ -26,9 +26,11 @@ impl Get {
     }
 }
 
-fn sentence(name: &str, earlier: &Superseded) -> String {
+fn sentence(name: &str, earlier: &Superseded, whole: bool) -> String {
+    let end =
+        if whole { "it is removed when this one is done" } else { "it stays, as not all of this one was asked for" };
     format!(
-        "an unfinished transfer of other content to `{}` is here ({} of {}, {}): what is the same is taken from it, and it is removed when this one is done",
+        "an unfinished transfer of other content to `{}` is here ({} of {}, {}): what is the same is taken from it, and {end}",
         Shown(name),
         Size(earlier.have),
         Size(earlier.size),

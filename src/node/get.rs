@@ -127,7 +127,9 @@ impl Get {
         let parent = open_parent(&destination)?;
         let present = contents.compare(&destination, &parent, self.request.force, &self.report).await?;
         if present.complete {
-            Partial::discard(&parent, id)?;
+            if contents.unwanted.is_empty() {
+                Partial::discard(&parent, id)?;
+            }
             let times = self.times(&contents, &destination.name, &hit.providers).await;
             self.set_times(&parent, &destination.name, &contents, times).await;
             return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));

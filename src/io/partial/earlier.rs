@@ -7,9 +7,10 @@ use std::ops::Range;
 use super::open::{believable, hold, listed, manifest_of, reader};
 use super::{Names, PartialError};
 use crate::io::dest::{FileKind, Neighbours, SafeDir};
-use crate::io::journal::{BootId, Header, replay};
+use crate::io::journal::{BootId, Header, Record, replay};
 use crate::model::bitfield::ranges_of;
 use crate::model::collection::Entry;
+use crate::model::units::UnitFile;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 /// An unfinished transfer.
@@ -100,9 +101,9 @@ impl Earlier {
         &self.names.part
     }
 
-    /// Each file of which it has something, with the path of its bytes in `parent`, its paths in the tree (none for a
-    /// single file) and what it has of it.
-    pub(super) fn files(&self, parent: &SafeDir) -> Vec<Found<'_>> {
+    /// Each file, of those that are asked for, of which it has something, with the path of its bytes in `parent`, its
+    /// paths in the tree (none for a single file) and what it has of it.
+    pub(super) fn files(&self, parent: &SafeDir, asked: impl Fn(&UnitFile) -> bool) -> Vec<Found<'_>> {
         let has = |range: Range<u32>| ranges_of(range.filter(|unit| self.have.has(*unit)));
         let Some(collection) = &self.collection else {
             let have = has(0..self.map.units());
@@ -120,13 +121,26 @@ impl Earlier {
         let mut places = Neighbours::of(&root);
         let mut is_file = |path: &SafePath| matches!(places.stat(path), Ok(Some(stat)) if stat.kind == FileKind::File);
         let all = paths.into_iter().enumerate().filter_map(|(file, paths)| {
-            let have = has(self.map.files()[file].units());
+            let of = &self.map.files()[file];
+            let have = if asked(of) { has(of.units()) } else { Vec::new() };
             let there = if have.is_empty() { None } else { paths.iter().find(|path| is_file(path)) };
             let from = self.names.part.join(there?).ok()?;
             Some(Found { file, from, paths, have })
         });
         all.collect()
     }
+}
+
+/// The name that an unfinished transfer was to have; quicker than reading all of a large one.
+pub(super) fn target_of(parent: &SafeDir, names: &Names) -> Option<SafePath> {
+    let (_, mut reader) = reader(parent, names)?;
+    let mut target = None;
+    while let Some(record) = reader.record().ok()? {
+        if let Record::Target(name) = record {
+            target = SafePath::parse(&name).ok();
+        }
+    }
+    target
 }
 
 /// A file of which an earlier transfer has something.

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 
-use super::earlier::{Earlier, Found, names_in};
+use super::earlier::{Earlier, Found, names_in, target_of};
 use super::open::hold;
 use super::{Data, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::dest::{Access, DestError, Neighbours, Replace, SafeDir};
@@ -70,8 +70,10 @@ impl Legacy {
         let mut legacy = Self::default();
         for names in names_in(parent).unwrap_or_default().iter().filter(|names| *names != own) {
             let Some(lock) = hold(parent, names) else { continue };
-            let Some(earlier) = Earlier::read(parent, names) else { continue };
-            let superseded = spec.target.is_some() && earlier.target() == spec.target.as_ref();
+            let superseded = spec.target.is_some() && target_of(parent, names) == spec.target;
+            // What is one unit comes sooner than the list of a large tree is read.
+            let worth = superseded || spec.map.units() > 1;
+            let Some(earlier) = worth.then(|| Earlier::read(parent, names)).flatten() else { continue };
             legacy.donors.push(Donor { earlier, superseded, left: 0, _lock: lock });
         }
         legacy.donors.sort_by_key(|donor| !donor.superseded);
@@ -85,7 +87,8 @@ impl Legacy {
         let wanted = Wanted::new(spec, data, claimed);
         let mut moved = HashSet::new();
         for donor in &mut self.donors {
-            for found in donor.earlier.files(parent) {
+            let asked = |of: &UnitFile| donor.superseded || wanted.by_content.contains_key(&(of.id, of.layout.size()));
+            for found in donor.earlier.files(parent, asked) {
                 let UnitFile { id, layout, first } = donor.earlier.map.files()[found.file];
                 let same = wanted.by_content.get(&(id, layout.size())).copied();
                 let home = same.and_then(|file| wanted.free_home(file)).filter(|_| donor.superseded);
@@ -141,7 +144,10 @@ impl Legacy {
         }
         for donor in self.donors.iter().filter(|donor| donor.superseded) {
             if donor.left > 0 {
-                partial.superseded.push(donor.earlier.names.clone());
+                // A run that leaves something out may be followed by one that does not, and takes more from it.
+                if partial.spec.unwanted.is_empty() {
+                    partial.superseded.push(donor.earlier.names.clone());
+                }
             } else if let Err(error) = remove(&partial.parent, &donor.earlier.names) {
                 tracing::debug!(%error, "an earlier transfer cannot be removed");
             }
@@ -228,7 +234,7 @@ impl Partial {
 pub(super) fn remove_all_of(parent: &SafeDir, own: &Names, target: &SafePath) -> Result<(), PartialError> {
     for names in names_in(parent)?.iter().filter(|names| *names != own) {
         let Some(_lock) = hold(parent, names) else { continue };
-        if Earlier::read(parent, names).is_some_and(|earlier| earlier.target() == Some(target)) {
+        if target_of(parent, names).as_ref() == Some(target) {
             remove(parent, names)?;
         }
     }

@@ -44,6 +44,20 @@ fn second() -> Content {
 fn left(content: &Content, parent: &SafeDir, units: impl IntoIterator<Item = u32>) {
     let (partial, _) = content.open(parent);
     content.put(&partial, units);
+    end(content, parent, partial);
+}
+
+/// Ends it. A child that another test starts just now has the lock as well, until it has begun its own program.
+fn end(content: &Content, parent: &SafeDir, partial: Partial) {
+    drop(partial);
+    free(content, parent);
+}
+
+fn free(content: &Content, parent: &SafeDir) {
+    let names = Names::of(content.spec.id);
+    while parent.stat(&names.journal).expect("fine").is_some() && open::hold(parent, &names).is_none() {
+        std::thread::yield_now();
+    }
 }
 
 fn all(content: &Content) -> std::ops::Range<u32> {
@@ -85,12 +99,12 @@ fn files_that_are_the_same_are_taken_over_and_the_rest_goes_with_the_publication
     assert_right(&new, &partial, same.clone());
     let superseded = Superseded { id: old.spec.id, have: old.spec.size, size: old.spec.size };
     assert_eq!(resumed.superseded, [superseded]);
-    drop(partial);
+    end(&new, &parent, partial);
     // The old one is asked for again: what was taken from it is taken back.
     let (again, resumed) = old.open(&parent);
     assert_eq!(resumed.units.count(), old.spec.map.units());
     assert_right(&old, &again, all(&old));
-    drop(again);
+    end(&old, &parent, again);
     let (partial, resumed) = new.open(&parent);
     assert_right(&new, &partial, same);
     assert_eq!(resumed.superseded.len(), 1);
@@ -181,6 +195,24 @@ fn what_has_nothing_left_to_give_is_removed_at_once() {
 }
 
 #[test]
+fn a_run_that_wants_only_a_part_leaves_the_rest_for_the_next() {
+    let ((dir, parent), old, mut new) = (place(), first(), second());
+    left(&old, &parent, all(&old));
+    new.spec.unwanted = ["b/zwei", "big", "log"].map(path).into();
+    let (partial, resumed) = new.open(&parent);
+    assert_eq!(resumed.units.iter().collect::<Vec<_>>(), units_of(&new, "a/one"));
+    publish(&new, &partial);
+    end(&new, &parent, partial);
+    assert_eq!(names(dir.path()).len(), 3);
+    let mut new = second();
+    new.spec.present = ["a/one", "changed"].map(path).into();
+    let (partial, resumed) = new.open(&parent);
+    assert_eq!(resumed.units.iter().collect::<Vec<_>>(), ["b/zwei", "big"].map(|name| units_of(&new, name)).concat());
+    publish(&new, &partial);
+    assert_eq!(names(dir.path()), ["t"]);
+}
+
+#[test]
 fn a_run_that_ended_before_clearing_up_is_cleared_up_after() {
     let ((dir, parent), old, new) = (place(), first(), second());
     left(&old, &parent, units_of(&old, "changed"));
@@ -190,7 +222,7 @@ fn a_run_that_ended_before_clearing_up_is_cleared_up_after() {
     let other = Names::of(old.spec.id);
     let kept = std::fs::read(dir.path().join(other.journal.as_str())).expect("there");
     publish(&new, &partial);
-    drop(partial);
+    end(&new, &parent, partial);
     std::fs::write(&journal, before).expect("as it was before the end");
     std::fs::write(dir.path().join(other.journal.as_str()), kept).expect("as it was before the end");
     Partial::discard(&parent, new.spec.id).expect("cleared up");
@@ -211,7 +243,7 @@ fn without_room_nothing_is_taken() {
     assert_eq!(resumed.units.count(), 2);
     assert_right(&old, &again, all(&old));
     // What is moved needs no room.
-    drop(again);
+    end(&old, &parent, again);
     let fits = named("t", Content::tree(&[("a", Some(bytes(CHUNK, 1))), ("c", Some(bytes(2 * CHUNK, 3)))]));
     std::fs::write(dir.path().join("ballast"), [1; CHUNK / 2]).expect("written");
     assert_eq!(fits.open(&parent).1.units.count(), 1);
@@ -234,7 +266,9 @@ fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
     for moved in 0..=10_u8 {
         let (dir, parent) = place();
         left(&old, &parent, all(&old));
-        assert_eq!(new.open(&parent).1.units.iter().collect::<Vec<_>>(), shared);
+        let (partial, resumed) = new.open(&parent);
+        assert_eq!(resumed.units.iter().collect::<Vec<_>>(), shared);
+        end(&new, &parent, partial);
         for i in moved..10 {
             let file = format!("d{}/f{i}", i % 3);
             let at = |names: &Names| dir.path().join(names.part.as_str()).join(&file);
@@ -252,6 +286,7 @@ fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
             expected += u32::from(own == 100);
             assert_eq!(resumed.units.count(), expected, "{moved} were moved");
             assert_right(content, &partial, resumed.units.iter());
+            end(content, &parent, partial);
         }
     }
 }
@@ -300,9 +335,11 @@ fn a_sigkill_while_files_are_taken_over_loses_and_bends_nothing() {
         std::thread::sleep(std::time::Duration::from_micros(1700 * round));
         victim.kill().expect("killed");
         victim.wait().expect("ended");
+        contents.iter().for_each(|content| free(content, &parent));
         let content = &contents[usize::try_from(round % 2).expect("small")];
         let (partial, resumed) = content.open(&parent);
         assert!(resumed.units.count() >= 400, "round {round}: {} of 400", resumed.units.count());
         assert_right(content, &partial, resumed.units.iter());
+        end(content, &parent, partial);
     }
 }
