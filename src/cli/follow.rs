@@ -68,6 +68,9 @@ pub(crate) async fn seed(
     outcome: &Outcome,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
+    if signals.have_come() {
+        return Ok(Exit::DONE);
+    }
     context.output.emit(&Line::Phase { name: Phase::Seeding.word() })?;
     if !context.output.is_json() {
         context.output.note(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));

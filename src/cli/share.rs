@@ -25,7 +25,14 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
             "there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned(),
         ));
     }
-    let context = &context.of_service();
+    match offer(&context.of_service(), arguments).await {
+        // Also when nothing was offered yet: whoever stops a service has what was wanted.
+        Err(Failure::Stopped(_)) => Ok(Exit::DONE),
+        result => result,
+    }
+}
+
+async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let friends_only = arguments.friends_only;

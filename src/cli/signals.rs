@@ -40,6 +40,7 @@ pub(crate) struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
+    came: bool,
 }
 
 #[cfg(unix)]
@@ -58,6 +59,7 @@ impl Signals {
             hangup: unless_ignored(SignalKind::hangup())?,
             interrupt: unless_ignored(SignalKind::interrupt())?,
             terminate: Some(signal(SignalKind::terminate())?),
+            came: false,
         })
     }
 
@@ -68,11 +70,19 @@ impl Signals {
             () = come(&mut self.interrupt) => Stop::Interrupt,
             () = come(&mut self.terminate) => Stop::Terminate,
         };
+        self.came = true;
         if stop == Stop::Hangup {
             // The handler stays in the process, so further ones do nothing.
             self.hangup = None;
         }
         stop
+    }
+}
+
+impl Signals {
+    /// Whether there was a wish to stop, which may have been too late for what it was to end.
+    pub(crate) const fn have_come(&self) -> bool {
+        self.came
     }
 }
 
@@ -94,7 +104,7 @@ impl Signals {
     /// # Errors
     /// Never here.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self {})
+        Ok(Self { came: false })
     }
 
     /// The next wish to stop.
@@ -102,6 +112,7 @@ impl Signals {
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending::<()>().await;
         }
+        self.came = true;
         Stop::Interrupt
     }
 }
