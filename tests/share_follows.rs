@@ -28,7 +28,6 @@ fn offers(lab: &Lab, node: &mut Node, names: &[&str]) {
         if found == expected {
             return;
         }
-        eprintln!("so far: {found:?}");
         node.process.event("announced");
     }
 }
@@ -153,7 +152,7 @@ fn a_passing_lack_of_descriptors_takes_nothing_away_and_keeps_nothing_out() {
 #[test]
 fn what_is_mounted_comes_and_goes() {
     let lab = Lab::new();
-    for name in ["real/1", "tree/1", "single/x.txt"] {
+    for name in ["real/1", "other/1", "tree/1"] {
         lab.file(name, name.as_bytes());
     }
     for name in ["disk", "tree/disk"] {
@@ -167,7 +166,7 @@ fn what_is_mounted_comes_and_goes() {
     let tracker = lab.tracker();
     let share = lab.qshare();
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", "mount --bind real disk && mount --bind real tree/disk && exec \"$0\" \"$@\""]);
+    command.args(["-m", "sh", "-c", "mount --bind real disk && mount --bind other tree/disk && exec \"$0\" \"$@\""]);
     command.arg(share.get_program()).args(share.get_args()).current_dir(lab.path(""));
     command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr, "disk", "tree"]);
     command.env("QSHARE_HOME", lab.home());
@@ -184,8 +183,9 @@ fn what_is_mounted_comes_and_goes() {
     offers(&lab, &mut node, &mounted);
     inside("cd $LAB && umount disk tree/disk");
     offers(&lab, &mut node, &["disk", "tree", "tree/1"]);
-    inside("cd $LAB && mount --bind real disk && mount --bind real tree/disk");
+    inside("cd $LAB && mount --bind real disk && mount --bind other tree/disk");
     offers(&lab, &mut node, &mounted);
     lab.file("real/2", b"2");
+    lab.file("other/2", b"2");
     offers(&lab, &mut node, &[&mounted[..], &["disk/2", "tree/disk/2"]].concat());
 }

@@ -18,6 +18,12 @@ const PACE: Pace = Pace {
     whole: NEVER,
 };
 
+impl Watched {
+    fn stands_at(&self, place: Option<&Place>) -> bool {
+        self.armed && place.is_some() && self.place.as_ref() == place
+    }
+}
+
 /// A root `at` that is watched.
 struct Story {
     _dir: tempfile::TempDir,
@@ -69,7 +75,7 @@ impl Story {
         let path = self.path(at);
         loop {
             let place = Place::of(&path, kind).ok();
-            if self.watch.shared.roots().of(7).any(|root| root.armed && place.is_some() && root.place == place) {
+            if self.watch.shared.roots().watched[&7].stands_at(place.as_ref()) {
                 return;
             }
             self.changed().await;
@@ -132,7 +138,7 @@ async fn a_directory_that_is_removed_and_made_anew_is_watched() {
 async fn a_directory_that_comes_back_later_is_watched() {
     let mut story = Story::of(&["at"], "at", Kind::Collection).await;
     story.rename("at", "away");
-    while story.watch.shared.roots().of(7).any(|root| root.armed) {
+    while story.watch.shared.roots().watched[&7].armed {
         story.changed().await;
     }
     story.rename("away", "at");
@@ -231,7 +237,7 @@ fn the_limit_of_watches_names_its_sysctl() {
 /// A root of this directory that is watched, at a moment.
 fn watched(dir: &Path, pace: &Pace) -> (Roots, Instant) {
     let (mut roots, now) = (Roots::default(), Instant::now());
-    roots.watched.push(Watched::new(0, dir, Kind::Collection, now));
+    roots.watched.insert(0, Watched::new(dir, Kind::Collection, now));
     assert!(roots.checked(0, Place::of(dir, Kind::Collection), now, pace).is_some());
     roots.armed(0, &Ok(()), Duration::ZERO, now);
     assert_eq!((roots.take_dirty(), roots.take_dirty()), (vec![0], vec![]));
@@ -341,8 +347,8 @@ async fn a_directory_that_cannot_be_looked_at_is_still_what_it_was() {
     for _ in 0..3 {
         assert!(roots.checked(0, Err(std::io::ErrorKind::TimedOut.into()), now, &PACE).is_none());
     }
-    assert_eq!((roots.take_dirty(), roots.watched[0].armed), (vec![0], true), "told once, not taken off");
+    assert_eq!((roots.take_dirty(), roots.watched[&0].armed), (vec![0], true), "told once, not taken off");
     assert!(roots.checked(0, Place::of(dir.path(), Kind::Collection), now, &PACE).is_some(), "watched anew");
     assert!(roots.checked(0, Err(std::io::ErrorKind::NotFound.into()), now, &PACE).is_none());
-    assert_eq!((roots.take_dirty(), roots.watched[0].armed), (vec![0], false));
+    assert_eq!((roots.take_dirty(), roots.watched[&0].armed), (vec![0], false));
 }
