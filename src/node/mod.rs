@@ -15,6 +15,7 @@ mod contents;
 mod convert;
 mod destination;
 mod doctor;
+mod dry;
 pub mod error;
 mod fetch;
 mod find;
