@@ -122,7 +122,11 @@ fn a_named_peer_is_asked_itself_however_it_is_named_and_wherever_it_is_known() {
     let tracker = lab.tracker();
     let file = lab.file("shared/wanted.bin", b"wanted");
     let at_tracker = ["--tracker", &tracker.addr];
-    let hub = share(&lab, &lab.file("hub/wanted.bin", b"not this one"), &[]);
+    // A neighbour that tells whom else it knows.
+    let mut command = lab.qshare();
+    command.args(["share", "--listen", "127.0.0.1:0"]).arg(lab.file("hub/wanted.bin", b"not this one"));
+    let mut hub = lab.start(&mut command);
+    hub.process.event("offer");
     let mut command = lab.qshare();
     command.args(["share", "--listen", "127.0.0.1:0", "--peer", &hub.addr]).args(at_tracker).arg(&file);
     let mut node = lab.start(&mut command);
@@ -158,8 +162,8 @@ fn a_named_peer_is_asked_itself_however_it_is_named_and_wherever_it_is_known() {
         assert_eq!(got.done()["providers"][0]["node"], *node.id, "--from {peer} {places:?}: {got:#?}");
         assert_eq!(fs::read(lab.path(&out).join("wanted.bin")).expect("fetched"), b"wanted");
     }
-    let nobody = Process::start(lab.qshare_at(&no_friend).args(["get", "wanted", "--from", &hub.id]).args(at_tracker));
-    assert!(nobody.end().error(3).contains(&hub.id), "the tracker does not know the hub");
+    let nobody = Process::start(lab.qshare().args(["get", "wanted", "--from", &hub.id]).args(at_tracker)).end();
+    assert!(nobody.error(3).contains(&hub.id), "the tracker does not know the hub");
 }
 
 /// What a dry run says of each file.
