@@ -8,8 +8,10 @@ mod lan;
 mod reach;
 mod reference;
 mod search;
+mod settling;
 mod state;
 mod talk;
+mod whereabouts;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -148,6 +150,8 @@ pub enum Message {
     Tick,
     /// A reply is wanted when no more neighbours are about to come.
     WhenSettled(RpcReplyPort<()>),
+    /// Where a node may be is wanted, until no more neighbours are about to come.
+    Whereabouts(NodeId, mpsc::Sender<Vec<SocketAddr>>),
 }
 
 /// The actor.
@@ -189,7 +193,7 @@ impl Actor for Neighbours {
 
     async fn handle(
         &self,
-        myself: ActorRef<Message>,
+        _myself: ActorRef<Message>,
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
@@ -219,9 +223,10 @@ impl Actor for Neighbours {
                 state.begin();
                 state.waiting.push(reply);
             }
+            Message::Whereabouts(node, tell) => state.whereabouts(node, tell),
         }
         state.settle();
-        state.wake(&myself);
+        state.wake();
         Ok(())
     }
 }

@@ -18,7 +18,7 @@ pub use error::PartialError;
 pub use inherit::Superseded;
 
 use crate::io::dest::{DestError, SafeDir};
-use crate::io::journal::{Log, Record};
+use crate::io::journal::{Header, Log, Record};
 use crate::model::bitfield::ranges_of;
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
@@ -130,6 +130,13 @@ impl Partial {
     /// When another process has it, there is no room, or the destination refuses.
     pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
         open::open(parent, spec)
+    }
+
+    /// What the journal of an earlier run claims, if there is one; nothing is locked or written.
+    #[must_use]
+    pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Option<Bitfield> {
+        let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
+        Earlier::read(parent, &Names::of(spec.id)).filter(|earlier| earlier.header == header).map(|earlier| earlier.have)
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

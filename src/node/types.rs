@@ -11,9 +11,11 @@ use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Rate, SafePat
 use crate::node::{Direction, DirectoryQuotas, Error, Home, Listen};
 use crate::wire::{Peer, Role};
 
+mod preview;
 mod progress;
 mod request;
 
+pub use preview::{Preview, PreviewFile, There};
 pub use progress::{Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 
@@ -162,6 +164,8 @@ pub struct Found {
     pub hits: Vec<FoundHit>,
     /// How many more there are after these.
     pub more: u64,
+    /// Whether there may be even more: not everyone who was asked has answered, or told how many it has.
+    pub at_least: bool,
     /// Who did not answer, one sentence each.
     pub warnings: Vec<String>,
 }

@@ -18,6 +18,9 @@ use crate::wire::{Code, Join, Sought, limits};
 /// Answers that wait for who asked; a query has no more hits than these can hold.
 const ANSWERS: usize = 512;
 
+/// Sets of addresses of one node that wait for who asked where it is.
+const WHEREABOUTS: usize = 16;
+
 /// A handle to the neighbours. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct NeighboursRef(pub(super) ActorRef<Message>);
@@ -36,6 +39,15 @@ impl NeighboursRef {
         let (answers, receiver) = mpsc::channel(ANSWERS);
         // Gone only with the node itself; then the channel is closed.
         let _ = self.0.cast(Message::Search { what, waves, answers });
+        receiver
+    }
+
+    /// Where a node may be: what is known, then what is heard, until no more neighbours are about to come.
+    #[must_use]
+    pub fn whereabouts(&self, node: NodeId) -> mpsc::Receiver<Vec<SocketAddr>> {
+        let (tell, receiver) = mpsc::channel(WHEREABOUTS);
+        // Gone only with the node itself; then the channel is closed.
+        let _ = self.0.cast(Message::Whereabouts(node, tell));
         receiver
     }
 

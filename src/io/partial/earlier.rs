@@ -20,7 +20,7 @@ pub struct Earlier {
     pub(super) map: UnitMap,
     pub(super) lists: HashMap<usize, ChunkList>,
     pub(super) have: Bitfield,
-    header: Header,
+    pub(super) header: Header,
     collection: Option<Collection>,
     target: Option<SafePath>,
     pid: Option<u32>,

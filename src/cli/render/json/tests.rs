@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::Kind;
+use crate::node::{PreviewFile, There};
 
 fn text(line: &Line<'_>) -> String {
     serde_json::to_string(line).expect("JSON")
@@ -49,7 +50,10 @@ fn what_finds_things_says() {
     assert_eq!(text(&Line::hit(&hit, Some(Plane::Tracker))), expected);
     hit.id = None;
     assert!(text(&Line::hit(&hit, None)).starts_with(r#"{"event":"hit","id":null,"#));
-    assert_eq!(text(&Line::Summary { hits: 1, more: 0 }), r#"{"event":"summary","hits":1,"more":0}"#);
+    assert_eq!(
+        text(&Line::Summary { hits: 1, more: 0, at_least: false }),
+        r#"{"event":"summary","hits":1,"more":0,"at_least":false}"#
+    );
     let peer = Line::Peer { node: Text(node()), name: None, addr: Some(addr()), offers: 4 };
     let expected = format!(r#"{{"event":"peer","node":"{}","name":null,"addr":"127.0.0.1:4917","offers":4}}"#, node());
     assert_eq!(text(&peer), expected);
@@ -77,7 +81,7 @@ fn what_a_transfer_says() {
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
-        plan: vec![(name("f"), 9)],
+        preview: None,
         shares: Vec::new(),
     };
     let expected = format!(
@@ -85,8 +89,12 @@ fn what_a_transfer_says() {
         id(),
         node()
     );
-    assert_eq!(text(&Line::done(&outcome, false)), expected);
-    assert!(text(&Line::done(&outcome, true)).ends_with(r#""plan":[{"name":"f","size":9}]}"#));
+    assert_eq!(text(&Line::done(&outcome)), expected);
+    let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
+    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false };
+    let dry = Outcome { preview: Some(preview), ..outcome };
+    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1}"#;
+    assert!(text(&Line::done(&dry)).ends_with(plan), "{}", text(&Line::done(&dry)));
 }
 
 #[test]
