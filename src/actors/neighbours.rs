@@ -2,6 +2,7 @@
 //! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
 //! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
 
+mod about;
 mod answer;
 mod friends;
 mod lan;
@@ -144,6 +145,10 @@ pub enum Message {
         /// Where to.
         answers: mpsc::Sender<Answer>,
     },
+    /// A node is looked for; its link is wanted when it is a neighbour, or nothing when it cannot become one.
+    Meet(NodeId, RpcReplyPort<Option<Link>>),
+    /// What is under way here has changed.
+    ShelfChanged,
     /// Time has passed.
     Tick,
     /// A reply is wanted when no more neighbours are about to come.
@@ -202,7 +207,7 @@ impl Actor for Neighbours {
             Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
             Message::Failed(node, met) => state.failed(node, met),
             Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
-            Message::Friends(nodes) => state.table.befriend(nodes),
+            Message::Friends(nodes) => state.befriend(nodes),
             Message::FriendsSought => state.friends.sought = true,
             Message::Frame(node, serial, frame, reply) => {
                 state.frame(node, serial, frame);
@@ -214,6 +219,8 @@ impl Actor for Neighbours {
             Message::Joining(node, begins) => state.joining(node, begins),
             Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
             Message::Search { what, waves, answers } => state.search(what, waves, answers),
+            Message::Meet(node, reply) => state.meet(node, reply),
+            Message::ShelfChanged => state.tell(),
             Message::Tick => state.tick(),
             Message::WhenSettled(reply) => {
                 state.begin();

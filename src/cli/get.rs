@@ -32,7 +32,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     };
     let warnings = context.pass_warnings(events);
     let result = fetch(context, &arguments, &node, &mut signals).await;
-    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(&node, failure));
+    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest(), failure));
     stop(&node, &mut signals).await;
     warnings.abort();
     result

@@ -4,6 +4,7 @@
 
 mod data;
 mod error;
+mod givers;
 mod open;
 
 use std::collections::HashSet;
@@ -12,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use error::PartialError;
+pub use givers::Givers;
 
 use crate::io::dest::{DestError, SafeDir};
 use crate::io::journal::{Log, Record};
@@ -93,7 +95,9 @@ impl Names {
         let Some(rest) = name.strip_prefix(".qshare-") else { return false };
         rest.starts_with("probe-")
             || rest.rsplit_once('.').is_some_and(|(id, kind)| {
-                id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()) && matches!(kind, "part" | "journal")
+                id.len() == 16
+                    && id.bytes().all(|b| b.is_ascii_hexdigit())
+                    && matches!(kind, "part" | "journal" | "givers")
             })
     }
 }

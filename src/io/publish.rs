@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use crate::io::dest::{Access, DestError, FileKind, Neighbours, Replace, SafeDir};
-use crate::io::partial::{Data, Names, Partial, PartialError, Tree};
+use crate::io::partial::{Data, Givers, Names, Partial, PartialError, Tree};
 use crate::model::collection::Entry;
 use crate::model::{Collection, SafePath};
 
@@ -45,6 +45,7 @@ impl Partial {
             (Data::Tree(_), None) => return Err(PartialError::Damaged { path }),
             (Data::File { file, .. }, _) => self.publish_file(file, plan)?,
         }
+        Givers::of(&self.parent, self.spec.id).remove()?;
         self.parent.remove_file(&self.names.journal)?;
         Ok(path)
     }

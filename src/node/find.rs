@@ -137,14 +137,26 @@ impl Finder {
         if self.places.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
+        if let (Some(node), Some(overlay), true) = (self.from, &self.overlay, self.places.is_empty()) {
+            // Nobody else can tell where it is, and a look that ends before the local network has is one in vain.
+            overlay.meet(node).await;
+        }
         planes::look(direct, &self.places, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
     }
 
-    /// The link to a node that is near, if it is.
+    /// The link to a node that is near, if it is: it becomes a neighbour, or one of the neighbours tells of it.
     pub(crate) async fn near(&self, node: NodeId) -> Option<Link> {
-        let rows = self.overlay.as_ref()?.near(self.own).await;
-        let row = rows.into_iter().find(|row| row.peer.node == node)?;
-        self.connections.to_node(node, row.peer.addrs).await.ok()
+        let overlay = self.overlay.as_ref()?;
+        let told = async {
+            let rows = overlay.near(self.own).await;
+            let row = rows.into_iter().find(|row| row.peer.node == node)?;
+            self.connections.to_node(node, row.peer.addrs).await.ok()
+        };
+        tokio::select! {
+            Some(link) = overlay.meet(node) => Some(link),
+            Some(link) = told => Some(link),
+            else => None,
+        }
     }
 
     /// The neighbours, where they are asked.
@@ -312,7 +324,8 @@ async fn search_pages(link: Link, who: Who, words: Vec<String>, limit: u32) -> R
     Ok((own_hits(hits, &link), more))
 }
 
-async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u64), Error> {
+/// What the node at the other end, or the tracker there, knows of an id.
+pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u64), Error> {
     let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     page.hits.retain(|hit| hit.id == Some(id));
     Ok((own_hits(page.hits, &link), page.more))

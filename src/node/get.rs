@@ -14,7 +14,6 @@ use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::Inner;
-use crate::node::look::look;
 use crate::node::manifest;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
@@ -105,7 +104,7 @@ impl Get {
 
     /// Everything before the first byte of content.
     async fn prepare(&self) -> Result<Prepared, Error> {
-        let mut hit = look(&self.finder, &self.request, &self.report).await?;
+        let mut hit = self.find().await?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);

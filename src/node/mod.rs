@@ -20,6 +20,7 @@ mod find;
 mod follow;
 mod friends;
 mod get;
+mod givers;
 mod inner;
 mod look;
 mod manifest;

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
+use crate::io::link::Link;
 use crate::logic::flood::WAVES;
 use crate::model::{ContentId, Hit, NodeId};
 use crate::node::error::Error;
@@ -25,6 +26,10 @@ const BESIDE: Duration = Duration::from_millis(600);
 const SILENT: Duration = Duration::from_millis(700);
 /// A `get` asks the neighbours when its trackers have been silent for so long.
 const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long a node that was named is waited for. The local network is asked at once, after 1 s and after 3 s (RFC 6762, section
+/// 5.2), and who has answered somebody else within the last second keeps silent (section 6): so the third time counts.
+const NAMED: Duration = Duration::from_secs(4);
 
 /// How far is asked who is near.
 const NEAR: u8 = 2;
@@ -56,6 +61,11 @@ impl Overlay {
     pub(crate) fn search(&self, what: Sought) -> mpsc::Receiver<Answer> {
         let waves = self.ttl.map_or_else(|| WAVES.to_vec(), |ttl| vec![ttl.min(limits::TTL)]);
         self.neighbours.search(what, waves)
+    }
+
+    /// The link to a node that was named, when it is a neighbour: one that is on the local network becomes one.
+    pub(crate) async fn meet(&self, node: NodeId) -> Option<Link> {
+        self.neighbours.meet(node, NAMED).await
     }
 
     /// The nodes near this one: its neighbours, then those that they tell of, by id.

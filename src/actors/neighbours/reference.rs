@@ -56,6 +56,13 @@ impl NeighboursRef {
         let _ = ractor::call_t!(self.0, Message::WhenSettled, millis);
     }
 
+    /// The link to a node as soon as it is a neighbour; `None` when it has not become one for so long, or when there is no
+    /// way to hear of it.
+    pub async fn meet(&self, node: NodeId, most: Duration) -> Option<Link> {
+        let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
+        ractor::call_t!(self.0, Message::Meet, millis, node).ok().flatten()
+    }
+
     /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.
     pub async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
         let direction = if join.visiting { Direction::Visiting } else { Direction::Inbound };

@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 
-use super::{Data, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
+use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
 use crate::io::dest::{Access, DestError, FileKind, SafeDir, try_lock};
 use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record};
 use crate::io::space;
@@ -81,6 +81,7 @@ pub(super) fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialErro
     match lock_journal(parent, &names) {
         Ok(_held) => {
             parent.remove_tree(&names.part)?;
+            Givers::of(parent, id).remove()?;
             Ok(parent.remove_file(&names.journal)?)
         }
         Err(PartialError::InUse { .. }) => Ok(()),
