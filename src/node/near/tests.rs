@@ -16,7 +16,7 @@ use crate::io::link::Link;
 use crate::logic::flood::RATE;
 use crate::model::QueryId;
 use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
-use crate::wire::{About, FloodQuery, Join, NeighbourFrame, Role};
+use crate::wire::{About, Code, FloodQuery, Join, NeighbourFrame, Role};
 
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
 async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
@@ -95,9 +95,10 @@ async fn who_comes_again_takes_its_own_place_before_the_lost_connection_is_notic
         let link = endpoint.dial(&[own.addr()], Some(own.id())).await.expect("up");
         let request = Request::Join(Join { visiting, about: About::default() });
         let joined = frames::call::<About>(&link, &request, limits::CONTROL).await;
-        let (_, send, mut recv) = joined.expect("it is let in, whatever it was before");
+        let (_, send, recv) = joined.expect("it is let in, whatever it was before");
         let again = frames::call::<About>(&link, &request, limits::CONTROL).await.map(drop);
-        assert!(again.is_err_and(|error| error.is_duplicate()), "once for each connection");
+        let refused = |error| matches!(error, frames::CallError::Refused(refusal) if refusal.code == Code::Duplicate);
+        assert!(again.is_err_and(refused), "once for each connection");
         if let Some((.., mut recv)) = before.take() {
             let ended = frames::receive::<NeighbourFrame>(&mut recv, limits::PAGE).await;
             assert!(ended.is_ok_and(|frame| frame.is_none()), "what was before is over");
@@ -135,7 +136,7 @@ async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() 
         while refs.counts().await.handled < before + u64::from(RATE.0) {
             tokio::task::yield_now().await;
         }
-        link.close(crate::wire::Code::Closing);
+        link.close(Code::Closing);
         let gone = async {
             while refs.all().await.iter().any(|row| row.node == id) {
                 tokio::task::yield_now().await;
