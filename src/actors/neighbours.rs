@@ -9,8 +9,10 @@ mod lan;
 mod reach;
 mod reference;
 mod search;
+mod settling;
 mod state;
 mod talk;
+mod whereabouts;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -145,14 +147,14 @@ pub enum Message {
         /// Where to.
         answers: mpsc::Sender<Answer>,
     },
-    /// A node is looked for; its link is wanted when it is a neighbour, or nothing when it cannot become one.
-    Meet(NodeId, RpcReplyPort<Option<Link>>),
     /// What is under way here has changed.
     ShelfChanged,
     /// Time has passed.
     Tick,
     /// A reply is wanted when no more neighbours are about to come.
     WhenSettled(RpcReplyPort<()>),
+    /// Where a node may be is wanted, until no more is expected to be heard of it.
+    Whereabouts(NodeId, mpsc::Sender<Vec<SocketAddr>>),
 }
 
 /// The actor.
@@ -194,7 +196,7 @@ impl Actor for Neighbours {
 
     async fn handle(
         &self,
-        myself: ActorRef<Message>,
+        _myself: ActorRef<Message>,
         message: Message,
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
@@ -207,7 +209,7 @@ impl Actor for Neighbours {
             Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
             Message::Failed(node, met) => state.failed(node, met),
             Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
-            Message::Friends(nodes) => state.befriend(nodes),
+            Message::Friends(nodes) => state.table.befriend(nodes),
             Message::FriendsSought => state.friends.sought = true,
             Message::Frame(node, serial, frame, reply) => {
                 state.frame(node, serial, frame);
@@ -219,16 +221,16 @@ impl Actor for Neighbours {
             Message::Joining(node, begins) => state.joining(node, begins),
             Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
             Message::Search { what, waves, answers } => state.search(what, waves, answers),
-            Message::Meet(node, reply) => state.meet(node, reply),
             Message::ShelfChanged => state.tell(),
             Message::Tick => state.tick(),
             Message::WhenSettled(reply) => {
                 state.begin();
                 state.waiting.push(reply);
             }
+            Message::Whereabouts(node, tell) => state.whereabouts(node, tell),
         }
         state.settle();
-        state.wake(&myself);
+        state.wake();
         Ok(())
     }
 }

@@ -12,8 +12,8 @@ use crate::io::source::Source;
 use crate::model::{ContentId, Hit, Provider, Query};
 use crate::wire::{Code, Sought};
 
-/// Hits of this node for one query of a neighbour.
-const FLOODED: u32 = 100;
+/// Hits of this node for one query of a neighbour: who has so many may have more.
+pub const FLOODED: u32 = 100;
 
 /// Transfers under way, by content id.
 type Transfers = BTreeMap<ContentId, Entry>;

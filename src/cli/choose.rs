@@ -8,14 +8,15 @@ use crate::cli::render::hits;
 use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Hit};
+use crate::node::{Beyond, Error};
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
-pub(crate) fn list(context: &Context, candidates: &[Hit], stdout_is_taken: bool) -> Result<(), Failure> {
-    let output = &context.output;
+pub(crate) fn list(context: &Context, error: &Error, stdout_is_taken: bool) -> Result<(), Failure> {
+    let (output, candidates, beyond) = (&context.output, error.hits(), error.beyond());
     for hit in candidates {
         output.emit(&Line::hit(hit, None))?;
     }
-    output.emit(&Line::Summary { hits: candidates.len() as u64, more: 0 })?;
+    output.emit(&Line::Summary { hits: candidates.len() as u64, more: beyond.more, at_least: beyond.at_least })?;
     let table = hits::hits(candidates);
     if stdout_is_taken {
         output.note(table.render(output.error_width()).trim_end());
@@ -25,12 +26,12 @@ pub(crate) fn list(context: &Context, candidates: &[Hit], stdout_is_taken: bool)
 }
 
 /// Asks which one; `None` when the answer is none of them.
-pub(crate) async fn ask(
-    context: &Context,
-    candidates: &[Hit],
-    signals: &mut Signals,
-) -> Result<Option<ContentId>, Failure> {
+pub(crate) async fn ask(context: &Context, error: &Error, signals: &mut Signals) -> Result<Option<ContentId>, Failure> {
+    let (candidates, beyond) = (error.hits(), error.beyond());
     context.output.note(hits::numbered(candidates).render(context.output.error_width()).trim_end());
+    if beyond != Beyond::default() {
+        context.output.note("There are more; more words leave fewer.");
+    }
     context.output.note(&format!("Which one? (1-{}, enter for none)", candidates.len()));
     let line = tokio::task::spawn_blocking(|| {
         let mut line = String::new();

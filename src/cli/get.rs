@@ -48,10 +48,10 @@ async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mu
             Err(failure) => return Err(failure),
         };
         if !context.output.is_interactive() {
-            choose::list(context, error.hits(), is_stream(arguments))?;
+            choose::list(context, &error, is_stream(arguments))?;
             return Err(error.into());
         }
-        chosen = Some(choose::ask(context, error.hits(), signals).await?.ok_or(error)?);
+        chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
     tell(context, arguments, &outcome)?;
     if arguments.seed { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }

@@ -16,7 +16,11 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     for hit in &found.hits {
         context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
     }
-    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, more: found.more })?;
+    context.output.emit(&Line::Summary {
+        hits: found.hits.len() as u64,
+        more: found.more,
+        at_least: found.at_least,
+    })?;
     if found.hits.is_empty() {
         let failure = Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into();
         context.warn_guest(guest, &failure);

@@ -24,7 +24,7 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     for offer in &offers {
         context.output.emit(&Line::hit(&hit_of(offer), Some(plane)))?;
     }
-    context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0 })?;
+    context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0, at_least: false })?;
     if offers.is_empty() {
         return Err(Failure::Nothing(format!("peer {peer} offers nothing; `qshare peers` lists others")));
     }
@@ -43,7 +43,7 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
             context.output.emit(&Line::hit(&file_hit(path, *size, *id), None))?;
         }
     }
-    context.output.emit(&Line::Summary { hits: collection.files().into(), more: 0 })?;
+    context.output.emit(&Line::Summary { hits: collection.files().into(), more: 0, at_least: false })?;
     context.output.print(&hits::tree(&collection).render(context.output.width()))?;
     if !context.output.is_json() {
         let files = counted(collection.files().into(), "file");

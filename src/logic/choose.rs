@@ -35,6 +35,17 @@ pub fn choose(query: &Query, hits: &[Hit]) -> Choice {
     }
 }
 
+/// Those of the hits that have as good a right to the words as the chosen one, and another id.
+pub fn rivals<'h>(query: &Query, chosen: &Hit, hits: impl IntoIterator<Item = &'h Hit>) -> Vec<&'h Hit> {
+    let least = is_exact(query, chosen);
+    let other = |hit: &&Hit| hit.id.is_some() && (hit.id, hit.kind) != (chosen.id, chosen.kind);
+    hits.into_iter().filter(|hit| other(hit) && (is_exact(query, hit) || (!least && matches(query, hit)))).collect()
+}
+
+fn matches(query: &Query, hit: &Hit) -> bool {
+    hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some())
+}
+
 fn is_exact(query: &Query, hit: &Hit) -> bool {
     hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some_and(|r| r.is_exact()))
 }
@@ -105,6 +116,24 @@ mod tests {
         let other = hit(3, Kind::File, &["old-report.pdf"], &[4]);
         let choice = chosen("report.pdf", &[other.clone(), a.clone(), fake.clone()]);
         assert_eq!(choice, Choice::Ambiguous(vec![a, fake, other]));
+    }
+
+    #[test]
+    fn a_rival_has_another_id_and_as_good_a_name() {
+        let of = |words: &str, chosen: &Hit, hits: &[Hit]| {
+            let query = Query::parse(&[words]).expect("words");
+            rivals(&query, chosen, hits).into_iter().filter_map(|hit| hit.id).collect::<Vec<_>>()
+        };
+        let chosen = hit(1, Kind::File, &["report.pdf"], &[1]);
+        let others = [
+            hit(1, Kind::File, &["report.pdf"], &[2]),
+            hit(2, Kind::File, &["x/report.pdf"], &[2]),
+            hit(3, Kind::File, &["old-report.pdf"], &[3]),
+            hit(0, Kind::File, &["report.pdf"], &[4]),
+        ];
+        assert_eq!(of("report.pdf", &chosen, &others), [ContentId::from_bytes([2; 32])]);
+        assert_eq!(of("report", &chosen, &others), [2, 3].map(|id| ContentId::from_bytes([id; 32])));
+        assert!(of("other", &chosen, &others).is_empty(), "what a liar adds");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use std::time::Duration;
 use self::check::{can_be_dialled, can_be_told, is_sound, keep_usable, view_of, vouch};
 use self::memory::Memory;
 use self::neighbour::Neighbour;
+pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
 pub use self::tokens::Tokens;
 use crate::model::address::is_loopback;
@@ -76,6 +77,8 @@ pub enum Input {
     Reached(NodeId, Vec<SocketAddr>),
     /// No new neighbours are expected: searches need not be held any longer.
     Settled,
+    /// This search need not be held for new neighbours any longer.
+    Release(QueryId),
     /// Nobody waits for this query any more.
     Unwanted(QueryId),
     /// Time has passed: see [`Flood::wake`].
@@ -193,6 +196,7 @@ impl Flood {
                     neighbour.addrs = addrs;
                 }
             }
+            Input::Release(id) => self.release(id, &mut out),
             Input::Settled => self.settled(&mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Unwanted(id) => self.forget(id),

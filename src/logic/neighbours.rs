@@ -164,6 +164,12 @@ impl Neighbours {
         self.table.get(&node).map(|neighbour| neighbour.direction)
     }
 
+    /// Where a node may be, as far as was heard.
+    #[must_use]
+    pub fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
+        self.known.addresses(node)
+    }
+
     /// Dials under way.
     #[must_use]
     pub fn dialling(&self) -> usize {

@@ -16,6 +16,7 @@ use crate::io::identity::IdentityError;
 use crate::io::lines::LinesError;
 use crate::io::partial::PartialError;
 use crate::io::scan::SurveyError;
+use crate::logic::tally::Beyond;
 use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
@@ -35,12 +36,14 @@ pub enum Error {
     #[error(transparent)]
     Accept(#[from] AcceptError),
     /// The words match several ids.
-    #[error("`{}` matches {} different things: run again with one of their ids, or with more words", Shown(.what), .hits.len())]
+    #[error("`{}` matches {} different things: run again with one of their ids, or with more words", Shown(.what), things(.hits, *.beyond))]
     Ambiguous {
         /// The words.
         what: String,
         /// What they match, best first.
         hits: Vec<Hit>,
+        /// How many more they match.
+        beyond: Beyond,
     },
     /// An id prefix fits several known nodes.
     #[error("the id prefix `{}` fits {count} nodes: give more of its characters", Shown(.prefix))]
@@ -302,6 +305,15 @@ impl Error {
         }
     }
 
+    /// How many more there are than the candidates of [`Error::Ambiguous`].
+    #[must_use]
+    pub fn beyond(&self) -> Beyond {
+        match self {
+            Self::Ambiguous { beyond, .. } => *beyond,
+            _ => Beyond::default(),
+        }
+    }
+
     /// The candidates of [`Error::Ambiguous`], best first.
     #[must_use]
     pub fn hits(&self) -> &[Hit] {
@@ -322,6 +334,12 @@ const fn connect_code(error: &ConnectError) -> ErrorCode {
         ConnectError::Trust(_) => ErrorCode::Home,
         ConnectError::Resolve(_) | ConnectError::Unreachable(_) => ErrorCode::Unreachable,
     }
+}
+
+/// How many things match, as far as is known.
+fn things(hits: &[Hit], beyond: Beyond) -> String {
+    // Beyond these some may be the same under other names or sizes.
+    if beyond == Beyond::default() { hits.len().to_string() } else { format!("at least {}", hits.len()) }
 }
 
 const fn role_word(role: Role) -> &'static str {

@@ -11,6 +11,7 @@ use crate::actors::downloads::{Download, Job};
 use crate::io::partial::Partial;
 use crate::io::publish::PublishPlan;
 use crate::logic::explain::{Spent, account};
+use crate::node::beside::Beside;
 use crate::node::contents::Contents;
 use crate::node::error::Error;
 use crate::node::follow::follow;
@@ -31,7 +32,7 @@ const PARTICIPANTS: usize = 1;
 impl Get {
     /// Fetches and publishes.
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
-        let Plan { hit, contents, present, place } = plan;
+        let Plan { hit, contents, present, place, beside } = plan;
         let (spec, parent) = (contents.spec(&present), place.parent().clone());
         let (partial, resumed) = blocking(move || Ok(Partial::open(&parent, spec)?)).await?;
         let partial = Arc::new(partial);
@@ -58,7 +59,7 @@ impl Get {
         let showing = Showing::start(&download, &self.report);
         let noting = givers::begin(&place, &contents, &download);
         let participation = (shares && contents.map.units() > 1).then(|| parts.announcer.join(contents.part));
-        let ended = self.until_end(&mut download, &contents).await;
+        let ended = self.until_end(&mut download, &contents, beside).await;
         drop(showing);
         let last = download.progress().borrow().clone();
         show(&self.report, &last);
@@ -88,7 +89,12 @@ impl Get {
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
-    async fn until_end(&mut self, download: &mut Download, contents: &Contents) -> Result<Ending, Error> {
+    async fn until_end(
+        &mut self,
+        download: &mut Download,
+        contents: &Contents,
+        beside: Option<Beside>,
+    ) -> Result<Ending, Error> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
         if self.finder.is_open() {
@@ -99,6 +105,9 @@ impl Get {
                 let (own, plane) = (self.finder.own, self.report.now().plane);
                 following.spawn(near::follow(overlay.clone(), own, contents.part, plane, found.clone()));
             }
+        }
+        if let Some(beside) = beside {
+            following.spawn(beside.run(self.report.clone(), found.clone()));
         }
         let mut cancelled = self.cancelled.clone();
         let mut ending = false;

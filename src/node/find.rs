@@ -1,28 +1,34 @@
 //! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
 //! Not responsible for which of the hits is meant: `logic::choose` decides that.
 
+mod answers;
+mod pages;
+
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
+pub(crate) use self::pages::{all_offers, locate_page};
+use self::pages::{peer_pages, search_pages};
 use crate::actors::connections::ConnectionsRef;
+use crate::actors::shelf::FLOODED;
 use crate::io::frames;
 use crate::io::link::Link;
-use crate::logic::merge::merge;
-use crate::model::{ContentId, Hit, Kind, NodeId, PeerTarget, Provider, Query};
+use crate::logic::look::Enough;
+use crate::model::{ContentId, NodeId, PeerTarget, Query};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
-use crate::node::planes::{self, Enough, Overlay, Page};
-use crate::node::types::{Found, FoundHit, Options, PeerRow, Plane};
-use crate::wire::{HitPage, Locate, PeerPage, Peers, Request, Role, Search, Sought, limits};
+use crate::node::planes::{self, Overlay, Page, Rest};
+use crate::node::types::{Found, Options, PeerRow, Plane};
+use crate::wire::{Request, Role, Sought};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
 const ANSWER: Duration = Duration::from_secs(2);
-/// The most pages taken from one answering side, so that nobody keeps a command busy for ever.
-const PAGES: usize = 1000;
+/// Nodes near that are asked directly for what one answer over the neighbours does not hold.
+const PAGED_ON: usize = 16;
 
 /// Knows whom to ask.
 #[derive(Clone)]
@@ -30,8 +36,8 @@ pub(crate) struct Finder {
     pub(crate) connections: ConnectionsRef,
     pub(crate) own: NodeId,
     places: Vec<Place>,
-    /// Only what this node offers counts.
-    from: Option<NodeId>,
+    /// One node alone is asked, and gives.
+    alone: bool,
     overlay: Option<Overlay>,
 }
 
@@ -40,9 +46,23 @@ pub(crate) struct Finder {
 pub(crate) struct Place {
     pub(crate) target: PeerTarget,
     pub(crate) plane: Plane,
+    /// The link to it, where there is one already.
+    link: Option<Link>,
 }
 
 impl Place {
+    /// A peer that is to be dialled.
+    pub(crate) const fn of(target: PeerTarget) -> Self {
+        Self { target, plane: Plane::Peer, link: None }
+    }
+
+    /// A node to which there is a link.
+    pub(crate) fn at(link: Link) -> Self {
+        let (id, addr) = (Some(link.peer()), link.remote());
+        let target = PeerTarget { id, host: addr.ip().to_string(), port: addr.port() };
+        Self { target, plane: Plane::Peer, link: Some(link) }
+    }
+
     /// Whom an error about this place names.
     pub(crate) fn who(&self) -> Who {
         match self.plane {
@@ -55,32 +75,24 @@ impl Place {
 impl Finder {
     pub(crate) fn new(connections: ConnectionsRef, own: NodeId, options: &Options, overlay: Option<Overlay>) -> Self {
         let (trackers, peers) = (&options.trackers, &options.peers);
-        let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane };
+        let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane, link: None };
         let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
-        Self { connections, own, places: places.collect(), from: None, overlay }
+        Self { connections, own, places: places.collect(), alone: false, overlay }
     }
 
     /// The same, looking at one peer only.
-    pub(crate) fn only(&self, target: PeerTarget) -> Self {
-        Self { places: vec![self.place_of(target)], overlay: None, ..self.clone() }
-    }
-
-    /// The same, looking everywhere for what one node offers, and at the node itself where it is known to be.
-    pub(crate) fn only_from(&self, node: NodeId, at: Option<PeerTarget>) -> Self {
-        let mut finder = Self { from: Some(node), ..self.clone() };
-        finder.places.extend(at.map(|at| self.place_of(at)));
-        finder
+    pub(crate) fn only(&self, place: Place) -> Self {
+        Self { places: vec![place], overlay: None, alone: true, ..self.clone() }
     }
 
     /// Whether everyone who has a content may give it.
     pub(crate) fn is_open(&self) -> bool {
-        self.from.is_none() && (self.overlay.is_some() || self.trackers().next().is_some())
+        !self.alone && (self.overlay.is_some() || self.trackers().next().is_some())
     }
 
-    /// A peer as a place to look.
-    #[expect(clippy::unused_self, reason = "places belong to finders")]
-    pub(crate) fn place_of(&self, target: PeerTarget) -> Place {
-        Place { target, plane: Plane::Peer }
+    /// Everyone who is asked directly.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
     }
 
     /// The configured trackers.
@@ -103,12 +115,52 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn search(&self, query: &Query, limit: u32, enough: Enough) -> Result<Found, Error> {
-        let words = query.words().to_vec();
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+        let words = query.words();
+        let (mut asked, _) = self.look_for(words, limit, Enough::Everything).await?;
+        if limit > FLOODED {
+            self.page_on(words, limit, &mut asked).await;
+        }
+        Ok(answers::merged(Some(query), asked, limit))
+    }
+
+    /// What the words may mean, best first, and who has not answered yet.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Found, Rest), Error> {
+        let (asked, rest) = self.look_for(query.words(), limit, Enough::Choice).await?;
+        Ok((answers::merged(Some(query), asked, limit), rest))
+    }
+
+    async fn look_for(&self, words: &[String], limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+        let words = words.to_vec();
         let sought = Sought::Words(words.clone());
         let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
-        let pages = self.look(direct, sought, enough).await?;
-        Ok(merge_answers(self.from, Some(query), pages, limit))
+        self.look(direct, sought, enough).await
+    }
+
+    /// Asks those near directly that may have more than they could give over the neighbours.
+    async fn page_on(&self, words: &[String], limit: u32, asked: &mut Asked<Page>) {
+        let mut paging = JoinSet::new();
+        let mut unfinished = answers::unfinished(&asked.answers);
+        asked.whole &= unfinished.len() <= PAGED_ON;
+        unfinished.truncate(PAGED_ON);
+        for (plane, provider) in unfinished {
+            let (connections, words) = (self.connections.clone(), words.to_vec());
+            paging.spawn(timeout(ANSWER, async move {
+                let link = connections.to_node(provider.node, provider.addrs).await.ok()?;
+                let who = Who::peer(link.remote().to_string());
+                Some((plane, search_pages(link, who, words, limit).await.ok()?))
+            }));
+        }
+        while let Some(joined) = paging.join_next().await {
+            match joined {
+                Ok(Ok(Some(answer))) => asked.answers.push(answer),
+                // What it gave before stays.
+                Ok(Ok(None) | Err(_)) | Err(_) => asked.whole = false,
+            }
+        }
     }
 
     /// Who offers an id.
@@ -129,34 +181,16 @@ impl Finder {
 
     async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
-        let pages = self.look(direct, Sought::Content(id), enough).await?;
-        Ok(merge_answers(self.from, None, pages, u32::MAX))
+        let (asked, _) = self.look(direct, Sought::Content(id), enough).await?;
+        Ok(answers::merged(None, asked, u32::MAX))
     }
 
-    async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<Asked<Page>, Error> {
+    async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
         if self.places.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
-        if let (Some(node), Some(overlay), true) = (self.from, &self.overlay, self.places.is_empty()) {
-            // Nobody else can tell where it is, and a look that ends before the local network has is one in vain.
-            overlay.meet(node).await;
-        }
-        planes::look(direct, &self.places, self.overlay.as_ref().map(|overlay| (overlay, sought)), enough).await
-    }
-
-    /// The link to a node that is near, if it is: it becomes a neighbour, or one of the neighbours tells of it.
-    pub(crate) async fn near(&self, node: NodeId) -> Option<Link> {
-        let overlay = self.overlay.as_ref()?;
-        let told = async {
-            let rows = overlay.near(self.own).await;
-            let row = rows.into_iter().find(|row| row.peer.node == node)?;
-            self.connections.to_node(node, row.peer.addrs).await.ok()
-        };
-        tokio::select! {
-            Some(link) = overlay.meet(node) => Some(link),
-            Some(link) = told => Some(link),
-            else => None,
-        }
+        let neighbours = self.overlay.clone().map(|overlay| (overlay, sought));
+        planes::look(direct, &self.places, neighbours, enough).await
     }
 
     /// The neighbours, where they are asked.
@@ -244,13 +278,15 @@ pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
 pub(crate) struct Asked<T> {
     pub(crate) answers: Vec<(Plane, T)>,
     pub(crate) warnings: Vec<String>,
+    /// Everyone who was asked has answered.
+    pub(crate) whole: bool,
     /// The first that failed.
     failed: Option<Error>,
 }
 
 impl<T> Default for Asked<T> {
     fn default() -> Self {
-        Self { answers: Vec::new(), warnings: Vec::new(), failed: None }
+        Self { answers: Vec::new(), warnings: Vec::new(), whole: true, failed: None }
     }
 }
 
@@ -280,7 +316,10 @@ impl<T> Asked<T> {
 
 /// A link to a place that plays the role which the place is named for.
 pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
-    let link = connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?;
+    let link = match place.link.as_ref().filter(|link| !link.is_closed()) {
+        Some(link) => link.clone(),
+        None => connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?,
+    };
     let wanted = match place.plane {
         Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
         Plane::Tracker => Role::Tracker,
@@ -300,119 +339,4 @@ pub(crate) async fn call<T: DeserializeOwned>(
 ) -> Result<T, Error> {
     let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| call_error(who.clone(), error))?;
     Ok(answer)
-}
-
-async fn search_pages(link: Link, who: Who, words: Vec<String>, limit: u32) -> Result<(Vec<Hit>, u64), Error> {
-    let (mut hits, mut more) = (Vec::new(), 0);
-    for _ in 0..PAGES {
-        let skip = u32::try_from(hits.len()).unwrap_or(u32::MAX);
-        let left = limit.saturating_sub(skip).min(limits::HITS);
-        if left == 0 {
-            break;
-        }
-        let request = Request::Search(Search { words: words.clone(), limit: left, skip });
-        let page: HitPage = call(&link, &who, &request, limits::PAGE).await?;
-        more = page.more;
-        if page.hits.is_empty() {
-            break;
-        }
-        hits.extend(page.hits);
-        if more == 0 {
-            break;
-        }
-    }
-    Ok((own_hits(hits, &link), more))
-}
-
-/// What the node at the other end, or the tracker there, knows of an id.
-pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<(Vec<Hit>, u64), Error> {
-    let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
-    page.hits.retain(|hit| hit.id == Some(id));
-    Ok((own_hits(page.hits, &link), page.more))
-}
-
-async fn peer_pages(link: Link, who: Who) -> Result<Vec<crate::wire::Peer>, Error> {
-    if link.role() != Some(Role::Tracker) {
-        let node = link.peer();
-        return Ok(vec![crate::wire::Peer {
-            node,
-            addrs: vec![link.remote()],
-            offers: count_offers(&link, &who).await?,
-        }]);
-    }
-    let (mut peers, mut after) = (Vec::<crate::wire::Peer>::new(), None);
-    for _ in 0..PAGES {
-        let page: PeerPage = call(&link, &who, &Request::Peers(Peers { after }), limits::PAGE).await?;
-        let last = page.peers.last().map(|peer| peer.node);
-        peers.extend(page.peers);
-        if !page.more || last <= after {
-            break;
-        }
-        after = last;
-    }
-    Ok(peers)
-}
-
-async fn count_offers(link: &Link, who: &Who) -> Result<u64, Error> {
-    Ok(all_offers(link, who, None).await?.len() as u64)
-}
-
-/// All offers of a node, from itself or from a tracker, in name order.
-pub(crate) async fn all_offers(
-    link: &Link,
-    who: &Who,
-    node: Option<NodeId>,
-) -> Result<Vec<crate::model::Offer>, Error> {
-    let (mut offers, mut after) = (Vec::<crate::model::Offer>::new(), None);
-    for _ in 0..PAGES {
-        let request = Request::FilesOf(crate::wire::FilesOf { node, after: after.clone() });
-        let page: crate::wire::OfferPage = call(link, who, &request, limits::PAGE).await?;
-        let last = page.offers.last().map(|offer| offer.name.clone());
-        offers.extend(page.offers);
-        if !page.more || last <= after {
-            break;
-        }
-        after = last;
-    }
-    Ok(offers)
-}
-
-/// A node answers for itself without naming itself: it is the provider, and the link says where it is.
-fn own_hits(mut hits: Vec<Hit>, link: &Link) -> Vec<Hit> {
-    if link.role() != Some(Role::Tracker) {
-        for hit in &mut hits {
-            hit.providers = vec![Provider { node: link.peer(), addrs: vec![link.remote()] }];
-        }
-    }
-    hits
-}
-
-fn merge_answers(from: Option<NodeId>, query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
-    let mut planes: HashMap<(Option<ContentId>, Kind, u64), Plane> = HashMap::new();
-    let (mut all, mut more) = (Vec::new(), 0_u64);
-    for (plane, (hits, rest)) in asked.answers {
-        more = more.max(rest);
-        for hit in &hits {
-            let known = planes.entry((hit.id, hit.kind, hit.size)).or_insert(plane);
-            *known = (*known).max(plane);
-        }
-        all.extend(hits.into_iter().filter_map(|hit| only_from(from, hit)));
-    }
-    let mut hits = merge(query, all);
-    let kept = hits.len().min(usize::try_from(limit).unwrap_or(usize::MAX));
-    more = more.saturating_add((hits.len() - kept) as u64);
-    hits.truncate(kept);
-    let with_plane = |hit: Hit| {
-        let plane = planes.get(&(hit.id, hit.kind, hit.size)).copied().unwrap_or(Plane::Tracker);
-        FoundHit { hit, plane }
-    };
-    Found { hits: hits.into_iter().map(with_plane).collect(), more, warnings: asked.warnings }
-}
-
-/// The hit as far as it is this node's.
-fn only_from(from: Option<NodeId>, mut hit: Hit) -> Option<Hit> {
-    if let Some(node) = from {
-        hit.providers.retain(|provider| provider.node == node);
-    }
-    (from.is_none() || !hit.providers.is_empty()).then_some(hit)
 }

@@ -9,11 +9,13 @@ use tokio::time::Instant;
 use crate::io::dest::SafeDir;
 use crate::io::partial::Partial;
 use crate::model::{ContentId, Hit, NodeId};
+use crate::node::beside::Beside;
 use crate::node::contents::{Contents, Present};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::Inner;
+use crate::node::look::Meant;
 use crate::node::manifest;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
@@ -27,7 +29,7 @@ pub struct Transfer {
 
 impl Transfer {
     pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest) -> Result<Self, Error> {
-        let finder = finder(&inner, &request)?;
+        let finder = inner.parts()?.finder.clone();
         let (report, progress) = Report::new();
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
@@ -62,18 +64,6 @@ impl Drop for Transfer {
     }
 }
 
-/// Where this request looks: everywhere, or at one peer.
-fn finder(inner: &Inner, request: &GetRequest) -> Result<Finder, Error> {
-    let finder = &inner.parts()?.finder;
-    match &request.from {
-        None => Ok(finder.clone()),
-        Some(peer) => Ok(match inner.resolve_peer(peer)? {
-            super::Resolved::Node { node, at } => finder.only_from(node, at),
-            super::Resolved::Target(target) => finder.only(target),
-        }),
-    }
-}
-
 /// One request on its way.
 pub(super) struct Get {
     pub(super) inner: Arc<Inner>,
@@ -85,7 +75,7 @@ pub(super) struct Get {
 }
 
 impl Get {
-    async fn run(self) -> Result<Outcome, Error> {
+    async fn run(mut self) -> Result<Outcome, Error> {
         let mut cancelled = self.cancelled.clone();
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared?,
@@ -103,8 +93,11 @@ impl Get {
     }
 
     /// Everything before the first byte of content.
-    async fn prepare(&self) -> Result<Prepared, Error> {
-        let mut hit = self.find().await?;
+    async fn prepare(&mut self) -> Result<Prepared, Error> {
+        if let Some(peer) = &self.request.from {
+            self.finder = self.inner.finder_at(peer).await?;
+        }
+        let Meant { mut hit, beside } = self.find().await?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);
@@ -122,7 +115,7 @@ impl Get {
         if self.request.dry_run {
             return Ok(Prepared::Done(self.dry(contents)));
         }
-        let Some(destination) = destination else { return self.prepare_stream(hit, contents) };
+        let Some(destination) = destination else { return self.prepare_stream(hit, contents, beside) };
         let parent = open_parent(&destination)?;
         let present = contents.compare(&destination, &parent, self.request.force, &self.report).await?;
         if present.complete {
@@ -131,7 +124,8 @@ impl Get {
             self.set_times(&parent, &destination.name, &contents, times).await;
             return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));
         }
-        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place: Place::Disk { destination, parent } })))
+        let place = Place::Disk { destination, parent };
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
     }
 
     /// Who sent a wrong list is not asked for anything else of it.
@@ -142,14 +136,14 @@ impl Get {
         Ok(())
     }
 
-    fn prepare_stream(&self, hit: Hit, contents: Contents) -> Result<Prepared, Error> {
+    fn prepare_stream(&self, hit: Hit, contents: Contents, beside: Option<Beside>) -> Result<Prepared, Error> {
         if contents.tree.is_some() {
             return Err(Error::NotAFile { name: contents.name.to_string() });
         }
         let dir = tempfile::tempdir().map_err(Error::Stdout)?;
         let parent = SafeDir::open(dir.path())?;
         let place = Place::Stream { parent, _dir: dir };
-        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place })))
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, beside })))
     }
 
     fn name_of(&self, hit: &Hit) -> String {
@@ -201,6 +195,8 @@ pub(super) struct Plan {
     pub(super) contents: Contents,
     pub(super) present: Present,
     pub(super) place: Place,
+    /// What is heard beside the transfer.
+    pub(super) beside: Option<Beside>,
 }
 
 /// Where the bytes go.

@@ -20,7 +20,7 @@ use crate::node::destination::Destination;
 use crate::node::error::{Error, Who};
 use crate::node::find::locate_page;
 use crate::node::get::{Get, Place};
-use crate::node::look::look;
+use crate::node::look::{Meant, look};
 use crate::node::types::{GetRequest, Output, Plane, What};
 
 /// How long a giver may take to answer: as long as everyone who is asked.
@@ -29,12 +29,12 @@ const ANSWER: Duration = Duration::from_secs(2);
 impl Get {
     /// What is meant, and who has it. Where an earlier run of the same id has left something, its givers are asked too; the first
     /// of them that has it is enough, and nobody else need answer.
-    pub(super) async fn find(&self) -> Result<Hit, Error> {
+    pub(super) async fn find(&self) -> Result<Meant, Error> {
         let looked = look(&self.finder, &self.request, &self.report);
         let What::Id(id) = self.request.what else {
-            let hit = looked.await?;
-            let givers = if let Some(id) = hit.id { remembered(&self.request, id).await } else { Vec::new() };
-            return Ok(joined(hit, givers));
+            let meant = looked.await?;
+            let givers = if let Some(id) = meant.hit.id { remembered(&self.request, id).await } else { Vec::new() };
+            return Ok(joined(meant, givers));
         };
         let givers = remembered(&self.request, id).await;
         let mut asking = ask(&self.finder.connections, id, &givers);
@@ -43,13 +43,13 @@ impl Get {
         loop {
             tokio::select! {
                 looked = &mut looked, if failed.is_none() => match looked {
-                    Ok(hit) => return Ok(joined(hit, givers)),
+                    Ok(meant) => return Ok(joined(meant, givers)),
                     Err(error) => failed = Some(error),
                 },
                 Some(answer) = asking.join_next() => match answer.ok().flatten() {
                     Some(hit) if !hit.names.is_empty() => {
                         self.report.plane(Plane::Peer);
-                        return Ok(joined(hit, givers));
+                        return Ok(joined(alone(hit), givers));
                     }
                     // It is fetching itself. Somebody else may know under which name the content is to land.
                     Some(hit) => nameless = Some(hit),
@@ -58,7 +58,7 @@ impl Get {
                 else => return match (nameless, failed) {
                     (Some(hit), _) => {
                         self.report.plane(Plane::Peer);
-                        Ok(joined(hit, givers))
+                        Ok(joined(alone(hit), givers))
                     }
                     (None, Some(error)) => Err(error),
                     (None, None) => Err(Error::NotFound { what: id.to_string(), asked: self.finder.asked() }),
@@ -91,7 +91,7 @@ fn ask(connections: &ConnectionsRef, id: ContentId, givers: &[Provider]) -> Join
             let answered = timeout(ANSWER, async {
                 let link = connections.to_node(node, addrs).await.ok()?;
                 let who = Who::peer(link.remote().to_string());
-                locate_page(link, who, id).await.ok()?.0.into_iter().next()
+                locate_page(link, who, id).await.ok()?.hits.into_iter().next()
             });
             answered.await.ok().flatten()
         });
@@ -99,14 +99,19 @@ fn ask(connections: &ConnectionsRef, id: ContentId, givers: &[Provider]) -> Join
     asking
 }
 
-/// The hit with the givers among its providers: they are dialled with the others.
-fn joined(mut hit: Hit, givers: Vec<Provider>) -> Hit {
+/// With the givers among the providers: they are dialled with the others.
+fn joined(mut meant: Meant, givers: Vec<Provider>) -> Meant {
     for giver in givers {
-        if hit.providers.iter().all(|provider| provider.node != giver.node) {
-            hit.providers.push(giver);
+        if meant.hit.providers.iter().all(|provider| provider.node != giver.node) {
+            meant.hit.providers.push(giver);
         }
     }
-    hit
+    meant
+}
+
+/// An id has no rivals.
+const fn alone(hit: Hit) -> Meant {
+    Meant { hit, beside: None }
 }
 
 /// Givers being noted.

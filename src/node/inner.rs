@@ -13,13 +13,13 @@ use crate::actors::downloads::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::node::Ended;
-use crate::actors::shelf::{Place, Shelf};
+use crate::actors::shelf::{self, Shelf};
 use crate::io::endpoint::Endpoint;
 use crate::io::home::{Home, HomeLock};
 use crate::io::met::Met;
 use crate::model::{Friends, NodeId};
 use crate::node::error::Error;
-use crate::node::find::Finder;
+use crate::node::find::{Finder, Place};
 use crate::node::types::{Event, PeerRef, is_prefix};
 use crate::wire::Code;
 
@@ -54,7 +54,7 @@ pub(crate) struct Parts {
 
 /// A finished transfer that is still served.
 pub(crate) struct Seed {
-    pub(crate) _place: Place,
+    pub(crate) _place: shelf::Place,
     pub(crate) _participation: Participation,
 }
 
@@ -91,6 +91,22 @@ impl Inner {
             },
             PeerRef::Target(target) => Ok(Resolved::Target(target.clone())),
         }
+    }
+
+    /// Looks at one peer only, wherever it is known to be.
+    ///
+    /// # Errors
+    /// When nobody is called so, nobody knows where it is, or it cannot be reached there.
+    pub(crate) async fn finder_at(&self, peer: &PeerRef) -> Result<Finder, Error> {
+        let finder = &self.parts()?.finder;
+        let place = match self.resolve_peer(peer)? {
+            Resolved::Target(target) => Place::of(target),
+            Resolved::Node { node, at } => {
+                let link = finder.reach(node, at).await;
+                Place::at(link.map_err(|error| error.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))?)
+            }
+        };
+        Ok(finder.only(place))
     }
 
     fn with_prefix(&self, prefix: &str) -> Result<NodeId, Error> {

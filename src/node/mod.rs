@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
 mod bench;
+mod beside;
 mod contents;
 mod convert;
 mod destination;
@@ -26,6 +27,7 @@ mod look;
 mod manifest;
 mod near;
 mod planes;
+mod reach;
 mod report;
 mod seed;
 mod size;
@@ -40,6 +42,7 @@ pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
+pub use crate::logic::tally::Beyond;
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Verdict};
 pub use error::{Error, ErrorCode, Who};
@@ -48,7 +51,6 @@ pub use types::*;
 
 use find::{all_offers, connect};
 use inner::Inner;
-use planes::Enough;
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]
@@ -114,7 +116,7 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
-        let found = self.inner.parts()?.finder.search(query, limit, Enough::Everything).await?;
+        let found = self.inner.parts()?.finder.search(query, limit).await?;
         self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
         Ok(found)
     }
@@ -130,7 +132,7 @@ impl Node {
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
-    /// from itself when it is near.
+    /// from itself wherever it is known to be.
     ///
     /// # Errors
     /// When it is unknown, or nobody could be asked.
@@ -139,10 +141,10 @@ impl Node {
         let mut failed = None;
         let node = match self.inner.resolve_peer(peer)? {
             Resolved::Target(target) => {
-                return Ok((self.list_at(&finder.place_of(target), None).await?, Plane::Peer));
+                return Ok((self.list_at(&find::Place::of(target), None).await?, Plane::Peer));
             }
             Resolved::Node { node, at } => {
-                if let Some(place) = at.map(|at| finder.place_of(at)) {
+                if let Some(place) = at.map(find::Place::of) {
                     match self.list_at(&place, None).await {
                         Ok(offers) => return Ok((offers, Plane::Peer)),
                         Err(error) => drop(failed.get_or_insert(error)),
@@ -158,11 +160,10 @@ impl Node {
                 Err(error) => drop(failed.get_or_insert(error)),
             }
         }
-        if let Some(link) = finder.near(node).await {
-            let offers = all_offers(&link, &Who::peer(link.remote().to_string()), None).await?;
-            return Ok((offers, Plane::Neighbours));
+        match finder.reach(node, None).await {
+            Ok(link) => Ok((self.list_at(&find::Place::at(link), None).await?, Plane::Peer)),
+            Err(error) => Err(failed.or(error).unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() })),
         }
-        Err(failed.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))
     }
 
     /// Offers of the node at a place, or of one that a tracker knows.

@@ -1,5 +1,6 @@
 //! Looking on all planes: trackers and given peers are asked directly, the neighbours and the LAN by a flooded query.
-//! Answers come as they come; what is enough, and how long to wait for the rest, is decided here.
+//! Answers come as they come; what is enough, and how long to wait for the rest, `logic::look` decides. What is still under way
+//! at the end is handed on, to be heard beside a transfer.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -8,44 +9,26 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
-use crate::io::link::Link;
 use crate::logic::flood::WAVES;
+use crate::logic::look::{self, Enough, Look};
 use crate::model::{ContentId, Hit, NodeId};
 use crate::node::error::Error;
 use crate::node::find::{Asked, Asking, Place};
 use crate::node::types::{Direct, NearRow, Plane};
 use crate::wire::{Peer, Sought, limits};
 
-/// How long the neighbours may take altogether.
-const FLOOD: Duration = Duration::from_secs(2);
-/// After the first hit, how long the others of the neighbours have (design, section 9).
-const OTHERS: Duration = Duration::from_millis(300);
-/// When the trackers know something, how long the neighbours have to add to it.
-const BESIDE: Duration = Duration::from_millis(600);
-/// When the neighbours know something, how long a tracker that is silent is waited for.
-const SILENT: Duration = Duration::from_millis(700);
-/// A `get` asks the neighbours when its trackers have been silent for so long.
-const PATIENCE: Duration = Duration::from_millis(300);
-
-/// How long a node that was named is waited for. The local network is asked at once, after 1 s and after 3 s (RFC 6762, section
-/// 5.2), and who has answered somebody else within the last second keeps silent (section 6): so the third time counts.
-const NAMED: Duration = Duration::from_secs(4);
+/// How long the nodes near may take to tell who they are.
+const ACQUAINTED: Duration = Duration::from_secs(2);
 
 /// How far is asked who is near.
 const NEAR: u8 = 2;
 
-/// Hits, and how many more there are.
-pub(crate) type Page = (Vec<Hit>, u64);
-
-/// What is enough.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Enough {
-    /// What every plane knows.
-    Everything,
-    /// What the trackers know; the neighbours only if that is nothing.
-    Something,
-    /// One provider.
-    First,
+/// What one answer holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) hits: Vec<Hit>,
+    /// How many more there are; an answer over the neighbours does not tell.
+    pub(crate) more: Option<u64>,
 }
 
 /// The neighbours, as a place to look.
@@ -63,17 +46,12 @@ impl Overlay {
         self.neighbours.search(what, waves)
     }
 
-    /// The link to a node that was named, when it is a neighbour: one that is on the local network becomes one.
-    pub(crate) async fn meet(&self, node: NodeId) -> Option<Link> {
-        self.neighbours.meet(node, NAMED).await
-    }
-
     /// The nodes near this one: its neighbours, then those that they tell of, by id.
     pub(crate) async fn near(&self, own: NodeId) -> Vec<NearRow> {
-        self.neighbours.settled(FLOOD).await;
+        self.neighbours.settled(ACQUAINTED).await;
         let mut answers = self.neighbours.search(Sought::Nodes, vec![self.ttl.unwrap_or(NEAR)]);
         let mut told: BTreeMap<NodeId, NearRow> = BTreeMap::new();
-        let deadline = Instant::now() + FLOOD;
+        let deadline = Instant::now() + ACQUAINTED;
         while let Ok(Some(Answer::Found { nodes, .. })) = timeout_at(deadline, answers.recv()).await {
             for seen in nodes.into_iter().filter(|seen| seen.node != own) {
                 let peer = Peer { node: seen.node, addrs: seen.addrs, offers: seen.offers };
@@ -93,142 +71,143 @@ fn row(row: Row) -> NearRow {
     NearRow { peer, direct: Some(direct), by: None }
 }
 
-/// Both, until it is enough.
+/// Asks on all planes until it is enough.
+///
+/// # Errors
+/// When nobody answered and somebody failed.
 pub(crate) async fn look(
-    mut direct: Asking<Page>,
+    direct: Asking<Page>,
     places: &[Place],
-    neighbours: Option<(&Overlay, Sought)>,
+    neighbours: Option<(Overlay, Sought)>,
     enough: Enough,
-) -> Result<Asked<Page>, Error> {
-    let begun = Instant::now();
-    let patience = if enough == Enough::Something && !places.is_empty() { PATIENCE } else { Duration::ZERO };
-    let silent = (0..places.len()).collect();
+) -> Result<(Asked<Page>, Rest), Error> {
+    let trackers = places.iter().filter(|place| place.plane == Plane::Tracker).count();
+    let look = Look::new(enough, trackers, places.len() - trackers, neighbours.is_some());
     let id = match &neighbours {
         Some((_, Sought::Content(id))) => Some(*id),
         _ => None,
     };
-    let flood = Flood::Waiting(neighbours);
-    let mut search = Search { asked: Asked::default(), silent, flood, id, found: false, enough };
-    let (mut flood_until, mut direct_until) = (begun + FLOOD, None);
-    while !search.is_over() {
-        tokio::select! {
-            biased;
-            joined = direct.join_next(), if !search.silent.is_empty() => match joined {
-                Some(Ok((number, answer))) => {
-                    if search.answered(number, places[number].plane, answer) {
-                        flood_until = flood_until.min(begun + BESIDE);
-                    }
-                }
-                // Nobody is left to wait for, whatever became of the others' tasks.
-                Some(Err(_)) | None => search.silent.retain(|_| !direct.is_empty()),
-            },
-            () = sleep_until(begun + patience), if search.flood.waits() => search.flood.begin(),
-            answer = search.flood.next(), if search.flood.is_under_way() => {
-                if search.found(answer) && direct_until.is_none() {
-                    flood_until = flood_until.min(Instant::now() + OTHERS);
-                    direct_until = Some(Instant::now() + SILENT);
-                }
-            }
-            () = sleep_until(flood_until), if search.flood.is_under_way() => search.flood = Flood::Over,
-            () = sleep_until(direct_until.unwrap_or(begun)), if direct_until.is_some() => break,
-        }
-    }
+    let rest = Rest { direct, flood: None, unasked: neighbours };
+    let silent = (0..places.len()).collect();
+    let mut search = Search { begun: Instant::now(), look, rest, asked: Asked::default(), silent, id };
+    search.run(places).await;
     search.into_answer(places)
 }
 
-struct Search<'a> {
+/// What was still under way when a look was over.
+pub(crate) struct Rest {
+    /// The places that are silent.
+    pub(crate) direct: Asking<Page>,
+    /// The neighbours, if they were asked and have not all answered.
+    pub(crate) flood: Option<mpsc::Receiver<Answer>>,
+    /// What they would be asked, if they were not.
+    pub(crate) unasked: Option<(Overlay, Sought)>,
+}
+
+impl Rest {
+    /// Asks the neighbours.
+    fn begin(&mut self) {
+        self.flood = self.unasked.take().map(|(overlay, what)| overlay.search(what));
+    }
+}
+
+/// The next answer of the neighbours; never, where they are not asked.
+pub(crate) async fn next(flood: &mut Option<mpsc::Receiver<Answer>>) -> Option<Answer> {
+    match flood {
+        Some(answers) => answers.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Search {
+    begun: Instant,
+    look: Look,
+    rest: Rest,
     asked: Asked<Page>,
     /// The places that have not answered.
     silent: BTreeSet<usize>,
-    flood: Flood<'a>,
     /// What is looked for, if it has an id: others than it are no answer.
     id: Option<ContentId>,
-    /// The neighbours know something.
-    found: bool,
-    enough: Enough,
 }
 
-enum Flood<'a> {
-    Waiting(Option<(&'a Overlay, Sought)>),
-    UnderWay(mpsc::Receiver<Answer>),
-    Over,
-}
-
-impl Flood<'_> {
-    const fn waits(&self) -> bool {
-        matches!(self, Self::Waiting(_))
-    }
-
-    const fn is_under_way(&self) -> bool {
-        matches!(self, Self::UnderWay(_))
-    }
-
-    fn begin(&mut self) {
-        let Self::Waiting(neighbours) = self else { return };
-        *self = neighbours.take().map_or(Self::Over, |(overlay, what)| Self::UnderWay(overlay.search(what)));
-    }
-
-    async fn next(&mut self) -> Option<Answer> {
-        match self {
-            Self::UnderWay(answers) => answers.recv().await,
-            _ => None,
+impl Search {
+    async fn run(&mut self, places: &[Place]) {
+        loop {
+            let now = self.begun.elapsed();
+            if self.look.begins_near(now) {
+                self.rest.begin();
+            }
+            if self.rest.flood.is_some() && self.look.gives_up_near(now) {
+                self.near_over(false);
+            }
+            if self.look.is_over(now) {
+                return;
+            }
+            let wake = self.begun + self.look.wake().unwrap_or_default();
+            let Rest { direct, flood, .. } = &mut self.rest;
+            tokio::select! {
+                biased;
+                joined = direct.join_next(), if !self.silent.is_empty() => match joined {
+                    Some(Ok((number, answer))) => self.answered(number, places[number].plane, answer),
+                    Some(Err(_)) if !direct.is_empty() => {}
+                    // Nobody is left to wait for, whatever became of the others' tasks.
+                    Some(Err(_)) | None => {
+                        self.silent.clear();
+                        self.look.none_left();
+                    }
+                },
+                answer = next(flood), if flood.is_some() => self.heard(answer),
+                () = sleep_until(wake), if self.look.wake().is_some() => {}
+            }
         }
     }
-}
 
-impl Search<'_> {
-    /// Takes the answer of a place; says whether it was the last one, and some know something.
-    fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) -> bool {
+    /// Takes the answer of a place.
+    fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) {
+        let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
+        let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
         self.asked.take(plane, answer);
         self.silent.remove(&number);
-        if self.silent.is_empty() && self.flood.waits() && !self.is_over() {
-            self.flood.begin();
-        }
-        self.silent.is_empty() && has_hits(&self.asked)
+        self.look.answered(who, hit, self.begun.elapsed());
     }
 
-    /// Takes what came; says whether it is a hit.
-    fn found(&mut self, answer: Option<Answer>) -> bool {
+    /// Takes what came from the neighbours.
+    fn heard(&mut self, answer: Option<Answer>) {
         match answer {
             Some(Answer::Found { lan, mut hits, .. }) => {
-                let plane = if lan { Plane::Lan } else { Plane::Neighbours };
                 hits.retain(|hit| self.id.is_none() || hit.id == self.id);
-                let found = !hits.is_empty();
-                self.found |= found;
-                self.asked.answers.push((plane, (hits, 0)));
-                found
+                if !hits.is_empty() {
+                    self.look.found(self.begun.elapsed());
+                    self.asked.answers.push((plane_of(lan), Page { hits, more: None }));
+                }
             }
-            Some(Answer::Over { .. }) | None => {
-                self.flood = Flood::Over;
-                false
-            }
+            Some(Answer::Over { whole }) => self.near_over(whole),
+            None => self.near_over(false),
         }
     }
 
-    fn is_over(&self) -> bool {
-        let over = self.silent.is_empty() && matches!(self.flood, Flood::Over);
-        match self.enough {
-            Enough::Everything => over,
-            Enough::Something => over || (self.silent.is_empty() && has_hits(&self.asked)),
-            Enough::First => over || has_hits(&self.asked),
-        }
+    fn near_over(&mut self, whole: bool) {
+        self.rest.flood = None;
+        self.look.near_over(whole);
     }
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
-    fn into_answer(mut self, places: &[Place]) -> Result<Asked<Page>, Error> {
-        if self.enough != Enough::First {
-            let silence = |number: &usize| {
-                format!("{} does not answer; what is shown is what others know", places[*number].who())
-            };
-            self.asked.warnings.extend(self.silent.iter().map(silence));
-        }
-        if !self.found {
-            self.asked.answers.retain(|(plane, _)| !matches!(plane, Plane::Lan | Plane::Neighbours));
-        }
-        self.asked.into_result()
+    fn into_answer(mut self, places: &[Place]) -> Result<(Asked<Page>, Rest), Error> {
+        let told = |place: &&Place| match self.look.enough() {
+            // The others were waited for as long as the choice allows, and are heard beside the transfer.
+            Enough::Choice => place.plane == Plane::Tracker,
+            Enough::Everything => true,
+            Enough::First => false,
+        };
+        let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
+        let silence = |place: &Place| format!("{} does not answer; what is shown is what others know", place.who());
+        self.asked.warnings.extend(silent.map(silence));
+        self.asked.whole = self.look.is_whole();
+        Ok((self.asked.into_result()?, self.rest))
     }
 }
 
-fn has_hits(asked: &Asked<Page>) -> bool {
-    asked.answers.iter().any(|(_, (hits, _))| !hits.is_empty())
+/// On which plane the neighbours' answer was found.
+pub(crate) const fn plane_of(lan: bool) -> Plane {
+    if lan { Plane::Lan } else { Plane::Neighbours }
 }

@@ -149,6 +149,8 @@ pub struct Found {
     pub hits: Vec<FoundHit>,
     /// How many more there are after these.
     pub more: u64,
+    /// Whether there may be even more: not everyone who was asked has answered, or told how many it has.
+    pub at_least: bool,
     /// Who did not answer, one sentence each.
     pub warnings: Vec<String>,
 }

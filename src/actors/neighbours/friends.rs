@@ -1,12 +1,12 @@
 //! Where friends are: at the address that was given with the name, or where a tracker knows them. They are dialled
 //! first, so a friend that is there is a neighbour soon.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorRef, RpcReplyPort};
+use ractor::ActorRef;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -15,7 +15,6 @@ use super::Message;
 use super::state::State;
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
-use crate::io::link::Link;
 use crate::io::resolve::resolve;
 use crate::logic::neighbours::Source;
 use crate::model::{Friend, Friends, NodeId, PeerTarget};
@@ -40,14 +39,12 @@ pub(super) struct Known {
     at: BTreeMap<NodeId, Vec<SocketAddr>>,
     /// Of whom the user has been told that somebody else is there.
     told: Vec<NodeId>,
-    /// Nodes that are waited for, by who waits.
-    awaited: Vec<(NodeId, RpcReplyPort<Option<Link>>)>,
 }
 
 impl Known {
     pub(super) fn new(all: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
         let sought = all.borrow().is_empty();
-        Self { all, only, sought, at: BTreeMap::new(), told: Vec::new(), awaited: Vec::new() }
+        Self { all, only, sought, at: BTreeMap::new(), told: Vec::new() }
     }
 
     /// Whether what is offered here may be told to a neighbour that asks. A friend's own commands ask as visitors; what
@@ -58,36 +55,6 @@ impl Known {
 }
 
 impl State {
-    /// Who is dialled first: friends, and who is waited for.
-    pub(super) fn befriend(&mut self, mut nodes: BTreeSet<NodeId>) {
-        nodes.extend(self.friends.awaited.iter().map(|(node, _)| *node));
-        self.table.befriend(nodes);
-    }
-
-    /// Waits for a node to be a neighbour. It is dialled as a friend is: the places of the others do not matter.
-    pub(super) fn meet(&mut self, node: NodeId, reply: RpcReplyPort<Option<Link>>) {
-        self.begin();
-        self.friends.awaited.push((node, reply));
-        let friends = self.friends.all.borrow().iter().map(|friend| friend.node).collect();
-        self.befriend(friends);
-        self.advance();
-    }
-
-    /// Answers who waits for a node that has come, or that nobody can tell of any more: on the local network it may be
-    /// heard at any time.
-    pub(super) fn met(&mut self) {
-        let hopeless = self.dependencies.lan.is_none() && self.is_settled();
-        let mut waiting = Vec::new();
-        for (node, reply) in std::mem::take(&mut self.friends.awaited) {
-            match self.link(node) {
-                None if reply.is_closed() => {}
-                None if !hopeless => waiting.push((node, reply)),
-                link => drop(reply.send(link)),
-            }
-        }
-        self.friends.awaited = waiting;
-    }
-
     /// A friend is said by the user to be at these addresses.
     pub(super) fn friend_at(&mut self, node: NodeId, addrs: Vec<SocketAddr>) {
         self.heard(node, &addrs, Source::Friend);

@@ -18,6 +18,9 @@ use crate::wire::{Code, Join, Sought, limits};
 /// Answers that wait for who asked; a query has no more hits than these can hold.
 const ANSWERS: usize = 512;
 
+/// Sets of addresses of one node that wait for who asked where it is.
+const WHEREABOUTS: usize = 16;
+
 /// A handle to the neighbours. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct NeighboursRef(pub(super) ActorRef<Message>);
@@ -39,6 +42,15 @@ impl NeighboursRef {
         receiver
     }
 
+    /// Where a node may be: what is known, then what is heard, until no more is expected to be heard of it.
+    #[must_use]
+    pub fn whereabouts(&self, node: NodeId) -> mpsc::Receiver<Vec<SocketAddr>> {
+        let (tell, receiver) = mpsc::channel(WHEREABOUTS);
+        // Gone only with the node itself; then the channel is closed.
+        let _ = self.0.cast(Message::Whereabouts(node, tell));
+        receiver
+    }
+
     /// The neighbours of this moment.
     pub async fn all(&self) -> Vec<Row> {
         ractor::call!(self.0, Message::All).unwrap_or_default()
@@ -54,13 +66,6 @@ impl NeighboursRef {
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
         // Too long, or gone with the node itself.
         let _ = ractor::call_t!(self.0, Message::WhenSettled, millis);
-    }
-
-    /// The link to a node as soon as it is a neighbour; `None` when it has not become one for so long, or when there is no
-    /// way to hear of it.
-    pub async fn meet(&self, node: NodeId, most: Duration) -> Option<Link> {
-        let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-        ractor::call_t!(self.0, Message::Meet, millis, node).ok().flatten()
     }
 
     /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::state::{SETTLING, State};
+use super::settling::SETTLING;
+use super::state::State;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};
@@ -58,6 +59,11 @@ impl Searches {
         let ids: Vec<QueryId> = self.by_id.iter().filter(|(_, search)| gone(search)).map(|(id, _)| *id).collect();
         self.by_id.retain(|_, search| !gone(search));
         ids
+    }
+
+    /// Searches that have found something.
+    pub(super) fn with_hits(&self) -> Vec<QueryId> {
+        self.by_id.iter().filter(|(_, search)| search.found).map(|(id, _)| *id).collect()
     }
 
     /// Whether the actor has to be woken for this moment, for which it has not been yet.

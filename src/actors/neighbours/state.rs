@@ -15,6 +15,7 @@ use super::lan::listen;
 use super::reach::Reach;
 use super::search::Searches;
 use super::talk::{End, Room, Ticket, Voice};
+use super::whereabouts::Sought;
 use super::{Dependencies, Message, Newcomer, Row, friends};
 use crate::actors::reads::Reads;
 use crate::io::link::Link;
@@ -25,15 +26,8 @@ use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered,
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, NeighbourFrame};
 
-/// After its start a node expects neighbours this long at most; a search waits for them.
-pub(super) const SETTLING: Duration = Duration::from_millis(1600);
-/// The same where the LAN is listened to and nobody else is expected: who has just announced itself answers again after
-/// a second (RFC 6762, section 6).
-const LISTENING: Duration = Duration::from_millis(1300);
 /// How often what is remembered is written at most.
 const WRITE: Duration = Duration::from_secs(5);
-/// Nodes of the LAN that are known as such.
-const HEARD: usize = 1000;
 /// Dial-backs of one address: so many at once, then one so often; and addresses at a time.
 const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
 
@@ -55,11 +49,14 @@ pub struct State {
     pub(super) searches: Searches,
     pub(super) probes: Meter<SocketAddr>,
     /// Given nodes that have neither come nor failed yet.
-    expected: Vec<PeerTarget>,
+    pub(super) expected: Vec<PeerTarget>,
     pub(super) waiting: Vec<RpcReplyPort<()>>,
     pub(super) told: Told,
+    pub(super) sought: Sought,
     written: (Vec<Remembered>, Option<Duration>),
     pub(super) lan: BTreeSet<NodeId>,
+    /// When the first one was heard there.
+    pub(super) lan_heard: Option<Duration>,
     /// Asked to be a neighbour, and not answered yet.
     joining: BTreeSet<NodeId>,
     pub(super) tasks: JoinSet<()>,
@@ -100,8 +97,10 @@ impl State {
             expected: dependencies.given.clone(),
             waiting: Vec::new(),
             told: Told::default(),
+            sought: Sought::default(),
             written: (Vec::new(), None),
             lan: BTreeSet::new(),
+            lan_heard: None,
             joining: BTreeSet::new(),
             tasks: JoinSet::new(),
             dependencies,
@@ -138,11 +137,6 @@ impl State {
         self.begun.elapsed()
     }
 
-    /// The link to a node, if it is a neighbour.
-    pub(super) fn link(&self, node: NodeId) -> Option<Link> {
-        self.voices.get(&node).map(|neighbour| neighbour.link.clone())
-    }
-
     pub(super) fn rows(&self) -> Vec<Row> {
         let now = self.now();
         let row = |(node, direction, addr, since): (NodeId, Direction, SocketAddr, Duration)| {
@@ -154,9 +148,10 @@ impl State {
     }
 
     pub(super) fn heard(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) {
-        if source == Source::Lan && self.lan.len() < HEARD {
-            self.lan.insert(node);
+        if source == Source::Lan {
+            self.heard_on_lan(node);
         }
+        self.sought.heard(node, addrs);
         self.table.heard(node, addrs, source);
         self.advance();
     }
@@ -351,30 +346,19 @@ impl State {
         });
     }
 
-    /// Whether no more neighbours are about to come.
-    pub(super) fn is_settled(&self) -> bool {
-        let Some(wanted) = self.wanted else { return false };
-        let passed = self.now().saturating_sub(wanted);
-        let listening = self.dependencies.lan.is_some() && passed < LISTENING;
-        let expecting = !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought;
-        passed >= SETTLING || !(expecting || listening)
-    }
-
-    pub(super) fn settle(&mut self) {
-        if self.is_settled() {
-            self.flood(Input::Settled);
-            self.waiting.drain(..).for_each(|reply| drop(reply.send(())));
-        }
-        self.met();
-    }
-
     /// Comes back when the machine is due, if that is before the next tick.
-    pub(super) fn wake(&mut self, myself: &ActorRef<Message>) {
-        let Some(at) = self.flood.wake().filter(|at| self.searches.due(*at)) else { return };
-        let (left, myself) = (at.saturating_sub(self.now()), myself.clone());
+    pub(super) fn wake(&mut self) {
+        if let Some(at) = self.flood.wake().filter(|at| self.searches.due(*at)) {
+            self.come_back(at.saturating_sub(self.now()));
+        }
+    }
+
+    pub(super) fn come_back(&mut self, after: Duration) {
+        let actor = self.reach.actor.clone();
         self.tasks.spawn(async move {
-            tokio::time::sleep(left).await;
-            let _ = myself.cast(Message::Tick);
+            tokio::time::sleep(after).await;
+            // Gone only with the node itself.
+            let _ = actor.cast(Message::Tick);
         });
     }
 }

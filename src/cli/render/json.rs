@@ -155,9 +155,11 @@ pub(crate) enum Line<'a> {
         message: &'a str,
     },
     Status(&'a crate::cli::status::Status),
+    /// `more` is a lower bound where `at_least` says so.
     Summary {
         hits: u64,
         more: u64,
+        at_least: bool,
     },
     Trust {
         addr: &'a str,

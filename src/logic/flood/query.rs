@@ -8,7 +8,9 @@ use crate::model::{Hit, NodeId};
 use crate::wire::{FloodQuery, Found, Seen};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
-const CAPS: (usize, usize, usize) = (400, 200, 100);
+const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
+/// Of one branch: who gets as many may have been given more.
+pub const BRANCH_HITS: usize = 200;
 
 /// Bytes that one frame of an answer is filled to: a queue of frames stays small. One hit always fits a page.
 const FILL: usize = 48 << 10;

@@ -127,6 +127,10 @@ impl Known {
         room
     }
 
+    pub(super) fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
+        self.nodes.get(&node).map(|entry| entry.addrs.clone()).unwrap_or_default()
+    }
+
     /// A node is one that the user knows, however it was heard of.
     pub(super) fn befriend(&mut self, node: NodeId) {
         if let Some(entry) = self.nodes.get_mut(&node) {

@@ -30,7 +30,10 @@ fn exit_codes_are_those_of_the_design() {
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
     assert_eq!(Error::NotFound { what: String::new(), asked: String::new() }.code().exit(), 3);
-    assert_eq!(Error::Ambiguous { what: String::new(), hits: Vec::new() }.code().exit(), 4);
+    let ambiguous =
+        |more| Error::Ambiguous { what: "x".to_owned(), hits: Vec::new(), beyond: Beyond { more, at_least: false } };
+    assert_eq!(ambiguous(0).code().exit(), 4);
+    assert!(ambiguous(0).to_string().contains("matches 0 ") && ambiguous(1).to_string().contains("at least 0 "));
     assert_eq!(Error::Interrupted { have: 0, total: 0 }.code().exit(), 130);
     assert_eq!(Error::Home(HomeError::Locked { path: "h".into(), pid: Some(7) }).code().exit(), 1);
 }

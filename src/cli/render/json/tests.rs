@@ -49,7 +49,10 @@ fn what_finds_things_says() {
     assert_eq!(text(&Line::hit(&hit, Some(Plane::Tracker))), expected);
     hit.id = None;
     assert!(text(&Line::hit(&hit, None)).starts_with(r#"{"event":"hit","id":null,"#));
-    assert_eq!(text(&Line::Summary { hits: 1, more: 0 }), r#"{"event":"summary","hits":1,"more":0}"#);
+    assert_eq!(
+        text(&Line::Summary { hits: 1, more: 0, at_least: false }),
+        r#"{"event":"summary","hits":1,"more":0,"at_least":false}"#
+    );
     let peer = Line::Peer { node: Text(node()), name: None, addr: Some(addr()), offers: 4 };
     let expected = format!(r#"{{"event":"peer","node":"{}","name":null,"addr":"127.0.0.1:4917","offers":4}}"#, node());
     assert_eq!(text(&peer), expected);

@@ -1,0 +1,262 @@
+//! When a look is over: who was asked and is silent, who knows something since when, and how long the others are given.
+//! Invariant: where something has to be chosen, the first answer never ends the look while others may still answer.
+//! Not responsible for asking, nor for which of the hits is meant. Times are since the look began.
+
+use std::time::Duration;
+
+/// How long the nodes near this one may take altogether.
+const NEAR: Duration = Duration::from_secs(2);
+/// After the first hit near, how long the others near have (design, section 9, "Which one").
+const OTHERS: Duration = Duration::from_millis(300);
+/// When those asked directly know something, how long the neighbours have to add to it.
+const BESIDE: Duration = Duration::from_millis(600);
+/// When somebody near knows something, how long a tracker that is silent is waited for.
+const SILENT: Duration = Duration::from_millis(700);
+/// What is to be chosen is looked for near when the trackers have been silent for so long.
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// What is enough.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Enough {
+    /// What one thing of that name is: the trackers' word, or else that of everyone near.
+    Choice,
+    /// What every plane knows.
+    Everything,
+    /// One provider.
+    First,
+}
+
+/// Who is asked directly.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// A node.
+    Peer,
+    /// A tracker.
+    Tracker,
+}
+
+/// The neighbours and the local network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Near {
+    Asked { since: Duration },
+    Over { whole: bool },
+    Waiting,
+}
+
+/// One look.
+#[derive(Debug, Clone, Copy)]
+pub struct Look {
+    enough: Enough,
+    /// How many of them are silent.
+    trackers: usize,
+    peers: usize,
+    near: Near,
+    patience: Duration,
+    /// A tracker knows something.
+    tracker_hit: bool,
+    /// Since when somebody near does: a peer, a neighbour, a node of the local network.
+    hit: Option<Duration>,
+}
+
+impl Look {
+    /// So many are asked directly, and the nodes near unless there is no way to them.
+    #[must_use]
+    pub const fn new(enough: Enough, trackers: usize, peers: usize, near: bool) -> Self {
+        let patience = if matches!(enough, Enough::Choice) && trackers > 0 { PATIENCE } else { Duration::ZERO };
+        let near = if near { Near::Waiting } else { Near::Over { whole: true } };
+        Self { enough, trackers, peers, near, patience, tracker_hit: false, hit: None }
+    }
+
+    /// One of those asked directly has answered, with a hit or without, or has failed.
+    pub fn answered(&mut self, who: Asked, hit: bool, now: Duration) {
+        match who {
+            Asked::Peer => self.peers = self.peers.saturating_sub(1),
+            Asked::Tracker => self.trackers = self.trackers.saturating_sub(1),
+        }
+        match who {
+            Asked::Tracker => self.tracker_hit |= hit,
+            Asked::Peer if hit => self.hit = self.hit.or(Some(now)),
+            Asked::Peer => {}
+        }
+    }
+
+    /// Nobody is left who could answer directly.
+    pub const fn none_left(&mut self) {
+        (self.trackers, self.peers) = (0, 0);
+    }
+
+    /// A hit came from the nodes near.
+    pub fn found(&mut self, now: Duration) {
+        self.hit = self.hit.or(Some(now));
+    }
+
+    /// The nodes near have answered; all of them, or some were given up.
+    pub const fn near_over(&mut self, whole: bool) {
+        self.near = Near::Over { whole };
+    }
+
+    /// Whether the nodes near are to be asked now; once.
+    pub fn begins_near(&mut self, now: Duration) -> bool {
+        let begins = self.near == Near::Waiting
+            && !self.is_over(now)
+            && (now >= self.patience || (self.trackers == 0 && !self.tracker_hit));
+        if begins {
+            self.near = Near::Asked { since: now };
+        }
+        begins
+    }
+
+    /// Whether the nodes near have had their time; the look may go on for the others.
+    #[must_use]
+    pub fn gives_up_near(&self, now: Duration) -> bool {
+        self.near_until().is_some_and(|until| now >= until)
+    }
+
+    /// Whether it is over.
+    #[must_use]
+    pub fn is_over(&self, now: Duration) -> bool {
+        if self.directly() == 0 && matches!(self.near, Near::Over { .. }) {
+            return true;
+        }
+        match self.enough {
+            Enough::Choice => self.trackers == 0 && self.tracker_hit || self.until().is_some_and(|until| now >= until),
+            Enough::Everything => self.until().is_some_and(|until| now >= until),
+            Enough::First => self.tracker_hit || self.hit.is_some(),
+        }
+    }
+
+    /// Whether everyone who was asked has answered; of a choice that is the trackers', all of them.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        if self.enough == Enough::Choice && self.tracker_hit {
+            return self.trackers == 0;
+        }
+        self.directly() == 0 && self.near == Near::Over { whole: true }
+    }
+
+    /// What is enough.
+    #[must_use]
+    pub const fn enough(&self) -> Enough {
+        self.enough
+    }
+
+    /// When something is to be decided though nobody answers.
+    #[must_use]
+    pub fn wake(&self) -> Option<Duration> {
+        let begin = (self.near == Near::Waiting).then_some(self.patience);
+        [begin, self.near_until(), self.until()].into_iter().flatten().min()
+    }
+
+    const fn directly(&self) -> usize {
+        self.trackers + self.peers
+    }
+
+    /// When the look ends, whoever is silent.
+    fn until(&self) -> Option<Duration> {
+        let hit = self.hit?;
+        match self.enough {
+            Enough::Choice if self.trackers == 0 => Some(hit + OTHERS),
+            Enough::Choice => Some(hit + SILENT),
+            Enough::Everything if self.directly() > 0 => Some(hit + SILENT),
+            Enough::Everything | Enough::First => None,
+        }
+    }
+
+    fn near_until(&self) -> Option<Duration> {
+        let Near::Asked { since } = self.near else { return None };
+        let mut until = since + NEAR;
+        if self.enough == Enough::Everything {
+            until = self.hit.map_or(until, |hit| until.min(hit + OTHERS));
+            if self.directly() == 0 && (self.tracker_hit || self.hit.is_some()) {
+                until = until.min(BESIDE);
+            }
+        }
+        Some(until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    fn begun(enough: Enough, trackers: usize, peers: usize) -> Look {
+        let mut look = Look::new(enough, trackers, peers, true);
+        assert_eq!(look.begins_near(Duration::ZERO), look.patience.is_zero());
+        look
+    }
+
+    #[test]
+    fn the_first_answer_near_does_not_end_a_choice() {
+        let mut look = begun(Enough::Choice, 0, 0);
+        look.found(ms(20));
+        assert!(!look.is_over(ms(319)) && look.is_over(ms(320)));
+        assert_eq!(look.wake(), Some(ms(320)));
+        look.found(ms(200));
+        assert!(look.is_over(ms(320)), "the others have their time from the first one on");
+        assert!(!look.is_whole());
+        look.near_over(true);
+        assert!(look.is_over(ms(201)) && look.is_whole(), "all have answered");
+    }
+
+    #[test]
+    fn a_peer_that_answers_is_one_of_those_near() {
+        let mut look = begun(Enough::Choice, 0, 2);
+        look.answered(Asked::Peer, true, ms(5));
+        look.near_over(true);
+        assert!(!look.is_over(ms(304)), "the other peer may know a rival");
+        look.answered(Asked::Peer, false, ms(100));
+        assert!(look.is_over(ms(100)));
+    }
+
+    #[test]
+    fn a_trackers_word_goes_first_and_nothing_near_is_asked() {
+        let mut look = begun(Enough::Choice, 2, 1);
+        look.answered(Asked::Tracker, true, ms(3));
+        assert!(!look.is_over(ms(4)), "the other tracker has a word, too");
+        look.answered(Asked::Tracker, false, ms(5));
+        assert!(look.is_over(ms(5)) && !look.begins_near(ms(5)));
+    }
+
+    #[test]
+    fn trackers_that_know_nothing_or_are_silent_are_not_waited_for_before_others_are_asked() {
+        let mut look = begun(Enough::Choice, 1, 0);
+        assert_eq!(look.wake(), Some(PATIENCE));
+        assert!(look.begins_near(PATIENCE) && !look.begins_near(PATIENCE));
+        look.found(ms(400));
+        assert!(!look.is_over(ms(1099)) && look.is_over(ms(1100)), "a silent tracker has 0.7 s");
+        let mut look = begun(Enough::Choice, 1, 0);
+        look.answered(Asked::Tracker, false, ms(3));
+        assert!(look.begins_near(ms(3)));
+        look.found(ms(10));
+        assert!(look.is_over(ms(310)));
+    }
+
+    #[test]
+    fn who_finds_nothing_listens_to_the_end() {
+        for enough in [Enough::Choice, Enough::Everything, Enough::First] {
+            let mut look = begun(enough, 0, 0);
+            assert!(!look.is_over(ms(1999)) && !look.gives_up_near(ms(1999)) && look.gives_up_near(ms(2000)));
+            look.near_over(false);
+            assert!(look.is_over(ms(2000)) && !look.is_whole());
+        }
+    }
+
+    #[test]
+    fn everything_waits_for_whoever_may_add_to_it_and_the_first_for_nobody() {
+        let mut look = begun(Enough::Everything, 1, 0);
+        look.answered(Asked::Tracker, true, ms(4));
+        assert!(!look.is_over(ms(599)) && !look.gives_up_near(ms(599)) && look.gives_up_near(ms(600)));
+        look.near_over(true);
+        assert!(look.is_over(ms(10)), "all have answered");
+        let mut look = begun(Enough::Everything, 1, 0);
+        look.found(ms(50));
+        assert!(look.gives_up_near(ms(350)) && !look.is_over(ms(749)) && look.is_over(ms(750)));
+        let mut look = begun(Enough::First, 1, 1);
+        look.found(ms(50));
+        assert!(look.is_over(ms(50)));
+    }
+}
