@@ -77,8 +77,11 @@ fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why
     hosts.run(&lab, 2, &bob, &["friends", "add", "anna", &id(&anna)]);
     hosts.run(&lab, 1, &anna, &["friends", "add", "bob", &id(&bob)]);
     let file = lab.file("shared/diary.bin", b"dear diary");
-    let mut share = lab.start(hosts.near(&lab, 1, &anna).args(["share", "--friends-only"]).arg(file));
+    let mut share = lab.start(hosts.near(&lab, 1, &anna).args(["share", "--friends-only"]).arg(&file));
     share.process.event("offer");
+    // Another one that has the same, and answers sooner or later than she does.
+    let mut other = lab.start(hosts.near(&lab, 3, &lab.home()).arg("share").arg(&file));
+    let content = other.process.event("offer")["id"].as_str().expect("text").to_owned();
     let run = |arguments: &[&str]| {
         // What is remembered of the last time would be no search.
         let _ = fs::remove_file(bob.join("node/neighbours"));
@@ -86,8 +89,12 @@ fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why
     };
     for n in 0..3 {
         assert_eq!(run(&["ls", "anna"]).event("hit")["name"], "diary.bin");
-        run(&["get", "diary", "--from", "anna", "-o", &format!("{n}/")]).done();
+        for what in ["diary", &content] {
+            let got = run(&["get", what, "--from", "anna", "-o", &format!("{n}-{}/", what.len())]);
+            assert_eq!(got.done()["providers"][0]["node"].as_str(), Some(&*share.id));
+        }
     }
+    drop(other);
     let own = lab.file("own/hers.bin", b"hers");
     let mut beside = lab.start(hosts.near(&lab, 2, &bob).arg("share").arg(own));
     beside.process.event("offer");

@@ -227,14 +227,11 @@ impl State {
         Ok(ticket)
     }
 
-    /// A node that asks over another connection than before has ended what was there, whether or not that has been noticed:
-    /// it was killed, and a lost connection is silent for 10 s. What we chose ourselves gives way only to a command: a
-    /// running node may have asked at the same time as we did.
+    /// Who asks over another connection than before takes its own place, where that gives way.
     fn take_the_place(&mut self, link: &Link, direction: Direction) {
-        let (node, before) = (link.peer(), self.voices.get(&link.peer()));
-        let other = before.is_some_and(|before| !before.link.is_same(link));
-        let by_it = matches!(self.table.direction(node), Some(Direction::Inbound | Direction::Visiting));
-        if other && (by_it || direction == Direction::Visiting) {
+        let (node, now) = (link.peer(), self.now());
+        let other = self.voices.get(&node).is_some_and(|before| !before.link.is_same(link));
+        if other && self.table.gives_way(node, direction == Direction::Visiting, now) {
             self.drop_neighbour(node);
         }
     }
