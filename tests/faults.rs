@@ -51,6 +51,27 @@ fn an_interrupted_get_keeps_its_progress_and_says_how_to_go_on() {
 }
 
 #[test]
+fn who_gave_before_is_asked_again_when_nobody_else_knows_where_it_is() {
+    let lab = Lab::new();
+    let bytes = noise(4, 24 * MIB as usize);
+    let file = lab.file("shared/again.bin", &bytes);
+    let mut tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&file], &["--limit", "12MiB/s"]);
+    let id = blake3::hash(&bytes).to_string();
+    let mut get = lab.getting(&tracker, &[&id]);
+    get.event_that("progress", |event| event["bytes"].as_u64() >= Some(6 * MIB));
+    get.kill();
+    tracker.process.kill();
+    let again = lab.get(&tracker, &[&id]);
+    let (done, from) = (again.done(), &again.done()["providers"][0]);
+    assert_eq!((&done["name"], &from["node"]), (&"again.bin".into(), &provider.id.as_str().into()));
+    assert!(done["fetched"].as_u64() < Some(bytes.len() as u64), "{again:#?}");
+    assert!(fs::read(lab.path("again.bin")).expect("published") == bytes);
+    let left: Vec<_> = fs::read_dir(lab.path("")).expect("readable").flatten().map(|e| e.file_name()).collect();
+    assert!(!left.iter().any(|name| name.to_string_lossy().starts_with(".qshare-")), "{left:?}");
+}
+
+#[test]
 fn a_transfer_does_not_notice_that_the_tracker_died_and_search_works_again() {
     let lab = Lab::new();
     let bytes = noise(3, 24 * MIB as usize);

@@ -30,6 +30,83 @@ fn found(hosts: &Hosts, lab: &Lab, on: u8) -> (String, Ended) {
     (share.id.clone(), ended)
 }
 
+#[test]
+fn two_who_fetch_at_the_same_time_give_to_each_other_with_nothing_configured() {
+    let Some(hosts) = Hosts::up("u") else { return };
+    let lab = Lab::new();
+    let bytes = noise(2, 24 << 20);
+    let mut command = hosts.near(&lab, 1, &lab.home());
+    let mut share = lab.start(command.args(["share", "--limit", "6MiB/s"]).arg(lab.file("shared/both.bin", &bytes)));
+    share.process.event("offer");
+    let get =
+        |host| Process::start(hosts.near(&lab, host, &lab.home()).args(["get", "both.bin", "-o", &format!("{host}/")]));
+    let (two, three) = (get(2), get(3));
+    for (host, ended) in [(2, two.end()), (3, three.end())] {
+        let providers = ended.done()["providers"].as_array().expect("a list");
+        let others = providers.iter().filter(|provider| provider["node"] != *share.id);
+        let from_other: u64 = others.filter_map(|provider| provider["bytes"].as_u64()).sum();
+        assert!(from_other >= 4 << 20, "host {host}: {from_other} bytes are from the other who fetches: {ended:#?}");
+        assert!(fs::read(lab.path(&format!("{host}/both.bin"))).is_ok_and(|there| there == bytes));
+    }
+}
+
+#[test]
+fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
+    let Some(hosts) = Hosts::up("v") else { return };
+    let lab = Lab::new();
+    let (home, bytes) = (lab.home(), noise(3, 16 << 20));
+    let mut command = hosts.near(&lab, 1, &lab.home());
+    let mut share = lab.start(command.args(["share", "--limit", "8MiB/s"]).arg(lab.file("shared/found.bin", &bytes)));
+    share.process.event("offer");
+    let run = |arguments: &[&str]| Process::start(hosts.near(&lab, 2, &home).args(arguments));
+    for _ in 0..2 {
+        let mut get = run(&["get", "found.bin"]);
+        get.event_that("progress", |event| event["fetched"].as_u64() > Some(0));
+        get.kill();
+        assert_eq!(run(&["search", "found"]).end().code, Some(0));
+    }
+    run(&["get", "found.bin"]).end().done();
+    assert!(fs::read(lab.path("found.bin")).is_ok_and(|there| there == bytes));
+}
+
+#[test]
+fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why_it_finds_nothing() {
+    let Some(hosts) = Hosts::up("w") else { return };
+    let lab = Lab::new();
+    let (anna, bob) = (lab.home(), lab.home());
+    let id = |home| hosts.run(&lab, 1, home, &["id"]).event("id")["node"].as_str().expect("text").to_owned();
+    hosts.run(&lab, 2, &bob, &["friends", "add", "anna", &id(&anna)]);
+    hosts.run(&lab, 1, &anna, &["friends", "add", "bob", &id(&bob)]);
+    let file = lab.file("shared/diary.bin", b"dear diary");
+    let mut share = lab.start(hosts.near(&lab, 1, &anna).args(["share", "--friends-only"]).arg(&file));
+    share.process.event("offer");
+    // Another one that has the same, and answers sooner or later than she does.
+    let mut other = lab.start(hosts.near(&lab, 3, &lab.home()).arg("share").arg(&file));
+    let content = other.process.event("offer")["id"].as_str().expect("text").to_owned();
+    let run = |arguments: &[&str]| {
+        // What is remembered of the last time would be no search.
+        let _ = fs::remove_file(bob.join("node/neighbours"));
+        Process::start(hosts.near(&lab, 2, &bob).args(arguments)).end()
+    };
+    for n in 0..3 {
+        assert_eq!(run(&["ls", "anna"]).event("hit")["name"], "diary.bin");
+        for what in ["diary", &content] {
+            let got = run(&["get", what, "--from", "anna", "-o", &format!("{n}-{}/", what.len())]);
+            assert_eq!(got.done()["providers"][0]["node"].as_str(), Some(&*share.id));
+        }
+    }
+    drop(other);
+    let own = lab.file("own/hers.bin", b"hers");
+    let mut beside = lab.start(hosts.near(&lab, 2, &bob).arg("share").arg(own));
+    beside.process.event("offer");
+    for command in [&["get", "diary"][..], &["search", "diary"]] {
+        let ended = run(command);
+        ended.error(3);
+        let warning = ended.event("warning")["message"].as_str().expect("text").to_owned();
+        assert!(warning.contains("key of its own") && warning.contains("friends"), "{warning}");
+    }
+}
+
 fn from(ended: &Ended) -> (String, String) {
     let provider = &ended.done()["providers"][0];
     let text = |key: &str| provider[key].as_str().expect("text").to_owned();

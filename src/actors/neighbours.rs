@@ -2,6 +2,7 @@
 //! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
 //! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
 
+mod about;
 mod answer;
 mod friends;
 mod lan;
@@ -146,11 +147,13 @@ pub enum Message {
         /// Where to.
         answers: mpsc::Sender<Answer>,
     },
+    /// What is under way here has changed.
+    ShelfChanged,
     /// Time has passed.
     Tick,
     /// A reply is wanted when no more neighbours are about to come.
     WhenSettled(RpcReplyPort<()>),
-    /// Where a node may be is wanted, until no more neighbours are about to come.
+    /// Where a node may be is wanted, until no more is expected to be heard of it.
     Whereabouts(NodeId, mpsc::Sender<Vec<SocketAddr>>),
 }
 
@@ -218,6 +221,7 @@ impl Actor for Neighbours {
             Message::Joining(node, begins) => state.joining(node, begins),
             Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
             Message::Search { what, waves, answers } => state.search(what, waves, answers),
+            Message::ShelfChanged => state.tell(),
             Message::Tick => state.tick(),
             Message::WhenSettled(reply) => {
                 state.begin();

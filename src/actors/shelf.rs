@@ -62,6 +62,18 @@ impl Shelf {
         Place { transfers: Arc::clone(&self.transfers), id }
     }
 
+    /// How many transfers are under way here that are served to others.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.transfers.borrow().len()
+    }
+
+    /// Changes whenever one begins or ends.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
+        self.transfers.subscribe()
+    }
+
     /// What serves the content.
     ///
     /// # Errors

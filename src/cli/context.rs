@@ -8,7 +8,7 @@ use crate::cli::render::activity::Activity;
 use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options};
+use crate::node::{DirectoryQuotas, Error, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -79,7 +79,7 @@ impl Context {
             stop = signals.next() => Err(Failure::Stopped(stop)),
         };
         drop(activity);
-        result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(&node, failure));
+        result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(node.is_guest_beside(), failure));
         node.stop().await;
         result
     }
@@ -91,13 +91,21 @@ impl Context {
         }
     }
 
-    /// Says why a friend did not know this node, where it is because another process has the home and its key.
-    pub(crate) fn warn_guest(&self, node: &Node, failure: &Failure) {
-        if failure.code() == ErrorCode::Forbidden && matches!(node.guest(), Some(Guest::Beside)) {
-            self.output.warn(
-                "another process uses this home, so this command ran with a key of its own, which nobody knows; stop that \
-                 process, or give this command another --home whose key is known",
-            );
+    /// Says why a friend did not know this node, or told it nothing, where it is because another process has the home and
+    /// its key.
+    pub(crate) fn warn_guest(&self, guest: bool, failure: &Failure) {
+        let outcome = match failure {
+            Failure::Node(Error::NotFound { .. } | Error::UnknownPeer { .. }) | Failure::Nothing(_) => {
+                "nodes that serve only their friends tell it nothing"
+            }
+            other if other.code() == ErrorCode::Forbidden => "nobody knows it",
+            _ => return,
+        };
+        if guest {
+            self.output.warn(&format!(
+                "another process uses this home, so this command ran with a key of its own, and {outcome}: stop that \
+                 process, or give this command another --home whose key is known"
+            ));
         }
     }
 

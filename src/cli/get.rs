@@ -34,7 +34,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     context.warn_homeless(&node);
     context.pass_warnings(events);
     let result = fetch(context, &arguments, &node, &mut signals).await;
-    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(&node, failure));
+    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
     stop(&node, &mut signals).await;
     result
 }

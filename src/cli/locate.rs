@@ -6,11 +6,12 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::json::Line;
-use crate::node::Error;
+use crate::node::{Error, Node};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
-    let found = context.look("looking", async |node| Ok(node.locate(arguments.id).await?)).await?;
+    let look = async |node: Node| Ok((node.locate(arguments.id).await?, node.is_guest_beside()));
+    let (found, guest) = context.look("looking", look).await?;
     context.warn_all(&found.warnings);
     for hit in &found.hits {
         context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
@@ -21,7 +22,9 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         at_least: found.at_least,
     })?;
     if found.hits.is_empty() {
-        return Err(Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into());
+        let failure = Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into();
+        context.warn_guest(guest, &failure);
+        return Err(failure);
     }
     for hit in &found.hits {
         let table = hits::providers(&hit.hit.providers, context.output.names()).render(context.output.width());

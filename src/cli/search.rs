@@ -8,13 +8,14 @@ use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
 use crate::model::Query;
-use crate::node::Error;
+use crate::node::{Error, Node};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
     let query = Query::parse(&arguments.words).map_err(Error::from)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
-    let found = context.look("looking", async |node| Ok(node.search(&query, limit).await?)).await?;
+    let look = async |node: Node| Ok((node.search(&query, limit).await?, node.is_guest_beside()));
+    let (found, guest) = context.look("looking", look).await?;
     context.warn_all(&found.warnings);
     for hit in &found.hits {
         context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
@@ -26,7 +27,9 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     })?;
     if found.hits.is_empty() {
         let what = arguments.words.join(" ");
-        return Err(Error::NotFound { what, asked: context.places() }.into());
+        let failure = Error::NotFound { what, asked: context.places() }.into();
+        context.warn_guest(guest, &failure);
+        return Err(failure);
     }
     let table = hits::found(&found.hits);
     context.output.print(&table.render(context.output.width()))?;

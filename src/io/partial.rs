@@ -5,6 +5,7 @@
 mod data;
 mod earlier;
 mod error;
+mod givers;
 mod inherit;
 mod open;
 
@@ -15,6 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use earlier::Earlier;
 pub use error::PartialError;
+pub use givers::Givers;
 pub use inherit::Superseded;
 
 use crate::io::dest::{DestError, SafeDir};
@@ -118,7 +120,9 @@ impl Names {
         let Some(rest) = name.strip_prefix(Self::BEGINNING) else { return false };
         rest.starts_with("probe-")
             || rest.rsplit_once('.').is_some_and(|(id, kind)| {
-                id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()) && matches!(kind, "part" | "journal")
+                id.len() == 16
+                    && id.bytes().all(|b| b.is_ascii_hexdigit())
+                    && matches!(kind, "part" | "journal" | "givers")
             })
     }
 }

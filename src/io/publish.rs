@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 
 use crate::io::dest::{Access, DestError, FileKind, Neighbours, Replace, SafeDir};
-use crate::io::partial::{Data, Names, Partial, PartialError, Tree};
+use crate::io::partial::{Data, Givers, Names, Partial, PartialError, Tree};
 use crate::io::sparse;
 use crate::model::collection::Entry;
 use crate::model::{Collection, SafePath};
@@ -47,6 +47,7 @@ impl Partial {
         }
         // Before the journal: while it is there, the next run clears up.
         self.remove_superseded();
+        Givers::beside(&self.parent, &self.names).remove()?;
         self.parent.remove_file(&self.names.journal)?;
         Ok(path)
     }

@@ -68,12 +68,12 @@ pub enum Input {
         node: NodeId,
         /// Its end of the connection, and at which address it sees this one.
         ends: (IpAddr, Option<IpAddr>),
-        /// It only asks.
+        /// It is a command that ends soon: see [`Input::Reached`].
         visiting: bool,
     },
     /// A neighbour is gone.
     Left(NodeId),
-    /// Where a neighbour was dialled under its own id.
+    /// Where a neighbour was dialled under its own id; nowhere for a visitor that has nothing to give any more.
     Reached(NodeId, Vec<SocketAddr>),
     /// No new neighbours are expected: searches need not be held any longer.
     Settled,
@@ -314,19 +314,18 @@ impl Flood {
         self.spread(&query, ttl, now, out);
     }
 
-    /// Sends a query on to all neighbours but the one that asked.
+    /// Sends a query on to all neighbours but the one that asked: to commands that only visit, too, while they have
+    /// something to give, so that those who fetch the same thing find each other.
     fn spread(&mut self, query: &FloodQuery, ttl: u8, now: Duration, out: &mut Vec<Output>) {
         let Some(under_way) = self.queries.get_mut(&query.id) else { return };
         if ttl == 0 {
             return;
         }
         let keep = if under_way.asker().is_some() { RESERVE } else { 0 };
-        let until = now + PER_LINK * u32::from(ttl);
         for (node, neighbour) in &mut self.neighbours {
-            let asked = neighbour.is_asked(now) && under_way.asker() != Some(*node);
-            if !asked || !neighbour.to_it.take(keep, now) {
-                continue;
-            }
+            let asked = neighbour.is_asked(ttl, now).filter(|_| under_way.asker() != Some(*node));
+            let Some(ttl) = asked.filter(|_| neighbour.to_it.take(keep, now)) else { continue };
+            let until = now + PER_LINK * u32::from(ttl);
             under_way.open(*node, until);
             self.ends.insert((until, query.id, *node));
             self.counts.sent += 1;

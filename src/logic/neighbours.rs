@@ -41,6 +41,8 @@ const KEPT: Duration = Duration::from_secs(10);
 /// For how long, after a restart, for those that were neighbours of our choice before: some of them have not noticed yet
 /// that we were gone, and refuse us once.
 const KEPT_OVER: Duration = Duration::from_secs(5);
+/// For how long two that ask each other at the same time may cross: so long an answer may take.
+const CROSSING: Duration = Duration::from_secs(10);
 /// Friends that a command asks.
 const FRIENDS: usize = 64;
 /// Faults after which a neighbour is left alone for [`SHUNNED`]; one is forgiven each second.
@@ -162,6 +164,16 @@ impl Neighbours {
     #[must_use]
     pub fn direction(&self, node: NodeId) -> Option<Direction> {
         self.table.get(&node).map(|neighbour| neighbour.direction)
+    }
+
+    /// Whether what is left of a neighbour gives way to a node of the same id that asks over another connection: a node asks
+    /// only while it has no such neighbour, so it has ended what was, whether or not that has been noticed. One that was killed
+    /// is silent for 10 s. But where we have just asked it, it may have asked at the same time, and both keep what is there.
+    #[must_use]
+    pub fn gives_way(&self, node: NodeId, visiting: bool, now: Duration) -> bool {
+        let Some(neighbour) = self.table.get(&node) else { return false };
+        let by_it = matches!(neighbour.direction, Direction::Inbound | Direction::Visiting);
+        by_it || visiting || now >= neighbour.since + CROSSING
     }
 
     /// Where a node may be, as far as was heard.

@@ -16,6 +16,7 @@ use crate::node::contents::Contents;
 use crate::node::error::Error;
 use crate::node::follow::follow;
 use crate::node::get::{Get, Place, Plan};
+use crate::node::givers;
 use crate::node::inner::Seed;
 use crate::node::near;
 use crate::node::report::Report;
@@ -57,6 +58,7 @@ impl Get {
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
         let showing = Showing::start(&download, &self.report);
+        let noting = givers::begin(&place, &contents, &download);
         let participation = (shares && contents.map.units() > 1).then(|| parts.announcer.join(contents.part));
         let ended = self.until_end(&mut download, &contents, beside).await;
         drop(showing);
@@ -67,6 +69,7 @@ impl Get {
             Ending::Complete => {}
             Ending::Incomplete => return Err(self.incomplete(&contents)),
         }
+        noting.done().await;
         self.report.phase(Phase::Finishing);
         let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents, last.spent)) };
         let mut cancelled = self.cancelled.clone();
@@ -100,7 +103,8 @@ impl Get {
                 following.spawn(follow(self.finder.clone(), place.clone(), contents.part, found.clone()));
             }
             if let Some(overlay) = self.finder.overlay() {
-                following.spawn(near::follow(overlay.clone(), self.finder.own, contents.part, found.clone()));
+                let (own, plane) = (self.finder.own, self.report.now().plane);
+                following.spawn(near::follow(overlay.clone(), own, contents.part, plane, found.clone()));
             }
         }
         if let Some(beside) = beside {

@@ -11,8 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub(crate) use self::pages::all_offers;
-use self::pages::{locate_page, peer_pages, search_pages};
+pub(crate) use self::pages::{all_offers, locate_page};
+use self::pages::{peer_pages, search_pages};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
 use crate::io::frames;

@@ -15,7 +15,7 @@ use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::inner::Inner;
-use crate::node::look::{Meant, look};
+use crate::node::look::Meant;
 use crate::node::manifest;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
@@ -97,7 +97,7 @@ impl Get {
         if let Some(peer) = &self.request.from {
             self.finder = self.inner.finder_at(peer).await?;
         }
-        let Meant { mut hit, beside } = look(&self.finder, &self.request, &self.report).await?;
+        let Meant { mut hit, beside } = self.find().await?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);

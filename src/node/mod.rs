@@ -24,6 +24,7 @@ mod find;
 mod follow;
 mod following;
 mod get;
+mod givers;
 mod inner;
 mod look;
 mod manifest;
@@ -100,6 +101,12 @@ impl Node {
     #[must_use]
     pub fn guest(&self) -> Option<&Guest> {
         self.inner.guest.as_ref()
+    }
+
+    /// Whether it runs with a key of its own because another process has the home and its key.
+    #[must_use]
+    pub fn is_guest_beside(&self) -> bool {
+        matches!(self.guest(), Some(Guest::Beside))
     }
 
     /// Offers what was surveyed.

@@ -14,10 +14,14 @@ use crate::model::{Hit, NodeId, Provider};
 use crate::node::error::Error;
 use crate::node::find::{Finder, Place, call, connect};
 use crate::node::planes::Overlay;
+use crate::node::types::Plane;
 use crate::wire::{Part, Peer, PeerPage, Peers, Request, Sought, limits};
 
 /// Between two questions: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The first question where only those near know the content: who began at the same time is found before the uploader has
+/// sent the same twice. Others' addresses are dialled back meanwhile, which takes a few round trips.
+const SOON: Duration = Duration::from_millis(250);
 /// How long one question may take.
 const ANSWER: Duration = Duration::from_secs(5);
 /// When the trackers are asked for nodes: first, when they have had time to dial back, and then each.
@@ -27,12 +31,21 @@ const FEW: usize = 16;
 const MANY: usize = 100;
 
 /// Sends the providers that the neighbours tell of until the receiver is gone.
-pub(crate) async fn follow(overlay: Overlay, own: NodeId, part: Part, providers: mpsc::Sender<Vec<Provider>>) {
+pub(crate) async fn follow(
+    overlay: Overlay,
+    own: NodeId,
+    part: Part,
+    plane: Option<Plane>,
+    providers: mpsc::Sender<Vec<Provider>>,
+) {
     let mut pause = AGAIN.0;
+    if matches!(plane, Some(Plane::Lan | Plane::Neighbours)) {
+        pause = SOON;
+    }
     while !providers.is_closed() {
         sleep(pause).await;
         // Whoever comes is found within a quarter of the time that the transfer has lasted.
-        pause = (pause * 5 / 4).min(AGAIN.1);
+        pause = (pause.max(AGAIN.0 * 4 / 5) * 5 / 4).min(AGAIN.1);
         let mut answers = overlay.search(Sought::Content(part.id));
         let deadline = Instant::now() + ANSWER;
         while let Ok(Some(Answer::Found { hits, .. })) = timeout_at(deadline, answers.recv()).await {

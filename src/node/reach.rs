@@ -39,8 +39,10 @@ impl Finder {
             ways.spawn(async move { (false, finder.by_way_of(place, node).await) });
         }
         if let Some(overlay) = self.overlay().cloned() {
-            let finder = self.clone();
+            let (finder, telling) = (self.clone(), overlay.clone());
             ways.spawn(async move { (false, finder.around(&overlay, node).await) });
+            let finder = self.clone();
+            ways.spawn(async move { (false, finder.told(&telling, node).await) });
         }
         let (mut given, mut other) = (None, None);
         while let Some(joined) = ways.join_next().await {
@@ -74,7 +76,13 @@ impl Finder {
         self.at(node, addrs).await
     }
 
-    /// Where the node was heard or is remembered, as soon as it is, or where neighbours say that it is.
+    /// Where neighbours say that it is.
+    async fn told(&self, overlay: &Overlay, node: NodeId) -> Way {
+        let row = overlay.near(self.own).await.into_iter().find(|row| row.peer.node == node);
+        self.at(node, row.ok_or(None)?.peer.addrs).await
+    }
+
+    /// Where the node was heard or is remembered, as soon as it is.
     async fn around(&self, overlay: &Overlay, node: NodeId) -> Way {
         let mut heard: mpsc::Receiver<Vec<SocketAddr>> = overlay.neighbours.whereabouts(node);
         let mut dials = JoinSet::new();
@@ -96,11 +104,7 @@ impl Finder {
                 },
             }
         }
-        let row = overlay.near(self.own).await.into_iter().find(|row| row.peer.node == node);
-        match row {
-            Some(row) => self.at(node, row.peer.addrs).await,
-            None => Err(failed),
-        }
+        Err(failed)
     }
 
     async fn at(&self, node: NodeId, addrs: Vec<SocketAddr>) -> Way {

@@ -42,7 +42,7 @@ impl NeighboursRef {
         receiver
     }
 
-    /// Where a node may be: what is known, then what is heard, until no more neighbours are about to come.
+    /// Where a node may be: what is known, then what is heard, until no more is expected to be heard of it.
     #[must_use]
     pub fn whereabouts(&self, node: NodeId) -> mpsc::Receiver<Vec<SocketAddr>> {
         let (tell, receiver) = mpsc::channel(WHEREABOUTS);

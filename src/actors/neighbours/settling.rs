@@ -56,7 +56,7 @@ impl State {
         if self.is_settled() {
             self.flood(Input::Settled);
             self.waiting.drain(..).for_each(|reply| drop(reply.send(())));
-            self.sought.end();
+            self.sought.end(self.now());
         } else if self.is_quiet() {
             self.searches.with_hits().into_iter().for_each(|id| self.flood(Input::Release(id)));
         }

@@ -1,13 +1,14 @@
 //! What the Neighbours actor keeps, and what it does with what it is told.
 
 use std::collections::{BTreeSet, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::about::{self, Told};
 use super::answer::Turn;
 use super::friends::Seek;
 use super::lan::listen;
@@ -22,14 +23,11 @@ use crate::io::remembered::Line;
 use crate::logic::flood::{self, Flood, Input};
 use crate::logic::meter::Meter;
 use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
-use crate::model::address::{is_publishable, may_dial_back};
 use crate::model::{NodeId, PeerTarget};
-use crate::wire::{About, Code, NeighbourFrame, limits};
+use crate::wire::{Code, NeighbourFrame};
 
 /// How often what is remembered is written at most.
 const WRITE: Duration = Duration::from_secs(5);
-/// How often a change of what this node offers is told to its neighbours.
-const TELL: Duration = Duration::from_secs(5);
 /// Dial-backs of one address: so many at once, then one so often; and addresses at a time.
 const PROBES: (u32, Duration, usize) = (4, Duration::from_secs(10), 1024);
 
@@ -49,12 +47,12 @@ pub struct State {
     room: Room,
     serial: u64,
     pub(super) searches: Searches,
-    probes: Meter<SocketAddr>,
+    pub(super) probes: Meter<SocketAddr>,
     /// Given nodes that have neither come nor failed yet.
     pub(super) expected: Vec<PeerTarget>,
     pub(super) waiting: Vec<RpcReplyPort<()>>,
+    pub(super) told: Told,
     pub(super) sought: Sought,
-    told: (u64, Duration),
     written: (Vec<Remembered>, Option<Duration>),
     pub(super) lan: BTreeSet<NodeId>,
     /// When the first one was heard there.
@@ -70,7 +68,7 @@ pub(super) struct Neighbour {
     pub(super) offers: u64,
     pub(super) turn: Turn,
     /// Kept, so that the connection stays.
-    link: Link,
+    pub(super) link: Link,
 }
 
 impl State {
@@ -98,8 +96,8 @@ impl State {
             probes: Meter::new(PROBES.0, PROBES.1, PROBES.2),
             expected: dependencies.given.clone(),
             waiting: Vec::new(),
+            told: Told::default(),
             sought: Sought::default(),
-            told: (0, Duration::ZERO),
             written: (Vec::new(), None),
             lan: BTreeSet::new(),
             lan_heard: None,
@@ -126,6 +124,7 @@ impl State {
         let (connections, actor) = (self.dependencies.connections.clone(), self.reach.actor.clone());
         let (trackers, friends) = (self.dependencies.trackers.clone(), self.friends.all.clone());
         self.tasks.spawn(Seek { actor, connections, trackers, friends }.run());
+        self.tasks.spawn(about::follow(self.dependencies.shelf.clone(), self.reach.actor.clone()));
         if let Some(program) = self.dependencies.lan.clone() {
             let announced = (!self.dependencies.visiting).then(|| self.dependencies.endpoint.local_addr().port());
             let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
@@ -136,14 +135,6 @@ impl State {
 
     pub(super) fn now(&self) -> Duration {
         self.begun.elapsed()
-    }
-
-    /// What this node says of itself.
-    pub(super) fn about(&self) -> About {
-        let candidates = if self.dependencies.visiting { Vec::new() } else { self.dependencies.endpoint.candidates() };
-        // How many there are is for friends, too, and this is told to everyone.
-        let offers = if self.friends.only { 0 } else { self.dependencies.shelf.index().stats().offers };
-        About { candidates, offers }
     }
 
     pub(super) fn rows(&self) -> Vec<Row> {
@@ -205,6 +196,7 @@ impl State {
             // Both ask each other at the same time: the one with the smaller id is heard.
             Direction::Inbound if self.joining.contains(&node) && self.own < node => return Err(Code::Duplicate),
             Direction::Inbound | Direction::Visiting => {
+                self.take_the_place(&link, direction);
                 self.table.admit(node, remote.ip(), direction == Direction::Visiting, now)?;
             }
             Direction::Given | Direction::Outbound => {
@@ -226,27 +218,22 @@ impl State {
         match direction {
             Direction::Given | Direction::Outbound => {
                 self.flood(Input::Reached(node, vec![remote]));
+                self.tell_new(node);
                 self.write();
             }
             Direction::Inbound => self.dial_back(node, remote.ip(), &about.candidates),
-            Direction::Visiting => {}
+            Direction::Visiting => self.hear_about(node, &about),
         }
         Ok(ticket)
     }
 
-    /// Sees where a neighbour that dialled us can be dialled by others.
-    fn dial_back(&mut self, node: NodeId, observed: IpAddr, candidates: &[SocketAddr]) {
-        let Some(port) = candidates.first().map(SocketAddr::port) else { return };
-        let now = self.now();
-        let near = candidates.iter().take(limits::CANDIDATES).copied();
-        let near = near.filter(|addr| may_dial_back(addr.ip(), observed)).chain([SocketAddr::new(observed, port)]);
-        let mut addrs: Vec<SocketAddr> = Vec::new();
-        for addr in near.filter(|addr| is_publishable(*addr)) {
-            if !addrs.contains(&addr) && self.probes.allow(addr, now) {
-                addrs.push(addr);
-            }
+    /// Who asks over another connection than before takes its own place, where that gives way.
+    fn take_the_place(&mut self, link: &Link, direction: Direction) {
+        let (node, now) = (link.peer(), self.now());
+        let other = self.voices.get(&node).is_some_and(|before| !before.link.is_same(link));
+        if other && self.table.gives_way(node, direction == Direction::Visiting, now) {
+            self.drop_neighbour(node);
         }
-        self.tasks.spawn(self.reach.clone().dial_back(node, addrs));
     }
 
     pub(super) fn ended(&mut self, node: NodeId, serial: u64, duplicate: bool) {
@@ -272,9 +259,11 @@ impl State {
     }
 
     pub(super) fn frame(&mut self, from: NodeId, serial: u64, frame: NeighbourFrame) {
-        let Some(neighbour) = self.voices.get_mut(&from).filter(|neighbour| neighbour.serial == serial) else { return };
+        if self.voices.get(&from).is_none_or(|neighbour| neighbour.serial != serial) {
+            return;
+        }
         if let NeighbourFrame::About(about) = &frame {
-            neighbour.offers = about.offers;
+            self.hear_about(from, about);
         }
         self.flood(Input::Frame { from, frame });
     }
@@ -293,7 +282,7 @@ impl State {
         }
     }
 
-    fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
+    pub(super) fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
         let keeps_up = self.voices.get(&to).is_none_or(|neighbour| neighbour.voice.say(frame));
         if !keeps_up {
             tracing::debug!(peer = %to.short(), "a neighbour does not read what it is sent");
@@ -332,17 +321,6 @@ impl State {
                 neighbours::Output::Discover => self.discover(),
             }
         }
-    }
-
-    /// Tells the neighbours when this node offers more or less than before.
-    fn tell(&mut self) {
-        let (now, about) = (self.now(), self.about());
-        if about.offers == self.told.0 || now < self.told.1 + TELL {
-            return;
-        }
-        self.told = (about.offers, now);
-        let all: Vec<NodeId> = self.voices.keys().copied().collect();
-        all.into_iter().for_each(|node| self.say(node, NeighbourFrame::About(about.clone())));
     }
 
     /// Writes what is worth remembering, if it has changed.

@@ -1,33 +1,39 @@
 //! Where a certain node is: what is known of it at once, then what is heard until no more is expected.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::state::State;
 use crate::model::NodeId;
 
-/// Who waits to hear of which node.
+/// How long the local network is listened to for a node that was named. It is asked at once, after 1 s and after 3 s (RFC 6762,
+/// section 5.2), and who has answered somebody else within the last second keeps silent (section 6): where several ask, only
+/// the third time may count.
+const NAMED: Duration = Duration::from_secs(4);
+
+/// Who waits to hear of which node, and until when on the local network.
 #[derive(Debug, Default)]
-pub(super) struct Sought(Vec<(NodeId, mpsc::Sender<Vec<SocketAddr>>)>);
+pub(super) struct Sought(Vec<(NodeId, Duration, mpsc::Sender<Vec<SocketAddr>>)>);
 
 impl Sought {
     /// A node was heard of.
     pub(super) fn heard(&self, node: NodeId, addrs: &[SocketAddr]) {
-        for (_, tell) in self.0.iter().filter(|(sought, _)| *sought == node) {
+        for (.., tell) in self.0.iter().filter(|(sought, ..)| *sought == node) {
             // Full or gone: who asked has enough.
             let _ = tell.try_send(addrs.to_vec());
         }
     }
 
-    /// Nothing more is expected.
-    pub(super) fn end(&mut self) {
-        self.0.clear();
+    /// Nothing more is expected but on the local network.
+    pub(super) fn end(&mut self, now: Duration) {
+        self.0.retain(|(_, until, tell)| now < *until && !tell.is_closed());
     }
 }
 
 impl State {
-    /// Tells where a node may be, until the neighbours are settled.
+    /// Tells where a node may be, until the neighbours are settled and the local network has been asked often enough.
     pub(super) fn whereabouts(&mut self, node: NodeId, tell: mpsc::Sender<Vec<SocketAddr>>) {
         self.begin();
         let known = self.table.addresses(node);
@@ -35,6 +41,7 @@ impl State {
             // It has just been made: there is room.
             let _ = tell.try_send(known);
         }
-        self.sought.0.push((node, tell));
+        let until = if self.dependencies.lan.is_some() { self.now() + NAMED } else { Duration::ZERO };
+        self.sought.0.push((node, until, tell));
     }
 }

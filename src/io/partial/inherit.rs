@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use super::earlier::{Earlier, Found, names_in, target_of};
 use super::open::hold;
-use super::{Data, Names, Partial, PartialError, PartialSpec, Tree};
+use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::dest::{Access, DestError, Neighbours, Replace, SafeDir};
 use crate::io::positional::read_exact_at;
 use crate::model::units::{UnitFile, UnitPlace};
@@ -244,6 +244,7 @@ pub(super) fn remove_all_of(parent: &SafeDir, own: &Names, target: &SafePath) ->
 /// The bytes first: without its journal nobody would know what they are.
 pub(super) fn remove(parent: &SafeDir, names: &Names) -> Result<(), PartialError> {
     parent.remove_tree(&names.part)?;
+    Givers::beside(parent, names).remove()?;
     Ok(parent.remove_file(&names.journal)?)
 }
 

@@ -192,7 +192,8 @@ impl Walk<'_> {
     /// Whether it is qshare's own: its home, or a transfer under way.
     fn is_own(&self, path: &Path) -> bool {
         let name = path.file_name().map(|n| n.as_encoded_bytes()).unwrap_or_default();
-        let partial = name.starts_with(b".qshare-") && (name.ends_with(b".part") || name.ends_with(b".journal"));
+        let partial = |ending: &[u8]| name.starts_with(b".qshare-") && name.ends_with(ending);
+        let partial = [b".part".as_slice(), b".journal", b".givers"].into_iter().any(partial);
         partial || self.rules.avoid.iter().any(|a| a == path)
     }
 }

@@ -18,9 +18,9 @@ const REST: Duration = Duration::from_secs(30);
 pub(super) struct Neighbour {
     /// Its end of the connection, and at which address it sees this node.
     pub(super) ends: (IpAddr, Option<IpAddr>),
-    /// It only asks.
+    /// A command that ends soon: it asks, and is asked only while it has something to give.
     pub(super) visiting: bool,
-    /// Where it was dialled under its own id.
+    /// Where it was dialled under its own id; of one that visits, only while it has something to give.
     pub(super) addrs: Vec<SocketAddr>,
     /// For queries that it is sent, and for its own that are forwarded.
     pub(super) to_it: Tokens,
@@ -36,9 +36,10 @@ impl Neighbour {
         Self { ends, visiting, addrs: Vec::new(), to_it, for_it, unanswered: 0, rests_until: Duration::ZERO }
     }
 
-    /// Whether it is asked now.
-    pub(super) fn is_asked(&self, now: Duration) -> bool {
-        !self.visiting && self.rests_until <= now
+    /// With which TTL a query goes on to it, if it is asked now; one that visits does not pass it on.
+    pub(super) fn is_asked(&self, ttl: u8, now: Duration) -> Option<u8> {
+        let asked = (!self.visiting || !self.addrs.is_empty()) && self.rests_until <= now;
+        asked.then_some(if self.visiting { ttl.min(1) } else { ttl })
     }
 
     /// A branch of it is over: by its own word, or because its time was.

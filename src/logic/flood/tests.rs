@@ -305,3 +305,21 @@ fn who_never_answers_is_not_waited_for_again_and_again() {
     assert_eq!(asked[..4], [true, true, true, false]);
     assert_eq!(asked.iter().filter(|asked| **asked).count(), 4, "tried once more after a while: {asked:?}");
 }
+
+#[test]
+fn a_command_is_asked_while_it_has_something_to_give_and_passes_nothing_on() {
+    let mut flood = flood(&[1]);
+    let ends = (addr(5).ip(), Some(addr(0).ip()));
+    flood.handle(Input::Joined { node: node(5), ends, visiting: true }, Duration::ZERO);
+    let mut asked = |n: u8, addrs: Vec<SocketAddr>| {
+        flood.handle(Input::Reached(node(5), addrs), Duration::ZERO);
+        let out = flood.told(1, NeighbourFrame::Query(query(n, 4)));
+        assert_eq!(flood.reached().filter(|(visitor, _)| *visitor == node(5)).count(), 0, "nobody is told of it");
+        out.contains(&to(5, NeighbourFrame::Query(query(n, 1))))
+    };
+    assert_eq!([asked(6, Vec::new()), asked(7, vec![addr(5)]), asked(8, Vec::new())], [false, true, false]);
+    let vouched = to(1, found(7, vec![hit(&[5])]));
+    assert_eq!(flood.told(5, found(7, vec![hit(&[])])), [], "where it was is not known any more");
+    flood.handle(Input::Reached(node(5), vec![addr(5)]), Duration::ZERO);
+    assert_eq!(flood.told(5, found(7, vec![hit(&[])])), [vouched], "and now it is");
+}

@@ -399,3 +399,16 @@ fn who_announces_ever_other_addresses_makes_nobody_dial_them_all() {
     }
     assert!(dials <= 40, "{dials} in a second");
 }
+
+#[test]
+fn what_is_left_of_a_node_gives_way_to_it_but_not_where_both_may_have_asked_at_once() {
+    let mut table = table(Settings::default());
+    assert!(!table.gives_way(node(1), true, SECOND), "nothing is left");
+    for direction in [Direction::Inbound, Direction::Visiting, Direction::Outbound, Direction::Given] {
+        table.joined(node(1), addr(1), direction, SECOND);
+        let by_it = matches!(direction, Direction::Inbound | Direction::Visiting);
+        assert!(table.gives_way(node(1), true, SECOND), "{direction:?}: a command asks only once");
+        assert_eq!(table.gives_way(node(1), false, 2 * SECOND), by_it, "{direction:?}");
+        assert!(table.gives_way(node(1), false, SECOND + CROSSING), "{direction:?}: it has had our answer for long");
+    }
+}

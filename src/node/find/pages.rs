@@ -32,7 +32,7 @@ pub(super) async fn search_pages(link: Link, who: Who, words: Vec<String>, limit
     Ok(Page { hits: own_hits(hits, &link), more: Some(more) })
 }
 
-pub(super) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<Page, Error> {
+pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<Page, Error> {
     let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     page.hits.retain(|hit| hit.id == Some(id));
     Ok(Page { hits: own_hits(page.hits, &link), more: Some(page.more) })

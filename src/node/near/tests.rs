@@ -16,7 +16,7 @@ use crate::io::link::Link;
 use crate::logic::flood::RATE;
 use crate::model::QueryId;
 use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
-use crate::wire::{About, FloodQuery, Join, NeighbourFrame, Role};
+use crate::wire::{About, Code, FloodQuery, Join, NeighbourFrame, Role};
 
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
 async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
@@ -85,6 +85,35 @@ async fn fake(from: SocketAddr, target: &Node) -> Option<(Endpoint, Link, quinn:
     Some((endpoint, link, send, recv))
 }
 
+/// What is left of a node that was killed must not keep it out when it comes again: a lost connection is silent for 10 s.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_comes_again_takes_its_own_place_before_the_lost_connection_is_noticed() {
+    let home = home();
+    let own = node(home.path(), SocketAddr::from(([127, 2, 0, 5], 0))).await;
+    let identity = Arc::new(Identity::ephemeral().expect("identity"));
+    let mut before: Option<(Endpoint, Link, quinn::SendStream, quinn::RecvStream)> = None;
+    for visiting in [true, true, false, false, true] {
+        let keys = LongTermKeys::ephemeral().expect("keys");
+        let options = EndpointOptions { listen: Listen::At(SocketAddr::from(([127, 3, 0, 2], 0))), role: Role::Node };
+        let endpoint = Endpoint::bind(Arc::clone(&identity), keys, options).expect("bound");
+        let link = endpoint.dial(&[own.addr()], Some(own.id())).await.expect("up");
+        let request = Request::Join(Join { visiting, about: About::default() });
+        let joined = frames::call::<About>(&link, &request, limits::CONTROL).await;
+        let (_, send, recv) = joined.expect("it is let in, whatever it was before");
+        let again = frames::call::<About>(&link, &request, limits::CONTROL).await.map(drop);
+        let refused = |error| matches!(error, frames::CallError::Refused(refusal) if refusal.code == Code::Duplicate);
+        assert!(again.is_err_and(refused), "once for each connection");
+        if let Some((.., mut recv)) = before.take() {
+            let ended = frames::receive::<NeighbourFrame>(&mut recv, limits::PAGE).await;
+            assert!(ended.is_ok_and(|frame| frame.is_none()), "what was before is over");
+        }
+        let rows = neighbours(&own).all().await;
+        let direction = if visiting { Direction::Visiting } else { Direction::Inbound };
+        assert_eq!(rows.iter().map(|row| row.direction).collect::<Vec<_>>(), [direction]);
+        before = Some((endpoint, link, send, recv));
+    }
+}
+
 /// Found in a restart of 500 fakes: the task of a stream is dropped with its connection, and told nobody.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() {
@@ -114,7 +143,7 @@ async fn a_neighbour_whose_connection_ends_is_none_any_more_and_may_come_back() 
             }
         };
         in_time(handled).await;
-        link.close(crate::wire::Code::Closing);
+        link.close(Code::Closing);
         let gone = async {
             while refs.all().await.iter().any(|row| row.node == id) {
                 tokio::task::yield_now().await;
