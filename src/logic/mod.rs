@@ -13,6 +13,7 @@ pub mod meter;
 pub mod name_index;
 pub mod neighbours;
 pub mod page;
+pub mod patience;
 pub mod picker;
 pub mod rank;
 pub mod slots;

@@ -15,7 +15,7 @@ use crate::wire::{Peer, Role};
 mod progress;
 mod request;
 
-pub use progress::{Outcome, Phase, Progress, ProviderProgress};
+pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 
 /// How a node is started.
