@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use rustix::process::Signal;
 
@@ -103,7 +103,8 @@ fn a_file_that_is_only_touched_is_fetched_to_its_end() {
     let _provider = slow(&lab, &tracker, &file);
     // A rest of a minute would end it.
     let get = begun(&lab, &tracker, "touched.bin", "30s");
-    reopen(&file).set_modified(SystemTime::now()).expect("touched");
+    let modified = fs::metadata(&file).and_then(|meta| meta.modified()).expect("there");
+    reopen(&file).set_modified(modified + Duration::from_secs(1)).expect("touched");
     get.end().done();
     assert!(fs::read(lab.path("result")).expect("published") == bytes);
 }
@@ -230,26 +231,4 @@ fn interrupted_while_a_provider_hashes_nothing_is_said_to_be_kept() {
     get.signal(Signal::INT);
     let sentence = get.end().error(130);
     assert!(sentence.contains("nothing") && !sentence.contains("kept"), "{sentence}");
-}
-
-#[test]
-fn interrupted_while_what_is_here_is_compared_nothing_is_said_to_be_kept() {
-    let lab = Lab::new();
-    // Large enough to be hashed for a while by a build without optimisation; all of it is here already.
-    let bytes = noise(11, 96 * MIB as usize);
-    let file = lab.file("shared/same.bin", &bytes);
-    lab.file("result", &bytes);
-    let tracker = lab.tracker();
-    let _provider = lab.share(&tracker, &[&file], &[]);
-    let mut get = lab.getting(&tracker, &["same.bin", "-o", "result"]);
-    get.event_that("phase", |e| e["name"] == "hashing");
-    get.signal(Signal::INT);
-    let ended = get.end();
-    let hashing = ended.events.iter().filter(|e| e["event"] == "progress" && !e["hashing"].is_null());
-    assert!(hashing.clone().all(|e| e["bytes"] == 0), "{ended:#?}");
-    // It may have been done before the signal came.
-    if ended.code != Some(0) {
-        let sentence = ended.error(130);
-        assert!(sentence.contains("nothing") && !sentence.contains("kept"), "{sentence}");
-    }
 }

@@ -21,3 +21,4 @@ pub mod speed;
 pub mod spread;
 pub mod throttle;
 pub mod transfer;
+pub mod trials;

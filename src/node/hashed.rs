@@ -18,7 +18,7 @@ use crate::node::find::Finder;
 use crate::node::report::Report;
 use crate::node::trials::{Failure, TICK, Trials};
 use crate::node::types::Phase;
-use crate::wire::{Code, Request, Resolve, ResolveEvent, limits};
+use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
 /// Without news from those who are asked, the next one is asked as well.
 const STALLED: Duration = Duration::from_secs(10);
@@ -89,10 +89,11 @@ async fn resolve(
                 Told::Failed(failure) => trials.failed(number, failure),
                 Told::Hashing(done, total) => {
                     report.hashing(done, total, providers.get(number).map(|provider| provider.node));
-                    if rising[number].see(done, total) {
+                    let gets_on = rising[number].see(done, total);
+                    if gets_on {
                         news = Instant::now();
-                        trials.news();
                     }
+                    trials.works(number, gets_on);
                 }
                 Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
             },
@@ -133,10 +134,7 @@ async fn follow(
                 let id = offer.id.ok_or(Why::Failing)?;
                 return Ok((offer, id));
             }
-            ResolveEvent::Failed(refusal) if refusal.code == Code::Busy => {
-                return Err(Why::Busy(Duration::from_millis(refusal.retry_ms.into())).into());
-            }
-            ResolveEvent::Failed(refusal) => return Err(Why::Refused(refusal.code).into()),
+            ResolveEvent::Failed(refusal) => return Err(refusal.into()),
             ResolveEvent::Hashing(done, total) => {
                 if tell.send((number, Told::Hashing(done, total))).await.is_err() {
                     return Err(Why::Lost.into());

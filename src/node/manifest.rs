@@ -58,7 +58,7 @@ pub(crate) async fn fetch(
                 Ok(Answer::Right(parsed)) => return parsed.map_err(|source| Error::BadCollection { id, source }),
                 Ok(Answer::Wrong) => {
                     liars.push(providers[number].node);
-                    trials.failed(number, Failure::lie());
+                    trials.failed(number, Why::Lied.into());
                 }
                 Err(failure) => trials.failed(number, failure),
             },

@@ -71,7 +71,9 @@ impl Report {
 
     /// Bytes proven, of how many.
     pub(crate) fn bytes(&self, proven: u64, total: u64) {
-        self.progress.send_modify(|progress| (progress.bytes, progress.total) = (proven, total));
+        self.progress.send_modify(|progress| {
+            (progress.bytes, progress.total, progress.hashing) = (proven, total, None);
+        });
     }
 
     /// Bytes hashed, of how many: by a provider, or here.
@@ -93,5 +95,26 @@ impl Report {
     /// As it is now.
     pub(crate) fn now(&self) -> Progress {
         self.progress.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hashed_is_never_taken_for_what_is_proven() {
+        let (report, _progress) = Report::new();
+        report.total(9);
+        report.phase(Phase::Hashing);
+        report.hashing(5, 8, None);
+        let now = report.now();
+        assert_eq!((now.bytes, now.fetched, now.total), (0, 0, 9));
+        assert_eq!(now.hashing, Some(Hashing { done: 5, total: 8, by: None }));
+        report.phase(Phase::Fetching);
+        assert_eq!(report.now().hashing, None);
+        report.hashing(8, 8, Some(NodeId::of_public_key(b"n")));
+        report.bytes(9, 9);
+        assert_eq!((report.now().bytes, report.now().hashing), (9, None));
     }
 }

@@ -1,5 +1,7 @@
-//! Asking the providers of a hit one after the other for something small before a transfer can begin: again when one was
-//! only not ready, for as long as a person wants to wait, and with what became of each at the end.
+//! Asking the providers of a hit for something small before a transfer can begin: [`logic::trials`] on the clock, with who
+//! they are and why each could not be reached.
+//!
+//! [`logic::trials`]: crate::logic::trials
 
 use std::time::Duration;
 
@@ -8,29 +10,20 @@ use tokio::time::Instant;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::Trouble;
 use crate::io::frames::CallError;
-use crate::logic::patience::{Awake, Patience};
-use crate::logic::transfer::{Record, Why};
+use crate::logic::transfer::Why;
+use crate::logic::trials;
 use crate::model::Provider;
 use crate::node::error::Lack;
-use crate::wire::Code;
+use crate::wire::{Code, Refusal};
 
 /// How often time is told.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
-/// When all have said that they have not got it: they are asked again for so long, as one that hashes may say so.
-const LAST: Duration = Duration::from_secs(5);
 
 /// Why one that was asked could not give it.
 #[derive(Debug)]
 pub(crate) struct Failure {
     why: Why,
     error: Option<ConnectError>,
-}
-
-impl Failure {
-    /// It sent something else than it should have.
-    pub(crate) const fn lie() -> Self {
-        Self { why: Why::Lied, error: None }
-    }
 }
 
 impl From<Why> for Failure {
@@ -46,19 +39,26 @@ impl From<ConnectError> for Failure {
     }
 }
 
+impl From<Refusal> for Failure {
+    fn from(refusal: Refusal) -> Self {
+        let why = match refusal.code {
+            Code::Busy => Why::Busy(Duration::from_millis(refusal.retry_ms.into())),
+            Code::Changed => Why::Changed,
+            code => Why::Refused(code),
+        };
+        why.into()
+    }
+}
+
 impl From<CallError> for Failure {
     fn from(error: CallError) -> Self {
-        let why = match error {
-            CallError::Refused(refusal) if refusal.code == Code::Busy => {
-                Why::Busy(Duration::from_millis(refusal.retry_ms.into()))
-            }
-            CallError::Refused(refusal) => Why::Refused(refusal.code),
-            CallError::Reset(Code::Changed) => Why::Changed,
-            CallError::TimedOut => Why::Silent,
-            CallError::Lost(_) => Why::Lost,
-            CallError::Reset(_) | CallError::Ended | CallError::Frame(_) => Why::Failing,
-        };
-        Self { why, error: None }
+        match error {
+            CallError::Refused(refusal) => refusal.into(),
+            CallError::Reset(Code::Changed) => Why::Changed.into(),
+            CallError::TimedOut => Why::Silent.into(),
+            CallError::Lost(_) => Why::Lost.into(),
+            CallError::Reset(_) | CallError::Ended | CallError::Frame(_) => Why::Failing.into(),
+        }
     }
 }
 
@@ -66,101 +66,53 @@ impl From<CallError> for Failure {
 #[derive(Debug)]
 pub(crate) struct Trials {
     started: Instant,
-    awake: Awake,
-    patience: Patience,
-    tried: Vec<Tried>,
-    /// Since when all have denied it.
-    denied: Option<Duration>,
-}
-
-#[derive(Debug)]
-struct Tried {
-    provider: Provider,
-    record: Record,
-    error: Option<ConnectError>,
-    under_way: bool,
+    machine: trials::Trials,
+    providers: Vec<(Provider, Option<ConnectError>)>,
 }
 
 impl Trials {
     pub(crate) fn new(providers: &[Provider], wait: Duration) -> Self {
-        let tried = |provider: &Provider| Tried {
-            provider: provider.clone(),
-            record: Record::default(),
-            error: None,
-            under_way: false,
-        };
-        Self {
-            started: Instant::now(),
-            awake: Awake::default(),
-            patience: Patience::new(wait, Duration::ZERO),
-            tried: providers.iter().map(tried).collect(),
-            denied: None,
-        }
-    }
-
-    fn now(&self) -> Duration {
-        self.awake.at(self.started.elapsed())
+        let providers: Vec<_> = providers.iter().map(|provider| (provider.clone(), None)).collect();
+        Self { started: Instant::now(), machine: trials::Trials::new(providers.len(), wait), providers }
     }
 
     /// Time has passed.
     pub(crate) fn tick(&mut self) {
-        if self.awake.tick(self.started.elapsed()) {
-            self.tried.iter_mut().for_each(|one| one.record.wake());
-        }
+        self.machine.tick(self.started.elapsed());
     }
 
-    /// The next one to be asked, and its number: it counts as being asked until it has failed.
+    /// The next one to be asked, and its number.
     pub(crate) fn next(&mut self) -> Option<(usize, Provider)> {
-        let now = self.now();
-        let due = |one: &Tried| !one.under_way && one.record.why() != Some(Why::Lied) && one.record.is_due(now, true);
-        let number = self.tried.iter().position(due)?;
-        self.tried[number].under_way = true;
-        Some((number, self.tried[number].provider.clone()))
+        let number = self.machine.next(self.started.elapsed())?;
+        Some((number, self.providers[number].0.clone()))
     }
 
     /// Whether somebody is being asked.
     pub(crate) fn is_asking(&self) -> bool {
-        self.tried.iter().any(|one| one.under_way)
+        self.machine.is_asking()
     }
 
-    /// Something came.
-    pub(crate) fn news(&mut self) {
-        let now = self.now();
-        self.patience.news(now);
+    /// One is at work; whether it got on is `news`.
+    pub(crate) fn works(&mut self, number: usize, news: bool) {
+        self.machine.works(number, news, self.started.elapsed());
     }
 
+    /// One does not give it.
     pub(crate) fn failed(&mut self, number: usize, failure: Failure) {
-        let now = self.now();
-        if let Some(one) = self.tried.get_mut(number) {
-            one.under_way = false;
-            one.record.failed(failure.why, now);
-            one.error = failure.error;
-        }
+        self.machine.failed(number, failure.why, self.started.elapsed());
+        self.providers[number].1 = failure.error;
     }
 
     /// Why it cannot be had, once it is time to give up.
     pub(crate) fn lack(&mut self) -> Option<Lack> {
-        let now = self.now();
-        let denied = self.tried.iter().all(|one| one.record.is_denied());
-        self.denied = denied.then(|| self.denied.unwrap_or(now));
-        let waited = match self.denied {
-            _ if self.tried.is_empty() => None,
-            Some(since) if now.saturating_sub(since) >= LAST.min(self.patience.limit()) => None,
-            // Without patience everybody was asked once, and nothing waited for.
-            _ if self.patience.is_over(now) => Some(self.patience.limit()).filter(|waited| !waited.is_zero()),
-            _ => return None,
+        let over = self.machine.over(self.started.elapsed())?;
+        let trouble = |(number, (provider, error)): (usize, &(Provider, Option<ConnectError>))| Trouble {
+            node: provider.node,
+            addr: provider.addrs.first().copied(),
+            why: self.machine.why(number),
+            error: error.clone(),
         };
-        Some(Lack { waited, providers: self.troubles(), files: None })
-    }
-
-    /// Whoever is still being asked has not got as far as an answer.
-    fn troubles(&self) -> Vec<Trouble> {
-        let trouble = |one: &Tried| Trouble {
-            node: one.provider.node,
-            addr: one.provider.addrs.first().copied(),
-            why: if one.under_way { Why::Hashing(Duration::ZERO) } else { one.record.why().unwrap_or(Why::Silent) },
-            error: one.error.clone(),
-        };
-        self.tried.iter().map(trouble).collect()
+        let providers = self.providers.iter().enumerate().map(trouble).collect();
+        Some(Lack { waited: over.waited, providers, files: None })
     }
 }

@@ -20,8 +20,9 @@ impl Transfer {
                 let unit = request.pending.first().copied();
                 return self.on_fault(id, unit, Fault::Changed, now, out);
             }
-            End::Busy { retry } => self.pause(node, retry, now),
-            End::Reset(Code::Busy) => self.pause(node, PAUSE, now),
+            End::Busy { retry } => self.pause(node, Why::Busy(retry), now),
+            // A quota refuses before anything is sent: one that breaks off has to look at its file again.
+            End::Reset(Code::Busy) => self.pause(node, Why::Hashing(PAUSE), now),
             End::Refused(code) | End::Reset(code) if is_final(code) => return self.refused(id, code, now, out),
             End::Finished if done => {}
             End::Reset(Code::Cancelled) | End::Lost => {}
@@ -113,10 +114,12 @@ impl Transfer {
         }
     }
 
-    fn pause(&mut self, node: NodeId, retry: Duration, now: Duration) {
+    fn pause(&mut self, node: NodeId, why: Why, now: Duration) {
+        let (Why::Busy(retry) | Why::Hashing(retry)) = why else { return };
         if let Some(provider) = self.providers.get_mut(&node) {
             provider.retry_at = provider.retry_at.max(now + retry);
-            provider.why_paused = Some(Why::Busy(retry));
+            let hashes = matches!(provider.why_paused, Some(Why::Hashing(_)));
+            provider.why_paused = Some(if hashes { Why::Hashing(retry) } else { why });
         }
     }
 

@@ -186,6 +186,9 @@ pub enum Why {
     /// The connection broke.
     #[error("the connection was lost")]
     Lost,
+    /// It has only what is here too: it fetches the rest itself.
+    #[error("it has only a part of it")]
+    Partial,
     /// It refused.
     #[error("{}", refusal(*.0))]
     Refused(Code),
@@ -228,6 +231,7 @@ impl Why {
             Self::Hashing(_) => "hashing",
             Self::Lied => "lied",
             Self::Lost => "lost",
+            Self::Partial => "partial",
             Self::Refused(Code::Forbidden) => "forbidden",
             Self::Refused(Code::SizeDiffers) => "size_differs",
             Self::Refused(_) => "refused",

@@ -169,7 +169,7 @@ impl Transfer {
             bytes: p.speed.total(),
             rate: if p.requests.is_empty() { 0 } else { p.speed.rate(now).unwrap_or(0) },
             active: !p.requests.is_empty(),
-            pausing: p.pausing(now),
+            pausing: p.pausing(now).or_else(|| self.has_only_a_part(p).then_some(Why::Partial)),
         };
         self.providers.iter().map(view).collect()
     }

@@ -18,10 +18,15 @@ impl Transfer {
         self.unverified.count() > 0 || self.providers.values().any(|provider| self.may_help(provider))
     }
 
-    /// Whether everybody who is connected owes something and sends nothing.
+    /// Whether nobody who is connected sends anything: each is silent, or has only a part and nothing of it is missing.
     #[must_use]
     pub fn is_silent(&self, now: Duration) -> bool {
-        self.providers.values().all(|provider| provider.is_stalled(now))
+        self.providers.values().all(|provider| provider.is_stalled(now) || self.has_only_a_part(provider))
+    }
+
+    /// Whatever could be asked for was asked for: who has a part and owes nothing has nothing that is missing.
+    pub(super) fn has_only_a_part(&self, provider: &Provider) -> bool {
+        provider.is_partial() && provider.requests.is_empty() && self.picker.missing() > 0
     }
 
     fn may_help(&self, provider: &Provider) -> bool {

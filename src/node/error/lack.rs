@@ -64,18 +64,18 @@ impl fmt::Display for Lack {
             let first = Shown(first.as_str());
             let at = self.sorted().first().map(|one| format!(" at {}", place(one))).unwrap_or_default();
             parts.push(match count {
-                0 | 1 => format!("`{first}` has changed{at} while it was fetched, the rest is here"),
-                more => format!(
-                    "`{first}` and {} more have changed{at} while they were fetched, the rest is here",
-                    more - 1
-                ),
+                0 | 1 => format!("`{first}` has changed{at} while it was fetched"),
+                more => format!("`{first}` and {} more have changed{at} while they were fetched", more - 1),
             });
-        } else {
-            let sorted = self.sorted();
-            parts.extend(sorted.iter().take(NAMED).map(|one| sentence(one)));
-            if sorted.len() > NAMED {
-                parts.push(format!("and {} more", sorted.len() - NAMED));
-            }
+            // Else others, who may come back, have some of it.
+            parts.extend(self.waited.is_none().then(|| "the rest is here".to_owned()));
+        }
+        let told = |one: &&&Trouble| self.files.is_some() && matches!(one.why, Why::Changed | Why::Gone);
+        let sorted = self.sorted();
+        let others: Vec<_> = sorted.iter().filter(|one| !told(one)).collect();
+        parts.extend(others.iter().take(NAMED).map(|one| sentence(one)));
+        if others.len() > NAMED {
+            parts.push(format!("and {} more", others.len() - NAMED));
         }
         f.write_str(&parts.join(", "))
     }
@@ -115,6 +115,7 @@ const fn verb(why: Why) -> &'static str {
         Why::Hashing(_) => "still hashes its copy",
         Why::Lied => "sent wrong bytes",
         Why::Lost => "is gone, the connection was lost",
+        Why::Partial => "has only a part of it",
         Why::Refused(Code::Forbidden) => "does not serve this node",
         Why::Refused(Code::SizeDiffers) => "has it with another size",
         Why::Refused(Code::Closing) => "is stopping",
@@ -134,9 +135,10 @@ const fn rank(why: Why) -> u8 {
         Why::Hashing(_) => 5,
         Why::Busy(_) => 6,
         Why::Failing => 7,
-        Why::Silent => 8,
-        Why::Lost => 9,
-        Why::Unreachable => 10,
+        Why::Partial => 8,
+        Why::Silent => 9,
+        Why::Lost => 10,
+        Why::Unreachable => 11,
     }
 }
 
@@ -185,6 +187,7 @@ mod tests {
             Why::Hashing(Duration::ZERO),
             Why::Lied,
             Why::Lost,
+            Why::Partial,
             code(Code::Closing),
             code(Code::Forbidden),
             code(Code::SizeDiffers),
@@ -216,7 +219,10 @@ mod tests {
         let text = files(1).to_string();
         assert!(text.starts_with("`docs/c` has changed at ") && text.contains("10.0.0.1:4917"), "{text}");
         assert!(files(4).to_string().starts_with("`docs/c` and 3 more have changed at "));
+        assert!(text.ends_with("while it was fetched, the rest is here"), "{text}");
         assert!(files(1).advice().contains("by its name"));
+        let one_is_away = Lack { waited: Some(Duration::from_secs(9)), ..files(1) };
+        assert!(!one_is_away.to_string().contains("the rest"), "{one_is_away}");
         assert_eq!(Kept(0, 5).to_string(), "nothing of it came this time");
     }
 }

@@ -1,5 +1,7 @@
 //! How a transfer ends or goes on when those who gave do so no longer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use super::*;
 use crate::logic::transfer::Why;
 
@@ -74,4 +76,42 @@ async fn nobody_left_but_another_one_found_goes_on() {
     download.providers(vec![second.provider()]);
     complete(&mut download).await;
     assert!(written(&download) == bytes);
+}
+
+/// A tree of three files of which the second has changed, while the flag says so.
+async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Place, Download) {
+    let files: Vec<Vec<u8>> = [300, 100_000, 7000].map(noise).into();
+    let entry = |(n, bytes): (usize, &Vec<u8>)| {
+        let path = SafePath::parse(&format!("f{n}")).expect("valid");
+        (path, Entry::File { size: bytes.len() as u64, id: ContentId::of(bytes), executable: false })
+    };
+    let collection = Arc::new(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
+    let map = UnitMap::of_collection(&collection).expect("small");
+    let id = ContentId::of(&collection.manifest());
+    let mut memory = Memory::new(Kind::Collection, map.clone(), files);
+    memory.changed = Some((1, Arc::clone(still)));
+    let place = giver.offer_as(id, memory);
+    let download = taker.get_part(id, Kind::Collection, Arc::new(map), Some(collection), None, FOREVER).await;
+    download.providers(vec![giver.provider()]);
+    (place, download)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_tree_the_rest_comes_and_the_file_that_changed_is_told() {
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let (_place, mut download) = tree_with_a_change(&taker, &giver, &Arc::new(AtomicBool::new(true))).await;
+    let shortfall = incomplete(&mut download).await;
+    assert_eq!((shortfall.waited, shortfall.files), (None, vec![1]));
+    assert_eq!(shortfall.providers.len(), 1);
+    assert_eq!(download.progress().borrow().bytes, 7300, "the other two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_tree_a_file_that_was_only_touched_comes_too() {
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let still = Arc::new(AtomicBool::new(true));
+    let (_place, mut download) = tree_with_a_change(&taker, &giver, &still).await;
+    until(&download, |now| now.bytes == 7300 && now.stuck).await;
+    still.store(false, Ordering::Relaxed);
+    complete(&mut download).await;
 }

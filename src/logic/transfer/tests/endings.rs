@@ -94,8 +94,13 @@ fn whoever_has_only_a_part_may_get_more() {
     transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(20));
     assert!(transfer.has_hope(), "it has not said yet what it has");
     let event = HaveEvent { units: vec![(3, 1)], fetching: 1, ..HaveEvent::default() };
-    transfer.handle(Input::Have { node: node(2), event }, ms(30));
-    assert!(transfer.has_hope());
+    let (request, _, units) = fetches(&transfer.handle(Input::Have { node: node(2), event }, ms(30))).remove(0);
+    assert!(transfer.has_hope() && !transfer.is_silent(ms(40)));
+    transfer.handle(Input::Proven { request, units }, ms(50));
+    assert!(!transfer.is_silent(ms(60)), "its stream is not over");
+    transfer.handle(Input::Ended { request, end: End::Finished }, ms(70));
+    assert!(transfer.has_hope() && transfer.is_silent(ms(80)), "it has nothing else, and may get more");
+    assert_eq!(transfer.providers(ms(80))[0].pausing, Some(Why::Partial));
 }
 
 #[test]
@@ -122,6 +127,13 @@ fn one_that_is_busy_says_so_until_it_gives() {
     let (request, _, units) = fetches(&transfer.handle(Input::Tick, ms(1010))).remove(0);
     transfer.handle(Input::Proven { request, units }, ms(1100));
     assert_eq!(pausing(&transfer, ms(1100)), None);
+    // Broken off in the middle: it hashes again, and says so until it gives.
+    let request = *transfer.requests.keys().next().expect("asked again");
+    transfer.handle(Input::Ended { request, end: End::Reset(Code::Busy) }, ms(1200));
+    assert_eq!(pausing(&transfer, ms(1210)), Some(Why::Hashing(ms(300))));
+    let request = *transfer.requests.keys().next().expect("several were under way");
+    transfer.handle(Input::Ended { request, end: End::Busy { retry: ms(700) } }, ms(1220));
+    assert_eq!(pausing(&transfer, ms(1230)), Some(Why::Hashing(ms(700))));
 }
 
 #[test]
@@ -144,6 +156,7 @@ fn every_cause_has_its_own_word() {
         Why::Hashing(LAN),
         Why::Lied,
         Why::Lost,
+        Why::Partial,
         Why::Refused(Code::Closing),
         Why::Refused(Code::Forbidden),
         Why::Refused(Code::SizeDiffers),
