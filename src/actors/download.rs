@@ -3,6 +3,7 @@
 //! Not responsible for opening or publishing the partial file, nor for finding providers: who starts it is.
 
 mod candidates;
+mod ending;
 mod orders;
 mod progress;
 mod sides;
@@ -22,6 +23,7 @@ use crate::logic::transfer::{Input, RequestId};
 use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;
 
+pub use ending::{Shortfall, Trouble};
 pub use progress::{ProviderSnapshot, Snapshot};
 pub(crate) use state::{Arguments, State};
 
@@ -62,14 +64,14 @@ pub(crate) enum Message {
 }
 
 /// How a transfer ended, if not by a failure.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
     /// It was cancelled; what was proven is kept.
     Cancelled,
     /// Everything wanted is there.
     Complete,
-    /// Nothing came for as long as was to be waited; what was proven is kept.
-    Incomplete,
+    /// Nothing came for as long as was to be waited, or nobody is left who could give the rest; what was proven is kept.
+    Incomplete(Shortfall),
 }
 
 /// Why a transfer failed.

@@ -183,7 +183,7 @@ impl Intake<'_> {
 fn stop_of(error: CallError) -> Stop {
     Stop::End(match error {
         CallError::Refused(refusal) if refusal.code == Code::Busy => {
-            End::Busy { retry: Duration::from_millis(refusal.retry_ms.clamp(50, 30_000).into()) }
+            End::Busy { retry: Duration::from_millis(refusal.retry_ms.clamp(50, 5_000).into()) }
         }
         CallError::Refused(refusal) => End::Refused(refusal.code),
         CallError::Reset(code) => End::Reset(code),

@@ -216,7 +216,7 @@ impl Play<'_> {
             let table = hits::hits([hit]).render(self.context.output.error_width());
             table.lines().for_each(|line| self.detail(line));
         }
-        let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned() })?;
+        let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned(), lack: Box::default() })?;
         Ok((query, id))
     }
 

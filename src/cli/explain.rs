@@ -86,6 +86,7 @@ mod tests {
             rate: 0,
             path: (Duration::from_micros(250), 1452),
             connections: 2,
+            why: None,
         };
         let mut outcome = Outcome {
             id: ContentId::of(b""),

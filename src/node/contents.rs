@@ -17,7 +17,7 @@ use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::manifest;
+use crate::node::manifest::{self, Fetched};
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase};
 use crate::wire::Part;
@@ -73,12 +73,11 @@ impl Contents {
         }
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
-        let (bytes, collection) = match kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes))) {
-            Some((collection, bytes)) => (bytes, collection),
-            None => {
-                let fetched = manifest::fetch(&finder.connections, id, &hit.providers, liars).await?;
-                fetched.ok_or(Error::NoManifest { id })?
-            }
+        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
+        let kept = kept.map(|(collection, bytes)| Fetched { bytes, collection });
+        let Fetched { bytes, collection } = match kept {
+            Some(kept) => kept,
+            None => manifest::fetch(&finder.connections, id, &hit.providers, request.wait, liars).await?,
         };
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
@@ -99,6 +98,14 @@ impl Contents {
             _ => None,
         });
         files.collect()
+    }
+
+    /// A path of the tree that a file of the unit map has; none for a single file.
+    pub(crate) fn path_of(&self, file: usize) -> Option<SafePath> {
+        let wanted = self.map.files().get(file)?;
+        let (collection, _) = self.tree.as_ref()?;
+        let is_it = |entry: &Entry| matches!(entry, Entry::File { size, id, .. } if (*id, *size) == (wanted.id, wanted.layout.size()));
+        collection.entries().iter().find(|(_, entry)| is_it(entry)).map(|(path, _)| path.clone())
     }
 
     /// Compares with what is at the destination, telling how far that is.
@@ -145,7 +152,7 @@ impl Contents {
         loop {
             tokio::select! {
                 done = &mut job => return done.map_err(|e| Error::Internal { cause: e.to_string() })?,
-                _ = ticks.tick() => report.bytes(hashed.load(Ordering::Relaxed), self.part.size),
+                _ = ticks.tick() => report.hashing(hashed.load(Ordering::Relaxed), self.part.size, None),
             }
         }
     }

@@ -25,9 +25,13 @@ use crate::model::{ContentId, Hit, NodeId, Shown, Size};
 use crate::wire::Role;
 
 mod code;
+mod lack;
 mod who;
 
+use lack::Kept;
+
 pub use code::ErrorCode;
+pub use lack::Lack;
 pub use who::Who;
 
 /// Why the node could not do what was asked.
@@ -107,8 +111,8 @@ pub enum Error {
     /// The identity cannot be read or made.
     #[error(transparent)]
     Identity(#[from] IdentityError),
-    /// No provider for too long, or none that is honest.
-    #[error("`{}` is incomplete, {} of {} are proven and kept ({}): run the same command again to go on", Shown(.name), Size(*.have), Size(*.total), Shown(.cause))]
+    /// Nothing came for too long, or nobody is left who could give the rest.
+    #[error("`{}` is incomplete, {} ({lack}): {}", Shown(.name), Kept(*.have, *.total), .lack.advice())]
     Incomplete {
         /// The name, or the id while there is none.
         name: String,
@@ -117,7 +121,7 @@ pub enum Error {
         /// Bytes altogether.
         total: u64,
         /// Why.
-        cause: String,
+        lack: Box<Lack>,
     },
     /// An actor failed; the state is on disk.
     #[error("the node stopped ({}): what was proven is kept, start it again", Shown(.cause))]
@@ -126,7 +130,7 @@ pub enum Error {
         cause: String,
     },
     /// The transfer was cancelled.
-    #[error("interrupted, {} of {} are proven and kept: run the same command again to go on", Size(*.have), Size(*.total))]
+    #[error("interrupted, {}: run the same command again to go on", Kept(*.have, *.total))]
     Interrupted {
         /// Proven bytes.
         have: u64,
@@ -134,10 +138,12 @@ pub enum Error {
         total: u64,
     },
     /// Everyone who has it gives another list than the id's.
-    #[error("nobody could give the list of the collection {id}: try again later, or name another provider with --from")]
+    #[error("nobody could give the list of the collection {id} ({lack}): {}", .lack.advice())]
     NoManifest {
         /// Which.
         id: ContentId,
+        /// Why.
+        lack: Box<Lack>,
     },
     /// Nobody has this name.
     #[error("no friend is called `{}`: `qshare friends list` shows who is, a node id's beginning takes 8 characters, and a host its port, HOST:PORT", Shown(.name))]
@@ -180,10 +186,12 @@ pub enum Error {
         asked: String,
     },
     /// Whoever offers it could not hash it.
-    #[error("`{}` has no id yet and nobody who offers it could be asked for one: try again in a moment", Shown(.name))]
+    #[error("`{}` has no id yet ({lack}): a file that is written to all the time gets none, else try again in a moment", Shown(.name))]
     NotHashed {
         /// Its name.
         name: String,
+        /// Why.
+        lack: Box<Lack>,
     },
     /// Neither tracker nor peer is known, and the local network is not to be asked.
     #[error(
@@ -294,6 +302,9 @@ impl Error {
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
             Self::Incomplete { .. } => ErrorCode::Incomplete,
+            Self::NoManifest { lack, .. } | Self::NotHashed { lack, .. } if lack.waited.is_some() => {
+                ErrorCode::Incomplete
+            }
             Self::Download(DownloadError::Stopped)
             | Self::Internal { .. }
             | Self::NotACollection { .. }

@@ -6,14 +6,15 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::announcer::Participation;
-use crate::actors::download::{Ending, Snapshot};
+use crate::actors::download::{Ending, Shortfall, Snapshot};
 use crate::actors::downloads::{Download, Job};
 use crate::io::partial::Partial;
 use crate::io::publish::PublishPlan;
 use crate::logic::explain::{Spent, account};
+use crate::node::again::{look_again, tell_changed_from_gone};
 use crate::node::beside::Beside;
 use crate::node::contents::Contents;
-use crate::node::error::Error;
+use crate::node::error::{Error, Lack};
 use crate::node::follow::follow;
 use crate::node::get::{Get, Place, Plan};
 use crate::node::givers;
@@ -67,7 +68,7 @@ impl Get {
         match ended? {
             Ending::Cancelled => return Err(self.interrupted()),
             Ending::Complete => {}
-            Ending::Incomplete => return Err(self.incomplete(&contents)),
+            Ending::Incomplete(shortfall) => return Err(self.incomplete(&contents, shortfall).await),
         }
         noting.done().await;
         self.report.phase(Phase::Finishing);
@@ -98,6 +99,7 @@ impl Get {
     ) -> Result<Ending, Error> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
+        following.spawn(look_again(self.finder.clone(), contents.part, download.progress(), found.clone()));
         if self.finder.is_open() {
             for place in self.finder.trackers() {
                 following.spawn(follow(self.finder.clone(), place.clone(), contents.part, found.clone()));
@@ -135,14 +137,13 @@ impl Get {
         }
     }
 
-    fn incomplete(&self, contents: &Contents) -> Error {
+    async fn incomplete(&self, contents: &Contents, shortfall: Shortfall) -> Error {
         let now = self.report.now();
-        Error::Incomplete {
-            name: contents.name.to_string(),
-            have: now.bytes,
-            total: now.total,
-            cause: format!("no provider for {}", humantime::format_duration(self.request.wait)),
-        }
+        let Shortfall { waited, mut providers, files } = shortfall;
+        tell_changed_from_gone(&self.finder, contents.part, &contents.name, &mut providers).await;
+        let first = files.first().and_then(|first| contents.path_of(*first));
+        let lack = Lack { waited, providers, files: first.map(|first| (first, files.len())) };
+        Error::Incomplete { name: contents.name.to_string(), have: now.bytes, total: now.total, lack: Box::new(lack) }
     }
 
     fn fetched(&self, contents: Contents, spent: Spent) -> Outcome {
@@ -217,6 +218,7 @@ fn show(report: &Report, now: &Snapshot) {
             rate: p.rate,
             path: p.path,
             connections: p.connections,
+            why: p.why,
         };
         progress.providers = now.providers.iter().map(provider).collect();
         let known = progress.warnings.len();

@@ -98,7 +98,7 @@ impl Get {
             self.finder = self.inner.finder_at(peer).await?;
         }
         let Meant { mut hit, beside } = self.find().await?;
-        let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit) }) };
+        let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned();
@@ -111,7 +111,7 @@ impl Get {
         // What is known only by its id is named after it.
         let destination = Destination::of(&self.request.output, &contents.name)?;
         self.report.name(&contents.name);
-        self.report.bytes(0, contents.part.size);
+        self.report.total(contents.part.size);
         if self.request.dry_run {
             return Ok(Prepared::Done(self.preview(&hit, contents, destination).await?));
         }

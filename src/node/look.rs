@@ -1,24 +1,18 @@
 //! From words or an id to one hit with its id and providers: what is meant, and who has it.
 
-use tokio::time::timeout;
-
-use crate::io::frames;
 use crate::logic::choose::{Choice, choose};
-use crate::logic::merge::merge;
 use crate::logic::tally::Beyond;
-use crate::model::{ContentId, Hit, Offer, Provider, Query};
+use crate::model::{ContentId, Hit, Query};
 use crate::node::beside::Beside;
 use crate::node::error::Error;
 use crate::node::find::Finder;
+use crate::node::hashed::hashed;
 use crate::node::report::Report;
 use crate::node::size::of_true_size;
 use crate::node::types::{FoundHit, GetRequest, Phase, Plane, What};
-use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
 /// Hits among which words choose.
 const CANDIDATES: u32 = 200;
-/// A provider that hashes says so at least this often.
-const HASHING: std::time::Duration = std::time::Duration::from_secs(10);
 
 /// What a request means.
 pub(crate) struct Meant {
@@ -39,7 +33,7 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     if hit.id.is_none() {
-        hit = hashed(finder, hit, report).await?;
+        hit = hashed(finder, hit, request.wait, report).await?;
         beside.iter_mut().for_each(|beside| beside.hashed(hit.id));
     }
     Ok(Meant { hit, beside })
@@ -85,40 +79,4 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
     let mut beside = Beside::of(query.clone(), (hit.clone(), plane), rest, overlay);
     around.iter().for_each(|found| beside.compare(found.plane, std::slice::from_ref(&found.hit), report));
     Ok(Meant { hit, beside: Some(beside) })
-}
-
-/// Has a provider hash it first, and looks for others that have the id already.
-async fn hashed(finder: &Finder, hit: Hit, report: &Report) -> Result<Hit, Error> {
-    report.phase(Phase::Hashing);
-    let name = hit.names.first().map(ToString::to_string).unwrap_or_default();
-    for provider in &hit.providers {
-        let Some(offer) = ask_to_hash(finder, provider, &hit, report).await else { continue };
-        let own = Hit {
-            id: offer.id,
-            kind: offer.kind,
-            size: offer.size,
-            files: offer.files,
-            providers: vec![provider.clone()],
-            ..hit.clone()
-        };
-        let Some(id) = offer.id else { continue };
-        let others = finder.locate_first(id).await.map(|found| found.hits).unwrap_or_default();
-        let same = |other: &Hit| (other.kind, other.size) == (own.kind, own.size);
-        let others = others.into_iter().map(|found| found.hit).filter(same);
-        return Ok(merge(None, std::iter::once(own.clone()).chain(others)).into_iter().next().unwrap_or(own));
-    }
-    Err(Error::NotHashed { name })
-}
-
-async fn ask_to_hash(finder: &Finder, provider: &Provider, hit: &Hit, report: &Report) -> Option<Offer> {
-    let link = finder.connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
-    let request = Request::Resolve(Resolve { name: hit.names.first()?.clone() });
-    let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await.ok()?;
-    loop {
-        match timeout(HASHING, frames::receive(&mut events, limits::CONTROL)).await.ok()?.ok()?? {
-            ResolveEvent::Done(offer) => return Some(offer),
-            ResolveEvent::Failed(_) => return None,
-            ResolveEvent::Hashing(done, total) => report.bytes(done, total),
-        }
-    }
 }

@@ -2,40 +2,68 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
-use crate::model::collection::MAX_MANIFEST;
+use crate::logic::transfer::Why;
+use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, NodeId, Provider};
 use crate::node::error::Error;
-use crate::wire::{Manifest, ManifestHead, Request, limits};
+use crate::node::trials::{Failure, TICK, Trials};
+use crate::wire::{FrameError, Manifest, ManifestHead, Request, limits};
 
 /// No byte for this long: the next provider is asked.
 const IDLE: Duration = Duration::from_secs(3);
 
-/// The bytes and what they say, from the first provider that has them right. Those whose bytes are not the
-/// collection's are added to `liars`.
+/// A collection as a provider has it.
+pub(crate) struct Fetched {
+    /// Its canonical bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What they say.
+    pub(crate) collection: Collection,
+}
+
+/// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
+/// for `wait` at most. Those whose bytes are not the collection's are added to `liars`.
 ///
 /// # Errors
-/// When a manifest that belongs to the id is not a collection that can be handled: no other provider can do better.
-/// `Ok(None)` when nobody could give it.
+/// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
+/// provider can do better.
 pub(crate) async fn fetch(
     connections: &ConnectionsRef,
     id: ContentId,
     providers: &[Provider],
+    wait: Duration,
     liars: &mut Vec<NodeId>,
-) -> Result<Option<(Vec<u8>, Collection)>, Error> {
-    for provider in providers {
-        let Some(bytes) = from_one(connections, id, provider).await else { continue };
-        let checked = tokio::task::spawn_blocking(move || {
-            (ContentId::of(&bytes) == id).then(|| Collection::parse(&bytes).map(|collection| (bytes, collection)))
-        });
-        match checked.await {
-            Ok(Some(parsed)) => return parsed.map(Some).map_err(|source| Error::BadCollection { id, source }),
-            Ok(None) => liars.push(provider.node),
-            Err(error) => tracing::error!(%error, "checking a collection's list failed"),
+) -> Result<Fetched, Error> {
+    let mut trials = Trials::new(providers, wait);
+    let mut tasks = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    loop {
+        if !trials.is_asking()
+            && let Some((number, provider)) = trials.next()
+        {
+            let connections = connections.clone();
+            tasks.spawn(async move { (number, from_one(&connections, id, &provider).await) });
+        }
+        if !trials.is_asking()
+            && let Some(lack) = trials.lack()
+        {
+            return Err(Error::NoManifest { id, lack: Box::new(lack) });
+        }
+        tokio::select! {
+            _ = ticks.tick() => trials.tick(),
+            Some(Ok((number, got))) = tasks.join_next() => match got {
+                Ok(Answer::Right(parsed)) => return parsed.map_err(|source| Error::BadCollection { id, source }),
+                Ok(Answer::Wrong) => {
+                    liars.push(providers[number].node);
+                    trials.failed(number, Why::Lied.into());
+                }
+                Err(failure) => trials.failed(number, failure),
+            },
         }
     }
-    Ok(None)
 }
 
 /// The sentence about one whose list is not the collection's.
@@ -43,10 +71,30 @@ pub(crate) fn blame(node: NodeId, id: ContentId) -> String {
     format!("{node} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour")
 }
 
-async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Option<Vec<u8>> {
-    let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+/// What one sent.
+enum Answer {
+    /// The collection's bytes, whatever they say.
+    Right(Result<Fetched, CollectionError>),
+    /// Others.
+    Wrong,
+}
+
+async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Result<Answer, Failure> {
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
-    let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
-    let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST)?;
-    frames::receive_raw(&mut recv, len, IDLE).await.ok()
+    let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
+    let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
+    let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
+    let bytes = frames::receive_raw(&mut recv, len, IDLE).await?;
+    let checked = tokio::task::spawn_blocking(move || {
+        (ContentId::of(&bytes) == id).then(|| Collection::parse(&bytes).map(|collection| Fetched { bytes, collection }))
+    });
+    match checked.await {
+        Ok(Some(parsed)) => Ok(Answer::Right(parsed)),
+        Ok(None) => Ok(Answer::Wrong),
+        Err(error) => {
+            tracing::error!(%error, "checking a collection's list failed");
+            Err(Why::Failing.into())
+        }
+    }
 }

@@ -4,11 +4,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
+mod again;
 mod allowed;
 mod begun;
 mod bench;
@@ -25,6 +27,7 @@ mod follow;
 mod following;
 mod get;
 mod givers;
+mod hashed;
 mod inner;
 mod look;
 mod manifest;
@@ -36,6 +39,7 @@ mod seed;
 mod size;
 mod start;
 mod times;
+mod trials;
 pub mod types;
 
 pub use crate::io::endpoint::Listen;
@@ -46,9 +50,10 @@ pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::tally::Beyond;
+pub use crate::logic::transfer::Why;
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Verdict};
-pub use error::{Error, ErrorCode, Who};
+pub use error::{Error, ErrorCode, Lack, Who};
 pub use get::Transfer;
 pub use types::*;
 
@@ -195,9 +200,10 @@ impl Node {
             return Err(Error::NotACollection { id });
         }
         let mut liars = Vec::new();
-        let fetched = manifest::fetch(&finder.connections, id, &hit.providers, &mut liars).await?;
+        // Nobody waits for a list to be shown: everyone is asked once.
+        let fetched = manifest::fetch(&finder.connections, id, &hit.providers, Duration::ZERO, &mut liars).await;
         liars.into_iter().for_each(|node| self.inner.warn(manifest::blame(node, id)));
-        Ok(fetched.ok_or(Error::NoManifest { id })?.1)
+        Ok(fetched?.collection)
     }
 
     /// All nodes that the trackers and peers know.

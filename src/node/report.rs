@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::model::SafePath;
-use crate::node::types::{Phase, Plane, Progress};
+use crate::model::{NodeId, SafePath};
+use crate::node::types::{Hashing, Phase, Plane, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
@@ -40,10 +40,10 @@ impl Report {
         (Self { progress: Arc::new(sender), phases: Arc::new(Mutex::new(phases)) }, receiver)
     }
 
-    /// A new phase; bytes of the one before no longer count.
+    /// A new phase; what was hashed in the one before no longer counts.
     pub(crate) fn phase(&self, phase: Phase) {
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).go_to(phase);
-        self.progress.send_modify(|progress| progress.phase = phase);
+        self.progress.send_modify(|progress| (progress.phase, progress.hashing) = (phase, None));
     }
 
     /// How long a phase has taken until now, all its times together.
@@ -64,9 +64,21 @@ impl Report {
         self.progress.send_modify(|progress| progress.plane = Some(plane));
     }
 
-    /// Bytes done, of how many.
-    pub(crate) fn bytes(&self, done: u64, total: u64) {
-        self.progress.send_modify(|progress| (progress.bytes, progress.total) = (done, total));
+    /// How large it is, once known.
+    pub(crate) fn total(&self, total: u64) {
+        self.progress.send_modify(|progress| progress.total = total);
+    }
+
+    /// Bytes proven, of how many.
+    pub(crate) fn bytes(&self, proven: u64, total: u64) {
+        self.progress.send_modify(|progress| {
+            (progress.bytes, progress.total, progress.hashing) = (proven, total, None);
+        });
+    }
+
+    /// Bytes hashed, of how many: by a provider, or here.
+    pub(crate) fn hashing(&self, done: u64, total: u64, by: Option<NodeId>) {
+        self.progress.send_modify(|progress| progress.hashing = Some(Hashing { done, total, by }));
     }
 
     /// Something to tell the user.
@@ -83,5 +95,26 @@ impl Report {
     /// As it is now.
     pub(crate) fn now(&self) -> Progress {
         self.progress.borrow().clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_hashed_is_never_taken_for_what_is_proven() {
+        let (report, _progress) = Report::new();
+        report.total(9);
+        report.phase(Phase::Hashing);
+        report.hashing(5, 8, None);
+        let now = report.now();
+        assert_eq!((now.bytes, now.fetched, now.total), (0, 0, 9));
+        assert_eq!(now.hashing, Some(Hashing { done: 5, total: 8, by: None }));
+        report.phase(Phase::Fetching);
+        assert_eq!(report.now().hashing, None);
+        report.hashing(8, 8, Some(NodeId::of_public_key(b"n")));
+        report.bytes(9, 9);
+        assert_eq!((report.now().bytes, report.now().hashing), (9, None));
     }
 }

@@ -16,7 +16,7 @@ mod progress;
 mod request;
 
 pub use preview::{Preview, PreviewFile, There};
-pub use progress::{Outcome, Phase, Progress, ProviderProgress};
+pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 
 /// How a node is started.

@@ -1,30 +1,29 @@
 //! Who may have the content: dialled, linked, resting after a failure, or barred.
-//! Invariant: a node is in exactly one [`Standing`]; a rest grows with each failure in a row.
+//! Invariant: a node is in exactly one [`Standing`]. How long one rests is its [`Record`]'s to say.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
-use tokio::time::Instant;
 
 use super::Message;
+use super::ending::Outlook;
 use super::state::State;
 use crate::actors::connections::ConnectError;
 use crate::actors::have::watch;
 use crate::io::frames::CallError;
 use crate::io::link::Link;
-use crate::logic::transfer::{Input, Why};
+use crate::logic::transfer::{Input, Record, Why};
 use crate::model::{NodeId, Provider};
+use crate::wire::Code;
 
 /// Nodes linked or dialled at a time.
 const LINKED: usize = 50;
 /// Nodes remembered at all.
 const KNOWN: usize = 1000;
-/// The rest after a first failure, and the longest one.
-const REST: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
-/// The rest of one that said it has not got it.
-const USELESS: Duration = Duration::from_secs(60);
+/// Addresses of one node: those heard last, then where it was before.
+const ADDRESSES: usize = 8;
 
 /// The candidates.
 #[derive(Debug)]
@@ -37,7 +36,19 @@ pub(super) struct Candidates {
 struct Candidate {
     addrs: Vec<SocketAddr>,
     standing: Standing,
-    failures: u32,
+    record: Record,
+    /// Why it could not be dialled last.
+    error: Option<ConnectError>,
+}
+
+/// How one stands that gives nothing.
+#[derive(Debug)]
+pub(super) struct CandidateView<'a> {
+    pub(super) node: NodeId,
+    pub(super) addr: Option<SocketAddr>,
+    pub(super) linked: bool,
+    pub(super) record: &'a Record,
+    pub(super) error: Option<&'a ConnectError>,
 }
 
 #[derive(Debug)]
@@ -49,9 +60,7 @@ enum Standing {
         watch: AbortHandle,
         sides: Option<Vec<Link>>,
     },
-    Resting {
-        until: Instant,
-    },
+    Resting,
 }
 
 impl Candidates {
@@ -101,31 +110,73 @@ impl Candidates {
     /// anything would be met again and again without a rest.
     pub(super) fn healthy(&mut self, node: NodeId) {
         if let Some(candidate) = self.known.get_mut(&node) {
-            candidate.failures = 0;
+            candidate.record.proven();
         }
+    }
+
+    /// It says that it has something.
+    pub(super) fn granted(&mut self, node: NodeId) {
+        if let Some(candidate) = self.known.get_mut(&node) {
+            candidate.record.granted();
+        }
+    }
+
+    /// Time has passed without us: whatever kept us from asking may be over.
+    pub(super) fn wake(&mut self) {
+        self.known.values_mut().for_each(|candidate| candidate.record.wake());
+    }
+
+    /// All that are known and not barred.
+    pub(super) fn all(&self) -> impl Iterator<Item = CandidateView<'_>> {
+        self.known.iter().map(|(node, candidate)| CandidateView {
+            node: *node,
+            addr: match &candidate.standing {
+                Standing::Linked { link, .. } => Some(link.remote()),
+                _ => candidate.addrs.first().copied(),
+            },
+            linked: matches!(candidate.standing, Standing::Linked { .. }),
+            record: &candidate.record,
+            error: candidate.error.as_ref(),
+        })
+    }
+
+    /// Whether somebody is being dialled of whom nothing is known yet.
+    pub(super) fn is_meeting(&self) -> bool {
+        self.known.values().any(|c| matches!(c.standing, Standing::Dialling) && c.record.why().is_none())
+    }
+
+    /// Those that lied.
+    pub(super) fn barred(&self) -> impl Iterator<Item = NodeId> {
+        self.barred.iter().copied()
     }
 
     /// Whether what comes from it counts as news before it is proven: not once it has failed.
     pub(super) fn is_trusted(&self, node: NodeId) -> bool {
-        self.known.get(&node).is_some_and(|candidate| candidate.failures == 0)
+        self.known.get(&node).is_some_and(|candidate| candidate.record.is_trusted())
     }
 
     /// Whether this node fails for the first time while nobody else is there to fetch from: worth telling a person.
     /// Beside others that give, one that comes and goes is not.
     fn is_first_trouble(&self, node: NodeId) -> bool {
         let alone = !self.known.values().any(|candidate| matches!(candidate.standing, Standing::Linked { .. }));
-        alone && self.known.get(&node).is_some_and(|candidate| candidate.failures == 0)
+        alone && self.is_trusted(node)
     }
 
     /// Not asked for a while.
-    pub(super) fn rest(&mut self, node: NodeId, why: Option<Why>) {
+    pub(super) fn rest(&mut self, node: NodeId, why: Why, now: Duration) {
         let Some(candidate) = self.known.get_mut(&node) else { return };
-        let useless = matches!(why, Some(Why::Refused(_) | Why::Gone));
-        let pause = if useless { USELESS } else { REST.1.min(REST.0 * 2_u32.pow(candidate.failures.min(10))) };
-        candidate.failures += 1;
-        let resting = Standing::Resting { until: Instant::now() + pause };
-        if let Standing::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, resting) {
+        candidate.record.failed(why, now);
+        if let Standing::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, Standing::Resting) {
             watch.abort();
+        }
+    }
+
+    /// It cannot be dialled now.
+    fn unreachable(&mut self, node: NodeId, error: ConnectError, now: Duration) {
+        let why = if let ConnectError::Forbidden(_) = error { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
+        self.rest(node, why, now);
+        if let Some(candidate) = self.known.get_mut(&node) {
+            candidate.error = Some(error);
         }
     }
 
@@ -151,21 +202,26 @@ impl Candidates {
             return;
         }
         let new =
-            || Candidate { addrs: Vec::new(), standing: Standing::Resting { until: Instant::now() }, failures: 0 };
+            || Candidate { addrs: Vec::new(), standing: Standing::Resting, record: Record::default(), error: None };
         let candidate = self.known.entry(provider.node).or_insert_with(new);
-        if !provider.addrs.is_empty() {
-            candidate.addrs = provider.addrs;
+        if provider.addrs.iter().any(|addr| !candidate.addrs.contains(addr)) {
+            // It has moved, or was never where it was said to be.
+            candidate.record.wake();
+        }
+        let before = std::mem::replace(&mut candidate.addrs, provider.addrs);
+        candidate.addrs.truncate(ADDRESSES);
+        for addr in before {
+            if candidate.addrs.len() < ADDRESSES && !candidate.addrs.contains(&addr) {
+                candidate.addrs.push(addr);
+            }
         }
     }
 
     /// Those whose rest is over, as far as there is room.
-    fn rested(&mut self) -> Vec<(NodeId, Vec<SocketAddr>)> {
-        let busy = self.known.values().filter(|c| !matches!(c.standing, Standing::Resting { .. })).count();
-        let now = Instant::now();
-        let rested = self.known.iter_mut().filter(|(_, c)| match c.standing {
-            Standing::Resting { until } => until <= now,
-            _ => false,
-        });
+    fn rested(&mut self, now: Duration, stuck: bool) -> Vec<(NodeId, Vec<SocketAddr>)> {
+        let busy = self.known.values().filter(|c| !matches!(c.standing, Standing::Resting)).count();
+        let due = |c: &Candidate| matches!(c.standing, Standing::Resting) && c.record.is_due(now, stuck);
+        let rested = self.known.iter_mut().filter(|(_, candidate)| due(candidate));
         let chosen = rested.take(LINKED.saturating_sub(busy));
         chosen
             .map(|(node, candidate)| {
@@ -187,13 +243,14 @@ impl State {
         let node = link.peer();
         self.candidates.note(Provider { node, addrs: Vec::new() });
         match self.candidates.known.get(&node).map(|c| &c.standing) {
-            Some(Standing::Resting { .. }) => self.on_linked(node, Ok(link)),
+            Some(Standing::Resting) => self.on_linked(node, Ok(link)),
             Some(Standing::Dialling | Standing::Linked { .. }) | None => {}
         }
     }
 
     pub(super) fn dial_rested(&mut self) {
-        for (node, addrs) in self.candidates.rested() {
+        let stuck = self.outlook != Outlook::Open;
+        for (node, addrs) in self.candidates.rested(self.now(), stuck) {
             let (connections, myself) = (self.connections.clone(), self.myself.clone());
             self.tasks.spawn(async move {
                 let linked = connections.to_node(node, addrs).await;
@@ -211,10 +268,12 @@ impl State {
                 if self.candidates.is_first_trouble(node) && self.tallies.is_idle() {
                     self.tallies.warn(format!("provider {} cannot be reached: {error}", node.short()));
                 }
-                return self.candidates.rest(node, None);
+                let now = self.now();
+                return self.candidates.unreachable(node, error, now);
             }
         };
         let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
+        candidate.error = None;
         let task = watch(link.clone(), self.lane.id, self.lane.size, self.myself.clone());
         let rtt = link.rtt();
         self.tallies.met(node, link.remote());
@@ -235,10 +294,15 @@ impl State {
         }
         tracing::debug!(?node, ?error, "watch ended");
         let why = match error {
-            Some(CallError::Refused(refusal)) => Why::Refused(refusal.code),
+            Some(CallError::Refused(refusal)) => match refusal.code {
+                Code::Busy => Why::Busy(Duration::from_millis(refusal.retry_ms.into())),
+                Code::Changed => Why::Changed,
+                code => Why::Refused(code),
+            },
             _ => Why::Lost,
         };
-        self.candidates.rest(node, Some(why));
+        let now = self.now();
+        self.candidates.rest(node, why, now);
         self.input(Input::Lost { node });
     }
 }

@@ -75,7 +75,8 @@ impl State {
 
     fn leave(&mut self, node: NodeId, why: Why) {
         tracing::debug!(?node, %why, "provider left");
-        self.candidates.rest(node, Some(why));
+        let now = self.now();
+        self.candidates.rest(node, why, now);
     }
 
     fn bar(&mut self, node: NodeId) {

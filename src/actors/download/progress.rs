@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::ending::Outlook;
 use super::state::State;
 use crate::logic::explain::Spent;
 use crate::logic::speed::Speed;
+use crate::logic::transfer::Why;
 use crate::model::NodeId;
 
 /// Where a transfer stands.
@@ -26,6 +28,8 @@ pub struct Snapshot {
     pub warnings: Vec<String>,
     /// Where the time of fetching went.
     pub spent: Spent,
+    /// Nobody who is known gives anything now: it is time to look for others.
+    pub stuck: bool,
 }
 
 /// One provider.
@@ -43,6 +47,8 @@ pub struct ProviderSnapshot {
     pub path: (Duration, u16),
     /// The most connections that were open to it at a time.
     pub connections: usize,
+    /// Why it gives nothing now, where it said so or failed.
+    pub why: Option<Why>,
 }
 
 /// The counts behind it.
@@ -89,6 +95,11 @@ impl Tallies {
         self.fetched == 0
     }
 
+    /// Where a node was, if it was linked.
+    pub(super) fn addr(&self, node: NodeId) -> Option<SocketAddr> {
+        self.providers.get(&node).map(|met| met.addr)
+    }
+
     pub(super) fn warn(&mut self, sentence: String) {
         self.warnings.push(sentence);
     }
@@ -104,6 +115,7 @@ impl State {
         }
         let now = self.now();
         let rates: BTreeMap<NodeId, u64> = self.transfer.providers(now).iter().map(|p| (p.node, p.rate)).collect();
+        let troubles: BTreeMap<NodeId, Why> = self.troubles().into_iter().map(|t| (t.node, t.why)).collect();
         let shown = |(&node, met): (&NodeId, &Met)| ProviderSnapshot {
             node,
             addr: met.addr,
@@ -111,6 +123,7 @@ impl State {
             rate: rates.get(&node).copied().unwrap_or(0),
             path: met.path,
             connections: met.connections,
+            why: troubles.get(&node).copied(),
         };
         let snapshot = Snapshot {
             bytes: self.transfer.proven_bytes(),
@@ -120,6 +133,7 @@ impl State {
             providers: self.tallies.providers.iter().map(shown).collect(),
             warnings: self.tallies.warnings.clone(),
             spent: self.lane.clocks.spent(self.idle),
+            stuck: self.outlook != Outlook::Open,
         };
         self.progress.send_replace(snapshot);
     }

@@ -11,6 +11,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
 use super::candidates::Candidates;
+use super::ending::Outlook;
 use super::orders::Running;
 use super::progress::{Snapshot, Tallies};
 use super::sides::Width;
@@ -23,6 +24,7 @@ use crate::actors::fetch::{Lane, WRITERS, from_kin, verify};
 use crate::actors::partial_source::PartialSource;
 use crate::actors::throttle::Throttle;
 use crate::io::partial::PartialError;
+use crate::logic::patience::{Awake, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::{Bitfield, ContentId, NodeId, Rate, UnitIndex, UnitMap};
 use crate::wire::HaveEvent;
@@ -62,7 +64,9 @@ pub(crate) struct State {
     pub(super) lane: Arc<Lane>,
     pub(super) connections: ConnectionsRef,
     pub(super) supervisor: ActorRef<downloads::Message>,
-    pub(super) started: Instant,
+    started: Instant,
+    /// Time as the logic counts it: none passes while the process is stopped.
+    awake: Awake,
     pub(super) tasks: JoinSet<()>,
     pub(super) candidates: Candidates,
     pub(super) running: HashMap<RequestId, Running>,
@@ -70,11 +74,11 @@ pub(crate) struct State {
     pub(super) width: Width,
     pub(super) progress: watch::Sender<Snapshot>,
     checkpoint: Checkpoint,
-    wait: Duration,
-    last_news: Instant,
+    pub(super) patience: Patience,
+    pub(super) outlook: Outlook,
     last_tick: Instant,
     pub(super) idle: Duration,
-    ending: bool,
+    pub(super) ending: bool,
     ended: Option<oneshot::Sender<Result<Ending, DownloadError>>>,
 }
 
@@ -116,6 +120,7 @@ impl State {
             connections: args.connections,
             supervisor: args.supervisor,
             started: now,
+            awake: Awake::default(),
             tasks: JoinSet::new(),
             candidates: Candidates::new(args.barred),
             running: HashMap::new(),
@@ -123,8 +128,8 @@ impl State {
             width: Width::new(args.width),
             progress: args.progress,
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
-            wait: args.wait,
-            last_news: now,
+            patience: Patience::new(args.wait, Duration::ZERO),
+            outlook: Outlook::Open,
             last_tick: now,
             idle: Duration::ZERO,
             ending: false,
@@ -138,7 +143,7 @@ impl State {
 
     /// Time as the logic counts it.
     pub(super) fn now(&self) -> Duration {
-        self.started.elapsed()
+        self.awake.at(self.started.elapsed())
     }
 
     /// Tells the logic and does what it orders.
@@ -150,7 +155,7 @@ impl State {
             self.sample(*request);
         }
         if matches!(input, Input::Verified { .. }) {
-            self.last_news = Instant::now();
+            self.news();
         }
         if let Input::Ended { request, .. } = &input {
             self.running.remove(request);
@@ -159,7 +164,15 @@ impl State {
         outputs.into_iter().for_each(|output| self.obey(output));
     }
 
+    fn news(&mut self) {
+        let now = self.now();
+        self.patience.news(now);
+    }
+
     pub(super) fn on_have(&mut self, node: NodeId, event: HaveEvent) {
+        if !event.gone {
+            self.candidates.granted(node);
+        }
         self.input(Input::Have { node, event });
     }
 
@@ -187,7 +200,7 @@ impl State {
         self.tallies.proven(node, bytes, now);
         self.candidates.healthy(node);
         self.checkpoint.bytes += bytes;
-        self.last_news = Instant::now();
+        self.news();
     }
 
     pub(super) fn on_tick(&mut self) {
@@ -199,20 +212,23 @@ impl State {
         if self.running.is_empty() {
             self.idle += passed;
         }
+        if self.awake.tick(self.started.elapsed()) {
+            tracing::debug!("the process was stopped for a while: everybody is dialled again");
+            self.candidates.wake();
+        }
         let requests: Vec<_> = self.running.keys().copied().collect();
         for request in requests {
             if self.sample(request) {
-                self.last_news = Instant::now();
+                self.news();
             }
         }
         self.input(Input::Tick);
+        self.look_ahead();
         self.dial_rested();
         self.widen();
         self.checkpoint_if_due();
         self.show();
-        if !self.ending && self.last_news.elapsed() >= self.wait {
-            self.end(Ok(Ending::Incomplete));
-        }
+        self.end_if_hopeless();
     }
 
     /// Takes the bytes that a request has received since the last time; says whether they are news: what keeps coming
@@ -221,7 +237,8 @@ impl State {
         let Some(running) = self.running.get_mut(&request) else { return false };
         let (bytes, node) = (running.news(), running.link.peer());
         if bytes > 0 && !self.ending {
-            let outputs = self.transfer.handle(Input::Bytes { request, bytes }, self.started.elapsed());
+            let now = self.now();
+            let outputs = self.transfer.handle(Input::Bytes { request, bytes }, now);
             outputs.into_iter().for_each(|output| self.obey(output));
         }
         bytes > 0 && self.candidates.is_trusted(node)

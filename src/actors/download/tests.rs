@@ -1,5 +1,6 @@
 //! Real nodes on loopback in one process: the sources are in memory, everything else is the real thing.
 
+mod endings;
 mod memory;
 mod sides;
 
@@ -15,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{Ending, Snapshot};
+use super::{Ending, Shortfall, Snapshot, Trouble};
 use crate::actors::answer::NodeAnswers;
 use crate::actors::buffers::BufferPool;
 use crate::actors::circle::Circle;
@@ -37,6 +38,7 @@ use crate::io::remembered::RememberedFile;
 use crate::io::trust::TrustStore;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
+use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
 use crate::wire::{Code, Role};
@@ -205,6 +207,13 @@ async fn complete(download: &mut Download) -> Snapshot {
     download.progress().borrow().clone()
 }
 
+async fn incomplete(download: &mut Download) -> Shortfall {
+    match tokio::time::timeout(LONG, download.ended()).await.expect("in time").expect("no failure") {
+        Ending::Incomplete(shortfall) => shortfall,
+        other => panic!("{other:?}"),
+    }
+}
+
 async fn until(download: &Download, reached: impl FnMut(&Snapshot) -> bool) {
     tokio::time::timeout(LONG, download.progress().wait_for(reached)).await.expect("in time").expect("alive");
 }
@@ -272,7 +281,11 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     }
     let mut again = taker.get(&bytes, None, Duration::from_millis(500)).await;
     again.providers(vec![liar.provider()]);
-    assert_eq!(again.ended().await.expect("no failure"), Ending::Incomplete);
+    let lies = incomplete(&mut again).await;
+    assert_eq!(
+        lies.providers.iter().map(|one| (one.node, one.why)).collect::<Vec<_>>(),
+        [(liar.endpoint.node_id(), Why::Lied)]
+    );
     assert_eq!(again.progress().borrow().providers, []);
 }
 
@@ -375,7 +388,10 @@ async fn a_tree_of_small_and_large_files_arrives() {
 async fn without_a_provider_it_ends_incomplete() {
     let taker = TestNode::start(None).await;
     let mut download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
-    assert_eq!(download.ended().await.expect("no failure"), Ending::Incomplete);
+    assert_eq!(
+        incomplete(&mut download).await,
+        Shortfall { waited: Some(Duration::from_millis(300)), ..Shortfall::default() }
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

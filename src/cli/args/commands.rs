@@ -93,7 +93,7 @@ pub(crate) struct GetArgs {
     /// Connections to each provider, 1 to 8 [default: to a fast one up to 4, one for every two cores]
     #[arg(long, value_name = "N", value_parser = connections)]
     pub(crate) connections: Option<NonZeroU8>,
-    /// How long to go on without any provider [default: 2m]
+    /// How long to go on while nothing comes [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) wait: Option<Duration>,
 }

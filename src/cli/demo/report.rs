@@ -115,6 +115,7 @@ mod tests {
                 rate: 0,
                 path: (Duration::ZERO, 0),
                 connections: 1,
+                why: None,
             }],
             plane: None,
             preview: None,

@@ -20,6 +20,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         rate: 0,
         path: (Duration::ZERO, 0),
         connections: 1,
+        why: None,
     };
     Outcome {
         id: ContentId::of(b"x"),

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::render::names::Names;
 use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
-use crate::node::{Cause, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share};
+use crate::node::{Cause, Hashing, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share, Why};
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -145,6 +145,8 @@ pub(crate) enum Line<'a> {
         total: u64,
         rate: u64,
         providers: Vec<Giving>,
+        /// How far hashing is, in its phase: that proves nothing, so it is no part of `bytes`.
+        hashing: Option<Hashed>,
     },
     /// A name that is no friend's now.
     Removed {
@@ -205,6 +207,16 @@ pub(crate) struct Giving {
     addr: SocketAddr,
     bytes: u64,
     rate: u64,
+    /// Why it gives nothing now: `busy`, `changed`, `hashing`, `unreachable`…
+    state: Option<&'static str>,
+}
+
+/// Hashing at a provider, or here.
+#[derive(Debug, Serialize)]
+pub(crate) struct Hashed {
+    done: u64,
+    total: u64,
+    node: Option<Text<NodeId>>,
 }
 
 /// A provider of a transfer that has ended.
@@ -291,13 +303,21 @@ impl<'a> Line<'a> {
 
     /// The event `progress`.
     pub(crate) fn progress(progress: &Progress) -> Self {
-        let giving = |p: &ProviderProgress| Giving { node: Text(p.node), addr: p.addr, bytes: p.bytes, rate: p.rate };
+        let giving = |p: &ProviderProgress| Giving {
+            node: Text(p.node),
+            addr: p.addr,
+            bytes: p.bytes,
+            rate: p.rate,
+            state: p.why.map(Why::word),
+        };
+        let hashed = |h: Hashing| Hashed { done: h.done, total: h.total, node: h.by.map(Text) };
         Self::Progress {
             bytes: progress.bytes,
             fetched: progress.fetched,
             total: progress.total,
             rate: progress.rate,
             providers: progress.providers.iter().map(giving).collect(),
+            hashing: progress.hashing.map(hashed),
         }
     }
 

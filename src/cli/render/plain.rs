@@ -18,6 +18,7 @@ pub(crate) fn activity(progress: &Progress) -> String {
     let (phase, of) = match progress.phase {
         Phase::Looking => ("looking", " for providers"),
         Phase::Connecting => ("connecting", " to providers"),
+        Phase::Hashing if by_provider(progress) => ("hashing at the provider", ""),
         Phase::Hashing => ("hashing", ""),
         Phase::Fetching => ("fetching", ""),
         Phase::Finishing => ("finishing", ""),
@@ -29,12 +30,18 @@ pub(crate) fn activity(progress: &Progress) -> String {
     }
 }
 
+fn by_provider(progress: &Progress) -> bool {
+    progress.hashing.is_some_and(|hashing| hashing.by.is_some())
+}
+
 /// How far it is: `12 % of 9.8 GiB, 50.0 MiB/s, 2 m 05 s left`; empty while nothing is known.
 pub(crate) fn standing(progress: &Progress) -> String {
-    if progress.total == 0 {
+    let proven = (progress.bytes, progress.total);
+    let (done, total) = progress.hashing.map_or(proven, |hashing| (hashing.done, hashing.total));
+    if total == 0 {
         return String::new();
     }
-    let mut text = format!("{} % of {}", percent(progress.bytes, progress.total), Size(progress.total));
+    let mut text = format!("{} % of {}", percent(done, total), Size(total));
     if progress.phase == Phase::Fetching {
         text.push_str(&format!(", {}", rate(progress.rate)));
         if let Some(left) = time_left(progress.total.saturating_sub(progress.bytes), progress.rate) {
@@ -48,7 +55,8 @@ pub(crate) fn standing(progress: &Progress) -> String {
 pub(crate) fn provider(names: &Names, provider: &ProviderProgress, fetched: u64) -> String {
     let share = if fetched == 0 { 0 } else { percent(provider.bytes, fetched) };
     let (node, addr) = (names.short(provider.node), provider.addr.to_string());
-    format!("{node:<8}  {addr:<21}  {:>12}  {share:>3} %", rate(provider.rate))
+    let why = provider.why.map(|why| format!("  {why}")).unwrap_or_default();
+    format!("{node:<8}  {addr:<21}  {:>12}  {share:>3} %{why}", rate(provider.rate))
 }
 
 fn shortened(name: &str) -> String {
@@ -74,16 +82,27 @@ impl Lines {
         let mut parts = vec![activity(progress), standing(progress)];
         if progress.phase == Phase::Fetching {
             parts.push(counted(progress.providers.len() as u64, "provider"));
+            parts.extend(waits_for(progress));
         }
         parts.retain(|part| !part.is_empty());
         Some(parts.join(", "))
     }
 }
 
+/// What is waited for while nothing comes: one provider that said why.
+fn waits_for(progress: &Progress) -> Option<String> {
+    if progress.rate > 0 {
+        return None;
+    }
+    let (provider, why) = progress.providers.iter().find_map(|provider| Some((provider, provider.why?)))?;
+    Some(format!("waiting for {}: {why}", provider.node.short()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::model::{NodeId, SafePath};
+    use crate::node::{Hashing, Why};
 
     fn fetching() -> Progress {
         let node = NodeId::of_public_key(b"n");
@@ -94,6 +113,7 @@ mod tests {
             rate: 20 << 20,
             path: (Duration::ZERO, 0),
             connections: 1,
+            why: None,
         };
         Progress {
             plane: None,
@@ -104,6 +124,7 @@ mod tests {
             total: 1 << 30,
             rate: 64 << 20,
             providers: vec![given],
+            hashing: None,
             warnings: Vec::new(),
         }
     }
@@ -128,6 +149,21 @@ mod tests {
         let short = progress.providers[0].node.short();
         assert_eq!(text, format!("{short}  10.0.0.1:4917            20.0 MiB/s   40 %"));
         assert!(provider(&Names::default(), &progress.providers[0], 0).ends_with("  0 %"));
+    }
+
+    #[test]
+    fn hashing_has_counts_of_its_own_and_a_wait_has_its_cause() {
+        let node = NodeId::of_public_key(b"n");
+        let hashing = Hashing { done: 1 << 20, total: 4 << 20, by: Some(node) };
+        let at = Progress { phase: Phase::Hashing, hashing: Some(hashing), ..Progress::default() };
+        let line = Lines::default().line(&at, Duration::ZERO).expect("first");
+        assert_eq!(line, "hashing at the provider, 25 % of 4.0 MiB");
+        let mut waiting = fetching();
+        waiting.rate = 0;
+        waiting.providers[0].why = Some(Why::Hashing(Duration::ZERO));
+        let line = Lines::default().line(&waiting, Duration::ZERO).expect("first");
+        assert!(line.ends_with(&format!("waiting for {}: it hashes its copy again", node.short())), "{line}");
+        assert!(provider(&Names::default(), &waiting.providers[0], 75).ends_with("it hashes its copy again"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::model::bitfield::ranges_of;
 use crate::model::{NodeId, UnitIndex};
 use crate::wire::limits::{FETCH_RANGES, FETCH_UNITS};
 
+use super::denial::Part;
 use super::event::Output;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
@@ -99,7 +100,8 @@ impl Transfer {
         let Some(provider) = providers.get(&node) else { return false };
         let rate = provider.speed.rate(now).unwrap_or(0);
         let allowed = |unit: u32| {
-            provider.has(unit) && map.place(UnitIndex(unit)).is_some_and(|p| !provider.spoilt.contains(&p.file))
+            provider.has(unit)
+                && map.place(UnitIndex(unit)).is_some_and(|p| !provider.denials.blocks(Part::File(p.file)))
         };
         let units = match &provider.holding {
             Some(Holding::Part(field)) => picker.acquire_rarest(id, Some(field), span, allowed),
@@ -142,10 +144,10 @@ impl Transfer {
         true
     }
 
-    /// Whether the provider has the unit and its file is not spoilt there.
+    /// Whether the provider has the unit and has not just denied its file.
     pub(super) fn may_bring(&self, provider: &Provider, unit: u32) -> bool {
         provider.has(unit)
-            && self.map.place(UnitIndex(unit)).is_some_and(|place| !provider.spoilt.contains(&place.file))
+            && self.map.place(UnitIndex(unit)).is_some_and(|place| !provider.denials.blocks(Part::File(place.file)))
     }
 
     pub(super) fn outstanding_of(&self, provider: &Provider) -> u64 {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::model::{NodeId, UnitIndex};
 use crate::wire::Code;
 
+use super::denial::Part;
 use super::event::{End, Fault, Output, Why};
 use super::provider::{Holding, PAUSE};
 use super::request::{Asked, Request};
@@ -19,8 +20,9 @@ impl Transfer {
                 let unit = request.pending.first().copied();
                 return self.on_fault(id, unit, Fault::Changed, now, out);
             }
-            End::Busy { retry } => self.pause(node, now + retry),
-            End::Reset(Code::Busy) => self.pause(node, now + PAUSE),
+            End::Busy { retry } => self.pause(node, Why::Busy(retry), now),
+            // A quota refuses before anything is sent: one that breaks off has to look at its file again.
+            End::Reset(Code::Busy) => self.pause(node, Why::Hashing(PAUSE), now),
             End::Refused(code) | End::Reset(code) if is_final(code) => return self.refused(id, code, now, out),
             End::Finished if done => {}
             End::Reset(Code::Cancelled) | End::Lost => {}
@@ -72,7 +74,7 @@ impl Transfer {
             self.listed.remove(&unit);
         }
         if let Some(provider) = self.providers.get_mut(&node) {
-            provider.without.insert(unit);
+            provider.denials.deny(Part::Unit(unit), Fault::Missing, now);
         }
     }
 
@@ -86,12 +88,12 @@ impl Transfer {
         self.map.place(UnitIndex(unit)).map(|place| place.file)
     }
 
-    /// The provider's copy of a file is of no use any more.
+    /// The provider's copy of a file has changed, or only its times did. The others of a tree can still be had there.
     fn spoil(&mut self, node: NodeId, file: Option<usize>, now: Duration, out: &mut Vec<Output>) {
         let Some(provider) = self.providers.get_mut(&node) else { return };
-        let files = self.map.files().iter().filter(|f| !f.layout.is_empty()).count();
+        let is_tree = self.map.files().iter().filter(|f| !f.layout.is_empty()).nth(1).is_some();
         match file {
-            Some(file) if provider.spoilt.insert(file) && provider.spoilt.len() < files => {}
+            Some(file) if is_tree => provider.denials.deny(Part::File(file), Fault::Changed, now),
             Some(_) => self.leave(node, Why::Changed, now, out),
             None => self.strike(node, now, out),
         }
@@ -102,6 +104,7 @@ impl Transfer {
         let (node, asked) = (*node, *asked);
         let Some(provider) = self.providers.get_mut(&node) else { return };
         match asked {
+            _ if code == Code::Changed => self.leave(node, Why::Changed, now, out),
             // Whoever has only a part may have no list yet.
             Asked::List(file) if provider.is_partial() => {
                 provider.no_list.insert(file);
@@ -111,9 +114,12 @@ impl Transfer {
         }
     }
 
-    fn pause(&mut self, node: NodeId, until: Duration) {
+    fn pause(&mut self, node: NodeId, why: Why, now: Duration) {
+        let (Why::Busy(retry) | Why::Hashing(retry)) = why else { return };
         if let Some(provider) = self.providers.get_mut(&node) {
-            provider.retry_at = provider.retry_at.max(until);
+            provider.retry_at = provider.retry_at.max(now + retry);
+            let hashes = matches!(provider.why_paused, Some(Why::Hashing(_)));
+            provider.why_paused = Some(if hashes { Why::Hashing(retry) } else { why });
         }
     }
 
@@ -130,7 +136,8 @@ impl Transfer {
         }
     }
 
-    fn remove(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+    /// Says whether it was there.
+    pub(super) fn remove(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
         let ids: Vec<_> = provider.requests.iter().copied().collect();
         ids.into_iter().for_each(|id| self.cancel(id, now, out));
@@ -174,6 +181,12 @@ impl Transfer {
 const fn is_final(code: Code) -> bool {
     matches!(
         code,
-        Code::BadRequest | Code::Forbidden | Code::NotFound | Code::SizeDiffers | Code::Unsupported | Code::Closing
+        Code::BadRequest
+            | Code::Changed
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::SizeDiffers
+            | Code::Unsupported
+            | Code::Closing
     )
 }

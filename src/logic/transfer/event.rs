@@ -52,9 +52,9 @@ pub enum Input {
         /// Index of the file in the unit map.
         file: usize,
     },
-    /// The connection is gone.
+    /// A provider is gone: whoever tells it knows why, and is not told to leave it.
     Lost {
-        /// To which provider.
+        /// Which.
         node: NodeId,
     },
     /// Units are proven and written.
@@ -170,6 +170,9 @@ pub enum Output {
 /// Why a provider was left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
+    /// Over a quota there, or it is not ready: it asked for so long a pause.
+    #[error("it is busy")]
+    Busy(Duration),
     /// Its copy changed.
     #[error("its copy has changed")]
     Changed,
@@ -179,15 +182,78 @@ pub enum Why {
     /// It no longer has it.
     #[error("it no longer has it")]
     Gone,
+    /// Its copy has changed, or was only touched: it is being hashed again, and it asked for so long a pause.
+    #[error("it hashes its copy again")]
+    Hashing(Duration),
+    /// It sent wrong bytes.
+    #[error("it sent wrong bytes")]
+    Lied,
     /// The connection broke.
     #[error("the connection was lost")]
     Lost,
+    /// It has only what is here too: it fetches the rest itself.
+    #[error("it has only a part of it")]
+    Partial,
     /// It refused.
-    #[error("it refused ({0:?})")]
+    #[error("{}", refusal(*.0))]
     Refused(Code),
-    /// No byte for 10 s.
-    #[error("it sent nothing for 10 s")]
+    /// No byte for some seconds.
+    #[error("it sends nothing")]
     Silent,
+    /// It could not be dialled.
+    #[error("it cannot be reached")]
+    Unreachable,
+}
+
+impl Why {
+    /// Whether it will not give the content, as far as it knows.
+    #[must_use]
+    pub const fn denies(self) -> bool {
+        match self {
+            Self::Changed | Self::Gone | Self::Lied => true,
+            Self::Refused(code) => matches!(
+                code,
+                Code::BadRequest | Code::Forbidden | Code::NotFound | Code::SizeDiffers | Code::Unsupported
+            ),
+            _ => false,
+        }
+    }
+
+    /// Whether it said itself that this passes.
+    #[must_use]
+    pub const fn passes(self) -> bool {
+        matches!(self, Self::Busy(_) | Self::Hashing(_))
+    }
+
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Busy(_) => "busy",
+            Self::Changed => "changed",
+            Self::Failing => "failing",
+            Self::Gone | Self::Refused(Code::NotFound) => "gone",
+            Self::Hashing(_) => "hashing",
+            Self::Lied => "lied",
+            Self::Lost => "lost",
+            Self::Partial => "partial",
+            Self::Refused(Code::Forbidden) => "forbidden",
+            Self::Refused(Code::SizeDiffers) => "size_differs",
+            Self::Refused(_) => "refused",
+            Self::Silent => "silent",
+            Self::Unreachable => "unreachable",
+        }
+    }
+}
+
+const fn refusal(code: Code) -> &'static str {
+    match code {
+        Code::Closing => "it is stopping",
+        Code::Forbidden => "it does not serve this node",
+        Code::NotFound => "it does not offer it now",
+        Code::SizeDiffers => "it has it with another size",
+        _ => "it refused",
+    }
 }
 
 /// What bounds a transfer.

@@ -8,6 +8,7 @@ use crate::logic::picker::{Hold, State};
 use crate::model::NodeId;
 use crate::model::chunk_list::CV_LEN;
 
+use super::denial::Part;
 use super::event::Output;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
@@ -73,7 +74,8 @@ impl Transfer {
         let asked = self.lists.asked.get(&file);
         let is_asked = |p: &Provider| asked.is_some_and(|ids| ids.iter().any(|id| p.requests.contains(id)));
         let able = self.providers.iter().filter(|(_, p)| {
-            p.is_ready(now) && !p.is_stalled(now) && !p.spoilt.contains(&file) && !is_asked(p) && self.lists_of(p, file)
+            let able = p.is_ready(now) && !p.is_stalled(now) && !p.denials.blocks(Part::File(file));
+            able && !is_asked(p) && self.lists_of(p, file)
         });
         // Not all lists to one provider: how many it already owes counts against its rate.
         let merit = |p: &Provider| p.speed.rate(now).unwrap_or(1 << 20) / (1 + self.lists_asked(p));

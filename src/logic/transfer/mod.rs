@@ -3,10 +3,13 @@
 //! Not responsible for bytes, streams, disks or clocks: the download actor does what the outputs say.
 
 mod assign;
+mod denial;
 mod ends;
 mod event;
 mod lists;
+mod outlook;
 mod provider;
+mod record;
 mod request;
 #[cfg(test)]
 mod simulation;
@@ -19,11 +22,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::logic::picker::{Hold, Picker, State};
-use crate::model::{Bitfield, NodeId, UnitMap};
+use crate::model::{Bitfield, NodeId, UnitIndex, UnitMap};
 use crate::wire::HaveEvent;
 
 pub use crate::logic::picker::RequestId;
 pub use event::{End, Fault, Input, Output, Settings, Why};
+pub use record::Record;
+
 use lists::Lists;
 use provider::{Holding, Provider, SILENT};
 use request::{Asked, Request};
@@ -63,6 +68,8 @@ pub struct ProviderView {
     pub rate: u64,
     /// Whether it is asked for something now.
     pub active: bool,
+    /// Why nothing comes, if it asked to be left alone for a while or is silent.
+    pub pausing: Option<Why>,
 }
 
 impl Transfer {
@@ -162,6 +169,7 @@ impl Transfer {
             bytes: p.speed.total(),
             rate: if p.requests.is_empty() { 0 } else { p.speed.rate(now).unwrap_or(0) },
             active: !p.requests.is_empty(),
+            pausing: p.pausing(now).or_else(|| self.has_only_a_part(p).then_some(Why::Partial)),
         };
         self.providers.iter().map(view).collect()
     }
@@ -174,7 +182,7 @@ impl Transfer {
             Input::Fault { request, unit, fault } => self.on_fault(request, unit, fault, now, out),
             Input::Have { node, event } => self.on_have(node, &event, now, out),
             Input::ListKnown { request, file } => self.on_list(request, file, now, out),
-            Input::Lost { node } => self.leave(node, Why::Lost, now, out),
+            Input::Lost { node } => drop(self.remove(node, now, out)),
             Input::Proven { request, units } => self.on_proven(request, &units, now, out),
             Input::Ready { node, rtt } => self.on_ready(node, rtt, now),
             Input::Started { request, unit } => self.on_started(request, unit, now, out),
@@ -243,6 +251,12 @@ impl Transfer {
         self.count(request, 0, bytes, now);
         if let Some(provider) = self.requests.get(&request).and_then(|r| self.providers.get_mut(&r.node)) {
             provider.strikes = 0;
+            provider.why_paused = None;
+            for &unit in units {
+                if let Some(place) = self.map.place(UnitIndex(unit)) {
+                    provider.denials.forgive(unit, place.file);
+                }
+            }
         }
         for &unit in units {
             self.settle(unit, Some(request), now, out);
@@ -313,6 +327,7 @@ impl Transfer {
                 self.doubt(node);
             }
         }
+        self.providers.values_mut().for_each(|p| p.denials.expire(now));
         self.hungry();
     }
 

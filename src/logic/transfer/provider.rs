@@ -1,11 +1,14 @@
 //! One provider as a transfer sees it: what it has, how fast it is, what it was asked for.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::logic::picker::RequestId;
 use crate::logic::speed::Speed;
 use crate::model::Bitfield;
+
+use super::denial::{Denials, Part};
+use super::event::Why;
 
 /// No byte for so long: its units are also asked elsewhere.
 pub(super) const STALLED: Duration = Duration::from_secs(2);
@@ -40,10 +43,10 @@ pub(super) struct Provider {
     pub(super) quiet_before: Duration,
     pub(super) retry_at: Duration,
     pub(super) strikes: u32,
-    /// Units that it said it has not got, against its Have events.
-    pub(super) without: HashSet<u32>,
-    /// Files that it is not asked for any more: changed, or no list.
-    pub(super) spoilt: BTreeSet<usize>,
+    /// Why it is left alone until `retry_at`.
+    pub(super) why_paused: Option<Why>,
+    /// What it has not got as it was, against its Have events.
+    pub(super) denials: Denials,
     /// Files whose chunk list it has not got.
     pub(super) no_list: BTreeSet<usize>,
     /// The picker's version at which nothing was found for it.
@@ -63,8 +66,8 @@ impl Provider {
             quiet_before: Duration::ZERO,
             retry_at: Duration::ZERO,
             strikes: 0,
-            without: HashSet::new(),
-            spoilt: BTreeSet::new(),
+            why_paused: None,
+            denials: Denials::default(),
             no_list: BTreeSet::new(),
             starved: None,
         }
@@ -73,6 +76,11 @@ impl Provider {
     /// Whether it may be asked now.
     pub(super) fn is_ready(&self, now: Duration) -> bool {
         self.holding.is_some() && self.retry_at <= now
+    }
+
+    /// Why nothing comes from it now, although it is connected.
+    pub(super) fn pausing(&self, now: Duration) -> Option<Why> {
+        self.why_paused.filter(|_| self.retry_at > now).or_else(|| self.is_stalled(now).then_some(Why::Silent))
     }
 
     pub(super) fn is_partial(&self) -> bool {
@@ -86,7 +94,7 @@ impl Provider {
             Some(Holding::All) => true,
             Some(Holding::Part(field)) => field.has(unit),
         };
-        there && !self.without.contains(&unit)
+        there && !self.denials.blocks(Part::Unit(unit))
     }
 
     /// A complete provider from which others fetch too: it may choose which units to send.
@@ -110,6 +118,7 @@ impl Provider {
     pub(super) fn strike(&mut self, now: Duration) -> bool {
         self.strikes += 1;
         self.retry_at = self.retry_at.max(now + PAUSE * self.strikes);
+        self.why_paused = Some(Why::Failing);
         self.strikes >= STRIKES
     }
 }

@@ -1,4 +1,5 @@
 mod crowd;
+mod endings;
 
 use proptest::prelude::*;
 

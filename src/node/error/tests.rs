@@ -25,7 +25,7 @@ fn text_from_outside_is_escaped() {
 
 #[test]
 fn exit_codes_are_those_of_the_design() {
-    let error = Error::Incomplete { name: "n".to_owned(), have: 1, total: 2, cause: "no provider".to_owned() };
+    let error = Error::Incomplete { name: "n".to_owned(), have: 1, total: 2, lack: Box::default() };
     assert_eq!((error.code().word(), error.code().exit()), ("incomplete", 6));
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);

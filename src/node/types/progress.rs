@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::logic::explain::Share;
+use crate::logic::transfer::Why;
 use crate::model::{ContentId, Kind, NodeId, SafePath};
 use crate::node::types::{Plane, Preview};
 
@@ -60,8 +61,21 @@ pub struct Progress {
     pub rate: u64,
     /// Who gives.
     pub providers: Vec<ProviderProgress>,
+    /// How far hashing is, in its phase: it proves nothing and brings nothing.
+    pub hashing: Option<Hashing>,
     /// What went wrong so far, one sentence each; only ever grows.
     pub warnings: Vec<String>,
+}
+
+/// How far hashing is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Hashing {
+    /// Bytes hashed.
+    pub done: u64,
+    /// Bytes to hash.
+    pub total: u64,
+    /// The provider that hashes; none when what is here is compared.
+    pub by: Option<NodeId>,
 }
 
 /// What one provider has given.
@@ -79,6 +93,8 @@ pub struct ProviderProgress {
     pub path: (Duration, u16),
     /// The most connections that were open to it at a time.
     pub connections: usize,
+    /// Why it gives nothing now, where it said so or failed.
+    pub why: Option<Why>,
 }
 
 /// How a transfer ended well.

@@ -78,7 +78,7 @@ pub struct GetRequest {
     pub limit: Option<Rate>,
     /// Connections to each provider; else as many as there is use for.
     pub connections: Option<NonZeroU8>,
-    /// How long to go on without any provider.
+    /// How long to go on while nothing comes and somebody may still come.
     pub wait: Duration,
     /// Find out what would be fetched, and end.
     pub dry_run: bool,

@@ -1,6 +1,7 @@
 //! A content in memory as a source, honest or not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
@@ -16,12 +17,14 @@ pub(super) struct Memory {
     lists: Vec<Arc<ChunkList>>,
     /// Every byte that is served is wrong, though the list is right.
     lies: bool,
+    /// A file that has changed since it was hashed, until it is taken back.
+    pub(super) changed: Option<(usize, Arc<AtomicBool>)>,
 }
 
 impl Memory {
     pub(super) fn new(kind: Kind, map: UnitMap, files: Vec<Vec<u8>>) -> Self {
         let lists = files.iter().map(|bytes| Arc::new(list_of(bytes))).collect();
-        Self { kind, map, files: files.into_iter().map(Arc::new).collect(), lists, lies: false }
+        Self { kind, map, files: files.into_iter().map(Arc::new).collect(), lists, lies: false, changed: None }
     }
 
     /// The same, with wrong bytes.
@@ -77,6 +80,9 @@ impl Source for Memory {
         None
     }
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
+        if self.changed.as_ref().is_some_and(|(which, still)| *which == file && still.load(Ordering::Relaxed)) {
+            return Err(ReadError::Changed);
+        }
         let layout = self.map.files()[file].layout;
         let last = layout.offset(ChunkIndex(layout.chunks() - 1));
         Ok(Box::new(MemoryFile(Arc::clone(&self.files[file]), self.lies, last)))

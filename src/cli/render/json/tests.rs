@@ -61,15 +61,28 @@ fn what_finds_things_says() {
 
 #[test]
 fn what_a_transfer_says() {
-    let provider =
-        ProviderProgress { node: node(), addr: addr(), bytes: 5, rate: 6, path: (Duration::ZERO, 0), connections: 1 };
+    let provider = ProviderProgress {
+        node: node(),
+        addr: addr(),
+        bytes: 5,
+        rate: 6,
+        path: (Duration::ZERO, 0),
+        connections: 1,
+        why: None,
+    };
     let mut progress = Progress { bytes: 1, fetched: 2, total: 3, rate: 4, ..Progress::default() };
     progress.providers.push(provider);
     let expected = format!(
-        r#"{{"event":"progress","bytes":1,"fetched":2,"total":3,"rate":4,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5,"rate":6}}]}}"#,
+        r#"{{"event":"progress","bytes":1,"fetched":2,"total":3,"rate":4,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5,"rate":6,"state":null}}],"hashing":null}}"#,
         node()
     );
     assert_eq!(text(&Line::progress(&progress)), expected);
+    progress.providers[0].why = Some(Why::Hashing(Duration::ZERO));
+    progress.hashing = Some(Hashing { done: 7, total: 8, by: Some(node()) });
+    let waiting = text(&Line::progress(&progress));
+    assert!(waiting.contains(r#""rate":6,"state":"hashing"}"#), "{waiting}");
+    let hashing = format!(r#""hashing":{{"done":7,"total":8,"node":"{}"}}"#, node());
+    assert!(waiting.contains(r#""bytes":1,"#) && waiting.contains(&hashing), "{waiting}");
     assert_eq!(text(&Line::Phase { name: "looking" }), r#"{"event":"phase","name":"looking"}"#);
     let outcome = Outcome {
         id: id(),

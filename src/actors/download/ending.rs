@@ -1,0 +1,110 @@
+//! Whether a transfer can go on, and why not: at once when nobody is left who could give the rest, else when nothing came
+//! for as long as a person wanted to wait.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::Ending;
+use super::state::State;
+use crate::actors::connections::ConnectError;
+use crate::logic::transfer::{Fault, Why};
+use crate::model::NodeId;
+
+/// When everybody has denied it: they are asked again and all planes are searched for others, for so long. A look takes 2 s
+/// and a dial 3 s.
+const LAST_LOOK: Duration = Duration::from_secs(5);
+
+/// What can be expected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outlook {
+    /// Somebody may give something, or is only just being met.
+    Open,
+    /// Everybody who is known has denied what is missing, since then.
+    Stranded(Duration),
+    /// Nobody is there, but some may come back.
+    Stuck,
+}
+
+/// Why the rest could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Shortfall {
+    /// For how long nothing came; none when nobody was left who could give the rest.
+    pub waited: Option<Duration>,
+    /// What became of each provider that was known, in the order of their ids.
+    pub providers: Vec<Trouble>,
+    /// Files of the unit map that a provider has no longer as they were, while it still gives others.
+    pub files: Vec<usize>,
+}
+
+/// Why a provider gives nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    /// Which.
+    pub node: NodeId,
+    /// Where it is or was.
+    pub addr: Option<SocketAddr>,
+    /// Why.
+    pub why: Why,
+    /// Why it cannot be dialled, where that is so.
+    pub error: Option<ConnectError>,
+}
+
+impl State {
+    /// Sees what can be expected now.
+    pub(super) fn look_ahead(&mut self) {
+        let now = self.now();
+        self.outlook = match self.outlook {
+            _ if self.ending || self.candidates.is_meeting() => Outlook::Open,
+            _ if self.transfer.has_hope() && self.transfer.is_silent(now) => Outlook::Stuck,
+            _ if self.transfer.has_hope() => Outlook::Open,
+            before if self.is_stranded() => match before {
+                Outlook::Stranded(since) => Outlook::Stranded(since),
+                _ => Outlook::Stranded(now),
+            },
+            _ => Outlook::Stuck,
+        };
+    }
+
+    /// Without hope: whoever is linked has denied what is missing. Whether all others have denied everything.
+    fn is_stranded(&self) -> bool {
+        let denied = self.candidates.all().all(|one| one.linked || one.record.is_denied());
+        let known = self.candidates.all().next().is_some() || self.candidates.barred().next().is_some();
+        denied && known
+    }
+
+    pub(super) fn end_if_hopeless(&mut self) {
+        let now = self.now();
+        let waited = match self.outlook {
+            _ if self.ending => return,
+            Outlook::Stranded(since) if now.saturating_sub(since) >= LAST_LOOK => None,
+            _ if self.patience.is_over(now) => Some(self.patience.limit()),
+            _ => return,
+        };
+        let files = self.transfer.denied().into_keys().collect();
+        let shortfall = Shortfall { waited, providers: self.troubles(), files };
+        tracing::debug!(?shortfall, "the rest cannot be had");
+        self.end(Ok(Ending::Incomplete(shortfall)));
+    }
+
+    /// Who gives nothing, and why.
+    pub(super) fn troubles(&self) -> Vec<Trouble> {
+        let (views, denying) = (self.transfer.providers(self.now()), self.transfer.denying());
+        let fault = |node: NodeId| match denying.get(&node)? {
+            Fault::Changed => Some(Why::Changed),
+            Fault::Lie => Some(Why::Lied),
+            Fault::Missing => Some(Why::Gone),
+        };
+        let linked = |node: NodeId| {
+            let pausing = views.iter().find(|view| view.node == node).and_then(|view| view.pausing);
+            pausing.or_else(|| fault(node))
+        };
+        let known = self.candidates.all().filter_map(|one| {
+            let why = if one.linked { linked(one.node) } else { one.record.why() };
+            Some(Trouble { node: one.node, addr: one.addr, why: why?, error: one.error.cloned() })
+        });
+        let lied = |node| Trouble { node, addr: self.tallies.addr(node), why: Why::Lied, error: None };
+        let mut troubles: Vec<_> = known.chain(self.candidates.barred().map(lied)).collect();
+        troubles.sort_by_key(|trouble| trouble.node);
+        troubles
+    }
+}

@@ -1,0 +1,117 @@
+//! How a transfer ends or goes on when those who gave do so no longer.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::logic::transfer::Why;
+
+/// A transfer of which a part has come.
+async fn begun(taker: &TestNode, giver: &TestNode, bytes: &[u8], wait: Duration) -> Download {
+    let download = taker.get(bytes, None, wait).await;
+    download.providers(vec![giver.provider()]);
+    until(&download, |now| now.bytes >= 1 << 20).await;
+    download
+}
+
+/// Far longer than the test may take.
+const FOREVER: Duration = Duration::from_secs(3600);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_only_one_says_that_it_has_it_no_longer_the_end_comes_soon_and_says_so() {
+    let bytes = noise(16 * MIB);
+    let (giver, taker) = (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await);
+    let place = giver.offer(Memory::file(bytes.clone()));
+    let mut download = begun(&taker, &giver, &bytes, FOREVER).await;
+    drop(place);
+    let Shortfall { waited, providers, files } = incomplete(&mut download).await;
+    assert_eq!((waited, files), (None, Vec::new()));
+    let (node, addr) = (giver.endpoint.node_id(), Some(giver.endpoint.local_addr()));
+    let why = Why::Refused(Code::NotFound);
+    assert_eq!(providers, [Trouble { node, addr, why, error: None }]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_only_one_is_asked_again_at_once_when_it_has_it_again() {
+    let bytes = noise(12 * MIB);
+    let (giver, taker) = (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await);
+    let place = giver.offer(Memory::file(bytes.clone()));
+    // A rest of a minute would end it.
+    let mut download = begun(&taker, &giver, &bytes, Duration::from_secs(30)).await;
+    drop(place);
+    until(&download, |now| now.stuck && now.providers.iter().any(|p| p.why.is_some())).await;
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let end = complete(&mut download).await;
+    assert!(written(&download) == bytes && !end.stuck);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_denies_does_not_end_it_while_another_may_come_back() {
+    let bytes = noise(12 * MIB);
+    let (denies, vanished, taker) =
+        (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
+    let place = denies.offer(Memory::file(bytes.clone()));
+    let mut download = begun(&taker, &denies, &bytes, Duration::from_secs(8)).await;
+    vanished.endpoint.close(Code::Closing).await;
+    download.providers(vec![vanished.provider()]);
+    drop(place);
+    let shortfall = incomplete(&mut download).await;
+    assert_eq!(shortfall.waited, Some(Duration::from_secs(8)), "{shortfall:?}");
+    let why = |node: &TestNode| shortfall.providers.iter().find(|one| one.node == node.endpoint.node_id());
+    assert_eq!(why(&denies).map(|one| one.why), Some(Why::Refused(Code::NotFound)));
+    let unreachable = why(&vanished).expect("known");
+    assert!(unreachable.why == Why::Unreachable && unreachable.error.is_some(), "{shortfall:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_left_but_another_one_found_goes_on() {
+    let bytes = noise(12 * MIB);
+    let (first, second, taker) =
+        (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
+    let place = first.offer(Memory::file(bytes.clone()));
+    let _other = second.offer(Memory::file(bytes.clone()));
+    let mut download = begun(&taker, &first, &bytes, FOREVER).await;
+    drop(place);
+    // What the node's look on all planes waits for.
+    until(&download, |now| now.stuck).await;
+    download.providers(vec![second.provider()]);
+    complete(&mut download).await;
+    assert!(written(&download) == bytes);
+}
+
+/// A tree of three files of which the second has changed, while the flag says so.
+async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Place, Download) {
+    let files: Vec<Vec<u8>> = [300, 100_000, 7000].map(noise).into();
+    let entry = |(n, bytes): (usize, &Vec<u8>)| {
+        let path = SafePath::parse(&format!("f{n}")).expect("valid");
+        (path, Entry::File { size: bytes.len() as u64, id: ContentId::of(bytes), executable: false })
+    };
+    let collection = Arc::new(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
+    let map = UnitMap::of_collection(&collection).expect("small");
+    let id = ContentId::of(&collection.manifest());
+    let mut memory = Memory::new(Kind::Collection, map.clone(), files);
+    memory.changed = Some((1, Arc::clone(still)));
+    let place = giver.offer_as(id, memory);
+    let download = taker.get_part(id, Kind::Collection, Arc::new(map), Some(collection), None, FOREVER).await;
+    download.providers(vec![giver.provider()]);
+    (place, download)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_tree_the_rest_comes_and_the_file_that_changed_is_told() {
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let (_place, mut download) = tree_with_a_change(&taker, &giver, &Arc::new(AtomicBool::new(true))).await;
+    let shortfall = incomplete(&mut download).await;
+    assert_eq!((shortfall.waited, shortfall.files), (None, vec![1]));
+    assert_eq!(shortfall.providers.len(), 1);
+    assert_eq!(download.progress().borrow().bytes, 7300, "the other two");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_tree_a_file_that_was_only_touched_comes_too() {
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let still = Arc::new(AtomicBool::new(true));
+    let (_place, mut download) = tree_with_a_change(&taker, &giver, &still).await;
+    until(&download, |now| now.bytes == 7300 && now.stuck).await;
+    still.store(false, Ordering::Relaxed);
+    complete(&mut download).await;
+}

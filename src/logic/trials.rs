@@ -1,0 +1,196 @@
+//! Asking several for the same small thing, one after the other, until one gives it: whom next, and when to give up.
+//! Invariant: whoever lied is not asked again; all others are, each after its rest, until the patience is over.
+//! Not responsible for asking: who does says how it ended.
+
+use std::time::Duration;
+
+use crate::logic::patience::{Awake, Patience};
+use crate::logic::transfer::{Record, Why};
+
+/// When all have said that they have not got it: they are asked again for so long, as one that hashes may say so.
+const LAST: Duration = Duration::from_secs(5);
+
+/// Those who are asked, by number.
+#[derive(Debug)]
+pub struct Trials {
+    awake: Awake,
+    patience: Patience,
+    tried: Vec<Tried>,
+    /// Since when all have denied it.
+    denied: Option<Duration>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Tried {
+    record: Record,
+    asked: bool,
+    /// It has said that it is at work.
+    works: bool,
+}
+
+/// It is time to give up: how long nothing came, if that is why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Over {
+    /// None when all have denied it.
+    pub waited: Option<Duration>,
+}
+
+impl Trials {
+    /// Of so many, without news for `wait` at most; without patience everybody is asked once.
+    #[must_use]
+    pub fn new(count: usize, wait: Duration) -> Self {
+        let patience = Patience::new(wait, Duration::ZERO);
+        Self { awake: Awake::default(), patience, tried: vec![Tried::default(); count], denied: None }
+    }
+
+    /// Time has passed; to be told several times a second. `clock` runs on while the process is stopped.
+    pub fn tick(&mut self, clock: Duration) {
+        if self.awake.tick(clock) {
+            self.tried.iter_mut().for_each(|one| one.record.wake());
+        }
+    }
+
+    /// The next one to be asked. It counts as asked until it has failed.
+    pub fn next(&mut self, clock: Duration) -> Option<usize> {
+        let now = self.awake.at(clock);
+        let due = |one: &Tried| !one.asked && one.record.why() != Some(Why::Lied) && one.record.is_due(now, true);
+        let number = self.tried.iter().position(due)?;
+        self.tried[number].asked = true;
+        Some(number)
+    }
+
+    /// Whether somebody is being asked.
+    #[must_use]
+    pub fn is_asking(&self) -> bool {
+        self.tried.iter().any(|one| one.asked)
+    }
+
+    /// One that is asked says that it is at work; whether that is `news` is for the caller to say.
+    pub fn works(&mut self, number: usize, news: bool, clock: Duration) {
+        if let Some(one) = self.tried.get_mut(number) {
+            one.works = true;
+            one.record.granted();
+        }
+        if news {
+            self.patience.news(self.awake.at(clock));
+        }
+    }
+
+    /// One that was asked does not give it.
+    pub fn failed(&mut self, number: usize, why: Why, clock: Duration) {
+        let now = self.awake.at(clock);
+        if let Some(one) = self.tried.get_mut(number) {
+            (one.asked, one.works) = (false, false);
+            one.record.failed(why, now);
+        }
+    }
+
+    /// Whether it is time to give up.
+    pub fn over(&mut self, clock: Duration) -> Option<Over> {
+        let now = self.awake.at(clock);
+        let denied = self.tried.iter().all(|one| one.record.is_denied());
+        self.denied = denied.then(|| self.denied.unwrap_or(now));
+        match self.denied {
+            _ if self.tried.is_empty() => Some(Over { waited: None }),
+            Some(since) if now.saturating_sub(since) >= LAST.min(self.patience.limit()) => Some(Over { waited: None }),
+            _ if self.patience.is_over(now) => Some(self.patience.limit()).map(|limit| Over {
+                // Nothing was waited for where there is no patience.
+                waited: Some(limit).filter(|limit| !limit.is_zero()),
+            }),
+            _ => None,
+        }
+    }
+
+    /// What became of one.
+    #[must_use]
+    pub fn why(&self, number: usize) -> Why {
+        match self.tried.get(number) {
+            Some(one) if one.works => Why::Hashing(Duration::ZERO),
+            Some(one) if !one.asked => one.record.why().unwrap_or(Why::Silent),
+            _ => Why::Silent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Code;
+
+    const MISSING: Why = Why::Refused(Code::NotFound);
+
+    const fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// Everyone who is asked fails so at once; says when it was over, how, and how often somebody was asked.
+    fn until_over(trials: &mut Trials, fails: impl Fn(usize) -> Why) -> (Duration, Over, u32) {
+        let (mut clock, mut asked) = (ms(0), 0);
+        loop {
+            if let Some(number) = trials.next(clock) {
+                trials.failed(number, fails(number), clock);
+                asked += 1;
+            } else if let Some(over) = trials.over(clock) {
+                return (clock, over, asked);
+            } else {
+                clock += ms(100);
+                trials.tick(clock);
+            }
+        }
+    }
+
+    #[test]
+    fn when_all_deny_it_the_end_comes_soon() {
+        let mut trials = Trials::new(2, Duration::from_secs(120));
+        let (at, over, asked) = until_over(&mut trials, |_| MISSING);
+        assert_eq!((at, over), (ms(5000), Over { waited: None }));
+        assert!((8..=12).contains(&asked), "{asked}");
+        assert_eq!(trials.why(1), MISSING);
+    }
+
+    #[test]
+    fn one_that_may_come_back_is_waited_for() {
+        for why in [Why::Busy(ms(500)), Why::Unreachable, Why::Lost] {
+            let fails = |number| if number == 0 { MISSING } else { why };
+            let (at, over, _) = until_over(&mut Trials::new(2, Duration::from_secs(20)), fails);
+            assert_eq!((at, over.waited), (Duration::from_secs(20), Some(Duration::from_secs(20))), "{why:?}");
+        }
+    }
+
+    #[test]
+    fn without_patience_everybody_is_asked_once() {
+        let (at, over, asked) = until_over(&mut Trials::new(3, ms(0)), |_| Why::Unreachable);
+        assert_eq!((at, over, asked), (ms(0), Over { waited: None }, 3));
+        assert_eq!(Trials::new(0, Duration::from_secs(9)).over(ms(0)), Some(Over { waited: None }));
+    }
+
+    #[test]
+    fn a_liar_is_not_asked_again() {
+        let (_, over, asked) = until_over(&mut Trials::new(1, Duration::from_secs(60)), |_| Why::Lied);
+        assert_eq!((over.waited, asked), (None, 1));
+    }
+
+    #[test]
+    fn whoever_works_is_waited_for_while_it_gets_on_and_a_stop_does_not_count() {
+        let mut trials = Trials::new(1, Duration::from_secs(5));
+        let mut clock = ms(0);
+        assert_eq!(trials.next(clock), Some(0));
+        assert_eq!(trials.why(0), Why::Silent);
+        for _ in 0..100 {
+            clock += ms(100);
+            trials.tick(clock);
+            trials.works(0, true, clock);
+            assert_eq!(trials.over(clock), None);
+        }
+        clock += Duration::from_secs(3600);
+        trials.tick(clock);
+        assert_eq!(trials.over(clock), None, "it was stopped");
+        for _ in 0..40 {
+            clock += ms(100);
+            trials.tick(clock);
+            trials.works(0, false, clock);
+        }
+        assert_eq!(trials.over(clock), Some(Over { waited: Some(Duration::from_secs(5)) }));
+        assert_eq!(trials.why(0), Why::Hashing(ms(0)));
+    }
+}

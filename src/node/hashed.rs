@@ -1,0 +1,145 @@
+//! Waiting until a provider has hashed what has no id yet. Hashing that goes on is news; one that does not is given up like
+//! any other wait.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::frames;
+use crate::logic::merge::merge;
+use crate::logic::patience::Rising;
+use crate::logic::transfer::Why;
+use crate::model::{ContentId, Hit, Offer, Provider, SafePath};
+use crate::node::error::{Error, Lack};
+use crate::node::find::Finder;
+use crate::node::report::Report;
+use crate::node::trials::{Failure, TICK, Trials};
+use crate::node::types::Phase;
+use crate::wire::{Request, Resolve, ResolveEvent, limits};
+
+/// Without news from those who are asked, the next one is asked as well.
+const STALLED: Duration = Duration::from_secs(10);
+/// Events of those who are asked that wait to be taken.
+const EVENTS: usize = 16;
+
+/// Has a provider hash it first, and looks for others that have the id already.
+///
+/// # Errors
+/// When nobody has an id for it, or nobody comes nearer to one for `wait`.
+pub(crate) async fn hashed(finder: &Finder, hit: Hit, wait: Duration, report: &Report) -> Result<Hit, Error> {
+    report.phase(Phase::Hashing);
+    let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
+    let resolved = resolve(&finder.connections, &hit.providers, name, wait, report).await;
+    let (provider, offer, id) =
+        resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
+    let own = Hit {
+        id: Some(id),
+        kind: offer.kind,
+        size: offer.size,
+        files: offer.files,
+        providers: vec![provider],
+        ..hit.clone()
+    };
+    let others = finder.locate_first(id).await.map(|found| found.hits).unwrap_or_default();
+    let same = |other: &Hit| (other.kind, other.size) == (own.kind, own.size);
+    let others = others.into_iter().map(|found| found.hit).filter(same);
+    Ok(merge(None, std::iter::once(own.clone()).chain(others)).into_iter().next().unwrap_or(own))
+}
+
+/// What one that is asked tells.
+enum Told {
+    Failed(Failure),
+    Hashing(u64, u64),
+    Resolved(Offer, ContentId),
+}
+
+/// The first that has an id for it.
+async fn resolve(
+    connections: &ConnectionsRef,
+    providers: &[Provider],
+    name: &SafePath,
+    wait: Duration,
+    report: &Report,
+) -> Result<(Provider, Offer, ContentId), Lack> {
+    let mut trials = Trials::new(providers, wait);
+    let mut rising = vec![Rising::default(); providers.len()];
+    let (tell, mut told) = mpsc::channel(EVENTS);
+    let mut tasks = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    let mut news = Instant::now();
+    loop {
+        if (!trials.is_asking() || news.elapsed() >= STALLED)
+            && let Some((number, provider)) = trials.next()
+        {
+            news = Instant::now();
+            tasks.spawn(ask(connections.clone(), provider, name.clone(), number, tell.clone()));
+        }
+        tokio::select! {
+            _ = ticks.tick() => {
+                trials.tick();
+                while tasks.try_join_next().is_some() {}
+                if let Some(lack) = trials.lack() {
+                    return Err(lack);
+                }
+            }
+            Some((number, told)) = told.recv() => match told {
+                Told::Failed(failure) => trials.failed(number, failure),
+                Told::Hashing(done, total) => {
+                    report.hashing(done, total, providers.get(number).map(|provider| provider.node));
+                    let gets_on = rising[number].see(done, total);
+                    if gets_on {
+                        news = Instant::now();
+                    }
+                    trials.works(number, gets_on);
+                }
+                Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
+            },
+        }
+    }
+}
+
+async fn ask(
+    connections: ConnectionsRef,
+    provider: Provider,
+    name: SafePath,
+    number: usize,
+    tell: mpsc::Sender<(usize, Told)>,
+) {
+    let end = match follow(&connections, &provider, name, number, &tell).await {
+        Ok((offer, id)) => Told::Resolved(offer, id),
+        Err(failure) => Told::Failed(failure),
+    };
+    // Whoever waited has given up, or has it from another one.
+    let _ = tell.send((number, end)).await;
+}
+
+/// How far it is, to its end. How long a silence is right is for who is told to say.
+async fn follow(
+    connections: &ConnectionsRef,
+    provider: &Provider,
+    name: SafePath,
+    number: usize,
+    tell: &mpsc::Sender<(usize, Told)>,
+) -> Result<(Offer, ContentId), Failure> {
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
+    let request = Request::Resolve(Resolve { name });
+    let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
+    loop {
+        let event = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
+        match event {
+            ResolveEvent::Done(offer) => {
+                let id = offer.id.ok_or(Why::Failing)?;
+                return Ok((offer, id));
+            }
+            ResolveEvent::Failed(refusal) => return Err(refusal.into()),
+            ResolveEvent::Hashing(done, total) => {
+                if tell.send((number, Told::Hashing(done, total))).await.is_err() {
+                    return Err(Why::Lost.into());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! How a `get` ends or waits when its provider changes, goes away, hashes or when the `get` itself is stopped: at once when
+//! the cause is known and nobody is left, with that cause; and never while it can still go on.
+
+mod common;
+
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::Signal;
+
+use common::{Lab, Node, Process, noise};
+
+const MIB: u64 = 1 << 20;
+
+/// Far beyond the deadline of a test: whoever waits for it has not ended by its cause.
+const FOREVER: &str = "1h";
+
+/// Shares a path at a tracker, slowly.
+fn slow(lab: &Lab, tracker: &Node, path: &Path) -> Node {
+    lab.share(tracker, &[path], &["--limit", "4MiB/s"])
+}
+
+/// A `get` of which something has come.
+fn begun(lab: &Lab, tracker: &Node, what: &str, wait: &str) -> Process {
+    let mut get = lab.getting(tracker, &[what, "--wait", wait, "-o", "result"]);
+    get.event_that("progress", |e| e["fetched"].as_u64() >= Some(MIB));
+    get
+}
+
+fn reopen(path: &Path) -> fs::File {
+    OpenOptions::new().write(true).open(path).expect("opened")
+}
+
+#[test]
+fn a_source_that_is_cut_short_ends_its_get_with_that_cause() {
+    let lab = Lab::new();
+    let file = lab.file("shared/cut.bin", &noise(1, 16 * MIB as usize));
+    let tracker = lab.tracker();
+    let provider = slow(&lab, &tracker, &file);
+    let get = begun(&lab, &tracker, "cut.bin", FOREVER);
+    reopen(&file).set_len(1000).expect("cut");
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("changed") && sentence.contains(&provider.id[..8]), "{sentence}");
+    assert!(sentence.contains("by its name") && sentence.contains("proven and kept"), "{sentence}");
+}
+
+#[test]
+fn a_source_with_other_bytes_ends_its_get_and_the_new_content_is_to_be_had() {
+    let lab = Lab::new();
+    let file = lab.file("shared/other.bin", &noise(2, 16 * MIB as usize));
+    let tracker = lab.tracker();
+    let mut provider = slow(&lab, &tracker, &file);
+    let get = begun(&lab, &tracker, "other.bin", FOREVER);
+    fs::write(&file, b"something else").expect("written");
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("changed"), "{sentence}");
+    provider.process.event_that("offer", |e| e["name"] == "other.bin");
+    provider.wait_hashed();
+    lab.get(&tracker, &["other.bin", "-o", "new"]).done();
+    assert_eq!(fs::read(lab.path("new")).expect("there"), b"something else");
+}
+
+#[test]
+fn a_source_that_is_removed_ends_its_get_with_that_cause() {
+    let lab = Lab::new();
+    let file = lab.file("shared/gone.bin", &noise(3, 16 * MIB as usize));
+    let tracker = lab.tracker();
+    let _provider = slow(&lab, &tracker, &lab.path("shared"));
+    let get = begun(&lab, &tracker, "gone.bin", FOREVER);
+    fs::remove_file(&file).expect("removed");
+    let sentence = get.end().error(6);
+    assert!(sentence.contains("any more") || sentence.contains("changed"), "{sentence}");
+}
+
+#[test]
+fn one_file_of_a_tree_that_changes_does_not_end_in_silence() {
+    let lab = Lab::new();
+    lab.file("tree/a", &noise(4, 12 * MIB as usize));
+    let file = lab.file("tree/c", b"c");
+    let tracker = lab.tracker();
+    let _provider = slow(&lab, &tracker, &lab.path("tree"));
+    let get = begun(&lab, &tracker, "tree", FOREVER);
+    fs::write(file, b"changed").expect("written");
+    let ended = get.end();
+    // The file was here before it changed, or its change is told.
+    if ended.code != Some(0) {
+        let sentence = ended.error(6);
+        assert!(sentence.contains("changed"), "{sentence}");
+    }
+}
+
+#[test]
+fn a_file_that_is_only_touched_is_fetched_to_its_end() {
+    let lab = Lab::new();
+    let bytes = noise(5, 16 * MIB as usize);
+    let file = lab.file("shared/touched.bin", &bytes);
+    let tracker = lab.tracker();
+    let _provider = slow(&lab, &tracker, &file);
+    // A rest of a minute would end it.
+    let get = begun(&lab, &tracker, "touched.bin", "30s");
+    let modified = fs::metadata(&file).and_then(|meta| meta.modified()).expect("there");
+    reopen(&file).set_modified(modified + Duration::from_secs(1)).expect("touched");
+    get.end().done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+#[test]
+fn a_get_that_was_stopped_for_longer_than_it_waits_goes_on() {
+    let lab = Lab::new();
+    let bytes = noise(6, 16 * MIB as usize);
+    let file = lab.file("shared/stopped.bin", &bytes);
+    let tracker = lab.tracker();
+    let _provider = slow(&lab, &tracker, &file);
+    let get = begun(&lab, &tracker, "stopped.bin", "11s");
+    get.signal(Signal::STOP);
+    // Longer than its patience, and than a connection may be silent.
+    std::thread::sleep(Duration::from_secs(13));
+    get.signal(Signal::CONT);
+    get.end().done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+#[test]
+fn a_provider_that_was_killed_is_found_again_at_another_port() {
+    let lab = Lab::new();
+    let bytes = noise(7, 16 * MIB as usize);
+    let file = lab.file("shared/killed.bin", &bytes);
+    let tracker = lab.tracker();
+    let home = lab.home();
+    let share = |listen: &str, limit: &str| {
+        let mut command = lab.qshare_at(&home);
+        command.args(["share", "--listen", listen, "--limit", limit, "--tracker", &tracker.addr]).arg(&file);
+        lab.start(&mut command)
+    };
+    let mut provider = share("127.0.0.1:0", "4MiB/s");
+    provider.wait_hashed();
+    let get = begun(&lab, &tracker, "killed.bin", "60s");
+    provider.process.kill();
+    let again = share("127.0.0.1:0", "64MiB/s");
+    assert_eq!(provider.id, again.id);
+    get.end().done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+#[test]
+fn without_a_tracker_one_that_was_killed_is_dialled_where_it_was() {
+    let lab = Lab::new();
+    let bytes = noise(8, 16 * MIB as usize);
+    let file = lab.file("shared/back.bin", &bytes);
+    let home = lab.home();
+    let share = |listen: &str, limit: &str| {
+        let mut command = lab.qshare_at(&home);
+        command.args(["share", "--only-peers", "--listen", listen, "--limit", limit]).arg(&file);
+        lab.start(&mut command)
+    };
+    let mut provider = share("127.0.0.1:0", "4MiB/s");
+    provider.process.event("offer");
+    let mut command = lab.qshare();
+    command.args(["--only-peers", "--peer", &provider.addr, "get", "back.bin", "--wait", "60s", "-o", "result"]);
+    let mut get = Process::start(&mut command);
+    get.event_that("progress", |e| e["fetched"].as_u64() >= Some(MIB));
+    provider.process.kill();
+    let _again = share(&provider.addr, "64MiB/s");
+    get.end().done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+}
+
+/// Something that writes to a file all the time.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn to(path: &Path) -> Self {
+        let (stop, path) = (Arc::new(AtomicBool::new(false)), path.to_owned());
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut log = OpenOptions::new().create(true).append(true).open(path).expect("opened");
+            while !stopped.load(Ordering::Relaxed) {
+                writeln!(log, "a line").expect("written");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
+    }
+}
+
+#[test]
+fn a_file_that_is_written_to_all_the_time_does_not_keep_a_get_waiting_for_ever() {
+    let lab = Lab::new();
+    let log = lab.file("shared/busy.log", &noise(9, 300_000));
+    let _writer = Writer::to(&log);
+    let tracker = lab.tracker();
+    let mut command = lab.qshare();
+    command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&log);
+    let mut provider = lab.start(&mut command);
+    provider.process.event("announced");
+    let ended = lab.get(&tracker, &["busy.log", "--wait", "3s", "-o", "result"]);
+    assert!(ended.code.is_some_and(|code| code != 0), "{ended:#?}");
+    let sentence = ended.event("error")["message"].as_str().expect("text");
+    assert!(sentence.contains("busy.log"), "{sentence}");
+    let proven = ended.events.iter().filter(|e| e["event"] == "progress").filter_map(|e| e["bytes"].as_u64()).max();
+    assert_eq!(proven, Some(0), "what is hashed elsewhere is not proven here");
+}
+
+#[test]
+fn interrupted_while_a_provider_hashes_nothing_is_said_to_be_kept() {
+    let lab = Lab::new();
+    let log = lab.file("shared/live.log", &noise(10, 300_000));
+    let _writer = Writer::to(&log);
+    let tracker = lab.tracker();
+    let mut command = lab.qshare();
+    command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&log);
+    let mut provider = lab.start(&mut command);
+    provider.process.event("announced");
+    let mut get = lab.getting(&tracker, &["live.log", "-o", "result"]);
+    get.event_that("phase", |e| e["name"] == "hashing");
+    get.signal(Signal::INT);
+    let sentence = get.end().error(130);
+    assert!(sentence.contains("nothing") && !sentence.contains("kept"), "{sentence}");
+}
