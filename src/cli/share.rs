@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::cli::args::ShareArgs;
 use crate::cli::context::{Context, stop};
@@ -96,6 +97,18 @@ async fn serve(
             Some(event) = events.recv() => told.tell(context, event)?,
         }
     }
+}
+
+/// Tells what a node that serves reports, beside whatever else its command does.
+pub(crate) fn pass_on(context: &Context, mut events: mpsc::Receiver<Event>) -> JoinHandle<()> {
+    let context = context.clone();
+    tokio::spawn(async move {
+        let mut told = Told::default();
+        while let Some(event) = events.recv().await {
+            // It goes on serving also when nobody reads any more.
+            let _ = told.tell(&context, event);
+        }
+    })
 }
 
 /// What was told last, so that people read only what is new.

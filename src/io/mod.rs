@@ -1,16 +1,19 @@
 //! Adapters, one outside thing per file; no policy.
 
 pub mod accepts;
+pub mod bits;
 pub mod cache;
 pub mod congestion;
 pub mod cpu;
 pub mod dest;
 pub mod dial;
+pub mod donor;
 pub mod endpoint;
 pub mod existing;
 pub mod frames;
 pub mod friends;
 pub mod gate;
+pub mod handover;
 pub mod hash;
 pub mod home;
 pub mod identity;

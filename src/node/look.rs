@@ -81,6 +81,7 @@ async fn hashed(finder: &Finder, hit: Hit, report: &Report) -> Result<Hit, Error
             kind: offer.kind,
             size: offer.size,
             files: offer.files,
+            executable: offer.executable,
             providers: vec![provider.clone()],
             ..hit.clone()
         };

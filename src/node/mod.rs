@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
+mod arrivals;
 mod bench;
 mod contents;
 mod convert;
@@ -30,6 +31,7 @@ mod seed;
 mod size;
 mod start;
 mod times;
+mod turn;
 pub mod types;
 
 pub use crate::io::endpoint::Listen;

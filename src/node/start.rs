@@ -28,6 +28,7 @@ use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::cache::HashCache;
 use crate::io::endpoint::{Endpoint, EndpointOptions};
 use crate::io::friends::FriendFile;
+use crate::io::handover::Handover;
 use crate::io::home::{HomeError, HomeLock};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::link::Link;
@@ -37,6 +38,7 @@ use crate::io::watch::Pace;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
 use crate::model::{Friends, NodeId, OfferBook};
+use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::friends::Following;
@@ -89,13 +91,13 @@ pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Eve
     };
     let inner = Inner {
         guest: lock.is_none(),
+        lifetime: options.lifetime,
         home: options.home,
         endpoint,
         connections,
         ended,
         events,
         parts,
-        seeds: Mutex::default(),
         supervisor,
         tasks: Mutex::new(tasks),
         lock: Mutex::new(lock),
@@ -118,7 +120,7 @@ fn person(options: &Options) -> Result<Person, Error> {
             let (identity, keys) = (Identity::load_or_create(&dir)?, LongTermKeys::load_or_create(&dir)?);
             Ok(Person { identity, keys, lock: Some(lock) })
         }
-        Err(HomeError::Locked { .. }) if options.lifetime == Lifetime::Finite => {
+        Err(HomeError::Locked { .. }) if options.lifetime != Lifetime::LongRunning => {
             Ok(Person { identity: Identity::ephemeral()?, keys: LongTermKeys::ephemeral()?, lock: None })
         }
         Err(error) => Err(error.into()),
@@ -173,9 +175,12 @@ impl Ground<'_> {
         let shelf = Shelf::new(snapshot.subscribe());
         let book = offers.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
+        let cache = self.cache().await;
+        let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
         let index_args = IndexArgs {
             plan: None,
-            cache: self.cache().await,
+            cache: cache.clone(),
+            handover: handover.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             pace: Pace::default(),
             events: index_events,
@@ -183,6 +188,7 @@ impl Ground<'_> {
             snapshot,
         };
         let index = IndexRef(self.spawn(Index, index_args).await?);
+        tasks.spawn(arrivals::take(handover.zip(cache), index.clone()));
         let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
         let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
         let friends_only = self.options.friends_only;
@@ -218,10 +224,10 @@ impl Ground<'_> {
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
         let overlay = Some(overlay).filter(|_| self.has_near(&friends.borrow()));
         let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
-        if self.options.lifetime == Lifetime::LongRunning && !self.options.near.only_peers {
+        if self.options.lifetime != Lifetime::Finite && !self.options.near.only_peers {
             tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Parts { index, shelf, downloads, announcer, neighbours, finder, friends })
+        Ok(Parts { index, downloads, announcer, neighbours, finder, friends })
     }
 
     /// Whether there is any way to neighbours.
@@ -242,7 +248,7 @@ impl Ground<'_> {
     /// The friends of the home; of a node that lasts, as they change.
     async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
         let (following, friends) = Following::begin(FriendFile::at(self.options.home.root())).await?;
-        if self.options.lifetime == Lifetime::LongRunning {
+        if self.options.lifetime != Lifetime::Finite {
             tasks.spawn(following.go_on(self.events.clone()));
         }
         Ok(friends)
@@ -266,8 +272,8 @@ impl Ground<'_> {
             trackers: self.options.trackers.clone(),
             settings: Settings { only_peers: near.only_peers, all_global: near.all_global, lasting },
             lan: near.lan.clone(),
-            eager: lasting,
-            visiting: !lasting,
+            eager: self.options.lifetime != Lifetime::Finite,
+            visiting: self.options.lifetime == Lifetime::Finite,
             remembered: self.remembered(),
             writes: !self.guest,
             warnings,
@@ -293,7 +299,7 @@ impl Ground<'_> {
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
     async fn cache(&self) -> Option<HashCache> {
-        if self.guest || self.options.lifetime == Lifetime::Finite {
+        if self.guest || self.options.lifetime != Lifetime::LongRunning {
             return None;
         }
         let path = self.options.home.role_dir(Role::Node).join(CACHE_FILE);

@@ -65,6 +65,8 @@ pub enum Lifetime {
     Finite,
     /// Until it is stopped: fails when the home is locked.
     LongRunning,
+    /// For one command that goes on serving: a guest when the home is locked, but others find it and ask it like any node.
+    Seeding,
 }
 
 /// What a long-running node reports.

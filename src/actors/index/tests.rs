@@ -71,6 +71,7 @@ impl Story {
         let args = IndexArgs {
             plan,
             cache,
+            handover: None,
             threads: 2,
             pace: PACE,
             events: to_events,

@@ -106,4 +106,6 @@ pub struct Outcome {
     pub plan: Vec<(SafePath, u64)>,
     /// Where the time went, the largest share first; empty when nothing was fetched.
     pub shares: Vec<Share>,
+    /// Whether it goes on being served.
+    pub seeding: bool,
 }
