@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::model::collection::MAX_MANIFEST;
@@ -9,8 +12,12 @@ use crate::model::{Collection, ContentId, NodeId, Provider};
 use crate::node::error::Error;
 use crate::wire::{Manifest, ManifestHead, Request, limits};
 
-/// No byte for this long: the next provider is asked.
+/// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
+/// So long after one provider another one is asked as well, if that has not answered whole:
+const NEXT: Duration = Duration::from_millis(500);
+/// this many at a time at most, for a list may be large.
+const ASKED: usize = 4;
 
 /// The bytes and what they say, from the first provider that has them right. Those whose bytes are not the
 /// collection's are added to `liars`.
@@ -24,18 +31,29 @@ pub(crate) async fn fetch(
     providers: &[Provider],
     liars: &mut Vec<NodeId>,
 ) -> Result<Option<(Vec<u8>, Collection)>, Error> {
-    for provider in providers {
-        let Some(bytes) = from_one(connections, id, provider).await else { continue };
+    let (mut waiting, mut asked) = (providers.iter().cloned(), JoinSet::new());
+    loop {
+        if asked.len() < ASKED
+            && let Some(provider) = waiting.next()
+        {
+            let connections = connections.clone();
+            asked.spawn(async move { (provider.node, from_one(&connections, id, &provider).await) });
+        }
+        if asked.is_empty() {
+            return Ok(None);
+        }
+        // One that has gone without a word must not keep the others waiting.
+        let Ok(answered) = timeout(NEXT, asked.join_next()).await else { continue };
+        let Some(Ok((node, Some(bytes)))) = answered else { continue };
         let checked = tokio::task::spawn_blocking(move || {
             (ContentId::of(&bytes) == id).then(|| Collection::parse(&bytes).map(|collection| (bytes, collection)))
         });
         match checked.await {
             Ok(Some(parsed)) => return parsed.map(Some).map_err(|source| Error::BadCollection { id, source }),
-            Ok(None) => liars.push(provider.node),
+            Ok(None) => liars.push(node),
             Err(error) => tracing::error!(%error, "checking a collection's list failed"),
         }
     }
-    Ok(None)
 }
 
 /// The sentence about one whose list is not the collection's.

@@ -119,6 +119,7 @@ mod tests {
             plane: None,
             plan: Vec::new(),
             shares: Vec::new(),
+            seeding: false,
         }
     }
 

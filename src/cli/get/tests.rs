@@ -33,6 +33,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         plane: Some(crate::node::Plane::Lan),
         plan: vec![(SafePath::parse("f").expect("a name"), bytes)],
         shares: Vec::new(),
+        seeding: false,
     }
 }
 
