@@ -38,7 +38,7 @@ fn a_small_tree_is_fetched_and_verified() {
     assert_eq!((hit["name"].as_str(), hit["kind"].as_str()), (Some("a tree"), Some("collection")));
     assert_eq!(hit["providers"].as_array().map(Vec::len), Some(3), "{hit}");
     let steps = ended.events.iter().filter(|event| event["event"] == "step").count();
-    assert_eq!(steps, 6, "{ended:#?}");
+    assert_eq!(steps, 7, "{ended:#?}");
     assert_eq!(fs::read_dir(&tmp).expect("there").count(), 0, "nothing is left in the temporary directory");
     assert!(!lab.path("home-1").exists(), "the user's home is not used");
 }

@@ -82,7 +82,16 @@ fn hits_that_nobody_asked_for_cost_only_their_sender() {
         id[..8].copy_from_slice(&n.to_be_bytes());
         let names = vec![SafePath::parse("needle.bin").expect("a name")];
         let (false_id, providers) = (Some(ContentId::of(&id)), Vec::new());
-        let hit = Hit { id: false_id, kind: Kind::File, size: 1, files: 1, locked: false, names, providers };
+        let hit = Hit {
+            id: false_id,
+            kind: Kind::File,
+            size: 1,
+            files: 1,
+            locked: false,
+            executable: false,
+            names,
+            providers,
+        };
         frame(&NeighbourFrame::Found(Found { id: QueryId::from_bytes(id), hits: vec![hit], nodes: Vec::new() }))
     });
 }

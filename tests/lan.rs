@@ -126,6 +126,30 @@ fn two_hosts_with_nothing_configured_find_each_other() {
 }
 
 #[test]
+fn a_seed_is_found_when_its_source_is_gone() {
+    let Some(hosts) = Hosts::up("sd") else { return };
+    let lab = Lab::new();
+    let bytes = noise(1, 300_000);
+    let file = lab.file("shared/found.bin", &bytes);
+    let mut source = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(file));
+    let id = source.process.event("offer")["id"].as_str().expect("id").to_owned();
+    let mut seed = lab.start(hosts.near(&lab, 2, &lab.home()).args(["get", "found.bin", "-o", "seed/", "--seed"]));
+    seed.process.event_that("phase", |phase| phase["name"] == "seeding");
+    source.process.kill();
+    for what in ["found.bin", &id] {
+        let to = format!("out-{}/", what.len());
+        let get = || Process::start(hosts.near(&lab, 3, &lab.home()).args(["get", what, "-o", &to])).end();
+        // Nothing is said on the network of what has only just begun to listen.
+        let mut ended = get();
+        until("the seed has announced itself", || {
+            ended = get();
+            ended.code == Some(0)
+        });
+        assert!(fs::read_dir(lab.path(&to)).is_ok_and(|dir| dir.count() == 1), "{ended:#?}");
+    }
+}
+
+#[test]
 fn link_local_addresses_of_ipv6_suffice() {
     let Some(hosts) = Hosts::up("m") else { return };
     for host in [1, 2] {

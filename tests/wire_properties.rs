@@ -66,8 +66,16 @@ fn part() -> impl Strategy<Value = Part> {
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
-    let fields = (path(), any::<u64>(), option::of(id()), kind(), any::<u32>(), any::<bool>());
-    fields.prop_map(|(name, size, id, kind, files, locked)| Offer { name, size, id, kind, files, locked })
+    let fields = (path(), any::<u64>(), option::of(id()), kind(), any::<u32>(), any::<bool>(), any::<bool>());
+    fields.prop_map(|(name, size, id, kind, files, locked, executable)| Offer {
+        name,
+        size,
+        id,
+        kind,
+        files,
+        locked,
+        executable,
+    })
 }
 
 fn provider() -> impl Strategy<Value = Provider> {
@@ -82,6 +90,7 @@ fn hit() -> impl Strategy<Value = Hit> {
         size,
         files: 1,
         locked: false,
+        executable: false,
         names,
         providers,
     })

@@ -49,7 +49,15 @@ fn path() -> SafePath {
 }
 
 fn offer() -> Offer {
-    Offer { name: path(), size: 300_000, id: Some(content()), kind: Kind::File, files: 1, locked: false }
+    Offer {
+        name: path(),
+        size: 300_000,
+        id: Some(content()),
+        kind: Kind::File,
+        files: 1,
+        locked: false,
+        executable: false,
+    }
 }
 
 fn provider() -> Provider {
@@ -58,7 +66,16 @@ fn provider() -> Provider {
 
 fn hit() -> Hit {
     let (names, providers) = (vec![path()], vec![provider()]);
-    Hit { id: Some(content()), kind: Kind::File, size: 300_000, files: 1, locked: false, names, providers }
+    Hit {
+        id: Some(content()),
+        kind: Kind::File,
+        size: 300_000,
+        files: 1,
+        locked: false,
+        executable: false,
+        names,
+        providers,
+    }
 }
 
 fn about() -> About {

@@ -38,6 +38,8 @@ pub struct Job {
     pub size: u64,
     /// Its units.
     pub map: Arc<UnitMap>,
+    /// Whether a single file may be executed, as others are told.
+    pub executable: bool,
     /// A collection's canonical bytes.
     pub manifest: Option<Arc<[u8]>>,
     /// Where the bytes go.
@@ -179,7 +181,7 @@ impl State {
         let Resumed { units: claimed, lists, .. } = job.resumed;
         let map = Arc::clone(&job.map);
         let source = PartialSource::new((job.kind, job.size), map, job.manifest, job.partial, lists);
-        let source = Arc::new(source);
+        let source = Arc::new(source.with_executable(job.executable));
         let (progress, watched) = watch::channel(Snapshot::default());
         let (ended, end) = oneshot::channel();
         let arguments = Arguments {

@@ -2,12 +2,14 @@
 //! Invariant: the published book and snapshot always belong together, and follow the disk within seconds.
 //! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the book).
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::cache::HashCache;
+use crate::io::handover::Handover;
 use crate::io::scan::SharePlan;
 use crate::io::watch::{Pace, RootKey};
 use crate::model::{ContentId, OfferBook, SafePath};
@@ -20,6 +22,7 @@ mod handle;
 mod hashing;
 mod lookup;
 mod outbox;
+mod seed;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -27,6 +30,7 @@ mod tests;
 mod waiters;
 
 pub use handle::IndexRef;
+pub use seed::Seed;
 pub use snapshot::{IndexSnapshot, IndexStats};
 use state::{IndexState, Step};
 
@@ -46,6 +50,10 @@ pub enum IndexMessage {
         /// Who is told.
         tell: mpsc::Sender<ResolveEvent>,
     },
+    /// Transfers of this home have put something at these paths.
+    Arrived(Vec<PathBuf>),
+    /// Go on sharing what was fetched; the reply comes when it can be had, or will not be.
+    Seed(Box<Seed>, oneshot::Sender<bool>),
     /// Share these as well.
     Share(Box<SharePlan>),
     /// From the actor's own tasks.
@@ -84,6 +92,8 @@ pub struct IndexArgs {
     pub plan: Option<SharePlan>,
     /// Ids from earlier runs; none for a guest.
     pub cache: Option<HashCache>,
+    /// What transfers of this home prove; with a cache only.
+    pub handover: Option<Handover>,
     /// Threads that hash; as many again hash what somebody waits for.
     pub threads: usize,
     /// How soon changes are noticed.
@@ -139,7 +149,7 @@ impl Actor for Index {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         let index = match &message {
-            IndexMessage::Share(_) => state.begun(&me)?,
+            IndexMessage::Seed(..) | IndexMessage::Share(_) => state.begun(&me)?,
             _ => state.index.as_mut(),
         };
         let Some(index) = index else {
@@ -147,9 +157,11 @@ impl Actor for Index {
             return Ok(());
         };
         match message {
+            IndexMessage::Arrived(paths) => index.arrived(&paths),
             IndexMessage::Changed(roots) => index.look(roots),
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
+            IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),
             IndexMessage::Share(plan) => index.share(*plan),
             IndexMessage::Stale => index.look_everywhere(),
         }

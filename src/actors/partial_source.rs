@@ -18,6 +18,7 @@ pub struct PartialSource {
     size: u64,
     map: Arc<UnitMap>,
     manifest: Option<Arc<[u8]>>,
+    executable: bool,
     partial: Arc<Partial>,
     have: Mutex<Bitfield>,
     lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
@@ -39,7 +40,13 @@ impl PartialSource {
         let have = Mutex::new(Bitfield::empty(map.units()));
         let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
         let (lists, unsaved, growth) = (RwLock::new(lists), Mutex::default(), watch::Sender::new(0));
-        Self { kind, size, map, manifest, partial, have, lists, unsaved, growth }
+        Self { kind, size, map, manifest, executable: false, partial, have, lists, unsaved, growth }
+    }
+
+    /// The same, of a single file that may be executed, if so.
+    #[must_use]
+    pub fn with_executable(self, executable: bool) -> Self {
+        Self { executable, ..self }
     }
 
     /// Where the bytes are.
@@ -214,6 +221,10 @@ impl Source for PartialSource {
 
     fn manifest(&self) -> Option<Arc<[u8]>> {
         self.manifest.clone()
+    }
+
+    fn executable(&self) -> bool {
+        self.executable
     }
 }
 

@@ -1,8 +1,10 @@
 //! What this node can serve right now: the index's files and the transfers under way.
 //! A snapshot that tasks read without asking any actor.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::{mpsc, watch};
 
@@ -15,12 +17,14 @@ use crate::wire::{Code, Sought};
 /// Hits of this node for one query of a neighbour: who has so many may have more.
 pub const FLOODED: u32 = 100;
 
-/// Transfers under way, by content id.
-type Transfers = BTreeMap<ContentId, Entry>;
+/// Transfers under way, by content id: two of one content into two directories are two entries.
+type Transfers = BTreeMap<ContentId, Vec<Entry>>;
 
 /// A transfer as others see it.
 #[derive(Clone)]
 struct Entry {
+    /// Whose place it is; no other place has it.
+    number: u64,
     source: Arc<dyn Source>,
     participants: mpsc::Sender<Link>,
 }
@@ -30,19 +34,21 @@ struct Entry {
 pub struct Shelf {
     index: watch::Receiver<Arc<IndexSnapshot>>,
     transfers: Arc<watch::Sender<Arc<Transfers>>>,
+    numbers: Arc<AtomicU64>,
 }
 
-/// A transfer's place on the shelf; taken off when dropped.
+/// A transfer's place on the shelf; what was put there, and only that, is taken off when it is dropped.
 pub struct Place {
     transfers: Arc<watch::Sender<Arc<Transfers>>>,
     id: ContentId,
+    number: u64,
 }
 
 impl Shelf {
     /// A shelf over the index's snapshots.
     #[must_use]
     pub fn new(index: watch::Receiver<Arc<IndexSnapshot>>) -> Self {
-        Self { index, transfers: Arc::new(watch::Sender::new(Arc::default())) }
+        Self { index, transfers: Arc::new(watch::Sender::new(Arc::default())), numbers: Arc::default() }
     }
 
     /// The index as it is now.
@@ -54,12 +60,13 @@ impl Shelf {
     /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
     #[must_use]
     pub fn place(&self, id: ContentId, source: Arc<dyn Source>, participants: mpsc::Sender<Link>) -> Place {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.transfers.send_modify(|all| {
             let mut new = Transfers::clone(all);
-            new.insert(id, Entry { source, participants });
+            new.entry(id).or_default().push(Entry { number, source, participants });
             *all = Arc::new(new);
         });
-        Place { transfers: Arc::clone(&self.transfers), id }
+        Place { transfers: Arc::clone(&self.transfers), id, number }
     }
 
     /// How many transfers are under way here that are served to others.
@@ -83,11 +90,10 @@ impl Shelf {
         if let Some(source) = index.source(id, size) {
             return Ok(source);
         }
-        let transfers = Arc::clone(&self.transfers.borrow());
-        match transfers.get(&id) {
-            Some(entry) if entry.source.size() == size => Ok(Arc::clone(&entry.source)),
-            Some(_) => Err(Code::SizeDiffers),
-            None if index.locate(id).is_empty() => Err(Code::NotFound),
+        let transfers = self.transfers(id);
+        match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
+            Some(entry) => Ok(Arc::clone(&entry.source)),
+            None if transfers.is_empty() && index.locate(id).is_empty() => Err(Code::NotFound),
             None => Err(Code::SizeDiffers),
         }
     }
@@ -95,22 +101,24 @@ impl Shelf {
     /// A collection's canonical bytes.
     #[must_use]
     pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
-        let transfer = self.transfers.borrow().get(&id).and_then(|entry| entry.source.manifest());
+        let transfer = self.transfers(id).iter().find_map(|entry| entry.source.manifest());
         transfer.or_else(|| {
             let index = self.index();
-            let size = index.locate(id).first()?.size;
-            index.source(id, size)?.manifest()
+            let hits = index.locate(id);
+            hits.iter().find_map(|hit| index.source(id, hit.size)?.manifest())
         })
     }
 
     /// The transfer of this id as a hit without names; a node answers with it when it is asked to locate.
     #[must_use]
     pub fn transfer_hit(&self, id: ContentId) -> Option<Hit> {
-        let entry = self.transfers.borrow().get(&id).cloned()?;
+        let transfers = self.transfers(id);
+        let entry = fullest(transfers.iter())?;
+        let executable = entry.source.executable();
         let (kind, size) = (entry.source.kind(), entry.source.size());
         let files = u32::try_from(entry.source.map().files().len()).unwrap_or(u32::MAX);
         let providers: Vec<Provider> = Vec::new();
-        Some(Hit { id: Some(id), kind, size, files, locked: false, names: Vec::new(), providers })
+        Some(Hit { id: Some(id), kind, size, files, locked: false, executable, names: Vec::new(), providers })
     }
 
     /// What is here of what a neighbour looks for.
@@ -138,10 +146,14 @@ impl Shelf {
 
     /// Tells a transfer that a peer takes part in it; forgotten when the transfer has too many to look at.
     pub fn participant(&self, id: ContentId, link: &Link) {
-        if let Some(entry) = self.transfers.borrow().get(&id) {
+        for entry in self.transfers(id) {
             // Full: it has candidates enough.
             let _ = entry.participants.try_send(link.clone());
         }
+    }
+
+    fn transfers(&self, id: ContentId) -> Vec<Entry> {
+        self.transfers.borrow().get(&id).cloned().unwrap_or_default()
     }
 }
 
@@ -149,8 +161,105 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.transfers.send_modify(|all| {
             let mut new = Transfers::clone(all);
-            new.remove(&self.id);
+            if let Some(entries) = new.get_mut(&self.id) {
+                entries.retain(|entry| entry.number != self.number);
+                if entries.is_empty() {
+                    new.remove(&self.id);
+                }
+            }
             *all = Arc::new(new);
         });
+    }
+}
+
+/// The one that has most; the newest of several that have as much.
+fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
+    entries.min_by_key(|entry| (Reverse(entry.source.have().count()), Reverse(entry.number)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::source::{ReadError, SourceFile};
+    use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
+
+    /// Some units of a content.
+    struct Holding {
+        map: UnitMap,
+        have: u32,
+    }
+
+    impl Source for Holding {
+        fn kind(&self) -> Kind {
+            Kind::File
+        }
+        fn size(&self) -> u64 {
+            self.map.bytes()
+        }
+        fn map(&self) -> &UnitMap {
+            &self.map
+        }
+        fn have(&self) -> Bitfield {
+            let mut have = Bitfield::empty(self.map.units());
+            have.set_range(0..self.have);
+            have
+        }
+        fn has(&self, unit: UnitIndex) -> bool {
+            unit.0 < self.have
+        }
+        fn growth(&self) -> Option<watch::Receiver<u32>> {
+            None
+        }
+        fn open(&self, _: usize) -> Result<Box<dyn SourceFile>, ReadError> {
+            Err(ReadError::Changed)
+        }
+        fn list(&self, _: usize) -> Option<Arc<ChunkList>> {
+            None
+        }
+        fn manifest(&self) -> Option<Arc<[u8]>> {
+            None
+        }
+    }
+
+    const SIZE: u64 = 4 << 18;
+
+    fn id() -> ContentId {
+        ContentId::of(b"content")
+    }
+
+    fn place(shelf: &Shelf, size: u64, have: u32) -> Place {
+        let source = Holding { map: UnitMap::of_file(id(), size).expect("small"), have };
+        shelf.place(id(), Arc::new(source), mpsc::channel(1).0)
+    }
+
+    fn served(shelf: &Shelf, size: u64) -> Result<u32, Code> {
+        shelf.source(id(), size).map(|source| source.have().count())
+    }
+
+    fn shelf() -> Shelf {
+        Shelf::new(watch::channel(Arc::default()).1)
+    }
+
+    #[test]
+    fn a_place_that_is_given_up_takes_only_its_own_entry_away() {
+        let shelf = shelf();
+        let first = place(&shelf, SIZE, 2);
+        let second = place(&shelf, SIZE, 2);
+        drop(first);
+        assert_eq!(served(&shelf, SIZE), Ok(2));
+        let third = place(&shelf, SIZE, 1);
+        drop(second);
+        assert_eq!(served(&shelf, SIZE), Ok(1));
+        drop(third);
+        assert_eq!(served(&shelf, SIZE), Err(Code::NotFound));
+    }
+
+    #[test]
+    fn of_several_transfers_the_one_that_has_most_serves() {
+        let shelf = shelf();
+        let _places = [place(&shelf, SIZE, 1), place(&shelf, SIZE, 3), place(&shelf, SIZE, 2), place(&shelf, 7, 1)];
+        assert_eq!((served(&shelf, SIZE), served(&shelf, 7)), (Ok(3), Ok(1)));
+        assert_eq!(served(&shelf, 8), Err(Code::SizeDiffers));
+        assert_eq!(shelf.transfer_hit(id()).map(|hit| hit.size), Some(SIZE));
     }
 }

@@ -63,6 +63,7 @@ mod tests {
             size: 1,
             files: 1,
             locked: false,
+            executable: false,
             names: Vec::new(),
             providers: Vec::new(),
         };

@@ -109,10 +109,17 @@ impl Context {
         }
     }
 
-    /// Passes a finite node's warnings on, and forgets its other events; on a thread of its own, as it may have to wait
-    /// for whoever reads them.
-    pub(crate) fn pass_warnings(&self, mut events: mpsc::Receiver<Event>) {
-        let mut tell = only_warnings(self);
+    /// Passes a finite node's warnings on, and forgets its other events.
+    pub(crate) fn pass_warnings(&self, events: mpsc::Receiver<Event>) {
+        self.pass_events(events, only_warnings(self));
+    }
+
+    /// Passes a node's events on; on a thread of its own, as it may have to wait for whoever reads them.
+    pub(crate) fn pass_events(
+        &self,
+        mut events: mpsc::Receiver<Event>,
+        mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
+    ) {
         tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
 

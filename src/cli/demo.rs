@@ -1,5 +1,5 @@
 //! `qshare demo`: the whole of it on one machine: a tracker and three providers in processes of their own, and a
-//! downloader in this one, by the same code as the commands and over real QUIC, on loopback only.
+//! downloader in this one, and then another one of that, by the same code as the commands and over real QUIC, on loopback only.
 //! Invariant: it ends well only when every byte was compared; whatever it made but the report is gone afterwards.
 
 use std::path::{Path, PathBuf};
@@ -20,8 +20,8 @@ use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
-    Error, GetRequest, Home, Listen, Near, Node, Options, Outcome, Output as Destination, Phase, Progress, ShareBack,
-    SharePlan, SurveyOptions, What, survey,
+    Error, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Outcome, Output as Destination, Phase, Progress,
+    ShareBack, SharePlan, SurveyOptions, What, survey,
 };
 
 mod child;
@@ -42,6 +42,8 @@ const VICTIM: usize = 1;
 const LIMIT: &str = "25MiB/s";
 /// How long the transfer may go on without any provider.
 const WAIT: Duration = Duration::from_secs(20);
+/// How often the tracker is asked for the seed, and for how long.
+const SEEDED: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(10));
 /// How many hits are shown.
 const HITS: u32 = 5;
 
@@ -74,13 +76,44 @@ impl Play<'_> {
         let original = self.original(dir).await?;
         let tracker = self.tracker().await?;
         self.providers(&original, &tracker).await?;
-        let options = self.options(tracker);
+        let options = self.options("downloader", tracker.clone());
         let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
         self.context.pass_warnings(events);
-        let result = self.fetch(&node, &original).await;
+        let result = self.fetch_twice(&node, &original, tracker).await;
         stop(&node, self.signals).await;
-        let (outcome, killed) = result?;
-        self.verify(&original, outcome, killed).await
+        let (outcome, killed, again) = result?;
+        self.verify(&original, outcome, killed, again).await
+    }
+
+    /// From the providers, and then, when they are gone, from the one that has fetched it; where that copy is.
+    async fn fetch_twice(
+        &mut self,
+        node: &Node,
+        original: &Original,
+        tracker: PeerTarget,
+    ) -> Result<(Outcome, Option<Killed>, PathBuf), Failure> {
+        let (outcome, killed) = self.fetch(node, original).await?;
+        self.step("all providers are killed; a second downloader finds it by its name at the first, which seeds it")?;
+        for provider in &mut self.stage.providers {
+            provider.kill().await;
+        }
+        let query = Query::parse(&[original.name.as_str()]).map_err(Error::from)?;
+        heed(self.signals, seeded(node, &query)).await?;
+        let options = self.options("second", tracker);
+        let (second, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        self.context.pass_warnings(events);
+        let again = self.fetch_again(&second, query, outcome.id).await;
+        stop(&second, self.signals).await;
+        Ok((outcome, killed, again?))
+    }
+
+    async fn fetch_again(&mut self, node: &Node, query: Query, id: ContentId) -> Result<PathBuf, Failure> {
+        let target = self.stage.again();
+        std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
+        let request = request(query, id, target, ShareBack::While);
+        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let outcome = follow::transfer(self.context, transfer, self.signals).await?;
+        outcome.path.ok_or_else(|| Failure::Other(anyhow::anyhow!("the copy has no place; this is a fault of qshare")))
     }
 
     fn step(&mut self, message: &str) -> Result<(), Failure> {
@@ -166,9 +199,10 @@ impl Play<'_> {
         }
     }
 
-    fn options(&self, tracker: PeerTarget) -> Options {
+    fn options(&self, home: &str, tracker: PeerTarget) -> Options {
         Options {
-            home: Home::at(self.stage.home("downloader")),
+            home: Home::at(self.stage.home(home)),
+            lifetime: Lifetime::Seeding,
             listen: Listen::At(stage::LOOPBACK),
             trackers: vec![tracker],
             peers: Vec::new(),
@@ -183,7 +217,7 @@ impl Play<'_> {
         let (query, id) = self.search(node, original).await?;
         let addr = self.stage.providers[VICTIM].place.addr;
         self.step(&format!("a downloader fetches it from all of them at once; half-way provider {addr} is killed"))?;
-        let request = request(query, id, self.stage.target());
+        let request = request(query, id, self.stage.target(), ShareBack::Seed);
         let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
         let mut kill = pin!(kill_half_way(self.context, transfer.progress(), &mut self.stage.providers[VICTIM]));
         let mut end = pin!(follow::transfer(self.context, transfer, self.signals));
@@ -220,13 +254,22 @@ impl Play<'_> {
         Ok((query, id))
     }
 
-    async fn verify(&mut self, original: &Original, outcome: Outcome, killed: Option<Killed>) -> Result<Exit, Failure> {
+    async fn verify(
+        &mut self,
+        original: &Original,
+        outcome: Outcome,
+        killed: Option<Killed>,
+        again: PathBuf,
+    ) -> Result<Exit, Failure> {
         let (root, copy) = (original.plan.scanned.first().cloned(), outcome.path.clone());
         let (Some(root), Some(copy)) = (root, copy) else {
             return Err(Failure::Other(anyhow::anyhow!("the result has no place; this is a fault of qshare")));
         };
-        let job = Job::new(self.context, "comparing every byte", move |watch| verify::compare(&root, &copy, watch));
-        let same = job.of(outcome.bytes).run(self.signals).await?;
+        let job = Job::new(self.context, "comparing every byte", move |watch| {
+            verify::compare(&root, &again, watch)?;
+            verify::compare(&root, &copy, watch)
+        });
+        let same = job.of(outcome.bytes.saturating_mul(2)).run(self.signals).await?;
         self.step(&report::verified(&same))?;
         self.context.output.emit(&report::line(&same, &outcome, killed.is_some()))?;
         self.context.output.print(&report::text(&same, &outcome, killed.as_ref()))?;
@@ -238,7 +281,23 @@ fn is_tree(hit: &crate::model::Hit, name: &SafePath) -> bool {
     hit.kind == Kind::Collection && hit.names.contains(name)
 }
 
-fn request(query: Query, id: ContentId, target: PathBuf) -> GetRequest {
+/// Waits until the tracker knows that the node itself offers it.
+async fn seeded(node: &Node, query: &Query) -> Result<(), Failure> {
+    let known = async {
+        loop {
+            let found = node.search(query, HITS).await?;
+            let mut providers = found.hits.iter().flat_map(|found| &found.hit.providers);
+            if providers.any(|provider| provider.node == node.id()) {
+                return Ok(());
+            }
+            tokio::time::sleep(SEEDED.0).await;
+        }
+    };
+    let late = || Failure::Other(anyhow::anyhow!("the tracker was not told of the seed within 10 s"));
+    tokio::time::timeout(SEEDED.1, known).await.unwrap_or_else(|_| Err(late()))
+}
+
+fn request(query: Query, id: ContentId, target: PathBuf, share: ShareBack) -> GetRequest {
     GetRequest {
         what: What::Words(query),
         from: None,
@@ -246,7 +305,7 @@ fn request(query: Query, id: ContentId, target: PathBuf) -> GetRequest {
         output: Destination::Path(target),
         force: false,
         times: false,
-        share: ShareBack::While,
+        share,
         limit: None,
         connections: None,
         wait: WAIT,

@@ -10,10 +10,11 @@ use crate::cli::explain;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Line, Text};
+use crate::cli::share;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Query, Shown, Size};
-use crate::node::{Error, GetRequest, Node, Options, Outcome, Output as Destination, ShareBack, What};
+use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, Output as Destination, ShareBack, What};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {
@@ -32,7 +33,12 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
     context.warn_homeless(&node);
-    context.pass_warnings(events);
+    if arguments.seed {
+        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.pass_events(events, share::tell(context));
+    } else {
+        context.pass_warnings(events);
+    }
     let result = fetch(context, &arguments, &node, &mut signals).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
     stop(&node, &mut signals).await;
@@ -55,7 +61,7 @@ async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mu
         chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
     tell(context, arguments, &outcome)?;
-    if arguments.seed { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
+    if outcome.seeding { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
 }
 
 async fn attempt(
@@ -74,7 +80,9 @@ async fn attempt(
 }
 
 fn options(context: &Context, arguments: &GetArgs) -> Options {
-    Options { upload_limit: arguments.upload_limit.or(context.settings.upload_limit), ..context.options() }
+    let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
+    let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
+    Options { lifetime, upload_limit, ..context.options() }
 }
 
 fn request(context: &Context, arguments: &GetArgs, chosen: Option<ContentId>) -> Result<GetRequest, Failure> {

@@ -53,11 +53,11 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
 }
 
 fn hit_of(offer: &Offer) -> Hit {
-    let Offer { name, size, id, kind, files, locked } = offer.clone();
-    Hit { id, kind, size, files, locked, names: vec![name], providers: Vec::new() }
+    let Offer { name, size, id, kind, files, locked, executable } = offer.clone();
+    Hit { id, kind, size, files, locked, executable, names: vec![name], providers: Vec::new() }
 }
 
 fn file_hit(path: &SafePath, size: u64, id: ContentId) -> Hit {
     let (names, providers) = (vec![path.clone()], Vec::new());
-    Hit { id: Some(id), kind: Kind::File, size, files: 1, locked: false, names, providers }
+    Hit { id: Some(id), kind: Kind::File, size, files: 1, locked: false, executable: false, names, providers }
 }

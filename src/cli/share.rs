@@ -49,8 +49,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         context.warn_all(told);
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan).await?;
-        let (context, mut told) = (context.clone(), Told::default());
-        service::serve(&node, events, &mut signals, move |event| told.tell(&context, event)).await
+        service::serve(&node, events, &mut signals, tell(context)).await
     };
     let result = result.await;
     stop(&node, &mut signals).await;
@@ -87,6 +86,12 @@ async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signa
     };
     drop(activity);
     Ok(plan)
+}
+
+/// Tells what a node that serves reports.
+pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+    let (context, mut told) = (context.clone(), Told::default());
+    move |event| told.tell(&context, event)
 }
 
 /// What was told last, so that people read only what is new.

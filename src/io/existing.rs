@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 
 use crate::io::dest::{Access, DestError, FileKind, SafeDir, quoted};
+use crate::io::hash::Hashed;
 use crate::io::positional::read_exact_at;
+use crate::io::stamp::FileStamp;
 use crate::model::chunk_list::{chunk_value, root};
 use crate::model::collection::Entry;
-use crate::model::{ChunkIndex, Collection, ContentId, Layout, SafePath};
+use crate::model::{ChunkIndex, ChunkList, Collection, ContentId, Layout, SafePath};
 
 /// How many paths an error names.
 const NAMED: usize = 20;
@@ -28,6 +30,8 @@ pub struct Existing {
     pub missing: Vec<SafePath>,
     /// In the way and never replaced: links, devices, a directory for a file or a file for a directory.
     pub blocked: Vec<SafePath>,
+    /// What was read to find the same content: it need not be read again to be shared.
+    pub proofs: Vec<(SafePath, Hashed)>,
 }
 
 /// What is at the target may not be replaced.
@@ -72,7 +76,8 @@ impl Existing {
         Ok(())
     }
 
-    fn add(&mut self, path: SafePath, state: State) {
+    fn add(&mut self, path: SafePath, (state, proof): (State, Option<Hashed>)) {
+        self.proofs.extend(proof.map(|hashed| (path.clone(), hashed)));
         match state {
             State::Blocked => self.blocked.push(path),
             State::Different => self.different.push(path),
@@ -131,6 +136,9 @@ pub fn compare_collection(
     Ok(existing)
 }
 
+/// How something compares, and what was learned by reading it.
+type Compared = (State, Option<Hashed>);
+
 #[derive(Clone, Copy)]
 enum State {
     Blocked,
@@ -139,12 +147,12 @@ enum State {
     Same,
 }
 
-fn state_of(dir: &SafeDir, path: &SafePath, entry: &Entry, hashed: &AtomicU64) -> Result<State, DestError> {
+fn state_of(dir: &SafeDir, path: &SafePath, entry: &Entry, hashed: &AtomicU64) -> Result<Compared, DestError> {
     match entry {
         Entry::Directory => match stat(dir, path)? {
-            Found::Kind(FileKind::Directory, _) => Ok(State::Same),
-            Found::Nothing => Ok(State::Missing),
-            Found::Behind | Found::Kind(..) => Ok(State::Blocked),
+            Found::Kind(FileKind::Directory, _) => Ok((State::Same, None)),
+            Found::Nothing => Ok((State::Missing, None)),
+            Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
         },
         Entry::File { size, id, .. } => state_of_file(dir, path, *id, *size, hashed),
     }
@@ -156,21 +164,21 @@ fn state_of_file(
     id: ContentId,
     size: u64,
     hashed: &AtomicU64,
-) -> Result<State, DestError> {
+) -> Result<Compared, DestError> {
     match stat(dir, path)? {
-        Found::Nothing => Ok(State::Missing),
-        Found::Kind(FileKind::File, len) if len != size => Ok(State::Different),
+        Found::Nothing => Ok((State::Missing, None)),
+        Found::Kind(FileKind::File, len) if len != size => Ok((State::Different, None)),
         Found::Kind(FileKind::File, _) => {
             let file = dir.file(path, Access::Read)?;
             match hash(&file, size, hashed) {
-                Ok(found) if found == id => Ok(State::Same),
-                Ok(_) => Ok(State::Different),
+                Ok((found, proof)) if found == id => Ok((State::Same, proof)),
+                Ok(_) => Ok((State::Different, None)),
                 // It shrank while it was read.
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok(State::Different),
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((State::Different, None)),
                 Err(e) => Err(dir.explain("read", path, e)),
             }
         }
-        Found::Behind | Found::Kind(..) => Ok(State::Blocked),
+        Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
     }
 }
 
@@ -190,8 +198,15 @@ fn stat(dir: &SafeDir, path: &SafePath) -> Result<Found, DestError> {
     }
 }
 
-/// The content id of an open file, its chunks hashed in parallel.
-fn hash(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<ContentId> {
+/// The content id of an open file, its chunks hashed in parallel; with the proof of it, where nothing has changed meanwhile.
+pub(super) fn hash(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<Hashed>)> {
+    let before = FileStamp::of_file(file)?;
+    let (id, list) = read(file, size, hashed)?;
+    let same = FileStamp::of_file(file)? == before;
+    Ok((id, same.then_some(Hashed { id, list, stamp: before, settled: false })))
+}
+
+fn read(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<ChunkList>)> {
     let layout = Layout::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
     let read = |index| {
         let len = usize::try_from(layout.len(index)).map_err(|_| io::ErrorKind::FileTooLarge)?;
@@ -201,11 +216,14 @@ fn hash(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<ContentId> {
         Ok(bytes)
     };
     if !layout.needs_list() {
-        return read(ChunkIndex(0)).map(|bytes| ContentId::of(&bytes));
+        return read(ChunkIndex(0)).map(|bytes| (ContentId::of(&bytes), None));
     }
     let chunks = (0..layout.chunks()).into_par_iter().map(ChunkIndex);
     let values: io::Result<Vec<_>> = chunks.map(|i| Ok(chunk_value(layout, i, &read(i)?))).collect();
-    Ok(root(&values?))
+    let values = values?;
+    let id = root(&values);
+    // It has as many values as the layout has chunks, and they merge to the id.
+    Ok((id, ChunkList::new(id, layout, values).ok()))
 }
 
 fn listed(paths: &[PathBuf]) -> String {

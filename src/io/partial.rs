@@ -158,6 +158,12 @@ impl Partial {
         open::discard(parent, id)
     }
 
+    /// Removes it, for nothing of it is needed. What cannot be removed is left for the next run.
+    pub fn abandon(&self) {
+        let _ = self.parent.remove_tree(&self.names.part);
+        let _ = self.parent.remove_file(&self.names.journal);
+    }
+
     /// The units that have to be on the disk before [`Partial::publish`].
     #[must_use]
     pub fn wanted(&self) -> Bitfield {

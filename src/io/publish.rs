@@ -27,6 +27,8 @@ pub struct PublishPlan {
     pub replace: HashSet<SafePath>,
     /// Times of last modification to be set: of the target for a file, of paths of the collection else.
     pub times: Vec<(SafePath, SystemTime)>,
+    /// Whether a single file may be executed; the entries of a collection say so themselves.
+    pub executable: bool,
 }
 
 impl Partial {
@@ -57,10 +59,13 @@ impl Partial {
         if file.metadata().map_err(|e| failed("look at", e))?.len() != self.spec.size {
             return Err(PartialError::Damaged { path: self.path() });
         }
+        if plan.executable {
+            self.parent.set_executable(&self.names.part, true)?;
+        }
         if let Some((_, time)) = plan.times.first() {
             file.set_modified(*time).map_err(|e| failed("set the time of", e))?;
         }
-        // Not only the data: the time as well.
+        // Not only the data: the time and the bit as well.
         file.sync_all().map_err(|e| failed("sync", e))?;
         let replace = if plan.replace.contains(&plan.target) { Replace::File } else { Replace::Never };
         let renamed = self.parent.rename(&self.names.part, &self.parent, &plan.target, replace);

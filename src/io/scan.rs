@@ -3,10 +3,12 @@
 //! Not responsible for ids, nor for when to look again: hashing, the index and the watch are.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use crate::io::stamp::FileStamp;
 use crate::model::{Kind, SafePath};
 
+mod fixed;
 mod ignores;
 mod roots;
 mod skip;
@@ -16,6 +18,7 @@ mod tests;
 mod unseen;
 mod walk;
 
+pub use fixed::Fixed;
 pub use ignores::GlobError;
 pub use skip::{Skipped, Why};
 pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, survey};
@@ -31,6 +34,8 @@ pub struct Root {
     pub path: PathBuf,
     /// A directory is shared as a collection.
     pub kind: Kind,
+    /// The one content that it is shared as, where it is no other.
+    pub fixed: Option<Arc<Fixed>>,
 }
 
 /// What is left out everywhere.

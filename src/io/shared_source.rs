@@ -152,6 +152,10 @@ impl Source for SharedFile {
         None
     }
 
+    fn executable(&self) -> bool {
+        self.file.stamp.executable
+    }
+
     fn times(&self) -> Option<Arc<[i64]>> {
         Some([self.file.stamp.mtime_ns].into())
     }

@@ -41,6 +41,10 @@ pub trait Source: Send + Sync + 'static {
     fn list(&self, file: usize) -> Option<Arc<ChunkList>>;
     /// A collection's canonical bytes.
     fn manifest(&self) -> Option<Arc<[u8]>>;
+    /// Whether a single file may be executed by its owner, as far as that is known.
+    fn executable(&self) -> bool {
+        false
+    }
     /// When each file path was last modified, in nanoseconds since 1970, in the order of the collection (one for a
     /// file); `None` while that is not known. They travel beside the id: nothing proves them.
     fn times(&self) -> Option<Arc<[i64]>> {

@@ -90,6 +90,18 @@ impl FileStamp {
         key
     }
 
+    /// The stamp of a key; the executable bit is no part of it.
+    #[must_use]
+    pub fn of_key(key: &[u8; Self::KEY_LEN]) -> Self {
+        let mut fields = [0; 5];
+        for (field, from) in fields.iter_mut().zip(key.as_chunks::<8>().0) {
+            *field = u64::from_be_bytes(*from);
+        }
+        let [dev, ino, size, mtime, ctime] = fields;
+        let (mtime_ns, ctime_ns) = (mtime.cast_signed(), ctime.cast_signed());
+        Self { dev, ino, size, mtime_ns, ctime_ns, executable: false }
+    }
+
     /// Whether a write after `now` must change the stamp: its times are not within 100 ms of it.
     /// The rule is git's for racily clean entries (git's Documentation/technical/racy-git.txt).
     #[must_use]
@@ -128,6 +140,12 @@ pub fn open_regular(path: &Path) -> io::Result<File> {
 /// As [`open_regular`].
 pub fn open_stamped(path: &Path) -> io::Result<(File, FileStamp)> {
     open(path, Links::Refused)
+}
+
+/// The stamp of what is at a path, if that is a regular file.
+#[must_use]
+pub fn stamp_at(path: &Path) -> Option<FileStamp> {
+    std::fs::symlink_metadata(path).ok().filter(Metadata::is_file).map(|meta| FileStamp::of(&meta))
 }
 
 /// As [`open_stamped`] for a path that a person typed: its links are followed.

@@ -42,10 +42,12 @@ pub struct Pace {
 }
 
 impl Default for Pace {
+    /// What is deleted is to be gone from everybody's answers within 2 s, also where something is written all the time: a
+    /// look, a publication and an announcement come after.
     fn default() -> Self {
         Self {
             quiet: Duration::from_millis(300),
-            longest: Duration::from_secs(2),
+            longest: Duration::from_secs(1),
             check: Duration::from_secs(2),
             poll: Duration::from_secs(30),
             whole: Duration::from_secs(300),

@@ -130,7 +130,10 @@ mod tests {
     fn shared(offers: &BTreeMap<u8, u64>, parts: &BTreeSet<u8>, prefix: &str) -> Shared {
         let offer = |(n, size): (&u8, &u64)| {
             let name = SafePath::parse(&format!("{prefix}{n}")).expect("name");
-            (name.clone(), Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false })
+            (
+                name.clone(),
+                Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false, executable: false },
+            )
         };
         let part = |n: &u8| Part { id: ContentId::from_bytes([*n; 32]), kind: Kind::File, size: 1 };
         let book = OfferBook { offers: offers.iter().map(offer).collect() };

@@ -89,6 +89,7 @@ mod tests {
             size: 7,
             files: 1,
             locked: false,
+            executable: false,
             names: names.iter().map(|n| SafePath::parse(n).expect(n)).collect(),
             providers: nodes.iter().map(|n| Provider { node: NodeId::from_bytes([*n; 32]), addrs: vec![] }).collect(),
         }

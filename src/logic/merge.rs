@@ -68,6 +68,7 @@ impl Group {
     fn join(&mut self, other: Hit) {
         self.hit.files = self.hit.files.max(other.files);
         self.hit.locked &= other.locked;
+        self.hit.executable |= other.executable;
         let known = &mut self.names;
         self.hit.names.extend(other.names.into_iter().filter(|name| known.insert(name.clone())));
         for Provider { node, addrs } in other.providers {
@@ -147,6 +148,7 @@ mod tests {
             size: 1,
             files: 1,
             locked: false,
+            executable: false,
             names: names.iter().map(|n| SafePath::parse(n).expect(n)).collect(),
             providers: nodes.iter().map(provider).collect(),
         }

@@ -34,7 +34,7 @@ const ADDRESS: usize = 56;
 /// An id with its marker and field name.
 const ID: usize = 48;
 /// The other fields of an offer or hit, with their names.
-const FIELDS: usize = 80;
+const FIELDS: usize = 96;
 /// The marker of a string.
 const STRING: usize = 5;
 
@@ -85,7 +85,8 @@ mod tests {
         let name = SafePath::parse(&vec!["n".repeat(250); 16].join("/")).expect("name");
         let id = Some(ContentId::from_bytes([255; 32]));
         let (size, files) = (u64::MAX, u32::MAX);
-        let offer = Offer { name: name.clone(), size, id, kind: Kind::Collection, files, locked: true };
+        let offer =
+            Offer { name: name.clone(), size, id, kind: Kind::Collection, files, locked: true, executable: true };
         assert!(encode(&offer, limits::PAGE).expect("fits").len() <= of_offer(&offer));
         let addr = SocketAddr::from(([0xffff; 8], u16::MAX));
         let provider = Provider { node: NodeId::from_bytes([255; 32]), addrs: vec![addr; limits::ADDRESSES] };
@@ -93,7 +94,7 @@ mod tests {
         let part = Part { id: ContentId::from_bytes([255; 32]), kind: Kind::Collection, size };
         assert!(encode(&part, limits::PAGE).expect("fits").len() <= of_part());
         let (names, providers) = (vec![name; Hit::MAX_NAMES], vec![provider; Hit::MAX_PROVIDERS]);
-        let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, names, providers };
+        let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, executable: true, names, providers };
         assert!(encode(&hit, limits::PAGE).expect("fits").len() <= of_hit(&hit));
         assert!(of_hit(&hit) < limits::PAGE_FILL);
     }

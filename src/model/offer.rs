@@ -44,6 +44,10 @@ pub struct Offer {
     /// Locked by a password.
     #[serde(default)]
     pub locked: bool,
+    /// Whether the owner of a single file may execute it. It travels beside the id, only where it is so; the entries of a
+    /// collection have their own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub executable: bool,
 }
 
 /// All that a node offers at one moment, by name.
@@ -77,6 +81,10 @@ pub struct Hit {
     /// Locked by a password.
     #[serde(default)]
     pub locked: bool,
+    /// Whether any of those who offer a single file say that it may be executed: whoever does not say so may only have
+    /// lost the bit on the way, and an id proves the bytes whichever it is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub executable: bool,
     /// Names it is offered under, best-ranked first; at most [`Hit::MAX_NAMES`].
     pub names: Vec<SafePath>,
     /// Who offers it; at most [`Hit::MAX_PROVIDERS`].
@@ -88,4 +96,9 @@ impl Hit {
     pub const MAX_NAMES: usize = 8;
     /// The most providers that travel with one hit.
     pub const MAX_PROVIDERS: usize = 50;
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(value: &bool) -> bool {
+    !*value
 }

@@ -9,8 +9,10 @@ use std::time::Duration;
 use globset::{Glob, GlobSet, GlobSetBuilder};
 
 use crate::io::accepts::accepts;
-use crate::io::dest::SafeDir;
+use crate::io::bits::give_bits;
+use crate::io::dest::{DestError, SafeDir};
 use crate::io::existing::{Existing, compare_collection, compare_file};
+use crate::io::hash::Hashed;
 use crate::io::partial::{Partial, PartialSpec};
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
@@ -38,6 +40,8 @@ pub(crate) struct Contents {
     pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
     /// Paths of the tree that were not asked for.
     pub(crate) unwanted: HashSet<SafePath>,
+    /// Whether a single file may be executed.
+    pub(crate) executable: bool,
 }
 
 /// What the target has already.
@@ -49,6 +53,8 @@ pub(crate) struct Present {
     pub(crate) replace: HashSet<SafePath>,
     /// Whether nothing is missing.
     pub(crate) complete: bool,
+    /// What was read of it.
+    pub(crate) proofs: Vec<(SafePath, Hashed)>,
 }
 
 impl Contents {
@@ -69,7 +75,14 @@ impl Contents {
         if hit.kind == Kind::File {
             let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
             let part = Part { id, kind: hit.kind, size: hit.size };
-            return Ok(Self { part, name, map: Arc::new(map), tree: None, unwanted: HashSet::new() });
+            return Ok(Self {
+                part,
+                name,
+                map: Arc::new(map),
+                tree: None,
+                unwanted: HashSet::new(),
+                executable: hit.executable,
+            });
         }
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
@@ -87,7 +100,7 @@ impl Contents {
         if !request.only.is_empty() && wanted_files == 0 {
             return Err(Error::NoneMatch { name: name.to_string(), id });
         }
-        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted })
+        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted, executable: false })
     }
 
     /// The files that were asked for, with their sizes.
@@ -205,6 +218,35 @@ impl Contents {
         Ok(Present { complete, ..found })
     }
 
+    /// Gives what was there already its executable bits: those of a tree are part of its id, that of a file is told
+    /// beside it. What is known of a file by its state goes with its old bit. Blocks.
+    ///
+    /// # Errors
+    /// When one cannot be looked at or changed.
+    pub(crate) fn give_bits(
+        &self,
+        parent: &SafeDir,
+        target: &SafePath,
+        present: &mut Present,
+    ) -> Result<(), DestError> {
+        let same = &present.same;
+        let changed = match &self.tree {
+            _ if same.is_empty() => return Ok(()),
+            None if self.executable => give_bits(parent, same.iter().map(|path| (path, true)))?,
+            None => return Ok(()),
+            Some((collection, _)) => {
+                let entries = collection.entries().iter().filter(|(path, _)| same.contains(path));
+                let files = entries.filter_map(|(path, entry)| match entry {
+                    Entry::File { executable, .. } => Some((path, *executable)),
+                    Entry::Directory => None,
+                });
+                give_bits(&parent.dir(target)?, files)?
+            }
+        };
+        present.proofs.retain(|(path, _)| !changed.contains(path));
+        Ok(())
+    }
+
     /// What the partial file is opened for; `target` is the name that it gets at the end.
     pub(crate) fn spec(&self, present: &Present, target: Option<&SafePath>) -> PartialSpec {
         PartialSpec {
@@ -227,6 +269,7 @@ fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, E
         same: existing.same.into_iter().collect(),
         replace: existing.different.into_iter().collect(),
         complete,
+        proofs: existing.proofs,
     })
 }
 

@@ -1,14 +1,12 @@
 //! From a plan to the published result: the transfer is started, fed with providers, watched, and published.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::actors::announcer::Participation;
 use crate::actors::download::{Ending, Shortfall, Snapshot};
 use crate::actors::downloads::{Download, Job};
-use crate::io::partial::Partial;
 use crate::io::publish::PublishPlan;
 use crate::logic::explain::{Spent, account};
 use crate::node::again::{look_again, tell_changed_from_gone};
@@ -18,25 +16,23 @@ use crate::node::error::{Error, Lack};
 use crate::node::follow::follow;
 use crate::node::get::{Get, Place, Plan};
 use crate::node::givers;
-use crate::node::inner::Seed;
 use crate::node::near;
 use crate::node::report::Report;
-use crate::node::seed;
+use crate::node::seed::Learned;
 use crate::node::times::only;
+use crate::node::turn::Turn;
 use crate::node::types::{Outcome, Output, Phase, ProviderProgress, ShareBack};
 
 /// Batches of providers that wait to be taken up by a transfer.
 const PROVIDERS: usize = 16;
-/// Peers that wait to be looked at by a seed, which needs none of them.
-const PARTICIPANTS: usize = 1;
 
 impl Get {
     /// Fetches and publishes.
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
-        let Plan { hit, contents, present, place, beside } = plan;
-        let (spec, parent) = (contents.spec(&present, place.target()), place.parent().clone());
-        let (partial, resumed) = blocking(move || Ok(Partial::open(&parent, spec)?)).await?;
-        let partial = Arc::new(partial);
+        let (Plan { hit, contents, present, place, beside }, partial, resumed) = match self.open(plan).await? {
+            Turn::Done(outcome) => return Ok(*outcome),
+            Turn::Own(plan, partial, resumed) => (*plan, Arc::new(partial), resumed),
+        };
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = self.inner.parts()?;
         let shares = self.request.share != ShareBack::Never;
@@ -44,6 +40,7 @@ impl Get {
             id: contents.part.id,
             kind: contents.part.kind,
             size: contents.part.size,
+            executable: contents.executable,
             map: Arc::clone(&contents.map),
             manifest: contents.tree.as_ref().map(|(_, manifest)| Arc::clone(manifest)),
             partial: Arc::clone(&partial),
@@ -80,14 +77,15 @@ impl Get {
             () = until(&mut cancelled) => return Err(self.interrupted()),
         };
         let (target, replace) = (destination.name.clone(), present.replace);
-        let publish = PublishPlan { target, replace, times: times.clone() };
+        let publish = PublishPlan { target, replace, times: times.clone(), executable: contents.executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
-        let path = destination.path();
-        if self.request.share == ShareBack::Seed {
-            self.go_on_serving(&contents, &path, &download, participation).await?;
-        }
-        Ok(Outcome { path: Some(path), ..self.fetched(contents, last.spent) })
+        let lists = download.source().lists();
+        let learned = Learned { lists, compared: present.proofs, same: present.same };
+        let seeding = self.keep(&contents, &destination, learned).await?;
+        // Only now: what goes on being served has been so all the time.
+        drop(participation);
+        Ok(Outcome { path: Some(destination.path()), seeding, ..self.fetched(contents, last.spent) })
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
@@ -159,29 +157,6 @@ impl Get {
         let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
         let shares = account(&spent);
         Outcome { fetched: now.fetched, providers: now.providers, shares, ..self.outcome(contents, bytes) }
-    }
-
-    async fn go_on_serving(
-        &self,
-        contents: &Contents,
-        path: &std::path::Path,
-        download: &Download,
-        participation: Option<Participation>,
-    ) -> Result<(), Error> {
-        let (contents, path, lists) = (contents.clone(), path.to_owned(), download.source().lists());
-        let part = contents.part;
-        let Some(source) = blocking(move || Ok(seed::source(&contents, &path, &lists))).await? else {
-            self.report.warn(format!("{} is not served further: not all of it is there", part.id));
-            return Ok(());
-        };
-        let parts = self.inner.parts()?;
-        let (participants, _) = mpsc::channel(PARTICIPANTS);
-        let place = parts.shelf.place(part.id, source, participants);
-        let participation = participation.unwrap_or_else(|| parts.announcer.join(part));
-        let seed = Seed { _place: place, _participation: participation };
-        self.inner.seeds.lock().unwrap_or_else(PoisonError::into_inner).push(seed);
-        self.report.phase(Phase::Seeding);
-        Ok(())
     }
 }
 
@@ -268,12 +243,14 @@ impl Drop for Delivery {
     }
 }
 
-async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
+pub(super) async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
     if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
         std::future::pending().await
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
 }

@@ -18,6 +18,7 @@ use crate::node::inner::Inner;
 use crate::node::look::Meant;
 use crate::node::manifest;
 use crate::node::report::Report;
+use crate::node::seed::Learned;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
@@ -117,14 +118,13 @@ impl Get {
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, beside) };
         let parent = open_parent(&destination)?;
-        let present = contents.compare(&destination, &parent, self.request.force, &self.report).await?;
+        let present = self.compare(&contents, &destination, &parent).await?;
         if present.complete {
             if contents.unwanted.is_empty() {
                 Partial::discard(&parent, id)?;
             }
-            let times = self.times(&contents, &destination.name, &hit.providers).await;
-            self.set_times(&parent, &destination.name, &contents, times).await;
-            return Ok(Prepared::Done(self.nothing_to_do(contents, &destination)));
+            let there = There { destination, parent, present };
+            return Ok(Prepared::Done(self.nothing_to_do(contents, there, &hit).await?));
         }
         let place = Place::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
@@ -150,10 +150,37 @@ impl Get {
         hit.names.first().map(ToString::to_string).unwrap_or_default()
     }
 
-    fn nothing_to_do(&self, contents: Contents, destination: &Destination) -> Outcome {
+    /// Compares with what is at the destination, and gives that its executable bits: a warning when they cannot be set,
+    /// for the content is right.
+    pub(super) async fn compare(
+        &self,
+        contents: &Contents,
+        destination: &Destination,
+        parent: &SafeDir,
+    ) -> Result<Present, Error> {
+        let mut present = contents.compare(destination, parent, self.request.force, &self.report).await?;
+        let (contents, parent, target) = (contents.clone(), parent.clone(), destination.name.clone());
+        let given = tokio::task::spawn_blocking(move || {
+            let given = contents.give_bits(&parent, &target, &mut present);
+            (present, given)
+        });
+        let (present, given) = given.await.map_err(|error| Error::Internal { cause: error.to_string() })?;
+        if let Err(error) = given {
+            self.report.warn(error.to_string());
+        }
+        Ok(present)
+    }
+
+    /// Everything is there: only times may have to be set, and it may be served.
+    pub(super) async fn nothing_to_do(&self, contents: Contents, there: There, hit: &Hit) -> Result<Outcome, Error> {
+        let There { destination, parent, present } = there;
+        let times = self.times(&contents, &destination.name, &hit.providers).await;
+        self.set_times(&parent, &destination.name, &contents, times).await;
+        let learned = Learned { compared: present.proofs, same: present.same, ..Learned::default() };
+        let seeding = self.keep(&contents, &destination, learned).await?;
         let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
         self.report.bytes(bytes, bytes);
-        Outcome { path: Some(destination.path()), ..self.outcome(contents, bytes) }
+        Ok(Outcome { path: Some(destination.path()), seeding, ..self.outcome(contents, bytes) })
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
@@ -169,12 +196,20 @@ impl Get {
             plane: self.report.now().plane,
             preview: None,
             shares: Vec::new(),
+            seeding: false,
         }
     }
 }
 
 fn open_parent(destination: &Destination) -> Result<SafeDir, Error> {
     Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
+}
+
+/// A destination at which everything is.
+pub(super) struct There {
+    pub(super) destination: Destination,
+    pub(super) parent: SafeDir,
+    pub(super) present: Present,
 }
 
 /// How preparing ended.

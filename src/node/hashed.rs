@@ -40,6 +40,7 @@ pub(crate) async fn hashed(finder: &Finder, hit: Hit, wait: Duration, report: &R
         kind: offer.kind,
         size: offer.size,
         files: offer.files,
+        executable: offer.executable,
         providers: vec![provider],
         ..hit.clone()
     };

@@ -7,20 +7,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::Resolved;
-use crate::actors::announcer::{AnnouncerRef, Participation};
+use crate::actors::announcer::AnnouncerRef;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::downloads::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::node::Ended;
-use crate::actors::shelf::{self, Shelf};
 use crate::io::endpoint::Endpoint;
 use crate::io::home::{Home, HomeLock};
 use crate::io::met::Met;
 use crate::model::{Friends, NodeId};
 use crate::node::error::Error;
 use crate::node::find::{Finder, Place};
-use crate::node::types::{Event, Guest, PeerRef, is_prefix};
+use crate::node::types::{Event, Guest, Lifetime, PeerRef, is_prefix};
 use crate::wire::Code;
 
 /// A running node.
@@ -28,13 +27,12 @@ pub(crate) struct Inner {
     pub(crate) home: Home,
     pub(crate) endpoint: Endpoint,
     pub(crate) guest: Option<Guest>,
+    pub(crate) lifetime: Lifetime,
     pub(crate) connections: ConnectionsRef,
     pub(crate) ended: Ended,
     pub(crate) events: mpsc::Sender<Event>,
     /// The node role's own parts; a tracker and a bench have none.
     pub(crate) parts: Option<Parts>,
-    /// What goes on being served after its transfer.
-    pub(crate) seeds: Mutex<Vec<Seed>>,
     pub(crate) supervisor: ActorRef<()>,
     /// Accepting, serving and passing events on; dropped with the node.
     pub(crate) tasks: Mutex<JoinSet<()>>,
@@ -44,18 +42,11 @@ pub(crate) struct Inner {
 /// What a node has beyond connections.
 pub(crate) struct Parts {
     pub(crate) index: IndexRef,
-    pub(crate) shelf: Shelf,
     pub(crate) downloads: DownloadsRef,
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) finder: Finder,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
-}
-
-/// A finished transfer that is still served.
-pub(crate) struct Seed {
-    pub(crate) _place: shelf::Place,
-    pub(crate) _participation: Participation,
 }
 
 impl Inner {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
@@ -13,8 +14,12 @@ use crate::node::error::Error;
 use crate::node::trials::{Failure, TICK, Trials};
 use crate::wire::{FrameError, Manifest, ManifestHead, Request, limits};
 
-/// No byte for this long: the next provider is asked.
+/// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
+/// So long after one provider another one is asked as well, if that has not answered whole:
+const NEXT: Duration = Duration::from_millis(500);
+/// this many at a time at most, for a list may be large.
+const ASKED: usize = 4;
 
 /// A collection as a provider has it.
 pub(crate) struct Fetched {
@@ -40,10 +45,13 @@ pub(crate) async fn fetch(
     let mut trials = Trials::new(providers, wait);
     let mut tasks = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
+    let mut last = Instant::now();
     loop {
-        if !trials.is_asking()
+        // One that has gone without a word must not keep the others waiting.
+        if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= NEXT))
             && let Some((number, provider)) = trials.next()
         {
+            last = Instant::now();
             let connections = connections.clone();
             tasks.spawn(async move { (number, from_one(&connections, id, &provider).await) });
         }

@@ -12,6 +12,7 @@ use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
 mod again;
 mod allowed;
+mod arrivals;
 mod begun;
 mod bench;
 mod beside;
@@ -40,6 +41,7 @@ mod size;
 mod start;
 mod times;
 mod trials;
+mod turn;
 pub mod types;
 
 pub use crate::io::endpoint::Listen;

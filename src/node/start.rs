@@ -28,6 +28,7 @@ use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::cache::HashCache;
 use crate::io::endpoint::{Endpoint, EndpointOptions};
 use crate::io::friends::FriendFile;
+use crate::io::handover::Handover;
 use crate::io::home::{HomeError, HomeLock};
 use crate::io::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::lines::LinesError;
@@ -37,8 +38,9 @@ use crate::io::trust::TrustStore;
 use crate::io::watch::Pace;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
-use crate::model::{Friends, OfferBook};
+use crate::model::{Friends, NodeId, OfferBook};
 use crate::node::allowed::Allowed;
+use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::find::Finder;
 use crate::node::following::Following;
@@ -94,13 +96,13 @@ pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Eve
     };
     let inner = Inner {
         guest,
+        lifetime: options.lifetime,
         home: options.home,
         endpoint,
         connections,
         ended,
         events,
         parts,
-        seeds: Mutex::default(),
         supervisor,
         tasks: Mutex::new(tasks),
         lock: Mutex::new(lock),
@@ -120,7 +122,7 @@ struct Person {
 /// a guest with a key in memory.
 fn person(options: &Options) -> Result<Person, Error> {
     let guest = match resident(options) {
-        Err(error) if options.lifetime == Lifetime::Finite => guest(error)?,
+        Err(error) if options.lifetime != Lifetime::LongRunning => guest(error)?,
         resident => return resident,
     };
     let (identity, keys) = (Identity::ephemeral()?, LongTermKeys::ephemeral()?);
@@ -184,9 +186,12 @@ impl Ground<'_> {
         let shelf = Shelf::new(snapshot.subscribe());
         let book = offers.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
+        let cache = self.cache().await;
+        let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
         let index_args = IndexArgs {
             plan: None,
-            cache: self.cache().await,
+            cache: cache.clone(),
+            handover: handover.clone(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             pace: Pace::default(),
             events: index_events,
@@ -194,6 +199,7 @@ impl Ground<'_> {
             snapshot,
         };
         let index = IndexRef(self.spawn(Index, index_args).await?);
+        tasks.spawn(arrivals::take(handover.zip(cache), index.clone()));
         let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
         let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
         let friends_only = self.options.friends_only;
@@ -229,10 +235,10 @@ impl Ground<'_> {
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
         let overlay = Some(overlay).filter(|_| self.has_near(&friends.borrow()));
         let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
-        if self.options.lifetime == Lifetime::LongRunning && !self.options.near.only_peers {
+        if self.options.lifetime != Lifetime::Finite && !self.options.near.only_peers {
             tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Parts { index, shelf, downloads, announcer, neighbours, finder, friends })
+        Ok(Parts { index, downloads, announcer, neighbours, finder, friends })
     }
 
     /// Whether there is any way to neighbours.
@@ -254,7 +260,7 @@ impl Ground<'_> {
     async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
         match Following::begin(FriendFile::at(self.options.home.root())).await {
             Ok((following, friends)) => {
-                if self.options.lifetime == Lifetime::LongRunning {
+                if self.options.lifetime != Lifetime::Finite {
                     tasks.spawn(following.go_on(self.events.clone()));
                 }
                 Ok(friends)
@@ -284,8 +290,8 @@ impl Ground<'_> {
             trackers: self.options.trackers.clone(),
             settings: Settings { only_peers: near.only_peers, all_global: near.all_global, lasting },
             lan: near.lan.clone(),
-            eager: lasting,
-            visiting: !lasting,
+            eager: self.options.lifetime != Lifetime::Finite,
+            visiting: self.options.lifetime == Lifetime::Finite,
             remembered: self.remembered(),
             writes: self.guest.is_none(),
             warnings,
@@ -318,7 +324,7 @@ impl Ground<'_> {
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
     async fn cache(&self) -> Option<HashCache> {
-        if self.guest.is_some() || self.options.lifetime == Lifetime::Finite {
+        if self.guest.is_some() || self.options.lifetime != Lifetime::LongRunning {
             return None;
         }
         let path = self.options.home.role_dir(Role::Node).join(CACHE_FILE);

@@ -66,6 +66,8 @@ pub enum Lifetime {
     Finite,
     /// Until it is stopped: fails when the home is locked or cannot be used.
     LongRunning,
+    /// For one command that goes on serving: a guest when the home is locked, but others find it and ask it like any node.
+    Seeding,
 }
 
 /// Why a node runs with a key of its own, which is in memory only.

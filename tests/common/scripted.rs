@@ -154,7 +154,7 @@ impl Scripted {
         let size = guise.size.unwrap_or(content.size);
         let name = SafePath::parse(guise.name).expect("a name");
         let id = Some(content.id);
-        let offer = Offer { name, size, id, kind: guise.kind, files: 1, locked: false };
+        let offer = Offer { name, size, id, kind: guise.kind, files: 1, locked: false, executable: false };
         let delta = Delta { add: vec![offer], ..Delta::default() };
         Self::announcing(tracker, &delta, guise.closes, content, script)
     }

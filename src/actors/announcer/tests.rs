@@ -143,7 +143,7 @@ fn book(names: &[&str]) -> Arc<OfferBook> {
     let offer = |text: &&str| {
         let name = SafePath::parse(text.trim_start_matches('?')).expect("name");
         let id = (!text.starts_with('?')).then(|| ContentId::of(text.as_bytes()));
-        (name.clone(), Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false })
+        (name.clone(), Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false })
     };
     Arc::new(OfferBook { offers: names.iter().map(offer).collect() })
 }

@@ -167,6 +167,7 @@ impl TestNode {
             kind,
             size,
             map,
+            executable: false,
             manifest: None,
             partial: Arc::new(partial),
             resumed,

@@ -17,6 +17,7 @@ use crate::io::watch::RootKey;
 use crate::logic::name_index::NameKey;
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 
+mod seeds;
 #[cfg(test)]
 mod tests;
 
@@ -92,8 +93,12 @@ impl Catalogue {
         if self.book.offers.contains_key(&scanned.name) {
             return None;
         }
-        let key = self.roots.len();
-        let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind };
+        let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind, fixed: None };
+        let key = self.add_root(root, rules);
+        Some((key, self.replace(key, scanned, &HashSet::new(), false)))
+    }
+
+    fn add_root(&mut self, root: Root, rules: Arc<Rules>) -> RootKey {
         self.roots.push(RootRow {
             root,
             rules,
@@ -104,7 +109,7 @@ impl Catalogue {
             collecting: false,
             gone: false,
         });
-        Some((key, self.replace(key, scanned, &HashSet::new(), false)))
+        self.roots.len() - 1
     }
 
     /// Takes what a later look found; what has to be hashed, and whether anything changed.
@@ -193,11 +198,14 @@ impl Catalogue {
             return;
         }
         let offer = |name: &SafePath, row: &Row| {
-            let (name, size, kind) = (name.clone(), row.stamp.size, Kind::File);
-            (name.clone(), Offer { name, size, id: None, kind, files: 1, locked: false })
+            (name.clone(), Offer { executable: row.stamp.executable, ..unhashed(name.clone(), row.stamp.size) })
         };
-        let offers = rows.iter().map(|(name, row)| offer(name, row)).collect();
-        rows.iter().for_each(|(name, _)| self.put_name(name));
+        // Of what is shared as one known content nothing is offered before it was found to be that.
+        let fixed = |(_, row): &&(SafePath, Row)| self.roots[row.root].root.fixed.is_some();
+        let (unknown, plain): (Vec<_>, Vec<_>) = rows.iter().partition(fixed);
+        unknown.into_iter().for_each(|(name, _)| self.drop_offer(name));
+        let offers: Vec<_> = plain.into_iter().map(|(name, row)| offer(name, row)).collect();
+        offers.iter().for_each(|(name, _)| self.put_name(name));
         put_all(Arc::make_mut(&mut self.rows), rows);
         put_all(&mut Arc::make_mut(&mut self.book).offers, offers);
     }
@@ -209,12 +217,11 @@ impl Catalogue {
         if row.stamp != file.stamp || *row.path != *file.path {
             return None;
         }
-        let (root, id, size) = (row.root, file.id, file.stamp.size);
+        let (root, id, size, executable) = (row.root, file.id, file.stamp.size, file.stamp.executable);
         let before = match &row.state {
             State::Failed => {
                 row.state = State::Hashed(file);
-                let (name, kind) = (name.clone(), Kind::File);
-                self.put_offer(Offer { name, size, id: Some(id), kind, files: 1, locked: false });
+                self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) });
                 self.renew(root);
                 return Some(root);
             }
@@ -225,8 +232,9 @@ impl Catalogue {
         if before == Some(id) {
             return None;
         }
-        if let Some(offer) = Arc::make_mut(&mut self.book).offers.get_mut(name) {
-            offer.id = Some(id);
+        match Arc::make_mut(&mut self.book).offers.get_mut(name) {
+            Some(offer) => offer.id = Some(id),
+            None => self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) }),
         }
         if before.is_some() {
             self.renew(root);
@@ -272,7 +280,8 @@ impl Catalogue {
         let mut ready = Vec::new();
         for (key, root) in self.roots.iter_mut().enumerate() {
             let whole = root.root.kind == Kind::Collection && !root.gone && root.count.missing == 0;
-            if whole && root.collection.is_none() && !root.collecting {
+            let complete = root.root.fixed.as_ref().is_none_or(|fixed| fixed.files() == root.count.files);
+            if whole && complete && root.collection.is_none() && !root.collecting {
                 root.collecting = true;
                 ready.push(key);
             }
@@ -314,16 +323,17 @@ impl Catalogue {
 
     fn offer_collection(&mut self, key: RootKey) {
         let RootRow { root, count, collection, gone, .. } = &self.roots[key];
+        let incomplete = root.fixed.is_some() && collection.is_none();
         if root.kind == Kind::File {
             return;
         }
         let name = root.name.clone();
-        if *gone {
+        if *gone || incomplete {
             return self.drop_offer(&name);
         }
         let id = collection.as_ref().map(|c| c.id());
         let (kind, size, files) = (Kind::Collection, count.bytes, count.files);
-        self.put_offer(Offer { name, size, id, kind, files, locked: false });
+        self.put_offer(Offer { name, size, id, kind, files, locked: false, executable: false });
     }
 
     fn put_offer(&mut self, offer: Offer) {
@@ -353,6 +363,11 @@ fn is_unseen(unseen: &HashSet<&str>, name: &SafePath) -> bool {
     let name = name.as_str();
     let above = || name.match_indices('/').any(|(end, _)| unseen.contains(&name[..end]));
     !unseen.is_empty() && (unseen.contains(name) || above())
+}
+
+/// The offer of a file without its id.
+const fn unhashed(name: SafePath, size: u64) -> Offer {
+    Offer { name, size, id: None, kind: Kind::File, files: 1, locked: false, executable: false }
 }
 
 /// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::actors::index::catalogue::{Rows, State};
+use crate::io::scan::Fixed;
 use crate::io::shared_source::{HashedFile, SharedCollection, file_entry};
 use crate::io::watch::RootKey;
 use crate::model::collection::{Entry, MAX_MANIFEST};
@@ -15,6 +16,8 @@ pub(super) struct Parts {
     pub(super) name: SafePath,
     pub(super) rows: Arc<Rows>,
     pub(super) empty_dirs: Arc<[SafePath]>,
+    /// What it has to be, where it is shared as one known content.
+    pub(super) fixed: Option<Arc<Fixed>>,
 }
 
 impl Parts {
@@ -32,6 +35,11 @@ impl Parts {
                 entries.push((below, file_entry(file)));
                 files.push(file.clone());
             }
+        }
+        if let Some(tree) = self.fixed.as_ref().and_then(|fixed| fixed.tree.as_ref()) {
+            // Its own entries, bits included: where a file system keeps none, it is still this content.
+            let source = SharedCollection::new(tree, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
+            return Ok(Arc::new(source));
         }
         let empty = self.empty_dirs.iter().filter_map(|name| Some((self.below(name)?, Entry::Directory)));
         entries.extend(empty);

@@ -1,9 +1,11 @@
 //! A handle to the index for tasks that answer peers.
 
-use ractor::ActorRef;
-use tokio::sync::mpsc;
+use std::path::PathBuf;
 
-use super::IndexMessage;
+use ractor::ActorRef;
+use tokio::sync::{mpsc, oneshot};
+
+use super::{IndexMessage, Seed};
 use crate::io::scan::SharePlan;
 use crate::model::SafePath;
 use crate::wire::ResolveEvent;
@@ -29,6 +31,20 @@ impl IndexRef {
     pub fn stale(&self) {
         // A stopped index ends the node, which says so.
         let _ = self.0.cast(IndexMessage::Stale);
+    }
+
+    /// Goes on sharing what was fetched. Whether it can be had now; false when it is not there any more.
+    pub async fn seed(&self, seed: Seed) -> bool {
+        let (reply, told) = oneshot::channel();
+        // A stopped index drops the reply.
+        let _ = self.0.cast(IndexMessage::Seed(Box::new(seed), reply));
+        told.await.unwrap_or(false)
+    }
+
+    /// Transfers of this home have put something at these paths.
+    pub fn arrived(&self, paths: Vec<PathBuf>) {
+        // A stopped index ends the node, which says so.
+        let _ = self.0.cast(IndexMessage::Arrived(paths));
     }
 
     /// Shares these as well.

@@ -1,9 +1,11 @@
 //! Which files the hash cache knows, so that they need not be read.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::actors::index::hashing::Job;
 use crate::io::cache::HashCache;
+use crate::io::handover::Handover;
 use crate::io::shared_source::{HashedFile, ListPlace};
 use crate::model::{Layout, SafePath};
 
@@ -13,16 +15,22 @@ pub(super) struct LookedUp {
     pub(super) found: Vec<(SafePath, Arc<HashedFile>)>,
     pub(super) unknown: Vec<Job>,
     pub(super) warning: Option<String>,
+    /// Where transfers have put something meanwhile.
+    pub(super) arrived: Vec<PathBuf>,
 }
 
-/// Asks for all files at once. Blocks on the cache.
-pub(super) fn look_up(cache: &HashCache, jobs: Vec<Job>) -> LookedUp {
+/// Asks for all files at once, after what transfers of this home have handed over was taken into the cache. Blocks on both.
+pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<Job>) -> LookedUp {
+    let arrived = handover.map(|handover| handover.take(cache)).unwrap_or_default();
     let stamps: Vec<_> = jobs.iter().map(|job| job.stamp).collect();
     let ids = match cache.lookup_many(&stamps) {
         Ok(ids) => ids,
-        Err(error) => return LookedUp { unknown: jobs, warning: Some(error.to_string()), ..LookedUp::default() },
+        Err(error) => {
+            let warning = Some(error.to_string());
+            return LookedUp { unknown: jobs, warning, arrived, ..LookedUp::default() };
+        }
     };
-    let mut looked_up = LookedUp::default();
+    let mut looked_up = LookedUp { arrived, ..LookedUp::default() };
     for (job, id) in jobs.into_iter().zip(ids) {
         let needs_list = Layout::of(job.stamp.size).is_some_and(|layout| layout.needs_list());
         let list = if needs_list { ListPlace::Cache(cache.clone()) } else { ListPlace::NotNeeded };

@@ -234,5 +234,6 @@ impl Page {
 fn hit(offers: &[&Offer]) -> Hit {
     let Offer { size, id, kind, files, locked, .. } = offers[0].clone();
     let names = offers.iter().map(|o| o.name.clone()).collect();
-    Hit { id, kind, size, files, locked, names, providers: Vec::new() }
+    let executable = offers.iter().any(|o| o.executable);
+    Hit { id, kind, size, files, locked, executable, names, providers: Vec::new() }
 }

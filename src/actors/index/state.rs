@@ -15,25 +15,23 @@ use crate::actors::index::collect::Parts;
 use crate::actors::index::hashing::{Batch, Hashing, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
 use crate::actors::index::outbox::Outbox;
-use crate::actors::index::waiters::{Waiters, how_far};
+use crate::actors::index::seed::Seeds;
+use crate::actors::index::waiters::Waiters;
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
 use crate::io::cache::HashCache;
+use crate::io::handover::Handover;
 use crate::io::scan::SharePlan;
 use crate::io::shared_source::{HashedFile, SharedCollection};
 use crate::io::watch::{RootKey, Told};
-use crate::model::{Kind, Offer, OfferBook, SafePath};
+use crate::model::{Kind, OfferBook, SafePath};
 use crate::wire::message::ResolveEvent;
 
+mod publication;
 mod watching;
 
+use publication::{FIRST, PUBLISH};
 use watching::{Looked, Watching};
 
-/// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
-const FIRST: Duration = Duration::from_millis(100);
-/// Between two publications while ids fill in: each is one delta to each tracker.
-const PUBLISH: Duration = Duration::from_millis(200);
-/// The same for each offer: what copying and comparing it costs, some 1 µs, is then a tenth of a core at most.
-const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
 
@@ -61,9 +59,11 @@ pub(super) enum Step {
 pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
     cache: Option<HashCache>,
+    handover: Option<Handover>,
     offers: watch::Sender<Arc<OfferBook>>,
-    snapshot: watch::Sender<Arc<IndexSnapshot>>,
-    catalogue: Catalogue,
+    pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
+    pub(super) catalogue: Catalogue,
+    pub(super) seeds: Seeds,
     hashing: Hashing,
     waiters: Waiters,
     outbox: Outbox,
@@ -94,9 +94,11 @@ impl IndexState {
             me,
             hashing: Hashing::new(args.threads, args.cache.clone())?,
             cache: args.cache,
+            handover: args.handover,
             offers: args.offers,
             snapshot: args.snapshot,
             catalogue: Catalogue::default(),
+            seeds: Seeds::default(),
             waiters: Waiters::default(),
             outbox: Outbox::new(args.events),
             tasks: 0,
@@ -183,6 +185,7 @@ impl IndexState {
         }
         self.begin_watch();
         self.tell_waiters(false);
+        self.tell_seeders();
         self.outbox.flush();
         let waiting = self.dirty || !self.outbox.is_empty() || !self.waiters.is_empty() || !self.hashing.is_idle();
         if waiting && !self.ticking {
@@ -197,7 +200,8 @@ impl IndexState {
             None => self.hashing.push(jobs),
             Some(cache) => {
                 self.tasks += 1;
-                self.spawn(move || Step::LookedUp(look_up(&cache, jobs)));
+                let handover = self.handover.clone();
+                self.spawn(move || Step::LookedUp(look_up(&cache, handover.as_ref(), jobs)));
             }
         }
     }
@@ -210,6 +214,9 @@ impl IndexState {
         }
         if let Some(warning) = looked_up.warning {
             self.outbox.warn(warning);
+        }
+        if !looked_up.arrived.is_empty() {
+            self.arrived(&looked_up.arrived);
         }
     }
 
@@ -239,6 +246,11 @@ impl IndexState {
     }
 
     fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
+        if self.catalogue.refuse(name, &file) {
+            self.dirty = true;
+            let path = file.path.display();
+            return self.outbox.warn(format!("{path} is no longer served because it is not what was fetched any more"));
+        }
         let id = file.id;
         self.outbox.over(&file.path);
         let Some(key) = self.catalogue.hashed(name, file) else { return };
@@ -266,6 +278,7 @@ impl IndexState {
             name: root.root.name.clone(),
             rows: self.catalogue.rows.clone(),
             empty_dirs: root.empty_dirs.clone(),
+            fixed: root.root.fixed.clone(),
         };
         let generation = root.generation;
         self.tasks += 1;
@@ -313,38 +326,6 @@ impl IndexState {
                 }
             });
         }
-    }
-
-    /// At once when nothing more is on its way or somebody waits, else in steps; names do not wait for ids.
-    fn is_due(&self) -> bool {
-        if self.waiters.any(|name| self.catalogue.book.offers.get(name).is_some_and(|o| o.id.is_some())) {
-            return true;
-        }
-        let quiet = self.tasks == 0 && self.hashing.is_idle();
-        quiet || ((!self.is_first || self.tasks == 0) && self.published.elapsed() >= self.interval())
-    }
-
-    fn interval(&self) -> Duration {
-        let offers = u32::try_from(self.catalogue.book.offers.len()).unwrap_or(u32::MAX);
-        if self.is_first { FIRST } else { PUBLISH.saturating_add(PUBLISH_OFFER.saturating_mul(offers)) }
-    }
-
-    fn publish(&mut self) {
-        self.dirty = false;
-        (self.published, self.is_first) = (Instant::now(), false);
-        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
-        self.offers.send_replace(self.catalogue.book.clone());
-        for event in std::mem::take(&mut self.identified) {
-            self.outbox.push(event);
-        }
-    }
-
-    fn tell_waiters(&mut self, progress: bool) {
-        let (catalogue, hashing) = (&self.catalogue, &self.hashing);
-        // An id counts once it is published: whoever is told may ask for it at once.
-        let published = self.offers.borrow();
-        let is_published = |offer: &Offer| published.offers.get(&offer.name) == Some(offer);
-        self.waiters.tell(|name| how_far(catalogue, hashing, name, is_published), progress);
     }
 
     fn spawn(&self, task: impl FnOnce() -> Step + Send + 'static) {

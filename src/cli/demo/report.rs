@@ -120,6 +120,7 @@ mod tests {
             plane: None,
             preview: None,
             shares: Vec::new(),
+            seeding: false,
         }
     }
 

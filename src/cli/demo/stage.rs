@@ -52,6 +52,11 @@ impl Stage {
         self.target.clone()
     }
 
+    /// Into what a second downloader fetches.
+    pub(super) fn again(&self) -> PathBuf {
+        self.dir.path().join("fetched again")
+    }
+
     /// The home of someone.
     pub(super) fn home(&self, name: &str) -> PathBuf {
         self.dir.path().join("homes").join(name)

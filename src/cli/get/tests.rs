@@ -34,6 +34,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         plane: Some(crate::node::Plane::Lan),
         preview: None,
         shares: Vec::new(),
+        seeding: false,
     }
 }
 

@@ -9,7 +9,7 @@ use crate::model::Kind;
 const CHUNK: usize = 256 << 10;
 
 fn plan(target: &str) -> PublishPlan {
-    PublishPlan { target: path(target), replace: HashSet::new(), times: Vec::new() }
+    PublishPlan { target: path(target), replace: HashSet::new(), times: Vec::new(), executable: false }
 }
 
 fn tree() -> Content {

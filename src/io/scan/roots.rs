@@ -39,7 +39,7 @@ impl Roots {
         let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
         let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
         let path = std::path::absolute(typed).map_err(missing)?;
-        self.insert(Root { name, path, kind })
+        self.insert(Root { name, path, kind, fixed: None })
     }
 
     fn insert(&mut self, root: Root) -> Result<(), SurveyError> {

@@ -49,7 +49,12 @@ impl Tree {
     }
 
     fn root(&self) -> Root {
-        Root { name: SafePath::parse("tree").expect("valid"), path: self.path("tree"), kind: Kind::Collection }
+        Root {
+            name: SafePath::parse("tree").expect("valid"),
+            path: self.path("tree"),
+            kind: Kind::Collection,
+            fixed: None,
+        }
     }
 }
 

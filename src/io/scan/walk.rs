@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ignore::gitignore::Gitignore;
 use rayon::prelude::*;
 
+use crate::io::scan::fixed::scan_fixed;
 use crate::io::scan::ignores::{Ignores, excludes};
 use crate::io::scan::roots::barred;
 use crate::io::scan::unseen::{Unseen, is_absence};
@@ -22,6 +23,9 @@ use crate::model::{Kind, SafePath};
 /// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
 #[must_use]
 pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
+    if let Some(fixed) = &root.fixed {
+        return scan_fixed(root, fixed);
+    }
     let mut found = Found::default();
     let real = fs::canonicalize(&root.path).and_then(|path| Ok((fs::symlink_metadata(&path)?, path)));
     let gone = match real {
@@ -203,7 +207,7 @@ fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
     found.files.extend(linked);
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
-    let Root { name, path, kind } = root.clone();
+    let Root { name, path, kind, .. } = root.clone();
     let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
     Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }

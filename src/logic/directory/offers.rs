@@ -291,6 +291,7 @@ mod tests {
             kind: Kind::File,
             files: 1,
             locked: false,
+            executable: false,
         }
     }
 

@@ -164,9 +164,19 @@ impl<'s> Reader<'s> {
         let names = names.into_iter().take(Hit::MAX_NAMES);
         let names = names.map(|(_, (_, name))| name.clone()).collect();
         let locked = matches.iter().all(|m| self.offer(m).locked);
+        let executable = matches.iter().any(|m| self.offer(m).executable);
         let nodes: Vec<_> = matches.chunk_by(|a, b| a.node == b.node).map(|run| run[0].node as usize).collect();
         let providers = self.providers(&nodes);
-        Hit { id: offer.id, kind: offer.kind, size: offer.size, files: offer.files, locked, names, providers }
+        Hit {
+            id: offer.id,
+            kind: offer.kind,
+            size: offer.size,
+            files: offer.files,
+            locked,
+            executable,
+            names,
+            providers,
+        }
     }
 
     fn located(&mut self, id: ContentId, kind: Kind, size: u64, located: Located<'_>) -> Hit {
@@ -177,7 +187,16 @@ impl<'s> Reader<'s> {
         let nodes: Vec<_> = located.nodes.into_iter().collect();
         let providers = self.providers(&nodes);
         let files = located.files.unwrap_or_else(|| u32::from(kind == Kind::File));
-        Hit { id: Some(id), kind, size, files, locked: located.locked, names, providers }
+        Hit {
+            id: Some(id),
+            kind,
+            size,
+            files,
+            locked: located.locked,
+            executable: located.executable,
+            names,
+            providers,
+        }
     }
 
     fn providers(&mut self, nodes: &[usize]) -> Vec<Provider> {
@@ -199,6 +218,7 @@ struct Located<'s> {
     nodes: BTreeSet<usize>,
     files: Option<u32>,
     locked: bool,
+    executable: bool,
 }
 
 impl<'s> Located<'s> {
@@ -206,6 +226,7 @@ impl<'s> Located<'s> {
         *self.names.entry(&offer.name).or_default() += 1;
         self.nodes.insert(node);
         self.locked = offer.locked && (self.locked || self.files.is_none());
+        self.executable |= offer.executable;
         self.files.get_or_insert(offer.files);
     }
 }

@@ -22,7 +22,15 @@ fn content(n: u8) -> ContentId {
 
 fn offer(name: &str, id: u8) -> Offer {
     let name = SafePath::parse(name).expect(name);
-    Offer { name, size: 5, id: (id > 0).then(|| content(id)), kind: Kind::File, files: 1, locked: false }
+    Offer {
+        name,
+        size: 5,
+        id: (id > 0).then(|| content(id)),
+        kind: Kind::File,
+        files: 1,
+        locked: false,
+        executable: false,
+    }
 }
 
 fn part(id: u8) -> Part {

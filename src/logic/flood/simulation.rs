@@ -244,7 +244,16 @@ impl World {
         let has = self.items.iter().any(|(item, nodes)| content(*item) == *wanted && nodes.contains(&at));
         let (size, files) = (1, 1);
         let (names, providers) = (Vec::new(), Vec::new());
-        let hit = Hit { id: Some(*wanted), kind: Kind::File, size, files, locked: false, names, providers };
+        let hit = Hit {
+            id: Some(*wanted),
+            kind: Kind::File,
+            size,
+            files,
+            locked: false,
+            executable: false,
+            names,
+            providers,
+        };
         let hits = if has { vec![hit] } else { Vec::new() };
         self.feed(at, Input::Answered { id, hits, nodes: Vec::new() });
     }

@@ -24,7 +24,7 @@ fn query(n: u8, ttl: u8) -> FloodQuery {
 fn hit(providers: &[u8]) -> Hit {
     let providers = providers.iter().map(|n| Provider { node: node(*n), addrs: vec![addr(*n)] }).collect();
     let names = vec![SafePath::parse("a").expect("a name")];
-    Hit { id: None, kind: Kind::File, size: 1, files: 1, locked: false, names, providers }
+    Hit { id: None, kind: Kind::File, size: 1, files: 1, locked: false, executable: false, names, providers }
 }
 
 fn found(n: u8, hits: Vec<Hit>) -> NeighbourFrame {

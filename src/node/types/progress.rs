@@ -122,4 +122,6 @@ pub struct Outcome {
     pub preview: Option<Preview>,
     /// Where the time went, the largest share first; empty when nothing was fetched.
     pub shares: Vec<Share>,
+    /// Whether it goes on being served.
+    pub seeding: bool,
 }

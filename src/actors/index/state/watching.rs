@@ -81,6 +81,11 @@ impl Watching {
 }
 
 impl Watching {
+    /// Whether no look is under way or wanted.
+    pub(super) fn is_idle(&self) -> bool {
+        !self.scanning && self.wanted.is_empty()
+    }
+
     /// Something of a root could not be looked at, which was told.
     pub(super) fn was_unseen(&mut self, key: RootKey) {
         self.troubles.entry(key).or_default().unseen = true;
@@ -113,6 +118,7 @@ impl IndexState {
     pub(super) fn scanned(&mut self, looks: Vec<Looked>) {
         self.watching.scanning = false;
         let mut jobs = Vec::new();
+        let proofs = self.seeds.take(looks.iter().map(|look| look.key));
         for Looked { key, scan, cost } in looks {
             self.watching.watch.looked(key, cost);
             if scan.gone && !self.catalogue.roots[key].gone && scan.skipped.is_empty() {
@@ -128,6 +134,8 @@ impl IndexState {
             self.dirty |= changed;
             jobs.extend(more);
         }
+        let (known, jobs) = proofs.divide(jobs);
+        known.into_iter().for_each(|(name, file)| self.take_hashed(&name, file));
         self.look_up(jobs);
         self.look([]);
     }
@@ -178,7 +186,7 @@ impl IndexState {
     }
 
     /// Has roots watched as soon as a change would be told if they were watched already.
-    pub(super) fn leave_unwatched(&mut self, keys: Vec<RootKey>) {
+    pub(in crate::actors::index) fn leave_unwatched(&mut self, keys: Vec<RootKey>) {
         if self.watching.unwatched.is_empty() && !keys.is_empty() {
             self.watching.due = false;
             self.me.send_after(self.watching.pace.longest, || IndexMessage::Own(OwnStep(Step::Watch)));

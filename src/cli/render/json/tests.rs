@@ -41,7 +41,7 @@ fn what_finds_things_says() {
     let provider = Provider { node: node(), addrs: vec![addr()] };
     let names = vec![name("a"), name("b/a")];
     let (kind, providers) = (Kind::Collection, vec![provider]);
-    let mut hit = Hit { id: Some(id()), kind, size: 7, files: 2, locked: false, names, providers };
+    let mut hit = Hit { id: Some(id()), kind, size: 7, files: 2, locked: false, executable: false, names, providers };
     let expected = format!(
         r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917"}}],"plane":"tracker"}}"#,
         id(),
@@ -96,6 +96,7 @@ fn what_a_transfer_says() {
         plane: Some(Plane::Lan),
         preview: None,
         shares: Vec::new(),
+        seeding: false,
     };
     let expected = format!(
         r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,

@@ -179,8 +179,17 @@ impl Pair {
         let mut hits = Vec::new();
         for (n, known) in &self.model {
             for (name, id) in known.offers.iter().filter(|(name, _)| query.matches(name)) {
-                let Offer { name, size, id, kind, files, locked } = offer(name, *id);
-                hits.push(Hit { id, kind, size, files, locked, names: vec![name], providers: vec![self.provider(*n)] });
+                let Offer { name, size, id, kind, files, locked, executable } = offer(name, *id);
+                hits.push(Hit {
+                    id,
+                    kind,
+                    size,
+                    files,
+                    locked,
+                    executable,
+                    names: vec![name],
+                    providers: vec![self.provider(*n)],
+                });
             }
         }
         merge(Some(query), hits)

@@ -1,0 +1,80 @@
+//! Roots that are shared as one known content: what was fetched and goes on being shared.
+//! Invariant: under such a root nothing is offered but that content.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::{Catalogue, State};
+use crate::io::scan::{Fixed, Root};
+use crate::io::shared_source::HashedFile;
+use crate::io::watch::RootKey;
+use crate::model::SafePath;
+
+/// Directories of numbers that are tried where a name is taken, and so is that with its directory.
+const NUMBERS: std::ops::Range<u32> = 2..1000;
+
+impl Catalogue {
+    /// Adds a content that lies at a path; nothing is offered before a look has found it. The root's key, and whether it
+    /// is new. `None` when no name is free.
+    pub(in crate::actors::index) fn seed(
+        &mut self,
+        name: &SafePath,
+        path: &Path,
+        fixed: Arc<Fixed>,
+    ) -> Option<(RootKey, bool)> {
+        let kind = fixed.kind();
+        let same = |root: &Root| root.fixed.is_some() && root.path == path && root.kind == kind;
+        if let Some(key) = self.roots.iter().position(|row| same(&row.root)) {
+            if self.roots[key].root.fixed.as_ref() != Some(&fixed) {
+                self.roots[key].root.fixed = Some(fixed);
+                self.renew(key);
+            }
+            return Some((key, false));
+        }
+        let name = self.free_name(name, path)?;
+        let root = Root { name, path: path.to_owned(), kind, fixed: Some(fixed) };
+        Some((self.add_root(root, Arc::default()), true))
+    }
+
+    /// Takes that a file is not what its root is shared as. Whether it is so.
+    pub(in crate::actors::index) fn refuse(&mut self, name: &SafePath, file: &HashedFile) -> bool {
+        let current = self.rows.get(name).filter(|row| row.stamp == file.stamp && *row.path == *file.path);
+        let Some(key) = current.map(|row| row.root) else { return false };
+        let root = &self.roots[key].root;
+        let Some(fixed) = &root.fixed else { return false };
+        let rest = name.as_str().strip_prefix(root.name.as_str()).unwrap_or_default();
+        let below = rest.strip_prefix('/').and_then(|rest| SafePath::parse(rest).ok());
+        if fixed.id_of(below.as_ref()) == Some(file.id) {
+            return false;
+        }
+        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
+            row.state = State::Failed;
+        }
+        self.drop_offer(name);
+        self.renew(key);
+        true
+    }
+
+    /// The name itself, else with the directory that it lies in, else with a number for a directory: the last component
+    /// stays what people look for.
+    fn free_name(&self, name: &SafePath, path: &Path) -> Option<SafePath> {
+        let above = path.parent().and_then(Path::file_name).and_then(|dir| dir.to_str());
+        let within = |dir: &str| SafePath::parse(dir).and_then(|dir| dir.join(name)).ok();
+        let numbered = NUMBERS.filter_map(|number| within(&number.to_string()));
+        let names = std::iter::once(name.clone()).chain(above.and_then(within)).chain(numbered);
+        names.into_iter().find(|name| self.is_free(name))
+    }
+
+    /// Whether nothing has the name, nor a name below it.
+    fn is_free(&self, name: &SafePath) -> bool {
+        let below = |other: &SafePath| other.as_str().strip_prefix(name.as_str()).is_some_and(|r| r.starts_with('/'));
+        let taken = |other: &SafePath| other == name || below(other);
+        !self.roots.iter().any(|row| taken(&row.root.name))
+            && !self.rows.contains_key(name)
+            && !self
+                .rows
+                .range::<SafePath, _>(name..)
+                .take_while(|(n, _)| n.as_str().starts_with(name.as_str()))
+                .any(|(n, _)| below(n))
+    }
+}

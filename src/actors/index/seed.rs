@@ -1,0 +1,119 @@
+//! What was fetched and goes on being shared: how it enters the index, which from then on treats it as any other root.
+//! Invariant: whoever waits is told once, when it is published, or when nothing more is on its way and it is not.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use crate::actors::index::hashing::Job;
+use crate::actors::index::state::IndexState;
+use crate::io::hash::Hashed;
+use crate::io::scan::Fixed;
+use crate::io::shared_source::{HashedFile, ListPlace};
+use crate::io::stamp::FileStamp;
+use crate::io::watch::RootKey;
+use crate::model::{ContentId, SafePath};
+
+/// A content that was fetched, at its final place.
+#[derive(Debug)]
+pub struct Seed {
+    /// What it is offered under, if that is free.
+    pub name: SafePath,
+    /// Where it is, without links.
+    pub path: PathBuf,
+    /// What it is.
+    pub fixed: Arc<Fixed>,
+    /// What is known of its files, so that they need not be read; settled.
+    pub proofs: Vec<Hashed>,
+}
+
+/// Contents that have not been looked at yet, and those who wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Seeds {
+    proofs: HashMap<RootKey, Vec<Hashed>>,
+    waiting: Vec<(ContentId, u64, oneshot::Sender<bool>)>,
+}
+
+impl Seeds {
+    /// What is known of the files of roots that have just been looked at.
+    pub(super) fn take(&mut self, keys: impl Iterator<Item = RootKey>) -> Proofs {
+        if self.proofs.is_empty() {
+            return Proofs::default();
+        }
+        let all = keys.filter_map(|key| self.proofs.remove(&key)).flatten();
+        Proofs(all.map(|hashed| (hashed.stamp, hashed)).collect())
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+}
+
+/// Known files by their state.
+#[derive(Debug, Default)]
+pub(super) struct Proofs(HashMap<FileStamp, Hashed>);
+
+impl Proofs {
+    /// Divides what was found into what is known and what is not.
+    pub(super) fn divide(&self, jobs: Vec<Job>) -> (Vec<(SafePath, Arc<HashedFile>)>, Vec<Job>) {
+        let (mut known, mut unknown) = (Vec::new(), Vec::new());
+        for job in jobs {
+            match self.0.get(&job.stamp) {
+                Some(hashed) => known.push((job.name, Arc::new(placed(job.path, hashed)))),
+                None => unknown.push(job),
+            }
+        }
+        (known, unknown)
+    }
+}
+
+fn placed(path: Arc<Path>, hashed: &Hashed) -> HashedFile {
+    let list = hashed.list.clone().map_or(ListPlace::NotNeeded, |list| ListPlace::Memory(Arc::new(list)));
+    HashedFile { path, stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
+}
+
+impl IndexState {
+    /// Goes on sharing what was fetched.
+    pub(super) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
+        let Seed { name, path, fixed, proofs } = seed;
+        let (id, size) = (fixed.id, fixed.size);
+        let Some((key, new)) = self.catalogue.seed(&name, &path, fixed) else {
+            // Whoever waits may have gone.
+            let _ = reply.send(false);
+            return;
+        };
+        self.seeds.proofs.insert(key, proofs);
+        self.seeds.waiting.push((id, size, reply));
+        if new {
+            self.leave_unwatched(vec![key]);
+        }
+        self.look([key]);
+    }
+
+    /// Looks at the roots in or around which a transfer has just put something.
+    pub(super) fn arrived(&mut self, paths: &[PathBuf]) {
+        let near = |root: &Path| paths.iter().any(|path| path.starts_with(root) || root.starts_with(path));
+        let roots = self.catalogue.roots.iter().enumerate();
+        let keys: Vec<RootKey> = roots.filter(|(_, row)| near(&row.root.path)).map(|(key, _)| key).collect();
+        self.look(keys);
+    }
+
+    /// Tells those who wait for a content that it can be had, or that it will not be.
+    pub(super) fn tell_seeders(&mut self) {
+        if self.seeds.is_empty() {
+            return;
+        }
+        let (settled, now) = (self.is_settled(), self.snapshot.borrow().clone());
+        for (id, size, reply) in std::mem::take(&mut self.seeds.waiting) {
+            let there = now.source(id, size).is_some();
+            if there || settled {
+                // Whoever waits may have gone.
+                let _ = reply.send(there);
+            } else {
+                self.seeds.waiting.push((id, size, reply));
+            }
+        }
+    }
+}
