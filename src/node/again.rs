@@ -8,7 +8,6 @@ use crate::actors::download::{Snapshot, Trouble};
 use crate::logic::transfer::Why;
 use crate::model::{Provider, Query, SafePath};
 use crate::node::find::Finder;
-use crate::logic::look::Enough;
 use crate::wire::{Code, Part};
 
 /// Between two looks: at first, and at most. The first comes at once.
@@ -53,7 +52,7 @@ pub(crate) async fn tell_changed_from_gone(finder: &Finder, part: Part, name: &S
         return;
     }
     let Ok(query) = Query::parse(&[name.as_str()]) else { return };
-    let Ok(found) = finder.search(&query, NAMESAKES, Enough::Something).await else { return };
+    let Ok((found, _)) = finder.candidates(&query, NAMESAKES).await else { return };
     let other = found.hits.into_iter().map(|found| found.hit).filter(|hit| hit.id != Some(part.id));
     let same_name = other.filter(|hit| hit.kind == part.kind && hit.names.iter().any(|n| n.last() == name.last()));
     let owners: Vec<_> = same_name.flat_map(|hit| hit.providers).map(|provider| provider.node).collect();

@@ -175,9 +175,9 @@ impl Contents {
             let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
             // The target may have another name than the content.
             let renamed = |paths: Vec<SafePath>| paths.into_iter().map(|_| self.name.clone()).collect();
-            let Existing { same, different, missing, blocked } = existing;
+            let Existing { same, different, missing, blocked, proofs } = existing;
             let (same, different, missing) = (renamed(same), renamed(different), renamed(missing));
-            return Ok(Existing { same, different, missing, blocked: renamed(blocked) });
+            return Ok(Existing { same, different, missing, blocked: renamed(blocked), proofs });
         };
         let wanted = |path: &SafePath| !self.unwanted.contains(path);
         Ok(compare_collection(parent, target, collection, wanted, hashed)?)

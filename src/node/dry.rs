@@ -62,7 +62,7 @@ impl Get {
         let providers = hit.providers.iter().filter_map(|provider| {
             let (node, addr) = (provider.node, *provider.addrs.first()?);
             let path = (std::time::Duration::ZERO, 0);
-            Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0 })
+            Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0, why: None })
         });
         let providers = providers.collect();
         Outcome { path: target, providers, preview: Some(preview), ..self.outcome(contents, bytes) }
@@ -82,7 +82,7 @@ struct Ground {
 impl Ground {
     fn of(contents: &Contents, parent: &SafeDir, existing: Existing) -> Self {
         let blocked = contents.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
-        let Existing { same, different, missing, blocked: in_the_way } = existing;
+        let Existing { same, different, missing, blocked: in_the_way, .. } = existing;
         let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() }, None);
         let units = Partial::peek(parent, &spec).map(|units| units.iter().collect()).unwrap_or_default();
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));

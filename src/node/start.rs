@@ -38,7 +38,7 @@ use crate::io::trust::TrustStore;
 use crate::io::watch::Pace;
 use crate::logic::neighbours::Settings;
 use crate::logic::slots::Capacity;
-use crate::model::{Friends, NodeId, OfferBook};
+use crate::model::{Friends, OfferBook};
 use crate::node::allowed::Allowed;
 use crate::node::arrivals;
 use crate::node::error::Error;
