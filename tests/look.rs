@@ -180,7 +180,8 @@ fn states(done: &Value) -> Vec<(&str, &str, &str)> {
 #[test]
 fn a_dry_run_says_what_would_come_to_where_and_from_whom_and_touches_nothing() {
     let lab = Lab::new();
-    let big = noise(3, 3 << 20);
+    // As much as a provider sends at once, and some seconds more.
+    let big = noise(3, 8 << 20);
     for (name, bytes) in [("a.txt", &b"one"[..]), ("b/c.txt", b"three"), ("b/same.txt", b"one"), ("d.bin", &big)] {
         lab.file(&format!("tree/{name}"), bytes);
     }
