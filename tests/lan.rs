@@ -237,6 +237,17 @@ fn a_named_node_is_asked_itself_wherever_on_the_network_it_is() {
         assert_eq!(from(&got).0, share.id, "--from {peer}");
         assert_eq!(run(&["ls", peer]).event("hit")["name"], "found.bin", "ls {peer}");
     }
+    // A host without its port: the first one that a node tries, or the next, beside a tracker.
+    let mut tracker = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("tracker"));
+    let mut beside = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("share").arg(lab.file("a/found.bin", b"found")));
+    beside.process.event("offer");
+    for (host, node) in [("10.66.0.1", &share), ("10.66.0.3", &beside)] {
+        let ls = hosts.run(&lab, 2, &lab.home(), &["ls", host]);
+        assert_eq!(ls.event("hit")["name"], "found.bin", "ls {host}: {ls:#?}");
+        let got = hosts.run(&lab, 2, &lab.home(), &["get", "found.bin", "--from", host, "-o", &format!("{host}/")]);
+        assert_eq!(from(&got).0, node.id, "--from {host}");
+    }
+    tracker.process.kill();
 }
 
 /// Shares on host 1, and misuses multicast on host 3 while something is done ([`send`]).

@@ -146,7 +146,7 @@ pub enum Error {
         lack: Box<Lack>,
     },
     /// Nobody has this name.
-    #[error("no friend is called `{}`: `qshare friends list` shows who is, a node id's beginning takes 8 characters, and a host its port, HOST:PORT", Shown(.name))]
+    #[error("no friend is called `{}`, nor can a host of this name be found: `qshare friends list` shows who is, and a node id's beginning takes 8 characters", Shown(.name))]
     NoFriend {
         /// As given.
         name: String,

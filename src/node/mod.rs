@@ -155,7 +155,7 @@ impl Node {
     pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
         let finder = &self.inner.parts()?.finder;
         let mut failed = None;
-        let node = match self.inner.resolve_peer(peer)? {
+        let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
                 return Ok((self.list_at(&find::Place::of(target), None).await?, Plane::Peer));
             }
