@@ -6,7 +6,7 @@ use std::fs;
 
 use serde_json::Value;
 
-use common::{Lab, Node, Process, noise};
+use common::{Ended, Lab, Node, Process, noise};
 
 const MIB: u64 = 1 << 20;
 
@@ -97,4 +97,26 @@ fn progress_is_told_again_and_again() {
     let told = get.events.iter().filter(|e| e["event"] == "progress").count();
     assert!(told >= 4, "only {told} progress events");
     get.end().done();
+}
+
+/// Others that fetch the same may ask of it what it has, and are not asked themselves.
+#[test]
+fn who_is_to_fetch_from_one_node_takes_nothing_from_those_whom_it_serves() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let bytes = noise(8, 20 << 20);
+    let provider = lab.share(&tracker, &[&lab.file("shared/named.bin", &bytes)], &["--limit", "5MiB/s"]);
+    let from = format!("{}@{}", provider.id, provider.addr);
+    let (named, open) = (
+        lab.getting(&tracker, &["named.bin", "-o", "named/", "--from", &from]),
+        lab.getting(&tracker, &["named.bin", "-o", "open/"]),
+    );
+    let (named, open) = (named.end(), open.end());
+    let gave = |ended: &Ended, others: bool| {
+        let providers = ended.done()["providers"].as_array().expect("a list");
+        let chosen = providers.iter().filter(|one| (one["node"] != *provider.id) == others);
+        chosen.filter_map(|one| one["bytes"].as_u64()).sum::<u64>()
+    };
+    assert!(gave(&open, true) > 0, "they have met: {open:#?}");
+    assert_eq!((gave(&named, false), gave(&named, true)), (bytes.len() as u64, 0), "{named:#?}");
 }

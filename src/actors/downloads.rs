@@ -52,6 +52,8 @@ pub struct Job {
     pub wait: Duration,
     /// Whether it is served to others from its first proven unit.
     pub share: bool,
+    /// Whether those whom it serves may give, too: not where one node alone was named to give.
+    pub open: bool,
     /// Connections to each provider; else as many as there is use for.
     pub connections: Option<NonZeroU8>,
     /// Begin at the beginning, because somebody reads the bytes as they come.
@@ -204,7 +206,9 @@ impl State {
         let (actor, _) = Actor::spawn_linked(None, download::Download, Box::new(arguments), myself.get_cell()).await?;
         let place = job.share.then(|| {
             let (participants, arrivals) = mpsc::channel(PARTICIPANTS);
-            tokio::spawn(introduce(arrivals, actor.clone()));
+            if job.open {
+                tokio::spawn(introduce(arrivals, actor.clone()));
+            }
             self.shelf.place(job.id, Arc::clone(&source) as Arc<dyn Source>, participants)
         });
         Ok(Download { actor, source, progress: watched, end: Some(end), _place: place })

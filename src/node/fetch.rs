@@ -48,6 +48,7 @@ impl Get {
             limit: self.request.limit,
             wait: self.request.wait,
             share: shares,
+            open: self.request.from.is_none(),
             connections: self.request.connections,
             in_order: matches!(self.request.output, Output::Stream(_)),
             seed: rand::random(),

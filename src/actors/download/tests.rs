@@ -174,6 +174,7 @@ impl TestNode {
             limit: limit.and_then(Rate::bytes_per_second),
             wait,
             share: true,
+            open: true,
             connections: self.connections,
             in_order: false,
             seed: rand::random(),
