@@ -7,13 +7,17 @@ use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use qshare::actors::serve::Stream;
+use qshare::model::{Kind, Offer, SafePath};
+use qshare::wire::{Code, Delta, Refusal, Request, ResolveEvent, limits};
 use rustix::process::Signal;
 
-use common::{Lab, Node, Process, noise};
+use common::scripted::{Answering, Content, Guise, Script, Scripted, honest};
+use common::{Ended, Lab, Node, Process, noise};
 
 const MIB: u64 = 1 << 20;
 
@@ -231,4 +235,114 @@ fn interrupted_while_a_provider_hashes_nothing_is_said_to_be_kept() {
     get.signal(Signal::INT);
     let sentence = get.end().error(130);
     assert!(sentence.contains("nothing") && !sentence.contains("kept"), "{sentence}");
+}
+
+/// Honest but for the first `times` requests of some sort, which are refused.
+fn refusing(times: u32, refusal: Refusal, sort: fn(&Request) -> bool) -> Script {
+    let left = Arc::new(AtomicU32::new(times));
+    Arc::new(move |request, content, stream| {
+        let refused =
+            sort(&request) && left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |n| n.checked_sub(1)).is_ok();
+        match refused {
+            true => Box::pin(stream.refuse(refusal.clone())) as Answering,
+            false => Box::pin(honest(request, content, stream)),
+        }
+    })
+}
+
+fn is_watch(request: &Request) -> bool {
+    matches!(request, Request::Watch(_))
+}
+
+fn is_fetch(request: &Request) -> bool {
+    matches!(request, Request::Fetch(_) | Request::List(_))
+}
+
+fn is_manifest(request: &Request) -> bool {
+    matches!(request, Request::Manifest(_))
+}
+
+const BUSY: Refusal = Refusal { code: Code::Busy, retry_ms: 200 };
+
+/// A file at the only provider, which refuses so at first; a rest of a minute would end the `get`.
+fn is_fetched_though(name: &'static str, times: u32, refusal: Refusal, sort: fn(&Request) -> bool) -> Ended {
+    let lab = Lab::new();
+    let bytes = noise(12, 700_000);
+    let tracker = lab.tracker();
+    let script = refusing(times, refusal, sort);
+    let _only = Scripted::start(&tracker, &Guise::file(name), Content::file(&bytes), script);
+    let ended = lab.get(&tracker, &[name, "--wait", "30s", "-o", "result"]);
+    ended.done();
+    assert!(fs::read(lab.path("result")).expect("published") == bytes);
+    ended
+}
+
+#[test]
+fn the_only_provider_that_is_busy_or_has_it_not_for_a_moment_is_asked_again_soon() {
+    let missing = || Refusal::from(Code::NotFound);
+    is_fetched_though("watch-busy.bin", 4, BUSY, is_watch);
+    is_fetched_though("fetch-busy.bin", 6, BUSY, is_fetch);
+    is_fetched_though("watch-missing.bin", 3, missing(), is_watch);
+    is_fetched_though("fetch-missing.bin", 3, missing(), is_fetch);
+    is_fetched_though("changed.bin", 3, Refusal::from(Code::Changed), is_watch);
+    is_fetched_though("closing.bin", 3, Refusal::from(Code::Closing), is_fetch);
+}
+
+/// A tree whose list its only provider refuses `times` times.
+fn tree_refusing(times: u32, refusal: Refusal, wait: &str) -> (Ended, Scripted) {
+    let lab = Lab::new();
+    let line = format!("f 1 {} a", blake3::hash(b"a"));
+    let manifest = format!("qshare-collection-1\n{line}\n").into_bytes();
+    let tracker = lab.tracker();
+    let script = refusing(times, refusal, is_manifest);
+    let only = Scripted::start(&tracker, &Guise::tree("tree"), Content::tree(&manifest, &[b"a"]), script);
+    (lab.get(&tracker, &["tree", "--wait", wait, "-o", "out/"]), only)
+}
+
+#[test]
+fn the_list_of_a_tree_is_waited_for_too_and_ends_with_its_cause() {
+    for refusal in [BUSY, Refusal::from(Code::NotFound)] {
+        let (ended, only) = tree_refusing(3, refusal, "30s");
+        ended.done();
+        assert_eq!(only.asked.manifests(), 4);
+    }
+    let (ended, only) = tree_refusing(u32::MAX, BUSY, "2s");
+    let sentence = ended.error(6);
+    assert!(sentence.contains("busy") && sentence.contains(&only.node.short()), "{sentence}");
+    let (ended, only) = tree_refusing(u32::MAX, Refusal::from(Code::NotFound), FOREVER);
+    let sentence = ended.error(1);
+    assert!(sentence.contains("any more") && sentence.contains(&only.node.short()), "{sentence}");
+}
+
+/// Hashes for ever, or says why it does not, at the only provider of something without an id.
+fn resolving(event: ResolveEvent, wait: &str) -> (Ended, Scripted) {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let script: Script = Arc::new(move |request, content, mut stream: Stream| {
+        let event = event.clone();
+        match request {
+            Request::Resolve(_) => Box::pin(async move {
+                let _ = stream.grant((), limits::CONTROL).await;
+                let _ = qshare::io::frames::send(&mut stream.send, &event, limits::CONTROL).await;
+                let _ = stream.send.stopped().await;
+            }) as Answering,
+            other => Box::pin(honest(other, content, stream)),
+        }
+    });
+    let name = SafePath::parse("growing.log").expect("a name");
+    let offer = Offer { name, size: 10, id: None, kind: Kind::File, files: 1, locked: false };
+    let delta = Delta { add: vec![offer], ..Delta::default() };
+    let only = Scripted::announcing(&tracker, &delta, false, Content::file(b"0123456789"), script);
+    (lab.get(&tracker, &["growing.log", "--wait", wait]), only)
+}
+
+#[test]
+fn hashing_that_does_not_get_on_ends_with_the_wait_and_names_who_hashes() {
+    let (ended, only) = resolving(ResolveEvent::Hashing(5, 10), "2s");
+    let sentence = ended.error(6);
+    assert!(sentence.contains("growing.log") && sentence.contains("hashes"), "{sentence}");
+    assert!(sentence.contains(&only.node.short()), "{sentence}");
+    let (ended, only) = resolving(ResolveEvent::Failed(Refusal::from(Code::NotFound)), FOREVER);
+    let sentence = ended.error(1);
+    assert!(sentence.contains("any more") && sentence.contains(&only.node.short()), "{sentence}");
 }

@@ -92,13 +92,19 @@ impl Trials {
         self.denied = denied.then(|| self.denied.unwrap_or(now));
         match self.denied {
             _ if self.tried.is_empty() => Some(Over { waited: None }),
-            Some(since) if now.saturating_sub(since) >= LAST.min(self.patience.limit()) => Some(Over { waited: None }),
+            Some(since) if now.saturating_sub(since) >= self.last() => Some(Over { waited: None }),
             _ if self.patience.is_over(now) => Some(self.patience.limit()).map(|limit| Over {
                 // Nothing was waited for where there is no patience.
                 waited: Some(limit).filter(|limit| !limit.is_zero()),
             }),
             _ => None,
         }
+    }
+
+    /// Liars are not asked again, so there is nothing to wait for when there is nobody else.
+    fn last(&self) -> Duration {
+        let lied = self.tried.iter().all(|one| one.record.why() == Some(Why::Lied));
+        if lied { Duration::ZERO } else { LAST.min(self.patience.limit()) }
     }
 
     /// What became of one.
@@ -166,8 +172,8 @@ mod tests {
 
     #[test]
     fn a_liar_is_not_asked_again() {
-        let (_, over, asked) = until_over(&mut Trials::new(1, Duration::from_secs(60)), |_| Why::Lied);
-        assert_eq!((over.waited, asked), (None, 1));
+        let (at, over, asked) = until_over(&mut Trials::new(2, Duration::from_secs(60)), |_| Why::Lied);
+        assert_eq!((at, over.waited, asked), (ms(0), None, 2));
     }
 
     #[test]

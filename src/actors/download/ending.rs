@@ -13,6 +13,9 @@ use crate::model::NodeId;
 /// When everybody has denied it: they are asked again and all planes are searched for others, for so long. A look takes 2 s
 /// and a dial 3 s.
 const LAST_LOOK: Duration = Duration::from_secs(5);
+/// The same where all who were known lied: that says nothing of honest ones, and by then each that is up has renewed its
+/// lease (20 s) or found its tracker again (5 s).
+const LIARS: Duration = Duration::from_secs(30);
 
 /// What can be expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,7 +79,7 @@ impl State {
         let now = self.now();
         let waited = match self.outlook {
             _ if self.ending => return,
-            Outlook::Stranded(since) if now.saturating_sub(since) >= LAST_LOOK => None,
+            Outlook::Stranded(since) if now.saturating_sub(since) >= self.last_look() => None,
             _ if self.patience.is_over(now) => Some(self.patience.limit()),
             _ => return,
         };
@@ -84,6 +87,10 @@ impl State {
         let shortfall = Shortfall { waited, providers: self.troubles(), files };
         tracing::debug!(?shortfall, "the rest cannot be had");
         self.end(Ok(Ending::Incomplete(shortfall)));
+    }
+
+    fn last_look(&self) -> Duration {
+        if self.candidates.all().next().is_some() { LAST_LOOK } else { LIARS }
     }
 
     /// Who gives nothing, and why.
