@@ -10,19 +10,20 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::actors::index::catalogue::{Catalogue, State};
-use crate::actors::index::collect::Parts;
-use crate::actors::index::hashing::{Batch, Hashing, Job, Outcome};
-use crate::actors::index::lookup::{LookedUp, look_up};
+use crate::actors::index::catalogue::Catalogue;
+use crate::actors::index::hashing::{Batch, Hashing};
+use crate::actors::index::lookup::LookedUp;
 use crate::actors::index::outbox::Outbox;
 use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
 use crate::io::cache::HashCache;
 use crate::io::scan::{Scan, SharePlan, scan_root};
-use crate::io::shared_source::{HashedFile, SharedCollection};
+use crate::io::shared_source::SharedCollection;
 use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 use crate::wire::message::ResolveEvent;
+
+mod results;
 
 /// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
 const FIRST: Duration = Duration::from_millis(100);
@@ -30,8 +31,6 @@ const FIRST: Duration = Duration::from_millis(100);
 const PUBLISH: Duration = Duration::from_millis(200);
 /// The same for each offer: what copying and comparing it costs, some 1 µs, is then a tenth of a core at most.
 const PUBLISH_OFFER: Duration = Duration::from_micros(10);
-/// File states beyond which the cache forgets what is not shared now: about 100 MB.
-const CACHE_LIMIT: u64 = 1_000_000;
 /// Between two looks at everything that requests for changed files bring about.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -220,70 +219,6 @@ impl IndexState {
         }
     }
 
-    fn look_up(&mut self, jobs: Vec<Job>) {
-        match self.cache.clone() {
-            _ if jobs.is_empty() => (),
-            None => self.hashing.push(jobs),
-            Some(cache) => {
-                self.tasks += 1;
-                self.spawn(move || Step::LookedUp(look_up(&cache, jobs)));
-            }
-        }
-    }
-
-    fn looked_up(&mut self, looked_up: LookedUp) {
-        self.tasks -= 1;
-        self.hashing.push(looked_up.unknown);
-        for (name, file) in looked_up.found {
-            self.take_hashed(&name, file);
-        }
-        if let Some(warning) = looked_up.warning {
-            self.outbox.warn(warning);
-        }
-    }
-
-    fn hashed(&mut self, batch: Batch) {
-        self.hashing.finished(&batch);
-        self.reporting = true;
-        if let Some(warning) = batch.warning {
-            self.outbox.warn(warning);
-        }
-        for (job, outcome) in batch.results {
-            match outcome {
-                Outcome::Cancelled => (),
-                Outcome::Changed => self.take_changed(&job),
-                Outcome::Done(file) => self.take_hashed(&job.name, file),
-                Outcome::Failed(cause) => {
-                    if self.catalogue.not_hashed(&job, State::Failed) {
-                        self.dirty = true;
-                        let path = job.path.display();
-                        self.outbox.warn(format!("{path} is left out because it cannot be read: {cause}"));
-                    }
-                }
-            }
-        }
-    }
-
-    fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
-        let id = file.id;
-        let Some(key) = self.catalogue.hashed(name, file) else { return };
-        self.dirty = true;
-        if self.catalogue.roots[key].root.kind == Kind::File {
-            self.identified.push(IndexEvent::Offer { id, name: name.clone() });
-        }
-    }
-
-    /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
-    fn take_changed(&mut self, job: &Job) {
-        if !self.catalogue.not_hashed(job, State::Stale) {
-            return;
-        }
-        if self.retry.is_empty() {
-            self.me.send_after(self.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
-        }
-        self.retry.insert(job.root);
-    }
-
     fn scanned(&mut self, scans: Vec<(RootKey, Scan)>) {
         self.scanning = false;
         let (mut jobs, mut back) = (Vec::new(), Vec::new());
@@ -337,33 +272,6 @@ impl IndexState {
         });
     }
 
-    fn collect(&mut self, key: RootKey) {
-        let root = &self.catalogue.roots[key];
-        let parts = Parts {
-            key,
-            name: root.root.name.clone(),
-            rows: self.catalogue.rows.clone(),
-            empty_dirs: root.empty_dirs.clone(),
-        };
-        let generation = root.generation;
-        self.tasks += 1;
-        self.spawn(move || Step::Collected { key, generation, made: parts.collect() });
-    }
-
-    fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String>) {
-        self.tasks -= 1;
-        match made {
-            Ok(made) => {
-                let id = made.id();
-                if self.catalogue.collected(key, generation, made) {
-                    self.dirty = true;
-                    self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
-                }
-            }
-            Err(sentence) => self.outbox.warn(sentence),
-        }
-    }
-
     fn tick(&mut self) {
         self.ticking = false;
         if !self.hashing.is_idle() {
@@ -372,25 +280,6 @@ impl IndexState {
             self.outbox.sample(IndexEvent::Hashing { done, total });
         }
         self.tell_waiters(true);
-    }
-
-    /// Once all is hashed: says so, and makes the cache durable.
-    fn report_end(&mut self) {
-        if !self.reporting || !self.hashing.is_idle() || self.tasks > 0 {
-            return;
-        }
-        self.reporting = false;
-        let (_, total) = self.hashing.progress();
-        self.outbox.push(IndexEvent::Hashing { done: total, total });
-        if let Some(cache) = self.cache.clone() {
-            let rows = self.catalogue.rows.clone();
-            spawn_blocking(move || {
-                let keep: Vec<_> = rows.values().map(|row| row.stamp).collect();
-                if let Err(error) = cache.prune(&keep, CACHE_LIMIT).and_then(|()| cache.flush()) {
-                    tracing::warn!("{error}");
-                }
-            });
-        }
     }
 
     /// At once when nothing more is on its way or somebody waits, else in steps; names do not wait for ids.
