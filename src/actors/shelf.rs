@@ -10,7 +10,7 @@ use crate::actors::index::IndexSnapshot;
 use crate::io::link::Link;
 use crate::io::source::Source;
 use crate::model::{ContentId, Hit, Provider, Query};
-use crate::wire::{Code, Sought};
+use crate::wire::{Code, LeftOut, Sought};
 
 /// Hits of this node for one query of a neighbour.
 const FLOODED: u32 = 100;
@@ -65,7 +65,7 @@ impl Shelf {
     /// What serves the content.
     ///
     /// # Errors
-    /// NotFound, or SizeDiffers when the id is here with another size.
+    /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
         let index = self.index();
         if let Some(source) = index.source(id, size) {
@@ -75,20 +75,29 @@ impl Shelf {
         match transfers.get(&id) {
             Some(entry) if entry.source.size() == size => Ok(Arc::clone(&entry.source)),
             Some(_) => Err(Code::SizeDiffers),
-            None if index.locate(id).is_empty() => Err(Code::NotFound),
-            None => Err(Code::SizeDiffers),
+            None if !index.locate(id).is_empty() => Err(Code::SizeDiffers),
+            None => Err(absent(&index, id)),
         }
     }
 
-    /// A collection's canonical bytes.
-    #[must_use]
-    pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
+    /// A collection's canonical bytes, and what it leaves out of its directory here.
+    ///
+    /// # Errors
+    /// NotFound, or Changed when it was here.
+    pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
+        let index = self.index();
         let transfer = self.transfers.borrow().get(&id).and_then(|entry| entry.source.manifest());
-        transfer.or_else(|| {
-            let index = self.index();
-            let size = index.locate(id).first()?.size;
-            index.source(id, size)?.manifest()
-        })
+        let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(|| absent(&index, id))?;
+        Ok((bytes, index.left_out(id).cloned().unwrap_or_default()))
+    }
+
+    /// What becomes of a content that is served from the index.
+    #[must_use]
+    pub fn changes(&self, id: ContentId, size: u64) -> Changes {
+        let mut index = self.index.clone();
+        // What is served now was found a moment ago, perhaps in an earlier snapshot: so the present one is looked at.
+        index.mark_changed();
+        Changes { shelf: self.clone(), index, id, size }
     }
 
     /// The transfer of this id as a hit without names; a node answers with it when it is asked to locate.
@@ -131,6 +140,33 @@ impl Shelf {
             let _ = entry.participants.try_send(link.clone());
         }
     }
+}
+
+/// Follows what becomes of a content.
+pub struct Changes {
+    shelf: Shelf,
+    index: watch::Receiver<Arc<IndexSnapshot>>,
+    id: ContentId,
+    size: u64,
+}
+
+impl Changes {
+    /// Waits until the index has changed, and says from what the content is served then.
+    ///
+    /// # Errors
+    /// As [`Shelf::source`].
+    pub async fn next(&mut self) -> Result<Arc<dyn Source>, Code> {
+        if self.index.changed().await.is_err() {
+            // Nothing changes any more.
+            std::future::pending::<()>().await;
+        }
+        self.shelf.source(self.id, self.size)
+    }
+}
+
+/// Why an id is not here.
+fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
+    if index.had(id) { Code::Changed } else { Code::NotFound }
 }
 
 impl Drop for Place {

@@ -75,14 +75,20 @@ impl ChunkList {
         self.layout
     }
 
+    /// The chaining value of a chunk; `None` when there is no such chunk, or the file has only one.
+    #[must_use]
+    pub fn value(&self, index: ChunkIndex) -> Option<[u8; CV_LEN]> {
+        self.values.get(index.0 as usize).copied()
+    }
+
     /// Whether these bytes are exactly that chunk.
     #[must_use]
     pub fn proves(&self, index: ChunkIndex, bytes: &[u8]) -> bool {
         if bytes.len() as u64 != self.layout.len(index) {
             return false;
         }
-        match self.values.get(index.0 as usize) {
-            Some(value) => chunk_value(self.layout, index, bytes) == *value,
+        match self.value(index) {
+            Some(value) => chunk_value(self.layout, index, bytes) == value,
             None => !self.layout.needs_list() && index.0 == 0 && ContentId::of(bytes) == self.id,
         }
     }

@@ -17,10 +17,10 @@ use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::manifest;
+use crate::node::manifest::{self, Fetched};
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase};
-use crate::wire::Part;
+use crate::wire::{LeftOut, Part};
 
 /// How often hashing of what is there tells how far it is.
 const TELL: Duration = Duration::from_millis(200);
@@ -38,6 +38,8 @@ pub(crate) struct Contents {
     pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
     /// Paths of the tree that were not asked for.
     pub(crate) unwanted: HashSet<SafePath>,
+    /// The sentence about files that were asked for and that the tree lacks.
+    pub(crate) without: Option<String>,
 }
 
 /// What the target has already.
@@ -69,17 +71,20 @@ impl Contents {
         if hit.kind == Kind::File {
             let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
             let part = Part { id, kind: hit.kind, size: hit.size };
-            return Ok(Self { part, name, map: Arc::new(map), tree: None, unwanted: HashSet::new() });
+            return Ok(Self { part, name, map: Arc::new(map), tree: None, unwanted: HashSet::new(), without: None });
         }
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
-        let (bytes, collection) = match kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes))) {
-            Some((collection, bytes)) => (bytes, collection),
+        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
+        let kept = kept.map(|(collection, bytes)| Fetched { bytes, collection, left_out: LeftOut::default() });
+        let Fetched { bytes, collection, left_out } = match kept {
+            Some(kept) => kept,
             None => {
                 let fetched = manifest::fetch(&finder.connections, id, &hit.providers, liars).await?;
                 fetched.ok_or(Error::NoManifest { id })?
             }
         };
+        let without = manifest::without(&name, &left_out, matcher(&request.only));
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
         let part = Part { id, kind: hit.kind, size: collection.bytes() };
@@ -88,7 +93,7 @@ impl Contents {
         if !request.only.is_empty() && wanted_files == 0 {
             return Err(Error::NoneMatch { name: name.to_string(), id });
         }
-        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted })
+        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted, without })
     }
 
     /// The files that were asked for, with their sizes.
@@ -188,15 +193,21 @@ fn unwanted(collection: &Collection, only: &[Glob]) -> HashSet<SafePath> {
     if only.is_empty() {
         return HashSet::new();
     }
+    let matched = matcher(only);
+    let entries = collection.entries().iter();
+    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
+    left_out.map(|(path, _)| path.clone()).collect()
+}
+
+/// Whether a path is asked for: by any glob, or all when there are none.
+fn matcher(only: &[Glob]) -> impl Fn(&SafePath) -> bool {
+    let all = only.is_empty();
     let globs = only.iter().cloned().fold(GlobSetBuilder::new(), |mut all, glob| {
         all.add(glob);
         all
     });
     let globs = globs.build().unwrap_or_else(|_| GlobSet::empty());
-    let matched = |path: &SafePath| globs.is_match(path.as_str()) || globs.is_match(path.name());
-    let entries = collection.entries().iter();
-    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
-    left_out.map(|(path, _)| path.clone()).collect()
+    move |path| all || globs.is_match(path.as_str()) || globs.is_match(path.name())
 }
 
 #[cfg(test)]

@@ -186,7 +186,7 @@ impl Node {
         let mut liars = Vec::new();
         let fetched = manifest::fetch(&finder.connections, id, &hit.providers, &mut liars).await?;
         liars.into_iter().for_each(|node| self.inner.warn(manifest::blame(node, id)));
-        Ok(fetched.ok_or(Error::NoManifest { id })?.1)
+        Ok(fetched.ok_or(Error::NoManifest { id })?.collection)
     }
 
     /// All nodes that the trackers and peers know.

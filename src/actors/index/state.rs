@@ -37,7 +37,15 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
 pub(super) enum Step {
-    Collected { key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String> },
+    /// What could not be read of this root is to be tried again.
+    Again(RootKey),
+    Collected {
+        key: RootKey,
+        generation: u64,
+        made: Result<Arc<SharedCollection>, String>,
+    },
+    /// Former trees that nobody asks for can go.
+    Forget,
     Hashed(Batch),
     LookedUp(LookedUp),
     Retry,
@@ -73,6 +81,10 @@ pub(super) struct IndexState {
     watch_due: bool,
     /// Roots with a file that changed while it was hashed.
     retry: BTreeSet<RootKey>,
+    /// Roots with files that could not be read, which are to be tried again in a while.
+    again: BTreeSet<RootKey>,
+    /// Former trees are looked through in a while.
+    forgetting: bool,
     /// Roots that have an id which is not yet published.
     identified: Vec<IndexEvent>,
     /// When it was last published or else begun, and whether it changed since.
@@ -100,7 +112,7 @@ impl IndexState {
             cache: args.cache,
             offers: args.offers,
             snapshot: args.snapshot,
-            catalogue: Catalogue::default(),
+            catalogue: Catalogue::new(args.pace),
             waiters: Waiters::default(),
             outbox: Outbox::new(args.events),
             tasks: 0,
@@ -110,6 +122,8 @@ impl IndexState {
             unwatched: Vec::new(),
             watch_due: false,
             retry: BTreeSet::new(),
+            again: BTreeSet::new(),
+            forgetting: false,
             identified: Vec::new(),
             published: Instant::now(),
             is_first: true,
@@ -128,10 +142,10 @@ impl IndexState {
     pub(super) fn share(&mut self, plan: SharePlan) {
         let rules = Arc::new(plan.rules);
         self.outbox.known(plan.skipped);
-        let (mut keys, mut jobs) = (Vec::new(), Vec::new());
+        let (mut keys, mut jobs, now) = (Vec::new(), Vec::new(), Instant::now());
         for scanned in plan.scanned {
             let taken = format!("{} is not shared because its name is already offered", scanned.path.display());
-            match self.catalogue.add(scanned, rules.clone()) {
+            match self.catalogue.add(scanned, rules.clone(), now) {
                 Some((key, more)) => {
                     keys.push(key);
                     jobs.extend(more);
@@ -183,7 +197,9 @@ impl IndexState {
     /// Takes the result of a task.
     pub(super) fn step(&mut self, step: Step) {
         match step {
+            Step::Again(key) => self.try_again(key),
             Step::Collected { key, generation, made } => self.collected(key, generation, made),
+            Step::Forget => self.forget(),
             Step::Hashed(batch) => self.hashed(batch),
             Step::LookedUp(looked_up) => self.looked_up(looked_up),
             Step::Retry => {
@@ -205,6 +221,7 @@ impl IndexState {
         }
         let me = self.me.clone();
         self.hashing.start(move |batch| send(&me, Step::Hashed(batch)));
+        self.tell_unsettled();
         self.report_end();
         if self.dirty && self.is_due() {
             self.publish();
@@ -221,7 +238,7 @@ impl IndexState {
 
     fn scanned(&mut self, scans: Vec<(RootKey, Scan)>) {
         self.scanning = false;
-        let (mut jobs, mut back) = (Vec::new(), Vec::new());
+        let (mut jobs, mut back, now) = (Vec::new(), Vec::new(), Instant::now());
         for (key, scan) in scans {
             let was_gone = self.catalogue.roots[key].gone;
             if scan.gone && !was_gone {
@@ -234,9 +251,10 @@ impl IndexState {
             for skipped in &scan.skipped {
                 self.outbox.warn(skipped.to_string());
             }
-            let (more, changed) = self.catalogue.rescanned(key, scan);
+            let (more, changed) = self.catalogue.rescanned(key, scan, now);
             self.dirty |= changed;
             jobs.extend(more);
+            self.look_for_rest(key);
         }
         self.look_up(jobs);
         self.leave_unwatched(back);

@@ -97,11 +97,28 @@ impl Transfer {
         }
     }
 
+    /// The provider says that these units are of files that have changed.
+    pub(super) fn spoil_units(&mut self, node: NodeId, units: &[(u32, u32)], now: Duration, out: &mut Vec<Output>) {
+        let total = self.map.units();
+        for &(first, count) in units {
+            let end = first.saturating_add(count).min(total);
+            let mut unit = first;
+            while let Some(place) = self.map.place(UnitIndex(unit)).filter(|_| unit < end) {
+                let Some(provider) = self.providers.get(&node) else { return };
+                if !provider.spoilt.contains(&place.file) {
+                    self.spoil(node, Some(place.file), now, out);
+                }
+                unit = self.map.files()[place.file].units().end;
+            }
+        }
+    }
+
     fn refused(&mut self, id: RequestId, code: Code, now: Duration, out: &mut Vec<Output>) {
         let Some(Request { node, asked, .. }) = self.requests.get(&id) else { return };
         let (node, asked) = (*node, *asked);
         let Some(provider) = self.providers.get_mut(&node) else { return };
         match asked {
+            _ if code == Code::Changed => self.leave(node, Why::Changed, now, out),
             // Whoever has only a part may have no list yet.
             Asked::List(file) if provider.is_partial() => {
                 provider.no_list.insert(file);
@@ -174,6 +191,12 @@ impl Transfer {
 const fn is_final(code: Code) -> bool {
     matches!(
         code,
-        Code::BadRequest | Code::Forbidden | Code::NotFound | Code::SizeDiffers | Code::Unsupported | Code::Closing
+        Code::BadRequest
+            | Code::Changed
+            | Code::Forbidden
+            | Code::NotFound
+            | Code::SizeDiffers
+            | Code::Unsupported
+            | Code::Closing
     )
 }

@@ -1,11 +1,14 @@
 //! What comes back about files: ids that were known, ids that were hashed, collections made of them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::task::spawn_blocking;
+use tokio::time::Instant;
 
 use super::{IndexState, Step};
-use crate::actors::index::catalogue::State;
+use crate::actors::index::catalogue::{KEEP, Unhashed};
 use crate::actors::index::collect::Parts;
 use crate::actors::index::hashing::{Batch, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
@@ -16,6 +19,8 @@ use crate::model::{Kind, SafePath};
 
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
+/// The longest time until what could not be read is tried again: to open a file that cannot be read costs microseconds.
+const AGAIN: Duration = Duration::from_secs(30);
 
 impl IndexState {
     pub(super) fn look_up(&mut self, jobs: Vec<Job>) {
@@ -46,25 +51,107 @@ impl IndexState {
         if let Some(warning) = batch.warning {
             self.outbox.warn(warning);
         }
+        let now = Instant::now();
         for (job, outcome) in batch.results {
             match outcome {
                 Outcome::Cancelled => (),
                 Outcome::Changed => self.take_changed(&job),
                 Outcome::Done(file) => self.take_hashed(&job.name, file),
                 Outcome::Failed(cause) => {
-                    if self.catalogue.not_hashed(&job, State::Failed) {
-                        self.dirty = true;
+                    if self.catalogue.not_hashed(&job, Unhashed::Failed, now) {
                         let path = job.path.display();
-                        self.outbox.warn(format!("{path} is left out because it cannot be read: {cause}"));
+                        self.outbox.warn(format!(
+                            "{path} is left out because it cannot be read: {cause}; it is tried again from time to time"
+                        ));
+                        self.again_later(job.root);
+                    }
+                }
+                Outcome::Lacking(cause) => {
+                    if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
+                        let root = &self.catalogue.roots[job.root].root.name;
+                        self.outbox.warn(format!(
+                            "files of {root} cannot be read for now ({cause}): they are tried again until they can"
+                        ));
+                        self.again_later(job.root);
                     }
                 }
             }
         }
     }
 
+    /// What could not be read is tried again after a while, longer each time: nothing tells when the cause is over.
+    fn again_later(&mut self, key: RootKey) {
+        self.dirty = true;
+        if self.again.insert(key) {
+            let tries = self.catalogue.roots[key].tries.min(16);
+            let pause = AGAIN.min(self.pace.longest.saturating_mul(1 << tries));
+            self.me.send_after(pause, move || IndexMessage::Own(OwnStep(Step::Again(key))));
+        }
+    }
+
+    pub(super) fn try_again(&mut self, key: RootKey) {
+        self.again.remove(&key);
+        let jobs = self.catalogue.failed(key);
+        self.look_up(jobs);
+    }
+
+    /// Says which files keep changing, and what that means: one sentence a root, however many there are.
+    pub(super) fn tell_unsettled(&mut self) {
+        let mut roots: BTreeMap<RootKey, Vec<SafePath>> = BTreeMap::new();
+        for (name, key) in self.catalogue.unsettled() {
+            roots.entry(key).or_default().push(name);
+        }
+        for (key, names) in roots {
+            let Some(row) = names.first().and_then(|name| self.catalogue.rows.get(name)) else { continue };
+            let (path, root) = (row.path.display(), &self.catalogue.roots[key].root);
+            let more = if names.len() == 1 { String::new() } else { format!(" (with {} more files)", names.len() - 1) };
+            self.outbox.warn(match root.kind {
+                Kind::Collection => format!(
+                    "{path} is left out of {}{more} because it is being written all the time: it is in it again when it \
+                     has not changed for some seconds",
+                    root.name
+                ),
+                Kind::File => format!(
+                    "{path} is being written all the time: it can be fetched when it has not changed for a moment"
+                ),
+            });
+            self.dirty = true;
+            self.look_for_rest(key);
+        }
+    }
+
+    /// Has a root looked at again in a while if something in it keeps changing: when it has settled, nothing tells.
+    pub(super) fn look_for_rest(&mut self, key: RootKey) {
+        if self.catalogue.is_restless(key) {
+            self.retry_later(key);
+        }
+    }
+
+    fn retry_later(&mut self, key: RootKey) {
+        if self.retry.is_empty() {
+            self.me.send_after(self.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
+        }
+        self.retry.insert(key);
+    }
+
+    /// Former trees are let go in time, also when nothing else happens.
+    pub(super) fn forget_later(&mut self) {
+        if self.catalogue.has_former() && !self.forgetting {
+            self.forgetting = true;
+            self.me.send_after(KEEP / 2, || IndexMessage::Own(OwnStep(Step::Forget)));
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.forgetting = false;
+        // The snapshot holds them too.
+        self.dirty |= self.catalogue.sweep(Instant::now());
+        self.forget_later();
+    }
+
     fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
         let id = file.id;
-        let Some(key) = self.catalogue.hashed(name, file) else { return };
+        let Some(key) = self.catalogue.hashed(name, file, Instant::now()) else { return };
         self.dirty = true;
         if self.catalogue.roots[key].root.kind == Kind::File {
             self.identified.push(IndexEvent::Offer { id, name: name.clone() });
@@ -73,13 +160,9 @@ impl IndexState {
 
     /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
     fn take_changed(&mut self, job: &Job) {
-        if !self.catalogue.not_hashed(job, State::Stale) {
-            return;
+        if self.catalogue.not_hashed(job, Unhashed::Changed, Instant::now()) {
+            self.retry_later(job.root);
         }
-        if self.retry.is_empty() {
-            self.me.send_after(self.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
-        }
-        self.retry.insert(job.root);
     }
 
     pub(super) fn collect(&mut self, key: RootKey) {
@@ -100,8 +183,12 @@ impl IndexState {
         match made {
             Ok(made) => {
                 let id = made.id();
+                let before = self.catalogue.roots[key].collection.as_ref().map(|tree| tree.id());
                 if self.catalogue.collected(key, generation, made) {
                     self.dirty = true;
+                    if before == Some(id) {
+                        return;
+                    }
                     self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
                 }
             }
