@@ -137,8 +137,13 @@ fn delta() -> impl Strategy<Value = Delta> {
 }
 
 fn have() -> impl Strategy<Value = HaveEvent> {
-    let fields = (ranges(), any::<bool>(), any::<u32>(), any::<bool>());
-    fields.prop_map(|(units, complete, fetching, gone)| HaveEvent { units, complete, fetching, gone })
+    let fields = (ranges(), any::<bool>(), any::<u32>(), any::<bool>(), ranges());
+    fields.prop_map(|(units, complete, fetching, gone, changed)| HaveEvent { units, complete, fetching, gone, changed })
+}
+
+fn left_out() -> impl Strategy<Value = LeftOut> {
+    let file = (path(), any::<u32>()).prop_map(|(path, why)| LeftOutFile { path, why: why.into() });
+    (vec(file, 0..4), any::<u32>()).prop_map(|(files, more)| LeftOut { files, more })
 }
 
 fn resolved() -> impl Strategy<Value = ResolveEvent> {
@@ -171,7 +176,7 @@ proptest! {
         announced in answer(announced()),
         hits in answer((vec(hit(), 0..4), any::<u64>()).prop_map(|(hits, more)| HitPage { hits, more })),
         list in answer(any::<u32>().prop_map(|chunks| ListHead { chunks })),
-        manifest in answer(any::<u64>().prop_map(|len| ManifestHead { len })),
+        manifest in answer((any::<u64>(), left_out()).prop_map(|(len, left_out)| ManifestHead { len, left_out })),
         offers in answer((vec(offer(), 0..4), any::<bool>()).prop_map(|(offers, more)| OfferPage { offers, more })),
         renewed in answer((any::<bool>(), vec(addr(), 0..5))
             .prop_map(|(known, reachable)| Renewed { known, reachable })),

@@ -112,7 +112,8 @@ fn answers(to: &mut Examples) {
     to.add("ClockNow", Answer::Ok(ClockNow { unix_ms: 1_795_316_400_000 }));
     to.add("HitPage", Answer::Ok(HitPage { hits: vec![hit()], more: 0 }));
     to.add("ListHead", Answer::Ok(ListHead { chunks: 2 }));
-    to.add("ManifestHead", Answer::Ok(ManifestHead { len: 4096 }));
+    let left_out = LeftOut { files: vec![LeftOutFile { path: path(), why: Code::Changed }], more: 0 };
+    to.add("ManifestHead", Answer::Ok(ManifestHead { len: 4096, left_out }));
     to.add("OfferPage", Answer::Ok(OfferPage { offers: vec![offer()], more: true }));
     let peer = Peer { node: node(), addrs: vec![addr()], offers: 2 };
     to.add("PeerPage", Answer::Ok(PeerPage { peers: vec![peer], more: false }));
@@ -127,7 +128,10 @@ fn events(to: &mut Examples) {
     to.add("BenchEnd", BenchEnd { cpu_us: 250_000, mtu: 1452, sent: 5000, lost: 3, memory: 40 << 20 });
     to.add("Delta", Delta { add: vec![offer()], remove: vec![path()], join: vec![part], leave: vec![] });
     to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });
-    to.add("HaveEvent", HaveEvent { units: vec![(0, 2)], complete: true, fetching: 1, gone: false });
+    to.add(
+        "HaveEvent",
+        HaveEvent { units: vec![(0, 2)], complete: false, fetching: 1, gone: false, changed: vec![(2, 1)] },
+    );
     let id = QueryId::from_bytes([0x9d; 16]);
     let words = Sought::Words(vec!["a.txt".into()]);
     let seen = Seen { node: node(), addrs: vec![addr()], offers: 2, by: node() };
@@ -208,6 +212,20 @@ fn a_request_and_its_answer_fit_in_a_control_frame() {
     let fetch = Request::Fetch(Fetch { id: content(), size: u64::MAX, units, max: u32::MAX });
     assert!(encode(&fetch, CONTROL).is_ok());
     let units = vec![(u32::MAX, u32::MAX); HAVE_RANGES];
-    let have = HaveEvent { units, complete: true, fetching: u32::MAX, gone: false };
+    let (complete, fetching, gone) = (true, u32::MAX, true);
+    let have = HaveEvent { units: units.clone(), complete, fetching, gone, changed: Vec::new() };
     assert!(encode(&have, CONTROL).is_ok());
+    let have = HaveEvent { units: Vec::new(), complete, fetching, gone, changed: units };
+    assert!(encode(&have, CONTROL).is_ok());
+    let path = SafePath::parse(&["n".repeat(250).as_str(); 16].join("/")).expect("4015 bytes");
+    let files = vec![LeftOutFile { path, why: Code::Other(u32::MAX) }; 8];
+    let head = ManifestHead { len: u64::MAX, left_out: LeftOut { files, more: u32::MAX } };
+    assert!(encode(&Answer::Ok(head), CONTROL).is_ok());
+    // What an earlier version says.
+    #[derive(Serialize)]
+    struct Len {
+        len: u64,
+    }
+    let earlier = encode(&Len { len: 7 }, CONTROL).expect("small");
+    assert_eq!(decode(&earlier[4..]), Ok(ManifestHead { len: 7, left_out: LeftOut::default() }));
 }

@@ -25,7 +25,7 @@ use crate::wire::{
     Search, Times, TimesHead, Watch, limits,
 };
 
-/// After how long a peer over its quota may ask again.
+/// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.
 const BUSY_RETRY_MS: u32 = 500;
 
 /// The node role.
@@ -118,10 +118,14 @@ impl NodeAnswers {
     async fn manifest(&self, manifest: &Manifest, stream: Stream) {
         let shelf = self.shelf.clone();
         let id = manifest.id;
-        let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await.ok().flatten();
-        let Some(bytes) = found else { return stream.refuse(Code::NotFound).await };
-        let head = ManifestHead { len: bytes.len() as u64 };
-        send_raw(stream, head, &bytes).await;
+        let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await;
+        match found.unwrap_or(Err(Code::Internal)) {
+            Ok((bytes, left_out)) => {
+                let head = ManifestHead { len: bytes.len() as u64, left_out };
+                send_raw(stream, head, &bytes).await;
+            }
+            Err(code) => stream.refuse(code).await,
+        }
     }
 
     async fn times(&self, times: &Times, stream: Stream) {
@@ -148,7 +152,8 @@ impl NodeAnswers {
         };
         self.shelf.participant(watch.id, link);
         if stream.grant((), limits::CONTROL).await.is_ok() {
-            tell_what_is_here(stream, source, seat).await;
+            let changes = self.shelf.changes(watch.id, watch.size);
+            tell_what_is_here(stream, source, changes, seat).await;
         }
     }
 
@@ -158,8 +163,10 @@ impl NodeAnswers {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
         };
-        let Some((list, last)) = chunk_list(Arc::clone(&source), list.unit).await else {
-            return stream.refuse(Code::NotFound).await;
+        let (list, last) = match chunk_list(Arc::clone(&source), list.unit).await {
+            Ok(found) => found,
+            Err(Code::Busy) => return stream.refuse(busy()).await,
+            Err(code) => return stream.refuse(code).await,
         };
         let head = ListHead { chunks: list.layout().chunks() };
         if stream.grant(head, limits::CONTROL).await.is_err() || stream.send.write_all(list.as_bytes()).await.is_err() {
@@ -217,25 +224,35 @@ impl NodeAnswers {
 
     async fn admit(&self, peer: NodeId, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
         let source = self.shelf.source(id, size)?;
-        let busy = Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS };
-        let slot = self.uploads.admit(peer).await.ok_or(busy)?;
+        let slot = self.uploads.admit(peer).await.ok_or_else(busy)?;
         Ok((source, slot))
     }
 
     fn writer<'a>(&'a self, source: Arc<dyn Source>, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
-        UnitWriter { source, send, buffers: &self.buffers, throttle: &self.throttle, index: &self.index }
+        let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
+        UnitWriter { source, send, buffers, throttle, index, begun: false }
     }
 }
 
+const fn busy() -> Refusal {
+    Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS }
+}
+
 /// The chunk list of the file that begins at `unit`, and the file's last unit.
-async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Option<(Arc<crate::model::ChunkList>, u32)> {
-    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0)?;
-    let last = source.map().files()[place.file].units().end - 1;
-    if !source.has(UnitIndex(last)) {
-        return None;
+///
+/// # Errors
+/// NotFound when no file begins there, it is not here, or its list is not known yet; Busy when a shared file has just
+/// been hashed again, so that its list is to be had in a moment.
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<crate::model::ChunkList>, u32), Code> {
+    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::NotFound)?;
+    let file = source.map().files()[place.file];
+    let last = file.units().end - 1;
+    if !source.has(UnitIndex(last)) || !file.layout.needs_list() {
+        return Err(Code::NotFound);
     }
-    let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.ok().flatten()?;
-    Some((list, last))
+    let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };
+    let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.map_err(|_| Code::Internal)?;
+    Ok((list.ok_or(absent)?, last))
 }
 
 async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {

@@ -7,12 +7,13 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::actors::serve::Stream;
+use crate::actors::shelf::Changes;
 use crate::actors::uploads::Seat;
 use crate::io::frames;
 use crate::io::source::Source;
 use crate::model::Bitfield;
 use crate::model::bitfield::ranges_of;
-use crate::wire::{HaveEvent, limits};
+use crate::wire::{Code, HaveEvent, limits};
 
 /// The least time between two events of one stream: small transfers pass units on at once, a transfer of a
 /// million units does not compare its bitfield more often than ten times a second.
@@ -20,11 +21,13 @@ fn pause(units: u32) -> Duration {
     if units < 10_000 { Duration::from_millis(5) } else { Duration::from_millis(100) }
 }
 
-/// Sends events until the peer stops listening or the source ends.
-pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut seat: Seat) {
-    let mut teller = Teller { told: Bitfield::empty(source.map().units()), source, begun: false };
+/// Sends events until the peer stops listening, the source ends or nothing of it is there any more.
+pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut changes: Changes, mut seat: Seat) {
+    let units = source.map().units();
+    let (told, lost) = (Bitfield::empty(units), Bitfield::empty(units));
+    let mut teller = Teller { told, lost, source, fetching: None };
     let mut growth = teller.source.growth();
-    let pause = pause(teller.source.map().units());
+    let pause = pause(units);
     loop {
         let fetching = *seat.fetching.borrow_and_update();
         let next = Instant::now() + pause;
@@ -33,6 +36,8 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
                 return;
             }
         }
+        // A transfer grows; what is shared may change.
+        let is_shared = growth.is_none();
         let stopped = stream.send.stopped();
         tokio::select! {
             _ = stopped => return,
@@ -41,9 +46,25 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
                 stream.finish();
                 return;
             },
+            source = changes.next(), if is_shared => match source {
+                Ok(source) => {
+                    growth = source.growth();
+                    teller.source = source;
+                }
+                Err(code) => return end(stream, &teller, code).await,
+            },
         }
         sleep_until(next).await;
     }
+}
+
+/// Nothing is there any more.
+async fn end(mut stream: Stream, teller: &Teller, code: Code) {
+    let changed = if code == Code::NotFound { Vec::new() } else { vec![(0, teller.told.len())] };
+    let event = HaveEvent { gone: true, changed, ..HaveEvent::default() };
+    // An error says that the peer has gone.
+    let _ = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+    stream.finish();
 }
 
 async fn changed(growth: &mut Option<watch::Receiver<u32>>) -> Result<(), watch::error::RecvError> {
@@ -56,26 +77,118 @@ async fn changed(growth: &mut Option<watch::Receiver<u32>>) -> Result<(), watch:
 struct Teller {
     source: Arc<dyn Source>,
     told: Bitfield,
-    begun: bool,
+    /// Units that were told as changed.
+    lost: Bitfield,
+    /// How many were told to fetch it last; none before the first event.
+    fetching: Option<u32>,
 }
 
 impl Teller {
-    /// What is new since the last call, in frames that fit; always at least one.
+    /// What is new since the last call, in frames that fit; the first call always has one.
     fn events(&mut self, fetching: u32) -> Vec<HaveEvent> {
         let have = self.source.have();
-        let new = ranges_of(have.iter().filter(|unit| !self.told.has(*unit)));
-        let complete = have.is_full() && (!self.begun || !self.told.is_full());
-        self.begun = true;
+        let lost: Vec<u32> = self.source.lost().into_iter().flatten().filter(|unit| self.lost.set(*unit)).collect();
+        let complete = have.is_full() && (self.fetching.is_none() || !self.told.is_full());
+        let units = ranges(have.iter().filter(|unit| !self.told.has(*unit)));
+        let before = self.fetching.replace(fetching);
         self.told = have;
         if complete {
             // A frame of its own says everything: no ranges needed.
             return vec![HaveEvent { complete: true, fetching, ..HaveEvent::default() }];
         }
-        let units: Vec<_> = new.into_iter().map(|r| (r.start, r.end - r.start)).collect();
-        if units.is_empty() {
+        let here = units.chunks(limits::HAVE_RANGES);
+        let here = here.map(|units| HaveEvent { units: units.to_vec(), fetching, ..HaveEvent::default() });
+        let lost = ranges(lost);
+        let lost = lost.chunks(limits::HAVE_RANGES);
+        let lost = lost.map(|changed| HaveEvent { changed: changed.to_vec(), fetching, ..HaveEvent::default() });
+        let events: Vec<HaveEvent> = here.chain(lost).collect();
+        if events.is_empty() && before != Some(fetching) {
             return vec![HaveEvent { fetching, ..HaveEvent::default() }];
         }
-        let frames = units.chunks(limits::HAVE_RANGES);
-        frames.map(|units| HaveEvent { units: units.to_vec(), fetching, ..HaveEvent::default() }).collect()
+        events
+    }
+}
+
+fn ranges(units: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
+    ranges_of(units).into_iter().map(|r| (r.start, r.end - r.start)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ops::Range;
+
+    use super::*;
+    use crate::io::source::{ReadError, SourceFile};
+    use crate::model::{ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+
+    /// Units 0 to 7 of a content, of which some are there and some have changed.
+    struct Some8 {
+        map: UnitMap,
+        have: Bitfield,
+        lost: Vec<Range<u32>>,
+    }
+
+    fn source(have: &[Range<u32>], lost: &[Range<u32>]) -> Arc<dyn Source> {
+        let map = UnitMap::of_file(ContentId::of(b""), 8 << 18).expect("small");
+        let mut units = Bitfield::empty(8);
+        have.iter().for_each(|range| units.set_range(range.clone()));
+        Arc::new(Some8 { map, have: units, lost: lost.to_vec() })
+    }
+
+    impl Source for Some8 {
+        fn kind(&self) -> Kind {
+            Kind::File
+        }
+        fn size(&self) -> u64 {
+            8 << 18
+        }
+        fn map(&self) -> &UnitMap {
+            &self.map
+        }
+        fn have(&self) -> Bitfield {
+            self.have.clone()
+        }
+        fn has(&self, unit: UnitIndex) -> bool {
+            self.have.has(unit.0)
+        }
+        fn growth(&self) -> Option<watch::Receiver<u32>> {
+            None
+        }
+        fn lost(&self) -> Vec<Range<u32>> {
+            self.lost.clone()
+        }
+        fn open(&self, _: usize) -> Result<Box<dyn SourceFile>, ReadError> {
+            Err(ReadError::Changed)
+        }
+        fn list(&self, _: usize) -> Option<Arc<ChunkList>> {
+            None
+        }
+        fn manifest(&self) -> Option<Arc<[u8]>> {
+            None
+        }
+    }
+
+    #[test]
+    fn what_goes_is_told_once_and_what_stays_is_not_told_again() {
+        let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
+        let mut teller = Teller { told, lost, source: source(&[0..8], &[]), fetching: None };
+        let complete = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
+        assert_eq!(teller.events(1), [complete]);
+        assert_eq!(teller.events(1), []);
+        assert_eq!(teller.events(2), [HaveEvent { fetching: 2, ..HaveEvent::default() }]);
+        teller.source = source(&[0..3, 5..8], &[3..5]);
+        assert_eq!(teller.events(2), [HaveEvent { changed: vec![(3, 2)], fetching: 2, ..HaveEvent::default() }]);
+        assert_eq!(teller.events(2), []);
+        teller.source = source(&[0..3], &[3..8]);
+        assert_eq!(teller.events(2), [HaveEvent { changed: vec![(5, 3)], fetching: 2, ..HaveEvent::default() }]);
+    }
+
+    #[test]
+    fn who_comes_late_is_told_what_is_left_and_what_is_not() {
+        let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
+        let mut teller = Teller { told, lost, source: source(&[0..3], &[3..8]), fetching: None };
+        let left = HaveEvent { units: vec![(0, 3)], fetching: 1, ..HaveEvent::default() };
+        let gone = HaveEvent { changed: vec![(3, 5)], fetching: 1, ..HaveEvent::default() };
+        assert_eq!(teller.events(1), [left, gone]);
     }
 }

@@ -12,7 +12,7 @@ use crate::actors::index::IndexSnapshot;
 use crate::io::link::Link;
 use crate::io::source::Source;
 use crate::model::{ContentId, Hit, Provider, Query};
-use crate::wire::{Code, Sought};
+use crate::wire::{Code, LeftOut, Sought};
 
 /// Hits of this node for one query of a neighbour: who has so many may have more.
 pub const FLOODED: u32 = 100;
@@ -77,14 +77,14 @@ impl Shelf {
 
     /// Changes whenever one begins or ends.
     #[must_use]
-    pub fn changes(&self) -> watch::Receiver<impl Sized + use<>> {
+    pub fn transfer_changes(&self) -> watch::Receiver<impl Sized + use<>> {
         self.transfers.subscribe()
     }
 
     /// What serves the content.
     ///
     /// # Errors
-    /// NotFound, or SizeDiffers when the id is here with another size.
+    /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
         let index = self.index();
         if let Some(source) = index.source(id, size) {
@@ -93,20 +93,29 @@ impl Shelf {
         let transfers = self.transfers(id);
         match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
             Some(entry) => Ok(Arc::clone(&entry.source)),
-            None if transfers.is_empty() && index.locate(id).is_empty() => Err(Code::NotFound),
+            None if transfers.is_empty() && index.locate(id).is_empty() => Err(absent(&index, id)),
             None => Err(Code::SizeDiffers),
         }
     }
 
-    /// A collection's canonical bytes.
-    #[must_use]
-    pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
+    /// A collection's canonical bytes, and what it leaves out of its directory here.
+    ///
+    /// # Errors
+    /// NotFound, or Changed when it was here.
+    pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
+        let index = self.index();
         let transfer = self.transfers(id).iter().find_map(|entry| entry.source.manifest());
-        transfer.or_else(|| {
-            let index = self.index();
-            let hits = index.locate(id);
-            hits.iter().find_map(|hit| index.source(id, hit.size)?.manifest())
-        })
+        let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(|| absent(&index, id))?;
+        Ok((bytes, index.left_out(id).cloned().unwrap_or_default()))
+    }
+
+    /// What becomes of a content that is served from the index.
+    #[must_use]
+    pub fn changes(&self, id: ContentId, size: u64) -> Changes {
+        let mut index = self.index.clone();
+        // What is served now was found a moment ago, perhaps in an earlier snapshot: so the present one is looked at.
+        index.mark_changed();
+        Changes { shelf: self.clone(), index, id, size }
     }
 
     /// The transfer of this id as a hit without names; a node answers with it when it is asked to locate.
@@ -155,6 +164,33 @@ impl Shelf {
     fn transfers(&self, id: ContentId) -> Vec<Entry> {
         self.transfers.borrow().get(&id).cloned().unwrap_or_default()
     }
+}
+
+/// Follows what becomes of a content.
+pub struct Changes {
+    shelf: Shelf,
+    index: watch::Receiver<Arc<IndexSnapshot>>,
+    id: ContentId,
+    size: u64,
+}
+
+impl Changes {
+    /// Waits until the index has changed, and says from what the content is served then.
+    ///
+    /// # Errors
+    /// As [`Shelf::source`].
+    pub async fn next(&mut self) -> Result<Arc<dyn Source>, Code> {
+        if self.index.changed().await.is_err() {
+            // Nothing changes any more.
+            std::future::pending::<()>().await;
+        }
+        self.shelf.source(self.id, self.size)
+    }
+}
+
+/// Why an id is not here.
+fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
+    if index.had(id) { Code::Changed } else { Code::NotFound }
 }
 
 impl Drop for Place {

@@ -1,5 +1,6 @@
 //! Serves one Fetch or List: disk → buffer → stream, in a plain task.
-//! Invariant: bytes that were read while the file changed are never sent as a whole unit: the stream is reset.
+//! Invariant: bytes that were read while the file changed are never sent as a whole unit: the stream is reset. A unit
+//! that cannot be read at this moment is left out of the answer, or the answer is Busy when nothing else is to be sent.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -67,8 +68,10 @@ pub struct UnitWriter<'a> {
     pub buffers: &'a BufferPool,
     /// The upload limit.
     pub throttle: &'a Throttle,
-    /// Told when a file turned out to have changed since it was hashed.
+    /// Told when a file turned out not to be in the state in which it was hashed.
     pub index: &'a IndexRef,
+    /// Something of the answer is on its way.
+    pub begun: bool,
 }
 
 impl UnitWriter<'_> {
@@ -77,7 +80,8 @@ impl UnitWriter<'_> {
     /// # Errors
     /// When the peer has gone, or a file changed in the middle of a unit.
     pub async fn records(&mut self, units: impl IntoIterator<Item = u32>) -> Result<(), UploadError> {
-        let reader = Reader::new(Arc::clone(&self.source), units.into_iter().collect());
+        let mut reader = Reader::new(Arc::clone(&self.source), units.into_iter().collect());
+        reader.begun = self.begun;
         self.pump(reader).await
     }
 
@@ -96,9 +100,10 @@ impl UnitWriter<'_> {
         let mut next = self.read(reader, step).await;
         loop {
             let (mut reader, filled) = next.filled().await?;
-            if std::mem::take(&mut reader.changed) {
+            if std::mem::take(&mut reader.doubted) {
                 self.index.stale();
             }
+            self.begun |= filled.as_ref().is_ok_and(|(_, len)| *len > 0);
             let (buffer, len) = filled?;
             if len == 0 {
                 return Ok(());
@@ -159,13 +164,15 @@ struct Reader {
     /// The unit under way and how much of it has been read.
     rest: Option<(UnitPlace, Range<u64>)>,
     bare: bool,
-    /// A file has changed since it was hashed.
-    changed: bool,
+    /// A file is not in the state in which it was hashed.
+    doubted: bool,
+    /// Something of the answer is read already.
+    begun: bool,
 }
 
 impl Reader {
     fn new(source: Arc<dyn Source>, units: VecDeque<u32>) -> Self {
-        Self { source, units, file: None, rest: None, bare: false, changed: false }
+        Self { source, units, file: None, rest: None, bare: false, doubted: false, begun: false }
     }
 
     /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
@@ -217,24 +224,34 @@ impl Reader {
         Ok(len)
     }
 
-    /// Writes the head and the first bytes; a unit that cannot be read at all is told as missing.
+    /// Writes the head and the first bytes. A unit that is not there any more is told as missing; one that cannot be
+    /// read at this moment is not told of, so that it is asked for again.
     fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let head = if self.bare { 0 } else { HEAD };
-        let started = self.place_of(unit).map(|place| {
-            self.rest = Some((place, 0..place.len));
-            self.continue_unit(&mut buffer[head..])
-        });
-        let record = match &started {
-            Some(Ok(_)) => UnitRecord::Bytes,
-            _ if self.bare => return Err(UploadError::Reset(Code::Changed)),
-            _ => UnitRecord::Missing,
-        };
-        self.write_head(unit, record, buffer);
-        if record == UnitRecord::Missing {
-            self.rest = None;
-            return Ok(head);
+        let Some(place) = self.place_of(unit) else { return self.missing(unit, buffer) };
+        self.rest = Some((place, 0..place.len));
+        match self.continue_unit(&mut buffer[head..]) {
+            Ok(len) => {
+                self.begun = true;
+                self.write_head(unit, UnitRecord::Bytes, buffer);
+                Ok(head + len)
+            }
+            Err(UploadError::Reset(Code::Busy)) if self.begun && !self.bare => Ok(0),
+            Err(UploadError::Reset(Code::Busy)) => Err(UploadError::Reset(Code::Busy)),
+            // Of a tree the other files may be there: only a whole answer is about the one file that has changed.
+            Err(changed) if !self.begun && self.source.map().files().len() == 1 => Err(changed),
+            Err(_) => self.missing(unit, buffer),
         }
-        Ok(head + started.transpose()?.unwrap_or(0))
+    }
+
+    fn missing(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
+        self.rest = None;
+        if self.bare {
+            return Err(UploadError::Reset(Code::Changed));
+        }
+        self.begun = true;
+        self.write_head(unit, UnitRecord::Missing, buffer);
+        Ok(HEAD)
     }
 
     fn continue_unit(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
@@ -259,8 +276,12 @@ impl Reader {
 
     fn failed(&mut self, error: &ReadError) -> UploadError {
         tracing::debug!(%error, "a unit cannot be read");
-        self.changed |= matches!(error, ReadError::Changed);
-        UploadError::Reset(if self.changed { Code::Changed } else { Code::Internal })
+        self.doubted |= matches!(error, ReadError::Busy | ReadError::Changed);
+        UploadError::Reset(match error {
+            ReadError::Busy => Code::Busy,
+            ReadError::Changed => Code::Changed,
+            ReadError::Io(_) => Code::Internal,
+        })
     }
 
     fn read_at(&mut self, place: UnitPlace, from: u64, buffer: &mut [u8]) -> Result<(), ReadError> {
@@ -268,7 +289,9 @@ impl Reader {
             self.file = Some((place.file, self.source.open(place.file)?));
         }
         let Some((_, file)) = &self.file else { return Err(ReadError::Changed) };
-        file.read_at(buffer, place.offset + from)
+        file.read_at(buffer, place.offset + from)?;
+        self.doubted |= file.is_doubted();
+        Ok(())
     }
 }
 

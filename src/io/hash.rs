@@ -44,6 +44,45 @@ pub enum HashError {
     TooLarge,
 }
 
+impl HashError {
+    /// Whether it says something about this process or its surroundings at this moment, not about the file.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        matches!(self, Self::Io(error) if is_passing(error))
+    }
+}
+
+/// Whether a failure is a lack of descriptors or memory, or of a server behind the file system: it passes.
+#[must_use]
+pub fn is_passing(error: &io::Error) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::io::Errno;
+        let passing = [
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::INTR,
+            Errno::AGAIN,
+            Errno::STALE,
+            Errno::TIMEDOUT,
+            Errno::HOSTDOWN,
+            Errno::NOTCONN,
+        ];
+        error.raw_os_error().is_some_and(|number| passing.iter().any(|errno| errno.raw_os_error() == number))
+    }
+    #[cfg(not(unix))]
+    {
+        matches!(
+            error.kind(),
+            io::ErrorKind::Interrupted
+                | io::ErrorKind::OutOfMemory
+                | io::ErrorKind::TimedOut
+                | io::ErrorKind::WouldBlock
+        )
+    }
+}
+
 /// A hashed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hashed {
@@ -250,6 +289,15 @@ mod tests {
         let grow = |_| fs::write(&path, "short").expect("write");
         let result = hash_file(&path, &before, &grow, &AtomicBool::new(false));
         assert!(matches!(result, Err(HashError::Changed)));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_lack_of_descriptors_passes_and_a_failing_disk_does_not() {
+        use rustix::io::Errno;
+        let io = |errno: Errno| HashError::Io(errno.into());
+        assert!(io(Errno::MFILE).is_passing() && io(Errno::NFILE).is_passing() && io(Errno::STALE).is_passing());
+        assert!(!io(Errno::IO).is_passing() && !io(Errno::ACCESS).is_passing() && !HashError::Changed.is_passing());
     }
 
     #[test]

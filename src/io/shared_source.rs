@@ -1,20 +1,26 @@
 //! A shared file and a shared tree as sources of units.
-//! Invariant: bytes are handed out only of a file whose stamp, before and after reading, is the one that was hashed;
-//! so a path that has come to lead elsewhere serves nothing. Everything is there from the start.
+//! Invariant: bytes are handed out only of a file whose stamp, before and after reading, is the one that was hashed, or
+//! whose chunk was proven again (see `open`); so a path that has come to lead elsewhere serves nothing.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
 use crate::io::cache::HashCache;
-use crate::io::positional::{read_exact_at, read_ready_at};
 use crate::io::source::{ReadError, Source, SourceFile};
-use crate::io::stamp::{FileStamp, open_stamped};
+use crate::io::stamp::FileStamp;
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
+
+mod open;
+mod remains;
+#[cfg(test)]
+mod tests;
+
+use open::open;
+pub use remains::Remains;
 
 /// Where the chunk list of a shared file is.
 #[derive(Debug, Clone)]
@@ -43,14 +49,6 @@ pub struct HashedFile {
 }
 
 impl HashedFile {
-    fn open(&self) -> Result<Box<dyn SourceFile>, ReadError> {
-        let (file, stamp) = open_stamped(&self.path)?;
-        if stamp != self.stamp {
-            return Err(ReadError::Changed);
-        }
-        Ok(Box::new(OpenFile { file, stamp }))
-    }
-
     fn list(&self) -> Option<Arc<ChunkList>> {
         match &self.list {
             ListPlace::Cache(cache) => cache.list(&self.stamp).filter(|list| list.id() == self.id).map(Arc::new),
@@ -141,7 +139,7 @@ impl Source for SharedFile {
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
-        if file == 0 { self.file.open() } else { Err(no_such_file()) }
+        if file == 0 { open(&self.file) } else { Err(no_such_file()) }
     }
 
     fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
@@ -187,7 +185,7 @@ impl Source for SharedCollection {
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
-        self.files.get(file).ok_or_else(no_such_file)?.open()
+        open(self.files.get(file).ok_or_else(no_such_file)?)
     }
 
     fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
@@ -216,125 +214,6 @@ fn times(collection: &Collection, files: &[Arc<HashedFile>]) -> Option<Arc<[i64]
         .then(|| files.iter().map(|file| file.stamp.mtime_ns).collect())
 }
 
-struct OpenFile {
-    file: File,
-    stamp: FileStamp,
-}
-
-impl OpenFile {
-    fn check(&self) -> Result<(), ReadError> {
-        if FileStamp::of_file(&self.file)? == self.stamp { Ok(()) } else { Err(ReadError::Changed) }
-    }
-}
-
-impl SourceFile for OpenFile {
-    fn read_at(&self, buf: &mut [u8], offset: u64) -> Result<(), ReadError> {
-        let read = read_exact_at(&self.file, buf, offset);
-        // The look when it was opened and this one enclose every read: no stamp comes back once it has changed.
-        // A file cut short while it was read has changed: that is not the disk's failure.
-        self.check()?;
-        Ok(read?)
-    }
-
-    fn read_ready(&self, buf: &mut [u8], offset: u64) -> Result<usize, ReadError> {
-        // An error shows again, and is told, when the rest is read.
-        let len = read_ready_at(&self.file, buf, offset).unwrap_or(0);
-        if len > 0 {
-            self.check()?;
-        }
-        Ok(len)
-    }
-}
-
 fn no_such_file() -> ReadError {
     ReadError::Io(std::io::ErrorKind::NotFound.into())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-    use std::sync::atomic::AtomicBool;
-
-    use super::*;
-    use crate::io::hash::hash_file;
-    use crate::model::{ChunkIndex, SafePath};
-
-    fn hashed(path: &Path) -> Arc<HashedFile> {
-        let stamp = FileStamp::of(&fs::metadata(path).expect("stat"));
-        let hashed = hash_file(path, &stamp, &|_| (), &AtomicBool::new(false)).expect("hashed");
-        let list = hashed.list.map_or(ListPlace::NotNeeded, |list| ListPlace::Memory(Arc::new(list)));
-        Arc::new(HashedFile { path: path.into(), stamp, id: hashed.id, list, settled: hashed.settled })
-    }
-
-    #[test]
-    fn every_unit_of_a_file_is_proven_by_its_list() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let path = dir.path().join("a");
-        let bytes: Vec<u8> = (0..600_u32 << 10).map(|i| u8::try_from(i % 251).expect("small")).collect();
-        fs::write(&path, &bytes).expect("write");
-        let source = SharedFile::new(hashed(&path)).expect("small");
-        assert!(source.have().is_full() && source.has(UnitIndex(2)) && !source.has(UnitIndex(3)));
-        let (file, list) = (source.open(0).expect("open"), source.list(0).expect("list"));
-        for unit in 0..source.map().units() {
-            let place = source.map().place(UnitIndex(unit)).expect("within");
-            let mut buf = vec![0; usize::try_from(place.len).expect("small")];
-            file.read_at(&mut buf, place.offset).expect("read");
-            assert!(list.proves(ChunkIndex(unit), &buf));
-            let mut ready = vec![0; buf.len()];
-            let len = file.read_ready(&mut ready, place.offset).expect("unchanged");
-            assert_eq!(ready[..len], buf[..len]);
-        }
-    }
-
-    #[test]
-    fn a_file_that_changes_while_it_is_served_is_changed() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let path = dir.path().join("a");
-        fs::write(&path, "hello").expect("write");
-        let source = SharedFile::new(hashed(&path)).expect("small");
-        let open = source.open(0).expect("open");
-        fs::write(&path, "hell").expect("write");
-        assert!(matches!(open.read_at(&mut [0; 5], 0), Err(ReadError::Changed)));
-        assert!(matches!(open.read_ready(&mut [0; 5], 0), Err(ReadError::Changed) | Ok(0)));
-        assert!(matches!(source.open(0), Err(ReadError::Changed)));
-        fs::remove_file(&path).expect("remove");
-        assert!(matches!(source.open(0), Err(ReadError::Io(_))));
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_directory_swapped_for_a_link_serves_nothing() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        for name in ["shared", "elsewhere"] {
-            fs::create_dir(dir.path().join(name)).expect("mkdir");
-            fs::write(dir.path().join(name).join("a"), "same bytes").expect("write");
-        }
-        let source = SharedFile::new(hashed(&dir.path().join("shared/a"))).expect("small");
-        fs::remove_dir_all(dir.path().join("shared")).expect("remove");
-        std::os::unix::fs::symlink("elsewhere", dir.path().join("shared")).expect("symlink");
-        assert!(matches!(source.open(0), Err(ReadError::Changed)));
-    }
-
-    #[test]
-    fn a_collection_serves_its_manifest_and_each_distinct_file() {
-        let dir = tempfile::tempdir().expect("tempdir");
-        let mut entries = Vec::new();
-        let mut files = Vec::new();
-        for (name, content) in [("a", "one"), ("b", "two"), ("c", "one"), ("d", "")] {
-            fs::write(dir.path().join(name), content).expect("write");
-            files.push(hashed(&dir.path().join(name)));
-            entries.push((SafePath::parse(name).expect("valid"), file_entry(&files[files.len() - 1])));
-        }
-        let collection = Collection::new(entries).expect("sound");
-        let source = SharedCollection::new(&collection, &files).expect("complete");
-        assert_eq!((source.size(), source.map().units(), source.map().files().len()), (9, 2, 3));
-        assert_eq!(source.id(), ContentId::of(&collection.manifest()));
-        assert_eq!(source.manifest().as_deref(), Some(collection.manifest().as_slice()));
-        let mut buf = [0; 3];
-        source.open(1).expect("open").read_at(&mut buf, 0).expect("read");
-        assert_eq!(&buf, b"two");
-        let times: Vec<_> = files.iter().map(|file| file.stamp.mtime_ns).collect();
-        assert_eq!(source.times().as_deref(), Some(times.as_slice()));
-        assert!(SharedCollection::new(&collection, &files[..1]).is_none());
-    }
 }

@@ -1,6 +1,7 @@
 //! Something from which units are served: a shared file, a shared tree, or a transfer under way.
 //! Invariant: whatever `has` says is there was hashed and belongs to the content id.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -10,6 +11,10 @@ use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
 /// Why bytes could not be read for serving.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
+    /// Whether the file is still what was hashed is not known yet, or the system lacks something for now: to be asked
+    /// for again in a moment.
+    #[error("the file cannot be served at this moment")]
+    Busy,
     /// The file is no longer what was hashed; nobody is to blame.
     #[error("the file changed while it was served")]
     Changed,
@@ -32,6 +37,10 @@ pub trait Source: Send + Sync + 'static {
     fn has(&self, unit: UnitIndex) -> bool;
     /// Changes whenever units are added; `None` when everything has been there from the start.
     fn growth(&self) -> Option<watch::Receiver<u32>>;
+    /// Units that are not there any more because their file changed. They are not among those of [`Source::have`].
+    fn lost(&self) -> Vec<Range<u32>> {
+        Vec::new()
+    }
     /// Opens one of the map's files. Blocks on the file system.
     ///
     /// # Errors
@@ -67,5 +76,10 @@ pub trait SourceFile: Send + Sync {
     /// When the file changed.
     fn read_ready(&self, _buf: &mut [u8], _offset: u64) -> Result<usize, ReadError> {
         Ok(0)
+    }
+
+    /// Whether its stamp is not the one it was hashed under, so that somebody ought to look at it again.
+    fn is_doubted(&self) -> bool {
+        false
     }
 }

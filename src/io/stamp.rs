@@ -28,7 +28,39 @@ pub struct FileStamp {
     pub executable: bool,
 }
 
+/// What has become of a file since an earlier stamp.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Only what a change of permissions, owner, name or number of links alters: such a change says nothing about the
+    /// bytes, but a write whose time was set back looks the same.
+    Metadata,
+    /// Nothing.
+    None,
+    /// Another file of the same size is in its place.
+    Replaced,
+    /// It has another size, so it has other bytes.
+    Resized,
+    /// It was written to or touched.
+    Touched,
+}
+
 impl FileStamp {
+    /// What has become of the file since it had the stamp `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Change {
+        if self == before {
+            Change::None
+        } else if self.size != before.size {
+            Change::Resized
+        } else if (self.dev, self.ino) != (before.dev, before.ino) {
+            Change::Replaced
+        } else if self.mtime_ns == before.mtime_ns {
+            Change::Metadata
+        } else {
+            Change::Touched
+        }
+    }
+
     /// Bytes of [`FileStamp::key`].
     pub const KEY_LEN: usize = 40;
     /// Bytes at the front of [`FileStamp::key`] that name the inode.
@@ -197,6 +229,16 @@ mod tests {
         assert_eq!(FileStamp::of_file(&open_regular(&path).expect("open")).expect("fstat"), before);
         fs::write(&path, "three").expect("write");
         assert_ne!(FileStamp::of(&fs::metadata(&path).expect("stat")), before);
+    }
+
+    #[test]
+    fn what_has_become_of_a_file_is_told_from_its_stamps() {
+        let before = FileStamp { dev: 1, ino: 2, size: 3, mtime_ns: 4, ctime_ns: 5, executable: false };
+        assert_eq!(before.since(&before), Change::None);
+        assert_eq!(FileStamp { ctime_ns: 6, executable: true, ..before }.since(&before), Change::Metadata);
+        assert_eq!(FileStamp { mtime_ns: 3, ctime_ns: 6, ..before }.since(&before), Change::Touched);
+        assert_eq!(FileStamp { ino: 7, ..before }.since(&before), Change::Replaced);
+        assert_eq!(FileStamp { ino: 7, size: 8, ..before }.since(&before), Change::Resized);
     }
 
     #[test]

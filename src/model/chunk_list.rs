@@ -75,10 +75,11 @@ impl ChunkList {
         self.layout
     }
 
-    /// The chaining value of a chunk; it is that of the same bytes at the same place in any other file.
+    /// The chaining value of a chunk; it is that of the same bytes at the same place in any other file. `None` when there
+    /// is no such chunk, or the file has only one.
     #[must_use]
-    pub fn value(&self, index: ChunkIndex) -> Option<&[u8; CV_LEN]> {
-        self.values.get(index.0 as usize)
+    pub fn value(&self, index: ChunkIndex) -> Option<[u8; CV_LEN]> {
+        self.values.get(index.0 as usize).copied()
     }
 
     /// Whether these bytes are exactly that chunk.
@@ -87,8 +88,8 @@ impl ChunkList {
         if bytes.len() as u64 != self.layout.len(index) {
             return false;
         }
-        match self.values.get(index.0 as usize) {
-            Some(value) => chunk_value(self.layout, index, bytes) == *value,
+        match self.value(index) {
+            Some(value) => chunk_value(self.layout, index, bytes) == value,
             None => !self.layout.needs_list() && index.0 == 0 && ContentId::of(bytes) == self.id,
         }
     }

@@ -22,7 +22,7 @@ use crate::node::find::Finder;
 use crate::node::manifest::{self, Fetched};
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase};
-use crate::wire::Part;
+use crate::wire::{LeftOut, Part};
 
 /// How often hashing of what is there tells how far it is.
 const TELL: Duration = Duration::from_millis(200);
@@ -42,6 +42,8 @@ pub(crate) struct Contents {
     pub(crate) unwanted: HashSet<SafePath>,
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
+    /// The sentence about files that were asked for and that the tree lacks.
+    pub(crate) without: Option<String>,
 }
 
 /// What the target has already.
@@ -82,16 +84,18 @@ impl Contents {
                 tree: None,
                 unwanted: HashSet::new(),
                 executable: hit.executable,
+                without: None,
             });
         }
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
         let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
-        let kept = kept.map(|(collection, bytes)| Fetched { bytes, collection });
-        let Fetched { bytes, collection } = match kept {
+        let kept = kept.map(|(collection, bytes)| Fetched { bytes, collection, left_out: LeftOut::default() });
+        let Fetched { bytes, collection, left_out } = match kept {
             Some(kept) => kept,
             None => manifest::fetch(&finder.connections, id, &hit.providers, request.wait, liars).await?,
         };
+        let without = manifest::without(&name, &left_out, matcher(&request.only));
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
         let part = Part { id, kind: hit.kind, size: collection.bytes() };
@@ -100,7 +104,8 @@ impl Contents {
         if !request.only.is_empty() && wanted_files == 0 {
             return Err(Error::NoneMatch { name: name.to_string(), id });
         }
-        Ok(Self { part, name, map, tree: Some((Arc::new(collection), bytes.into())), unwanted, executable: false })
+        let tree = Some((Arc::new(collection), bytes.into()));
+        Ok(Self { part, name, map, tree, unwanted, executable: false, without })
     }
 
     /// The files that were asked for, with their sizes.
@@ -284,15 +289,21 @@ fn unwanted(collection: &Collection, only: &[Glob]) -> HashSet<SafePath> {
     if only.is_empty() {
         return HashSet::new();
     }
+    let matched = matcher(only);
+    let entries = collection.entries().iter();
+    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
+    left_out.map(|(path, _)| path.clone()).collect()
+}
+
+/// Whether a path is asked for: by any glob, or all when there are none.
+fn matcher(only: &[Glob]) -> impl Fn(&SafePath) -> bool {
+    let all = only.is_empty();
     let globs = only.iter().cloned().fold(GlobSetBuilder::new(), |mut all, glob| {
         all.add(glob);
         all
     });
     let globs = globs.build().unwrap_or_else(|_| GlobSet::empty());
-    let matched = |path: &SafePath| globs.is_match(path.as_str()) || globs.is_match(path.name());
-    let entries = collection.entries().iter();
-    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
-    left_out.map(|(path, _)| path.clone()).collect()
+    move |path| all || globs.is_match(path.as_str()) || globs.is_match(path.name())
 }
 
 #[cfg(test)]

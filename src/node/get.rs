@@ -109,6 +109,7 @@ impl Get {
         let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let contents = contents?;
+        contents.without.iter().for_each(|sentence| self.report.warn(sentence.clone()));
         // What is known only by its id is named after it.
         let destination = Destination::of(&self.request.output, &contents.name)?;
         self.report.name(&contents.name);

@@ -9,10 +9,10 @@ use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::logic::transfer::Why;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
-use crate::model::{Collection, ContentId, NodeId, Provider};
+use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
 use crate::node::error::Error;
 use crate::node::trials::{Failure, TICK, Trials};
-use crate::wire::{FrameError, Manifest, ManifestHead, Request, limits};
+use crate::wire::{Code, FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
 
 /// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
@@ -27,6 +27,8 @@ pub(crate) struct Fetched {
     pub(crate) bytes: Vec<u8>,
     /// What they say.
     pub(crate) collection: Collection,
+    /// What it leaves out of the provider's directory.
+    pub(crate) left_out: LeftOut,
 }
 
 /// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
@@ -79,6 +81,19 @@ pub(crate) fn blame(node: NodeId, id: ContentId) -> String {
     format!("{node} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour")
 }
 
+/// The sentence about files that a collection leaves out and that are `wanted`; none when there are none.
+pub(crate) fn without(name: &SafePath, left_out: &LeftOut, wanted: impl Fn(&SafePath) -> bool) -> Option<String> {
+    let mut files = left_out.files.iter().filter(|file| wanted(&file.path));
+    let first = files.next()?;
+    let more = u32::try_from(files.count()).unwrap_or(u32::MAX).saturating_add(left_out.more);
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more of its files)") };
+    let why = match first.why {
+        Code::Changed => "it is being written all the time where it is shared: get it again once it has settled",
+        _ => "it cannot be read where it is shared: whoever shares it was told so",
+    };
+    Some(format!("{name} comes without {}{rest} because {why}", first.path))
+}
+
 /// What one sent.
 enum Answer {
     /// The collection's bytes, whatever they say.
@@ -94,8 +109,10 @@ async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provid
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
     let bytes = frames::receive_raw(&mut recv, len, IDLE).await?;
+    let left_out = head.left_out;
     let checked = tokio::task::spawn_blocking(move || {
-        (ContentId::of(&bytes) == id).then(|| Collection::parse(&bytes).map(|collection| Fetched { bytes, collection }))
+        (ContentId::of(&bytes) == id)
+            .then(|| Collection::parse(&bytes).map(|collection| Fetched { bytes, collection, left_out }))
     });
     match checked.await {
         Ok(Some(parsed)) => Ok(Answer::Right(parsed)),

@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
-use crate::wire::code::Refusal;
+use crate::wire::code::{Code, Refusal};
 use crate::wire::neighbour::Join;
 
 /// What comes back for a request.
@@ -277,6 +277,27 @@ pub struct Manifest {
 pub struct ManifestHead {
     /// How many bytes.
     pub len: u64,
+    /// What the provider's directory has beside what the collection has.
+    #[serde(default)]
+    pub left_out: LeftOut,
+}
+
+/// Files of a provider's directory that its collection of it leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LeftOut {
+    /// The first of them, at most eight.
+    pub files: Vec<LeftOutFile>,
+    /// How many more there are.
+    pub more: u32,
+}
+
+/// A file that a collection leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOutFile {
+    /// Its path within the directory.
+    pub path: SafePath,
+    /// Why: `Changed` while it is being written all the time, any other when it cannot be read.
+    pub why: Code,
 }
 
 /// See [`Request::Peers`].
@@ -338,7 +359,7 @@ pub enum ResolveEvent {
     Done(Offer),
     /// Bytes hashed so far, of how many.
     Hashing(u64, u64),
-    /// It could not be hashed.
+    /// It could not be hashed; Changed says that it is being written all the time.
     Failed(Refusal),
 }
 
@@ -397,10 +418,12 @@ pub struct HaveEvent {
     pub complete: bool,
     /// How many nodes are fetching this content from it right now.
     pub fetching: u32,
-    /// Nothing is there any more: the file has gone or changed. Heeded, but not sent by this version, which tells a
-    /// unit of such a file as missing when it is asked for.
+    /// Nothing is there any more: the file has gone or changed. No further event follows.
     #[serde(default)]
     pub gone: bool,
+    /// Units newly not there any more because their file changed, as (first, count); they do not come back.
+    #[serde(default)]
+    pub changed: Vec<(u32, u32)>,
 }
 
 /// See [`Request::Withdraw`].

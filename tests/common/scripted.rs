@@ -17,7 +17,8 @@ use qshare::model::{
     ChunkIndex, ChunkList, Collection, ContentId, Epoch, Kind, Layout, NodeId, Offer, SafePath, UnitIndex, UnitMap,
 };
 use qshare::wire::{
-    Announce, Announced, Answer, Code, Delta, Fetch, HaveEvent, List, ListHead, ManifestHead, Request, Role, limits,
+    Announce, Announced, Answer, Code, Delta, Fetch, HaveEvent, LeftOut, List, ListHead, ManifestHead, Request, Role,
+    limits,
 };
 use serde::Serialize;
 use tokio::runtime::Runtime;
@@ -278,7 +279,7 @@ pub async fn send_list(mut stream: Stream, values: &[u8], last: &[u8]) {
 
 /// Answers with this list of a collection.
 pub async fn send_manifest(mut stream: Stream, bytes: &[u8]) {
-    let _ = stream.grant(ManifestHead { len: bytes.len() as u64 }, limits::CONTROL).await;
+    let _ = stream.grant(ManifestHead { len: bytes.len() as u64, left_out: LeftOut::default() }, limits::CONTROL).await;
     let _ = stream.send.write_all(bytes).await;
     stream.finish();
 }

@@ -1,57 +1,52 @@
 //! What is shared: the roots, a row for every file beneath them, and the offers that follow.
 //! Invariant: an offer exists exactly for every row that did not fail and every directory that is there; it has an
-//! id exactly when the file is hashed, or all files of the directory are.
+//! id exactly when the file is hashed, or all files of the directory are but those that are left out.
 //! Not responsible for hashing, looking and watching: it is told their results.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::Path;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
+use crate::actors::index::collect::below;
 use crate::actors::index::hashing::Job;
-use crate::actors::index::snapshot::{IndexSnapshot, Names};
-use crate::io::scan::{Root, Rules, Scan, ScannedFile, ScannedRoot};
+use crate::actors::index::snapshot::{IndexSnapshot, Names, Parts};
+use crate::io::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::shared_source::{HashedFile, SharedCollection};
-use crate::io::stamp::FileStamp;
-use crate::io::watch::RootKey;
+use crate::io::watch::{Pace, RootKey};
 use crate::logic::name_index::NameKey;
 use crate::model::{Kind, Offer, OfferBook, SafePath};
+use crate::wire::{Code, LeftOut, LeftOutFile};
 
+mod former;
+mod look;
 mod seeds;
+mod state;
 #[cfg(test)]
 mod tests;
+
+use former::Former;
+use look::Seen;
+pub(super) use former::{FormerTree, Gone, KEEP};
+use state::Patience;
+pub(super) use state::{Row, State};
 
 /// All files by name.
 pub(super) type Rows = BTreeMap<SafePath, Row>;
 
-/// One shared file.
-#[derive(Debug, Clone)]
-pub(super) struct Row {
-    pub(super) root: RootKey,
-    pub(super) path: Arc<Path>,
-    pub(super) stamp: FileStamp,
-    pub(super) state: State,
-}
+/// The most left-out files that are named to those who fetch the tree.
+const NAMED: usize = 8;
 
-/// How far a file is.
-#[derive(Debug, Clone)]
-pub(super) enum State {
-    /// It cannot be read; it is tried again, and not offered until that succeeds or its stamp changes.
+/// Why a file that was to be hashed has no id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unhashed {
+    /// It is no longer what was queued.
+    Changed,
+    /// It cannot be read.
     Failed,
-    /// It has an id.
-    Hashed(Arc<HashedFile>),
-    /// It waits for its id.
-    Pending,
-    /// It changed while it was hashed; the next look queues it again.
-    Stale,
-}
-
-/// How a found file compares with its row.
-enum Found {
-    /// It has the same stamp, but was hashed so soon after a write that this need not mean the same bytes.
-    Doubtful,
-    Known,
-    New,
+    /// Something else than the file was at fault.
+    Lacking,
 }
 
 /// One shared root.
@@ -66,6 +61,10 @@ pub(super) struct RootRow {
     pub(super) collection: Option<Arc<SharedCollection>>,
     /// A collection of this generation is being made, or cannot be made.
     pub(super) collecting: bool,
+    /// Files of the collection were proven again under other stamps, which it does not know.
+    outdated: bool,
+    /// What its tree has and its collection has not.
+    left_out: Arc<LeftOut>,
     pub(super) gone: bool,
 }
 
@@ -76,26 +75,48 @@ pub(super) struct Count {
     pub(super) bytes: u64,
     pub(super) missing: u32,
     pub(super) missing_bytes: u64,
+    /// Those that are offered and hashed again.
+    pub(super) verifying: u32,
+    /// Those that are left out because they keep changing.
+    pub(super) restless: u32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) roots: Vec<RootRow>,
     pub(super) rows: Arc<Rows>,
     pub(super) book: Arc<OfferBook>,
     names: Arc<Names>,
     keys: HashMap<SafePath, NameKey>,
+    former: Former,
+    patience: Patience,
+    /// Files that are left out since this was last asked for.
+    unsettled: Vec<SafePath>,
 }
 
 impl Catalogue {
+    pub(super) fn new(pace: Pace) -> Self {
+        Self {
+            roots: Vec::new(),
+            rows: Arc::default(),
+            book: Arc::default(),
+            names: Arc::default(),
+            keys: HashMap::new(),
+            former: Former::default(),
+            patience: pace.into(),
+            unsettled: Vec::new(),
+        }
+    }
+
     /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.
-    pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>) -> Option<(RootKey, Vec<Job>)> {
+    pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>, now: Instant) -> Option<(RootKey, Vec<Job>)> {
         if self.book.offers.contains_key(&scanned.name) {
             return None;
         }
         let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind, fixed: None };
         let key = self.add_root(root, rules);
-        Some((key, self.replace(key, scanned, &HashSet::new(), false)))
+        let found = Seen { root: scanned, unseen: HashSet::new(), gone: false };
+        Some((key, self.replace(key, found, now).0))
     }
 
     fn add_root(&mut self, root: Root, rules: Arc<Rules>) -> RootKey {
@@ -107,30 +128,88 @@ impl Catalogue {
             generation: 0,
             collection: None,
             collecting: false,
+            outdated: false,
+            left_out: Arc::default(),
             gone: false,
         });
         self.roots.len() - 1
     }
 
     /// Takes what a later look found; what has to be hashed, and whether anything changed.
-    pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan) -> (Vec<Job>, bool) {
-        let before = self.roots[key].generation;
-        let unseen: HashSet<&str> = scan.unseen.iter().map(|unseen| unseen.name.as_str()).collect();
-        if unseen.contains(scan.root.name.as_str()) {
-            return (Vec::new(), false);
-        }
-        let mut root = scan.root;
-        let kept = |dir: &&SafePath| is_unseen(&unseen, dir) && root.empty_dirs.binary_search(dir).is_err();
-        let kept: Vec<SafePath> = self.roots[key].empty_dirs.iter().filter(kept).cloned().collect();
-        root.empty_dirs.extend(kept);
-        root.empty_dirs.sort_unstable();
-        let jobs = self.replace(key, root, &unseen, scan.gone);
-        (jobs, self.roots[key].generation != before)
+    pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan, now: Instant) -> (Vec<Job>, bool) {
+        let Scan { root, unseen, gone, .. } = scan;
+        let unseen = unseen.into_iter().map(|unseen| unseen.name).collect();
+        self.replace(key, Seen { root, unseen, gone }, now)
     }
 
-    /// The files of a root that could not be read, to be tried again.
+    /// Takes a hashed file; its root when that gave it an id, or another one.
+    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>, now: Instant) -> Option<RootKey> {
+        // A look-up is some twenty comparisons of long names: one for each map.
+        let row = Arc::make_mut(&mut self.rows).get_mut(name)?;
+        if row.stamp != file.stamp || *row.path != *file.path {
+            return None;
+        }
+        let (root, id, size, in_tree) = (row.root, file.id, file.stamp.size, row.is_in_tree());
+        let executable = file.stamp.executable;
+        let (before, former) = (row.offered().map(|f| f.id), row.former().map(|f| f.id));
+        let (verified, failed) = (row.is_verifying() && in_tree, matches!(row.state, State::Failed));
+        row.state = State::Hashed(file);
+        if before == Some(id) {
+            self.roots[root].outdated |= verified;
+            let verifying = &mut self.roots[root].count.verifying;
+            *verifying = verifying.saturating_sub(u32::from(verified));
+            return None;
+        }
+        before.into_iter().chain(former).filter(|gone| *gone != id).for_each(|gone| self.former.lose(gone));
+        match Arc::make_mut(&mut self.book).offers.get_mut(name) {
+            Some(offer) => offer.id = Some(id),
+            None => self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) }),
+        }
+        if (before.is_some() && in_tree) || failed {
+            self.renew(root, now);
+        } else if in_tree {
+            let count = &mut self.roots[root].count;
+            count.missing = count.missing.saturating_sub(1);
+            count.missing_bytes = count.missing_bytes.saturating_sub(size);
+        }
+        Some(root)
+    }
+
+    /// Takes that a file has no id, and why. Whether that was still of interest.
+    pub(super) fn not_hashed(&mut self, job: &Job, why: Unhashed, now: Instant) -> bool {
+        let current = |row: &&Row| row.stamp == job.stamp && !matches!(row.state, State::Hashed(_) | State::Stale(_));
+        if self.rows.get(&job.name).filter(current).is_none() {
+            return false;
+        }
+        let Some(row) = Arc::make_mut(&mut self.rows).get_mut(&job.name) else { return false };
+        if matches!(row.state, State::Failed) {
+            // It stays so until it can be read.
+            return true;
+        }
+        let known = row.offered().or_else(|| row.former()).map(|file| file.id);
+        let is_offered = row.offered().is_some();
+        let was = std::mem::replace(&mut row.state, State::Failed).into_was();
+        match why {
+            Unhashed::Changed => {
+                row.state = State::Stale(was);
+                if !is_offered && row.unrest.change(now, self.patience) {
+                    self.unsettled.push(job.name.clone());
+                    self.renew(job.root, now);
+                }
+            }
+            Unhashed::Failed => {
+                known.into_iter().for_each(|id| self.former.lose(id));
+                self.drop_offer(&job.name);
+                self.renew(job.root, now);
+            }
+            Unhashed::Lacking => row.state = State::Lacking(was),
+        }
+        true
+    }
+
+    /// What could not be read of a root, to be tried again.
     pub(super) fn failed(&self, key: RootKey) -> Vec<Job> {
-        let failed = self.rows_of(key).filter(|(_, row)| matches!(row.state, State::Failed));
+        let failed = self.rows_of(key).filter(|(_, row)| matches!(row.state, State::Failed | State::Lacking(_)));
         let job = |(name, row): (&SafePath, &Row)| Job {
             name: name.clone(),
             path: row.path.clone(),
@@ -140,127 +219,35 @@ impl Catalogue {
         failed.map(job).collect()
     }
 
-    /// What is neither found nor `unseen` is there no more.
-    fn replace(&mut self, key: RootKey, scanned: ScannedRoot, unseen: &HashSet<&str>, gone: bool) -> Vec<Job> {
-        let removed: Vec<SafePath> = self
-            .rows_of(key)
-            .filter(|(name, _)| scanned.files.binary_search_by(|f| f.name.cmp(name)).is_err())
-            .filter(|(name, _)| !is_unseen(unseen, name))
-            .map(|(name, _)| name.clone())
-            .collect();
-        let mut changed = !removed.is_empty() || *self.roots[key].empty_dirs != scanned.empty_dirs[..];
-        for name in removed {
-            Arc::make_mut(&mut self.rows).remove(&name);
-            self.drop_offer(&name);
-        }
-        let (mut jobs, mut rows) = (Vec::new(), Vec::new());
-        for file in scanned.files {
-            let fresh = match self.compare(key, &file) {
-                Found::Known => continue,
-                Found::Doubtful => false,
-                Found::New => true,
-            };
-            let ScannedFile { name, path, stamp } = file;
-            let job = Job { name, path: path.into(), stamp, root: key };
-            if fresh {
-                let row = Row { root: key, path: job.path.clone(), stamp, state: State::Pending };
-                rows.push((job.name.clone(), row));
-            }
-            jobs.push(job);
-        }
-        changed |= !rows.is_empty();
-        self.put_rows(rows);
-        changed |= self.roots[key].gone != gone;
-        if changed || self.roots[key].generation == 0 {
-            let root = &mut self.roots[key];
-            (root.empty_dirs, root.gone) = (scanned.empty_dirs.into(), gone);
-            self.renew(key);
-        }
-        jobs
+    /// Whether a root has files that keep changing: only another look can tell when they have settled.
+    pub(super) fn is_restless(&self, key: RootKey) -> bool {
+        self.roots[key].count.restless > 0
     }
 
-    fn compare(&self, key: RootKey, file: &ScannedFile) -> Found {
-        match self.rows.get(&file.name) {
-            // A name that another root has stays with it.
-            Some(row) if row.root != key => Found::Known,
-            Some(row) if row.stamp == file.stamp && *row.path == *file.path => match &row.state {
-                State::Hashed(hashed) if !hashed.settled => Found::Doubtful,
-                State::Stale => Found::New,
-                _ => Found::Known,
-            },
-            _ => Found::New,
-        }
-    }
-
-    /// Takes found files that have to be hashed, in the order of their names.
-    fn put_rows(&mut self, rows: Vec<(SafePath, Row)>) {
-        if rows.is_empty() {
-            return;
-        }
-        let offer = |name: &SafePath, row: &Row| {
-            (name.clone(), Offer { executable: row.stamp.executable, ..unhashed(name.clone(), row.stamp.size) })
+    /// Whether an offer cannot be had for now because what it stands for keeps changing.
+    pub(super) fn is_unsettled(&self, name: &SafePath) -> bool {
+        let file = |row: &Row| row.unrest.left_out && matches!(row.state, State::Stale(_));
+        let root = |root: &RootRow| {
+            let RootRow { root, count, .. } = root;
+            root.kind == Kind::Collection && root.name == *name && count.restless > 0 && count.files == 0
         };
-        // Of what is shared as one known content nothing is offered before it was found to be that.
-        let fixed = |(_, row): &&(SafePath, Row)| self.roots[row.root].root.fixed.is_some();
-        let (unknown, plain): (Vec<_>, Vec<_>) = rows.iter().partition(fixed);
-        unknown.into_iter().for_each(|(name, _)| self.drop_offer(name));
-        let offers: Vec<_> = plain.into_iter().map(|(name, row)| offer(name, row)).collect();
-        offers.iter().for_each(|(name, _)| self.put_name(name));
-        put_all(Arc::make_mut(&mut self.rows), rows);
-        put_all(&mut Arc::make_mut(&mut self.book).offers, offers);
+        self.rows.get(name).is_some_and(file) || self.roots.iter().any(root)
     }
 
-    /// Takes a hashed file; its root when that gave it an id, or another one.
-    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) -> Option<RootKey> {
-        // A look-up is some twenty comparisons of long names: one for each map.
-        let row = Arc::make_mut(&mut self.rows).get_mut(name)?;
-        if row.stamp != file.stamp || *row.path != *file.path {
-            return None;
-        }
-        let (root, id, size, executable) = (row.root, file.id, file.stamp.size, file.stamp.executable);
-        let before = match &row.state {
-            State::Failed => {
-                row.state = State::Hashed(file);
-                self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) });
-                self.renew(root);
-                return Some(root);
-            }
-            State::Hashed(before) => Some(before.id),
-            State::Pending | State::Stale => None,
-        };
-        row.state = State::Hashed(file);
-        if before == Some(id) {
-            return None;
-        }
-        match Arc::make_mut(&mut self.book).offers.get_mut(name) {
-            Some(offer) => offer.id = Some(id),
-            None => self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) }),
-        }
-        if before.is_some() {
-            self.renew(root);
-        } else {
-            let count = &mut self.roots[root].count;
-            count.missing = count.missing.saturating_sub(1);
-            count.missing_bytes = count.missing_bytes.saturating_sub(size);
-        }
-        Some(root)
+    /// The files that are left out since the last time, each with its root.
+    pub(super) fn unsettled(&mut self) -> Vec<(SafePath, RootKey)> {
+        let names = std::mem::take(&mut self.unsettled);
+        names.into_iter().filter_map(|name| self.rows.get(&name).map(|row| row.root).map(|key| (name, key))).collect()
     }
 
-    /// Takes that a file cannot be read, or has changed while it was hashed. Whether that was still of interest.
-    pub(super) fn not_hashed(&mut self, job: &Job, state: State) -> bool {
-        let current = |row: &&Row| row.stamp == job.stamp && matches!(row.state, State::Pending);
-        if self.rows.get(&job.name).filter(current).is_none() {
-            return false;
-        }
-        let failed = matches!(state, State::Failed);
-        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(&job.name) {
-            row.state = state;
-        }
-        if failed {
-            self.drop_offer(&job.name);
-            self.renew(job.root);
-        }
-        true
+    /// Lets go of former trees that nobody asks for; whether there were any.
+    pub(super) fn sweep(&mut self, now: Instant) -> bool {
+        self.former.sweep(now)
+    }
+
+    /// Whether former trees are kept.
+    pub(super) fn has_former(&self) -> bool {
+        !self.former.is_empty()
     }
 
     /// Takes a collection made of a root's files; whether they are still the same.
@@ -270,19 +257,23 @@ impl Catalogue {
             return false;
         }
         root.collecting = false;
+        self.former.forget(made.id());
         root.collection = Some(made);
         self.offer_collection(key);
         true
     }
 
-    /// The directories whose collection can be made now; each once per generation.
+    /// The directories whose collection can be made now; each once per generation, and once more when files of it were
+    /// proven again. Nothing is made of a directory of which everything is left out: it would say that it is empty.
     pub(super) fn collectable(&mut self) -> Vec<RootKey> {
         let mut ready = Vec::new();
         for (key, root) in self.roots.iter_mut().enumerate() {
-            let whole = root.root.kind == Kind::Collection && !root.gone && root.count.missing == 0;
+            let hollow = root.count.files == 0 && !root.left_out.files.is_empty();
+            let whole = root.root.kind == Kind::Collection && !root.gone && root.count.missing == 0 && !hollow;
+            let due = root.collection.is_none() || (root.outdated && root.count.verifying == 0);
             let complete = root.root.fixed.as_ref().is_none_or(|fixed| fixed.files() == root.count.files);
-            if whole && complete && root.collection.is_none() && !root.collecting {
-                root.collecting = true;
+            if whole && complete && due && !root.collecting {
+                (root.collecting, root.outdated) = (true, false);
                 ready.push(key);
             }
         }
@@ -292,7 +283,18 @@ impl Catalogue {
     /// What the world may see of it, at this moment.
     pub(super) fn snapshot(&self) -> IndexSnapshot {
         let collections = self.roots.iter().filter_map(|r| Some((r.collection.as_ref()?.id(), r.collection.clone()?)));
-        IndexSnapshot::new(self.book.clone(), self.rows.clone(), self.names.clone(), collections.collect())
+        let left_out = self.roots.iter().filter(|root| !root.left_out.files.is_empty());
+        let left_out = left_out.filter_map(|r| Some((r.collection.as_ref()?.id(), r.left_out.clone())));
+        let parts = Parts {
+            book: self.book.clone(),
+            rows: self.rows.clone(),
+            names: self.names.clone(),
+            collections: collections.collect(),
+            former: self.former.trees().cloned().collect(),
+            gone: self.former.gone().clone(),
+            left_out: left_out.collect(),
+        };
+        IndexSnapshot::new(parts)
     }
 
     fn rows_of(&self, key: RootKey) -> Box<dyn Iterator<Item = (&SafePath, &Row)> + '_> {
@@ -304,29 +306,42 @@ impl Catalogue {
     }
 
     /// After a change of a root's files: counts again; an older collection is no longer what is there.
-    fn renew(&mut self, key: RootKey) {
-        let mut count = Count::default();
-        for (_, row) in self.rows_of(key).filter(|(_, row)| !matches!(row.state, State::Failed)) {
-            count.files = count.files.saturating_add(1);
-            count.bytes = count.bytes.saturating_add(row.stamp.size);
-            if !matches!(row.state, State::Hashed(_)) {
-                count.missing += 1;
-                count.missing_bytes = count.missing_bytes.saturating_add(row.stamp.size);
+    fn renew(&mut self, key: RootKey, now: Instant) {
+        self.recount(key);
+        let root = &mut self.roots[key];
+        root.generation += 1;
+        (root.collecting, root.outdated) = (false, false);
+        if let Some(tree) = root.collection.take() {
+            self.former.keep(tree, now);
+        }
+        self.offer_collection(key);
+    }
+
+    fn recount(&mut self, key: RootKey) {
+        let (mut count, mut left_out) = (Count::default(), LeftOut::default());
+        for (name, row) in self.rows_of(key) {
+            if row.is_in_tree() {
+                count.add(row);
+                continue;
+            }
+            let restless = !matches!(row.state, State::Failed | State::Foreign);
+            count.restless += u32::from(restless);
+            let why = if restless { Code::Changed } else { Code::Internal };
+            match below(&self.roots[key].root.name, name).filter(|_| left_out.files.len() < NAMED) {
+                Some(path) => left_out.files.push(LeftOutFile { path, why }),
+                None => left_out.more = left_out.more.saturating_add(1),
             }
         }
         let root = &mut self.roots[key];
-        root.count = count;
-        root.generation += 1;
-        (root.collection, root.collecting) = (None, false);
-        self.offer_collection(key);
+        (root.count, root.left_out) = (count, left_out.into());
     }
 
     fn offer_collection(&mut self, key: RootKey) {
         let RootRow { root, count, collection, gone, .. } = &self.roots[key];
-        let incomplete = root.fixed.is_some() && collection.is_none();
         if root.kind == Kind::File {
             return;
         }
+        let incomplete = root.fixed.is_some() && collection.is_none();
         let name = root.name.clone();
         if *gone || incomplete {
             return self.drop_offer(&name);
@@ -358,23 +373,20 @@ impl Catalogue {
     }
 }
 
-/// Whether a name is one of those, or beneath one.
-fn is_unseen(unseen: &HashSet<&str>, name: &SafePath) -> bool {
-    let name = name.as_str();
-    let above = || name.match_indices('/').any(|(end, _)| unseen.contains(&name[..end]));
-    !unseen.is_empty() && (unseen.contains(name) || above())
+impl Count {
+    /// Counts a file that belongs to the tree.
+    fn add(&mut self, row: &Row) {
+        self.files = self.files.saturating_add(1);
+        self.bytes = self.bytes.saturating_add(row.stamp.size);
+        self.verifying += u32::from(row.is_verifying());
+        if row.offered().is_none() {
+            self.missing += 1;
+            self.missing_bytes = self.missing_bytes.saturating_add(row.stamp.size);
+        }
+    }
 }
 
 /// The offer of a file without its id.
 const fn unhashed(name: SafePath, size: u64) -> Offer {
     Offer { name, size, id: None, kind: Kind::File, files: 1, locked: false, executable: false }
-}
-
-/// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.
-fn put_all<V>(map: &mut BTreeMap<SafePath, V>, sorted: Vec<(SafePath, V)>) {
-    if sorted.len() < map.len() / 8 {
-        map.extend(sorted);
-    } else {
-        map.append(&mut sorted.into_iter().collect());
-    }
 }

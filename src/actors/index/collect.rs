@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::actors::index::catalogue::{Rows, State};
+use crate::actors::index::catalogue::Rows;
 use crate::io::scan::Fixed;
 use crate::io::shared_source::{HashedFile, SharedCollection, file_entry};
 use crate::io::watch::RootKey;
@@ -30,8 +30,8 @@ impl Parts {
             format!("{} is offered file by file only because {cause}: share parts of it on their own", self.name)
         };
         let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
-        for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key) {
-            if let (State::Hashed(file), Some(below)) = (&row.state, self.below(name)) {
+        for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
+            if let (Some(file), Some(below)) = (row.offered(), below(&self.name, name)) {
                 entries.push((below, file_entry(file)));
                 files.push(file.clone());
             }
@@ -41,7 +41,7 @@ impl Parts {
             let source = SharedCollection::new(tree, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
             return Ok(Arc::new(source));
         }
-        let empty = self.empty_dirs.iter().filter_map(|name| Some((self.below(name)?, Entry::Directory)));
+        let empty = self.empty_dirs.iter().filter_map(|name| Some((below(&self.name, name)?, Entry::Directory)));
         entries.extend(empty);
         let collection = Collection::new(entries).map_err(|e| cannot(&e))?;
         let source = SharedCollection::new(&collection, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
@@ -50,10 +50,10 @@ impl Parts {
         }
         Ok(Arc::new(source))
     }
+}
 
-    /// A whole name as a path within the root.
-    fn below(&self, name: &SafePath) -> Option<SafePath> {
-        let rest = name.as_str().strip_prefix(self.name.as_str())?.strip_prefix('/')?;
-        SafePath::parse(rest).ok()
-    }
+/// A whole name as a path within the root of that name.
+pub(super) fn below(root: &SafePath, name: &SafePath) -> Option<SafePath> {
+    let rest = name.as_str().strip_prefix(root.as_str())?.strip_prefix('/')?;
+    SafePath::parse(rest).ok()
 }

@@ -51,6 +51,8 @@ pub(super) enum Outcome {
     Done(Arc<HashedFile>),
     /// It cannot be read, for this reason.
     Failed(String),
+    /// It could not be read for something that this process or the system lacks, and that says nothing about the file.
+    Lacking(String),
 }
 
 /// Files that were hashed together.
@@ -210,6 +212,7 @@ impl Work {
         let outcomes = hashed.into_iter().zip(&self.jobs).map(|(result, (job, _))| match result {
             Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
             Err(HashError::Cancelled) => Outcome::Cancelled,
+            Err(error) if error.is_passing() => Outcome::Lacking(error.to_string()),
             Err(HashError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Failed(e.to_string()),
             Err(HashError::Io(e)) if is_gone(job) => {
                 tracing::debug!("{} went while it was to be hashed: {e}", job.path.display());

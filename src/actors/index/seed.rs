@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::actors::index::hashing::Job;
 use crate::actors::index::state::IndexState;
@@ -79,7 +80,7 @@ impl IndexState {
     pub(super) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
         let Seed { name, path, fixed, proofs } = seed;
         let (id, size) = (fixed.id, fixed.size);
-        let Some((key, new)) = self.catalogue.seed(&name, &path, fixed) else {
+        let Some((key, new)) = self.catalogue.seed(&name, &path, fixed, Instant::now()) else {
             // Whoever waits may have gone.
             let _ = reply.send(false);
             return;

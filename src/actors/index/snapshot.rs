@@ -6,14 +6,14 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
-use crate::actors::index::catalogue::{Rows, State};
-use crate::io::shared_source::{SharedCollection, SharedFile};
+use crate::actors::index::catalogue::{FormerTree, Gone, Row, Rows};
+use crate::io::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::source::Source;
 use crate::logic::name_index::{NameIndex, NameKey};
 use crate::logic::rank::{Rank, rank};
 use crate::model::{ContentId, Hit, Kind, Offer, OfferBook, Query, SafePath};
 use crate::wire::limits::{HITS, PAGE_FILL};
-use crate::wire::message::{HitPage, OfferPage};
+use crate::wire::message::{HitPage, LeftOut, OfferPage};
 
 /// More than an offer or a hit takes on the wire beside its names: field names, numbers, an id.
 const FIXED: usize = 128;
@@ -21,13 +21,33 @@ const FIXED: usize = 128;
 const PER_NAME: usize = 8;
 
 /// The offers of a node at one moment.
+#[derive(Default)]
 pub struct IndexSnapshot {
-    book: Arc<OfferBook>,
-    rows: Arc<Rows>,
-    names: Arc<Names>,
-    collections: HashMap<ContentId, Arc<SharedCollection>>,
+    parts: Parts,
     /// Made when first asked for: most snapshots are replaced before.
     by_id: OnceLock<HashMap<ContentId, Vec<SafePath>>>,
+    /// The names of files that were of an id and perhaps still are; made as `by_id` is.
+    doubtful: OnceLock<HashMap<ContentId, SafePath>>,
+    /// What is left of former trees; each made when it is first asked for.
+    remains: HashMap<ContentId, Left>,
+}
+
+/// A former tree, and what is left of it at this moment.
+struct Left {
+    former: Arc<FormerTree>,
+    remains: OnceLock<Option<Arc<Remains>>>,
+}
+
+/// What a snapshot is made of.
+#[derive(Default)]
+pub(super) struct Parts {
+    pub(super) book: Arc<OfferBook>,
+    pub(super) rows: Arc<Rows>,
+    pub(super) names: Arc<Names>,
+    pub(super) collections: HashMap<ContentId, Arc<SharedCollection>>,
+    pub(super) former: Vec<Arc<FormerTree>>,
+    pub(super) gone: Arc<Gone>,
+    pub(super) left_out: HashMap<ContentId, Arc<LeftOut>>,
 }
 
 /// What a snapshot holds, in numbers.
@@ -67,12 +87,6 @@ impl Names {
     }
 }
 
-impl Default for IndexSnapshot {
-    fn default() -> Self {
-        Self::new(Arc::default(), Arc::default(), Arc::default(), HashMap::new())
-    }
-}
-
 impl fmt::Debug for IndexSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IndexSnapshot").field("stats", &self.stats()).finish_non_exhaustive()
@@ -80,13 +94,10 @@ impl fmt::Debug for IndexSnapshot {
 }
 
 impl IndexSnapshot {
-    pub(super) const fn new(
-        book: Arc<OfferBook>,
-        rows: Arc<Rows>,
-        names: Arc<Names>,
-        collections: HashMap<ContentId, Arc<SharedCollection>>,
-    ) -> Self {
-        Self { book, rows, names, collections, by_id: OnceLock::new() }
+    pub(super) fn new(mut parts: Parts) -> Self {
+        let former = std::mem::take(&mut parts.former).into_iter();
+        let remains = former.map(|former| (former.tree.id(), Left { former, remains: OnceLock::new() })).collect();
+        Self { parts, remains, ..Self::default() }
     }
 
     /// The hits for a query, best first, after the first `skip`; at most `limit` and no more than a page holds.
@@ -106,9 +117,9 @@ impl IndexSnapshot {
     /// many names as a hit has: a thousand copies of one file cost a thousand comparisons, not more.
     fn groups(&self, query: &Query) -> Vec<Vec<&Offer>> {
         let mut found: Vec<(Rank, usize, &Offer)> = Vec::new();
-        for (key, folded) in self.names.index.search(query) {
-            let name = self.names.by_key.get(key.index()).and_then(Option::as_ref);
-            let Some(offer) = name.and_then(|name| self.book.offers.get(name)) else { continue };
+        for (key, folded) in self.parts.names.index.search(query) {
+            let name = self.parts.names.by_key.get(key.index()).and_then(Option::as_ref);
+            let Some(offer) = name.and_then(|name| self.parts.book.offers.get(name)) else { continue };
             if let Some(rank) = rank(query, folded, offer.kind) {
                 found.push((rank, offer.name.as_str().len(), offer));
             }
@@ -148,7 +159,7 @@ impl IndexSnapshot {
     pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let mut rest =
-            self.book.offers.range::<SafePath, _>((from, Bound::Unbounded)).map(|(_, offer)| offer).peekable();
+            self.parts.book.offers.range::<SafePath, _>((from, Bound::Unbounded)).map(|(_, offer)| offer).peekable();
         let (mut offers, mut room) = (Vec::new(), PAGE_FILL);
         while let Some(offer) = rest.next_if(|o| FIXED + PER_NAME + o.name.as_str().len() <= room) {
             room -= FIXED + PER_NAME + offer.name.as_str().len();
@@ -157,39 +168,74 @@ impl IndexSnapshot {
         OfferPage { offers, more: rest.peek().is_some() }
     }
 
-    /// From what an id of this size can be served. `None` when it is not offered, or with another size only:
-    /// [`IndexSnapshot::locate`] tells which.
+    /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
+    /// a change, or what is left of a tree that has changed. `None` when it is nothing of these, or has another size:
+    /// [`IndexSnapshot::locate`] and [`IndexSnapshot::had`] tell which.
     #[must_use]
     pub fn source(&self, id: ContentId, size: u64) -> Option<Arc<dyn Source>> {
-        if let Some(collection) = self.collections.get(&id).filter(|c| c.size() == size) {
+        if let Some(collection) = self.parts.collections.get(&id).filter(|c| c.size() == size) {
             return Some(collection.clone());
         }
-        let file = self.named(id).filter(|o| o.kind == Kind::File && o.size == size).find_map(|offer| {
-            match &self.rows.get(&offer.name)?.state {
-                State::Hashed(file) if file.id == id => Some(file.clone()),
-                _ => None,
-            }
-        })?;
-        Some(Arc::new(SharedFile::new(file)?))
+        if let Some(file) = self.file(id, size) {
+            return Some(Arc::new(SharedFile::new(file)?));
+        }
+        let left = self.remains.get(&id).filter(|left| left.former.tree.size() == size)?;
+        let tree = left.former.ask();
+        let remains = left.remains.get_or_init(|| Remains::of(tree, |id, size| self.file(id, size)).map(Arc::new));
+        Some(remains.clone()?)
+    }
+
+    /// The canonical bytes of a collection that is offered, or was.
+    #[must_use]
+    pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
+        let former = || self.remains.get(&id).map(|left| left.former.ask());
+        self.parts.collections.get(&id).or_else(former)?.manifest()
+    }
+
+    /// What a collection leaves out of its directory.
+    #[must_use]
+    pub fn left_out(&self, id: ContentId) -> Option<&LeftOut> {
+        self.parts.left_out.get(&id).map(AsRef::as_ref)
+    }
+
+    /// Whether this id was offered and has changed or gone since.
+    #[must_use]
+    pub fn had(&self, id: ContentId) -> bool {
+        self.parts.gone.has(id)
+    }
+
+    /// A file of this content: one that is offered, or else one that was and perhaps still is.
+    fn file(&self, id: ContentId, size: u64) -> Option<Arc<HashedFile>> {
+        let offered = self.named(id).filter(|o| o.kind == Kind::File && o.size == size);
+        let mut files = offered.filter_map(|offer| self.parts.rows.get(&offer.name)?.offered());
+        if let Some(file) = files.find(|file| file.id == id) {
+            return Some(Arc::clone(file));
+        }
+        let doubtful = self.doubtful.get_or_init(|| {
+            let former = |(name, row): (&SafePath, &Row)| Some((row.former()?.id, name.clone()));
+            self.parts.rows.iter().filter_map(former).collect()
+        });
+        let file = self.parts.rows.get(doubtful.get(&id)?)?.former()?;
+        (file.stamp.size == size).then(|| Arc::clone(file))
     }
 
     /// The offer of a name.
     #[must_use]
     pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
-        self.book.offers.get(name)
+        self.parts.book.offers.get(name)
     }
 
     /// All offers.
     #[must_use]
     pub const fn book(&self) -> &Arc<OfferBook> {
-        &self.book
+        &self.parts.book
     }
 
     /// Its numbers; counts every offer.
     #[must_use]
     pub fn stats(&self) -> IndexStats {
         let mut stats = IndexStats::default();
-        for offer in self.book.offers.values() {
+        for offer in self.parts.book.offers.values() {
             stats.offers += 1;
             stats.hashed += u64::from(offer.id.is_some());
             stats.bytes += if offer.kind == Kind::File { offer.size } else { 0 };
@@ -200,14 +246,14 @@ impl IndexSnapshot {
     fn named(&self, id: ContentId) -> impl Iterator<Item = &Offer> {
         let by_id = self.by_id.get_or_init(|| {
             let mut by_id: HashMap<ContentId, Vec<SafePath>> = HashMap::new();
-            for offer in self.book.offers.values() {
+            for offer in self.parts.book.offers.values() {
                 if let Some(id) = offer.id {
                     by_id.entry(id).or_default().push(offer.name.clone());
                 }
             }
             by_id
         });
-        by_id.get(&id).into_iter().flatten().filter_map(|name| self.book.offers.get(name))
+        by_id.get(&id).into_iter().flatten().filter_map(|name| self.parts.book.offers.get(name))
     }
 }
 

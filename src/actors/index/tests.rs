@@ -70,6 +70,10 @@ impl Story {
     }
 
     async fn start(&self, plan: Option<SharePlan>, cache: Option<HashCache>) -> Running {
+        self.start_at(PACE, plan, cache).await
+    }
+
+    async fn start_at(&self, pace: Pace, plan: Option<SharePlan>, cache: Option<HashCache>) -> Running {
         let (to_events, events) = mpsc::channel(64);
         let (to_offers, offers) = watch::channel(Arc::default());
         let (to_snapshot, snapshot) = watch::channel(Arc::default());
@@ -78,7 +82,7 @@ impl Story {
             cache,
             handover: None,
             threads: 2,
-            pace: PACE,
+            pace,
             events: to_events,
             offers: to_offers,
             snapshot: to_snapshot,
@@ -162,8 +166,10 @@ async fn a_changed_file_gets_a_new_id_and_so_does_its_tree() {
     let three = ContentId::of(b"three");
     running.offer("tree/a", |o| o.is_some_and(|o| o.id == Some(three))).await;
     running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != before))).await;
-    assert!(running.now().source(before, 6).is_none());
     assert_eq!(running.now().locate(ContentId::of(b"one")), []);
+    assert!(running.now().source(ContentId::of(b"one"), 3).is_none() && running.now().had(ContentId::of(b"one")));
+    let left = running.now().source(before, 6).expect("the other file is still there");
+    assert_eq!((left.have().count(), left.lost().len()), (1, 1));
     running.stop().await;
 }
 
@@ -220,6 +226,119 @@ async fn a_file_that_changes_while_it_is_served_serves_nothing() {
     story.write("a", b"two");
     assert!(matches!(open.read_at(&mut buf, 0), Err(ReadError::Changed)));
     assert!(running.now().source(id, 4).is_none());
+    running.stop().await;
+}
+
+/// What is served under this id of a content of this size: the bytes of the units that are there.
+fn served(snapshot: &IndexSnapshot, id: ContentId, size: u64) -> Vec<Vec<u8>> {
+    let Some(source) = snapshot.source(id, size) else { return Vec::new() };
+    let read = |unit: u32| {
+        let place = source.map().place(UnitIndex(unit)).expect("within");
+        let mut buf = vec![0; usize::try_from(place.len).expect("small")];
+        source.open(place.file).expect("open").read_at(&mut buf, place.offset).expect("read");
+        buf
+    };
+    let mut units: Vec<_> = source.have().iter().map(read).collect();
+    units.sort();
+    units
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_is_served_as_what_it_was_when_files_of_it_change_go_or_move() {
+    let story = Story::of(&[("a", b"one"), ("b", b"two"), ("c", b"three"), ("d/e", b"four")]);
+    let mut running = story.share(&["tree"]).await;
+    let (first, size) = (running.id("tree").await, 15);
+    let manifest = running.now().manifest(first).expect("served");
+    let all = [b"four".to_vec(), b"one".to_vec(), b"three".to_vec(), b"two".to_vec()];
+    assert_eq!(served(&running.now(), first, size), all);
+    // Moved, within the tree and with its directory: everything is still there, elsewhere.
+    fs::rename(story.path("tree/b"), story.path("tree/z")).expect("rename");
+    fs::rename(story.path("tree/d"), story.path("tree/moved")).expect("rename");
+    running.offer("tree/z", |offer| offer.is_some()).await;
+    running.offer("tree/moved/e", |offer| offer.is_some()).await;
+    let second = running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != first))).await;
+    let second = second.and_then(|o| o.id).expect("has an id");
+    assert_eq!(served(&running.now(), first, size), all);
+    // Removed and changed: those are gone, under both ids.
+    fs::remove_file(story.path("tree/a")).expect("remove");
+    story.write("c", b"another");
+    running.offer("tree/c", |o| o.is_some_and(|o| o.id == Some(ContentId::of(b"another")))).await;
+    running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != first && id != second))).await;
+    for id in [first, second] {
+        assert_eq!(served(&running.now(), id, size), [b"four".to_vec(), b"two".to_vec()]);
+    }
+    assert_eq!(running.now().manifest(first), Some(manifest));
+    assert!(running.now().locate(first).is_empty(), "it is served, not offered");
+    fs::remove_dir_all(story.path("tree")).expect("remove");
+    running.offer("tree", |offer| offer.is_none()).await;
+    assert!(running.now().source(first, size).is_none() && running.now().had(first));
+    running.stop().await;
+}
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_linked_or_touched_up_is_served_at_every_moment() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let large = vec![7; 3 << 20];
+    let story = Story::of(&[("a", b"one"), ("b", &large)]);
+    let cache = HashCache::open(&story.path("cache.redb")).expect("open").cache;
+    let mut running = story.start(Some(story.plan(&["tree"])), Some(cache)).await;
+    let id = running.id("tree").await;
+    let size = 3 + large.len() as u64;
+    for round in 0_u32..3 {
+        for name in ["a", "b"] {
+            let path = story.path("tree").join(name);
+            fs::hard_link(&path, story.path(&format!("{name}{round}"))).expect("link");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600 + round)).expect("chmod");
+        }
+        // A look has been taken once a new file is known; then everything is as before.
+        story.write(&format!("new{round}"), b"new");
+        let new = format!("tree/new{round}");
+        running.snapshot.changed().await.expect("the index lives");
+        while running.now().offer(&path(&new)).is_none_or(|offer| offer.id.is_none()) {
+            assert_eq!(served(&running.now(), id, size).concat().len() as u64, size);
+            for (name, content) in [("tree/a", b"one".as_slice()), ("tree/b", &large)] {
+                assert_eq!(running.now().offer(&path(name)).and_then(|o| o.id), Some(ContentId::of(content)));
+            }
+            running.snapshot.changed().await.expect("the index lives");
+        }
+    }
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_written_all_the_time_keeps_nobody_waiting() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    let pace = Pace { longest: Duration::from_millis(300), ..PACE };
+    let story = Story::of(&[("quiet", b"one"), ("log", b"")]);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (log, stopped) = (story.path("tree/log"), stop.clone());
+    let writer = std::thread::spawn(move || {
+        use std::io::Write as _;
+        let mut log = fs::File::options().append(true).open(log).expect("open");
+        while !stopped.load(Ordering::Relaxed) {
+            log.write_all(b"line").expect("write");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
+    let mut running = story.start_at(pace, Some(story.plan(&["tree"])), None).await;
+    let (tell, mut told) = mpsc::channel(16);
+    running.index.cast(IndexMessage::Resolve { name: path("tree/log"), tell }).expect("lives");
+    assert!(running.warning().await.contains("log is left out of tree because it is being written all the time"));
+    let id = running.id("tree").await;
+    let snapshot = running.now();
+    let left_out = snapshot.left_out(id).expect("told");
+    assert_eq!((left_out.files[0].path.as_str(), left_out.files[0].why, left_out.more), ("log", Code::Changed, 0));
+    assert_eq!(snapshot.offer(&path("tree")).map(|o| (o.files, o.size)), Some((1, 3)));
+    let mut last = None;
+    while let Some(event) = told.recv().await {
+        last = Some(event);
+    }
+    assert_eq!(last, Some(ResolveEvent::Failed(Code::Changed.into())));
+    stop.store(true, Ordering::Relaxed);
+    writer.join().expect("wrote");
+    running.offer("tree", |o| o.is_some_and(|o| o.files == 2 && o.id.is_some())).await;
+    assert_eq!(running.now().left_out(running.id("tree").await), None);
     running.stop().await;
 }
 

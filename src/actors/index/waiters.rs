@@ -77,6 +77,9 @@ pub(super) fn how_far(
     if offer.id.is_some() && is_published(offer) {
         return ResolveEvent::Done(offer.clone());
     }
+    if catalogue.is_unsettled(name) {
+        return ResolveEvent::Failed(Refusal::from(Code::Changed));
+    }
     let tree = catalogue.roots.iter().position(|r| r.root.name == *name && r.root.kind == Kind::Collection);
     let done = match tree {
         None => hashing.running(|n| n == name),

@@ -93,7 +93,7 @@ impl State {
 
 /// Tells the actor of each change of what is under way on the shelf, as long as the node lives.
 pub(super) async fn follow(shelf: Shelf, actor: ActorRef<Message>) {
-    let mut changes = shelf.changes();
+    let mut changes = shelf.transfer_changes();
     while changes.changed().await.is_ok() {
         if actor.cast(Message::ShelfChanged).is_err() {
             return;

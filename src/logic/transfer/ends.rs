@@ -99,6 +99,22 @@ impl Transfer {
         }
     }
 
+    /// The provider says that these units are of files that have changed.
+    pub(super) fn spoil_units(&mut self, node: NodeId, units: &[(u32, u32)], now: Duration, out: &mut Vec<Output>) {
+        let total = self.map.units();
+        for &(first, count) in units {
+            let end = first.saturating_add(count).min(total);
+            let mut unit = first;
+            while let Some(place) = self.map.place(UnitIndex(unit)).filter(|_| unit < end) {
+                let Some(provider) = self.providers.get(&node) else { return };
+                if !provider.denials.blocks(Part::File(place.file)) {
+                    self.spoil(node, Some(place.file), now, out);
+                }
+                unit = self.map.files()[place.file].units().end;
+            }
+        }
+    }
+
     fn refused(&mut self, id: RequestId, code: Code, now: Duration, out: &mut Vec<Output>) {
         let Some(Request { node, asked, .. }) = self.requests.get(&id) else { return };
         let (node, asked) = (*node, *asked);

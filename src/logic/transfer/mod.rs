@@ -220,8 +220,10 @@ impl Transfer {
 
     fn on_have(&mut self, node: NodeId, event: &HaveEvent, now: Duration, out: &mut Vec<Output>) {
         if event.gone {
-            return self.leave(node, Why::Gone, now, out);
+            let why = if event.changed.is_empty() { Why::Gone } else { Why::Changed };
+            return self.leave(node, why, now, out);
         }
+        self.spoil_units(node, &event.changed, now, out);
         let total = self.map.units();
         let Some(provider) = self.providers.get_mut(&node) else { return };
         provider.fetching = event.fetching;

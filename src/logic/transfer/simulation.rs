@@ -150,7 +150,7 @@ impl World {
             for &server in servers.iter().filter(|s| **s != client) {
                 let rtt = self.servers[&server].latency * 2;
                 let complete = self.servers[&server].has.is_full();
-                let event = HaveEvent { units: vec![], complete, fetching: crowd, gone: false };
+                let event = HaveEvent { units: vec![], complete, fetching: crowd, ..HaveEvent::default() };
                 self.at(rtt, Event::Deliver(client, Input::Ready { node: node(server), rtt }));
                 self.at(rtt, Event::Deliver(client, Input::Have { node: node(server), event }));
             }
@@ -313,7 +313,7 @@ impl World {
         let crowd = u32::try_from(self.clients.len()).expect("few");
         let others: Vec<_> = self.clients.keys().copied().filter(|c| *c != n).collect();
         for other in others {
-            let event = HaveEvent { units: new.clone(), complete, fetching: crowd, gone: false };
+            let event = HaveEvent { units: new.clone(), complete, fetching: crowd, ..HaveEvent::default() };
             self.at(self.now + latency, Event::Deliver(other, Input::Have { node: node(n), event }));
         }
     }

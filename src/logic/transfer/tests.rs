@@ -1,3 +1,4 @@
+mod changed;
 mod crowd;
 mod endings;
 
@@ -320,7 +321,8 @@ fn input(transfer: &Transfer, op: &Op) -> Input {
             Input::Fault { request: nth(n), unit: unit(nth(n)), fault }
         }
         Op::Have(n, first, count, kind) => {
-            let event = HaveEvent { units: vec![(first, count)], complete: kind == 0, fetching: kind, gone: false };
+            let event =
+                HaveEvent { units: vec![(first, count)], complete: kind == 0, fetching: kind, ..HaveEvent::default() };
             Input::Have { node: node(n.into()), event }
         }
         Op::Lost(n) => Input::Lost { node: node(n.into()) },

@@ -4,6 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use tokio::time::Instant;
+
 use super::{Catalogue, State};
 use crate::io::scan::{Fixed, Root};
 use crate::io::shared_source::HashedFile;
@@ -21,13 +23,14 @@ impl Catalogue {
         name: &SafePath,
         path: &Path,
         fixed: Arc<Fixed>,
+        now: Instant,
     ) -> Option<(RootKey, bool)> {
         let kind = fixed.kind();
         let same = |root: &Root| root.fixed.is_some() && root.path == path && root.kind == kind;
         if let Some(key) = self.roots.iter().position(|row| same(&row.root)) {
             if self.roots[key].root.fixed.as_ref() != Some(&fixed) {
                 self.roots[key].root.fixed = Some(fixed);
-                self.renew(key);
+                self.renew(key, now);
             }
             return Some((key, false));
         }
@@ -37,7 +40,7 @@ impl Catalogue {
     }
 
     /// Takes that a file is not what its root is shared as. Whether it is so.
-    pub(in crate::actors::index) fn refuse(&mut self, name: &SafePath, file: &HashedFile) -> bool {
+    pub(in crate::actors::index) fn refuse(&mut self, name: &SafePath, file: &HashedFile, now: Instant) -> bool {
         let current = self.rows.get(name).filter(|row| row.stamp == file.stamp && *row.path == *file.path);
         let Some(key) = current.map(|row| row.root) else { return false };
         let root = &self.roots[key].root;
@@ -48,10 +51,10 @@ impl Catalogue {
             return false;
         }
         if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
-            row.state = State::Failed;
+            row.state = State::Foreign;
         }
         self.drop_offer(name);
-        self.renew(key);
+        self.renew(key, now);
         true
     }
 

@@ -1,6 +1,7 @@
 use super::*;
-use crate::io::scan::{Cause, Unseen};
+use crate::io::scan::{Cause, ScannedFile, Unseen};
 use crate::io::shared_source::ListPlace;
+use crate::io::stamp::FileStamp;
 use crate::model::ContentId;
 
 fn path(text: &str) -> SafePath {
@@ -24,7 +25,7 @@ fn hash(catalogue: &mut Catalogue, job: &Job) -> Option<RootKey> {
 fn hash_as(catalogue: &mut Catalogue, job: &Job, content: &str, settled: bool) -> Option<RootKey> {
     let id = ContentId::of(content.as_bytes());
     let file = HashedFile { path: job.path.clone(), stamp: job.stamp, id, list: ListPlace::NotNeeded, settled };
-    catalogue.hashed(&job.name, Arc::new(file))
+    catalogue.hashed(&job.name, Arc::new(file), Instant::now())
 }
 
 fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) {
@@ -36,13 +37,13 @@ fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&s
     let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: Cause::Descriptors };
     let unseen = unseen.iter().map(place).collect();
     let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), links: 0, gone: false };
-    catalogue.rescanned(0, scan)
+    catalogue.rescanned(0, scan, Instant::now())
 }
 
 #[test]
 fn a_collection_can_be_made_once_all_its_files_are_hashed() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
     assert_eq!((jobs.len(), catalogue.roots[0].count.missing_bytes), (2, 20));
     hash(&mut catalogue, &jobs[0]);
     assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
@@ -52,8 +53,8 @@ fn a_collection_can_be_made_once_all_its_files_are_hashed() {
 
 #[test]
 fn only_what_changed_is_hashed_again() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
     for job in &jobs {
         assert_eq!(hash(&mut catalogue, job), Some(0));
     }
@@ -64,18 +65,18 @@ fn only_what_changed_is_hashed_again() {
 }
 
 #[test]
-fn what_cannot_be_read_is_not_offered_until_it_can() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default()).expect("free");
+fn what_cannot_be_read_is_not_offered_until_it_can_be() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
     hash(&mut catalogue, &jobs[0]);
-    assert!(catalogue.not_hashed(&jobs[1], State::Failed));
+    assert!(catalogue.not_hashed(&jobs[1], Unhashed::Failed, Instant::now()));
     assert!(!catalogue.book.offers.contains_key(&path("t/b")));
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
     assert!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).0.is_empty());
     let again = catalogue.failed(0);
     assert_eq!(again.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["t/b"]);
     // A try that fails again changes nothing.
-    assert!(!catalogue.not_hashed(&again[0], State::Failed));
+    assert!(catalogue.not_hashed(&again[0], Unhashed::Failed, Instant::now()));
     assert_eq!(hash(&mut catalogue, &again[0]), Some(0));
     assert!(catalogue.failed(0).is_empty() && catalogue.book.offers[&path("t/b")].id.is_some());
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 2));
@@ -84,10 +85,10 @@ fn what_cannot_be_read_is_not_offered_until_it_can() {
 
 #[test]
 fn what_could_not_be_looked_at_stays_as_it_was() {
-    let mut catalogue = Catalogue::default();
+    let mut catalogue = Catalogue::new(Pace::default());
     let mut first = tree(&[("t/a", 1), ("t/d-e", 2), ("t/d/b", 3), ("t/d/e/c", 4)]);
     first.empty_dirs = vec![path("t/d/empty"), path("t/empty")];
-    let (_, jobs) = catalogue.add(first, Arc::default()).expect("free");
+    let (_, jobs) = catalogue.add(first, Arc::default(), Instant::now()).expect("free");
     for job in &jobs {
         hash(&mut catalogue, job);
     }
@@ -104,26 +105,26 @@ fn what_could_not_be_looked_at_stays_as_it_was() {
 
 #[test]
 fn what_changed_while_it_was_hashed_is_queued_by_the_next_look() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
-    assert!(catalogue.not_hashed(&jobs[0], State::Stale));
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
+    assert!(catalogue.not_hashed(&jobs[0], Unhashed::Changed, Instant::now()));
     assert_eq!(rescan(&mut catalogue, &[("t/a", 1)]).0.len(), 1);
 }
 
 #[test]
 fn results_of_an_older_state_are_not_taken() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
     rescan(&mut catalogue, &[("t/a", 2)]);
     assert_eq!(hash(&mut catalogue, &jobs[0]), None);
-    assert!(!catalogue.not_hashed(&jobs[0], State::Failed));
+    assert!(!catalogue.not_hashed(&jobs[0], Unhashed::Failed, Instant::now()));
     assert_eq!(catalogue.book.offers[&path("t/a")].id, None);
 }
 
 #[test]
 fn a_file_hashed_too_soon_keeps_its_id_while_it_is_hashed_again() {
-    let mut catalogue = Catalogue::default();
-    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default()).expect("free");
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
     hash_as(&mut catalogue, &jobs[0], "one", false);
     let (jobs, changed) = rescan(&mut catalogue, &[("t/a", 1)]);
     assert_eq!((jobs.len(), changed), (1, false));
@@ -131,4 +132,177 @@ fn a_file_hashed_too_soon_keeps_its_id_while_it_is_hashed_again() {
     assert_eq!(hash_as(&mut catalogue, &jobs[0], "two", true), Some(0));
     assert_eq!(catalogue.book.offers[&path("t/a")].id, Some(ContentId::of(b"two")));
     assert_eq!((rescan(&mut catalogue, &[("t/a", 1)]).0.len(), catalogue.collectable()), (0, vec![0]));
+}
+
+#[test]
+fn what_the_system_lacks_bars_no_file_and_empties_no_tree() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
+    for job in &jobs {
+        assert!(catalogue.not_hashed(job, Unhashed::Lacking, Instant::now()));
+    }
+    assert_eq!((catalogue.collectable(), catalogue.book.offers.len()), (vec![], 3));
+    let again = catalogue.failed(0);
+    assert_eq!(again.len(), 2);
+    for job in &again {
+        assert!(hash(&mut catalogue, job).is_some());
+    }
+    assert_eq!((catalogue.collectable(), catalogue.failed(0).len()), (vec![0], 0));
+}
+
+#[test]
+fn a_directory_of_which_nothing_can_be_read_is_not_an_empty_one() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
+    catalogue.not_hashed(&jobs[0], Unhashed::Failed, Instant::now());
+    assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
+    rescan(&mut catalogue, &[]);
+    assert_eq!(catalogue.collectable(), [0]);
+}
+
+fn with(name: &str, stamp: FileStamp) -> ScannedRoot {
+    ScannedRoot { files: vec![ScannedFile { name: path(name), path: name.into(), stamp }], ..tree(&[]) }
+}
+
+fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<Job>, bool) {
+    let scan = Scan { root: with(name, stamp), skipped: Vec::new(), links: 0, gone: false };
+    catalogue.rescanned(0, scan, Instant::now())
+}
+
+/// A tree of one hashed file `t/a`.
+fn hashed_tree(executable: bool) -> Catalogue {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let root = with("t/a", FileStamp { executable, ..stamp(1) });
+    let (_, jobs) = catalogue.add(root, Arc::default(), Instant::now()).expect("free");
+    hash(&mut catalogue, &jobs[0]);
+    catalogue
+}
+
+fn offered(catalogue: &Catalogue, name: &str) -> Option<ContentId> {
+    catalogue.book.offers.get(&path(name)).and_then(|offer| offer.id)
+}
+
+const SIZE: u64 = 10;
+
+#[test]
+fn a_change_of_metadata_is_looked_into_while_everything_stays_offered() {
+    let mut catalogue = hashed_tree(false);
+    catalogue.collectable();
+    let id = ContentId::of(b"t/a");
+    let linked = FileStamp { ctime_ns: 5, ..stamp(1) };
+    let (jobs, changed) = found(&mut catalogue, "t/a", linked);
+    assert_eq!((jobs.len(), changed, offered(&catalogue, "t/a")), (1, false, Some(id)));
+    assert!(catalogue.snapshot().source(id, SIZE).is_some());
+    assert!(found(&mut catalogue, "t/a", linked).0.is_empty(), "it is queued once");
+    assert_eq!(hash(&mut catalogue, &jobs[0]), None, "nothing to be told");
+    // It turns out to have other bytes.
+    let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { ctime_ns: 6, ..stamp(1) });
+    assert_eq!(hash_as(&mut catalogue, &jobs[0], "other", true), Some(0));
+    assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"other")));
+    let snapshot = catalogue.snapshot();
+    assert!(snapshot.source(id, SIZE).is_none() && snapshot.had(id));
+}
+
+#[test]
+fn a_new_executable_bit_changes_the_tree_and_not_the_file() {
+    let mut catalogue = hashed_tree(false);
+    catalogue.collectable();
+    let generation = catalogue.roots[0].generation;
+    let (_, changed) = found(&mut catalogue, "t/a", FileStamp { ctime_ns: 5, executable: true, ..stamp(1) });
+    assert!(changed && catalogue.roots[0].generation > generation);
+    assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"t/a")));
+    assert!(catalogue.rows[&path("t/a")].offered().is_some_and(|file| file.stamp.executable));
+    assert_eq!(catalogue.collectable(), [0], "its tree waits for nothing");
+}
+
+#[test]
+fn a_file_that_is_renamed_keeps_its_id() {
+    let mut catalogue = hashed_tree(false);
+    let id = ContentId::of(b"t/a");
+    let (jobs, changed) = found(&mut catalogue, "t/b", FileStamp { ctime_ns: 5, ..stamp(1) });
+    assert_eq!((jobs.len(), changed), (1, true));
+    assert_eq!((offered(&catalogue, "t/a"), offered(&catalogue, "t/b")), (None, Some(id)));
+    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *std::path::Path::new("t/b")));
+}
+
+#[test]
+fn a_file_that_was_touched_or_replaced_is_served_as_what_it_was_until_it_is_hashed() {
+    let id = ContentId::of(b"t/a");
+    for changed in [FileStamp { mtime_ns: 1, ctime_ns: 5, ..stamp(1) }, stamp(2)] {
+        let mut catalogue = hashed_tree(false);
+        let (jobs, _) = found(&mut catalogue, "t/a", changed);
+        assert_eq!((jobs.len(), offered(&catalogue, "t/a")), (1, None));
+        assert!(catalogue.snapshot().source(id, SIZE).is_some());
+        assert_eq!(hash(&mut catalogue, &jobs[0]), Some(0));
+        assert_eq!(offered(&catalogue, "t/a"), Some(id));
+        let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { mtime_ns: 2, ctime_ns: 6, ..changed });
+        hash_as(&mut catalogue, &jobs[0], "other", true);
+        assert!(catalogue.snapshot().source(id, SIZE).is_none() && catalogue.snapshot().had(id));
+    }
+}
+
+#[test]
+fn a_file_of_another_size_is_not_what_it_was_at_once() {
+    let mut catalogue = hashed_tree(false);
+    let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { size: 11, ..stamp(1) });
+    let snapshot = catalogue.snapshot();
+    let id = ContentId::of(b"t/a");
+    assert!(jobs.len() == 1 && snapshot.source(id, SIZE).is_none() && snapshot.had(id));
+}
+
+#[test]
+fn a_file_that_keeps_changing_is_left_out_of_its_tree_and_comes_back() {
+    use std::time::Duration;
+    let begin = Instant::now();
+    let at = |seconds| begin + Duration::from_secs(seconds);
+    let mut catalogue = Catalogue::new(Pace::default());
+    let files = |log: u64| tree(&[("t/a", 1), ("t/log", log)]);
+    let (_, jobs) = catalogue.add(files(2), Arc::default(), begin).expect("free");
+    hash(&mut catalogue, &jobs[0]);
+    let look = |catalogue: &mut Catalogue, log, now| {
+        let scan = Scan { root: files(log), skipped: Vec::new(), links: 0, gone: false };
+        catalogue.rescanned(0, scan, now).0
+    };
+    assert!(catalogue.not_hashed(&jobs[1], Unhashed::Changed, begin));
+    for second in 1..4 {
+        let jobs = look(&mut catalogue, 10 + second, at(second));
+        assert!(catalogue.not_hashed(&jobs[0], Unhashed::Changed, at(second)));
+        assert_eq!((catalogue.collectable(), catalogue.unsettled().len()), (vec![], 0), "second {second}");
+    }
+    let jobs = look(&mut catalogue, 20, at(4));
+    assert!(!catalogue.is_restless(0));
+    catalogue.not_hashed(&jobs[0], Unhashed::Changed, at(4));
+    assert_eq!(catalogue.unsettled(), [(path("t/log"), 0)]);
+    assert!(catalogue.is_restless(0) && catalogue.is_unsettled(&path("t/log")) && !catalogue.is_unsettled(&path("t")));
+    assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
+    let left_out = &catalogue.roots[0].left_out.files;
+    assert_eq!(left_out.iter().map(|f| (f.path.as_str(), f.why)).collect::<Vec<_>>(), [("log", Code::Changed)]);
+    // Between two writes it may be hashed; that alone does not mean that it has settled.
+    let jobs = look(&mut catalogue, 21, at(6));
+    assert!(catalogue.hashed(&path("t/log"), hashed_as(&jobs[0]), at(6)).is_some());
+    look(&mut catalogue, 21, at(8));
+    assert_eq!((catalogue.collectable(), catalogue.is_restless(0)), (vec![], true));
+    look(&mut catalogue, 21, at(13));
+    assert_eq!((catalogue.collectable(), catalogue.is_restless(0)), (vec![0], false));
+    assert_eq!((catalogue.roots[0].count.files, catalogue.roots[0].left_out.files.len()), (2, 0));
+}
+
+fn hashed_as(job: &Job) -> Arc<HashedFile> {
+    let (path, stamp, id) = (job.path.clone(), job.stamp, ContentId::of(b"log"));
+    Arc::new(HashedFile { path, stamp, id, list: ListPlace::NotNeeded, settled: true })
+}
+
+#[test]
+fn a_directory_of_which_everything_keeps_changing_says_so() {
+    let begin = Instant::now();
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, mut jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), begin).expect("free");
+    for second in 0..5 {
+        let now = begin + std::time::Duration::from_secs(second);
+        catalogue.not_hashed(&jobs[0], Unhashed::Changed, now);
+        let scan = Scan { root: tree(&[("t/a", 10 + second)]), skipped: Vec::new(), links: 0, gone: false };
+        jobs = catalogue.rescanned(0, scan, now).0;
+    }
+    assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
+    assert!(catalogue.is_unsettled(&path("t")));
 }

@@ -44,6 +44,7 @@ impl IndexState {
         for event in std::mem::take(&mut self.identified) {
             self.outbox.push(event);
         }
+        self.forget_later();
     }
 
     pub(super) fn tell_waiters(&mut self, progress: bool) {

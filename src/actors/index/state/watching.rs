@@ -117,7 +117,7 @@ impl IndexState {
 
     pub(super) fn scanned(&mut self, looks: Vec<Looked>) {
         self.watching.scanning = false;
-        let mut jobs = Vec::new();
+        let (mut jobs, now) = (Vec::new(), Instant::now());
         let proofs = self.seeds.take(looks.iter().map(|look| look.key));
         for Looked { key, scan, cost } in looks {
             self.watching.watch.looked(key, cost);
@@ -130,9 +130,10 @@ impl IndexState {
                 self.outbox.warn(skipped.to_string());
             }
             self.seen(key, &scan.unseen, cost);
-            let (more, changed) = self.catalogue.rescanned(key, scan);
+            let (more, changed) = self.catalogue.rescanned(key, scan, now);
             self.dirty |= changed;
             jobs.extend(more);
+            self.look_for_rest(key);
         }
         let (known, jobs) = proofs.divide(jobs);
         known.into_iter().for_each(|(name, file)| self.take_hashed(&name, file));
@@ -175,14 +176,20 @@ impl IndexState {
         if trouble.unseen {
             self.look([key]);
         }
-        self.hashing.push(self.catalogue.failed(key));
+        self.look_up(self.catalogue.failed(key));
         self.end_troubles();
     }
 
     /// Forgets the troubles of roots of which everything could be read by now.
     pub(super) fn end_troubles(&mut self) {
-        let catalogue = &self.catalogue;
-        self.watching.troubles.retain(|key, t| t.unseen || t.waiting || !catalogue.failed(*key).is_empty());
+        let (catalogue, outbox) = (&self.catalogue, &mut self.outbox);
+        self.watching.troubles.retain(|key, trouble| {
+            let goes_on = trouble.unseen || trouble.waiting || !catalogue.failed(*key).is_empty();
+            if !goes_on {
+                outbox.over(&catalogue.roots[*key].root.path);
+            }
+            goes_on
+        });
     }
 
     /// Has roots watched as soon as a change would be told if they were watched already.

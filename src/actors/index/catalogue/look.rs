@@ -1,0 +1,210 @@
+//! What a look at a root has found, compared with what was known of it.
+//! Invariant: only what may have other bytes loses its id; what was only touched up or moved keeps it while it is hashed
+//! again.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::state::{Unrest, Was, was};
+use super::{Catalogue, Row, State, unhashed};
+use crate::actors::index::hashing::Job;
+use crate::io::scan::{ScannedFile, ScannedRoot};
+use crate::io::shared_source::HashedFile;
+use crate::io::stamp::FileStamp;
+use crate::io::watch::RootKey;
+use crate::model::{Offer, SafePath};
+
+/// How a found file compares with its row.
+enum Found {
+    /// It has settled after it kept changing.
+    Calm,
+    /// It has the same stamp, but was hashed so soon after a write that this need not mean the same bytes.
+    Doubtful,
+    Known,
+    New(Was),
+}
+
+/// What a look at a root has seen.
+pub(super) struct Seen {
+    pub(super) root: ScannedRoot,
+    /// What could not be looked at: it stays as it was, with all beneath it.
+    pub(super) unseen: HashSet<SafePath>,
+    pub(super) gone: bool,
+}
+
+impl Seen {
+    /// Whether what has this name could not be looked at.
+    fn lacks(&self, name: &SafePath) -> bool {
+        let beneath = |unseen: &SafePath| {
+            let rest = name.as_str().strip_prefix(unseen.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        self.unseen.iter().any(beneath)
+    }
+}
+
+/// Files that are no longer where they were, by device and inode: they may have been renamed.
+type Moved = HashMap<(u64, u64), Arc<HashedFile>>;
+
+impl Catalogue {
+    /// Takes what was found in place of what is known; what has to be hashed, and whether anything that others see of it
+    /// has changed.
+    pub(super) fn replace(&mut self, key: RootKey, mut seen: Seen, now: Instant) -> (Vec<Job>, bool) {
+        if seen.lacks(&seen.root.name) {
+            return (Vec::new(), false);
+        }
+        let absent = self.absent(key, &seen);
+        self.keep_unseen(key, &mut seen);
+        let Seen { root: scanned, gone, .. } = seen;
+        let mut changed = !absent.is_empty() || *self.roots[key].empty_dirs != scanned.empty_dirs[..];
+        let moved = self.remove(absent);
+        let (mut jobs, mut rows, mut news) = (Vec::new(), Vec::new(), false);
+        for file in scanned.files {
+            match self.compare(key, &file, &moved, now) {
+                Found::Calm => {
+                    changed = true;
+                    self.calm(&file.name);
+                }
+                Found::Doubtful => jobs.push(job(key, file)),
+                Found::Known => {}
+                Found::New(was) => {
+                    let was_left_out = self.rows.get(&file.name).is_some_and(|row| row.unrest.left_out);
+                    let is_news = !self.is_touched_up(&file.name, &was);
+                    let unrest = self.unrest(&file.name, &was, now);
+                    news |= is_news;
+                    // What a tree leaves out does not change it.
+                    changed |= is_news && !(was_left_out && unrest.left_out);
+                    let job = job(key, file);
+                    let (path, stamp, state) = (job.path.clone(), job.stamp, State::Pending(was));
+                    rows.push((job.name.clone(), Row { root: key, path, stamp, state, unrest }));
+                    jobs.push(job);
+                }
+            }
+        }
+        let recount = !rows.is_empty();
+        self.put_rows(rows);
+        changed |= self.roots[key].gone != gone;
+        if changed || self.roots[key].generation == 0 {
+            let root = &mut self.roots[key];
+            (root.empty_dirs, root.gone) = (scanned.empty_dirs.into(), gone);
+            self.renew(key, now);
+        } else if recount {
+            self.recount(key);
+        }
+        (jobs, changed || news)
+    }
+
+    /// What is neither found nor unseen is there no more.
+    fn absent(&self, key: RootKey, seen: &Seen) -> Vec<SafePath> {
+        let rows = self.rows_of(key).map(|(name, _)| name);
+        let absent = rows.filter(|name| seen.root.files.binary_search_by(|f| f.name.cmp(name)).is_err());
+        absent.filter(|name| !seen.lacks(name)).cloned().collect()
+    }
+
+    /// Directories that were empty and could not be looked at.
+    fn keep_unseen(&self, key: RootKey, seen: &mut Seen) {
+        let kept = |dir: &&SafePath| seen.lacks(dir) && seen.root.empty_dirs.binary_search(dir).is_err();
+        let kept: Vec<SafePath> = self.roots[key].empty_dirs.iter().filter(kept).cloned().collect();
+        seen.root.empty_dirs.extend(kept);
+        seen.root.empty_dirs.sort_unstable();
+    }
+
+    fn remove(&mut self, names: Vec<SafePath>) -> Moved {
+        let mut moved = Moved::new();
+        for name in names {
+            let row = Arc::make_mut(&mut self.rows).remove(&name);
+            if let Some(file) = row.as_ref().and_then(|row| row.offered().or_else(|| row.former())) {
+                self.former.lose(file.id);
+                if FileStamp::identifies() {
+                    moved.insert((file.stamp.dev, file.stamp.ino), Arc::clone(file));
+                }
+            }
+            self.drop_offer(&name);
+        }
+        moved
+    }
+
+    fn compare(&self, key: RootKey, file: &ScannedFile, moved: &Moved, now: Instant) -> Found {
+        match self.rows.get(&file.name) {
+            // A name that another root has stays with it.
+            Some(row) if row.root != key => Found::Known,
+            Some(row) if row.stamp == file.stamp && *row.path == *file.path => match &row.state {
+                State::Hashed(_) if row.unrest.is_over(now, self.patience) => Found::Calm,
+                State::Hashed(hashed) if !hashed.settled => Found::Doubtful,
+                State::Stale(was) => Found::New(was.clone()),
+                _ => Found::Known,
+            },
+            Some(row) => Found::New(row.was(&file.path, &file.stamp)),
+            None => {
+                let known = moved.get(&(file.stamp.dev, file.stamp.ino));
+                Found::New(known.map_or(Was::New, |known| was(known, &file.path, &file.stamp)))
+            }
+        }
+    }
+
+    /// Whether nothing that others see of a known file has changed.
+    fn is_touched_up(&self, name: &SafePath, was: &Was) -> bool {
+        let before = self.rows.get(name).and_then(Row::offered);
+        match (before, was) {
+            (Some(before), Was::Same(now)) => {
+                before.path == now.path && before.stamp.executable == now.stamp.executable
+            }
+            _ => false,
+        }
+    }
+
+    /// How restless a file is that was found to be `was`; takes note of an id that is gone for good.
+    fn unrest(&mut self, name: &SafePath, was: &Was, now: Instant) -> Unrest {
+        let Some(row) = self.rows.get(name) else { return Unrest::default() };
+        let mut unrest = row.unrest;
+        if let (Was::New, Some(before)) = (was, row.offered().or_else(|| row.former())) {
+            self.former.lose(before.id);
+        }
+        // A file that is queued once more is no other than it was.
+        let is_change = !matches!((was, &row.state), (Was::Same(_), _) | (_, State::Stale(_)));
+        if is_change && unrest.change(now, self.patience) {
+            self.unsettled.push(name.clone());
+        }
+        unrest
+    }
+
+    fn calm(&mut self, name: &SafePath) {
+        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
+            row.unrest = Unrest::default();
+        }
+    }
+
+    /// Takes found files that have to be hashed, in the order of their names.
+    fn put_rows(&mut self, rows: Vec<(SafePath, Row)>) {
+        if rows.is_empty() {
+            return;
+        }
+        let offer = |name: &SafePath, row: &Row| {
+            let (id, executable) = (row.offered().map(|file| file.id), row.stamp.executable);
+            (name.clone(), Offer { id, executable, ..unhashed(name.clone(), row.stamp.size) })
+        };
+        // Of what is shared as one known content nothing is offered before it was found to be that.
+        let unknown = |(_, row): &&(SafePath, Row)| row.offered().is_none() && self.roots[row.root].root.fixed.is_some();
+        let (unknown, known): (Vec<_>, Vec<_>) = rows.iter().partition(unknown);
+        let offers: Vec<_> = known.into_iter().map(|(name, row)| offer(name, row)).collect();
+        unknown.into_iter().for_each(|(name, _)| self.drop_offer(name));
+        offers.iter().for_each(|(name, _)| self.put_name(name));
+        put_all(Arc::make_mut(&mut self.rows), rows);
+        put_all(&mut Arc::make_mut(&mut self.book).offers, offers);
+    }
+}
+
+fn job(root: RootKey, file: ScannedFile) -> Job {
+    Job { name: file.name, path: file.path.into(), stamp: file.stamp, root }
+}
+
+/// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.
+fn put_all<V>(map: &mut BTreeMap<SafePath, V>, sorted: Vec<(SafePath, V)>) {
+    if sorted.len() < map.len() / 8 {
+        map.extend(sorted);
+    } else {
+        map.append(&mut sorted.into_iter().collect());
+    }
+}

@@ -1,0 +1,215 @@
+//! What comes back about files: ids that were known, ids that were hashed, collections made of them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tokio::task::spawn_blocking;
+use tokio::time::Instant;
+
+use super::{IndexState, Step};
+use crate::actors::index::catalogue::{KEEP, Unhashed};
+use crate::actors::index::collect::Parts;
+use crate::actors::index::hashing::{Batch, Job, Outcome};
+use crate::actors::index::lookup::{LookedUp, look_up};
+use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
+use crate::io::shared_source::{HashedFile, SharedCollection};
+use crate::io::watch::RootKey;
+use crate::model::{Kind, SafePath};
+
+/// File states beyond which the cache forgets what is not shared now: about 100 MB.
+const CACHE_LIMIT: u64 = 1_000_000;
+
+impl IndexState {
+    pub(super) fn look_up(&mut self, jobs: Vec<Job>) {
+        match self.cache.clone() {
+            _ if jobs.is_empty() => (),
+            None => self.hashing.push(jobs),
+            Some(cache) => {
+                self.tasks += 1;
+                let handover = self.handover.clone();
+                self.spawn(move || Step::LookedUp(look_up(&cache, handover.as_ref(), jobs)));
+            }
+        }
+    }
+
+    pub(super) fn looked_up(&mut self, looked_up: LookedUp) {
+        self.tasks -= 1;
+        self.hashing.push(looked_up.unknown);
+        for (name, file) in looked_up.found {
+            self.take_hashed(&name, file);
+        }
+        if let Some(warning) = looked_up.warning {
+            self.outbox.warn(warning);
+        }
+        if !looked_up.arrived.is_empty() {
+            self.arrived(&looked_up.arrived);
+        }
+    }
+
+    pub(super) fn hashed(&mut self, batch: Batch) {
+        self.hashing.finished(&batch);
+        self.reporting = true;
+        if let Some(warning) = batch.warning {
+            self.outbox.warn(warning);
+        }
+        let now = Instant::now();
+        for (job, outcome) in batch.results {
+            match outcome {
+                Outcome::Cancelled => (),
+                Outcome::Changed => self.take_changed(&job),
+                Outcome::Done(file) => self.take_hashed(&job.name, file),
+                Outcome::Failed(cause) => {
+                    if self.catalogue.not_hashed(&job, Unhashed::Failed, now) {
+                        let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
+                        self.outbox.warn_of(&job.path, sentence);
+                        self.try_reading_again(job.root);
+                    }
+                }
+                Outcome::Lacking(cause) => {
+                    if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
+                        let root = &self.catalogue.roots[job.root].root;
+                        let (name, path) = (&root.name, &root.path);
+                        let sentence =
+                            format!("files of {name} cannot be read for now: {cause}; they are tried again until they can");
+                        self.outbox.warn_of(path, sentence);
+                        self.try_reading_again(job.root);
+                    }
+                }
+            }
+        }
+        self.end_troubles();
+    }
+
+    /// Nothing tells when the cause is over.
+    fn try_reading_again(&mut self, key: RootKey) {
+        self.dirty = true;
+        self.try_again(key);
+    }
+
+    /// Says which files keep changing, and what that means: one sentence a root, however many there are.
+    pub(super) fn tell_unsettled(&mut self) {
+        let mut roots: BTreeMap<RootKey, Vec<SafePath>> = BTreeMap::new();
+        for (name, key) in self.catalogue.unsettled() {
+            roots.entry(key).or_default().push(name);
+        }
+        for (key, names) in roots {
+            let Some(row) = names.first().and_then(|name| self.catalogue.rows.get(name)) else { continue };
+            let (path, root) = (row.path.display(), &self.catalogue.roots[key].root);
+            let more = if names.len() == 1 { String::new() } else { format!(" (with {} more files)", names.len() - 1) };
+            self.outbox.warn(match root.kind {
+                Kind::Collection => format!(
+                    "{path} is left out of {}{more} because it is being written all the time: it is in it again when it \
+                     has not changed for some seconds",
+                    root.name
+                ),
+                Kind::File => format!(
+                    "{path} is being written all the time: it can be fetched when it has not changed for a moment"
+                ),
+            });
+            self.dirty = true;
+            self.look_for_rest(key);
+        }
+    }
+
+    /// Has a root looked at again in a while if something in it keeps changing: when it has settled, nothing tells.
+    pub(super) fn look_for_rest(&mut self, key: RootKey) {
+        if self.catalogue.is_restless(key) {
+            self.retry_later(key);
+        }
+    }
+
+    fn retry_later(&mut self, key: RootKey) {
+        if self.retry.is_empty() {
+            self.me.send_after(self.watching.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
+        }
+        self.retry.insert(key);
+    }
+
+    /// Former trees are let go in time, also when nothing else happens.
+    pub(super) fn forget_later(&mut self) {
+        if self.catalogue.has_former() && !self.forgetting {
+            self.forgetting = true;
+            self.me.send_after(KEEP / 2, || IndexMessage::Own(OwnStep(Step::Forget)));
+        }
+    }
+
+    pub(super) fn forget(&mut self) {
+        self.forgetting = false;
+        // The snapshot holds them too.
+        self.dirty |= self.catalogue.sweep(Instant::now());
+        self.forget_later();
+    }
+
+    pub(super) fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
+        if self.catalogue.refuse(name, &file, Instant::now()) {
+            self.dirty = true;
+            let path = file.path.display();
+            return self.outbox.warn(format!("{path} is no longer served because it is not what was fetched any more"));
+        }
+        let id = file.id;
+        self.outbox.over(&file.path);
+        let Some(key) = self.catalogue.hashed(name, file, Instant::now()) else { return };
+        self.dirty = true;
+        if self.catalogue.roots[key].root.kind == Kind::File {
+            self.identified.push(IndexEvent::Offer { id, name: name.clone() });
+        }
+    }
+
+    /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
+    fn take_changed(&mut self, job: &Job) {
+        if self.catalogue.not_hashed(job, Unhashed::Changed, Instant::now()) {
+            self.retry_later(job.root);
+        }
+    }
+
+    pub(super) fn collect(&mut self, key: RootKey) {
+        let root = &self.catalogue.roots[key];
+        let parts = Parts {
+            key,
+            name: root.root.name.clone(),
+            rows: self.catalogue.rows.clone(),
+            empty_dirs: root.empty_dirs.clone(),
+            fixed: root.root.fixed.clone(),
+        };
+        let generation = root.generation;
+        self.tasks += 1;
+        self.spawn(move || Step::Collected { key, generation, made: parts.collect() });
+    }
+
+    pub(super) fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String>) {
+        self.tasks -= 1;
+        match made {
+            Ok(made) => {
+                let id = made.id();
+                let before = self.catalogue.roots[key].collection.as_ref().map(|tree| tree.id());
+                if self.catalogue.collected(key, generation, made) {
+                    self.dirty = true;
+                    if before == Some(id) {
+                        return;
+                    }
+                    self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
+                }
+            }
+            Err(sentence) => self.outbox.warn(sentence),
+        }
+    }
+
+    /// Once all is hashed: says so, and makes the cache durable.
+    pub(super) fn report_end(&mut self) {
+        if !self.reporting || !self.hashing.is_idle() || self.tasks > 0 {
+            return;
+        }
+        self.reporting = false;
+        let (_, total) = self.hashing.progress();
+        self.outbox.push(IndexEvent::Hashing { done: total, total });
+        if let Some(cache) = self.cache.clone() {
+            let rows = self.catalogue.rows.clone();
+            spawn_blocking(move || {
+                let keep: Vec<_> = rows.values().map(|row| row.stamp).collect();
+                if let Err(error) = cache.prune(&keep, CACHE_LIMIT).and_then(|()| cache.flush()) {
+                    tracing::warn!("{error}");
+                }
+            });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What a provider does while its files change: touched, linked, written all the time, changed in the middle of a tree.
+
+mod common;
+
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, UNIX_EPOCH};
+
+use serde_json::Value;
+
+use common::{Lab, Node, noise};
+
+const MIB: usize = 1 << 20;
+/// Less than the rest of a provider that has been left: who waits for it to be over ends without everything.
+const WAIT: [&str; 2] = ["--wait", "20s"];
+
+fn warning_with(events: &[Value], text: &str) -> bool {
+    events.iter().any(|e| e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains(text)))
+}
+
+/// Appends to a file all the time until it is dropped.
+struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    fn of(path: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let thread = std::thread::spawn(move || {
+            let mut file = File::options().append(true).create(true).open(path).expect("own file");
+            while !stopped.load(Ordering::Relaxed) {
+                file.write_all(b"another line\n").expect("own file");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().map(JoinHandle::join);
+    }
+}
+
+/// Shares without waiting for all ids: of a file that keeps changing there is none.
+fn sharing(lab: &Lab, tracker: &Node, path: &Path) -> Node {
+    lab.start(lab.qshare().args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(path))
+}
+
+fn message(event: &Value) -> &str {
+    event["message"].as_str().unwrap_or_default()
+}
+
+#[test]
+fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_back() {
+    let lab = Lab::new();
+    for name in ["old1.gz", "old2.gz"] {
+        lab.file(&format!("logs/{name}"), &noise(1, 100_000));
+    }
+    let writer = Writer::of(lab.path("logs/app.log"));
+    let tracker = lab.tracker();
+    let mut node = sharing(&lab, &tracker, &lab.path("logs"));
+    node.process.event_that("warning", |e| message(e).contains("app.log is left out of logs"));
+    node.process.event_that("announced", |e| e["hashed"] == 3);
+
+    let only = lab.get(&tracker, &["logs", "--only", "*.gz", "-o", "only/"]);
+    only.done();
+    assert!(!warning_with(&only.events, "app.log"), "it was not asked for: {only:#?}");
+    let all = lab.get(&tracker, &["logs", "-o", "all/"]);
+    let first = all.done()["id"].clone();
+    assert!(warning_with(&all.events, "logs comes without app.log"), "{all:#?}");
+    for dir in ["only", "all"] {
+        assert!(
+            lab.path(&format!("{dir}/logs/old1.gz")).exists() && !lab.path(&format!("{dir}/logs/app.log")).exists()
+        );
+    }
+    let one = lab.get(&tracker, &["app.log", "-o", "log"]);
+    // Between two writes it may have had an id for a moment: then it is fetched, or it changed meanwhile.
+    if one.code != Some(0) {
+        assert!(message(one.event("error")).contains("app.log"), "{one:#?}");
+    }
+
+    drop(writer);
+    node.process.event_that("offer", |e| e["name"] == "logs" && e["id"] != first);
+    node.process.event_that("announced", |e| e["offers"] == 4 && e["hashed"] == 4);
+    let whole = lab.get(&tracker, &["logs", "-o", "whole/"]);
+    whole.done();
+    assert!(!warning_with(&whole.events, "app.log"), "{whole:#?}");
+    common::assert_same_tree(&lab.path("logs"), &lab.path("whole/logs"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_touch_a_link_or_a_new_mode_in_the_middle_stops_no_transfer() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    let bytes = noise(2, 12 * MIB);
+    let big = lab.file("shared/big.bin", &bytes);
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&big], &[]);
+    let mut get = lab.getting(&tracker, &["big.bin", "--limit", "6MiB/s", WAIT[0], WAIT[1]]);
+    get.event_that("progress", |e| e["bytes"].as_u64() > Some(0));
+    File::options().write(true).open(&big).and_then(|f| f.set_modified(UNIX_EPOCH)).expect("own file");
+    get.event_that("progress", |e| e["bytes"].as_u64() > Some(4 << 20));
+    fs::hard_link(&big, lab.path("link")).expect("own file");
+    get.event_that("progress", |e| e["bytes"].as_u64() > Some(7 << 20));
+    fs::set_permissions(&big, fs::Permissions::from_mode(0o640)).expect("own file");
+    let ended = get.end();
+    ended.done();
+    assert!(!warning_with(&ended.events, "provider"), "nobody was left: {ended:#?}");
+    assert!(fs::read(lab.path("big.bin")).expect("published") == bytes);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_tree_can_be_had_at_once_after_its_files_were_linked_unlinked_touched_or_given_another_mode() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    let paths: Vec<_> = (0..40).map(|i| lab.file(&format!("tree/{i}"), &noise(i, 50_000))).collect();
+    let large = lab.file("tree/large", &noise(100, 3 * MIB));
+    let all = || paths.iter().chain([&large]);
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    lab.dir("links");
+    let link = |path: &Path| lab.path("links").join(path.file_name().expect("has one"));
+    let touch = |path: &Path| File::options().write(true).open(path).and_then(|f| f.set_modified(UNIX_EPOCH));
+    let changes: [(&str, &dyn Fn(&Path)); 4] = [
+        ("linked", &|path| fs::hard_link(path, link(path)).expect("own file")),
+        ("unlinked", &|path| fs::remove_file(link(path)).expect("own file")),
+        ("mode", &|path| fs::set_permissions(path, fs::Permissions::from_mode(0o640)).expect("own file")),
+        ("touched", &|path| touch(path).expect("own file")),
+    ];
+    for (name, change) in changes {
+        all().for_each(|path| change(path));
+        let out = format!("{name}/");
+        let ended = lab.get(&tracker, &["tree", "-o", &out, WAIT[0], WAIT[1]]);
+        ended.done();
+        assert!(!warning_with(&ended.events, "provider"), "{name}: {ended:#?}");
+        common::assert_same_tree(&lab.path("tree"), &lab.path(&format!("{name}/tree")));
+    }
+}
+
+#[test]
+fn when_one_file_of_a_tree_changes_the_others_still_come() {
+    let lab = Lab::new();
+    let bytes = noise(3, 12 * MIB);
+    lab.file("tree/big", &bytes);
+    lab.file("tree/small", &noise(4, MIB));
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    let mut get = lab.getting(&tracker, &["tree", "-o", "out/", "--limit", "6MiB/s", "--wait", "5s"]);
+    get.event_that("progress", |e| e["bytes"].as_u64() > Some(0));
+    lab.file("tree/small", b"now it is another one");
+    let ended = get.end();
+    // Whether the small one came before it changed is a matter of luck.
+    if ended.code != Some(0) {
+        let proven = ended.events.iter().filter_map(|e| e["bytes"].as_u64()).max();
+        assert!(proven >= Some(bytes.len() as u64), "the big file came whole: {ended:#?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_moved_within_its_tree_goes_on_being_served() {
+    let lab = Lab::new();
+    lab.file("tree/a", &noise(5, 8 * MIB));
+    lab.file("tree/b", &noise(6, 4 * MIB));
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    let mut get = lab.getting(&tracker, &["tree", "-o", "out/", "--limit", "6MiB/s", WAIT[0], WAIT[1]]);
+    get.event_that("progress", |e| e["bytes"].as_u64() > Some(0));
+    for name in ["a", "b"] {
+        fs::rename(lab.path(&format!("tree/{name}")), lab.path(&format!("tree/moved-{name}"))).expect("own file");
+    }
+    get.end().done();
+    for name in ["a", "b"] {
+        let (moved, came) = (lab.path(&format!("tree/moved-{name}")), lab.path(&format!("out/tree/{name}")));
+        assert!(fs::read(moved).expect("own file") == fs::read(came).expect("published"), "{name}");
+    }
+}
