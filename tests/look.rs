@@ -205,7 +205,7 @@ fn a_dry_run_says_what_would_come_to_where_and_from_whom_and_touches_nothing() {
     );
     let numbers = |done: &Value| ["to_come", "kept", "in_the_way"].map(|key| done[key].as_u64().expect("a number"));
     assert_eq!(numbers(done), [8 + big.len() as u64, 0, 0], "one content comes once");
-    assert_eq!((&done["path"], &done["providers"][0]["node"]), (&"out/tree".into(), &node.id.clone().into()));
+    assert_eq!((&done["path"], &done["providers"][0]["node"]), (&"out/tree".into(), &node.id.as_str().into()));
     assert!(!lab.path("out").exists(), "nothing is made");
 
     // Here already, in the way, and behind something that is never replaced.

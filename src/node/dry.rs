@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::io::dest::{DestError, SafeDir};
 use crate::io::existing::Existing;
@@ -61,7 +62,7 @@ impl Get {
         let bytes = preview.files.iter().map(|file| file.size).sum();
         let providers = hit.providers.iter().filter_map(|provider| {
             let (node, addr) = (provider.node, *provider.addrs.first()?);
-            let path = (std::time::Duration::ZERO, 0);
+            let path = (Duration::ZERO, 0);
             Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0, why: None })
         });
         let providers = providers.collect();
@@ -123,7 +124,7 @@ impl Contents {
 }
 
 /// Where a file of it would lie.
-fn below(target: &std::path::Path, contents: &Contents, name: &SafePath) -> PathBuf {
+fn below(target: &Path, contents: &Contents, name: &SafePath) -> PathBuf {
     match contents.part.kind {
         Kind::Collection => target.join(name.as_str()),
         Kind::File => target.to_owned(),
