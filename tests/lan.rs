@@ -6,6 +6,7 @@ mod common;
 
 use std::fs;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,7 +32,7 @@ fn found(hosts: &Hosts, lab: &Lab, on: u8) -> (String, Ended) {
 
 #[test]
 fn two_who_fetch_at_the_same_time_give_to_each_other_with_nothing_configured() {
-    let Some(hosts) = Hosts::up("u") else { return };
+    let Some(hosts) = Hosts::up("x") else { return };
     let lab = Lab::new();
     let bytes = noise(2, 24 << 20);
     let mut command = hosts.near(&lab, 1, &lab.home());
@@ -51,7 +52,7 @@ fn two_who_fetch_at_the_same_time_give_to_each_other_with_nothing_configured() {
 
 #[test]
 fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
-    let Some(hosts) = Hosts::up("v") else { return };
+    let Some(hosts) = Hosts::up("y") else { return };
     let lab = Lab::new();
     let (home, bytes) = (lab.home(), noise(3, 16 << 20));
     let mut command = hosts.near(&lab, 1, &lab.home());
@@ -70,7 +71,7 @@ fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
 
 #[test]
 fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why_it_finds_nothing() {
-    let Some(hosts) = Hosts::up("w") else { return };
+    let Some(hosts) = Hosts::up("z") else { return };
     let lab = Lab::new();
     let (anna, bob) = (lab.home(), lab.home());
     let id = |home| hosts.run(&lab, 1, home, &["id"]).event("id")["node"].as_str().expect("text").to_owned();
@@ -166,6 +167,63 @@ fn who_has_moved_to_other_addresses_is_found_there() {
     }
     let _again = share();
     get("after/").done();
+}
+
+#[test]
+fn two_contents_of_one_name_stop_a_get_and_a_trackers_word_goes_before_the_network() {
+    let Some(hosts) = Hosts::up("u") else { return };
+    let lab = Lab::new();
+    let file = |host: u8, len| lab.file(&format!("on-{host}/same.bin"), &noise(host.into(), len));
+    let share = |host: u8, file: &Path, more: &[&str]| {
+        let mut node = lab.start(hosts.near(&lab, host, &lab.home()).arg("share").args(more).arg(file));
+        let id = node.process.event("offer")["id"].as_str().expect("text").to_owned();
+        (node, id)
+    };
+    let mut tracker = lab.start(hosts.qshare(&lab, 1, &lab.home()).args(["tracker", "--listen", "10.66.0.1:0"]));
+    let at = ["--tracker", &tracker.addr.clone()];
+    let slow = ["--limit", "500KiB/s", at[0], at[1]];
+    let ((mut known, first), (_around, second)) = (share(1, &file(1, 2 << 20), &slow), share(2, &file(2, 9000), &[]));
+    known.wait_hashed();
+    let near = |arguments: &[&str]| Process::start(hosts.near(&lab, 3, &lab.home()).args(arguments)).end();
+    let both = |ended: &Ended| {
+        let has = |id: &str| ended.events.iter().any(|event| event["event"] == "hit" && event["id"] == id);
+        has(&first) && has(&second)
+    };
+    until("both are announced", || both(&near(&["search", "same.bin"])));
+    let ended = near(&["get", "same.bin"]);
+    assert!(ended.error(4).contains("2 different things") && both(&ended), "{ended:#?}");
+    let ended = near(&["get", "same.bin", at[0], at[1]]);
+    assert_eq!((&ended.done()["id"], &ended.done()["plane"]), (&first.as_str().into(), &"tracker".into()));
+    let names = |id: &str| ended.event("warning")["message"].as_str().is_some_and(|text| text.contains(id));
+    assert!(names(&first) && names(&second), "{ended:#?}");
+    tracker.process.kill();
+}
+
+#[test]
+fn a_named_node_is_asked_itself_wherever_on_the_network_it_is() {
+    let Some(hosts) = Hosts::up("v") else { return };
+    let lab = Lab::new();
+    let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("a/found.bin", b"found")));
+    share.process.event("offer");
+    let home = lab.home();
+    let run = |arguments: &[&str]| Process::start(hosts.near(&lab, 2, &home).args(arguments)).end();
+    run(&["friends", "add", "anna", &share.id]).event("friend");
+    for (n, peer) in [&*share.id, "anna", &share.id[..8]].into_iter().enumerate() {
+        let got = run(&["get", "found.bin", "--from", peer, "-o", &format!("out-{n}/")]);
+        assert_eq!(from(&got).0, share.id, "--from {peer}");
+        assert_eq!(run(&["ls", peer]).event("hit")["name"], "found.bin", "ls {peer}");
+    }
+    // A host without its port: the first one that a node tries, or the next, beside a tracker.
+    let mut tracker = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("tracker"));
+    let mut beside = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("share").arg(lab.file("a/found.bin", b"found")));
+    beside.process.event("offer");
+    for (host, node) in [("10.66.0.1", &share), ("10.66.0.3", &beside)] {
+        let ls = hosts.run(&lab, 2, &lab.home(), &["ls", host]);
+        assert_eq!(ls.event("hit")["name"], "found.bin", "ls {host}: {ls:#?}");
+        let got = hosts.run(&lab, 2, &lab.home(), &["get", "found.bin", "--from", host, "-o", &format!("{host}/")]);
+        assert_eq!(from(&got).0, node.id, "--from {host}");
+    }
+    tracker.process.kill();
 }
 
 /// Shares on host 1, and misuses multicast on host 3 while something is done ([`send`]).

@@ -194,7 +194,7 @@ impl Play<'_> {
                 result = &mut kill, if killed.is_none() => killed = Some(result?),
             }
         };
-        self.context.output.emit(&Line::done(&outcome, false))?;
+        self.context.output.emit(&Line::done(&outcome))?;
         Ok((outcome, killed.flatten()))
     }
 

@@ -97,7 +97,7 @@ mod tests {
             elapsed: Duration::from_secs(1),
             providers: vec![provider],
             plane: None,
-            plan: Vec::new(),
+            preview: None,
             shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
         };
         let text = report(&outcome, &Names::default(), None);

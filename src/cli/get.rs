@@ -11,7 +11,6 @@ use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::Line;
-use crate::cli::render::table::{Align, Table};
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Query, Shown, Size};
 use crate::node::{Error, GetRequest, Node, Options, Outcome, Output as Destination, ShareBack, What};
@@ -118,15 +117,16 @@ fn is_stream(arguments: &GetArgs) -> bool {
 }
 
 fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(), Failure> {
-    context.output.emit(&Line::done(outcome, arguments.dry_run))?;
+    context.output.emit(&Line::done(outcome))?;
     if arguments.explain {
         context.output.emit(&Line::explain(outcome))?;
     }
     if context.output.is_json() {
         return Ok(());
     }
-    if arguments.dry_run {
-        return context.output.print(&plan(outcome, context.output.width()));
+    if let Some(preview) = &outcome.preview {
+        let text = preview::text(outcome, preview, context.output.names(), context.output.width());
+        return context.output.print(&text);
     }
     match &outcome.path {
         Some(_) => context.output.print(&format!("{}\n", summary(outcome)))?,
@@ -145,16 +145,6 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
     }
 }
 
-/// What a dry run found.
-fn plan(outcome: &Outcome, width: Option<usize>) -> String {
-    let mut table = Table::new(&[("NAME", Align::Flexible), ("SIZE", Align::Right)]);
-    for (name, size) in &outcome.plan {
-        table.row([name.to_string(), Size(*size).to_string()]);
-    }
-    let (files, bytes) = (counted(outcome.plan.len() as u64, "file"), outcome.plan.iter().map(|(_, size)| size).sum());
-    format!("{}{files}, {}\n", table.render(width), Size(bytes))
-}
-
 /// How it went: where it lies, how much came, how fast, from whom.
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
@@ -169,6 +159,8 @@ fn summary(outcome: &Outcome) -> String {
     let found = outcome.plane.map(|plane| format!(", {}", plane.found())).unwrap_or_default();
     format!("{place}: {part}{} fetched and proven in {took} ({speed}) from {givers}{found}", Size(outcome.bytes))
 }
+
+mod preview;
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ mod data;
 mod error;
 mod givers;
 mod open;
+mod peek;
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -109,6 +110,12 @@ impl Partial {
     /// When another process has it, there is no room, or the destination refuses.
     pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
         open::open(parent, spec)
+    }
+
+    /// What the journal of an earlier run claims, if there is one; nothing is locked or written.
+    #[must_use]
+    pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Option<Bitfield> {
+        peek::peek(parent, spec)
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

@@ -36,6 +36,7 @@ pub fn choose(query: &Query, hits: &[Hit]) -> Choice {
 }
 
 /// Those of the hits that have as good a right to the words as the chosen one, and another id.
+#[must_use]
 pub fn rivals<'h>(query: &Query, chosen: &Hit, hits: impl IntoIterator<Item = &'h Hit>) -> Vec<&'h Hit> {
     let least = is_exact(query, chosen);
     let other = |hit: &&Hit| hit.id.is_some() && (hit.id, hit.kind) != (chosen.id, chosen.kind);

@@ -75,10 +75,10 @@ pub enum Input {
     Left(NodeId),
     /// Where a neighbour was dialled under its own id; nowhere for a visitor that has nothing to give any more.
     Reached(NodeId, Vec<SocketAddr>),
-    /// No new neighbours are expected: searches need not be held any longer.
-    Settled,
     /// This search need not be held for new neighbours any longer.
     Release(QueryId),
+    /// No new neighbours are expected: searches need not be held any longer.
+    Settled,
     /// Nobody waits for this query any more.
     Unwanted(QueryId),
     /// Time has passed: see [`Flood::wake`].

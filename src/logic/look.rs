@@ -8,7 +8,7 @@ use std::time::Duration;
 const NEAR: Duration = Duration::from_secs(2);
 /// After the first hit near, how long the others near have (design, section 9, "Which one").
 const OTHERS: Duration = Duration::from_millis(300);
-/// When those asked directly know something, how long the neighbours have to add to it.
+/// When the trackers know something, how long the neighbours have to add to it.
 const BESIDE: Duration = Duration::from_millis(600);
 /// When somebody near knows something, how long a tracker that is silent is waited for.
 const SILENT: Duration = Duration::from_millis(700);
@@ -167,7 +167,7 @@ impl Look {
         let mut until = since + NEAR;
         if self.enough == Enough::Everything {
             until = self.hit.map_or(until, |hit| until.min(hit + OTHERS));
-            if self.directly() == 0 && (self.tracker_hit || self.hit.is_some()) {
+            if self.directly() == 0 && self.tracker_hit {
                 until = until.min(BESIDE);
             }
         }
@@ -255,6 +255,9 @@ mod tests {
         let mut look = begun(Enough::Everything, 1, 0);
         look.found(ms(50));
         assert!(look.gives_up_near(ms(350)) && !look.is_over(ms(749)) && look.is_over(ms(750)));
+        let mut look = begun(Enough::Everything, 0, 0);
+        look.found(ms(1050));
+        assert!(!look.gives_up_near(ms(1349)), "who is heard late is not heard alone");
         let mut look = begun(Enough::First, 1, 1);
         look.found(ms(50));
         assert!(look.is_over(ms(50)));

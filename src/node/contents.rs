@@ -112,20 +112,65 @@ impl Contents {
         force: bool,
         report: &Report,
     ) -> Result<Present, Error> {
+        let (parent, target) = (parent.clone(), destination.name.clone());
+        self.watched(report, move |this, hashed| this.compare_now(&parent, &target, force, hashed)).await
+    }
+
+    /// What is at the destination, whatever it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) async fn existing(
+        &self,
+        destination: &Destination,
+        parent: &SafeDir,
+        report: &Report,
+    ) -> Result<Existing, Error> {
+        let (parent, target) = (parent.clone(), destination.name.clone());
+        self.watched(report, move |this, hashed| this.existing_now(&parent, &target, hashed)).await
+    }
+
+    /// Hashes what is there, telling how far that is.
+    async fn watched<T: Send + 'static>(
+        &self,
+        report: &Report,
+        work: impl FnOnce(&Self, &AtomicU64) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
         report.phase(Phase::Hashing);
         let hashed = Arc::new(AtomicU64::new(0));
-        let job = {
-            let (this, parent, target, hashed) =
-                (self.clone(), parent.clone(), destination.name.clone(), Arc::clone(&hashed));
-            tokio::task::spawn_blocking(move || this.compare_now(&parent, &target, force, &hashed))
-        };
+        let (this, counted) = (self.clone(), Arc::clone(&hashed));
+        let job = tokio::task::spawn_blocking(move || work(&this, &counted));
         let mut ticks = tokio::time::interval(TELL);
         tokio::pin!(job);
         loop {
             tokio::select! {
-                compared = &mut job => return compared.map_err(|e| Error::Internal { cause: e.to_string() })?,
+                done = &mut job => return done.map_err(|e| Error::Internal { cause: e.to_string() })?,
                 _ = ticks.tick() => report.bytes(hashed.load(Ordering::Relaxed), self.part.size),
             }
+        }
+    }
+
+    fn existing_now(&self, parent: &SafeDir, target: &SafePath, hashed: &AtomicU64) -> Result<Existing, Error> {
+        let Some((collection, _)) = &self.tree else {
+            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+            // The target may have another name than the content.
+            let renamed = |paths: Vec<SafePath>| paths.into_iter().map(|_| self.name.clone()).collect();
+            let Existing { same, different, missing, blocked } = existing;
+            let (same, different, missing) = (renamed(same), renamed(different), renamed(missing));
+            return Ok(Existing { same, different, missing, blocked: renamed(blocked) });
+        };
+        let wanted = |path: &SafePath| !self.unwanted.contains(path);
+        Ok(compare_collection(parent, target, collection, wanted, hashed)?)
+    }
+
+    /// Whether it can be written in order.
+    ///
+    /// # Errors
+    /// When it is not one file.
+    pub(crate) fn is_streamable(&self) -> Result<(), Error> {
+        match self.tree {
+            Some(_) => Err(Error::NotAFile { name: self.name.to_string() }),
+            None => Ok(()),
         }
     }
 

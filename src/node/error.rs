@@ -139,7 +139,7 @@ pub enum Error {
         id: ContentId,
     },
     /// Nobody has this name.
-    #[error("no friend is called `{}`: `qshare friends list` shows who is, and a node id's beginning takes 8 characters", Shown(.name))]
+    #[error("no friend is called `{}`, nor can a host of this name be found: `qshare friends list` shows who is, and a node id's beginning takes 8 characters", Shown(.name))]
     NoFriend {
         /// As given.
         name: String,

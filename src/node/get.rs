@@ -113,7 +113,7 @@ impl Get {
         self.report.name(&contents.name);
         self.report.bytes(0, contents.part.size);
         if self.request.dry_run {
-            return Ok(Prepared::Done(self.dry(contents)));
+            return Ok(Prepared::Done(self.preview(&hit, contents, destination).await?));
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, beside) };
         let parent = open_parent(&destination)?;
@@ -137,9 +137,7 @@ impl Get {
     }
 
     fn prepare_stream(&self, hit: Hit, contents: Contents, beside: Option<Beside>) -> Result<Prepared, Error> {
-        if contents.tree.is_some() {
-            return Err(Error::NotAFile { name: contents.name.to_string() });
-        }
+        contents.is_streamable()?;
         let dir = tempfile::tempdir().map_err(Error::Stdout)?;
         let parent = SafeDir::open(dir.path())?;
         let place = Place::Stream { parent, _dir: dir };
@@ -148,12 +146,6 @@ impl Get {
 
     fn name_of(&self, hit: &Hit) -> String {
         hit.names.first().map(ToString::to_string).unwrap_or_default()
-    }
-
-    fn dry(&self, contents: Contents) -> Outcome {
-        let plan = contents.wanted();
-        let bytes = plan.iter().map(|(_, size)| size).sum();
-        Outcome { plan, ..self.outcome(contents, bytes) }
     }
 
     fn nothing_to_do(&self, contents: Contents, destination: &Destination) -> Outcome {
@@ -173,7 +165,7 @@ impl Get {
             elapsed: self.started.elapsed(),
             providers: Vec::new(),
             plane: self.report.now().plane,
-            plan: Vec::new(),
+            preview: None,
             shares: Vec::new(),
         }
     }

@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use super::Resolved;
 use crate::actors::announcer::{AnnouncerRef, Participation};
-use crate::actors::connections::ConnectionsRef;
+use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::actors::downloads::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
@@ -17,11 +17,16 @@ use crate::actors::shelf::{self, Shelf};
 use crate::io::endpoint::Endpoint;
 use crate::io::home::{Home, HomeLock};
 use crate::io::met::Met;
-use crate::model::{Friends, NodeId};
-use crate::node::error::Error;
+use crate::model::{Friends, NodeId, PeerTarget};
+use crate::node::convert::connect_error;
+use crate::node::error::{Error, Who};
 use crate::node::find::{Finder, Place};
 use crate::node::types::{Event, PeerRef, is_prefix};
-use crate::wire::Code;
+use crate::wire::{Code, Role};
+
+/// Where a node listens whose port was not given: the first port that it tries, and the next one, which it has beside a
+/// tracker of the same machine.
+const PORTS: [u16; 2] = [4917, 4918];
 
 /// A running node.
 pub(crate) struct Inner {
@@ -99,7 +104,7 @@ impl Inner {
     /// When nobody is called so, nobody knows where it is, or it cannot be reached there.
     pub(crate) async fn finder_at(&self, peer: &PeerRef) -> Result<Finder, Error> {
         let finder = &self.parts()?.finder;
-        let place = match self.resolve_peer(peer)? {
+        let place = match self.resolved(peer).await? {
             Resolved::Target(target) => Place::of(target),
             Resolved::Node { node, at } => {
                 let link = finder.reach(node, at).await;
@@ -107,6 +112,30 @@ impl Inner {
             }
         };
         Ok(finder.only(place))
+    }
+
+    /// Which node or address is meant, where a host without its port is one, too.
+    ///
+    /// # Errors
+    /// When it is nobody's name nor that of a host, the beginning of no id or of several, or no node answers there.
+    pub(crate) async fn resolved(&self, peer: &PeerRef) -> Result<Resolved, Error> {
+        let (name, unknown) = match self.resolve_peer(peer) {
+            Err(Error::NoFriend { name }) => (name.clone(), Error::NoFriend { name }),
+            other => return other,
+        };
+        let mut failed = None;
+        for port in PORTS {
+            let Ok(target) = format!("{name}:{port}").parse::<PeerTarget>() else { return Err(unknown) };
+            match self.connections.to_role(&target, Role::Node).await {
+                Ok(_) => return Ok(Resolved::Target(target)),
+                Err(ConnectError::Resolve(_)) => return Err(unknown),
+                Err(error) => {
+                    let error = connect_error(Who::peer(target.host_port()), self.endpoint.node_id(), error);
+                    failed.get_or_insert(error);
+                }
+            }
+        }
+        Err(failed.unwrap_or(unknown))
     }
 
     fn with_prefix(&self, prefix: &str) -> Result<NodeId, Error> {

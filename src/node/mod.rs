@@ -15,6 +15,7 @@ mod contents;
 mod convert;
 mod destination;
 mod doctor;
+mod dry;
 pub mod error;
 mod fetch;
 mod find;
@@ -139,7 +140,7 @@ impl Node {
     pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
         let finder = &self.inner.parts()?.finder;
         let mut failed = None;
-        let node = match self.inner.resolve_peer(peer)? {
+        let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
                 return Ok((self.list_at(&find::Place::of(target), None).await?, Plane::Peer));
             }

@@ -12,9 +12,11 @@ use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Rate, SafePat
 use crate::node::{Direction, DirectoryQuotas, Home, Listen};
 use crate::wire::{Peer, Role};
 
+mod preview;
 mod progress;
 mod request;
 
+pub use preview::{Preview, PreviewFile, There};
 pub use progress::{Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 

@@ -60,13 +60,13 @@ pub(crate) struct GetArgs {
     /// Into this directory or to this file name; `-` writes one file to standard output
     #[arg(short, long, value_name = "PATH|-")]
     pub(crate) output: Option<PathBuf>,
-    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT
+    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST
     #[arg(long, value_name = "PEER")]
     pub(crate) from: Option<PeerRef>,
     /// Only the files of the collection that match; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<Glob>,
-    /// Show what would be fetched, and end
+    /// Show what would be fetched, to where and from whom, and change nothing; ends with 0 whatever is in the way
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// Replace files that exist with other content
@@ -110,7 +110,7 @@ pub(crate) struct SearchArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LsArgs {
-    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT), or a collection's id
+    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST), or a collection's id
     #[arg(value_name = "PEER|ID")]
     pub(crate) target: LsTarget,
 }

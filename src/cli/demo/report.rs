@@ -117,7 +117,7 @@ mod tests {
                 connections: 1,
             }],
             plane: None,
-            plan: Vec::new(),
+            preview: None,
             shares: Vec::new(),
         }
     }

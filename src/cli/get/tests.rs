@@ -31,7 +31,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plane: Some(crate::node::Plane::Lan),
-        plan: vec![(SafePath::parse("f").expect("a name"), bytes)],
+        preview: None,
         shares: Vec::new(),
     }
 }
@@ -60,9 +60,4 @@ fn the_summary_tells_what_came_now() {
         "/d/f: 8.0 MiB fetched and proven in 2.0 s (4.0 MiB/s) from 1 provider, found on the local network"
     );
     assert!(summary(&outcome(8 << 20, 2 << 20)).starts_with("/d/f: 2.0 MiB of 8.0 MiB fetched"));
-}
-
-#[test]
-fn a_dry_run_lists_the_files() {
-    assert_eq!(plan(&outcome(5, 0), None), "NAME  SIZE\nf      5 B\n1 file, 5 B\n");
 }

@@ -53,7 +53,9 @@ const HIT_COLUMNS: [(&str, Align); 5] = [
 
 fn hit_cells(hit: &Hit) -> [String; 5] {
     let name = hit.names.first().map_or_else(String::new, ToString::to_string);
-    let providers = count(hit.providers.len() as u64);
+    // No more travel with a hit, so there may be others.
+    let more = if hit.providers.len() >= Hit::MAX_PROVIDERS { "+" } else { "" };
+    let providers = format!("{}{more}", count(hit.providers.len() as u64));
     [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
 }
 

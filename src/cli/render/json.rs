@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::render::names::Names;
 use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
-use crate::node::{Cause, NearRow, Outcome, Plane, Progress, ProviderProgress, Share};
+use crate::node::{Cause, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share};
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -61,9 +61,10 @@ pub(crate) enum Line<'a> {
         seconds: f64,
         providers: Vec<Given>,
         plane: Option<&'a str>,
-        /// Of a dry run only: what would be fetched.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        plan: Option<Vec<Planned<'a>>>,
+        /// Of a dry run only: what is at the target of each file, bytes that would be fetched, bytes that an earlier
+        /// run left, and how many files would keep it from doing anything. Its providers have given nothing yet.
+        #[serde(flatten)]
+        preview: Option<Previewed<'a>>,
     },
     /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
     Explain {
@@ -234,11 +235,22 @@ pub(crate) struct Way {
     connections: usize,
 }
 
-/// A file that a dry run would fetch.
+/// What a dry run found out.
+#[derive(Debug, Serialize)]
+pub(crate) struct Previewed<'a> {
+    plan: Vec<Planned<'a>>,
+    to_come: u64,
+    kept: u64,
+    in_the_way: u64,
+}
+
+/// A file that was asked for; `state` is `new`, `here`, `differs` or `blocked`.
 #[derive(Debug, Serialize)]
 pub(crate) struct Planned<'a> {
     name: &'a SafePath,
     size: u64,
+    state: &'a str,
+    path: Option<Text<std::path::Display<'a>>>,
 }
 
 impl<'a> Line<'a> {
@@ -289,10 +301,9 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// The event `done`; of a dry run with what would be fetched.
-    pub(crate) fn done(outcome: &'a Outcome, dry_run: bool) -> Self {
+    /// The event `done`; of a dry run with what would be done.
+    pub(crate) fn done(outcome: &'a Outcome) -> Self {
         let given = |p: &ProviderProgress| Given { node: Text(p.node), addr: p.addr, bytes: p.bytes };
-        let planned = |(name, size): &'a (SafePath, u64)| Planned { name, size: *size };
         Self::Done {
             id: Text(outcome.id),
             name: &outcome.name,
@@ -302,7 +313,7 @@ impl<'a> Line<'a> {
             seconds: outcome.elapsed.as_secs_f64(),
             providers: outcome.providers.iter().map(given).collect(),
             plane: outcome.plane.map(Plane::word),
-            plan: dry_run.then(|| outcome.plan.iter().map(planned).collect()),
+            preview: outcome.preview.as_ref().map(previewed),
         }
     }
 
@@ -337,6 +348,21 @@ impl<'a> Line<'a> {
 
 fn at(provider: &Provider) -> Where {
     Where { node: Text(provider.node), addr: provider.addrs.first().copied() }
+}
+
+fn previewed(preview: &Preview) -> Previewed<'_> {
+    let plan = preview.files.iter().map(|file| Planned {
+        name: &file.name,
+        size: file.size,
+        state: file.there.word(),
+        path: file.path.as_deref().map(path),
+    });
+    Previewed {
+        plan: plan.collect(),
+        to_come: preview.to_come,
+        kept: preview.kept,
+        in_the_way: preview.in_the_way() as u64,
+    }
 }
 
 fn path(path: &Path) -> Text<std::path::Display<'_>> {

@@ -130,7 +130,7 @@ fn identity(_file: &File) -> std::io::Result<Option<(u64, u64)>> {
     Ok(None)
 }
 
-fn reader(parent: &SafeDir, names: &Names) -> Option<(Header, Reader<BufReader<File>>)> {
+pub(super) fn reader(parent: &SafeDir, names: &Names) -> Option<(Header, Reader<BufReader<File>>)> {
     let file = parent.file(&names.journal, Access::Read).ok()?;
     let len = file.metadata().ok()?.len();
     Reader::new(BufReader::new(file), len).ok()
@@ -221,7 +221,7 @@ fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
     Ok(())
 }
 
-fn lists(spec: &PartialSpec, claims: &Claims) -> Vec<(usize, ChunkList)> {
+pub(super) fn lists(spec: &PartialSpec, claims: &Claims) -> Vec<(usize, ChunkList)> {
     let files = spec.map.files().iter().enumerate();
     let lists = files.filter_map(|(index, UnitFile { id, layout, .. })| {
         let values = claims.lists.get(&u32::try_from(index).ok()?)?;

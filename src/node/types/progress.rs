@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::logic::explain::Share;
 use crate::model::{ContentId, Kind, NodeId, SafePath};
-use crate::node::types::Plane;
+use crate::node::types::{Plane, Preview};
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -90,7 +90,7 @@ pub struct Outcome {
     pub kind: Kind,
     /// Its name.
     pub name: SafePath,
-    /// Where it lies; none for a stream or a dry run.
+    /// Where it lies, or would after a dry run; none for a stream.
     pub path: Option<PathBuf>,
     /// Its size in bytes (of the chosen files).
     pub bytes: u64,
@@ -102,8 +102,8 @@ pub struct Outcome {
     pub providers: Vec<ProviderProgress>,
     /// Where it was found first.
     pub plane: Option<Plane>,
-    /// Of a dry run: what would be fetched, with sizes.
-    pub plan: Vec<(SafePath, u64)>,
+    /// Of a dry run only: what would be done.
+    pub preview: Option<Preview>,
     /// Where the time went, the largest share first; empty when nothing was fetched.
     pub shares: Vec<Share>,
 }

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::model::Kind;
+use crate::node::{PreviewFile, There};
 
 fn text(line: &Line<'_>) -> String {
     serde_json::to_string(line).expect("JSON")
@@ -80,7 +81,7 @@ fn what_a_transfer_says() {
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
-        plan: vec![(name("f"), 9)],
+        preview: None,
         shares: Vec::new(),
     };
     let expected = format!(
@@ -88,8 +89,12 @@ fn what_a_transfer_says() {
         id(),
         node()
     );
-    assert_eq!(text(&Line::done(&outcome, false)), expected);
-    assert!(text(&Line::done(&outcome, true)).ends_with(r#""plan":[{"name":"f","size":9}]}"#));
+    assert_eq!(text(&Line::done(&outcome)), expected);
+    let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
+    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false };
+    let dry = Outcome { preview: Some(preview), ..outcome };
+    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1}"#;
+    assert!(text(&Line::done(&dry)).ends_with(plan), "{}", text(&Line::done(&dry)));
 }
 
 #[test]

@@ -1,0 +1,121 @@
+//! What a dry run says: each file with what is at its target, then how much would come and from whom.
+
+use crate::cli::render::hits;
+use crate::cli::render::human::counted;
+use crate::cli::render::names::Names;
+use crate::cli::render::table::{Align, Table};
+use crate::model::{Provider, Size};
+use crate::node::{Outcome, Preview, There};
+
+/// All of it, each line ended.
+pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: Option<usize>) -> String {
+    let mut table = Table::new(&[("TARGET", Align::Flexible), ("SIZE", Align::Right), ("", Align::Left)]);
+    for file in &preview.files {
+        let target = file.path.as_ref().map_or_else(|| file.name.to_string(), |path| path.to_string_lossy().into());
+        table.row([target, Size(file.size).to_string(), state(file.there, preview.force).to_owned()]);
+    }
+    let providers = outcome.providers.iter().map(|p| Provider { node: p.node, addrs: vec![p.addr] });
+    let providers: Vec<Provider> = providers.collect();
+    let have = counted(providers.len() as u64, "provider");
+    let who = hits::providers(&providers, names).render(width);
+    format!("{}{}\n{}, {have}:\n{who}{}", table.render(width), totals(preview), coming(preview), verdict(preview))
+}
+
+const fn state(there: There, force: bool) -> &'static str {
+    match there {
+        There::Blocked => "in the way, never replaced",
+        There::Differs if force => "other content, to be replaced",
+        There::Differs => "in the way with other content",
+        There::New => "new",
+        There::Same => "here already",
+    }
+}
+
+/// `3 files: 1 new, 2 here already`.
+fn totals(preview: &Preview) -> String {
+    let of = |there| (preview.count(there), state(there, preview.force));
+    let counts = [There::New, There::Same, There::Differs, There::Blocked].map(of);
+    let counts: Vec<_> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
+    format!("{}: {}", counted(preview.files.len() as u64, "file"), counts.join(", "))
+}
+
+/// `4.0 MiB to come, 1.0 MiB are here from an earlier run`.
+fn coming(preview: &Preview) -> String {
+    let kept = match preview.kept {
+        0 => String::new(),
+        kept => format!(" ({} of {} are here from an earlier run)", Size(kept), Size(kept + preview.to_come)),
+    };
+    format!("{} to come{kept}", Size(preview.to_come))
+}
+
+fn verdict(preview: &Preview) -> String {
+    let hint = match (preview.in_the_way(), preview.count(There::Blocked)) {
+        (0, _) => return String::new(),
+        (_, 0) => "choose another place with -o, or replace what differs with --force",
+        _ => "move away what is never replaced, or choose another place with -o",
+    };
+    let files = counted(preview.in_the_way() as u64, "file");
+    format!("nothing would be fetched while {files} cannot be put in place: {hint}\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::{ContentId, Kind, NodeId, SafePath};
+    use crate::node::{PreviewFile, ProviderProgress};
+
+    fn outcome(there: &[There], force: bool) -> Outcome {
+        let file = |(n, there): (usize, &There)| PreviewFile {
+            name: SafePath::parse(&format!("f{n}")).expect("a name"),
+            size: 2048,
+            path: Some(format!("out/f{n}").into()),
+            there: *there,
+        };
+        let files = there.iter().enumerate().map(file).collect();
+        let provider = ProviderProgress {
+            node: NodeId::of_public_key(b"a"),
+            addr: "10.0.0.1:7".parse().expect("an address"),
+            bytes: 0,
+            rate: 0,
+            path: (Duration::ZERO, 0),
+            connections: 0,
+        };
+        Outcome {
+            id: ContentId::of(b"x"),
+            kind: Kind::Collection,
+            name: SafePath::parse("t").expect("a name"),
+            path: Some("out".into()),
+            bytes: 0,
+            fetched: 0,
+            elapsed: Duration::ZERO,
+            providers: vec![provider],
+            plane: None,
+            preview: Some(Preview { files, to_come: 3072, kept: 1024, force }),
+            shares: Vec::new(),
+        }
+    }
+
+    fn shown(there: &[There], force: bool) -> String {
+        let outcome = outcome(there, force);
+        text(&outcome, outcome.preview.as_ref().expect("dry"), &Names::default(), None)
+    }
+
+    #[test]
+    fn each_file_has_its_state_and_the_end_says_what_would_come() {
+        let all = shown(&[There::New, There::Same, There::Differs], false);
+        let node = NodeId::of_public_key(b"a");
+        let expected = format!(
+            "TARGET     SIZE\nout/f0  2.0 KiB  new\nout/f1  2.0 KiB  here already\nout/f2  2.0 KiB  in the way with other \
+             content\n3 files: 1 new, 1 here already, 1 in the way with other content\n3.0 KiB to come (1.0 KiB of 4.0 KiB \
+             are here from an earlier run), 1 provider:\nADDRESSES   NODE\n10.0.0.1:7  {node}\nnothing would be fetched \
+             while 1 file cannot be put in place: choose another place with -o, or replace what differs with --force\n"
+        );
+        assert_eq!(all, expected);
+        let forced = shown(&[There::Differs], true);
+        assert!(forced.contains("to be replaced") && !forced.contains("nothing would"), "{forced}");
+        assert!(shown(&[There::Blocked], true).contains("never replaced, or choose"), "force does not help");
+    }
+}

@@ -1,0 +1,136 @@
+//! What a `get` would do, without doing any of it: nothing is made, written or locked at the destination.
+
+use std::collections::{HashMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::io::dest::{DestError, SafeDir};
+use crate::io::existing::Existing;
+use crate::io::partial::Partial;
+use crate::model::collection::Entry;
+use crate::model::{ContentId, Hit, Kind, SafePath, UnitIndex};
+use crate::node::contents::{Contents, Present};
+use crate::node::destination::Destination;
+use crate::node::error::Error;
+use crate::node::get::Get;
+use crate::node::types::{Outcome, Preview, PreviewFile, ProviderProgress, There};
+
+impl Get {
+    /// Compares with what is there, and counts.
+    pub(super) async fn preview(
+        &self,
+        hit: &Hit,
+        contents: Contents,
+        destination: Option<Destination>,
+    ) -> Result<Outcome, Error> {
+        let Some(destination) = destination else {
+            contents.is_streamable()?;
+            return Ok(self.previewed(hit, contents, None, Ground::default()));
+        };
+        let ground = match SafeDir::open(&destination.parent) {
+            Ok(parent) => {
+                let existing = contents.existing(&destination, &parent, &self.report).await?;
+                Ground::of(&contents, &parent, existing)
+            }
+            Err(error) if is_missing(&error) => {
+                if !destination.make {
+                    self.report.warn(error.to_string());
+                }
+                Ground::default()
+            }
+            Err(error) => return Err(error.into()),
+        };
+        Ok(self.previewed(hit, contents, Some(&destination), ground))
+    }
+
+    fn previewed(&self, hit: &Hit, contents: Contents, destination: Option<&Destination>, ground: Ground) -> Outcome {
+        let target = destination.map(Destination::path);
+        let mut preview = Preview { force: self.request.force, ..Preview::default() };
+        let (mut seen, units) = (HashSet::new(), contents.map.by_content());
+        for (name, size, id) in contents.wanted_files() {
+            let there = ground.at(&name);
+            let comes = there == There::New || (there == There::Differs && preview.force);
+            if comes && seen.insert((id, size)) {
+                let kept = units.get(&(id, size)).map_or(0, |index| ground.kept(&contents, *index));
+                preview.kept += kept;
+                preview.to_come += size - kept;
+            }
+            let path = target.as_ref().map(|target| below(target, &contents, &name));
+            preview.files.push(PreviewFile { name, size, path, there });
+        }
+        let bytes = preview.files.iter().map(|file| file.size).sum();
+        let providers = hit.providers.iter().filter_map(|provider| {
+            let (node, addr) = (provider.node, *provider.addrs.first()?);
+            let path = (Duration::ZERO, 0);
+            Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0 })
+        });
+        let providers = providers.collect();
+        Outcome { path: target, providers, preview: Some(preview), ..self.outcome(contents, bytes) }
+    }
+}
+
+/// What is at the destination.
+#[derive(Default)]
+struct Ground {
+    there: HashMap<SafePath, There>,
+    /// Something that is never replaced has the place of the whole.
+    blocked: bool,
+    /// Units that an earlier run left.
+    units: HashSet<u32>,
+}
+
+impl Ground {
+    fn of(contents: &Contents, parent: &SafeDir, existing: Existing) -> Self {
+        let blocked = contents.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
+        let Existing { same, different, missing, blocked: in_the_way } = existing;
+        let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() });
+        let units = Partial::peek(parent, &spec).map(|units| units.iter().collect()).unwrap_or_default();
+        let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
+        let there = of(same, There::Same)
+            .chain(of(different, There::Differs))
+            .chain(of(missing, There::New))
+            .chain(of(in_the_way, There::Blocked));
+        Self { there: there.collect(), blocked, units }
+    }
+
+    fn at(&self, name: &SafePath) -> There {
+        if self.blocked { There::Blocked } else { self.there.get(name).copied().unwrap_or(There::New) }
+    }
+
+    /// Bytes of a file that an earlier run left.
+    fn kept(&self, contents: &Contents, file: usize) -> u64 {
+        let units = contents.map.files()[file].units().filter(|unit| self.units.contains(unit));
+        units.map(|unit| contents.map.len(UnitIndex(unit))).sum()
+    }
+}
+
+impl Contents {
+    /// The files that were asked for: name, size, id.
+    fn wanted_files(&self) -> Vec<(SafePath, u64, ContentId)> {
+        let Some((collection, _)) = &self.tree else {
+            return vec![(self.name.clone(), self.part.size, self.part.id)];
+        };
+        let files = collection.entries().iter().filter_map(|(path, entry)| match entry {
+            Entry::File { size, id, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size, *id)),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    fn holds(&self, path: &SafePath) -> bool {
+        self.tree.as_ref().is_some_and(|(tree, _)| tree.entries().iter().any(|(there, _)| there == path))
+    }
+}
+
+/// Where a file of it would lie.
+fn below(target: &Path, contents: &Contents, name: &SafePath) -> PathBuf {
+    match contents.part.kind {
+        Kind::Collection => target.join(name.as_str()),
+        Kind::File => target.to_owned(),
+    }
+}
+
+fn is_missing(error: &DestError) -> bool {
+    matches!(error, DestError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+}
