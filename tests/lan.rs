@@ -32,7 +32,7 @@ fn found(hosts: &Hosts, lab: &Lab, on: u8) -> (String, Ended) {
 
 #[test]
 fn two_who_fetch_at_the_same_time_give_to_each_other_with_nothing_configured() {
-    let Some(hosts) = Hosts::up("u") else { return };
+    let Some(hosts) = Hosts::up("x") else { return };
     let lab = Lab::new();
     let bytes = noise(2, 24 << 20);
     let mut command = hosts.near(&lab, 1, &lab.home());
@@ -52,7 +52,7 @@ fn two_who_fetch_at_the_same_time_give_to_each_other_with_nothing_configured() {
 
 #[test]
 fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
-    let Some(hosts) = Hosts::up("v") else { return };
+    let Some(hosts) = Hosts::up("y") else { return };
     let lab = Lab::new();
     let (home, bytes) = (lab.home(), noise(3, 16 << 20));
     let mut command = hosts.near(&lab, 1, &lab.home());
@@ -71,7 +71,7 @@ fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
 
 #[test]
 fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why_it_finds_nothing() {
-    let Some(hosts) = Hosts::up("w") else { return };
+    let Some(hosts) = Hosts::up("z") else { return };
     let lab = Lab::new();
     let (anna, bob) = (lab.home(), lab.home());
     let id = |home| hosts.run(&lab, 1, home, &["id"]).event("id")["node"].as_str().expect("text").to_owned();

@@ -84,7 +84,7 @@ fn assert_right(content: &Content, partial: &Partial, units: impl IntoIterator<I
 
 fn publish(content: &Content, partial: &Partial) {
     content.put_all(partial);
-    let plan = PublishPlan { target: path("t"), replace: HashSet::new(), times: Vec::new() };
+    let plan = PublishPlan { target: path("t"), replace: HashSet::new(), times: Vec::new(), executable: false };
     partial.publish(&plan).expect("published");
 }
 

@@ -165,7 +165,7 @@ fn with(name: &str, stamp: FileStamp) -> ScannedRoot {
 }
 
 fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<Job>, bool) {
-    let scan = Scan { root: with(name, stamp), skipped: Vec::new(), links: 0, gone: false };
+    let scan = Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
 }
 
@@ -260,7 +260,7 @@ fn a_file_that_keeps_changing_is_left_out_of_its_tree_and_comes_back() {
     let (_, jobs) = catalogue.add(files(2), Arc::default(), begin).expect("free");
     hash(&mut catalogue, &jobs[0]);
     let look = |catalogue: &mut Catalogue, log, now| {
-        let scan = Scan { root: files(log), skipped: Vec::new(), links: 0, gone: false };
+        let scan = Scan { root: files(log), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
         catalogue.rescanned(0, scan, now).0
     };
     assert!(catalogue.not_hashed(&jobs[1], Unhashed::Changed, begin));
@@ -300,7 +300,7 @@ fn a_directory_of_which_everything_keeps_changing_says_so() {
     for second in 0..5 {
         let now = begin + std::time::Duration::from_secs(second);
         catalogue.not_hashed(&jobs[0], Unhashed::Changed, now);
-        let scan = Scan { root: tree(&[("t/a", 10 + second)]), skipped: Vec::new(), links: 0, gone: false };
+        let scan = Scan { root: tree(&[("t/a", 10 + second)]), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
         jobs = catalogue.rescanned(0, scan, now).0;
     }
     assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
