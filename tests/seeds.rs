@@ -9,6 +9,11 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, assert_same_tree, noise, until};
+use qshare::model::ContentId;
+use qshare::node::{
+    self, DirectoryQuotas, GetRequest, Home, Lifetime, Listen, Near, Options, Output, Phase, ShareBack, What,
+};
+use qshare::wire::Role;
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -269,6 +274,62 @@ fn a_tree_that_is_being_fetched_under_another_name_is_waited_for_and_copied() {
     first.end().done();
     assert_eq!(second.end().done()["fetched"], 0);
     assert_same_tree(&tree, &lab.path("out/two"));
+}
+
+fn request(id: ContentId, to: std::path::PathBuf, share: ShareBack) -> GetRequest {
+    GetRequest {
+        what: What::Id(id),
+        from: None,
+        only: Vec::new(),
+        output: Output::Path(to),
+        force: false,
+        times: false,
+        share,
+        limit: None,
+        connections: None,
+        wait: common::DEADLINE,
+        dry_run: false,
+        choose: None,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn transfers_of_one_content_in_one_process_do_not_harm_each_other() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (file, _node) = slow(&lab, &tracker);
+    let bytes = fs::read(&file).expect("there");
+    let id = ContentId::of(&bytes);
+    lab.dir("out");
+    let options = Options {
+        home: Home::at(lab.home()),
+        role: Role::Node,
+        lifetime: Lifetime::Seeding,
+        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
+        trackers: vec![tracker.addr.parse().expect("a tracker")],
+        peers: Vec::new(),
+        near: Near::default(),
+        friends_only: false,
+        upload_limit: None,
+        allow: None,
+        quotas: DirectoryQuotas::default(),
+    };
+    let (node, _events) = node::Node::start(options).await.expect("started");
+    let get = async |name: &str, share| node.get(request(id, lab.path(name), share)).await.expect("begun");
+    let first = get("out/one.bin", ShareBack::While).await;
+    first.progress().wait_for(|now| now.phase == Phase::Fetching && now.bytes > 0).await.expect("it runs");
+    let second = get("out/two.bin", ShareBack::Seed).await;
+    let other = get("elsewhere.bin", ShareBack::Seed).await;
+    first.finish().await.expect("fetched");
+    assert_eq!(second.finish().await.expect("copied").fetched, 0);
+    assert!(other.finish().await.expect("fetched").seeding);
+    // What has ended, and what goes, takes nothing away from what stays.
+    fs::remove_file(lab.path("out/two.bin")).expect("there");
+    let at = format!("{}@{}", node.id(), node.addr());
+    let again = tokio::task::block_in_place(|| run(&lab, &["get", &id.to_string(), "-o", "again.bin", "--from", &at]));
+    assert_eq!(gave(&again), [node.id().to_string()]);
+    assert!(fs::read(lab.path("again.bin")).expect("there") == bytes);
+    node.stop().await;
 }
 
 /// Bytes that a process has read from files.

@@ -13,6 +13,32 @@ use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
 use crate::model::{ContentId, UnitIndex};
 
+/// Donors held at most: while one transfer after the other has its turn, the one that has it all may be an early one.
+const MOST: usize = 8;
+
+/// What other transfers have made, while this one waited.
+#[derive(Debug, Default)]
+pub struct Donors(Vec<Donor>);
+
+impl Donors {
+    /// Holds one more, unless it is held.
+    pub fn add(&mut self, donor: Option<Donor>) {
+        let Some(donor) = donor.filter(|new| !self.0.iter().any(|held| held.identity == new.identity)) else { return };
+        if self.0.len() == MOST {
+            self.0.remove(0);
+        }
+        self.0.push(donor);
+    }
+
+    /// Copies what is whole into a partial file that has not got it; adds it to what that claims to have. Blocks.
+    ///
+    /// # Errors
+    /// When it cannot be written; what no donor has got is no error.
+    pub fn give(&self, to: &Partial, resumed: Resumed) -> Result<Resumed, PartialError> {
+        self.0.iter().try_fold(resumed, |resumed, donor| donor.give(to, resumed))
+    }
+}
+
 /// What another transfer has made.
 #[derive(Debug)]
 pub struct Donor {
@@ -40,11 +66,7 @@ impl Donor {
         Some(Self { held, identity: stat.identity })
     }
 
-    /// Copies what is whole into a partial file that has not got it; adds it to what that claims to have. Blocks.
-    ///
-    /// # Errors
-    /// When it cannot be written; what the donor has not got is no error.
-    pub fn give(&self, to: &Partial, mut resumed: Resumed) -> Result<Resumed, PartialError> {
+    fn give(&self, to: &Partial, mut resumed: Resumed) -> Result<Resumed, PartialError> {
         let part = to.parent.stat(&to.names.part)?;
         if self.identity.is_none() || part.is_none_or(|stat| stat.identity == self.identity) {
             // The other transfer has ended without it, and this one goes on with its bytes.

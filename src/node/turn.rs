@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::io::donor::Donor;
+use crate::io::donor::{Donor, Donors};
 use crate::io::partial::{Partial, PartialError, Resumed};
 use crate::node::error::Error;
 use crate::node::fetch::{blocking, until};
@@ -27,7 +27,7 @@ pub(super) enum Turn {
 impl Get {
     /// Opens the partial file, and waits as long as another transfer has it.
     pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn, Error> {
-        let (mut donor, mut told, mut waited): (Option<Donor>, _, _) = (None, false, false);
+        let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
         loop {
             let (spec, parent, id) =
                 (plan.contents.spec(&plan.present, plan.place.target()), plan.place.parent().clone(), plan.contents.part.id);
@@ -39,7 +39,7 @@ impl Get {
             });
             match opened.await? {
                 (Err(PartialError::InUse { path, pid }), other) => {
-                    donor = other.or(donor.take());
+                    donors.add(other);
                     if !std::mem::replace(&mut told, true) {
                         let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
                         let path = path.display();
@@ -50,11 +50,11 @@ impl Get {
                     self.pause().await?;
                 }
                 (Err(error), _) => return Err(error.into()),
-                (Ok((partial, resumed)), _) if !waited => return self.own(plan, partial, resumed, donor).await,
+                (Ok((partial, resumed)), _) if !waited => return self.own(plan, partial, resumed, donors).await,
                 (Ok((partial, resumed)), _) => {
                     waited = false;
                     match self.compare_again(&mut plan, &partial).await? {
-                        Again::Same => return self.own(plan, partial, resumed, donor).await,
+                        Again::Same => return self.own(plan, partial, resumed, donors).await,
                         Again::Other => drop(partial),
                         Again::Complete => return self.found(plan, partial).await,
                     }
@@ -93,10 +93,9 @@ impl Get {
         })
     }
 
-    async fn own(&self, plan: Plan, partial: Partial, resumed: Resumed, donor: Option<Donor>) -> Result<Turn, Error> {
-        let Some(donor) = donor else { return Ok(Turn::Own(Box::new(plan), partial, resumed)) };
+    async fn own(&self, plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
         let (partial, resumed) = blocking(move || {
-            let resumed = donor.give(&partial, resumed)?;
+            let resumed = donors.give(&partial, resumed)?;
             Ok((partial, resumed))
         })
         .await?;

@@ -82,6 +82,7 @@ mod tests {
             rate: 0,
             path: (Duration::ZERO, 0),
             connections: 0,
+            why: None,
         };
         Outcome {
             id: ContentId::of(b"x"),
@@ -95,6 +96,7 @@ mod tests {
             plane: None,
             preview: Some(Preview { files, to_come: 3072, kept: 1024, force }),
             shares: Vec::new(),
+            seeding: false,
         }
     }
 

@@ -116,6 +116,7 @@ mod tests {
             size: 1,
             files: 1,
             locked: false,
+            executable: false,
             names: vec![SafePath::parse(&format!("a{n}")).expect("a name")],
             providers: vec![provider.clone()],
         };
