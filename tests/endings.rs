@@ -330,7 +330,7 @@ fn resolving(event: ResolveEvent, wait: &str) -> (Ended, Scripted) {
         }
     });
     let name = SafePath::parse("growing.log").expect("a name");
-    let offer = Offer { name, size: 10, id: None, kind: Kind::File, files: 1, locked: false };
+    let offer = Offer { name, size: 10, id: None, kind: Kind::File, files: 1, locked: false, executable: false };
     let delta = Delta { add: vec![offer], ..Delta::default() };
     let only = Scripted::announcing(&tracker, &delta, false, Content::file(b"0123456789"), script);
     (lab.get(&tracker, &["growing.log", "--wait", wait]), only)

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use crate::io::cache::HashCache;
 use crate::io::source::{ReadError, Source, SourceFile};
-use crate::io::stamp::FileStamp;
+use crate::io::stamp::{FileStamp, open_stamped};
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
 
@@ -51,7 +51,11 @@ pub struct HashedFile {
 impl HashedFile {
     fn list(&self) -> Option<Arc<ChunkList>> {
         match &self.list {
-            ListPlace::Cache(cache) => cache.list(&self.stamp).filter(|list| list.id() == self.id).map(Arc::new),
+            ListPlace::Cache(cache) => {
+                // Once the file was hashed again the cache has its list under its new stamp only.
+                let now = || cache.list(&open_stamped(&self.path).ok()?.1);
+                cache.list(&self.stamp).or_else(now).filter(|list| list.id() == self.id).map(Arc::new)
+            }
             ListPlace::Memory(list) => Some(list.clone()),
             ListPlace::NotNeeded => None,
         }

@@ -38,6 +38,17 @@ pub(super) type Rows = BTreeMap<SafePath, Row>;
 /// The most left-out files that are named to those who fetch the tree.
 const NAMED: usize = 8;
 
+/// What a hashed file meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// The file has changed meanwhile.
+    Late,
+    /// An id, or another one, for a file of this root.
+    New(RootKey),
+    /// The id that it has.
+    Same,
+}
+
 /// Why a file that was to be hashed has no id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unhashed {
@@ -142,12 +153,12 @@ impl Catalogue {
         self.replace(key, Seen { root, unseen, gone }, now)
     }
 
-    /// Takes a hashed file; its root when that gave it an id, or another one.
-    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>, now: Instant) -> Option<RootKey> {
+    /// Takes a hashed file.
+    pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>, now: Instant) -> Taken {
         // A look-up is some twenty comparisons of long names: one for each map.
-        let row = Arc::make_mut(&mut self.rows).get_mut(name)?;
+        let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) else { return Taken::Late };
         if row.stamp != file.stamp || *row.path != *file.path {
-            return None;
+            return Taken::Late;
         }
         let (root, id, size, in_tree) = (row.root, file.id, file.stamp.size, row.is_in_tree());
         let executable = file.stamp.executable;
@@ -158,7 +169,7 @@ impl Catalogue {
             self.roots[root].outdated |= verified;
             let verifying = &mut self.roots[root].count.verifying;
             *verifying = verifying.saturating_sub(u32::from(verified));
-            return None;
+            return Taken::Same;
         }
         before.into_iter().chain(former).filter(|gone| *gone != id).for_each(|gone| self.former.lose(gone));
         match Arc::make_mut(&mut self.book).offers.get_mut(name) {
@@ -172,7 +183,7 @@ impl Catalogue {
             count.missing = count.missing.saturating_sub(1);
             count.missing_bytes = count.missing_bytes.saturating_sub(size);
         }
-        Some(root)
+        Taken::New(root)
     }
 
     /// Takes that a file has no id, and why. Whether that was still of interest.

@@ -306,6 +306,35 @@ async fn what_is_only_linked_or_touched_up_is_served_at_every_moment() {
     running.stop().await;
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_that_was_only_linked_is_soon_served_without_doubt_again() {
+    let large = vec![7; 3 << 20];
+    let story = Story::of(&[("a", b"one"), ("b", &large)]);
+    let cache = HashCache::open(&story.path("cache.redb")).expect("open").cache;
+    let mut running = story.start(Some(story.plan(&["tree"])), Some(cache)).await;
+    let id = running.id("tree").await;
+    let size = 3 + large.len() as u64;
+    let first = running.now();
+    for name in ["a", "b"] {
+        fs::hard_link(story.path("tree").join(name), story.path(name)).expect("link");
+    }
+    let doubted = |snapshot: &IndexSnapshot| {
+        let source = snapshot.source(id, size).expect("served");
+        (0..2).filter(|file| source.open(*file).expect("open").is_doubted()).count()
+    };
+    assert_eq!(doubted(&first), 2);
+    // Who serves it tells: a link that is made elsewhere is not seen by the watch.
+    running.index.cast(IndexMessage::Stale).expect("lives");
+    running.snapshot.wait_for(|now| doubted(now) == 0).await.expect("the index lives");
+    // Whoever still has the tree as it was finds the lists where they are now.
+    assert_eq!(served(&first, id, size), served(&running.now(), id, size));
+    let source = first.source(id, size).expect("served");
+    assert!((0..2).any(|file| source.list(file).is_some()));
+    assert_eq!(running.id("tree").await, id);
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_is_written_all_the_time_keeps_nobody_waiting() {
     use std::sync::atomic::{AtomicBool, Ordering};

@@ -109,7 +109,7 @@ impl OpenFile {
         feed: impl FnOnce(&mut blake3::Hasher) -> Result<(), ReadError>,
     ) -> Result<(), ReadError> {
         let is_right = if self.layout.needs_list() {
-            // Hashed again a moment ago: its list is kept under its new stamp, which the next request has.
+            // It is gone when the file was hashed again as something else: a look is to tell that.
             let list = self.list.get_or_init(|| self.hashed.list()).as_ref().ok_or(ReadError::Busy)?;
             let mut hasher = chunk_hasher(self.layout, chunk);
             feed(&mut hasher)?;

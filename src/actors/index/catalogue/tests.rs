@@ -18,11 +18,11 @@ fn tree(files: &[(&str, u64)]) -> ScannedRoot {
     ScannedRoot { name: path("t"), path: "/t".into(), kind: Kind::Collection, files, empty_dirs: Vec::new() }
 }
 
-fn hash(catalogue: &mut Catalogue, job: &Job) -> Option<RootKey> {
+fn hash(catalogue: &mut Catalogue, job: &Job) -> Taken {
     hash_as(catalogue, job, job.name.as_str(), true)
 }
 
-fn hash_as(catalogue: &mut Catalogue, job: &Job, content: &str, settled: bool) -> Option<RootKey> {
+fn hash_as(catalogue: &mut Catalogue, job: &Job, content: &str, settled: bool) -> Taken {
     let id = ContentId::of(content.as_bytes());
     let file = HashedFile { path: job.path.clone(), stamp: job.stamp, id, list: ListPlace::NotNeeded, settled };
     catalogue.hashed(&job.name, Arc::new(file), Instant::now())
@@ -56,7 +56,7 @@ fn only_what_changed_is_hashed_again() {
     let mut catalogue = Catalogue::new(Pace::default());
     let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
     for job in &jobs {
-        assert_eq!(hash(&mut catalogue, job), Some(0));
+        assert_eq!(hash(&mut catalogue, job), Taken::New(0));
     }
     assert!(!rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).1);
     let (jobs, changed) = rescan(&mut catalogue, &[("t/b", 3), ("t/c", 1)]);
@@ -77,7 +77,7 @@ fn what_cannot_be_read_is_not_offered_until_it_can_be() {
     assert_eq!(again.iter().map(|job| job.name.as_str()).collect::<Vec<_>>(), ["t/b"]);
     // A try that fails again changes nothing.
     assert!(catalogue.not_hashed(&again[0], Unhashed::Failed, Instant::now()));
-    assert_eq!(hash(&mut catalogue, &again[0]), Some(0));
+    assert_eq!(hash(&mut catalogue, &again[0]), Taken::New(0));
     assert!(catalogue.failed(0).is_empty() && catalogue.book.offers[&path("t/b")].id.is_some());
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 2));
     assert_eq!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 9)]).0.len(), 1);
@@ -116,7 +116,7 @@ fn results_of_an_older_state_are_not_taken() {
     let mut catalogue = Catalogue::new(Pace::default());
     let (_, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
     rescan(&mut catalogue, &[("t/a", 2)]);
-    assert_eq!(hash(&mut catalogue, &jobs[0]), None);
+    assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::Late);
     assert!(!catalogue.not_hashed(&jobs[0], Unhashed::Failed, Instant::now()));
     assert_eq!(catalogue.book.offers[&path("t/a")].id, None);
 }
@@ -129,7 +129,7 @@ fn a_file_hashed_too_soon_keeps_its_id_while_it_is_hashed_again() {
     let (jobs, changed) = rescan(&mut catalogue, &[("t/a", 1)]);
     assert_eq!((jobs.len(), changed), (1, false));
     assert_eq!(catalogue.book.offers[&path("t/a")].id, Some(ContentId::of(b"one")));
-    assert_eq!(hash_as(&mut catalogue, &jobs[0], "two", true), Some(0));
+    assert_eq!(hash_as(&mut catalogue, &jobs[0], "two", true), Taken::New(0));
     assert_eq!(catalogue.book.offers[&path("t/a")].id, Some(ContentId::of(b"two")));
     assert_eq!((rescan(&mut catalogue, &[("t/a", 1)]).0.len(), catalogue.collectable()), (0, vec![0]));
 }
@@ -145,7 +145,7 @@ fn what_the_system_lacks_bars_no_file_and_empties_no_tree() {
     let again = catalogue.failed(0);
     assert_eq!(again.len(), 2);
     for job in &again {
-        assert!(hash(&mut catalogue, job).is_some());
+        assert_eq!(hash(&mut catalogue, job), Taken::New(0));
     }
     assert_eq!((catalogue.collectable(), catalogue.failed(0).len()), (vec![0], 0));
 }
@@ -194,10 +194,10 @@ fn a_change_of_metadata_is_looked_into_while_everything_stays_offered() {
     assert_eq!((jobs.len(), changed, offered(&catalogue, "t/a")), (1, false, Some(id)));
     assert!(catalogue.snapshot().source(id, SIZE).is_some());
     assert!(found(&mut catalogue, "t/a", linked).0.is_empty(), "it is queued once");
-    assert_eq!(hash(&mut catalogue, &jobs[0]), None, "nothing to be told");
+    assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::Same, "nothing to be told");
     // It turns out to have other bytes.
     let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { ctime_ns: 6, ..stamp(1) });
-    assert_eq!(hash_as(&mut catalogue, &jobs[0], "other", true), Some(0));
+    assert_eq!(hash_as(&mut catalogue, &jobs[0], "other", true), Taken::New(0));
     assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"other")));
     let snapshot = catalogue.snapshot();
     assert!(snapshot.source(id, SIZE).is_none() && snapshot.had(id));
@@ -233,7 +233,7 @@ fn a_file_that_was_touched_or_replaced_is_served_as_what_it_was_until_it_is_hash
         let (jobs, _) = found(&mut catalogue, "t/a", changed);
         assert_eq!((jobs.len(), offered(&catalogue, "t/a")), (1, None));
         assert!(catalogue.snapshot().source(id, SIZE).is_some());
-        assert_eq!(hash(&mut catalogue, &jobs[0]), Some(0));
+        assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::New(0));
         assert_eq!(offered(&catalogue, "t/a"), Some(id));
         let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { mtime_ns: 2, ctime_ns: 6, ..changed });
         hash_as(&mut catalogue, &jobs[0], "other", true);
@@ -279,7 +279,7 @@ fn a_file_that_keeps_changing_is_left_out_of_its_tree_and_comes_back() {
     assert_eq!(left_out.iter().map(|f| (f.path.as_str(), f.why)).collect::<Vec<_>>(), [("log", Code::Changed)]);
     // Between two writes it may be hashed; that alone does not mean that it has settled.
     let jobs = look(&mut catalogue, 21, at(6));
-    assert!(catalogue.hashed(&path("t/log"), hashed_as(&jobs[0]), at(6)).is_some());
+    assert_eq!(catalogue.hashed(&path("t/log"), hashed_as(&jobs[0]), at(6)), Taken::New(0));
     look(&mut catalogue, 21, at(8));
     assert_eq!((catalogue.collectable(), catalogue.is_restless(0)), (vec![], true));
     look(&mut catalogue, 21, at(13));

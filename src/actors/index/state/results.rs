@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{IndexState, Step};
-use crate::actors::index::catalogue::{KEEP, Unhashed};
+use crate::actors::index::catalogue::{KEEP, Taken, Unhashed};
 use crate::actors::index::collect::Parts;
 use crate::actors::index::hashing::{Batch, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
@@ -148,8 +148,10 @@ impl IndexState {
         }
         let id = file.id;
         self.outbox.over(&file.path);
-        let Some(key) = self.catalogue.hashed(name, file, Instant::now()) else { return };
-        self.dirty = true;
+        let taken = self.catalogue.hashed(name, file, Instant::now());
+        // What is the same is served without doubt from now on.
+        self.dirty |= taken != Taken::Late;
+        let Taken::New(key) = taken else { return };
         if self.catalogue.roots[key].root.kind == Kind::File {
             self.identified.push(IndexEvent::Offer { id, name: name.clone() });
         }
