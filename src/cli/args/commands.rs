@@ -19,7 +19,7 @@ pub(crate) struct TrackerArgs {
     /// The UDP address [default: any, port 4917 or the next free one]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
-    /// Serve only the node ids in this file, one a line
+    /// Serve only the node ids in this file, one a line; it is read again when it changes
     #[arg(long, value_name = "FILE")]
     pub(crate) allow: Option<PathBuf>,
 }
