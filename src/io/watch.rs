@@ -13,6 +13,7 @@ use tokio::sync::{Notify, mpsc};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until};
 
+use crate::io::cpu::thread_time;
 use crate::model::Kind;
 
 mod place;
@@ -100,8 +101,7 @@ impl Watch {
     /// watched in its place. It is told as changed once its watch stands, or cannot be had.
     pub fn add(&self, key: RootKey, named: &Path, kind: Kind) {
         let mut roots = self.shared.roots();
-        roots.watched.retain(|root| root.key != key);
-        roots.watched.push(Watched::new(key, named, kind, Instant::now()));
+        roots.watched.insert(key, Watched::new(named, kind, Instant::now()));
         roots.lost = true;
         drop(roots);
         self.shared.wake.notify_one();
@@ -109,7 +109,7 @@ impl Watch {
 
     /// Watches a root anew, and tells it as changed: part of it could not be seen for a while.
     pub fn again(&self, key: RootKey) {
-        self.shared.roots().lose(|root| root.key == key);
+        self.shared.roots().again(key);
         self.shared.wake.notify_one();
     }
 
@@ -138,16 +138,17 @@ impl Shared {
         }
     }
 
-    /// Compares what lies at the paths with what is watched, and watches anew what differs. Blocks: a tree takes one
-    /// system call per directory.
-    fn check(self: &Arc<Self>) {
+    /// Compares what lies at the paths with what is watched, and watches anew what differs; the time that this thread
+    /// took. Blocks: a tree takes one system call per directory.
+    fn check(self: &Arc<Self>) -> Duration {
+        let began = thread_time();
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let mounts = Mounts::now();
         let named: Vec<(RootKey, PathBuf, Kind)> = {
             let mut roots = self.roots();
             roots.lost = false;
-            roots.mounted(mounts);
-            roots.watched.iter().map(|root| (root.key, root.named.clone(), root.kind)).collect()
+            mounts.into_iter().for_each(|mounts| roots.mounted(mounts));
+            roots.watched.iter().map(|(key, root)| (*key, root.named.clone(), root.kind)).collect()
         };
         // Trees before files: a file in a watched tree needs no watch of its own.
         let (mut trees, mut files) = (BTreeMap::new(), BTreeMap::new());
@@ -155,30 +156,31 @@ impl Shared {
         for (key, named, kind) in named {
             let seen = Place::of(&named, kind);
             let mut roots = self.roots();
-            let before = roots.of(key).find_map(|root| root.place.clone());
+            let before = roots.place(key);
             if let Some(place) = roots.checked(key, seen, Instant::now(), &self.pace) {
                 let places: &mut BTreeMap<PathBuf, Vec<RootKey>> =
                     if kind == Kind::Collection { &mut trees } else { &mut files };
                 places.entry(place.dir).or_default().push(key);
             }
-            let after = roots.of(key).find_map(|root| root.place.clone());
-            left.extend(before.filter(|before| after.is_none_or(|after| after.dir != before.dir)));
+            let after = roots.place(key).map(|place| place.dir);
+            left.extend(before.map(|place| place.dir).filter(|before| after.as_ref() != Some(before)));
         }
-        for place in left {
-            self.leave(watcher.as_mut(), &place);
+        for dir in left {
+            self.leave(watcher.as_mut(), &dir);
         }
         for (places, mode) in [(trees, RecursiveMode::Recursive), (files, RecursiveMode::NonRecursive)] {
             for (dir, keys) in places {
                 self.arm(&mut watcher, &dir, mode, &keys);
             }
         }
+        thread_time().saturating_sub(began)
     }
 
     /// Takes off what no root lies in any more: it would only take room from others.
-    fn leave(&self, watcher: Option<&mut RecommendedWatcher>, place: &Place) {
-        let used = self.roots().watched.iter().any(|root| root.place.as_ref().is_some_and(|p| p.dir == place.dir));
+    fn leave(&self, watcher: Option<&mut RecommendedWatcher>, dir: &Path) {
+        let used = self.roots().watched.values().any(|root| root.place.as_ref().is_some_and(|p| p.dir == dir));
         if let Some(watcher) = watcher.filter(|_| !used) {
-            let _ = watcher.unwatch(&place.dir);
+            let _ = watcher.unwatch(dir);
         }
     }
 
@@ -195,9 +197,11 @@ impl Shared {
         let (remote, took) = (is_remote(dir), began.elapsed());
         let mut roots = self.roots();
         for key in keys {
-            roots.of(*key).for_each(|root| root.remote = remote);
             roots.armed(*key, &result, took, Instant::now());
+            roots.watched.entry(*key).and_modify(|root| root.remote = remote);
         }
+        // What lies in the tree may rely on its watch.
+        roots.mark(|root| root.place.as_ref().is_some_and(|place| place.dir.starts_with(dir)));
     }
 
     fn watch(
@@ -247,10 +251,10 @@ async fn tell_changes(shared: Arc<Shared>, tell: mpsc::Sender<Told>) {
             shared.roots().look_if_due(Instant::now(), &shared.pace);
         }
         if is_due || shared.roots().lost {
-            let (checked, began) = (shared.clone(), Instant::now());
+            let checked = shared.clone();
             // It ends early only with the runtime.
-            let _ = spawn_blocking(move || checked.check()).await;
-            next = Instant::now() + shared.pace.check.max(began.elapsed() * CHECK_RARELY);
+            let took = spawn_blocking(move || checked.check()).await.unwrap_or_default();
+            next = Instant::now() + shared.pace.check.max(took * CHECK_RARELY);
         }
         let (dirty, warnings) = {
             let mut roots = shared.roots();

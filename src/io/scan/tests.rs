@@ -161,7 +161,45 @@ fn a_typed_link_is_followed_once_under_its_own_name() {
     tree.link("tree", "alias");
     let plan = survey(&[tree.path("alias")], &SurveyOptions::default()).expect("survey");
     assert_eq!(names(&plan), ["alias/a"]);
-    assert_eq!(plan.roots[0].path, tree.path("tree"));
+    assert_eq!(plan.roots[0].path, tree.path("alias"));
+    assert_eq!(plan.scanned[0].files[0].path, tree.path("tree/a"));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_at_each_look_but_not_to_what_may_not_be_shared() {
+    let tree = Tree::of("a other/b .ssh/config home/node/key");
+    let root = Root { path: tree.path("alias"), ..tree.root() };
+    let rules = Rules { avoid: vec![tree.path("tree/home")], ..Rules::default() };
+    for (to, expected) in [
+        ("tree/other", Ok("tree/b")),
+        ("tree/.ssh", Err(Some(Why::Secret("ssh keys")))),
+        ("tree/home/node", Err(Some(Why::Own))),
+        ("/", Err(Some(Why::Whole))),
+        ("tree/a", Err(None)),
+        ("nowhere", Err(None)),
+        ("alias", Err(None)),
+    ] {
+        tree.link(to, "alias");
+        let scan = scan_root(&root, &rules);
+        let found = match scan.gone {
+            false => Ok(scan.root.files[0].name.as_str()),
+            true => Err(scan.skipped.first().map(|skipped| skipped.why.clone())),
+        };
+        assert_eq!((found, scan.unseen), (expected, vec![]), "{to}");
+        fs::remove_file(tree.path("alias")).expect("remove");
+    }
+}
+
+/// Root may list everything, so what cannot be looked at is a name for which file systems have no room.
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_looked_at_is_not_gone() {
+    let tree = Tree::of("a");
+    let root = Root { path: tree.path("tree").join("n".repeat(300)), ..tree.root() };
+    let scan = scan_root(&root, &Rules::default());
+    assert!(!scan.gone && matches!(scan.unseen[0].cause, Cause::Other(_)), "{:?}", scan.unseen);
+    assert_eq!(scan.unseen[0].name, root.name);
 }
 
 #[cfg(target_os = "linux")]

@@ -97,9 +97,9 @@ pub(super) fn is_remote(_: &Path) -> bool {
 pub(super) struct Mounts(String);
 
 impl Mounts {
-    /// What is mounted at this moment, as the kernel lists it; nothing where it does not.
-    pub(super) fn now() -> Self {
-        Self(fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
+    /// What is mounted at this moment, as the kernel lists it; `None` where it does not, or where the list cannot be read.
+    pub(super) fn now() -> Option<Self> {
+        fs::read_to_string("/proc/self/mountinfo").ok().map(Self)
     }
 
     /// Those beneath a directory. The list's lines are told apart whole: mount, device and place.

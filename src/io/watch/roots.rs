@@ -2,6 +2,7 @@
 //! Invariant: a root whose place is not the one that is watched is `lost`, and is watched anew at the next check that
 //! its pause allows. Time is an argument; nothing here touches the file system.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -20,7 +21,7 @@ const RARELY: u32 = 100;
 
 #[derive(Debug, Default)]
 pub(super) struct Roots {
-    pub(super) watched: Vec<Watched>,
+    pub(super) watched: BTreeMap<RootKey, Watched>,
     /// Something happened since this was last looked at.
     pub(super) stirred: bool,
     /// A root has to be watched anew.
@@ -31,7 +32,6 @@ pub(super) struct Roots {
 
 #[derive(Debug)]
 pub(super) struct Watched {
-    pub(super) key: RootKey,
     /// As it was named, links and all.
     pub(super) named: PathBuf,
     pub(super) kind: Kind,
@@ -58,9 +58,8 @@ pub(super) struct Watched {
 }
 
 impl Watched {
-    pub(super) fn new(key: RootKey, named: &Path, kind: Kind, now: Instant) -> Self {
+    pub(super) fn new(named: &Path, kind: Kind, now: Instant) -> Self {
         Self {
-            key,
             named: named.to_owned(),
             kind,
             place: None,
@@ -93,18 +92,26 @@ impl Watched {
 }
 
 impl Roots {
-    pub(super) fn of(&mut self, key: RootKey) -> impl Iterator<Item = &mut Watched> {
-        self.watched.iter_mut().filter(move |root| root.key == key)
+    /// What lay at a root's path at the last check.
+    pub(super) fn place(&self, key: RootKey) -> Option<Place> {
+        self.watched.get(&key)?.place.clone()
+    }
+
+    /// Has a root watched anew.
+    pub(super) fn again(&mut self, key: RootKey) {
+        if let Some(root) = self.watched.get_mut(&key) {
+            (root.lost, root.dirty, self.lost) = (true, true, true);
+        }
     }
 
     /// Whether a directory's events come with those of a tree around it.
     pub(super) fn covers(&self, dir: &Path) -> bool {
         let around = |root: &Watched| root.place.as_ref().is_some_and(|place| dir.starts_with(&place.dir));
-        self.watched.iter().any(|root| root.kind == Kind::Collection && root.armed && around(root))
+        self.watched.values().any(|root| root.kind == Kind::Collection && root.armed && around(root))
     }
 
     pub(super) fn mark(&mut self, of: impl Fn(&Watched) -> bool) {
-        for root in &mut self.watched {
+        for root in self.watched.values_mut() {
             if of(root) {
                 root.dirty = true;
                 self.stirred = true;
@@ -113,7 +120,7 @@ impl Roots {
     }
 
     pub(super) fn lose(&mut self, of: impl Fn(&Watched) -> bool) {
-        for root in &mut self.watched {
+        for root in self.watched.values_mut() {
             if of(root) {
                 (root.lost, root.dirty) = (true, true);
                 (self.lost, self.stirred) = (true, true);
@@ -122,7 +129,7 @@ impl Roots {
     }
 
     pub(super) fn take_dirty(&mut self) -> Vec<RootKey> {
-        let dirty = self.watched.iter_mut().filter_map(|root| std::mem::take(&mut root.dirty).then_some(root.key));
+        let dirty = self.watched.iter_mut().filter_map(|(key, root)| std::mem::take(&mut root.dirty).then_some(*key));
         dirty.collect()
     }
 
@@ -156,17 +163,17 @@ impl Roots {
             ErrorKind::PathNotFound => self.mark(of),
             ErrorKind::Io(e) if is_absence(e) || e.kind() == io::ErrorKind::PermissionDenied => self.mark(of),
             _ => {
-                self.watched.iter_mut().filter(|root| of(root)).for_each(|root| root.failures += 1);
+                self.watched.values_mut().filter(|root| of(root)).for_each(|root| root.failures += 1);
                 self.lose(of);
             }
         }
     }
 
     fn full(&mut self, error: &notify::Error) {
-        if self.watched.iter().any(|root| root.armed && !root.warned) {
+        if self.watched.values().any(|root| root.armed && !root.warned) {
             self.warnings.push(Unwatched::new(None, error));
         }
-        for root in self.watched.iter_mut().filter(|root| root.armed) {
+        for root in self.watched.values_mut().filter(|root| root.armed) {
             (root.armed, root.warned) = (false, true);
             root.failures = u32::BITS;
         }
@@ -179,7 +186,7 @@ impl Roots {
             return;
         }
         self.mounts = mounts;
-        for root in self.watched.iter_mut().filter(|root| root.kind == Kind::Collection) {
+        for root in self.watched.values_mut().filter(|root| root.kind == Kind::Collection) {
             let Some(place) = &root.place else { continue };
             let beneath = self.mounts.beneath(&place.dir);
             if root.mounts != beneath {
@@ -196,7 +203,7 @@ impl Roots {
         now: Instant,
         pace: &Pace,
     ) -> Option<Place> {
-        let root = self.watched.iter_mut().find(|root| root.key == key)?;
+        let root = self.watched.get_mut(&key)?;
         let place = match seen {
             Ok(place) => place,
             Err(error) if is_absence(&error) => {
@@ -211,6 +218,7 @@ impl Roots {
         };
         if root.place.as_ref() != Some(&place) || root.unseen {
             (root.lost, root.dirty, root.unseen, root.failures) = (true, true, false, 0);
+            root.armed = false;
             (root.mounts, root.place) = (self.mounts.beneath(&place.dir), Some(place.clone()));
         }
         if !root.lost {
@@ -228,7 +236,7 @@ impl Roots {
 
     /// Takes how it went to watch a place anew.
     pub(super) fn armed(&mut self, key: RootKey, result: &notify::Result<()>, took: Duration, now: Instant) {
-        let Some(root) = self.watched.iter_mut().find(|root| root.key == key) else { return };
+        let Some(root) = self.watched.get_mut(&key) else { return };
         (root.armed_at, root.arming, root.dirty) = (Some(now), took, true);
         root.armed = result.is_ok();
         match result {
@@ -247,7 +255,7 @@ impl Roots {
     /// Marks what is to be looked at whatever was told: often what is not watched, now and then everything, and then the
     /// watch is set up anew as well.
     pub(super) fn look_if_due(&mut self, now: Instant, pace: &Pace) {
-        for root in &mut self.watched {
+        for root in self.watched.values_mut() {
             let every = if root.armed && !root.remote { pace.whole } else { pace.poll };
             if now.duration_since(root.looked) < every.max(root.cost() * RARELY) {
                 continue;
@@ -261,7 +269,7 @@ impl Roots {
 
     /// Takes what a look at a root cost.
     pub(super) fn looked(&mut self, key: RootKey, cost: Duration) {
-        self.of(key).for_each(|root| root.look = cost);
+        self.watched.entry(key).and_modify(|root| root.look = cost);
     }
 }
 
