@@ -189,3 +189,53 @@ fn what_is_mounted_comes_and_goes() {
     lab.file("other/2", b"2");
     offers(&lab, &mut node, &[&mounted[..], &["disk/2", "tree/disk/2"]].concat());
 }
+
+/// Root may read everything, so where root tests, the process is another user's.
+#[cfg(target_os = "linux")]
+#[test]
+fn what_may_not_be_listed_is_never_taken_for_empty_nor_its_ignore_file_for_absent() {
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::process::CommandExt as _;
+
+    let lab = Lab::new();
+    let mode = |name: &str, mode: u32| {
+        fs::set_permissions(lab.path(name), fs::Permissions::from_mode(mode)).expect("own file");
+    };
+    for name in ["locked/1", "tree/1", "tree/sub/1", "tree/guarded/secret", "tree/guarded/.qshareignore"] {
+        lab.file(name, b"secret\n");
+    }
+    let as_other = || {
+        let mut command = lab.qshare();
+        if rustix::process::getuid().is_root() {
+            command.uid(65_534).gid(65_534);
+        }
+        command
+    };
+    mode("", 0o777);
+    if as_other().arg("id").output().is_err() {
+        eprintln!("skipped: another user cannot run this binary");
+        return;
+    }
+    for name in ["locked", "tree/guarded/.qshareignore"] {
+        mode(name, 0o000);
+    }
+    let share = ["share", "--listen", "127.0.0.1:0"];
+    let refused = Process::start(as_other().args(share).arg(lab.path("locked"))).end().error(1);
+    assert!(refused.contains("locked cannot be shared because this user may not"), "{refused}");
+
+    let tracker = lab.tracker();
+    let mut node = lab.start(as_other().args(share).args(["--tracker", &tracker.addr]).arg(lab.path("tree")));
+    let about = |event: &Value, words: &str| event["message"].as_str().is_some_and(|text| text.contains(words));
+    node.process.event_that("warning", |event| about(event, "guarded is left out for now"));
+    offers(&lab, &mut node, &["tree", "tree/1", "tree/sub/1"]);
+    mode("tree/sub", 0o000);
+    lab.file("tree/2", b"2");
+    offers(&lab, &mut node, &["tree", "tree/1", "tree/2", "tree/sub/1"]);
+    mode("tree/guarded/.qshareignore", 0o644);
+    mode("tree/sub", 0o755);
+    lab.file("tree/sub/2", b"2");
+    let open = ["tree", "tree/1", "tree/2", "tree/sub/1", "tree/sub/2", "tree/guarded/.qshareignore"];
+    offers(&lab, &mut node, &open);
+    lab.file("tree/sub/3", b"3");
+    offers(&lab, &mut node, &[&open[..], &["tree/sub/3"]].concat());
+}

@@ -115,17 +115,17 @@ impl State {
 /// How long a file may keep changing before its tree no longer waits for it.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::actors::index) struct Patience {
-    /// A file that keeps changing for so long is left out. Twice the longest time in which a change is told: so each of
-    /// the looks in that time has found it changed, and one write that takes a moment leaves nothing out.
+    /// A file that keeps changing for so long is left out. Four times the longest time in which a change is told: so each
+    /// of the looks in that time has found it changed, and one write that takes a moment leaves nothing out.
     pub(in crate::actors::index) bound: Duration,
-    /// A file that has not changed for so long has settled. Three times the same: where nothing is watched, a restless
+    /// A file that has not changed for so long has settled. Six times the same: where nothing is watched, a restless
     /// root is looked at after twice that time, and then its file is hashed.
     pub(in crate::actors::index) calm: Duration,
 }
 
 impl From<Pace> for Patience {
     fn from(pace: Pace) -> Self {
-        Self { bound: pace.longest * 2, calm: pace.longest * 3 }
+        Self { bound: pace.longest * 4, calm: pace.longest * 6 }
     }
 }
 
