@@ -28,7 +28,7 @@ impl Get {
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
         let (Plan { hit, contents, present, place }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
-            Turn::Own(plan, partial, resumed) => (*plan, Arc::new(partial), resumed),
+            Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
         };
         let parts = self.inner.parts()?;
         let shares = self.request.share != ShareBack::Never;
