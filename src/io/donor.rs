@@ -113,11 +113,11 @@ fn copy(
     if id != file.id {
         return Ok(());
     }
-    if let Some(list) = hashed.list {
-        if !resumed.lists.iter().any(|(known, _)| *known == index) {
-            to.save_list(index, &list)?;
-            resumed.lists.push((index, list));
-        }
+    if let Some(list) = hashed.list
+        && !resumed.lists.iter().any(|(known, _)| *known == index)
+    {
+        to.save_list(index, &list)?;
+        resumed.lists.push((index, list));
     }
     // Where the file system can, the copy shares the disk's blocks.
     let shared = matches!(&to.data, Data::File { file: own, .. } if reflink_copy::reflink_file(from, own).is_ok());

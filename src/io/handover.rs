@@ -231,7 +231,7 @@ mod tests {
         for cut in [0, 7, 12, 60, whole.len() - 1] {
             assert_eq!(decode(&whole[..cut]), None, "{cut}");
         }
-        let mut other = whole.clone();
+        let mut other = whole;
         other[100] ^= 1;
         handover.give(dir.path(), &[]).expect("given");
         let record = handover.records().remove(0).path;

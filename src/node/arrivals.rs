@@ -33,10 +33,14 @@ pub(crate) async fn take(of: Option<(Handover, HashCache)>, index: IndexRef) {
 }
 
 impl Inner {
+    /// Whether a node runs in this home that may share what is fetched: this one, or the one beside which this is a guest.
+    pub(crate) fn has_running_node(&self) -> bool {
+        self.guest.is_some() || self.lifetime == Lifetime::LongRunning
+    }
+
     /// Tells the running node of this home, if there is one, what is known of the files at a path. Blocks.
     pub(crate) fn hand_over(&self, path: &Path, files: &[Hashed]) {
-        let running = self.guest.is_some() || self.lifetime == Lifetime::LongRunning;
-        if !running || files.is_empty() {
+        if !self.has_running_node() || files.is_empty() {
             return;
         }
         if let Err(error) = Handover::at(&self.home.role_dir(Role::Node)).give(path, files) {

@@ -31,7 +31,7 @@ impl Get {
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
         let (Plan { hit, contents, present, place, beside }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
-            Turn::Own(plan, partial, resumed) => (*plan, Arc::new(partial), resumed),
+            Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
         };
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = self.inner.parts()?;

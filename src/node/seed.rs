@@ -40,6 +40,9 @@ impl Get {
         learned: Learned,
     ) -> Result<bool, Error> {
         let seeds = self.request.share == ShareBack::Seed;
+        if !seeds && !self.inner.has_running_node() {
+            return Ok(false);
+        }
         let (inner, all, path) = (Arc::clone(&self.inner), contents.clone(), destination.path());
         let known = tokio::task::spawn_blocking(move || {
             let path = path.canonicalize().ok()?;

@@ -2,6 +2,7 @@
 //! content waits for it, under whichever name either goes; then it is copied from what the first has made, or, where that
 //! one was ended, goes on where it was.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -21,7 +22,7 @@ pub(super) enum Turn {
     /// The other transfer has put it where this one would.
     Done(Box<Outcome>),
     /// The partial file is this transfer's.
-    Own(Box<Plan>, Partial, Resumed),
+    Own(Box<Plan>, Arc<Partial>, Resumed),
 }
 
 impl Get {
@@ -99,7 +100,7 @@ impl Get {
             Ok((partial, resumed))
         })
         .await?;
-        Ok(Turn::Own(Box::new(plan), partial, resumed))
+        Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 
     async fn found(&self, plan: Plan, partial: Partial) -> Result<Turn, Error> {
