@@ -8,11 +8,11 @@ use crate::model::{NodeId, UnitIndex};
 
 use super::Transfer;
 use super::event::Fault;
-use super::provider::{Holding, Provider};
+use super::provider::Provider;
 
 impl Transfer {
-    /// Whether some connected provider may still bring something that is missing: whoever has a part may get more, and
-    /// one that has everything brings what it has not denied.
+    /// Whether some connected provider may still bring something that is missing and that it has not denied: whoever has
+    /// a part may get more.
     #[must_use]
     pub fn has_hope(&self) -> bool {
         self.unverified.count() > 0 || self.providers.values().any(|provider| self.may_help(provider))
@@ -30,10 +30,8 @@ impl Transfer {
     }
 
     fn may_help(&self, provider: &Provider) -> bool {
-        let whole = matches!(provider.holding, Some(Holding::All));
-        !whole
-            || provider.denials.is_empty()
-            || self.missing().any(|(unit, file)| provider.denials.fault(unit, file).is_none())
+        let denials = &provider.denials;
+        denials.is_empty() || self.missing().any(|(unit, file)| denials.fault(unit, file).is_none())
     }
 
     /// Files of the unit map of which something is missing that a provider denied, with what was wrong.

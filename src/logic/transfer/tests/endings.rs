@@ -103,6 +103,30 @@ fn whoever_has_only_a_part_may_get_more() {
     assert_eq!(transfer.providers(ms(80))[0].pausing, Some(Why::Partial));
 }
 
+/// A tree of which a file has changed is served as what remains of it.
+#[test]
+fn what_remains_of_a_tree_may_deny_the_rest_too() {
+    let map = tree(2, 1000);
+    let (all, none) = (Bitfield::full(2), Bitfield::empty(2));
+    let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::new(), Settings::new(1));
+    transfer.handle(Input::Ready { node: node(1), rtt: LAN }, LAN);
+    let event = HaveEvent { units: vec![(0, 2)], fetching: 1, ..HaveEvent::default() };
+    let first = fetches(&transfer.handle(Input::Have { node: node(1), event }, LAN));
+    let mut out = Vec::new();
+    for (request, _, units) in first {
+        for unit in units {
+            let fault = Input::Fault { request, unit: Some(unit), fault: Fault::Changed };
+            let proven = Input::Proven { request, units: vec![unit] };
+            out.extend(transfer.handle(if unit == 0 { fault } else { proven }, ms(10)));
+        }
+    }
+    for (request, _, units) in fetches(&out) {
+        transfer.handle(Input::Proven { request, units }, ms(20));
+    }
+    assert!(!transfer.has_hope(), "what is missing was denied");
+    assert_eq!(transfer.denied(), BTreeMap::from([(0, Fault::Changed)]));
+}
+
 #[test]
 fn a_refusal_because_of_a_change_is_of_the_whole_and_a_reset_of_one_file() {
     let (mut transfer, out) = tree_of(2);
