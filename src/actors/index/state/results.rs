@@ -207,7 +207,9 @@ impl IndexState {
         if let Some(cache) = self.cache.clone() {
             let rows = self.catalogue.rows.clone();
             spawn_blocking(move || {
-                let keep: Vec<_> = rows.values().map(|row| row.stamp).collect();
+                // What is served as what it was is proven by the list of that.
+                let was = rows.values().filter_map(|row| row.offered().or_else(|| row.former()));
+                let keep: Vec<_> = rows.values().map(|row| row.stamp).chain(was.map(|file| file.stamp)).collect();
                 if let Err(error) = cache.prune(&keep, CACHE_LIMIT).and_then(|()| cache.flush()) {
                     tracing::warn!("{error}");
                 }
