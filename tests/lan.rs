@@ -239,7 +239,7 @@ fn a_named_node_is_asked_itself_wherever_on_the_network_it_is() {
     }
     // A host without its port: the first one that a node tries, or the next, beside a tracker.
     let mut tracker = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("tracker"));
-    let mut beside = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("share").arg(lab.file("a/found.bin", b"found")));
+    let mut beside = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("share").arg(lab.file("b/found.bin", b"found")));
     beside.process.event("offer");
     for (host, node) in [("10.66.0.1", &share), ("10.66.0.3", &beside)] {
         let ls = hosts.run(&lab, 2, &lab.home(), &["ls", host]);
