@@ -44,6 +44,7 @@ fn codec(c: &mut Criterion) {
         size: u64::from(n) * MIB,
         files: 1,
         locked: false,
+        executable: false,
         names: vec![name(n)],
         providers: vec![provider(n), provider(n + 1)],
     };
