@@ -115,7 +115,7 @@ fn what_is_unfinished_elsewhere_is_copied_from_and_told_by_status() {
     let ended = get(&ids[1], &dir.join("second"), &[]).end();
     assert!(fetched(&ended) <= 5 * MIB && warnings(&ended).is_empty(), "{ended:#?}");
     assert_same_tree(&lab.path("two"), &dir.join("second"));
-    assert_eq!(unfinished(&dir).len(), 2, "what was to have another name stays");
+    assert_eq!(unfinished(&dir).len(), 3, "what was to have another name stays, with its journal and its givers");
 
     // From anywhere, as the home knows where it began.
     let status = at(&home, &["status"]).end();

@@ -140,7 +140,9 @@ impl Partial {
     #[must_use]
     pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Option<Bitfield> {
         let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
-        Earlier::read(parent, &Names::of(spec.id)).filter(|earlier| earlier.header == header).map(|earlier| earlier.have)
+        Earlier::read(parent, &Names::of(spec.id))
+            .filter(|earlier| earlier.header == header)
+            .map(|earlier| earlier.have)
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

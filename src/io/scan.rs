@@ -22,7 +22,7 @@ pub use fixed::Fixed;
 pub use ignores::GlobError;
 pub use skip::{Skipped, Why};
 pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, survey};
-pub use unseen::{Cause, Unseen};
+pub use unseen::Unseen;
 pub use walk::scan_root;
 
 /// One path that is shared, and its name.

@@ -30,8 +30,11 @@ impl Get {
     pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn, Error> {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
         loop {
-            let (spec, parent, id) =
-                (plan.contents.spec(&plan.present, plan.place.target()), plan.place.parent().clone(), plan.contents.part.id);
+            let (spec, parent, id) = (
+                plan.contents.spec(&plan.present, plan.place.target()),
+                plan.place.parent().clone(),
+                plan.contents.part.id,
+            );
             let opened = blocking(move || {
                 let opened = Partial::open(&parent, spec);
                 // Held, it is there also when it has got its name.

@@ -27,8 +27,8 @@ mod state;
 mod tests;
 
 use former::Former;
-use look::Seen;
 pub(super) use former::{FormerTree, Gone, KEEP};
+use look::Seen;
 use state::Patience;
 pub(super) use state::{Row, State};
 

@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::io::scan::ignores::excludes;
 use crate::io::scan::roots::{Roots, canonical, read_list};
 use crate::io::scan::skip::shown;
-use crate::io::scan::{Cause, GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
+use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
 use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
 
 /// What to leave out and what to allow.
@@ -77,14 +77,6 @@ pub enum SurveyError {
     /// Everything was left out.
     #[error("there is nothing to share{0}")]
     Nothing(String),
-    /// A path at which something is, but what cannot be seen.
-    #[error("{path} cannot be shared because {cause}: {}", cause.cure())]
-    Unseen {
-        /// Which path.
-        path: String,
-        /// Why.
-        cause: Cause,
-    },
     /// `/` or a home directory.
     #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
     Whole {
@@ -177,7 +169,7 @@ fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
     for scan in scans {
         let path = || shown(&scan.root.path);
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
-            return Err(SurveyError::Unseen { path: path(), cause: unseen.cause.clone() });
+            return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone(), obstacle: unseen.obstacle });
         }
         if scan.gone {
             return Err(SurveyError::Missing {

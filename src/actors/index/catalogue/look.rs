@@ -186,7 +186,8 @@ impl Catalogue {
             (name.clone(), Offer { id, executable, ..unhashed(name.clone(), row.stamp.size) })
         };
         // Of what is shared as one known content nothing is offered before it was found to be that.
-        let unknown = |(_, row): &&(SafePath, Row)| row.offered().is_none() && self.roots[row.root].root.fixed.is_some();
+        let unknown =
+            |(_, row): &&(SafePath, Row)| row.offered().is_none() && self.roots[row.root].root.fixed.is_some();
         let (unknown, known): (Vec<_>, Vec<_>) = rows.iter().partition(unknown);
         let offers: Vec<_> = known.into_iter().map(|(name, row)| offer(name, row)).collect();
         unknown.into_iter().for_each(|(name, _)| self.drop_offer(name));

@@ -1,8 +1,8 @@
 use super::*;
-use crate::io::scan::{Cause, ScannedFile, Unseen};
+use crate::io::scan::{ScannedFile, Unseen};
 use crate::io::shared_source::ListPlace;
 use crate::io::stamp::FileStamp;
-use crate::model::ContentId;
+use crate::model::{ContentId, Obstacle};
 
 fn path(text: &str) -> SafePath {
     SafePath::parse(text).expect("valid")
@@ -34,7 +34,8 @@ fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) 
 
 /// A look in which some names could not be looked at.
 fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&str]) -> (Vec<Job>, bool) {
-    let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: Cause::Descriptors };
+    let (cause, obstacle) = ("too many open files".to_owned(), Obstacle::OpenFiles);
+    let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: cause.clone(), obstacle };
     let unseen = unseen.iter().map(place).collect();
     let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), links: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
@@ -300,7 +301,13 @@ fn a_directory_of_which_everything_keeps_changing_says_so() {
     for second in 0..5 {
         let now = begin + std::time::Duration::from_secs(second);
         catalogue.not_hashed(&jobs[0], Unhashed::Changed, now);
-        let scan = Scan { root: tree(&[("t/a", 10 + second)]), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
+        let scan = Scan {
+            root: tree(&[("t/a", 10 + second)]),
+            unseen: Vec::new(),
+            skipped: Vec::new(),
+            links: 0,
+            gone: false,
+        };
         jobs = catalogue.rescanned(0, scan, now).0;
     }
     assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);

@@ -69,8 +69,14 @@ impl IndexState {
                     if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
                         let root = &self.catalogue.roots[job.root].root;
                         let (name, path) = (&root.name, &root.path);
-                        let sentence =
-                            format!("files of {name} cannot be read for now: {cause}; they are tried again until they can");
+                        let sentence = match root.kind {
+                            Kind::Collection => format!(
+                                "files of {name} cannot be read for now: {cause}; they are tried again until they can"
+                            ),
+                            Kind::File => {
+                                format!("{name} cannot be read for now: {cause}; it is tried again until it can")
+                            }
+                        };
                         self.outbox.warn_of(path, sentence);
                         self.try_reading_again(job.root);
                     }
