@@ -91,6 +91,40 @@ fn one_name_of_two_contents_is_never_picked_without_a_word() {
     run(&lab, &[one], &["get", &id(other), "-o", "by-id/", "--only-peers"]).done();
 }
 
+/// Where nobody has hashed it yet, one name and one size may be two contents all the same.
+#[test]
+fn one_name_and_size_that_nobody_has_hashed_is_not_picked_without_a_word() {
+    const SIZE: u64 = 2 << 30;
+    let lab = Lab::new();
+    let path = |name: &str, last: u8| {
+        let path = lab.file(name, &[]);
+        let file = fs::File::options().write(true).open(&path).expect("made");
+        std::os::unix::fs::FileExt::write_at(&file, &[last], SIZE - 1).expect("a sparse file");
+        path
+    };
+    let paths = [path("one/disk.img", 1), path("other/disk.img", 2)];
+    let share = |path| lab.start(lab.qshare().args(["share", "--listen", "127.0.0.1:0", "--only-peers"]).arg(path));
+    let [mut one, mut other] = paths.map(share);
+    until("its name is known", || {
+        [&one, &other].iter().all(|node| !hits(&run(&lab, &[node], &["search", "disk.img", "--only-peers"])).is_empty())
+    });
+    let mut getting = start(&lab, &[&one, &other], &["get", "disk.img", "--only-peers", "--limit", "1MiB/s"]);
+    // Whose is told depends on who has hashed first; that there are two is told in any case.
+    let told = getting.next_that("a word about both", |event| {
+        let names_another = event["message"].as_str().is_some_and(|text| text.contains("names another thing"));
+        event["event"] == "error" || (event["event"] == "warning" && names_another)
+    });
+    if told["event"] == "error" {
+        let ended = getting.end();
+        assert!(ended.error(4).contains("matches 2 different things"), "{ended:#?}");
+    } else {
+        for node in [&mut one, &mut other] {
+            let id = node.process.first("offer")["id"].as_str().map(str::to_owned).expect("hashed");
+            assert!(told["message"].as_str().is_some_and(|text| text.contains(&id)), "{told}");
+        }
+    }
+}
+
 #[test]
 fn a_trackers_word_goes_first_and_a_rival_around_is_a_warning_with_both_ids() {
     let lab = Lab::new();

@@ -11,6 +11,7 @@ use tokio::time::{sleep, timeout};
 use crate::actors::neighbours::Answer;
 use crate::logic::choose::rivals;
 use crate::model::{ContentId, Hit, Provider, Query, Shown, Size};
+use crate::node::hashed::Resolving;
 use crate::node::planes::{Overlay, Rest, next, plane_of};
 use crate::node::report::Report;
 use crate::node::types::Plane;
@@ -32,18 +33,20 @@ pub(crate) struct Beside {
     chosen: Hit,
     plane: Plane,
     rest: Rest,
+    /// Providers of the chosen name that had not hashed it.
+    resolving: Option<Resolving>,
     overlay: Option<Overlay>,
     told: BTreeSet<ContentId>,
 }
 
 impl Beside {
     pub(crate) fn of(query: Query, (chosen, plane): (Hit, Plane), rest: Rest, overlay: Option<Overlay>) -> Self {
-        Self { query, chosen, plane, rest, overlay, told: BTreeSet::new() }
+        Self { query, chosen, plane, rest, resolving: None, overlay, told: BTreeSet::new() }
     }
 
-    /// Its id, once the provider has told it.
-    pub(crate) fn hashed(&mut self, id: Option<ContentId>) {
-        self.chosen.id = id;
+    /// Its id, once a provider has told it, and the others who may yet tell another one.
+    pub(crate) fn hashed(self, id: Option<ContentId>, others: Resolving) -> Self {
+        Self { chosen: Hit { id, ..self.chosen }, resolving: Some(others), ..self }
     }
 
     /// Tells of rivals among hits that are known already.
@@ -90,7 +93,7 @@ impl Beside {
     /// Hears those out who are being asked.
     async fn late(&mut self, report: &Report, providers: &mpsc::Sender<Vec<Provider>>) {
         loop {
-            let Rest { direct, flood, .. } = &mut self.rest;
+            let (Rest { direct, flood, .. }, resolving) = (&mut self.rest, &mut self.resolving);
             let (plane, hits) = tokio::select! {
                 Some(joined) = direct.join_next(), if !direct.is_empty() => match joined {
                     Ok((_, Ok(page))) => (Plane::Peer, page.hits),
@@ -107,6 +110,13 @@ impl Beside {
                         continue;
                     }
                 },
+                hit = next_of(resolving), if resolving.is_some() => match hit {
+                    Some(hit) => (self.plane, vec![hit]),
+                    None => {
+                        *resolving = None;
+                        continue;
+                    }
+                },
                 else => return,
             };
             self.compare(plane, &hits, report);
@@ -120,5 +130,12 @@ impl Beside {
 
     fn is_chosen(&self, hit: &Hit) -> bool {
         (hit.id, hit.kind, hit.size) == (self.chosen.id, self.chosen.kind, self.chosen.size)
+    }
+}
+
+async fn next_of(resolving: &mut Option<Resolving>) -> Option<Hit> {
+    match resolving {
+        Some(resolving) => resolving.next().await,
+        None => None,
     }
 }

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::logic::merge::merge;
 use crate::logic::patience::Rising;
+use crate::logic::tally::Beyond;
 use crate::logic::transfer::Why;
-use crate::model::{ContentId, Hit, Offer, Provider, SafePath};
+use crate::model::{ContentId, Hit, NodeId, Offer, Provider, SafePath};
 use crate::node::error::{Error, Lack};
 use crate::node::find::Finder;
 use crate::node::report::Report;
@@ -25,29 +26,86 @@ const STALLED: Duration = Duration::from_secs(10);
 /// Events of those who are asked that wait to be taken.
 const EVENTS: usize = 16;
 
-/// Has a provider hash it first, and looks for others that have the id already.
+/// Once one has an id, how long the others have to say whether it is theirs, too (design, section 9, "Which one").
+const OTHERS: Duration = Duration::from_millis(300);
+/// So many others are asked at most.
+const ASKED: usize = 16;
+
+/// Has a provider hash it first, and looks for others that have the id already. Those who have not said by then what they
+/// have under the name are still being asked.
 ///
 /// # Errors
-/// When nobody has an id for it, or nobody comes nearer to one for `wait`.
-pub(crate) async fn hashed(finder: &Finder, hit: Hit, wait: Duration, report: &Report) -> Result<Hit, Error> {
+/// When nobody has an id for it, or nobody comes nearer to one for `wait`; when another provider has another id under that
+/// name: one name and size that nobody had hashed may be several contents.
+pub(crate) async fn hashed(
+    finder: &Finder,
+    hit: Hit,
+    wait: Duration,
+    report: &Report,
+) -> Result<(Hit, Resolving), Error> {
     report.phase(Phase::Hashing);
     let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
     let resolved = resolve(&finder.connections, &hit.providers, name, wait, report).await;
     let (provider, offer, id) =
         resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
-    let own = Hit {
-        id: Some(id),
-        kind: offer.kind,
-        size: offer.size,
-        files: offer.files,
-        executable: offer.executable,
-        providers: vec![provider],
-        ..hit.clone()
-    };
-    let others = finder.locate_first(id).await.map(|found| found.hits).unwrap_or_default();
+    let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
+    let (located, rest_now) = tokio::join!(finder.locate_first(id), rest.soon());
+    let own = of_offer(&hit, provider, &offer, id);
     let same = |other: &Hit| (other.kind, other.size) == (own.kind, own.size);
-    let others = others.into_iter().map(|found| found.hit).filter(same);
-    Ok(merge(None, std::iter::once(own.clone()).chain(others)).into_iter().next().unwrap_or(own))
+    let located = located.map(|found| found.hits).unwrap_or_default();
+    let located = located.into_iter().map(|found| found.hit).filter(same);
+    let mut all = merge(None, std::iter::once(own.clone()).chain(located).chain(rest_now));
+    let at = all.iter().position(|hit| hit.id == Some(id)).unwrap_or_default();
+    let own = all.remove(at);
+    if all.is_empty() {
+        return Ok((own, rest));
+    }
+    all.insert(0, own);
+    Err(Error::Ambiguous { what: name.to_string(), hits: all, beyond: Beyond::default() })
+}
+
+/// The hit as one of its providers has hashed it.
+fn of_offer(hit: &Hit, provider: Provider, offer: &Offer, id: ContentId) -> Hit {
+    let &Offer { kind, size, files, executable, .. } = offer;
+    Hit { id: Some(id), kind, size, files, executable, providers: vec![provider], ..hit.clone() }
+}
+
+/// Others who offer the same name and size, and are asked what id that has with them.
+pub(crate) struct Resolving(JoinSet<Option<Hit>>);
+
+impl Resolving {
+    fn begin(connections: &ConnectionsRef, hit: &Hit, name: &SafePath, but: NodeId) -> Self {
+        let mut tasks = JoinSet::new();
+        for provider in hit.providers.iter().filter(|other| other.node != but).take(ASKED) {
+            let (connections, provider, name) = (connections.clone(), provider.clone(), name.clone());
+            let hit = hit.clone();
+            // Nobody listens to how far it is.
+            let (tell, _) = mpsc::channel(EVENTS);
+            tasks.spawn(async move {
+                let (offer, id) = follow(&connections, &provider, name, 0, &tell).await.ok()?;
+                Some(of_offer(&hit, provider, &offer, id))
+            });
+        }
+        Self(tasks)
+    }
+
+    /// What those have who know it by now, or do soon.
+    async fn soon(&mut self) -> Vec<Hit> {
+        let (deadline, mut known) = (Instant::now() + OTHERS, Vec::new());
+        while let Ok(Some(hit)) = timeout_at(deadline, self.next()).await {
+            known.push(hit);
+        }
+        known
+    }
+
+    /// What the next one has; `None` when all have said it or cannot.
+    pub(crate) async fn next(&mut self) -> Option<Hit> {
+        loop {
+            if let Ok(Some(hit)) = self.0.join_next().await? {
+                return Some(hit);
+            }
+        }
+    }
 }
 
 /// What one that is asked tells.
@@ -137,9 +195,8 @@ async fn follow(
             }
             ResolveEvent::Failed(refusal) => return Err(refusal.into()),
             ResolveEvent::Hashing(done, total) => {
-                if tell.send((number, Told::Hashing(done, total))).await.is_err() {
-                    return Err(Why::Lost.into());
-                }
+                // Whoever is not told waits all the same: it ends the task when it has waited enough.
+                let _ = tell.send((number, Told::Hashing(done, total))).await;
             }
         }
     }

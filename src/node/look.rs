@@ -33,8 +33,9 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     if hit.id.is_none() {
-        hit = hashed(finder, hit, request.wait, report).await?;
-        beside.iter_mut().for_each(|beside| beside.hashed(hit.id));
+        let (with_id, others) = hashed(finder, hit, request.wait, report).await?;
+        hit = with_id;
+        beside = beside.map(|beside| beside.hashed(hit.id, others));
     }
     Ok(Meant { hit, beside })
 }

@@ -226,6 +226,11 @@ impl Process {
 
     /// The next event of this name for which the condition holds.
     pub fn event_that(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
+        self.next_that(name, |event| event["event"] == name && condition(event))
+    }
+
+    /// The next event of any name for which the condition holds; `name` is for the report.
+    pub fn next_that(&mut self, name: &str, condition: impl Fn(&Value) -> bool) -> Value {
         let deadline = Instant::now() + DEADLINE;
         loop {
             let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
@@ -234,7 +239,7 @@ impl Process {
                 Err(RecvTimeoutError::Disconnected) => panic!("ended without `{name}`\n{}", self.report()),
             };
             let event = self.keep(&line);
-            if event["event"] == name && condition(&event) {
+            if condition(&event) {
                 return event;
             }
         }

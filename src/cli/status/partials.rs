@@ -87,8 +87,10 @@ impl Partial {
     /// For people: what it is, how to go on, how to be rid of it.
     pub(super) fn lines(&self) -> Vec<String> {
         let (path, on_disk) = (Shown(&self.path), Size(self.bytes));
-        let journal = format!("{}.journal", self.path.strip_suffix(".part").unwrap_or(&self.path));
-        let remove = format!("  remove it: rm -r {} {}", quoted(&self.path), quoted(&journal));
+        let stem = self.path.strip_suffix(".part").unwrap_or(&self.path);
+        let [journal, givers] = [".journal", ".givers"].map(|ending| quoted(&format!("{stem}{ending}")));
+        // Some have no journal, and some no list of who gave.
+        let remove = format!("  remove it: rm -rf {} {journal} {givers}", quoted(&self.path));
         let Some(told) = &self.told else {
             return vec![format!("{path}  {on_disk} on disk, without a journal that can be read"), remove];
         };
@@ -163,7 +165,7 @@ mod tests {
         assert_eq!((&found[0].path, found[0].bytes >= 4096), (&format!(".qshare-{id}.part"), true));
         let told = found[1].lines().join("\n");
         let part = other.join(".qshare-0000000000000000").display().to_string().replace('\'', "'\\''");
-        assert!(told.contains(&format!("rm -r '{part}.part' '{part}.journal'")), "{told}");
+        assert!(told.contains(&format!("rm -rf '{part}.part' '{part}.journal' '{part}.givers'")), "{told}");
         assert!(all(&dir.path().join("gone"), &[]).is_err());
     }
 
