@@ -132,7 +132,8 @@ fn a_tree_can_be_had_at_once_after_its_files_were_linked_unlinked_touched_or_giv
     lab.dir("links");
     let link = |path: &Path| lab.path("links").join(path.file_name().expect("has one"));
     let touch = |path: &Path| File::options().write(true).open(path).and_then(|f| f.set_modified(UNIX_EPOCH));
-    let changes: [(&str, &dyn Fn(&Path)); 4] = [
+    type Change<'c> = (&'c str, &'c dyn Fn(&Path));
+    let changes: [Change<'_>; 4] = [
         ("linked", &|path| fs::hard_link(path, link(path)).expect("own file")),
         ("unlinked", &|path| fs::remove_file(link(path)).expect("own file")),
         ("mode", &|path| fs::set_permissions(path, fs::Permissions::from_mode(0o640)).expect("own file")),

@@ -128,11 +128,12 @@ mod tests {
         lost: Vec<Range<u32>>,
     }
 
-    fn source(have: &[Range<u32>], lost: &[Range<u32>]) -> Arc<dyn Source> {
+    /// What has these units, and has lost those; each as (first, end).
+    fn source(have: &[(u32, u32)], lost: &[(u32, u32)]) -> Arc<dyn Source> {
         let map = UnitMap::of_file(ContentId::of(b""), 8 << 18).expect("small");
         let mut units = Bitfield::empty(8);
-        have.iter().for_each(|range| units.set_range(range.clone()));
-        Arc::new(Some8 { map, have: units, lost: lost.to_vec() })
+        have.iter().for_each(|&(first, end)| units.set_range(first..end));
+        Arc::new(Some8 { map, have: units, lost: lost.iter().map(|&(first, end)| first..end).collect() })
     }
 
     impl Source for Some8 {
@@ -171,22 +172,22 @@ mod tests {
     #[test]
     fn what_goes_is_told_once_and_what_stays_is_not_told_again() {
         let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
-        let mut teller = Teller { told, lost, source: source(&[0..8], &[]), fetching: None };
+        let mut teller = Teller { told, lost, source: source(&[(0, 8)], &[]), fetching: None };
         let complete = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
         assert_eq!(teller.events(1), [complete]);
         assert_eq!(teller.events(1), []);
         assert_eq!(teller.events(2), [HaveEvent { fetching: 2, ..HaveEvent::default() }]);
-        teller.source = source(&[0..3, 5..8], &[3..5]);
+        teller.source = source(&[(0, 3), (5, 8)], &[(3, 5)]);
         assert_eq!(teller.events(2), [HaveEvent { changed: vec![(3, 2)], fetching: 2, ..HaveEvent::default() }]);
         assert_eq!(teller.events(2), []);
-        teller.source = source(&[0..3], &[3..8]);
+        teller.source = source(&[(0, 3)], &[(3, 8)]);
         assert_eq!(teller.events(2), [HaveEvent { changed: vec![(5, 3)], fetching: 2, ..HaveEvent::default() }]);
     }
 
     #[test]
     fn who_comes_late_is_told_what_is_left_and_what_is_not() {
         let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
-        let mut teller = Teller { told, lost, source: source(&[0..3], &[3..8]), fetching: None };
+        let mut teller = Teller { told, lost, source: source(&[(0, 3)], &[(3, 8)]), fetching: None };
         let left = HaveEvent { units: vec![(0, 3)], fetching: 1, ..HaveEvent::default() };
         let gone = HaveEvent { changed: vec![(3, 5)], fetching: 1, ..HaveEvent::default() };
         assert_eq!(teller.events(1), [left, gone]);
