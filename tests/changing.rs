@@ -18,6 +18,9 @@ const MIB: usize = 1 << 20;
 /// Less than the rest of a provider that has been left: who waits for it to be over ends without everything.
 const WAIT: [&str; 2] = ["--wait", "20s"];
 
+/// What is done to a file.
+type Change<'a> = &'a dyn Fn(&Path);
+
 fn warning_with(events: &[Value], text: &str) -> bool {
     events.iter().any(|e| e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains(text)))
 }
@@ -132,8 +135,7 @@ fn a_tree_can_be_had_at_once_after_its_files_were_linked_unlinked_touched_or_giv
     lab.dir("links");
     let link = |path: &Path| lab.path("links").join(path.file_name().expect("has one"));
     let touch = |path: &Path| File::options().write(true).open(path).and_then(|f| f.set_modified(UNIX_EPOCH));
-    type Change<'c> = (&'c str, &'c dyn Fn(&Path));
-    let changes: [Change<'_>; 4] = [
+    let changes: [(&str, Change<'_>); 4] = [
         ("linked", &|path| fs::hard_link(path, link(path)).expect("own file")),
         ("unlinked", &|path| fs::remove_file(link(path)).expect("own file")),
         ("mode", &|path| fs::set_permissions(path, fs::Permissions::from_mode(0o640)).expect("own file")),

@@ -128,12 +128,14 @@ mod tests {
         lost: Vec<Range<u32>>,
     }
 
-    /// What has these units, and has lost those; each as (first, end).
-    fn source(have: &[(u32, u32)], lost: &[(u32, u32)]) -> Arc<dyn Source> {
+    /// `#` is there, `x` has changed.
+    fn source(picture: &str) -> Arc<dyn Source> {
         let map = UnitMap::of_file(ContentId::of(b""), 8 << 18).expect("small");
-        let mut units = Bitfield::empty(8);
-        have.iter().for_each(|&(first, end)| units.set_range(first..end));
-        Arc::new(Some8 { map, have: units, lost: lost.iter().map(|&(first, end)| first..end).collect() })
+        let of = |what: char| (0..8_u32).zip(picture.chars()).filter(move |(_, c)| *c == what).map(|(unit, _)| unit);
+        let mut have = Bitfield::empty(8);
+        of('#').for_each(|unit| have.set_range(unit..unit + 1));
+        let lost = ranges_of(of('x'));
+        Arc::new(Some8 { map, have, lost })
     }
 
     impl Source for Some8 {
@@ -172,22 +174,22 @@ mod tests {
     #[test]
     fn what_goes_is_told_once_and_what_stays_is_not_told_again() {
         let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
-        let mut teller = Teller { told, lost, source: source(&[(0, 8)], &[]), fetching: None };
+        let mut teller = Teller { told, lost, source: source("########"), fetching: None };
         let complete = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
         assert_eq!(teller.events(1), [complete]);
         assert_eq!(teller.events(1), []);
         assert_eq!(teller.events(2), [HaveEvent { fetching: 2, ..HaveEvent::default() }]);
-        teller.source = source(&[(0, 3), (5, 8)], &[(3, 5)]);
+        teller.source = source("###xx###");
         assert_eq!(teller.events(2), [HaveEvent { changed: vec![(3, 2)], fetching: 2, ..HaveEvent::default() }]);
         assert_eq!(teller.events(2), []);
-        teller.source = source(&[(0, 3)], &[(3, 8)]);
+        teller.source = source("###xxxxx");
         assert_eq!(teller.events(2), [HaveEvent { changed: vec![(5, 3)], fetching: 2, ..HaveEvent::default() }]);
     }
 
     #[test]
     fn who_comes_late_is_told_what_is_left_and_what_is_not() {
         let (told, lost) = (Bitfield::empty(8), Bitfield::empty(8));
-        let mut teller = Teller { told, lost, source: source(&[(0, 3)], &[(3, 8)]), fetching: None };
+        let mut teller = Teller { told, lost, source: source("###xxxxx"), fetching: None };
         let left = HaveEvent { units: vec![(0, 3)], fetching: 1, ..HaveEvent::default() };
         let gone = HaveEvent { changed: vec![(3, 5)], fetching: 1, ..HaveEvent::default() };
         assert_eq!(teller.events(1), [left, gone]);
