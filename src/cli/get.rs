@@ -159,6 +159,9 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
     let place = Shown(&place).to_string();
+    if outcome.bytes == 0 {
+        return format!("{place}: there, and empty as it is to be");
+    }
     if outcome.fetched == 0 {
         return format!("{place}: {} were here already and are proven", Size(outcome.bytes));
     }

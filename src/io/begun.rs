@@ -1,5 +1,6 @@
 //! Where this home has begun transfers, so that those which never ended can be told of: a text file of
-//! `ID DIRECTORY` lines, newest last, bounded. What is unfinished says the directory itself; this only says where to look.
+//! `ID DIRECTORY` lines, newest last, bounded. What is unfinished says the directory itself; this only says where to look,
+//! so lines that a crash has torn are done without.
 
 use std::path::{Path, PathBuf};
 
@@ -45,13 +46,13 @@ impl BegunFile {
     /// A directory that is not there may be on a disk that comes back. One whose path cannot be a line is left out.
     ///
     /// # Errors
-    /// When the file cannot be read, understood or written.
+    /// When the file cannot be read or written.
     pub fn remember(&self, id: ContentId, dir: &Path) -> Result<(), LinesError> {
         let Ok(dir) = dir.canonicalize() else { return Ok(()) };
         if dir.to_str().is_none_or(|text| text.chars().any(char::is_control)) {
             return Ok(());
         }
-        self.0.change(|lines| {
+        self.0.change_what_is_right(|lines| {
             let before = lines.clone();
             lines.retain(|line| line.is_there() && (line.id, &line.dir) != (id, &dir));
             lines.push(Begun { id, dir });
@@ -63,9 +64,9 @@ impl BegunFile {
     /// The directories, each once.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read.
     pub fn dirs(&self) -> Result<Vec<PathBuf>, LinesError> {
-        let mut dirs: Vec<_> = self.0.read()?.into_iter().map(|line| line.dir).collect();
+        let mut dirs: Vec<_> = self.0.read_what_is_right()?.into_iter().map(|line| line.dir).collect();
         dirs.sort();
         dirs.dedup();
         Ok(dirs)
@@ -101,6 +102,11 @@ mod tests {
         std::fs::remove_dir_all(at("un plugged")).expect("removed");
         begin("now");
         assert_eq!(file.dirs().expect("read"), [at("now"), at("un plugged")]);
+        // Torn by a crash: the rest counts.
+        let text = std::fs::read_to_string(file.0.path()).expect("there");
+        std::fs::write(file.0.path(), [b"\0\0\0\n", text.as_bytes(), &text.as_bytes()[..70]].concat())
+            .expect("written");
+        assert_eq!(file.dirs().expect("read").len(), 3, "one of them cut short");
         file.remember(ended, &at("now/../now")).expect("remembered");
         file.remember(ended, &at("line\nbreak")).expect("left out");
         assert_eq!(file.0.read().expect("read").len(), 3);

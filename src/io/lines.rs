@@ -3,13 +3,16 @@
 //! another's line. What the lines mean is decided above. Every method blocks on the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
 use crate::io::secret;
-use crate::io::stamp::FileStamp;
+use crate::io::stamp::{FileStamp, open_regular};
 use crate::model::obstacle::{advice, cause as words};
+
+/// Bytes of a file of hints that are read: 256 lines with the longest paths.
+const HINTS: u64 = 256 * (4096 + 128);
 
 /// The state of a file, none when there is none: another value means that it may hold something else.
 pub type Stamp = Option<FileStamp>;
@@ -94,13 +97,43 @@ impl<T: Line> LineFile<T> {
         text.lines().enumerate().map(|(index, line)| T::parse(line).ok_or_else(|| malformed(index + 1))).collect()
     }
 
+    /// All lines that can be understood, of a file that is only a hint: of a regular file, as far as it is read.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_what_is_right(&self) -> Result<Vec<T>, LinesError> {
+        let mut bytes = Vec::new();
+        let opened = open_regular(&self.path).and_then(|file| file.take(HINTS).read_to_end(&mut bytes));
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(cause) => Err(self.failed(cause)),
+            Ok(_) => Ok(String::from_utf8_lossy(&bytes).lines().filter_map(T::parse).collect()),
+        }
+    }
+
+    /// As [`LineFile::change`], where what cannot be understood is dropped.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn change_what_is_right<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
+        self.changed(Self::read_what_is_right, change)
+    }
+
     /// Changes the lines; the file is written when the closure says that they are others now.
     ///
     /// # Errors
     /// When the file cannot be read, understood or written.
     pub fn change<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
+        self.changed(Self::read, change)
+    }
+
+    fn changed<R>(
+        &self,
+        read: impl FnOnce(&Self) -> Result<Vec<T>, LinesError>,
+        change: impl FnOnce(&mut Vec<T>) -> (bool, R),
+    ) -> Result<R, LinesError> {
         let _lock = self.lock().map_err(|cause| self.failed(cause))?;
-        let mut lines = self.read()?;
+        let mut lines = read(self)?;
         let (changed, result) = change(&mut lines);
         if changed {
             let text: String = lines.iter().map(|line| line.text() + "\n").collect();

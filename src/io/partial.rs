@@ -136,13 +136,16 @@ impl Partial {
         open::open(parent, spec)
     }
 
-    /// What the journal of an earlier run claims, if there is one; nothing is locked or written.
+    /// Units that earlier runs claim, of this content or of files that another one beside it has as well; nothing is
+    /// locked or written.
     #[must_use]
-    pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Option<Bitfield> {
+    pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
         let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
-        Earlier::read(parent, &Names::of(spec.id))
-            .filter(|earlier| earlier.header == header)
-            .map(|earlier| earlier.have)
+        let own = Earlier::read(parent, &Names::of(spec.id)).filter(|earlier| earlier.header == header);
+        let mut units = own.map_or_else(|| Bitfield::empty(spec.map.units()), |own| own.have);
+        let beside = Earlier::all_in(parent).unwrap_or_default();
+        beside.iter().filter(|other| other.id() != spec.id).for_each(|other| other.add_to(&spec.map, &mut units));
+        units
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

@@ -49,7 +49,7 @@ impl Partial {
         }
         // Before the journal: while it is there, the next run clears up.
         self.remove_superseded();
-        Givers::beside(&self.parent, &self.names).remove()?;
+        Givers::beside(&self.parent, &self.names).forget();
         self.parent.remove_file(&self.names.journal)?;
         Ok(path)
     }

@@ -20,6 +20,7 @@ mod walk;
 
 pub use fixed::Fixed;
 pub use ignores::GlobError;
+pub use roots::Whole;
 pub use skip::{Skipped, Why};
 pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, survey};
 pub use unseen::Unseen;
@@ -49,6 +50,8 @@ pub struct Rules {
     pub avoid: Vec<PathBuf>,
     /// A root may be the file system's root or a home directory.
     pub all: bool,
+    /// What that means, at whatever path it shows.
+    pub whole: Whole,
 }
 
 /// A file that is shared.
@@ -75,6 +78,8 @@ pub struct ScannedRoot {
     pub files: Vec<ScannedFile>,
     /// Directories without anything shared in them, under whole names.
     pub empty_dirs: Vec<SafePath>,
+    /// What is there and cannot be read or looked at, under whole names.
+    pub unread: Vec<SafePath>,
 }
 
 /// What a look at one root found.

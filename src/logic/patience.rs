@@ -62,8 +62,11 @@ impl Patience {
     }
 }
 
+/// The least step of hashing that is news: that much is hashed in milliseconds, or read from a slow disk within a second.
+const STEP: u64 = 1 << 20;
+
 /// What of a provider's hashing is news. A file that is written to all the time is hashed again and again, and what it
-/// grew by meanwhile is no progress.
+/// grew by meanwhile is no progress; nor is a word that there is a byte more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rising {
     /// The most that was done, and the whole at that time.
@@ -78,7 +81,10 @@ impl Rising {
         self.fell |= done < self.last;
         self.last = done;
         let grown = if self.fell { total.saturating_sub(self.most.1) } else { 0 };
-        if done <= self.most.0.saturating_add(grown) {
+        // Of a small file, a hundredth.
+        let step = STEP.min(total / 100).max(1);
+        let floor = self.most.0.saturating_add(grown);
+        if done <= floor || done < floor.saturating_add(step).min(total) {
             return false;
         }
         self.most = (done, total);
@@ -136,12 +142,16 @@ mod tests {
     #[test]
     fn hashing_that_goes_on_is_news() {
         let mut rising = Rising::default();
+        let large = 1 << 40;
+        assert!(rising.see(STEP, large) && !rising.see(STEP + 1, large), "a byte more is none");
+        assert!(rising.see(2 * STEP, large) && rising.see(large, large));
+        let mut rising = Rising::default();
         assert!(!rising.see(0, 100));
         assert!(rising.see(10, 100) && !rising.see(10, 100) && rising.see(40, 100));
         // Files were added meanwhile: what is done goes on rising.
         assert!(rising.see(50, 400));
         // One of them was hashed again from its beginning: the same bytes again are none.
-        assert!(!rising.see(20, 400) && !rising.see(49, 400) && rising.see(51, 400));
+        assert!(!rising.see(20, 400) && !rising.see(49, 400) && rising.see(54, 400));
     }
 
     #[test]

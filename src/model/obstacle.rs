@@ -6,6 +6,8 @@ use std::io::{self, ErrorKind};
 /// Numbers for which the standard library has no kind; Linux and macOS have the same ones (errno(3)).
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
+/// On Linux.
+const ELOOP: i32 = 40;
 
 /// Why the operating system refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,6 +20,10 @@ pub enum Obstacle {
     Disk,
     /// The system as a whole has no more open files.
     FileTable,
+    /// Neither a file nor a directory as is needed.
+    Kind,
+    /// Links that lead to each other.
+    Loop,
     /// A name that the file system does not take.
     Name,
     /// Nothing is there.
@@ -66,6 +72,9 @@ impl Obstacle {
             _ => match error.raw_os_error() {
                 Some(EMFILE) if cfg!(unix) => Self::OpenFiles,
                 Some(ENFILE) if cfg!(unix) => Self::FileTable,
+                Some(ELOOP) if cfg!(target_os = "linux") => Self::Loop,
+                // Not the system's word, but ours about what is there.
+                None if error.kind() == ErrorKind::Other => Self::Kind,
                 // EIO is the usual one of those without a kind.
                 _ => Self::Disk,
             },
@@ -80,6 +89,8 @@ impl Obstacle {
             Self::Directory => "give a file and not a directory",
             Self::Disk => "see that the disk is well",
             Self::FileTable => "end other programs or raise the sysctl fs.file-max",
+            Self::Kind => "give a file that can be read",
+            Self::Loop => "mend its links, they lead in a circle",
             Self::Name => "use a shorter or simpler name",
             Self::NotFound => "check the path",
             Self::NotDirectory => "check the path, a part of it is a file",

@@ -1,10 +1,17 @@
 //! What the person is told about transfers that were begun and never ended, and what the home keeps of them.
 
 use crate::io::begun::BegunFile;
-use crate::io::partial::Superseded;
-use crate::model::{Shown, Size};
+use crate::io::dest::SafeDir;
+use crate::io::partial::{Earlier, Superseded};
+use crate::model::query::fold;
+use crate::model::{SafePath, Shown, Size};
 use crate::node::contents::Contents;
+use crate::node::destination::Destination;
 use crate::node::get::{Get, Place};
+use crate::node::types::What;
+
+/// Unfinished transfers that are told of where nothing was found.
+const KEPT: usize = 3;
 
 impl Get {
     /// One line for each unfinished transfer of other content to the same name, and a line in the home for this one.
@@ -22,6 +29,38 @@ impl Get {
                     tracing::debug!(%error, "the transfer is not noted in the home");
                 }
             });
+        }
+    }
+}
+
+impl Get {
+    /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
+    pub(super) async fn tell_of_kept(&self) {
+        let any =
+            SafePath::parse("x").ok().and_then(|name| Destination::of(&self.request.output, &name).ok().flatten());
+        let Some(destination) = any else { return };
+        let read = move || SafeDir::open(&destination.parent).map(|dir| Earlier::all_in(&dir).unwrap_or_default());
+        let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
+        for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
+            let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
+            self.report.warn(format!(
+                "{} of {} of `{}` are kept here from an earlier run ({}): the same command goes on with them when it is found",
+                Size(kept.bytes()),
+                Size(kept.size()),
+                Shown(&name),
+                kept.id()
+            ));
+        }
+    }
+
+    /// Whether it is what is asked for, as far as that can be said.
+    fn may_be(&self, kept: &Earlier) -> bool {
+        match &self.request.what {
+            What::Id(id) => kept.id() == *id,
+            What::Words(query) => kept.target().is_some_and(|target| {
+                let target = fold(target.as_str());
+                query.words().iter().all(|word| target.contains(word.as_str()))
+            }),
         }
     }
 }

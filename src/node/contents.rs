@@ -22,7 +22,7 @@ use crate::node::find::Finder;
 use crate::node::manifest::{self, Fetched};
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase};
-use crate::wire::{LeftOut, Part};
+use crate::wire::Part;
 
 /// How often hashing of what is there tells how far it is.
 const TELL: Duration = Duration::from_millis(200);
@@ -77,6 +77,9 @@ impl Contents {
         if hit.kind == Kind::File {
             let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
             let part = Part { id, kind: hit.kind, size: hit.size };
+            if !matcher(&request.only)(&name) {
+                return Err(Error::NoneMatch { name: name.to_string(), id });
+            }
             return Ok(Self {
                 part,
                 name,
@@ -90,9 +93,11 @@ impl Contents {
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
         let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
-        let kept = kept.map(|(collection, bytes)| Fetched { bytes, collection, left_out: LeftOut::default() });
         let Fetched { bytes, collection, left_out } = match kept {
-            Some(kept) => kept,
+            Some((collection, bytes)) => {
+                let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
+                Fetched { bytes, collection, left_out }
+            }
             None => manifest::fetch(&finder.connections, id, &hit.providers, request.wait, liars).await?,
         };
         let without = manifest::without(&name, &left_out, matcher(&request.only));

@@ -85,7 +85,7 @@ impl Ground {
         let blocked = contents.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
         let Existing { same, different, missing, blocked: in_the_way, .. } = existing;
         let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() }, None);
-        let units = Partial::peek(parent, &spec).map(|units| units.iter().collect()).unwrap_or_default();
+        let units = Partial::peek(parent, &spec).iter().collect();
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
         let there = of(same, There::Same)
             .chain(of(different, There::Differs))

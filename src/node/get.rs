@@ -7,7 +7,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::io::dest::SafeDir;
-use crate::io::partial::Partial;
+use crate::io::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::beside::Beside;
 use crate::node::contents::{Contents, Present};
@@ -98,7 +98,11 @@ impl Get {
         if let Some(peer) = &self.request.from {
             self.finder = self.inner.finder_at(peer).await?;
         }
-        let Meant { mut hit, beside } = self.find().await?;
+        let found = self.find().await;
+        if let Err(Error::NotFound { .. }) = &found {
+            self.tell_of_kept().await;
+        }
+        let Meant { mut hit, beside } = found?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);
@@ -112,6 +116,9 @@ impl Get {
         contents.without.iter().for_each(|sentence| self.report.warn(sentence.clone()));
         // What is known only by its id is named after it.
         let destination = Destination::of(&self.request.output, &contents.name)?;
+        if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
+            return Err(PartialError::Reserved { path: destination.path() }.into());
+        }
         self.report.name(&contents.name);
         self.report.total(contents.part.size);
         if self.request.dry_run {

@@ -13,7 +13,7 @@ use crate::logic::merge::merge;
 use crate::logic::patience::Rising;
 use crate::logic::tally::Beyond;
 use crate::logic::transfer::Why;
-use crate::model::{ContentId, Hit, NodeId, Offer, Provider, SafePath};
+use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::node::error::{Error, Lack};
 use crate::node::find::Finder;
 use crate::node::report::Report;
@@ -28,6 +28,8 @@ const EVENTS: usize = 16;
 
 /// Once one has an id, how long the others have to say whether it is theirs, too (design, section 9, "Which one").
 const OTHERS: Duration = Duration::from_millis(300);
+/// A small file may grow by so much between its offer and its id.
+const GROWN: u64 = 64 << 20;
 /// So many others are asked at most.
 const ASKED: usize = 16;
 
@@ -45,7 +47,7 @@ pub(crate) async fn hashed(
 ) -> Result<(Hit, Resolving), Error> {
     report.phase(Phase::Hashing);
     let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
-    let resolved = resolve(&finder.connections, &hit.providers, name, wait, report).await;
+    let resolved = resolve(&finder.connections, &hit, name, wait, report).await;
     let (provider, offer, id) =
         resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
     let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
@@ -82,7 +84,7 @@ impl Resolving {
             // Nobody listens to how far it is.
             let (tell, _) = mpsc::channel(EVENTS);
             tasks.spawn(async move {
-                let (offer, id) = follow(&connections, &provider, name, 0, &tell).await.ok()?;
+                let (offer, id) = follow(&connections, &provider, (name, hit.kind), 0, &tell).await.ok()?;
                 Some(of_offer(&hit, provider, &offer, id))
             });
         }
@@ -118,11 +120,14 @@ enum Told {
 /// The first that has an id for it.
 async fn resolve(
     connections: &ConnectionsRef,
-    providers: &[Provider],
+    hit: &Hit,
     name: &SafePath,
     wait: Duration,
     report: &Report,
 ) -> Result<(Provider, Offer, ContentId), Lack> {
+    // It may have grown since it was offered, but a claim without bound is no progress.
+    let most = hit.size.saturating_mul(2).saturating_add(GROWN);
+    let providers = &hit.providers;
     let mut trials = Trials::new(providers, wait);
     let mut rising = vec![Rising::default(); providers.len()];
     let (tell, mut told) = mpsc::channel(EVENTS);
@@ -134,7 +139,8 @@ async fn resolve(
             && let Some((number, provider)) = trials.next()
         {
             news = Instant::now();
-            tasks.spawn(ask(connections.clone(), provider, name.clone(), number, tell.clone()));
+            let what = (name.clone(), hit.kind);
+            tasks.spawn(ask(connections.clone(), provider, what, number, tell.clone()));
         }
         tokio::select! {
             _ = ticks.tick() => {
@@ -148,7 +154,7 @@ async fn resolve(
                 Told::Failed(failure) => trials.failed(number, failure),
                 Told::Hashing(done, total) => {
                     report.hashing(done, total, providers.get(number).map(|provider| provider.node));
-                    let gets_on = rising[number].see(done, total);
+                    let gets_on = rising[number].see(done.min(most), total.min(most));
                     if gets_on {
                         news = Instant::now();
                     }
@@ -163,11 +169,11 @@ async fn resolve(
 async fn ask(
     connections: ConnectionsRef,
     provider: Provider,
-    name: SafePath,
+    what: (SafePath, Kind),
     number: usize,
     tell: mpsc::Sender<(usize, Told)>,
 ) {
-    let end = match follow(&connections, &provider, name, number, &tell).await {
+    let end = match follow(&connections, &provider, what, number, &tell).await {
         Ok((offer, id)) => Told::Resolved(offer, id),
         Err(failure) => Told::Failed(failure),
     };
@@ -179,7 +185,7 @@ async fn ask(
 async fn follow(
     connections: &ConnectionsRef,
     provider: &Provider,
-    name: SafePath,
+    (name, kind): (SafePath, Kind),
     number: usize,
     tell: &mpsc::Sender<(usize, Told)>,
 ) -> Result<(Offer, ContentId), Failure> {
@@ -190,7 +196,8 @@ async fn follow(
         let event = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
         match event {
             ResolveEvent::Done(offer) => {
-                let id = offer.id.ok_or(Why::Failing)?;
+                // A file does not become a directory by being hashed.
+                let id = offer.id.filter(|_| offer.kind == kind).ok_or(Why::Failing)?;
                 return Ok((offer, id));
             }
             ResolveEvent::Failed(refusal) => return Err(refusal.into()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
@@ -74,6 +74,22 @@ pub(crate) async fn fetch(
             },
         }
     }
+}
+
+/// What a collection leaves out at the first provider that says it; asked where its list is known already.
+pub(crate) async fn left_out(connections: &ConnectionsRef, id: ContentId, providers: &[Provider]) -> LeftOut {
+    for provider in providers.iter().take(ASKED) {
+        let head = timeout(NEXT, async {
+            let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+            let request = Request::Manifest(Manifest { id });
+            let (head, _open, _recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
+            Some(head.left_out)
+        });
+        if let Ok(Some(left_out)) = head.await {
+            return left_out;
+        }
+    }
+    LeftOut::default()
 }
 
 /// The sentence about one whose list is not the collection's.

@@ -12,7 +12,7 @@ use crate::io::partial::{Partial, PartialError, Resumed};
 use crate::node::error::Error;
 use crate::node::fetch::{blocking, until};
 use crate::node::get::{Get, Place, Plan, There};
-use crate::node::types::Outcome;
+use crate::node::types::{Outcome, Phase};
 
 /// How often a transfer that waits looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
@@ -50,7 +50,9 @@ impl Get {
                         self.report
                             .warn(format!("{who} fetches the same content into {path}: waiting until it has ended"));
                     }
-                    waited = true;
+                    if !std::mem::replace(&mut waited, true) {
+                        self.report.phase(Phase::Waiting);
+                    }
                     self.pause().await?;
                 }
                 (Err(error), _) => return Err(error.into()),

@@ -74,6 +74,8 @@ pub(super) struct RootRow {
     pub(super) collecting: bool,
     /// Files of the collection were proven again under other stamps, which it does not know.
     outdated: bool,
+    /// What is there and could not be read or looked at when it was last looked for.
+    unread: Vec<SafePath>,
     /// What its tree has and its collection has not.
     left_out: Arc<LeftOut>,
     pub(super) gone: bool,
@@ -140,6 +142,7 @@ impl Catalogue {
             collection: None,
             collecting: false,
             outdated: false,
+            unread: Vec::new(),
             left_out: Arc::default(),
             gone: false,
         });
@@ -330,6 +333,10 @@ impl Catalogue {
 
     fn recount(&mut self, key: RootKey) {
         let (mut count, mut left_out) = (Count::default(), LeftOut::default());
+        let mut leave_out = |name, why| match below(&self.roots[key].root.name, name) {
+            Some(path) if left_out.files.len() < NAMED => left_out.files.push(LeftOutFile { path, why }),
+            _ => left_out.more = left_out.more.saturating_add(1),
+        };
         for (name, row) in self.rows_of(key) {
             if row.is_in_tree() {
                 count.add(row);
@@ -337,14 +344,24 @@ impl Catalogue {
             }
             let restless = !matches!(row.state, State::Failed | State::Foreign);
             count.restless += u32::from(restless);
-            let why = if restless { Code::Changed } else { Code::Internal };
-            match below(&self.roots[key].root.name, name).filter(|_| left_out.files.len() < NAMED) {
-                Some(path) => left_out.files.push(LeftOutFile { path, why }),
-                None => left_out.more = left_out.more.saturating_add(1),
-            }
+            leave_out(name, if restless { Code::Changed } else { Code::Internal });
         }
+        // What was there when it could be looked at stays in the tree.
+        let unread = self.roots[key].unread.iter().filter(|name| !self.has_below(name));
+        unread.for_each(|name| leave_out(name, Code::Internal));
         let root = &mut self.roots[key];
         (root.count, root.left_out) = (count, left_out.into());
+    }
+
+    /// Whether a file has this name, or one beneath it.
+    fn has_below(&self, name: &SafePath) -> bool {
+        let is_below = |other: &SafePath| {
+            let rest = other.as_str().strip_prefix(name.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        // Names that begin with it and go on with a lesser character than a slash come before those beneath it.
+        let from = self.rows.range::<SafePath, _>(name..).map(|(other, _)| other);
+        from.take_while(|other| other.as_str().starts_with(name.as_str())).any(is_below)
     }
 
     fn offer_collection(&mut self, key: RootKey) {

@@ -23,6 +23,7 @@ pub(crate) fn activity(progress: &Progress) -> String {
         Phase::Fetching => ("fetching", ""),
         Phase::Finishing => ("finishing", ""),
         Phase::Seeding => ("seeding", ""),
+        Phase::Waiting => ("waiting", " for the other one that fetches it"),
     };
     match &progress.name {
         Some(name) => format!("{phase} {}", shortened(name.as_str())),

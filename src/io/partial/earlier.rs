@@ -101,6 +101,19 @@ impl Earlier {
         &self.names.part
     }
 
+    /// Adds the units of files that another content has as well.
+    pub(super) fn add_to(&self, map: &UnitMap, units: &mut Bitfield) {
+        let known = map.by_content();
+        for file in self.map.files() {
+            let Some(&index) = known.get(&(file.id, file.layout.size())) else { continue };
+            for (there, here) in file.units().zip(map.files()[index].units()) {
+                if self.have.has(there) {
+                    units.set(here);
+                }
+            }
+        }
+    }
+
     /// Each file, of those that are asked for, of which it has something, with the path of its bytes in `parent`, its
     /// paths in the tree (none for a single file) and what it has of it.
     pub(super) fn files(&self, parent: &SafeDir, asked: impl Fn(&UnitFile) -> bool) -> Vec<Found<'_>> {

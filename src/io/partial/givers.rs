@@ -74,6 +74,13 @@ impl Givers {
         if self.has_journal() { Ok(()) } else { self.remove() }
     }
 
+    /// Forgets all, if that is possible: a hint that stays does no harm.
+    pub fn forget(&self) {
+        if let Err(error) = self.remove() {
+            tracing::debug!(%error, "a list of who gave cannot be removed");
+        }
+    }
+
     /// Forgets all.
     ///
     /// # Errors

@@ -244,7 +244,7 @@ pub(super) fn remove_all_of(parent: &SafeDir, own: &Names, target: &SafePath) ->
 /// The bytes first: without its journal nobody would know what they are.
 pub(super) fn remove(parent: &SafeDir, names: &Names) -> Result<(), PartialError> {
     parent.remove_tree(&names.part)?;
-    Givers::beside(parent, names).remove()?;
+    Givers::beside(parent, names).forget();
     Ok(parent.remove_file(&names.journal)?)
 }
 

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use super::inherit::{self, Legacy};
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
-use crate::io::dest::{Access, DestError, FileKind, SafeDir, try_lock};
+use crate::io::dest::{Access, DestError, FileKind, Neighbours, SafeDir, Stat, try_lock};
 use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record};
 use crate::io::space;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 /// How often the journal may be removed by a process that ends while we wait for its lock.
 const TRIES: usize = 16;
@@ -222,6 +222,7 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
         return match there {
             None | Some(FileKind::File) => {
                 let file = parent.file(&names.part, Access::OpenOrCreate)?;
+                cut(parent, &names.part, &file, spec.size)?;
                 Ok(Data::File { file, turn: Mutex::default() })
             }
             Some(FileKind::Link) => Err(DestError::Link { path: parent.shown(&names.part) }.into()),
@@ -233,8 +234,29 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
     let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), (collection, &spec.map), wanted);
     if there.is_some() {
         move_home(&tree, spec)?;
+        cut_tree(&tree, spec)?;
     }
     Ok(Data::Tree(tree))
+}
+
+/// What lies behind the content's end is not of it: somebody else has written it, and what is claimed is hashed again.
+fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<(), PartialError> {
+    let longer = file.metadata().map(|meta| meta.is_file() && meta.len() > size);
+    let done = longer.and_then(|longer| if longer { file.set_len(size) } else { Ok(()) });
+    done.map_err(|e| DestError::io("cut", &parent.shown(name), e).into())
+}
+
+fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
+    let Some(collection) = &spec.collection else { return Ok(()) };
+    let mut places = Neighbours::of(&tree.root);
+    for (path, entry) in collection.entries() {
+        let Entry::File { size, .. } = entry else { continue };
+        let longer = |stat: &Stat| stat.kind == FileKind::File && stat.len > *size;
+        if places.stat(path)?.as_ref().is_some_and(longer) {
+            cut(&tree.root, path, &tree.root.file(path, Access::OpenOrCreate)?, *size)?;
+        }
+    }
+    Ok(())
 }
 
 /// An earlier run that wanted other paths has the bytes under another of a file's paths.

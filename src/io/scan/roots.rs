@@ -60,7 +60,7 @@ impl Roots {
 
 /// Why what lies at a root's path, links followed, is not to be shared at all. A link may lead elsewhere at each look.
 pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why> {
-    if meta.is_dir() && !rules.all && is_whole(path) {
+    if meta.is_dir() && !rules.all && (is_whole(path) || rules.whole.contains(meta)) {
         return Some(Why::Whole);
     }
     let secret = if rules.include_secrets { None } else { secrets::of_root(path, meta.is_dir(), meta.len()) };
@@ -107,6 +107,41 @@ fn is_whole(path: &Path) -> bool {
     own || path.parent().is_none_or(|parent| kept.contains(&parent))
         || kept.contains(&path)
         || path == Path::new("/root")
+}
+
+/// What is never shared as a part of something else, by device and inode: another mount may show it at another path.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Whole(Vec<(u64, u64)>);
+
+impl Whole {
+    /// As it is on this machine now. Blocks on the file system.
+    #[must_use]
+    pub fn here() -> Self {
+        let own = BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
+        let paths = ["/", "/home", "/Users", "/root"].map(PathBuf::from);
+        Self::of(paths.into_iter().chain(own))
+    }
+
+    /// What lies at these paths.
+    pub(super) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
+        Self(paths.into_iter().filter_map(|path| identity(&fs::metadata(path).ok()?)).collect())
+    }
+
+    /// Whether it is one of those.
+    pub(super) fn contains(&self, meta: &Metadata) -> bool {
+        identity(meta).is_some_and(|identity| self.0.contains(&identity))
+    }
+}
+
+#[cfg(unix)]
+fn identity(meta: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    Some((meta.dev(), meta.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Option<(u64, u64)> {
+    None
 }
 
 #[cfg(test)]

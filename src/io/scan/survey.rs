@@ -10,7 +10,7 @@ use unicode_normalization::UnicodeNormalization;
 use crate::io::scan::ignores::excludes;
 use crate::io::scan::roots::{Roots, canonical, read_list};
 use crate::io::scan::skip::shown;
-use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, scan_root};
+use crate::io::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
 use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
 
 /// What to leave out and what to allow.
@@ -136,6 +136,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
         include_secrets: options.include_secrets,
         avoid: options.avoid.iter().map(|a| canonical(a)).collect(),
         all: options.all,
+        whole: Whole::here(),
     };
     let mut roots = Roots::default();
     for path in paths {

@@ -197,6 +197,20 @@ fn a_link_is_followed_at_each_look_but_not_to_what_may_not_be_shared() {
     }
 }
 
+/// As a bind mount shows the file system's root or a home at another path.
+#[cfg(unix)]
+#[test]
+fn what_is_never_shared_as_a_part_is_known_at_whatever_path_it_shows() {
+    let tree = Tree::of("a sub/b");
+    let whole = |name: &str| Rules { whole: Whole::of([tree.path(name)]), ..Rules::default() };
+    let scan = scan_root(&tree.root(), &whole("tree/sub"));
+    assert_eq!(scan.root.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["tree/a"]);
+    assert_eq!(scan.skipped[0].why, Why::Whole);
+    assert!(scan_root(&tree.root(), &whole("tree")).gone);
+    let all = Rules { all: true, ..whole("tree") };
+    assert_eq!(scan_root(&tree.root(), &all).root.files.len(), 2);
+}
+
 /// Root may list everything, so what cannot be looked at is a name for which file systems have no room.
 #[cfg(unix)]
 #[test]

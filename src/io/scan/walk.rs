@@ -72,6 +72,8 @@ struct Found {
     links: Vec<(SafePath, PathBuf)>,
     skipped: Vec<Skipped>,
     unseen: Vec<Unseen>,
+    /// What may not be read.
+    unread: Vec<SafePath>,
     /// What was to be looked at went before it was.
     absent: bool,
 }
@@ -83,6 +85,7 @@ impl Found {
         self.links.append(&mut other.links);
         self.skipped.append(&mut other.skipped);
         self.unseen.append(&mut other.unseen);
+        self.unread.append(&mut other.unread);
     }
 
     /// A look failed: nothing is there, or nobody knows.
@@ -158,6 +161,8 @@ impl Walk<'_> {
             self.file(path, name, &meta, found);
         } else if let Some(what) = self.secret(|| secrets::of_directory(&path)) {
             found.skip(path, Why::Secret(what));
+        } else if !self.rules.all && self.rules.whole.contains(&meta) {
+            found.skip(path, Why::Whole);
         } else {
             below.push((path, name));
         }
@@ -177,6 +182,7 @@ impl Walk<'_> {
             Ok(()) => (),
             // That is an answer: whoever asks for it could not be served.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                found.unread.push(name);
                 return found.skip(path, Why::Unreadable(error.to_string()));
             }
             Err(error) if is_absence(&error) => return,
@@ -208,7 +214,10 @@ fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind, .. } = root.clone();
-    let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs };
+    let mut unread = found.unread;
+    unread.extend(found.unseen.iter().map(|unseen| unseen.name.clone()));
+    unread.sort_unstable();
+    let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs, unread };
     Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }
 

@@ -19,6 +19,8 @@ pub enum Phase {
     Connecting,
     /// Hashing what is already on the disk, or waiting for a provider to hash.
     Hashing,
+    /// Another transfer of the same content has the place.
+    Waiting,
     /// Fetching bytes.
     Fetching,
     /// Syncing and publishing.
@@ -38,6 +40,7 @@ impl Phase {
             Self::Fetching => "fetching",
             Self::Finishing => "finishing",
             Self::Seeding => "seeding",
+            Self::Waiting => "waiting",
         }
     }
 }

@@ -58,6 +58,7 @@ impl Catalogue {
         let absent = self.absent(key, &seen);
         self.keep_unseen(key, &mut seen);
         let Seen { root: scanned, gone, .. } = seen;
+        let unread_before = std::mem::replace(&mut self.roots[key].unread, scanned.unread);
         let mut changed = !absent.is_empty() || *self.roots[key].empty_dirs != scanned.empty_dirs[..];
         let moved = self.remove(absent);
         let (mut jobs, mut rows, mut news) = (Vec::new(), Vec::new(), false);
@@ -83,7 +84,10 @@ impl Catalogue {
                 }
             }
         }
-        let recount = !rows.is_empty();
+        // Who fetches the tree is told what it lacks.
+        let unread_changed = self.roots[key].unread != unread_before;
+        news |= unread_changed;
+        let recount = !rows.is_empty() || unread_changed;
         self.put_rows(rows);
         changed |= self.roots[key].gone != gone;
         if changed || self.roots[key].generation == 0 {

@@ -72,12 +72,6 @@ impl Catalogue {
     fn is_free(&self, name: &SafePath) -> bool {
         let below = |other: &SafePath| other.as_str().strip_prefix(name.as_str()).is_some_and(|r| r.starts_with('/'));
         let taken = |other: &SafePath| other == name || below(other);
-        !self.roots.iter().any(|row| taken(&row.root.name))
-            && !self.rows.contains_key(name)
-            && !self
-                .rows
-                .range::<SafePath, _>(name..)
-                .take_while(|(n, _)| n.as_str().starts_with(name.as_str()))
-                .any(|(n, _)| below(n))
+        !self.roots.iter().any(|row| taken(&row.root.name)) && !self.has_below(name)
     }
 }

@@ -15,7 +15,14 @@ fn stamp(ino: u64) -> FileStamp {
 fn tree(files: &[(&str, u64)]) -> ScannedRoot {
     let file = |(name, ino): &(&str, u64)| ScannedFile { name: path(name), path: (*name).into(), stamp: stamp(*ino) };
     let files = files.iter().map(file).collect();
-    ScannedRoot { name: path("t"), path: "/t".into(), kind: Kind::Collection, files, empty_dirs: Vec::new() }
+    ScannedRoot {
+        name: path("t"),
+        path: "/t".into(),
+        kind: Kind::Collection,
+        files,
+        empty_dirs: Vec::new(),
+        unread: Vec::new(),
+    }
 }
 
 fn hash(catalogue: &mut Catalogue, job: &Job) -> Taken {
