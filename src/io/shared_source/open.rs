@@ -47,10 +47,12 @@ pub(super) fn open(hashed: &Arc<HashedFile>) -> Result<Box<dyn SourceFile>, Read
     Ok(Box::new(OpenFile { file, hashed: Arc::clone(hashed), layout, doubted, list, proven }))
 }
 
-/// What a failure to open says: nothing yet of a file that is not there, or is no file any more.
+/// What a failure to open says: nothing yet of a file that is not there, or is no file any more. Who may not read it will
+/// not a moment later.
 fn failed(error: io::Error, path: &std::path::Path) -> ReadError {
-    let is_file = std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    if is_file && !is_passing(&error) { ReadError::Io(error) } else { ReadError::Busy }
+    let is_file = || std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
+    let denied = error.kind() == io::ErrorKind::PermissionDenied;
+    if denied || (!is_passing(&error) && is_file()) { ReadError::Io(error) } else { ReadError::Busy }
 }
 
 impl OpenFile {
