@@ -17,9 +17,12 @@ use qshare::wire::{Code, Delta, Refusal, Request, ResolveEvent, limits};
 use rustix::process::Signal;
 
 use common::scripted::{Answering, Content, Guise, Script, Scripted, honest};
-use common::{Ended, Lab, Node, Process, noise};
+use common::{Ended, Lab, Node, Process, noise, until};
 
 const MIB: u64 = 1 << 20;
+
+/// Less than a connection may be silent (10 s).
+const PATIENCE: &str = "8s";
 
 /// Far beyond the deadline of a test: whoever waits for it has not ended by its cause.
 const FOREVER: &str = "1h";
@@ -120,10 +123,14 @@ fn a_get_that_was_stopped_for_longer_than_it_waits_goes_on() {
     let file = lab.file("shared/stopped.bin", &bytes);
     let tracker = lab.tracker();
     let _provider = slow(&lab, &tracker, &file);
-    let get = begun(&lab, &tracker, "stopped.bin", "11s");
+    // One more that it is linked with, and that gives nothing.
+    let script = refusing(u32::MAX, BUSY, is_fetch);
+    let witness = Scripted::start(&tracker, &Guise::file("stopped.bin"), Content::file(&bytes), script);
+    let get = begun(&lab, &tracker, "stopped.bin", PATIENCE);
+    until("it is linked with both", || witness.asked.watches() > 0);
+    let before = witness.asked.ended();
     get.signal(Signal::STOP);
-    // Longer than its patience, and than a connection may be silent.
-    std::thread::sleep(Duration::from_secs(13));
+    until("its connections were silent for longer than they may be", || witness.asked.ended() > before);
     get.signal(Signal::CONT);
     get.end().done();
     assert!(fs::read(lab.path("result")).expect("published") == bytes);
@@ -202,16 +209,22 @@ impl Drop for Writer {
     }
 }
 
-#[test]
-fn a_file_that_is_written_to_all_the_time_does_not_keep_a_get_waiting_for_ever() {
-    let lab = Lab::new();
-    let log = lab.file("shared/busy.log", &noise(9, 300_000));
-    let _writer = Writer::to(&log);
+/// A file that is written to all the time, with a tracker that knows its name.
+fn written_to(lab: &Lab, name: &str) -> (Writer, Node, Node) {
+    let log = lab.file(&format!("shared/{name}"), &noise(9, 300_000));
+    let writer = Writer::to(&log);
     let tracker = lab.tracker();
     let mut command = lab.qshare();
     command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&log);
     let mut provider = lab.start(&mut command);
     provider.process.event("announced");
+    (writer, tracker, provider)
+}
+
+#[test]
+fn a_file_that_is_written_to_all_the_time_does_not_keep_a_get_waiting_for_ever() {
+    let lab = Lab::new();
+    let (_writer, tracker, _provider) = written_to(&lab, "busy.log");
     let ended = lab.get(&tracker, &["busy.log", "--wait", "3s", "-o", "result"]);
     assert!(ended.code.is_some_and(|code| code != 0), "{ended:#?}");
     let sentence = ended.event("error")["message"].as_str().expect("text");
@@ -223,13 +236,7 @@ fn a_file_that_is_written_to_all_the_time_does_not_keep_a_get_waiting_for_ever()
 #[test]
 fn interrupted_while_a_provider_hashes_nothing_is_said_to_be_kept() {
     let lab = Lab::new();
-    let log = lab.file("shared/live.log", &noise(10, 300_000));
-    let _writer = Writer::to(&log);
-    let tracker = lab.tracker();
-    let mut command = lab.qshare();
-    command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&log);
-    let mut provider = lab.start(&mut command);
-    provider.process.event("announced");
+    let (_writer, tracker, _provider) = written_to(&lab, "live.log");
     let mut get = lab.getting(&tracker, &["live.log", "-o", "result"]);
     get.event_that("phase", |e| e["name"] == "hashing");
     get.signal(Signal::INT);

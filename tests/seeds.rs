@@ -224,6 +224,15 @@ fn slow(lab: &Lab, tracker: &Node) -> (std::path::PathBuf, Node) {
     (file, node)
 }
 
+/// A `get` that has begun and is stopped, so that it has not ended before others begin, however slow they are.
+fn stopped(lab: &Lab, tracker: &Node, what: &str, to: &str) -> Process {
+    lab.dir("out");
+    let mut get = lab.getting(tracker, &[what, "-o", to]);
+    get.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
+    get.signal(Signal::STOP);
+    get
+}
+
 fn waits(process: &mut Process) {
     process.event_that("warning", |w| w["message"].as_str().is_some_and(|text| text.contains("waiting until")));
 }
@@ -233,11 +242,7 @@ fn a_content_that_is_being_fetched_under_another_name_is_waited_for_and_copied()
     let lab = Lab::new();
     let tracker = lab.tracker();
     let (file, _node) = slow(&lab, &tracker);
-    lab.dir("out");
-    let mut first = lab.getting(&tracker, &["big.bin", "-o", "out/one.bin"]);
-    first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
-    // So that it has not ended before the others begin, however slow they are.
-    first.signal(Signal::STOP);
+    let first = stopped(&lab, &tracker, "big.bin", "out/one.bin");
     let mut second = lab.getting(&tracker, &["big.bin", "-o", "out/two.bin"]);
     let mut same = lab.getting(&tracker, &["big.bin", "-o", "out/one.bin"]);
     waits(&mut second);
@@ -256,10 +261,7 @@ fn what_another_transfer_has_begun_is_taken_over_when_that_is_killed() {
     let lab = Lab::new();
     let tracker = lab.tracker();
     let (file, _node) = slow(&lab, &tracker);
-    lab.dir("out");
-    let mut first = lab.getting(&tracker, &["big.bin", "-o", "out/one.bin"]);
-    first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
-    first.signal(Signal::STOP);
+    let mut first = stopped(&lab, &tracker, "big.bin", "out/one.bin");
     let mut second = lab.getting(&tracker, &["big.bin", "-o", "out/two.bin"]);
     waits(&mut second);
     first.kill();
@@ -276,10 +278,7 @@ fn a_tree_that_is_being_fetched_under_another_name_is_waited_for_and_copied() {
     let (tree, tracker) = (tree(&lab), lab.tracker());
     lab.file("source/docs/more.bin", &noise(5, 3 * MIB));
     let _node = lab.share(&tracker, &[&tree], &["--limit", "1MiB/s"]);
-    lab.dir("out");
-    let mut first = lab.getting(&tracker, &["docs", "-o", "out/one"]);
-    first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
-    first.signal(Signal::STOP);
+    let first = stopped(&lab, &tracker, "docs", "out/one");
     let mut second = lab.getting(&tracker, &["docs", "-o", "out/two"]);
     waits(&mut second);
     first.signal(Signal::CONT);

@@ -115,60 +115,13 @@ fn ranges(units: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    use std::ops::Range;
-
     use super::*;
-    use crate::io::source::{ReadError, SourceFile};
-    use crate::model::{ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+    use crate::io::source::drawn::Drawn;
+    use crate::model::ContentId;
 
-    /// Units 0 to 7 of a content, of which some are there and some have changed.
-    struct Some8 {
-        map: UnitMap,
-        have: Bitfield,
-        lost: Vec<Range<u32>>,
-    }
-
-    /// `#` is there, `x` has changed.
+    /// Eight units, as they are drawn.
     fn source(picture: &str) -> Arc<dyn Source> {
-        let map = UnitMap::of_file(ContentId::of(b""), 8 << 18).expect("small");
-        let of = |what: char| (0..8_u32).zip(picture.chars()).filter(move |(_, c)| *c == what).map(|(unit, _)| unit);
-        let mut have = Bitfield::empty(8);
-        of('#').for_each(|unit| have.set_range(unit..unit + 1));
-        let lost = ranges_of(of('x'));
-        Arc::new(Some8 { map, have, lost })
-    }
-
-    impl Source for Some8 {
-        fn kind(&self) -> Kind {
-            Kind::File
-        }
-        fn size(&self) -> u64 {
-            8 << 18
-        }
-        fn map(&self) -> &UnitMap {
-            &self.map
-        }
-        fn have(&self) -> Bitfield {
-            self.have.clone()
-        }
-        fn has(&self, unit: UnitIndex) -> bool {
-            self.have.has(unit.0)
-        }
-        fn growth(&self) -> Option<watch::Receiver<u32>> {
-            None
-        }
-        fn lost(&self) -> Vec<Range<u32>> {
-            self.lost.clone()
-        }
-        fn open(&self, _: usize) -> Result<Box<dyn SourceFile>, ReadError> {
-            Err(ReadError::Changed)
-        }
-        fn list(&self, _: usize) -> Option<Arc<ChunkList>> {
-            None
-        }
-        fn manifest(&self) -> Option<Arc<[u8]>> {
-            None
-        }
+        Drawn::of(ContentId::of(b""), 8 << 18, picture)
     }
 
     #[test]

@@ -216,46 +216,7 @@ fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::source::{ReadError, SourceFile};
-    use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
-
-    /// Some units of a content.
-    struct Holding {
-        map: UnitMap,
-        have: u32,
-    }
-
-    impl Source for Holding {
-        fn kind(&self) -> Kind {
-            Kind::File
-        }
-        fn size(&self) -> u64 {
-            self.map.bytes()
-        }
-        fn map(&self) -> &UnitMap {
-            &self.map
-        }
-        fn have(&self) -> Bitfield {
-            let mut have = Bitfield::empty(self.map.units());
-            have.set_range(0..self.have);
-            have
-        }
-        fn has(&self, unit: UnitIndex) -> bool {
-            unit.0 < self.have
-        }
-        fn growth(&self) -> Option<watch::Receiver<u32>> {
-            None
-        }
-        fn open(&self, _: usize) -> Result<Box<dyn SourceFile>, ReadError> {
-            Err(ReadError::Changed)
-        }
-        fn list(&self, _: usize) -> Option<Arc<ChunkList>> {
-            None
-        }
-        fn manifest(&self) -> Option<Arc<[u8]>> {
-            None
-        }
-    }
+    use crate::io::source::drawn::Drawn;
 
     const SIZE: u64 = 4 << 18;
 
@@ -263,9 +224,8 @@ mod tests {
         ContentId::of(b"content")
     }
 
-    fn place(shelf: &Shelf, size: u64, have: u32) -> Place {
-        let source = Holding { map: UnitMap::of_file(id(), size).expect("small"), have };
-        shelf.place(id(), Arc::new(source), mpsc::channel(1).0)
+    fn place(shelf: &Shelf, size: u64, picture: &str) -> Place {
+        shelf.place(id(), Drawn::of(id(), size, picture), mpsc::channel(1).0)
     }
 
     fn served(shelf: &Shelf, size: u64) -> Result<u32, Code> {
@@ -279,11 +239,11 @@ mod tests {
     #[test]
     fn a_place_that_is_given_up_takes_only_its_own_entry_away() {
         let shelf = shelf();
-        let first = place(&shelf, SIZE, 2);
-        let second = place(&shelf, SIZE, 2);
+        let first = place(&shelf, SIZE, "##");
+        let second = place(&shelf, SIZE, "##");
         drop(first);
         assert_eq!(served(&shelf, SIZE), Ok(2));
-        let third = place(&shelf, SIZE, 1);
+        let third = place(&shelf, SIZE, "#");
         drop(second);
         assert_eq!(served(&shelf, SIZE), Ok(1));
         drop(third);
@@ -293,7 +253,8 @@ mod tests {
     #[test]
     fn of_several_transfers_the_one_that_has_most_serves() {
         let shelf = shelf();
-        let _places = [place(&shelf, SIZE, 1), place(&shelf, SIZE, 3), place(&shelf, SIZE, 2), place(&shelf, 7, 1)];
+        let _places =
+            [place(&shelf, SIZE, "#"), place(&shelf, SIZE, "###"), place(&shelf, SIZE, "##"), place(&shelf, 7, "#")];
         assert_eq!((served(&shelf, SIZE), served(&shelf, 7)), (Ok(3), Ok(1)));
         assert_eq!(served(&shelf, 8), Err(Code::SizeDiffers));
         assert_eq!(shelf.transfer_hit(id()).map(|hit| hit.size), Some(SIZE));

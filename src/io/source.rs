@@ -8,6 +8,9 @@ use tokio::sync::watch;
 
 use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
 
+#[cfg(test)]
+pub(crate) mod drawn;
+
 /// Why bytes could not be read for serving.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {

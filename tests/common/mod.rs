@@ -93,6 +93,14 @@ impl Lab {
         node
     }
 
+    /// Offers a file that holds its own name, without a tracker.
+    pub fn offering(&self, name: &str) -> Node {
+        let file = self.file(&format!("shared/{name}"), name.as_bytes());
+        let mut node = self.start(self.qshare().args(["share", "--listen", "127.0.0.1:0"]).arg(file));
+        node.process.event("offer");
+        node
+    }
+
     /// Starts a long-running command and waits until it listens.
     pub fn start(&self, command: &mut Command) -> Node {
         let mut process = Process::start(command);

@@ -91,13 +91,14 @@ pub struct Scripted {
     _runtime: Runtime,
 }
 
-/// How often it was asked for what.
+/// How often it was asked for what, and left.
 #[derive(Debug, Default)]
 pub struct Asked {
     watch: AtomicU32,
     list: AtomicU32,
     fetch: AtomicU32,
     manifest: AtomicU32,
+    ended: AtomicU32,
 }
 
 impl Asked {
@@ -115,6 +116,11 @@ impl Asked {
 
     pub fn manifests(&self) -> u32 {
         self.manifest.load(Ordering::Relaxed)
+    }
+
+    /// Connections of others than the tracker that have ended.
+    pub fn ended(&self) -> u32 {
+        self.ended.load(Ordering::Relaxed)
     }
 
     fn count(&self, request: &Request) {
@@ -211,7 +217,10 @@ async fn accept(endpoint: Endpoint, tracker: NodeId, serving: Option<Serving>) {
             match serving {
                 None if link.peer() == tracker => drop(link.closed().await),
                 None => link.close(Code::Internal),
-                Some(serving) => serve(&link, &serving).await,
+                Some(serving) => {
+                    serve(&link, &serving).await;
+                    serving.asked.ended.fetch_add(u32::from(link.peer() != tracker), Ordering::Relaxed);
+                }
             }
         });
     }
