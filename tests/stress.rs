@@ -142,12 +142,13 @@ fn buffers_that_do_not_grow_are_told_once_with_the_setting() {
 #[test]
 fn a_file_that_changes_under_its_only_provider_ends_the_transfer_with_one_error() {
     let lab = Lab::new();
-    let file = lab.file("shared/moving.bin", &noise(3, 24 * MIB as usize));
+    // Both before it begins: they are slower to make than to fetch where there is little time.
+    let (file, other) = (lab.file("shared/moving.bin", &noise(3, 24 * MIB as usize)), noise(4, 24 * MIB as usize));
     let tracker = lab.tracker();
     let _provider = lab.share(&tracker, &[&file], &["--limit", "8MiB/s"]);
     let mut get = lab.getting(&tracker, &["moving.bin", "--wait", "1s"]);
     get.event_that("progress", |e| e["bytes"].as_u64() >= Some(4 * MIB));
-    fs::write(&file, noise(4, 24 * MIB as usize)).expect("overwritten");
+    fs::write(&file, other).expect("overwritten");
     let ended = get.end();
     let sentence = ended.error(6);
     assert!(sentence.contains("moving.bin"), "{sentence}");
