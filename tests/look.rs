@@ -4,7 +4,6 @@ mod common;
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use common::{Ended, Lab, Node, Process, noise, until};
 use rustix::process::Signal;
@@ -27,7 +26,8 @@ fn share(lab: &Lab, path: &Path, peers: &[&Node]) -> Node {
 
 fn start(lab: &Lab, peers: &[&Node], arguments: &[&str]) -> Process {
     let mut command = lab.qshare();
-    command.args(arguments);
+    // Who has answered is told there.
+    command.env("RUST_LOG", "qshare=debug").args(arguments);
     for peer in peers {
         command.args(["--peer", &peer.addr]);
     }
@@ -79,7 +79,7 @@ fn one_name_of_two_contents_is_never_picked_without_a_word() {
     for (slow, peers) in [(one, [one, other]), (other, [one, other]), (one, [other, one])] {
         slow.process.signal(Signal::STOP);
         let getting = start(&lab, &peers, &get);
-        std::thread::sleep(Duration::from_millis(100));
+        until("the first has answered", || getting.stderr().contains("has answered"));
         slow.process.signal(Signal::CONT);
         ambiguous(&getting.end(), &nodes);
     }

@@ -166,6 +166,7 @@ impl Search {
     fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) {
         let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
         let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
+        tracing::debug!(?plane, number, hit, "who was asked has answered");
         self.asked.take(plane, answer);
         self.silent.remove(&number);
         self.look.answered(who, hit, self.begun.elapsed());
