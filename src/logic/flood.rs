@@ -268,6 +268,10 @@ impl Flood {
                 self.neighbours.get_mut(&from).into_iter().for_each(|neighbour| neighbour.ended(true, now));
                 self.close(id, from, true, out);
             }
+            // Too late for this query: but it does answer, and what is asked next may find it faster.
+            NeighbourFrame::Done(id) if self.memory.contains(id) => {
+                self.neighbours.get_mut(&from).into_iter().for_each(Neighbour::answers);
+            }
             NeighbourFrame::Found(found) if self.is_awaited(found.id, from, out) => self.found(from, found, out),
             NeighbourFrame::Done(_) | NeighbourFrame::Found(_) => {}
             NeighbourFrame::Query(query) => self.query(from, query, now, out),

@@ -42,6 +42,11 @@ impl Neighbour {
         asked.then_some(if self.visiting { ttl.min(1) } else { ttl })
     }
 
+    /// It answers, if late: it is slow, or this machine is, and need not rest.
+    pub(super) fn answers(&mut self) {
+        self.rests_until = Duration::ZERO;
+    }
+
     /// A branch of it is over: by its own word, or because its time was.
     pub(super) fn ended(&mut self, done: bool, now: Duration) {
         self.unanswered = if done { 0 } else { self.unanswered + 1 };

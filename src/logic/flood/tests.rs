@@ -194,6 +194,23 @@ fn a_branch_that_is_silent_is_given_up_after_150_ms_for_each_link() {
 }
 
 #[test]
+fn who_leaves_three_queries_unanswered_rests_until_it_answers_late() {
+    let mut flood = flood(&[1]);
+    let asked = |flood: &mut Flood, n: u8, at: u64| {
+        let at = Duration::from_secs(at);
+        let out = flood.handle(Input::Ask { query: query(n, 5), hold: Duration::ZERO }, at);
+        flood.handle(Input::Tick, at + Duration::from_millis(750));
+        out.iter().any(|output| matches!(output, Output::Send(..)))
+    };
+    assert_eq!([1, 2, 3, 4].map(|n| asked(&mut flood, n, u64::from(n))), [true, true, true, false]);
+    assert_eq!(
+        flood.handle(Input::Frame { from: node(1), frame: NeighbourFrame::Done(id(3)) }, Duration::from_secs(5)),
+        []
+    );
+    assert!(asked(&mut flood, 5, 5), "it is slow and not silent");
+}
+
+#[test]
 fn a_search_of_a_node_without_neighbours_is_over_at_once() {
     let over = Output::Over { id: id(9), whole: true };
     assert_eq!(flood(&[]).handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO), [over]);
