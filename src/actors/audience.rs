@@ -31,7 +31,8 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
     loop {
         let fetching = *seat.fetching.borrow_and_update();
         let next = Instant::now() + pause;
-        for event in teller.events(fetching) {
+        let executable = teller.source.executable();
+        for event in teller.events(fetching).into_iter().map(|event| HaveEvent { executable, ..event }) {
             if frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() {
                 return;
             }

@@ -1,6 +1,7 @@
 //! What comes back about files: ids that were known, ids that were hashed, collections made of them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -84,6 +85,13 @@ impl IndexState {
             }
         }
         self.end_troubles();
+    }
+
+    /// A file that was hashed may not be read any more: no look tells, as its bytes are what they were.
+    pub(in crate::actors::index) fn denied(&mut self, path: &Path) {
+        let sentence =
+            format!("{} may not be read any more and is not sent: check its permissions and its owner", path.display());
+        self.outbox.warn_of(path, sentence);
     }
 
     /// Nothing tells when the cause is over.
