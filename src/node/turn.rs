@@ -30,7 +30,7 @@ impl Get {
     /// Opens the partial file, and waits as long as another transfer has it.
     pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn, Error> {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
-        let mut wait = Wait::new(self.request.wait);
+        let (began, mut wait) = (Instant::now(), Wait::new(self.request.wait));
         loop {
             let (spec, parent, id) = (
                 plan.contents.spec(&plan.present, plan.place.target()),
@@ -56,7 +56,7 @@ impl Get {
                     if !std::mem::replace(&mut waited, true) {
                         self.report.phase(Phase::Waiting);
                     }
-                    if wait.is_over(noted) {
+                    if wait.is_over(noted, began.elapsed()) {
                         return Err(Error::Awaited { path, pid, waited: self.request.wait });
                     }
                     self.pause().await?;
@@ -134,8 +134,8 @@ enum Again {
 }
 
 /// A wait for another transfer. What that one notes is news.
+#[derive(Debug)]
 struct Wait {
-    began: Instant,
     awake: Awake,
     patience: Patience,
     noted: u64,
@@ -143,14 +143,12 @@ struct Wait {
 
 impl Wait {
     fn new(limit: Duration) -> Self {
-        let (awake, patience) = (Awake::default(), Patience::new(limit, Duration::ZERO));
-        Self { began: Instant::now(), awake, patience, noted: 0 }
+        Self { awake: Awake::default(), patience: Patience::new(limit, Duration::ZERO), noted: 0 }
     }
 
-    /// Whether the other has noted nothing for too long; `noted` is how much it has by now. To be asked several times a
-    /// second.
-    fn is_over(&mut self, noted: u64) -> bool {
-        let clock = self.began.elapsed();
+    /// Whether the other has noted nothing for too long: it has `noted` so much when the clock has run for `clock`. To be
+    /// asked several times a second.
+    fn is_over(&mut self, noted: u64, clock: Duration) -> bool {
         self.awake.tick(clock);
         let now = self.awake.at(clock);
         if std::mem::replace(&mut self.noted, noted) != noted {
@@ -162,30 +160,19 @@ impl Wait {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::advance;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_wait_ends_when_nothing_is_noted_and_a_gap_counts_as_one_tick() {
-        let mut wait = Wait::new(Duration::from_secs(5));
-        let mut looks = async |count: u32, noted: &mut dyn FnMut() -> u64| {
-            let mut over = false;
-            for _ in 0..count {
-                advance(LOOK).await;
-                over |= wait.is_over(noted());
-            }
-            over
+    #[test]
+    fn a_wait_ends_when_nothing_is_noted_and_a_gap_counts_as_one_tick() {
+        let (mut wait, mut clock) = (Wait::new(Duration::from_secs(5)), Duration::ZERO);
+        let mut look = |noted, passed| {
+            clock += passed;
+            wait.is_over(noted, clock)
         };
-        let mut len = 0;
-        let mut grows = || {
-            len += 1;
-            len
-        };
-        assert!(!looks(100, &mut grows).await, "the other one gets on");
-        assert!(!looks(15, &mut || 100).await, "for 3 s not");
-        advance(Duration::from_secs(3600)).await;
-        assert!(!looks(1, &mut || 100).await, "the process was stopped");
-        assert!(looks(6, &mut || 100).await);
+        assert!((1..=100).all(|noted| !look(noted, LOOK)), "the other one gets on");
+        assert!((0..15).all(|_| !look(100, LOOK)), "for 3 s it does not");
+        assert!(!look(100, Duration::from_secs(3600)), "the process was stopped: 4 s");
+        assert!((0..4).all(|_| !look(100, LOOK)));
+        assert!(look(100, LOOK), "5 s");
     }
 }
