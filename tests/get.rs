@@ -288,11 +288,11 @@ fn an_empty_collection_arrives_as_an_empty_directory() {
 fn a_target_that_cannot_be_is_refused_before_anything_is_looked_for() {
     let lab = Lab::new();
     let tracker = lab.tracker();
+    // Asked, it would say that there is nothing, which has another exit code.
     lab.dir(".qshare-0123456789abcdef.part");
     for target in ["journal", "part", "part/", "part/below"].map(|name| format!(".qshare-0123456789abcdef.{name}")) {
         let ended = lab.get(&tracker, &["whatever", "-o", &target]);
         assert!(ended.error(1).contains("uses for unfinished transfers"), "{target}: {ended:#?}");
-        assert!(!ended.events.iter().any(|event| event["event"] == "phase"), "nobody was asked: {ended:#?}");
     }
 }
 

@@ -105,12 +105,13 @@ impl Get {
         })
     }
 
-    async fn own(&self, plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
-        let (partial, resumed) = blocking(move || {
+    async fn own(&self, mut plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
+        let (partial, resumed, executable) = blocking(move || {
             let resumed = donors.give(&partial, resumed)?;
-            Ok((partial, resumed))
+            Ok((partial, resumed, donors.is_executable()))
         })
         .await?;
+        plan.contents.executable |= executable;
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 

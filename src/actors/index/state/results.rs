@@ -59,13 +59,8 @@ impl IndexState {
                 Outcome::Cancelled => (),
                 Outcome::Changed => self.take_changed(&job),
                 Outcome::Done(file) => self.take_hashed(&job.name, file),
-                Outcome::Failed(cause) => {
-                    if self.catalogue.not_hashed(&job, Unhashed::Failed, now) {
-                        let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
-                        self.outbox.warn_of(&job.path, sentence);
-                        self.try_reading_again(job.root);
-                    }
-                }
+                Outcome::Denied(cause) => self.cannot_read(&job, Unhashed::Denied, &cause, now),
+                Outcome::Failed(cause) => self.cannot_read(&job, Unhashed::Failed, &cause, now),
                 Outcome::Lacking(cause) => {
                     if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
                         let root = &self.catalogue.roots[job.root].root;
@@ -85,6 +80,14 @@ impl IndexState {
             }
         }
         self.end_troubles();
+    }
+
+    fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: &str, now: Instant) {
+        if self.catalogue.not_hashed(job, why, now) {
+            let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
+            self.outbox.warn_of(&job.path, sentence);
+            self.try_reading_again(job.root);
+        }
     }
 
     /// A file that was hashed may not be read any more: no look tells, as its bytes are what they were.
