@@ -65,8 +65,8 @@ fn message(event: &Value) -> &str {
 #[test]
 fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_back() {
     let lab = Lab::new();
-    for name in ["old1.gz", "old2.gz"] {
-        lab.file(&format!("logs/{name}"), &noise(1, 100_000));
+    for (seed, name, len) in [(1, "old1.gz", 100_000), (2, "old2.gz", 3 * MIB)] {
+        lab.file(&format!("logs/{name}"), &noise(seed, len));
     }
     let writer = Writer::of(lab.path("logs/app.log"));
     let tracker = lab.tracker();
@@ -85,6 +85,15 @@ fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_
             lab.path(&format!("{dir}/logs/old1.gz")).exists() && !lab.path(&format!("{dir}/logs/app.log")).exists()
         );
     }
+    // Told again by the run that goes on with an earlier one, which has the list already.
+    let arguments = ["logs", "-o", "later/"];
+    let mut begun = lab.getting(&tracker, &[&arguments[..], &["--limit", "1MiB/s"]].concat());
+    begun.event_that("progress", |e| e["bytes"].as_u64() > Some(0));
+    begun.signal(rustix::process::Signal::INT);
+    begun.end().error(130);
+    let resumed = lab.get(&tracker, &arguments);
+    assert!(resumed.done()["fetched"].as_u64() < resumed.done()["bytes"].as_u64(), "{resumed:#?}");
+    assert!(warning_with(&resumed.events, "logs comes without app.log"), "{resumed:#?}");
     let one = lab.get(&tracker, &["app.log", "-o", "log"]);
     // Between two writes it may have had an id for a moment: then it is fetched, or it changed meanwhile.
     if one.code != Some(0) {

@@ -353,3 +353,14 @@ fn hashing_that_does_not_get_on_ends_with_the_wait_and_names_who_hashes() {
     let sentence = ended.error(1);
     assert!(sentence.contains("any more") && sentence.contains(&only.node.short()), "{sentence}");
 }
+
+#[test]
+fn what_has_become_another_kind_of_thing_is_refused_with_that_cause() {
+    let name = SafePath::parse("growing.log").expect("a name");
+    let id = Some(qshare::model::ContentId::of(b"a tree"));
+    let tree = Offer { name, size: 10, id, kind: Kind::Collection, files: 2, locked: false, executable: false };
+    let (ended, only) = resolving(ResolveEvent::Done(tree), FOREVER);
+    let sentence = ended.error(1);
+    assert!(sentence.contains("growing.log") && sentence.contains("has changed its copy"), "{sentence}");
+    assert!(sentence.contains(&only.node.short()), "{sentence}");
+}

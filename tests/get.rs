@@ -283,3 +283,48 @@ fn an_empty_collection_arrives_as_an_empty_directory() {
         assert_same_tree(&empty, &lab.path("out/nothing in here"));
     }
 }
+
+#[test]
+fn a_target_that_cannot_be_is_refused_before_anything_is_looked_for() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    // Asked, it would say that there is nothing, which has another exit code.
+    lab.dir(".qshare-0123456789abcdef.part");
+    for target in ["journal", "part", "part/", "part/below"].map(|name| format!(".qshare-0123456789abcdef.{name}")) {
+        let ended = lab.get(&tracker, &["whatever", "-o", &target]);
+        assert!(ended.error(1).contains("uses for unfinished transfers"), "{target}: {ended:#?}");
+    }
+}
+
+#[test]
+fn only_on_a_single_file_takes_it_or_says_that_it_does_not_match() {
+    let lab = Lab::new();
+    lab.file("src/one.txt", b"one");
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&lab.path("src")], &[]);
+    for (n, glob) in ["*.txt", "one.*", "src/*"].iter().enumerate() {
+        lab.get(&tracker, &["one.txt", "--only", glob, "-o", &n.to_string()]).done();
+        assert_eq!(fs::read(lab.path(&n.to_string())).expect("fetched"), b"one");
+    }
+    let sentence = lab.get(&tracker, &["one.txt", "--only", "*.pdf"]).error(3);
+    assert!(sentence.contains("one.txt") && sentence.contains("does not match --only"), "{sentence}");
+}
+
+#[test]
+fn a_file_or_a_circle_of_links_on_the_way_to_the_target_has_its_own_advice() {
+    let lab = Lab::new();
+    lab.file("file", b"in the way");
+    for (from, to) in [("a", "b"), ("b", "a")] {
+        std::os::unix::fs::symlink(from, lab.path(to)).expect("linked");
+    }
+    let tracker = lab.tracker();
+    let _node = lab.share(&tracker, &[&lab.file("x.bin", b"x")], &[]);
+    for (target, advice) in [("file/", "part of it is a file"), ("file/y/", "part of it is a file"), ("a/", "circle")] {
+        let sentence = lab.get(&tracker, &["x.bin", "-o", target]).error(1);
+        assert!(sentence.contains(advice) && !sentence.contains("--force"), "{target}: {sentence}");
+    }
+    for (path, advice) in [("file/y", "part of it is a file"), ("a", "circle"), ("/dev/null", "regular file")] {
+        let ended = Process::start(lab.qshare().args(["share", "--listen", "127.0.0.1:0", path])).end();
+        assert!(ended.error(1).contains(advice), "{path}: {ended:#?}");
+    }
+}

@@ -61,8 +61,12 @@ fn a_tree_of_which_a_little_has_changed_is_not_fetched_again() {
     let mut provider = lab.share(&tracker, &[&lab.path("one"), &lab.path("two")], &[]);
     let ids = ids(&mut provider, &["one", "two"]);
     interrupted(&lab, &tracker, &[&ids[0], "-o", "out"], 6 * MIB);
+    let dry = lab.get(&tracker, &[&ids[1], "-o", "out", "-n"]);
+    let number = |key: &str| usize::try_from(dry.done()[key].as_u64().expect("a number")).expect("small");
+    assert!(number("kept") >= 6 * MIB && number("to_come") + number("kept") == 12 * MIB + 2, "{dry:#?}");
     let ended = lab.get(&tracker, &[&ids[1], "-o", "out"]);
     assert!(fetched(&ended) <= 7 * MIB, "{ended:#?}");
+    assert_eq!(fetched(&ended), number("to_come"), "it is what was said before");
     assert_same_tree(&lab.path("two"), &lab.path("out"));
     assert_eq!(unfinished(&lab.path(".")), Vec::<String>::new());
     let told = warnings(&ended);
@@ -202,4 +206,38 @@ fn holes_stay_holes_on_disks_too() {
             assert!(used <= most as u64, "{kind}: {name} uses {used}");
         }
     }
+}
+
+#[test]
+fn what_is_kept_of_it_is_told_where_nobody_is_found() {
+    let lab = Lab::new();
+    lab.file("data.bin", &noise(3, 6 * MIB));
+    let tracker = lab.tracker();
+    let mut provider = lab.share(&tracker, &[&lab.path("data.bin")], &[]);
+    let id = ids(&mut provider, &["data.bin"]).remove(0);
+    interrupted(&lab, &tracker, &["data.bin", "-o", "out/"], MIB);
+    provider.process.signal(Signal::TERM);
+    assert_eq!(provider.process.end().code, Some(0));
+    let kept = |ended: &Ended| {
+        let told = warnings(ended);
+        told.iter().any(|line| line.contains("of `data.bin` are kept in out") && line.contains(&id))
+    };
+    for what in ["data.bin", "data", id.as_str()] {
+        let ended = lab.get(&tracker, &[what, "-o", "out/"]);
+        ended.error(3);
+        assert!(kept(&ended), "{what}: {ended:#?}");
+    }
+    // Not of anything else, nor elsewhere.
+    for arguments in [["other", "-o", "out/"], ["data.bin", "-o", "elsewhere/"]] {
+        let ended = lab.get(&tracker, &arguments);
+        ended.error(3);
+        assert_eq!(warnings(&ended), Vec::<String>::new());
+    }
+    // Where nobody could even be asked.
+    let addr = tracker.addr.clone();
+    drop(tracker);
+    let get = ["get", "--tracker", &addr, "data.bin", "-o", "out/"];
+    let ended = common::Process::start(lab.qshare().args(get)).end();
+    ended.error(1);
+    assert!(kept(&ended), "{ended:#?}");
 }

@@ -385,3 +385,54 @@ fn what_a_get_puts_below_a_shared_path_of_its_home_is_offered_and_not_read_again
     let took = found(&lab, &["search", "library/film.bin", "--tracker", &tracker.addr], |ended| ended.code == Some(3));
     eprintln!("it was gone {took:?} after it was deleted");
 }
+
+#[test]
+fn a_transfer_that_does_not_get_on_is_not_waited_for_longer_than_a_person_waits() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (_file, _node) = slow(&lab, &tracker);
+    lab.dir("out");
+    let mut first = lab.getting(&tracker, &["big.bin", "-o", "out/one.bin"]);
+    first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
+    first.signal(Signal::STOP);
+    let ended = lab.get(&tracker, &["big.bin", "-o", "out/two.bin", "--wait", "1s"]);
+    let sentence = ended.error(6);
+    assert!(sentence.contains(&format!("process {}", first.pid())) && sentence.contains("1s"), "{sentence}");
+    let phases: Vec<_> = ended.events.iter().filter(|event| event["event"] == "phase").collect();
+    assert_eq!(phases.last().map(|phase| &phase["name"]), Some(&"waiting".into()), "{ended:#?}");
+    // One that gets on is waited for, however slow it is.
+    let mut second = lab.getting(&tracker, &["big.bin", "-o", "out/two.bin", "--wait", "4s"]);
+    waits(&mut second);
+    first.signal(Signal::CONT);
+    first.end().done();
+    assert_eq!(second.end().done()["fetched"], 0);
+}
+
+#[test]
+fn the_executable_bit_comes_from_those_who_only_fetch_it_too() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (file, source) = slow(&lab, &tracker);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).expect("own file");
+    drop(source);
+    let mut source = lab.share(&tracker, &[&file], &["--limit", "1MiB/s"]);
+    let id = source.process.first("offer")["id"].as_str().expect("an id").to_owned();
+    ["a", "b"].map(|dir| lab.dir(dir));
+    let mut first = lab.getting(&tracker, &[&id, "-o", "a/one"]);
+    first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
+    source.process.signal(Signal::TERM);
+    assert_eq!(source.process.end().code, Some(0));
+    let mut second = lab.getting(&tracker, &[&id, "-o", "b/two"]);
+    second.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
+    // The rest comes from one that does not know of it.
+    let plain = lab.path("shared/plain.bin");
+    fs::copy(&file, &plain).expect("copied");
+    fs::set_permissions(&plain, fs::Permissions::from_mode(0o644)).expect("own file");
+    let _plain = lab.share(&tracker, &[&plain], &[]);
+    // Nor does one that copies from another.
+    let third = lab.getting(&tracker, &[&id, "-o", "a/three"]);
+    for (get, name) in [(first, "a/one"), (second, "b/two"), (third, "a/three")] {
+        get.end().done();
+        assert_eq!(mode(&lab.path(name)) & 0o100, 0o100, "{name}");
+    }
+}

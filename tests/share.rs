@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use common::{Lab, Node, Process, noise};
+use common::{Lab, Node, Process, noise, until};
 
 const MIB: usize = 1 << 20;
 
@@ -164,4 +164,51 @@ fn a_tracker_with_a_list_lets_in_only_those_on_it() {
     assert!(sentence.contains(&tracker.addr) && sentence.contains(&stranger_id), "{sentence}");
     let mut node = lab.start(lab.qshare_at(&stranger).args(share).arg(&file));
     node.process.event_that("warning", |e| e["message"].as_str().is_some_and(|m| m.contains(&stranger_id)));
+}
+
+/// Root reads everything, so the process is one of another user.
+#[test]
+fn a_file_whose_permission_is_taken_away_is_told_on_both_sides() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let lab = Lab::new();
+    let file = lab.file("shared.bin", &noise(1, 1 << 20));
+    let (tracker, home) = (lab.tracker(), lab.dir("home-of-nobody"));
+    let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("own file");
+    let program = env!("CARGO_BIN_EXE_qshare");
+    let mut command = if rustix::process::geteuid().is_root() {
+        mode(&lab.path("."), 0o755);
+        std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).expect("root may");
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        command
+    } else {
+        std::process::Command::new(program)
+    };
+    let mut probe = std::process::Command::new(command.get_program());
+    probe.args(command.get_args()).arg("--version");
+    if !probe.output().is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: another user cannot run the program here");
+        return;
+    }
+    command.current_dir(lab.path(".")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", &home);
+    command.args(["--json", "--no-lan", "share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&file);
+    let mut node = lab.start(&mut command);
+    node.wait_hashed();
+    mode(&file, 0o000);
+    for name in ["one", "two"] {
+        let sentence = lab.get(&tracker, &["shared.bin", "--wait", "1h", "-o", name]).error(6);
+        assert!(sentence.contains("permission") && sentence.contains("may not read"), "{sentence}");
+    }
+    let told = |event: &Value| {
+        let words = ["may not be read any more", "is left out until it can be read"];
+        event["message"].as_str().is_some_and(|text| words.iter().any(|word| text.contains(word)))
+    };
+    if !node.process.events.iter().any(told) {
+        node.process.event_that("warning", told);
+    }
+    mode(&file, 0o644);
+    until("it is served again", || lab.get(&tracker, &["shared.bin", "-o", "three"]).code == Some(0));
+    node.process.signal(rustix::process::Signal::TERM);
+    let ended = node.process.end();
+    assert_eq!(ended.events.iter().filter(|event| told(event)).count(), 1, "{ended:#?}");
 }

@@ -130,7 +130,14 @@ fn events(to: &mut Examples) {
     to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });
     to.add(
         "HaveEvent",
-        HaveEvent { units: vec![(0, 2)], complete: false, fetching: 1, gone: false, changed: vec![(2, 1)] },
+        HaveEvent {
+            units: vec![(0, 2)],
+            complete: false,
+            fetching: 1,
+            gone: false,
+            changed: vec![(2, 1)],
+            executable: true,
+        },
     );
     let id = QueryId::from_bytes([0x9d; 16]);
     let words = Sought::Words(vec!["a.txt".into()]);
@@ -213,9 +220,9 @@ fn a_request_and_its_answer_fit_in_a_control_frame() {
     assert!(encode(&fetch, CONTROL).is_ok());
     let units = vec![(u32::MAX, u32::MAX); HAVE_RANGES];
     let (complete, fetching, gone) = (true, u32::MAX, true);
-    let have = HaveEvent { units: units.clone(), complete, fetching, gone, changed: Vec::new() };
+    let have = HaveEvent { units: units.clone(), complete, fetching, gone, changed: Vec::new(), executable: true };
     assert!(encode(&have, CONTROL).is_ok());
-    let have = HaveEvent { units: Vec::new(), complete, fetching, gone, changed: units };
+    let have = HaveEvent { units: Vec::new(), complete, fetching, gone, changed: units, executable: true };
     assert!(encode(&have, CONTROL).is_ok());
     let path = SafePath::parse(&["n".repeat(250).as_str(); 16].join("/")).expect("4015 bytes");
     let files = vec![LeftOutFile { path, why: Code::Other(u32::MAX) }; 8];

@@ -31,7 +31,8 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
     loop {
         let fetching = *seat.fetching.borrow_and_update();
         let next = Instant::now() + pause;
-        for event in teller.events(fetching) {
+        let executable = teller.source.executable();
+        for event in teller.events(fetching).into_iter().map(|event| HaveEvent { executable, ..event }) {
             if frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() {
                 return;
             }
@@ -60,7 +61,7 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
 
 /// Nothing is there any more.
 async fn end(mut stream: Stream, teller: &Teller, code: Code) {
-    let changed = if code == Code::NotFound { Vec::new() } else { vec![(0, teller.told.len())] };
+    let changed = if code == Code::Changed { vec![(0, teller.told.len())] } else { Vec::new() };
     let event = HaveEvent { gone: true, changed, ..HaveEvent::default() };
     // An error says that the peer has gone.
     let _ = frames::send(&mut stream.send, &event, limits::CONTROL).await;

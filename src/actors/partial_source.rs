@@ -2,6 +2,7 @@
 //! Invariant: a unit is there only after its bytes were proven, written and noted. Not responsible for fetching.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
@@ -18,7 +19,7 @@ pub struct PartialSource {
     size: u64,
     map: Arc<UnitMap>,
     manifest: Option<Arc<[u8]>>,
-    executable: bool,
+    executable: AtomicBool,
     partial: Arc<Partial>,
     have: Mutex<Bitfield>,
     lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
@@ -40,13 +41,19 @@ impl PartialSource {
         let have = Mutex::new(Bitfield::empty(map.units()));
         let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
         let (lists, unsaved, growth) = (RwLock::new(lists), Mutex::default(), watch::Sender::new(0));
-        Self { kind, size, map, manifest, executable: false, partial, have, lists, unsaved, growth }
+        let executable = AtomicBool::new(false);
+        Self { kind, size, map, manifest, executable, partial, have, lists, unsaved, growth }
     }
 
     /// The same, of a single file that may be executed, if so.
     #[must_use]
     pub fn with_executable(self, executable: bool) -> Self {
-        Self { executable, ..self }
+        Self { executable: AtomicBool::new(executable), ..self }
+    }
+
+    /// A provider says that the owner of this single file may execute it.
+    pub fn set_executable(&self) {
+        self.executable.store(self.kind == Kind::File, Ordering::Relaxed);
     }
 
     /// Where the bytes are.
@@ -224,7 +231,7 @@ impl Source for PartialSource {
     }
 
     fn executable(&self) -> bool {
-        self.executable
+        self.executable.load(Ordering::Relaxed)
     }
 }
 

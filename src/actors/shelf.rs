@@ -190,7 +190,11 @@ impl Changes {
 
 /// Why an id is not here.
 fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
-    if index.had(id) { Code::Changed } else { Code::NotFound }
+    match index.had(id) {
+        true if index.is_denied(id) => Code::Unreadable,
+        true => Code::Changed,
+        false => Code::NotFound,
+    }
 }
 
 impl Drop for Place {

@@ -13,7 +13,7 @@ use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::{Line, Text};
 use crate::cli::share;
 use crate::cli::signals::Signals;
-use crate::model::{ContentId, Query, Shown, Size};
+use crate::model::{ContentId, Kind, Query, Shown, Size};
 use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, Output as Destination, ShareBack, What};
 
 /// Runs the command.
@@ -159,6 +159,9 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
     let place = Shown(&place).to_string();
+    if outcome.bytes == 0 && outcome.kind == Kind::Collection {
+        return format!("{place}: there, with no bytes to fetch");
+    }
     if outcome.bytes == 0 {
         return format!("{place}: there, and empty as it is to be");
     }

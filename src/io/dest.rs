@@ -101,8 +101,11 @@ impl SafeDir {
     /// # Errors
     /// When it cannot be made or opened.
     pub fn create(path: &Path) -> Result<Self, DestError> {
-        std::fs::create_dir_all(path).map_err(|e| DestError::io("create", path, e))?;
-        Self::open(path)
+        match std::fs::create_dir_all(path) {
+            // What is there and is no directory is not to be replaced: opening it says what it is.
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(DestError::io("create", path, error)),
+            _ => Self::open(path),
+        }
     }
 
     /// The path by which it was opened, for messages only.

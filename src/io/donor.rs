@@ -9,6 +9,7 @@ use crate::io::dest::{Access, FileKind, SafeDir};
 use crate::io::existing::hash;
 use crate::io::partial::{Data, Names, Partial, PartialError, Resumed};
 use crate::io::positional::read_exact_at;
+use crate::io::stamp::FileStamp;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
 use crate::model::{ContentId, UnitIndex};
@@ -28,6 +29,16 @@ impl Donors {
             self.0.remove(0);
         }
         self.0.push(donor);
+    }
+
+    /// Whether the owner of one that is a single file may execute it.
+    #[must_use]
+    pub fn is_executable(&self) -> bool {
+        let file = |donor: &Donor| match &donor.held {
+            Held::File(file) => FileStamp::of_file(file).is_ok_and(|stamp| stamp.executable),
+            Held::Tree(_) => false,
+        };
+        self.0.iter().any(file)
     }
 
     /// Copies what is whole into a partial file that has not got it; adds it to what that claims to have. Blocks.

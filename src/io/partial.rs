@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use earlier::Earlier;
-pub use error::PartialError;
+pub use error::{PartialError, holder};
 pub use givers::Givers;
 pub use inherit::Superseded;
 
@@ -146,6 +146,12 @@ impl Partial {
         let beside = Earlier::all_in(parent).unwrap_or_default();
         beside.iter().filter(|other| other.id() != spec.id).for_each(|other| other.add_to(&spec.map, &mut units));
         units
+    }
+
+    /// How long the journal of a content is, in bytes: it grows as long as whoever has it gets on.
+    #[must_use]
+    pub fn journal_len(parent: &SafeDir, id: ContentId) -> u64 {
+        parent.stat(&Names::of(id).journal).ok().flatten().map_or(0, |stat| stat.len)
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

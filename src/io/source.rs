@@ -2,6 +2,7 @@
 //! Invariant: whatever `has` says is there was hashed and belongs to the content id.
 
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -21,6 +22,12 @@ pub enum ReadError {
     /// The file is no longer what was hashed; nobody is to blame.
     #[error("the file changed while it was served")]
     Changed,
+    /// This user may not read it any more.
+    #[error("{} may not be read any more", path.display())]
+    Denied {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk or the file system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),

@@ -8,6 +8,8 @@ use std::time::Duration;
 const NEAR: Duration = Duration::from_secs(2);
 /// After the first hit near, how long the others near have (design, section 9, "Which one").
 const OTHERS: Duration = Duration::from_millis(300);
+/// How long they have with a hit: so late a first one leaves the others what is left of it.
+const ALTOGETHER: Duration = Duration::from_secs(1);
 /// When the trackers know something, how long the neighbours have to add to it.
 const BESIDE: Duration = Duration::from_millis(600);
 /// When somebody near knows something, how long a tracker that is silent is waited for.
@@ -51,6 +53,8 @@ pub struct Look {
     trackers: usize,
     peers: usize,
     near: Near,
+    /// When those near were asked.
+    near_since: Duration,
     patience: Duration,
     /// A tracker knows something.
     tracker_hit: bool,
@@ -64,7 +68,8 @@ impl Look {
     pub const fn new(enough: Enough, trackers: usize, peers: usize, near: bool) -> Self {
         let patience = if matches!(enough, Enough::Choice) && trackers > 0 { PATIENCE } else { Duration::ZERO };
         let near = if near { Near::Waiting } else { Near::Over { whole: true } };
-        Self { enough, trackers, peers, near, patience, tracker_hit: false, hit: None }
+        let near_since = Duration::ZERO;
+        Self { enough, trackers, peers, near, near_since, patience, tracker_hit: false, hit: None }
     }
 
     /// One of those asked directly has answered, with a hit or without, or has failed.
@@ -101,7 +106,7 @@ impl Look {
             && !self.is_over(now)
             && (now >= self.patience || (self.trackers == 0 && !self.tracker_hit));
         if begins {
-            self.near = Near::Asked { since: now };
+            (self.near, self.near_since) = (Near::Asked { since: now }, now);
         }
         begins
     }
@@ -155,18 +160,26 @@ impl Look {
     fn until(&self) -> Option<Duration> {
         let hit = self.hit?;
         match self.enough {
-            Enough::Choice if self.trackers == 0 => Some(hit + OTHERS),
+            Enough::Choice if self.trackers == 0 => Some(self.others_until(hit, OTHERS)),
             Enough::Choice => Some(hit + SILENT),
-            Enough::Everything if self.directly() > 0 => Some(hit + SILENT),
+            Enough::Everything if self.trackers > 0 => Some(hit + SILENT),
+            Enough::Everything if self.peers > 0 => Some(self.others_until(hit, SILENT)),
             Enough::Everything | Enough::First => None,
         }
+    }
+
+    /// How long the others near are waited for after the first hit. Who is first heard later than all have altogether is
+    /// not heard alone for that: nothing could be chosen before.
+    fn others_until(&self, hit: Duration, others: Duration) -> Duration {
+        let altogether = self.near_since + ALTOGETHER;
+        if hit < altogether { altogether.min(hit + others) } else { hit + others }
     }
 
     fn near_until(&self) -> Option<Duration> {
         let Near::Asked { since } = self.near else { return None };
         let mut until = since + NEAR;
         if self.enough == Enough::Everything {
-            until = self.hit.map_or(until, |hit| until.min(hit + OTHERS));
+            until = self.hit.map_or(until, |hit| until.min(self.others_until(hit, OTHERS)));
             if self.directly() == 0 && self.tracker_hit {
                 until = until.min(BESIDE);
             }
@@ -233,6 +246,30 @@ mod tests {
         assert!(look.begins_near(ms(3)));
         look.found(ms(10));
         assert!(look.is_over(ms(310)));
+    }
+
+    #[test]
+    fn a_late_first_hit_does_not_make_a_look_longer_than_a_second() {
+        for (hit, end) in [(600, 900), (700, 1000), (900, 1000), (999, 1000), (1000, 1300), (1500, 1800)] {
+            let mut look = begun(Enough::Choice, 0, 0);
+            look.found(ms(hit));
+            assert!(!look.is_over(ms(end - 1)) && look.is_over(ms(end)), "first hit at {hit} ms");
+            assert_eq!(look.wake(), Some(ms(end)));
+            let mut look = begun(Enough::Everything, 0, 0);
+            look.found(ms(hit));
+            assert!(!look.gives_up_near(ms(end - 1)) && look.gives_up_near(ms(end)), "first hit at {hit} ms");
+        }
+        // A given peer that is silent, too.
+        let mut look = begun(Enough::Everything, 0, 1);
+        look.found(ms(900));
+        look.near_over(true);
+        assert!(!look.is_over(ms(999)) && look.is_over(ms(1000)));
+        // The second begins when those near are asked.
+        let mut look = begun(Enough::Choice, 1, 0);
+        assert!(look.begins_near(PATIENCE));
+        look.answered(Asked::Tracker, false, ms(400));
+        look.found(ms(1200));
+        assert!(!look.is_over(ms(1299)) && look.is_over(ms(1300)));
     }
 
     #[test]

@@ -89,11 +89,11 @@ impl Obstacle {
             Self::Directory => "give a file and not a directory",
             Self::Disk => "see that the disk is well",
             Self::FileTable => "end other programs or raise the sysctl fs.file-max",
-            Self::Kind => "give a file that can be read",
-            Self::Loop => "mend its links, they lead in a circle",
+            Self::Kind => "give a regular file and not a device, pipe or socket",
+            Self::Loop => "mend its links (they lead in a circle)",
             Self::Name => "use a shorter or simpler name",
             Self::NotFound => "check the path",
-            Self::NotDirectory => "check the path, a part of it is a file",
+            Self::NotDirectory => "check the path (a part of it is a file)",
             Self::OpenFiles => "raise the limit of open files (ulimit -n)",
             Self::Permission => "check its permissions and its owner",
             Self::Quota => "free some of your quota there",
@@ -136,6 +136,8 @@ mod tests {
             (EMFILE, Obstacle::OpenFiles),
             (rustix::io::Errno::ACCESS.raw_os_error(), Obstacle::Permission),
             (rustix::io::Errno::BUSY.raw_os_error(), Obstacle::Busy),
+            #[cfg(target_os = "linux")]
+            (rustix::io::Errno::LOOP.raw_os_error(), Obstacle::Loop),
             (rustix::io::Errno::DQUOT.raw_os_error(), Obstacle::Quota),
             (rustix::io::Errno::ISDIR.raw_os_error(), Obstacle::Directory),
             (rustix::io::Errno::NAMETOOLONG.raw_os_error(), Obstacle::Name),
@@ -156,6 +158,7 @@ mod tests {
         }
         let invalid = io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8");
         assert_eq!(Obstacle::of(&invalid), Obstacle::Text);
+        assert_eq!(Obstacle::of(&io::Error::other("it is not a regular file")), Obstacle::Kind);
     }
 
     #[test]

@@ -39,12 +39,22 @@ impl Get {
         let any =
             SafePath::parse("x").ok().and_then(|name| Destination::of(&self.request.output, &name).ok().flatten());
         let Some(destination) = any else { return };
-        let read = move || SafeDir::open(&destination.parent).map(|dir| Earlier::all_in(&dir).unwrap_or_default());
+        let place = match destination.parent.to_string_lossy() {
+            dir if dir == "." => "here".to_owned(),
+            dir => format!("in {}", Shown(&dir)),
+        };
+        let read = move || {
+            SafeDir::open(&destination.parent).map(|dir| {
+                let mut all = Earlier::all_in(&dir).unwrap_or_default();
+                all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
+                all
+            })
+        };
         let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
         for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
             let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
             self.report.warn(format!(
-                "{} of {} of `{}` are kept here from an earlier run ({}): the same command goes on with them when it is found",
+                "{} of {} of `{}` are kept {place} from an earlier run ({}): the same command goes on with them when it is found",
                 Size(kept.bytes()),
                 Size(kept.size()),
                 Shown(&name),

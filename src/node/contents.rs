@@ -77,8 +77,9 @@ impl Contents {
         if hit.kind == Kind::File {
             let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
             let part = Part { id, kind: hit.kind, size: hit.size };
-            if !matcher(&request.only)(&name) {
-                return Err(Error::NoneMatch { name: name.to_string(), id });
+            let matched = matcher(&request.only);
+            if !matched(&name) && !hit.names.iter().any(matched) {
+                return Err(Error::DoesNotMatch { name: name.to_string() });
             }
             return Ok(Self {
                 part,

@@ -1,7 +1,8 @@
 //! Where a result lands: which directory, under which name.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
+use crate::io::partial::{Names, PartialError};
 use crate::model::SafePath;
 use crate::node::error::Error;
 use crate::node::types::Output;
@@ -18,6 +19,21 @@ pub(crate) struct Destination {
 }
 
 impl Destination {
+    /// Refuses at once what no result can be put to, whatever its name.
+    ///
+    /// # Errors
+    /// When the path leads through a name that qshare gives to what is not finished, or its own name is not one that a
+    /// file can have.
+    pub(crate) fn check(output: &Output) -> Result<(), Error> {
+        let Output::Path(path) = output else { return Ok(()) };
+        let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
+        if path.components().any(reserved) {
+            return Err(PartialError::Reserved { path: path.clone() }.into());
+        }
+        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.clone(), cause })?;
+        Self::at(path, &any).map(drop)
+    }
+
     /// Follows the design, section 9: into the current directory; into `DIR/` or an existing directory; or under
     /// the path's own name. `None` for a stream.
     ///
@@ -68,5 +84,19 @@ mod tests {
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
         let here = Destination::of(&Output::Here, &name).expect("valid").expect("not a stream");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
+    }
+
+    #[test]
+    fn nothing_is_put_to_or_beneath_what_is_unfinished() {
+        let check = |path: &str| Destination::check(&Output::Path(path.into()));
+        let part = ".qshare-0123456789abcdef.part";
+        for path in [part, &format!("{part}/"), &format!("{part}/a/b"), &format!("out/{part}"), "./.qshare-probe-1"] {
+            let error = check(path).expect_err(path).to_string();
+            assert!(error.contains("unfinished transfers"), "{error}");
+        }
+        for path in [".qshare-notes", "out/", "a.txt", ".qshare-0123456789abcdef.parts"] {
+            check(path).expect(path);
+        }
+        assert!(check("out/a\u{1}b").is_err(), "not a name");
     }
 }

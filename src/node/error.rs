@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
@@ -14,7 +15,7 @@ use crate::io::existing::ExistingError;
 use crate::io::home::HomeError;
 use crate::io::identity::IdentityError;
 use crate::io::lines::LinesError;
-use crate::io::partial::PartialError;
+use crate::io::partial::{PartialError, holder};
 use crate::io::scan::SurveyError;
 use crate::logic::tally::Beyond;
 use crate::model::collection::CollectionError;
@@ -58,6 +59,16 @@ pub enum Error {
         /// How many nodes.
         count: usize,
     },
+    /// Another transfer of the same content has the partial file, and does not get on.
+    #[error("{} fetches the same content into {} and nothing came there for {}: end it and run the same command again, or wait longer with --wait", holder(*.pid), shown(.path), humantime::format_duration(*.waited))]
+    Awaited {
+        /// The partial file.
+        path: PathBuf,
+        /// The other process, when known.
+        pid: Option<u32>,
+        /// For how long nothing came.
+        waited: Duration,
+    },
     /// A collection's list cannot be used.
     #[error("the collection {id} is refused whole: {source}; nothing of it was written, ask who shares it to rename")]
     BadCollection {
@@ -88,6 +99,12 @@ pub enum Error {
     /// The destination refused.
     #[error(transparent)]
     Dest(#[from] DestError),
+    /// `--only` leaves a single file out.
+    #[error("`{}` is a single file and does not match --only: do without --only to fetch it", Shown(.name))]
+    DoesNotMatch {
+        /// The file's name.
+        name: String,
+    },
     /// What is at the target may not be replaced.
     #[error(transparent)]
     Existing(#[from] ExistingError),
@@ -301,7 +318,7 @@ impl Error {
             Self::Home(HomeError::Absent) => ErrorCode::Usage,
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,
-            Self::Incomplete { .. } => ErrorCode::Incomplete,
+            Self::Awaited { .. } | Self::Incomplete { .. } => ErrorCode::Incomplete,
             Self::NoManifest { lack, .. } | Self::NotHashed { lack, .. } if lack.waited.is_some() => {
                 ErrorCode::Incomplete
             }
@@ -312,9 +329,11 @@ impl Error {
             | Self::Stdout(_) => ErrorCode::Failed,
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
-            Self::NoFriend { .. } | Self::NoneMatch { .. } | Self::NotFound { .. } | Self::UnknownPeer { .. } => {
-                ErrorCode::NotFound
-            }
+            Self::DoesNotMatch { .. }
+            | Self::NoFriend { .. }
+            | Self::NoneMatch { .. }
+            | Self::NotFound { .. }
+            | Self::UnknownPeer { .. } => ErrorCode::NotFound,
             Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
             Self::Temporary { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorCode::NoSpace,
             Self::Temporary { .. } => ErrorCode::Failed,

@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::actors::download::{Ending, Shortfall, Snapshot};
 use crate::actors::downloads::{Download, Job};
 use crate::io::publish::PublishPlan;
+use crate::io::source::Source as _;
 use crate::logic::explain::{Spent, account};
 use crate::node::again::{look_again, tell_changed_from_gone};
 use crate::node::beside::Beside;
@@ -78,7 +79,9 @@ impl Get {
             () = until(&mut cancelled) => return Err(self.interrupted()),
         };
         let (target, replace) = (destination.name.clone(), present.replace);
-        let publish = PublishPlan { target, replace, times: times.clone(), executable: contents.executable };
+        // Of what only others fetch too, no offer has told the bit; who gave it has.
+        let executable = contents.executable || download.source().executable();
+        let publish = PublishPlan { target, replace, times: times.clone(), executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let lists = download.source().lists();

@@ -95,11 +95,9 @@ impl Get {
 
     /// Everything before the first byte of content.
     async fn prepare(&mut self) -> Result<Prepared, Error> {
-        if let Some(peer) = &self.request.from {
-            self.finder = self.inner.finder_at(peer).await?;
-        }
-        let found = self.find().await;
-        if let Err(Error::NotFound { .. }) = &found {
+        Destination::check(&self.request.output)?;
+        let found = self.find_at_all().await;
+        if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
         }
         let Meant { mut hit, beside } = found?;
@@ -136,6 +134,14 @@ impl Get {
         }
         let place = Place::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
+    }
+
+    /// Finds what is meant: at the peer that was named, or anywhere.
+    async fn find_at_all(&mut self) -> Result<Meant, Error> {
+        if let Some(peer) = &self.request.from {
+            self.finder = self.inner.finder_at(peer).await?;
+        }
+        self.find().await
     }
 
     /// Who sent a wrong list is not asked for anything else of it.

@@ -196,8 +196,11 @@ async fn follow(
         let event = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
         match event {
             ResolveEvent::Done(offer) => {
-                // A file does not become a directory by being hashed.
-                let id = offer.id.filter(|_| offer.kind == kind).ok_or(Why::Failing)?;
+                let id = offer.id.ok_or(Why::Failing)?;
+                // A file does not become a directory by being hashed: another thing has taken its place.
+                if offer.kind != kind {
+                    return Err(Why::Changed.into());
+                }
                 return Ok((offer, id));
             }
             ResolveEvent::Failed(refusal) => return Err(refusal.into()),

@@ -1,14 +1,15 @@
 //! A turn at the partial file: one transfer of a content at a time works in one directory. Another one of the same
 //! content waits for it, under whichever name either goes; then it is copied from what the first has made, or, where that
-//! one was ended, goes on where it was.
+//! one was ended, goes on where it was. One that does not get on is given up like any other wait.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::io::donor::{Donor, Donors};
-use crate::io::partial::{Partial, PartialError, Resumed};
+use crate::io::partial::{Partial, PartialError, Resumed, holder};
+use crate::logic::patience::{Awake, Patience};
 use crate::node::error::Error;
 use crate::node::fetch::{blocking, until};
 use crate::node::get::{Get, Place, Plan, There};
@@ -29,6 +30,7 @@ impl Get {
     /// Opens the partial file, and waits as long as another transfer has it.
     pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn, Error> {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
+        let (began, mut wait) = (Instant::now(), Wait::new(self.request.wait));
         loop {
             let (spec, parent, id) = (
                 plan.contents.spec(&plan.present, plan.place.target()),
@@ -38,26 +40,30 @@ impl Get {
             let opened = blocking(move || {
                 let opened = Partial::open(&parent, spec);
                 // Held, it is there also when it has got its name.
-                let other = matches!(opened, Err(PartialError::InUse { .. })).then(|| Donor::of(&parent, id));
-                Ok((opened, other.flatten()))
+                let other = matches!(opened, Err(PartialError::InUse { .. }))
+                    .then(|| (Donor::of(&parent, id), Partial::journal_len(&parent, id)));
+                let (donor, noted) = other.unwrap_or_default();
+                Ok((opened, donor, noted))
             });
             match opened.await? {
-                (Err(PartialError::InUse { path, pid }), other) => {
+                (Err(PartialError::InUse { path, pid }), other, noted) => {
                     donors.add(other);
                     if !std::mem::replace(&mut told, true) {
-                        let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                        let path = path.display();
+                        let (who, path) = (holder(pid), path.display());
                         self.report
                             .warn(format!("{who} fetches the same content into {path}: waiting until it has ended"));
                     }
                     if !std::mem::replace(&mut waited, true) {
                         self.report.phase(Phase::Waiting);
                     }
+                    if wait.is_over(noted, began.elapsed()) {
+                        return Err(Error::Awaited { path, pid, waited: self.request.wait });
+                    }
                     self.pause().await?;
                 }
-                (Err(error), _) => return Err(error.into()),
-                (Ok((partial, resumed)), _) if !waited => return self.own(plan, partial, resumed, donors).await,
-                (Ok((partial, resumed)), _) => {
+                (Err(error), ..) => return Err(error.into()),
+                (Ok((partial, resumed)), ..) if !waited => return self.own(plan, partial, resumed, donors).await,
+                (Ok((partial, resumed)), ..) => {
                     waited = false;
                     match self.compare_again(&mut plan, &partial).await? {
                         Again::Same => return self.own(plan, partial, resumed, donors).await,
@@ -99,12 +105,13 @@ impl Get {
         })
     }
 
-    async fn own(&self, plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
-        let (partial, resumed) = blocking(move || {
+    async fn own(&self, mut plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
+        let (partial, resumed, executable) = blocking(move || {
             let resumed = donors.give(&partial, resumed)?;
-            Ok((partial, resumed))
+            Ok((partial, resumed, donors.is_executable()))
         })
         .await?;
+        plan.contents.executable |= executable;
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 
@@ -125,4 +132,48 @@ enum Again {
     Complete,
     Other,
     Same,
+}
+
+/// A wait for another transfer. What that one notes is news.
+#[derive(Debug)]
+struct Wait {
+    awake: Awake,
+    patience: Patience,
+    noted: u64,
+}
+
+impl Wait {
+    fn new(limit: Duration) -> Self {
+        Self { awake: Awake::default(), patience: Patience::new(limit, Duration::ZERO), noted: 0 }
+    }
+
+    /// Whether the other has noted nothing for too long: it has `noted` so much when the clock has run for `clock`. To be
+    /// asked several times a second.
+    fn is_over(&mut self, noted: u64, clock: Duration) -> bool {
+        self.awake.tick(clock);
+        let now = self.awake.at(clock);
+        if std::mem::replace(&mut self.noted, noted) != noted {
+            self.patience.news(now);
+        }
+        self.patience.is_over(now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_when_nothing_is_noted_and_a_gap_counts_as_one_tick() {
+        let (mut wait, mut clock) = (Wait::new(Duration::from_secs(5)), Duration::ZERO);
+        let mut look = |noted, passed| {
+            clock += passed;
+            wait.is_over(noted, clock)
+        };
+        assert!((1..=100).all(|noted| !look(noted, LOOK)), "the other one gets on");
+        assert!((0..15).all(|_| !look(100, LOOK)), "for 3 s it does not");
+        assert!(!look(100, Duration::from_secs(3600)), "the process was stopped: 4 s");
+        assert!((0..4).all(|_| !look(100, LOOK)));
+        assert!(look(100, LOOK), "5 s");
+    }
 }

@@ -32,13 +32,15 @@ pub enum Code {
     TimedOut,
     /// More than the limits allow.
     TooLarge,
+    /// The file may not be read any more by whoever offers it.
+    Unreadable,
     /// A message of an unknown type, or one that this role does not answer.
     Unsupported,
     /// A number that this version does not know.
     Other(u32),
 }
 
-const CODES: [(Code, u32); 14] = [
+const CODES: [(Code, u32); 15] = [
     (Code::Closing, 0),
     (Code::BadRequest, 1),
     (Code::Busy, 2),
@@ -53,6 +55,7 @@ const CODES: [(Code, u32); 14] = [
     (Code::TimedOut, 11),
     (Code::TooLarge, 12),
     (Code::Unsupported, 13),
+    (Code::Unreadable, 14),
 ];
 
 impl From<Code> for u32 {

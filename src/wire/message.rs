@@ -424,6 +424,9 @@ pub struct HaveEvent {
     /// Units newly not there any more because their file changed, as (first, count); they do not come back.
     #[serde(default)]
     pub changed: Vec<(u32, u32)>,
+    /// Whether the owner of a single file may execute it, as in an offer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub executable: bool,
 }
 
 /// See [`Request::Withdraw`].

@@ -173,6 +173,9 @@ impl State {
         if !event.gone {
             self.candidates.granted(node);
         }
+        if event.executable {
+            self.lane.source.set_executable();
+        }
         self.input(Input::Have { node, event });
     }
 

@@ -54,6 +54,8 @@ pub(super) enum Taken {
 pub(super) enum Unhashed {
     /// It is no longer what was queued.
     Changed,
+    /// This user may not read it.
+    Denied,
     /// It cannot be read.
     Failed,
     /// Something else than the file was at fault.
@@ -211,8 +213,11 @@ impl Catalogue {
                     self.renew(job.root, now);
                 }
             }
-            Unhashed::Failed => {
+            Unhashed::Denied | Unhashed::Failed => {
                 known.into_iter().for_each(|id| self.former.lose(id));
+                if matches!(why, Unhashed::Denied) {
+                    known.into_iter().for_each(|id| self.former.deny(id));
+                }
                 self.drop_offer(&job.name);
                 self.renew(job.root, now);
             }

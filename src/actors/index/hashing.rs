@@ -48,6 +48,8 @@ pub(super) enum Outcome {
     Cancelled,
     /// It is no longer what was queued.
     Changed,
+    /// This user may not read it; the system's words.
+    Denied(String),
     Done(Arc<HashedFile>),
     /// It cannot be read, for this reason.
     Failed(String),
@@ -213,7 +215,7 @@ impl Work {
             Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
             Err(HashError::Cancelled) => Outcome::Cancelled,
             Err(error) if error.is_passing() => Outcome::Lacking(error.to_string()),
-            Err(HashError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Failed(e.to_string()),
+            Err(HashError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Denied(e.to_string()),
             Err(HashError::Io(e)) if is_gone(job) => {
                 tracing::debug!("{} went while it was to be hashed: {e}", job.path.display());
                 Outcome::Changed

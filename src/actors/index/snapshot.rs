@@ -204,6 +204,12 @@ impl IndexSnapshot {
         self.parts.gone.has(id)
     }
 
+    /// Whether this id was offered, and its file may not be read any more.
+    #[must_use]
+    pub fn is_denied(&self, id: ContentId) -> bool {
+        self.parts.gone.is_denied(id)
+    }
+
     /// A file of this content: one that is offered, or else one that was and perhaps still is.
     fn file(&self, id: ContentId, size: u64) -> Option<Arc<HashedFile>> {
         let offered = self.named(id).filter(|o| o.kind == Kind::File && o.size == size);

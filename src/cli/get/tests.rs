@@ -63,3 +63,11 @@ fn the_summary_tells_what_came_now() {
     );
     assert!(summary(&outcome(8 << 20, 2 << 20)).starts_with("/d/f: 2.0 MiB of 8.0 MiB fetched"));
 }
+
+#[test]
+fn what_has_no_bytes_has_no_rate() {
+    let file = outcome(0, 0);
+    assert_eq!(summary(&file), "/d/f: there, and empty as it is to be");
+    let tree = Outcome { kind: Kind::Collection, elapsed: Duration::ZERO, ..outcome(0, 0) };
+    assert_eq!(summary(&tree), "/d/f: there, with no bytes to fetch");
+}

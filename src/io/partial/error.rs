@@ -87,6 +87,8 @@ impl PartialError {
     }
 }
 
-fn holder(pid: Option<u32>) -> String {
+/// Who has a partial file, for sentences.
+#[must_use]
+pub fn holder(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }

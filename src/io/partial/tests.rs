@@ -425,3 +425,33 @@ impl Drop for Unmount<'_> {
         let _ = std::process::Command::new("umount").arg("-l").arg(self.0).output();
     }
 }
+
+#[test]
+fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
+    use std::io::Write as _;
+    for (content, within) in [(three_chunks(), vec![""]), (small_tree(), vec!["big", "a/one"])] {
+        let (_dir, parent) = place();
+        let (partial, _) = content.open(&parent);
+        content.put(&partial, [0, 1, 2]);
+        let part = partial.path();
+        drop(partial);
+        let part_of = |name: &str| if name.is_empty() { part.clone() } else { part.join(name) };
+        for name in &within {
+            std::fs::create_dir_all(part_of(name).parent().expect("has one")).expect("made");
+            let file = std::fs::File::options().append(true).create(true).open(part_of(name));
+            file.and_then(|mut file| file.write_all(&vec![7; 3 * CHUNK])).expect("written");
+        }
+        let (partial, resumed) = content.open(&parent);
+        assert_eq!(resumed.units.iter().collect::<Vec<_>>(), [0, 1, 2]);
+        content.put_all(&partial);
+        for name in &within {
+            let entries = content.spec.collection.iter().flat_map(|tree| tree.entries());
+            let entry = entries.filter(|(path, _)| path.as_str() == *name).find_map(|(_, entry)| entry.content());
+            let size = entry.map_or(content.spec.size, |(_, size)| size);
+            assert_eq!(std::fs::metadata(part_of(name)).expect("there").len(), size, "{name}");
+        }
+        let mut buf = vec![0; content.unit(2).len()];
+        partial.read(UnitIndex(2), &mut buf).expect("read");
+        assert_eq!(buf, content.unit(2));
+    }
+}

@@ -1,6 +1,7 @@
 //! The look at everything that is about to be shared, before anything is published.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -171,6 +172,14 @@ fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
         let path = || shown(&scan.root.path);
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
             return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone(), obstacle: unseen.obstacle });
+        }
+        let is_other = |meta: fs::Metadata| !meta.is_file() && !meta.is_dir();
+        if scan.gone && fs::metadata(&scan.root.path).is_ok_and(is_other) {
+            return Err(SurveyError::Missing {
+                path: path(),
+                cause: "it is neither a file nor a directory".to_owned(),
+                obstacle: Obstacle::Kind,
+            });
         }
         if scan.gone {
             return Err(SurveyError::Missing {

@@ -51,8 +51,10 @@ pub(super) fn open(hashed: &Arc<HashedFile>) -> Result<Box<dyn SourceFile>, Read
 /// not a moment later.
 fn failed(error: io::Error, path: &std::path::Path) -> ReadError {
     let is_file = || std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
-    let denied = error.kind() == io::ErrorKind::PermissionDenied;
-    if denied || (!is_passing(&error) && is_file()) { ReadError::Io(error) } else { ReadError::Busy }
+    if error.kind() == io::ErrorKind::PermissionDenied {
+        return ReadError::Denied { path: path.to_owned() };
+    }
+    if !is_passing(&error) && is_file() { ReadError::Io(error) } else { ReadError::Busy }
 }
 
 impl OpenFile {

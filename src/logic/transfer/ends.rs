@@ -202,6 +202,7 @@ const fn is_final(code: Code) -> bool {
             | Code::Forbidden
             | Code::NotFound
             | Code::SizeDiffers
+            | Code::Unreadable
             | Code::Unsupported
             | Code::Closing
     )

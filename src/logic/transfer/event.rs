@@ -213,7 +213,12 @@ impl Why {
             Self::Changed | Self::Gone | Self::Lied => true,
             Self::Refused(code) => matches!(
                 code,
-                Code::BadRequest | Code::Forbidden | Code::NotFound | Code::SizeDiffers | Code::Unsupported
+                Code::BadRequest
+                    | Code::Forbidden
+                    | Code::NotFound
+                    | Code::SizeDiffers
+                    | Code::Unreadable
+                    | Code::Unsupported
             ),
             _ => false,
         }
@@ -239,6 +244,7 @@ impl Why {
             Self::Partial => "partial",
             Self::Refused(Code::Forbidden) => "forbidden",
             Self::Refused(Code::SizeDiffers) => "size_differs",
+            Self::Refused(Code::Unreadable) => "unreadable",
             Self::Refused(_) => "refused",
             Self::Silent => "silent",
             Self::Unreachable => "unreachable",
@@ -252,6 +258,7 @@ const fn refusal(code: Code) -> &'static str {
         Code::Forbidden => "it does not serve this node",
         Code::NotFound => "it does not offer it now",
         Code::SizeDiffers => "it has it with another size",
+        Code::Unreadable => "it may not read its copy any more",
         _ => "it refused",
     }
 }

@@ -32,6 +32,9 @@ impl Lack {
             () if all(|why| why == Why::Refused(Code::Forbidden)) => {
                 "ask its operator to allow this node, whose id `qshare id` prints"
             }
+            () if all(|why| why == Why::Refused(Code::Unreadable)) => {
+                "ask its owner to give back the permission to read it, and run the same command again to go on"
+            }
             () if all(|why| why == Why::Lied) => "name another provider with --from",
             () => "run the same command again to go on",
         }
@@ -119,6 +122,7 @@ const fn verb(why: Why) -> &'static str {
         Why::Refused(Code::Forbidden) => "does not serve this node",
         Why::Refused(Code::SizeDiffers) => "has it with another size",
         Why::Refused(Code::Closing) => "is stopping",
+        Why::Refused(Code::Unreadable) => "may not read its copy any more, the permissions of that have changed",
         Why::Refused(_) => "refused to send it",
         Why::Silent => "sends nothing",
         Why::Unreachable => "cannot be reached",
@@ -191,6 +195,7 @@ mod tests {
             code(Code::Closing),
             code(Code::Forbidden),
             code(Code::SizeDiffers),
+            code(Code::Unreadable),
             code(Code::Unsupported),
             Why::Silent,
             Why::Unreachable,
@@ -199,6 +204,7 @@ mod tests {
         assert_eq!(said.len(), all.len());
         let advice = |why| lack(None, vec![one(b"a", why)]).advice();
         assert!(advice(code(Code::Forbidden)).contains("operator"));
+        assert!(advice(code(Code::Unreadable)).contains("permission"));
         assert!(advice(Why::Lied).contains("--from") && advice(Why::Gone).contains("--from"));
         assert!(advice(Why::Lost).contains("again"));
     }

@@ -50,6 +50,8 @@ pub(in crate::actors::index) struct Former {
 pub(in crate::actors::index) struct Gone {
     order: VecDeque<ContentId>,
     ids: HashSet<ContentId>,
+    /// Those of which the file may not be read any more.
+    denied: HashSet<ContentId>,
 }
 
 impl Gone {
@@ -58,7 +60,13 @@ impl Gone {
         self.ids.contains(&id)
     }
 
+    /// Whether it has gone because its file may not be read any more.
+    pub(in crate::actors::index) fn is_denied(&self, id: ContentId) -> bool {
+        self.denied.contains(&id)
+    }
+
     fn add(&mut self, id: ContentId) {
+        self.denied.remove(&id);
         if !self.ids.insert(id) {
             return;
         }
@@ -67,6 +75,7 @@ impl Gone {
             && let Some(oldest) = self.order.pop_front()
         {
             self.ids.remove(&oldest);
+            self.denied.remove(&oldest);
         }
     }
 }
@@ -93,6 +102,11 @@ impl Former {
     /// An id is no longer offered.
     pub(super) fn lose(&mut self, id: ContentId) {
         Arc::make_mut(&mut self.gone).add(id);
+    }
+
+    /// It is not, because its file may not be read any more.
+    pub(super) fn deny(&mut self, id: ContentId) {
+        Arc::make_mut(&mut self.gone).denied.insert(id);
     }
 
     /// Lets go what nobody has asked for lately; whether there was any.

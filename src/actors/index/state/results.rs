@@ -1,6 +1,7 @@
 //! What comes back about files: ids that were known, ids that were hashed, collections made of them.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -58,13 +59,8 @@ impl IndexState {
                 Outcome::Cancelled => (),
                 Outcome::Changed => self.take_changed(&job),
                 Outcome::Done(file) => self.take_hashed(&job.name, file),
-                Outcome::Failed(cause) => {
-                    if self.catalogue.not_hashed(&job, Unhashed::Failed, now) {
-                        let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
-                        self.outbox.warn_of(&job.path, sentence);
-                        self.try_reading_again(job.root);
-                    }
-                }
+                Outcome::Denied(cause) => self.cannot_read(&job, Unhashed::Denied, &cause, now),
+                Outcome::Failed(cause) => self.cannot_read(&job, Unhashed::Failed, &cause, now),
                 Outcome::Lacking(cause) => {
                     if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
                         let root = &self.catalogue.roots[job.root].root;
@@ -84,6 +80,21 @@ impl IndexState {
             }
         }
         self.end_troubles();
+    }
+
+    fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: &str, now: Instant) {
+        if self.catalogue.not_hashed(job, why, now) {
+            let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
+            self.outbox.warn_of(&job.path, sentence);
+            self.try_reading_again(job.root);
+        }
+    }
+
+    /// A file that was hashed may not be read any more: no look tells, as its bytes are what they were.
+    pub(in crate::actors::index) fn denied(&mut self, path: &Path) {
+        let sentence =
+            format!("{} may not be read any more and is not sent: check its permissions and its owner", path.display());
+        self.outbox.warn_of(path, sentence);
     }
 
     /// Nothing tells when the cause is over.
