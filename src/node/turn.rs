@@ -9,6 +9,7 @@ use tokio::time::sleep;
 
 use crate::io::donor::{Donor, Donors};
 use crate::io::partial::{Partial, PartialError, Resumed};
+use crate::model::UnitIndex;
 use crate::node::error::Error;
 use crate::node::fetch::{blocking, until};
 use crate::node::get::{Get, Place, Plan, There};
@@ -100,11 +101,15 @@ impl Get {
     }
 
     async fn own(&self, plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
+        let before = resumed.units.clone();
         let (partial, resumed) = blocking(move || {
             let resumed = donors.give(&partial, resumed)?;
             Ok((partial, resumed))
         })
         .await?;
+        let copied = resumed.units.iter().filter(|unit| !before.has(*unit));
+        let copied = copied.map(|unit| plan.contents.map.len(UnitIndex(unit))).sum();
+        self.report.update(|progress| progress.copied = copied);
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 
