@@ -102,6 +102,7 @@ fn remedy(error: &io::Error) -> String {
             "it is not there: check the path, or run the same command again if it was removed meanwhile"
         }
         ErrorKind::PermissionDenied => "check its permissions or choose another place with -o",
+        ErrorKind::Unsupported => "its file system cannot do what is needed: choose another place with -o",
         ErrorKind::ReadOnlyFilesystem => "choose another place with -o",
         _ => return format!("{} and run the same command again: what was verified is kept", advice(error)),
     };
