@@ -224,6 +224,11 @@ fn a_finite_command_fails_when_its_output_is_full_and_ends_quietly_when_it_is_cl
     let output =
         plain(&lab).args(["get", "theirs.bin", "-o", "-"]).args(peer).stdout(full()).output().expect("it runs");
     assert_eq!(output.status.code(), Some(1), "{output:?}");
+    // What was to be delivered whole was not.
+    let output =
+        plain(&lab).args(["get", "theirs.bin", "-o", "-"]).args(peer).stdout(closed()).output().expect("it runs");
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("was closed before all of it"), "{output:?}");
 }
 
 /// `env` with a signal at its default or ignored, as `nohup` and shells leave it; `None`, and a word about it, where it

@@ -91,6 +91,52 @@ fn of_a_file_that_has_grown_only_what_is_new_is_fetched() {
 }
 
 #[test]
+fn what_was_asked_for_of_a_tree_is_kept_with_it_and_told_with_how_to_go_on() {
+    let lab = Lab::new();
+    for (n, name) in
+        ["tree/a b.bin", "tree/c.bin", "tree/d.txt", "other/tree-notes.txt", "other/tree.md"].iter().enumerate()
+    {
+        lab.file(name, &noise(n as u64, if name.starts_with("tree/") { 4 * MIB } else { 10 }));
+    }
+    let tracker = lab.tracker();
+    let mut provider = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    let id = ids(&mut provider, &["tree"]).remove(0);
+    let dry = |more: &[&str]| lab.get(&tracker, &[&["tree", "-n", "-o", "out/"], more].concat());
+    assert_eq!(dry(&[]).done()["busy"], false);
+    let mut first = lab.getting(&tracker, &["tree", "-o", "out/", "--only", "*.bin", "--limit", "1MiB/s"]);
+    first.event_that("progress", |e| e["bytes"].as_u64() >= Some(MIB as u64 / 2));
+    let busy = dry(&["--only", "*.bin"]);
+    assert_eq!((&busy.done()["busy"], &busy.done()["kept"]), (&true.into(), &0.into()), "{busy:#?}");
+    // Whoever fetches it is a provider too, and has parts of it.
+    let whole = |ended: &Ended| {
+        let all = ended.done()["holders"].as_array().expect("a list").clone();
+        all.iter().map(|one| one["whole"].as_bool().expect("asked")).collect::<std::collections::BTreeSet<_>>()
+    };
+    let begun = std::time::Instant::now();
+    while whole(&lab.get(&tracker, &[&id, "-n", "-o", "else/"])) != [false, true].into() {
+        assert!(begun.elapsed() < std::time::Duration::from_secs(6), "it is announced within a second");
+    }
+    first.signal(Signal::INT);
+    first.end().error(130);
+    let status = common::Process::start(lab.qshare().current_dir(lab.path("out")).arg("status")).end();
+    assert_eq!(status.event("status")["partials"][0]["only"], serde_json::json!(["*.bin"]), "{status:#?}");
+    let mut people = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    let output =
+        people.arg("--home").arg(lab.home()).arg("status").current_dir(lab.path("out")).output().expect("it runs");
+    let text = String::from_utf8(output.stdout).expect("text");
+    assert!(text.contains(&format!("go on: qshare get {id} -o tree --only '*.bin'")), "{text}");
+    // Where only other things match the words now, what is kept is told with the command that goes on with it.
+    provider.process.signal(Signal::TERM);
+    assert_eq!(provider.process.end().code, Some(0));
+    let mut other = lab.share(&tracker, &[&lab.path("other")], &[]);
+    ids(&mut other, &["other"]);
+    let ended = lab.get(&tracker, &["tree", "-o", "out/", "--only", "*.bin"]);
+    ended.error(4);
+    let command = format!("`qshare get {id} -o out/ --only '*.bin'`");
+    assert!(warnings(&ended).iter().any(|line| line.contains(&command)), "{ended:#?}");
+}
+
+#[test]
 fn what_is_unfinished_elsewhere_is_copied_from_and_told_by_status() {
     let lab = Lab::new();
     lab.file("one/a.bin", &noise(1, 6 * MIB));

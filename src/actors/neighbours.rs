@@ -107,6 +107,8 @@ pub enum Message {
     All(RpcReplyPort<Vec<Row>>),
     /// The own answer to a query.
     Answered(QueryId, Vec<Hit>),
+    /// The own answer to a query, for one neighbour alone.
+    AnsweredAside(QueryId, NodeId, Vec<Hit>),
     /// How many queries have gone through is wanted.
     Counts(RpcReplyPort<Counts>),
     /// The stream of a neighbour is over.
@@ -205,6 +207,7 @@ impl Actor for Neighbours {
             Message::About(reply) => drop(reply.send(state.about())),
             Message::All(reply) => drop(reply.send(state.rows())),
             Message::Answered(id, hits) => state.flood(Input::Answered { id, hits, nodes: Vec::new() }),
+            Message::AnsweredAside(id, from, hits) => state.flood(Input::Aside { id, from, hits }),
             Message::Counts(reply) => drop(reply.send(state.flood.counts())),
             Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
             Message::Failed(node, met) => state.failed(node, met),

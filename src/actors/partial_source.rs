@@ -271,6 +271,7 @@ mod tests {
             present: HashSet::new(),
             unwanted: HashSet::new(),
             target: None,
+            only: Vec::new(),
         }
     }
 

@@ -95,6 +95,7 @@ mod tests {
             path: None,
             bytes: 30 << 20,
             fetched: 30 << 20,
+            copied: 0,
             elapsed: Duration::from_secs(1),
             providers: vec![provider],
             plane: None,

@@ -75,7 +75,6 @@ impl Failure {
     pub(crate) fn is_silent(&self) -> bool {
         match self {
             Self::Closed | Self::Stopped(_) => true,
-            Self::Node(Error::Stdout(error)) => error.kind() == io::ErrorKind::BrokenPipe,
             _ => false,
         }
     }
@@ -105,13 +104,14 @@ mod tests {
     }
 
     #[test]
-    fn a_closed_output_ends_quietly() {
+    fn a_closed_output_ends_quietly_and_a_result_that_was_not_taken_does_not() {
         let closed = stdout(io::ErrorKind::BrokenPipe.into());
         assert!(closed.is_silent() && closed.exit() == Exit::DONE);
         let full = stdout(io::ErrorKind::StorageFull.into());
         assert!(!full.is_silent() && full.exit() == Exit::FAILED);
         let stream = Failure::Node(Error::Stdout(io::ErrorKind::BrokenPipe.into()));
-        assert!(stream.is_silent() && stream.exit() == Exit::FAILED);
+        assert!(!stream.is_silent() && stream.exit() == Exit::FAILED);
+        assert!(stream.to_string().contains("before all of it was written"), "{stream}");
     }
 
     #[test]

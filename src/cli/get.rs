@@ -22,6 +22,11 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         let message = "-o - and --json both want standard output; give a file with -o FILE";
         return Err(Failure::Usage(message.to_owned()));
     }
+    if is_stream(&arguments) && arguments.seed {
+        let message =
+            "-o - leaves nothing here that --seed could serve; give a file with -o FILE, or do without --seed";
+        return Err(Failure::Usage(message.to_owned()));
+    }
     // Words that are no query are refused before anything is started.
     what(&arguments)?;
     let service = context.of_service();
@@ -164,6 +169,12 @@ fn summary(outcome: &Outcome) -> String {
     }
     if outcome.bytes == 0 {
         return format!("{place}: there, and empty as it is to be");
+    }
+    if outcome.fetched == 0 && outcome.copied > 0 {
+        let (all, copied) = (Size(outcome.bytes), Size(outcome.copied));
+        return format!(
+            "{place}: {copied} of {all} were copied from another transfer that fetched the same, and all are proven"
+        );
     }
     if outcome.fetched == 0 {
         return format!("{place}: {} were here already and are proven", Size(outcome.bytes));

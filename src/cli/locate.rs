@@ -6,15 +6,26 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::json::Line;
-use crate::node::{Error, Node};
+use crate::model::Provider;
+use crate::node::{Error, Has, Holder, Node};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
-    let look = async |node: Node| Ok((node.locate(arguments.id).await?, node.is_guest_beside()));
-    let (found, guest) = context.look("looking", look).await?;
+    let look = async |node: Node| {
+        let found = node.locate(arguments.id).await?;
+        let mut holders = Vec::new();
+        for found in &found.hits {
+            let has = node.holdings(&found.hit).await?;
+            let of =
+                |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
+            holders.push(found.hit.providers.iter().zip(has).map(of).collect::<Vec<_>>());
+        }
+        Ok((found, holders, node.is_guest_beside()))
+    };
+    let (found, holders, guest) = context.look("looking", look).await?;
     context.warn_all(&found.warnings);
-    for hit in &found.hits {
-        context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
+    for (hit, holders) in found.hits.iter().zip(&holders) {
+        context.output.emit(&Line::located(&hit.hit, hit.plane, holders))?;
     }
     context.output.emit(&Line::Summary {
         hits: found.hits.len() as u64,
@@ -26,8 +37,8 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         context.warn_guest(guest, &failure);
         return Err(failure);
     }
-    for hit in &found.hits {
-        let table = hits::providers(&hit.hit.providers, context.output.names()).render(context.output.width());
+    for (hit, holders) in found.hits.iter().zip(&holders) {
+        let table = hits::holders(holders, hit.hit.size, context.output.names()).render(context.output.width());
         context.output.print(&format!("{}, {}\n{table}", hits::headline(&hit.hit), hit.plane.found()))?;
     }
     Ok(Exit::DONE)

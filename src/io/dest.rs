@@ -320,6 +320,14 @@ impl SafeDir {
         self.handle.available()
     }
 
+    /// Whether a file could be made in it, as far as can be told without making one.
+    ///
+    /// # Errors
+    /// What making one would say.
+    pub fn takes_files(&self) -> Result<(), DestError> {
+        self.handle.takes_files().map_err(|e| DestError::io("write in", &self.path, e))
+    }
+
     /// The longest name in bytes that the file system takes; `None` where that is not told.
     #[must_use]
     pub fn longest_name(&self) -> Option<u64> {

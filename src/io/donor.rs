@@ -171,7 +171,17 @@ mod tests {
         };
         let kind = if collection.is_some() { Kind::Collection } else { Kind::File };
         let (map, collection) = (Arc::new(map.expect("small")), collection.map(Arc::new));
-        PartialSpec { id, kind, size, map, collection, present: HashSet::new(), unwanted: HashSet::new(), target: None }
+        PartialSpec {
+            id,
+            kind,
+            size,
+            map,
+            collection,
+            present: HashSet::new(),
+            unwanted: HashSet::new(),
+            target: None,
+            only: Vec::new(),
+        }
     }
 
     /// Fetches from nobody: what is missing is written.

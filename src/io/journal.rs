@@ -51,6 +51,8 @@ pub enum Record {
     },
     /// The collection's canonical bytes.
     Manifest(Vec<u8>),
+    /// The patterns of the paths that are asked for; all when there are none.
+    Only(Vec<String>),
     /// A process has begun to use the journal.
     Session {
         /// Which run of the operating system.
@@ -120,6 +122,8 @@ impl Record {
             }
             Self::List { file, values } => [&[3][..], &file.to_be_bytes(), values].concat(),
             Self::Manifest(bytes) => [&[2][..], bytes].concat(),
+            // No pattern on a command line has a NUL byte in it.
+            Self::Only(globs) => [&[8][..], globs.join("\0").as_bytes()].concat(),
             Self::Session { boot, pid } => [&[1][..], boot, &pid.to_be_bytes()].concat(),
             Self::Target(name) => [&[6][..], name.as_bytes()].concat(),
         }
@@ -145,6 +149,8 @@ impl Record {
             }
             5 => Some(Self::Checkpoint(u64::from_be_bytes(payload.try_into().ok()?))),
             6 => Some(Self::Target(std::str::from_utf8(payload).ok()?.to_owned())),
+            8 if payload.is_empty() => Some(Self::Only(Vec::new())),
+            8 => Some(Self::Only(std::str::from_utf8(payload).ok()?.split('\0').map(str::to_owned).collect())),
             _ => None,
         }
     }

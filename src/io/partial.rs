@@ -47,6 +47,8 @@ pub struct PartialSpec {
     pub unwanted: HashSet<SafePath>,
     /// The name that it is to have beside the partial file, when it is to have one.
     pub target: Option<SafePath>,
+    /// The patterns by which paths were asked for, for those who go on with it.
+    pub only: Vec<String>,
 }
 
 /// What an earlier run left.

@@ -48,6 +48,15 @@ pub enum Input {
         /// Nodes.
         nodes: Vec<Seen>,
     },
+    /// The own answer, all of it, for this neighbour alone: see [`Output::Aside`].
+    Aside {
+        /// Which query.
+        id: QueryId,
+        /// Who asked.
+        from: NodeId,
+        /// Offers, without provider.
+        hits: Vec<Hit>,
+    },
     /// Something is looked for here.
     Ask {
         /// What, and how far.
@@ -81,6 +90,8 @@ pub enum Input {
     Settled,
     /// Nobody waits for this query any more.
     Unwanted(QueryId),
+    /// Who asked this may not be told what is here: nothing is the answer. Others who ask the same may be told.
+    Withheld(QueryId),
     /// Time has passed: see [`Flood::wake`].
     Tick,
 }
@@ -90,6 +101,16 @@ pub enum Input {
 pub enum Output {
     /// Answer this from what is here, with [`Input::Answered`].
     Answer {
+        /// Which query.
+        id: QueryId,
+        /// The neighbour that sent it.
+        from: NodeId,
+        /// What is looked for.
+        what: Sought,
+    },
+    /// Answer this for this neighbour alone, with [`Input::Aside`]: the query came to it on another way, too, and who
+    /// forwarded it was told nothing.
+    Aside {
         /// Which query.
         id: QueryId,
         /// The neighbour that sent it.
@@ -173,6 +194,12 @@ impl Flood {
         self.neighbours.iter().filter(|(_, n)| !n.visiting).map(|(node, n)| (*node, n.addrs.as_slice()))
     }
 
+    /// Whether everyone who was asked this has answered, though more may be asked yet.
+    #[must_use]
+    pub fn is_answered(&self, id: QueryId) -> bool {
+        self.queries.get(&id).is_some_and(|query| query.is_whole() && query.branches().next().is_none())
+    }
+
     /// What has gone through so far.
     #[must_use]
     pub const fn counts(&self) -> Counts {
@@ -184,6 +211,9 @@ impl Flood {
         let mut out = Vec::new();
         match input {
             Input::Answered { id, hits, nodes } => self.answered(id, hits, nodes, &mut out),
+            Input::Aside { id, from, hits } => {
+                out.extend(query::whole(id, hits).map(|frame| Output::Send(from, frame)))
+            }
             Input::Ask { query, hold } => self.ask(query, hold, now, &mut out),
             Input::Frame { from, frame } if self.neighbours.contains_key(&from) => {
                 self.frame(from, frame, now, &mut out);
@@ -200,6 +230,10 @@ impl Flood {
             Input::Settled => self.settled(&mut out),
             Input::Tick => self.tick(now, &mut out),
             Input::Unwanted(id) => self.forget(id),
+            Input::Withheld(id) => {
+                self.memory.withhold(id);
+                self.answered(id, Vec::new(), Vec::new(), &mut out);
+            }
         }
         out
     }
@@ -297,6 +331,9 @@ impl Flood {
         }
         if query.ttl == 0 || malformed || self.memory.contains(query.id) {
             self.counts.duplicates += u64::from(query.ttl > 0 && !malformed);
+            if query.ttl > 0 && !malformed && self.memory.is_withheld(query.id) {
+                return out.push(Output::Aside { id: query.id, from, what: query.what });
+            }
             return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
         let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));

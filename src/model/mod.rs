@@ -13,6 +13,7 @@ pub mod offer;
 pub mod query;
 pub mod rate;
 pub mod safe_path;
+pub mod shell;
 pub mod shown;
 pub mod size;
 pub mod units;

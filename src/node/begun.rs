@@ -64,7 +64,7 @@ impl Get {
     }
 
     /// Whether it is what is asked for, as far as that can be said.
-    fn may_be(&self, kept: &Earlier) -> bool {
+    pub(super) fn may_be(&self, kept: &Earlier) -> bool {
         match &self.request.what {
             What::Id(id) => kept.id() == *id,
             What::Words(query) => kept.target().is_some_and(|target| {

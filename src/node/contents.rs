@@ -40,6 +40,8 @@ pub(crate) struct Contents {
     pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
     /// Paths of the tree that were not asked for.
     pub(crate) unwanted: HashSet<SafePath>,
+    /// The patterns by which paths were asked for.
+    pub(crate) only: Vec<String>,
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
     /// The sentence about files that were asked for and that the tree lacks.
@@ -87,6 +89,7 @@ impl Contents {
                 map: Arc::new(map),
                 tree: None,
                 unwanted: HashSet::new(),
+                only: Vec::new(),
                 executable: hit.executable,
                 without: None,
             });
@@ -108,10 +111,15 @@ impl Contents {
         let unwanted = unwanted(&collection, &request.only);
         let wanted_files = collection.entries().len() - unwanted.len();
         if !request.only.is_empty() && wanted_files == 0 {
-            return Err(Error::NoneMatch { name: name.to_string(), id });
+            let name = name.to_string();
+            return Err(match without {
+                Some(without) => Error::LeftOut { name, without },
+                None => Error::NoneMatch { name, id },
+            });
         }
         let tree = Some((Arc::new(collection), bytes.into()));
-        Ok(Self { part, name, map, tree, unwanted, executable: false, without })
+        let only = request.only.iter().map(ToString::to_string).collect();
+        Ok(Self { part, name, map, tree, unwanted, only, executable: false, without })
     }
 
     /// The files that were asked for, with their sizes.
@@ -269,6 +277,7 @@ impl Contents {
             present: present.same.clone(),
             unwanted: self.unwanted.clone(),
             target: target.cloned(),
+            only: self.only.clone(),
         }
     }
 }

@@ -7,14 +7,16 @@ use std::time::Duration;
 
 use crate::io::dest::{DestError, SafeDir};
 use crate::io::existing::Existing;
-use crate::io::partial::Partial;
+use crate::io::partial::{Earlier, Partial, PartialError};
+use crate::io::space;
 use crate::model::collection::Entry;
-use crate::model::{ContentId, Hit, Kind, SafePath, UnitIndex};
+use crate::model::{ContentId, Hit, Kind, Provider, SafePath, UnitIndex};
 use crate::node::contents::{Contents, Present};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::get::Get;
-use crate::node::types::{Outcome, Preview, PreviewFile, ProviderProgress, There};
+use crate::node::holding::holdings;
+use crate::node::types::{Busy, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
 
 impl Get {
     /// Compares with what is there, and counts.
@@ -26,7 +28,8 @@ impl Get {
     ) -> Result<Outcome, Error> {
         let Some(destination) = destination else {
             contents.is_streamable()?;
-            return Ok(self.previewed(hit, contents, None, Ground::default()));
+            let holders = self.holders(hit, &contents).await;
+            return Ok(self.previewed(holders, contents, None, Ground::default()));
         };
         let ground = match SafeDir::open(&destination.parent) {
             Ok(parent) => {
@@ -41,12 +44,31 @@ impl Get {
             }
             Err(error) => return Err(error.into()),
         };
-        Ok(self.previewed(hit, contents, Some(&destination), ground))
+        let holders = self.holders(hit, &contents).await;
+        let outcome = self.previewed(holders, contents, Some(&destination), ground);
+        // What a `get` would end with at once, whatever comes.
+        if let Some(preview) = outcome.preview.as_ref().filter(|preview| preview.busy.is_none() && preview.comes()) {
+            takes(&destination, preview.to_come)?;
+        }
+        Ok(outcome)
     }
 
-    fn previewed(&self, hit: &Hit, contents: Contents, destination: Option<&Destination>, ground: Ground) -> Outcome {
+    /// Everyone who was found, with what each has.
+    async fn holders(&self, hit: &Hit, contents: &Contents) -> Vec<Holder> {
+        let has = holdings(&self.finder.connections, contents.part, Some(&contents.map), &hit.providers).await;
+        let of = |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
+        hit.providers.iter().zip(has).map(of).collect()
+    }
+
+    fn previewed(
+        &self,
+        holders: Vec<Holder>,
+        contents: Contents,
+        destination: Option<&Destination>,
+        ground: Ground,
+    ) -> Outcome {
         let target = destination.map(Destination::path);
-        let mut preview = Preview { force: self.request.force, ..Preview::default() };
+        let mut preview = Preview { force: self.request.force, busy: ground.busy, ..Preview::default() };
         let (mut seen, units) = (HashSet::new(), contents.map.by_content());
         for (name, size, id) in contents.wanted_files() {
             let there = ground.at(&name);
@@ -60,12 +82,13 @@ impl Get {
             preview.files.push(PreviewFile { name, size, path, there });
         }
         let bytes = preview.files.iter().map(|file| file.size).sum();
-        let providers = hit.providers.iter().filter_map(|provider| {
+        let providers = holders.iter().filter_map(|provider| {
             let (node, addr) = (provider.node, *provider.addrs.first()?);
             let path = (Duration::ZERO, 0);
             Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0, why: None })
         });
         let providers = providers.collect();
+        preview.holders = holders;
         Outcome { path: target, providers, preview: Some(preview), ..self.outcome(contents, bytes) }
     }
 }
@@ -78,6 +101,8 @@ struct Ground {
     blocked: bool,
     /// Units that an earlier run left.
     units: HashSet<u32>,
+    /// Who is fetching it.
+    busy: Option<Busy>,
 }
 
 impl Ground {
@@ -85,13 +110,15 @@ impl Ground {
         let blocked = contents.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
         let Existing { same, different, missing, blocked: in_the_way, .. } = existing;
         let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() }, None);
-        let units = Partial::peek(parent, &spec).iter().collect();
+        let used = Earlier::of(parent, contents.part.id).filter(|other| other.is_in_use(parent));
+        let busy = used.map(|other| Busy { pid: other.pid(), have: other.bytes() });
+        let units = if busy.is_none() { Partial::peek(parent, &spec).iter().collect() } else { HashSet::new() };
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
         let there = of(same, There::Same)
             .chain(of(different, There::Differs))
             .chain(of(missing, There::New))
             .chain(of(in_the_way, There::Blocked));
-        Self { there: there.collect(), blocked, units }
+        Self { there: there.collect(), blocked, units, busy }
     }
 
     fn at(&self, name: &SafePath) -> There {
@@ -121,6 +148,23 @@ impl Contents {
     fn holds(&self, path: &SafePath) -> bool {
         self.tree.as_ref().is_some_and(|(tree, _)| tree.entries().iter().any(|(there, _)| there == path))
     }
+}
+
+/// Whether the destination takes files at all, and so many bytes more.
+fn takes(destination: &Destination, bytes: u64) -> Result<(), Error> {
+    // What is made on the way would be made in the first directory that is there.
+    let there = destination.parent.ancestors().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
+    let mut there = there.filter(|dir| destination.make || *dir == destination.parent);
+    let Some(dir) = there.find_map(|dir| match SafeDir::open(dir) {
+        Err(error) if is_missing(&error) => None,
+        opened => Some(opened),
+    }) else {
+        return Ok(());
+    };
+    let dir = dir?;
+    dir.takes_files()?;
+    space::check(&dir, bytes).map_err(PartialError::from)?;
+    Ok(())
 }
 
 /// Where a file of it would lie.

@@ -116,6 +116,14 @@ pub enum Error {
         /// This node.
         node: NodeId,
     },
+    /// What was asked for is left out of the collection by whoever shares it.
+    #[error("nothing of `{}` can be had that matches --only: {without}", Shown(.name))]
+    LeftOut {
+        /// The collection's name.
+        name: String,
+        /// Which files, and why.
+        without: String,
+    },
     /// The transfer failed on its way.
     #[error(transparent)]
     Download(#[from] DownloadError),
@@ -242,7 +250,7 @@ pub enum Error {
         cause: String,
     },
     /// The output cannot be written.
-    #[error("standard output cannot be written ({}): {}, and run the same command again", words(.0), advice(.0))]
+    #[error("{}", untaken(.0))]
     Stdout(#[source] io::Error),
     /// What was given to share cannot be shared.
     #[error(transparent)]
@@ -329,6 +337,7 @@ impl Error {
             | Self::Stdout(_) => ErrorCode::Failed,
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
+            Self::LeftOut { .. } => ErrorCode::Incomplete,
             Self::DoesNotMatch { .. }
             | Self::NoFriend { .. }
             | Self::NoneMatch { .. }
@@ -377,6 +386,16 @@ const fn connect_code(error: &ConnectError) -> ErrorCode {
 fn things(hits: &[Hit], beyond: Beyond) -> String {
     // Beyond these some may be the same under other names or sizes.
     if beyond == Beyond::default() { hits.len().to_string() } else { format!("at least {}", hits.len()) }
+}
+
+/// Why a result on standard output is not whole.
+fn untaken(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::BrokenPipe {
+        return "standard output was closed before all of it was written: let what reads it read to its end, or give a \
+                file with -o FILE"
+            .to_owned();
+    }
+    format!("standard output cannot be written ({}): {}, and run the same command again", words(error), advice(error))
 }
 
 const fn role_word(role: Role) -> &'static str {

@@ -7,6 +7,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::download::{Ending, Shortfall, Snapshot};
 use crate::actors::downloads::{Download, Job};
+use crate::io::partial::Partial;
 use crate::io::publish::PublishPlan;
 use crate::io::source::Source as _;
 use crate::logic::explain::{Spent, account};
@@ -15,7 +16,7 @@ use crate::node::beside::Beside;
 use crate::node::contents::Contents;
 use crate::node::error::{Error, Lack};
 use crate::node::follow::follow;
-use crate::node::get::{Get, Place, Plan};
+use crate::node::get::{Get, Place, Plan, kept};
 use crate::node::givers;
 use crate::node::near;
 use crate::node::report::Report;
@@ -65,9 +66,9 @@ impl Get {
         let last = download.progress().borrow().clone();
         show(&self.report, &last);
         match ended? {
-            Ending::Cancelled => return Err(self.interrupted()),
+            Ending::Cancelled => return Err(self.interrupted_with(&partial)),
             Ending::Complete => {}
-            Ending::Incomplete(shortfall) => return Err(self.incomplete(&contents, shortfall).await),
+            Ending::Incomplete(shortfall) => return Err(self.incomplete(&contents, shortfall, &partial).await),
         }
         noting.done().await;
         self.report.phase(Phase::Finishing);
@@ -76,7 +77,7 @@ impl Get {
         let times = tokio::select! {
             times = self.times(&contents, &destination.name, &hit.providers) => times,
             // All is proven and kept: the next run only publishes.
-            () = until(&mut cancelled) => return Err(self.interrupted()),
+            () = until(&mut cancelled) => return Err(self.interrupted_with(&partial)),
         };
         let (target, replace) = (destination.name.clone(), present.replace);
         // Of what only others fetch too, no offer has told the bit; who gave it has.
@@ -139,13 +140,14 @@ impl Get {
         }
     }
 
-    async fn incomplete(&self, contents: &Contents, shortfall: Shortfall) -> Error {
+    async fn incomplete(&self, contents: &Contents, shortfall: Shortfall, partial: &Partial) -> Error {
         let now = self.report.now();
         let Shortfall { waited, mut providers, files } = shortfall;
         tell_changed_from_gone(&self.finder, contents.part, &contents.name, &mut providers).await;
         let first = files.first().and_then(|first| contents.path_of(*first));
         let lack = Lack { waited, providers, files: first.map(|first| (first, files.len())) };
-        Error::Incomplete { name: contents.name.to_string(), have: now.bytes, total: now.total, lack: Box::new(lack) }
+        let (name, have) = (contents.name.to_string(), kept(&now, partial));
+        Error::Incomplete { name, have, total: now.total, lack: Box::new(lack) }
     }
 
     fn fetched(&self, contents: Contents, spent: Spent) -> Outcome {

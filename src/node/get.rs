@@ -79,9 +79,10 @@ impl Get {
     async fn run(mut self) -> Result<Outcome, Error> {
         let mut cancelled = self.cancelled.clone();
         let prepared = tokio::select! {
-            prepared = self.prepare() => prepared?,
-            _ = cancelled.wait_for(|cancelled| *cancelled) => return Err(self.interrupted()),
+            prepared = self.prepare() => Some(prepared?),
+            _ = cancelled.wait_for(|cancelled| *cancelled) => None,
         };
+        let Some(prepared) = prepared else { return Err(self.interrupted_early().await) };
         match prepared {
             Prepared::Done(outcome) => Ok(outcome),
             Prepared::Fetch(plan) => self.fetch(*plan).await,
@@ -91,6 +92,12 @@ impl Get {
     pub(super) fn interrupted(&self) -> Error {
         let now = self.report.now();
         Error::Interrupted { have: now.bytes, total: now.total }
+    }
+
+    /// The same, of a transfer that has begun: what an earlier run left is kept though it was not hashed again yet.
+    pub(super) fn interrupted_with(&self, partial: &Partial) -> Error {
+        let now = self.report.now();
+        Error::Interrupted { have: kept(&now, partial), total: now.total }
     }
 
     /// Everything before the first byte of content.
@@ -119,6 +126,7 @@ impl Get {
         }
         self.report.name(&contents.name);
         self.report.total(contents.part.size);
+        self.tell_of_seeding(&contents);
         if self.request.dry_run {
             return Ok(Prepared::Done(self.preview(&hit, contents, destination).await?));
         }
@@ -205,6 +213,7 @@ impl Get {
             path: None,
             bytes,
             fetched: 0,
+            copied: self.report.now().copied,
             elapsed: self.started.elapsed(),
             providers: Vec::new(),
             plane: self.report.now().plane,
@@ -213,6 +222,11 @@ impl Get {
             seeding: false,
         }
     }
+}
+
+/// Bytes that are here and stay: proven in this run, or noted and not yet hashed again.
+pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
+    now.bytes.max(partial.bytes_noted().min(now.total))
 }
 
 fn open_parent(destination: &Destination) -> Result<SafeDir, Error> {

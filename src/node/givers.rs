@@ -32,7 +32,13 @@ impl Get {
     pub(super) async fn find(&self) -> Result<Meant, Error> {
         let looked = look(&self.finder, &self.request, &self.report);
         let What::Id(id) = self.request.what else {
-            let meant = looked.await?;
+            let meant = match looked.await {
+                Err(error @ Error::Ambiguous { .. }) => {
+                    self.tell_how_to_go_on().await;
+                    return Err(error);
+                }
+                meant => meant?,
+            };
             let givers = if let Some(id) = meant.hit.id { remembered(&self.request, id).await } else { Vec::new() };
             return Ok(joined(meant, givers));
         };

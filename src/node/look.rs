@@ -29,7 +29,7 @@ pub(crate) struct Meant {
 pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report) -> Result<Meant, Error> {
     report.phase(Phase::Looking);
     let Meant { mut hit, mut beside } = match &request.what {
-        What::Id(id) => Meant { hit: by_id(finder, *id, report).await?, beside: None },
+        What::Id(id) => Meant { hit: by_id(finder, *id, request.dry_run, report).await?, beside: None },
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     if hit.id.is_none() {
@@ -40,8 +40,9 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
     Ok(Meant { hit, beside })
 }
 
-async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, Error> {
-    let found = finder.locate_first(id).await?;
+async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Result<Hit, Error> {
+    // A transfer follows those who have not answered; who only wants to know who has it waits for them.
+    let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let best = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned();
     let FoundHit { hit: best, plane } =
         best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;

@@ -29,7 +29,9 @@ mod following;
 mod get;
 mod givers;
 mod hashed;
+mod holding;
 mod inner;
+mod kept;
 mod look;
 mod manifest;
 mod near;
@@ -145,6 +147,17 @@ impl Node {
         let found = self.inner.parts()?.finder.locate(id).await?;
         self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
         Ok(found)
+    }
+
+    /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn holdings(&self, hit: &crate::model::Hit) -> Result<Vec<Has>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let Some(id) = hit.id else { return Ok(vec![Has::Unknown; hit.providers.len()]) };
+        let part = crate::wire::Part { id, kind: hit.kind, size: hit.size };
+        Ok(holding::holdings(&finder.connections, part, None, &hit.providers).await)
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or

@@ -89,7 +89,7 @@ pub(crate) async fn look(
     };
     let rest = Rest { direct, flood: None, unasked: neighbours };
     let silent = (0..places.len()).collect();
-    let mut search = Search { begun: Instant::now(), look, rest, asked: Asked::default(), silent, id };
+    let mut search = Search { begun: Instant::now(), look, rest, asked: Asked::default(), silent, known: false, id };
     search.run(places).await;
     search.into_answer(places)
 }
@@ -126,6 +126,8 @@ struct Search {
     asked: Asked<Page>,
     /// The places that have not answered.
     silent: BTreeSet<usize>,
+    /// All neighbours who are known have answered; others may still be heard of.
+    known: bool,
     /// What is looked for, if it has an id: others than it are no answer.
     id: Option<ContentId>,
 }
@@ -182,7 +184,11 @@ impl Search {
                     self.asked.answers.push((plane_of(lan), Page { hits, more: None }));
                 }
             }
-            Some(Answer::Over { whole }) => self.near_over(whole),
+            Some(Answer::Known(known)) => self.known = known,
+            Some(Answer::Over { whole }) => {
+                self.known = whole;
+                self.near_over(whole);
+            }
             None => self.near_over(false),
         }
     }
@@ -203,7 +209,8 @@ impl Search {
         let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
         let silence = |place: &Place| format!("{} does not answer; what is shown is what others know", place.who());
         self.asked.warnings.extend(silent.map(silence));
-        self.asked.whole = self.look.is_whole();
+        // Whom nobody has heard of by now is not known to have anything.
+        self.asked.whole = self.look.is_whole() || (self.known && self.silent.is_empty());
         Ok((self.asked.into_result()?, self.rest))
     }
 }

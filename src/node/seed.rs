@@ -64,10 +64,21 @@ impl Get {
         };
         if served {
             self.report.phase(Phase::Seeding);
-        } else {
-            self.report.warn(format!("{} is not served further: not all of it is there", contents.part.id));
+        } else if contents.unwanted.is_empty() {
+            self.report.warn(format!("{} is not served further: not all of it is there", contents.name));
         }
         Ok(served)
+    }
+
+    /// Only what is whole is served as what it is, so where not all is asked for it is known at once.
+    pub(super) fn tell_of_seeding(&self, contents: &Contents) {
+        if self.request.share == ShareBack::Seed && !contents.unwanted.is_empty() {
+            self.report.warn(format!(
+                "{} will not be served after the end, as --only leaves out some of it: do without --only, or share what \
+                 comes with `qshare share`",
+                contents.name
+            ));
+        }
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::{Instant, sleep};
 use crate::io::donor::{Donor, Donors};
 use crate::io::partial::{Partial, PartialError, Resumed, holder};
 use crate::logic::patience::{Awake, Patience};
+use crate::model::UnitIndex;
 use crate::node::error::Error;
 use crate::node::fetch::{blocking, until};
 use crate::node::get::{Get, Place, Plan, There};
@@ -106,12 +107,16 @@ impl Get {
     }
 
     async fn own(&self, mut plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
+        let before = resumed.units.clone();
         let (partial, resumed, executable) = blocking(move || {
             let resumed = donors.give(&partial, resumed)?;
             Ok((partial, resumed, donors.is_executable()))
         })
         .await?;
         plan.contents.executable |= executable;
+        let copied = resumed.units.iter().filter(|unit| !before.has(*unit));
+        let copied = copied.map(|unit| plan.contents.map.len(UnitIndex(unit))).sum();
+        self.report.update(|progress| progress.copied = copied);
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 

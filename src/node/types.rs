@@ -15,7 +15,7 @@ mod preview;
 mod progress;
 mod request;
 
-pub use preview::{Preview, PreviewFile, There};
+pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
 pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
 

@@ -159,6 +159,7 @@ impl TestNode {
             present: HashSet::new(),
             unwanted: HashSet::new(),
             target: None,
+            only: Vec::new(),
         };
         let parent = SafeDir::open(self.home.path()).expect("home");
         let (partial, resumed) = Partial::open(&parent, spec).expect("opened");
@@ -316,6 +317,7 @@ async fn a_cancelled_transfer_goes_on_where_it_was() {
             present: HashSet::new(),
             unwanted: HashSet::new(),
             target: None,
+            only: Vec::new(),
         };
         if Partial::open(&parent, spec).is_ok() {
             break taker.get(&bytes, None, LONG).await;

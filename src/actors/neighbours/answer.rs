@@ -8,7 +8,7 @@ use super::Message;
 use super::state::State;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Direction;
-use crate::model::{NodeId, QueryId};
+use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{Seen, Sought};
 
 /// One neighbour's queries are answered one after the other, so that many of one make nobody else's wait.
@@ -40,16 +40,32 @@ impl State {
             let nodes = self.seen();
             return self.flood(Input::Answered { id, hits: Vec::new(), nodes });
         }
-        if !self.friends.may_know(from, self.table.direction(from) == Some(Direction::Visiting)) {
-            return self.flood(Input::Answered { id, hits: Vec::new(), nodes: Vec::new() });
+        if !self.may_know(from) {
+            return self.flood(Input::Withheld(id));
         }
+        self.read(from, what, move |hits| Message::Answered(id, hits));
+    }
+
+    /// The same, for a neighbour whose question others have forwarded here before it came: they were told nothing.
+    pub(super) fn answer_aside(&mut self, id: QueryId, from: NodeId, what: Sought) {
+        if !self.may_know(from) {
+            return self.flood(Input::Aside { id, from, hits: Vec::new() });
+        }
+        self.read(from, what, move |hits| Message::AnsweredAside(id, from, hits));
+    }
+
+    fn may_know(&self, node: NodeId) -> bool {
+        self.friends.may_know(node, self.table.direction(node) == Some(Direction::Visiting))
+    }
+
+    fn read(&mut self, from: NodeId, what: Sought, tell: impl FnOnce(Vec<Hit>) -> Message + Send + 'static) {
         let Some(turn) = self.voices.get(&from).map(|neighbour| neighbour.turn.clone()) else { return };
         let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };
             let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
             // Gone only with the node itself.
-            let _ = actor.cast(Message::Answered(id, hits));
+            let _ = actor.cast(tell(hits));
         });
     }
 

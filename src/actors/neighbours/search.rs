@@ -27,6 +27,8 @@ pub enum Answer {
         /// Nodes.
         nodes: Vec<Seen>,
     },
+    /// Whether everyone who is known by now has answered, where that has changed: others may still be heard of.
+    Known(bool),
     /// Nothing more comes.
     Over {
         /// Everyone who was asked has answered.
@@ -48,6 +50,8 @@ struct Search {
     waves: VecDeque<u8>,
     found: bool,
     whole: bool,
+    /// Whoever asked was told that all who are known have answered.
+    known: bool,
     /// None: nodes for the own table.
     answers: Option<mpsc::Sender<Answer>>,
 }
@@ -78,13 +82,13 @@ impl State {
     pub(super) fn search(&mut self, what: Sought, waves: Vec<u8>, answers: mpsc::Sender<Answer>) {
         self.begin();
         let waves = waves.into();
-        self.next_wave(Search { what, waves, found: false, whole: true, answers: Some(answers) });
+        self.next_wave(Search { what, waves, found: false, whole: true, known: false, answers: Some(answers) });
     }
 
     /// Asks the neighbours for theirs.
     pub(super) fn discover(&mut self) {
         let waves = [DISCOVERY].into();
-        self.next_wave(Search { what: Sought::Nodes, waves, found: false, whole: true, answers: None });
+        self.next_wave(Search { what: Sought::Nodes, waves, found: false, whole: true, known: false, answers: None });
     }
 
     fn next_wave(&mut self, mut search: Search) {
@@ -126,6 +130,19 @@ impl State {
         if new {
             self.table.discovered();
             self.advance();
+        }
+    }
+
+    /// Tells those who look by words, which may mean several things, when all who are known have answered.
+    pub(super) fn tell_known(&mut self) {
+        let settled = !self.is_expecting();
+        for (id, search) in &mut self.searches.by_id {
+            let known = settled && search.whole && self.flood.is_answered(*id);
+            let (Sought::Words(_), Some(answers)) = (&search.what, &search.answers) else { continue };
+            // Full: whoever asked has more than it can take, and is told the next time.
+            if known != search.known && answers.try_send(Answer::Known(known)).is_ok() {
+                search.known = known;
+            }
         }
     }
 

@@ -48,8 +48,12 @@ impl State {
         let passed = self.now().saturating_sub(wanted);
         let heard = self.lan_heard.map(|at| self.now().saturating_sub(at));
         let listening = self.dependencies.lan.is_some() && !listened(passed, heard);
-        let expecting = !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought;
-        passed >= SETTLING || !(expecting || listening)
+        passed >= SETTLING || !(self.is_expecting() || listening)
+    }
+
+    /// Whether somebody who was heard of is neither a neighbour yet nor has failed.
+    pub(super) fn is_expecting(&self) -> bool {
+        !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought
     }
 
     pub(super) fn settle(&mut self) {
@@ -60,5 +64,6 @@ impl State {
         } else if self.is_quiet() {
             self.searches.with_hits().into_iter().for_each(|id| self.flood(Input::Release(id)));
         }
+        self.tell_known();
     }
 }

@@ -274,6 +274,7 @@ impl State {
         for output in self.flood.handle(input, now) {
             match output {
                 flood::Output::Answer { id, from, what } => self.answer(id, from, what),
+                flood::Output::Aside { id, from, what } => self.answer_aside(id, from, what),
                 flood::Output::Blame(node, fault) => self.blame(node, fault),
                 flood::Output::Found(from, found) => self.found(from, found),
                 flood::Output::Over { id, whole } => self.over(id, whole),

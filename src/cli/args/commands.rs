@@ -66,7 +66,7 @@ pub(crate) struct GetArgs {
     /// Only the files of the collection that match; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) only: Vec<Glob>,
-    /// Show what would be fetched, to where and from whom, and change nothing; ends with 0 also where other content is in the way
+    /// Show what would be fetched, to where and from whom, and change nothing; ends with 0 also where other content is in the way, and as the get would where the place takes nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// Replace files that exist with other content

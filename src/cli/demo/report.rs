@@ -107,6 +107,7 @@ mod tests {
             path: None,
             bytes: 4 << 20,
             fetched: 4 << 20,
+            copied: 0,
             elapsed: Duration::from_secs(2),
             providers: vec![ProviderProgress {
                 node,

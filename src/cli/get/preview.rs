@@ -4,8 +4,8 @@ use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
-use crate::model::{Provider, Size};
-use crate::node::{Outcome, Preview, There};
+use crate::model::Size;
+use crate::node::{Busy, Has, Outcome, Preview, There};
 
 /// All of it, each line ended.
 pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: Option<usize>) -> String {
@@ -14,11 +14,17 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
         let target = file.path.as_ref().map_or_else(|| file.name.to_string(), |path| path.to_string_lossy().into());
         table.row([target, Size(file.size).to_string(), state(file.there, preview.force).to_owned()]);
     }
-    let providers = outcome.providers.iter().map(|p| Provider { node: p.node, addrs: vec![p.addr] });
-    let providers: Vec<Provider> = providers.collect();
-    let have = counted(providers.len() as u64, "provider");
-    let who = hits::providers(&providers, names).render(width);
-    format!("{}{}\n{}, {have}:\n{who}{}", table.render(width), totals(preview), coming(preview), verdict(preview))
+    let holders = &preview.holders;
+    let who = match holders.len() as u64 {
+        0 => "nobody who has it is known\n".to_owned(),
+        count => {
+            let parts = holders.iter().filter(|holder| matches!(holder.has, Has::Parts(_))).count();
+            let only = if parts == holders.len() { ", parts of it only" } else { "" };
+            let table = hits::holders(holders, outcome.bytes, names).render(width);
+            format!("{}{only}:\n{table}", counted(count, "provider"))
+        }
+    };
+    format!("{}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
 }
 
 const fn state(there: There, force: bool) -> &'static str {
@@ -49,14 +55,23 @@ fn coming(preview: &Preview) -> String {
     format!("{} to come{kept}", Size(preview.to_come))
 }
 
+/// The one thing that a `get` would do.
 fn verdict(preview: &Preview) -> String {
     let hint = match (preview.in_the_way(), preview.count(There::Blocked)) {
-        (0, _) => return String::new(),
+        (0, _) => match preview.busy.filter(|_| preview.comes()) {
+            Some(busy) => return waiting(busy),
+            None => return coming(preview),
+        },
         (_, 0) => "choose another place with -o, or replace what differs with --force",
         _ => "move away what is never replaced, or choose another place with -o",
     };
     let files = counted(preview.in_the_way() as u64, "file");
-    format!("nothing would be fetched while {files} cannot be put in place: {hint}\n")
+    format!("nothing would be fetched while {files} cannot be put in place: {hint}")
+}
+
+fn waiting(busy: Busy) -> String {
+    let who = busy.pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
+    format!("{who} is fetching it now and has {} of it: a get would wait until that ends, and copy it", Size(busy.have))
 }
 
 #[cfg(test)]
@@ -65,7 +80,7 @@ mod tests {
 
     use super::*;
     use crate::model::{ContentId, Kind, NodeId, SafePath};
-    use crate::node::{PreviewFile, ProviderProgress};
+    use crate::node::{Holder, PreviewFile};
 
     fn outcome(there: &[There], force: bool) -> Outcome {
         let file = |(n, there): (usize, &There)| PreviewFile {
@@ -75,15 +90,8 @@ mod tests {
             there: *there,
         };
         let files = there.iter().enumerate().map(file).collect();
-        let provider = ProviderProgress {
-            node: NodeId::of_public_key(b"a"),
-            addr: "10.0.0.1:7".parse().expect("an address"),
-            bytes: 0,
-            rate: 0,
-            path: (Duration::ZERO, 0),
-            connections: 0,
-            why: None,
-        };
+        let addrs = vec!["10.0.0.1:7".parse().expect("an address")];
+        let holders = vec![Holder { node: NodeId::of_public_key(b"a"), addrs, has: Has::Whole }];
         Outcome {
             id: ContentId::of(b"x"),
             kind: Kind::Collection,
@@ -91,10 +99,11 @@ mod tests {
             path: Some("out".into()),
             bytes: 0,
             fetched: 0,
+            copied: 0,
             elapsed: Duration::ZERO,
-            providers: vec![provider],
+            providers: Vec::new(),
             plane: None,
-            preview: Some(Preview { files, to_come: 3072, kept: 1024, force }),
+            preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, busy: None }),
             shares: Vec::new(),
             seeding: false,
         }
@@ -111,13 +120,30 @@ mod tests {
         let node = NodeId::of_public_key(b"a");
         let expected = format!(
             "TARGET     SIZE\nout/f0  2.0 KiB  new\nout/f1  2.0 KiB  here already\nout/f2  2.0 KiB  in the way with other \
-             content\n3 files: 1 new, 1 here already, 1 in the way with other content\n3.0 KiB to come (1.0 KiB of 4.0 KiB \
-             are here from an earlier run), 1 provider:\nADDRESSES   NODE\n10.0.0.1:7  {node}\nnothing would be fetched \
-             while 1 file cannot be put in place: choose another place with -o, or replace what differs with --force\n"
+             content\n3 files: 1 new, 1 here already, 1 in the way with other content\nnothing would be fetched \
+             while 1 file cannot be put in place: choose another place with -o, or replace what differs with --force\n\
+             1 provider:\nADDRESSES   NODE\n10.0.0.1:7  {node}\n"
         );
         assert_eq!(all, expected);
+        let free = shown(&[There::New, There::Same], false);
+        let coming = "\n3.0 KiB to come (1.0 KiB of 4.0 KiB are here from an earlier run)\n1 provider:\n";
+        assert!(free.contains(coming) && !free.contains("nothing would"), "{free}");
         let forced = shown(&[There::Differs], true);
         assert!(forced.contains("to be replaced") && !forced.contains("nothing would"), "{forced}");
         assert!(shown(&[There::Blocked], true).contains("never replaced, or choose"), "force does not help");
+    }
+
+    #[test]
+    fn who_has_only_parts_and_who_fetches_it_already_are_told() {
+        let mut outcome = outcome(&[There::New], false);
+        outcome.bytes = 4096;
+        let preview = outcome.preview.as_mut().expect("dry");
+        preview.holders[0].has = Has::Parts(Some(1024));
+        let unreached = Holder { node: NodeId::of_public_key(b"b"), addrs: Vec::new(), has: Has::Parts(None) };
+        preview.holders.push(unreached);
+        preview.busy = Some(Busy { pid: Some(7), have: 1024 });
+        let text = text(&outcome, outcome.preview.as_ref().expect("dry"), &Names::default(), None);
+        assert!(text.contains("2 providers, parts of it only:\n") && text.contains("25 % of it"), "{text}");
+        assert!(text.contains("process 7 is fetching it now") && !text.contains("to come"), "{text}");
     }
 }

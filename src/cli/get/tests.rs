@@ -29,6 +29,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         path: Some("/d/f".into()),
         bytes,
         fetched,
+        copied: 0,
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plane: Some(crate::node::Plane::Lan),
@@ -61,6 +62,8 @@ fn the_summary_tells_what_came_now() {
         whole,
         "/d/f: 8.0 MiB fetched and proven in 2.0 s (4.0 MiB/s) from 1 provider, found on the local network"
     );
+    let copied = Outcome { copied: 8 << 20, ..outcome(8 << 20, 0) };
+    assert!(summary(&copied).contains("copied from another transfer"), "{}", summary(&copied));
     assert!(summary(&outcome(8 << 20, 2 << 20)).starts_with("/d/f: 2.0 MiB of 8.0 MiB fetched"));
 }
 

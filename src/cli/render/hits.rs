@@ -1,11 +1,11 @@
 //! Hits, offers, peers and trees as tables for people.
 
-use crate::cli::render::human::{count, duration};
+use crate::cli::render::human::{count, duration, percent};
 use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Hit, Kind, Offer, Provider, Shown, Size};
-use crate::node::{FoundHit, NearRow, PeerRow};
+use crate::model::{Collection, ContentId, Hit, Kind, Offer, Shown, Size};
+use crate::node::{FoundHit, Has, Holder, NearRow, PeerRow};
 
 /// Shown for an offer without an id.
 const UNHASHED: &str = "(not hashed yet)";
@@ -59,12 +59,20 @@ fn hit_cells(hit: &Hit) -> [String; 5] {
     [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
 }
 
-/// Who provides what was located.
-pub(crate) fn providers<'a>(providers: impl IntoIterator<Item = &'a Provider>, names: &Names) -> Table {
-    let mut table = Table::new(&[("ADDRESSES", Align::Flexible), ("NODE", Align::Left)]);
-    for provider in providers {
-        let addrs: Vec<String> = provider.addrs.iter().map(ToString::to_string).collect();
-        table.row([addrs.join(" "), names.whole(provider.node)]);
+/// Who provides what a `get` would fetch, and who of them has only parts of its `bytes`.
+pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
+    let marked = holders.iter().any(|holder| matches!(holder.has, Has::Parts(_)));
+    let mut columns = vec![("ADDRESSES", Align::Flexible), ("NODE", Align::Left)];
+    columns.extend(marked.then_some(("", Align::Left)));
+    let mut table = Table::new(&columns);
+    for holder in holders {
+        let addrs: Vec<String> = holder.addrs.iter().map(ToString::to_string).collect();
+        let has = match holder.has {
+            Has::Parts(Some(have)) => format!("fetches it itself, has {} % of it", percent(have, bytes)),
+            Has::Parts(None) => "fetches it itself, has parts of it".to_owned(),
+            Has::Unknown | Has::Whole => String::new(),
+        };
+        table.row([addrs.join(" "), names.whole(holder.node), has].into_iter().take(columns.len()));
     }
     table
 }
@@ -162,7 +170,7 @@ fn id(id: Option<ContentId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeId, SafePath};
+    use crate::model::{NodeId, Provider, SafePath};
     use crate::node::Plane;
     use crate::wire::Peer;
 
@@ -203,8 +211,11 @@ mod tests {
         let peer = Peer { node, addrs: vec!["10.0.0.1:4917".parse().expect("addr")], offers: 12_345 };
         let text = peers(&[PeerRow { peer, plane: Plane::Tracker }], &Names::default()).render(None);
         assert!(text.ends_with(&format!("\n10.0.0.1:4917  12,345  tracker  {node}\n")), "{text}");
-        let text = providers(&hit("c", None).providers, &Names::default()).render(None);
+        let holder = |has| Holder { node, addrs: hit("c", None).providers[0].addrs.clone(), has };
+        let text = holders(&[holder(Has::Whole)], 8, &Names::default()).render(None);
         assert_eq!(text, format!("ADDRESSES  NODE\n[::1]:7    {node}\n"));
+        let text = holders(&[holder(Has::Parts(Some(2)))], 8, &Names::default()).render(None);
+        assert!(text.ends_with(&format!("{node}  fetches it itself, has 25 % of it\n")), "{text}");
     }
 
     #[test]

@@ -50,7 +50,8 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
 
 /// How long `bytes` take at a rate, if that is known.
 pub(crate) fn time_left(bytes: u64, rate: u64) -> Option<Duration> {
-    bytes.checked_div(rate).map(Duration::from_secs)
+    let millis = (u128::from(bytes) * 1000).checked_div(u128::from(rate))?;
+    Some(Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)))
 }
 
 /// The mean rate of a run in bytes a second; of a run that took no time, what it would be in a millisecond.
@@ -85,6 +86,7 @@ mod tests {
         assert_eq!((percent(0, 0), percent(999, 1000), percent(u64::MAX - 1, u64::MAX)), (100, 99, 99));
         assert_eq!(rate(50 << 20), "50.0 MiB/s");
         assert_eq!((time_left(100, 10), time_left(1, 0)), (Some(Duration::from_secs(10)), None));
+        assert_eq!(time_left(71, 100), Some(Duration::from_millis(710)), "less than a second is not none");
         assert_eq!(mean_rate(1000, Duration::from_millis(500)), 2000);
         assert_eq!(mean_rate(7, Duration::ZERO), 7000);
     }

@@ -11,7 +11,9 @@ use serde::{Serialize, Serializer};
 
 use crate::cli::render::names::Names;
 use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
-use crate::node::{Cause, Hashing, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share, Why};
+use crate::node::{
+    Cause, Has, Hashing, Holder, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share, Why,
+};
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -198,6 +200,8 @@ impl<T: Display> Serialize for Text<T> {
 pub(crate) struct Where {
     node: Text<NodeId>,
     addr: Option<SocketAddr>,
+    /// Whether it has all of it, where it was asked.
+    whole: Option<bool>,
 }
 
 /// A provider of a transfer under way.
@@ -254,6 +258,10 @@ pub(crate) struct Previewed<'a> {
     to_come: u64,
     kept: u64,
     in_the_way: u64,
+    /// Everyone who has it, or parts of it.
+    holders: Vec<Where>,
+    /// Whether another process is fetching the same to the same place.
+    busy: bool,
 }
 
 /// A file that was asked for; `state` is `new`, `here`, `differs` or `blocked`.
@@ -278,6 +286,15 @@ impl<'a> Line<'a> {
             providers: hit.providers.iter().map(at).collect(),
             plane: plane.map(Plane::word),
         }
+    }
+
+    /// The event `hit`, of which each provider was asked how much it has.
+    pub(crate) fn located(hit: &'a Hit, plane: Plane, holders: &[Holder]) -> Self {
+        let mut line = Self::hit(hit, Some(plane));
+        if let Self::Hit { providers, .. } = &mut line {
+            *providers = holders.iter().map(holds).collect();
+        }
+        line
     }
 
     /// The event `neighbour`.
@@ -367,7 +384,16 @@ impl<'a> Line<'a> {
 }
 
 fn at(provider: &Provider) -> Where {
-    Where { node: Text(provider.node), addr: provider.addrs.first().copied() }
+    Where { node: Text(provider.node), addr: provider.addrs.first().copied(), whole: None }
+}
+
+fn holds(holder: &Holder) -> Where {
+    let whole = match holder.has {
+        Has::Parts(_) => Some(false),
+        Has::Unknown => None,
+        Has::Whole => Some(true),
+    };
+    Where { node: Text(holder.node), addr: holder.addrs.first().copied(), whole }
 }
 
 fn previewed(preview: &Preview) -> Previewed<'_> {
@@ -382,6 +408,8 @@ fn previewed(preview: &Preview) -> Previewed<'_> {
         to_come: preview.to_come,
         kept: preview.kept,
         in_the_way: preview.in_the_way() as u64,
+        holders: preview.holders.iter().map(holds).collect(),
+        busy: preview.busy.is_some(),
     }
 }
 

@@ -122,6 +122,7 @@ mod tests {
             name: Some(SafePath::parse("docs/a.txt").expect("a name")),
             bytes: 512 << 20,
             fetched: 75,
+            copied: 0,
             total: 1 << 30,
             rate: 64 << 20,
             providers: vec![given],

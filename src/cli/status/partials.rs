@@ -10,6 +10,7 @@ use crate::cli::render::human::percent;
 use crate::cli::render::json::Text;
 use crate::io::dest::SafeDir;
 use crate::io::partial::{Earlier, Names, PartialError};
+use crate::model::shell::quoted;
 use crate::model::{ContentId, Shown, Size};
 use crate::node::Error;
 
@@ -29,6 +30,8 @@ struct Told {
     id: Text<ContentId>,
     /// What it was to become; unknown of those that an older version began.
     target: Option<String>,
+    /// The patterns of the paths that were asked for; all when there are none.
+    only: Vec<String>,
     /// Bytes that were proven.
     have: u64,
     /// Bytes altogether.
@@ -70,6 +73,7 @@ fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
     let told = Told {
         id: Text(earlier.id()),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
+        only: earlier.only().to_vec(),
         have: earlier.bytes(),
         size: earlier.size(),
         in_use: earlier.is_in_use(held),
@@ -108,19 +112,11 @@ impl Partial {
                 .map(|dir| format!("{}/", if dir == Path::new("") { Path::new(".") } else { dir }.display()))
         };
         let output = told.target.clone().or_else(into).unwrap_or_default();
-        lines.push(format!("  go on: qshare get {} -o {}", told.id.0, quoted(&output)));
+        let only: String = told.only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
+        lines.push(format!("  go on: qshare get {} -o {}{only}", told.id.0, quoted(&output)));
         lines.push(remove);
         lines
     }
-}
-
-/// A word for a POSIX shell.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+=:,@%".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", Shown(word).to_string().replace('\'', "'\\''"))
 }
 
 /// What a file takes, or a directory's files together; what cannot be read takes nothing.
@@ -167,10 +163,5 @@ mod tests {
         let part = other.join(".qshare-0000000000000000").display().to_string().replace('\'', "'\\''");
         assert!(told.contains(&format!("rm -rf '{part}.part' '{part}.journal' '{part}.givers'")), "{told}");
         assert!(all(&dir.path().join("gone"), &[]).is_err());
-    }
-
-    #[test]
-    fn words_for_a_shell() {
-        assert_eq!(["a/b.c", "", "a b", "a'b"].map(quoted), ["a/b.c", "''", "'a b'", "'a'\\''b'"]);
     }
 }

@@ -97,10 +97,12 @@ fn remedy(error: &io::Error) -> String {
         ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
         ErrorKind::FileTooLarge => "this file system takes no file of that size: choose another place with -o",
         ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
+        ErrorKind::NotADirectory => "check the path, a part of it is a file, or choose another place with -o",
         ErrorKind::NotFound => {
             "it is not there: check the path, or run the same command again if it was removed meanwhile"
         }
         ErrorKind::PermissionDenied => "check its permissions or choose another place with -o",
+        ErrorKind::Unsupported => "its file system cannot do what is needed: choose another place with -o",
         ErrorKind::ReadOnlyFilesystem => "choose another place with -o",
         _ => return format!("{} and run the same command again: what was verified is kept", advice(error)),
     };

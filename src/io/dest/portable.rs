@@ -115,6 +115,11 @@ impl Handle {
         None
     }
 
+    #[expect(clippy::unused_self, clippy::unnecessary_wraps, reason = "one signature on all platforms")]
+    pub(super) fn takes_files(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     #[expect(clippy::unused_self, reason = "one signature on all platforms")]
     pub(super) fn longest_name(&self) -> Option<u64> {
         None

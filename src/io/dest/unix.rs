@@ -136,6 +136,17 @@ impl Handle {
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
 
+    pub(super) fn takes_files(&self) -> io::Result<()> {
+        let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
+        fs::accessat(&self.0, ".", access, AtFlags::EACCESS)?;
+        // /proc and its like: root may write there, and yet nothing can be made.
+        let stat = fs::fstatvfs(&self.0)?;
+        if stat.f_blocks == 0 && stat.f_files == 0 && stat.f_bavail == 0 {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        Ok(())
+    }
+
     pub(super) fn longest_name(&self) -> Option<u64> {
         fs::fstatvfs(&self.0).ok().map(|s| s.f_namemax).filter(|&n| n > 0)
     }

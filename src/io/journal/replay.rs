@@ -17,6 +17,8 @@ pub struct Claims {
     pub lists: HashMap<u32, Vec<u8>>,
     /// A collection's canonical bytes, unproven.
     pub manifest: Option<Vec<u8>>,
+    /// The patterns of the paths that the last of them asked for; all when there are none.
+    pub only: Vec<String>,
     /// The process that used it last.
     pub pid: Option<u32>,
     /// The final name that the last of them had for it, unchecked.
@@ -44,6 +46,7 @@ pub fn replay<R: Read>(reader: &mut Reader<R>, units: u32, boot: [u8; 16]) -> io
             Record::Have(ranges) => since.extend(ranges.into_iter().map(|r| (reader.end(), r))),
             Record::List { file, values } => drop(claims.lists.insert(file, values)),
             Record::Manifest(bytes) => claims.manifest = Some(bytes),
+            Record::Only(globs) => claims.only = globs,
             Record::Session { boot: now, pid } => {
                 if written_in.replace(now) != Some(now) {
                     since.clear();

@@ -54,6 +54,7 @@ fn any_record() -> impl Strategy<Value = Record> {
         (any::<u32>(), vec(any::<u8>(), 0..100)).prop_map(|(file, values)| Record::List { file, values }),
         vec(any::<u8>(), 0..100).prop_map(Record::Manifest),
         (any::<[u8; 16]>(), any::<u32>()).prop_map(|(boot, pid)| Record::Session { boot, pid }),
+        vec("[^\0]{1,8}", 0..4).prop_map(Record::Only),
         ".{0,20}".prop_map(Record::Target),
     ]
 }

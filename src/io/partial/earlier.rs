@@ -23,6 +23,7 @@ pub struct Earlier {
     pub(super) header: Header,
     collection: Option<Collection>,
     target: Option<SafePath>,
+    only: Vec<String>,
     pid: Option<u32>,
 }
 
@@ -33,6 +34,12 @@ impl Earlier {
     /// When the directory cannot be read.
     pub fn all_in(parent: &SafeDir) -> Result<Vec<Self>, PartialError> {
         Ok(names_in(parent)?.iter().filter_map(|names| Self::read(parent, names)).collect())
+    }
+
+    /// That of a content.
+    #[must_use]
+    pub fn of(parent: &SafeDir, id: ContentId) -> Option<Self> {
+        Self::read(parent, &Names::of(id))
     }
 
     pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
@@ -55,8 +62,9 @@ impl Earlier {
             have = believable(&map, &claims, &lists);
         }
         let target = claims.target.and_then(|name| SafePath::parse(&name).ok());
-        let (names, lists, pid) = (names.clone(), lists.into_iter().collect(), claims.pid);
-        Some(Self { names, map, lists, have, header, collection, target, pid })
+        let (names, lists) = (names.clone(), lists.into_iter().collect());
+        let (only, pid) = (claims.only, claims.pid);
+        Some(Self { names, map, lists, have, header, collection, target, only, pid })
     }
 
     /// The content.
@@ -81,6 +89,12 @@ impl Earlier {
     #[must_use]
     pub const fn target(&self) -> Option<&SafePath> {
         self.target.as_ref()
+    }
+
+    /// The patterns of the paths that were asked for last; all when there are none.
+    #[must_use]
+    pub fn only(&self) -> &[String] {
+        &self.only
     }
 
     /// Whether a process has it now. Takes the lock for an instant.

@@ -350,6 +350,9 @@ fn begin_session(partial: &Partial, claims: &Claims) -> Result<(), PartialError>
     if let Some(collection) = partial.spec.collection.as_ref().filter(|_| !known) {
         partial.append(&mut state, &Record::Manifest(collection.manifest()))?;
     }
+    if claims.only != partial.spec.only {
+        partial.append(&mut state, &Record::Only(partial.spec.only.clone()))?;
+    }
     match &partial.spec.target {
         Some(target) if claims.target.as_deref() != Some(target.as_str()) => {
             partial.append(&mut state, &Record::Target(target.to_string()))

@@ -44,7 +44,17 @@ impl Content {
         let (id, size) = (ContentId::of(&bytes), bytes.len() as u64);
         let map = Arc::new(UnitMap::of_file(id, size).expect("small"));
         let (present, unwanted) = (HashSet::new(), HashSet::new());
-        let spec = PartialSpec { id, kind: Kind::File, size, map, collection: None, present, unwanted, target: None };
+        let spec = PartialSpec {
+            id,
+            kind: Kind::File,
+            size,
+            map,
+            collection: None,
+            present,
+            unwanted,
+            target: None,
+            only: Vec::new(),
+        };
         Self { spec, files: vec![bytes] }
     }
 
@@ -66,7 +76,17 @@ impl Content {
         let (id, size) = (ContentId::of(&collection.manifest()), collection.bytes());
         let (present, unwanted) = (HashSet::new(), HashSet::new());
         let (map, collection) = (Arc::new(map), Some(Arc::new(collection)));
-        let spec = PartialSpec { id, kind: Kind::Collection, size, map, collection, present, unwanted, target: None };
+        let spec = PartialSpec {
+            id,
+            kind: Kind::Collection,
+            size,
+            map,
+            collection,
+            present,
+            unwanted,
+            target: None,
+            only: Vec::new(),
+        };
         Self { spec, files }
     }
 

@@ -15,6 +15,8 @@ const MOST: usize = 65_536;
 pub(super) struct Memory {
     ids: HashSet<QueryId>,
     order: VecDeque<(Duration, QueryId)>,
+    /// Those of them that were answered with nothing because of who asked.
+    withheld: HashSet<QueryId>,
 }
 
 impl Memory {
@@ -23,6 +25,7 @@ impl Memory {
         while self.order.front().is_some_and(|(since, _)| *since + LASTING <= now || self.order.len() >= MOST) {
             if let Some((_, old)) = self.order.pop_front() {
                 self.ids.remove(&old);
+                self.withheld.remove(&old);
             }
         }
         let new = self.ids.insert(id);
@@ -30,6 +33,17 @@ impl Memory {
             self.order.push_back((now, id));
         }
         new
+    }
+
+    /// Whoever asked was told nothing, and another who asks the same may be told.
+    pub(super) fn withhold(&mut self, id: QueryId) {
+        if self.ids.contains(&id) {
+            self.withheld.insert(id);
+        }
+    }
+
+    pub(super) fn is_withheld(&self, id: QueryId) -> bool {
+        self.withheld.contains(&id)
     }
 
     pub(super) fn contains(&self, id: QueryId) -> bool {
@@ -50,6 +64,11 @@ mod tests {
         let mut memory = Memory::default();
         assert!(memory.insert(id(1), Duration::ZERO) && !memory.insert(id(1), Duration::from_secs(59)));
         assert!(memory.insert(id(2), LASTING) && !memory.contains(id(1)) && memory.insert(id(1), LASTING));
+        memory.withhold(id(2));
+        memory.withhold(id(3));
+        assert!(memory.is_withheld(id(2)) && !memory.is_withheld(id(3)), "what is not remembered");
+        memory.insert(id(4), LASTING * 2);
+        assert!(!memory.is_withheld(id(2)));
     }
 
     #[test]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::logic::page;
-use crate::model::{Hit, NodeId};
-use crate::wire::{FloodQuery, Found, Seen};
+use crate::model::{Hit, NodeId, QueryId};
+use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
 const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
@@ -112,6 +112,12 @@ fn within(providers: &mut BTreeMap<NodeId, usize>, node: NodeId) -> bool {
     let within = *passed < CAPS.2 && known <= CAPS.0 * Hit::MAX_PROVIDERS;
     *passed += usize::from(within);
     within
+}
+
+/// An own answer with its end.
+pub(super) fn whole(id: QueryId, hits: Vec<Hit>) -> impl Iterator<Item = NeighbourFrame> {
+    let parts = parts(Found { id, hits, nodes: Vec::new() }).into_iter().map(NeighbourFrame::Found);
+    parts.chain([NeighbourFrame::Done(id)])
 }
 
 /// An own answer as frames that each fit a page, with room for the provider that the first neighbour fills in.

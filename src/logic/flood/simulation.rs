@@ -211,6 +211,7 @@ impl World {
     fn carry_out(&mut self, n: usize, output: Output) {
         match output {
             Output::Answer { id, what, .. } => self.at(self.now + ms(1), Event::Answer { at: n, id, what }),
+            Output::Aside { .. } => panic!("nobody withholds anything here"),
             Output::Blame(by, fault) => panic!("an honest node is blamed: {by:?}, {fault:?}"),
             Output::Found(_, found) => self.found(&found),
             Output::Over { id, whole } => self.over(id, whole),

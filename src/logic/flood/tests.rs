@@ -340,3 +340,19 @@ fn a_command_is_asked_while_it_has_something_to_give_and_passes_nothing_on() {
     flood.handle(Input::Reached(node(5), vec![addr(5)]), Duration::ZERO);
     assert_eq!(flood.told(5, found(7, vec![hit(&[])])), [vouched], "and now it is");
 }
+
+#[test]
+fn who_may_be_told_is_told_though_the_query_came_from_another_first() {
+    let mut flood = flood(&[1, 2]);
+    flood.told(1, NeighbourFrame::Query(query(9, 1)));
+    assert_eq!(flood.handle(Input::Withheld(id(9)), Duration::ZERO), [to(1, NeighbourFrame::Done(id(9)))]);
+    // The asker itself, over its own connection, later than the neighbour that forwarded it.
+    let aside = Output::Aside { id: id(9), from: node(2), what: words() };
+    assert_eq!(flood.told(2, NeighbourFrame::Query(query(9, 2))), [aside]);
+    let told = flood.handle(Input::Aside { id: id(9), from: node(2), hits: vec![hit(&[])] }, Duration::ZERO);
+    assert_eq!(told, [to(2, found(9, vec![hit(&[])])), to(2, NeighbourFrame::Done(id(9)))]);
+    // What was answered is not answered again.
+    flood.told(1, NeighbourFrame::Query(query(8, 1)));
+    flood.answers(8, vec![hit(&[])]);
+    assert_eq!(flood.told(2, NeighbourFrame::Query(query(8, 1))), [to(2, NeighbourFrame::Done(id(8)))]);
+}

@@ -1,8 +1,9 @@
 //! What a dry run finds out.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::model::SafePath;
+use crate::model::{NodeId, SafePath};
 
 /// What is at the target of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +44,37 @@ pub struct PreviewFile {
     pub there: There,
 }
 
+/// What a provider has of a content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Has {
+    /// Only parts: it is fetching it itself. How many bytes, where that is known.
+    Parts(Option<u64>),
+    /// It did not say.
+    Unknown,
+    /// All of it.
+    Whole,
+}
+
+/// A provider, and what it has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Holder {
+    /// Who.
+    pub node: NodeId,
+    /// Where; none where that is not known yet.
+    pub addrs: Vec<SocketAddr>,
+    /// How much.
+    pub has: Has,
+}
+
+/// Another process that is fetching the same into the same directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Busy {
+    /// Which, when known.
+    pub pid: Option<u32>,
+    /// Bytes that it has.
+    pub have: u64,
+}
+
 /// What a `get` would do.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Preview {
@@ -54,6 +86,10 @@ pub struct Preview {
     pub kept: u64,
     /// Whether files of other content would be replaced.
     pub force: bool,
+    /// Everyone who is known to have it, or parts of it.
+    pub holders: Vec<Holder>,
+    /// Who is fetching it already: a `get` would wait for its end, and copy what it has made.
+    pub busy: Option<Busy>,
 }
 
 impl Preview {
@@ -61,6 +97,12 @@ impl Preview {
     #[must_use]
     pub fn count(&self, there: There) -> usize {
         self.files.iter().filter(|file| file.there == there).count()
+    }
+
+    /// Whether anything would be put in place.
+    #[must_use]
+    pub fn comes(&self) -> bool {
+        self.in_the_way() == 0 && self.count(There::Same) < self.files.len()
     }
 
     /// How many files would keep it from doing anything.

@@ -58,6 +58,8 @@ pub struct Progress {
     pub bytes: u64,
     /// Bytes proven in this run.
     pub fetched: u64,
+    /// Bytes copied here from another transfer of the same content, for whose end this one has waited.
+    pub copied: u64,
     /// Bytes altogether; 0 while unknown.
     pub total: u64,
     /// Proven bytes a second, lately.
@@ -115,6 +117,8 @@ pub struct Outcome {
     pub bytes: u64,
     /// Bytes fetched in this run.
     pub fetched: u64,
+    /// Bytes copied here from another transfer of the same content, for whose end this run has waited.
+    pub copied: u64,
     /// How long this run took.
     pub elapsed: Duration,
     /// Who gave.

@@ -43,7 +43,7 @@ fn what_finds_things_says() {
     let (kind, providers) = (Kind::Collection, vec![provider]);
     let mut hit = Hit { id: Some(id()), kind, size: 7, files: 2, locked: false, executable: false, names, providers };
     let expected = format!(
-        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917"}}],"plane":"tracker"}}"#,
+        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
         id(),
         node()
     );
@@ -91,6 +91,7 @@ fn what_a_transfer_says() {
         path: Some("/d/f".into()),
         bytes: 9,
         fetched: 8,
+        copied: 0,
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
@@ -105,9 +106,9 @@ fn what_a_transfer_says() {
     );
     assert_eq!(text(&Line::done(&outcome)), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
-    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false };
+    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), busy: None };
     let dry = Outcome { preview: Some(preview), ..outcome };
-    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1}"#;
+    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"busy":false}"#;
     assert!(text(&Line::done(&dry)).ends_with(plan), "{}", text(&Line::done(&dry)));
 }
 
