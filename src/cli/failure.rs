@@ -73,10 +73,7 @@ impl Failure {
 
     /// Whether there is nothing to tell: nobody reads, or the person at the keyboard did it.
     pub(crate) fn is_silent(&self) -> bool {
-        match self {
-            Self::Closed | Self::Stopped(_) => true,
-            _ => false,
-        }
+        matches!(self, Self::Closed | Self::Stopped(_))
     }
 }
 

@@ -84,7 +84,7 @@ impl Get {
         };
         let Some(prepared) = prepared else { return Err(self.interrupted_early().await) };
         match prepared {
-            Prepared::Done(outcome) => Ok(outcome),
+            Prepared::Done(outcome) => Ok(*outcome),
             Prepared::Fetch(plan) => self.fetch(*plan).await,
         }
     }
@@ -128,7 +128,7 @@ impl Get {
         self.report.total(contents.part.size);
         self.tell_of_seeding(&contents);
         if self.request.dry_run {
-            return Ok(Prepared::Done(self.preview(&hit, contents, destination).await?));
+            return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, beside) };
         let parent = open_parent(&destination)?;
@@ -138,7 +138,7 @@ impl Get {
                 Partial::discard(&parent, id)?;
             }
             let there = There { destination, parent, present };
-            return Ok(Prepared::Done(self.nothing_to_do(contents, there, &hit).await?));
+            return Ok(Prepared::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)));
         }
         let place = Place::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
@@ -242,7 +242,7 @@ pub(super) struct There {
 
 /// How preparing ended.
 enum Prepared {
-    Done(Outcome),
+    Done(Box<Outcome>),
     Fetch(Box<Plan>),
 }
 
