@@ -9,7 +9,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::human::percent;
 use crate::cli::render::json::Text;
 use crate::io::dest::SafeDir;
-use crate::io::partial::{Earlier, Names, PartialError};
+use crate::io::partial::{Earlier, Names, PartialError, is_alive};
 use crate::model::{ContentId, Shown, Size};
 use crate::node::Error;
 
@@ -67,13 +67,15 @@ fn in_dir(dir: &Path, shown: &Path) -> Result<Vec<Partial>, PartialError> {
 }
 
 fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
+    let in_use = earlier.is_in_use(held);
     let told = Told {
         id: Text(earlier.id()),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
         have: earlier.bytes(),
         size: earlier.size(),
-        in_use: earlier.is_in_use(held),
-        pid: earlier.pid(),
+        in_use,
+        // Who holds it need not be who had it last.
+        pid: earlier.pid().filter(|pid| !in_use || is_alive(*pid)),
     };
     let path = text(&shown.join(earlier.part().as_str()));
     Partial { path, bytes: on_disk(&held.shown(earlier.part())), told: Some(told) }
@@ -108,7 +110,12 @@ impl Partial {
                 .map(|dir| format!("{}/", if dir == Path::new("") { Path::new(".") } else { dir }.display()))
         };
         let output = told.target.clone().or_else(into).unwrap_or_default();
-        lines.push(format!("  go on: qshare get {} -o {}", told.id.0, quoted(&output)));
+        let command = format!("qshare get {} -o {}", told.id.0, quoted_path(&output));
+        lines.push(match told.target.as_deref().filter(|target| Path::new(target).is_dir()) {
+            // The command would go on within it.
+            Some(target) => format!("  go on: move the directory {} away, then: {command}", Shown(target)),
+            None => format!("  go on: {command}"),
+        });
         lines.push(remove);
         lines
     }
@@ -120,7 +127,21 @@ fn quoted(word: &str) -> String {
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }
-    format!("'{}'", Shown(word).to_string().replace('\'', "'\\''"))
+    if word.chars().all(|c| !c.is_control()) && Shown(word).to_string() == word {
+        return format!("'{}'", word.replace('\'', "'\\''"));
+    }
+    // What is not fit to be shown, byte by byte: bash, zsh, ksh and POSIX 2024 understand it.
+    let byte = |b: u8| match b {
+        b'\'' | b'\\' => format!("\\{}", char::from(b)),
+        b' '..=b'~' => char::from(b).to_string(),
+        _ => format!("\\{b:03o}"),
+    };
+    format!("$'{}'", word.bytes().map(byte).collect::<String>())
+}
+
+/// A path for a shell and a command: one that begins with a hyphen is neither an option nor standard output.
+fn quoted_path(path: &str) -> String {
+    if path.starts_with('-') { quoted(&format!("./{path}")) } else { quoted(path) }
 }
 
 /// What a file takes, or a directory's files together; what cannot be read takes nothing.
@@ -172,5 +193,15 @@ mod tests {
     #[test]
     fn words_for_a_shell() {
         assert_eq!(["a/b.c", "", "a b", "a'b"].map(quoted), ["a/b.c", "''", "'a b'", "'a'\\''b'"]);
+        let (words, quoted) = (["-", "-o", "--force", "-/x", "a-b"], ["./-", "./-o", "./--force", "./-/x", "a-b"]);
+        assert_eq!(words.map(quoted_path), quoted);
+        #[cfg(unix)]
+        for word in ["\u{1b}[31m'x\\y", "a\nb", "\u{202e}gpj.exe", "- \u{7}", "ü"] {
+            let command = format!("printf %s {}", quoted_path(word));
+            let Ok(output) = std::process::Command::new("bash").args(["-c", &command]).output() else { return };
+            let said = String::from_utf8(output.stdout).expect("UTF-8");
+            assert_eq!(said.trim_start_matches("./"), word, "{command:?}");
+            assert!(command.chars().all(|c| !c.is_control() && c != '\u{202e}'), "{command:?}");
+        }
     }
 }
