@@ -121,7 +121,7 @@ mod tests {
         let error = Box::new(Error::Internal { cause: "no".to_owned() });
         let halted = Failure::Node(Error::Halted { error, have: 70 << 20, total: 600 << 20 });
         assert_eq!((halted.exit().code(), halted.code()), (6, ErrorCode::Failed));
-        assert!(halted.to_string().ends_with("(70.0 MiB of 600.0 MiB are proven and kept)"), "{halted}");
+        assert!(halted.to_string().ends_with("(70.0 MiB of 600 MiB are proven and kept)"), "{halted}");
     }
 
     #[test]

@@ -233,7 +233,7 @@ fn a_file_that_is_renamed_keeps_its_id() {
     let (jobs, changed) = found(&mut catalogue, "t/b", FileStamp { ctime_ns: 5, ..stamp(1) });
     assert_eq!((jobs.len(), changed), (1, true));
     assert_eq!((offered(&catalogue, "t/a"), offered(&catalogue, "t/b")), (None, Some(id)));
-    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *std::path::Path::new("t/b")));
+    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *Path::new("t/b")));
 }
 
 #[test]

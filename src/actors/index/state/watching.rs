@@ -150,7 +150,11 @@ impl IndexState {
     /// Says that a shared path leads elsewhere now: who swaps a link wants that, and who did not do it wants to know.
     fn tell_where(&mut self, key: RootKey, real: &Path) {
         let path = &self.catalogue.roots[key].root.path;
-        let sentence = format!("{} leads to {} now: what is there is shared", path.display(), real.display());
+        let sentence = if path == real {
+            format!("{} is no link any more: what is there itself is shared", path.display())
+        } else {
+            format!("{} leads to {} now: what is there is shared", path.display(), real.display())
+        };
         self.outbox.push(IndexEvent::Warning(sentence));
     }
 
