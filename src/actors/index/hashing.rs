@@ -339,3 +339,47 @@ fn unhashed(job: &Job, error: HashError) -> Outcome {
 fn is_gone(job: &Job) -> bool {
     std::fs::symlink_metadata(&job.path).map_or(true, |meta| FileStamp::of(&meta) != job.stamp)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn files_that_come_after_a_huge_one_are_hashed_beside_it_in_every_lane() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let job = |name: &str, bytes: u64| {
+            let path = dir.path().join(name);
+            File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
+            let stamp = FileStamp::of(&fs::metadata(&path).expect("there"));
+            Job { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
+        };
+        // Sparse: 4 TiB, which no machine hashes while this test runs.
+        let huge = [job("huge", 4 << 40), job("huge too", 4 << 40)];
+        let others = vec![job("middling", 3 << 20), job("asked for", 3 << 20), job("small", 4)];
+        let mut hashing = Hashing::new(1, None).expect("threads");
+        let (tell, told) = mpsc::channel();
+        let finished = move |batch| drop(tell.send(batch));
+        hashing.push(huge.into());
+        hashing.hurry(|job| job.name.as_str() == "huge too");
+        hashing.start(finished.clone());
+        hashing.push(others);
+        hashing.hurry(|job| job.name.as_str() == "asked for");
+        let mut done = Vec::new();
+        while done.len() < 3 {
+            hashing.start(finished.clone());
+            let mut batch: Batch = told.recv().expect("there is more");
+            hashing.finished(&mut batch, |_| false);
+            let ended = |(job, outcome): &(Job, Outcome)| {
+                assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+                job.name.to_string()
+            };
+            done.extend(batch.results.iter().map(ended));
+        }
+        done.sort_unstable();
+        assert_eq!(done, ["asked for", "middling", "small"]);
+        assert!(hashing.running(|name| name.as_str() == "huge") > 0 && !hashing.is_idle());
+    }
+}
