@@ -417,7 +417,9 @@ fn the_executable_bit_comes_from_those_who_only_fetch_it_too() {
     drop(source);
     let mut source = lab.share(&tracker, &[&file], &["--limit", "1MiB/s"]);
     let id = source.process.first("offer")["id"].as_str().expect("an id").to_owned();
-    ["a", "b"].map(|dir| lab.dir(dir));
+    for dir in ["a", "b"] {
+        lab.dir(dir);
+    }
     let mut first = lab.getting(&tracker, &[&id, "-o", "a/one"]);
     first.event_that("progress", |progress| progress["bytes"].as_u64() > Some(0));
     source.process.signal(Signal::TERM);

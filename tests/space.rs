@@ -93,9 +93,9 @@ fn a_disk_that_fills_up_ends_the_transfer_and_keeps_what_was_proven() {
     get.event_that("progress", |e| e["bytes"].as_u64() >= Some(8 * MIB as u64));
     disk.fill();
     let ended = get.end();
-    let sentence = ended.error(1);
+    let sentence = ended.error(6);
     assert_eq!(ended.event("error")["code"], "no_space");
-    assert!(sentence.contains("space"), "{sentence}");
+    assert!(sentence.contains("space") && sentence.contains("are proven and kept"), "{sentence}");
     let proven = ended.events.iter().rev().find(|e| e["event"] == "progress").expect("one")["bytes"].as_u64();
     disk.empty();
     let again = lab.get(&tracker, &["tree", "-o", &text(&disk.0)]);

@@ -137,8 +137,15 @@ fn delta() -> impl Strategy<Value = Delta> {
 }
 
 fn have() -> impl Strategy<Value = HaveEvent> {
-    let fields = (ranges(), any::<bool>(), any::<u32>(), any::<bool>(), ranges());
-    fields.prop_map(|(units, complete, fetching, gone, changed)| HaveEvent { units, complete, fetching, gone, changed })
+    let fields = (ranges(), any::<bool>(), any::<u32>(), any::<bool>(), ranges(), any::<bool>());
+    fields.prop_map(|(units, complete, fetching, gone, changed, executable)| HaveEvent {
+        units,
+        complete,
+        fetching,
+        gone,
+        changed,
+        executable,
+    })
 }
 
 fn left_out() -> impl Strategy<Value = LeftOut> {

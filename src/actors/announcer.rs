@@ -24,8 +24,9 @@ mod voice;
 
 use session::Session;
 
-/// Leads to a tracker, or says in one sentence why not.
-pub type Connect = Arc<dyn Fn(PeerTarget) -> Pin<Box<dyn Future<Output = Result<Link, String>> + Send>> + Send + Sync>;
+/// Leads to a tracker.
+pub type Connect =
+    Arc<dyn Fn(PeerTarget) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send>> + Send + Sync>;
 
 /// The real one: a connection of the node, to what must be a tracker.
 #[must_use]
@@ -33,15 +34,14 @@ pub fn connect_through(connections: ConnectionsRef) -> Connect {
     Arc::new(move |target| {
         let connections = connections.clone();
         Box::pin(async move {
-            let cause = |error: ConnectError| format!("the tracker {target} cannot be reached, trying again: {error}");
-            let link = connections.to_role(&target, Role::Tracker).await.map_err(cause)?;
+            let link = connections.to_role(&target, Role::Tracker).await?;
             if link.dialled() {
                 return Ok(link);
             }
             // A tracker dials only to see who answers. The rest of such a dial-back, by a tracker that has ended
             // since, may still look open.
             link.close(Code::Duplicate);
-            connections.to_role(&target, Role::Tracker).await.map_err(cause)
+            connections.to_role(&target, Role::Tracker).await
         })
     })
 }

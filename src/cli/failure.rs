@@ -67,6 +67,8 @@ impl Failure {
         match self {
             Self::Closed => Exit::DONE,
             Self::Interrupted { stop, .. } | Self::Stopped(stop) => stop.exit(),
+            // Whatever the cause, something is kept to go on with.
+            Self::Node(Error::Halted { .. }) => ErrorCode::Incomplete.into(),
             _ => self.code().into(),
         }
     }
@@ -109,6 +111,14 @@ mod tests {
         let stream = Failure::Node(Error::Stdout(io::ErrorKind::BrokenPipe.into()));
         assert!(!stream.is_silent() && stream.exit() == Exit::FAILED);
         assert!(stream.to_string().contains("before all of it was written"), "{stream}");
+    }
+
+    #[test]
+    fn what_is_kept_is_told_and_decides_the_exit_code_whatever_the_cause() {
+        let error = Box::new(Error::Internal { cause: "no".to_owned() });
+        let halted = Failure::Node(Error::Halted { error, have: 70 << 20, total: 600 << 20 });
+        assert_eq!((halted.exit().code(), halted.code()), (6, ErrorCode::Failed));
+        assert!(halted.to_string().ends_with("(70.0 MiB of 600 MiB are proven and kept)"), "{halted}");
     }
 
     #[test]

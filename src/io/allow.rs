@@ -30,18 +30,33 @@ impl AllowFile {
     /// # Errors
     /// When the file is missing, or cannot be read or understood.
     pub fn read(&self) -> Result<HashSet<NodeId>, LinesError> {
+        let (nodes, wrong) = self.read_good()?;
+        wrong.map_or(Ok(nodes), Err)
+    }
+
+    /// All that are allowed by lines that can be understood, and what is wrong with the first that cannot. Blocks on the
+    /// disk.
+    ///
+    /// # Errors
+    /// When the file is missing or cannot be read.
+    pub fn read_good(&self) -> Result<(HashSet<NodeId>, Option<LinesError>), LinesError> {
         let unreadable = |cause| LinesError::Io { path: self.path.clone(), cause };
         let text = std::fs::read_to_string(&self.path).map_err(unreadable)?;
-        let mut nodes = HashSet::new();
+        let (mut nodes, mut first) = (HashSet::new(), None);
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();
             if line.is_empty() {
                 continue;
             }
-            let wrong = |_| LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]" };
-            nodes.insert(line.parse().map_err(wrong)?);
+            let wrong = || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]" };
+            match line.parse() {
+                Ok(node) => {
+                    nodes.insert(node);
+                }
+                Err(_) => first = first.or_else(|| Some(wrong())),
+            }
         }
-        Ok(nodes)
+        Ok((nodes, first))
     }
 }
 

@@ -58,6 +58,15 @@ impl FriendFile {
         Ok(Friends::new(self.0.read()?))
     }
 
+    /// All friends on lines that can be understood, and what is wrong with the first that cannot.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
+        let (friends, wrong) = self.0.read_good()?;
+        Ok((Friends::new(friends), wrong))
+    }
+
     /// The stamp of this moment.
     #[must_use]
     pub fn stamp(&self) -> Stamp {

@@ -107,12 +107,56 @@ pub fn hash_file(
     progress: &(dyn Fn(u64) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Hashed, HashError> {
-    let started = clock();
+    match hash_turn(path, expected, None, &Turns { progress, cancel, over: &|| false })? {
+        Turn::Done(hashed) => Ok(hashed),
+        // Nothing ends the turn.
+        Turn::Over(_) => Err(HashError::Cancelled),
+    }
+}
+
+/// What the hashing of a file in turns needs: who is told the bytes as they are done, who ends it, and when a turn is over.
+pub struct Turns<'a> {
+    /// Told the bytes as they are done.
+    pub progress: &'a (dyn Fn(u64) + Sync),
+    /// Ends it for good.
+    pub cancel: &'a AtomicBool,
+    /// Asked before each chunk whether others are to have their turn.
+    pub over: &'a (dyn Fn() -> bool + Sync),
+}
+
+/// What a turn at a file came to.
+#[derive(Debug)]
+pub enum Turn {
+    /// It is hashed.
+    Done(Hashed),
+    /// It is not yet: the next turn goes on from here.
+    Over(Begun),
+}
+
+/// A file of which the first chunks are hashed.
+#[derive(Debug)]
+pub struct Begun {
+    started: SystemTime,
+    values: Vec<[u8; CV_LEN]>,
+}
+
+/// As [`hash_file`], until it is done or the turn is over, with at least one chunk done. A file of few chunks is done in one
+/// turn. Blocks.
+///
+/// # Errors
+/// As [`hash_file`]; what was begun is lost then.
+pub fn hash_turn(
+    path: &Path,
+    expected: &FileStamp,
+    begun: Option<Begun>,
+    turns: &Turns<'_>,
+) -> Result<Turn, HashError> {
+    let begun = begun.unwrap_or_else(|| Begun { started: clock(), values: Vec::new() });
     let (file, stamp) = open_stamped(path)?;
     if stamp != *expected {
         return Err(HashError::Changed);
     }
-    hash_open(&file, stamp, started, progress, cancel)
+    hash_open(&file, stamp, begun, turns)
 }
 
 /// Hashes files by paths that a person typed, so links are followed: several files at a time on the current rayon
@@ -125,25 +169,32 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
     tell: &(dyn Fn(usize, Result<Hashed, HashError>) + Sync),
 ) {
     let one = |path: &Path| {
-        let started = clock();
+        let begun = Begun { started: clock(), values: Vec::new() };
         let (file, stamp) = open_typed(path)?;
-        hash_open(&file, stamp, started, progress, cancel)
+        match hash_open(&file, stamp, begun, &Turns { progress, cancel, over: &|| false })? {
+            Turn::Done(hashed) => Ok(hashed),
+            Turn::Over(_) => Err(HashError::Cancelled),
+        }
     };
     paths.iter().enumerate().par_bridge().for_each(|(place, path)| tell(place, one(path.as_ref())));
 }
 
-fn hash_open(
-    file: &File,
-    stamp: FileStamp,
-    started: SystemTime,
-    progress: &(dyn Fn(u64) + Sync),
-    cancel: &AtomicBool,
-) -> Result<Hashed, HashError> {
+fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn, HashError> {
+    let Begun { started, values } = begun;
     let layout = Layout::of(stamp.size).ok_or(HashError::TooLarge)?;
-    let job = Job { file, expected: &stamp, layout, progress, cancel };
-    let (id, list) = if layout.needs_list() { job.chunks()? } else { (job.whole()?, None) };
+    let job = Job { file, expected: &stamp, layout, turns };
+    let (id, list) = if layout.needs_list() {
+        let values = job.chunks(values)?;
+        if u32::try_from(values.len()).is_ok_and(|done| done < layout.chunks()) {
+            return Ok(Turn::Over(Begun { started, values }));
+        }
+        let id = root(&values);
+        (id, Some(ChunkList::new(id, layout, values).map_err(|_| HashError::Changed)?))
+    } else {
+        (job.whole()?, None)
+    };
     job.check()?;
-    Ok(Hashed { id, list, stamp, settled: stamp.is_settled(started) })
+    Ok(Turn::Done(Hashed { id, list, stamp, settled: stamp.is_settled(started) }))
 }
 
 /// Waits until a file that was written a moment ago can be remembered under its stamp. Blocks for at most 100 ms.
@@ -155,8 +206,7 @@ struct Job<'a> {
     file: &'a File,
     expected: &'a FileStamp,
     layout: Layout,
-    progress: &'a (dyn Fn(u64) + Sync),
-    cancel: &'a AtomicBool,
+    turns: &'a Turns<'a>,
 }
 
 impl Job<'_> {
@@ -167,28 +217,28 @@ impl Job<'_> {
         Ok(ContentId::from_bytes(*hasher.finalize().as_bytes()))
     }
 
-    /// A file of several chunks.
-    fn chunks(&self) -> Result<(ContentId, Option<ChunkList>), HashError> {
-        let values = if self.layout.chunks() <= FEW_CHUNKS { self.in_turn()? } else { self.in_parallel()? };
-        let id = root(&values);
-        let list = ChunkList::new(id, self.layout, values).map_err(|_| HashError::Changed)?;
-        Ok((id, Some(list)))
+    /// A file of several chunks, after those that were hashed before: all, or as many as the turn lasts.
+    fn chunks(&self, before: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+        if self.layout.chunks() <= FEW_CHUNKS { self.in_order() } else { self.in_parallel(before) }
     }
 
-    fn in_turn(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+    fn in_order(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
         (0..self.layout.chunks()).map(|i| self.chunk(ChunkIndex(i))).collect()
     }
 
-    /// The chunks are handed out in order, so that the disk reads ahead.
-    fn in_parallel(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
-        let parts = (0..self.layout.chunks()).par_bridge().map(|i| {
+    /// The chunks are handed out in order, so that the disk reads ahead, and those that are done are the first.
+    fn in_parallel(&self, mut values: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+        let first = u32::try_from(values.len()).map_err(|_| HashError::TooLarge)?;
+        let chunks = (first..self.layout.chunks()).take_while(|i| *i == first || !(self.turns.over)());
+        let parts = chunks.par_bridge().map(|i| {
             // A file that is being written would otherwise be read to its end for nothing.
             self.check()?;
             Ok((i, self.chunk(ChunkIndex(i))?))
         });
         let mut parts = parts.collect::<Result<Vec<_>, HashError>>()?;
         parts.sort_unstable_by_key(|(i, _)| *i);
-        Ok(parts.into_iter().map(|(_, value)| value).collect())
+        values.extend(parts.into_iter().map(|(_, value)| value));
+        Ok(values)
     }
 
     fn chunk(&self, index: ChunkIndex) -> Result<[u8; CV_LEN], HashError> {
@@ -201,14 +251,14 @@ impl Job<'_> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(PIECE, 0);
             while len > 0 {
-                if self.cancel.load(Ordering::Relaxed) {
+                if self.turns.cancel.load(Ordering::Relaxed) {
                     return Err(HashError::Cancelled);
                 }
                 let piece = usize::try_from(len).map_or(PIECE, |len| len.min(PIECE));
                 let bytes = &mut buffer[..piece];
                 read_exact_at(self.file, bytes, offset).map_err(cut_short)?;
                 hasher.update(bytes);
-                (self.progress)(piece as u64);
+                (self.turns.progress)(piece as u64);
                 offset += piece as u64;
                 len -= piece as u64;
             }
@@ -267,6 +317,37 @@ mod tests {
             let from = usize::try_from(layout.offset(last)).expect("small");
             assert!(hashed.list.is_none_or(|list| list.proves(last, &bytes[from..])));
         }
+    }
+
+    #[test]
+    fn a_file_hashed_in_turns_has_the_same_id_and_each_turn_goes_on() {
+        let dir = tempfile::tempdir().expect("tempdir");
+        let path = dir.path().join("a");
+        let bytes = (0..251).collect::<Vec<u8>>().repeat(20_000);
+        fs::write(&path, &bytes).expect("write");
+        let (done, turns) = (AtomicU64::new(0), AtomicU64::new(0));
+        let progress = |n| {
+            done.fetch_add(n, Ordering::Relaxed);
+        };
+        let cancel = AtomicBool::new(false);
+        let mut begun = None;
+        let hashed = loop {
+            turns.fetch_add(1, Ordering::Relaxed);
+            let before = done.load(Ordering::Relaxed);
+            let all = Turns { progress: &progress, cancel: &cancel, over: &|| true };
+            match hash_turn(&path, &stamp(&path), begun, &all).expect("hashed") {
+                Turn::Done(hashed) => break hashed,
+                Turn::Over(more) => begun = Some(more),
+            }
+            assert!(done.load(Ordering::Relaxed) > before, "a turn gets on");
+        };
+        assert_eq!((hashed.id, done.into_inner()), (ContentId::of(&bytes), bytes.len() as u64));
+        assert_eq!(turns.into_inner(), u64::from(Layout::of(bytes.len() as u64).expect("small").chunks()));
+        fs::write(&path, &bytes[1..]).expect("write");
+        let old = FileStamp { size: bytes.len() as u64, ..stamp(&path) };
+        let all = Turns { progress: &|_| (), cancel: &cancel, over: &|| false };
+        let begun = Some(Begun { started: clock(), values: vec![[0; CV_LEN]; 3] });
+        assert!(matches!(hash_turn(&path, &old, begun, &all), Err(HashError::Changed)));
     }
 
     #[test]

@@ -89,12 +89,28 @@ impl<T: Line> LineFile<T> {
     /// # Errors
     /// When the file cannot be read or understood.
     pub fn read(&self) -> Result<Vec<T>, LinesError> {
+        let (lines, wrong) = self.read_good()?;
+        wrong.map_or(Ok(lines), Err)
+    }
+
+    /// All lines that can be understood, and what is wrong with the first that cannot; none when there is no file.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_good(&self) -> Result<(Vec<T>, Option<LinesError>), LinesError> {
         let text = match std::fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
             read => read.map_err(|cause| self.failed(cause))?,
         };
         let malformed = |line| LinesError::Malformed { path: self.path.clone(), line, form: T::FORM };
-        text.lines().enumerate().map(|(index, line)| T::parse(line).ok_or_else(|| malformed(index + 1))).collect()
+        let (mut good, mut first) = (Vec::new(), None);
+        for (index, line) in text.lines().enumerate() {
+            match T::parse(line) {
+                Some(one) => good.push(one),
+                None => first = first.or_else(|| Some(malformed(index + 1))),
+            }
+        }
+        Ok((good, first))
     }
 
     /// All lines that can be understood, of a file that is only a hint: of a regular file, as far as it is read.

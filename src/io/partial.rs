@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use earlier::Earlier;
-pub use error::{PartialError, holder};
+pub use error::{PartialError, holder, is_alive};
 pub use givers::Givers;
 pub use inherit::Superseded;
 

@@ -72,6 +72,8 @@ pub struct ScannedRoot {
     pub name: SafePath,
     /// Where it was named.
     pub path: PathBuf,
+    /// Where that leads, links followed; none where nothing is there.
+    pub real: Option<PathBuf>,
     /// File or collection.
     pub kind: Kind,
     /// Its files, by name.

@@ -7,6 +7,7 @@ mod check;
 mod memory;
 mod neighbour;
 mod query;
+mod signals;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,10 +19,11 @@ use self::memory::Memory;
 use self::neighbour::Neighbour;
 pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
+pub use self::signals::{Counts, Fault, Input, Output};
 pub use self::tokens::Tokens;
 use crate::model::address::is_loopback;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
+use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
 pub const RATE: (u32, Duration) = (128, Duration::from_micros(15_625));
@@ -35,127 +37,6 @@ const PER_LINK: Duration = Duration::from_millis(150);
 pub const WAVES: [u8; 3] = [2, 3, 5];
 /// Queries under way: of one neighbour, and altogether. Others are done at once.
 const UNDER_WAY: (usize, usize) = (128, 1024);
-
-/// What the machine is told.
-#[derive(Debug, Clone)]
-pub enum Input {
-    /// The own answer to a query, all of it.
-    Answered {
-        /// Which query.
-        id: QueryId,
-        /// Offers, without provider.
-        hits: Vec<Hit>,
-        /// Nodes.
-        nodes: Vec<Seen>,
-    },
-    /// The own answer, all of it, for this neighbour alone: see [`Output::Aside`].
-    Aside {
-        /// Which query.
-        id: QueryId,
-        /// Who asked.
-        from: NodeId,
-        /// Offers, without provider.
-        hits: Vec<Hit>,
-    },
-    /// Something is looked for here.
-    Ask {
-        /// What, and how far.
-        query: FloodQuery,
-        /// Until then new neighbours are asked too, and the search is not over.
-        hold: Duration,
-    },
-    /// A frame came.
-    Frame {
-        /// From which neighbour.
-        from: NodeId,
-        /// What it said.
-        frame: NeighbourFrame,
-    },
-    /// A new neighbour.
-    Joined {
-        /// Which.
-        node: NodeId,
-        /// Its end of the connection, and at which address it sees this one.
-        ends: (IpAddr, Option<IpAddr>),
-        /// It is a command that ends soon: see [`Input::Reached`].
-        visiting: bool,
-    },
-    /// A neighbour is gone.
-    Left(NodeId),
-    /// Where a neighbour was dialled under its own id; nowhere for a visitor that has nothing to give any more.
-    Reached(NodeId, Vec<SocketAddr>),
-    /// This search need not be held for new neighbours any longer.
-    Release(QueryId),
-    /// No new neighbours are expected: searches need not be held any longer.
-    Settled,
-    /// Nobody waits for this query any more.
-    Unwanted(QueryId),
-    /// Who asked this may not be told what is here: nothing is the answer. Others who ask the same may be told.
-    Withheld(QueryId),
-    /// Time has passed: see [`Flood::wake`].
-    Tick,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
-    /// Answer this from what is here, with [`Input::Answered`].
-    Answer {
-        /// Which query.
-        id: QueryId,
-        /// The neighbour that sent it.
-        from: NodeId,
-        /// What is looked for.
-        what: Sought,
-    },
-    /// Answer this for this neighbour alone, with [`Input::Aside`]: the query came to it on another way, too, and who
-    /// forwarded it was told nothing.
-    Aside {
-        /// Which query.
-        id: QueryId,
-        /// The neighbour that sent it.
-        from: NodeId,
-        /// What is looked for.
-        what: Sought,
-    },
-    /// A neighbour did what no honest one does.
-    Blame(NodeId, Fault),
-    /// Something came for a query of this node, from this neighbour.
-    Found(NodeId, Found),
-    /// A query of this node is over.
-    Over {
-        /// Which.
-        id: QueryId,
-        /// Every branch said so; else some were given up.
-        whole: bool,
-    },
-    /// To a neighbour.
-    Send(NodeId, NeighbourFrame),
-}
-
-/// What a neighbour did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
-    /// More queries than are forwarded for one.
-    Greedy,
-    /// Words that are no query: none, or too many, or too long.
-    Malformed,
-    /// A TTL of 0, or one beyond what the protocol has.
-    Ttl,
-    /// An answer to what nobody asked.
-    Unsolicited,
-}
-
-/// What has gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Queries handled: each once.
-    pub handled: u64,
-    /// Queries that came again.
-    pub duplicates: u64,
-    /// Queries sent: own and forwarded.
-    pub sent: u64,
-}
 
 /// The machine.
 #[derive(Debug)]

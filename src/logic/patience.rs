@@ -64,31 +64,37 @@ impl Patience {
 
 /// The least step of hashing that is news: that much is hashed in milliseconds, or read from a slow disk within a second.
 const STEP: u64 = 1 << 20;
+/// What hashing has to do in a second to be news, in bytes: that of a file on a network disk behind 2 Mbit/s. At this rate a
+/// claim of any size ends, and whoever says that there is a byte more now and then holds nobody up.
+const RATE: u64 = 256 << 10;
 
-/// What of a provider's hashing is news. A file that is written to all the time is hashed again and again, and what it
-/// grew by meanwhile is no progress; nor is a word that there is a byte more.
+/// What of a provider's hashing is news: what is done beyond all that was, within the whole that was told first. A file that
+/// is written to all the time is hashed again and again, and what it grew by meanwhile is no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Rising {
-    /// The most that was done, and the whole at that time.
-    most: (u64, u64),
-    last: u64,
-    fell: bool,
+    /// The whole as it was told first.
+    whole: Option<u64>,
+    /// The most that was done when there was news, and when that was.
+    most: u64,
+    at: Duration,
 }
 
 impl Rising {
-    /// So much is done of so much; says whether that is news.
-    pub fn see(&mut self, done: u64, total: u64) -> bool {
-        self.fell |= done < self.last;
-        self.last = done;
-        let grown = if self.fell { total.saturating_sub(self.most.1) } else { 0 };
+    /// So much is done of so much, at this time of an [`Awake`]; says whether that is news. More than `bound` is no whole.
+    pub fn see(&mut self, (done, total): (u64, u64), bound: u64, now: Duration) -> bool {
+        if self.whole.is_none() {
+            // The first word says only where it begins.
+            self.at = now;
+        }
+        let whole = *self.whole.get_or_insert(total.min(bound));
+        let done = done.min(whole);
+        let millis = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
         // Of a small file, a hundredth.
-        let step = STEP.min(total / 100).max(1);
-        let floor = self.most.0.saturating_add(grown);
-        if done <= floor || done < floor.saturating_add(step).min(total) {
+        let step = STEP.min(whole / 100).max(1).max(RATE.saturating_mul(millis) / 1000);
+        if done <= self.most || done < self.most.saturating_add(step).min(whole) {
             return false;
         }
-        self.most = (done, total);
-        self.fell = false;
+        (self.most, self.at) = (done, now);
         true
     }
 }
@@ -139,30 +145,47 @@ mod tests {
         assert!(!patience.is_over(s(8)) && patience.is_over(s(9)));
     }
 
+    /// Which of these words of a provider, one every so many milliseconds, are news.
+    fn told(millis: u64, bound: u64, words: impl IntoIterator<Item = (u64, u64)>) -> Vec<bool> {
+        let mut rising = Rising::default();
+        let news = |(n, word)| rising.see(word, bound, Duration::from_millis(millis * n));
+        (0..).zip(words).map(news).collect()
+    }
+
     #[test]
     fn hashing_that_goes_on_is_news() {
-        let mut rising = Rising::default();
         let large = 1 << 40;
-        assert!(rising.see(STEP, large) && !rising.see(STEP + 1, large), "a byte more is none");
-        assert!(rising.see(2 * STEP, large) && rising.see(large, large));
-        let mut rising = Rising::default();
-        assert!(!rising.see(0, 100));
-        assert!(rising.see(10, 100) && !rising.see(10, 100) && rising.see(40, 100));
-        // Files were added meanwhile: what is done goes on rising.
-        assert!(rising.see(50, 400));
-        // One of them was hashed again from its beginning: the same bytes again are none.
-        assert!(!rising.see(20, 400) && !rising.see(49, 400) && rising.see(54, 400));
+        let news = told(1, large, [(STEP, large), (STEP + 1, large), (2 * STEP, large), (large, large)]);
+        assert_eq!(news, [true, false, true, true], "a byte more is none");
+        // 1 % a second of a gigabyte, and a slow disk's megabyte each 3 s.
+        assert!(told(1000, 1 << 30, (1..=100).map(|n| (n * 10_737_419, 1 << 30))).iter().all(|news| *news));
+        assert!(told(3000, large, (1..=100).map(|n| (n * STEP, large))).iter().all(|news| *news));
+        // Files were added meanwhile, and one was hashed again from its beginning: the same bytes again are none.
+        let words = [(0, 100), (10, 100), (10, 100), (40, 100), (50, 400), (20, 400), (49, 400), (54, 400)];
+        assert_eq!(told(0, 1000, words), [false, true, false, true, true, false, false, true]);
     }
 
     #[test]
     fn a_log_that_grows_is_no_news_for_ever() {
-        let mut rising = Rising::default();
-        let told = (0..1000_u64).filter(|n| {
+        let words = (0..1000_u64).map(|n| {
             let size = 5000 + 11 * n;
             // Done and begun again by turns.
-            let done = if n % 2 == 0 { 300_000 + size } else { 300_000 };
-            rising.see(done, 300_000 + size)
+            (if n % 2 == 0 { 300_000 + size } else { 300_000 }, 300_000 + size)
         });
-        assert!(told.count() <= 1);
+        assert!(told(100, 1 << 30, words).iter().filter(|news| **news).count() <= 1);
+    }
+
+    #[test]
+    fn claims_beyond_the_whole_or_slower_than_any_disk_are_no_news_for_ever() {
+        let count = |millis, bound, word: fn(u64) -> (u64, u64)| {
+            told(millis, bound, (0..5000).map(word)).into_iter().filter(|news| *news).count()
+        };
+        assert!(count(1000, 5000, |n| (n, 1000)) <= 1, "a byte a second");
+        assert!(count(1000, 5000, |n| (2000 + n, 1000)) <= 1, "past the total");
+        assert!(count(1000, 5000, |n| (300 * n, 1000)) <= 2, "past the total at a rate");
+        assert!(count(1000, 5000, |n| (0, 1000 + n)) == 0, "another total each time");
+        assert!(count(1000, 5000, |n| (n, 0)) == 0, "of nothing");
+        assert!(count(1000, 64 << 20, |n| (n << 20, u64::MAX)) <= 64, "past what was offered");
+        assert!(count(8500, 1 << 40, |n| (n * 1_000_000, 1 << 40)) <= 1, "slower than any disk");
     }
 }

@@ -59,6 +59,12 @@ impl Trials {
         Some(number)
     }
 
+    /// The time in which the process could work, when the clock has run for so long.
+    #[must_use]
+    pub fn now(&self, clock: Duration) -> Duration {
+        self.awake.at(clock)
+    }
+
     /// Whether somebody is being asked.
     #[must_use]
     pub fn is_asking(&self) -> bool {

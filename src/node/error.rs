@@ -130,6 +130,16 @@ pub enum Error {
     /// The friends of this home cannot be read.
     #[error(transparent)]
     Friends(#[from] LinesError),
+    /// Something on this side ended a transfer of which something is kept.
+    #[error("{error} ({})", Kept(*.have, *.total))]
+    Halted {
+        /// What.
+        error: Box<Error>,
+        /// Proven bytes.
+        have: u64,
+        /// Bytes altogether.
+        total: u64,
+    },
     /// The home cannot be used, or another process has it.
     #[error(transparent)]
     Home(#[from] HomeError),
@@ -323,6 +333,7 @@ impl Error {
             Self::Existing(_) => ErrorCode::Exists,
             Self::Forbidden { .. } | Self::NotAFriend { .. } => ErrorCode::Forbidden,
             Self::Friends(_) => ErrorCode::Home,
+            Self::Halted { error, .. } => error.code(),
             Self::Home(HomeError::Absent) => ErrorCode::Usage,
             Self::Home(HomeError::Locked { .. }) => ErrorCode::HomeLocked,
             Self::Home(_) | Self::Identity(_) => ErrorCode::Home,

@@ -1,6 +1,7 @@
 //! Lists that people keep in files, as they change: the file is looked at again and again while a node lives, so that who
 //! is added or removed meanwhile counts without a restart.
-//! Invariant: a list is taken only when the file has come to rest, and what cannot be read or understood changes nothing.
+//! Invariant: a list is taken only when the file has come to rest. What cannot be read changes nothing; a line that cannot be
+//! understood takes nothing from the others, so that it keeps nobody in who was removed beside it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,19 +26,25 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) trait ListFile: Clone + Send + 'static {
     /// What it holds.
     type List: Default + Send + Sync + 'static;
-    /// What is said when it cannot be read.
+    /// What is said when it cannot be read,
     const KEPT: &str;
+    /// and when a line of it cannot be understood.
+    const REST: &str;
 
     /// The stamp of this moment.
     fn stamp(&self) -> Stamp;
 
-    /// What it holds now. Blocks.
+    /// What it holds now, all of it. Blocks.
     fn read(&self) -> Result<Self::List, LinesError>;
+
+    /// What it holds now in lines that can be understood, and what is wrong with another. Blocks.
+    fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError>;
 }
 
 impl ListFile for AllowFile {
     type List = std::collections::HashSet<NodeId>;
     const KEPT: &str = "the allowed nodes stay as they were";
+    const REST: &str = "only the nodes on the other lines are allowed";
 
     fn stamp(&self) -> Stamp {
         Self::stamp(self)
@@ -46,11 +53,16 @@ impl ListFile for AllowFile {
     fn read(&self) -> Result<Self::List, LinesError> {
         Self::read(self)
     }
+
+    fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError> {
+        Self::read_good(self)
+    }
 }
 
 impl ListFile for FriendFile {
     type List = Friends;
     const KEPT: &str = "friends stay as they were";
+    const REST: &str = "only those on the other lines are friends";
 
     fn stamp(&self) -> Stamp {
         Self::stamp(self)
@@ -58,6 +70,10 @@ impl ListFile for FriendFile {
 
     fn read(&self) -> Result<Friends, LinesError> {
         Self::read(self)
+    }
+
+    fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
+        Self::read_good(self)
     }
 }
 
@@ -84,37 +100,40 @@ impl<F: ListFile> Following<F> {
         Ok((Self { file, stamp, told: None, list }, received))
     }
 
-    /// Looks again and again. What cannot be read or understood is told once, and tried again.
+    /// Looks again and again. What is wrong is told once, and what cannot be read is tried again.
     pub(crate) async fn go_on(mut self, events: mpsc::Sender<Event>) {
         loop {
             sleep(LOOK).await;
             let Some(read) = self.look().await else { continue };
-            let Err(error) = read else { continue };
-            let sentence = format!("{}: {error}", F::KEPT);
+            let sentence = match read {
+                Ok(None) => continue,
+                Ok(Some(wrong)) => format!("{}: {wrong}", F::REST),
+                Err(error) => format!("{}: {error}", F::KEPT),
+            };
             if events.send(Event::Warning(sentence)).await.is_err() {
                 return;
             }
         }
     }
 
-    /// One look: a change that was taken, or a failure that was not told yet.
-    async fn look(&mut self) -> Option<Result<(), LinesError>> {
+    /// One look: a change that was taken, with what is wrong with a line of it, or a failure that was not told yet.
+    async fn look(&mut self) -> Option<Result<Option<LinesError>, LinesError>> {
         let changed = self.stamp_now().await?;
         if changed == self.stamp && self.told.is_none() {
             return None;
         }
         sleep(REST).await;
         let file = self.file.clone();
-        let read = spawn_blocking(move || (file.stamp(), file.read(), file.stamp())).await;
+        let read = spawn_blocking(move || (file.stamp(), file.read_good(), file.stamp())).await;
         let (before, read, after) = read.ok()?;
         if before != changed || after != changed {
             return None;
         }
         match read {
-            Ok(list) => {
+            Ok((list, wrong)) => {
                 (self.stamp, self.told) = (changed, None);
                 self.list.send_replace(Arc::new(list));
-                Some(Ok(()))
+                Some(Ok(wrong))
             }
             Err(_) if self.told == Some(changed) => None,
             Err(error) => {
@@ -150,22 +169,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_last_good_list_holds_until_there_is_another_and_a_failure_is_told_once() {
-        let (dir, mut following, list) = following(&format!("{}\n", id(b"a"))).await;
+    async fn what_cannot_be_read_changes_nothing_and_a_broken_line_keeps_nobody_in() {
+        let (a, b) = (id(b"a"), id(b"b"));
+        let (dir, mut following, list) = following(&format!("{a}\n{b}\n")).await;
         let path = dir.path().join("list");
-        let has = |key: &[u8]| list.borrow().contains(&id(key));
-        assert!(following.look().await.is_none() && has(b"a"), "nothing has changed");
-        for broken in [None, Some("nonsense\n"), Some("more nonsense\n")] {
-            match broken {
-                None => std::fs::remove_file(&path).expect("there"),
-                Some(text) => std::fs::write(&path, text).expect("written"),
-            }
-            assert!(following.look().await.is_some_and(|look| look.is_err()), "{broken:?} is told");
-            assert!(following.look().await.is_none() && has(b"a"), "{broken:?} is told once and changes nothing");
-        }
-        std::fs::write(&path, format!("{}\n", id(b"b"))).expect("written");
-        assert!(following.look().await.is_some_and(|look| look.is_ok()));
-        assert!(has(b"b") && !has(b"a"));
+        let has = |node: NodeId| list.borrow().contains(&node);
+        assert!(following.look().await.is_none() && has(a), "nothing has changed");
+        std::fs::remove_file(&path).expect("there");
+        assert!(following.look().await.is_some_and(|look| look.is_err()), "it is told");
+        assert!(following.look().await.is_none() && has(a) && has(b), "once, and changes nothing");
+        std::fs::write(&path, format!("nonsense\n{b}\n")).expect("written");
+        let wrong = following.look().await.and_then(Result::ok).flatten().expect("told").to_string();
+        assert!(wrong.starts_with("line 1 of ") && has(b) && !has(a), "who was removed beside it is out: {wrong}");
+        assert!(following.look().await.is_none(), "it is told once");
+        std::fs::write(&path, format!("{a}\n")).expect("written");
+        assert!(following.look().await.is_some_and(|look| matches!(look, Ok(None))));
+        assert!(has(a) && !has(b));
     }
 
     #[cfg(unix)]

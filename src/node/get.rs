@@ -75,6 +75,17 @@ pub(super) struct Get {
     started: Instant,
 }
 
+/// Whatever ends a transfer on this side, what was proven by then is kept and is said.
+fn halted(error: Error, report: &Report) -> Error {
+    let now = report.now();
+    match error {
+        Error::Dest(_) | Error::Download(_) | Error::Partial(_) if now.bytes > 0 => {
+            Error::Halted { error: Box::new(error), have: now.bytes, total: now.total }
+        }
+        error => error,
+    }
+}
+
 impl Get {
     async fn run(mut self) -> Result<Outcome, Error> {
         let mut cancelled = self.cancelled.clone();
@@ -85,7 +96,10 @@ impl Get {
         let Some(prepared) = prepared else { return Err(self.interrupted_early().await) };
         match prepared {
             Prepared::Done(outcome) => Ok(*outcome),
-            Prepared::Fetch(plan) => self.fetch(*plan).await,
+            Prepared::Fetch(plan) => {
+                let (report, on_disk) = (self.report.clone(), matches!(plan.place, Place::Disk { .. }));
+                self.fetch(*plan).await.map_err(|error| if on_disk { halted(error, &report) } else { error })
+            }
         }
     }
 

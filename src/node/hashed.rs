@@ -126,7 +126,7 @@ async fn resolve(
     report: &Report,
 ) -> Result<(Provider, Offer, ContentId), Lack> {
     // It may have grown since it was offered, but a claim without bound is no progress.
-    let most = hit.size.saturating_mul(2).saturating_add(GROWN);
+    let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
     let providers = &hit.providers;
     let mut trials = Trials::new(providers, wait);
     let mut rising = vec![Rising::default(); providers.len()];
@@ -154,7 +154,7 @@ async fn resolve(
                 Told::Failed(failure) => trials.failed(number, failure),
                 Told::Hashing(done, total) => {
                     report.hashing(done, total, providers.get(number).map(|provider| provider.node));
-                    let gets_on = rising[number].see(done.min(most), total.min(most));
+                    let gets_on = rising[number].see((done, total), bound, trials.now());
                     if gets_on {
                         news = Instant::now();
                     }

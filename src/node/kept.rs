@@ -3,7 +3,7 @@
 
 use crate::io::dest::SafeDir;
 use crate::io::partial::Earlier;
-use crate::model::shell::quoted;
+use crate::model::shell::{quoted, quoted_path};
 use crate::model::{SafePath, Shown, Size};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
@@ -17,7 +17,7 @@ impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         let output = match &self.request.output {
-            Output::Path(path) => format!(" -o {}", quoted(&path.to_string_lossy())),
+            Output::Path(path) => format!(" -o {}", quoted_path(&path.to_string_lossy())),
             Output::Here | Output::Stream(_) => String::new(),
         };
         for kept in self.earlier().await.iter().take(TOLD) {

@@ -14,7 +14,7 @@ use crate::logic::transfer::Why;
 use crate::logic::trials;
 use crate::model::Provider;
 use crate::node::error::Lack;
-use crate::wire::{Code, Refusal};
+use crate::wire::{Code, FrameError, Refusal};
 
 /// How often time is told.
 pub(crate) const TICK: Duration = Duration::from_millis(100);
@@ -57,7 +57,11 @@ impl From<CallError> for Failure {
             CallError::Reset(Code::Changed) => Why::Changed.into(),
             CallError::TimedOut => Why::Silent.into(),
             CallError::Lost(_) => Why::Lost.into(),
-            CallError::Reset(_) | CallError::Ended | CallError::Frame(_) => Why::Failing.into(),
+            // What is no message now is none at the next try either.
+            CallError::Frame(FrameError::Bound(_) | FrameError::Malformed(_) | FrameError::TooLong { .. }) => {
+                Why::Lied.into()
+            }
+            CallError::Reset(_) | CallError::Ended | CallError::Frame(FrameError::Unknown) => Why::Failing.into(),
         }
     }
 }
@@ -79,6 +83,11 @@ impl Trials {
     /// Time has passed.
     pub(crate) fn tick(&mut self) {
         self.machine.tick(self.started.elapsed());
+    }
+
+    /// The time in which this process could work.
+    pub(crate) fn now(&self) -> Duration {
+        self.machine.now(self.started.elapsed())
     }
 
     /// The next one to be asked, and its number.

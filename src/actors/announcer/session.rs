@@ -101,7 +101,7 @@ impl Session {
                     End::Stopped => return self.withdraw(&link).await,
                     End::Lost(error) => self.voice.lost(&error),
                 },
-                Err(cause) => self.voice.unreached(cause),
+                Err(error) => self.voice.unreached(&error),
             }
             tokio::select! {
                 () = sleep(back_off.next(started.elapsed(), &mut self.rng)) => {}

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
+use super::voice::Voice;
 use super::*;
 use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, Dependencies as Links};
@@ -13,9 +14,11 @@ use crate::actors::dial_back::{Probe, probe_through};
 use crate::actors::directory::DirectoryRef;
 use crate::actors::serve::serve_links;
 use crate::actors::tracker::TrackerAnswers;
+use crate::io::dial::DialError;
 use crate::io::endpoint::{EndpointOptions, Listen};
 use crate::io::frames::{self, CallError};
 use crate::io::identity::{Identity, LongTermKeys};
+use crate::io::resolve::ResolveError;
 use crate::io::trust::TrustStore;
 use crate::logic::directory::Quotas;
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, SafePath};
@@ -288,6 +291,32 @@ async fn a_small_quota_is_said() {
     let mut sharer = Sharer::start(&tracker, &["d/a", "d/b", "d/c", "top"]).await;
     assert_eq!(sharer.announced().await, (2, 2, 2, true));
     assert!(sharer.warning().await.contains("took 2 of 4 names"));
+}
+
+#[tokio::test]
+async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_unreachable() {
+    let (events, mut told) = mpsc::channel(8);
+    let mut voice = Voice::new("host:1".to_owned(), 2, events);
+    let host = || "host".to_owned();
+    let cause = || "no".to_owned();
+    let failed = ConnectError::Resolve(ResolveError::Failed { host: host(), cause: cause() });
+    let timed_out = ConnectError::Resolve(ResolveError::TimedOut { host: host() });
+    let addr = "127.0.0.1:1".parse().expect("an address");
+    let forbidden = ConnectError::Forbidden(DialError::Forbidden { addr, own: NodeId::of_public_key(b"own") });
+    for error in [&failed, &timed_out, &failed, &forbidden, &timed_out, &forbidden] {
+        voice.unreached(error);
+    }
+    voice.heard();
+    voice.unreached(&forbidden);
+    drop(voice);
+    let mut sentences = Vec::new();
+    while let Some(Event::Warning(sentence)) = told.recv().await {
+        sentences.push(sentence);
+    }
+    let [unresolved, refused, again] = &sentences[..] else { panic!("{sentences:?}") };
+    assert!(unresolved.contains("cannot be reached") && unresolved.contains("check its spelling"), "{unresolved}");
+    assert!(refused.contains("host:1 refuses this node") && !refused.contains("reached"), "{refused}");
+    assert_eq!(refused, again);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! What one session tells the person, each thing once until it has changed.
 
+use std::mem::{Discriminant, discriminant};
+
 use tokio::sync::mpsc;
 
 use super::Event;
+use crate::actors::connections::ConnectError;
 use crate::io::frames::CallError;
 use crate::logic::changes::Shared;
 use crate::wire::Announced;
@@ -14,12 +17,20 @@ pub(super) struct Voice {
     events: mpsc::Sender<Event>,
     unreachable: bool,
     refused: bool,
-    failure: Option<String>,
+    /// Kinds of failures that were told since the tracker was last heard of.
+    failures: Vec<Failure>,
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failure {
+    Exchange(Discriminant<CallError>),
+    Link(Discriminant<ConnectError>),
 }
 
 impl Voice {
     pub(super) fn new(tracker: String, port: u16, events: mpsc::Sender<Event>) -> Self {
-        Self { tracker, port, events, unreachable: false, refused: false, failure: None }
+        Self { tracker, port, events, unreachable: false, refused: false, failures: Vec::new() }
     }
 
     /// The tracker has taken an announcement, after which it should hold all of `shared`.
@@ -56,22 +67,42 @@ impl Voice {
 
     /// The tracker answers.
     pub(super) fn heard(&mut self) {
-        self.failure = None;
+        self.failures.clear();
     }
 
-    /// The tracker could not be reached.
-    pub(super) fn unreached(&mut self, cause: String) {
-        if self.failure.as_ref() != Some(&cause) {
-            self.warn(cause.clone());
-            self.failure = Some(cause);
+    /// There is no link to the tracker.
+    pub(super) fn unreached(&mut self, error: &ConnectError) {
+        let what = match error {
+            ConnectError::Forbidden(_) => "refuses this node",
+            ConnectError::ChangedKey { .. }
+            | ConnectError::NotQshare(_)
+            | ConnectError::Own(_)
+            | ConnectError::WrongKey(_)
+            | ConnectError::WrongRole { .. } => "is not used",
+            ConnectError::Resolve(_)
+            | ConnectError::Stopped
+            | ConnectError::Trust(_)
+            | ConnectError::Unreachable(_) => "cannot be reached",
+        };
+        let sentence = format!("the tracker {} {what}, trying again: {error}", self.tracker);
+        self.failed(Failure::Link(discriminant(error)), sentence);
+    }
+
+    /// Each kind of failure is told once, in the words in which it came first: a resolver that fails now in one way and
+    /// now in another is one trouble.
+    fn failed(&mut self, failure: Failure, sentence: String) {
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+            self.warn(sentence);
         }
     }
 
     /// An exchange came to nothing. A lost connection is mended without a word, unless connecting fails too.
     pub(super) fn lost(&mut self, error: &CallError) {
         if !matches!(error, CallError::Lost(_)) {
-            let tracker = &self.tracker;
-            self.unreached(format!("the tracker {tracker} does not take the announcement ({error}): trying again"));
+            let sentence =
+                format!("the tracker {} does not take the announcement ({error}): trying again", self.tracker);
+            self.failed(Failure::Exchange(discriminant(error)), sentence);
         }
     }
 

@@ -1,6 +1,7 @@
 //! Whether a transfer can go on, and why not: at once when nobody is left who could give the rest, else when nothing came
 //! for as long as a person wanted to wait.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -84,7 +85,19 @@ impl State {
             _ => return,
         };
         let files = self.transfer.denied().into_keys().collect();
-        let shortfall = Shortfall { waited, providers: self.troubles(), files };
+        let mut providers = self.troubles();
+        if waited.is_some() {
+            // Whoever is linked, denies nothing and asks for no pause was there all the same.
+            let told: BTreeSet<NodeId> = providers.iter().map(|one| one.node).collect();
+            let quiet = self.candidates.all().filter(|one| one.linked && !told.contains(&one.node));
+            providers.extend(quiet.map(|one| Trouble {
+                node: one.node,
+                addr: one.addr,
+                why: Why::Silent,
+                error: None,
+            }));
+        }
+        let shortfall = Shortfall { waited, providers, files };
         tracing::debug!(?shortfall, "the rest cannot be had");
         self.end(Ok(Ending::Incomplete(shortfall)));
     }

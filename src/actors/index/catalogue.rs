@@ -5,6 +5,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -81,6 +82,10 @@ pub(super) struct RootRow {
     /// What its tree has and its collection has not.
     left_out: Arc<LeftOut>,
     pub(super) gone: bool,
+    /// Where its path led when something was last there.
+    real: Option<PathBuf>,
+    /// It is not what it is shared as any more, and that was told.
+    broken: bool,
 }
 
 /// The files of a root.
@@ -130,6 +135,7 @@ impl Catalogue {
         }
         let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind, fixed: None };
         let key = self.add_root(root, rules);
+        self.roots[key].real.clone_from(&scanned.real);
         let found = Seen { root: scanned, unseen: HashSet::new(), gone: false };
         Some((key, self.replace(key, found, now).0))
     }
@@ -147,6 +153,8 @@ impl Catalogue {
             unread: Vec::new(),
             left_out: Arc::default(),
             gone: false,
+            real: None,
+            broken: false,
         });
         self.roots.len() - 1
     }

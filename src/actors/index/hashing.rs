@@ -1,18 +1,21 @@
 //! The queue of files that wait for their id, and the pools that hash them.
 //! Invariant: a queued file is in exactly one lane; each lane has a bounded number of batches under way.
-//! What somebody waits for goes through a pool of its own, so that no large file is in its way.
+//! No file is in the way of all others, however large: each lane has a pool of its own, what somebody waits for has a lane of
+//! its own, and within a lane large files take turns.
 
 use std::collections::{HashMap, VecDeque};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
+use tokio::time::Instant;
 
 use crate::io::cache::HashCache;
 use crate::io::cpu::give_way;
-use crate::io::hash::{HashError, Hashed, hash_file, let_settle};
+use crate::io::hash::{Begun, HashError, Hashed, Turn, Turns, hash_turn, let_settle};
 use crate::io::shared_source::{HashedFile, ListPlace};
 use crate::io::stamp::FileStamp;
 use crate::io::watch::RootKey;
@@ -24,6 +27,10 @@ const SMALL: u64 = 1 << 20;
 const BATCH_FILES: usize = 512;
 /// and the most bytes: together some 50 ms of work, so that ids appear while hashing goes on.
 const BATCH_BYTES: u64 = 64 << 20;
+
+/// How long a large file is hashed while others of its lane wait: long enough to read ahead on any disk, short enough for
+/// whoever waits for one of them.
+const TURN: Duration = Duration::from_secs(1);
 
 /// A file that waits for its id.
 #[derive(Debug, Clone)]
@@ -62,17 +69,31 @@ pub(super) enum Outcome {
 pub(super) struct Batch {
     pub(super) lane: Lane,
     pub(super) results: Vec<(Job, Outcome)>,
+    /// Those whose turn was over, with how far they are.
+    paused: Vec<Queued>,
     /// The cache could not be written.
     pub(super) warning: Option<String>,
+}
+
+/// A file in a lane.
+#[derive(Debug)]
+struct Queued {
+    job: Job,
+    /// What was hashed of it in earlier turns.
+    begun: Option<Begun>,
+    /// Bytes done of it, where it is hashed by itself.
+    done: Option<Arc<AtomicU64>>,
 }
 
 /// The hashing of one index. Dropping it cancels what is under way.
 #[derive(Debug)]
 pub(super) struct Hashing {
-    background: ThreadPool,
-    urgent: ThreadPool,
+    /// By lane.
+    pools: [ThreadPool; 3],
     cache: Option<HashCache>,
-    lanes: [VecDeque<Job>; 3],
+    lanes: [VecDeque<Queued>; 3],
+    /// Whether others of a lane wait for their turn.
+    others: Arc<[AtomicBool; 3]>,
     under_way: [usize; 3],
     /// Bytes done of the files being hashed one by one.
     running: HashMap<SafePath, Arc<AtomicU64>>,
@@ -87,10 +108,14 @@ impl Hashing {
             ThreadPoolBuilder::new().num_threads(threads).thread_name(move |i| format!("{name} {i}"))
         };
         Ok(Self {
-            background: pool("hash").start_handler(|_| give_way()).build()?,
-            urgent: pool("hash first").build()?,
+            pools: [
+                pool("hash").start_handler(|_| give_way()).build()?,
+                pool("hash small").start_handler(|_| give_way()).build()?,
+                pool("hash first").build()?,
+            ],
             cache,
             lanes: Default::default(),
+            others: Arc::default(),
             under_way: [0; 3],
             running: HashMap::new(),
             cancel: Arc::default(),
@@ -108,17 +133,27 @@ impl Hashing {
         for job in jobs {
             self.total = self.total.saturating_add(job.stamp.size);
             let lane = if job.stamp.size > SMALL { Lane::Large } else { Lane::Small };
-            self.lanes[lane as usize].push_back(job);
+            let done = (lane == Lane::Large).then(Arc::default);
+            self.lanes[lane as usize].push_back(Queued { job, begun: None, done });
         }
+        self.tell_waiting();
     }
 
     /// Moves the waiting files that are asked for to the front.
     pub(super) fn hurry(&mut self, asked: impl Fn(&Job) -> bool) {
         for lane in [Lane::Large, Lane::Small] {
-            let (first, rest) = std::mem::take(&mut self.lanes[lane as usize]).into_iter().partition(&asked);
+            let all = std::mem::take(&mut self.lanes[lane as usize]);
+            let (first, rest): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|queued| asked(&queued.job));
             self.lanes[lane as usize] = rest;
-            let first: VecDeque<Job> = first;
             self.lanes[Lane::Urgent as usize].extend(first);
+        }
+        self.tell_waiting();
+    }
+
+    /// Says in which lanes a turn is not to be longer than one.
+    fn tell_waiting(&self) {
+        for (lane, others) in self.others.iter().enumerate() {
+            others.store(!self.lanes[lane].is_empty() || self.under_way[lane] > 1, Ordering::Relaxed);
         }
     }
 
@@ -126,26 +161,31 @@ impl Hashing {
     pub(super) fn start(&mut self, finished: impl Fn(Batch) + Clone + Send + 'static) {
         for (lane, most) in [(Lane::Urgent, 2), (Lane::Large, 1), (Lane::Small, 2)] {
             while self.under_way[lane as usize] < most {
-                let jobs = self.batch(lane);
-                if jobs.is_empty() {
+                let files = self.batch(lane);
+                if files.is_empty() {
                     break;
                 }
                 self.under_way[lane as usize] += 1;
-                let work = self.work(jobs);
-                let pool = if lane == Lane::Urgent { &self.urgent } else { &self.background };
+                let work = self.work(files);
                 let finished = finished.clone();
-                pool.spawn(move || finished(work.run(lane)));
+                self.pools[lane as usize].spawn(move || finished(work.run(lane)));
             }
         }
+        self.tell_waiting();
     }
 
-    /// A batch has come back.
-    pub(super) fn finished(&mut self, batch: &Batch) {
+    /// A batch has come back. What is not done yet waits for its next turn, with what is `asked` for if it is that by now.
+    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&Job) -> bool) {
         let count = &mut self.under_way[batch.lane as usize];
         *count = count.saturating_sub(1);
         for (job, _) in &batch.results {
             self.running.remove(&job.name);
         }
+        for queued in batch.paused.drain(..) {
+            let lane = if asked(&queued.job) { Lane::Urgent } else { batch.lane };
+            self.lanes[lane as usize].push_back(queued);
+        }
+        self.tell_waiting();
     }
 
     /// Whether nothing waits and nothing is under way.
@@ -164,32 +204,30 @@ impl Hashing {
         asked.map(|(_, done)| done.load(Ordering::Relaxed)).sum()
     }
 
-    fn batch(&mut self, lane: Lane) -> Vec<Job> {
+    fn batch(&mut self, lane: Lane) -> Vec<Queued> {
         let queue = &mut self.lanes[lane as usize];
-        let (mut jobs, mut bytes) = (Vec::new(), 0_u64);
-        while let Some(job) = queue.front() {
+        let (mut files, mut bytes) = (Vec::new(), 0_u64);
+        while let Some(Queued { job, .. }) = queue.front() {
             bytes = bytes.saturating_add(job.stamp.size);
-            let fits = jobs.len() < BATCH_FILES && bytes <= BATCH_BYTES && lane != Lane::Large;
-            if !jobs.is_empty() && !fits {
+            let fits = files.len() < BATCH_FILES && bytes <= BATCH_BYTES && lane != Lane::Large;
+            if !files.is_empty() && !fits {
                 break;
             }
-            jobs.extend(queue.pop_front());
+            files.extend(queue.pop_front());
         }
-        jobs
+        files
     }
 
-    fn work(&mut self, jobs: Vec<Job>) -> Work {
-        let jobs = jobs
-            .into_iter()
-            .map(|job| {
-                let done = (job.stamp.size > SMALL).then(Arc::<AtomicU64>::default);
-                if let Some(done) = &done {
-                    self.running.insert(job.name.clone(), done.clone());
-                }
-                (job, done)
-            })
-            .collect();
-        Work { jobs, cache: self.cache.clone(), cancel: self.cancel.clone(), done: self.done.clone() }
+    fn work(&mut self, files: Vec<Queued>) -> Work {
+        let mut jobs = Vec::with_capacity(files.len());
+        for Queued { job, begun, done } in files {
+            if let Some(done) = &done {
+                self.running.insert(job.name.clone(), done.clone());
+            }
+            jobs.push((job, begun, done));
+        }
+        let (cancel, done, others) = (self.cancel.clone(), self.done.clone(), self.others.clone());
+        Work { jobs, cache: self.cache.clone(), cancel, done, others }
     }
 }
 
@@ -201,35 +239,49 @@ impl Drop for Hashing {
 
 /// A batch as it goes to a pool.
 struct Work {
-    jobs: Vec<(Job, Option<Arc<AtomicU64>>)>,
+    jobs: Vec<(Job, Option<Begun>, Option<Arc<AtomicU64>>)>,
     cache: Option<HashCache>,
     cancel: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
+    others: Arc<[AtomicBool; 3]>,
 }
 
 impl Work {
-    fn run(self, lane: Lane) -> Batch {
-        let hashed: Vec<_> = self.jobs.par_iter().map(|(job, done)| self.hash(job, done.as_deref())).collect();
-        let (cached, warning) = self.remember(&hashed);
-        let outcomes = hashed.into_iter().zip(&self.jobs).map(|(result, (job, _))| match result {
-            Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
-            Err(HashError::Cancelled) => Outcome::Cancelled,
-            Err(error) if error.is_passing() => Outcome::Lacking(error.to_string()),
-            Err(HashError::Io(e)) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Denied(e.to_string()),
-            Err(HashError::Io(e)) if is_gone(job) => {
-                tracing::debug!("{} went while it was to be hashed: {e}", job.path.display());
-                Outcome::Changed
-            }
-            Err(HashError::Changed) => Outcome::Changed,
-            Err(error @ (HashError::Io(_) | HashError::TooLarge)) => Outcome::Failed(error.to_string()),
+    fn run(mut self, lane: Lane) -> Batch {
+        let jobs = std::mem::take(&mut self.jobs);
+        let turns = jobs.into_par_iter().map(|(job, begun, done)| {
+            let turn = self.hash(&job, begun, done.as_deref(), lane);
+            (job, done, turn)
         });
-        let outcomes: Vec<Outcome> = outcomes.collect();
-        let results = self.jobs.into_iter().map(|(job, _)| job).zip(outcomes).collect();
-        Batch { lane, results, warning }
+        let (mut jobs, mut hashed, mut paused) = (Vec::new(), Vec::new(), Vec::new());
+        for (job, done, turn) in turns.collect::<Vec<_>>() {
+            match turn {
+                Ok(Turn::Over(begun)) => paused.push(Queued { job, begun: Some(begun), done }),
+                Ok(Turn::Done(result)) => {
+                    jobs.push(job);
+                    hashed.push(Ok(result));
+                }
+                Err(error) => {
+                    jobs.push(job);
+                    hashed.push(Err(error));
+                }
+            }
+        }
+        let (cached, warning) = self.remember(&hashed);
+        let outcome = |job: &Job, result| match result {
+            Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
+            Err(error) => unhashed(job, error),
+        };
+        let results = jobs.into_iter().zip(hashed).map(|(job, result)| {
+            let outcome = outcome(&job, result);
+            (job, outcome)
+        });
+        Batch { lane, results: results.collect(), paused, warning }
     }
 
-    fn hash(&self, job: &Job, own: Option<&AtomicU64>) -> Result<Hashed, HashError> {
-        let counted = AtomicU64::new(0);
+    fn hash(&self, job: &Job, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
+        let before = own.map_or(0, |own| own.load(Ordering::Relaxed));
+        let counted = AtomicU64::new(before);
         let progress = |bytes| {
             counted.fetch_add(bytes, Ordering::Relaxed);
             self.done.fetch_add(bytes, Ordering::Relaxed);
@@ -239,9 +291,14 @@ impl Work {
         };
         // Else it would be hashed again at the next start.
         let_settle(&job.stamp);
-        let result = hash_file(&job.path, &job.stamp, &progress, &self.cancel);
-        // What was not read of a file that failed is done too, or the whole would never be.
-        self.done.fetch_add(job.stamp.size.saturating_sub(counted.into_inner()), Ordering::Relaxed);
+        let (began, others) = (Instant::now(), &self.others[lane as usize]);
+        let over = || others.load(Ordering::Relaxed) && began.elapsed() >= TURN;
+        let turns = Turns { progress: &progress, cancel: &self.cancel, over: &over };
+        let result = hash_turn(&job.path, &job.stamp, begun, &turns);
+        if !matches!(result, Ok(Turn::Over(_))) {
+            // What was not read of a file that failed is done too, or the whole would never be.
+            self.done.fetch_add(job.stamp.size.saturating_sub(counted.into_inner()), Ordering::Relaxed);
+        }
         result
     }
 
@@ -265,7 +322,66 @@ fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
     HashedFile { path: job.path.clone(), stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
 }
 
+/// What a failure says about the file.
+fn unhashed(job: &Job, error: HashError) -> Outcome {
+    match error {
+        HashError::Cancelled => Outcome::Cancelled,
+        error if error.is_passing() => Outcome::Lacking(error.to_string()),
+        HashError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Denied(e.to_string()),
+        HashError::Io(e) if is_gone(job) => {
+            tracing::debug!("{} went while it was to be hashed: {e}", job.path.display());
+            Outcome::Changed
+        }
+        HashError::Changed => Outcome::Changed,
+        error @ (HashError::Io(_) | HashError::TooLarge) => Outcome::Failed(error.to_string()),
+    }
+}
+
 /// Whether what was queued is not at its path any more.
 fn is_gone(job: &Job) -> bool {
     std::fs::symlink_metadata(&job.path).map_or(true, |meta| FileStamp::of(&meta) != job.stamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn files_that_come_after_a_huge_one_are_hashed_beside_it_in_every_lane() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let job = |name: &str, bytes: u64| {
+            let path = dir.path().join(name);
+            File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
+            let stamp = FileStamp::of(&fs::metadata(&path).expect("there"));
+            Job { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
+        };
+        // Sparse: 4 TiB, which no machine hashes while this test runs.
+        let huge = [job("huge", 4 << 40), job("huge too", 4 << 40)];
+        let others = vec![job("middling", 3 << 20), job("asked for", 3 << 20), job("small", 4)];
+        let mut hashing = Hashing::new(1, None).expect("threads");
+        let (tell, told) = mpsc::channel();
+        let finished = move |batch| drop(tell.send(batch));
+        hashing.push(huge.into());
+        hashing.hurry(|job| job.name.as_str() == "huge too");
+        hashing.start(finished.clone());
+        hashing.push(others);
+        hashing.hurry(|job| job.name.as_str() == "asked for");
+        let mut done = Vec::new();
+        while done.len() < 3 {
+            hashing.start(finished.clone());
+            let mut batch: Batch = told.recv().expect("there is more");
+            hashing.finished(&mut batch, |_| false);
+            let ended = |(job, outcome): &(Job, Outcome)| {
+                assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
+                job.name.to_string()
+            };
+            done.extend(batch.results.iter().map(ended));
+        }
+        done.sort_unstable();
+        assert_eq!(done, ["asked for", "middling", "small"]);
+        assert!(hashing.running(|name| name.as_str() == "huge") > 0 && !hashing.is_idle());
+    }
 }

@@ -9,8 +9,8 @@ use crate::cli::failure::Failure;
 use crate::cli::render::human::percent;
 use crate::cli::render::json::Text;
 use crate::io::dest::SafeDir;
-use crate::io::partial::{Earlier, Names, PartialError};
-use crate::model::shell::quoted;
+use crate::io::partial::{Earlier, Names, PartialError, is_alive};
+use crate::model::shell::{quoted, quoted_path};
 use crate::model::{ContentId, Shown, Size};
 use crate::node::Error;
 
@@ -70,14 +70,16 @@ fn in_dir(dir: &Path, shown: &Path) -> Result<Vec<Partial>, PartialError> {
 }
 
 fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
+    let in_use = earlier.is_in_use(held);
     let told = Told {
         id: Text(earlier.id()),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
         only: earlier.only().to_vec(),
         have: earlier.bytes(),
         size: earlier.size(),
-        in_use: earlier.is_in_use(held),
-        pid: earlier.pid(),
+        in_use,
+        // Who holds it need not be who had it last.
+        pid: earlier.pid().filter(|pid| !in_use || is_alive(*pid)),
     };
     let path = text(&shown.join(earlier.part().as_str()));
     Partial { path, bytes: on_disk(&held.shown(earlier.part())), told: Some(told) }
@@ -92,9 +94,9 @@ impl Partial {
     pub(super) fn lines(&self) -> Vec<String> {
         let (path, on_disk) = (Shown(&self.path), Size(self.bytes));
         let stem = self.path.strip_suffix(".part").unwrap_or(&self.path);
-        let [journal, givers] = [".journal", ".givers"].map(|ending| quoted(&format!("{stem}{ending}")));
+        let [journal, givers] = [".journal", ".givers"].map(|ending| quoted_path(&format!("{stem}{ending}")));
         // Some have no journal, and some no list of who gave.
-        let remove = format!("  remove it: rm -rf {} {journal} {givers}", quoted(&self.path));
+        let remove = format!("  remove it: rm -rf {} {journal} {givers}", quoted_path(&self.path));
         let Some(told) = &self.told else {
             return vec![format!("{path}  {on_disk} on disk, without a journal that can be read"), remove];
         };
@@ -113,7 +115,12 @@ impl Partial {
         };
         let output = told.target.clone().or_else(into).unwrap_or_default();
         let only: String = told.only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
-        lines.push(format!("  go on: qshare get {} -o {}{only}", told.id.0, quoted(&output)));
+        let command = format!("qshare get {} -o {}{only}", told.id.0, quoted_path(&output));
+        lines.push(match told.target.as_deref().filter(|target| Path::new(target).is_dir()) {
+            // The command would go on within it.
+            Some(target) => format!("  go on: move the directory {} away, then: {command}", Shown(target)),
+            None => format!("  go on: {command}"),
+        });
         lines.push(remove);
         lines
     }

@@ -90,5 +90,33 @@ impl PartialError {
 /// Who has a partial file, for sentences.
 #[must_use]
 pub fn holder(pid: Option<u32>) -> String {
-    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+    pid.filter(|pid| is_alive(*pid)).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// Whether there is a process of this number: whoever holds a journal need not be who wrote to it last.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+    }
+    #[cfg(not(unix))]
+    {
+        pid != 0
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_not_named() {
+        let mut child = std::process::Command::new("true").spawn().expect("started");
+        child.wait().expect("ended");
+        assert_eq!(holder(Some(child.id())), "another process");
+        assert_eq!(holder(Some(std::process::id())), format!("process {}", std::process::id()));
+    }
 }

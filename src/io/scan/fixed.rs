@@ -84,7 +84,7 @@ pub(super) fn scan_fixed(root: &Root, fixed: &Fixed) -> Scan {
     let empty = entries.filter(|(_, entry)| *entry == Entry::Directory);
     let empty_dirs = empty.filter_map(|(path, _)| root.name.join(path).ok()).collect();
     let Root { name, path, kind, .. } = root.clone();
-    let root = ScannedRoot { name, path, kind, files, empty_dirs, unread: Vec::new() };
+    let root = ScannedRoot { name, path, real: None, kind, files, empty_dirs, unread: Vec::new() };
     Scan { root, unseen, skipped: Vec::new(), links: 0, gone }
 }
 

@@ -1,7 +1,6 @@
 //! The look at everything that is about to be shared, before anything is published.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
@@ -157,7 +156,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().map(ToString::to_string)));
     skipped.extend(link_sentence(scans.iter().map(|s| s.links).sum()));
     let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
-    let shared = |s: &Scan| s.root.kind == Kind::Collection || !s.root.files.is_empty();
+    let shared = |s: &Scan| (s.root.kind == Kind::Collection && !s.gone) || !s.root.files.is_empty();
     let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
     if scanned.is_empty() {
         return Err(SurveyError::Nothing(skipped.first().map_or_else(String::new, |s| format!(": {s}"))));
@@ -173,15 +172,8 @@ fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
             return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone(), obstacle: unseen.obstacle });
         }
-        let is_other = |meta: fs::Metadata| !meta.is_file() && !meta.is_dir();
-        if scan.gone && fs::metadata(&scan.root.path).is_ok_and(is_other) {
-            return Err(SurveyError::Missing {
-                path: path(),
-                cause: "it is neither a file nor a directory".to_owned(),
-                obstacle: Obstacle::Kind,
-            });
-        }
-        if scan.gone {
+        // Of what is there and not to be shared it was said why.
+        if scan.gone && scan.skipped.is_empty() {
             return Err(SurveyError::Missing {
                 path: path(),
                 cause: "it has just gone".to_owned(),

@@ -238,6 +238,23 @@ fn pipes_and_sockets_are_named_and_never_opened() {
 }
 
 #[cfg(unix)]
+#[cfg(unix)]
+#[test]
+fn what_is_no_file_is_named_for_what_it_is_as_a_root_too() {
+    let tree = Tree::of("a");
+    let pipe = tree.path("pipe");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RUSR).expect("mkfifo");
+    let _socket = std::os::unix::net::UnixListener::bind(tree.path("socket")).expect("bound");
+    for (path, what) in
+        [(PathBuf::from("/dev/null"), "a device"), (pipe.clone(), "a pipe"), (tree.path("socket"), "a socket")]
+    {
+        let error = survey(std::slice::from_ref(&path), &SurveyOptions::default()).expect_err("refused").to_string();
+        assert!(error.contains(&format!("{} is left out because it is {what}", path.display())), "{error}");
+    }
+    let plan = survey(&[pipe, tree.path("tree")], &SurveyOptions::default()).expect("the other one is shared");
+    assert_eq!((names(&plan), plan.skipped.len()), (vec!["tree/a"], 1));
+}
+
 #[test]
 fn names_that_are_never_valid_are_left_out() {
     use std::os::unix::ffi::OsStrExt as _;

@@ -27,15 +27,18 @@ pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
         return scan_fixed(root, fixed);
     }
     let mut found = Found::default();
-    let real = fs::canonicalize(&root.path).and_then(|path| Ok((fs::symlink_metadata(&path)?, path)));
-    let gone = match real {
+    let at = fs::canonicalize(&root.path).and_then(|path| Ok((fs::symlink_metadata(&path)?, path)));
+    let (gone, real) = match at {
         Err(error) => {
             found.failed(&root.name, &root.path, &error);
-            found.absent
+            (found.absent, None)
         }
-        Ok((meta, path)) => look(root, rules, &path, &meta, &mut found),
+        Ok((meta, path)) => {
+            let gone = look(root, rules, &path, &meta, &mut found);
+            (gone, Some(path).filter(|_| !gone))
+        }
     };
-    finish(root, found, gone)
+    finish(root, found, gone, real)
 }
 
 /// Looks at what lies at a root's path; whether that is nothing that it could be.
@@ -52,9 +55,9 @@ fn look(root: &Root, rules: &Rules, path: &Path, meta: &Metadata, found: &mut Fo
             *found = walk.directory(path, &root.name, &Ignores::default());
             found.absent
         }
-        Kind::File if meta.is_file() => {
+        Kind::File if !meta.is_dir() => {
             walk.file(path.to_owned(), root.name.clone(), meta, found);
-            found.absent
+            found.absent || unusual(meta).is_some()
         }
         Kind::Collection | Kind::File => true,
     }
@@ -208,7 +211,7 @@ impl Walk<'_> {
     }
 }
 
-fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
+fn finish(root: &Root, mut found: Found, gone: bool, real: Option<PathBuf>) -> Scan {
     let (linked, links) = resolve_links(&mut found);
     found.files.extend(linked);
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
@@ -217,7 +220,7 @@ fn finish(root: &Root, mut found: Found, gone: bool) -> Scan {
     let mut unread = found.unread;
     unread.extend(found.unseen.iter().map(|unseen| unseen.name.clone()));
     unread.sort_unstable();
-    let root = ScannedRoot { name, path, kind, files: found.files, empty_dirs, unread };
+    let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread };
     Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }
 

@@ -1,7 +1,7 @@
 //! Roots that are shared as one known content: what was fetched and goes on being shared.
 //! Invariant: under such a root nothing is offered but that content.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -11,6 +11,7 @@ use crate::io::scan::{Fixed, Root};
 use crate::io::shared_source::HashedFile;
 use crate::io::watch::RootKey;
 use crate::model::SafePath;
+use crate::model::collection::Entry;
 
 /// Directories of numbers that are tried where a name is taken, and so is that with its directory.
 const NUMBERS: std::ops::Range<u32> = 2..1000;
@@ -56,6 +57,38 @@ impl Catalogue {
         self.drop_offer(name);
         self.renew(key, now);
         true
+    }
+
+    /// Whether a root that is shared as one known content has just been found to be that no longer, and what of it is
+    /// another now or missing: the first path, and how many there are. It is told again only after it has been whole.
+    pub(in crate::actors::index) fn broken(&mut self, key: RootKey) -> Option<(PathBuf, usize)> {
+        let row = &mut self.roots[key];
+        // What comes back is looked at anew.
+        row.broken &= !row.gone;
+        let row = &self.roots[key];
+        let fixed = row.root.fixed.as_ref().filter(|_| !row.gone)?;
+        let lacks = |name: &SafePath| self.rows.get(name).is_none_or(|row| !row.is_in_tree());
+        let lost: Vec<PathBuf> = match &fixed.tree {
+            None => {
+                Some(&row.root).filter(|root| lacks(&root.name)).map(|root| root.path.clone()).into_iter().collect()
+            }
+            Some(_) if row.count.files == fixed.files() => Vec::new(),
+            Some(tree) => {
+                let files = tree.entries().iter().filter(|(_, entry)| matches!(entry, Entry::File { .. }));
+                let lost = files.filter(|(path, _)| row.root.name.join(path).is_ok_and(|name| lacks(&name)));
+                lost.map(|(path, _)| row.root.path.join(path.as_str())).collect()
+            }
+        };
+        let was = std::mem::replace(&mut self.roots[key].broken, !lost.is_empty());
+        let count = lost.len();
+        lost.into_iter().next().filter(|_| !was).map(|first| (first, count))
+    }
+
+    /// Takes where a root's path leads; that, if it is not where it led before.
+    pub(in crate::actors::index) fn leads(&mut self, key: RootKey, real: Option<&Path>) -> Option<PathBuf> {
+        let real = real?;
+        let before = self.roots[key].real.replace(real.to_owned());
+        before.filter(|before| before != real).map(|_| real.to_owned())
     }
 
     /// The name itself, else with the directory that it lies in, else with a number for a directory: the last component

@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use super::*;
 use crate::io::scan::{ScannedFile, Unseen};
 use crate::io::shared_source::ListPlace;
@@ -18,6 +20,7 @@ fn tree(files: &[(&str, u64)]) -> ScannedRoot {
     ScannedRoot {
         name: path("t"),
         path: "/t".into(),
+        real: Some("/t".into()),
         kind: Kind::Collection,
         files,
         empty_dirs: Vec::new(),
@@ -230,7 +233,7 @@ fn a_file_that_is_renamed_keeps_its_id() {
     let (jobs, changed) = found(&mut catalogue, "t/b", FileStamp { ctime_ns: 5, ..stamp(1) });
     assert_eq!((jobs.len(), changed), (1, true));
     assert_eq!((offered(&catalogue, "t/a"), offered(&catalogue, "t/b")), (None, Some(id)));
-    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *std::path::Path::new("t/b")));
+    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *Path::new("t/b")));
 }
 
 #[test]
@@ -319,4 +322,41 @@ fn a_directory_of_which_everything_keeps_changing_says_so() {
     }
     assert_eq!(catalogue.collectable(), [] as [RootKey; 0]);
     assert!(catalogue.is_unsettled(&path("t")));
+}
+
+#[test]
+fn a_seeded_tree_that_is_that_no_longer_is_told_once_until_it_is_whole_again() {
+    let entry = |name: &str| {
+        let id = ContentId::of(name.as_bytes());
+        (path(name), crate::model::collection::Entry::File { size: 10, id, executable: false })
+    };
+    let tree_of = crate::model::Collection::new(vec![entry("a"), entry("b"), entry("c")]).expect("sound");
+    let fixed = crate::io::scan::Fixed { id: ContentId::of(b"t"), size: 30, tree: Some(tree_of) };
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (key, _) = catalogue.seed(&path("t"), Path::new("/t"), Arc::new(fixed), now).expect("free");
+    let all = [("t/a", 1), ("t/b", 2), ("t/c", 3)];
+    rescan(&mut catalogue, &all);
+    assert_eq!(catalogue.broken(key), None);
+    rescan(&mut catalogue, &all[..1]);
+    assert_eq!(catalogue.broken(key), Some(("/t/b".into(), 2)));
+    assert_eq!(catalogue.broken(key), None, "it is told once");
+    rescan(&mut catalogue, &all);
+    assert_eq!(catalogue.broken(key), None, "it is whole again");
+    rescan(&mut catalogue, &all[1..]);
+    assert_eq!(catalogue.broken(key), Some(("/t/a".into(), 1)));
+    catalogue.roots[key].gone = true;
+    assert_eq!(catalogue.broken(key), None);
+    catalogue.roots[key].gone = false;
+    assert_eq!(catalogue.broken(key), Some(("/t/a".into(), 1)), "what comes back is looked at anew");
+}
+
+#[test]
+fn a_root_that_leads_elsewhere_is_told_at_each_turn() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (key, _) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), Instant::now()).expect("free");
+    let mut leads = |real: Option<&str>| catalogue.leads(key, real.map(Path::new));
+    assert_eq!(leads(Some("/t")), None);
+    assert_eq!(leads(Some("/etc")), Some("/etc".into()));
+    assert_eq!((leads(Some("/etc")), leads(None)), (None, None), "nothing has changed, or nothing is there");
+    assert_eq!(leads(Some("/t")), Some("/t".into()));
 }

@@ -47,8 +47,10 @@ impl IndexState {
         }
     }
 
-    pub(super) fn hashed(&mut self, batch: Batch) {
-        self.hashing.finished(&batch);
+    pub(super) fn hashed(&mut self, mut batch: Batch) {
+        let (waiters, roots) = (&self.waiters, &self.catalogue.roots);
+        self.hashing
+            .finished(&mut batch, |job| waiters.any(|name| job.name == *name || roots[job.root].root.name == *name));
         self.reporting = true;
         if let Some(warning) = batch.warning {
             self.outbox.warn(warning);
@@ -160,8 +162,10 @@ impl IndexState {
     pub(super) fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
         if self.catalogue.refuse(name, &file, Instant::now()) {
             self.dirty = true;
-            let path = file.path.display();
-            return self.outbox.warn(format!("{path} is no longer served because it is not what was fetched any more"));
+            if let Some(key) = self.catalogue.rows.get(name).map(|row| row.root) {
+                self.tell_broken(key);
+            }
+            return;
         }
         let id = file.id;
         self.outbox.over(&file.path);

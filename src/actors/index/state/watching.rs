@@ -2,6 +2,7 @@
 //! Invariant: at most one look is under way; what is wanted meanwhile is looked at after it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use super::{IndexState, Step, send};
 use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
 use crate::io::scan::{Root, Rules, Scan, Unseen, scan_root};
 use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
+use crate::model::Kind;
 
 /// Between two looks at everything that requests for changed files bring about.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -129,16 +131,46 @@ impl IndexState {
             for skipped in &scan.skipped {
                 self.outbox.warn(skipped.to_string());
             }
+            if let Some(real) = self.catalogue.leads(key, scan.root.real.as_deref()) {
+                self.tell_where(key, &real);
+            }
             self.seen(key, &scan.unseen, cost);
             let (more, changed) = self.catalogue.rescanned(key, scan, now);
             self.dirty |= changed;
             jobs.extend(more);
             self.look_for_rest(key);
+            self.tell_broken(key);
         }
         let (known, jobs) = proofs.divide(jobs);
         known.into_iter().for_each(|(name, file)| self.take_hashed(&name, file));
         self.look_up(jobs);
         self.look([]);
+    }
+
+    /// Says that a shared path leads elsewhere now: who swaps a link wants that, and who did not do it wants to know.
+    fn tell_where(&mut self, key: RootKey, real: &Path) {
+        let path = &self.catalogue.roots[key].root.path;
+        let sentence = if path == real {
+            format!("{} is no link any more: what is there itself is shared", path.display())
+        } else {
+            format!("{} leads to {} now: what is there is shared", path.display(), real.display())
+        };
+        self.outbox.push(IndexEvent::Warning(sentence));
+    }
+
+    /// Says that what goes on being shared as one known content is that no longer.
+    pub(super) fn tell_broken(&mut self, key: RootKey) {
+        let Some((first, count)) = self.catalogue.broken(key) else { return };
+        let (root, first) = (&self.catalogue.roots[key].root, first.display());
+        let more = if count == 1 { String::new() } else { format!(" (and {} more files)", count - 1) };
+        self.outbox.push(IndexEvent::Warning(match root.kind {
+            Kind::File => format!("{first} is no longer served because it is not what was fetched any more"),
+            Kind::Collection => format!(
+                "{} is no longer offered as the tree that was fetched because {first}{more} is missing or another file \
+                 now: its other files are still offered, each by itself",
+                root.path.display()
+            ),
+        }));
     }
 
     /// Takes what a look could not see: told once, and tried again until all is seen.
