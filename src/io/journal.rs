@@ -77,6 +77,12 @@ pub enum HeaderError {
 }
 
 impl Header {
+    /// Whether it is of the same file with another size: somebody has lied about one of them.
+    #[must_use]
+    pub fn is_of_another_size(&self, other: &Self) -> bool {
+        (self.id, self.kind) == (other.id, other.kind) && self.kind == Kind::File && self.size != other.size
+    }
+
     /// The bytes as they are written.
     #[must_use]
     pub fn encode(&self) -> [u8; HEADER] {

@@ -8,6 +8,7 @@ mod error;
 mod givers;
 mod inherit;
 mod open;
+mod trace;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -27,6 +28,7 @@ use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind,
 
 pub(super) use data::{Data, Tree};
 use inherit::Kin;
+pub(super) use trace::Trace;
 
 /// What is being transferred.
 #[derive(Debug, Clone)]
@@ -140,11 +142,9 @@ impl Partial {
     /// locked or written.
     #[must_use]
     pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
-        let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
-        let own = Earlier::read(parent, &Names::of(spec.id)).filter(|earlier| earlier.header == header);
-        let mut units = own.map_or_else(|| Bitfield::empty(spec.map.units()), |own| own.have);
-        let beside = Earlier::all_in(parent).unwrap_or_default();
-        beside.iter().filter(|other| other.id() != spec.id).for_each(|other| other.add_to(&spec.map, &mut units));
+        let mut units = Bitfield::empty(spec.map.units());
+        let all = Earlier::all_in(parent).unwrap_or_default();
+        all.iter().for_each(|earlier| earlier.add_to(&spec.map, &mut units));
         units
     }
 

@@ -75,7 +75,13 @@ impl Contents {
     ) -> Result<Self, Error> {
         let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
         if hit.kind == Kind::File {
-            let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
+            let map = UnitMap::of_file(id, hit.size);
+            let refused = if hit.is_possible() {
+                Error::TooLarge { id, size: hit.size }
+            } else {
+                Error::Impossible { id, size: hit.size }
+            };
+            let map = map.ok_or(refused)?;
             let part = Part { id, kind: hit.kind, size: hit.size };
             if !matcher(&request.only)(&name) {
                 return Err(Error::NoneMatch { name: name.to_string(), id });
@@ -317,7 +323,7 @@ mod tests {
 
     #[test]
     fn a_glob_matches_names_and_paths() {
-        let file = |size| Entry::File { size, id: ContentId::of(b""), executable: false };
+        let file = |size| Entry::File { size, id: ContentId::of(b"x"), executable: false };
         let path = |text: &str| SafePath::parse(text).expect("valid");
         let entries = vec![
             (path("a.pdf"), file(1)),

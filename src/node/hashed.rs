@@ -197,7 +197,7 @@ async fn follow(
         match event {
             ResolveEvent::Done(offer) => {
                 // A file does not become a directory by being hashed.
-                let id = offer.id.filter(|_| offer.kind == kind).ok_or(Why::Failing)?;
+                let id = offer.id.filter(|_| offer.kind == kind && offer.is_possible()).ok_or(Why::Failing)?;
                 return Ok((offer, id));
             }
             ResolveEvent::Failed(refusal) => return Err(refusal.into()),

@@ -43,6 +43,9 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
 async fn by_id(finder: &Finder, id: ContentId, report: &Report) -> Result<Hit, Error> {
     let found = finder.locate_first(id).await?;
     let best = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned();
+    if best.is_none() {
+        found.warnings.iter().for_each(|warning| report.warn(warning.clone()));
+    }
     let FoundHit { hit: best, plane } =
         best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
     report.plane(plane);

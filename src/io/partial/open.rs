@@ -9,6 +9,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use super::inherit::{self, Legacy};
+use super::earlier::regrouped;
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
 use crate::io::dest::{Access, DestError, FileKind, Neighbours, SafeDir, Stat, try_lock};
 use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record};
@@ -55,6 +56,7 @@ fn open_locked(
     let data = open_data(parent, &names, &spec)?;
     let mut lists = listed(&spec.map, &claims);
     let mut units = believed(&spec, &data, &claims, &lists);
+    let own = inherit::own(&names, &spec, &data, &claims.have, &lists);
     let legacy = Legacy::find(parent, &names, &spec, &data, &units);
     let noted = units.clone();
     for unit in legacy.moving() {
@@ -78,6 +80,7 @@ fn open_locked(
     let superseded = legacy.superseded();
     // Last: what was moved here must not be removed because something else failed.
     legacy.take(&mut partial)?;
+    partial.kin.extend(own);
     Ok((partial, Resumed { units, lists, superseded }))
 }
 
@@ -188,7 +191,8 @@ fn last_pid(parent: &SafeDir, names: &Names) -> Option<u32> {
     last
 }
 
-/// Goes on with the journal if its data is there; else both begin anew.
+/// Goes on with the journal if its data is there; else both begin anew. A journal of another size goes over to this one: what
+/// was proven for it is content, wherever its units are those of this size as well.
 fn begin_or_resume(
     parent: &SafeDir,
     names: &Names,
@@ -200,19 +204,42 @@ fn begin_or_resume(
     let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
     let data_there = parent.stat(&names.part)?.is_some();
     let again = journal.try_clone().map_err(failed)?;
-    match Log::resume(journal, spec.map.units(), BootId::now()) {
+    let none = || Claims { have: Bitfield::empty(spec.map.units()), ..Claims::default() };
+    let claims = match Log::resume(journal, spec.map.units(), BootId::now()) {
         Ok((found, claims, log)) if found == header && data_there => return Ok((log, claims)),
-        // A size that somebody lied about may have come first; then nothing of it was ever proven.
-        Ok((found, claims, _)) if found != header && claims.have.count() > 0 => {
-            return Err(PartialError::Mismatch { path });
+        Ok((found, ..)) if found.is_of_another_size(&header) && data_there => {
+            resized(again.try_clone().map_err(failed)?, found, spec).map_err(failed)?
         }
-        Ok((found, ..)) if found != header => parent.remove_tree(&names.part)?,
-        Ok(_) | Err(HeaderError::Torn) => {}
+        // The bytes of a collection are not those of its list; the one file of that id is its list.
+        Ok((found, claims, _)) if found.kind == Kind::Collection && found != header && claims.manifest.is_some() => {
+            return Err(PartialError::Kind { path });
+        }
+        Ok((found, ..)) => {
+            if found != header {
+                parent.remove_tree(&names.part)?;
+            }
+            none()
+        }
+        Err(HeaderError::Torn) => none(),
         Err(HeaderError::Io(e)) => return Err(DestError::io("read", &path, e).into()),
         Err(HeaderError::Version) => return Err(PartialError::Version { path }),
-    }
-    let log = Log::begin(again, &header).map_err(failed)?;
-    Ok((log, Claims { have: Bitfield::empty(spec.map.units()), ..Claims::default() }))
+    };
+    let log = Log::begin(again, &header, &claims).map_err(failed)?;
+    Ok((log, claims))
+}
+
+/// What a journal of the same file with another size claims, in units of this size.
+fn resized(journal: File, found: Header, spec: &PartialSpec) -> std::io::Result<Claims> {
+    let mut claims = Claims { have: Bitfield::empty(spec.map.units()), ..Claims::default() };
+    let (Some(old), Some(new)) = (UnitMap::of_file(found.id, found.size), spec.map.files().first()) else {
+        return Ok(claims);
+    };
+    let Ok((_, before, _)) = Log::resume(journal, old.units(), BootId::now()) else { return Ok(claims) };
+    regrouped(&old.files()[0], &before.have, new).into_iter().for_each(|range| claims.have.set_range(range));
+    let same = old.files()[0].layout.chunk_size() == new.layout.chunk_size();
+    claims.lists = before.lists.into_iter().filter(|_| same).collect();
+    claims.target = before.target;
+    Ok(claims)
 }
 
 fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data, PartialError> {
@@ -230,6 +257,9 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
         };
     };
     parent.create_dirs(&names.part)?;
+    if parent.stat(&names.part)?.is_some_and(|stat| !parent.is_ours(stat.owner)) {
+        return Err(DestError::OfAnother { path: parent.shown(&names.part) }.into());
+    }
     let wanted = |path: &_| !spec.present.contains(path) && !spec.unwanted.contains(path);
     let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), (collection, &spec.map), wanted);
     if there.is_some() {

@@ -268,7 +268,7 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
     let collection = content.spec.collection.as_ref().expect("a tree");
     let wanted: Vec<_> = partial.wanted_entries(collection).collect();
-    finish(data, collection, &wanted, &plan("top")).expect("finished");
+    Finish::of(data, collection).run(&wanted, &plan("top")).expect("finished");
     for name in ["a/one", "a/two"] {
         std::fs::rename(partial.path().join(name), dir.path().join("top").join(name)).expect("renamed");
     }
