@@ -29,8 +29,8 @@ use crate::model::SafePath;
 pub use error::DestError;
 pub(super) use error::quoted;
 pub use lock::try_lock;
-pub use own::set_executable;
 pub use neighbours::Neighbours;
+pub use own::set_executable;
 
 /// How a file is opened. Nothing but a regular file is ever opened or waited for, and what is there already is written
 /// only if it is ours alone: our user's, with one name. Else somebody has put it there, and writing would go through it.

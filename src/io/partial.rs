@@ -21,7 +21,7 @@ pub use givers::Givers;
 pub use inherit::Superseded;
 
 use crate::io::dest::{DestError, SafeDir};
-use crate::io::journal::{Header, Log, Record};
+use crate::io::journal::{Log, Record};
 use crate::model::bitfield::ranges_of;
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};

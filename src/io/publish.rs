@@ -63,10 +63,15 @@ impl Partial {
     fn publish_file(&self, (file, trace): (&File, &Mutex<Trace>), plan: &PublishPlan) -> Result<(), PartialError> {
         let failed = |doing, e| DestError::io(doing, &self.path(), e);
         let damaged = || PartialError::Damaged { path: self.path() };
-        if file.metadata().map_err(|e| failed("look at", e))?.len() != self.spec.size {
+        let mut trace = lock(trace);
+        let len = file.metadata().map_err(|e| failed("look at", e))?.len();
+        if len < self.spec.size {
             return Err(damaged());
         }
-        let mut trace = lock(trace);
+        // Somebody else has written what lies behind the end, or it was taken to be longer.
+        if len > self.spec.size {
+            trace.over(file, |file| file.set_len(self.spec.size)).map_err(|e| failed("cut", e))?;
+        }
         if plan.executable {
             trace.over(file, |file| set_executable(file, true)).map_err(|e| failed("change the mode of", e))?;
         }

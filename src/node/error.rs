@@ -112,7 +112,9 @@ pub enum Error {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// What was found says of itself what cannot be.
-    #[error("whoever offers {id} says that it has {size} bytes, which nothing of that id has: nothing was written, ask somebody else for it with --from")]
+    #[error(
+        "whoever offers {id} says that it has {size} bytes, which nothing of that id has: nothing was written, ask somebody else for it with --from"
+    )]
     Impossible {
         /// Which.
         id: ContentId,
@@ -295,7 +297,9 @@ impl Error {
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
-            Self::BadCollection { .. } | Self::Impossible { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => ErrorCode::Protocol,
+            Self::BadCollection { .. } | Self::Impossible { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => {
+                ErrorCode::Protocol
+            }
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),

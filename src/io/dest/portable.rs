@@ -57,7 +57,16 @@ impl Handle {
         let (dir, name) = self.parent(path)?;
         let found = dir.symlink_metadata(name)?;
         let kind = kind_of(found.file_type());
-        Ok(Stat { kind, len: found.len(), allocated: found.len(), executable: false, identity: None, links: 1, owner: None, stamp: None })
+        Ok(Stat {
+            kind,
+            len: found.len(),
+            allocated: found.len(),
+            executable: false,
+            identity: None,
+            links: 1,
+            owner: None,
+            stamp: None,
+        })
     }
 
     pub(super) fn rename(&self, from: &str, to: &Self, new: &str, replace: bool) -> io::Result<()> {

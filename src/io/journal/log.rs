@@ -36,36 +36,32 @@ pub struct Log {
 }
 
 impl Log {
-    /// Begins a journal with these claims of this run of the system; what the file held is gone. It is written in one go
-    /// over what was there, units first: a process that is killed meanwhile leaves a prefix of it, for the rest of the
-    /// old one does not follow from that.
+    /// Begins a journal; what the file held is gone.
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(file: File, header: &Header, claims: &Claims) -> io::Result<Self> {
-        let mut bytes = header.encode().to_vec();
+    pub fn begin(file: File, header: &Header) -> io::Result<Self> {
+        file.set_len(0)?;
+        let bytes = header.encode();
+        write_all_at(&file, &bytes, 0)?;
         let mut sum = Sum::default();
         sum.copy_from_slice(&bytes[HEADER - super::SUM..]);
-        for record in records(claims) {
-            let (record, next) = encode(&record, sum);
-            bytes.extend(record);
-            sum = next;
-        }
-        write_all_at(&file, &bytes, 0)?;
-        let end = bytes.len() as u64;
-        file.set_len(end)?;
-        Ok(Self { file, end, sum })
+        Ok(Self { file, end: HEADER as u64, sum })
     }
 
-    /// Reads a journal to go on with it, and cuts a torn tail..
+    /// Reads a journal to go on with it, and cuts a torn tail. `units` are those of its header's size.
     ///
     /// # Errors
     /// When it has no header, or cannot be read or cut.
-    pub fn resume(mut file: File, units: u32, boot: BootId) -> Result<(Header, Claims, Self), HeaderError> {
+    pub fn resume(
+        mut file: File,
+        units: impl FnOnce(&Header) -> u32,
+        boot: BootId,
+    ) -> Result<(Header, Claims, Self), HeaderError> {
         let len = file.metadata()?.len();
         file.rewind()?;
         let (header, mut reader) = Reader::new(BufReader::with_capacity(1 << 16, &file), len)?;
-        let claims = replay(&mut reader, units, boot.0)?;
+        let claims = replay(&mut reader, units(&header), boot.0)?;
         let (end, sum) = (reader.end, reader.sum);
         drop(reader);
         file.set_len(end)?;
@@ -97,17 +93,4 @@ impl Log {
     pub fn handle(&self) -> io::Result<File> {
         self.file.try_clone()
     }
-}
-
-fn records(claims: &Claims) -> Vec<Record> {
-    if claims.have.count() == 0 {
-        return Vec::new();
-    }
-    let mut records = vec![
-        Record::Session { boot: BootId::now().0, pid: std::process::id() },
-        Record::Have(claims.have.ranges()),
-    ];
-    let lists = claims.lists.iter();
-    records.extend(lists.map(|(file, values)| Record::List { file: *file, values: values.clone() }));
-    records
 }

@@ -66,7 +66,9 @@ impl Data {
                 let path = tree.path_of(of, place.file)?;
                 let file = tree.file(place.file, path, Access::Read)?;
                 let begun = tree.traces.get(place.file).map_or(Ok(()), |trace| begin(trace, &file));
-                begun.and_then(|()| read_exact_at(&file, buf, place.offset)).map_err(|e| tree.root.explain("read", path, e).into())
+                begun
+                    .and_then(|()| read_exact_at(&file, buf, place.offset))
+                    .map_err(|e| tree.root.explain("read", path, e).into())
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::open::{believable, hold, listed, manifest_of, reader};
+use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
 use super::{Names, PartialError};
 use crate::io::dest::{FileKind, Neighbours, SafeDir};
 use crate::io::journal::{BootId, Header, Record, replay};
@@ -37,18 +37,24 @@ impl Earlier {
 
     pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
         let (header, mut first) = reader(parent, names)?;
-        let (map, collection) = match header.kind {
+        let tree = match header.kind {
             Kind::Collection => {
                 let collection = Collection::parse(&manifest_of(&mut first, header.id)?).ok()?;
-                (UnitMap::of_collection(&collection)?, Some(collection))
+                Some((UnitMap::of_collection(&collection)?, collection))
             }
-            Kind::File => (UnitMap::of_file(header.id, header.size)?, None),
+            Kind::File => None,
         };
         let (again, mut records) = reader(parent, names)?;
-        let claims = replay(&mut records, map.units(), BootId::now().0).ok()?;
+        let units = tree.as_ref().map_or_else(|| units_of_file(header.size), |(map, _)| map.units());
+        let claims = replay(&mut records, units, BootId::now().0).ok()?;
         if again != header || *names != Names::of(header.id) {
             return None;
         }
+        let (map, collection) = match tree {
+            Some((map, collection)) => (map, Some(collection)),
+            None => (UnitMap::of_file(header.id, claims.size.unwrap_or(header.size))?, None),
+        };
+        let claims = claimed(claims, header.size, &map);
         let lists = listed(&map, &claims);
         let mut have = Bitfield::empty(map.units());
         if parent.stat(&names.part).ok().flatten().is_some() {

@@ -107,7 +107,8 @@ impl Legacy {
                 let old = &donor.earlier.map.files()[found.file];
                 let files = resized.get(&id).into_iter().flatten().filter(|file| same != Some(**file));
                 for &file in files.filter(|file| wanted.is_wanted(**file)) {
-                    let kin = Kin::of_another_size(found.from.clone(), (old, &donor.earlier.have), &spec.map.files()[file]);
+                    let kin =
+                        Kin::of_another_size(found.from.clone(), (old, &donor.earlier.have), &spec.map.files()[file]);
                     self.kin.entry(file).or_insert(kin);
                 }
                 let by_name = || wanted.by_name(&found).filter(|_| donor.superseded && list.is_some());

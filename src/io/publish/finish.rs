@@ -35,9 +35,17 @@ impl<'t> Finish<'t> {
 
     /// All of it. What others touch meanwhile is hashed again.
     pub(super) fn run(mut self, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
-        for wanted in wanted {
-            self.make(wanted)?;
-        }
+        self.make_all(wanted)?;
+        self.settle(wanted, plan)
+    }
+
+    /// Directories, empty files, copies.
+    pub(super) fn make_all(&mut self, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+        wanted.iter().try_for_each(|wanted| self.make(wanted))
+    }
+
+    /// Bits and times; makes it durable, and looks at it.
+    pub(super) fn settle(&self, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
         // Only now: a copy must not take over the bit of its original.
         for wanted in wanted.iter().filter(|w| matches!(w.entry, Entry::File { executable: true, .. })) {
             self.amend(wanted, |file| set_executable(file, true))?;
@@ -98,7 +106,9 @@ impl<'t> Finish<'t> {
         let asked: HashMap<&SafePath, &Wanted<'_>> = wanted.iter().map(|w| (w.path, w)).collect();
         for (path, time) in &plan.times {
             match asked.get(path) {
-                Some(wanted) if *wanted.entry != Entry::Directory => self.amend(wanted, |file| file.set_modified(*time))?,
+                Some(wanted) if *wanted.entry != Entry::Directory => {
+                    self.amend(wanted, |file| file.set_modified(*time))?
+                }
                 Some(_) | None => {}
             }
         }
@@ -140,7 +150,9 @@ impl<'t> Finish<'t> {
 
     fn prove_again(&self, Wanted { index, path, entry }: &Wanted<'_>) -> Result<(), PartialError> {
         let file = self.root().file(path, Access::Read)?;
-        let (Some(trace), Some(content)) = (self.trace(*index), entry.content()) else { return Err(self.damaged(path)) };
+        let (Some(trace), Some(content)) = (self.trace(*index), entry.content()) else {
+            return Err(self.damaged(path));
+        };
         if prove(&file, content, &mut lock(trace)) { Ok(()) } else { Err(self.damaged(path)) }
     }
 
