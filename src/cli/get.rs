@@ -22,6 +22,9 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         let message = "-o - and --json both want standard output; give a file with -o FILE";
         return Err(Failure::Usage(message.to_owned()));
     }
+    if is_stream(&arguments) {
+        stdout::is_open().await?;
+    }
     // Words that are no query are refused before anything is started.
     what(&arguments)?;
     let service = context.of_service();
@@ -60,6 +63,10 @@ async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mu
         }
         chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
+    if is_stream(arguments) && outcome.bytes == 0 {
+        // Nothing was written that could have failed.
+        stdout::is_open().await?;
+    }
     tell(context, arguments, &outcome)?;
     if outcome.seeding { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
 }
@@ -174,6 +181,7 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 mod preview;
+mod stdout;
 
 #[cfg(test)]
 mod tests;

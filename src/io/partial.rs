@@ -148,6 +148,14 @@ impl Partial {
         units
     }
 
+    /// Whether an earlier run has given a content this name in the directory, and was ended before its journal had gone.
+    #[must_use]
+    pub fn has_published(parent: &SafeDir, id: ContentId, target: &SafePath) -> bool {
+        let names = Names::of(id);
+        let gone = |name| parent.stat(name).is_ok_and(|stat| stat.is_none());
+        gone(&names.part) && earlier::target_of(parent, &names).as_ref() == Some(target)
+    }
+
     /// The manifest that an earlier run noted, if it is that of the collection.
     #[must_use]
     pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {

@@ -119,9 +119,6 @@ pub(in crate::io) fn quoted(path: &Path) -> String {
 fn remedy(error: &io::Error) -> String {
     let remedy = match error.kind() {
         ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
-        ErrorKind::FileTooLarge => {
-            "raise the limit (ulimit -f), or choose a file system that takes larger files with -o, and run the same command again: what was verified is kept"
-        }
         ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
         ErrorKind::NotFound => {
             "it is not there: check the path, or run the same command again if it was removed meanwhile"
