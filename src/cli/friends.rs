@@ -14,6 +14,7 @@ use crate::wire::Role;
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Failure> {
     let file = FriendFile::at(context.own_home()?.root());
+    context.warn_all(file.broken().map(|broken| broken.to_string()));
     match arguments.command {
         FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
         FriendsCommand::List => list(context, &file),
@@ -46,7 +47,7 @@ fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<Exit, Fai
 }
 
 fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
-    let friends = file.read().map_err(anyhow::Error::from)?;
+    let friends = file.read_what_is_right().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
     for friend in friends.iter() {
         context.output.emit(&Line::friend(friend))?;

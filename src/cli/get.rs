@@ -27,6 +27,9 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
             "-o - leaves nothing here that --seed could serve; give a file with -o FILE, or do without --seed";
         return Err(Failure::Usage(message.to_owned()));
     }
+    if is_stream(&arguments) {
+        stdout::is_open().await?;
+    }
     // Words that are no query are refused before anything is started.
     what(&arguments)?;
     let service = context.of_service();
@@ -65,6 +68,10 @@ async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mu
         }
         chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
+    if is_stream(arguments) && outcome.bytes == 0 {
+        // Nothing was written that could have failed.
+        stdout::is_open().await?;
+    }
     tell(context, arguments, &outcome)?;
     if outcome.seeding { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
 }
@@ -188,6 +195,7 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 mod preview;
+mod stdout;
 
 #[cfg(test)]
 mod tests;

@@ -51,6 +51,12 @@ use settings::{Environment, Settings};
 #[must_use]
 pub fn run(runtime: Runtime) -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
+    {
+        let _within = runtime.enter();
+        if let Err(error) = crate::io::ignored::write_errors_instead_of_signals() {
+            tracing::debug!(%error, "a limit of file sizes ends the process");
+        }
+    }
     let exit = match ListenLan::parse(&line) {
         Some(child) => runtime.block_on(child.run()),
         None => match args::parse(line.iter().cloned()) {
@@ -81,7 +87,7 @@ fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
 
 /// Only for names in what is shown: a command that needs friends reads them again and says what is wrong.
 fn friends_of(settings: &Settings) -> Friends {
-    FriendFile::at(&settings.home).read().unwrap_or_default()
+    FriendFile::at(&settings.home).read_what_is_right().unwrap_or_default()
 }
 
 async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {

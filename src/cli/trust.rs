@@ -11,6 +11,7 @@ use crate::io::trust::TrustStore;
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
     let store = TrustStore::at(context.own_home()?.root());
+    context.warn_all(store.broken().map(|broken| broken.to_string()));
     match &arguments.command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),

@@ -2,7 +2,7 @@
 //! Invariant: a key that is not known is an error. Not responsible for what the texts mean (addresses, rates,
 //! durations): who uses a setting parses it, and for flags and environment, which go before the file.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,8 @@ use crate::model::obstacle::{advice, cause};
 
 /// The file that is read from the home when no other is named.
 pub const FILE_NAME: &str = "config.toml";
+/// Bytes of it that are read: the documented default has some 10 KiB.
+const MOST: u64 = 1 << 20;
 
 /// Why a configuration file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -131,7 +133,7 @@ impl Config {
     /// When a file is there and cannot be used, or the named one is not there.
     pub fn load(named: Option<&Path>, home: &Path) -> Result<Self, ConfigError> {
         let path = named.map_or_else(|| home.join(FILE_NAME), Path::to_owned);
-        match std::fs::read_to_string(&path) {
+        match read(&path, named.is_some()) {
             Ok(text) => Self::parse(&text).map_err(|cause| ConfigError::Refused { path, cause }),
             Err(e) if named.is_none() && (e.kind() == io::ErrorKind::NotFound || is_closed(home)) => {
                 Ok(Self::default())
@@ -147,6 +149,16 @@ impl Config {
             format!("{place}{}", error.message().replace('\n', " "))
         })
     }
+}
+
+/// A pipe is read only where somebody named it: one in the place of the home's own file would never end.
+fn read(path: &Path, named: bool) -> io::Result<String> {
+    if !named && !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// Whether nothing in the home can be reached: whoever needs the home says so.

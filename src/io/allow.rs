@@ -4,7 +4,11 @@ use std::collections::HashSet;
 use std::path::PathBuf;
 
 use crate::io::lines::{LinesError, Stamp, stamp};
+use crate::io::small;
 use crate::model::NodeId;
+
+/// Bytes that such a file may have: a quarter of a million ids.
+const MOST: u64 = 16 << 20;
 
 /// Such a file.
 #[derive(Debug, Clone)]
@@ -41,7 +45,7 @@ impl AllowFile {
     /// When the file is missing or cannot be read.
     pub fn read_good(&self) -> Result<(HashSet<NodeId>, Option<LinesError>), LinesError> {
         let unreadable = |cause| LinesError::Io { path: self.path.clone(), cause };
-        let text = std::fs::read_to_string(&self.path).map_err(unreadable)?;
+        let text = small::text(&self.path, MOST).map_err(unreadable)?;
         let (mut nodes, mut first) = (HashSet::new(), None);
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default().trim();

@@ -5,6 +5,7 @@
 mod error;
 mod lock;
 mod neighbours;
+mod own;
 #[cfg(any(not(unix), test))]
 #[cfg_attr(unix, expect(dead_code, reason = "on Unix only its own tests use it"))]
 mod portable;
@@ -22,24 +23,27 @@ use portable::Handle;
 #[cfg(unix)]
 use unix::Handle;
 
+use crate::io::stamp::FileStamp;
 use crate::model::SafePath;
 
 pub use error::DestError;
 pub(super) use error::quoted;
 pub use lock::try_lock;
 pub use neighbours::Neighbours;
+pub use own::set_executable;
 
-/// How a file is opened. Nothing but a regular file is ever waited for.
+/// How a file is opened. Nothing but a regular file is ever opened or waited for, and what is there already is written
+/// only if it is ours alone: our user's, with one name. Else somebody has put it there, and writing would go through it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
+    /// To read and write; made anew, in the place of a file or link that has the name.
+    Anew,
     /// To read and write; made anew, and refused when anything has the name.
     CreateNew,
     /// To read and write; made when missing.
     OpenOrCreate,
     /// To read.
     Read,
-    /// To read and write; made when missing, emptied when there.
-    Truncate,
 }
 
 /// What has a name in a directory.
@@ -68,6 +72,12 @@ pub struct Stat {
     pub executable: bool,
     /// Device and inode; `None` where there is no such thing.
     pub identity: Option<(u64, u64)>,
+    /// How many names it has.
+    pub links: u64,
+    /// Whose it is; `None` where there is no such thing.
+    pub owner: Option<u32>,
+    /// Its state; `None` where that does not tell one file from another.
+    pub stamp: Option<FileStamp>,
 }
 
 /// Whether a rename may take the place of a file.
@@ -134,13 +144,34 @@ impl SafeDir {
     /// # Errors
     /// When it cannot be opened so.
     pub fn file(&self, path: &SafePath, access: Access) -> Result<File, DestError> {
-        let mut opened = self.handle.open(path.as_str(), access);
+        let mut opened = self.open_once(path, access);
         let missing = opened.as_ref().is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
         if missing && access != Access::Read && self.create_parents(path)? {
-            opened = self.handle.open(path.as_str(), access);
+            opened = self.open_once(path, access);
         }
         let doing = if access == Access::Read { "read" } else { "write" };
-        opened.map_err(|e| self.explain(doing, path, e))
+        let (file, was_there) = opened.map_err(|e| self.explain(doing, path, e))?;
+        self.check(path, &file, was_there && access != Access::Read)?;
+        Ok(file)
+    }
+
+    /// Opens it, and says whether it was there before.
+    fn open_once(&self, path: &SafePath, access: Access) -> io::Result<(File, bool)> {
+        let path = path.as_str();
+        let made = match access {
+            Access::Read => return Ok((self.handle.open(path, Access::Read)?, true)),
+            _ => self.handle.open(path, Access::CreateNew),
+        };
+        match (made, access) {
+            (Err(error), Access::OpenOrCreate) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Ok((self.handle.open(path, Access::OpenOrCreate)?, true))
+            }
+            (Err(error), Access::Anew) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.handle.remove_file(path)?;
+                Ok((self.handle.open(path, Access::CreateNew)?, false))
+            }
+            (made, _) => Ok((made?, false)),
+        }
     }
 
     /// Makes a directory and those above it; one that is there is left as it is.
@@ -262,24 +293,9 @@ impl SafeDir {
     ///
     /// # Errors
     /// When it cannot be opened or changed.
-    #[cfg(unix)]
     pub fn set_executable(&self, path: &SafePath, executable: bool) -> Result<(), DestError> {
-        use std::os::unix::fs::PermissionsExt;
-        let change = |file: &File| {
-            let mode = file.metadata()?.permissions().mode() & 0o777;
-            let wanted = if executable { mode | (mode & 0o444) >> 2 | 0o100 } else { mode & !0o111 };
-            file.set_permissions(PermissionsExt::from_mode(wanted))
-        };
-        change(&self.file(path, Access::Read)?).map_err(|e| self.explain("change the mode of", path, e))
-    }
-
-    /// There is no executable bit here: nothing happens.
-    ///
-    /// # Errors
-    /// Never.
-    #[cfg(not(unix))]
-    pub fn set_executable(&self, _path: &SafePath, _executable: bool) -> Result<(), DestError> {
-        Ok(())
+        set_executable(&self.file(path, Access::Read)?, executable)
+            .map_err(|e| self.explain("change the mode of", path, e))
     }
 
     /// Sets when a file was last modified.
@@ -306,6 +322,12 @@ impl SafeDir {
     /// When the disk fails.
     pub fn sync_file_system(&self) -> Result<bool, DestError> {
         self.handle.sync_file_system().map_err(|e| DestError::io("sync", &self.path, e))
+    }
+
+    /// Device and inode of the directory; `None` where there is no such thing.
+    #[must_use]
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        self.handle.identity()
     }
 
     /// The device that the directory is on; `None` where there is no such thing.
@@ -358,6 +380,10 @@ impl SafeDir {
                 FileKind::Link => return DestError::Link { path: self.path.join(&prefix) },
                 FileKind::File | FileKind::Other if !last => {
                     return DestError::NotADirectory { path: self.path.join(&prefix) };
+                }
+                FileKind::Other => return DestError::NotAFile { path: self.path.join(&prefix) },
+                FileKind::Directory if last && error.kind() == io::ErrorKind::IsADirectory => {
+                    return DestError::NotAFile { path: self.path.join(&prefix) };
                 }
                 _ => {}
             }

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::io::dest::{Access, FileKind, SafeDir};
 use crate::io::existing::hash;
-use crate::io::partial::{Data, Names, Partial, PartialError, Resumed};
+use crate::io::partial::{Names, Partial, PartialError, Resumed};
 use crate::io::positional::read_exact_at;
 use crate::io::stamp::FileStamp;
 use crate::model::collection::Entry;
@@ -131,7 +131,7 @@ fn copy(
         resumed.lists.push((index, list));
     }
     // Where the file system can, the copy shares the disk's blocks.
-    let shared = matches!(&to.data, Data::File { file: own, .. } if reflink_copy::reflink_file(from, own).is_ok());
+    let shared = to.data.reflink(from);
     let mut units = Vec::new();
     for unit in file.units().map(UnitIndex) {
         let Some(place) = to.spec.map.place(unit) else { continue };

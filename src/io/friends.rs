@@ -67,6 +67,20 @@ impl FriendFile {
         Ok((Friends::new(friends), wrong))
     }
 
+    /// All friends whose lines can be understood.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub fn read_what_is_right(&self) -> Result<Friends, LinesError> {
+        Ok(Friends::new(self.0.read_what_is_right()?))
+    }
+
+    /// The sentence about a line that cannot be understood: whose it is, is no friend.
+    #[must_use]
+    pub fn broken(&self) -> Option<LinesError> {
+        self.0.broken()
+    }
+
     /// The stamp of this moment.
     #[must_use]
     pub fn stamp(&self) -> Stamp {

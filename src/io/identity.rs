@@ -75,6 +75,9 @@ impl Identity {
         let pem =
             secret::read_or_create(&path, make).map_err(|cause| IdentityError::Io { path: path.clone(), cause })?;
         let malformed = |cause: String| IdentityError::Malformed { path: path.clone(), cause };
+        if pem.is_empty() {
+            return Err(malformed("it is empty".into()));
+        }
         let pem = String::from_utf8(pem).map_err(|_| malformed("it is not text".into()))?;
         let key = KeyPair::from_pkcs8_pem_and_sign_algo(&pem, &PKCS_ED25519).map_err(|e| malformed(e.to_string()))?;
         Self::of_key(&key).map_err(|error| malformed(error.to_string()))
@@ -145,21 +148,27 @@ fn generate() -> Result<KeyPair, rcgen::Error> {
 #[derive(Clone)]
 pub struct LongTermKeys {
     secret: [u8; 32],
+    /// A file that held something else.
+    torn: Option<(PathBuf, usize)>,
 }
 
 impl LongTermKeys {
-    /// The keys of a role's directory; made at first use.
+    /// The keys of a role's directory; made at first use, and made anew where the file holds something else: nothing else
+    /// hangs on them than how soon peers notice a restart.
     ///
     /// # Errors
-    /// When the file cannot be read, written or understood.
+    /// When the file cannot be read or written.
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(TRANSPORT_FILE);
-        let make = || Ok(random()?.to_vec());
-        let bytes =
-            secret::read_or_create(&path, make).map_err(|cause| IdentityError::Io { path: path.clone(), cause })?;
-        let cause = format!("it has {} bytes instead of 32", bytes.len());
-        let secret = bytes.try_into().map_err(|_| IdentityError::Malformed { path, cause })?;
-        Ok(Self { secret })
+        let failed = |cause| IdentityError::Io { path: path.clone(), cause };
+        let bytes = secret::read_or_create(&path, || Ok(random()?.to_vec())).map_err(failed)?;
+        let len = bytes.len();
+        if let Ok(secret) = bytes.try_into() {
+            return Ok(Self { secret, torn: None });
+        }
+        let secret = random().map_err(failed)?;
+        secret::replace(&path, &secret).map_err(failed)?;
+        Ok(Self { secret, torn: Some((path, len)) })
     }
 
     /// New keys that are never written anywhere.
@@ -168,7 +177,17 @@ impl LongTermKeys {
     /// When the system has no randomness.
     pub fn ephemeral() -> Result<Self, IdentityError> {
         let secret = random().map_err(|error| IdentityError::Generate(error.to_string()))?;
-        Ok(Self { secret })
+        Ok(Self { secret, torn: None })
+    }
+
+    /// The sentence about a file that was torn and has been made anew.
+    #[must_use]
+    pub fn renewed(&self) -> Option<String> {
+        let (path, len) = self.torn.as_ref()?;
+        let path = path.display();
+        Some(format!(
+            "{path} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later"
+        ))
     }
 
     /// Signs stateless resets.
@@ -235,7 +254,9 @@ mod tests {
         }
         let error = Identity::load_or_create(dir.path()).expect_err("broken").to_string();
         assert!(error.contains(KEY_FILE) && error.contains("restore"), "{error}");
-        assert!(LongTermKeys::load_or_create(dir.path()).is_err());
+        let renewed = LongTermKeys::load_or_create(dir.path()).expect("made anew").renewed().expect("told");
+        assert!(renewed.contains(TRANSPORT_FILE) && renewed.contains("8 bytes"), "{renewed}");
+        assert_eq!(LongTermKeys::load_or_create(dir.path()).expect("whole").renewed(), None);
         assert_eq!(std::fs::read(dir.path().join(KEY_FILE)).expect("kept"), b"nonsense");
     }
 

@@ -7,6 +7,27 @@ pub fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in(&status, signal))
 }
 
+/// Has a write beyond the limit of a file's size (setrlimit(2), `RLIMIT_FSIZE`) fail, so that it is an error like any other:
+/// its signal would end the process without a word. To be called within the runtime; it lasts as long as the process.
+///
+/// # Errors
+/// When the operating system refuses.
+#[cfg(unix)]
+pub fn write_errors_instead_of_signals() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    // The handler stays when nobody listens.
+    signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw())).map(drop)
+}
+
+/// There is no such signal here.
+///
+/// # Errors
+/// Never.
+#[cfg(not(unix))]
+pub fn write_errors_instead_of_signals() -> std::io::Result<()> {
+    Ok(())
+}
+
 /// `SigIgn` in `/proc/PID/status` is a mask in hexadecimal, in which bit 0 is signal 1 (proc_pid_status(5)).
 fn is_in(status: &str, signal: i32) -> bool {
     let text = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

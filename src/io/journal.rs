@@ -11,7 +11,7 @@ use std::ops::Range;
 use crate::model::{ContentId, Kind};
 
 pub use log::{BootId, Log};
-pub use replay::{Claims, replay};
+pub use replay::{Claims, Resized, replay};
 
 /// The first bytes of every journal; the last of them is the version.
 pub const MAGIC: [u8; 8] = *b"qsharej\x01";
@@ -31,7 +31,7 @@ pub struct Header {
     pub id: ContentId,
     /// File or collection.
     pub kind: Kind,
-    /// Its size in bytes.
+    /// Its size in bytes, as it was first taken to be.
     pub size: u64,
 }
 
@@ -60,6 +60,9 @@ pub enum Record {
         /// Which process.
         pid: u32,
     },
+    /// From here on a single file is taken to have this size, and records speak of its units: somebody has lied about one
+    /// of the sizes.
+    Size(u64),
     /// The final name, in the journal's own directory.
     Target(String),
 }
@@ -125,6 +128,7 @@ impl Record {
             // No pattern on a command line has a NUL byte in it.
             Self::Only(globs) => [&[8][..], globs.join("\0").as_bytes()].concat(),
             Self::Session { boot, pid } => [&[1][..], boot, &pid.to_be_bytes()].concat(),
+            Self::Size(size) => [&[7][..], &size.to_be_bytes()].concat(),
             Self::Target(name) => [&[6][..], name.as_bytes()].concat(),
         }
     }
@@ -149,6 +153,7 @@ impl Record {
             }
             5 => Some(Self::Checkpoint(u64::from_be_bytes(payload.try_into().ok()?))),
             6 => Some(Self::Target(std::str::from_utf8(payload).ok()?.to_owned())),
+            7 => Some(Self::Size(u64::from_be_bytes(payload.try_into().ok()?))),
             8 if payload.is_empty() => Some(Self::Only(Vec::new())),
             8 => Some(Self::Only(std::str::from_utf8(payload).ok()?.split('\0').map(str::to_owned).collect())),
             _ => None,

@@ -3,16 +3,16 @@
 //! another's line. What the lines mean is decided above. Every method blocks on the disk.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use crate::io::secret;
-use crate::io::stamp::{FileStamp, open_regular};
+use crate::io::stamp::FileStamp;
+use crate::io::{secret, small};
 use crate::model::obstacle::{advice, cause as words};
 
-/// Bytes of a file of hints that are read: 256 lines with the longest paths.
-const HINTS: u64 = 256 * (4096 + 128);
+/// Bytes that such a file may have: 1024 lines with the longest paths, or tens of thousands of the usual ones.
+const MOST: u64 = 1024 * (4096 + 128);
 
 /// The state of a file, none when there is none: another value means that it may hold something else.
 pub type Stamp = Option<FileStamp>;
@@ -98,13 +98,9 @@ impl<T: Line> LineFile<T> {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_good(&self) -> Result<(Vec<T>, Option<LinesError>), LinesError> {
-        let text = match std::fs::read_to_string(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), None)),
-            read => read.map_err(|cause| self.failed(cause))?,
-        };
         let malformed = |line| LinesError::Malformed { path: self.path.clone(), line, form: T::FORM };
         let (mut good, mut first) = (Vec::new(), None);
-        for (index, line) in text.lines().enumerate() {
+        for (index, line) in self.contents()?.lines().enumerate() {
             match T::parse(line) {
                 Some(one) => good.push(one),
                 None => first = first.or_else(|| Some(malformed(index + 1))),
@@ -113,49 +109,57 @@ impl<T: Line> LineFile<T> {
         Ok((good, first))
     }
 
-    /// All lines that can be understood, of a file that is only a hint: of a regular file, as far as it is read.
+    /// All lines that can be understood: what a crash or an editor has torn is left out.
     ///
     /// # Errors
     /// When the file cannot be read.
     pub fn read_what_is_right(&self) -> Result<Vec<T>, LinesError> {
-        let mut bytes = Vec::new();
-        let opened = open_regular(&self.path).and_then(|file| file.take(HINTS).read_to_end(&mut bytes));
-        match opened {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(cause) => Err(self.failed(cause)),
-            Ok(_) => Ok(String::from_utf8_lossy(&bytes).lines().filter_map(T::parse).collect()),
-        }
+        Ok(self.contents()?.lines().filter_map(T::parse).collect())
     }
 
-    /// As [`LineFile::change`], where what cannot be understood is dropped.
+    /// The sentence about the first line that cannot be understood.
+    #[must_use]
+    pub fn broken(&self) -> Option<LinesError> {
+        self.read().err().filter(|error| matches!(error, LinesError::Malformed { .. }))
+    }
+
+    /// Changes the lines; the file is written when the closure says that they are others now. Lines that cannot be understood
+    /// are kept, at the end: somebody may mend them.
+    ///
+    /// # Errors
+    /// When the file cannot be read or written.
+    pub fn change<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
+        self.changed(true, change)
+    }
+
+    /// As [`LineFile::change`], where what cannot be understood is dropped: the file is a hint.
     ///
     /// # Errors
     /// When the file cannot be read or written.
     pub fn change_what_is_right<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
-        self.changed(Self::read_what_is_right, change)
+        self.changed(false, change)
     }
 
-    /// Changes the lines; the file is written when the closure says that they are others now.
-    ///
-    /// # Errors
-    /// When the file cannot be read, understood or written.
-    pub fn change<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
-        self.changed(Self::read, change)
-    }
-
-    fn changed<R>(
-        &self,
-        read: impl FnOnce(&Self) -> Result<Vec<T>, LinesError>,
-        change: impl FnOnce(&mut Vec<T>) -> (bool, R),
-    ) -> Result<R, LinesError> {
+    fn changed<R>(&self, keeps: bool, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
         let _lock = self.lock().map_err(|cause| self.failed(cause))?;
-        let mut lines = read(self)?;
+        let text = self.contents()?;
+        let mut lines = text.lines().filter_map(T::parse).collect();
         let (changed, result) = change(&mut lines);
         if changed {
-            let text: String = lines.iter().map(|line| line.text() + "\n").collect();
+            let wrong = text.lines().filter(|line| keeps && T::parse(line).is_none());
+            let all = lines.iter().map(T::text).chain(wrong.map(str::to_owned));
+            let text: String = all.map(|line| line + "\n").collect();
             secret::replace(&self.path, text.as_bytes()).map_err(|cause| self.failed(cause))?;
         }
         Ok(result)
+    }
+
+    /// The text; none when there is no file.
+    fn contents(&self) -> Result<String, LinesError> {
+        match small::text(&self.path, MOST) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            text => text.map_err(|cause| self.failed(cause)),
+        }
     }
 
     /// Locks a file of its own: the store itself is replaced by every write.
@@ -164,7 +168,8 @@ impl<T: Line> LineFile<T> {
             secret::create_dir(dir)?;
         }
         let path = self.path.with_extension("lock");
-        let file = OpenOptions::new().write(true).create(true).truncate(false).open(path)?;
+        // To read as well: opening a pipe to write alone waits for a reader.
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
         file.lock()?;
         Ok(file)
     }
@@ -206,13 +211,19 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_named_and_the_file_kept() {
+    fn a_broken_line_is_named_left_out_and_kept() {
         let dir = tempfile::tempdir().expect("tempdir");
         let path = dir.path().join("numbers");
         let file = LineFile::<Number>::at(path.clone());
-        std::fs::write(&path, "1\nnonsense\n").expect("written");
-        let error = file.change(|lines| (true, lines.clear())).expect_err("refused");
-        assert!(error.to_string().starts_with("line 2 of ") && error.to_string().contains("`NUMBER`"), "{error}");
-        assert_eq!(std::fs::read_to_string(&path).expect("read"), "1\nnonsense\n");
+        std::fs::write(&path, b"1\nnonsense\n2\n\xff").expect("written");
+        let error = file.read().err().expect("refused").to_string();
+        assert!(error.starts_with("line 2 of ") && error.contains("`NUMBER`"), "{error}");
+        assert_eq!(file.broken().map(|broken| broken.to_string()), Some(error));
+        assert_eq!(file.read_what_is_right().expect("read").iter().map(|n| n.0).collect::<Vec<_>>(), [1, 2]);
+        file.change(|lines| (true, lines.push(Number(3)))).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "1\n2\n3\nnonsense\n\u{fffd}\n");
+        file.change_what_is_right(|lines| (true, lines.push(Number(4)))).expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "1\n2\n3\n4\n");
+        assert!(file.broken().is_none());
     }
 }

@@ -1,14 +1,16 @@
 //! The node ids that this home has met, so that a person can name one by its first characters.
 //! A text file, one id a line, newest last, bounded. Not responsible for addresses: trackers know those.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::io::small;
 use crate::model::NodeId;
 
 /// Ids that are kept; the oldest go first.
 const KEPT: usize = 4096;
+/// Bytes that are read: four times what is kept, at 53 a line.
+const MOST: u64 = 1 << 20;
 
 /// The file of met ids.
 #[derive(Debug, Clone)]
@@ -26,7 +28,7 @@ impl Met {
     /// All ids, oldest first. A file that cannot be read holds none: it is only a convenience.
     #[must_use]
     pub fn ids(&self) -> Vec<NodeId> {
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let text = small::text(&self.path, MOST).unwrap_or_default();
         text.lines().filter_map(|line| line.parse().ok()).collect()
     }
 

@@ -37,6 +37,7 @@ pub mod scan;
 pub mod secret;
 pub mod secrets;
 pub mod shared_source;
+pub mod small;
 pub mod source;
 pub mod space;
 pub mod sparse;

@@ -8,6 +8,7 @@ mod error;
 mod givers;
 mod inherit;
 mod open;
+mod trace;
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
@@ -20,13 +21,14 @@ pub use givers::Givers;
 pub use inherit::Superseded;
 
 use crate::io::dest::{DestError, SafeDir};
-use crate::io::journal::{Header, Log, Record};
+use crate::io::journal::{Log, Record};
 use crate::model::bitfield::ranges_of;
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 pub(super) use data::{Data, Tree};
 use inherit::Kin;
+pub(super) use trace::Trace;
 
 /// What is being transferred.
 #[derive(Debug, Clone)]
@@ -142,11 +144,9 @@ impl Partial {
     /// locked or written.
     #[must_use]
     pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
-        let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
-        let own = Earlier::read(parent, &Names::of(spec.id)).filter(|earlier| earlier.header == header);
-        let mut units = own.map_or_else(|| Bitfield::empty(spec.map.units()), |own| own.have);
-        let beside = Earlier::all_in(parent).unwrap_or_default();
-        beside.iter().filter(|other| other.id() != spec.id).for_each(|other| other.add_to(&spec.map, &mut units));
+        let mut units = Bitfield::empty(spec.map.units());
+        let all = Earlier::all_in(parent).unwrap_or_default();
+        all.iter().for_each(|earlier| earlier.add_to(&spec.map, &mut units));
         units
     }
 
@@ -154,6 +154,14 @@ impl Partial {
     #[must_use]
     pub fn journal_len(parent: &SafeDir, id: ContentId) -> u64 {
         parent.stat(&Names::of(id).journal).ok().flatten().map_or(0, |stat| stat.len)
+    }
+
+    /// Whether an earlier run has given a content this name in the directory, and was ended before its journal had gone.
+    #[must_use]
+    pub fn has_published(parent: &SafeDir, id: ContentId, target: &SafePath) -> bool {
+        let names = Names::of(id);
+        let gone = |name| parent.stat(name).is_ok_and(|stat| stat.is_none());
+        gone(&names.part) && earlier::target_of(parent, &names).as_ref() == Some(target)
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.

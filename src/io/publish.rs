@@ -1,22 +1,28 @@
 //! Giving a finished transfer its final name.
 //! Invariant: data is durable before it has its name, the name before the journal goes; nothing is deleted but
-//! what qshare made, nothing replaced but what the plan names. The crash argument is in `docs/storage.md`.
+//! what qshare made, nothing replaced but what the plan names. What gets the name is what is held open, and what has been
+//! touched by others since it was proven is proven again. The crash argument is in `docs/storage.md`.
+
+mod finish;
 
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use rayon::prelude::*;
-
-use crate::io::dest::{Access, DestError, FileKind, Neighbours, Replace, SafeDir};
-use crate::io::partial::{Data, Givers, Names, Partial, PartialError, Tree};
-use crate::io::sparse;
+use crate::io::dest::{DestError, FileKind, Neighbours, Replace, SafeDir, set_executable};
+use crate::io::existing::hash;
+use crate::io::partial::{Data, Givers, Names, Partial, PartialError, Trace, Tree};
+use crate::io::stamp::FileStamp;
 use crate::model::collection::Entry;
-use crate::model::{Collection, SafePath};
+use crate::model::{Collection, ContentId, SafePath};
 
-/// Files looked at by one thread in a row.
-const TOGETHER: usize = 1024;
+use finish::Finish;
+
+/// How often what others touch is proven again, before they are told to leave it alone.
+const ROUNDS: usize = 3;
 
 /// Where a finished transfer goes.
 #[derive(Debug, Clone)]
@@ -45,7 +51,7 @@ impl Partial {
         match (&self.data, &self.spec.collection) {
             (Data::Tree(tree), Some(collection)) => self.publish_tree(tree, collection, plan)?,
             (Data::Tree(_), None) => return Err(PartialError::Damaged { path }),
-            (Data::File { file, .. }, _) => self.publish_file(file, plan)?,
+            (Data::File { file, turn }, _) => self.publish_file((file, turn), plan)?,
         }
         // Before the journal: while it is there, the next run clears up.
         self.remove_superseded();
@@ -54,27 +60,63 @@ impl Partial {
         Ok(path)
     }
 
-    fn publish_file(&self, file: &File, plan: &PublishPlan) -> Result<(), PartialError> {
+    fn publish_file(&self, (file, trace): (&File, &Mutex<Trace>), plan: &PublishPlan) -> Result<(), PartialError> {
         let failed = |doing, e| DestError::io(doing, &self.path(), e);
-        if file.metadata().map_err(|e| failed("look at", e))?.len() != self.spec.size {
-            return Err(PartialError::Damaged { path: self.path() });
+        let damaged = || PartialError::Damaged { path: self.path() };
+        let mut trace = lock(trace);
+        let len = file.metadata().map_err(|e| failed("look at", e))?.len();
+        if len < self.spec.size {
+            return Err(damaged());
+        }
+        // Somebody else has written what lies behind the end, or it was taken to be longer.
+        if len > self.spec.size {
+            trace.over(file, |file| file.set_len(self.spec.size)).map_err(|e| failed("cut", e))?;
         }
         if plan.executable {
-            self.parent.set_executable(&self.names.part, true)?;
+            trace.over(file, |file| set_executable(file, true)).map_err(|e| failed("change the mode of", e))?;
         }
         if let Some((_, time)) = plan.times.first() {
-            file.set_modified(*time).map_err(|e| failed("set the time of", e))?;
+            trace.over(file, |file| file.set_modified(*time)).map_err(|e| failed("set the time of", e))?;
         }
         // Not only the data: the time and the bit as well.
         file.sync_all().map_err(|e| failed("sync", e))?;
+        for round in 0..ROUNDS {
+            let stamp = FileStamp::of_file(file).map_err(|e| failed("look at", e))?;
+            if trace.is_clean(FileStamp::identifies().then_some(stamp)) {
+                break;
+            }
+            if round + 1 == ROUNDS || !prove(file, (self.spec.id, self.spec.size), &mut trace) {
+                return Err(damaged());
+            }
+        }
+        let own = FileStamp::of_file(file).ok().filter(|_| FileStamp::identifies()).map(|s| (s.dev, s.ino));
+        let there = self.parent.stat(&self.names.part)?.filter(|stat| stat.kind == FileKind::File && stat.links == 1);
+        // What has the name is what was written, or it is somebody else's.
+        if there.is_none_or(|stat| stat.identity != own) {
+            return Err(damaged());
+        }
         let replace = if plan.replace.contains(&plan.target) { Replace::File } else { Replace::Never };
-        let renamed = self.parent.rename(&self.names.part, &self.parent, &plan.target, replace);
+        self.rename_part(own, &plan.target, replace)
+    }
+
+    /// Gives the part the final name, and sees that what has it then is what we hold: else it gets its old name back.
+    fn rename_part(&self, own: Option<(u64, u64)>, target: &SafePath, replace: Replace) -> Result<(), PartialError> {
+        let renamed = self.parent.rename(&self.names.part, &self.parent, target, replace);
         renamed.map_err(appeared)?;
+        if self.parent.stat(target)?.is_none_or(|stat| stat.identity != own) {
+            // What cannot be moved back stays where it is, and is told of all the same.
+            let _ = self.parent.rename(target, &self.parent, &self.names.part, Replace::Never);
+            return Err(PartialError::Damaged { path: self.path() });
+        }
         Ok(self.parent.sync()?)
     }
 
     fn publish_tree(&self, tree: &Tree, collection: &Collection, plan: &PublishPlan) -> Result<(), PartialError> {
         let wanted: Vec<_> = self.wanted_entries(collection).collect();
+        let there = self.parent.stat(&self.names.part)?;
+        if there.is_none_or(|stat| stat.identity != tree.root.identity()) {
+            return Err(PartialError::Damaged { path: self.path() });
+        }
         match self.parent.stat(&plan.target)?.map(|s| s.kind) {
             None if !self.spec.present.is_empty() => {
                 Err(PartialError::Vanished { path: self.parent.shown(&plan.target) })
@@ -83,11 +125,8 @@ impl Partial {
                 if !tree.is_new() {
                     prune(&tree.root, &wanted)?;
                 }
-                finish(tree, collection, &wanted, plan)?;
-                sync(tree, &wanted)?;
-                let renamed = self.parent.rename(&self.names.part, &self.parent, &plan.target, Replace::Never);
-                renamed.map_err(appeared)?;
-                Ok(self.parent.sync()?)
+                Finish::of(tree, collection).run(&wanted, plan)?;
+                self.rename_part(tree.root.identity(), &plan.target, Replace::Never)
             }
             Some(FileKind::Directory) => self.publish_into(tree, collection, &wanted, plan),
             Some(_) => Err(PartialError::Appeared { path: self.parent.shown(&plan.target) }),
@@ -109,8 +148,7 @@ impl Partial {
                 return Err(PartialError::Appeared { path: target.shown(path) });
             }
         }
-        finish(tree, collection, wanted, plan)?;
-        sync(tree, wanted)?;
+        Finish::of(tree, collection).run(wanted, plan)?;
         let mut built = Neighbours::of(&tree.root);
         for Wanted { path, entry, .. } in wanted {
             if **entry == Entry::Directory {
@@ -136,10 +174,11 @@ impl Partial {
     }
 }
 
-struct Wanted<'c> {
-    index: usize,
-    path: &'c SafePath,
-    entry: &'c Entry,
+/// An entry that is to be published.
+pub(super) struct Wanted<'c> {
+    pub(super) index: usize,
+    pub(super) path: &'c SafePath,
+    pub(super) entry: &'c Entry,
 }
 
 fn appeared(error: DestError) -> PartialError {
@@ -175,57 +214,7 @@ fn prune_below(root: &SafeDir, dir: Option<&SafePath>, kept: &HashSet<SafePath>)
     Ok(())
 }
 
-/// Makes directories, empty files and copies; sets bits and times; sees that each file has its size.
-fn finish(tree: &Tree, collection: &Collection, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
-    let root = &tree.root;
-    for Wanted { index, path, entry } in wanted {
-        let Entry::File { size, .. } = entry else {
-            root.create_dirs(path)?;
-            continue;
-        };
-        match tree.home_of_entry(*index) {
-            _ if *size == 0 => drop(root.file(path, Access::Truncate)?),
-            Some(home) if home != *index => copy(root, (&collection.entries()[home].0, *size), path)?,
-            _ => {}
-        }
-    }
-    // Only now: a copy must not take over the bit of its original.
-    wanted.par_chunks(TOGETHER).try_for_each(|wanted| check(root, wanted))?;
-    if plan.times.is_empty() {
-        return Ok(());
-    }
-    let asked: HashSet<&SafePath> = wanted.iter().map(|w| w.path).collect();
-    for (path, time) in plan.times.iter().filter(|(path, _)| asked.contains(path)) {
-        root.set_modified(path, *time)?;
-    }
-    Ok(())
-}
-
-/// Sees that each file has its size and its bit.
-fn check(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
-    let mut places = Neighbours::of(root);
-    for Wanted { path, entry, .. } in wanted {
-        let Entry::File { size, executable, .. } = entry else { continue };
-        let stat = places.stat(path)?.filter(|s| s.kind == FileKind::File && s.len == *size);
-        let stat = stat.ok_or_else(|| PartialError::Damaged { path: root.shown(path) })?;
-        if stat.executable != *executable {
-            root.set_executable(path, *executable)?;
-        }
-    }
-    Ok(())
-}
-
-/// A copy that shares the disk's blocks where the file system can, and has the original's holes where it cannot.
-fn copy(root: &SafeDir, (from, size): (&SafePath, u64), to: &SafePath) -> Result<(), PartialError> {
-    let source = root.file(from, Access::Read)?;
-    let copy = root.file(to, Access::Truncate)?;
-    if reflink_copy::reflink_file(&source, &copy).is_ok() {
-        return Ok(());
-    }
-    sparse::copy(&source, &copy, size).map_err(|e| root.explain("write", to, e).into())
-}
-
-fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+pub(super) fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
     if tree.root.sync_file_system()? {
         return Ok(());
     }
@@ -245,6 +234,24 @@ fn sync_directories(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), Partial
         }
     }
     Ok(root.sync()?)
+}
+
+/// Hashes a file that others have touched; whether all of it is right. What they do meanwhile is seen in the next round.
+fn prove(file: &File, (id, size): (ContentId, u64), trace: &mut Trace) -> bool {
+    match hash(file, size, &AtomicU64::new(0)) {
+        Ok((found, Some(hashed))) if found == id => {
+            trace.proven(&hashed.stamp);
+            true
+        }
+        // It changed while it was hashed: the next round tells.
+        Ok((found, None)) => found == id,
+        Ok(_) | Err(_) => false,
+    }
+}
+
+/// A panic elsewhere leaves these values whole: each is changed in one step.
+fn lock(trace: &Mutex<Trace>) -> MutexGuard<'_, Trace> {
+    trace.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -1,16 +1,18 @@
 //! The nodes that are dialled again after a restart: a text file of `ID ADDR... [anchor]` lines, replaced as a whole.
 //! What cannot be read is left out: it is only a start. Not responsible for who is worth remembering.
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::io::small;
 use crate::model::NodeId;
 use crate::wire::limits::ADDRESSES;
 
 /// Lines that are read at most.
 const LINES: usize = 1000;
+/// Bytes that are read at most: as many lines with the most and longest addresses, and half as much again.
+const MOST: u64 = 1 << 20;
 
 /// The file.
 #[derive(Debug, Clone)]
@@ -39,7 +41,7 @@ impl RememberedFile {
     /// What it holds.
     #[must_use]
     pub fn read(&self) -> Vec<Line> {
-        let text = fs::read_to_string(&self.path).unwrap_or_default();
+        let text = small::text(&self.path, MOST).unwrap_or_default();
         text.lines().take(LINES).filter_map(parse).collect()
     }
 
@@ -96,8 +98,8 @@ mod tests {
         let lines = [line(1, true), line(2, false)];
         file.write(&lines).expect("written");
         assert_eq!(file.read(), lines);
-        let text = fs::read_to_string(dir.path().join("neighbours")).expect("there");
-        fs::write(dir.path().join("neighbours"), format!("x\n\n{}\n{text}", lines[0].node)).expect("written");
+        let text = std::fs::read_to_string(dir.path().join("neighbours")).expect("there");
+        std::fs::write(dir.path().join("neighbours"), format!("x\n\n{}\n{text}", lines[0].node)).expect("written");
         assert_eq!(file.read(), lines);
     }
 }

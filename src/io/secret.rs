@@ -4,6 +4,11 @@
 use std::io::{self, Write};
 use std::path::Path;
 
+use crate::io::small;
+
+/// Bytes that a secret may have; the longest, a key in PEM, has some 200.
+const MOST: u64 = 64 << 10;
+
 /// Creates a directory and its parents, readable by the owner alone where they are new.
 ///
 /// # Errors
@@ -22,14 +27,14 @@ pub fn create_dir(path: &Path) -> io::Result<()> {
 /// # Errors
 /// When the file system refuses, or what `make` says.
 pub fn read_or_create(path: &Path, make: impl FnOnce() -> io::Result<Vec<u8>>) -> io::Result<Vec<u8>> {
-    match std::fs::read(path) {
+    match small::read(path, MOST) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         read => return read,
     }
     let bytes = make()?;
     match written(path, &bytes)?.persist_noclobber(path) {
         Ok(_) => Ok(bytes),
-        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => std::fs::read(path),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => small::read(path, MOST),
         Err(error) => Err(error.error),
     }
 }

@@ -50,12 +50,18 @@ impl TrustStore {
         Self { is_lost: true, ..self }
     }
 
+    /// The sentence about a line that cannot be understood: what it remembered is not known.
+    #[must_use]
+    pub fn broken(&self) -> Option<LinesError> {
+        self.file.broken()
+    }
+
     /// The node that was remembered.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read.
     pub fn lookup(&self, host_port: &str) -> Result<Option<NodeId>, LinesError> {
-        let known = match self.file.read() {
+        let known = match self.file.read_what_is_right() {
             Err(LinesError::Io { .. }) if self.is_lost => Vec::new(),
             read => read?,
         };
@@ -65,9 +71,9 @@ impl TrustStore {
     /// All that are remembered, in the order in which they were.
     ///
     /// # Errors
-    /// When the file cannot be read or understood.
+    /// When the file cannot be read.
     pub fn list(&self) -> Result<Vec<(String, NodeId)>, LinesError> {
-        Ok(self.file.read()?.into_iter().map(|known| (known.host_port, known.node)).collect())
+        Ok(self.file.read_what_is_right()?.into_iter().map(|known| (known.host_port, known.node)).collect())
     }
 
     /// Remembers a node; a different one that was remembered before is replaced.
@@ -134,11 +140,14 @@ mod tests {
     }
 
     #[test]
-    fn a_broken_line_is_named_and_nothing_is_remembered_over_it() {
+    fn a_broken_line_is_named_and_takes_no_other_with_it() {
         let dir = tempfile::tempdir().expect("tempdir");
         let store = TrustStore::at(dir.path());
         std::fs::write(dir.path().join(TRUST_FILE), format!("a:1 {}\nnonsense\n", node("a"))).expect("written");
-        assert!(matches!(store.lookup("a:1"), Err(LinesError::Malformed { line: 2, .. })));
-        assert!(store.remember("b:1", node("b")).is_err());
+        assert!(matches!(store.broken(), Some(LinesError::Malformed { line: 2, .. })));
+        assert_eq!(store.lookup("a:1").expect("read"), Some(node("a")));
+        store.remember("b:1", node("b")).expect("written");
+        assert_eq!(store.list().expect("read").len(), 2);
+        assert!(matches!(store.broken(), Some(LinesError::Malformed { line: 3, .. })), "it is kept");
     }
 }

@@ -1,7 +1,7 @@
 //! Network addresses: how people write a peer, and which addresses may be told to whom.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
 use crate::model::NodeId;
@@ -102,6 +102,17 @@ pub fn is_private(ip: IpAddr) -> bool {
     }
 }
 
+/// The network that shares a limit with this address: what one party commonly has at its disposal, a /24 (IPv4) or a
+/// /64 (IPv6). An address of a private network or of this machine stands for itself: a classroom is one subnet.
+#[must_use]
+pub fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        own if is_private(own) => own,
+        IpAddr::V4(ip) => IpAddr::V4(Ipv4Addr::from_bits(ip.to_bits() >> 8 << 8)),
+        IpAddr::V6(ip) => IpAddr::V6(Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64)),
+    }
+}
+
 /// Whether two addresses share a /24 (IPv4) or /64 (IPv6).
 #[must_use]
 pub fn same_subnet(a: IpAddr, b: IpAddr) -> bool {
@@ -125,6 +136,19 @@ pub fn may_dial_back(candidate: IpAddr, observed: IpAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_public_network_counts_as_one_and_a_private_address_for_itself() {
+        let network = |text: &str| network(text.parse().expect(text)).to_string();
+        assert_eq!(
+            (network("203.0.113.9"), network("::ffff:203.0.113.9")),
+            ("203.0.113.0".into(), "203.0.113.0".into())
+        );
+        assert_eq!(network("2001:db8:1:2:3::4"), "2001:db8:1:2::");
+        for own in ["10.0.0.7", "192.168.1.2", "127.0.0.1", "fd00::1", "100.64.0.1"] {
+            assert_eq!(network(own), own);
+        }
+    }
 
     #[test]
     fn targets_round_trip() {

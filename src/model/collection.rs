@@ -1,12 +1,13 @@
 //! A directory tree as a value, and its canonical bytes (the manifest).
-//! Invariant: entries are sorted by path, without duplicates, and no file is also a directory of another entry.
+//! Invariant: entries are sorted by path, without duplicates, no file is also a directory of another entry, and a file
+//! without bytes has the id of nothing.
 //! The bytes are text, one line per entry, so that `b3sum` of a manifest prints the collection's id.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::model::safe_path::PathError;
-use crate::model::{ContentId, Layout, SafePath};
+use crate::model::{ContentId, Layout, SafePath, Shown};
 
 /// The first line of every manifest.
 pub const MAGIC: &str = "qshare-collection-1\n";
@@ -25,6 +26,14 @@ pub enum CollectionError {
     /// A path is never valid.
     #[error("a path in the collection is refused: {0}")]
     Path(#[from] PathError),
+    /// A file without bytes has another id than that of nothing, or one with bytes has that.
+    #[error("its file {} has an id that no file of {size} bytes can have", Shown(path.as_str()))]
+    Size {
+        /// The file.
+        path: SafePath,
+        /// Its size in bytes, as the list has it.
+        size: u64,
+    },
     /// More bytes or files than can be handled.
     #[error("the collection is too large")]
     TooLarge,
@@ -75,8 +84,11 @@ impl Collection {
         check_conflicts(&entries)?;
         let mut bytes = 0_u64;
         let mut files = 0_u32;
-        for (_, entry) in &entries {
-            if let Entry::File { size, .. } = entry {
+        for (path, entry) in &entries {
+            if let Entry::File { size, id, .. } = entry {
+                if !id.may_have(*size) {
+                    return Err(CollectionError::Size { path: path.clone(), size: *size });
+                }
                 Layout::of(*size).ok_or(CollectionError::TooLarge)?;
                 bytes = bytes.checked_add(*size).ok_or(CollectionError::TooLarge)?;
                 files = files.checked_add(1).ok_or(CollectionError::TooLarge)?;
@@ -242,6 +254,11 @@ mod tests {
         }
         let outside = format!("{MAGIC}f 1 {id} ../a\n");
         assert_eq!(Collection::parse(outside.as_bytes()), Err(CollectionError::Path(PathError::Dots)));
+        for line in [format!("f 0 {} a", ContentId::of(b"x")), format!("x 1 {id} a")] {
+            let refused = Collection::parse(format!("{MAGIC}{line}\n").as_bytes());
+            assert!(matches!(refused, Err(CollectionError::Size { .. })), "{line}: {refused:?}");
+        }
+        let id = ContentId::of(b"x");
         let huge = format!("{MAGIC}f 18446744073709551615 {id} a\n");
         assert_eq!(Collection::parse(huge.as_bytes()), Err(CollectionError::TooLarge));
     }

@@ -101,6 +101,19 @@ impl ContentId {
     /// Length of the text form in characters.
     pub const TEXT_LEN: usize = 64;
 
+    /// The id of no bytes at all (BLAKE3's first test vector).
+    pub const NOTHING: Self = Self([
+        0xaf, 0x13, 0x49, 0xb9, 0xf5, 0xf9, 0xa1, 0xa6, 0xa0, 0x40, 0x4d, 0xea, 0x36, 0xdc, 0xc9, 0x49, 0x9b, 0xcb,
+        0x25, 0xc9, 0xad, 0xc1, 0x12, 0xb7, 0xcc, 0x9a, 0x93, 0xca, 0xe4, 0x1f, 0x32, 0x62,
+    ]);
+
+    /// Whether a file of `size` bytes can have this id, as far as that is known without its bytes: what has none has one
+    /// id, and what has that id has none. A file without bytes has no unit by which it would be proven.
+    #[must_use]
+    pub fn may_have(&self, size: u64) -> bool {
+        (size == 0) == (*self == Self::NOTHING)
+    }
+
     /// The id of these bytes.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Self {
@@ -232,6 +245,14 @@ mod tests {
         let content = ContentId::of(b"");
         assert_eq!(content.to_string(), "af1349b9f5f9a1a6a0404dea36dcc9499bcb25c9adc112b7cc9a93cae41f3262");
         assert_eq!(content.to_string().parse(), Ok(content));
+    }
+
+    #[test]
+    fn only_the_id_of_nothing_has_no_bytes() {
+        assert_eq!(ContentId::of(b""), ContentId::NOTHING);
+        let other = ContentId::of(b"x");
+        assert_eq!([ContentId::NOTHING.may_have(0), other.may_have(1)], [true; 2]);
+        assert_eq!([ContentId::NOTHING.may_have(1), other.may_have(0)], [false; 2]);
     }
 
     #[test]

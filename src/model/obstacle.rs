@@ -18,6 +18,8 @@ pub enum Obstacle {
     Directory,
     /// The disk fails, or nothing better is known.
     Disk,
+    /// The file would be larger than the process may write, or its file system takes.
+    FileSize,
     /// The system as a whole has no more open files.
     FileTable,
     /// Neither a file nor a directory as is needed.
@@ -55,6 +57,7 @@ impl Obstacle {
         match error.kind() {
             ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy | ErrorKind::WouldBlock => Self::Busy,
             ErrorKind::IsADirectory => Self::Directory,
+            ErrorKind::FileTooLarge => Self::FileSize,
             ErrorKind::InvalidFilename => Self::Name,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::NotADirectory => Self::NotDirectory,
@@ -88,6 +91,9 @@ impl Obstacle {
             Self::Busy => "stop the program that uses it",
             Self::Directory => "give a file and not a directory",
             Self::Disk => "see that the disk is well",
+            Self::FileSize => {
+                "raise the limit of a file's size (ulimit -f), or use a file system that takes larger files"
+            }
             Self::FileTable => "end other programs or raise the sysctl fs.file-max",
             Self::Kind => "give a regular file and not a device, pipe or socket",
             Self::Loop => "mend its links (they lead in a circle)",
@@ -139,6 +145,7 @@ mod tests {
             #[cfg(target_os = "linux")]
             (rustix::io::Errno::LOOP.raw_os_error(), Obstacle::Loop),
             (rustix::io::Errno::DQUOT.raw_os_error(), Obstacle::Quota),
+            (rustix::io::Errno::FBIG.raw_os_error(), Obstacle::FileSize),
             (rustix::io::Errno::ISDIR.raw_os_error(), Obstacle::Directory),
             (rustix::io::Errno::NAMETOOLONG.raw_os_error(), Obstacle::Name),
             (rustix::io::Errno::NOENT.raw_os_error(), Obstacle::NotFound),

@@ -50,6 +50,18 @@ pub struct Offer {
     pub executable: bool,
 }
 
+impl Offer {
+    /// Whether a file of that size can have that id; of a collection its list decides.
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        is_possible(self.kind, self.id, self.size)
+    }
+}
+
+fn is_possible(kind: Kind, id: Option<ContentId>, size: u64) -> bool {
+    kind == Kind::Collection || id.is_none_or(|id| id.may_have(size))
+}
+
 /// All that a node offers at one moment, by name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct OfferBook {
@@ -96,6 +108,12 @@ impl Hit {
     pub const MAX_NAMES: usize = 8;
     /// The most providers that travel with one hit.
     pub const MAX_PROVIDERS: usize = 50;
+
+    /// As [`Offer::is_possible`].
+    #[must_use]
+    pub fn is_possible(&self) -> bool {
+        is_possible(self.kind, self.id, self.size)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

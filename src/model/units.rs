@@ -1,6 +1,7 @@
 //! The units of one transfer: the chunks of all its distinct files in one row, counted from zero.
 //! A file transfer and a collection transfer differ only here. Both ends compute the same numbers from the same
 //! id, so requests, have-messages, journal records and blame all speak of units.
+//! Invariant: each file's id may have its size. So what has no unit is proven all the same: no bytes have one id.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -53,7 +54,7 @@ pub struct UnitMap {
 }
 
 impl UnitMap {
-    /// The units of one file; `None` when it is too large.
+    /// The units of one file; `None` when it is too large, or the id is not that of any file of this size.
     #[must_use]
     pub fn of_file(id: ContentId, size: u64) -> Option<Self> {
         Self::of_files([(id, size)])
@@ -76,7 +77,7 @@ impl UnitMap {
             if seen.insert((id, size), ()).is_some() {
                 continue;
             }
-            let layout = Layout::of(size)?;
+            let layout = Layout::of(size).filter(|_| id.may_have(size))?;
             files.push(UnitFile { id, layout, first: units });
             units = units.checked_add(layout.chunks())?;
             bytes = bytes.checked_add(size)?;
@@ -142,7 +143,7 @@ mod tests {
     use crate::model::SafePath;
 
     fn entry(name: &str, size: u64, seed: u8) -> (SafePath, Entry) {
-        let id = ContentId::of(&[seed]);
+        let id = if size == 0 { ContentId::NOTHING } else { ContentId::of(&[seed]) };
         (SafePath::parse(name).expect("valid"), Entry::File { size, id, executable: false })
     }
 
@@ -157,8 +158,15 @@ mod tests {
             entry("e", 5, 4),
         ];
         let map = UnitMap::of_collection(&Collection::new(entries).expect("sound")).expect("small");
-        assert_eq!((map.units(), map.bytes(), map.files().len()), (3, chunk + 6, 4));
+        assert_eq!((map.units(), map.bytes(), map.files().len()), (3, chunk + 6, 3));
         let places: Vec<_> = (0..4).map(|u| map.place(UnitIndex(u)).map(|p| (p.file, p.chunk.0, p.len))).collect();
-        assert_eq!(places, [Some((0, 0, chunk)), Some((0, 1, 1)), Some((3, 0, 5)), None]);
+        assert_eq!(places, [Some((0, 0, chunk)), Some((0, 1, 1)), Some((2, 0, 5)), None]);
+    }
+
+    #[test]
+    fn no_units_are_those_of_nothing_alone() {
+        assert!(UnitMap::of_file(ContentId::of(b""), 0).is_some_and(|map| map.is_empty()));
+        assert_eq!(UnitMap::of_file(ContentId::of(b"x"), 0), None);
+        assert_eq!(UnitMap::of_file(ContentId::of(b""), 1), None);
     }
 }

@@ -14,7 +14,7 @@ use crate::actors::directory::DirectoryRef;
 use crate::io::allow::AllowFile;
 use crate::model::NodeId;
 use crate::node::error::Error;
-use crate::node::following::Following;
+use crate::node::following::{Begun, Following};
 use crate::node::types::Event;
 
 /// The nodes that a tracker serves.
@@ -32,7 +32,8 @@ impl Allowed {
     /// When it cannot be read or understood.
     pub(crate) async fn read(list: Option<&Path>) -> Result<Self, Error> {
         let Some(path) = list else { return Ok(Self::Everyone) };
-        let (following, list) = Following::begin(AllowFile::at(path.to_owned())).await.map_err(Error::Allow)?;
+        let begun = Following::begin(AllowFile::at(path.to_owned())).await.map_err(Error::Allow)?;
+        let Begun { following, list, .. } = begun;
         Ok(Self::Listed(following, list))
     }
 

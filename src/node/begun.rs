@@ -36,8 +36,9 @@ impl Get {
 impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let any =
-            SafePath::parse("x").ok().and_then(|name| Destination::of(&self.request.output, &name).ok().flatten());
+        let any = SafePath::parse("x")
+            .ok()
+            .and_then(|name| Destination::of(&self.request.output, &name, None).ok().flatten());
         let Some(destination) = any else { return };
         let place = match destination.parent.to_string_lossy() {
             dir if dir == "." => "here".to_owned(),

@@ -76,8 +76,18 @@ impl Contents {
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
         let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
-        if hit.kind == Kind::File {
-            let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
+        let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
+        let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
+        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
+        // What an earlier run has begun of it is proven to be a collection, whatever is offered now.
+        if hit.kind == Kind::File && kept.is_none() {
+            let map = UnitMap::of_file(id, hit.size);
+            let refused = if hit.is_possible() {
+                Error::TooLarge { id, size: hit.size }
+            } else {
+                Error::Impossible { id, size: hit.size }
+            };
+            let map = map.ok_or(refused)?;
             let part = Part { id, kind: hit.kind, size: hit.size };
             let matched = matcher(&request.only);
             if !matched(&name) && !hit.names.iter().any(matched) {
@@ -94,9 +104,6 @@ impl Contents {
                 without: None,
             });
         }
-        let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
-        let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
-        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
         let Fetched { bytes, collection, left_out } = match kept {
             Some((collection, bytes)) => {
                 let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
@@ -107,7 +114,7 @@ impl Contents {
         let without = manifest::without(&name, &left_out, matcher(&request.only));
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
-        let part = Part { id, kind: hit.kind, size: collection.bytes() };
+        let part = Part { id, kind: Kind::Collection, size: collection.bytes() };
         let unwanted = unwanted(&collection, &request.only);
         let wanted_files = collection.entries().len() - unwanted.len();
         if !request.only.is_empty() && wanted_files == 0 {
@@ -294,7 +301,7 @@ fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, E
 }
 
 /// A transfer that is known only by its id is named so.
-fn name_of(id: ContentId) -> SafePath {
+pub(crate) fn name_of(id: ContentId) -> SafePath {
     SafePath::parse(&id.to_string()).expect("hexadecimal digits are a name")
 }
 
@@ -327,7 +334,7 @@ mod tests {
 
     #[test]
     fn a_glob_matches_names_and_paths() {
-        let file = |size| Entry::File { size, id: ContentId::of(b""), executable: false };
+        let file = |size| Entry::File { size, id: ContentId::of(b"x"), executable: false };
         let path = |text: &str| SafePath::parse(text).expect("valid");
         let entries = vec![
             (path("a.pdf"), file(1)),

@@ -2,8 +2,9 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use crate::io::partial::{Names, PartialError};
-use crate::model::SafePath;
+use crate::io::dest::SafeDir;
+use crate::io::partial::{Names, Partial, PartialError};
+use crate::model::{ContentId, SafePath};
 use crate::node::error::Error;
 use crate::node::types::Output;
 
@@ -35,23 +36,35 @@ impl Destination {
     }
 
     /// Follows the design, section 9: into the current directory; into `DIR/` or an existing directory; or under
-    /// the path's own name. `None` for a stream.
+    /// the path's own name. `None` for a stream. A directory that an earlier run has made of `id` under this very path, and
+    /// was ended before it had cleared up, is that result and not a directory to put it into.
     ///
     /// # Errors
     /// When the path's own name is not one that a file can have everywhere.
-    pub(crate) fn of(output: &Output, name: &SafePath) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(output: &Output, name: &SafePath, id: Option<ContentId>) -> Result<Option<Self>, Error> {
         match output {
             Output::Here => Ok(Some(Self { parent: PathBuf::from("."), name: name.last(), make: false })),
-            Output::Path(path) => Self::at(path, name).map(Some),
+            Output::Path(path) => Self::at(path, name, id).map(Some),
             Output::Stream(_) => Ok(None),
         }
     }
 
-    fn at(path: &Path, name: &SafePath) -> Result<Self, Error> {
+    fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
         let into = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..");
-        if into || path.is_dir() {
+        let is_dir = path.is_dir();
+        if let Some(id) = id.filter(|_| is_dir && !into)
+            && let Ok(itself) = Self::itself(path)
+            && SafeDir::open(&itself.parent).is_ok_and(|parent| Partial::has_published(&parent, id, &itself.name))
+        {
+            return Ok(itself);
+        }
+        if into || is_dir {
             return Ok(Self { parent: path.to_owned(), name: name.last(), make: true });
         }
+        Self::itself(path)
+    }
+
+    fn itself(path: &Path) -> Result<Self, Error> {
         let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
@@ -76,13 +89,14 @@ mod tests {
     fn the_output_decides_directory_and_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let name = SafePath::parse("docs/a.txt").expect("valid");
-        let at =
-            |path: PathBuf| Destination::of(&Output::Path(path), &name).expect("valid").expect("not a stream").path();
+        let at = |path: PathBuf| {
+            Destination::of(&Output::Path(path), &name, None).expect("valid").expect("not a stream").path()
+        };
         assert_eq!(at(dir.path().to_owned()), dir.path().join("a.txt"));
         assert_eq!(at(dir.path().join("new/")), dir.path().join("new/a.txt"));
         assert_eq!(at(dir.path().join("b.txt")), dir.path().join("b.txt"));
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
-        let here = Destination::of(&Output::Here, &name).expect("valid").expect("not a stream");
+        let here = Destination::of(&Output::Here, &name, None).expect("valid").expect("not a stream");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
     }
 

@@ -146,6 +146,16 @@ pub enum Error {
     /// The identity cannot be read or made.
     #[error(transparent)]
     Identity(#[from] IdentityError),
+    /// What was found says of itself what cannot be.
+    #[error(
+        "whoever offers {id} says that it has {size} bytes, which nothing of that id has: nothing was written, ask somebody else for it with --from"
+    )]
+    Impossible {
+        /// Which.
+        id: ContentId,
+        /// The size that is claimed.
+        size: u64,
+    },
     /// Nothing came for too long, or nobody is left who could give the rest.
     #[error("`{}` is incomplete, {} ({lack}): {}", Shown(.name), Kept(*.have, *.total), .lack.advice())]
     Incomplete {
@@ -322,7 +332,9 @@ impl Error {
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
-            Self::BadCollection { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => ErrorCode::Protocol,
+            Self::BadCollection { .. } | Self::Impossible { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => {
+                ErrorCode::Protocol
+            }
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),

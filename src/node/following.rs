@@ -39,6 +39,14 @@ pub(crate) trait ListFile: Clone + Send + 'static {
 
     /// What it holds now in lines that can be understood, and what is wrong with another. Blocks.
     fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError>;
+
+    /// What it holds when a node begins, and what is wrong with the rest: there is nothing from before that could stay.
+    ///
+    /// # Errors
+    /// When a node had better not begin.
+    fn begin(&self) -> Result<(Self::List, Option<LinesError>), LinesError> {
+        self.read().map(|list| (list, None))
+    }
 }
 
 impl ListFile for AllowFile {
@@ -75,6 +83,10 @@ impl ListFile for FriendFile {
     fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
         Self::read_good(self)
     }
+
+    fn begin(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
+        Self::read_good(self)
+    }
 }
 
 /// The list of a file, and what keeps it up to date.
@@ -87,17 +99,28 @@ pub(crate) struct Following<F: ListFile> {
     list: watch::Sender<Arc<F::List>>,
 }
 
+/// A list that was read for the first time.
+pub(crate) struct Begun<F: ListFile> {
+    /// Looks at it again and again.
+    pub(crate) following: Following<F>,
+    /// What it holds.
+    pub(crate) list: watch::Receiver<Arc<F::List>>,
+    /// What of it cannot be understood, and was left out.
+    pub(crate) broken: Option<LinesError>,
+}
+
 impl<F: ListFile> Following<F> {
     /// Reads it for the first time.
     ///
     /// # Errors
     /// When the file cannot be read or understood.
-    pub(crate) async fn begin(file: F) -> Result<(Self, watch::Receiver<Arc<F::List>>), LinesError> {
+    pub(crate) async fn begin(file: F) -> Result<Begun<F>, LinesError> {
         let reading = file.clone();
-        let read = spawn_blocking(move || (reading.stamp(), reading.read())).await;
-        let (stamp, read) = read.unwrap_or_else(|_| (None, Ok(F::List::default())));
-        let (list, received) = watch::channel(Arc::new(read?));
-        Ok((Self { file, stamp, told: None, list }, received))
+        let read = spawn_blocking(move || (reading.stamp(), reading.begin())).await;
+        let (stamp, read) = read.unwrap_or_else(|_| (None, Ok((F::List::default(), None))));
+        let (list, broken) = read?;
+        let (list, received) = watch::channel(Arc::new(list));
+        Ok(Begun { following: Self { file, stamp, told: None, list }, list: received, broken })
     }
 
     /// Looks again and again. What is wrong is told once, and what cannot be read is tried again.
@@ -160,7 +183,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         std::fs::write(dir.path().join("list"), text).expect("written");
         let file = AllowFile::at(dir.path().join("list"));
-        let (following, list) = Following::begin(file).await.expect("a list");
+        let Begun { following, list, .. } = Following::begin(file).await.expect("a list");
         (dir, following, list)
     }
 

@@ -10,7 +10,7 @@ use crate::io::dest::SafeDir;
 use crate::io::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::beside::Beside;
-use crate::node::contents::{Contents, Present};
+use crate::node::contents::{Contents, Present, name_of};
 use crate::node::destination::Destination;
 use crate::node::error::Error;
 use crate::node::find::Finder;
@@ -125,8 +125,8 @@ impl Get {
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
         self.inner.meet(hit.providers.iter().map(|provider| provider.node));
         self.report.phase(Phase::Connecting);
-        let named = hit.names.first().cloned();
-        let destination = named.as_ref().map(|name| Destination::of(&self.request.output, name)).transpose()?.flatten();
+        let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
+        let destination = Destination::of(&self.request.output, &named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
         let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
@@ -134,7 +134,7 @@ impl Get {
         let contents = contents?;
         contents.without.iter().for_each(|sentence| self.report.warn(sentence.clone()));
         // What is known only by its id is named after it.
-        let destination = Destination::of(&self.request.output, &contents.name)?;
+        let destination = Destination::of(&self.request.output, &contents.name, Some(id))?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path() }.into());
         }

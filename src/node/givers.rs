@@ -85,7 +85,7 @@ async fn remembered(request: &GetRequest, id: ContentId) -> Vec<Provider> {
 /// The directory of the partial file, whatever the content's name.
 fn parent(output: &Output, id: ContentId) -> Option<std::path::PathBuf> {
     let any = SafePath::parse(&id.to_string()).ok()?;
-    Some(Destination::of(output, &any).ok()??.parent)
+    Some(Destination::of(output, &any, Some(id)).ok()??.parent)
 }
 
 /// Asks each of them for the id.

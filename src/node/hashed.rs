@@ -196,7 +196,7 @@ async fn follow(
         let event = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
         match event {
             ResolveEvent::Done(offer) => {
-                let id = offer.id.ok_or(Why::Failing)?;
+                let id = offer.id.filter(|_| offer.is_possible()).ok_or(Why::Failing)?;
                 // A file does not become a directory by being hashed: another thing has taken its place.
                 if offer.kind != kind {
                     return Err(Why::Changed.into());

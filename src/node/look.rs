@@ -44,6 +44,9 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     // A transfer follows those who have not answered; who only wants to know who has it waits for them.
     let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let best = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned();
+    if best.is_none() {
+        found.warnings.iter().for_each(|warning| report.warn(warning.clone()));
+    }
     let FoundHit { hit: best, plane } =
         best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
     report.plane(plane);

@@ -43,7 +43,7 @@ use crate::node::allowed::Allowed;
 use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::find::Finder;
-use crate::node::following::Following;
+use crate::node::following::{Begun, Following};
 use crate::node::inner::{Inner, Parts};
 use crate::node::near;
 use crate::node::planes::Overlay;
@@ -61,6 +61,7 @@ pub(crate) const CACHE_FILE: &str = "cache.redb";
 pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
     let allowed = Allowed::read(options.allow.as_deref()).await?;
     let Person { identity, keys, lock, guest } = person(&options)?;
+    let renewed = keys.renewed();
     let endpoint =
         Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
     let (events, received) = mpsc::channel(EVENTS);
@@ -68,7 +69,9 @@ pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Eve
     let ended: Ended = watch::Sender::new(None);
     let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
     let (links, to_serve) = mpsc::channel(LINKS);
+    renewed.into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
     let trust = TrustStore::at(options.home.root());
+    trust.broken().into_iter().for_each(|broken| drop(events.try_send(Event::Warning(broken.to_string()))));
     let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
     let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
     let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
@@ -259,11 +262,13 @@ impl Ground<'_> {
     /// The friends of the home; of a node that lasts, as they change. A home that cannot be used has none.
     async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
         match Following::begin(FriendFile::at(self.options.home.root())).await {
-            Ok((following, friends)) => {
+            Ok(Begun { following, list, broken }) => {
+                let broken = broken.map(|broken| broken.to_string());
+                broken.into_iter().for_each(|sentence| drop(self.events.try_send(Event::Warning(sentence))));
                 if self.options.lifetime != Lifetime::Finite {
                     tasks.spawn(following.go_on(self.events.clone()));
                 }
-                Ok(friends)
+                Ok(list)
             }
             Err(LinesError::Io { .. }) if matches!(self.guest, Some(Guest::Homeless(_))) => {
                 Ok(watch::Sender::new(Arc::default()).subscribe())

@@ -43,6 +43,30 @@ pub enum DestError {
         /// The link.
         path: PathBuf,
     },
+    /// A file with a second name.
+    #[error(
+        "{} has another name as well, and writing to it would change what lies there: remove this name and run the same command again",
+        quoted(path)
+    )]
+    Linked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A directory, pipe, socket or device where a file is needed.
+    #[error("{} is not a regular file: move it away and run the same command again", quoted(path))]
+    NotAFile {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file or directory of another user, where it has to be ours.
+    #[error(
+        "{} belongs to another user, who could change it after it was proven: move it away or choose another place with -o",
+        quoted(path)
+    )]
+    OfAnother {
+        /// What is there.
+        path: PathBuf,
+    },
     /// A file where a directory is needed.
     #[error("{} is not a directory but has to be one: move it away or choose another place with -o", quoted(path))]
     NotADirectory {
@@ -95,7 +119,6 @@ pub(in crate::io) fn quoted(path: &Path) -> String {
 fn remedy(error: &io::Error) -> String {
     let remedy = match error.kind() {
         ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
-        ErrorKind::FileTooLarge => "this file system takes no file of that size: choose another place with -o",
         ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
         ErrorKind::NotADirectory => "check the path, a part of it is a file, or choose another place with -o",
         ErrorKind::NotFound => {

@@ -31,10 +31,9 @@ impl Handle {
         let mut options = OpenOptions::new();
         options.read(true);
         match access {
-            Access::CreateNew => options.write(true).create_new(true),
-            Access::OpenOrCreate => options.write(true).create(true),
+            Access::Anew | Access::CreateNew => options.write(true).create_new(true),
+            Access::OpenOrCreate => options.write(true),
             Access::Read => &mut options,
-            Access::Truncate => options.write(true).create(true).truncate(true),
         };
         dir.open_with(name, &options).map(cap_std::fs::File::into_std)
     }
@@ -58,7 +57,16 @@ impl Handle {
         let (dir, name) = self.parent(path)?;
         let found = dir.symlink_metadata(name)?;
         let kind = kind_of(found.file_type());
-        Ok(Stat { kind, len: found.len(), allocated: found.len(), executable: false, identity: None })
+        Ok(Stat {
+            kind,
+            len: found.len(),
+            allocated: found.len(),
+            executable: false,
+            identity: None,
+            links: 1,
+            owner: None,
+            stamp: None,
+        })
     }
 
     pub(super) fn rename(&self, from: &str, to: &Self, new: &str, replace: bool) -> io::Result<()> {
@@ -103,6 +111,11 @@ impl Handle {
     #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "one signature on all platforms")]
     pub(super) fn sync_file_system(&self) -> io::Result<bool> {
         Ok(false)
+    }
+
+    #[expect(clippy::unused_self, reason = "one signature on all platforms")]
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        None
     }
 
     #[expect(clippy::unused_self, reason = "one signature on all platforms")]

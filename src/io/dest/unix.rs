@@ -10,6 +10,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
 use super::{Access, FileKind, Stat};
+use crate::io::stamp::FileStamp;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -32,12 +33,12 @@ impl Handle {
         Ok(Self(beneath(self.0.as_fd(), path, DIRECTORY, Mode::empty())?))
     }
 
+    /// What is to be made must not be there, and what is there is not made: [`SafeDir`](super::SafeDir) tries both.
     pub(super) fn open(&self, path: &str, access: Access) -> io::Result<File> {
         let flags = match access {
-            Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
-            Access::OpenOrCreate => OFlags::RDWR | OFlags::CREATE,
+            Access::Anew | Access::CreateNew => OFlags::RDWR | OFlags::CREATE | OFlags::EXCL,
+            Access::OpenOrCreate => OFlags::RDWR,
             Access::Read => OFlags::RDONLY,
-            Access::Truncate => OFlags::RDWR | OFlags::CREATE | OFlags::TRUNC,
         };
         // NONBLOCK: a pipe that has taken a file's name must not hang us.
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
@@ -73,8 +74,11 @@ impl Handle {
             len: u64::try_from(stat.st_size).unwrap_or(0),
             allocated: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
             executable: Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR),
+            identity: Some(identity(&stat)),
             #[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the widths differ by platform")]
-            identity: Some((stat.st_dev as u64, stat.st_ino.into())),
+            links: stat.st_nlink as u64,
+            owner: Some(stat.st_uid),
+            stamp: Some(stamp(&stat)),
         })
     }
 
@@ -126,6 +130,10 @@ impl Handle {
         Ok(false)
     }
 
+    pub(super) fn identity(&self) -> Option<(u64, u64)> {
+        fs::fstat(&self.0).ok().map(|stat| identity(&stat))
+    }
+
     #[allow(clippy::unnecessary_cast, reason = "the width differs by platform")]
     pub(super) fn device(&self) -> Option<u64> {
         fs::fstat(&self.0).ok().map(|s| s.st_dev as u64)
@@ -164,6 +172,25 @@ impl Handle {
                 act(dir.as_fd(), name)
             }
         }
+    }
+}
+
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the widths differ by platform")]
+fn identity(stat: &fs::Stat) -> (u64, u64) {
+    (stat.st_dev as u64, stat.st_ino.into())
+}
+
+#[allow(clippy::useless_conversion, clippy::unnecessary_cast, reason = "the widths differ by platform")]
+fn stamp(stat: &fs::Stat) -> FileStamp {
+    let nanos = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
+    let (dev, ino) = identity(stat);
+    FileStamp {
+        dev,
+        ino,
+        size: u64::try_from(stat.st_size).unwrap_or(0),
+        mtime_ns: nanos(stat.st_mtime as i64, stat.st_mtime_nsec as i64),
+        ctime_ns: nanos(stat.st_ctime as i64, stat.st_ctime_nsec as i64),
+        executable: Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR),
     }
 }
 

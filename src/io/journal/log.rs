@@ -49,15 +49,19 @@ impl Log {
         Ok(Self { file, end: HEADER as u64, sum })
     }
 
-    /// Reads a journal to go on with it, and cuts a torn tail..
+    /// Reads a journal to go on with it, and cuts a torn tail. `units` are those of its header's size.
     ///
     /// # Errors
     /// When it has no header, or cannot be read or cut.
-    pub fn resume(mut file: File, units: u32, boot: BootId) -> Result<(Header, Claims, Self), HeaderError> {
+    pub fn resume(
+        mut file: File,
+        units: impl FnOnce(&Header) -> u32,
+        boot: BootId,
+    ) -> Result<(Header, Claims, Self), HeaderError> {
         let len = file.metadata()?.len();
         file.rewind()?;
         let (header, mut reader) = Reader::new(BufReader::with_capacity(1 << 16, &file), len)?;
-        let claims = replay(&mut reader, units, boot.0)?;
+        let claims = replay(&mut reader, units(&header), boot.0)?;
         let (end, sum) = (reader.end, reader.sum);
         drop(reader);
         file.set_len(end)?;

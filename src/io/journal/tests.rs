@@ -177,10 +177,11 @@ fn a_failed_append_leaves_the_journal_as_it_was_and_a_torn_tail_is_cut() {
     log.append(&have(3..4)).expect("appended");
     let end = log.end();
     crate::io::positional::write_all_at(&file, b"torn", end).expect("written");
-    let (found, claims, mut log) = Log::resume(file.try_clone().expect("cloned"), 10, BootId(BOOT)).expect("resumed");
+    let (found, claims, mut log) =
+        Log::resume(file.try_clone().expect("cloned"), |_| 10, BootId(BOOT)).expect("resumed");
     assert_eq!((found, claims.have.iter().collect(), claims.pid, log.end()), (header(), vec![3], Some(42), end));
     assert_eq!(file.metadata().expect("known").len(), end);
     log.append(&have(5..6)).expect("appended");
-    let (_, claims, _) = Log::resume(file, 10, BootId(BOOT)).expect("resumed");
+    let (_, claims, _) = Log::resume(file, |_| 10, BootId(BOOT)).expect("resumed");
     assert_eq!(claims.have.ranges(), [3..4, 5..6]);
 }

@@ -3,10 +3,11 @@
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::io;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
-use super::{Partial, PartialError, lock};
+use super::{Partial, PartialError, Trace, lock};
 use crate::io::dest::{Access, DestError, SafeDir};
 use crate::io::positional::read_exact_at;
 use crate::io::sparse;
@@ -22,7 +23,7 @@ pub(in crate::io) enum Data {
     File {
         file: File,
         /// One writes at a time: the kernel lets no two, and the second would spin at its lock.
-        turn: Mutex<()>,
+        turn: Mutex<Trace>,
     },
     Tree(Tree),
 }
@@ -35,6 +36,8 @@ pub(in crate::io) struct Tree {
     /// For each file of the unit map the entry whose path holds its bytes until the end; `None` when no path of it
     /// is wanted.
     homes: Vec<Option<usize>>,
+    /// What is known of each file of the unit map; whoever writes one holds it.
+    traces: Vec<Mutex<Trace>>,
     /// Most recently used last.
     open: Mutex<Vec<(usize, Arc<File>)>>,
     /// Whether nothing was there before this run.
@@ -45,9 +48,8 @@ impl Data {
     pub(super) fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
         match self {
             Self::File { file, turn } => {
-                let turn = lock(turn);
-                let written = sparse::write_at(file, bytes, place.offset, of.spec.size);
-                drop(turn);
+                let size = of.spec.size;
+                let written = lock(turn).over(file, |file| sparse::write_at(file, bytes, place.offset, size));
                 written.map_err(|e| DestError::io("write", &of.path(), e).into())
             }
             Self::Tree(tree) => tree.write(of, place, bytes),
@@ -56,22 +58,32 @@ impl Data {
 
     pub(super) fn read(&self, of: &Partial, place: UnitPlace, buf: &mut [u8]) -> Result<(), PartialError> {
         match self {
-            Self::File { file, .. } => {
-                let read = read_exact_at(file, buf, place.offset);
+            Self::File { file, turn } => {
+                let read = begin(turn, file).and_then(|()| read_exact_at(file, buf, place.offset));
                 read.map_err(|e| DestError::io("read", &of.path(), e).into())
             }
             Self::Tree(tree) => {
                 let path = tree.path_of(of, place.file)?;
-                let read = read_exact_at(&*tree.file(place.file, path, Access::Read)?, buf, place.offset);
-                read.map_err(|e| tree.root.explain("read", path, e).into())
+                let file = tree.file(place.file, path, Access::Read)?;
+                let begun = tree.traces.get(place.file).map_or(Ok(()), |trace| begin(trace, &file));
+                begun
+                    .and_then(|()| read_exact_at(&file, buf, place.offset))
+                    .map_err(|e| tree.root.explain("read", path, e).into())
             }
         }
     }
 
     /// Sets room aside for the missing ranges of a single file of that size.
     pub(super) fn set_aside(&self, of: &Partial, missing: &[Range<u64>], size: u64) -> Result<(), PartialError> {
-        let Self::File { file, .. } = self else { return Ok(()) };
-        sparse::set_aside(file, missing, size).map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
+        let Self::File { file, turn } = self else { return Ok(()) };
+        let set_aside = lock(turn).over(file, |file| sparse::set_aside(file, missing, size));
+        set_aside.map_err(|e| DestError::io("set room aside for", &of.path(), e).into())
+    }
+
+    /// Makes a single file one with the blocks of another one, where the file system can; says whether it could.
+    pub(in crate::io) fn reflink(&self, from: &File) -> bool {
+        let Self::File { file, turn } = self else { return false };
+        lock(turn).over(file, |file| reflink_copy::reflink_file(from, file)).is_ok()
     }
 
     pub(super) fn sync(&self, of: &Partial, dirty: &HashSet<usize>) -> Result<(), PartialError> {
@@ -107,7 +119,8 @@ impl Tree {
                 homes[file] = Some(index);
             }
         }
-        Self { root, files, homes, open: Mutex::new(Vec::new()), new }
+        let traces = homes.iter().map(|_| Mutex::default()).collect();
+        Self { root, files, homes, traces, open: Mutex::new(Vec::new()), new }
     }
 
     /// Whether the tree has nothing but what this run has put there.
@@ -125,6 +138,12 @@ impl Tree {
         self.home((*self.files.get(entry)?)?)
     }
 
+    /// What is known of the file whose bytes an entry's path holds; none of a copy.
+    pub(in crate::io) fn trace_of_entry(&self, entry: usize) -> Option<&Mutex<Trace>> {
+        let file = (*self.files.get(entry)?)?;
+        if self.home(file) == Some(entry) { self.traces.get(file) } else { None }
+    }
+
     pub(in crate::io) fn sync_file(&self, path: &SafePath) -> Result<(), PartialError> {
         let synced = self.root.file(path, Access::OpenOrCreate)?.sync_data();
         synced.map_err(|e| self.root.explain("sync", path, e).into())
@@ -139,9 +158,14 @@ impl Tree {
 
     fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
         let path = self.path_of(of, place.file)?;
+        let (Some(of_map), Some(trace)) = (of.spec.map.files().get(place.file), self.traces.get(place.file)) else {
+            return Ok(());
+        };
+        let layout = of_map.layout;
+        let mut trace = lock(trace);
         let file = self.file(place.file, path, Access::OpenOrCreate)?;
-        let Some(layout) = of.spec.map.files().get(place.file).map(|f| f.layout) else { return Ok(()) };
-        let written = sparse::write_at(&file, bytes, place.offset, layout.size());
+        let written = trace.over(&file, |file| sparse::write_at(file, bytes, place.offset, layout.size()));
+        drop(trace);
         written.map_err(|e| self.root.explain("write", path, e))?;
         if layout.needs_list() {
             self.keep_open(place.file, file);
@@ -149,7 +173,7 @@ impl Tree {
         Ok(())
     }
 
-    /// An open file; when no descriptor is left, those held are given up first.
+    /// An open file, as it was first opened in this run; when no descriptor is left, those held are given up first.
     fn file(&self, index: usize, path: &SafePath, access: Access) -> Result<Arc<File>, PartialError> {
         let held = lock(&self.open).iter().find(|(i, _)| *i == index).map(|(_, file)| Arc::clone(file));
         if let Some(file) = held {
@@ -171,4 +195,9 @@ impl Tree {
         }
         open.push((index, file));
     }
+}
+
+/// Looks at a file before it is read back. Whoever writes it just now has looked.
+fn begin(trace: &Mutex<Trace>, file: &File) -> io::Result<()> {
+    trace.try_lock().map_or(Ok(()), |mut trace| trace.begin(file))
 }

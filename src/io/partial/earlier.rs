@@ -4,14 +4,14 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::open::{believable, hold, listed, manifest_of, reader};
+use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
 use super::{Names, PartialError};
 use crate::io::dest::{FileKind, Neighbours, SafeDir};
 use crate::io::journal::{BootId, Header, Record, replay};
 use crate::model::bitfield::ranges_of;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
 
 /// An unfinished transfer.
 #[derive(Debug)]
@@ -44,18 +44,24 @@ impl Earlier {
 
     pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
         let (header, mut first) = reader(parent, names)?;
-        let (map, collection) = match header.kind {
+        let tree = match header.kind {
             Kind::Collection => {
                 let collection = Collection::parse(&manifest_of(&mut first, header.id)?).ok()?;
-                (UnitMap::of_collection(&collection)?, Some(collection))
+                Some((UnitMap::of_collection(&collection)?, collection))
             }
-            Kind::File => (UnitMap::of_file(header.id, header.size)?, None),
+            Kind::File => None,
         };
         let (again, mut records) = reader(parent, names)?;
-        let claims = replay(&mut records, map.units(), BootId::now().0).ok()?;
+        let units = tree.as_ref().map_or_else(|| units_of_file(header.size), |(map, _)| map.units());
+        let claims = replay(&mut records, units, BootId::now().0).ok()?;
         if again != header || *names != Names::of(header.id) {
             return None;
         }
+        let (map, collection) = match tree {
+            Some((map, collection)) => (map, Some(collection)),
+            None => (UnitMap::of_file(header.id, claims.size.unwrap_or(header.size))?, None),
+        };
+        let claims = claimed(claims, header.size, &map);
         let lists = listed(&map, &claims);
         let mut have = Bitfield::empty(map.units());
         if parent.stat(&names.part).ok().flatten().is_some() {
@@ -115,15 +121,12 @@ impl Earlier {
         &self.names.part
     }
 
-    /// Adds the units of files that another content has as well.
+    /// Adds the units of files that another content has as well, be it with another size.
     pub(super) fn add_to(&self, map: &UnitMap, units: &mut Bitfield) {
-        let known = map.by_content();
-        for file in self.map.files() {
-            let Some(&index) = known.get(&(file.id, file.layout.size())) else { continue };
-            for (there, here) in file.units().zip(map.files()[index].units()) {
-                if self.have.has(there) {
-                    units.set(here);
-                }
+        let known = by_id(map);
+        for old in self.map.files() {
+            for new in known.get(&old.id).into_iter().flatten().map(|index| &map.files()[*index]) {
+                regrouped(old, &self.have, new).into_iter().for_each(|range| units.set_range(range));
             }
         }
     }
@@ -156,6 +159,31 @@ impl Earlier {
         });
         all.collect()
     }
+}
+
+/// The files of each id: more than one where somebody lied about a size.
+pub(super) fn by_id(map: &UnitMap) -> HashMap<ContentId, Vec<usize>> {
+    let mut known: HashMap<ContentId, Vec<usize>> = HashMap::new();
+    map.files().iter().enumerate().for_each(|(index, file)| known.entry(file.id).or_default().push(index));
+    known
+}
+
+/// The units of `new` of which `old`, a file of the same id, has all bytes. The sizes may differ, for one of them may have
+/// been a lie: what was proven under it is content all the same, at the same place.
+pub(super) fn regrouped(old: &UnitFile, have: &Bitfield, new: &UnitFile) -> Vec<Range<u32>> {
+    let end = |unit: u32| old.layout.offset(ChunkIndex(unit)) + old.layout.len(ChunkIndex(unit));
+    let there = ranges_of(old.units().filter(|unit| have.has(*unit)));
+    let there = there.into_iter().map(|r| r.start - old.first..r.end - old.first);
+    let mut there = there.map(|r| old.layout.offset(ChunkIndex(r.start))..end(r.end - 1)).peekable();
+    let whole = |chunk: &u32| {
+        let start = new.layout.offset(ChunkIndex(*chunk));
+        let end = start + new.layout.len(ChunkIndex(*chunk));
+        while there.peek().is_some_and(|bytes| bytes.end < end) {
+            there.next();
+        }
+        there.peek().is_some_and(|bytes| bytes.start <= start)
+    };
+    ranges_of((0..new.layout.chunks()).filter(whole).map(|chunk| new.first + chunk))
 }
 
 /// The name that an unfinished transfer was to have; quicker than reading all of a large one.

@@ -37,9 +37,12 @@ pub enum PartialError {
         /// The process, when known.
         pid: Option<u32>,
     },
-    /// A journal that says something else about the content.
-    #[error("{} belongs to a transfer of another size or kind: remove it and its .part to begin anew", quoted(path))]
-    Mismatch {
+    /// A file is asked for, and what an earlier run has begun is proven to be a collection of that id.
+    #[error(
+        "what is offered is one file, and {} is of a collection of the same id: it is kept, run the same command again when somebody offers the collection",
+        quoted(path)
+    )]
+    Kind {
         /// The journal.
         path: PathBuf,
     },

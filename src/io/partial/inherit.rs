@@ -6,11 +6,12 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 
-use super::earlier::{Earlier, Found, names_in, target_of};
+use super::earlier::{Earlier, Found, by_id, names_in, regrouped, target_of};
 use super::open::hold;
 use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::dest::{Access, DestError, Neighbours, Replace, SafeDir};
 use crate::io::positional::read_exact_at;
+use crate::model::bitfield::ranges_of;
 use crate::model::units::{UnitFile, UnitPlace};
 use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Layout, SafePath, UnitIndex};
 
@@ -85,9 +86,10 @@ impl Legacy {
 
     fn plan(&mut self, parent: &SafeDir, spec: &PartialSpec, data: &Data, claimed: &Bitfield) {
         let wanted = Wanted::new(spec, data, claimed);
+        let resized = by_id(&spec.map);
         let mut moved = HashSet::new();
         for donor in &mut self.donors {
-            let asked = |of: &UnitFile| donor.superseded || wanted.by_content.contains_key(&(of.id, of.layout.size()));
+            let asked = |of: &UnitFile| donor.superseded || resized.contains_key(&of.id);
             for found in donor.earlier.files(parent, asked) {
                 let UnitFile { id, layout, first } = donor.earlier.map.files()[found.file];
                 let same = wanted.by_content.get(&(id, layout.size())).copied();
@@ -102,6 +104,13 @@ impl Legacy {
                     continue;
                 }
                 donor.left += 1;
+                let old = &donor.earlier.map.files()[found.file];
+                let files = resized.get(&id).into_iter().flatten().filter(|file| same != Some(**file));
+                for &file in files.filter(|file| wanted.is_wanted(**file)) {
+                    let kin =
+                        Kin::of_another_size(found.from.clone(), (old, &donor.earlier.have), &spec.map.files()[file]);
+                    self.kin.entry(file).or_insert(kin);
+                }
                 let by_name = || wanted.by_name(&found).filter(|_| donor.superseded && list.is_some());
                 let Some(file) = same.or_else(by_name).filter(|file| wanted.is_wanted(*file)) else { continue };
                 let chunks = found.have.iter().map(|units| units.start - first..units.end - first).collect();
@@ -171,6 +180,12 @@ impl Legacy {
 }
 
 impl Kin {
+    /// A file of the same id and another size.
+    fn of_another_size(from: SafePath, (old, have): (&UnitFile, &Bitfield), new: &UnitFile) -> Self {
+        let chunks = regrouped(old, have, new).into_iter().map(|r| r.start - new.first..r.end - new.first).collect();
+        Self { from, same: true, layout: new.layout, list: None, chunks }
+    }
+
     /// The chunks that this file has of one with that layout and list.
     fn chunks<'k>(&'k self, layout: Layout, list: Option<&'k ChunkList>) -> impl Iterator<Item = u32> + 'k {
         let alike = move |chunk: &u32| {
@@ -228,6 +243,30 @@ impl Partial {
             }
         }
     }
+}
+
+/// What the journal of this transfer claims of files whose list it has not got, since their size was another one when it was
+/// written: believed once the list is there, like what another transfer has.
+pub(super) fn own(
+    names: &Names,
+    spec: &PartialSpec,
+    data: &Data,
+    have: &Bitfield,
+    lists: &[(usize, ChunkList)],
+) -> Vec<(usize, Kin)> {
+    let listed: HashSet<usize> = lists.iter().map(|(file, _)| *file).collect();
+    let files = spec.map.files().iter().enumerate();
+    let unlisted = files.filter(|(index, file)| file.layout.needs_list() && !listed.contains(index));
+    let kin = unlisted.filter_map(|(index, file)| {
+        let chunks = ranges_of(file.units().filter(|unit| have.has(*unit)).map(|unit| unit - file.first));
+        let from = match (data, &spec.collection) {
+            (Data::Tree(tree), Some(tree_of)) => names.part.join(&tree_of.entries().get(tree.home(index)?)?.0).ok()?,
+            _ => names.part.clone(),
+        };
+        let kin = Kin { from, same: true, layout: file.layout, list: None, chunks };
+        (!kin.chunks.is_empty()).then_some((index, kin))
+    });
+    kin.collect()
 }
 
 /// Removes all unfinished transfers that were to have this name, but for `own` and those that a process uses.

@@ -8,14 +8,15 @@ use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use super::earlier::regrouped;
 use super::inherit::{self, Legacy};
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
 use crate::io::dest::{Access, DestError, FileKind, Neighbours, SafeDir, Stat, try_lock};
-use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record};
+use crate::io::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record, Resized};
 use crate::io::space;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, Layout, SafePath, UnitIndex, UnitMap};
 
 /// How often the journal may be removed by a process that ends while we wait for its lock.
 const TRIES: usize = 16;
@@ -55,6 +56,7 @@ fn open_locked(
     let data = open_data(parent, &names, &spec)?;
     let mut lists = listed(&spec.map, &claims);
     let mut units = believed(&spec, &data, &claims, &lists);
+    let own = inherit::own(&names, &spec, &data, &claims.have, &lists);
     let legacy = Legacy::find(parent, &names, &spec, &data, &units);
     let noted = units.clone();
     for unit in legacy.moving() {
@@ -78,6 +80,7 @@ fn open_locked(
     let superseded = legacy.superseded();
     // Last: what was moved here must not be removed because something else failed.
     legacy.take(&mut partial)?;
+    partial.kin.extend(own);
     Ok((partial, Resumed { units, lists, superseded }))
 }
 
@@ -188,7 +191,8 @@ fn last_pid(parent: &SafeDir, names: &Names) -> Option<u32> {
     last
 }
 
-/// Goes on with the journal if its data is there; else both begin anew.
+/// Goes on with the journal if its data is there; else both begin anew. One that was written for another size is gone on
+/// with: which of the sizes is true is not known yet, and what was proven for either is content.
 fn begin_or_resume(
     parent: &SafeDir,
     names: &Names,
@@ -200,19 +204,59 @@ fn begin_or_resume(
     let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
     let data_there = parent.stat(&names.part)?.is_some();
     let again = journal.try_clone().map_err(failed)?;
-    match Log::resume(journal, spec.map.units(), BootId::now()) {
-        Ok((found, claims, log)) if found == header && data_there => return Ok((log, claims)),
-        // A size that somebody lied about may have come first; then nothing of it was ever proven.
-        Ok((found, claims, _)) if found != header && claims.have.count() > 0 => {
-            return Err(PartialError::Mismatch { path });
+    match Log::resume(journal, |found| units_of(found, spec), BootId::now()) {
+        Ok((found, claims, mut log)) if (found.id, found.kind) == (header.id, header.kind) && data_there => {
+            if claims.size.unwrap_or(found.size) != spec.size {
+                log.append(&Record::Size(spec.size)).map_err(failed)?;
+            }
+            return Ok((log, claimed(claims, found.size, &spec.map)));
         }
-        Ok((found, ..)) if found != header => parent.remove_tree(&names.part)?,
+        // The bytes of a collection are not those of its list, which is the one file that has this id.
+        Ok((_, claims, _)) if spec.kind == Kind::File && is_list(&claims, spec.id) => {
+            return Err(PartialError::Kind { path });
+        }
+        Ok((found, ..)) if found.kind != header.kind => parent.remove_tree(&names.part)?,
         Ok(_) | Err(HeaderError::Torn) => {}
         Err(HeaderError::Io(e)) => return Err(DestError::io("read", &path, e).into()),
         Err(HeaderError::Version) => return Err(PartialError::Version { path }),
     }
     let log = Log::begin(again, &header).map_err(failed)?;
     Ok((log, Claims { have: Bitfield::empty(spec.map.units()), ..Claims::default() }))
+}
+
+fn units_of(found: &Header, spec: &PartialSpec) -> u32 {
+    if found.kind == spec.kind && found.size == spec.size { spec.map.units() } else { units_of_file(found.size) }
+}
+
+/// The units of a single file of that size; none when there can be no such file.
+pub(super) fn units_of_file(size: u64) -> u32 {
+    Layout::of(size).map_or(0, |layout| layout.chunks())
+}
+
+fn is_list(claims: &Claims, id: ContentId) -> bool {
+    claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == id)
+}
+
+/// What a journal claims, whichever sizes it was written for, in units of this map. `size` is its header's.
+pub(super) fn claimed(claims: Claims, size: u64, map: &UnitMap) -> Claims {
+    let [file] = map.files() else { return claims };
+    if claims.resized.is_empty() && file.layout.size() == size {
+        return claims;
+    }
+    let Claims { have, lists, resized, .. } = claims;
+    let list = lists.into_iter().find(|(index, _)| *index == 0).map(|(_, list)| list);
+    let first = Resized { size, have: have.ranges(), list };
+    let (mut have, mut lists) = (Bitfield::empty(map.units()), HashMap::new());
+    for Resized { size, have: ranges, list } in std::iter::once(first).chain(resized) {
+        let Some(layout) = Layout::of(size) else { continue };
+        let mut there = Bitfield::empty(layout.chunks());
+        ranges.into_iter().for_each(|range| there.set_range(range));
+        let old = UnitFile { id: file.id, layout, first: 0 };
+        regrouped(&old, &there, file).into_iter().for_each(|range| have.set_range(range));
+        let same = (layout.chunk_size(), layout.chunks()) == (file.layout.chunk_size(), file.layout.chunks());
+        lists.extend(list.filter(|_| same).map(|list| (0, list)));
+    }
+    Claims { have, lists, resized: Vec::new(), ..claims }
 }
 
 fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data, PartialError> {
@@ -222,7 +266,6 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
         return match there {
             None | Some(FileKind::File) => {
                 let file = parent.file(&names.part, Access::OpenOrCreate)?;
-                cut(parent, &names.part, &file, spec.size)?;
                 Ok(Data::File { file, turn: Mutex::default() })
             }
             Some(FileKind::Link) => Err(DestError::Link { path: parent.shown(&names.part) }.into()),
@@ -230,6 +273,9 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
         };
     };
     parent.create_dirs(&names.part)?;
+    if parent.stat(&names.part)?.is_some_and(|stat| !parent.is_ours(stat.owner)) {
+        return Err(DestError::OfAnother { path: parent.shown(&names.part) }.into());
+    }
     let wanted = |path: &_| !spec.present.contains(path) && !spec.unwanted.contains(path);
     let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), (collection, &spec.map), wanted);
     if there.is_some() {
@@ -239,7 +285,8 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
     Ok(Data::Tree(tree))
 }
 
-/// What lies behind the content's end is not of it: somebody else has written it, and what is claimed is hashed again.
+/// What lies behind a file's end is not of it: somebody else has written it, and what is claimed is hashed again. A single
+/// file is cut when it is published: until its last unit is proven, its size is a claim.
 fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<(), PartialError> {
     let longer = file.metadata().map(|meta| meta.is_file() && meta.len() > size);
     let done = longer.and_then(|longer| if longer { file.set_len(size) } else { Ok(()) });

@@ -317,21 +317,140 @@ fn case_030_a_claimed_size_sets_nothing_aside_before_its_list_is_proven() {
     assert!(error.is_full() && error.to_string().contains("4.0 TiB are needed"), "{error}");
 }
 
+fn lied(content: &Content, size: u64) -> PartialSpec {
+    let map = Arc::new(UnitMap::of_file(content.spec.id, size).expect("small"));
+    PartialSpec { size, map, ..content.spec.clone() }
+}
+
+/// Sizes off by one, by a chunk, of another chunk size, and nearly none: each between two true runs.
 #[test]
-fn a_size_that_nothing_was_proven_for_gives_way_to_another() {
-    let (_dir, parent) = place();
+fn a_lie_about_the_size_takes_nothing_that_was_proven() {
     let content = three_chunks();
-    let lied = PartialSpec {
-        size: content.spec.size + 1,
-        map: Arc::new(UnitMap::of_file(content.spec.id, content.spec.size + 1).expect("small")),
-        ..content.spec.clone()
-    };
-    drop(Partial::open(&parent, lied.clone()).expect("opened"));
+    let size = content.spec.size;
+    let (_dir, parent) = place();
+    let (partial, _) = content.open(&parent);
+    content.put(&partial, [0, 2]);
+    drop(partial);
+    for lie in [size + 1, size - 1, size + CHUNK as u64, CHUNK as u64, 1, 64 << 20, 20 << 30] {
+        // There may be no room for that much: an error that goes away by itself.
+        drop(Partial::open(&parent, lied(&content, lie)));
+        assert_eq!(content.claimed(&parent), [0, 2], "after a size of {lie}");
+    }
+    let (partial, resumed) = content.open(&parent);
+    assert_eq!(resumed.lists, [(0, content.list(0))]);
+    for unit in [0, 2] {
+        let mut buf = vec![0; content.unit(unit).len()];
+        partial.read(UnitIndex(unit), &mut buf).expect("read");
+        assert_eq!(buf, content.unit(unit));
+    }
+}
+
+#[test]
+fn what_was_proven_under_a_wrong_size_is_kept_where_it_agrees() {
+    let content = three_chunks();
+    let size = content.spec.size;
+    for (lies, units, kept) in [
+        // The list of two chunks is no list of three, but the bytes are there, and are proven once it comes.
+        (vec![size + 1], vec![0, 1], vec![0, 1]),
+        (vec![size - 1], vec![1], vec![1]),
+        (vec![size + 1, size - 1, size + 5], vec![0], vec![0]),
+    ] {
+        let (_dir, parent) = place();
+        for lie in &lies {
+            let (partial, _) = Partial::open(&parent, lied(&content, *lie)).expect("opened");
+            partial.save_list(0, &lied_list(&content, *lie)).expect("saved");
+            for &unit in &units {
+                partial.write(UnitIndex(unit), content.unit(unit)).expect("written");
+                partial.record(&[UnitIndex(unit)]).expect("noted");
+            }
+        }
+        assert_eq!(content.claimed(&parent), kept, "{lies:?}");
+        assert_eq!(Partial::peek(&parent, &content.spec).iter().collect::<Vec<_>>(), kept);
+        let (partial, _) = content.open(&parent);
+        content.put_all(&partial);
+        let plan = crate::io::publish::PublishPlan {
+            target: path("whole"),
+            replace: HashSet::new(),
+            times: Vec::new(),
+            executable: false,
+        };
+        let published = partial.publish(&plan).expect("published");
+        assert_eq!(std::fs::read(published).expect("there"), content.files[0]);
+    }
+}
+
+fn lied_list(content: &Content, size: u64) -> ChunkList {
+    let layout = Layout::of(size).expect("small");
+    ChunkList::from_bytes(content.spec.id, layout, content.list(0).as_bytes()).expect("it merges")
+}
+
+/// 64 MiB less one byte has chunks of 256 KiB, 64 MiB has such of 1 MiB.
+#[test]
+fn units_of_another_chunk_size_are_claimed_once_their_list_is_there() {
+    let content = Content::file(vec![3; (64 << 20) - 1]);
+    let (_dir, parent) = place();
+    let mib = 1 << 20;
+    let (partial, _) = Partial::open(&parent, lied(&content, 64 << 20)).expect("opened");
+    partial.write(UnitIndex(1), &content.files[0][mib..2 * mib]).expect("written");
+    partial.record(&[UnitIndex(1)]).expect("noted");
+    drop(partial);
+    let (partial, resumed) = content.open(&parent);
+    assert_eq!(resumed.units.count(), 0, "without a list nothing is believed");
+    assert_eq!(partial.units_of_kin(0, Some(&content.list(0))), [4, 5, 6, 7]);
+    let mut buf = vec![0; CHUNK];
+    partial.read_kin(UnitIndex(5), &mut buf).expect("read");
+    assert_eq!(buf, content.unit(5));
+}
+
+#[test]
+fn a_collection_gives_way_to_no_file_of_its_id_and_a_file_to_a_collection() {
+    let (_dir, parent) = place();
+    let content = small_tree();
+    let manifest = content.spec.collection.as_ref().expect("a tree").manifest();
+    let list = Content::file(manifest);
     let (partial, _) = content.open(&parent);
     content.put(&partial, [0]);
     drop(partial);
-    assert!(matches!(Partial::open(&parent, lied), Err(PartialError::Mismatch { .. })));
+    let error = Partial::open(&parent, list.spec.clone()).expect_err("it is a collection");
+    assert!(matches!(error, PartialError::Kind { .. }), "{error}");
     assert_eq!(content.claimed(&parent), [0]);
+    Partial::discard(&parent, content.spec.id).expect("removed");
+    drop(list.open(&parent));
+    drop(content.open(&parent));
+}
+
+/// Whatever has the names of what is not finished was not put there by us.
+#[test]
+fn what_is_planted_under_the_names_is_refused_and_never_written_through() {
+    use rustix::fs::{CWD, FileType, mknodat};
+    let (outside, _) = place();
+    let victim = outside.path().join("victim");
+    std::fs::write(&victim, b"precious").expect("written");
+    let plant = |at: &Path, what: &str| match what {
+        "directory" => std::fs::create_dir_all(at).expect("made"),
+        "fifo" => mknodat(CWD, at, FileType::Fifo, 0o600.into(), 0).expect("made"),
+        "hard link" => std::fs::hard_link(&victim, at).expect("linked"),
+        "socket" => drop(std::os::unix::net::UnixListener::bind(at).expect("bound")),
+        _ => std::os::unix::fs::symlink(&victim, at).expect("linked"),
+    };
+    for what in ["directory", "fifo", "hard link", "socket", "link"] {
+        for content in [three_chunks(), small_tree()] {
+            let names = Names::of(content.spec.id);
+            let tree = content.spec.collection.is_some();
+            let inside = if tree { names.part.join(&path("a/one")).expect("short") } else { names.part.clone() };
+            for name in [names.journal, inside] {
+                let (dir, parent) = place();
+                let at = dir.path().join(name.as_str());
+                std::fs::create_dir_all(at.parent().expect("above")).expect("made");
+                plant(&at, what);
+                let begun = Partial::open(&parent, content.spec.clone());
+                let done = begun.and_then(|(partial, _)| partial.write(UnitIndex(0), content.unit(0)));
+                let error = done.expect_err(&format!("{what} at {name}"));
+                assert!(error.to_string().contains(name.as_str()), "{what} at {name}: {error}");
+                assert_eq!(std::fs::read(&victim).expect("there"), b"precious", "{what} at {name}");
+            }
+        }
+    }
 }
 
 #[test]

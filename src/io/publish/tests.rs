@@ -268,7 +268,7 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
     let collection = content.spec.collection.as_ref().expect("a tree");
     let wanted: Vec<_> = partial.wanted_entries(collection).collect();
-    finish(data, collection, &wanted, &plan("top")).expect("finished");
+    Finish::of(data, collection).run(&wanted, &plan("top")).expect("finished");
     for name in ["a/one", "a/two"] {
         std::fs::rename(partial.path().join(name), dir.path().join("top").join(name)).expect("renamed");
     }
@@ -279,4 +279,101 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     partial.publish(&plan("top")).expect("published");
     assert_is_the_tree(&dir.path().join("top"));
     assert_eq!(names(dir.path()), ["top"]);
+}
+
+/// What others do to a file between its proof and its name, the bytes and the names of it both.
+#[test]
+fn what_others_put_in_the_place_of_what_was_proven_is_not_published() {
+    type Deed = fn(&Path, &Path);
+    let same_bytes: Deed = |at, _| {
+        let bytes = read(at);
+        std::fs::remove_file(at).expect("removed");
+        std::fs::write(at, bytes).expect("written");
+    };
+    let other_bytes: Deed = |at, _| {
+        let len = std::fs::metadata(at).expect("there").len();
+        std::fs::remove_file(at).expect("removed");
+        std::fs::write(at, vec![7; usize::try_from(len).expect("small")]).expect("written");
+    };
+    let written: Deed = |at, _| {
+        use std::os::unix::fs::FileExt as _;
+        let file = std::fs::OpenOptions::new().write(true).open(at).expect("opened");
+        file.write_all_at(b"\xff\x00\xff", 1).expect("written");
+    };
+    let link: Deed = |at, outside| {
+        std::fs::remove_file(at).expect("removed");
+        std::os::unix::fs::symlink(outside, at).expect("linked");
+    };
+    let second_name: Deed = |at, _| std::fs::hard_link(at, at.with_extension("other")).expect("linked");
+    let gone: Deed = |at, _| std::fs::remove_file(at).expect("removed");
+    let (outside, _) = place();
+    let victim = outside.path().join("victim");
+    std::fs::write(&victim, bytes(20, 2)).expect("written");
+    for (deed, fine_in_a_tree) in
+        [(same_bytes, true), (other_bytes, false), (written, false), (link, false), (second_name, false), (gone, false)]
+    {
+        for content in [Content::file(bytes(20, 2)), tree()] {
+            let is_tree = content.spec.kind == Kind::Collection;
+            let (dir, parent) = place();
+            let (partial, _) = content.open(&parent);
+            content.put_all(&partial);
+            // So that a write cannot be within the same tick of the file system's clock.
+            std::thread::sleep(Duration::from_millis(20));
+            let at = if is_tree { partial.path().join("a/two") } else { partial.path() };
+            deed(&at, &victim);
+            let published = partial.publish(&plan("top"));
+            assert_eq!(published.is_ok(), is_tree && fine_in_a_tree, "{published:?}");
+            assert_eq!(dir.path().join("top").exists(), published.is_ok());
+            assert_eq!(read(&victim), bytes(20, 2));
+        }
+    }
+}
+
+#[test]
+fn what_was_touched_and_is_right_is_published() {
+    for content in [Content::file(bytes(2 * CHUNK + 1, 3)), tree()] {
+        let (dir, parent) = place();
+        let (partial, _) = content.open(&parent);
+        content.put_all(&partial);
+        let part = partial.path();
+        let at = if content.spec.kind == Kind::Collection { part.join("big") } else { part };
+        let file = std::fs::OpenOptions::new().write(true).open(at).expect("opened");
+        file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(9)).expect("set");
+        partial.publish(&plan("top")).expect("published");
+        assert_eq!(names(dir.path()), ["top"]);
+    }
+}
+
+#[test]
+fn another_directory_in_the_place_of_the_tree_is_not_published() {
+    let (dir, parent) = place();
+    let content = tree();
+    let (partial, _) = content.open(&parent);
+    content.put_all(&partial);
+    std::fs::rename(partial.path(), dir.path().join("aside")).expect("renamed");
+    std::fs::create_dir(partial.path()).expect("made");
+    let error = partial.publish(&plan("top")).expect_err("another");
+    assert!(matches!(error, PartialError::Damaged { .. }), "{error}");
+    assert!(!dir.path().join("top").exists());
+}
+
+#[test]
+fn a_copy_of_what_was_bent_meanwhile_is_hashed_as_well() {
+    use std::os::unix::fs::FileExt as _;
+    let (dir, parent) = place();
+    let content = tree();
+    let (partial, _) = content.open(&parent);
+    content.put_all(&partial);
+    let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
+    let collection = content.spec.collection.as_ref().expect("a tree");
+    let wanted: Vec<_> = partial.wanted_entries(collection).collect();
+    let one = std::fs::OpenOptions::new().write(true).open(partial.path().join("a/one")).expect("opened");
+    std::thread::sleep(Duration::from_millis(20));
+    one.write_all_at(b"!", 3).expect("bent");
+    let mut finish = Finish::of(data, collection);
+    finish.make_all(&wanted).expect("copied");
+    one.write_all_at(&bytes(10, 1)[3..4], 3).expect("mended");
+    let error = finish.settle(&wanted, &plan("top")).expect_err("the copies are wrong");
+    assert!(matches!(&error, PartialError::Damaged { path } if path.ends_with("copy")), "{error}");
+    assert!(!dir.path().join("top").exists());
 }

@@ -22,8 +22,12 @@ pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
     let told = told(&asked.answers);
     let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
     let mut planes: HashMap<Key, Plane> = HashMap::new();
-    let mut all = Vec::new();
-    for (plane, Page { hits, .. }) in asked.answers {
+    let (mut all, mut warnings) = (Vec::new(), asked.warnings);
+    for (plane, Page { mut hits, .. }) in asked.answers {
+        hits.retain(|hit| {
+            warnings.extend(impossible(hit));
+            hit.is_possible()
+        });
         for hit in &hits {
             let known = planes.entry((hit.id, hit.kind, hit.size)).or_insert(plane);
             *known = (*known).max(plane);
@@ -39,7 +43,14 @@ pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
         FoundHit { hit, plane }
     };
     let hits = hits.into_iter().map(with_plane).collect();
-    Found { hits, more: beyond.more, at_least: beyond.at_least, warnings: asked.warnings }
+    Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
+}
+
+/// The sentence about a hit that nobody can have, and about the first who is said to.
+fn impossible(hit: &Hit) -> Option<String> {
+    let (id, by) = (hit.id.filter(|_| !hit.is_possible())?, hit.providers.first());
+    let by = by.map_or_else(|| "somebody".to_owned(), |provider| provider.node.to_string());
+    Some(format!("{by} offers {id} with {} bytes, which nothing of that id has: it is not asked", hit.size))
 }
 
 /// What came over the neighbours, hit by hit.
