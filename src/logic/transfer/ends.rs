@@ -186,8 +186,7 @@ impl Transfer {
         if let Some(provider) = self.providers.get_mut(&request.node) {
             provider.requests.remove(&id);
             if provider.requests.is_empty() {
-                provider.quiet_before += now.saturating_sub(provider.last_byte);
-                provider.speed.stop(now);
+                provider.stop(now);
             }
         }
     }
