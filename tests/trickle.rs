@@ -91,7 +91,7 @@ fn ends_alone(script: impl FnOnce(&[u8]) -> Script) {
     let slow = Scripted::start(&tracker, &Guise::file("slow.bin"), Content::file(&bytes), script(&bytes));
     let ended = lab.get(&tracker, &["slow.bin", "--wait", "5s"]);
     let sentence = ended.error(6);
-    assert!(sentence.contains(&slow.node.short()), "{sentence}");
+    assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
     assert!(!lab.path("slow.bin").exists());
     eprintln!("{sentence}");
 }

@@ -34,7 +34,10 @@ impl Shop {
         let (wanted, much) = (noise(1, 16 * MIB), noise(2, 64 * MIB));
         let files = [lab.file("shared/wanted.bin", &wanted), lab.file("shared/much.bin", &much)];
         let tracker = lab.tracker();
-        let share = lab.share(&tracker, &[&files[0], &files[1]], &[]);
+        let mut command = lab.qshare();
+        command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).args(&files);
+        let mut share = lab.start(command.env("RUST_LOG", "qshare::actors::uploads=debug"));
+        share.wait_hashed();
         let size = u32::try_from(much.len()).expect("small");
         let what = What { id: *blake3::hash(&much).as_bytes(), size, units: size / (256 << 10) };
         let mut shop = Self { lab, tracker, share, wanted, what, alone: Duration::ZERO };
@@ -76,6 +79,20 @@ impl Shop {
         assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are gone");
         eprintln!("peak {peak} KiB, after {after:?}");
     }
+
+    /// When the last peer's connection has died, nobody holds or waits for a slot.
+    fn is_free_again(&self) {
+        until("no upload is under way", || {
+            let log = self.share.process.stderr();
+            log.lines()
+                .rfind(|line| line.contains("upload"))
+                .is_some_and(|line| line.contains("no upload is under way"))
+        });
+        let status = fs::read_to_string(format!("/proc/{}/status", self.share.process.pid())).expect("it runs");
+        eprintln!("{:?}", status.lines().find(|line| line.starts_with("VmRSS")));
+        let after = self.get();
+        assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are forgotten");
+    }
 }
 
 fn here(_: u8) -> [u8; 4] {
@@ -92,6 +109,7 @@ fn who_reads_nothing_starves_nobody() {
     shop.stands((4, 12), here, Taking::Nothing);
     shop.stands((48, 12), here, Taking::Nothing);
     shop.stands((48, 12), everywhere, Taking::Nothing);
+    shop.is_free_again();
 }
 
 #[test]
@@ -101,6 +119,7 @@ fn who_reads_a_little_starves_nobody() {
     shop.stands((24, 12), here, Taking::Some(300_000));
     shop.stands((24, 12), here, Taking::Slowly(1));
     shop.stands((24, 12), here, Taking::Slowly(1024));
+    shop.is_free_again();
 }
 
 #[test]
@@ -110,4 +129,5 @@ fn who_asks_and_goes_again_and_again_leaves_nothing_taken() {
     shop.stands((12, 12), here, Taking::Gone(30));
     shop.stands((12, 12), everywhere, Taking::Gone(300));
     shop.stands((12, 12), here, Taking::Stopped);
+    shop.is_free_again();
 }

@@ -1,6 +1,7 @@
 //! What a node answers: its own offers, and the bytes of what is on its shelf.
 //! One function a request; nothing here owns state.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -173,6 +174,7 @@ impl NodeAnswers {
             Err(code) => return stream.refuse(code).await,
         };
         let sent = tokio::select! {
+            biased;
             () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
             sent = self.send_list(&list, last, source, &mut stream, &slot) => sent,
         };
@@ -199,7 +201,13 @@ impl NodeAnswers {
 
     async fn fetch(&self, link: &Link, fetch: Fetch, mut stream: Stream) {
         stream.queue_behind_earlier();
-        let (source, slot) = match self.admit(link, fetch.id, fetch.size).await {
+        let mut stopped = pin!(stream.send.stopped());
+        let admitted = tokio::select! {
+            biased;
+            _ = &mut stopped => return stream.reset(Code::Cancelled),
+            admitted = self.admit(link, fetch.id, fetch.size) => admitted,
+        };
+        let (source, slot) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
         };
@@ -207,8 +215,8 @@ impl NodeAnswers {
             Ok(units) => units,
             Err(code) => return stream.refuse(code).await,
         };
-        let stopped = stream.send.stopped();
         let sent = tokio::select! {
+            biased;
             _ = stopped => Err(UploadError::Gone),
             () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
             sent = self.send_units(&fetch, units, source, &mut stream, &slot) => sent,

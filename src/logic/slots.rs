@@ -222,12 +222,11 @@ impl Slots {
         let mut able = HashMap::new();
         let mut best = None;
         for (at, (party, _)) in self.queue.iter().enumerate() {
-            if !*able.entry(party.node).or_insert_with(|| self.may_begin(party, &moment, now)) {
-                continue;
-            }
+            let merit = || self.may_begin(party, &moment, now).then(|| self.is_idle(party, now));
+            let Some(idle) = *able.entry((party.node, party.friend)).or_insert_with(merit) else { continue };
             let class = self.memory.class(party.node, now);
             let turns = (self.memory.network_turn(party.network), self.memory.turn(party.node));
-            let key = (class == Class::Blamed, turns.0, class == self.memory.last_class(), turns.1, at);
+            let key = (idle, turns.0, class == self.memory.last_class(), turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
             }
@@ -254,9 +253,10 @@ impl Slots {
 
     fn has_room(&self, party: &Party, now: Duration) -> bool {
         let own = self.by_node.get(&party.node).copied().unwrap_or(0);
-        let reserved = party.friend || (own == 0 && self.memory.class(party.node, now) != Class::Blamed);
-        let most = if reserved { self.capacity.most() } else { self.capacity.slots };
-        own < self.capacity.per_peer && self.held.len() < most
+        let blamed = self.memory.class(party.node, now) == Class::Blamed;
+        let most = if party.friend || (own == 0 && !blamed) { self.capacity.most() } else { self.capacity.slots };
+        // Who did not read has to show with one that it does now.
+        own < if blamed { 1 } else { self.capacity.per_peer } && self.held.len() < most
     }
 
     /// How many peers are served now, without those that take next to nothing.

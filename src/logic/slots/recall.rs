@@ -2,7 +2,7 @@
 //! waits can begin. Invariants: who is known to a person loses a slot only after [`GRACE`]; who moves keeps one,
 //! unless all slots are held by others like it; while nobody waits only what is below the floor goes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -19,8 +19,9 @@ const GRACE: Duration = Duration::from_secs(10);
 const FLOOR: u64 = 20 << 10;
 /// Less than a datagram is no movement: acknowledgements and signs of life go both ways all the time.
 const DATAGRAM: u64 = 1200;
-/// A peer that takes less than this part of what all took together of late does not count among those that are served.
-const PART: u64 = 32;
+/// A peer that takes less than this part of what all took together of late does not count among those that are served: an
+/// eighth of what it would be if all 64 slots were of different peers.
+const PART: u64 = 512;
 /// When so much has gone since a stream last took something, what had been before it has gone too: it is not read. Twice what
 /// QUIC keeps of one connection.
 const PASSED: u64 = 16 << 20;
@@ -120,6 +121,37 @@ enum Cause {
     Still,
 }
 
+/// What networks hold, and will once those are gone that are broken off.
+struct Shares {
+    holds: HashMap<IpAddr, usize>,
+    /// What each may hold while others wait.
+    fair: usize,
+}
+
+impl Shares {
+    fn of(slots: &Slots) -> Self {
+        let mut shares = Self { holds: slots.by_network.clone(), fair: 1 };
+        slots.held.values().filter(|held| held.recalled).for_each(|held| shares.loses(held.party.network));
+        let waiting = slots.queue.iter().map(|(party, _)| party.network);
+        let networks: BTreeSet<_> = shares.holds.keys().copied().chain(waiting).collect();
+        shares.fair = (slots.capacity.slots / networks.len().max(1)).max(1);
+        shares
+    }
+
+    fn holds(&self, network: IpAddr) -> usize {
+        self.holds.get(&network).copied().unwrap_or(0)
+    }
+
+    fn gains(&mut self, network: IpAddr) {
+        *self.holds.entry(network).or_default() += 1;
+    }
+
+    fn loses(&mut self, network: IpAddr) {
+        let holds = self.holds.entry(network).or_default();
+        *holds = holds.saturating_sub(1);
+    }
+}
+
 impl Slots {
     /// Sees how the uploads get on. To be called some times a second while there are any.
     pub fn look(&mut self, view: impl Fn(Ticket) -> View, now: Duration) -> Looked {
@@ -138,7 +170,7 @@ impl Slots {
 
     /// What all peers take together: one with several streams has one connection, or some that do not count.
     fn rate(&self) -> u64 {
-        let mut nodes = std::collections::HashMap::new();
+        let mut nodes = HashMap::new();
         for held in self.held.values() {
             let rate = nodes.entry(held.party.node).or_insert(0);
             *rate = held.flow.rate.max(*rate);
@@ -149,6 +181,7 @@ impl Slots {
     /// Breaks off as many as are needed by those who wait and would begin if there were room.
     fn make_room(&mut self, recall: &mut Vec<Ticket>, now: Duration) {
         let mut coming = self.held.values().filter(|held| held.recalled).count();
+        let mut shares = Shares::of(self);
         let waiting: Vec<Party> = self.queue.iter().map(|(party, _)| *party).collect();
         for party in waiting {
             let own = self.by_node.get(&party.node).copied().unwrap_or(0);
@@ -157,16 +190,19 @@ impl Slots {
             }
             if coming > 0 {
                 coming -= 1;
+                shares.gains(party.network);
                 continue;
             }
-            let Some((ticket, cause)) = self.victim(&party, own, now) else { continue };
+            let Some((ticket, cause)) = self.victim((&party, own), &shares, now) else { continue };
+            shares.gains(party.network);
+            self.held.get(&ticket).into_iter().for_each(|held| shares.loses(held.party.network));
             self.recalled(ticket, cause == Cause::Still, now);
             recall.push(ticket);
         }
     }
 
     /// Whether the peer keeps others waiting itself.
-    fn is_idle(&self, party: &Party, now: Duration) -> bool {
+    pub(super) fn is_idle(&self, party: &Party, now: Duration) -> bool {
         let own = || self.held.values().filter(|held| held.party.node == party.node);
         self.memory.class(party.node, now) == Class::Blamed || own().any(|held| held.flow.still(now) >= STILL)
     }
@@ -180,24 +216,22 @@ impl Slots {
     }
 
     /// Whose slot goes to a peer that has `own`.
-    fn victim(&self, waits: &Party, own: usize, now: Duration) -> Option<(Ticket, Cause)> {
-        let share = self.share();
-        let others = self.held.iter().filter(|(_, held)| held.party.node != waits.node && !held.recalled);
+    fn victim(&self, waits: (&Party, usize), shares: &Shares, now: Duration) -> Option<(Ticket, Cause)> {
+        let others = self.held.iter().filter(|(_, held)| held.party.node != waits.0.node && !held.recalled);
         let reasons = others.filter_map(|(ticket, held)| {
-            let cause = self.cause(held, (waits, own), share, now)?;
-            let holds = self.by_network.get(&held.party.network).copied().unwrap_or(0);
-            let longest = if cause == Cause::Share { Duration::from_secs(holds as u64) } else { held.flow.still(now) };
-            Some(((cause, longest, u64::MAX - held.flow.rate), *ticket))
+            let cause = self.cause(held, waits, shares, now)?;
+            // Of networks the one that has most; of uploads the one that is still longest, then the slowest.
+            let holds = if cause == Cause::Share { shares.holds(held.party.network) } else { 0 };
+            Some(((cause, holds, held.flow.still(now), u64::MAX - held.flow.rate), *ticket))
         });
         reasons.max().map(|((cause, ..), ticket)| (ticket, cause))
     }
 
-    fn cause(&self, held: &Held, (waits, own): (&Party, usize), share: usize, now: Duration) -> Option<Cause> {
+    fn cause(&self, held: &Held, (waits, own): (&Party, usize), shares: &Shares, now: Duration) -> Option<Cause> {
         let (flow, party) = (&held.flow, &held.party);
         if party.friend {
             return None;
         }
-        let count = |of: &IpAddr| self.by_network.get(of).copied().unwrap_or(0);
         let age = now.saturating_sub(flow.since);
         let theirs = self.by_node.get(&party.node).copied().unwrap_or(0);
         if flow.still(now) >= self.patience(held, now) {
@@ -207,21 +241,14 @@ impl Slots {
         } else if own > 0 {
             None
         } else if waits.network != party.network
-            && count(&party.network) > share
-            && count(&waits.network) < share
+            && shares.holds(party.network) > shares.fair
+            && shares.holds(waits.network) < shares.fair
             && age >= PATIENT
         {
             Some(Cause::Share)
         } else {
             (age >= GRACE && flow.is_slow(self.pace)).then_some(Cause::Slow)
         }
-    }
-
-    /// What each network may hold while others wait.
-    fn share(&self) -> usize {
-        let waiting = self.queue.iter().map(|(party, _)| party.network);
-        let networks: BTreeSet<_> = self.by_network.keys().copied().chain(waiting).collect();
-        (self.capacity.slots / networks.len().max(1)).max(1)
     }
 
     fn patience(&self, held: &Held, now: Duration) -> Duration {

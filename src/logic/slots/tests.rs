@@ -89,13 +89,13 @@ fn turns() -> Slots {
 #[test]
 fn peers_take_turns_while_others_wait() {
     let mut slots = turns();
-    assert_eq!(release(&mut slots, 3), [6], "who was never served comes before who asked again");
+    assert_eq!(release(&mut slots, 3), [9], "new ones began so far: now one that has taken something");
     for ticket in [1, 2, 4] {
         assert!(release(&mut slots, ticket).is_empty(), "no other peer may begin beside two, nor the same one go on");
     }
-    assert_eq!(release(&mut slots, 5), [9], "the turn of the second peer is longer ago than that of the first");
-    assert_eq!(release(&mut slots, 6), [7], "new ones and those that have taken something begin by turns");
-    assert_eq!(release(&mut slots, 7), [8]);
+    assert_eq!(release(&mut slots, 5), [6], "then a new one");
+    assert_eq!(release(&mut slots, 9), [8]);
+    assert_eq!(release(&mut slots, 6), [7]);
 }
 
 #[test]
@@ -182,6 +182,22 @@ fn who_does_not_read_gives_its_slots_to_who_waits() {
     assert!(slots.release(recalled[0], false, ms(400)).is_empty());
     let second = slots.look(reads(ms(600)), ms(600)).recall;
     assert_eq!(slots.release(second[0], false, ms(600)), [7]);
+}
+
+#[test]
+fn who_did_not_read_has_one_at_a_time_until_it_has_taken_all_of_one() {
+    let mut slots = Slots::new(Capacity { peers: 9, ..capacity(2, 0) });
+    assert_eq!([1, 2].map(|ticket| slots.ask(of(1), ticket, START)), [Admission::Granted; 2]);
+    slots.ask(of(2), 3, START);
+    let recalled = slots.look(unread(ms(400)), ms(400)).recall;
+    assert_eq!(recalled.len(), 1);
+    let now = ms(500);
+    assert_eq!(slots.release(recalled[0], false, now), [3]);
+    slots.release(3 - recalled[0], false, now);
+    slots.release(3, true, now);
+    assert_eq!([4, 5].map(|ticket| slots.ask(of(1), ticket, now)), [Admission::Granted, Admission::Queued(None)]);
+    assert_eq!(slots.release(4, true, now), [5]);
+    assert_eq!(slots.ask(of(1), 6, now), Admission::Granted);
 }
 
 #[test]

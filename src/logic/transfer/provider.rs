@@ -111,9 +111,9 @@ impl Provider {
         matches!(self.holding, Some(Holding::All)) && self.fetching >= 2
     }
 
-    /// How long nothing has come of what was asked for.
+    /// How long nothing has come of what was asked for; what it has is asked for first.
     pub(super) fn quiet(&self, now: Duration) -> Duration {
-        if self.requests.is_empty() {
+        if self.requests.is_empty() && self.holding.is_some() {
             return Duration::ZERO;
         }
         self.quiet_before + now.saturating_sub(self.last_byte)

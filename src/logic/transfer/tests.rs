@@ -215,12 +215,15 @@ fn crawl(transfer: &mut Transfer, honest: Option<usize>) -> Vec<(Duration, Outpu
     for now in (1..37).map(|n| ms(300 * n)) {
         let requests: Vec<_> = transfer.requests.iter().map(|(id, r)| (*id, r.node, r.pending.clone())).collect();
         for (request, of, pending) in requests {
-            let input = if honest.is_some_and(|honest| of == node(honest)) {
-                Input::Proven { request, units: pending.into_iter().take(1).collect() }
+            let proven = Input::Proven { request, units: pending.into_iter().collect() };
+            let inputs = if honest.is_some_and(|honest| of == node(honest)) {
+                vec![proven, Input::Ended { request, end: End::Finished }]
             } else {
-                Input::Bytes { request, bytes: 1 }
+                vec![Input::Bytes { request, bytes: 1 }]
             };
-            all.extend(transfer.handle(input, now).into_iter().map(|output| (now, output)));
+            for input in inputs {
+                all.extend(transfer.handle(input, now).into_iter().map(|output| (now, output)));
+            }
         }
         all.extend(transfer.handle(Input::Tick, now).into_iter().map(|output| (now, output)));
     }
@@ -242,6 +245,27 @@ fn a_provider_that_crawls_is_doubted_after_two_seconds_and_left_for_others_after
     let left: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::Leave { .. })).collect();
     assert!(matches!(left[..], [(_, Output::Leave { why: Why::Crawling, .. })]), "{left:?}");
     assert!(left[0].0 >= ms(9900), "{left:?}");
+}
+
+#[test]
+fn who_never_tells_what_it_has_is_left() {
+    let (mut transfer, _) = small(64);
+    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(100));
+    assert!(!transfer.handle(Input::Tick, ms(10_000)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
+    assert!(transfer.handle(Input::Tick, ms(10_100)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
+}
+
+#[test]
+fn who_breaks_off_what_it_was_asked_for_again_and_again_is_left() {
+    let (mut transfer, mut out) = small(64);
+    let mut now = ms(0);
+    for _ in 0..3 {
+        let (request, ..) = fetches(&out).remove(0);
+        out = transfer.handle(Input::Ended { request, end: End::Reset(Code::Cancelled) }, now);
+        now += ms(1000);
+        out.extend(transfer.handle(Input::Tick, now));
+    }
+    assert!(out.contains(&Output::Leave { node: node(1), why: Why::Failing }), "{out:?}");
 }
 
 #[test]
