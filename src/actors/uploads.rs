@@ -134,14 +134,23 @@ impl State {
             Admission::Busy => drop(reply.send(None)),
             Admission::Granted => self.grant(ticket, asking, reply, myself),
             Admission::Queued(displaced) => {
-                if let Some((_, reply)) = displaced.and_then(|displaced| self.waiting.remove(&displaced)) {
-                    drop(reply.send(None));
-                }
                 self.waiting.insert(ticket, (asking, reply));
                 patience(ticket, myself);
+                if let Some(displaced) = displaced {
+                    self.displace(displaced, myself);
+                }
             }
         }
         self.keep_looking(myself);
+    }
+
+    /// The queue is full, and this one is not to wait any more.
+    fn displace(&mut self, ticket: Ticket, myself: &ActorRef<Message>) {
+        if let Some((_, reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(None));
+        }
+        let granted = self.slots.forget(ticket, self.now());
+        self.grant_all(granted, myself);
     }
 
     /// Requests that were cancelled while they waited make room for others.
@@ -155,9 +164,9 @@ impl State {
     }
 
     fn hurry(&mut self, ticket: Ticket, myself: &ActorRef<Message>) {
-        if self.slots.hurry(ticket, self.now()) {
-            self.grant_all(vec![ticket], myself);
-        } else if self.waiting.contains_key(&ticket) {
+        let granted = self.slots.hurry(ticket, self.now());
+        self.grant_all(granted, myself);
+        if self.waiting.contains_key(&ticket) {
             patience(ticket, myself);
         }
     }

@@ -73,7 +73,7 @@ pub enum Admission {
     /// Begin now.
     Granted,
     /// Begin when [`Slots::release`], [`Slots::forget`], [`Slots::hurry`] or [`Slots::look`] names the ticket. The queue was
-    /// full where another ticket is given: that one is Busy now.
+    /// full where another ticket is given: that one is Busy now, and to be forgotten.
     Queued(Option<Ticket>),
 }
 
@@ -149,7 +149,7 @@ impl Slots {
         let mut displaced = None;
         if self.queue.len() >= self.capacity.queue {
             let Some(at) = self.greediest(&party) else { return Admission::Busy };
-            displaced = self.queue.remove(at).map(|(_, ticket)| ticket);
+            displaced = self.queue.get(at).map(|(_, ticket)| *ticket);
         }
         self.queue.push_back((party, ticket));
         Admission::Queued(displaced)
@@ -191,17 +191,20 @@ impl Slots {
         self.grant_waiting(now)
     }
 
-    /// A request has waited long enough; says whether it may begin although it is not its peer's turn.
-    pub fn hurry(&mut self, ticket: Ticket, now: Duration) -> bool {
-        let Some(at) = self.queue.iter().position(|(_, t)| *t == ticket) else { return false };
+    /// A request has waited long enough. It begins although it is not its peer's turn, and whoever may begin once that one
+    /// is not new any more; or nobody.
+    pub fn hurry(&mut self, ticket: Ticket, now: Duration) -> Vec<Ticket> {
+        let Some(at) = self.queue.iter().position(|(_, t)| *t == ticket) else { return Vec::new() };
         let (party, _) = self.queue[at];
         // With something on its way already the peer is not forgotten.
-        let may = self.has_room(&party, now) && !self.by_node.contains_key(&party.node);
-        if may {
-            self.queue.remove(at);
-            self.grant(party, ticket, now);
+        if !self.has_room(&party, now) || self.by_node.contains_key(&party.node) {
+            return Vec::new();
         }
-        may
+        self.queue.remove(at);
+        self.grant(party, ticket, now);
+        let mut granted = vec![ticket];
+        granted.extend(self.grant_waiting(now));
+        granted
     }
 
     fn grant_waiting(&mut self, now: Duration) -> Vec<Ticket> {

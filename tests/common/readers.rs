@@ -56,7 +56,10 @@ impl Readers {
         from: fn(u8) -> [u8; 4],
         taking: Taking,
     ) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        // They are not to win by taking the processor: what is tested is what is given to them.
+        let yields = || drop(rustix::process::nice(19));
+        let runtime = tokio::runtime::Builder::new_multi_thread();
+        let runtime = { runtime }.worker_threads(1).on_thread_start(yields).enable_all().build();
         let (runtime, asked) = (runtime.expect("a runtime"), Arc::new(AtomicU64::new(0)));
         for n in 0..nodes {
             let asked = Arc::clone(&asked);

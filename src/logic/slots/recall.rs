@@ -6,6 +6,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::model::NodeId;
+
 use super::memory::Class;
 use super::{Held, Looked, Party, Slots, Ticket};
 
@@ -121,17 +123,18 @@ enum Cause {
     Still,
 }
 
-/// What networks hold, and will once those are gone that are broken off.
+/// What networks and nodes hold, and will once those are gone that are broken off.
 struct Shares {
     holds: HashMap<IpAddr, usize>,
+    nodes: HashMap<NodeId, usize>,
     /// What each may hold while others wait.
     fair: usize,
 }
 
 impl Shares {
     fn of(slots: &Slots) -> Self {
-        let mut shares = Self { holds: slots.by_network.clone(), fair: 1 };
-        slots.held.values().filter(|held| held.recalled).for_each(|held| shares.loses(held.party.network));
+        let mut shares = Self { holds: slots.by_network.clone(), nodes: slots.by_node.clone(), fair: 1 };
+        slots.held.values().filter(|held| held.recalled).for_each(|held| shares.loses(&held.party));
         let waiting = slots.queue.iter().map(|(party, _)| party.network);
         let networks: BTreeSet<_> = shares.holds.keys().copied().chain(waiting).collect();
         shares.fair = (slots.capacity.slots / networks.len().max(1)).max(1);
@@ -146,9 +149,10 @@ impl Shares {
         *self.holds.entry(network).or_default() += 1;
     }
 
-    fn loses(&mut self, network: IpAddr) {
-        let holds = self.holds.entry(network).or_default();
-        *holds = holds.saturating_sub(1);
+    fn loses(&mut self, party: &Party) {
+        for holds in [self.holds.get_mut(&party.network), self.nodes.get_mut(&party.node)].into_iter().flatten() {
+            *holds = holds.saturating_sub(1);
+        }
     }
 }
 
@@ -195,7 +199,7 @@ impl Slots {
             }
             let Some((ticket, cause)) = self.victim((&party, own), &shares, now) else { continue };
             shares.gains(party.network);
-            self.held.get(&ticket).into_iter().for_each(|held| shares.loses(held.party.network));
+            self.held.get(&ticket).into_iter().for_each(|held| shares.loses(&held.party));
             self.recalled(ticket, cause == Cause::Still, now);
             recall.push(ticket);
         }
@@ -233,7 +237,7 @@ impl Slots {
             return None;
         }
         let age = now.saturating_sub(flow.since);
-        let theirs = self.by_node.get(&party.node).copied().unwrap_or(0);
+        let theirs = shares.nodes.get(&party.node).copied().unwrap_or(0);
         if flow.still(now) >= self.patience(held, now) {
             Some(Cause::Still)
         } else if flow.view.blocked.is_some_and(|blocked| blocked >= PATIENT) && theirs > 1 + own {

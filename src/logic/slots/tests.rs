@@ -101,8 +101,8 @@ fn peers_take_turns_while_others_wait() {
 #[test]
 fn who_has_waited_too_long_begins_beside_the_others() {
     let mut slots = turns();
-    assert!(slots.hurry(7, START) && !slots.hurry(7, START));
-    assert!(!slots.hurry(8, START), "the first peer has something on its way");
+    assert_eq!((slots.hurry(7, START), slots.hurry(7, START)), (vec![7], vec![]));
+    assert_eq!(slots.hurry(8, START), [], "the first peer has something on its way");
     assert_eq!(slots.active(), 6);
 }
 
@@ -130,8 +130,12 @@ fn of_a_full_queue_the_greediest_loses_its_last_place() {
         assert_eq!(slots.ask(at(network, n), ticket, START), Admission::Queued(None));
     }
     assert_eq!(slots.ask(of(1), 6, START), Admission::Busy, "it has most itself");
-    assert_eq!(slots.ask(of(3), 7, START), Admission::Queued(Some(3)));
-    assert_eq!(slots.ask(at(5, 5), 8, START), Admission::Queued(Some(2)));
+    let loses = |slots: &mut Slots, party, ticket, loser| {
+        assert_eq!(slots.ask(party, ticket, START), Admission::Queued(Some(loser)));
+        assert_eq!(slots.forget(loser, START), []);
+    };
+    loses(&mut slots, of(3), 7, 3);
+    loses(&mut slots, at(5, 5), 8, 2);
     assert_eq!(slots.ask(at(6, 6), 9, START), Admission::Queued(Some(7)), "of its network the one that came last");
 }
 
@@ -357,15 +361,16 @@ proptest! {
                         Admission::Busy => {}
                         Admission::Granted => held.push((ticket, n)),
                         Admission::Queued(displaced) => {
-                            waiting.retain(|(t, _)| Some(*t) != displaced);
                             waiting.push((ticket, n));
+                            waiting.retain(|(t, _)| Some(*t) != displaced);
+                            granted = displaced.map(|displaced| slots.forget(displaced, now)).unwrap_or_default();
                         }
                     }
                 }
                 Op::Forget(at) if at < waiting.len() => granted = slots.forget(waiting.remove(at).0, now),
                 Op::Hurry(at) if at < waiting.len() => {
                     let ticket = waiting[at].0;
-                    granted = if slots.hurry(ticket, now) { vec![ticket] } else { Vec::new() };
+                    granted = slots.hurry(ticket, now);
                 }
                 Op::Look(still) => {
                     now += ms(300);

@@ -219,11 +219,11 @@ impl World {
 
     fn hurry(&mut self, n: usize, ticket: Ticket) {
         let server = self.servers.get_mut(&n).expect("known");
-        if server.slots.hurry(ticket, self.now) {
-            self.grant(n, vec![ticket]);
-        } else if server.waiting.contains_key(&ticket) {
+        let granted = server.slots.hurry(ticket, self.now);
+        if granted.is_empty() && server.waiting.contains_key(&ticket) {
             self.at(self.now + PATIENCE, Event::Hurry(n, ticket));
         }
+        self.grant(n, granted);
     }
 
     fn grant(&mut self, n: usize, tickets: Vec<Ticket>) {

