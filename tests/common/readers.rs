@@ -57,7 +57,10 @@ impl Readers {
         taking: Taking,
     ) -> Self {
         // They are not to win by taking the processor: what is tested is what is given to them.
-        let yields = || drop(rustix::process::nice(19));
+        let yields = || {
+            // Refused, it is only a harder test.
+            let _ = rustix::process::nice(19);
+        };
         let runtime = tokio::runtime::Builder::new_multi_thread();
         let runtime = { runtime }.worker_threads(1).on_thread_start(yields).enable_all().build();
         let (runtime, asked) = (runtime.expect("a runtime"), Arc::new(AtomicU64::new(0)));
