@@ -1,6 +1,7 @@
 //! What a node answers: its own offers, and the bytes of what is on its shelf.
 //! One function a request; nothing here owns state.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,7 +20,7 @@ use crate::actors::upload::{UnitWriter, UploadError, accepted_units};
 use crate::actors::uploads::{Slot, UploadsRef};
 use crate::io::link::Link;
 use crate::io::source::Source;
-use crate::model::{ContentId, NodeId, Query, UnitIndex};
+use crate::model::{ChunkList, ContentId, Query, UnitIndex};
 use crate::wire::{
     Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve, ResolveEvent,
     Search, Times, TimesHead, Watch, limits,
@@ -27,6 +28,8 @@ use crate::wire::{
 
 /// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.
 const BUSY_RETRY_MS: u32 = 500;
+/// What is written of a chunk list at a time: whatever the peer takes is a sign that it reads.
+const PART: usize = 64 << 10;
 
 /// The node role.
 pub struct NodeAnswers {
@@ -36,6 +39,8 @@ pub struct NodeAnswers {
     pub index: IndexRef,
     /// Whom it serves.
     pub circle: Circle,
+    /// Whom a person here knows: some slots are kept for them.
+    pub friends: Circle,
     /// Who stands beside this node.
     pub neighbours: NeighboursRef,
     /// Slots and counts.
@@ -56,12 +61,12 @@ impl Answers for NodeAnswers {
         }
         match request {
             Request::Clock(_) => time_of_day::tell(stream).await,
-            Request::Fetch(fetch) => self.fetch(link.peer(), fetch, stream).await,
+            Request::Fetch(fetch) => self.fetch(link, fetch, stream).await,
             Request::FilesOf(files) => {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
             }
             Request::Join(join) => self.neighbours.join(link, join, stream).await,
-            Request::List(list) => self.list(link.peer(), list, stream).await,
+            Request::List(list) => self.list(link, list, stream).await,
             Request::Locate(locate) => self.locate(&locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
             Request::Resolve(resolve) => self.resolve(resolve, stream).await,
@@ -157,9 +162,9 @@ impl NodeAnswers {
         }
     }
 
-    async fn list(&self, peer: NodeId, list: List, mut stream: Stream) {
+    async fn list(&self, link: &Link, list: List, mut stream: Stream) {
         stream.queue_behind_earlier();
-        let (source, _slot) = match self.admit(peer, list.id, list.size).await {
+        let (source, slot) = match self.admit(link, list.id, list.size).await {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
         };
@@ -168,18 +173,41 @@ impl NodeAnswers {
             Err(Code::Busy) => return stream.refuse(busy()).await,
             Err(code) => return stream.refuse(code).await,
         };
-        let head = ListHead { chunks: list.layout().chunks() };
-        if stream.grant(head, limits::CONTROL).await.is_err() || stream.send.write_all(list.as_bytes()).await.is_err() {
-            return;
-        }
-        let mut writer = self.writer(source, &mut stream.send);
-        let sent = writer.bare(last).await;
-        end(stream, sent).await;
+        let sent = tokio::select! {
+            biased;
+            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_list(&list, last, source, &mut stream, &slot) => sent,
+        };
+        end(stream, sent, &slot).await;
     }
 
-    async fn fetch(&self, peer: NodeId, fetch: Fetch, mut stream: Stream) {
+    async fn send_list(
+        &self,
+        list: &ChunkList,
+        last: u32,
+        source: Arc<dyn Source>,
+        stream: &mut Stream,
+        slot: &Slot,
+    ) -> Result<(), UploadError> {
+        slot.waits();
+        let head = ListHead { chunks: list.layout().chunks() };
+        stream.grant(head, limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
+        for part in list.as_bytes().chunks(PART) {
+            slot.waits();
+            stream.send.write_all(part).await?;
+        }
+        self.writer(source, &mut stream.send, slot).bare(last).await
+    }
+
+    async fn fetch(&self, link: &Link, fetch: Fetch, mut stream: Stream) {
         stream.queue_behind_earlier();
-        let (source, _slot) = match self.admit(peer, fetch.id, fetch.size).await {
+        let mut stopped = pin!(stream.send.stopped());
+        let admitted = tokio::select! {
+            biased;
+            _ = &mut stopped => return stream.reset(Code::Cancelled),
+            admitted = self.admit(link, fetch.id, fetch.size) => admitted,
+        };
+        let (source, slot) = match admitted {
             Ok(admitted) => admitted,
             Err(refusal) => return stream.refuse(refusal).await,
         };
@@ -187,15 +215,13 @@ impl NodeAnswers {
             Ok(units) => units,
             Err(code) => return stream.refuse(code).await,
         };
-        if stream.grant((), limits::CONTROL).await.is_err() {
-            return;
-        }
-        let stopped = stream.send.stopped();
         let sent = tokio::select! {
+            biased;
             _ = stopped => Err(UploadError::Gone),
-            sent = self.send_units(&fetch, units, source, &mut stream.send) => sent,
+            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_units(&fetch, units, source, &mut stream, &slot) => sent,
         };
-        end(stream, sent).await;
+        end(stream, sent, &slot).await;
     }
 
     /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
@@ -204,9 +230,12 @@ impl NodeAnswers {
         fetch: &Fetch,
         mut units: Vec<u32>,
         source: Arc<dyn Source>,
-        send: &mut quinn::SendStream,
+        stream: &mut Stream,
+        slot: &Slot,
     ) -> Result<(), UploadError> {
-        let mut writer = self.writer(Arc::clone(&source), send);
+        slot.waits();
+        stream.grant((), limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
+        let mut writer = self.writer(Arc::clone(&source), &mut stream.send, slot);
         if fetch.max as usize >= units.len() {
             for (first, count) in &fetch.units {
                 self.uploads.sent(fetch.id, *first..first + count);
@@ -222,15 +251,20 @@ impl NodeAnswers {
         Ok(())
     }
 
-    async fn admit(&self, peer: NodeId, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
+    async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
         let source = self.shelf.source(id, size)?;
-        let slot = self.uploads.admit(peer).await.ok_or_else(busy)?;
+        let slot = self.uploads.admit(link, self.friends.serves(link.peer())).await.ok_or_else(busy)?;
         Ok((source, slot))
     }
 
-    fn writer<'a>(&'a self, source: Arc<dyn Source>, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
+    fn writer<'a>(
+        &'a self,
+        source: Arc<dyn Source>,
+        send: &'a mut quinn::SendStream,
+        slot: &'a Slot,
+    ) -> UnitWriter<'a> {
         let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
-        UnitWriter { source, send, buffers, throttle, index, begun: false }
+        UnitWriter { source, send, buffers, throttle, index, slot, begun: false }
     }
 }
 
@@ -243,7 +277,7 @@ const fn busy() -> Refusal {
 /// # Errors
 /// NotFound when no file begins there, it is not here, or its list is not known yet; Busy when a shared file has just
 /// been hashed again, so that its list is to be had in a moment.
-async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<crate::model::ChunkList>, u32), Code> {
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
     let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::NotFound)?;
     let file = source.map().files()[place.file];
     let last = file.units().end - 1;
@@ -261,13 +295,19 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {
     }
 }
 
-/// Ends the stream; returns when the peer has all of it, so that a slot is held until then.
-async fn end(mut stream: Stream, sent: Result<(), UploadError>) {
+/// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
+/// others.
+async fn end(mut stream: Stream, sent: Result<(), UploadError>, slot: &Slot) {
     match sent {
         Ok(()) => {
             stream.finish();
-            // An error says that the peer has gone.
-            let _ = stream.send.stopped().await;
+            slot.waits();
+            let stopped = stream.send.stopped();
+            tokio::select! {
+                () = slot.recalled() => stream.reset(Code::Busy),
+                // An error says that the peer has gone.
+                stopped = stopped => if matches!(stopped, Ok(None)) { slot.is_whole() },
+            }
         }
         Err(UploadError::Gone) => stream.reset(Code::Cancelled),
         Err(UploadError::Reset(code)) => stream.reset(code),

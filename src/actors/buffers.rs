@@ -1,5 +1,5 @@
 //! A bounded pool of equal buffers: fresh pages cost a fault each, and memory stays flat when a disk stalls.
-//! Invariant: at most `count` buffers exist; who finds none waits.
+//! Invariant: at most `count` buffers exist, and copies of as many bytes as a third of them hold; who finds none waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,8 +11,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 pub struct BufferPool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
     permits: Arc<Semaphore>,
+    /// Room for copies, in KiB.
+    copies: Arc<Semaphore>,
     count: usize,
     size: usize,
+}
+
+/// A copy of what was in a buffer, and its room.
+struct Copied {
+    bytes: Vec<u8>,
+    _room: OwnedSemaphorePermit,
+}
+
+impl AsRef<[u8]> for Copied {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// A buffer of the pool's size; goes back when dropped.
@@ -27,7 +41,8 @@ impl BufferPool {
     /// At most `count` buffers of `size` bytes, made when first needed.
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
-        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), count, size }
+        let copies = Arc::new(Semaphore::new((count / 3 * size) >> 10));
+        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), copies, count, size }
     }
 
     /// The length of each buffer in bytes.
@@ -36,10 +51,26 @@ impl BufferPool {
         self.size
     }
 
-    /// Whether more than half of the buffers are free: then one may be lent for longer than a read takes.
+    /// Whether more than two thirds of the buffers are free: then one may be lent for longer than a read takes.
     #[must_use]
     pub fn is_ample(&self) -> bool {
-        self.permits.available_permits() > self.count / 2
+        self.permits.available_permits() > self.count / 3 * 2
+    }
+
+    /// The first `len` bytes of a buffer, for whoever keeps them until a peer has acknowledged them: lent without a copy
+    /// while the pool is ample, copied when buffers are short, so that peers that do not read keep at most a third of them;
+    /// and as many bytes again in copies, for which this waits.
+    ///
+    /// # Panics
+    /// Never: the semaphore is not closed.
+    pub async fn lend(&self, buffer: Buffer, len: usize) -> Bytes {
+        if self.is_ample() {
+            return buffer.into_bytes(len);
+        }
+        let kibibytes = u32::try_from(len.div_ceil(1 << 10)).unwrap_or(u32::MAX);
+        let room = Arc::clone(&self.copies).acquire_many_owned(kibibytes).await;
+        let room = room.expect("the pool never closes its semaphore");
+        Bytes::from_owner(Copied { bytes: buffer.as_ref()[..len].to_vec(), _room: room })
     }
 
     /// Waits for a buffer.
@@ -97,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn bytes_keep_their_buffer_until_the_last_is_gone() {
-        let pool = BufferPool::new(2, 8);
+        let pool = BufferPool::new(3, 8);
         assert!(pool.is_ample());
         let bytes = pool.take().await.into_bytes(5);
         assert_eq!((bytes.len(), pool.is_ample()), (5, false));
@@ -106,6 +137,20 @@ mod tests {
         assert!(!pool.is_ample());
         drop(part);
         assert!(pool.is_ample());
+    }
+
+    /// What peers do not acknowledge is bounded, lent or copied.
+    #[tokio::test]
+    async fn copies_have_room_until_they_are_gone() {
+        let pool = BufferPool::new(3, 1 << 10);
+        let (first, second, third) = (pool.take().await, pool.take().await, pool.take().await);
+        let copy = pool.lend(first, 1 << 10).await;
+        assert_eq!((copy.len(), pool.permits.available_permits()), (1 << 10, 1), "the buffer is free again");
+        let mut waits = Box::pin(pool.lend(second, 5));
+        assert!(futures_poll(&mut waits).is_pending(), "one buffer's worth of copies");
+        drop(copy);
+        assert_eq!(waits.await.len(), 5);
+        drop(third);
     }
 
     fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {

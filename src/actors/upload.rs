@@ -7,11 +7,13 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quinn::SendStream;
 
 use crate::actors::buffers::{Buffer, BufferPool};
 use crate::actors::index::IndexRef;
 use crate::actors::throttle::Throttle;
+use crate::actors::uploads::Slot;
 use crate::io::source::{ReadError, Source, SourceFile};
 use crate::model::{UnitIndex, units::UnitPlace};
 use crate::wire::{Code, Fetch, UnitRecord, limits};
@@ -71,6 +73,8 @@ pub struct UnitWriter<'a> {
     pub throttle: &'a Throttle,
     /// Told when a file turned out not to be in the state in which it was hashed.
     pub index: &'a IndexRef,
+    /// Under which right; told whom the upload waits for.
+    pub slot: &'a Slot,
     /// Something of the answer is on its way.
     pub begun: bool,
 }
@@ -98,6 +102,7 @@ impl UnitWriter<'_> {
 
     async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
         let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
+        self.slot.works();
         let mut next = self.read(reader, step).await;
         loop {
             let (mut reader, filled) = next.filled().await?;
@@ -114,17 +119,18 @@ impl UnitWriter<'_> {
             }
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
-            self.write(buffer, len).await?;
+            let bytes = self.buffers.lend(buffer, len).await;
+            self.write(bytes).await?;
+            self.slot.works();
         }
     }
 
-    /// QUIC keeps what it was given until the peer has acknowledged it: lent without a copy while the pool is ample,
-    /// copied when buffers are short, so that peers that do not read keep at most half of them.
-    async fn write(&mut self, buffer: Buffer, len: usize) -> Result<(), UploadError> {
-        if self.buffers.is_ample() {
-            self.send.write_chunk(buffer.into_bytes(len)).await?;
-        } else {
-            self.send.write_all(&buffer.as_ref()[..len]).await?;
+    /// Whatever the peer takes is a sign that it reads.
+    async fn write(&mut self, bytes: Bytes) -> Result<(), UploadError> {
+        let mut left = [bytes];
+        while !left[0].is_empty() {
+            self.slot.waits();
+            self.send.write_chunks(&mut left).await?;
         }
         Ok(())
     }

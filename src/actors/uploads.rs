@@ -1,36 +1,59 @@
 //! The pool of uploads: slots with quotas, which unit a crowd gets next, and how many fetch a content.
-//! Invariant: bytes never pass here; a task asks for a slot, serves, and gives the slot back by dropping it.
+//! Invariants: bytes never pass here; a task asks for a slot, serves, and gives the slot back by dropping it. What is
+//! granted is a guard from the moment it is granted: made here, it comes back also when nobody takes it.
+
+mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::logic::slots::{Admission, Capacity, Slots, Ticket};
+use crate::io::link::{Link, WeakLink};
+use crate::logic::slots::{Admission, Capacity, Party, Slots, Ticket};
 use crate::logic::spread::Spread;
+use crate::model::address::network;
 use crate::model::{ContentId, NodeId};
+
+use slot::Upload;
+pub use slot::{Seat, Slot};
 
 /// How long a request waits for its turn at most: who is served by slow peers, or over long ways, must not keep all
 /// others waiting, and a silence of two seconds looks like a stall.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// Between two looks at how uploads get on: half of the time after which one is still.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// A request for a slot.
+#[derive(Debug)]
+pub struct Asking {
+    party: Party,
+    /// Over which connection the upload will go.
+    link: Option<WeakLink>,
+}
 
 /// What the pool is told. Every message that waits for a reply comes from a task that serves one stream, of
 /// which a peer can have only so many.
 #[derive(Debug)]
 pub enum Message {
-    /// May this peer begin? The reply is `false` when it is over its quota.
-    Admit(NodeId, RpcReplyPort<bool>),
+    /// May this peer begin? The reply is `None` when it is over its quota.
+    Admit(Asking, RpcReplyPort<Option<Slot>>),
     /// Which of these units should go next?
     Choose(ContentId, Vec<u32>, RpcReplyPort<Option<u32>>),
     /// A request has waited for its turn long enough.
     Hurry(Ticket),
     /// A node began to watch a content.
-    Join(ContentId, NodeId, RpcReplyPort<watch::Receiver<u32>>),
+    Join(ContentId, NodeId, RpcReplyPort<Seat>),
     /// A node stopped watching a content.
     Leave(ContentId, NodeId),
-    /// A slot is free again.
-    Release(NodeId),
+    /// Time to see how the uploads get on.
+    Look,
+    /// A slot is free again; whether its peer took everything.
+    Release(Ticket, bool),
     /// These units were sent without a choice.
     Sent(ContentId, std::ops::Range<u32>),
 }
@@ -42,9 +65,13 @@ pub struct Uploads;
 /// What the pool owns.
 #[derive(Debug)]
 pub struct State {
+    started: Instant,
     slots: Slots,
-    waiting: HashMap<Ticket, (NodeId, RpcReplyPort<bool>)>,
+    uploads: HashMap<Ticket, Upload>,
+    waiting: HashMap<Ticket, (Asking, RpcReplyPort<Option<Slot>>)>,
     next_ticket: Ticket,
+    /// The next look is due already.
+    looks: bool,
     spread: Spread,
     audiences: HashMap<ContentId, Audience>,
 }
@@ -62,9 +89,12 @@ impl Actor for Uploads {
 
     async fn pre_start(&self, _: ActorRef<Message>, capacity: Capacity) -> Result<State, ActorProcessingErr> {
         Ok(State {
+            started: Instant::now(),
             slots: Slots::new(capacity),
+            uploads: HashMap::new(),
             waiting: HashMap::new(),
             next_ticket: 0,
+            looks: false,
             spread: Spread::default(),
             audiences: HashMap::new(),
         })
@@ -77,12 +107,14 @@ impl Actor for Uploads {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Admit(peer, reply) => state.admit(peer, reply, &myself),
+            Message::Admit(asking, reply) => state.admit(asking, reply, &myself),
             Message::Choose(id, acceptable, reply) => drop(reply.send(state.spread.choose(id, acceptable))),
             Message::Hurry(ticket) => state.hurry(ticket, &myself),
-            Message::Join(id, node, reply) => drop(reply.send(state.join(id, node))),
+            // Unsent, the seat is dropped, and so left.
+            Message::Join(id, node, reply) => drop(reply.send(state.join(id, node, &myself))),
             Message::Leave(id, node) => state.leave(id, node),
-            Message::Release(peer) => state.release(peer),
+            Message::Look => state.look(&myself),
+            Message::Release(ticket, whole) => state.release(ticket, whole, &myself),
             Message::Sent(id, units) => state.spread.sent(id, units),
         }
         Ok(())
@@ -90,63 +122,111 @@ impl Actor for Uploads {
 }
 
 impl State {
-    fn admit(&mut self, peer: NodeId, reply: RpcReplyPort<bool>, myself: &ActorRef<Message>) {
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    fn admit(&mut self, asking: Asking, reply: RpcReplyPort<Option<Slot>>, myself: &ActorRef<Message>) {
         self.next_ticket += 1;
-        let ticket = self.next_ticket;
-        self.forget_the_gone();
-        match self.slots.ask(peer, ticket) {
-            Admission::Busy => drop(reply.send(false)),
-            Admission::Granted => self.grant(peer, reply),
-            Admission::Queued => {
-                self.waiting.insert(ticket, (peer, reply));
+        let (ticket, now) = (self.next_ticket, self.now());
+        self.forget_the_gone(myself);
+        match self.slots.ask(asking.party, ticket, now) {
+            Admission::Busy => drop(reply.send(None)),
+            Admission::Granted => self.grant(ticket, asking, reply, myself),
+            Admission::Queued(displaced) => {
+                self.waiting.insert(ticket, (asking, reply));
                 patience(ticket, myself);
+                if let Some(displaced) = displaced {
+                    self.displace(displaced, myself);
+                }
             }
         }
+        self.keep_looking(myself);
+    }
+
+    /// The queue is full, and this one is not to wait any more.
+    fn displace(&mut self, ticket: Ticket, myself: &ActorRef<Message>) {
+        if let Some((_, reply)) = self.waiting.remove(&ticket) {
+            drop(reply.send(None));
+        }
+        let granted = self.slots.forget(ticket, self.now());
+        self.grant_all(granted, myself);
     }
 
     /// Requests that were cancelled while they waited make room for others.
-    fn forget_the_gone(&mut self) {
+    fn forget_the_gone(&mut self, myself: &ActorRef<Message>) {
         let gone: Vec<_> = self.waiting.iter().filter(|(_, (_, reply))| reply.is_closed()).map(|(t, _)| *t).collect();
         for ticket in gone {
             self.waiting.remove(&ticket);
-            let granted = self.slots.forget(ticket);
-            self.grant_all(granted);
+            let granted = self.slots.forget(ticket, self.now());
+            self.grant_all(granted, myself);
         }
     }
 
     fn hurry(&mut self, ticket: Ticket, myself: &ActorRef<Message>) {
-        if self.slots.hurry(ticket) {
-            self.grant_all(vec![ticket]);
-        } else if self.waiting.contains_key(&ticket) {
+        let granted = self.slots.hurry(ticket, self.now());
+        self.grant_all(granted, myself);
+        if self.waiting.contains_key(&ticket) {
             patience(ticket, myself);
         }
     }
 
-    fn grant(&mut self, peer: NodeId, reply: RpcReplyPort<bool>) {
-        if reply.send(true).is_err() {
-            self.release(peer);
+    /// Sees which uploads move: who lets one wait while others want its slot is broken off.
+    fn look(&mut self, myself: &ActorRef<Message>) {
+        self.looks = false;
+        self.forget_the_gone(myself);
+        let now = self.now();
+        self.uploads.values_mut().for_each(Upload::sample);
+        let uploads = &self.uploads;
+        let looked = self.slots.look(|ticket| uploads.get(&ticket).map(Upload::view).unwrap_or_default(), now);
+        for upload in looked.recall.iter().filter_map(|ticket| self.uploads.get(ticket)) {
+            upload.recall();
+        }
+        if !looked.recall.is_empty() {
+            tracing::debug!(recalled = looked.recall.len(), held = self.slots.active(), "uploads that do not move");
+        }
+        self.grant_all(looked.granted, myself);
+        self.keep_looking(myself);
+    }
+
+    fn keep_looking(&mut self, myself: &ActorRef<Message>) {
+        let needed = self.slots.active() > 0 || self.slots.waiting() > 0;
+        if needed && !std::mem::replace(&mut self.looks, true) {
+            // Ends by itself when the actor has ended.
+            drop(myself.send_after(LOOK, || Message::Look));
         }
     }
 
-    fn release(&mut self, peer: NodeId) {
-        let granted = self.slots.release(peer);
-        self.grant_all(granted);
+    fn grant(&mut self, ticket: Ticket, asking: Asking, reply: RpcReplyPort<Option<Slot>>, myself: &ActorRef<Message>) {
+        let (slot, upload) = Slot::new(myself.clone(), ticket, asking.link, self.started);
+        self.uploads.insert(ticket, upload);
+        // Unsent, it is dropped, and so given back.
+        drop(reply.send(Some(slot)));
     }
 
-    fn grant_all(&mut self, tickets: Vec<Ticket>) {
+    fn release(&mut self, ticket: Ticket, whole: bool, myself: &ActorRef<Message>) {
+        self.uploads.remove(&ticket);
+        let granted = self.slots.release(ticket, whole, self.now());
+        self.grant_all(granted, myself);
+        if self.slots.active() == 0 {
+            tracing::debug!(waiting = self.slots.waiting(), "no upload is under way");
+        }
+    }
+
+    fn grant_all(&mut self, tickets: Vec<Ticket>, myself: &ActorRef<Message>) {
         for ticket in tickets {
-            if let Some((peer, reply)) = self.waiting.remove(&ticket) {
-                self.grant(peer, reply);
+            if let Some((asking, reply)) = self.waiting.remove(&ticket) {
+                self.grant(ticket, asking, reply, myself);
             }
         }
     }
 
-    fn join(&mut self, id: ContentId, node: NodeId) -> watch::Receiver<u32> {
+    fn join(&mut self, id: ContentId, node: NodeId, myself: &ActorRef<Message>) -> Seat {
         let new = || Audience { nodes: HashMap::new(), count: watch::Sender::new(0) };
         let audience = self.audiences.entry(id).or_insert_with(new);
         *audience.nodes.entry(node).or_default() += 1;
         audience.announce();
-        audience.count.subscribe()
+        Seat::new(myself.clone(), id, node, audience.count.subscribe())
     }
 
     fn leave(&mut self, id: ContentId, node: NodeId) {
@@ -180,28 +260,16 @@ impl Audience {
 #[derive(Debug, Clone)]
 pub struct UploadsRef(pub ActorRef<Message>);
 
-/// The right to serve one request; given back when dropped.
-#[derive(Debug)]
-pub struct Slot {
-    pool: ActorRef<Message>,
-    peer: NodeId,
-}
-
-/// A node's place among those who fetch a content; left when dropped.
-#[derive(Debug)]
-pub struct Seat {
-    pool: ActorRef<Message>,
-    id: ContentId,
-    node: NodeId,
-    /// How many nodes fetch it now.
-    pub fetching: watch::Receiver<u32>,
-}
-
 impl UploadsRef {
-    /// Waits for a slot; `None` when the peer is over its quota, or the pool has stopped.
-    pub async fn admit(&self, peer: NodeId) -> Option<Slot> {
-        let granted = ractor::call!(self.0, Message::Admit, peer).unwrap_or(false);
-        granted.then(|| Slot { pool: self.0.clone(), peer })
+    /// Waits for a slot for the node at the other end; `None` when it is over its quota, or the pool has stopped. More
+    /// room is kept for a `friend`.
+    pub async fn admit(&self, link: &Link, friend: bool) -> Option<Slot> {
+        let party = Party { node: link.peer(), network: network(link.remote().ip()), friend };
+        self.ask(Asking { party, link: Some(link.downgrade()) }).await
+    }
+
+    async fn ask(&self, asking: Asking) -> Option<Slot> {
+        ractor::call!(self.0, Message::Admit, asking).ok().flatten()
     }
 
     /// Which of these units should go next.
@@ -217,89 +285,6 @@ impl UploadsRef {
 
     /// Counts the node among those who fetch the content.
     pub async fn join(&self, id: ContentId, node: NodeId) -> Option<Seat> {
-        let fetching = ractor::call!(self.0, Message::Join, id, node).ok()?;
-        Some(Seat { pool: self.0.clone(), id, node, fetching })
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        // A stopped pool needs no slot back.
-        let _ = self.pool.cast(Message::Release(self.peer));
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // A stopped pool has no audience.
-        let _ = self.pool.cast(Message::Leave(self.id, self.node));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    async fn pool(capacity: Capacity) -> UploadsRef {
-        UploadsRef(Actor::spawn(None, Uploads, capacity).await.expect("spawned").0)
-    }
-
-    #[tokio::test]
-    async fn a_dropped_slot_goes_to_who_waits() {
-        let pool = pool(Capacity { slots: 1, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
-        let (one, two) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
-        let first = pool.admit(one).await.expect("free");
-        let mut waiting = std::pin::pin!(pool.admit(two));
-        tokio::select! {
-            biased;
-            _ = &mut waiting => panic!("there is no slot"),
-            () = tokio::task::yield_now() => {}
-        }
-        assert!(pool.admit(one).await.is_none(), "the queue is full");
-        drop(first);
-        assert!(waiting.await.is_some());
-    }
-
-    #[tokio::test]
-    async fn a_cancelled_wait_keeps_no_slot() {
-        let pool = pool(Capacity { slots: 1, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 }).await;
-        let node = NodeId::from_bytes([1; 32]);
-        let first = pool.admit(node).await.expect("free");
-        tokio::select! {
-            biased;
-            _ = pool.admit(node) => panic!("there is no slot"),
-            () = tokio::task::yield_now() => {}
-        }
-        drop(first);
-        assert!(pool.admit(node).await.is_some());
-    }
-
-    /// Else each crowd would be slower than the one before it: what went often to those who have left would go last.
-    #[tokio::test]
-    async fn what_was_sent_to_a_crowd_that_has_gone_does_not_count() {
-        let pool = pool(Capacity::default()).await;
-        let (id, node) = (ContentId::of(b"x"), NodeId::from_bytes([1; 32]));
-        let seat = pool.join(id, node).await.expect("joined");
-        pool.sent(id, 0..1);
-        assert_eq!(pool.choose(id, vec![0, 1]).await, Some(1));
-        drop(seat);
-        let _seat = pool.join(id, node).await.expect("joined");
-        assert_eq!(pool.choose(id, vec![0, 1]).await, Some(0));
-    }
-
-    #[tokio::test]
-    async fn the_audience_counts_nodes_not_streams() {
-        let pool = pool(Capacity::default()).await;
-        let id = ContentId::of(b"x");
-        let mut one = pool.join(id, NodeId::from_bytes([1; 32])).await.expect("joined");
-        let again = pool.join(id, NodeId::from_bytes([1; 32])).await.expect("joined");
-        let two = pool.join(id, NodeId::from_bytes([2; 32])).await.expect("joined");
-        assert_eq!(*one.fetching.borrow_and_update(), 2);
-        drop(two);
-        one.fetching.changed().await.expect("pool lives");
-        assert_eq!(*one.fetching.borrow_and_update(), 1);
-        drop(again);
-        one.fetching.changed().await.expect("pool lives");
-        assert_eq!(*one.fetching.borrow(), 1);
+        ractor::call!(self.0, Message::Join, id, node).ok()
     }
 }

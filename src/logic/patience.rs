@@ -62,6 +62,42 @@ impl Patience {
     }
 }
 
+/// What comes has to come so fast at least, or is no news: 4 KiB within 4 s. A unit of 256 KiB takes four minutes then.
+const FLOW: (u64, Duration) = (4 << 10, Duration::from_secs(4));
+/// So much that comes, and of which nothing proves right, is no news any more: twice what a transfer may ask for at a time.
+const UNPROVEN: u64 = 128 << 20;
+
+/// What of the bytes that come to a transfer is news. Nobody holds it up with a byte now and then, nor with any number
+/// of bytes that never become a unit; what is proven always is news, and is for the caller to tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Arrivals {
+    since: Duration,
+    gathered: u64,
+    unproven: u64,
+}
+
+impl Arrivals {
+    /// So many bytes came; says whether they are news.
+    pub fn came(&mut self, bytes: u64, now: Duration) -> bool {
+        if now.saturating_sub(self.since) > FLOW.1 {
+            // What came before came too slowly.
+            (self.since, self.gathered) = (now, 0);
+        }
+        self.gathered += bytes;
+        self.unproven = self.unproven.saturating_add(bytes);
+        let news = self.gathered >= FLOW.0;
+        if news {
+            (self.since, self.gathered) = (now, 0);
+        }
+        news && self.unproven <= UNPROVEN
+    }
+
+    /// Something of it has proven right.
+    pub fn proven(&mut self) {
+        self.unproven = 0;
+    }
+}
+
 /// The least step of hashing that is news: that much is hashed in milliseconds, or read from a slow disk within a second.
 const STEP: u64 = 1 << 20;
 /// What hashing has to do in a second to be news, in bytes: that of a file on a network disk behind 2 Mbit/s. At this rate a
@@ -150,6 +186,31 @@ mod tests {
         let mut rising = Rising::default();
         let news = |(n, word)| rising.see(word, bound, Duration::from_millis(millis * n));
         (0..).zip(words).map(news).collect()
+    }
+
+    /// How many of these steps, each so many milliseconds and bytes, are news.
+    fn news_of(steps: u64, millis: u64, bytes: u64) -> usize {
+        let mut arrivals = Arrivals::default();
+        (1..=steps).filter(|n| arrivals.came(bytes, Duration::from_millis(n * millis))).count()
+    }
+
+    #[test]
+    fn bytes_that_trickle_are_no_news() {
+        assert_eq!(news_of(10_000, 300, 1), 0);
+        assert_eq!(news_of(1000, 100, 90), 0, "900 bytes a second");
+        assert!(news_of(1000, 100, 110) >= 25, "1100 bytes a second");
+        assert_eq!(news_of(5, 100, 1 << 20), 5);
+    }
+
+    #[test]
+    fn bytes_that_never_prove_are_no_news_for_ever() {
+        assert_eq!(news_of(1000, 100, 1 << 20), 128);
+        let mut arrivals = Arrivals::default();
+        let told = (0..1000).filter(|n| {
+            arrivals.proven();
+            arrivals.came(1 << 20, Duration::from_millis(n * 100))
+        });
+        assert_eq!(told.count(), 1000);
     }
 
     #[test]

@@ -32,7 +32,7 @@ impl Destination {
             return Err(PartialError::Reserved { path: path.clone() }.into());
         }
         let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.clone(), cause })?;
-        Self::at(path, &any).map(drop)
+        Self::at(path, &any, None).map(drop)
     }
 
     /// Follows the design, section 9: into the current directory; into `DIR/` or an existing directory; or under

@@ -45,7 +45,7 @@ impl Get {
     /// What nobody goes on with now and may be what is asked for.
     async fn earlier(&self) -> Vec<Earlier> {
         let Ok(any) = SafePath::parse("x") else { return Vec::new() };
-        let Ok(Some(destination)) = Destination::of(&self.request.output, &any) else { return Vec::new() };
+        let Ok(Some(destination)) = Destination::of(&self.request.output, &any, None) else { return Vec::new() };
         let read = move || {
             let dir = SafeDir::open(&destination.parent).ok()?;
             let mut all = Earlier::all_in(&dir).ok()?;

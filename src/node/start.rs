@@ -221,16 +221,17 @@ impl Ground<'_> {
             Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
         let friends = self.friends(tasks).await?;
         let neighbours = self.neighbours(&shelf, friends.clone(), tasks).await?;
-        let slots = Capacity::default().slots;
+        let slots = Capacity::default().most();
         let answers = NodeAnswers {
             circle: Circle::new(friends.clone(), friends_only),
+            friends: Circle::new(friends.clone(), true),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
             uploads,
             throttle: Throttle::new(self.options.upload_limit),
-            // Each upload holds one buffer on its way out and one that is being filled.
-            buffers: BufferPool::new(2 * slots, upload::BUFFER),
+            // Each upload holds one buffer on its way out and one that is being filled; as many as uploads are lent to QUIC.
+            buffers: BufferPool::new(3 * slots, upload::BUFFER),
             reads: Reads::default(),
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));

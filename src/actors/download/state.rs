@@ -24,7 +24,7 @@ use crate::actors::fetch::{Lane, WRITERS, from_kin, verify};
 use crate::actors::partial_source::PartialSource;
 use crate::actors::throttle::Throttle;
 use crate::io::partial::PartialError;
-use crate::logic::patience::{Awake, Patience};
+use crate::logic::patience::{Arrivals, Awake, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::{Bitfield, ContentId, NodeId, Rate, UnitIndex, UnitMap};
 use crate::wire::HaveEvent;
@@ -75,6 +75,7 @@ pub(crate) struct State {
     pub(super) progress: watch::Sender<Snapshot>,
     checkpoint: Checkpoint,
     pub(super) patience: Patience,
+    arrivals: Arrivals,
     pub(super) outlook: Outlook,
     last_tick: Instant,
     pub(super) idle: Duration,
@@ -129,6 +130,7 @@ impl State {
             progress: args.progress,
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
             patience: Patience::new(args.wait, Duration::ZERO),
+            arrivals: Arrivals::default(),
             outlook: Outlook::Open,
             last_tick: now,
             idle: Duration::ZERO,
@@ -203,6 +205,7 @@ impl State {
         self.tallies.proven(node, bytes, now);
         self.candidates.healthy(node);
         self.checkpoint.bytes += bytes;
+        self.arrivals.proven();
         self.news();
     }
 
@@ -234,8 +237,8 @@ impl State {
         self.end_if_hopeless();
     }
 
-    /// Takes the bytes that a request has received since the last time; says whether they are news: what keeps coming
-    /// and never proves right must not keep a transfer waiting for ever.
+    /// Takes the bytes that a request has received since the last time; says whether they are news: what trickles, or keeps
+    /// coming and never proves right, must not keep a transfer waiting for ever.
     fn sample(&mut self, request: RequestId) -> bool {
         let Some(running) = self.running.get_mut(&request) else { return false };
         let (bytes, node) = (running.news(), running.link.peer());
@@ -244,7 +247,7 @@ impl State {
             let outputs = self.transfer.handle(Input::Bytes { request, bytes }, now);
             outputs.into_iter().for_each(|output| self.obey(output));
         }
-        bytes > 0 && self.candidates.is_trusted(node)
+        bytes > 0 && self.candidates.is_trusted(node) && self.arrivals.came(bytes, self.now())
     }
 
     fn checkpoint_if_due(&mut self) {

@@ -103,7 +103,8 @@ impl TestNode {
             warnings: mpsc::channel(1).0,
         };
         let answers = NodeAnswers {
-            circle: Circle::new(friends, false),
+            circle: Circle::new(friends.clone(), false),
+            friends: Circle::new(friends, true),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             shelf: shelf.clone(),

@@ -33,6 +33,24 @@ pub(super) struct Reach {
     pub(super) visiting: bool,
 }
 
+/// A node that is being asked, until this is dropped: it is not let in meanwhile if it asks as well.
+struct Joining<'a>(&'a ActorRef<Message>, NodeId);
+
+impl<'a> Joining<'a> {
+    fn begin(actor: &'a ActorRef<Message>, node: NodeId) -> Self {
+        // Gone only with the node itself.
+        let _ = actor.cast(Message::Joining(node, true));
+        Self(actor, node)
+    }
+}
+
+impl Drop for Joining<'_> {
+    fn drop(&mut self) {
+        // Gone only with the node itself.
+        let _ = self.0.cast(Message::Joining(self.1, false));
+    }
+}
+
 /// Why a node is not a neighbour now.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
@@ -117,11 +135,8 @@ impl Reach {
         about: About,
     ) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
         let request = Request::Join(Join { visiting: self.visiting, about });
-        // Gone only with the node itself.
-        let joining = |begins| drop(self.actor.cast(Message::Joining(link.peer(), begins)));
-        joining(true);
-        let answered = frames::call::<About>(link, &request, limits::CONTROL).await;
-        let (about, send, recv) = answered.inspect_err(|_| joining(false))?;
+        let _joining = Joining::begin(&self.actor, link.peer());
+        let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
         let newcomer = Newcomer { link: link.clone(), direction, about };
         let taken = ractor::call!(self.actor, Message::Join, newcomer);
         let ticket = taken.map_err(|_| Failed::NotNow(Code::Closing))?.map_err(Failed::NotNow)?;

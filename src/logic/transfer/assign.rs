@@ -160,8 +160,7 @@ impl Transfer {
         self.next_request += 1;
         if let Some(provider) = self.providers.get_mut(&request.node) {
             if provider.requests.is_empty() {
-                provider.last_byte = now;
-                provider.speed.start(now);
+                provider.begin(now);
             }
             provider.requests.insert(id);
         }

@@ -24,8 +24,8 @@ impl Transfer {
             // A quota refuses before anything is sent: one that breaks off has to look at its file again.
             End::Reset(Code::Busy) => self.pause(node, Why::Hashing(PAUSE), now),
             End::Refused(code) | End::Reset(code) if is_final(code) => return self.refused(id, code, now, out),
-            End::Finished if done => {}
-            End::Reset(Code::Cancelled) | End::Lost => {}
+            End::Finished | End::Reset(Code::Cancelled) if done => {}
+            End::Lost => {}
             End::Finished | End::Refused(_) | End::Reset(_) | End::TimedOut => {
                 self.close(id, now);
                 return self.strike(node, now, out);
@@ -186,8 +186,7 @@ impl Transfer {
         if let Some(provider) = self.providers.get_mut(&request.node) {
             provider.requests.remove(&id);
             if provider.requests.is_empty() {
-                provider.quiet_before += now.saturating_sub(provider.last_byte);
-                provider.speed.stop(now);
+                provider.stop(now);
             }
         }
     }

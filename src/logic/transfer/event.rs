@@ -176,6 +176,9 @@ pub enum Why {
     /// Its copy changed.
     #[error("its copy has changed")]
     Changed,
+    /// Less than a kibibyte a second for some seconds.
+    #[error("it sends next to nothing")]
+    Crawling,
     /// One request after the other failed.
     #[error("its answers keep failing")]
     Failing,
@@ -236,6 +239,7 @@ impl Why {
         match self {
             Self::Busy(_) => "busy",
             Self::Changed => "changed",
+            Self::Crawling => "slow",
             Self::Failing => "failing",
             Self::Gone | Self::Refused(Code::NotFound) => "gone",
             Self::Hashing(_) => "hashing",

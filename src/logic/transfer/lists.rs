@@ -82,7 +82,7 @@ impl Transfer {
         able.max_by_key(|(_, p)| (!p.is_partial(), merit(p))).map(|(node, _)| *node)
     }
 
-    fn lists_of(&self, provider: &Provider, file: usize) -> bool {
+    pub(super) fn lists_of(&self, provider: &Provider, file: usize) -> bool {
         match &provider.holding {
             None => false,
             Some(Holding::All) => true,

@@ -321,16 +321,33 @@ impl Transfer {
     }
 
     fn on_tick(&mut self, now: Duration, out: &mut Vec<Output>) {
-        let quiet: Vec<_> = self.providers.iter().map(|(node, p)| (*node, p.quiet(now))).collect();
-        for (node, quiet) in quiet {
+        let stalled = self.providers.iter().filter(|(_, p)| p.is_stalled(now));
+        let stalled: Vec<_> = stalled.map(|(node, p)| (*node, p.quiet(now), p.slow(now))).collect();
+        for (node, quiet, slow) in stalled {
             if quiet >= SILENT {
                 self.leave(node, Why::Silent, now, out);
-            } else if quiet >= provider::STALLED {
+            } else if slow >= SILENT && self.is_dispensable(node, now) {
+                self.leave(node, Why::Crawling, now, out);
+            } else {
                 self.doubt(node);
             }
         }
         self.providers.values_mut().for_each(|p| p.denials.expire(now));
         self.hungry();
+    }
+
+    /// Whether others that do not stall can bring whatever a provider was asked for.
+    fn is_dispensable(&self, node: NodeId, now: Duration) -> bool {
+        let others =
+            || self.providers.iter().filter(|(other, p)| **other != node && p.is_ready(now) && !p.is_stalled(now));
+        let Some(provider) = self.providers.get(&node) else { return false };
+        provider.requests.iter().filter_map(|id| self.requests.get(id)).all(|request| {
+            let mut units = request.pending.iter().chain(&request.listed);
+            match request.asked {
+                Asked::List(file) => others().any(|(_, other)| self.lists_of(other, file)),
+                _ => units.all(|unit| others().any(|(_, other)| self.may_bring(other, *unit))),
+            }
+        })
     }
 
     /// A provider has stalled: what it was to choose from or to list is asked for elsewhere too.
@@ -350,11 +367,7 @@ impl Transfer {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let news = request.see(received, proven);
         if let Some(provider) = self.providers.get_mut(&request.node) {
-            provider.last_byte = now;
-            provider.quiet_before = Duration::ZERO;
-            if news > 0 {
-                provider.speed.add(news, now);
-            }
+            provider.gave(news, proven > 0, now);
         }
     }
 }

@@ -12,8 +12,10 @@ use super::event::Why;
 
 /// No byte for so long: its units are also asked elsewhere.
 pub(super) const STALLED: Duration = Duration::from_secs(2);
-/// No byte for so long: it is left.
+/// No byte for so long: it is left. Next to nothing for so long: it is left where others can do the same.
 pub(super) const SILENT: Duration = Duration::from_secs(10);
+/// Less within [`STALLED`] is next to nothing: 1 KiB a second, half of what each of sixteen gives over a line of 256 kbit/s.
+pub(super) const STEP: u64 = 2 << 10;
 /// Failures in a row after which it is left.
 pub(super) const STRIKES: u32 = 3;
 /// The first wait after a failure; it grows with each.
@@ -39,6 +41,10 @@ pub(super) struct Provider {
     pub(super) speed: Speed,
     pub(super) requests: BTreeSet<RequestId>,
     pub(super) last_byte: Duration,
+    /// When it had last given a [`STEP`] of what it was asked for, and what it has given since.
+    pub(super) step: (Duration, u64),
+    /// For how long earlier requests had waited for one.
+    pub(super) slow_before: Duration,
     /// Silence of earlier requests since its last byte: that they were given up does not make it any better.
     pub(super) quiet_before: Duration,
     pub(super) retry_at: Duration,
@@ -63,6 +69,8 @@ impl Provider {
             speed: Speed::default(),
             requests: BTreeSet::new(),
             last_byte: now,
+            step: (now, 0),
+            slow_before: Duration::ZERO,
             quiet_before: Duration::ZERO,
             retry_at: Duration::ZERO,
             strikes: 0,
@@ -80,7 +88,8 @@ impl Provider {
 
     /// Why nothing comes from it now, although it is connected.
     pub(super) fn pausing(&self, now: Duration) -> Option<Why> {
-        self.why_paused.filter(|_| self.retry_at > now).or_else(|| self.is_stalled(now).then_some(Why::Silent))
+        let stalls = if self.quiet(now) >= STALLED { Why::Silent } else { Why::Crawling };
+        self.why_paused.filter(|_| self.retry_at > now).or_else(|| self.is_stalled(now).then_some(stalls))
     }
 
     pub(super) fn is_partial(&self) -> bool {
@@ -102,16 +111,51 @@ impl Provider {
         matches!(self.holding, Some(Holding::All)) && self.fetching >= 2
     }
 
-    /// How long nothing has come of what was asked for.
+    /// How long nothing has come of what was asked for; what it has is asked for first.
     pub(super) fn quiet(&self, now: Duration) -> Duration {
-        if self.requests.is_empty() {
+        if self.requests.is_empty() && self.holding.is_some() {
             return Duration::ZERO;
         }
         self.quiet_before + now.saturating_sub(self.last_byte)
     }
 
+    /// For how long what was asked for has come so slowly that it might as well not.
+    pub(super) fn slow(&self, now: Duration) -> Duration {
+        if self.requests.is_empty() {
+            return Duration::ZERO;
+        }
+        self.slow_before + now.saturating_sub(self.step.0)
+    }
+
+    /// Nothing comes, or next to nothing.
     pub(super) fn is_stalled(&self, now: Duration) -> bool {
-        self.quiet(now) >= STALLED
+        self.quiet(now) >= STALLED || self.slow(now) >= STALLED
+    }
+
+    /// It is asked for something, after it was asked for nothing.
+    pub(super) fn begin(&mut self, now: Duration) {
+        self.last_byte = now;
+        self.step = (now, 0);
+        self.speed.start(now);
+    }
+
+    /// Bytes have come, or something was proven.
+    pub(super) fn gave(&mut self, bytes: u64, proven: bool, now: Duration) {
+        (self.last_byte, self.quiet_before) = (now, Duration::ZERO);
+        self.step.1 += bytes;
+        if proven || self.step.1 >= STEP {
+            (self.step, self.slow_before) = ((now, 0), Duration::ZERO);
+        }
+        if bytes > 0 {
+            self.speed.add(bytes, now);
+        }
+    }
+
+    /// It is asked for nothing any more. That requests were given up does not make it any better.
+    pub(super) fn stop(&mut self, now: Duration) {
+        self.quiet_before += now.saturating_sub(self.last_byte);
+        self.slow_before += now.saturating_sub(self.step.0);
+        self.speed.stop(now);
     }
 
     /// A failure without a lie: waits a little, longer each time. Says whether it was one too many.

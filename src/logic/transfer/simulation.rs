@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::*;
-use crate::logic::slots::{Admission, Slots, Ticket};
+use crate::logic::slots::{Admission, Party, Slots, Ticket};
 use crate::model::{ContentId, UnitIndex};
 
 const QUANTUM: u64 = 64 << 10;
@@ -34,7 +34,7 @@ enum Event {
     Deliver(usize, Input),
     Hurry(usize, Ticket),
     Kill(usize),
-    Release(usize, usize),
+    Release(usize, Ticket),
     Send(usize),
     Tick(usize),
 }
@@ -42,6 +42,7 @@ enum Event {
 /// One request at a server.
 #[derive(Debug, Clone)]
 struct Stream {
+    ticket: Ticket,
     client: usize,
     request: RequestId,
     list: Option<usize>,
@@ -180,8 +181,8 @@ impl World {
             Event::Kill(n) => {
                 self.servers.get_mut(&n).expect("known").dead = true;
             }
-            Event::Release(n, client) => {
-                let granted = self.servers.get_mut(&n).expect("known").slots.release(node(client));
+            Event::Release(n, ticket) => {
+                let granted = self.servers.get_mut(&n).expect("known").slots.release(ticket, true, self.now);
                 self.grant(n, granted);
             }
             Event::Send(server) => self.send(server),
@@ -194,20 +195,22 @@ impl World {
         }
     }
 
-    fn arrive(&mut self, n: usize, stream: Stream) {
+    fn arrive(&mut self, n: usize, mut stream: Stream) {
         let now = self.now;
         let server = self.servers.get_mut(&n).expect("known");
         if server.dead {
             return;
         }
         self.serial += 1;
-        match server.slots.ask(node(stream.client), self.serial) {
+        stream.ticket = self.serial;
+        let party = Party { node: node(stream.client), network: std::net::Ipv4Addr::LOCALHOST.into(), friend: false };
+        match server.slots.ask(party, self.serial, now) {
             Admission::Busy => {
                 let input = Input::Ended { request: stream.request, end: End::Busy { retry: ms(500) } };
                 self.at(now + self.servers[&n].latency, Event::Deliver(stream.client, input));
             }
             Admission::Granted => self.serve(n, stream),
-            Admission::Queued => {
+            Admission::Queued(_) => {
                 server.waiting.insert(self.serial, stream);
                 self.at(now + PATIENCE, Event::Hurry(n, self.serial));
             }
@@ -216,11 +219,11 @@ impl World {
 
     fn hurry(&mut self, n: usize, ticket: Ticket) {
         let server = self.servers.get_mut(&n).expect("known");
-        if server.slots.hurry(ticket) {
-            self.grant(n, vec![ticket]);
-        } else if server.waiting.contains_key(&ticket) {
+        let granted = server.slots.hurry(ticket, self.now);
+        if granted.is_empty() && server.waiting.contains_key(&ticket) {
             self.at(self.now + PATIENCE, Event::Hurry(n, ticket));
         }
+        self.grant(n, granted);
     }
 
     fn grant(&mut self, n: usize, tickets: Vec<Ticket>) {
@@ -247,12 +250,11 @@ impl World {
         let is_it = |s: &Stream| s.client == client && s.request == request;
         let granted = if let Some(ticket) = server.waiting.iter().find(|(_, s)| is_it(s)).map(|(ticket, _)| *ticket) {
             server.waiting.remove(&ticket);
-            server.slots.forget(ticket)
+            server.slots.forget(ticket, self.now)
         } else {
             let streams = server.streams.entry(client).or_default();
-            let before = streams.len();
-            streams.retain(|s| !is_it(s));
-            if streams.len() < before { server.slots.release(node(client)) } else { Vec::new() }
+            let served = streams.iter().position(is_it).and_then(|at| streams.remove(at));
+            served.map(|served| server.slots.release(served.ticket, false, self.now)).unwrap_or_default()
         };
         self.grant(n, granted);
     }
@@ -266,7 +268,7 @@ impl World {
             let arrives = self.now + server.latency;
             let acknowledged = arrives + server.latency;
             self.at(arrives, Event::Deliver(stream.client, end));
-            self.at(acknowledged, Event::Release(n, stream.client));
+            self.at(acknowledged, Event::Release(n, stream.ticket));
             return self.at(self.now, Event::Send(n));
         };
         server.distinct_at.entry(server.sent.len()).or_insert(self.now);
@@ -389,7 +391,7 @@ impl Stream {
     fn units(client: usize, request: RequestId, units: Vec<u32>, max: u32) -> Self {
         let choice = (max as usize) < units.len();
         let (choices, queue) = if choice { (units, VecDeque::new()) } else { (Vec::new(), units.into()) };
-        Self { client, request, list: None, choices, queue, max, current: None }
+        Self { ticket: 0, client, request, list: None, choices, queue, max, current: None }
     }
 
     fn begun(&self, unit: u32) -> Input {

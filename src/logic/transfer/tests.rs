@@ -209,6 +209,84 @@ fn a_silent_provider_is_doubted_after_two_seconds_and_left_after_ten() {
     assert!(out.contains(&Output::Leave { node: node(1), why: Why::Silent }), "{out:?}");
 }
 
+/// A byte every 300 ms for 11 s; what is done, and when.
+fn crawl(transfer: &mut Transfer, honest: Option<usize>) -> Vec<(Duration, Output)> {
+    let mut all = Vec::new();
+    for now in (1..37).map(|n| ms(300 * n)) {
+        let requests: Vec<_> = transfer.requests.iter().map(|(id, r)| (*id, r.node, r.pending.clone())).collect();
+        for (request, of, pending) in requests {
+            let proven = Input::Proven { request, units: pending.into_iter().collect() };
+            let inputs = if honest.is_some_and(|honest| of == node(honest)) {
+                vec![proven, Input::Ended { request, end: End::Finished }]
+            } else {
+                vec![Input::Bytes { request, bytes: 1 }]
+            };
+            for input in inputs {
+                all.extend(transfer.handle(input, now).into_iter().map(|output| (now, output)));
+            }
+        }
+        all.extend(transfer.handle(Input::Tick, now).into_iter().map(|output| (now, output)));
+    }
+    all
+}
+
+#[test]
+fn a_provider_that_crawls_is_doubted_after_two_seconds_and_left_for_others_after_ten() {
+    let (mut transfer, first) = small(500);
+    meet(&mut transfer, 2, ms(1));
+    let doubted: Vec<u32> = fetches(&first).into_iter().flat_map(|f| f.2).collect();
+    let happened = crawl(&mut transfer, Some(2));
+    let again = happened.iter().find(|(_, output)| {
+        fetches(std::slice::from_ref(output))
+            .iter()
+            .any(|(_, n, units)| *n == 2 && units.iter().any(|u| doubted.contains(u)))
+    });
+    assert!(again.is_some_and(|(at, _)| (ms(900)..ms(2800)).contains(at)), "{again:?}");
+    let left: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::Leave { .. })).collect();
+    assert!(matches!(left[..], [(_, Output::Leave { why: Why::Crawling, .. })]), "{left:?}");
+    assert!(left[0].0 >= ms(9900), "{left:?}");
+}
+
+#[test]
+fn who_never_tells_what_it_has_is_left() {
+    let (mut transfer, _) = small(64);
+    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(100));
+    assert!(!transfer.handle(Input::Tick, ms(10_000)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
+    assert!(transfer.handle(Input::Tick, ms(10_100)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
+}
+
+#[test]
+fn who_breaks_off_what_it_was_asked_for_again_and_again_is_left() {
+    let (mut transfer, mut out) = small(64);
+    let mut now = ms(0);
+    for _ in 0..3 {
+        let (request, ..) = fetches(&out).remove(0);
+        out = transfer.handle(Input::Ended { request, end: End::Reset(Code::Cancelled) }, now);
+        now += ms(1000);
+        out.extend(transfer.handle(Input::Tick, now));
+    }
+    assert!(out.contains(&Output::Leave { node: node(1), why: Why::Failing }), "{out:?}");
+}
+
+#[test]
+fn the_only_provider_may_crawl() {
+    let (mut transfer, _) = small(64);
+    let happened = crawl(&mut transfer, None);
+    assert!(happened.iter().all(|(_, output)| !matches!(output, Output::Leave { .. })), "{happened:?}");
+    assert!(transfer.is_silent(ms(10_800)), "others are looked for");
+}
+
+#[test]
+fn a_list_that_crawls_is_asked_for_elsewhere() {
+    let all = Bitfield::full(64);
+    let mut transfer = Transfer::new(file_of(64 * MIB), &all, &Bitfield::empty(64), &BTreeSet::new(), Settings::new(1));
+    meet(&mut transfer, 1, LAN);
+    meet(&mut transfer, 2, LAN);
+    let happened = crawl(&mut transfer, None);
+    let lists: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::List { .. })).collect();
+    assert!(lists.len() == 1 && (ms(2000)..ms(2800)).contains(&lists[0].0), "{lists:?}");
+}
+
 #[test]
 fn a_changed_file_is_not_asked_from_that_provider_again() {
     let map = tree(10, 1000);

@@ -113,6 +113,7 @@ const fn verb(why: Why) -> &'static str {
     match why {
         Why::Busy(_) => "is busy",
         Why::Changed => "has changed its copy meanwhile",
+        Why::Crawling => "sends next to nothing",
         Why::Failing => "fails to send it",
         Why::Gone | Why::Refused(Code::NotFound) => "does not offer it any more",
         Why::Hashing(_) => "still hashes its copy",
@@ -140,9 +141,10 @@ const fn rank(why: Why) -> u8 {
         Why::Busy(_) => 6,
         Why::Failing => 7,
         Why::Partial => 8,
-        Why::Silent => 9,
-        Why::Lost => 10,
-        Why::Unreachable => 11,
+        Why::Crawling => 9,
+        Why::Silent => 10,
+        Why::Lost => 11,
+        Why::Unreachable => 12,
     }
 }
 
@@ -186,6 +188,7 @@ mod tests {
         let all = [
             Why::Busy(Duration::ZERO),
             Why::Changed,
+            Why::Crawling,
             Why::Failing,
             Why::Gone,
             Why::Hashing(Duration::ZERO),

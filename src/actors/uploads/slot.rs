@@ -1,0 +1,149 @@
+//! What the pool of uploads grants: guards that give back what they stand for when they are dropped, wherever that is.
+//! A slot's guard also says whom its upload waits for, so that the pool can tell a peer that does not read from a disk
+//! that is slow: one atomic store for each buffer, no message.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use ractor::ActorRef;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::Message;
+use crate::io::link::WeakLink;
+use crate::logic::slots::{Ticket, View};
+use crate::model::{ContentId, NodeId};
+
+/// Not waiting for the peer.
+const OURS: u64 = u64::MAX;
+
+/// The right to serve one request; given back when dropped.
+#[derive(Debug)]
+pub struct Slot {
+    pool: ActorRef<Message>,
+    ticket: Ticket,
+    standing: Arc<Standing>,
+    whole: AtomicBool,
+}
+
+/// How an upload stands, as its task and the pool both see it.
+#[derive(Debug)]
+struct Standing {
+    started: Instant,
+    /// Since when the peer is waited for, in milliseconds after `started`.
+    since: AtomicU64,
+    recall: Notify,
+}
+
+impl Standing {
+    fn millis(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(OURS - 1)
+    }
+}
+
+impl Slot {
+    pub(super) fn new(
+        pool: ActorRef<Message>,
+        ticket: Ticket,
+        link: Option<WeakLink>,
+        started: Instant,
+    ) -> (Self, Upload) {
+        let standing = Arc::new(Standing { started, since: AtomicU64::new(0), recall: Notify::new() });
+        let upload = Upload { standing: Arc::clone(&standing), link, acknowledged: 0, view: View::default() };
+        let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
+        slot.waits();
+        (slot, upload)
+    }
+
+    /// From now on the upload waits for its peer, which has just taken something or is about to be given the first.
+    pub fn waits(&self) {
+        self.standing.since.store(self.standing.millis(), Ordering::Relaxed);
+    }
+
+    /// The upload waits for this side: a disk, a buffer, the user's limit.
+    pub fn works(&self) {
+        self.standing.since.store(OURS, Ordering::Relaxed);
+    }
+
+    /// The peer has everything.
+    pub fn is_whole(&self) {
+        self.whole.store(true, Ordering::Relaxed);
+    }
+
+    /// Resolves when the slot is wanted for others: the upload is to be broken off with Busy.
+    pub async fn recalled(&self) {
+        self.standing.recall.notified().await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        // A stopped pool needs no slot back.
+        let _ = self.pool.cast(Message::Release(self.ticket, *self.whole.get_mut()));
+    }
+}
+
+/// The pool's side of a slot.
+#[derive(Debug)]
+pub(super) struct Upload {
+    standing: Arc<Standing>,
+    link: Option<WeakLink>,
+    /// Frames of acknowledgements that had come when something was last known to arrive.
+    acknowledged: u64,
+    view: View,
+}
+
+impl Upload {
+    /// Takes note of what has gone out. It counts once anything is acknowledged: QUIC sends the same again and again to
+    /// one that only lives.
+    pub(super) fn sample(&mut self) {
+        let since = self.standing.since.load(Ordering::Relaxed);
+        let blocked = (since != OURS).then(|| self.standing.millis().saturating_sub(since));
+        self.view.blocked = blocked.map(Duration::from_millis);
+        let Some(link) = self.link.as_ref().and_then(WeakLink::upgrade) else { return };
+        let stats = link.connection().stats();
+        if stats.frame_rx.acks != self.acknowledged {
+            (self.acknowledged, self.view.sent) = (stats.frame_rx.acks, stats.udp_tx.bytes);
+        }
+        self.view.rtt = stats.path.rtt;
+    }
+
+    pub(super) const fn view(&self) -> View {
+        self.view
+    }
+
+    /// Has the task break it off.
+    pub(super) fn recall(&self) {
+        // Kept until the task looks.
+        self.standing.recall.notify_one();
+    }
+}
+
+/// A node's place among those who fetch a content; left when dropped.
+#[derive(Debug)]
+pub struct Seat {
+    pool: ActorRef<Message>,
+    id: ContentId,
+    node: NodeId,
+    /// How many nodes fetch it now.
+    pub fetching: watch::Receiver<u32>,
+}
+
+impl Seat {
+    pub(super) const fn new(
+        pool: ActorRef<Message>,
+        id: ContentId,
+        node: NodeId,
+        fetching: watch::Receiver<u32>,
+    ) -> Self {
+        Self { pool, id, node, fetching }
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        // A stopped pool has no audience.
+        let _ = self.pool.cast(Message::Leave(self.id, self.node));
+    }
+}

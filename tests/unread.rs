@@ -1,0 +1,134 @@
+//! Peers that ask for uploads and do not take them, against a real share: whatever they do, an honest get beside them takes
+//! about as long as alone, memory stays bounded, and when they are gone everything is free again.
+
+#![cfg(target_os = "linux")]
+#![allow(clippy::disallowed_methods, reason = "two runs of the same are compared")]
+
+mod common;
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use common::readers::{Readers, Taking, What};
+use common::{Lab, Node, noise, until};
+
+const MIB: usize = 1 << 20;
+/// The most memory of a share, in KiB.
+const MOST: u64 = 256 * 1000;
+/// What a slow machine may take longer, whatever the ratio.
+const SLACK: Duration = Duration::from_secs(4);
+
+/// A share with something that many want and something that one wants.
+struct Shop {
+    lab: Lab,
+    tracker: Node,
+    share: Node,
+    wanted: Vec<u8>,
+    what: What,
+    alone: Duration,
+}
+
+impl Shop {
+    fn open() -> Self {
+        let lab = Lab::new();
+        let (wanted, much) = (noise(1, 16 * MIB), noise(2, 64 * MIB));
+        let files = [lab.file("shared/wanted.bin", &wanted), lab.file("shared/much.bin", &much)];
+        let tracker = lab.tracker();
+        let mut command = lab.qshare();
+        command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).args(&files);
+        let mut share = lab.start(command.env("RUST_LOG", "qshare::actors::uploads=debug"));
+        share.wait_hashed();
+        let size = u32::try_from(much.len()).expect("small");
+        let what = What { id: *blake3::hash(&much).as_bytes(), size, units: size / (256 << 10) };
+        let mut shop = Self { lab, tracker, share, wanted, what, alone: Duration::ZERO };
+        shop.alone = shop.get();
+        shop
+    }
+
+    /// How long an honest get of 16 MiB takes.
+    fn get(&self) -> Duration {
+        let begun = Instant::now();
+        let ended = self.lab.get(&self.tracker, &["wanted.bin"]);
+        let took = begun.elapsed();
+        ended.done();
+        let path = self.lab.path("wanted.bin");
+        assert!(fs::read(&path).expect("published") == self.wanted);
+        fs::remove_file(path).expect("there");
+        took
+    }
+
+    fn readers(&self, many: (u8, usize), from: fn(u8) -> [u8; 4], taking: Taking) -> Readers {
+        let target = (self.share.addr.parse().expect("an address"), self.share.id.parse().expect("an id"));
+        let readers = Readers::start(target, self.what, many, from, taking);
+        until("they have asked", || readers.asked() >= u64::from(many.0) * many.1 as u64 / 2);
+        readers
+    }
+
+    /// An honest get beside such peers, twice: as they come, when they may take what they can like anybody else, and when
+    /// they have been there for a while.
+    fn stands(&self, many: (u8, usize), from: fn(u8) -> [u8; 4], taking: Taking) {
+        let readers = self.readers(many, from, taking);
+        for n in 0..2 {
+            let beside = self.get();
+            eprintln!("{many:?} {taking:?}: {beside:?}, alone {:?}, asked {}", self.alone, readers.asked());
+            assert!(n == 0 || beside <= 2 * self.alone + SLACK, "it took {beside:?}, alone {:?}", self.alone);
+        }
+        let peak = self.share.process.peak();
+        assert!(peak < MOST, "{peak} KiB");
+        drop(readers);
+        let after = self.get();
+        assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are gone");
+        eprintln!("peak {peak} KiB, after {after:?}");
+    }
+
+    /// When the last peer's connection has died, nobody holds or waits for a slot.
+    fn is_free_again(&self) {
+        until("no upload is under way", || {
+            let log = self.share.process.stderr();
+            log.lines()
+                .rfind(|line| line.contains("upload"))
+                .is_some_and(|line| line.contains("no upload is under way"))
+        });
+        let status = fs::read_to_string(format!("/proc/{}/status", self.share.process.pid())).expect("it runs");
+        eprintln!("{:?}", status.lines().find(|line| line.starts_with("VmRSS")));
+        let after = self.get();
+        assert!(after <= 2 * self.alone + SLACK, "{after:?} when they are forgotten");
+    }
+}
+
+fn here(_: u8) -> [u8; 4] {
+    [127, 0, 0, 77]
+}
+
+fn everywhere(n: u8) -> [u8; 4] {
+    [127, 0, 1, n + 1]
+}
+
+#[test]
+fn who_reads_nothing_starves_nobody() {
+    let shop = Shop::open();
+    shop.stands((4, 12), here, Taking::Nothing);
+    shop.stands((48, 12), here, Taking::Nothing);
+    shop.stands((48, 12), everywhere, Taking::Nothing);
+    shop.is_free_again();
+}
+
+#[test]
+fn who_reads_a_little_starves_nobody() {
+    let shop = Shop::open();
+    shop.stands((24, 12), here, Taking::Head);
+    shop.stands((24, 12), here, Taking::Some(300_000));
+    shop.stands((24, 12), here, Taking::Slowly(1));
+    shop.stands((24, 12), here, Taking::Slowly(1024));
+    shop.is_free_again();
+}
+
+#[test]
+fn who_asks_and_goes_again_and_again_leaves_nothing_taken() {
+    let shop = Shop::open();
+    shop.stands((12, 12), here, Taking::Gone(0));
+    shop.stands((12, 12), here, Taking::Gone(30));
+    shop.stands((12, 12), everywhere, Taking::Gone(300));
+    shop.stands((12, 12), here, Taking::Stopped);
+    shop.is_free_again();
+}
