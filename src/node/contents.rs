@@ -73,7 +73,7 @@ impl Contents {
         finder: &Finder,
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
-        let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
+        let name = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved()).unwrap_or_else(|| name_of(id));
         if hit.kind == Kind::File {
             let map = UnitMap::of_file(id, hit.size).ok_or(Error::TooLarge { id, size: hit.size })?;
             let part = Part { id, kind: hit.kind, size: hit.size };
@@ -92,13 +92,16 @@ impl Contents {
         }
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
-        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
+        let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
         let Fetched { bytes, collection, left_out } = match kept {
             Some((collection, bytes)) => {
                 let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
                 Fetched { bytes, collection, left_out }
             }
-            None => manifest::fetch(&finder.connections, id, &hit.providers, request.wait, liars).await?,
+            None => {
+                let most = finder.max_files;
+                manifest::fetch(&finder.connections, id, &hit.providers, most, request.wait, liars).await?
+            }
         };
         let without = manifest::without(&name, &left_out, matcher(&request.only));
         let too_large = Error::TooLarge { id, size: collection.bytes() };

@@ -11,9 +11,11 @@ use crate::model::{ContentId, Kind, Offer, SafePath};
 /// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.
 pub(super) const SEGMENT: usize = 1024;
 
-/// What an offer costs beside its name and its folded name: its fixed part, its name's allocation, its place in
-/// the orders.
-const OVERHEAD: u64 = 112;
+/// What an offer takes in the lists of its segment: itself, where its folded name ends (with the line's own end), its place
+/// in the order of ids.
+const LISTED: u64 = size_of::<Offer>() as u64 + 5 + 2;
+/// Two counters precede a shared name.
+const COUNTERS: u64 = 16;
 
 /// How much there is of something that has quotas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,10 +27,12 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// What one offer needs; folding can make a name many times longer.
+    /// What one offer needs, as the allocator rounds it; folding can make a name many times longer. The lists of a segment
+    /// are large, and rounded up by an eighth on the average.
     #[must_use]
     pub fn of(offer: &Offer, folded: &str) -> Self {
-        Self { names: 1, bytes: (offer.name.as_str().len() + folded.len()) as u64 + OVERHEAD }
+        let listed = LISTED + folded.len() as u64;
+        Self { names: 1, bytes: allocated(COUNTERS + offer.name.as_str().len() as u64) + listed + listed / 8 }
     }
 
     /// Adds another amount.
@@ -48,6 +52,12 @@ impl Amount {
     pub const fn is_none(self) -> bool {
         self.names == 0 && self.bytes == 0
     }
+}
+
+/// What jemalloc takes for so many bytes: four sizes for each doubling, multiples of 16 at least.
+const fn allocated(bytes: u64) -> u64 {
+    let step = if bytes <= 128 { 16 } else { 1 << ((bytes - 1).ilog2() - 2) };
+    bytes.div_ceil(step) * step
 }
 
 /// Whether quotas spare an offer as long as they can: a collection, or a name at the top.
@@ -332,6 +342,15 @@ mod tests {
             prop_assert!(cut.names <= 900);
             check(&table, &model);
         }
+    }
+
+    #[test]
+    fn names_are_counted_as_the_allocator_takes_them() {
+        let sizes = [(1, 16), (16, 16), (17, 32), (128, 128), (129, 160), (1025, 1280), (4096, 4096), (4112, 5120)];
+        assert_eq!(sizes.map(|(bytes, _)| allocated(bytes)), sizes.map(|(_, size)| size));
+        let long = offer(&vec!["n".repeat(240); 16].join("/"), 1);
+        let bytes = Amount::of(&long, long.name.as_str()).bytes;
+        assert!((8300..9000).contains(&bytes), "{bytes}");
     }
 
     #[test]
