@@ -10,6 +10,8 @@ use crate::model::{ContentId, Kind, Offer, SafePath};
 
 /// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.
 pub(super) const SEGMENT: usize = 1024;
+/// Bytes of names after which a segment is full before that: with names of 4 KiB it would be 4 MiB for each change.
+const SEGMENT_NAMES: usize = 128 << 10;
 
 /// What an offer takes in the lists of its segment: itself, where its folded name ends (with the line's own end), its place
 /// in the order of ids.
@@ -194,7 +196,11 @@ impl OfferTable {
         if offers.is_empty() {
             return;
         }
-        if let Some(last) = self.segments.pop_if(|last| last.offers.len() + offers.len() <= SEGMENT / 2) {
+        let added = names_of(&offers);
+        let fits = |last: &Segment| {
+            last.offers.len() + offers.len() <= SEGMENT / 2 && names_of(&last.offers) + added <= SEGMENT_NAMES / 2
+        };
+        if let Some(last) = self.segments.pop_if(|last| fits(last)) {
             self.forget(&last);
             let mut joined = unshared(last);
             joined.append(&mut offers);
@@ -202,7 +208,13 @@ impl OfferTable {
         }
         let each = offers.len().div_ceil(offers.len().div_ceil(SEGMENT));
         while !offers.is_empty() {
-            let rest = offers.split_off(offers.len().min(each));
+            let mut bytes = 0;
+            let full = offers.iter().position(|offer| {
+                bytes += offer.name.as_str().len();
+                bytes > SEGMENT_NAMES
+            });
+            // One name is never too long for a segment.
+            let rest = offers.split_off(full.unwrap_or(offers.len()).min(each).max(1));
             let segment = Arc::new(Segment::new(std::mem::replace(&mut offers, rest)));
             self.remember(&segment);
             self.segments.push(segment);
@@ -257,6 +269,10 @@ impl Segment {
         let first = self.by_id.partition_point(|i| offer(i).id < Some(id));
         self.by_id[first..].iter().map(offer).take_while(move |offer| offer.id == Some(id))
     }
+}
+
+fn names_of(offers: &[Offer]) -> usize {
+    offers.iter().map(|offer| offer.name.as_str().len()).sum()
 }
 
 fn unshared(segment: Arc<Segment>) -> Vec<Offer> {
@@ -342,6 +358,17 @@ mod tests {
             prop_assert!(cut.names <= 900);
             check(&table, &model);
         }
+    }
+
+    #[test]
+    fn long_names_make_short_segments() {
+        let long = vec!["n".repeat(240); 16].join("/");
+        let mut table = OfferTable::default();
+        let offers: Vec<_> = (0..500).map(|n| offer(&format!("{n:03}/{long}"), 1)).collect();
+        table.change(vec![], offers.clone(), &mut |_| {});
+        table.change(vec![], offers, &mut |_| {});
+        assert!(table.segments.iter().all(|s| names_of(&s.offers) <= SEGMENT_NAMES), "{}", table.segments.len());
+        assert_eq!(table.all().names, 500);
     }
 
     #[test]
