@@ -455,3 +455,37 @@ fn a_tracker_counts_what_its_names_take_and_tells_what_is_over() {
     assert!(most < (MEMORY + 128) * 1024, "{most} KiB");
     drop(links);
 }
+
+/// With the defaults: 4 KiB names, very short ones, one content under many names, each from several nodes, each twice.
+#[test]
+#[ignore = "some minutes: the figures of the default, by hand"]
+fn with_its_defaults_a_tracker_stays_below_256_mib_whatever_the_names_are() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    let long = vec!["n".repeat(250); 16].join("/");
+    let kinds: [(&str, u8, usize, Box<dyn Fn(u8, usize) -> String>); 3] = [
+        ("4 KiB", 6, 5000, Box::new(move |node, n| format!("{node:x}{n:05}/{long}"))),
+        ("short", 3, 200_000, Box::new(|node, n| format!("{node:x}{n:06x}"))),
+        ("mixed case of 100 bytes", 4, 150_000, Box::new(|node, n| format!("{node:x}{n:06x}/{}É", "Nn".repeat(45)))),
+    ];
+    for (what, nodes, count, name) in kinds {
+        let lab = Lab::new();
+        let tracker = lab.tracker();
+        let at = (tracker.addr.parse().expect("an address"), tracker.id.parse().expect("an id"));
+        let (mut taken, mut links) = (0, Vec::new());
+        for round in 0..2 {
+            for node in 0..nodes {
+                let pages = announcement(count, |n| name(node, n));
+                let (here, over, link, endpoint) = runtime.block_on(announce(at, &pages));
+                eprintln!("{what}, round {round}, node {node}: {here} taken, {over} not");
+                taken += here;
+                links.push((link, endpoint));
+            }
+        }
+        let source = lab.file("honest.bin", b"honest");
+        let _share = lab.share(&tracker, &[&source], &[]);
+        lab.get(&tracker, &["honest", "-o", "out"]).done();
+        let most = peak(tracker.process.pid()).unwrap_or(0);
+        eprintln!("{what}: {taken} taken, {most} KiB at most");
+        assert!(most < 256 * 1024, "{what}: {most} KiB");
+    }
+}
