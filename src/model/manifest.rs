@@ -8,12 +8,11 @@ use crate::model::{Collection, ContentId};
 /// Files and directories of a collection that are taken unless more are asked for. Each takes some 250 bytes while it is
 /// fetched, so 200,000 are 50 MB.
 pub const MAX_FILES: usize = 200_000;
-/// What the lines may take in bytes, for each entry that is allowed: a line is 85 bytes and a path, and few trees have paths
-/// of more than 170 on the average. What small trees may have besides:
-const LINE: usize = 256;
+/// What the lines may take in bytes, for each entry that is allowed: a line is some 75 bytes and a path, and few trees have
+/// paths of more than 115 on the average. Long paths are held three times for a moment: as they came, as they are kept, and
+/// as paths. What small trees may have besides:
+const LINE: usize = 192;
 const BESIDES: usize = 1 << 20;
-/// Room is made in steps of at least this.
-const STEP: usize = 1 << 20;
 
 /// See the module.
 #[derive(Debug)]
@@ -35,10 +34,12 @@ pub struct Taken {
 }
 
 impl Intake {
-    /// For a collection of at most so many files and directories.
+    /// For a collection of at most so many files and directories, whose sender says how many bytes it has. The room for
+    /// them is reserved at once, so that nothing is moved as it grows; the system gives memory only for what comes.
     #[must_use]
-    pub fn new(most: usize) -> Self {
-        Self { hasher: blake3::Hasher::new(), kept: Some(Vec::new()), bytes: 0, lines: 0, most }
+    pub fn new(most: usize, len: usize) -> Self {
+        let kept = (len <= room(most)).then(|| Vec::with_capacity(len));
+        Self { hasher: blake3::Hasher::new(), kept, bytes: 0, lines: 0, most }
     }
 
     /// Takes the next bytes.
@@ -50,10 +51,6 @@ impl Intake {
             self.kept = None;
         }
         if let Some(kept) = &mut self.kept {
-            if kept.capacity() - kept.len() < piece.len() {
-                // A quarter at a time: twice as much would be more than what is bounded.
-                kept.reserve_exact(piece.len().max(STEP).max(kept.len() / 4));
-            }
             kept.extend_from_slice(piece);
         }
     }
@@ -95,7 +92,7 @@ mod tests {
     use crate::model::collection::MAGIC;
 
     fn taken(text: &str, most: usize) -> Option<Result<usize, CollectionError>> {
-        let mut intake = Intake::new(most);
+        let mut intake = Intake::new(most, text.len());
         text.as_bytes().chunks(7).for_each(|piece| intake.push(piece));
         let read = intake.end().read(ContentId::of(text.as_bytes()));
         read.map(|read| read.map(|(collection, bytes)| collection.entries().len() + bytes.len() - text.len()))
@@ -107,7 +104,7 @@ mod tests {
         assert_eq!(taken(&text, 3), Some(Ok(3)));
         let refused = CollectionError::TooMany { entries: 3, needed: 3, most: 2 };
         assert_eq!(taken(&text, 2), Some(Err(refused)));
-        let mut intake = Intake::new(2);
+        let mut intake = Intake::new(2, text.len());
         (0..1000).for_each(|_| intake.push(text.as_bytes()));
         assert!(intake.kept.is_none());
         assert!(intake.end().read(ContentId::of(text.as_bytes())).is_none(), "other bytes");

@@ -168,7 +168,7 @@ async fn from_one(
 
 async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
     let begun = Instant::now();
-    let (mut intake, mut left) = (Intake::new(most), len);
+    let (mut intake, mut left) = (Intake::new(most, len), len);
     while left > 0 {
         let piece = frames::receive_piece(recv, left, IDLE).await?;
         intake.push(&piece);
