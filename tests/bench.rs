@@ -86,6 +86,7 @@ async fn node(lab: &Lab, role: Role) -> node::Node {
         friends_only: false,
         upload_limit: None,
         allow: None,
+        max_files: node::MAX_FILES,
         quotas: DirectoryQuotas::default(),
     };
     node::Node::start(options).await.expect("started").0

@@ -155,6 +155,7 @@ fn options(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> Options {
         friends_only: false,
         upload_limit: None,
         allow: None,
+        max_files: node::MAX_FILES,
         quotas: DirectoryQuotas::default(),
     }
 }

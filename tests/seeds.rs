@@ -323,6 +323,7 @@ async fn transfers_of_one_content_in_one_process_do_not_harm_each_other() {
         friends_only: false,
         upload_limit: None,
         allow: None,
+        max_files: node::MAX_FILES,
         quotas: DirectoryQuotas::default(),
     };
     let (node, _events) = node::Node::start(options).await.expect("started");

@@ -7,7 +7,9 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 
 use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryId, SafePath};
-use qshare::wire::limits::{CONTROL, DEPTH, FETCH_RANGES, FETCH_UNITS, HAVE_RANGES, HITS, PAGE, VERSION};
+use qshare::wire::limits::{
+    CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
+};
 use qshare::wire::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -207,6 +209,12 @@ fn the_document_tells_the_codes_and_limits() {
         ("units in Fetch", FETCH_UNITS as usize),
         ("ranges in HaveEvent", HAVE_RANGES),
         ("hits in a page", HITS as usize),
+        ("hits, and nodes, in Found", FOUND),
+        ("names of a hit", Hit::MAX_NAMES),
+        ("providers of a hit, nodes that a FollowEvent says to have joined", Hit::MAX_PROVIDERS),
+        ("files in ManifestHead `left_out`", LEFT_OUT),
+        ("words of a search or query", qshare::model::query::MAX_WORDS),
+        ("entries of any other list of a page", ENTRIES),
     ] {
         let row = format!("| {name} | {limit} |");
         assert!(PROTOCOL.contains(&row), "no row {row}");

@@ -3,6 +3,7 @@
 //! stay, is handed on to be served. Which node to trust at an address is [`ConnectionsRef::to_target`]'s.
 
 mod error;
+mod outgoing;
 mod reference;
 mod side;
 mod table;
@@ -11,6 +12,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
@@ -19,6 +21,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
 pub use self::error::ConnectError;
+use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
 use crate::actors::circle::Circle;
@@ -85,6 +88,8 @@ pub enum Target {
 pub struct Wanted {
     target: Target,
     addrs: Vec<SocketAddr>,
+    /// The user gave them; what others told of is dialled only so often.
+    given: bool,
     reply: RpcReplyPort<Result<Link, ConnectError>>,
 }
 
@@ -103,6 +108,8 @@ pub struct State {
     dialled: u64,
     failures: HashMap<Target, Failure>,
     sides: side::Arrived,
+    /// How often is dialled what others told of.
+    outgoing: Arc<Outgoing>,
     tasks: JoinSet<()>,
 }
 
@@ -158,6 +165,7 @@ impl Actor for Connections {
             dialled: 0,
             failures: HashMap::new(),
             sides: side::Arrived::default(),
+            outgoing: Arc::default(),
             tasks: JoinSet::new(),
         })
     }
@@ -199,6 +207,7 @@ impl State {
         if let Some(failure) = self.failures.get(&wanted.target)
             && failure.at.elapsed() < BACK_OFF
             && covers(&failure.tried, &wanted.addrs)
+            && !(wanted.given && matches!(failure.error, DialError::Often { .. }))
         {
             let error = failure.error.clone();
             return answer(wanted, Err(error.into()));
@@ -214,10 +223,11 @@ impl State {
     /// knew may be where the node was.
     fn attempt(&mut self, myself: &ActorRef<Message>, wanted: Wanted) {
         let Some(dial) = self.dials.get_mut(&wanted.target) else { return };
-        let target = wanted.target.clone();
+        let (target, given) = (wanted.target.clone(), wanted.given);
         let mut addrs: Vec<SocketAddr> = Vec::new();
         for addr in &wanted.addrs {
-            if !dial.addrs.contains(addr) && !addrs.contains(addr) {
+            // What others told of may not have been dialled at all.
+            if (given || !dial.addrs.contains(addr)) && !addrs.contains(addr) {
                 addrs.push(*addr);
             }
         }
@@ -228,9 +238,13 @@ impl State {
         dial.addrs.extend(&addrs);
         dial.attempts += 1;
         let (endpoint, myself, number) = (self.endpoint.clone(), myself.clone(), dial.number);
+        let admit = self.outgoing.as_admit();
         self.tasks.spawn(async move {
             let expect = if let Target::Node(node) = &target { Some(*node) } else { None };
-            let result = endpoint.dial(&addrs, expect).await;
+            let result = match given {
+                true => endpoint.dial(&addrs, expect).await,
+                false => endpoint.dial_told(&addrs, expect, &admit).await,
+            };
             let _ = myself.cast(Message::Dialled(target, number, result));
         });
     }

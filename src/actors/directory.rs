@@ -88,6 +88,16 @@ impl Drop for Subscription {
 pub struct DirectoryRef {
     actor: ActorRef<Message>,
     snapshots: watch::Receiver<Snapshot>,
+    refusals: watch::Receiver<Option<Refusals>>,
+}
+
+/// Names of a node that were not taken, over a quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refusals {
+    /// Whose.
+    pub node: NodeId,
+    /// How many of its last announcement.
+    pub names: u64,
 }
 
 impl DirectoryRef {
@@ -97,11 +107,19 @@ impl DirectoryRef {
     /// When the supervisor is gone.
     pub async fn start(quotas: Quotas, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
         let (sender, snapshots) = watch::channel(Snapshot::default());
+        let (refused, refusals) = watch::channel(None);
+        let arguments = (quotas, sender, refused);
         let (actor, _) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, DirectoryActor, (quotas, sender), supervisor).await?,
-            None => Actor::spawn(None, DirectoryActor, (quotas, sender)).await?,
+            Some(supervisor) => Actor::spawn_linked(None, DirectoryActor, arguments, supervisor).await?,
+            None => Actor::spawn(None, DirectoryActor, arguments).await?,
         };
-        Ok(Self { actor, snapshots })
+        Ok(Self { actor, snapshots, refusals })
+    }
+
+    /// The last that was refused, as it changes.
+    #[must_use]
+    pub fn refusals(&self) -> watch::Receiver<Option<Refusals>> {
+        self.refusals.clone()
     }
 
     /// What the directory holds, for reading without the actor.
@@ -182,6 +200,7 @@ pub struct State {
     directory: Directory,
     started: Instant,
     snapshots: watch::Sender<Snapshot>,
+    refusals: watch::Sender<Option<Refusals>>,
     followers: HashMap<FollowId, mpsc::Sender<FollowEvent>>,
     dials: Meter<IpAddr>,
 }
@@ -189,18 +208,19 @@ pub struct State {
 impl Actor for DirectoryActor {
     type Msg = Message;
     type State = State;
-    type Arguments = (Quotas, watch::Sender<Snapshot>);
+    type Arguments = (Quotas, watch::Sender<Snapshot>, watch::Sender<Option<Refusals>>);
 
     async fn pre_start(
         &self,
         myself: ActorRef<Message>,
-        (quotas, snapshots): Self::Arguments,
+        (quotas, snapshots, refusals): Self::Arguments,
     ) -> Result<State, ActorProcessingErr> {
         myself.send_interval(TICK, || Message::Expire);
         Ok(State {
             directory: Directory::new(quotas, rand::random()),
             started: Instant::now(),
             snapshots,
+            refusals,
             followers: HashMap::new(),
             dials: Meter::new(DIALS, DIAL_PACE, DIAL_TARGETS),
         })
@@ -220,7 +240,11 @@ impl Actor for DirectoryActor {
                 drop(reply.send(directory.apply(node, epoch, seq, delta, now)));
             }
             Message::Complete(Place { node, epoch, seq }, reply) => {
-                drop(reply.send(directory.complete(node, epoch, seq, now)));
+                let completed = directory.complete(node, epoch, seq, now);
+                if let Some(names) = completed.as_ref().ok().map(|tally| tally.refused).filter(|names| *names > 0) {
+                    state.refusals.send_replace(Some(Refusals { node, names }));
+                }
+                drop(reply.send(completed));
             }
             Message::Dismiss(circle, reply) => {
                 state.dismiss(&circle);

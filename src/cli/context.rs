@@ -56,6 +56,7 @@ impl Context {
             friends_only: false,
             upload_limit: self.settings.upload_limit,
             allow: None,
+            max_files: self.settings.max_files,
             quotas: DirectoryQuotas::default(),
         }
     }

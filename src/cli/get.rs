@@ -94,7 +94,8 @@ async fn attempt(
 fn options(context: &Context, arguments: &GetArgs) -> Options {
     let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
     let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
-    Options { lifetime, upload_limit, ..context.options() }
+    let max_files = arguments.max_files.map_or(context.settings.max_files, |most| most as usize);
+    Options { lifetime, upload_limit, max_files, ..context.options() }
 }
 
 fn request(context: &Context, arguments: &GetArgs, chosen: Option<ContentId>) -> Result<GetRequest, Failure> {

@@ -13,6 +13,11 @@ use crate::node::PeerRef;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Failure> {
+    let mut context = context.clone();
+    if let Some(most) = arguments.max_files {
+        context.settings.max_files = most as usize;
+    }
+    let context = &context;
     match arguments.target {
         LsTarget::Collection(id) => collection(context, id).await,
         LsTarget::Peer(peer) => offers(context, &peer).await,

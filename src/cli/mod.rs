@@ -138,9 +138,10 @@ fn one_line(message: &str) -> String {
 /// Log lines go to standard error. `$RUST_LOG` goes before `-v` and `-q`.
 fn log(globals: &Globals, output: &Output) {
     let level = match (globals.quiet, globals.verbose) {
-        (true, _) => "error",
-        (false, 0) => "warn",
-        (false, 1) => "warn,qshare=info",
+        // What cannot be sent to an address is told where it matters, as why nobody answers there.
+        (true, _) => "error,quinn_udp=off",
+        (false, 0) => "warn,quinn_udp=off",
+        (false, 1) => "warn,quinn_udp=off,qshare=info",
         (false, _) => "info,qshare=debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));

@@ -50,6 +50,7 @@ pub(crate) struct Settings {
     pub(crate) upload_limit: Option<Rate>,
     pub(crate) wait: Duration,
     pub(crate) limit_hits: u32,
+    pub(crate) max_files: usize,
     pub(crate) allow: Option<PathBuf>,
     pub(crate) tracker: TrackerConfig,
 }
@@ -98,6 +99,7 @@ impl Settings {
             upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
             wait: one::<humantime::Duration>("the setting `node.wait`", &config.node.wait)?.into(),
             limit_hits: config.node.limit_hits.max(1),
+            max_files: config.node.max_files as usize,
             allow: Some(config.tracker.allow.clone()).filter(|path| !path.as_os_str().is_empty()),
             tracker: config.tracker,
         })

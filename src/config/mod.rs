@@ -77,6 +77,8 @@ pub struct NodeConfig {
     pub wait: String,
     /// How many hits a search shows.
     pub limit_hits: u32,
+    /// The most files and directories of a collection.
+    pub max_files: u32,
     /// Whether nodes on the local network are looked for, and find this one.
     pub lan: bool,
     /// Whether neighbours are exactly the `peers` and whoever dials.
@@ -91,6 +93,7 @@ impl Default for NodeConfig {
             upload_limit: "none".to_owned(),
             wait: "2m".to_owned(),
             limit_hits: 50,
+            max_files: 200_000,
             lan: true,
             only_peers: false,
         }
@@ -120,7 +123,7 @@ impl Default for TrackerConfig {
             allow: PathBuf::new(),
             names_per_node: 200_000,
             names: 500_000,
-            memory_mib: 256,
+            memory_mib: 128,
         }
     }
 }

@@ -4,6 +4,8 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, TransportErrorCode};
@@ -26,6 +28,11 @@ pub const DIAL: Duration = Duration::from_secs(3);
 const MAX_ADDRESSES: usize = 16;
 /// TLS's alert for no common application protocol (RFC 7301).
 const NO_APPLICATION_PROTOCOL: u8 = 120;
+
+/// Asked before an address is dialled that others told of, waits until it may be; `None` when it may not.
+pub type Admit = Arc<dyn Fn(SocketAddr) -> Pin<Box<dyn Future<Output = Option<Answered>> + Send>> + Send + Sync>;
+/// To be called when the address has answered as the node that was meant; dropped when it has not.
+pub type Answered = Box<dyn FnOnce() + Send>;
 
 /// Why a node could not be dialled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -75,6 +82,12 @@ pub enum DialError {
         /// Who.
         addr: SocketAddr,
     },
+    /// Others told of the address, and nobody has answered there so far.
+    #[error("{addr} is not dialled again so soon: nobody has answered there")]
+    Often {
+        /// Who.
+        addr: SocketAddr,
+    },
     /// It is this node itself.
     #[error("{0} is this node itself: give another one's address")]
     OwnId(Addresses),
@@ -112,11 +125,17 @@ impl fmt::Display for Addresses {
     }
 }
 
-/// Dials the addresses, [`RACE`] apart; the first that leads to the expected node wins.
+/// Dials the addresses, [`RACE`] apart; the first that leads to the expected node wins. Where others told of them, each is
+/// dialled only as it is admitted.
 ///
 /// # Errors
 /// The most telling of what went wrong.
-pub async fn dial(endpoint: &Endpoint, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, DialError> {
+pub async fn dial(
+    endpoint: &Endpoint,
+    addrs: &[SocketAddr],
+    expect: Option<NodeId>,
+    admit: Option<&Admit>,
+) -> Result<Link, DialError> {
     let mut distinct = Vec::new();
     for addr in addrs.iter().take(MAX_ADDRESSES) {
         if !distinct.contains(addr) {
@@ -130,7 +149,7 @@ pub async fn dial(endpoint: &Endpoint, addrs: &[SocketAddr], expect: Option<Node
         return Err(DialError::OwnId(Addresses(distinct)));
     }
     let mut failures = Vec::new();
-    match timeout(HANDSHAKE, race(endpoint, &distinct, expect, &mut failures)).await {
+    match timeout(HANDSHAKE, race(endpoint, &distinct, expect, admit, &mut failures)).await {
         Ok(Some(link)) => Ok(link),
         _ => Err(most_telling(failures, distinct)),
     }
@@ -140,13 +159,14 @@ async fn race(
     endpoint: &Endpoint,
     addrs: &[SocketAddr],
     expect: Option<NodeId>,
+    admit: Option<&Admit>,
     failures: &mut Vec<DialError>,
 ) -> Option<Link> {
     let mut waiting = addrs.iter();
     let mut attempts = JoinSet::new();
     loop {
         if let Some(addr) = waiting.next() {
-            attempts.spawn(attempt(endpoint.clone(), *addr, expect));
+            attempts.spawn(admitted(endpoint.clone(), *addr, expect, admit.cloned()));
         }
         let patience = if waiting.len() > 0 { RACE } else { HANDSHAKE };
         match timeout(patience, attempts.join_next()).await {
@@ -156,6 +176,19 @@ async fn race(
             _ => {}
         }
     }
+}
+
+async fn admitted(
+    endpoint: Endpoint,
+    addr: SocketAddr,
+    expect: Option<NodeId>,
+    admit: Option<Admit>,
+) -> Result<Link, DialError> {
+    let Some(admit) = admit else { return attempt(endpoint, addr, expect).await };
+    let answered = admit(addr).await.ok_or(DialError::Often { addr })?;
+    let link = attempt(endpoint, addr, expect).await?;
+    answered();
+    Ok(link)
 }
 
 async fn attempt(endpoint: Endpoint, addr: SocketAddr, expect: Option<NodeId>) -> Result<Link, DialError> {
@@ -227,6 +260,7 @@ pub(crate) fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>)
         DialError::Lost { .. } => 6,
         DialError::Cannot { .. } => 7,
         DialError::Silent(_) | DialError::NoAddress => 8,
+        DialError::Often { .. } => 9,
     };
     failures.sort_by_key(rank);
     match failures.into_iter().next() {

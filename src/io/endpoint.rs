@@ -206,7 +206,20 @@ impl Endpoint {
     /// # Errors
     /// The most telling of what went wrong at the addresses.
     pub async fn dial(&self, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, dial::DialError> {
-        dial::dial(self, addrs, expect).await
+        dial::dial(self, addrs, expect, None).await
+    }
+
+    /// The same for addresses that others told of: each is dialled only as it is admitted.
+    ///
+    /// # Errors
+    /// As [`Endpoint::dial`].
+    pub async fn dial_told(
+        &self,
+        addrs: &[SocketAddr],
+        expect: Option<NodeId>,
+        admit: &dial::Admit,
+    ) -> Result<Link, dial::DialError> {
+        dial::dial(self, addrs, expect, Some(admit)).await
     }
 
     /// The next connection that the gate lets in; `None` once the endpoint is closed. It must be established in a

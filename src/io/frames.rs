@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -170,10 +171,18 @@ pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) ->
     let mut bytes = Vec::new();
     while bytes.len() < len {
         // Only what has arrived is allocated for: the length is a claim.
-        let chunk = timeout(idle, stream.read_chunk(len - bytes.len(), true)).await.map_err(|_| CallError::TimedOut)?;
-        bytes.extend_from_slice(&chunk?.ok_or(CallError::Ended)?.bytes);
+        bytes.extend_from_slice(&receive_piece(stream, len - bytes.len(), idle).await?);
     }
     Ok(bytes)
+}
+
+/// Receives the next raw bytes as they come, at most so many; they must be there within `idle`.
+///
+/// # Errors
+/// As [`receive_raw`].
+pub async fn receive_piece(stream: &mut RecvStream, most: usize, idle: Duration) -> Result<Bytes, CallError> {
+    let chunk = timeout(idle, stream.read_chunk(most, true)).await.map_err(|_| CallError::TimedOut)?;
+    Ok(chunk?.ok_or(CallError::Ended)?.bytes)
 }
 
 /// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.

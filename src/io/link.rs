@@ -14,7 +14,7 @@ use crate::io::identity;
 use crate::io::purpose::Purpose;
 use crate::io::transport::IDLE;
 use crate::model::NodeId;
-use crate::model::address::canonical;
+use crate::model::address::{Teller, canonical};
 use crate::wire::{Code, Role, Welcome};
 
 /// Looks after a connection's last packet, without a timer and with one. A look costs less than a microsecond.
@@ -85,6 +85,12 @@ impl Link {
     #[must_use]
     pub fn local_ip(&self) -> Option<IpAddr> {
         self.inner.connection.local_ip().map(|ip| ip.to_canonical())
+    }
+
+    /// The other end as one who tells of addresses.
+    #[must_use]
+    pub fn teller(&self) -> Teller {
+        Teller { remote: self.remote().ip(), local: self.local_ip() }
     }
 
     /// From where the other end sees this one; known only when this side dialled.

@@ -99,7 +99,7 @@ struct State {
 
 impl Names {
     /// How all of them begin.
-    const BEGINNING: &str = ".qshare-";
+    const BEGINNING: &str = crate::model::safe_path::RESERVED;
 
     /// The names for a content.
     #[must_use]

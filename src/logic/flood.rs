@@ -21,7 +21,7 @@ pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
 pub use self::signals::{Counts, Fault, Input, Output};
 pub use self::tokens::Tokens;
-use crate::model::address::is_loopback;
+use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, limits};
 
@@ -273,9 +273,9 @@ impl Flood {
     /// Passes on what a branch found, as far as the caps allow.
     fn found(&mut self, from: NodeId, mut found: Found, out: &mut Vec<Output>) {
         let Some(neighbour) = self.neighbours.get(&from) else { return };
-        let far = !is_loopback(neighbour.ends.0);
-        found.hits.iter_mut().for_each(|hit| vouch(hit, from, &neighbour.addrs, far));
-        found.nodes.iter_mut().for_each(|seen| keep_usable(&mut seen.addrs, far));
+        let teller = Teller { remote: neighbour.ends.0, local: neighbour.ends.1 };
+        found.hits.iter_mut().for_each(|hit| vouch(hit, from, &neighbour.addrs, teller));
+        found.nodes.iter_mut().for_each(|seen| keep_usable(&mut seen.addrs, teller));
         found.nodes.retain(|seen| !seen.addrs.is_empty());
         let Some(query) = self.queries.get_mut(&found.id) else { return };
         query.cap(from, self.own, &mut found);

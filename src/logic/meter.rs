@@ -38,6 +38,13 @@ impl<T: Ord> Meter<T> {
         *full_at = next;
         true
     }
+
+    /// Puts a token back that turned out not to be needed.
+    pub fn give_back(&mut self, target: &T) {
+        if let Some(full_at) = self.full_at.get_mut(target) {
+            *full_at = full_at.saturating_sub(self.pace);
+        }
+    }
 }
 
 #[cfg(test)]

@@ -24,3 +24,4 @@ pub mod tally;
 pub mod throttle;
 pub mod transfer;
 pub mod trials;
+pub mod vain;

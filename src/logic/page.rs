@@ -44,10 +44,11 @@ pub fn of_offer(offer: &Offer) -> usize {
     FIELDS + ID + of_name(&offer.name)
 }
 
-/// How much a name takes.
+/// How much a name takes. Very short ones count for more, so that no page has more than [`limits::ENTRIES`] of them.
 #[must_use]
 pub fn of_name(name: &SafePath) -> usize {
-    STRING + name.as_str().len()
+    const LEAST: usize = limits::PAGE_FILL.div_ceil(limits::ENTRIES);
+    (STRING + name.as_str().len()).max(LEAST)
 }
 
 /// How much a part takes: its id and its other fields.

@@ -79,15 +79,63 @@ pub fn is_loopback(ip: IpAddr) -> bool {
     ip.to_canonical().is_loopback()
 }
 
-/// Whether an address could be published at all: a real unicast address with a port, not link-local, "this network" or
-/// reserved (RFC 6890).
+/// Whether an address could be published at all: a real unicast address with a port, not link-local (where machines in
+/// clouds ask for their secrets), "this network", multicast, broadcast or reserved (RFC 6890). Of IPv6 only what is given to
+/// networks (RFC 4291: 2000::/3, and RFC 4193), and nothing that stands for an IPv4 address behind a translator or tunnel.
+/// Networks for documentation and benchmarks count as any: laboratories use them.
 #[must_use]
 pub fn is_publishable(addr: SocketAddr) -> bool {
     let usable = match addr.ip().to_canonical() {
-        IpAddr::V4(ip) => ip.octets()[0] != 0 && ip.octets()[0] < 224 && !ip.is_link_local(),
-        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.is_unicast_link_local()),
+        IpAddr::V4(ip) => {
+            let [first, second, third, _] = ip.octets();
+            first != 0 && first < 224 && !ip.is_link_local() && [first, second, third] != [192, 0, 0]
+        }
+        IpAddr::V6(ip) => {
+            let [first, second, ..] = ip.segments();
+            let tunnel = first == 0x2002 || (first == 0x2001 && second == 0);
+            ip.is_loopback() || ip.is_unique_local() || (first & 0xe000 == 0x2000 && !tunnel)
+        }
     };
     usable && addr.port() != 0
+}
+
+/// Whether an address is a link-local one of IPv6, with a port. The scope that it needs is not looked at.
+#[must_use]
+pub fn is_link_local(addr: SocketAddr) -> bool {
+    matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local()) && addr.port() != 0
+}
+
+/// Who tells of addresses: where the connection to it leads to and from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Teller {
+    /// Its address.
+    pub remote: IpAddr,
+    /// The address of this machine at which it is met, where the system tells.
+    pub local: Option<IpAddr>,
+}
+
+impl Teller {
+    /// Whether it is on this machine.
+    #[must_use]
+    pub fn is_here(self) -> bool {
+        is_loopback(self.remote) || self.local.map(|ip| ip.to_canonical()) == Some(self.remote.to_canonical())
+    }
+
+    /// Whether an address may be dialled on its word: one that could be published; a loopback address only where it is on
+    /// this machine, a private one only where it is in a private network itself or the address is in the subnet in which we
+    /// are met. For what a stranger far away says of those would be a service of this machine, or of our own network.
+    #[must_use]
+    pub fn may_tell(self, addr: SocketAddr) -> bool {
+        let ip = addr.ip().to_canonical();
+        is_publishable(addr)
+            && match ip {
+                _ if is_loopback(ip) => self.is_here(),
+                _ if is_private(ip) => {
+                    is_private(self.remote) || self.is_here() || self.local.is_some_and(|local| same_subnet(local, ip))
+                }
+                _ => true,
+            }
+    }
 }
 
 /// Whether an address belongs to a private network (RFC 1918, RFC 6598, RFC 4193) or to this machine.
@@ -177,6 +225,58 @@ mod tests {
         assert!(!may_dial_back(ip("127.0.0.1"), ip("10.0.0.1")));
         assert!(may_dial_back(ip("::1"), ip("127.0.0.1")));
         assert_eq!(canonical("[::ffff:10.0.0.1]:7".parse().expect("addr")), "10.0.0.1:7".parse().expect("addr"));
-        assert!(!is_publishable("169.254.1.1:7".parse().expect("addr")));
+    }
+
+    #[test]
+    fn what_is_no_place_of_a_node_is_never_published() {
+        for text in [
+            "0.0.0.0:7",
+            "0.1.2.3:7",
+            "169.254.1.1:7",
+            "169.254.169.254:80",
+            "192.0.0.170:7",
+            "224.0.0.251:5353",
+            "239.1.2.3:7",
+            "240.0.0.1:7",
+            "255.255.255.255:7",
+            "10.0.0.1:0",
+            "[::]:7",
+            "[ff02::fb]:5353",
+            "[fe80::1]:7",
+            "[fec0::1]:7",
+            "[::10.0.0.1]:7",
+            "[64:ff9b::a9fe:a9fe]:80",
+            "[2002:a9fe:a9fe::1]:80",
+            "[2001:0:1::1]:7",
+            "[100::1]:7",
+            "[::ffff:169.254.169.254]:80",
+            "[::ffff:255.255.255.255]:7",
+            "[4000::1]:7",
+        ] {
+            assert!(!is_publishable(text.parse().expect(text)), "{text}");
+        }
+        for text in
+            ["10.0.0.1:7", "127.0.0.1:7", "[::1]:7", "[fd00::1]:7", "[2001:db8::1]:7", "203.0.113.9:7", "198.18.0.1:7"]
+        {
+            assert!(is_publishable(text.parse().expect(text)), "{text}");
+        }
+    }
+
+    #[test]
+    fn near_addresses_are_told_by_who_is_near() {
+        let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+        let may = |remote: &str, local: &str, told: &str| {
+            let teller = Teller { remote: ip(remote), local: (!local.is_empty()).then(|| ip(local)) };
+            teller.may_tell(told.parse().expect(told))
+        };
+        assert!(may("127.0.0.1", "127.0.0.1", "127.0.0.1:7") && may("::1", "", "10.9.9.9:7"));
+        assert!(may("10.0.0.5", "10.0.0.5", "127.0.0.1:7"), "on this machine");
+        for told in ["127.0.0.1:7", "[::1]:7", "[::ffff:127.0.0.1]:7", "169.254.169.254:80", "255.255.255.255:7"] {
+            assert!(!may("10.0.0.5", "10.0.0.9", told) && !may("8.8.8.8", "8.8.4.4", told), "{told}");
+        }
+        assert!(may("10.0.0.5", "10.0.0.9", "192.168.3.4:7"));
+        assert!(may("8.8.8.8", "10.0.0.9", "10.0.0.5:7"), "the network that we are in");
+        assert!(!may("8.8.8.8", "10.0.0.9", "10.0.1.5:7") && !may("8.8.8.8", "", "10.0.0.5:7"));
+        assert!(may("8.8.8.8", "", "203.0.113.9:7"));
     }
 }

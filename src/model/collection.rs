@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use crate::model::safe_path::PathError;
+use crate::model::safe_path::{PathError, RESERVED};
 use crate::model::{ContentId, Layout, SafePath, Shown};
 
 /// The first line of every manifest.
@@ -34,9 +34,22 @@ pub enum CollectionError {
         /// Its size in bytes, as the list has it.
         size: u64,
     },
+    /// A name of the kind that unfinished transfers have.
+    #[error("a name in it begins with {RESERVED}, as only unfinished transfers are called")]
+    Reserved,
     /// More bytes or files than can be handled.
     #[error("the collection is too large")]
     TooLarge,
+    /// More files and directories than are taken here.
+    #[error("it has {entries} files and directories, and at most {most} are taken")]
+    TooMany {
+        /// How many it has.
+        entries: usize,
+        /// How many would have to be allowed: more than it has, where its paths are very long.
+        needed: usize,
+        /// How many are taken.
+        most: usize,
+    },
 }
 
 /// One thing in a tree.
@@ -81,6 +94,9 @@ impl Collection {
     /// When two entries exclude each other, or a size is beyond what can be shared.
     pub fn new(mut entries: Vec<(SafePath, Entry)>) -> Result<Self, CollectionError> {
         entries.sort_by(|a, b| a.0.cmp(&b.0));
+        if entries.iter().any(|(path, _)| path.is_reserved()) {
+            return Err(CollectionError::Reserved);
+        }
         check_conflicts(&entries)?;
         let mut bytes = 0_u64;
         let mut files = 0_u32;
@@ -102,13 +118,30 @@ impl Collection {
     /// # Errors
     /// When they are not the canonical bytes of any collection.
     pub fn parse(manifest: &[u8]) -> Result<Self, CollectionError> {
+        Self::parse_within(manifest, usize::MAX)
+    }
+
+    /// As [`Self::parse`], for at most so many files and directories: nothing is made of the first one beyond, nor of any
+    /// before it.
+    ///
+    /// # Errors
+    /// Also when there are more.
+    pub fn parse_within(manifest: &[u8], most: usize) -> Result<Self, CollectionError> {
         if manifest.len() > MAX_MANIFEST {
             return Err(CollectionError::TooLarge);
+        }
+        // One line each, after the first.
+        let count = memchr::memchr_iter(b'\n', manifest).count().saturating_sub(1);
+        if count > most {
+            return Err(CollectionError::TooMany { entries: count, needed: count, most });
         }
         let text = std::str::from_utf8(manifest).map_err(|_| CollectionError::Malformed)?;
         let body = text.strip_prefix(MAGIC).ok_or(CollectionError::Malformed)?;
         let lines = body.split_inclusive('\n').map(|l| l.strip_suffix('\n').ok_or(CollectionError::Malformed));
-        let entries = lines.map(|line| parse_line(line?)).collect::<Result<Vec<_>, _>>()?;
+        let mut entries = Vec::with_capacity(count);
+        for line in lines {
+            entries.push(parse_line(line?)?);
+        }
         if !entries.is_sorted_by(|a, b| a.0 < b.0) {
             return Err(CollectionError::Malformed);
         }
@@ -261,6 +294,22 @@ mod tests {
         let id = ContentId::of(b"x");
         let huge = format!("{MAGIC}f 18446744073709551615 {id} a\n");
         assert_eq!(Collection::parse(huge.as_bytes()), Err(CollectionError::TooLarge));
+    }
+
+    #[test]
+    fn entries_are_bounded_and_directories_are_entries() {
+        let text = format!("{MAGIC}d a\nd b\nf 1 {} c\n", ContentId::of(b""));
+        assert!(Collection::parse_within(text.as_bytes(), 3).is_ok());
+        let refused = Collection::parse_within(text.as_bytes(), 2);
+        assert_eq!(refused, Err(CollectionError::TooMany { entries: 3, needed: 3, most: 2 }));
+    }
+
+    #[test]
+    fn names_of_unfinished_transfers_are_refused() {
+        for name in [".qshare-x", "a/.qshare-0.part/b", ".QSHARE-x"] {
+            let text = format!("{MAGIC}d {name}\n");
+            assert_eq!(Collection::parse(text.as_bytes()), Err(CollectionError::Reserved), "{name}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::list::at_most;
 use crate::model::{ContentId, NodeId, SafePath};
 
 /// What an id stands for.
@@ -74,8 +75,15 @@ pub struct OfferBook {
 pub struct Provider {
     /// Which node.
     pub node: NodeId,
-    /// Where it was reached, best first; empty when only its own connection leads to it.
+    /// Where it was reached, best first; empty when only its own connection leads to it. At most
+    /// [`Provider::MAX_ADDRESSES`].
+    #[serde(deserialize_with = "at_most::<_, _, { Provider::MAX_ADDRESSES }>")]
     pub addrs: Vec<SocketAddr>,
+}
+
+impl Provider {
+    /// The most addresses that travel with one provider.
+    pub const MAX_ADDRESSES: usize = 8;
 }
 
 /// What a search found: one (id, kind, size), with the names and nodes that offer it.
@@ -98,8 +106,10 @@ pub struct Hit {
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
     /// Names it is offered under, best-ranked first; at most [`Hit::MAX_NAMES`].
+    #[serde(deserialize_with = "at_most::<_, _, { Hit::MAX_NAMES }>")]
     pub names: Vec<SafePath>,
     /// Who offers it; at most [`Hit::MAX_PROVIDERS`].
+    #[serde(deserialize_with = "at_most::<_, _, { Hit::MAX_PROVIDERS }>")]
     pub providers: Vec<Provider>,
 }
 

@@ -3,6 +3,8 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
+use crate::model::invisible::is_invisible;
+
 /// The most words in one query.
 pub const MAX_WORDS: usize = 16;
 /// The longest word, in bytes after folding.
@@ -57,13 +59,13 @@ impl Query {
     }
 }
 
-/// NFKD without combining marks, lower case: the form in which words and paths are compared.
+/// NFKD without combining marks and what nobody sees, lower case: the form in which words and paths are compared.
 #[must_use]
 pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    text.nfkd().filter(|c| !is_combining_mark(*c) && !is_invisible(*c)).flat_map(char::to_lowercase).collect()
 }
 
 #[cfg(test)]
@@ -77,6 +79,13 @@ mod tests {
         assert!(query.matches(&fold("archives/RAPPORT d'e\u{301}te\u{301}.pdf")));
         assert!(!query.matches("rapport.pdf"));
         assert_eq!(Query::parse(&["  "]), Err(QueryError::Empty));
+        assert_eq!(Query::parse(&["\u{200b}\u{3164}"]), Err(QueryError::Empty));
         assert_eq!(Query::parse(&vec!["a"; 17]), Err(QueryError::TooLong));
+    }
+
+    #[test]
+    fn what_nobody_sees_is_not_searched() {
+        let typed = Query::parse(&["\u{645}\u{6cc}\u{62e}\u{648}", "pass\u{ad}word"]).expect("words");
+        assert!(typed.matches(&fold("\u{645}\u{6cc}\u{200c}\u{62e}\u{648}/pa\u{200b}ss\u{feff}word")));
     }
 }

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::model::shown::is_deceptive;
+use crate::model::query::fold;
+use crate::model::shown::is_moving;
 
 /// The longest path, in bytes.
 pub const MAX_PATH: usize = 4096;
@@ -16,6 +17,9 @@ pub const MAX_PATH: usize = 4096;
 pub const MAX_COMPONENT: usize = 255;
 /// The greatest number of components.
 pub const MAX_DEPTH: usize = 100;
+
+/// How the names begin that qshare gives to what it is still fetching. Nothing that is shared has such a name.
+pub const RESERVED: &str = ".qshare-";
 
 /// Why a text is never a safe path, anywhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -118,6 +122,13 @@ impl SafePath {
         Self(self.name().into())
     }
 
+    /// Whether a component begins as the names of unfinished transfers do, also as a file system sees it that tells neither
+    /// case nor what nobody sees apart.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.components().any(is_reserved)
+    }
+
     /// Whether every component can exist on Windows and macOS too: no backslash, colon or other reserved
     /// character, no device name, no trailing dot or space.
     #[must_use]
@@ -132,9 +143,16 @@ fn check_component(name: &str) -> Result<(), PathError> {
         "." | ".." => Err(PathError::Dots),
         _ if name.len() > MAX_COMPONENT => Err(PathError::Component),
         _ if name.bytes().all(|b| (b' '..=b'~').contains(&b)) => Ok(()),
-        _ if name.chars().any(|c| c.is_control() || is_deceptive(c)) => Err(PathError::Character),
+        _ if name.chars().any(is_moving) => Err(PathError::Character),
         _ => Ok(()),
     }
+}
+
+/// See [`SafePath::is_reserved`].
+#[must_use]
+pub fn is_reserved(name: &str) -> bool {
+    // Most names are told apart by their first byte.
+    (name.starts_with('.') || !name.is_ascii()) && fold(name).starts_with(RESERVED)
 }
 
 /// Whether a component can exist on Windows and macOS too.
@@ -201,6 +219,26 @@ mod tests {
         ];
         for (text, error) in cases {
             assert_eq!(SafePath::parse(text), Err(error), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn what_scripts_and_emoji_need_is_valid() {
+        for text in ["\u{645}\u{6cc}\u{200c}\u{62e}", "\u{1f468}\u{200d}\u{1f467}.png", "so\u{ad}ft", "\u{feff}a"] {
+            assert!(SafePath::parse(text).is_ok(), "{text:?}");
+        }
+        for text in ["\u{200e}", "\u{61c}", "\u{2066}", "\u{2028}"] {
+            assert_eq!(SafePath::parse(text), Err(PathError::Character), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn names_of_unfinished_transfers_are_known_however_they_are_written() {
+        for text in [".qshare-x", "a/.qshare-0000000000000000.part/b", ".QShare-x", ".qsh\u{200c}are-x"] {
+            assert!(SafePath::parse(text).expect("valid").is_reserved(), "{text:?}");
+        }
+        for text in [".qshareignore", "a.qshare-x", "qshare-x", ".qshare"] {
+            assert!(!SafePath::parse(text).expect("valid").is_reserved(), "{text:?}");
         }
     }
 

@@ -75,10 +75,11 @@ impl Contents {
         finder: &Finder,
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
-        let name = hit.names.first().cloned().map_or_else(|| name_of(id), |name| name.last());
+        let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
+        let name = plain.unwrap_or_else(|| name_of(id));
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
-        let kept = kept.and_then(|bytes| Some((Collection::parse(&bytes).ok()?, bytes)));
+        let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
         // What an earlier run has begun of it is proven to be a collection, whatever is offered now.
         if hit.kind == Kind::File && kept.is_none() {
             let map = UnitMap::of_file(id, hit.size);
@@ -109,7 +110,10 @@ impl Contents {
                 let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
                 Fetched { bytes, collection, left_out }
             }
-            None => manifest::fetch(&finder.connections, id, &hit.providers, request.wait, liars).await?,
+            None => {
+                let most = finder.max_files;
+                manifest::fetch(&finder.connections, id, &hit.providers, most, request.wait, liars).await?
+            }
         };
         let without = manifest::without(&name, &left_out, matcher(&request.only));
         let too_large = Error::TooLarge { id, size: collection.bytes() };

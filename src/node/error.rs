@@ -291,6 +291,20 @@ pub enum Error {
         /// The claim.
         size: u64,
     },
+    /// A collection has more files and directories than are taken.
+    #[error(
+        "the collection {id} has {entries} files and directories, and at most {most} are taken: get it with --max-files {needed}, or raise the setting `node.max-files`"
+    )]
+    TooManyFiles {
+        /// Which.
+        id: ContentId,
+        /// How many it has.
+        entries: usize,
+        /// How many would have to be allowed.
+        needed: usize,
+        /// How many are.
+        most: usize,
+    },
     /// No known node has this id or prefix.
     #[error("no node `{}` is known here: `qshare peers` lists those that a tracker or a neighbour knows", Shown(.peer))]
     UnknownPeer {
@@ -357,7 +371,8 @@ impl Error {
             | Self::Internal { .. }
             | Self::NotACollection { .. }
             | Self::Refused { .. }
-            | Self::Stdout(_) => ErrorCode::Failed,
+            | Self::Stdout(_)
+            | Self::TooManyFiles { .. } => ErrorCode::Failed,
             Self::Interrupted { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::LeftOut { .. } => ErrorCode::Incomplete,

@@ -35,6 +35,8 @@ const PAGED_ON: usize = 16;
 pub(crate) struct Finder {
     pub(crate) connections: ConnectionsRef,
     pub(crate) own: NodeId,
+    /// Of a collection that is fetched: files and directories at most.
+    pub(crate) max_files: usize,
     places: Vec<Place>,
     /// One node alone is asked, and gives.
     alone: bool,
@@ -77,7 +79,8 @@ impl Finder {
         let (trackers, peers) = (&options.trackers, &options.peers);
         let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane, link: None };
         let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
-        Self { connections, own, places: places.collect(), alone: false, overlay }
+        let max_files = options.max_files;
+        Self { connections, own, max_files, places: places.collect(), alone: false, overlay }
     }
 
     /// The same, looking at one peer only.

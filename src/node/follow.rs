@@ -37,7 +37,11 @@ async fn once(
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     while let Some(event) = frames::receive::<FollowEvent>(&mut events, limits::PAGE).await? {
         let others = event.joined.into_iter().filter(|provider| provider.node != finder.own);
-        let others: Vec<_> = others.take(limits::FETCH_RANGES).collect();
+        let usable = |mut provider: Provider| {
+            provider.addrs.retain(|addr| link.teller().may_tell(*addr));
+            provider
+        };
+        let others: Vec<_> = others.map(usable).collect();
         // Who left is noticed by its connection; a tracker that lies about it must not matter.
         if !others.is_empty() && providers.send(others).await.is_err() {
             return Ok(());

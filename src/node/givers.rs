@@ -78,7 +78,8 @@ impl Get {
 async fn remembered(request: &GetRequest, id: ContentId) -> Vec<Provider> {
     let Some(parent) = parent(&request.output, id).filter(|_| request.from.is_none()) else { return Vec::new() };
     let read = move || SafeDir::open(&parent).map(|parent| Givers::of(&parent, id).read()).unwrap_or_default();
-    let givers = spawn_blocking(read).await.unwrap_or_default();
+    let mut givers = spawn_blocking(read).await.unwrap_or_default();
+    givers.retain(|(_, addr)| is_publishable(*addr));
     givers.into_iter().map(|(node, addr)| Provider { node, addrs: vec![addr] }).collect()
 }
 

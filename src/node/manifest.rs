@@ -1,7 +1,12 @@
 //! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
+//! Invariant: of lists larger than `SMALL` one is in memory at a time, whoever sends how many.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use quinn::RecvStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -9,6 +14,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::io::frames;
 use crate::logic::transfer::Why;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
+use crate::model::manifest::Intake;
 use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
 use crate::node::error::Error;
 use crate::node::trials::{Failure, TICK, Trials};
@@ -20,6 +26,11 @@ const IDLE: Duration = Duration::from_secs(3);
 const NEXT: Duration = Duration::from_millis(500);
 /// this many at a time at most, for a list may be large.
 const ASKED: usize = 4;
+/// A list that says to be larger than this waits for its turn:
+const SMALL: usize = 4 << 20;
+/// and whoever has the turn and sends more slowly than this (bytes a second, after a grace) leaves it to one that waits.
+const SLOWEST: u64 = 64 << 10;
+const GRACE: Duration = Duration::from_secs(10);
 
 /// A collection as a provider has it.
 pub(crate) struct Fetched {
@@ -32,7 +43,7 @@ pub(crate) struct Fetched {
 }
 
 /// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
-/// for `wait` at most. Those whose bytes are not the collection's are added to `liars`.
+/// for `wait` at most. A list of more than `most` files and directories is not taken. Those whose bytes are not the collection's are added to `liars`.
 ///
 /// # Errors
 /// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
@@ -41,10 +52,12 @@ pub(crate) async fn fetch(
     connections: &ConnectionsRef,
     id: ContentId,
     providers: &[Provider],
+    most: usize,
     wait: Duration,
     liars: &mut Vec<NodeId>,
 ) -> Result<Fetched, Error> {
     let mut trials = Trials::new(providers, wait);
+    let turns = Arc::new(Turns::new());
     let mut tasks = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);
     let mut last = Instant::now();
@@ -54,8 +67,8 @@ pub(crate) async fn fetch(
             && let Some((number, provider)) = trials.next()
         {
             last = Instant::now();
-            let connections = connections.clone();
-            tasks.spawn(async move { (number, from_one(&connections, id, &provider).await) });
+            let (connections, turns) = (connections.clone(), Arc::clone(&turns));
+            tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
         }
         if !trials.is_asking()
             && let Some(lack) = trials.lack()
@@ -65,7 +78,7 @@ pub(crate) async fn fetch(
         tokio::select! {
             _ = ticks.tick() => trials.tick(),
             Some(Ok((number, got))) = tasks.join_next() => match got {
-                Ok(Answer::Right(parsed)) => return parsed.map_err(|source| Error::BadCollection { id, source }),
+                Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
                 Ok(Answer::Wrong) => {
                     liars.push(providers[number].node);
                     trials.failed(number, Why::Lied.into());
@@ -131,25 +144,77 @@ enum Answer {
     Wrong,
 }
 
-async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Result<Answer, Failure> {
+const fn unusable(id: ContentId, source: CollectionError) -> Error {
+    match source {
+        CollectionError::TooMany { entries, needed, most } => Error::TooManyFiles { id, entries, needed, most },
+        source => Error::BadCollection { id, source },
+    }
+}
+
+async fn from_one(
+    connections: &ConnectionsRef,
+    id: ContentId,
+    provider: &Provider,
+    most: usize,
+    turns: &Turns,
+) -> Result<Answer, Failure> {
     let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
     let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
-    let bytes = frames::receive_raw(&mut recv, len, IDLE).await?;
+    let turn = if len > SMALL { Some(turns.take().await) } else { None };
+    let intake = receive(&mut recv, len, most, turns).await?;
     let left_out = head.left_out;
-    let checked = tokio::task::spawn_blocking(move || {
-        (ContentId::of(&bytes) == id)
-            .then(|| Collection::parse(&bytes).map(|collection| Fetched { bytes, collection, left_out }))
-    });
-    match checked.await {
-        Ok(Some(parsed)) => Ok(Answer::Right(parsed)),
+    let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
+    let read = checked.await;
+    drop(turn);
+    match read {
+        Ok(Some(read)) => Ok(Answer::Right(read.map(|(collection, bytes)| Fetched { bytes, collection, left_out }))),
         Ok(None) => Ok(Answer::Wrong),
         Err(error) => {
             tracing::error!(%error, "checking a collection's list failed");
             Err(Why::Failing.into())
         }
+    }
+}
+
+async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
+    let begun = Instant::now();
+    let (mut intake, mut left) = (Intake::new(most, len), len);
+    while left > 0 {
+        let piece = frames::receive_piece(recv, left, IDLE).await?;
+        intake.push(&piece);
+        left -= piece.len();
+        let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;
+        if len > SMALL && turns.are_wanted() && ((len - left) as u64) < due {
+            return Err(frames::CallError::TimedOut);
+        }
+    }
+    Ok(intake)
+}
+
+/// Whose large list is being received.
+struct Turns {
+    one: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Turns {
+    const fn new() -> Self {
+        Self { one: Semaphore::const_new(1), waiting: AtomicUsize::new(0) }
+    }
+
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Never closed. Who is dropped while it waits leaves the turns with it: the whole look is over then.
+        let turn = self.one.acquire().await.ok();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn
+    }
+
+    fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 }
 

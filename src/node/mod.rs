@@ -55,6 +55,7 @@ pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::tally::Beyond;
 pub use crate::logic::transfer::Why;
+pub use crate::model::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Verdict};
 pub use error::{Error, ErrorCode, Lack, Who};
@@ -215,8 +216,9 @@ impl Node {
             return Err(Error::NotACollection { id });
         }
         let mut liars = Vec::new();
+        let (most, wait) = (finder.max_files, Duration::ZERO);
         // Nobody waits for a list to be shown: everyone is asked once.
-        let fetched = manifest::fetch(&finder.connections, id, &hit.providers, Duration::ZERO, &mut liars).await;
+        let fetched = manifest::fetch(&finder.connections, id, &hit.providers, most, wait, &mut liars).await;
         liars.into_iter().for_each(|node| self.inner.warn(manifest::blame(node, id)));
         Ok(fetched?.collection)
     }

@@ -9,7 +9,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
-use crate::model::address::is_loopback;
 use crate::model::{Hit, NodeId, Provider};
 use crate::node::error::Error;
 use crate::node::find::{Finder, Place, call, connect};
@@ -84,9 +83,7 @@ async fn some_peers(finder: &Finder, place: &Place) -> Result<Vec<Peer>, Error> 
     if page.peers.len() < FEW {
         page = call(&link, &place.who(), &Request::Peers(Peers { after: None }), limits::PAGE).await?;
     }
-    // What a far tracker says of loopback would be a service of this machine.
-    let far = !is_loopback(link.remote().ip());
-    page.peers.iter_mut().for_each(|peer| peer.addrs.retain(|addr| !(far && is_loopback(addr.ip()))));
+    page.peers.iter_mut().for_each(|peer| peer.addrs.retain(|addr| link.teller().may_tell(*addr)));
     page.peers.truncate(MANY);
     Ok(page.peers)
 }

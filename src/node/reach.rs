@@ -8,7 +8,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::io::link::Link;
-use crate::model::address::is_loopback;
 use crate::model::{NodeId, PeerTarget};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
@@ -70,9 +69,7 @@ impl Finder {
         let request = Request::Peers(Peers { after: node.before() });
         let page: PeerPage = call(&link, &place.who(), &request, limits::PAGE).await.map_err(Some)?;
         let mut addrs = page.peers.into_iter().find(|peer| peer.node == node).ok_or(None)?.addrs;
-        // What a far tracker says of loopback would be a service of this machine.
-        let far = !is_loopback(link.remote().ip());
-        addrs.retain(|addr| !(far && is_loopback(addr.ip())));
+        addrs.retain(|addr| link.teller().may_tell(*addr));
         self.at(node, addrs).await
     }
 

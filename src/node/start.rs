@@ -1,6 +1,7 @@
 //! Starts a node: identity, endpoint, actors, and the tasks that accept, serve and pass events on.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use tokio::sync::{mpsc, watch};
@@ -13,7 +14,7 @@ use crate::actors::buffers::BufferPool;
 use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::dial_back::probe_through;
-use crate::actors::directory::DirectoryRef;
+use crate::actors::directory::{DirectoryRef, Refusals};
 use crate::actors::downloads::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
 use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
@@ -52,6 +53,8 @@ use crate::wire::{Code, Role};
 
 /// Events that wait for whoever shows them; samples that find no room are left out.
 const EVENTS: usize = 256;
+/// After the directory was said to be full, that is not said again for this long.
+const FULL_AGAIN: Duration = Duration::from_secs(300);
 /// Links that wait to be served.
 const LINKS: usize = 64;
 /// The hash cache within the node's directory.
@@ -323,6 +326,7 @@ impl Ground<'_> {
         let directory = started.map_err(spawn_error)?;
         let probe = probe_through(self.connections.clone());
         let answers = TrackerAnswers::new(directory.clone(), allowed.circle(), probe);
+        tasks.spawn(tell_refusals(directory.refusals(), self.events.clone()));
         allowed.follow(self.connections.clone(), directory, self.events.clone(), tasks);
         tasks.spawn(serve_links(links, Arc::new(answers)));
         Ok(())
@@ -383,6 +387,22 @@ async fn pass_on(
         if events.send(event).await.is_err() {
             return;
         }
+    }
+}
+
+/// Says that the directory is full, once a while.
+async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: mpsc::Sender<Event>) {
+    while refusals.changed().await.is_ok() {
+        let last = *refusals.borrow_and_update();
+        let Some(Refusals { node, names }) = last else { continue };
+        let sentence = format!(
+            "the directory is full: {names} names of node {} were not taken; where there is memory for more, raise names-per-node, names or memory-mib in the configuration's [tracker]",
+            node.short()
+        );
+        if events.send(Event::Warning(sentence)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(FULL_AGAIN).await;
     }
 }
 

@@ -40,6 +40,8 @@ pub struct Options {
     pub friends_only: bool,
     /// The most bytes a second that all uploads take together.
     pub upload_limit: Option<Rate>,
+    /// Of a collection that is fetched or listed: files and directories at most.
+    pub max_files: usize,
     /// A tracker serves only the nodes of this file, a node id a line, as it changes; everyone when none.
     pub allow: Option<PathBuf>,
     /// How much a tracker's directory takes.

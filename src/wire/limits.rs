@@ -1,5 +1,7 @@
 //! Every limit of the protocol, with its derivation. Sizes in bytes.
 
+use crate::model::Provider;
+
 /// The ALPN protocol name; its number is the protocol's version.
 pub const ALPN: &[u8] = b"qshare/1";
 /// The ALPN of a dial-back: the connection serves only to see who answers, and carries Welcome alone.
@@ -32,9 +34,18 @@ pub const HAVE_RANGES: usize = 4096;
 /// The most candidate addresses that a node announces.
 pub const CANDIDATES: usize = 4;
 /// The most addresses that are told of one provider.
-pub const ADDRESSES: usize = 8;
+pub const ADDRESSES: usize = Provider::MAX_ADDRESSES;
 /// Hits in one page at most.
 pub const HITS: u32 = 200;
+/// Hits, and nodes, in one Found frame at most: no query gets more of all branches together.
+pub const FOUND: usize = 400;
+/// Entries of any other list of a page at most: as many as a full page has of the shortest that are sent, names of ten
+/// bytes. Beside the cap in bytes, since an entry of one byte would be a hundred times larger in memory.
+pub const ENTRIES: usize = 65_536;
+/// Nodes that a Follow event says to have joined at most, since no follower is told of more at a time.
+pub const JOINED: usize = crate::model::Hit::MAX_PROVIDERS;
+/// Files of [`crate::wire::LeftOut`] at most.
+pub const LEFT_OUT: usize = 8;
 /// Over how many links a query may travel at most, whatever its TTL says. Seven links of eight neighbours each are more
 /// nodes than any network of this kind has.
 pub const TTL: u8 = 7;

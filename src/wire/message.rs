@@ -8,8 +8,12 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::list::at_most;
+use crate::model::query::MAX_WORDS;
 use crate::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::wire::code::{Code, Refusal};
+use crate::wire::limits;
+use crate::wire::measure::{Bench, Clock};
 use crate::wire::neighbour::Join;
 
 /// What comes back for a request.
@@ -45,9 +49,9 @@ pub enum Request {
     /// Answer: [`Announced`].
     Announce(Announce),
     /// To a bench: measures. Answer: unit; unit again when it can begin; then bytes in the asked direction. Who asked
-    /// ends its side when it has them all, or has sent them; then comes [`BenchEnd`].
+    /// ends its side when it has them all, or has sent them; then comes [`crate::wire::BenchEnd`].
     Bench(Bench),
-    /// To a tracker or node: what time it is there. Answer: [`ClockNow`].
+    /// To a tracker or node: what time it is there. Answer: [`crate::wire::ClockNow`].
     Clock(Clock),
     /// To a node: some units of a content. Answer: unit, then unit records (see [`UnitRecord`]) until the end.
     Fetch(Fetch),
@@ -99,6 +103,7 @@ pub struct Announce {
     pub full: bool,
     /// Addresses that may reach the node, at most [`crate::wire::limits::CANDIDATES`]; dialled back before use.
     /// None in an announcement that is not in full: the addresses that were reached stay published.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::CANDIDATES }>")]
     pub candidates: Vec<SocketAddr>,
     /// The UDP port on which the node listens.
     pub port: u16,
@@ -108,12 +113,16 @@ pub struct Announce {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Delta {
     /// Offers that are new or changed: an offer replaces the node's earlier one of the same name.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub add: Vec<Offer>,
     /// Names no longer offered.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub remove: Vec<SafePath>,
     /// Transfers in which the node takes part, with nothing yet or a part; they have no name.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub join: Vec<Part>,
     /// Transfers that it leaves.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub leave: Vec<Part>,
 }
 
@@ -138,45 +147,8 @@ pub struct Announced {
     /// Milliseconds until the lease ends without renewal.
     pub lease_ms: u32,
     /// The addresses that are published: those that the tracker reached.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ADDRESSES }>")]
     pub reachable: Vec<SocketAddr>,
-}
-
-/// See [`Request::Clock`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Clock {}
-
-/// The time of day at the asked side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ClockNow {
-    /// Milliseconds since 1970, UTC.
-    pub unix_ms: u64,
-}
-
-/// See [`Request::Bench`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Bench {
-    /// How many bytes; at most 16 GiB.
-    pub bytes: u64,
-    /// The asked side sends; else it receives.
-    pub download: bool,
-    /// Through a file on the asked side; else from memory.
-    pub file: bool,
-}
-
-/// What the asked side of a bench measured.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BenchEnd {
-    /// Its processor time during the test, in microseconds.
-    pub cpu_us: u64,
-    /// Its path's MTU at the end, in bytes.
-    pub mtu: u16,
-    /// Packets that it sent on this connection during the test.
-    pub sent: u64,
-    /// How many of them were lost.
-    pub lost: u64,
-    /// The most memory that its process has held at once, in bytes; 0 when it does not know.
-    #[serde(default)]
-    pub memory: u64,
 }
 
 /// See [`Request::Fetch`].
@@ -187,6 +159,7 @@ pub struct Fetch {
     /// Its size in bytes: a provider that has another answers SizeDiffers.
     pub size: u64,
     /// Acceptable units as (first, count).
+    #[serde(deserialize_with = "at_most::<_, _, { limits::FETCH_RANGES }>")]
     pub units: Vec<(u32, u32)>,
     /// How many of them to send. When fewer than are acceptable, the provider chooses those it has sent least.
     pub max: u32,
@@ -215,6 +188,7 @@ pub struct FilesOf {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OfferPage {
     /// In name order.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub offers: Vec<Offer>,
     /// Whether there are more after the last.
     pub more: bool,
@@ -235,8 +209,10 @@ pub struct Follow {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FollowEvent {
     /// New providers.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::JOINED }>")]
     pub joined: Vec<Provider>,
     /// Nodes that are gone.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub left: Vec<NodeId>,
 }
 
@@ -286,6 +262,7 @@ pub struct ManifestHead {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LeftOut {
     /// The first of them, at most eight.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::LEFT_OUT }>")]
     pub files: Vec<LeftOutFile>,
     /// How many more there are.
     pub more: u32,
@@ -313,6 +290,7 @@ pub struct Peer {
     /// Which node.
     pub node: NodeId,
     /// Where it was reached.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ADDRESSES }>")]
     pub addrs: Vec<SocketAddr>,
     /// How many offers it has.
     pub offers: u64,
@@ -322,6 +300,7 @@ pub struct Peer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerPage {
     /// In node id order.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
     pub peers: Vec<Peer>,
     /// Whether there are more after the last.
     pub more: bool,
@@ -342,6 +321,7 @@ pub struct Renewed {
     /// The tracker has that epoch at that seq; otherwise everything must be announced again.
     pub known: bool,
     /// The addresses that are published.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ADDRESSES }>")]
     pub reachable: Vec<SocketAddr>,
 }
 
@@ -367,6 +347,7 @@ pub enum ResolveEvent {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Search {
     /// The words as typed; the asked side folds them.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")]
     pub words: Vec<String>,
     /// How many hits at most; never more than [`crate::wire::limits::HITS`].
     pub limit: u32,
@@ -378,6 +359,7 @@ pub struct Search {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HitPage {
     /// The hits.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::HITS as usize }>")]
     pub hits: Vec<Hit>,
     /// How many more there are after these.
     pub more: u64,
@@ -413,6 +395,7 @@ pub struct Watch {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HaveEvent {
     /// Units newly there, as (first, count); everything in the first event.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::HAVE_RANGES }>")]
     pub units: Vec<(u32, u32)>,
     /// It has all of it and will send no further units.
     pub complete: bool,
@@ -422,7 +405,7 @@ pub struct HaveEvent {
     #[serde(default)]
     pub gone: bool,
     /// Units newly not there any more because their file changed, as (first, count); they do not come back.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "at_most::<_, _, { limits::HAVE_RANGES }>")]
     pub changed: Vec<(u32, u32)>,
     /// Whether the owner of a single file may execute it, as in an offer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

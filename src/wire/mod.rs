@@ -4,10 +4,12 @@ pub mod bounded;
 pub mod code;
 pub mod codec;
 pub mod limits;
+pub mod measure;
 pub mod message;
 pub mod neighbour;
 
 pub use code::{Code, Refusal};
 pub use codec::{FrameError, decode, encode};
+pub use measure::*;
 pub use message::*;
 pub use neighbour::*;

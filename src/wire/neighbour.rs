@@ -5,7 +5,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::list::at_most;
+use crate::model::query::MAX_WORDS;
 use crate::model::{ContentId, Hit, NodeId, QueryId};
+use crate::wire::limits;
 
 /// See [`crate::wire::Request::Join`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,6 +23,7 @@ pub struct Join {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct About {
     /// Addresses that may reach it, at most [`crate::wire::limits::CANDIDATES`]; dialled back before they are told on.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::CANDIDATES }>")]
     pub candidates: Vec<SocketAddr>,
     /// How many offers it has.
     pub offers: u64,
@@ -57,7 +61,7 @@ pub enum Sought {
     /// Which nodes are there.
     Nodes,
     /// Offers whose names match; the words as typed.
-    Words(Vec<String>),
+    Words(#[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")] Vec<String>),
 }
 
 /// Part of an answer; a query may get several, and Done after the last.
@@ -66,8 +70,10 @@ pub struct Found {
     /// Of which query.
     pub id: QueryId,
     /// Offers. One without provider is of the node that sends this frame.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::FOUND }>")]
     pub hits: Vec<Hit>,
     /// Nodes, for [`Sought::Nodes`].
+    #[serde(deserialize_with = "at_most::<_, _, { limits::FOUND }>")]
     pub nodes: Vec<Seen>,
 }
 
@@ -77,6 +83,7 @@ pub struct Seen {
     /// Which node.
     pub node: NodeId,
     /// Where its neighbour dialled it.
+    #[serde(deserialize_with = "at_most::<_, _, { limits::ADDRESSES }>")]
     pub addrs: Vec<SocketAddr>,
     /// How many offers it says to have.
     pub offers: u64,

@@ -213,6 +213,11 @@ impl Process {
         self.child.id()
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// The most memory that it has had, in KiB.
     pub fn peak(&self) -> u64 {
         peak(self.pid()).expect("it runs, and Linux tells it")

@@ -37,12 +37,12 @@ impl ConnectionsRef {
         Self { actor, endpoint, prober: Arc::default(), sides: Sockets::default(), trust }
     }
 
-    /// The link to a node: the one in use, or a new one.
+    /// The link to a node: the one in use, or a new one. The addresses are what others told: each is dialled only so often.
     ///
     /// # Errors
     /// When the node cannot be dialled at these addresses.
     pub async fn to_node(&self, node: NodeId, addrs: Vec<SocketAddr>) -> Result<Link, ConnectError> {
-        self.wanted(Target::Node(node), addrs).await
+        self.wanted(Target::Node(node), addrs, false).await
     }
 
     /// The link to what a user wrote: resolved, dialled, and its key compared with the given or remembered one.
@@ -55,8 +55,8 @@ impl ConnectionsRef {
         let addrs = resolve(target).await?;
         let remember = remembered.is_none() && is_remembered(target.id, &addrs);
         let link = match target.id.or(remembered) {
-            Some(node) => self.to_node(node, addrs).await,
-            None => self.wanted(Target::Unknown(addrs.clone()), addrs).await,
+            Some(node) => self.wanted(Target::Node(node), addrs, true).await,
+            None => self.wanted(Target::Unknown(addrs.clone()), addrs, true).await,
         };
         let link = link.map_err(|error| match (error, target.id, remembered) {
             (ConnectError::WrongKey(DialError::WrongKey { found, .. }), None, Some(remembered)) => {
@@ -128,8 +128,8 @@ impl ConnectionsRef {
         true
     }
 
-    async fn wanted(&self, target: Target, addrs: Vec<SocketAddr>) -> Result<Link, ConnectError> {
-        let asked = self.ask(|reply| Message::Wanted(Wanted { target, addrs, reply })).await;
+    async fn wanted(&self, target: Target, addrs: Vec<SocketAddr>, given: bool) -> Result<Link, ConnectError> {
+        let asked = self.ask(|reply| Message::Wanted(Wanted { target, addrs, given, reply })).await;
         asked.unwrap_or(Err(ConnectError::Stopped))
     }
 

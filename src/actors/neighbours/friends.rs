@@ -131,6 +131,8 @@ impl Seek {
         let link = self.connections.to_role(tracker, Role::Tracker).await.ok()?;
         let request = Request::Peers(Peers { after: node.before() });
         let (page, ..) = frames::call::<PeerPage>(&link, &request, limits::PAGE).await.ok()?;
-        page.peers.into_iter().find(|peer| peer.node == node).map(|peer| peer.addrs)
+        let mut addrs = page.peers.into_iter().find(|peer| peer.node == node)?.addrs;
+        addrs.retain(|addr| link.teller().may_tell(*addr));
+        Some(addrs)
     }
 }

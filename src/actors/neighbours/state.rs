@@ -151,8 +151,11 @@ impl State {
         if source == Source::Lan {
             self.heard_on_lan(node);
         }
-        self.sought.heard(node, addrs);
-        self.table.heard(node, addrs, source);
+        let addrs: Vec<_> = addrs.iter().copied().filter(|addr| source.may_tell(*addr)).collect();
+        if !addrs.is_empty() {
+            self.sought.heard(node, &addrs);
+        }
+        self.table.heard(node, &addrs, source);
         self.advance();
     }
 

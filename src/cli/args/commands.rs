@@ -96,6 +96,9 @@ pub(crate) struct GetArgs {
     /// How long to go on while nothing comes [default: 2m]
     #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
     pub(crate) wait: Option<Duration>,
+    /// The most files and directories of a collection [default: 200000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_files: Option<u32>,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -113,6 +116,9 @@ pub(crate) struct LsArgs {
     /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST), or a collection's id
     #[arg(value_name = "PEER|ID")]
     pub(crate) target: LsTarget,
+    /// The most files and directories of a collection [default: 200000]
+    #[arg(long, value_name = "N")]
+    pub(crate) max_files: Option<u32>,
 }
 
 /// What `ls` lists.

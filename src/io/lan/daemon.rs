@@ -162,7 +162,10 @@ fn heard_of(service: &ResolvedService) -> Option<Heard> {
     let instance = service.get_fullname().strip_suffix(SERVICE)?.strip_suffix('.')?;
     let node = instance.parse().ok()?;
     let port = Some(service.get_port()).filter(|port| *port != 0)?;
-    let addrs = service.get_addresses().iter().filter_map(|ip| address(ip, port));
+    // Of itself only this machine tells on its loopback interface.
+    let own =
+        |ip: &&ScopedIp| !ip.to_ip_addr().is_loopback() || interfaces(ip).iter().all(|name| name.starts_with("lo"));
+    let addrs = service.get_addresses().iter().filter(own).filter_map(|ip| address(ip, port));
     let mut addrs: Vec<SocketAddr> = addrs.collect();
     // The likeliest first, the same at each time.
     addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));

@@ -10,6 +10,7 @@ use crate::io::scan::skip::shown;
 use crate::io::scan::{Root, Rules, Skipped, SurveyError, Why};
 use crate::io::secrets;
 use crate::model::obstacle::cause;
+use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, Obstacle, SafePath};
 
 /// What is offered under no other name: the whole file system.
@@ -37,6 +38,10 @@ impl Roots {
             None => (),
         }
         let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
+        if name.is_reserved() {
+            let cause = format!("names that begin with {RESERVED} are those of unfinished transfers");
+            return Err(SurveyError::Name { path: shown(typed), cause });
+        }
         let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
         let path = std::path::absolute(typed).map_err(missing)?;
         self.insert(Root { name, path, kind, fixed: None })

@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::model::Shown;
-use crate::model::safe_path::PathError;
+use crate::model::safe_path::{PathError, RESERVED};
 
 /// Something that is not shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub enum Why {
     Name(PathError),
     /// It is within qshare's own home.
     Own,
+    /// Its name is of the kind that unfinished transfers have.
+    Reserved,
     /// It holds secrets of this kind.
     Secret(&'static str),
     /// Larger than any file that can be shared.
@@ -48,6 +50,10 @@ impl fmt::Display for Skipped {
         match &self.why {
             Why::Name(error) => write!(f, "{path} is left out because {error}: rename it to share it"),
             Why::Own => write!(f, "{path} is left out because it belongs to qshare's own home"),
+            Why::Reserved => write!(
+                f,
+                "{path} is left out because its name begins with {RESERVED}, as only unfinished transfers are called: rename it to share it"
+            ),
             Why::Secret(what) => {
                 write!(f, "{path} is left out because it looks like {what}: --include-secrets shares it")
             }

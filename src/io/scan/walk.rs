@@ -18,6 +18,7 @@ use crate::io::scan::{Root, Rules, Scan, ScannedFile, ScannedRoot, Skipped, Why}
 use crate::io::secrets;
 use crate::io::stamp::FileStamp;
 use crate::model::layout::MAX_FILE;
+use crate::model::safe_path::{RESERVED, is_reserved};
 use crate::model::{Kind, SafePath};
 
 /// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
@@ -152,6 +153,9 @@ impl Walk<'_> {
             Ok(name) => name,
             Err(error) => return found.skip(path, Why::Name(error)),
         };
+        if is_reserved(text) {
+            return found.skip(path, Why::Reserved);
+        }
         let meta = match meta {
             Ok(meta) => meta,
             // What vanishes between listing and looking is as if it had never been there.
@@ -205,7 +209,7 @@ impl Walk<'_> {
     /// Whether it is qshare's own: its home, or a transfer under way.
     fn is_own(&self, path: &Path) -> bool {
         let name = path.file_name().map(|n| n.as_encoded_bytes()).unwrap_or_default();
-        let partial = |ending: &[u8]| name.starts_with(b".qshare-") && name.ends_with(ending);
+        let partial = |ending: &[u8]| name.starts_with(RESERVED.as_bytes()) && name.ends_with(ending);
         let partial = [b".part".as_slice(), b".journal", b".givers"].into_iter().any(partial);
         partial || self.rules.avoid.iter().any(|a| a == path)
     }

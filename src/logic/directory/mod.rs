@@ -233,6 +233,7 @@ impl Directory {
 
     /// Changes a node's listing and keeps the quotas. How many of its offers were cut.
     fn change(&mut self, node: NodeId, delta: Delta, touched: &mut Touched) -> u64 {
+        let most_parts = self.parts_of_a_node();
         let Some(listing) = listing(&mut self.snapshot, node) else { return 0 };
         let (before, parts_before) = (listing.offers.all(), listing.parts.len());
         let mut dropped = |offer: &Offer| touch(&self.follows, node, offer, touched);
@@ -240,7 +241,7 @@ impl Directory {
         for part in &delta.leave {
             listing.parts.remove(part);
         }
-        let room = self.quotas.parts_per_node.saturating_sub(listing.parts.len());
+        let room = most_parts.saturating_sub(listing.parts.len());
         listing.parts.extend(delta.join.into_iter().take(room));
         let too_many = listing.offers.all().names.saturating_sub(self.quotas.names_per_node);
         let cut = listing.offers.cut(Amount { names: too_many, bytes: 0 }, &mut dropped);

@@ -10,10 +10,14 @@ use crate::model::{ContentId, Kind, Offer, SafePath};
 
 /// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.
 pub(super) const SEGMENT: usize = 1024;
+/// Bytes of names after which a segment is full before that: with names of 4 KiB it would be 4 MiB for each change.
+const SEGMENT_NAMES: usize = 128 << 10;
 
-/// What an offer costs beside its name and its folded name: its fixed part, its name's allocation, its place in
-/// the orders.
-const OVERHEAD: u64 = 112;
+/// What an offer takes in the lists of its segment: itself, where its folded name ends (with the line's own end), its place
+/// in the order of ids.
+const LISTED: u64 = size_of::<Offer>() as u64 + 5 + 2;
+/// Two counters precede a shared name.
+const COUNTERS: u64 = 16;
 
 /// How much there is of something that has quotas.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,10 +29,12 @@ pub struct Amount {
 }
 
 impl Amount {
-    /// What one offer needs; folding can make a name many times longer.
+    /// What one offer needs, as the allocator rounds it; folding can make a name many times longer. The lists of a segment
+    /// are large, and rounded up by an eighth on the average.
     #[must_use]
     pub fn of(offer: &Offer, folded: &str) -> Self {
-        Self { names: 1, bytes: (offer.name.as_str().len() + folded.len()) as u64 + OVERHEAD }
+        let listed = LISTED + folded.len() as u64;
+        Self { names: 1, bytes: allocated(COUNTERS + offer.name.as_str().len() as u64) + listed + listed / 8 }
     }
 
     /// Adds another amount.
@@ -48,6 +54,12 @@ impl Amount {
     pub const fn is_none(self) -> bool {
         self.names == 0 && self.bytes == 0
     }
+}
+
+/// What jemalloc takes for so many bytes: four sizes for each doubling, multiples of 16 at least.
+const fn allocated(bytes: u64) -> u64 {
+    let step = if bytes <= 128 { 16 } else { 1 << ((bytes - 1).ilog2() - 2) };
+    bytes.div_ceil(step) * step
 }
 
 /// Whether quotas spare an offer as long as they can: a collection, or a name at the top.
@@ -184,7 +196,11 @@ impl OfferTable {
         if offers.is_empty() {
             return;
         }
-        if let Some(last) = self.segments.pop_if(|last| last.offers.len() + offers.len() <= SEGMENT / 2) {
+        let added = names_of(&offers);
+        let fits = |last: &Segment| {
+            last.offers.len() + offers.len() <= SEGMENT / 2 && names_of(&last.offers) + added <= SEGMENT_NAMES / 2
+        };
+        if let Some(last) = self.segments.pop_if(|last| fits(last)) {
             self.forget(&last);
             let mut joined = unshared(last);
             joined.append(&mut offers);
@@ -192,7 +208,13 @@ impl OfferTable {
         }
         let each = offers.len().div_ceil(offers.len().div_ceil(SEGMENT));
         while !offers.is_empty() {
-            let rest = offers.split_off(offers.len().min(each));
+            let mut bytes = 0;
+            let full = offers.iter().position(|offer| {
+                bytes += offer.name.as_str().len();
+                bytes > SEGMENT_NAMES
+            });
+            // One name is never too long for a segment.
+            let rest = offers.split_off(full.unwrap_or(offers.len()).min(each).max(1));
             let segment = Arc::new(Segment::new(std::mem::replace(&mut offers, rest)));
             self.remember(&segment);
             self.segments.push(segment);
@@ -247,6 +269,10 @@ impl Segment {
         let first = self.by_id.partition_point(|i| offer(i).id < Some(id));
         self.by_id[first..].iter().map(offer).take_while(move |offer| offer.id == Some(id))
     }
+}
+
+fn names_of(offers: &[Offer]) -> usize {
+    offers.iter().map(|offer| offer.name.as_str().len()).sum()
 }
 
 fn unshared(segment: Arc<Segment>) -> Vec<Offer> {
@@ -332,6 +358,26 @@ mod tests {
             prop_assert!(cut.names <= 900);
             check(&table, &model);
         }
+    }
+
+    #[test]
+    fn long_names_make_short_segments() {
+        let long = vec!["n".repeat(240); 16].join("/");
+        let mut table = OfferTable::default();
+        let offers: Vec<_> = (0..500).map(|n| offer(&format!("{n:03}/{long}"), 1)).collect();
+        table.change(vec![], offers.clone(), &mut |_| {});
+        table.change(vec![], offers, &mut |_| {});
+        assert!(table.segments.iter().all(|s| names_of(&s.offers) <= SEGMENT_NAMES), "{}", table.segments.len());
+        assert_eq!(table.all().names, 500);
+    }
+
+    #[test]
+    fn names_are_counted_as_the_allocator_takes_them() {
+        let sizes = [(1, 16), (16, 16), (17, 32), (128, 128), (129, 160), (1025, 1280), (4096, 4096), (4112, 5120)];
+        assert_eq!(sizes.map(|(bytes, _)| allocated(bytes)), sizes.map(|(_, size)| size));
+        let long = offer(&vec!["n".repeat(240); 16].join("/"), 1);
+        let bytes = Amount::of(&long, long.name.as_str()).bytes;
+        assert!((8300..9000).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl Default for Quotas {
         Self {
             names_per_node: 200_000,
             names: 500_000,
-            bytes: 256 << 20,
+            bytes: 128 << 20,
             nodes: 50_000,
             parts_per_node: 4096,
             follows: 20_000,
@@ -41,8 +41,12 @@ impl Default for Quotas {
 
 /// What a lease, its listing and its addresses take.
 const NODE: u64 = 1024;
-/// What a part takes in its set.
-const PART: u64 = 96;
+/// What a part takes in its set, whose nodes are half full at least.
+const PART: u64 = 112;
+/// Of the memory so much at most is for parts, and of what is free of that so much for one node: whoever takes part in many
+/// transfers leaves room for the others, however many such there are.
+const PARTS_OF_ALL: u64 = 4;
+const PARTS_OF_FREE: usize = 8;
 /// The fewest names, and bytes, that are cut at once: equals take turns in steps of this.
 const STEP: Amount = Amount { names: 256, bytes: 64 << 10 };
 
@@ -94,6 +98,12 @@ impl Directory {
             }
         }
         best.map(|(node, size)| (node, size - second))
+    }
+
+    /// In how many transfers one node may take part now.
+    pub(super) fn parts_of_a_node(&self) -> usize {
+        let all = usize::try_from(self.quotas.bytes / PARTS_OF_ALL / PART).unwrap_or(usize::MAX);
+        self.quotas.parts_per_node.min(all.saturating_sub(self.parts).div_ceil(PARTS_OF_FREE))
     }
 
     fn used_bytes(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Reading a snapshot by words and by id. A search holds at most 64 bytes per matching offer and one page of hits;
+//! Reading a snapshot by words and by id. A search holds at most 40 bytes per matching offer and one page of hits;
 //! how many searches run at once is the caller's to bound.
 
 use std::cmp::Reverse;
@@ -32,7 +32,8 @@ struct Group {
     first: u32,
     len: u32,
     providers: u32,
-    best: Match,
+    /// Which of them has the best name.
+    best: u32,
 }
 
 /// The nodes of a snapshot by number.
@@ -54,10 +55,10 @@ impl Snapshot {
         let (skip, limit) = (skip as usize, limit.min(limits::HITS) as usize);
         let end = skip.saturating_add(limit).min(total);
         if end < total && end > 0 {
-            groups.select_nth_unstable_by(end - 1, |a, b| reader.order(a).cmp(&reader.order(b)));
+            groups.select_nth_unstable_by(end - 1, |a, b| reader.order(&matches, a).cmp(&reader.order(&matches, b)));
             groups.truncate(end);
         }
-        groups.sort_unstable_by(|a, b| reader.order(a).cmp(&reader.order(b)));
+        groups.sort_unstable_by(|a, b| reader.order(&matches, a).cmp(&reader.order(&matches, b)));
         let mut hits = Page::default();
         for group in groups.get(skip..end).unwrap_or_default() {
             let hit = reader.hit(&matches[group.first as usize..][..group.len as usize]);
@@ -141,19 +142,20 @@ impl<'s> Reader<'s> {
         let mut first = 0;
         for run in matches.chunk_by(|a, b| self.same(a, b)) {
             let providers = run.chunk_by(|a, b| a.node == b.node).count() as u32;
-            let best = run.iter().min_by_key(|m| (m.rank, by_length(&self.offer(m).name)));
-            if let Some(best) = best {
-                groups.push(Group { first, len: run.len() as u32, providers, best: *best });
+            let best = (first..).zip(run).min_by_key(|(_, m)| (m.rank, by_length(&self.offer(m).name)));
+            if let Some((best, _)) = best {
+                groups.push(Group { first, len: run.len() as u32, providers, best });
             }
             first += run.len() as u32;
         }
         groups
     }
 
-    fn order(&self, group: &Group) -> impl Ord + use<'s> {
-        let offer = self.offer(&group.best);
-        let tie = (offer.id, offer.kind, offer.size, group.best.node);
-        (group.best.rank, Reverse(group.providers), by_length(&offer.name), tie)
+    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s> {
+        let best = &matches[group.best as usize];
+        let offer = self.offer(best);
+        let tie = (offer.id, offer.kind, offer.size, best.node);
+        (best.rank, Reverse(group.providers), by_length(&offer.name), tie)
     }
 
     fn hit(&mut self, matches: &[Match]) -> Hit {

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::logic::addresses::{AskerView, addresses_for};
-use crate::model::address::{is_loopback, is_publishable};
+use crate::model::address::{Teller, is_loopback, is_publishable};
 use crate::model::query::MAX_WORDS;
 use crate::model::{Hit, NodeId, Provider, Query};
 use crate::wire::{Sought, limits};
@@ -16,16 +16,15 @@ pub(super) fn is_sound(what: &Sought) -> bool {
     }
 }
 
-/// Leaves of what a neighbour tells only addresses that may be dialled: what a far one says of loopback means its own, and
-/// would be a service of this machine here.
-pub(super) fn keep_usable(addrs: &mut Vec<SocketAddr>, far: bool) {
-    addrs.retain(|addr| is_publishable(*addr) && !(far && is_loopback(addr.ip())));
+/// Leaves of what a neighbour tells only addresses that may be dialled on its word.
+pub(super) fn keep_usable(addrs: &mut Vec<SocketAddr>, teller: Teller) {
+    addrs.retain(|addr| teller.may_tell(*addr));
     addrs.truncate(limits::ADDRESSES);
 }
 
 /// A hit without provider is of the neighbour that sends it, which is reached where it was dialled.
-pub(super) fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], far: bool) {
-    hit.providers.iter_mut().for_each(|provider| keep_usable(&mut provider.addrs, far));
+pub(super) fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], teller: Teller) {
+    hit.providers.iter_mut().for_each(|provider| keep_usable(&mut provider.addrs, teller));
     if hit.providers.is_empty() {
         hit.providers.push(Provider { node: from, addrs: addrs.to_vec() });
     }

@@ -9,7 +9,7 @@ use rand::Rng;
 use crate::logic::back_off::BackOff;
 use crate::logic::flood::Tokens;
 use crate::model::NodeId;
-use crate::model::address::is_publishable;
+use crate::model::address::{is_link_local, is_publishable};
 use crate::wire::limits;
 
 /// Nodes known at most, and of one source.
@@ -40,6 +40,19 @@ pub enum Source {
     Remembered,
     /// A neighbour tells of it.
     Neighbour,
+}
+
+impl Source {
+    /// Whether an address may be dialled that came this way: on the LAN link-local ones of IPv6 are as good as any, and what
+    /// the user gave always is.
+    #[must_use]
+    pub fn may_tell(self, addr: SocketAddr) -> bool {
+        match self {
+            Self::Friend => true,
+            Self::Lan => is_publishable(addr) || is_link_local(addr),
+            _ => is_publishable(addr),
+        }
+    }
 }
 
 /// A node that is remembered across a restart.
@@ -106,9 +119,8 @@ impl Default for Known {
 impl Known {
     /// Notes a node; says whether it is new.
     pub(super) fn hear(&mut self, node: NodeId, addrs: &[SocketAddr], source: Source) -> bool {
-        // From the user and on the LAN link-local addresses are as good as any.
-        let usable = |addr: &&SocketAddr| matches!(source, Source::Friend | Source::Lan) || is_publishable(**addr);
-        let addrs: Vec<_> = addrs.iter().filter(usable).take(limits::ADDRESSES).copied().collect();
+        let addrs: Vec<_> =
+            addrs.iter().filter(|addr| source.may_tell(**addr)).take(limits::ADDRESSES).copied().collect();
         if addrs.is_empty() {
             return false;
         }

@@ -76,10 +76,15 @@ pub(crate) async fn all_offers(link: &Link, who: &Who, node: Option<NodeId>) -> 
     Ok(offers)
 }
 
-/// A node answers for itself without naming itself: it is the provider, and the link says where it is.
+/// A node answers for itself without naming itself: it is the provider, and the link says where it is. Of what a tracker
+/// tells only such addresses stay as may be dialled on its word.
 fn own_hits(mut hits: Vec<Hit>, link: &Link) -> Vec<Hit> {
-    if link.role() != Some(Role::Tracker) {
-        for hit in &mut hits {
+    let (from_tracker, teller) = (link.role() == Some(Role::Tracker), link.teller());
+    for hit in &mut hits {
+        if from_tracker {
+            let providers = hit.providers.iter_mut();
+            providers.for_each(|provider| provider.addrs.retain(|addr| teller.may_tell(*addr)));
+        } else {
             hit.providers = vec![Provider { node: link.peer(), addrs: vec![link.remote()] }];
         }
     }

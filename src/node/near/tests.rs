@@ -32,6 +32,7 @@ async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<N
         friends_only: false,
         upload_limit: None,
         allow: None,
+        max_files: crate::model::manifest::MAX_FILES,
         quotas: DirectoryQuotas::default(),
     };
     Ok(Node::start(options).await?.0)
