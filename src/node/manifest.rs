@@ -121,6 +121,7 @@ enum Answer {
 async fn from_one(connections: &ConnectionsRef, id: ContentId, provider: &Provider) -> Result<Answer, Failure> {
     let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
+    link.widen();
     let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;

@@ -43,11 +43,12 @@ impl State {
         if !self.friends.may_know(from, self.table.direction(from) == Some(Direction::Visiting)) {
             return self.flood(Input::Answered { id, hits: Vec::new(), nodes: Vec::new() });
         }
-        let Some(turn) = self.voices.get(&from).map(|neighbour| neighbour.turn.clone()) else { return };
+        let Some(neighbour) = self.voices.get(&from) else { return };
+        let (turn, who) = (neighbour.turn.clone(), self.who(&neighbour.link));
         let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };
-            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
+            let hits = reads.run(who, move || shelf.answer(&what)).await.unwrap_or_default();
             // Gone only with the node itself.
             let _ = actor.cast(Message::Answered(id, hits));
         });
