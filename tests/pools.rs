@@ -53,7 +53,8 @@ impl Ground {
         let begun = Instant::now();
         self.gets.set(self.gets.get() + 1);
         let out = format!("out-{}/", self.gets.get());
-        let found = Process::start(self.lab.qshare().args(["search", "needle.bin", "--tracker", &self.tracker.addr])).end();
+        let found =
+            Process::start(self.lab.qshare().args(["search", "needle.bin", "--tracker", &self.tracker.addr])).end();
         assert!(found.code == Some(0), "{found:#?}");
         let peer = ["search", "needle.bin", "--only-peers", "--peer", &self.share.addr];
         let found = Process::start(self.lab.qshare().args(peer)).end();

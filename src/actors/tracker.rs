@@ -37,8 +37,8 @@ const STEP: usize = 64 << 10;
 const ROOM: Duration = Duration::from_secs(2);
 /// Pages of announcements that are decoded and taken: a page of tiny names is many times larger in memory.
 const TURNS: Limits = Limits { all: 2, network: 2, peer: 1, reserve: 0, modest: 0 };
-/// What is remembered about a follower, in bytes: the nodes that it was told of, and events that wait.
-const FOLLOWER: usize = 8 << 10;
+/// What is remembered about a follower, in bytes: the at most 50 nodes that it was told of, and events that wait.
+const FOLLOWER: usize = 4 << 10;
 /// After how long a node that found the directory full may ask again.
 const BUSY_RETRY_MS: u32 = 5000;
 

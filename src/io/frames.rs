@@ -260,8 +260,10 @@ pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) ->
 /// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.
 pub async fn refuse(to: &mut SendStream, from: &mut RecvStream, refusal: Refusal) {
     let stop = var_int(refusal.code);
-    let _ = send(to, &Answer::<()>::Err(refusal), CONTROL).await;
-    let _ = to.finish();
+    match send(to, &Answer::<()>::Err(refusal), CONTROL).await {
+        Ok(()) => drop(to.finish()),
+        Err(error) => drop(to.reset(var_int(error.code()))),
+    }
     let _ = from.stop(stop);
 }
 

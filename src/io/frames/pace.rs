@@ -19,33 +19,35 @@ pub const fn limit(bytes: usize) -> Duration {
     Duration::from_millis(REQUEST.as_millis() as u64 + (bytes as u64 * 1000) / SLOWEST)
 }
 
-/// A frame on its way.
+/// A frame on its way, or other bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Pace {
+pub struct Pace {
     begun: Instant,
     done: usize,
 }
 
 impl Pace {
-    pub(super) fn begin() -> Self {
+    /// It begins now.
+    #[must_use]
+    pub fn begin() -> Self {
         Self { begun: Instant::now(), done: 0 }
     }
 
     /// So many bytes have moved.
-    pub(super) const fn add(&mut self, bytes: usize) {
+    pub const fn add(&mut self, bytes: usize) {
         self.done += bytes;
     }
 
     /// The other side was not to blame for so long.
-    pub(super) fn forgive(&mut self, waited: Duration) {
+    pub fn forgive(&mut self, waited: Duration) {
         self.begun += waited;
     }
 
     /// The next step, which must be over when what has moved until now has used up its time.
-    pub(super) async fn step<T, E: Into<CallError>>(
-        &self,
-        step: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, CallError> {
+    ///
+    /// # Errors
+    /// As the step's, and when it takes too long.
+    pub async fn step<T, E: Into<CallError>>(&self, step: impl Future<Output = Result<T, E>>) -> Result<T, CallError> {
         let ended = timeout_at(self.begun + limit(self.done), step).await;
         ended.map_err(|_| CallError::TimedOut)?.map_err(Into::into)
     }
