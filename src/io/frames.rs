@@ -13,8 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
-use self::pace::Pace;
-pub use self::pace::{REQUEST, SLOWEST, limit};
+pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
 use crate::io::link::{Link, code, describe, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
 use crate::wire::limits::CONTROL;

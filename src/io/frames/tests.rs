@@ -139,7 +139,7 @@ async fn a_frame_must_go_on_and_may_be_slow() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 to.write_all(&[0; 2 << 10]).await.expect("written");
             }
-            std::future::pending::<()>().await;
+            pending::<()>().await;
         };
         let begun = tokio::time::Instant::now();
         let frame = Incoming::begin(&mut from, crate::wire::limits::PAGE).await.expect("a claim").expect("begun");
