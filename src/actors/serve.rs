@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::places::{Place, Places};
-use crate::actors::pool::{Taken, who};
+use crate::actors::pool::who;
 use crate::io::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::link::Link;
 use crate::logic::shares::Who;
@@ -22,7 +22,7 @@ use crate::model::NodeId;
 use crate::wire::codec::decode_request;
 use crate::wire::{Answer, Code, Refusal, Request, limits};
 
-pub use self::places::{Pages, kib, lasting_units};
+pub use self::places::{Pages, Room, kib, lasting_units};
 
 /// Requests of one connection that are not whole, or wait for a place. Those of honest peers are whole at once, but for
 /// lost packets; later ones wait to be accepted.
@@ -86,22 +86,25 @@ impl Stream {
         self.end(sent);
     }
 
-    /// Sends a whole answer that was made for the peer and ends the stream; keeps the answer's place until the peer has
+    /// Sends a whole answer that was made for the peer and ends the stream; keeps the answer's room until the peer has
     /// acknowledged it. Who takes it too slowly, or not at all while others wait, is left.
-    pub async fn deliver(mut self, answer: Bytes, mut place: Taken) {
+    pub async fn deliver(mut self, answer: Bytes, mut room: Room) {
         let len = answer.len();
-        place.shrink(kib(len));
-        let sent = frames::write_unless(&mut self.send, answer, || place.pressed(places::STALLED)).await;
-        if sent.is_err() {
-            return self.end(sent);
+        room.shrink(len);
+        let sent = frames::write_unless(&mut self.send, answer, || room.pressed(places::STALLED)).await;
+        if sent.is_ok() {
+            self.finish();
+            let taken = self.send.stopped();
+            tokio::select! {
+                // An error says that the peer has gone.
+                _ = taken => return,
+                () = sleep(frames::limit(len)) => {}
+                () = room.pressed(places::settling(len)) => {}
+            }
         }
-        self.finish();
-        let taken = self.send.stopped();
-        tokio::select! {
-            // An error says that the peer has gone.
-            _ = taken => {}
-            () = sleep(frames::limit(len)) => self.reset(Code::TimedOut),
-            () = place.pressed(places::settling(len)) => self.reset(Code::TimedOut),
+        self.reset(Code::TimedOut);
+        if !matches!(sent, Err(CallError::Lost(_) | CallError::Reset(_))) {
+            room.blame();
         }
     }
 

@@ -113,6 +113,16 @@ impl Crowd {
         })
     }
 
+    /// Waits until every one of these streams has been answered something.
+    pub fn answered(&self, open: &mut [(SendStream, RecvStream)]) {
+        self.runtime.block_on(async {
+            for (_, recv) in open {
+                // Refused or reset is an answer, too.
+                let _ = recv.read(&mut [0]).await;
+            }
+        });
+    }
+
     /// Goes on for ever: opens streams with these bytes, and ends them as `ends` says.
     pub fn storm(&self, bytes: Vec<u8>, ends: fn(&mut SendStream, &mut RecvStream)) {
         for link in self.links.clone() {

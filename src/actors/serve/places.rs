@@ -2,16 +2,26 @@
 //! All are divided so that the connections that one address may have, this machine's 1024 too, cannot keep a newcomer out:
 //! beyond a network's share its peers have half of the reserve, `modest` each.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
 
 use crate::actors::pool::{Pool, Taken};
 use crate::logic::shares::{Limits, Who};
+use crate::model::NodeId;
 use crate::wire::{Code, limits};
 
 /// Of a request, in bytes, what is received without a place: most requests are smaller.
 pub(super) const SMALL: usize = 4 << 10;
 /// While others wait for room for their answers, one of which nothing is taken for so long gives way.
 pub(super) const STALLED: Duration = Duration::from_secs(1);
+
+/// So long one has no room that gave way so: as long as a frame may pause.
+const PENANCE: Duration = Duration::from_secs(10);
+/// Peers of which that is remembered.
+const REMEMBERED: usize = 4096;
 
 /// Requests that are answered. A getter has 16 at one provider, over 8 connections; who keeps no rules has 64 on each.
 /// Of the reserve the 1024 connections of this machine have two each.
@@ -85,23 +95,72 @@ pub(super) const fn settling(len: usize) -> Duration {
 
 /// Room for answers on their way; cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Pages(Pool);
+pub struct Pages {
+    pool: Pool,
+    /// Until when those have no room that did not take their last answer while others waited.
+    stalled: Arc<Mutex<HashMap<NodeId, Instant>>>,
+}
+
+/// Room for one answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    taken: Taken,
+    who: Who,
+    pages: Pages,
+}
 
 impl Default for Pages {
     fn default() -> Self {
-        Self(Pool::new(PAGES))
+        Self { pool: Pool::new(PAGES), stalled: Arc::default() }
     }
 }
 
 impl Pages {
     /// Room for one page, before it is made.
-    pub async fn room(&self, who: Who) -> Taken {
-        self.0.take(who, kib(limits::PAGE)).await
+    pub async fn room(&self, who: Who) -> Room {
+        self.room_for(who, limits::PAGE).await
     }
 
     /// Room for an answer of a known length.
-    pub async fn room_for(&self, who: Who, len: usize) -> Taken {
-        self.0.take(who, kib(len)).await
+    pub async fn room_for(&self, who: Who, len: usize) -> Room {
+        if let Some(until) = self.until(who) {
+            sleep_until(until).await;
+        }
+        Room { taken: self.pool.take(who, kib(len)).await, who, pages: self.clone() }
+    }
+
+    /// Until when it has to wait.
+    fn until(&self, who: Who) -> Option<Instant> {
+        self.stalled().get(&who.peer).copied()
+    }
+
+    fn stalled(&self) -> MutexGuard<'_, HashMap<NodeId, Instant>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Keeps only what so many bytes need.
+    pub(super) fn shrink(&mut self, len: usize) {
+        self.taken.shrink(kib(len));
+    }
+
+    /// Resolves when others have waited for all of this time.
+    pub(super) async fn pressed(&self, patience: Duration) {
+        self.taken.pressed(patience).await;
+    }
+
+    /// Its peer has not taken the answer: it has none for a while, or making answers for it would be all that is done.
+    pub(super) fn blame(&self) {
+        let mut stalled = self.pages.stalled();
+        if stalled.len() >= REMEMBERED {
+            let now = Instant::now();
+            stalled.retain(|_, until| *until > now);
+        }
+        if stalled.len() < REMEMBERED {
+            stalled.insert(self.who.peer, Instant::now() + PENANCE);
+        }
     }
 }
 
@@ -111,7 +170,6 @@ mod tests {
 
     use super::*;
     use crate::io::gate::PER_LOOPBACK;
-    use crate::model::NodeId;
 
     fn who(peer: usize) -> Who {
         let mut id = [0; 32];
