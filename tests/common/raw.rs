@@ -70,6 +70,8 @@ pub fn about(what: &str, content: &[u8; 32], size: u64) -> Vec<u8> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Windows {
     Closed,
+    /// A kilobyte of each stream.
+    Narrow,
     Open,
 }
 
@@ -157,8 +159,14 @@ fn newcomer(windows: Windows) -> ClientConfig {
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("AES")));
     let mut transport = TransportConfig::default();
     transport.keep_alive_interval(Some(Duration::from_secs(3)));
-    if windows == Windows::Closed {
-        transport.stream_receive_window(VarInt::from_u32(0));
+    match windows {
+        Windows::Closed => {
+            transport.stream_receive_window(VarInt::from_u32(0));
+        }
+        Windows::Narrow => {
+            transport.stream_receive_window(VarInt::from_u32(1000));
+        }
+        Windows::Open => {}
     }
     config.transport_config(Arc::new(transport));
     config
