@@ -107,13 +107,13 @@ fn streams_that_stay_keep_nobody_out() {
 
 #[test]
 fn answers_that_nobody_reads_fill_no_memory_and_keep_nobody_out() {
-    let ground = Ground::new(220);
+    let ground = Ground::new(90);
     let peaks = || [&ground.tracker, &ground.share].map(|node| node.process.peak());
     let before = peaks();
     for windows in [Windows::Closed, Windows::Narrow] {
         let crowds = ground.crowds(32, windows);
         let open = crowds.each_ref().map(|crowd| crowd.write(STREAMS, &search("f")));
-        // A page is 800 KB; all of them are 1.6 GB.
+        // A page is 350 KB; all of them are 700 MB.
         until("answers wait", || peaks().iter().zip(before).all(|(now, before)| *now > before + (16 << 10)));
         for _ in 0..3 {
             ground.stands(&format!("2048 searches, windows {windows:?}"));

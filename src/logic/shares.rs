@@ -177,13 +177,16 @@ impl Shares {
         granted
     }
 
-    /// Of the first request of each peer that waits and may begin, the one whose turn it is.
+    /// Of the first request of each peer that waits and may begin, the one whose turn it is; of peers that had none yet,
+    /// that of who asks for least.
     fn next(&self) -> Option<Request> {
-        let first = self.waiting.values().filter_map(VecDeque::front);
-        let able = first.filter(|waiting| self.may(waiting.who, waiting.amount));
+        let first = self.waiting.values().filter_map(|queue| Some((*queue.front()?, queue.len())));
+        let able = first.filter(|(request, _)| self.may(request.who, request.amount));
         let turn = |who: Who| self.turns.get(&who.peer).copied().unwrap_or(0);
-        able.min_by_key(|Request { who, ticket, .. }| (!who.friend, self.near(who.network), turn(*who), *ticket))
-            .copied()
+        let key = |(Request { who, ticket, .. }, waiting): &(Request, usize)| {
+            (!who.friend, self.near(who.network), turn(*who), *waiting, *ticket)
+        };
+        able.min_by_key(key).map(|(request, _)| request)
     }
 }
 
@@ -250,6 +253,11 @@ mod tests {
         assert!(shares.forget(who(1, 0).peer, 1).is_empty());
         assert_eq!(tickets(shares.give_back(friend(4), 1)), [2]);
         assert!(shares.give_back(who(1, 0), 1).is_empty() && !shares.is_pressed());
+        assert!(shares.take(who(1, 0), 1));
+        for (peer, ticket) in [(5, 5), (5, 6), (6, 7)] {
+            shares.wait(Request { ticket, who: who(peer, 0), amount: 1 });
+        }
+        assert_eq!(tickets(shares.give_back(who(1, 0), 1)), [7], "of two newcomers the one that asks for less");
     }
 
     #[derive(Debug, Clone, Copy)]

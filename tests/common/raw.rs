@@ -69,6 +69,7 @@ pub fn about(what: &str, content: &[u8; 32], size: u64) -> Vec<u8> {
 /// How much the peers let come before they read, which they never do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Windows {
+    /// Hardly more than Welcome needs, without which nobody is served.
     Closed,
     /// A kilobyte of each stream.
     Narrow,
@@ -161,7 +162,7 @@ fn newcomer(windows: Windows) -> ClientConfig {
     transport.keep_alive_interval(Some(Duration::from_secs(3)));
     match windows {
         Windows::Closed => {
-            transport.stream_receive_window(VarInt::from_u32(0));
+            transport.stream_receive_window(VarInt::from_u32(128));
         }
         Windows::Narrow => {
             transport.stream_receive_window(VarInt::from_u32(1000));
