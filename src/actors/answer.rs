@@ -4,32 +4,38 @@
 use std::pin::pin;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 
-use crate::actors::audience::tell_what_is_here;
+use crate::actors::audience::{remembered, tell_what_is_here};
 use crate::actors::buffers::BufferPool;
 use crate::actors::circle::Circle;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
+use crate::actors::pool::{Pool, who};
 use crate::actors::reads::Reads;
-use crate::actors::serve::{Answers, Stream};
+use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
 use crate::actors::time_of_day;
 use crate::actors::upload::{UnitWriter, UploadError, accepted_units};
 use crate::actors::uploads::{Slot, UploadsRef};
+use crate::io::frames;
 use crate::io::link::Link;
 use crate::io::source::Source;
+use crate::logic::shares::{Limits, Who};
 use crate::model::{ChunkList, ContentId, Query, UnitIndex};
 use crate::wire::{
-    Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve, ResolveEvent,
-    Search, Times, TimesHead, Watch, limits,
+    Answer, Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
+    ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
 };
 
 /// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.
 const BUSY_RETRY_MS: u32 = 500;
 /// What is written of a chunk list at a time: whatever the peer takes is a sign that it reads.
 const PART: usize = 64 << 10;
+/// Resolves under way; as many names wait in the index at most, and a getter waits for those of one collection.
+const RESOLVES: Limits = Limits { all: 1024, network: 512, peer: 32, reserve: 256, modest: 1 };
 
 /// The node role.
 pub struct NodeAnswers {
@@ -51,9 +57,23 @@ pub struct NodeAnswers {
     pub buffers: BufferPool,
     /// For searching beside the threads that move packets.
     pub reads: Reads,
+    /// Room for answers on their way.
+    pub pages: Pages,
+    /// Room for those who wait for an id.
+    pub resolves: Pool,
+}
+
+/// Room for those who wait for an id.
+#[must_use]
+pub fn resolves() -> Pool {
+    Pool::new(RESOLVES)
 }
 
 impl Answers for NodeAnswers {
+    fn is_friend(&self, node: NodeId) -> bool {
+        self.circle.has_friend(node)
+    }
+
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks.
         if !matches!(request, Request::Join(_)) && !self.circle.serves(link.peer()) {
@@ -61,18 +81,19 @@ impl Answers for NodeAnswers {
         }
         match request {
             Request::Clock(_) => time_of_day::tell(stream).await,
-            Request::Fetch(fetch) => self.fetch(link, fetch, stream).await,
+            // What stays, and what is large, on the heap: else each stream would be as large as the largest.
+            Request::Fetch(fetch) => Box::pin(self.fetch(link, fetch, stream)).await,
             Request::FilesOf(files) => {
-                stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
+                self.read(link, stream, move |shelf| shelf.index().files_of(files.after.as_ref())).await;
             }
-            Request::Join(join) => self.neighbours.join(link, join, stream).await,
-            Request::List(list) => self.list(link, list, stream).await,
-            Request::Locate(locate) => self.locate(&locate, stream).await,
+            Request::Join(join) => Box::pin(self.neighbours.join(link, join, stream)).await,
+            Request::List(list) => Box::pin(self.list(link, list, stream)).await,
+            Request::Locate(locate) => self.locate(link, &locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
-            Request::Resolve(resolve) => self.resolve(resolve, stream).await,
-            Request::Search(search) => self.search(&search, stream).await,
-            Request::Times(times) => self.times(&times, stream).await,
-            Request::Watch(watch) => self.watch(link, watch, stream).await,
+            Request::Resolve(resolve) => Box::pin(self.resolve(link, resolve, stream)).await,
+            Request::Search(search) => self.search(link, &search, stream).await,
+            Request::Times(times) => self.times(link, &times, stream).await,
+            Request::Watch(watch) => Box::pin(self.watch(link, watch, stream)).await,
             Request::Announce(_)
             | Request::Bench(_)
             | Request::Follow(_)
@@ -84,40 +105,53 @@ impl Answers for NodeAnswers {
 }
 
 impl NodeAnswers {
-    async fn search(&self, search: &Search, stream: Stream) {
+    async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
         let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
-        self.read(stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
+        self.read(link, stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
     }
 
-    async fn locate(&self, locate: &Locate, stream: Stream) {
+    async fn locate(&self, link: &Link, locate: &Locate, stream: Stream) {
         let id = locate.id;
-        self.read(stream, move |shelf| HitPage { hits: shelf.locate(id), more: 0 }).await;
+        self.read(link, stream, move |shelf| HitPage { hits: shelf.locate(id), more: 0 }).await;
     }
 
-    async fn read(&self, stream: Stream, read: impl FnOnce(Shelf) -> HitPage + Send + 'static) {
-        let shelf = self.shelf.clone();
-        match self.reads.run(move || read(shelf)).await {
-            Some(page) => stream.finish_with(page, limits::PAGE).await,
-            None => stream.refuse(Code::Internal).await,
+    /// Answers with what a read of the shelf gives, on a thread that may take its time, once there is room for it.
+    async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(Shelf) -> T + Send + 'static,
+    {
+        let (shelf, who) = (self.shelf.clone(), self.who(link));
+        let room = self.pages.room(who).await;
+        let answer = move || encode(&Answer::Ok(read(shelf)), limits::PAGE).map(Vec::into_boxed_slice);
+        match self.reads.run(who, answer).await {
+            Some(Ok(answer)) => stream.deliver(answer.into(), room).await,
+            Some(Err(_)) | None => stream.refuse(Code::Internal).await,
         }
     }
 
-    async fn resolve(&self, resolve: Resolve, mut stream: Stream) {
+    fn who(&self, link: &Link) -> Who {
+        who(link, self.circle.has_friend(link.peer()))
+    }
+
+    async fn resolve(&self, link: &Link, resolve: Resolve, mut stream: Stream) {
+        let place = self.resolves.try_take(self.who(link), 1);
+        if place.is_none() || stream.stay(lasting_units(0)).is_err() {
+            return stream.refuse(busy()).await;
+        }
         let mut events = self.index.resolve(resolve.name);
-        if let Err(code) = stream.stay() {
-            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
-        }
-        if stream.grant((), limits::CONTROL).await.is_err() {
-            return;
-        }
-        while let Some(event) = events.recv().await {
+        let mut sent = stream.grant((), limits::CONTROL).await;
+        while sent.is_ok()
+            && let Some(event) = events.recv().await
+        {
             let last = !matches!(event, ResolveEvent::Hashing(..));
-            if crate::io::frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() || last {
+            sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+            if last {
                 break;
             }
         }
-        stream.finish();
+        stream.end(sent);
     }
 
     async fn manifest(&self, manifest: &Manifest, stream: Stream) {
@@ -127,21 +161,26 @@ impl NodeAnswers {
         match found.unwrap_or(Err(Code::Internal)) {
             Ok((bytes, left_out)) => {
                 let head = ManifestHead { len: bytes.len() as u64, left_out };
-                send_raw(stream, head, &bytes).await;
+                // Everybody who asks is sent the same bytes in memory.
+                send_raw(stream, head, Bytes::from_owner(bytes)).await;
             }
             Err(code) => stream.refuse(code).await,
         }
     }
 
-    async fn times(&self, times: &Times, stream: Stream) {
+    async fn times(&self, link: &Link, times: &Times, mut stream: Stream) {
         let source = match self.shelf.source(times.id, times.size) {
             Ok(source) => source,
             Err(code) => return stream.refuse(code).await,
         };
         let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
         let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
+        let room = self.pages.room_for(self.who(link), count as usize * size_of::<i64>()).await;
         let bytes: Vec<u8> = times.iter().flat_map(|time| time.to_be_bytes()).collect();
-        send_raw(stream, TimesHead { count }, &bytes).await;
+        match stream.grant(TimesHead { count }, limits::CONTROL).await {
+            Ok(()) => stream.deliver(bytes.into(), room).await,
+            failed => stream.end(failed),
+        }
     }
 
     async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
@@ -149,16 +188,19 @@ impl NodeAnswers {
             Ok(source) => source,
             Err(code) => return stream.refuse(code).await,
         };
-        if let Err(code) = stream.stay() {
-            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        if stream.stay(lasting_units(remembered(source.map().units()))).is_err() {
+            return stream.refuse(busy()).await;
         }
         let Some(seat) = self.uploads.join(watch.id, link.peer()).await else {
             return stream.refuse(Code::Closing).await;
         };
         self.shelf.participant(watch.id, link);
-        if stream.grant((), limits::CONTROL).await.is_ok() {
-            let changes = self.shelf.changes(watch.id, watch.size);
-            tell_what_is_here(stream, source, changes, seat).await;
+        match stream.grant((), limits::CONTROL).await {
+            Ok(()) => {
+                let changes = self.shelf.changes(watch.id, watch.size);
+                tell_what_is_here(stream, source, changes, seat).await;
+            }
+            failed => stream.end(failed),
         }
     }
 
@@ -289,10 +331,12 @@ async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList
     Ok((list.ok_or(absent)?, last))
 }
 
-async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: &[u8]) {
-    if stream.grant(head, limits::CONTROL).await.is_ok() && stream.send.write_all(bytes).await.is_ok() {
-        stream.finish();
+async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
+    let mut sent = stream.grant(head, limits::CONTROL).await;
+    if sent.is_ok() {
+        sent = frames::write(&mut stream.send, bytes).await;
     }
+    stream.end(sent);
 }
 
 /// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for

@@ -21,6 +21,13 @@ fn pause(units: u32) -> Duration {
     if units < 10_000 { Duration::from_millis(5) } else { Duration::from_millis(100) }
 }
 
+/// What is remembered about one who watches, in bytes: a bit for each unit that it was told of, and one for each that it
+/// was told has changed.
+#[must_use]
+pub const fn remembered(units: u32) -> usize {
+    units as usize / 4
+}
+
 /// Sends events until the peer stops listening, the source ends or nothing of it is there any more.
 pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut changes: Changes, mut seat: Seat) {
     let units = source.map().units();
@@ -33,8 +40,9 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
         let next = Instant::now() + pause;
         let executable = teller.source.executable();
         for event in teller.events(fetching).into_iter().map(|event| HaveEvent { executable, ..event }) {
-            if frames::send(&mut stream.send, &event, limits::CONTROL).await.is_err() {
-                return;
+            let sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+            if sent.is_err() {
+                return stream.end(sent);
             }
         }
         // A transfer grows; what is shared may change.
@@ -63,9 +71,8 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
 async fn end(mut stream: Stream, teller: &Teller, code: Code) {
     let changed = if code == Code::Changed { vec![(0, teller.told.len())] } else { Vec::new() };
     let event = HaveEvent { gone: true, changed, ..HaveEvent::default() };
-    // An error says that the peer has gone.
-    let _ = frames::send(&mut stream.send, &event, limits::CONTROL).await;
-    stream.finish();
+    let sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+    stream.end(sent);
 }
 
 async fn changed(growth: &mut Option<watch::Receiver<u32>>) -> Result<(), watch::error::RecvError> {

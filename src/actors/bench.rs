@@ -70,6 +70,7 @@ async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<Option
             return Ok(None);
         }
     };
+    link.widen();
     stream.grant((), limits::CONTROL).await?;
     let before = Usage::of(link);
     if bench.download {

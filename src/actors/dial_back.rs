@@ -8,22 +8,23 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::directory::DirectoryRef;
+use crate::actors::pool::Pool;
+use crate::logic::shares::{Limits, Who};
 use crate::model::NodeId;
-use crate::model::address::{canonical, is_publishable, may_dial_back};
+use crate::model::address::{canonical, is_publishable, may_dial_back, network};
 use crate::wire::limits;
 
 /// An address has this long to answer.
 const PROBE: Duration = Duration::from_millis(1500);
 /// Once one has answered, the others have this much longer.
 const OTHERS: Duration = Duration::from_millis(250);
-/// Dial-backs under way in this process.
-const DIALS: usize = 128;
+/// Dial-backs under way in this process: a node has its candidates and where it was heard.
+const DIALS: Limits = Limits { all: 128, network: 64, peer: limits::CANDIDATES + 1, reserve: 32, modest: 1 };
 
 /// Whether a node answers at an address, on a connection of its own.
 pub type Probe = Arc<dyn Fn(SocketAddr, NodeId) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
@@ -41,14 +42,14 @@ pub fn probe_through(connections: ConnectionsRef) -> Probe {
 #[derive(Clone)]
 pub struct DialBack {
     probe: Probe,
-    dials: Arc<Semaphore>,
+    dials: Pool,
 }
 
 impl DialBack {
     /// With a way to see who answers at an address.
     #[must_use]
     pub fn new(probe: Probe) -> Self {
-        Self { probe, dials: Arc::new(Semaphore::new(DIALS)) }
+        Self { probe, dials: Pool::new(DIALS) }
     }
 
     /// The addresses at which the node was reached, in the order of the candidates.
@@ -60,11 +61,12 @@ impl DialBack {
         port: u16,
         candidates: &[SocketAddr],
     ) -> Vec<SocketAddr> {
+        let who = Who { peer: node, network: network(observed.ip()), friend: false };
         let addrs = directory.may_dial(allowed(observed, port, candidates)).await;
         let mut probes = JoinSet::new();
         for (place, addr) in addrs.iter().copied().enumerate() {
             let this = self.clone();
-            probes.spawn(async move { (place, this.probe(addr, node).await) });
+            probes.spawn(async move { (place, this.probe(addr, who).await) });
         }
         let mut reached = vec![false; addrs.len()];
         let mut deadline = Instant::now() + PROBE;
@@ -77,9 +79,9 @@ impl DialBack {
         addrs.into_iter().zip(reached).filter(|(_, reached)| *reached).map(|(addr, _)| addr).collect()
     }
 
-    async fn probe(&self, addr: SocketAddr, node: NodeId) -> bool {
-        let Ok(_permit) = self.dials.acquire().await else { return false };
-        timeout(PROBE, (self.probe)(addr, node)).await.unwrap_or(false)
+    async fn probe(&self, addr: SocketAddr, who: Who) -> bool {
+        let _place = self.dials.take(who, 1).await;
+        timeout(PROBE, (self.probe)(addr, who.peer)).await.unwrap_or(false)
     }
 }
 

@@ -126,6 +126,7 @@ struct Intake<'a> {
 
 impl Intake<'_> {
     async fn run(&mut self, request: Request) -> Result<(), Stop> {
+        self.ask.link.widen();
         let calling = frames::call::<()>(&self.ask.link, &request, limits::CONTROL);
         let answered = self.ask.clocks.over(Wait::Bytes, calling).await;
         let ((), _to, mut from) = answered.map_err(|error| self.stop(error))?;

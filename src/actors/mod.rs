@@ -19,6 +19,7 @@ pub mod index;
 pub mod neighbours;
 pub mod node;
 pub mod partial_source;
+pub mod pool;
 pub mod reads;
 pub mod serve;
 pub mod shelf;

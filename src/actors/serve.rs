@@ -1,26 +1,43 @@
-//! The serve loop: every stream that a peer opens becomes one task, bounded by QUIC's stream limit for the
-//! connection and by a semaphore for the process. What is answered is the role's own affair.
+//! The serve loop: every stream that a peer opens becomes one task. What is answered is the role's own affair.
+//! Invariant: nothing that others need is held for a request before it is whole: until then it has its QUIC stream, a
+//! place among its own connection's [`UNREAD`], and the bytes that came. Then it has a place in a divided pool.
+
+mod places;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use quinn::{RecvStream, SendStream, VarInt};
 use serde::Serialize;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
 
-use crate::io::frames;
+use self::places::{Place, Places};
+use crate::actors::pool::who;
+use crate::io::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::link::Link;
+use crate::logic::shares::Who;
+use crate::model::NodeId;
+use crate::wire::codec::decode_request;
 use crate::wire::{Answer, Code, Refusal, Request, limits};
 
-/// Requests answered at once by this process.
-const STREAMS: usize = 2048;
-/// Streams of events that stay open: they wait more than they work, and must not keep requests out.
-const LASTING: usize = 16_384;
+pub use self::places::{Pages, Room, kib, lasting_units};
+
+/// Requests of one connection that are not whole, or wait for a place. Those of honest peers are whole at once, but for
+/// lost packets; later ones wait to be accepted.
+const UNREAD: usize = 16;
 
 /// How a role answers requests.
 pub trait Answers: Send + Sync + 'static {
     /// Answers one request on its stream; errors have been told to the peer when it returns.
     fn answer(&self, link: &Link, request: Request, stream: Stream) -> impl Future<Output = ()> + Send;
+
+    /// Whether a node is a friend, which others do not keep out.
+    fn is_friend(&self, node: NodeId) -> bool {
+        let _ = node;
+        false
+    }
 }
 
 /// Both directions of the stream of one request.
@@ -31,18 +48,6 @@ pub struct Stream {
     pub recv: RecvStream,
     /// Its place among those that are served.
     place: Option<Place>,
-}
-
-struct Place {
-    permit: OwnedSemaphorePermit,
-    lasting: Arc<Semaphore>,
-}
-
-impl Place {
-    fn stay(&mut self) -> Result<(), Code> {
-        self.permit = Arc::clone(&self.lasting).try_acquire_owned().map_err(|_| Code::Busy)?;
-        Ok(())
-    }
 }
 
 impl Stream {
@@ -64,31 +69,60 @@ impl Stream {
     ///
     /// # Errors
     /// When the peer no longer listens.
-    pub async fn grant<T: Serialize>(&mut self, message: T, cap: usize) -> Result<(), frames::CallError> {
+    pub async fn grant<T: Serialize>(&mut self, message: T, cap: usize) -> Result<(), CallError> {
         frames::send(&mut self.send, &Answer::Ok(message), cap).await
     }
 
     /// Sends a granted answer and ends the stream.
     pub async fn finish_with<T: Serialize>(mut self, message: T, cap: usize) {
-        if self.grant(message, cap).await.is_ok() {
-            self.finish();
-        }
+        let sent = self.grant(message, cap).await;
+        self.end(sent);
     }
 
     /// Refuses the request and ends the stream.
     pub async fn refuse(mut self, refusal: impl Into<Refusal>) {
         let answer: Answer<()> = Err(refusal.into());
-        if frames::send(&mut self.send, &answer, limits::CONTROL).await.is_ok() {
+        let sent = frames::send(&mut self.send, &answer, limits::CONTROL).await;
+        self.end(sent);
+    }
+
+    /// Sends a whole answer that was made for the peer and ends the stream; keeps the answer's room until the peer has
+    /// acknowledged it. Who takes it too slowly, or not at all while others wait, is left.
+    pub async fn deliver(mut self, answer: Bytes, mut room: Room) {
+        let len = answer.len();
+        room.shrink(len);
+        let sent = frames::write_unless(&mut self.send, answer, || room.pressed(places::STALLED)).await;
+        if sent.is_ok() {
             self.finish();
+            let taken = self.send.stopped();
+            tokio::select! {
+                // An error says that the peer has gone.
+                _ = taken => return,
+                () = sleep(frames::limit(len)) => {}
+                () = room.pressed(places::settling(len)) => {}
+            }
+        }
+        self.reset(Code::TimedOut);
+        if !matches!(sent, Err(CallError::Lost(_) | CallError::Reset(_))) {
+            room.blame();
         }
     }
 
-    /// The stream becomes one that stays open for events, and no longer counts as a request.
+    /// The stream becomes one that stays open for events, and no longer counts as a request. `units` as
+    /// [`lasting_units`] says.
     ///
     /// # Errors
     /// Busy, when too many do so already.
-    pub fn stay(&mut self) -> Result<(), Code> {
-        self.place.as_mut().map_or(Ok(()), Place::stay)
+    pub fn stay(&mut self, units: usize) -> Result<(), Code> {
+        self.place.as_mut().map_or(Ok(()), |place| place.stay(units))
+    }
+
+    /// Ends the stream after its last frame; if that did not go, what is left of it is nobody's concern any more.
+    pub fn end(&mut self, sent: Result<(), CallError>) {
+        match sent {
+            Ok(()) => self.finish(),
+            Err(error) => self.reset(error.code()),
+        }
     }
 
     /// Ends the stream after what was sent.
@@ -106,7 +140,7 @@ impl Stream {
 
 /// Serves every link that arrives until the channel closes; dropped tasks end with their streams.
 pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: Arc<A>) {
-    let places = Places { requests: Arc::new(Semaphore::new(STREAMS)), lasting: Arc::new(Semaphore::new(LASTING)) };
+    let places = Places::default();
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
@@ -119,57 +153,63 @@ pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: A
     }
 }
 
-/// Room for streams, over all links.
-#[derive(Clone)]
-struct Places {
-    requests: Arc<Semaphore>,
-    lasting: Arc<Semaphore>,
-}
-
 async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, places: Places) {
+    let unread = Arc::new(Semaphore::new(UNREAD));
     let mut tasks = JoinSet::new();
     loop {
-        let accepted = tokio::select! {
-            accepted = link.accept_stream() => accepted,
+        let next = async {
+            let turn = Arc::clone(&unread).acquire_owned().await.ok()?;
+            Some((turn, link.accept_stream().await.ok()?))
+        };
+        let (turn, (send, recv)) = tokio::select! {
+            next = next => match next {
+                Some(next) => next,
+                None => return,
+            },
             Some(_) = tasks.join_next() => continue,
         };
-        let Ok((send, recv)) = accepted else { return };
-        // Only now: an idle link takes no place, or as many links as there are places would stop all service.
-        let Ok(permit) = Arc::clone(&places.requests).acquire_owned().await else { return };
-        let place = Some(Place { permit, lasting: Arc::clone(&places.lasting) });
-        let stream = Stream { send, recv, place };
-        let (link, answers) = (link.clone(), Arc::clone(&answers));
-        tasks.spawn(async move { serve_stream(&link, answers.as_ref(), stream).await });
+        let (link, answers, places) = (link.clone(), Arc::clone(&answers), places.clone());
+        tasks.spawn(async move {
+            let mut stream = Stream::new(send, recv);
+            let who = who(&link, answers.is_friend(link.peer()));
+            let received = places.receive(&mut stream.recv, who).await;
+            match received {
+                Ok((request, place)) => {
+                    if !goes_on(&request) {
+                        // What else comes would be kept, unread, as long as the stream is open. Whole already otherwise.
+                        let _ = stream.recv.stop(VarInt::from_u32(Code::Closing.into()));
+                    }
+                    stream.place = Some(place);
+                    drop(turn);
+                    // On the heap, so that streams whose requests do not come are small.
+                    Box::pin(answers.answer(&link, request, stream)).await;
+                }
+                Err(error) => {
+                    tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
+                    stream.refuse(error.code()).await;
+                }
+            }
+        });
     }
 }
 
-async fn serve_stream<A: Answers>(link: &Link, answers: &A, mut stream: Stream) {
-    match frames::receive_request(&mut stream.recv).await {
-        Ok(request) => answers.answer(link, request, stream).await,
-        Err(error) => {
-            tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
-            stream.refuse(error.code()).await;
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn streams_that_stay_make_room_for_requests_until_too_many_do() {
-        let (requests, lasting) = (Arc::new(Semaphore::new(1)), Arc::new(Semaphore::new(1)));
-        let place = || {
-            let permit = Arc::clone(&requests).try_acquire_owned().ok()?;
-            Some(Place { permit, lasting: Arc::clone(&lasting) })
+impl Places {
+    /// A stream's request once it is whole and its turn has come, with its place.
+    async fn receive(&self, recv: &mut RecvStream, who: Who) -> Result<(Request, Place), CallError> {
+        let whole = async {
+            let mut frame = Incoming::begin(recv, limits::CONTROL).await?.ok_or(CallError::Ended)?;
+            frame.read(recv, places::SMALL).await?;
+            let large = if frame.missing() > 0 { Some(self.bytes.take(who, kib(frame.claimed())).await) } else { None };
+            Ok::<_, CallError>((frame.whole(recv).await?, large))
         };
-        let mut first = place().expect("room");
-        assert!(place().is_none());
-        first.stay().expect("room to stay");
-        let mut second = place().expect("room again");
-        assert_eq!(second.stay(), Err(Code::Busy));
-        drop(first);
-        assert_eq!(second.stay(), Ok(()));
+        let (value, large) = timeout(REQUEST, whole).await.map_err(|_| CallError::TimedOut)??;
+        let request = decode_request(&value)?;
+        drop(value);
+        Ok((request, self.place(who, large).await))
     }
+}
+
+/// Whether more than the request comes from who made it.
+const fn goes_on(request: &Request) -> bool {
+    matches!(request, Request::Announce(_) | Request::Bench(_) | Request::Join(_))
 }

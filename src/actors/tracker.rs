@@ -1,31 +1,44 @@
 //! What a tracker answers. One function a request; what is known is the directory's.
-//! Invariant: at most `PAGES` announced pages, and as many searches as [`Reads`] lets run, are in memory at once.
+//! Invariant: announced pages that are being received, answers on their way, and searches that run have places in pools
+//! that are divided among peers and networks.
 //! Who is let in is judged after the handshake, and again at each request: a list may have changed meanwhile.
+
+use std::time::Duration;
 
 use quinn::RecvStream;
 use serde::Serialize;
-use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
 
 use crate::actors::circle::Circle;
 use crate::actors::dial_back::{DialBack, Probe};
 use crate::actors::directory::{DirectoryRef, Place};
+use crate::actors::pool::{Pool, Taken, who};
 use crate::actors::reads::Reads;
-use crate::actors::serve::{Answers, Stream};
+use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};
 use crate::actors::time_of_day;
-use crate::io::frames::{self, CallError};
+use crate::io::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::link::Link;
 use crate::logic::directory::{AskerView, Snapshot};
+use crate::logic::shares::{Limits, Who};
 use crate::model::address::is_loopback;
 use crate::model::{NodeId, Query};
 use crate::wire::{
-    Announce, Announced, Code, Delta, FilesOf, Follow, Locate, Part, Peers, Refusal, Renew, Request, Search, Withdraw,
-    decode, limits,
+    Announce, Announced, Answer, Code, Delta, FilesOf, Follow, Locate, Part, Peers, Refusal, Renew, Request, Search,
+    Withdraw, decode, encode, limits,
 };
 
-/// Pages of announcements that are being received.
-const PAGES: usize = 32;
+/// What has come of announced pages, in KiB; a page is at most 1024. What is below [`FREE`] has no place.
+const COMING: Limits = Limits { all: 32 << 10, network: 16 << 10, peer: 2 << 10, reserve: 8 << 10, modest: 1 << 10 };
+/// Of a page, in bytes, what is received without a place: the pages of most nodes are smaller, and a claim holds nothing.
+const FREE: usize = 4 << 10;
+/// The rest is received in steps of so many bytes, each with a place: what has not come keeps nobody out.
+const STEP: usize = 64 << 10;
+/// So long a page waits for a place of its next step at most; then it gives way, with all that has come of it.
+const ROOM: Duration = Duration::from_secs(2);
 /// Pages of announcements that are decoded and taken: a page of tiny names is many times larger in memory.
-const TURNS: usize = 2;
+const TURNS: Limits = Limits { all: 2, network: 2, peer: 1, reserve: 0, modest: 0 };
+/// What is remembered about a follower, in bytes: the at most 50 nodes that it was told of, and events that wait.
+const FOLLOWER: usize = 4 << 10;
 /// After how long a node that found the directory full may ask again.
 const BUSY_RETRY_MS: u32 = 5000;
 
@@ -34,37 +47,43 @@ pub struct TrackerAnswers {
     directory: DirectoryRef,
     circle: Circle,
     dial_back: DialBack,
-    pages: Semaphore,
-    turns: Semaphore,
+    coming: Pool,
+    turns: Pool,
     reads: Reads,
+    pages: Pages,
 }
 
 impl TrackerAnswers {
     /// Answers these nodes from a directory; addresses are published when `probe` reaches them.
     #[must_use]
     pub fn new(directory: DirectoryRef, circle: Circle, probe: Probe) -> Self {
-        let [pages, turns] = [PAGES, TURNS].map(Semaphore::new);
-        Self { directory, circle, dial_back: DialBack::new(probe), pages, turns, reads: Reads::default() }
+        let [coming, turns] = [COMING, TURNS].map(Pool::new);
+        let (reads, pages) = (Reads::default(), Pages::default());
+        Self { directory, circle, dial_back: DialBack::new(probe), coming, turns, reads, pages }
     }
 }
 
 impl Answers for TrackerAnswers {
+    fn is_friend(&self, node: NodeId) -> bool {
+        self.circle.has_friend(node)
+    }
+
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         if !self.circle.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
-            Request::Announce(head) => self.announce(link, head, stream).await,
+            Request::Announce(head) => Box::pin(self.announce(link, head, stream)).await,
             Request::Clock(_) => time_of_day::tell(stream).await,
             Request::FilesOf(files) => self.files_of(link, files, stream).await,
-            Request::Follow(follow) => self.follow(link, &follow, stream).await,
+            Request::Follow(follow) => Box::pin(self.follow(link, &follow, stream)).await,
             Request::Locate(Locate { id }) => {
                 let asker = view(link);
-                self.read(stream, move |snapshot| Ok(snapshot.locate(id, asker, rand::random()))).await;
+                self.read(link, stream, move |snapshot| Ok(snapshot.locate(id, asker, rand::random()))).await;
             }
             Request::Peers(Peers { after }) => {
                 let asker = view(link);
-                self.read(stream, move |snapshot| Ok(snapshot.peers(after, asker))).await;
+                self.read(link, stream, move |snapshot| Ok(snapshot.peers(after, asker))).await;
             }
             Request::Renew(Renew { epoch, seq }) => match self.directory.renew(link.peer(), epoch, seq).await {
                 Ok(renewed) => stream.finish_with(renewed, limits::CONTROL).await,
@@ -106,7 +125,7 @@ impl TrackerAnswers {
         let node = link.peer();
         let place = Place { node, epoch: head.epoch, seq: head.seq };
         self.directory.announce(node, head.clone()).await?;
-        while self.page(place, pages).await? {}
+        while self.page(place, who(link, self.circle.has_friend(node)), pages).await? {}
         let tally = self.directory.complete(place).await?;
         let reachable = if head.full || !head.candidates.is_empty() {
             let reached = self.dial_back.reached(&self.directory, node, link.remote(), head.port, &head.candidates);
@@ -121,43 +140,63 @@ impl TrackerAnswers {
     }
 
     /// Receives and takes one page; `false` at the stream's end.
-    async fn page(&self, place: Place, pages: &mut RecvStream) -> Result<bool, Code> {
-        let received = frames::receive_value(pages, limits::PAGE, &self.pages).await;
-        let Some((value, _page)) = received.map_err(|error| error.code())? else { return Ok(false) };
-        let _turn = self.turns.acquire().await.map_err(|_| Code::Closing)?;
+    async fn page(&self, place: Place, who: Who, pages: &mut RecvStream) -> Result<bool, Code> {
+        let received = self.receive(who, pages).await.map_err(|error| error.code())?;
+        let Some((value, held)) = received else { return Ok(false) };
+        let _turn = self.turns.take(who, 1).await;
         let delta: Delta = decode(&value).map_err(|error| CallError::from(error).code())?;
+        drop((value, held));
         self.directory.apply(place, delta).await?;
         Ok(true)
+    }
+
+    /// Receives one page, with the places of what has come of it.
+    async fn receive(&self, who: Who, pages: &mut RecvStream) -> Result<Option<(Vec<u8>, Vec<Taken>)>, CallError> {
+        let begun = timeout(REQUEST, Incoming::begin(pages, limits::PAGE)).await.map_err(|_| CallError::TimedOut)??;
+        let Some(mut page) = begun else { return Ok(None) };
+        page.read(pages, FREE).await?;
+        let mut held = Vec::new();
+        while page.missing() > 0 {
+            let before = Instant::now();
+            let next = self.coming.take(who, kib(page.missing().min(STEP)));
+            let full = |_| CallError::Refused(Code::Busy.into());
+            held.push(timeout(ROOM, next).await.map_err(full)?);
+            page.forgive(before.elapsed());
+            page.read(pages, STEP).await?;
+        }
+        Ok(Some((page.whole(pages).await?, held)))
     }
 
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
         let (asker, limit, skip) = (view(link), search.limit, search.skip);
-        self.read(stream, move |snapshot| Ok(snapshot.search(&query, limit, skip, asker, rand::random()))).await;
+        self.read(link, stream, move |snapshot| Ok(snapshot.search(&query, limit, skip, asker, rand::random()))).await;
     }
 
     async fn files_of(&self, link: &Link, files: FilesOf, stream: Stream) {
         let node: NodeId = files.node.unwrap_or_else(|| link.peer());
         let read = move |snapshot: Snapshot| snapshot.files_of(node, files.after.as_ref()).ok_or(Code::NotFound);
-        self.read(stream, read).await;
+        self.read(link, stream, read).await;
     }
 
     async fn follow(&self, link: &Link, follow: &Follow, mut stream: Stream) {
         let part = Part { id: follow.id, kind: follow.kind, size: follow.size };
+        if let Err(code) = stream.stay(lasting_units(FOLLOWER)) {
+            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        }
         let mut subscription = match self.directory.follow(part, link.peer(), view(link)).await {
             Ok(subscription) => subscription,
             Err(code) => return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await,
         };
-        if let Err(code) = stream.stay() {
-            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
-        }
         if stream.grant((), limits::CONTROL).await.is_err() {
             return;
         }
         let mut event = Some(std::mem::take(&mut subscription.first));
         while let Some(news) = event {
-            if frames::send(&mut stream.send, &news, limits::PAGE).await.is_err() {
-                return;
+            let sent = frames::send(&mut stream.send, &news, limits::PAGE).await;
+            drop(news);
+            if sent.is_err() {
+                return stream.end(sent);
             }
             let stopped = stream.send.stopped();
             event = tokio::select! {
@@ -168,15 +207,22 @@ impl TrackerAnswers {
         stream.finish();
     }
 
-    /// Answers with what a read of the snapshot gives, on a thread that may take its time.
-    async fn read<T, F>(&self, stream: Stream, read: F)
+    /// Answers with what a read of the snapshot gives, on a thread that may take its time, once there is room for it.
+    async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
     where
         T: Serialize + Send + 'static,
         F: FnOnce(Snapshot) -> Result<T, Code> + Send + 'static,
     {
-        let directory = self.directory.clone();
-        match self.reads.run(move || read(directory.snapshot())).await.unwrap_or(Err(Code::Internal)) {
-            Ok(page) => stream.finish_with(page, limits::PAGE).await,
+        let (directory, who) = (self.directory.clone(), who(link, self.circle.has_friend(link.peer())));
+        let room = self.pages.room(who).await;
+        let answer = move || {
+            let page = read(directory.snapshot())?;
+            let encoded = encode(&Answer::Ok(page), limits::PAGE).map_err(|_| Code::Internal)?;
+            // As long as it is counted for.
+            Ok(encoded.into_boxed_slice())
+        };
+        match self.reads.run(who, answer).await.unwrap_or(Err(Code::Internal)) {
+            Ok(answer) => stream.deliver(answer.into(), room).await,
             Err(code) => stream.refuse(code).await,
         }
     }

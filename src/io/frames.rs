@@ -1,27 +1,26 @@
 //! Frames over streams: sending, receiving, and the exchange of a request and its answer.
-//! Invariant: a frame that has begun must end by a deadline, and nothing is allocated beyond what has arrived and
-//! its cap. Futures here are not cancel-safe: a dropped one leaves its stream in the middle of a frame.
+//! Invariant: a frame that has begun must go on, at [`SLOWEST`] from [`REQUEST`] on, and nothing is allocated beyond what
+//! has arrived and its cap. Futures here are not cancel-safe: a dropped one leaves its stream in the middle of a frame.
 
+mod pace;
+
+use std::future::{Future, pending};
 use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
+pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
 use crate::io::link::{Link, code, describe, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
 use crate::wire::limits::CONTROL;
 use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
 
-/// A stream's request must be there this long after the stream began.
-pub const REQUEST: Duration = Duration::from_secs(10);
-/// An answer must be there this long after its request.
+/// An answer must have begun this long after its request.
 pub const ANSWER: Duration = Duration::from_secs(10);
-/// The slowest rate at which a frame's rest may come or go, in bytes per second (128 kbit/s), after [`REQUEST`].
-const SLOWEST: u64 = 16 << 10;
 
 /// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -79,8 +78,38 @@ impl CallError {
 /// # Errors
 /// When it is longer than `cap`, the other side stopped reading or is too slow, or the connection is lost.
 pub async fn send<T: Serialize>(stream: &mut SendStream, message: &T, cap: usize) -> Result<(), CallError> {
-    let frame = encode(message, cap)?;
-    timeout(limit(frame.len()), stream.write_all(&frame)).await.map_err(|_| CallError::TimedOut)??;
+    write(stream, encode(message, cap)?.into()).await
+}
+
+/// Sends bytes without copying them.
+///
+/// # Errors
+/// When the other side stopped reading or is too slow, or the connection is lost.
+pub async fn write(stream: &mut SendStream, bytes: Bytes) -> Result<(), CallError> {
+    write_unless(stream, bytes, pending).await
+}
+
+/// As [`write`], but given up when `hurry` resolves before the next bytes are taken: it begins anew with each of them.
+///
+/// # Errors
+/// As [`write`].
+pub async fn write_unless<F: Future<Output = ()>>(
+    stream: &mut SendStream,
+    mut bytes: Bytes,
+    hurry: impl Fn() -> F,
+) -> Result<(), CallError> {
+    let mut pace = Pace::begin();
+    while !bytes.is_empty() {
+        let mut chunks = [bytes];
+        let before = chunks[0].len();
+        tokio::select! {
+            biased;
+            written = pace.step(stream.write_chunks(&mut chunks)) => drop(written?),
+            () = hurry() => return Err(CallError::TimedOut),
+        }
+        [bytes] = chunks;
+        pace.add(before - bytes.len());
+    }
     Ok(())
 }
 
@@ -88,27 +117,74 @@ pub async fn send<T: Serialize>(stream: &mut SendStream, message: &T, cap: usize
 /// connection lives: the caller knows how long a silence is right.
 ///
 /// # Errors
-/// When the stream breaks, or what comes is not that message.
+/// When the stream breaks or goes on too slowly, or what comes is not that message.
 pub async fn receive<T: DeserializeOwned>(stream: &mut RecvStream, cap: usize) -> Result<Option<T>, CallError> {
-    let mut prefix = [0; LEN];
-    let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
-    rest(stream, prefix, read, cap).await.and_then(|value| Ok(decode(&value)?)).map(Some)
+    let Some(frame) = Incoming::begin(stream, cap).await? else { return Ok(None) };
+    Ok(Some(decode(&frame.whole(stream).await?)?))
 }
 
-/// Receives one frame's value, not yet decoded; `None` when the stream ended cleanly before it. A place in `room`
-/// is taken once the frame has begun, so that idle streams take none, and comes with the value.
-///
-/// # Errors
-/// When the stream breaks, or the frame is longer than `cap`.
-pub async fn receive_value<'a>(
-    stream: &mut RecvStream,
-    cap: usize,
-    room: &'a Semaphore,
-) -> Result<Option<(Vec<u8>, SemaphorePermit<'a>)>, CallError> {
-    let mut prefix = [0; LEN];
-    let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
-    let place = room.acquire().await.map_err(|_| CallError::Ended)?;
-    Ok(Some((rest(stream, prefix, read, cap).await?, place)))
+/// A frame that is being received.
+#[derive(Debug)]
+pub struct Incoming {
+    value: Vec<u8>,
+    len: usize,
+    pace: Pace,
+}
+
+impl Incoming {
+    /// Receives a frame's length; `None` when the stream ended cleanly before it. Waits for its first byte as long as
+    /// the connection lives.
+    ///
+    /// # Errors
+    /// When the stream breaks, or the frame is longer than `cap`.
+    pub async fn begin(stream: &mut RecvStream, cap: usize) -> Result<Option<Self>, CallError> {
+        let mut prefix = [0; LEN];
+        let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
+        let pace = Pace::begin();
+        pace.step(stream.read_exact(&mut prefix[read..])).await?;
+        Ok(Some(Self { value: Vec::new(), len: length(prefix, cap)?, pace }))
+    }
+
+    /// The length of its value in bytes, as claimed.
+    #[must_use]
+    pub const fn claimed(&self) -> usize {
+        self.len
+    }
+
+    /// How much of it has not been received.
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.len - self.value.len()
+    }
+
+    /// Receives at most so much more of it. Only what has arrived is allocated for: the length is a claim.
+    ///
+    /// # Errors
+    /// When the stream ends or breaks before, or goes on too slowly.
+    pub async fn read(&mut self, stream: &mut RecvStream, most: usize) -> Result<(), CallError> {
+        let upto = self.value.len().saturating_add(most).min(self.len);
+        while self.value.len() < upto {
+            let chunk = self.pace.step(stream.read_chunk(upto - self.value.len(), true)).await?;
+            let chunk = chunk.ok_or(CallError::Ended)?;
+            self.value.extend_from_slice(&chunk.bytes);
+            self.pace.add(chunk.bytes.len());
+        }
+        Ok(())
+    }
+
+    /// This side let the other one wait for so long.
+    pub fn forgive(&mut self, waited: Duration) {
+        self.pace.forgive(waited);
+    }
+
+    /// Receives the rest, and gives the value.
+    ///
+    /// # Errors
+    /// As [`Incoming::read`].
+    pub async fn whole(mut self, stream: &mut RecvStream) -> Result<Vec<u8>, CallError> {
+        self.read(stream, self.len).await?;
+        Ok(self.value)
+    }
 }
 
 /// Receives the request that begins a stream.
@@ -117,21 +193,21 @@ pub async fn receive_value<'a>(
 /// As [`receive`], and when it is not there after [`REQUEST`]. What to answer is the error's `code`: see [`refuse`].
 pub async fn receive_request(stream: &mut RecvStream) -> Result<Request, CallError> {
     let value = async {
-        let mut prefix = [0; LEN];
-        let read = stream.read(&mut prefix).await?.ok_or(CallError::Ended)?;
-        rest(stream, prefix, read, CONTROL).await
+        let frame = Incoming::begin(stream, CONTROL).await?.ok_or(CallError::Ended)?;
+        frame.whole(stream).await
     };
     let value = timeout(REQUEST, value).await.map_err(|_| CallError::TimedOut)??;
     Ok(decode_request(&value)?)
 }
 
-/// Receives the answer to a request, which must be there after [`ANSWER`].
+/// Receives the answer to a request, which must begin within [`ANSWER`].
 ///
 /// # Errors
 /// As [`receive`], and when the answer is a refusal.
 pub async fn receive_answer<T: DeserializeOwned>(stream: &mut RecvStream, cap: usize) -> Result<T, CallError> {
-    let answer = timeout(ANSWER, receive::<Answer<T>>(stream, cap)).await.map_err(|_| CallError::TimedOut)??;
-    answer.ok_or(CallError::Ended)?.map_err(CallError::Refused)
+    let begun = timeout(ANSWER, Incoming::begin(stream, cap)).await.map_err(|_| CallError::TimedOut)??;
+    let value = begun.ok_or(CallError::Ended)?.whole(stream).await?;
+    decode::<Answer<T>>(&value)?.map_err(CallError::Refused)
 }
 
 /// Opens a stream and sends a request; for exchanges in which more is sent before the answer.
@@ -163,54 +239,44 @@ pub async fn call<T: DeserializeOwned>(
     Ok((answer, to, from))
 }
 
-/// Receives the raw bytes that follow an answer; the next ones must be there within `idle`.
+/// Receives the raw bytes that follow an answer; the next ones must be there within `idle`, and all must go on as a
+/// frame does.
 ///
 /// # Errors
-/// When the stream ends before them or breaks, or nothing comes for too long.
+/// When the stream ends before them or breaks, or they come too slowly.
 pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) -> Result<Vec<u8>, CallError> {
-    let mut bytes = Vec::new();
+    let (mut bytes, mut pace) = (Vec::new(), Pace::begin());
     while bytes.len() < len {
         // Only what has arrived is allocated for: the length is a claim.
-        bytes.extend_from_slice(&receive_piece(stream, len - bytes.len(), idle).await?);
+        bytes.extend_from_slice(&receive_piece(stream, len - bytes.len(), idle, &mut pace).await?);
     }
     Ok(bytes)
 }
 
-/// Receives the next raw bytes as they come, at most so many; they must be there within `idle`.
+/// Receives the next raw bytes as they come, at most so many; they must be there within `idle`, and keep up with `pace`.
 ///
 /// # Errors
 /// As [`receive_raw`].
-pub async fn receive_piece(stream: &mut RecvStream, most: usize, idle: Duration) -> Result<Bytes, CallError> {
-    let chunk = timeout(idle, stream.read_chunk(most, true)).await.map_err(|_| CallError::TimedOut)?;
-    Ok(chunk?.ok_or(CallError::Ended)?.bytes)
+pub async fn receive_piece(
+    stream: &mut RecvStream,
+    most: usize,
+    idle: Duration,
+    pace: &mut Pace,
+) -> Result<Bytes, CallError> {
+    let step = pace.step(stream.read_chunk(most, true));
+    let piece = timeout(idle, step).await.map_err(|_| CallError::TimedOut)??.ok_or(CallError::Ended)?.bytes;
+    pace.add(piece.len());
+    Ok(piece)
 }
 
 /// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.
 pub async fn refuse(to: &mut SendStream, from: &mut RecvStream, refusal: Refusal) {
     let stop = var_int(refusal.code);
-    let _ = send(to, &Answer::<()>::Err(refusal), CONTROL).await;
-    let _ = to.finish();
+    match send(to, &Answer::<()>::Err(refusal), CONTROL).await {
+        Ok(()) => drop(to.finish()),
+        Err(error) => drop(to.reset(var_int(error.code()))),
+    }
     let _ = from.stop(stop);
-}
-
-/// The rest of a frame of which `read` bytes of the prefix have come.
-async fn rest(stream: &mut RecvStream, mut prefix: [u8; LEN], read: usize, cap: usize) -> Result<Vec<u8>, CallError> {
-    timeout(REQUEST, stream.read_exact(&mut prefix[read..])).await.map_err(|_| CallError::TimedOut)??;
-    let len = length(prefix, cap)?;
-    let value = async {
-        let mut value = Vec::new();
-        while value.len() < len {
-            // Only what has arrived is allocated: a claim of a page costs its sender a page.
-            let chunk = stream.read_chunk(len - value.len(), true).await?.ok_or(CallError::Ended)?;
-            value.extend_from_slice(&chunk.bytes);
-        }
-        Ok(value)
-    };
-    timeout(limit(len), value).await.map_err(|_| CallError::TimedOut)?
-}
-
-fn limit(len: usize) -> Duration {
-    REQUEST + Duration::from_secs(len as u64 / SLOWEST)
 }
 
 impl From<ReadError> for CallError {

@@ -1,20 +1,29 @@
-//! Who may begin a connection: counts half-open handshakes and connections per address.
-//! Invariant: every admitted connection holds a [`Permit`], and the counts are exactly the permits alive.
+//! Who may begin a connection: counts half-open handshakes and connections, by address and by network.
+//! Invariant: every admitted connection holds a [`Permit`], and the counts are exactly the permits alive; of both kinds
+//! some are kept for networks that have few.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::model::address::is_loopback;
+use crate::model::address::{is_loopback, network};
 
 /// Half-open handshakes above which an address must first prove, by a Retry, that it can receive.
 pub const HALF_OPEN_RETRY: usize = 32;
 /// Half-open handshakes above which nobody is let in: they last 10 s at most.
 pub const HALF_OPEN: usize = 1024;
+/// Half-open handshakes of one network.
+const HALF_OPEN_NETWORK: usize = 512;
 /// Connections of one address.
 pub const PER_ADDRESS: usize = 256;
 /// Connections from this machine.
 pub const PER_LOOPBACK: usize = 1024;
+/// Connections of one network: four addresses that have what one may have. Who shares a network commonly has one each.
+pub const PER_NETWORK: usize = 1024;
+/// Connections in all.
+pub const IN_ALL: usize = 16_384;
+/// Of those in all, and of the half-open ones, a quarter is kept for networks that have no more than so many.
+const FEW: usize = 8;
 
 /// What to do with a new connection.
 #[derive(Debug)]
@@ -35,8 +44,44 @@ pub struct Gate {
 
 #[derive(Debug, Default)]
 struct Counts {
-    half_open: usize,
-    connections: HashMap<IpAddr, usize>,
+    half_open: Tally,
+    connections: Tally,
+    addresses: HashMap<IpAddr, usize>,
+}
+
+/// How many there are, in all and of each network.
+#[derive(Debug, Default)]
+struct Tally {
+    all: usize,
+    networks: HashMap<IpAddr, usize>,
+}
+
+impl Tally {
+    /// Whether there is room for one more of a network.
+    fn has_room(&self, of: IpAddr, most: usize, in_all: usize) -> bool {
+        let near = self.networks.get(&of).copied().unwrap_or(0);
+        let reserve = if near < FEW { 0 } else { in_all / 4 };
+        near < most && self.all < in_all - reserve
+    }
+
+    fn add(&mut self, of: IpAddr) {
+        self.all += 1;
+        *self.networks.entry(of).or_default() += 1;
+    }
+
+    fn remove(&mut self, of: IpAddr) {
+        self.all -= 1;
+        remove(&mut self.networks, of);
+    }
+}
+
+fn remove(counts: &mut HashMap<IpAddr, usize>, key: IpAddr) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
 }
 
 impl Gate {
@@ -44,23 +89,27 @@ impl Gate {
     #[must_use]
     pub fn judge(self: &Arc<Self>, ip: IpAddr, validated: bool) -> Verdict {
         let key = counted(ip);
+        let of = network(key);
         let limit = if is_loopback(ip) { PER_LOOPBACK } else { PER_ADDRESS };
         let mut counts = self.counts();
-        if counts.half_open >= HALF_OPEN_RETRY && !validated {
+        if counts.half_open.all >= HALF_OPEN_RETRY && !validated {
             return Verdict::Retry;
         }
-        if counts.half_open >= HALF_OPEN || counts.connections.get(&key).is_some_and(|count| *count >= limit) {
+        let full = counts.addresses.get(&key).is_some_and(|count| *count >= limit);
+        let begins = counts.half_open.has_room(of, HALF_OPEN_NETWORK, HALF_OPEN);
+        if full || !begins || !counts.connections.has_room(of, PER_NETWORK, IN_ALL) {
             return Verdict::Refuse;
         }
-        counts.half_open += 1;
-        *counts.connections.entry(key).or_default() += 1;
-        Verdict::Admit(Permit { gate: self.clone(), key, half_open: true })
+        counts.half_open.add(of);
+        counts.connections.add(of);
+        *counts.addresses.entry(key).or_default() += 1;
+        Verdict::Admit(Permit { gate: self.clone(), key, of, half_open: true })
     }
 
     /// Connections that hold a permit.
     #[must_use]
     pub fn connections(&self) -> usize {
-        self.counts().connections.values().sum()
+        self.counts().connections.all
     }
 
     fn counts(&self) -> MutexGuard<'_, Counts> {
@@ -73,6 +122,8 @@ impl Gate {
 pub struct Permit {
     gate: Arc<Gate>,
     key: IpAddr,
+    /// The network of the address.
+    of: IpAddr,
     half_open: bool,
 }
 
@@ -80,7 +131,7 @@ impl Permit {
     /// The handshake is over.
     pub fn established(&mut self) {
         if std::mem::take(&mut self.half_open) {
-            self.gate.counts().half_open -= 1;
+            self.gate.counts().half_open.remove(self.of);
         }
     }
 }
@@ -89,12 +140,8 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.established();
         let mut counts = self.gate.counts();
-        if let Some(count) = counts.connections.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                counts.connections.remove(&self.key);
-            }
-        }
+        counts.connections.remove(self.of);
+        remove(&mut counts.addresses, self.key);
     }
 }
 
@@ -145,6 +192,19 @@ mod tests {
         assert_eq!(local.len(), PER_LOOPBACK);
         let subnet: Vec<_> = (0..300).filter_map(|n| open(&gate, &format!("2001:db8::{n}"))).collect();
         assert_eq!(subnet.len(), PER_ADDRESS);
+    }
+
+    #[test]
+    fn no_network_and_no_crowd_of_them_keeps_a_new_one_out() {
+        let gate = Arc::new(Gate::default());
+        let near: Vec<_> = (0..2000).filter_map(|n| open(&gate, &format!("203.0.113.{}", n % 200))).collect();
+        assert_eq!(near.len(), PER_NETWORK);
+        let crowd: Vec<_> = (0..40 * PER_NETWORK).filter_map(|n| open(&gate, &format!("10.0.{}.1", n % 256))).collect();
+        assert_eq!(near.len() + crowd.len(), IN_ALL - IN_ALL / 4, "the rest is for those who have few");
+        assert!(open(&gate, "203.0.113.201").is_none() && open(&gate, "192.0.2.1").is_some());
+        let begun: Vec<_> =
+            (0..2000).filter_map(|_| admitted(gate.judge("198.51.100.1".parse().expect("ip"), true))).collect();
+        assert!(begun.len() <= HALF_OPEN_NETWORK);
     }
 
     #[test]

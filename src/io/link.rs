@@ -3,6 +3,7 @@
 //! closes the connection.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use rustls::pki_types::CertificateDer;
 use crate::io::gate::Permit;
 use crate::io::identity;
 use crate::io::purpose::Purpose;
-use crate::io::transport::IDLE;
+use crate::io::transport::{CONNECTION_WINDOW, IDLE};
 use crate::model::NodeId;
 use crate::model::address::{Teller, canonical};
 use crate::wire::{Code, Role, Welcome};
@@ -34,6 +35,8 @@ struct Inner {
     peer: NodeId,
     remote: SocketAddr,
     welcome: Option<Welcome>,
+    /// The receive window is the whole one.
+    wide: AtomicBool,
     _permit: Option<Permit>,
 }
 
@@ -48,7 +51,9 @@ impl Link {
 
     fn new(connection: Connection, peer: NodeId, welcome: Option<Welcome>, permit: Option<Permit>) -> Self {
         let remote = canonical(connection.remote_address());
-        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, _permit: permit }) }
+        // Whoever dials has the whole window from the start.
+        let wide = AtomicBool::new(welcome.is_some());
+        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, _permit: permit }) }
     }
 
     /// Who is at the other end.
@@ -111,6 +116,13 @@ impl Link {
     /// When the connection is lost.
     pub async fn accept_stream(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
         self.inner.connection.accept_bi().await
+    }
+
+    /// Lets the other end send as much before it is read as where this side dialled: this side has asked it for bytes.
+    pub fn widen(&self) {
+        if !self.inner.wide.swap(true, Ordering::Relaxed) {
+            self.inner.connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
+        }
     }
 
     /// Whether the connection is lost or closed.

@@ -12,6 +12,7 @@ use quinn::{
 };
 use quinn_proto::HashedConnectionIdGenerator;
 
+use crate::io::gate::{PER_ADDRESS, PER_LOOPBACK};
 use crate::io::identity::{Identity, LongTermKeys};
 use crate::io::purpose::Purpose;
 use crate::io::{congestion, tls, udp};
@@ -27,6 +28,11 @@ pub const IDLE: Duration = Duration::from_secs(10);
 pub const STREAM_WINDOW: u32 = 4 << 20;
 /// What a peer may send before it is read, on all streams of a connection together.
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
+/// The same of one that came in, until it turns out to bring more than requests (`Link::widen`). What its address may
+/// have ([`crate::io::gate`]) is 128 MiB in all: what comes with a gap, or is not read for another reason, is kept.
+pub const ARRIVED_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;
+/// The same on this machine, with more connections; no way is long there.
+const LOOPBACK_WINDOW: u32 = (128 << 20) / PER_LOOPBACK as u32;
 /// What is kept for a peer until it has acknowledged it, on one connection.
 pub const SEND_WINDOW: u64 = 8 << 20;
 /// Packets after which a peer acknowledges: each acknowledgement wakes a thread at both ends. (QUIC's own is 2.)
@@ -67,14 +73,18 @@ impl Configs {
         let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, purpose)?).map_err(unusable)?);
         let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
         let token = Arc::new(keys.token());
-        let transports = [loopback(), network()].map(Arc::new);
+        let narrow = |mut transport: TransportConfig, window| {
+            transport.receive_window(VarInt::from_u32(window));
+            Arc::new(transport)
+        };
+        let arrived = [narrow(loopback(), LOOPBACK_WINDOW), narrow(network(), ARRIVED_WINDOW)];
         Ok(Self {
-            client: transports.clone().map(|transport| {
+            client: [loopback(), network()].map(Arc::new).map(|transport| {
                 let mut config = ClientConfig::new(client.clone());
                 config.transport_config(transport);
                 config
             }),
-            server: transports.map(|transport| {
+            server: arrived.map(|transport| {
                 let mut config = ServerConfig::new(server.clone(), token.clone());
                 config.transport_config(transport);
                 config.max_incoming(MAX_INCOMING);

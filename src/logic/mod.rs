@@ -17,6 +17,7 @@ pub mod page;
 pub mod patience;
 pub mod picker;
 pub mod rank;
+pub mod shares;
 pub mod slots;
 pub mod speed;
 pub mod spread;

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::actors::connections::ConnectionsRef;
-use crate::io::frames;
+use crate::io::frames::{self, Pace};
 use crate::logic::transfer::Why;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::manifest::Intake;
@@ -160,6 +160,7 @@ async fn from_one(
 ) -> Result<Answer, Failure> {
     let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
+    link.widen();
     let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
@@ -181,9 +182,9 @@ async fn from_one(
 
 async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
     let begun = Instant::now();
-    let (mut intake, mut left) = (Intake::new(most, len), len);
+    let (mut intake, mut left, mut pace) = (Intake::new(most, len), len, Pace::begin());
     while left > 0 {
-        let piece = frames::receive_piece(recv, left, IDLE).await?;
+        let piece = frames::receive_piece(recv, left, IDLE, &mut pace).await?;
         intake.push(&piece);
         left -= piece.len();
         let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;

@@ -8,7 +8,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actors::announcer::{self, AnnouncerRef};
-use crate::actors::answer::NodeAnswers;
+use crate::actors::answer::{self, NodeAnswers};
 use crate::actors::bench::BenchAnswers;
 use crate::actors::buffers::BufferPool;
 use crate::actors::circle::Circle;
@@ -20,7 +20,7 @@ use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
 use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
 use crate::actors::node::{Ended, Node as Supervisor};
 use crate::actors::reads::Reads;
-use crate::actors::serve::serve_links;
+use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::Shelf;
 use crate::actors::throttle::Throttle;
 use crate::actors::tracker::TrackerAnswers;
@@ -236,6 +236,8 @@ impl Ground<'_> {
             // Each upload holds one buffer on its way out and one that is being filled; as many as uploads are lent to QUIC.
             buffers: BufferPool::new(3 * slots, upload::BUFFER),
             reads: Reads::default(),
+            pages: Pages::default(),
+            resolves: answer::resolves(),
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));

@@ -1,5 +1,5 @@
 //! The pump of a bench: bytes from memory or a file to a stream and back, the same on both ends.
-//! Invariant: what makes no progress for [`STALL`] ends. Not responsible for what is measured.
+//! Invariant: what makes no progress for [`STALL`], or less than a frame must, ends: one test at a time is served. Not responsible for what is measured.
 
 use std::fs::File;
 use std::future::Future;
@@ -10,7 +10,7 @@ use std::time::Duration;
 use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
-use crate::io::frames::CallError;
+use crate::io::frames::{CallError, Pace};
 use crate::io::positional;
 
 /// Bytes moved at a time: large enough that a system call and a task switch are nothing beside it.
@@ -68,6 +68,7 @@ pub async fn send(
 ) -> Result<(), BenchError> {
     let mut buffer = pattern();
     let mut done = 0;
+    let mut pace = Pace::begin();
     while done < bytes {
         let len = piece(bytes - done);
         if let Storage::File(file) = &storage {
@@ -77,7 +78,8 @@ pub async fn send(
         }
         let mut rest = &buffer[..len];
         while !rest.is_empty() {
-            let written = within(async { Ok(stream.write(rest).await?) }).await?;
+            let written = within(pace.step(stream.write(rest))).await?;
+            pace.add(written);
             rest = &rest[written..];
             moved(written as u64);
         }
@@ -98,11 +100,13 @@ pub async fn receive(
 ) -> Result<(), BenchError> {
     let mut buffer = vec![0; PIECE];
     let mut done = 0;
+    let mut pace = Pace::begin();
     while done < bytes {
         let len = piece(bytes - done);
         let mut filled = 0;
         while filled < len {
-            let read = within(async { stream.read(&mut buffer[filled..len]).await?.ok_or(CallError::Ended) }).await?;
+            let read = within(pace.step(stream.read(&mut buffer[filled..len]))).await?.ok_or(CallError::Ended)?;
+            pace.add(read);
             filled += read;
             moved(read as u64);
         }

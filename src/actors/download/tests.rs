@@ -25,7 +25,7 @@ use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
 use crate::actors::neighbours::{self, Neighbours};
 use crate::actors::reads::Reads;
-use crate::actors::serve::serve_links;
+use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::{Place, Shelf};
 use crate::actors::throttle::Throttle;
 use crate::actors::uploads::{Uploads, UploadsRef};
@@ -107,6 +107,8 @@ impl TestNode {
             friends: Circle::new(friends, true),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
+            pages: Pages::default(),
+            resolves: crate::actors::answer::resolves(),
             shelf: shelf.clone(),
             index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),
             uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),

@@ -32,6 +32,7 @@ async fn run(lane: &Arc<Lane>, ask: &Ask, index: usize) -> Result<(), Stop> {
         CallError::Reset(Code::Changed) => Stop::Fault(None, Fault::Changed),
         other => stop_of(other),
     };
+    ask.link.widen();
     let answered = frames::call::<ListHead>(&ask.link, &request, limits::CONTROL).await;
     let (head, _to, mut from) = answered.map_err(stop)?;
     if head.chunks != file.layout.chunks() {

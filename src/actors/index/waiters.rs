@@ -28,6 +28,10 @@ struct Waiter {
 impl Waiters {
     /// Adds one, or refuses it. Whether it waits now.
     pub(super) fn add(&mut self, name: SafePath, tell: mpsc::Sender<ResolveEvent>) -> bool {
+        if self.0.len() >= MOST {
+            // Those who asked and went away leave no later than they are in the way.
+            self.0.retain(|waiter| !waiter.tell.is_closed());
+        }
         if self.0.len() < MOST {
             self.0.push(Waiter { name, tell });
             return true;

@@ -59,11 +59,12 @@ impl State {
     }
 
     fn read(&mut self, from: NodeId, what: Sought, tell: impl FnOnce(Vec<Hit>) -> Message + Send + 'static) {
-        let Some(turn) = self.voices.get(&from).map(|neighbour| neighbour.turn.clone()) else { return };
+        let Some(neighbour) = self.voices.get(&from) else { return };
+        let (turn, who) = (neighbour.turn.clone(), self.who(&neighbour.link));
         let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };
-            let hits = reads.run(move || shelf.answer(&what)).await.unwrap_or_default();
+            let hits = reads.run(who, move || shelf.answer(&what)).await.unwrap_or_default();
             // Gone only with the node itself.
             let _ = actor.cast(tell(hits));
         });

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::talk::talk;
 use super::{Answer, Message, Newcomer, Row};
-use crate::actors::serve::Stream;
+use crate::actors::serve::{Stream, lasting_units};
 use crate::io::link::Link;
 use crate::logic::flood::Counts;
 use crate::logic::neighbours::{Direction, Source};
@@ -70,6 +70,9 @@ impl NeighboursRef {
 
     /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.
     pub async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
+        if let Err(code) = stream.stay(lasting_units(0)) {
+            return stream.refuse(code).await;
+        }
         let direction = if join.visiting { Direction::Visiting } else { Direction::Inbound };
         let newcomer = Newcomer { link: link.clone(), direction, about: join.about };
         let Ok(about) = ractor::call!(self.0, Message::About) else { return stream.refuse(Code::Closing).await };
@@ -78,11 +81,9 @@ impl NeighboursRef {
             Ok(Err(code)) => return stream.refuse(code).await,
             Err(_) => return stream.refuse(Code::Closing).await,
         };
-        if let Err(code) = stream.stay() {
-            return stream.refuse(code).await;
-        }
-        if stream.grant(about, limits::CONTROL).await.is_ok() {
-            talk(ticket, (stream.send, stream.recv)).await;
+        match stream.grant(about, limits::CONTROL).await {
+            Ok(()) => talk(ticket, (stream.send, stream.recv)).await,
+            failed => stream.end(failed),
         }
     }
 }

@@ -14,15 +14,17 @@ use super::friends::Seek;
 use super::lan::listen;
 use super::reach::Reach;
 use super::search::Searches;
-use super::talk::{End, Room, Ticket, Voice};
+use super::talk::{End, ROOM, Ticket, Voice};
 use super::whereabouts::Sought;
 use super::{Dependencies, Message, Newcomer, Row, friends};
+use crate::actors::pool::{Pool, who};
 use crate::actors::reads::Reads;
 use crate::io::link::Link;
 use crate::io::remembered::Line;
 use crate::logic::flood::{self, Flood, Input};
 use crate::logic::meter::Meter;
 use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
+use crate::logic::shares::Who;
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, NeighbourFrame};
 
@@ -44,7 +46,7 @@ pub struct State {
     pub(super) flood: Flood,
     pub(super) friends: friends::Known,
     pub(super) voices: HashMap<NodeId, Neighbour>,
-    room: Room,
+    room: Pool,
     serial: u64,
     pub(super) searches: Searches,
     pub(super) probes: Meter<SocketAddr>,
@@ -90,7 +92,7 @@ impl State {
             flood: Flood::new(own),
             friends: friends::Known::new(dependencies.friends.clone(), dependencies.friends_only),
             voices: HashMap::new(),
-            room: Room::default(),
+            room: Pool::new(ROOM),
             serial: 0,
             searches: Searches::default(),
             probes: Meter::new(PROBES.0, PROBES.1, PROBES.2),
@@ -211,7 +213,7 @@ impl State {
         }
         self.serial += 1;
         let end = End { node, serial: self.serial, actor: self.reach.actor.clone(), duplicate: false };
-        let (voice, ticket) = Voice::new(end, self.room.clone());
+        let (voice, ticket) = Voice::new(end, self.room.clone(), self.who(&link));
         let ends = (remote.ip(), link.local_ip());
         self.voices
             .insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, turn: Turn::default(), link });
@@ -228,6 +230,10 @@ impl State {
             Direction::Visiting => self.hear_about(node, &about),
         }
         Ok(ticket)
+    }
+
+    pub(super) fn who(&self, link: &Link) -> Who {
+        who(link, self.dependencies.friends.borrow().contains(link.peer()))
     }
 
     /// Who asks over another connection than before takes its own place, where that gives way.

@@ -2,47 +2,39 @@
 //! waits. Invariant: the next frame is read only after the actor has taken the last one; what waits to be written has
 //! a place among a bounded number of bytes; however the task ends, also when it is dropped, the actor is told.
 
-use std::sync::Arc;
-
 use quinn::{RecvStream, SendStream};
 use ractor::ActorRef;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::Message;
+use crate::actors::pool::{Pool, Taken};
 use crate::io::frames::{self, CallError};
 use crate::io::link::var_int;
 use crate::logic::flood::{RATE, Tokens};
+use crate::logic::shares::{Limits, Who};
 use crate::model::NodeId;
 use crate::wire::{Code, NeighbourFrame, limits};
 
 /// Frames that wait for one neighbour. Who does not read so many is left.
 const WAITING: usize = 256;
-/// Bytes that wait for all neighbours, in KiB.
-const ROOM: usize = 32 << 10;
+/// What waits for all neighbours, in KiB; a frame is at most 1024. One that does not read does not fill it for the others.
+pub(super) const ROOM: Limits =
+    Limits { all: 32 << 10, network: 16 << 10, peer: 4 << 10, reserve: 8 << 10, modest: 1 << 10 };
 
 /// A frame that waits, with its place.
 #[derive(Debug)]
 pub(super) struct Queued {
     frame: NeighbourFrame,
-    _place: OwnedSemaphorePermit,
-}
-
-/// Room for what waits, over all neighbours; cheap to clone.
-#[derive(Debug, Clone)]
-pub(super) struct Room(Arc<Semaphore>);
-
-impl Default for Room {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ROOM)))
-    }
+    _place: Taken,
 }
 
 /// The actor's end of a neighbour's stream. Dropped, it ends the stream.
 #[derive(Debug)]
 pub(super) struct Voice {
     queue: mpsc::Sender<Queued>,
-    room: Room,
+    room: Pool,
+    who: Who,
 }
 
 /// What the task of a neighbour's stream works with.
@@ -73,20 +65,20 @@ impl Drop for End {
 }
 
 impl Voice {
-    pub(super) fn new(end: End, room: Room) -> (Self, Ticket) {
+    pub(super) fn new(end: End, room: Pool, who: Who) -> (Self, Ticket) {
         let (queue, frames) = mpsc::channel(WAITING);
-        (Self { queue, room }, Ticket { frames, end })
+        (Self { queue, room, who }, Ticket { frames, end })
     }
 
     /// Queues a frame; says whether the neighbour still keeps up.
     pub(super) fn say(&self, frame: NeighbourFrame) -> bool {
-        let place = Arc::clone(&self.room.0).try_acquire_many_owned(kibibytes(&frame));
-        place.is_ok_and(|place| self.queue.try_send(Queued { frame, _place: place }).is_ok())
+        let place = self.room.try_take(self.who, kibibytes(&frame));
+        place.is_some_and(|place| self.queue.try_send(Queued { frame, _place: place }).is_ok())
     }
 }
 
 /// At least what a frame takes.
-fn kibibytes(frame: &NeighbourFrame) -> u32 {
+fn kibibytes(frame: &NeighbourFrame) -> usize {
     let bytes = match frame {
         NeighbourFrame::Found(found) => {
             let hits: usize = found.hits.iter().map(crate::logic::page::of_hit).sum();
@@ -94,7 +86,7 @@ fn kibibytes(frame: &NeighbourFrame) -> u32 {
         }
         _ => 0,
     };
-    u32::try_from(bytes >> 10).unwrap_or(u32::MAX).saturating_add(1)
+    (bytes >> 10) + 1
 }
 
 /// Talks until either side ends it, or the connection is lost.
@@ -107,8 +99,8 @@ pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, Recv
     if let Err(error) = &ended {
         tracing::debug!(peer = %end.node.short(), %error, "a neighbour's stream ended");
     }
-    // Both may be over already.
-    let _ = send.finish();
+    // Both may be over already. What was not taken in time is not kept for later.
+    let _ = if matches!(ended, Err(CallError::TimedOut)) { send.reset(var_int(Code::TimedOut)) } else { send.finish() };
     let _ = recv.stop(var_int(Code::Closing));
     end.duplicate = ended.is_err_and(|error| error.is_duplicate());
 }

@@ -123,3 +123,47 @@ async fn a_request_that_stalls_is_given_up() {
     let (_to, mut from) = pair.answers.accept_stream().await.expect("stream");
     assert_eq!(receive_request(&mut from).await, Err(CallError::TimedOut));
 }
+
+/// 1 MiB is claimed: nothing of it comes, or little more than must, or some and then no more.
+#[tokio::test]
+async fn a_frame_must_go_on_and_may_be_slow() {
+    let claim = (crate::wire::limits::PAGE as u32).to_be_bytes();
+    let receiving = |bytes: usize, goes_on: bool| async move {
+        let pair = pair().await;
+        let (mut to, _from) = pair.asks.connection().open_bi().await.expect("stream");
+        to.write_all(&claim).await.expect("written");
+        let (_to, mut from) = pair.answers.accept_stream().await.expect("stream");
+        let writing = async {
+            to.write_all(&vec![0; bytes]).await.expect("written");
+            while goes_on {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                to.write_all(&[0; 2 << 10]).await.expect("written");
+            }
+            pending::<()>().await;
+        };
+        let begun = tokio::time::Instant::now();
+        let frame = Incoming::begin(&mut from, crate::wire::limits::PAGE).await.expect("a claim").expect("begun");
+        tokio::select! {
+            whole = timeout(Duration::from_secs(13), frame.whole(&mut from)) => (whole, begun.elapsed()),
+            () = writing => unreachable!("it never ends"),
+        }
+    };
+    let (nothing, some, slow) = tokio::join!(receiving(0, false), receiving(32 << 10, false), receiving(0, true));
+    assert_eq!(nothing.0, Ok(Err(CallError::TimedOut)));
+    assert!(nothing.1 >= REQUEST && nothing.1 < some.1, "{:?}", nothing.1);
+    assert_eq!(some.0, Ok(Err(CallError::TimedOut)));
+    assert!(some.1 >= Duration::from_secs(12), "32 KiB are two more seconds: {:?}", some.1);
+    assert!(slow.0.is_err(), "20 KiB/s go on");
+}
+
+/// Who lets nothing come is not waited for longer than who sends nothing.
+#[tokio::test]
+async fn what_is_not_taken_is_given_up() {
+    let pair = pair().await;
+    let (mut to, _from) = pair.asks.connection().open_bi().await.expect("stream");
+    to.write_all(&[0]).await.expect("written");
+    // More than the windows of a stream that nobody reads.
+    let long = Bytes::from(vec![0; 16 << 20]);
+    let hurried = write_unless(&mut to, long, || tokio::time::sleep(Duration::from_millis(200))).await;
+    assert_eq!(hurried, Err(CallError::TimedOut));
+}

@@ -1,0 +1,205 @@
+//! The pools that requests go through, and what each of their places stands for.
+//! All are divided so that the connections that one address may have, this machine's 1024 too, cannot keep a newcomer out:
+//! beyond a network's share its peers have half of the reserve, `modest` each.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+use crate::actors::pool::{Pool, Taken};
+use crate::logic::shares::{Limits, Who};
+use crate::model::NodeId;
+use crate::wire::{Code, limits};
+
+/// Of a request, in bytes, what is received without a place: most requests are smaller.
+pub(super) const SMALL: usize = 4 << 10;
+/// While others wait for room for their answers, one of which nothing is taken for so long gives way.
+pub(super) const STALLED: Duration = Duration::from_secs(1);
+
+/// So long one has no room that gave way so: as long as a frame may pause.
+const PENANCE: Duration = Duration::from_secs(10);
+/// Peers of which that is remembered.
+const REMEMBERED: usize = 4096;
+
+/// Requests that are answered. A getter has 16 at one provider, over 8 connections; who keeps no rules has 64 on each.
+/// Of the reserve the 1024 connections of this machine have two each.
+const REQUESTS: Limits = Limits { all: 8192, network: 2048, peer: 128, reserve: 4096, modest: 2 };
+/// Streams of events, in units of [`UNIT`]: 64 MiB. Of the reserve the 1024 connections of this machine have two each.
+const LASTING: Limits = Limits { all: 16_384, network: 8192, peer: 256, reserve: 4096, modest: 2 };
+/// What a stream of events takes at most in memory, in bytes, when there is little to remember for it.
+const UNIT: usize = 4 << 10;
+/// Requests longer than [`SMALL`], in KiB: the longest is 64.
+const BYTES: Limits = Limits { all: 8192, network: 4096, peer: 512, reserve: 2048, modest: 64 };
+/// Answers on their way, in KiB: a page is at most 1024.
+const PAGES: Limits = Limits { all: 64 << 10, network: 40 << 10, peer: 4 << 10, reserve: 16 << 10, modest: 1024 };
+
+/// Room for requests, over all links; cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    requests: Pool,
+    lasting: Pool,
+    pub(super) bytes: Pool,
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Self { requests: Pool::new(REQUESTS), lasting: Pool::new(LASTING), bytes: Pool::new(BYTES) }
+    }
+}
+
+impl Places {
+    /// A place for a whole request, which waits for its turn.
+    pub(super) async fn place(&self, who: Who, large: Option<Taken>) -> Place {
+        let request = self.requests.take(who, 1).await;
+        Place { who, lasting: self.lasting.clone(), taken: request, large }
+    }
+}
+
+/// The place of one request.
+#[derive(Debug)]
+pub(super) struct Place {
+    who: Who,
+    lasting: Pool,
+    taken: Taken,
+    /// Of a long request.
+    large: Option<Taken>,
+}
+
+impl Place {
+    /// Changes it for one among those that stay.
+    pub(super) fn stay(&mut self, units: usize) -> Result<(), Code> {
+        self.taken = self.lasting.try_take(self.who, units).ok_or(Code::Busy)?;
+        self.large = None;
+        Ok(())
+    }
+}
+
+/// What a stream of events counts for that remembers so many bytes about its peer.
+#[must_use]
+pub const fn lasting_units(remembered: usize) -> usize {
+    1 + remembered / UNIT
+}
+
+/// At least so many KiB.
+#[must_use]
+pub const fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1 << 10)
+}
+
+/// How long what a peer has room for may take to be acknowledged while others wait: 256 KiB/s (2 Mbit/s).
+pub(super) const fn settling(len: usize) -> Duration {
+    Duration::from_millis(STALLED.as_millis() as u64 + (len / 262) as u64)
+}
+
+/// Room for answers on their way; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pages {
+    pool: Pool,
+    /// Until when those have no room that did not take their last answer while others waited.
+    stalled: Arc<Mutex<HashMap<NodeId, Instant>>>,
+}
+
+/// Room for one answer.
+#[derive(Debug)]
+#[must_use]
+pub struct Room {
+    taken: Taken,
+    who: Who,
+    pages: Pages,
+}
+
+impl Default for Pages {
+    fn default() -> Self {
+        Self { pool: Pool::new(PAGES), stalled: Arc::default() }
+    }
+}
+
+impl Pages {
+    /// Room for one page, before it is made.
+    pub async fn room(&self, who: Who) -> Room {
+        self.room_for(who, limits::PAGE).await
+    }
+
+    /// Room for an answer of a known length.
+    pub async fn room_for(&self, who: Who, len: usize) -> Room {
+        if let Some(until) = self.until(who) {
+            sleep_until(until).await;
+        }
+        Room { taken: self.pool.take(who, kib(len)).await, who, pages: self.clone() }
+    }
+
+    /// Until when it has to wait.
+    fn until(&self, who: Who) -> Option<Instant> {
+        self.stalled().get(&who.peer).copied()
+    }
+
+    fn stalled(&self) -> MutexGuard<'_, HashMap<NodeId, Instant>> {
+        self.stalled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Room {
+    /// Keeps only what so many bytes need.
+    pub(super) fn shrink(&mut self, len: usize) {
+        self.taken.shrink(kib(len));
+    }
+
+    /// Resolves when others have waited for all of this time.
+    pub(super) async fn pressed(&self, patience: Duration) {
+        self.taken.pressed(patience).await;
+    }
+
+    /// Its peer has not taken the answer: it has none for a while, or making answers for it would be all that is done.
+    pub(super) fn blame(&self) {
+        let mut stalled = self.pages.stalled();
+        if stalled.len() >= REMEMBERED {
+            let now = Instant::now();
+            stalled.retain(|_, until| *until > now);
+        }
+        if stalled.len() < REMEMBERED {
+            stalled.insert(self.who.peer, Instant::now() + PENANCE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::io::gate::PER_LOOPBACK;
+
+    fn who(peer: usize) -> Who {
+        let mut id = [0; 32];
+        id[..8].copy_from_slice(&peer.to_be_bytes());
+        Who { peer: NodeId::from_bytes(id), network: IpAddr::from([127, 0, 0, 1]), friend: false }
+    }
+
+    /// All connections that this machine may have, each another peer, take what they can: the last has a place.
+    #[test]
+    fn the_last_of_all_local_peers_has_its_place() {
+        for limits in [REQUESTS, LASTING] {
+            let pool = Pool::new(limits);
+            let mut held = Vec::new();
+            for peer in 0..PER_LOOPBACK - 1 {
+                held.extend((0..limits.peer).map_while(|_| pool.try_take(who(peer), 1)));
+            }
+            assert!(pool.try_take(who(PER_LOOPBACK), 1).is_some(), "{limits:?}");
+            let elsewhere = Who { network: IpAddr::from([10, 0, 0, 1]), ..who(PER_LOOPBACK + 1) };
+            assert!(pool.try_take(elsewhere, 1).is_some(), "{limits:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn streams_that_stay_make_room_for_requests_until_too_many_do() {
+        let places = Places::default();
+        let mut first = places.place(who(1), None).await;
+        assert_eq!(first.stay(LASTING.peer), Ok(()));
+        let mut second = places.place(who(1), None).await;
+        assert_eq!(second.stay(1), Err(Code::Busy));
+        drop(first);
+        assert_eq!(second.stay(1), Ok(()));
+    }
+}
