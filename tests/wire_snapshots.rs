@@ -79,7 +79,7 @@ fn hit() -> Hit {
 }
 
 fn about() -> About {
-    About { candidates: vec![addr()], offers: 2 }
+    About { candidates: vec![addr()], offers: 2, version: VERSION }
 }
 
 fn requests(to: &mut Examples) {

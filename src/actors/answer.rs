@@ -30,6 +30,8 @@ const BUSY_RETRY_MS: u32 = 500;
 
 /// The node role.
 pub struct NodeAnswers {
+    /// Whose offers they are.
+    pub own: NodeId,
     /// What can be served.
     pub shelf: Shelf,
     /// Hashes an offer first when asked to.
@@ -57,6 +59,9 @@ impl Answers for NodeAnswers {
         match request {
             Request::Clock(_) => time_of_day::tell(stream).await,
             Request::Fetch(fetch) => self.fetch(link.peer(), fetch, stream).await,
+            Request::FilesOf(files) if files.node.is_some_and(|node| node != self.own) => {
+                stream.refuse(Code::NotFound).await;
+            }
             Request::FilesOf(files) => {
                 stream.finish_with(self.shelf.index().files_of(files.after.as_ref()), limits::PAGE).await;
             }
@@ -241,13 +246,16 @@ const fn busy() -> Refusal {
 /// The chunk list of the file that begins at `unit`, and the file's last unit.
 ///
 /// # Errors
-/// NotFound when no file begins there, it is not here, or its list is not known yet; Busy when a shared file has just
-/// been hashed again, so that its list is to be had in a moment.
+/// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
+/// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
 async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<crate::model::ChunkList>, u32), Code> {
-    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::NotFound)?;
+    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
     let file = source.map().files()[place.file];
+    if !file.layout.needs_list() {
+        return Err(Code::BadRequest);
+    }
     let last = file.units().end - 1;
-    if !source.has(UnitIndex(last)) || !file.layout.needs_list() {
+    if !source.has(UnitIndex(last)) {
         return Err(Code::NotFound);
     }
     let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };

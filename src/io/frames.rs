@@ -22,6 +22,9 @@ pub const ANSWER: Duration = Duration::from_secs(10);
 /// The slowest rate at which a frame's rest may come or go, in bytes per second (128 kbit/s), after [`REQUEST`].
 const SLOWEST: u64 = 16 << 10;
 
+/// Between two frames of one stream that are not known: a 64th of a second, the pace of a neighbour's queries.
+const SKIP: Duration = Duration::from_micros(15_625);
+
 /// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
@@ -108,6 +111,13 @@ pub async fn receive_value<'a>(
     let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
     let place = room.acquire().await.map_err(|_| CallError::Ended)?;
     Ok(Some((rest(stream, prefix, read, cap).await?, place)))
+}
+
+/// A frame of a later version came where one of these was due. Whoever sends many waits, as a neighbour does: its stream
+/// fills, and then it.
+pub async fn skip(due: &str) {
+    tracing::debug!(due, "a frame that this version does not know is skipped");
+    tokio::time::sleep(SKIP).await;
 }
 
 /// Receives the request that begins a stream.

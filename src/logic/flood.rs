@@ -79,6 +79,8 @@ pub enum Input {
     Release(QueryId),
     /// No new neighbours are expected: searches need not be held any longer.
     Settled,
+    /// A neighbour said what only a later version knows.
+    Unknown,
     /// Nobody waits for this query any more.
     Unwanted(QueryId),
     /// Time has passed: see [`Flood::wake`].
@@ -134,6 +136,8 @@ pub struct Counts {
     pub duplicates: u64,
     /// Queries sent: own and forwarded.
     pub sent: u64,
+    /// Frames and look-ups of a later version, which were skipped.
+    pub unknown: u64,
 }
 
 /// The machine.
@@ -199,6 +203,7 @@ impl Flood {
             Input::Release(id) => self.release(id, &mut out),
             Input::Settled => self.settled(&mut out),
             Input::Tick => self.tick(now, &mut out),
+            Input::Unknown => self.counts.unknown += 1,
             Input::Unwanted(id) => self.forget(id),
         }
         out
@@ -286,6 +291,10 @@ impl Flood {
     fn query(&mut self, from: NodeId, query: FloodQuery, now: Duration, out: &mut Vec<Output>) {
         if query.ttl == 0 || query.ttl > limits::TTL {
             out.push(Output::Blame(from, Fault::Ttl));
+        }
+        if query.what == Sought::Unknown {
+            self.counts.unknown += 1;
+            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
         let malformed = !is_sound(&query.what);
         if malformed {

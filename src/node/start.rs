@@ -220,6 +220,7 @@ impl Ground<'_> {
         let neighbours = self.neighbours(&shelf, friends.clone(), tasks).await?;
         let slots = Capacity::default().slots;
         let answers = NodeAnswers {
+            own: self.endpoint.node_id(),
             circle: Circle::new(friends.clone(), friends_only),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),

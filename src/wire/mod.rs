@@ -3,11 +3,13 @@
 pub mod bounded;
 pub mod code;
 pub mod codec;
+pub mod heard;
 pub mod limits;
 pub mod message;
 pub mod neighbour;
 
 pub use code::{Code, Refusal};
 pub use codec::{FrameError, decode, encode};
+pub use heard::Heard;
 pub use message::*;
 pub use neighbour::*;

@@ -103,6 +103,7 @@ impl TestNode {
             warnings: mpsc::channel(1).0,
         };
         let answers = NodeAnswers {
+            own: endpoint.node_id(),
             circle: Circle::new(friends, false),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
