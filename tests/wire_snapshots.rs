@@ -206,6 +206,23 @@ fn the_document_tells_the_codes_and_limits() {
     }
 }
 
+/// A change of the wire raises the version and has a row; what comes unasked says since when it is known.
+#[test]
+fn the_document_tells_the_versions() {
+    let (_, versions) = PROTOCOL.split_once("## Versions").expect("a section");
+    let (versions, _) = versions.split_once("\n## ").expect("its end");
+    let rows: Vec<Vec<&str>> = versions.lines().filter_map(|line| line.strip_prefix("| ")).map(cells).collect();
+    let numbers: Vec<u16> = rows.iter().filter_map(|row| row[0].parse().ok()).collect();
+    assert_eq!(numbers, (1..=VERSION).collect::<Vec<_>>());
+    let since =
+        rows.iter().filter(|row| row[0].parse::<u16>().is_err()).filter_map(|row| Some((row[0], row[1].parse().ok()?)));
+    assert_eq!(since.collect::<Vec<(&str, u16)>>(), heard::SINCE);
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_end_matches('|').split('|').map(str::trim).collect()
+}
+
 #[test]
 fn a_request_and_its_answer_fit_in_a_control_frame() {
     let units = vec![(u32::MAX, u32::MAX); FETCH_RANGES];

@@ -9,6 +9,7 @@ pub mod flooder;
 pub mod hosts;
 #[cfg(target_os = "linux")]
 pub mod multicast;
+pub mod own;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod stall;

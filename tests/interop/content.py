@@ -1,5 +1,6 @@
 """What contents are made of: chunks, lists, collections and the numbering of units."""
 
+import unicodedata
 from dataclasses import dataclass, field
 
 from hashing import blake3, merge, subtree
@@ -11,9 +12,25 @@ def chunk_size(size):
     """How long the chunks of a file are."""
     if size < 64 * MIB:
         return 256 * KIB
-    if size < 8 * GIB + 1:
+    if size <= 16 * GIB:
         return MIB
     return 4 * MIB
+
+
+def is_safe(path):
+    """Whether a text is a safe path."""
+    parts = path.split("/")
+    if len(path.encode()) > 4096 or len(parts) > 100:
+        return False
+    if any(part in ("", ".", "..") or len(part.encode()) > 255 for part in parts):
+        return False
+    return not any(
+        unicodedata.category(char) == "Cc"
+        or char in "\u061c\u200e\u200f"
+        or "\u2028" <= char <= "\u202e"
+        or "\u2066" <= char <= "\u2069"
+        for char in path
+    )
 
 
 @dataclass
@@ -109,6 +126,8 @@ def parse(manifest, known=None):
         entries[path.decode()] = (file, letter == b"x")
         files.append(file)
     paths = [path.encode() for path in entries]
+    if not all(is_safe(path) for path in entries):
+        raise ValueError("a path that is not safe")
     if paths != sorted(set(paths)) or len(paths) != len(lines) - 2:
         raise ValueError("not in order")
     size = sum(file.size for file in files)

@@ -1,16 +1,20 @@
-"""An independent peer against the built binary: `python interop.py QSHARE SCRATCH`; exit 0 when all is as the document says.
+"""An independent peer against the built binary: `python interop.py QSHARE SCRATCH PROTOCOL.md`; exit 0 when all is as the
+document says.
 
 Each scenario is one coroutine; what it needs (a share, a tracker) is started on a free port of loopback and stopped
 at its end. Nothing here leaves loopback.
 """
 
 import asyncio
+import base64
+import json
 import os
 import re
 import sys
 import time
 
-from content import collection, single
+from content import File, chunk_size, collection, is_safe, parse, single
+from hashing import blake3, merge, parent, subtree
 from node import Node
 from peer import Refused, node_text
 
@@ -73,6 +77,49 @@ async def settled(node, connection, count):
             return {offer["name"]: offer for offer in offers}
         await asyncio.sleep(0.1)
     raise AssertionError(f"the offers do not settle: {offers}")
+
+
+def vectors(document, name):
+    """The lines of one block of the document's vectors."""
+    block = re.search(rf"```vectors {name}\n(.*?)\n```", document, re.S)
+    return block[1].split("\n")
+
+
+async def holds_the_vectors(_):
+    """The document's vectors are what this peer makes, too."""
+    with open(sys.argv[3], encoding="utf-8") as file:
+        document = file.read()
+    for line in vectors(document, "chunks"):
+        if line.endswith(" none"):
+            continue
+        size, chunk, chunks, last = map(int, line.split())
+        file = File(b"", size)
+        length = file.span(file.units - 1)[1] if chunks else 0
+        assert (chunk_size(size), file.units, length) == (chunk, chunks, last), line
+    node = dict(line.split() for line in vectors(document, "node-id"))
+    id_ = blake3(bytes.fromhex(node["spki"]))
+    assert (id_.hex(), node_text(id_)) == (node["id"], node["text"])
+    assert base64.b32decode(node["text"].upper() + "====") == id_
+    for file in re.split(r"\n(?=file )", "\n".join(vectors(document, "chunk-lists"))):
+        lines = [line.split() for line in file.split("\n")]
+        data = bytes(at % 251 for at in range(int(lines[0][1])))
+        values = [bytes.fromhex(line[1]) for line in lines if line[0] == "value"]
+        chunk = chunk_size(len(data))
+        spans = range(0, len(data), chunk) if len(data) > chunk else ()
+        assert values == [subtree(data[start : start + chunk], start) for start in spans]
+        for line in lines:
+            if line[0] == "inner":
+                first, last = map(int, line[1].split("-"))
+                assert parent(values[first], values[last], False).hex() == line[2]
+        id_ = lines[-1][1]
+        assert blake3(data).hex() == id_ and (not values or merge(values, True).hex() == id_)
+    content = parse("\n".join(vectors(document, "collection") + [""]).encode())
+    told = [f"id {content.id.hex()}", f"size {content.size}", f"files {content.files}"]
+    told += [f"units {file.first} {file.units} {file.id.hex()}" for file in content.distinct if file.units]
+    assert told == vectors(document, "collection-units"), told
+    for line in vectors(document, "paths"):
+        word, path = line.split(" ", 1)
+        assert is_safe(json.loads(path)) == (word == "ok"), line
 
 
 async def asks(binary):
@@ -171,7 +218,7 @@ async def announces(binary):
 async def main():
     binary = Binary(sys.argv[1], sys.argv[2])
     try:
-        for scenario in (asks, serves, announces):
+        for scenario in (holds_the_vectors, asks, serves, announces):
             begun = time.monotonic()
             await scenario(binary)
             print(f"{scenario.__name__}: as the document says ({time.monotonic() - begun:.1f} s)", flush=True)
