@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use qshare::io::identity::Identity;
@@ -259,6 +259,8 @@ pub struct Own {
     /// As people write it, with its address.
     pub target: String,
     pub addr: SocketAddr,
+    /// How the connections ended that others have dialled.
+    pub closed: Arc<Mutex<Vec<Ending>>>,
     endpoint: Endpoint,
     identity: Identity,
 }
@@ -276,33 +278,32 @@ impl Own {
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = runtime.block_on(async { Endpoint::server(config, at) }).expect("bound");
         let (addr, node) = (endpoint.local_addr().expect("bound"), identity.node_id());
-        Self { runtime, node: *node.as_bytes(), target: format!("{node}@{addr}"), addr, endpoint, identity }
+        Self {
+            runtime,
+            node: *node.as_bytes(),
+            target: format!("{node}@{addr}"),
+            addr,
+            closed: Arc::default(),
+            endpoint,
+            identity,
+        }
     }
 
     /// Lets everybody in with this Welcome, and does with their requests what the script says.
     pub fn serve(&self, welcome: &Value, script: Script) {
-        let (endpoint, welcome) = (self.endpoint.clone(), welcome.frame());
+        let (endpoint, welcome, closed) = (self.endpoint.clone(), welcome.frame(), Arc::clone(&self.closed));
         self.runtime.spawn(async move {
             while let Some(incoming) = endpoint.accept().await {
-                let (welcome, script) = (welcome.clone(), Arc::clone(&script));
+                let (welcome, script, closed) = (welcome.clone(), Arc::clone(&script), Arc::clone(&closed));
                 tokio::spawn(async move {
                     let Ok(connection) = incoming.await else { return };
                     welcome_and_answer(&connection, &welcome, &script).await;
+                    if let ConnectionError::ApplicationClosed(close) = connection.closed().await {
+                        closed.lock().expect("no panic").push(Ending::Closed(close.error_code.into_inner()));
+                    }
                 });
             }
         });
-    }
-
-    /// The next connection from elsewhere, after Welcome: how it ends.
-    pub fn is_dialled(&self, welcome: &Value) -> tokio::task::JoinHandle<Ending> {
-        let (endpoint, welcome) = (self.endpoint.clone(), welcome.frame());
-        self.runtime.spawn(async move {
-            let connection = endpoint.accept().await.expect("open").await.expect("let in");
-            let (mut send, _recv) = connection.open_bi().await.expect("a stream");
-            send.write_all(&welcome).await.expect("taken");
-            send.finish().expect("open");
-            closing(&connection.closed().await)
-        })
     }
 
     /// Dials; the connection and Welcome, or how it was closed in its place.
