@@ -81,7 +81,7 @@ fn hit() -> Hit {
 }
 
 fn about() -> About {
-    About { candidates: vec![addr()], offers: 2 }
+    About { candidates: vec![addr()], offers: 2, version: VERSION }
 }
 
 fn requests(to: &mut Examples) {
@@ -219,6 +219,23 @@ fn the_document_tells_the_codes_and_limits() {
         let row = format!("| {name} | {limit} |");
         assert!(PROTOCOL.contains(&row), "no row {row}");
     }
+}
+
+/// A change of the wire raises the version and has a row; what comes unasked says since when it is known.
+#[test]
+fn the_document_tells_the_versions() {
+    let (_, versions) = PROTOCOL.split_once("## Versions").expect("a section");
+    let (versions, _) = versions.split_once("\n## ").expect("its end");
+    let rows: Vec<Vec<&str>> = versions.lines().filter_map(|line| line.strip_prefix("| ")).map(cells).collect();
+    let numbers: Vec<u16> = rows.iter().filter_map(|row| row[0].parse().ok()).collect();
+    assert_eq!(numbers, (1..=VERSION).collect::<Vec<_>>());
+    let since =
+        rows.iter().filter(|row| row[0].parse::<u16>().is_err()).filter_map(|row| Some((row[0], row[1].parse().ok()?)));
+    assert_eq!(since.collect::<Vec<(&str, u16)>>(), heard::SINCE);
+}
+
+fn cells(row: &str) -> Vec<&str> {
+    row.trim_end_matches('|').split('|').map(str::trim).collect()
 }
 
 #[test]

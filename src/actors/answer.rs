@@ -39,14 +39,14 @@ const RESOLVES: Limits = Limits { all: 1024, network: 512, peer: 32, reserve: 25
 
 /// The node role.
 pub struct NodeAnswers {
+    /// Whose offers they are.
+    pub own: NodeId,
     /// What can be served.
     pub shelf: Shelf,
     /// Hashes an offer first when asked to.
     pub index: IndexRef,
     /// Whom it serves.
     pub circle: Circle,
-    /// Whom a person here knows: some slots are kept for them.
-    pub friends: Circle,
     /// Who stands beside this node.
     pub neighbours: NeighboursRef,
     /// Slots and counts.
@@ -83,6 +83,9 @@ impl Answers for NodeAnswers {
             Request::Clock(_) => time_of_day::tell(stream).await,
             // What stays, and what is large, on the heap: else each stream would be as large as the largest.
             Request::Fetch(fetch) => Box::pin(self.fetch(link, fetch, stream)).await,
+            Request::FilesOf(files) if files.node.is_some_and(|node| node != self.own) => {
+                stream.refuse(Code::NotFound).await;
+            }
             Request::FilesOf(files) => {
                 self.read(link, stream, move |shelf| shelf.index().files_of(files.after.as_ref())).await;
             }
@@ -295,7 +298,7 @@ impl NodeAnswers {
 
     async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
         let source = self.shelf.source(id, size)?;
-        let slot = self.uploads.admit(link, self.friends.serves(link.peer())).await.ok_or_else(busy)?;
+        let slot = self.uploads.admit(link, self.circle.has_friend(link.peer())).await.ok_or_else(busy)?;
         Ok((source, slot))
     }
 
@@ -317,13 +320,16 @@ const fn busy() -> Refusal {
 /// The chunk list of the file that begins at `unit`, and the file's last unit.
 ///
 /// # Errors
-/// NotFound when no file begins there, it is not here, or its list is not known yet; Busy when a shared file has just
-/// been hashed again, so that its list is to be had in a moment.
+/// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
+/// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
 async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
-    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::NotFound)?;
+    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
     let file = source.map().files()[place.file];
+    if !file.layout.needs_list() {
+        return Err(Code::BadRequest);
+    }
     let last = file.units().end - 1;
-    if !source.has(UnitIndex(last)) || !file.layout.needs_list() {
+    if !source.has(UnitIndex(last)) {
         return Err(Code::NotFound);
     }
     let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };

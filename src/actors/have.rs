@@ -9,7 +9,7 @@ use crate::actors::download::Message;
 use crate::io::frames::{self, CallError};
 use crate::io::link::Link;
 use crate::model::ContentId;
-use crate::wire::{HaveEvent, Request, Watch, limits};
+use crate::wire::{HaveEvent, Heard, Request, Watch, limits};
 
 /// A transfer that takes so long to take in one event is gone.
 const TAKEN: Duration = Duration::from_secs(10);
@@ -24,7 +24,11 @@ pub(crate) async fn watch(link: Link, id: ContentId, size: u64, actor: ActorRef<
 async fn follow(link: &Link, id: ContentId, size: u64, actor: &ActorRef<Message>) -> Result<(), CallError> {
     let request = Request::Watch(Watch { id, size });
     let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
-    while let Some(event) = frames::receive::<HaveEvent>(&mut from, limits::CONTROL).await? {
+    while let Some(heard) = frames::receive::<Heard<HaveEvent>>(&mut from, limits::CONTROL).await? {
+        let Heard::Known(event) = heard else {
+            frames::skip("HaveEvent").await;
+            continue;
+        };
         let taken = ractor::call_t!(actor, Message::Have, millis(TAKEN), link.peer(), event);
         if taken.is_err() {
             return Ok(());

@@ -36,7 +36,7 @@ use crate::io::remembered::RememberedFile;
 use crate::logic::flood::{Counts, Input};
 use crate::logic::neighbours::{Direction, Settings, Source};
 use crate::model::{Friends, Hit, NodeId, PeerTarget, QueryId};
-use crate::wire::{About, Code, NeighbourFrame, Sought};
+use crate::wire::{About, Code, Heard, NeighbourFrame, Sought};
 
 /// Between two looks at what is due.
 const TICK: Duration = Duration::from_millis(500);
@@ -129,7 +129,7 @@ pub enum Message {
     /// Friends have been looked for.
     FriendsSought,
     /// A neighbour's frame; the reply lets its reader go on.
-    Frame(NodeId, u64, NeighbourFrame, RpcReplyPort<()>),
+    Frame(NodeId, u64, Heard<NeighbourFrame>, RpcReplyPort<()>),
     /// A given node is a neighbour, or why it is not.
     Given(PeerTarget, Option<String>),
     /// A node may be there.

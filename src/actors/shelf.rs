@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::index::IndexSnapshot;
 use crate::io::link::Link;
 use crate::io::source::Source;
-use crate::model::{ContentId, Hit, Provider, Query};
+use crate::model::{ContentId, Hit, Kind, Provider, Query};
 use crate::wire::{Code, LeftOut, Sought};
 
 /// Hits of this node for one query of a neighbour: who has so many may have more.
@@ -101,11 +101,13 @@ impl Shelf {
     /// A collection's canonical bytes, and what it leaves out of its directory here.
     ///
     /// # Errors
-    /// NotFound, or Changed when it was here.
+    /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
         let index = self.index();
         let transfer = self.transfers(id).iter().find_map(|entry| entry.source.manifest());
-        let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(|| absent(&index, id))?;
+        let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
+        let none = || if is_file() { Code::BadRequest } else { absent(&index, id) };
+        let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(none)?;
         Ok((bytes, index.left_out(id).cloned().unwrap_or_default()))
     }
 
@@ -135,7 +137,7 @@ impl Shelf {
     pub fn answer(&self, what: &Sought) -> Vec<Hit> {
         match what {
             Sought::Content(id) => self.locate(*id),
-            Sought::Nodes => Vec::new(),
+            Sought::Nodes | Sought::Unknown => Vec::new(),
             Sought::Words(words) => match Query::parse(words) {
                 Ok(query) => self.index().search(&query, FLOODED, 0).hits,
                 Err(_) => Vec::new(),

@@ -68,6 +68,12 @@ impl Link {
         self.inner.welcome.as_ref().map(|welcome| welcome.role)
     }
 
+    /// The other end's version of the protocol; known only when this side dialled.
+    #[must_use]
+    pub fn version(&self) -> Option<u16> {
+        self.inner.welcome.as_ref().map(|welcome| welcome.version)
+    }
+
     /// What the connection is for.
     #[must_use]
     pub fn purpose(&self) -> Purpose {

@@ -110,6 +110,7 @@ impl Flood {
             Input::Release(id) => self.release(id, &mut out),
             Input::Settled => self.settled(&mut out),
             Input::Tick => self.tick(now, &mut out),
+            Input::Unknown => self.counts.unknown += 1,
             Input::Unwanted(id) => self.forget(id),
             Input::Withheld(id) => {
                 self.memory.withhold(id);
@@ -205,6 +206,10 @@ impl Flood {
     fn query(&mut self, from: NodeId, query: FloodQuery, now: Duration, out: &mut Vec<Output>) {
         if query.ttl == 0 || query.ttl > limits::TTL {
             out.push(Output::Blame(from, Fault::Ttl));
+        }
+        if query.what == Sought::Unknown {
+            self.counts.unknown += 1;
+            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
         }
         let malformed = !is_sound(&query.what);
         if malformed {

@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use crate::io::frames;
 use crate::model::Provider;
 use crate::node::find::{Finder, Place, connect};
-use crate::wire::{Follow, FollowEvent, Part, Request, limits};
+use crate::wire::{Follow, FollowEvent, Heard, Part, Request, limits};
 
 /// How long to wait before a tracker is asked again: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -35,7 +35,11 @@ async fn once(
     let link = connect(&finder.connections, place, finder.own).await?;
     let request = Request::Follow(Follow { id: part.id, kind: part.kind, size: part.size });
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
-    while let Some(event) = frames::receive::<FollowEvent>(&mut events, limits::PAGE).await? {
+    while let Some(heard) = frames::receive::<Heard<FollowEvent>>(&mut events, limits::PAGE).await? {
+        let Heard::Known(event) = heard else {
+            frames::skip("FollowEvent").await;
+            continue;
+        };
         let others = event.joined.into_iter().filter(|provider| provider.node != finder.own);
         let usable = |mut provider: Provider| {
             provider.addrs.retain(|addr| link.teller().may_tell(*addr));

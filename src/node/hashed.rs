@@ -19,7 +19,7 @@ use crate::node::find::Finder;
 use crate::node::report::Report;
 use crate::node::trials::{Failure, TICK, Trials};
 use crate::node::types::Phase;
-use crate::wire::{Request, Resolve, ResolveEvent, limits};
+use crate::wire::{Heard, Request, Resolve, ResolveEvent, limits};
 
 /// Without news from those who are asked, the next one is asked as well.
 const STALLED: Duration = Duration::from_secs(10);
@@ -193,7 +193,11 @@ async fn follow(
     let request = Request::Resolve(Resolve { name });
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     loop {
-        let event = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
+        let heard = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
+        let Heard::Known(event) = heard else {
+            frames::skip("ResolveEvent").await;
+            continue;
+        };
         match event {
             ResolveEvent::Done(offer) => {
                 let id = offer.id.filter(|_| offer.is_possible()).ok_or(Why::Failing)?;

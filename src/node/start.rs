@@ -226,8 +226,8 @@ impl Ground<'_> {
         let neighbours = self.neighbours(&shelf, friends.clone(), tasks).await?;
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
+            own: self.endpoint.node_id(),
             circle: Circle::new(friends.clone(), friends_only),
-            friends: Circle::new(friends.clone(), true),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),

@@ -10,6 +10,8 @@ pub const PROBE_ALPN: &[u8] = b"qshare-probe/1";
 pub const SIDE_ALPN: &[u8] = b"qshare-side/1";
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
 pub const VERSION: u16 = 3;
+/// The version of a neighbour that does not say it: since 3 they do.
+pub const UNTOLD: u16 = 2;
 
 /// The cap of a control frame: requests, answers, events.
 pub const CONTROL: usize = 64 << 10;

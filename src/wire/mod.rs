@@ -3,6 +3,7 @@
 pub mod bounded;
 pub mod code;
 pub mod codec;
+pub mod heard;
 pub mod limits;
 pub mod measure;
 pub mod message;
@@ -10,6 +11,7 @@ pub mod neighbour;
 
 pub use code::{Code, Refusal};
 pub use codec::{FrameError, decode, encode};
+pub use heard::Heard;
 pub use measure::*;
 pub use message::*;
 pub use neighbour::*;

@@ -83,7 +83,7 @@ async fn flood(
     told: &Told,
 ) -> Option<()> {
     let link: Link = endpoint.dial(&[addr], Some(node)).await.ok()?;
-    let about = About { candidates: Vec::new(), offers: 1 };
+    let about = About { offers: 1, ..About::default() };
     let request = Request::Join(Join { visiting: false, about });
     let Ok((_, mut send, mut recv)) = frames::call::<About>(&link, &request, limits::CONTROL).await else {
         told.refused.fetch_add(1, Ordering::Relaxed);

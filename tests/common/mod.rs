@@ -9,6 +9,7 @@ pub mod flooder;
 pub mod hosts;
 #[cfg(target_os = "linux")]
 pub mod multicast;
+pub mod own;
 pub mod raw;
 pub mod readers;
 pub mod scripted;

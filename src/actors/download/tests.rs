@@ -103,8 +103,8 @@ impl TestNode {
             warnings: mpsc::channel(1).0,
         };
         let answers = NodeAnswers {
-            circle: Circle::new(friends.clone(), false),
-            friends: Circle::new(friends, true),
+            own: endpoint.node_id(),
+            circle: Circle::new(friends, false),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             pages: Pages::default(),

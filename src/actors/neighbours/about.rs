@@ -34,7 +34,7 @@ impl State {
         let offers = if self.friends.only { 0 } else { shelf.index().stats().offers + under_way };
         let nowhere = visiting && offers == 0;
         let candidates = if nowhere { Vec::new() } else { self.dependencies.endpoint.candidates() };
-        About { candidates, offers }
+        About { candidates, offers, version: limits::VERSION }
     }
 
     /// Tells the neighbours when this node offers more or less than before. That a command has something to give, or

@@ -26,7 +26,7 @@ use crate::logic::meter::Meter;
 use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
 use crate::logic::shares::Who;
 use crate::model::{NodeId, PeerTarget};
-use crate::wire::{Code, NeighbourFrame};
+use crate::wire::{Code, Heard, NeighbourFrame};
 
 /// How often what is remembered is written at most.
 const WRITE: Duration = Duration::from_secs(5);
@@ -67,6 +67,8 @@ pub struct State {
 pub(super) struct Neighbour {
     serial: u64,
     voice: Voice,
+    /// What it can be told: see [`NeighbourFrame::since`].
+    version: u16,
     pub(super) offers: u64,
     pub(super) turn: Turn,
     /// Kept, so that the connection stays.
@@ -215,8 +217,9 @@ impl State {
         let end = End { node, serial: self.serial, actor: self.reach.actor.clone(), duplicate: false };
         let (voice, ticket) = Voice::new(end, self.room.clone(), self.who(&link));
         let ends = (remote.ip(), link.local_ip());
-        self.voices
-            .insert(node, Neighbour { serial: self.serial, voice, offers: about.offers, turn: Turn::default(), link });
+        let (serial, version) = (self.serial, link.version().unwrap_or(about.version));
+        let neighbour = Neighbour { serial, voice, version, offers: about.offers, turn: Turn::default(), link };
+        self.voices.insert(node, neighbour);
         self.table.joined(node, remote, direction, now);
         let visiting = direction == Direction::Visiting;
         self.flood(Input::Joined { node, ends, visiting });
@@ -267,10 +270,14 @@ impl State {
         self.flood(Input::Left(node));
     }
 
-    pub(super) fn frame(&mut self, from: NodeId, serial: u64, frame: NeighbourFrame) {
+    pub(super) fn frame(&mut self, from: NodeId, serial: u64, heard: Heard<NeighbourFrame>) {
         if self.voices.get(&from).is_none_or(|neighbour| neighbour.serial != serial) {
             return;
         }
+        let Heard::Known(frame) = heard else {
+            tracing::debug!(peer = %from.short(), "a neighbour says what this version does not know");
+            return self.flood(Input::Unknown);
+        };
         if let NeighbourFrame::About(about) = &frame {
             self.hear_about(from, about);
         }
@@ -293,10 +300,21 @@ impl State {
     }
 
     pub(super) fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
-        let keeps_up = self.voices.get(&to).is_none_or(|neighbour| neighbour.voice.say(frame));
+        let Some(neighbour) = self.voices.get(&to) else { return };
+        if frame.since() > neighbour.version {
+            return self.unsaid(to, &frame);
+        }
+        let keeps_up = neighbour.voice.say(frame);
         if !keeps_up {
             tracing::debug!(peer = %to.short(), "a neighbour does not read what it is sent");
             self.drop_neighbour(to);
+        }
+    }
+
+    /// A neighbour of an earlier version would not understand this: what asks it something is as good as answered.
+    fn unsaid(&mut self, to: NodeId, frame: &NeighbourFrame) {
+        if let NeighbourFrame::Query(query) = frame {
+            self.flood(Input::Frame { from: to, frame: NeighbourFrame::Done(query.id) });
         }
     }
 

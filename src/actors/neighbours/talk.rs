@@ -14,7 +14,7 @@ use crate::io::link::var_int;
 use crate::logic::flood::{RATE, Tokens};
 use crate::logic::shares::{Limits, Who};
 use crate::model::NodeId;
-use crate::wire::{Code, NeighbourFrame, limits};
+use crate::wire::{Code, Heard, NeighbourFrame, limits};
 
 /// Frames that wait for one neighbour. Who does not read so many is left.
 const WAITING: usize = 256;
@@ -114,9 +114,9 @@ async fn write(mut frames: mpsc::Receiver<Queued>, send: &mut SendStream) -> Res
 
 async fn read(end: &End, recv: &mut RecvStream) -> Result<(), CallError> {
     let (begun, mut pace) = (Instant::now(), Tokens::new(RATE.0, RATE.1));
-    while let Some(frame) = frames::receive::<NeighbourFrame>(recv, limits::PAGE).await? {
-        if matches!(frame, NeighbourFrame::Query(_) | NeighbourFrame::About(_)) {
-            // Whoever asks faster waits: its stream fills, and then it.
+    while let Some(frame) = frames::receive::<Heard<NeighbourFrame>>(recv, limits::PAGE).await? {
+        if !matches!(frame, Heard::Known(NeighbourFrame::Done(_) | NeighbourFrame::Found(_))) {
+            // Whoever asks faster, or says what is not known here, waits: its stream fills, and then it.
             sleep(pace.owe(begun.elapsed())).await;
         }
         if ractor::call!(end.actor, Message::Frame, end.node, end.serial, frame).is_err() {

@@ -12,6 +12,7 @@ use crate::wire::{Sought, limits};
 pub(super) fn is_sound(what: &Sought) -> bool {
     match what {
         Sought::Content(_) | Sought::Nodes => true,
+        Sought::Unknown => false,
         Sought::Words(words) => words.len() <= MAX_WORDS && Query::parse(words).is_ok(),
     }
 }

@@ -58,6 +58,8 @@ pub enum Input {
     Release(QueryId),
     /// No new neighbours are expected: searches need not be held any longer.
     Settled,
+    /// A neighbour said what only a later version knows.
+    Unknown,
     /// Nobody waits for this query any more.
     Unwanted(QueryId),
     /// Who asked this may not be told what is here: nothing is the answer. Others who ask the same may be told.
@@ -125,4 +127,6 @@ pub struct Counts {
     pub duplicates: u64,
     /// Queries sent: own and forwarded.
     pub sent: u64,
+    /// Frames and look-ups of a later version, which were skipped.
+    pub unknown: u64,
 }

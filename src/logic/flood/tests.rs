@@ -63,7 +63,7 @@ fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
     let on = |n| to(n, NeighbourFrame::Query(query(9, 4)));
     assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 5))), [answer, on(2), on(3)]);
     assert_eq!(flood.told(3, NeighbourFrame::Query(query(9, 3))), [to(3, NeighbourFrame::Done(id(9)))]);
-    assert_eq!(flood.counts(), Counts { handled: 1, duplicates: 1, sent: 2 });
+    assert_eq!(flood.counts(), Counts { handled: 1, duplicates: 1, sent: 2, unknown: 0 });
 }
 
 #[test]
@@ -96,6 +96,16 @@ fn words_that_are_no_query_are_done_at_once() {
         let out = flood.told(1, NeighbourFrame::Query(query));
         assert_eq!(out, [Output::Blame(node(1), Fault::Malformed), to(1, NeighbourFrame::Done(id))]);
     }
+}
+
+#[test]
+fn what_only_a_later_version_knows_is_counted_and_not_passed_on() {
+    let mut flood = flood(&[1, 2]);
+    let query = |n, ttl| NeighbourFrame::Query(FloodQuery { id: id(n), ttl, what: Sought::Unknown });
+    assert_eq!(flood.told(1, query(9, 3)), [to(1, NeighbourFrame::Done(id(9)))]);
+    assert_eq!(flood.told(1, query(8, 0)), [to(1, NeighbourFrame::Done(id(8)))]);
+    assert_eq!(flood.handle(Input::Unknown, Duration::ZERO), []);
+    assert_eq!(flood.counts(), Counts { unknown: 3, ..Counts::default() });
 }
 
 #[test]
