@@ -171,7 +171,7 @@ fn a_tracker_with_a_list_lets_in_only_those_on_it() {
 fn a_file_whose_permission_is_taken_away_is_told_on_both_sides() {
     use std::os::unix::fs::PermissionsExt as _;
     let lab = Lab::new();
-    let file = lab.file("shared.bin", &noise(1, 1 << 20));
+    let file = lab.file("shared.bin", &noise(1, 3 * MIB));
     let (tracker, home) = (lab.tracker(), lab.dir("home-of-nobody"));
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("own file");
     let program = env!("CARGO_BIN_EXE_qshare");
@@ -191,23 +191,25 @@ fn a_file_whose_permission_is_taken_away_is_told_on_both_sides() {
         return;
     }
     command.current_dir(lab.path(".")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", &home);
-    command.args(["--json", "--no-lan", "share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&file);
+    command.args(["--json", "--no-lan", "share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]);
+    command.args(["--limit", "1MiB/s"]).arg(&file);
     let mut node = lab.start(&mut command);
     node.wait_hashed();
+    let get = ["shared.bin", "--wait", "1h", "-o", "result"];
+    let mut getting = lab.getting(&tracker, &get);
+    getting.event_that("progress", |event| event["bytes"].as_u64() > Some(0));
     mode(&file, 0o000);
-    for name in ["one", "two"] {
-        let sentence = lab.get(&tracker, &["shared.bin", "--wait", "1h", "-o", name]).error(6);
-        assert!(sentence.contains("permission") && sentence.contains("may not read"), "{sentence}");
-    }
+    let sentence = getting.end().error(6);
+    assert!(sentence.contains("permission") && sentence.contains("may not read"), "{sentence}");
     let told = |event: &Value| {
-        let words = ["may not be read any more", "is left out until it can be read"];
+        let words = ["is left out until it can be read", "is left out because it cannot be read"];
         event["message"].as_str().is_some_and(|text| words.iter().any(|word| text.contains(word)))
     };
     if !node.process.events.iter().any(told) {
         node.process.event_that("warning", told);
     }
     mode(&file, 0o644);
-    until("it is served again", || lab.get(&tracker, &["shared.bin", "-o", "three"]).code == Some(0));
+    until("it is served again", || lab.get(&tracker, &get).code == Some(0));
     node.process.signal(rustix::process::Signal::TERM);
     let ended = node.process.end();
     assert_eq!(ended.events.iter().filter(|event| told(event)).count(), 1, "{ended:#?}");

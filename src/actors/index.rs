@@ -39,8 +39,6 @@ use state::{IndexState, Step};
 pub enum IndexMessage {
     /// Something may have changed beneath these roots.
     Changed(Vec<RootKey>),
-    /// A file was found not to be readable any more when it was to be served.
-    Denied(PathBuf),
     /// A file was found to have changed when it was to be served, which the watch may not have noticed: a link made to
     /// it elsewhere changes its stamp, too.
     Stale,
@@ -161,7 +159,6 @@ impl Actor for Index {
         match message {
             IndexMessage::Arrived(paths) => index.arrived(&paths),
             IndexMessage::Changed(roots) => index.look(roots),
-            IndexMessage::Denied(path) => index.denied(&path),
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),

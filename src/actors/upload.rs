@@ -4,7 +4,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -109,9 +108,6 @@ impl UnitWriter<'_> {
             if std::mem::take(&mut reader.doubted) {
                 self.index.stale();
             }
-            if let Some(path) = reader.denied.take() {
-                self.index.denied(path);
-            }
             self.begun |= filled.as_ref().is_ok_and(|(_, len)| *len > 0);
             let (buffer, len) = filled?;
             if len == 0 {
@@ -176,15 +172,13 @@ struct Reader {
     bare: bool,
     /// A file is not in the state in which it was hashed.
     doubted: bool,
-    /// A file that may not be read any more.
-    denied: Option<PathBuf>,
     /// Something of the answer is read already.
     begun: bool,
 }
 
 impl Reader {
     fn new(source: Arc<dyn Source>, units: VecDeque<u32>) -> Self {
-        Self { source, units, file: None, rest: None, bare: false, doubted: false, denied: None, begun: false }
+        Self { source, units, file: None, rest: None, bare: false, doubted: false, begun: false }
     }
 
     /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
@@ -288,14 +282,11 @@ impl Reader {
 
     fn failed(&mut self, error: &ReadError) -> UploadError {
         tracing::debug!(%error, "a unit cannot be read");
-        self.doubted |= matches!(error, ReadError::Busy | ReadError::Changed);
+        self.doubted |= matches!(error, ReadError::Busy | ReadError::Changed | ReadError::Denied);
         UploadError::Reset(match error {
             ReadError::Busy => Code::Busy,
             ReadError::Changed => Code::Changed,
-            ReadError::Denied { path } => {
-                self.denied = Some(path.clone());
-                Code::Unreadable
-            }
+            ReadError::Denied => Code::Unreadable,
             ReadError::Io(_) => Code::Internal,
         })
     }

@@ -2,7 +2,6 @@
 //! Invariant: whatever `has` says is there was hashed and belongs to the content id.
 
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
@@ -23,11 +22,8 @@ pub enum ReadError {
     #[error("the file changed while it was served")]
     Changed,
     /// This user may not read it any more.
-    #[error("{} may not be read any more", path.display())]
-    Denied {
-        /// The file.
-        path: PathBuf,
-    },
+    #[error("the file may not be read any more")]
+    Denied,
     /// The disk or the file system failed.
     #[error(transparent)]
     Io(#[from] std::io::Error),

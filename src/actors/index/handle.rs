@@ -33,12 +33,6 @@ impl IndexRef {
         let _ = self.0.cast(IndexMessage::Stale);
     }
 
-    /// A file that is offered may not be read any more.
-    pub fn denied(&self, path: PathBuf) {
-        // A stopped index ends the node, which says so.
-        let _ = self.0.cast(IndexMessage::Denied(path));
-    }
-
     /// Goes on sharing what was fetched. Whether it can be had now; false when it is not there any more.
     pub async fn seed(&self, seed: Seed) -> bool {
         let (reply, told) = oneshot::channel();

@@ -52,7 +52,7 @@ pub(super) fn open(hashed: &Arc<HashedFile>) -> Result<Box<dyn SourceFile>, Read
 fn failed(error: io::Error, path: &std::path::Path) -> ReadError {
     let is_file = || std::fs::symlink_metadata(path).is_ok_and(|meta| meta.is_file());
     if error.kind() == io::ErrorKind::PermissionDenied {
-        return ReadError::Denied { path: path.to_owned() };
+        return ReadError::Denied;
     }
     if !is_passing(&error) && is_file() { ReadError::Io(error) } else { ReadError::Busy }
 }

@@ -121,6 +121,9 @@ impl Catalogue {
             let row = Arc::make_mut(&mut self.rows).remove(&name);
             if let Some(file) = row.as_ref().and_then(|row| row.offered().or_else(|| row.former())) {
                 self.former.lose(file.id);
+                if row.as_ref().is_some_and(|row| self.roots[row.root].unread.binary_search(&name).is_ok()) {
+                    self.former.deny(file.id);
+                }
                 if FileStamp::identifies() {
                     moved.insert((file.stamp.dev, file.stamp.ino), Arc::clone(file));
                 }

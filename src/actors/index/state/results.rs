@@ -1,7 +1,6 @@
 //! What comes back about files: ids that were known, ids that were hashed, collections made of them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
@@ -90,13 +89,6 @@ impl IndexState {
             self.outbox.warn_of(&job.path, sentence);
             self.try_reading_again(job.root);
         }
-    }
-
-    /// A file that was hashed may not be read any more: no look tells, as its bytes are what they were.
-    pub(in crate::actors::index) fn denied(&mut self, path: &Path) {
-        let sentence =
-            format!("{} may not be read any more and is not sent: check its permissions and its owner", path.display());
-        self.outbox.warn_of(path, sentence);
     }
 
     /// Nothing tells when the cause is over.
