@@ -24,7 +24,7 @@ use crate::io::frames;
 use crate::io::link::Link;
 use crate::io::source::Source;
 use crate::logic::shares::{Limits, Who};
-use crate::model::{ChunkList, ContentId, Query, UnitIndex};
+use crate::model::{ChunkList, ContentId, NodeId, Query, UnitIndex};
 use crate::wire::{
     Answer, Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
     ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,

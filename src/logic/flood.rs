@@ -23,7 +23,7 @@ pub use self::signals::{Counts, Fault, Input, Output};
 pub use self::tokens::Tokens;
 use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, limits};
+use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
 pub const RATE: (u32, Duration) = (128, Duration::from_micros(15_625));

@@ -144,7 +144,7 @@ enum Answer {
     Wrong,
 }
 
-const fn unusable(id: ContentId, source: CollectionError) -> Error {
+fn unusable(id: ContentId, source: CollectionError) -> Error {
     match source {
         CollectionError::TooMany { entries, needed, most } => Error::TooManyFiles { id, entries, needed, most },
         source => Error::BadCollection { id, source },

@@ -11,7 +11,6 @@ use rand::{Rng, SeedableRng};
 
 use super::*;
 use crate::model::{ContentId, Kind};
-use crate::wire::Sought;
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)

@@ -1,6 +1,5 @@
 use super::*;
 use crate::model::{Kind, Provider, SafePath};
-use crate::wire::Sought;
 
 fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
