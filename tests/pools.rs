@@ -6,6 +6,7 @@
 
 mod common;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use common::raw::{Crowd, Windows, about, announce, search};
@@ -15,10 +16,16 @@ use quinn::{RecvStream, SendStream, VarInt};
 /// The most memory of `share` and `tracker`, in KiB: 256 MB.
 const MOST: u64 = 250_000;
 /// What may come on top of twice the time alone: the machine has other things to do.
-const SLACK: Duration = Duration::from_secs(2);
+const SLACK: Duration = Duration::from_secs(4);
 /// Streams of one connection.
 const STREAMS: usize = 64;
 const SIZE: u64 = 4 << 20;
+
+/// How a stream of a storm ends.
+type Ending = fn(&mut SendStream, &mut RecvStream);
+
+/// One attack at a time: each is beside an honest peer, and not beside the others.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// A tracker, a node that shares at it, and how long an honest peer takes.
 struct Ground {
@@ -28,11 +35,13 @@ struct Ground {
     content: [u8; 32],
     alone: Duration,
     gets: std::cell::Cell<u32>,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Ground {
     /// With `more` files whose names are as long as names may be, so that a page of hits is as long as a page may be.
     fn new(more: usize) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let lab = Lab::new();
         let bytes = noise(1, SIZE as usize);
         lab.file("shared/needle.bin", &bytes);
@@ -43,7 +52,7 @@ impl Ground {
         let tracker = lab.tracker();
         let share = lab.share(&tracker, &[&lab.path("shared")], &[]);
         let (content, alone) = (*blake3::hash(&bytes).as_bytes(), Duration::ZERO);
-        let mut ground = Self { lab, tracker, share, content, alone, gets: 0.into() };
+        let mut ground = Self { lab, tracker, share, content, alone, gets: 0.into(), _turn: turn };
         ground.alone = ground.honest();
         ground
     }
@@ -115,7 +124,17 @@ fn answers_that_nobody_reads_fill_no_memory_and_keep_nobody_out() {
         let open = crowds.each_ref().map(|crowd| crowd.write(STREAMS, &search("f")));
         // A page is 350 KB; all of them are 700 MB.
         until("answers wait", || peaks().iter().zip(before).all(|(now, before)| *now > before + (16 << 10)));
-        for _ in 0..3 {
+        // While the first of them are made all processors are at it; afterwards it is as if there were no attack.
+        let begun = Instant::now();
+        until("honest searches are answered at once", || {
+            let asked = Instant::now();
+            let tracker = ["search", "needle.bin", "--tracker", &ground.tracker.addr];
+            let peer = ["search", "needle.bin", "--only-peers", "--peer", &ground.share.addr];
+            let find = |search: &[&str]| Process::start(ground.lab.qshare().args(search)).end().code == Some(0);
+            find(&tracker) && find(&peer) && asked.elapsed() < 2 * ground.alone + SLACK / 4
+        });
+        eprintln!("at the beginning searches were slow for {:?}", begun.elapsed());
+        for _ in 0..2 {
             ground.stands(&format!("2048 searches, windows {windows:?}"));
         }
         drop(open);
@@ -135,7 +154,7 @@ fn announcements_that_do_not_come_keep_no_other_out() {
         let search = ["search", "new.bin", "--tracker", &ground.tracker.addr];
         until("the new offer is found", || Process::start(ground.lab.qshare().args(search)).end().code == Some(0));
         eprintln!("{what}: a new offer was found after {:?}", begun.elapsed());
-        assert!(begun.elapsed() < 2 * ground.alone + 2 * SLACK, "{what}: after {:?}", begun.elapsed());
+        assert!(begun.elapsed() < 2 * ground.alone + SLACK, "{what}: after {:?}", begun.elapsed());
         ground.stands(what);
         share.process.kill();
         drop(open);
@@ -153,7 +172,7 @@ fn storms_of_streams_and_connections_keep_nobody_out() {
         // Ended by the other side already.
         let _ = (send.finish(), recv.stop(VarInt::from_u32(3)));
     };
-    let storms: [(&str, Vec<u8>, fn(&mut SendStream, &mut RecvStream)); 3] = [
+    let storms: [(&str, Vec<u8>, Ending); 3] = [
         ("opened and reset", vec![0, 0, 1, 0, 0x81], reset),
         ("asked and stopped", search("e"), stop),
         ("asked about and reset", about("Watch", &ground.content, SIZE), reset),

@@ -124,15 +124,22 @@ impl Pages {
 
     /// Room for an answer of a known length.
     pub async fn room_for(&self, who: Who, len: usize) -> Room {
-        if let Some(until) = self.until(who) {
-            sleep_until(until).await;
+        loop {
+            if let Some(until) = self.until(who) {
+                sleep_until(until).await;
+            }
+            let taken = self.pool.take(who, kib(len)).await;
+            // It may have been blamed for another answer while this one waited.
+            if self.until(who).is_none() {
+                return Room { taken, who, pages: self.clone() };
+            }
         }
-        Room { taken: self.pool.take(who, kib(len)).await, who, pages: self.clone() }
     }
 
     /// Until when it has to wait.
     fn until(&self, who: Who) -> Option<Instant> {
-        self.stalled().get(&who.peer).copied()
+        let until = self.stalled().get(&who.peer).copied();
+        until.filter(|until| *until > Instant::now())
     }
 
     fn stalled(&self) -> MutexGuard<'_, HashMap<NodeId, Instant>> {
