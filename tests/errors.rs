@@ -27,7 +27,7 @@ fn rows(heading: &str) -> Vec<Vec<&'static str>> {
 
 struct Stage {
     lab: Lab,
-    tracker: Node,
+    _tracker: Node,
     share: Node,
     own: Own,
     to_tracker: Connection,
@@ -54,7 +54,7 @@ impl Stage {
         let (to_tracker, _) = own.dial(&tracker.addr).expect("let in");
         let slow = Some(own.open(&to_share, &request("Clock").frame()[..3]));
         let [big, small] = [&big[..], small].map(|bytes| *blake3::hash(bytes).as_bytes());
-        Self { lab, tracker, share, own, to_tracker, to_share, big, small, slow, epoch: 100 }
+        Self { lab, _tracker: tracker, share, own, to_tracker, to_share, big, small, slow, epoch: 100 }
     }
 
     fn share(&self, request: &Value) -> Ending {
@@ -167,7 +167,8 @@ impl Stage {
                 vec![Ending::Refused(code.expect("Failed"))]
             }
             "Join of a neighbour" => {
-                assert!(matches!(self.share(&request("Join")), Ending::Answer(_)));
+                let mut stays = self.own.open(&self.to_share, &request("Join").frame());
+                assert!(matches!(self.own.runtime.block_on(stays.answer()), Ending::Answer(_)));
                 vec![self.share(&request("Join"))]
             }
             "Join after misbehaviour" => vec![self.misbehaves()],

@@ -159,7 +159,7 @@ fn a_code_that_nobody_knows_is_a_refusal_like_others() {
     let ended = Process::start(lab.qshare().args(["ls", &peer.target])).end();
     assert_ne!(ended.code, Some(0));
     let told = format!("{}{:?}", ended.stderr, ended.events);
-    assert!(told.contains("4711") && !told.contains("wrong message"), "{told}");
+    assert!(told.contains("refused") && !told.contains("wrong message"), "{told}");
 }
 
 /// A tracker that answers with one provider, and tells of another one later.
@@ -245,8 +245,15 @@ async fn talks(talk: &mut Talk) {
     assert_eq!(about_query(talk, 1).await, "Done", "what is not known is not looked for");
     after_gossip(talk, query(2, text("Friends"))).await;
     assert_eq!(about_query(talk, 2).await, "Done");
-    after_gossip(talk, query(3, tagged("Words", list([text("needle")])))).await;
-    assert_eq!((about_query(talk, 3).await, about_query(talk, 3).await), ("Found".into(), "Done".into()));
+    for number in 3.. {
+        after_gossip(talk, query(number, tagged("Words", list([text("needle")])))).await;
+        if about_query(talk, number).await == "Found" {
+            assert_eq!(about_query(talk, number).await, "Done");
+            return;
+        }
+        // A share that has just begun does not know yet what it has.
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
 }
 
 #[test]
@@ -310,7 +317,10 @@ fn who_says_to_be_of_a_version_before_all_frames_is_sent_none() {
     own.runtime.block_on(async {
         assert!(matches!(talk.answer().await, Ending::Answer(_)));
         talk.say(&query(1, tagged("Words", list([text("needle")]))).frame()).await;
-        // Its end is all that comes.
+        // The node reads these a second long, so that an answer, were there one, would come before the end.
+        for _ in 0..200 {
+            talk.say(&text("Gossip").frame()).await;
+        }
         talk.say(&tagged("Done", number(5)).frame()).await;
         assert_eq!(talk.next().await, Err(Ending::Ended));
     });

@@ -26,8 +26,8 @@ pub enum Value {
     Number(u64),
     Text(String),
     Bytes(Vec<u8>),
-    List(Vec<Value>),
-    Map(Vec<(String, Value)>),
+    List(Vec<Self>),
+    Map(Vec<(String, Self)>),
 }
 
 pub fn text(text: &str) -> Value {

@@ -103,7 +103,8 @@ fn what_only_a_later_version_knows_is_counted_and_not_passed_on() {
     let mut flood = flood(&[1, 2]);
     let query = |n, ttl| NeighbourFrame::Query(FloodQuery { id: id(n), ttl, what: Sought::Unknown });
     assert_eq!(flood.told(1, query(9, 3)), [to(1, NeighbourFrame::Done(id(9)))]);
-    assert_eq!(flood.told(1, query(8, 0)), [to(1, NeighbourFrame::Done(id(8)))]);
+    let out = flood.told(1, query(8, 0));
+    assert_eq!(out, [Output::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
     assert_eq!(flood.handle(Input::Unknown, Duration::ZERO), []);
     assert_eq!(flood.counts(), Counts { unknown: 3, ..Counts::default() });
 }
