@@ -323,7 +323,7 @@ fn a_file_or_a_circle_of_links_on_the_way_to_the_target_has_its_own_advice() {
         let sentence = lab.get(&tracker, &["x.bin", "-o", target]).error(1);
         assert!(sentence.contains(advice) && !sentence.contains("--force"), "{target}: {sentence}");
     }
-    for (path, advice) in [("file/y", "part of it is a file"), ("a", "circle"), ("/dev/null", "regular file")] {
+    for (path, advice) in [("file/y", "part of it is a file"), ("a", "circle"), ("/dev/null", "a device, not a file")] {
         let ended = Process::start(lab.qshare().args(["share", "--listen", "127.0.0.1:0", path])).end();
         assert!(ended.error(1).contains(advice), "{path}: {ended:#?}");
     }
