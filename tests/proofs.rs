@@ -250,7 +250,7 @@ fn a_part_that_is_replaced_or_bent_in_mid_transfer_is_not_published() {
         let mut get = lab.getting(&tracker, &["bent.bin"]);
         get.event_that("progress", |event| event["bytes"].as_u64() > Some(4 * MIB as u64));
         deed(&part, &victim);
-        let sentence = get.end().error(1);
+        let sentence = get.end().error(6);
         assert!(sentence.contains("changed by another program"), "{sentence}");
         assert!(!lab.path("bent.bin").exists());
         if part.is_symlink() {

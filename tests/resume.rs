@@ -112,10 +112,8 @@ fn what_was_asked_for_of_a_tree_is_kept_with_it_and_told_with_how_to_go_on() {
         let all = ended.done()["holders"].as_array().expect("a list").clone();
         all.iter().map(|one| one["whole"].as_bool().expect("asked")).collect::<std::collections::BTreeSet<_>>()
     };
-    let begun = std::time::Instant::now();
-    while whole(&lab.get(&tracker, &[&id, "-n", "-o", "else/"])) != [false, true].into() {
-        assert!(begun.elapsed() < std::time::Duration::from_secs(6), "it is announced within a second");
-    }
+    let both = || whole(&lab.get(&tracker, &[&id, "-n", "-o", "else/"])) == [false, true].into();
+    common::until("the transfer under way is told of", both);
     first.signal(Signal::INT);
     first.end().error(130);
     let status = common::Process::start(lab.qshare().current_dir(lab.path("out")).arg("status")).end();

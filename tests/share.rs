@@ -174,25 +174,8 @@ fn a_file_whose_permission_is_taken_away_is_told_on_both_sides() {
     let file = lab.file("shared.bin", &noise(1, 3 * MIB));
     let (tracker, home) = (lab.tracker(), lab.dir("home-of-nobody"));
     let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("own file");
-    let program = env!("CARGO_BIN_EXE_qshare");
-    let mut command = if rustix::process::geteuid().is_root() {
-        mode(&lab.path("."), 0o755);
-        std::os::unix::fs::chown(&home, Some(65_534), Some(65_534)).expect("root may");
-        let mut command = std::process::Command::new("setpriv");
-        command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
-        command
-    } else {
-        std::process::Command::new(program)
-    };
-    let mut probe = std::process::Command::new(command.get_program());
-    probe.args(command.get_args()).arg("--version");
-    if !probe.output().is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: another user cannot run the program here");
-        return;
-    }
-    command.current_dir(lab.path(".")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", &home);
-    command.args(["--json", "--no-lan", "share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]);
-    command.args(["--limit", "1MiB/s"]).arg(&file);
+    let Some(mut command) = lab.qshare_of_nobody(&home) else { return };
+    command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr, "--limit", "1MiB/s"]).arg(&file);
     let mut node = lab.start(&mut command);
     node.wait_hashed();
     let get = ["shared.bin", "--wait", "1h", "-o", "result"];

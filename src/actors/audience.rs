@@ -129,7 +129,7 @@ mod tests {
 
     /// Eight units, as they are drawn.
     fn source(picture: &str) -> Arc<dyn Source> {
-        Drawn::of(ContentId::of(b""), 8 << 18, picture)
+        Drawn::of(ContentId::of(b"drawn"), 8 << 18, picture)
     }
 
     #[test]

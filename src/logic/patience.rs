@@ -122,7 +122,7 @@ impl Rising {
             // The first word says only where it begins.
             self.at = now;
         }
-        let whole = *self.whole.get_or_insert(total.min(bound));
+        let whole = *self.whole.get_or_insert_with(|| total.min(bound));
         let done = done.min(whole);
         let millis = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
         // Of a small file, a hundredth.

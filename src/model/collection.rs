@@ -298,7 +298,7 @@ mod tests {
 
     #[test]
     fn entries_are_bounded_and_directories_are_entries() {
-        let text = format!("{MAGIC}d a\nd b\nf 1 {} c\n", ContentId::of(b""));
+        let text = format!("{MAGIC}d a\nd b\nf 1 {} c\n", ContentId::of(b"c"));
         assert!(Collection::parse_within(text.as_bytes(), 3).is_ok());
         let refused = Collection::parse_within(text.as_bytes(), 2);
         assert_eq!(refused, Err(CollectionError::TooMany { entries: 3, needed: 3, most: 2 }));

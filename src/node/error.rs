@@ -3,7 +3,7 @@
 //! Invariant: no message holds text from the network or a path that was not escaped.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::actors::connections::ConnectError;
@@ -27,9 +27,11 @@ use crate::wire::Role;
 
 mod code;
 mod lack;
+mod parts;
 mod who;
 
 use lack::Kept;
+use parts::{role_option, role_word, shown, things, untaken};
 
 pub use code::ErrorCode;
 pub use lack::Lack;
@@ -134,7 +136,7 @@ pub enum Error {
     #[error("{error} ({})", Kept(*.have, *.total))]
     Halted {
         /// What.
-        error: Box<Error>,
+        error: Box<Self>,
         /// Proven bytes.
         have: u64,
         /// Bytes altogether.
@@ -418,42 +420,6 @@ const fn connect_code(error: &ConnectError) -> ErrorCode {
         ConnectError::Trust(_) => ErrorCode::Home,
         ConnectError::Resolve(_) | ConnectError::Unreachable(_) => ErrorCode::Unreachable,
     }
-}
-
-/// How many things match, as far as is known.
-fn things(hits: &[Hit], beyond: Beyond) -> String {
-    // Beyond these some may be the same under other names or sizes.
-    if beyond == Beyond::default() { hits.len().to_string() } else { format!("at least {}", hits.len()) }
-}
-
-/// Why a result on standard output is not whole.
-fn untaken(error: &io::Error) -> String {
-    if error.kind() == io::ErrorKind::BrokenPipe {
-        return "standard output was closed before all of it was written: let what reads it read to its end, or give a \
-                file with -o FILE"
-            .to_owned();
-    }
-    format!("standard output cannot be written ({}): {}, and run the same command again", words(error), advice(error))
-}
-
-const fn role_word(role: Role) -> &'static str {
-    match role {
-        Role::Bench => "bench",
-        Role::Node => "peer",
-        Role::Tracker => "tracker",
-    }
-}
-
-const fn role_option(role: Role) -> &'static str {
-    match role {
-        Role::Bench => "qshare bench",
-        Role::Node => "--peer",
-        Role::Tracker => "--tracker",
-    }
-}
-
-fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]

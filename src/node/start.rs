@@ -207,19 +207,7 @@ impl Ground<'_> {
         let index = IndexRef(self.spawn(Index, index_args).await?);
         tasks.spawn(arrivals::take(handover.zip(cache), index.clone()));
         let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
-        let (announcer_events, from_announcer) = mpsc::channel(EVENTS);
-        let friends_only = self.options.friends_only;
-        // What only friends may know is announced to nobody; the node itself is, so that they find it.
-        let book = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { book };
-        let dependencies = announcer::Dependencies {
-            trackers: self.options.trackers.clone(),
-            connect: announcer::connect_through(self.connections.clone()),
-            endpoint: self.endpoint.clone(),
-            book,
-            always: friends_only,
-            events: announcer_events,
-        };
-        let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
+        let (announcer, from_announcer) = self.announcer(book).await?;
         let downloads: DownloadsRef =
             Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
         let friends = self.friends(tasks).await?;
@@ -227,7 +215,7 @@ impl Ground<'_> {
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
             own: self.endpoint.node_id(),
-            circle: Circle::new(friends.clone(), friends_only),
+            circle: Circle::new(friends.clone(), self.options.friends_only),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
@@ -248,6 +236,27 @@ impl Ground<'_> {
             tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
         }
         Ok(Parts { index, downloads, announcer, neighbours, finder, friends })
+    }
+
+    /// The announcer of what is offered, and what it tells.
+    async fn announcer(
+        &self,
+        book: watch::Receiver<Arc<OfferBook>>,
+    ) -> Result<(AnnouncerRef, mpsc::Receiver<announcer::Event>), Error> {
+        let (events, from_announcer) = mpsc::channel(EVENTS);
+        let friends_only = self.options.friends_only;
+        // What only friends may know is announced to nobody; the node itself is, so that they find it.
+        let book = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { book };
+        let dependencies = announcer::Dependencies {
+            trackers: self.options.trackers.clone(),
+            connect: announcer::connect_through(self.connections.clone()),
+            endpoint: self.endpoint.clone(),
+            book,
+            always: friends_only,
+            events,
+        };
+        let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
+        Ok((announcer, from_announcer))
     }
 
     /// Whether there is any way to neighbours.

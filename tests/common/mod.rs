@@ -82,6 +82,30 @@ impl Lab {
         command
     }
 
+    /// `qshare` in this home as a user who may not read everything: another one than root. `None`, and said, where that
+    /// cannot be.
+    #[cfg(unix)]
+    pub fn qshare_of_nobody(&self, home: &Path) -> Option<Command> {
+        use std::os::unix::fs::{PermissionsExt as _, chown};
+        let program = env!("CARGO_BIN_EXE_qshare");
+        let mut command = Command::new(program);
+        if rustix::process::geteuid().is_root() {
+            fs::set_permissions(self.dir.path(), fs::Permissions::from_mode(0o755)).expect("own directory");
+            chown(home, Some(65_534), Some(65_534)).expect("root may");
+            command = Command::new("setpriv");
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+        }
+        let mut probe = Command::new(command.get_program());
+        probe.args(command.get_args()).arg("--version");
+        if !probe.output().is_ok_and(|output| output.status.success()) {
+            eprintln!("skipped: another user cannot run the program here");
+            return None;
+        }
+        command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
+        command.args(["--json", "--no-lan"]);
+        Some(command)
+    }
+
     /// A tracker on a loopback port, up.
     pub fn tracker(&self) -> Node {
         self.start(self.qshare().args(["tracker", "--listen", "127.0.0.1:0"]))

@@ -583,7 +583,8 @@ fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
         let (partial, resumed) = content.open(&parent);
         assert_eq!(resumed.units.iter().collect::<Vec<_>>(), [0, 1, 2]);
         content.put_all(&partial);
-        for name in &within {
+        // Of a single file a wrong size may have been claimed: it is cut when it is published.
+        for name in within.iter().filter(|name| !name.is_empty()) {
             let entries = content.spec.collection.iter().flat_map(|tree| tree.entries());
             let entry = entries.filter(|(path, _)| path.as_str() == *name).find_map(|(_, entry)| entry.content());
             let size = entry.map_or(content.spec.size, |(_, size)| size);
@@ -592,5 +593,12 @@ fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
         let mut buf = vec![0; content.unit(2).len()];
         partial.read(UnitIndex(2), &mut buf).expect("read");
         assert_eq!(buf, content.unit(2));
+        let (target, times) = (path("whole"), Vec::new());
+        let plan = crate::io::publish::PublishPlan { target, replace: HashSet::new(), times, executable: false };
+        let published = partial.publish(&plan).expect("published");
+        let len =
+            |name: &&str| std::fs::metadata(if name.is_empty() { published.clone() } else { published.join(name) });
+        let lens: u64 = within.iter().map(|name| len(name).expect("there").len()).sum();
+        assert!(lens <= content.spec.size, "{lens}");
     }
 }

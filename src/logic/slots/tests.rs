@@ -375,7 +375,7 @@ proptest! {
                 Op::Look(still) => {
                     now += ms(300);
                     let view = |ticket: Ticket| View {
-                        blocked: (ticket % 3 != 0).then_some(if still >> (ticket % 8) & 1 == 1 { now } else { ms(0) }),
+                        blocked: (!ticket.is_multiple_of(3)).then_some(if still >> (ticket % 8) & 1 == 1 { now } else { ms(0) }),
                         ..View::default()
                     };
                     let looked = slots.look(view, now);

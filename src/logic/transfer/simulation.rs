@@ -24,7 +24,7 @@ pub(super) fn node(n: usize) -> NodeId {
 }
 
 pub(super) fn file_of(bytes: u64) -> Arc<UnitMap> {
-    Arc::new(UnitMap::of_file(ContentId::of(b"sim"), bytes).expect("small"))
+    Arc::new(UnitMap::of_file(ContentId::of(if bytes == 0 { b"" } else { b"sim" }), bytes).expect("small"))
 }
 
 #[derive(Debug)]
