@@ -1,6 +1,6 @@
 //! The serve loop: every stream that a peer opens becomes one task. What is answered is the role's own affair.
 //! Invariant: nothing that others need is held for a request before it is whole: until then it has its QUIC stream, a
-//! place among its own connection's [`UNREAD`], and the bytes that came. Then it has a place in a divided pool.
+//! place among its own connection's `UNREAD`, and the bytes that came. Then it has a place in a divided pool.
 
 mod places;
 

@@ -92,10 +92,10 @@ pub async fn write(stream: &mut SendStream, bytes: Bytes) -> Result<(), CallErro
     write_unless(stream, bytes, pending).await
 }
 
-/// As [`write`], but given up when `hurry` resolves before the next bytes are taken: it begins anew with each of them.
+/// As [`write()`], but given up when `hurry` resolves before the next bytes are taken: it begins anew with each of them.
 ///
 /// # Errors
-/// As [`write`].
+/// As [`write()`].
 pub async fn write_unless<F: Future<Output = ()>>(
     stream: &mut SendStream,
     mut bytes: Bytes,

@@ -64,7 +64,7 @@ pub enum Input {
     Unwanted(QueryId),
     /// Who asked this may not be told what is here: nothing is the answer. Others who ask the same may be told.
     Withheld(QueryId),
-    /// Time has passed: see [`Flood::wake`].
+    /// Time has passed: see [`super::Flood::wake`].
     Tick,
 }
 
