@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use flooder::{Flooder, Frames, query};
 use qshare::model::{NodeId, Query};
-use qshare::node::{DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
+use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
 use qshare::wire::Role;
 
 /// Names in the middle.
@@ -80,6 +80,7 @@ async fn node(dir: &Path, peer: &str) -> Node {
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),
+        max_files: node::MAX_FILES,
     };
     Node::start(options).await.expect("started").0
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack, SurveyOptions,
-    What, survey,
+    self, DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack,
+    SurveyOptions, What, survey,
 };
 use qshare::wire::Role;
 use tempfile::TempDir;
@@ -115,6 +115,7 @@ async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tok
         upload_limit: None,
         allow: None,
         quotas: DirectoryQuotas::default(),
+        max_files: node::MAX_FILES,
     };
     Node::start(options).await.expect("started")
 }

@@ -19,6 +19,11 @@ use tokio::runtime::Runtime;
 use common::scripted::{Answering, Content, Guise, Scripted, honest};
 use common::{Lab, Node, Process, peak};
 
+/// A line of a collection's list, by its number.
+type Line = Box<dyn Fn(usize) -> String>;
+/// A name, by its node and number.
+type Name = Box<dyn Fn(u8, usize) -> String>;
+
 /// MessagePack, by hand.
 #[derive(Clone, Default)]
 struct Bytes(Vec<u8>);
@@ -220,6 +225,7 @@ impl Victim {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "what is dialled is metered over time")]
 fn fifty_providers_at_one_victim_are_one_target() {
     let lab = Lab::new();
     let victim = Victim::start();
@@ -297,7 +303,7 @@ fn entries_of_a_collection_are_bounded_and_told_with_the_setting() {
     let tracker = lab.tracker();
     let empty = ContentId::of(b"");
     let deep = vec!["d".repeat(38); 100].join("/");
-    let kinds: [(&str, usize, Box<dyn Fn(usize) -> String>); 3] = [
+    let kinds: [(&str, usize, Line); 3] = [
         ("empty directories", 3_000_000, Box::new(|n| format!("d {n:08}\n"))),
         ("files of nothing", 1_000_000, Box::new(move |n| format!("f 0 {empty} {n:08}\n"))),
         ("deep paths", 20_000, Box::new(move |n| format!("d {n:08}/{deep}\n"))),
@@ -462,7 +468,7 @@ fn a_tracker_counts_what_its_names_take_and_tells_what_is_over() {
 fn with_its_defaults_a_tracker_stays_below_256_mib_whatever_the_names_are() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let long = vec!["n".repeat(250); 16].join("/");
-    let kinds: [(&str, u8, usize, Box<dyn Fn(u8, usize) -> String>); 3] = [
+    let kinds: [(&str, u8, usize, Name); 3] = [
         ("4 KiB", 6, 5000, Box::new(move |node, n| format!("{node:x}{n:05}/{long}"))),
         ("short", 3, 200_000, Box::new(|node, n| format!("{node:x}{n:06x}"))),
         ("mixed case of 100 bytes", 4, 150_000, Box::new(|node, n| format!("{node:x}{n:06x}/{}É", "Nn".repeat(45)))),
