@@ -114,13 +114,13 @@ impl<T: Line> LineFile<T> {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_what_is_right(&self) -> Result<Vec<T>, LinesError> {
-        Ok(self.contents()?.lines().filter_map(T::parse).collect())
+        Ok(self.read_good()?.0)
     }
 
     /// The sentence about the first line that cannot be understood.
     #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
-        self.read().err().filter(|error| matches!(error, LinesError::Malformed { .. }))
+        self.read_good().ok()?.1
     }
 
     /// Changes the lines; the file is written when the closure says that they are others now. Lines that cannot be understood
