@@ -4,9 +4,14 @@ mod common;
 
 use std::fs;
 
+use qshare::model::{ContentId, Kind, Offer, SafePath};
+use qshare::wire::Delta;
+
 use common::scripted::{Content, Guise, Script, Scripted};
-use common::trickling::{answers_trickle, events_trickle, lists_trickle, units_break_off, units_trickle};
-use common::{Lab, noise};
+use common::trickling::{
+    answers_trickle, events_trickle, lists_trickle, manifests_trickle, resolves_trickle, units_break_off, units_trickle,
+};
+use common::{Lab, Node, noise};
 
 const MIB: usize = 1 << 20;
 /// With nobody else the wait ends, and says who it was.
@@ -74,4 +79,68 @@ fn lists_that_trickle_are_taken_over() {
 #[test]
 fn events_that_trickle_hold_nothing_up() {
     is_taken_over(|_| events_trickle());
+}
+
+/// A tree of one file, as a provider lists it.
+fn tree(bytes: &[u8]) -> Content {
+    let manifest = format!("qshare-collection-1\nf {} {} file.bin\n", bytes.len(), ContentId::of(bytes));
+    Content::tree(manifest.as_bytes(), &[bytes])
+}
+
+#[test]
+fn lists_of_collections_that_trickle_end_with_the_wait() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(3, MIB), lab.tracker());
+    let slow = Scripted::start(&tracker, &Guise::tree("slow"), tree(&bytes), manifests_trickle());
+    let ended = lab.get(&tracker, &["slow", "--wait", "5s"]);
+    let sentence = ended.error(6);
+    assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
+    assert!(slow.asked.manifests() > 0 && !lab.path("slow").exists());
+    eprintln!("{sentence}");
+}
+
+#[test]
+fn lists_of_collections_that_trickle_are_taken_over() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(4, MIB), lab.tracker());
+    let file = lab.file("shared/both/file.bin", &bytes);
+    let share = lab.share(&tracker, &[file.parent().expect("a directory")], &[]);
+    let slow = Scripted::start(&tracker, &Guise::tree("both"), tree(&bytes), manifests_trickle());
+    let ended = lab.get(&tracker, &["both", "-o", "out"]);
+    ended.done();
+    assert!(fs::read(lab.path("out/file.bin")).expect("published") == bytes);
+    eprintln!("the liar was asked {} times; {}", slow.asked.manifests(), share.id);
+}
+
+/// Something that its provider has not hashed yet.
+fn unhashed(tracker: &Node, name: &str, size: usize) -> Scripted {
+    let name = SafePath::parse(name).expect("a name");
+    let (size, kind) = (size as u64, Kind::File);
+    let offer = Offer { name, size, id: None, kind, files: 1, locked: false, executable: false };
+    let delta = Delta { add: vec![offer], ..Delta::default() };
+    Scripted::announcing(tracker, &delta, false, Content::file(b""), resolves_trickle())
+}
+
+#[test]
+fn hashing_that_trickles_ends_with_the_wait() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let slow = unhashed(&tracker, "slow.bin", MIB);
+    let ended = lab.get(&tracker, &["slow.bin", "--wait", "5s"]);
+    let sentence = ended.error(6);
+    assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
+    assert!(slow.asked.all() > 0);
+    eprintln!("{sentence}");
+}
+
+#[test]
+fn hashing_that_trickles_holds_nothing_up() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(5, MIB), lab.tracker());
+    let file = lab.file("shared/both.bin", &bytes);
+    let share = lab.share(&tracker, &[&file], &[]);
+    let _slow = unhashed(&tracker, "both.bin", bytes.len());
+    let ended = lab.get(&tracker, &["both.bin"]);
+    assert!(fs::read(lab.path("both.bin")).expect("published") == bytes);
+    assert_eq!(ended.done()["providers"][0]["node"].as_str(), Some(&*share.id));
 }

@@ -232,6 +232,15 @@ impl Trial {
         pairs.map(ratio).collect::<Vec<_>>().join(", ")
     }
 
+    /// The geometric mean of how many times as long as the other each command takes.
+    pub(crate) fn all_over(&self, alone: &Self) -> String {
+        let pairs = self.medians().into_iter().zip(alone.medians());
+        let logs: Option<Vec<f64>> =
+            pairs.map(|(this, alone)| Some((this?.as_secs_f64() / alone?.as_secs_f64()).ln())).collect();
+        let mean = |logs: Vec<f64>| (logs.iter().sum::<f64>() / logs.len() as f64).exp();
+        logs.map_or_else(|| "failed".to_owned(), |logs| format!("{:.2}", mean(logs)))
+    }
+
     /// The medians.
     pub(crate) fn millis(&self) -> String {
         let millis =

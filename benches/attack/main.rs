@@ -1,7 +1,8 @@
 //! What an honest `get` and `search` cost beside peers that keep no rules, and what these leave behind:
 //! `cargo bench --bench attack -- [--qshare PROGRAM] [--rounds N] [ATTACK…]`, one line of a table for each attack; `--list`
 //! names them. The attacker is a child process at nice 19 that has a quarter of one core.
-//! Every figure of time is a ratio to the same command in the same run before the attack.
+//! Every figure of time is a ratio to the same command in the same run before the attack; beside it stands that of a node
+//! on the same machine that nobody attacks, in turn: what it bears is the machine's.
 
 #[path = "../../tests/common/mod.rs"]
 mod common;
@@ -17,7 +18,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use attackers::{ATTACKS, Attack};
-use ground::{Ground, Sample, State, Trial};
+use ground::{Ground, Place, State, Trial};
 use throttle::Attacker;
 
 /// After the attack, before what is left of it is looked at.
@@ -54,10 +55,11 @@ fn main() -> ExitCode {
             _ => options.only.push(argument),
         }
     }
-    say(&head());
-    for attack in ATTACKS.iter().filter(|attack| options.wants(attack.name)) {
-        let row = row(attack, &options);
-        say(&row);
+    let attacks: Vec<_> = ATTACKS.iter().filter(|attack| options.wants(attack.name)).collect();
+    if !attacks.is_empty() {
+        say(&head());
+        let control = Ground::new(options.program.clone(), Place::Plain).expect("nothing that cannot be had");
+        attacks.into_iter().for_each(|attack| say(&row(attack, &control, &options)));
     }
     counted::rows(&options.program, |name| options.wants(name));
     ExitCode::SUCCESS
@@ -70,18 +72,24 @@ impl Options {
 }
 
 /// One attack, from an honest peer alone to what is left half a minute after it.
-fn row(attack: &Attack, options: &Options) -> String {
+fn row(attack: &Attack, control: &Ground, options: &Options) -> String {
     let Some(ground) = Ground::new(options.program.clone(), attack.place) else { return String::new() };
+    // In turn, so that both bear what else the machine does meanwhile.
+    let both = |rounds: usize, more: &[String]| {
+        let rounds = (0..rounds).map(|_| (ground.sample(more), control.sample(&[])));
+        let (here, there): (Vec<_>, Vec<_>) = rounds.unzip();
+        (Trial::of(here), Trial::of(there))
+    };
     // What is first costs more: caches, connections, keys.
-    ground.sample(&[]);
-    let alone = Trial::of((0..options.rounds).map(|_| ground.sample(&[])));
+    both(1, &[]);
+    let (alone, control_alone) = both(options.rounds, &[]);
     let before = ground.states();
     let mut attacker = Attacker::start(attack.name, &ground);
     let more = attacker.begin();
     let first = ground.sample(&more);
     attacker.stands();
     let (begun, spent) = (now(), (attacker.cpu(), ground.cpu()));
-    let beside = Trial::of((0..options.rounds).map(|_| ground.sample(&more)));
+    let (beside, control_beside) = both(options.rounds, &more);
     let took = begun.elapsed().as_secs_f64();
     let share = |now: f64, before: f64| (now - before) / took;
     let (attackers, victims) = (share(attacker.cpu(), spent.0), share(ground.cpu(), spent.1));
@@ -90,15 +98,16 @@ fn row(attack: &Attack, options: &Options) -> String {
     let told = attacker.end();
     std::thread::sleep(LATER);
     let left = ground.states();
-    let after = Trial::of((0..options.rounds.min(5)).map(|_| ground.sample(&[])));
+    let (after, control_after) = both(options.rounds, &[]);
     let peak = [&alone, &beside, &after].map(|trial| trial.peak).into_iter().max().unwrap_or(0).max(first.peak);
     let cells = [
         attack.what.to_owned(),
         beside.over(&alone),
+        control_beside.all_over(&control_alone),
         Trial::of([first]).over(&alone),
         during.peaks(),
         ground::megabytes(peak).to_string(),
-        after.over(&alone),
+        format!("{} ({})", after.over(&alone), control_after.all_over(&control_alone)),
         State::left(&before, &left),
         format!("{attackers:.2}, {victims:.2}"),
         alone.millis(),
@@ -111,10 +120,11 @@ fn head() -> String {
     let names = [
         "attack",
         "beside / alone: search at the tracker, at the share, get 1 MiB, 16 MiB",
+        "another node's on this machine",
         "the first ones, as it begins",
         "peak MB: tracker, share",
         "get",
-        "30 s later / alone",
+        "30 s later / alone (another node's)",
         "RSS MB and descriptors, before → 30 s later: tracker; share",
         "cores: attacker, attacked",
         "alone, ms",
