@@ -84,7 +84,8 @@ impl Ground {
         let listen = if hosts.is_some() { "10.66.0.1:0" } else { "127.0.0.1:0" };
         let tracker = lab.start(command(&lab.home()).args(["tracker", "--listen", listen]));
         let mut share = command(&home);
-        share.arg("share").arg(lab.path("shared"));
+        let roots = fs::read_dir(lab.path("shared")).expect("made").map(|entry| entry.expect("readable").path());
+        share.arg("share").args(roots);
         if hosts.is_none() {
             share.args(["--listen", listen, "--tracker", &tracker.addr]);
         }
@@ -92,7 +93,7 @@ impl Ground {
         if hosts.is_none() {
             share.wait_hashed();
         } else {
-            share.process.event_that("offer", |offer| offer["name"] == "shared");
+            share.process.event_that("offer", |offer| offer["name"] == "much.bin");
         }
         let honest = lab.home();
         Some(Self { place, hosts, tracker, share, honest, gets: Cell::new(0), lab })
