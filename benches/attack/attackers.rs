@@ -26,13 +26,15 @@ const ELSEWHERE: [u8; 4] = [127, 0, 0, 77];
 /// Before whoever is not waited for is waited for no longer: longer than any attack.
 const NEVER: Duration = Duration::from_secs(86_400);
 
+/// Says once that an attack begins, with what honest commands are to be given besides, and returns when all of it is there.
+type Start = fn(&Target, &mut dyn FnMut(&str)) -> Standing;
+
 /// One attack.
 pub(crate) struct Attack {
     pub(crate) name: &'static str,
     pub(crate) what: &'static str,
     pub(crate) place: Place,
-    /// Says once that it begins, with what honest commands are to be given besides, and returns when all of it is there.
-    pub(crate) start: fn(&Target, &mut dyn FnMut(&str)) -> Standing,
+    pub(crate) start: Start,
 }
 
 /// What is attacked.

@@ -1,7 +1,6 @@
 //! Bounds that grow with entries: what `get` and `share` hold, with nobody beside them.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use qshare::model::ContentId;
 
@@ -13,6 +12,9 @@ use crate::ground::megabytes;
 const ENTRIES: usize = 200_000;
 /// Files of a share.
 const FILES: usize = 250_000;
+
+/// A line of a collection's list, by its number.
+type Line = Box<dyn Fn(usize) -> String>;
 
 /// One line of text for each that is wanted.
 pub(crate) fn rows(program: &Path, wants: impl Fn(&str) -> bool) {
@@ -28,7 +30,7 @@ pub(crate) fn rows(program: &Path, wants: impl Fn(&str) -> bool) {
 fn entries(program: &Path) {
     let empty = ContentId::of(b"");
     let deep = vec!["d".repeat(15); 5].join("/");
-    let kinds: [(&str, Box<dyn Fn(usize) -> String>); 3] = [
+    let kinds: [(&str, Line); 3] = [
         ("files of nothing", Box::new(|n| format!("f 0 {empty} {n:08}{}\n", "n".repeat(80)))),
         ("empty directories", Box::new(move |n| format!("d {n:08}{}\n", "n".repeat(160)))),
         ("directories of one directory each", Box::new(move |n| format!("d {}/{:08}/{deep}\n", n % 100, n))),
@@ -47,7 +49,7 @@ fn entries(program: &Path) {
 
 /// The most that `share` and its tracker hold for many files.
 fn files(program: &Path) {
-    let lab = Arc::new(Lab::of(program.to_owned()));
+    let lab = Lab::of(program.to_owned());
     for n in 0..FILES {
         lab.file(&format!("many/{}/{}/a-file-with-a-name-{n}.dat", n % 100, n / 100 % 50), &n.to_be_bytes());
     }
