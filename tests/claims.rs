@@ -4,19 +4,17 @@
 mod common;
 
 use std::fs;
-use std::net::{SocketAddr, UdpSocket};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
 use qshare::io::identity::{Identity, LongTermKeys};
 use qshare::model::{ContentId, NodeId};
-use qshare::wire::{Request, Role};
+use qshare::wire::Role;
 use serde_json::Value;
-use tokio::runtime::Runtime;
 
-use common::scripted::{Answering, Content, Guise, Scripted, honest};
+use common::claims::{Bytes, FakeTracker, Victim, hit, offered, page, providers, texts};
 use common::{Lab, Node, Process, peak};
 
 /// A line of a collection's list, by its number.
@@ -24,158 +22,9 @@ type Line = Box<dyn Fn(usize) -> String>;
 /// A name, by its node and number.
 type Name = Box<dyn Fn(u8, usize) -> String>;
 
-/// MessagePack, by hand.
-#[derive(Clone, Default)]
-struct Bytes(Vec<u8>);
-
-impl Bytes {
-    fn map(mut self, entries: u8) -> Self {
-        self.0.push(0x80 | entries);
-        self
-    }
-
-    fn key(mut self, text: &str) -> Self {
-        self.0.push(0xa0 | u8::try_from(text.len()).expect("short"));
-        self.0.extend(text.as_bytes());
-        self
-    }
-
-    fn text(mut self, text: &str) -> Self {
-        self.0.push(0xda);
-        self.0.extend(u16::try_from(text.len()).expect("a name").to_be_bytes());
-        self.0.extend(text.as_bytes());
-        self
-    }
-
-    fn list(mut self, len: usize) -> Self {
-        self.0.push(0xdd);
-        self.0.extend(u32::try_from(len).expect("a page").to_be_bytes());
-        self
-    }
-
-    fn number(mut self, n: u64) -> Self {
-        self.0.push(0xcf);
-        self.0.extend(n.to_be_bytes());
-        self
-    }
-
-    fn id(mut self, id: &[u8; 32]) -> Self {
-        self.0.extend([0xc4, 32]);
-        self.0.extend(id);
-        self
-    }
-
-    fn bool(mut self, yes: bool) -> Self {
-        self.0.push(0xc2 | u8::from(yes));
-        self
-    }
-
-    fn addr(self, addr: SocketAddr) -> Self {
-        let SocketAddr::V4(v4) = addr else { panic!("IPv4 is enough here") };
-        let mut this = self.map(1).key("V4");
-        this.0.extend([0x92, 0x94]);
-        v4.ip().octets().into_iter().for_each(|byte| this.0.extend([0xcc, byte]));
-        this.0.push(0xcd);
-        this.0.extend(v4.port().to_be_bytes());
-        this
-    }
-
-    fn then(mut self, more: Self) -> Self {
-        self.0.extend(more.0);
-        self
-    }
-
-    fn frame(&self) -> Vec<u8> {
-        let len = u32::try_from(self.0.len()).expect("a page");
-        [&len.to_be_bytes()[..], &self.0].concat()
-    }
-}
-
-/// A hit as a tracker would tell of it, with as many names, providers and addresses as one likes.
-fn hit(id: ContentId, size: u64, names: &[String], providers: &[([u8; 32], Vec<SocketAddr>)]) -> Bytes {
-    let mut hit = Bytes::default().map(7).key("id").id(id.as_bytes()).key("kind").key("file");
-    hit = hit.key("size").number(size).key("files").number(1).key("locked").bool(false);
-    hit = hit.key("names").list(names.len());
-    for name in names {
-        hit = hit.text(name);
-    }
-    hit = hit.key("providers").list(providers.len());
-    for (node, addrs) in providers {
-        hit = hit.map(2).key("node").id(node).key("addrs").list(addrs.len());
-        hit = addrs.iter().fold(hit, |hit, addr| hit.addr(*addr));
-    }
-    hit
-}
-
-fn page(hits: &[Bytes]) -> Vec<u8> {
-    let page = Bytes::default().map(1).key("Ok").map(2).key("hits").list(hits.len());
-    let page = hits.iter().cloned().fold(page, Bytes::then);
-    page.key("more").number(0).frame()
-}
-
-/// A tracker of whoever wrote the test: it answers searches and locates with these bytes, and follows with this event.
-struct FakeTracker {
-    addr: SocketAddr,
-    _runtime: Runtime,
-}
-
-impl FakeTracker {
-    fn start(answer: Vec<u8>, event: Vec<u8>) -> Self {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-        let runtime = runtime.expect("a runtime");
-        let identity = Arc::new(Identity::ephemeral().expect("randomness"));
-        let addr = runtime.block_on(async {
-            let keys = LongTermKeys::ephemeral().expect("randomness");
-            let listen = Listen::At(SocketAddr::from(([127, 0, 0, 1], 0)));
-            let options = EndpointOptions { listen, role: Role::Tracker };
-            let endpoint = Endpoint::bind(identity, keys, options).expect("bound");
-            let addr = endpoint.local_addr();
-            tokio::spawn(async move {
-                while let Some(arrival) = endpoint.accept().await {
-                    let (answer, event) = (answer.clone(), event.clone());
-                    tokio::spawn(async move {
-                        let Ok(link) = arrival.establish(Role::Tracker).await else { return };
-                        while let Ok((mut send, mut recv)) = link.accept_stream().await {
-                            let (answer, event) = (answer.clone(), event.clone());
-                            tokio::spawn(async move {
-                                let Ok(request) = qshare::io::frames::receive_request(&mut recv).await else { return };
-                                match request {
-                                    Request::Search(_) | Request::Locate(_) => drop(send.write_all(&answer).await),
-                                    Request::Follow(_) => {
-                                        let unit = Bytes::default().map(1).key("Ok").0;
-                                        let _ = send.write_all(&[&[0, 0, 0, 5][..], &unit, &[0xc0]].concat()).await;
-                                        let _ = send.write_all(&event).await;
-                                        let _ = send.stopped().await;
-                                    }
-                                    _ => {}
-                                }
-                                let _ = send.finish();
-                            });
-                        }
-                    });
-                }
-            });
-            addr
-        });
-        Self { addr, _runtime: runtime }
-    }
-
-    fn of(hits: &[Bytes]) -> Self {
-        Self::start(page(hits), Vec::new())
-    }
-}
-
 fn run(lab: &Lab, tracker: SocketAddr, arguments: &[&str]) -> common::Ended {
     let tracker = tracker.to_string();
     Process::start(lab.qshare().args(["--tracker", &tracker]).args(arguments)).end()
-}
-
-fn texts(count: usize) -> Vec<String> {
-    (0..count).map(|n| format!("thing {n}")).collect()
-}
-
-fn providers(count: u8, addrs: &[SocketAddr]) -> Vec<([u8; 32], Vec<SocketAddr>)> {
-    (0..count).map(|n| ([n + 1; 32], addrs.to_vec())).collect()
 }
 
 #[test]
@@ -196,31 +45,6 @@ fn a_hit_with_more_than_the_document_allows_is_refused() {
         let refused = run(&lab, tracker.addr, &["search", "thing"]);
         let error = refused.error(1);
         assert!(error.contains("more than"), "{what}: {error}");
-    }
-}
-
-/// Counts the packets that come to an address, and never answers.
-struct Victim {
-    addr: SocketAddr,
-    packets: Arc<AtomicUsize>,
-}
-
-impl Victim {
-    fn start() -> Self {
-        let socket = UdpSocket::bind("127.0.0.1:0").expect("a port");
-        let (addr, packets) = (socket.local_addr().expect("bound"), Arc::new(AtomicUsize::new(0)));
-        let counted = Arc::clone(&packets);
-        std::thread::spawn(move || {
-            let mut buffer = [0; 2048];
-            while socket.recv_from(&mut buffer).is_ok() {
-                counted.fetch_add(1, Ordering::Relaxed);
-            }
-        });
-        Self { addr, packets }
-    }
-
-    fn packets(&self) -> usize {
-        self.packets.load(Ordering::Relaxed)
     }
 }
 
@@ -275,28 +99,6 @@ fn what_is_no_place_of_a_node_is_not_dialled_and_an_honest_one_beside_gives() {
     }
 }
 
-/// A collection of whatever lines, offered by a node that serves them.
-fn offered(tracker: &Node, lines: String) -> (Scripted, String) {
-    let mut content = Content::file(b"x");
-    content.manifest = [b"qshare-collection-1\n", lines.as_bytes()].concat();
-    content.id = ContentId::of(&content.manifest);
-    let (id, script) = (
-        content.id.to_string(),
-        Arc::new(|request, content, stream| -> Answering { Box::pin(honest(request, content, stream)) }),
-    );
-    (Scripted::start(tracker, &Guise::tree("big"), content, script), id)
-}
-
-/// Ends with its code and sentence, and the most KiB that it held meanwhile.
-fn held(mut process: Process) -> (common::Ended, u64) {
-    let mut most = 0;
-    while process.is_running() {
-        most = most.max(peak(process.pid()).unwrap_or(0));
-        std::thread::sleep(Duration::from_millis(2));
-    }
-    (process.end(), most)
-}
-
 #[test]
 fn entries_of_a_collection_are_bounded_and_told_with_the_setting() {
     let lab = Lab::new();
@@ -310,7 +112,7 @@ fn entries_of_a_collection_are_bounded_and_told_with_the_setting() {
     ];
     for (what, count, line) in kinds {
         let offered = offered(&tracker, (0..count).map(line).collect());
-        let (ended, most) = held(lab.getting(&tracker, &[&offered.1, "-n"]));
+        let (ended, most) = lab.getting(&tracker, &[&offered.1, "-n"]).held();
         let error = ended.error(1);
         assert!(
             error.contains(&format!("{count} files and directories")) && error.contains("--max-files "),
@@ -327,7 +129,7 @@ fn as_many_entries_as_are_allowed_are_taken_in_bounded_memory() {
     let tracker = lab.tracker();
     let empty = ContentId::of(b"");
     let _offered = offered(&tracker, (0..100_000).map(|n| format!("f 0 {empty} {n:08}{}\n", "n".repeat(80))).collect());
-    let (ended, most) = held(lab.getting(&tracker, &["big", "-n", "--max-files", "100000"]));
+    let (ended, most) = lab.getting(&tracker, &["big", "-n", "--max-files", "100000"]).held();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     assert!(most <= (150_000_000 + 300 * 100_000) / 1024, "{most} KiB");
     let refused = lab.get(&tracker, &["big", "-n", "--max-files", "99999"]).error(1);

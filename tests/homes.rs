@@ -53,7 +53,7 @@ fn assert_homeless(lab: &Lab, source: &Node, command: impl Fn() -> Command, home
 fn here(lab: &Lab) -> impl Fn() -> Command {
     let dir = lab.path("");
     move || {
-        let mut command = heeding();
+        let mut command = heeding(env!("CARGO_BIN_EXE_qshare").as_ref());
         command.current_dir(&dir).env_remove("QSHARE_TRACKER");
         command
     }

@@ -9,20 +9,14 @@ mod common;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use common::raw::{Crowd, Windows, about, announce, search};
+use common::raw::{Crowd, STREAMS, Windows, about, announce, claimed, search, storms};
 use common::{Lab, Node, Process, noise, until};
-use quinn::{RecvStream, SendStream, VarInt};
 
 /// The most memory of `share` and `tracker`, in KiB: 256 MB.
 const MOST: u64 = 250_000;
 /// What may come on top of twice the time alone: the machine has other things to do.
 const SLACK: Duration = Duration::from_secs(4);
-/// Streams of one connection.
-const STREAMS: usize = 64;
 const SIZE: u64 = 4 << 20;
-
-/// How a stream of a storm ends.
-type Ending = fn(&mut SendStream, &mut RecvStream);
 
 /// One attack at a time: each is beside an honest peer, and not beside the others.
 static TURN: Mutex<()> = Mutex::new(());
@@ -144,8 +138,7 @@ fn answers_that_nobody_reads_fill_no_memory_and_keep_nobody_out() {
 #[test]
 fn announcements_that_do_not_come_keep_no_other_out() {
     let ground = Ground::new(0);
-    let claim = |bytes: usize| [&announce()[..], &[0, 16, 0, 0], &vec![0x81; bytes]].concat();
-    for (what, bytes) in [("a head", announce()), ("1 byte of a page", claim(1)), ("5000 of a page", claim(5000))] {
+    for (what, bytes) in [("a head", announce()), ("1 byte of a page", claimed(1)), ("5000 of a page", claimed(5000))] {
         let crowd = Crowd::at(&ground.tracker.addr, 40, Windows::Open);
         let open = crowd.write(STREAMS, &bytes);
         let begun = Instant::now();
@@ -164,20 +157,7 @@ fn announcements_that_do_not_come_keep_no_other_out() {
 #[test]
 fn storms_of_streams_and_connections_keep_nobody_out() {
     let ground = Ground::new(0);
-    let reset = |send: &mut SendStream, recv: &mut RecvStream| {
-        // Ended by the other side already.
-        let _ = (send.reset(VarInt::from_u32(3)), recv.stop(VarInt::from_u32(3)));
-    };
-    let stop = |send: &mut SendStream, recv: &mut RecvStream| {
-        // Ended by the other side already.
-        let _ = (send.finish(), recv.stop(VarInt::from_u32(3)));
-    };
-    let storms: [(&str, Vec<u8>, Ending); 3] = [
-        ("opened and reset", vec![0, 0, 1, 0, 0x81], reset),
-        ("asked and stopped", search("e"), stop),
-        ("asked about and reset", about("Watch", &ground.content, SIZE), reset),
-    ];
-    for (what, bytes, ends) in storms {
+    for (what, bytes, ends) in storms(&ground.content, SIZE) {
         let crowds = ground.crowds(8, Windows::Open);
         crowds.iter().for_each(|crowd| crowd.storm(bytes.clone(), ends));
         ground.stands(what);

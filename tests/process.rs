@@ -41,7 +41,7 @@ impl Drop for Running {
 
 /// `qshare` in a home of its own, for people.
 fn plain(lab: &Lab) -> Command {
-    let mut command = heeding();
+    let mut command = heeding(env!("CARGO_BIN_EXE_qshare").as_ref());
     command.current_dir(lab.path("")).env_remove("QSHARE_TRACKER").env_remove("RUST_LOG");
     command.env("QSHARE_HOME", lab.home()).args(["--no-lan", "--no-progress"]);
     command

@@ -3,87 +3,17 @@
 mod common;
 
 use std::fs;
-use std::sync::Arc;
-use std::time::Duration;
 
-use qshare::actors::serve::Stream;
-use qshare::wire::{Request, limits};
+use qshare::model::{ContentId, Kind, Offer, SafePath};
+use qshare::wire::Delta;
 
-use common::scripted::{Answering, Content, Guise, Script, Scripted, honest, list_of, record, units};
-use common::{Lab, noise};
+use common::scripted::{Content, Guise, Script, Scripted};
+use common::trickling::{
+    answers_trickle, events_trickle, lists_trickle, manifests_trickle, resolves_trickle, units_break_off, units_trickle,
+};
+use common::{Lab, Node, noise};
 
 const MIB: usize = 1 << 20;
-/// `{"Ok": nil}` as a frame: the answer to a Fetch or a Watch.
-const GRANTED: [u8; 9] = [0, 0, 0, 5, 0x81, 0xa2, b'O', b'k', 0xc0];
-
-/// Honest but for the requests of which `bytes` makes what it sends: some at once, and the rest a byte each 300 ms.
-fn slowly<F>(bytes: F) -> Script
-where
-    F: Fn(&Request, &Content) -> Option<(Vec<u8>, Vec<u8>)> + Send + Sync + 'static,
-{
-    Arc::new(move |request, content, mut stream: Stream| match bytes(&request, &content) {
-        Some((first, rest)) => Box::pin(async move {
-            let _ = stream.send.write_all(&first).await;
-            for byte in rest {
-                if stream.send.write_all(&[byte]).await.is_err() {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(300)).await;
-            }
-            stream.finish();
-        }) as Answering,
-        None => Box::pin(honest(request, content, stream)),
-    })
-}
-
-fn first_unit(request: &Request, content: &Content) -> Option<Vec<u8>> {
-    let Request::Fetch(fetch) = request else { return None };
-    let unit = units(fetch)[0];
-    Some(record(unit, content.unit(unit)))
-}
-
-fn units_trickle() -> Script {
-    slowly(|request, content| Some((GRANTED.to_vec(), first_unit(request, content)?)))
-}
-
-fn lists_trickle(bytes: &[u8]) -> Script {
-    let values = list_of(bytes).as_bytes().to_vec();
-    slowly(move |request, _| {
-        let Request::List(_) = request else { return None };
-        // `{"Ok": {"chunks": n}}`, as a frame.
-        let chunks = u8::try_from(values.len() / 32).expect("few");
-        let mut head = vec![0, 0, 0, 13, 0x81, 0xa2, b'O', b'k', 0x81, 0xa6];
-        head.extend(b"chunks");
-        head.push(chunks);
-        Some((head, values.clone()))
-    })
-}
-
-fn answers_trickle() -> Script {
-    slowly(|request, _| matches!(request, Request::Fetch(_)).then(|| (Vec::new(), GRANTED.repeat(20))))
-}
-
-fn events_trickle() -> Script {
-    slowly(|request, _| {
-        let Request::Watch(_) = request else { return None };
-        // An event of 60,000 bytes, as it says.
-        Some((GRANTED.to_vec(), [&60_000_u32.to_be_bytes()[..], &[0xc0; 5000]].concat()))
-    })
-}
-
-/// As fast as it goes, and each unit is broken off in its middle.
-fn units_break_off() -> Script {
-    Arc::new(move |request, content, mut stream: Stream| match first_unit(&request, &content) {
-        Some(bytes) => Box::pin(async move {
-            let _ = stream.grant((), limits::CONTROL).await;
-            let _ = stream.send.write_all(&bytes[..bytes.len() / 2]).await;
-            tokio::time::sleep(Duration::from_millis(50)).await;
-            let _ = stream.send.reset(3_u32.into());
-        }) as Answering,
-        None => Box::pin(honest(request, content, stream)),
-    })
-}
-
 /// With nobody else the wait ends, and says who it was.
 fn ends_alone(script: impl FnOnce(&[u8]) -> Script) {
     let lab = Lab::new();
@@ -149,4 +79,68 @@ fn lists_that_trickle_are_taken_over() {
 #[test]
 fn events_that_trickle_hold_nothing_up() {
     is_taken_over(|_| events_trickle());
+}
+
+/// A tree of one file, as a provider lists it.
+fn tree(bytes: &[u8]) -> Content {
+    let manifest = format!("qshare-collection-1\nf {} {} file.bin\n", bytes.len(), ContentId::of(bytes));
+    Content::tree(manifest.as_bytes(), &[bytes])
+}
+
+#[test]
+fn lists_of_collections_that_trickle_end_with_the_wait() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(3, MIB), lab.tracker());
+    let slow = Scripted::start(&tracker, &Guise::tree("slow"), tree(&bytes), manifests_trickle());
+    let ended = lab.get(&tracker, &["slow", "--wait", "5s"]);
+    let sentence = ended.error(6);
+    assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
+    assert!(slow.asked.manifests() > 0 && !lab.path("slow").exists());
+    eprintln!("{sentence}");
+}
+
+#[test]
+fn lists_of_collections_that_trickle_are_taken_over() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(4, MIB), lab.tracker());
+    let file = lab.file("shared/both/file.bin", &bytes);
+    let share = lab.share(&tracker, &[file.parent().expect("a directory")], &[]);
+    let slow = Scripted::start(&tracker, &Guise::tree("both"), tree(&bytes), manifests_trickle());
+    let ended = lab.get(&tracker, &["both", "-o", "out"]);
+    ended.done();
+    assert!(fs::read(lab.path("out/file.bin")).expect("published") == bytes);
+    eprintln!("the liar was asked {} times; {}", slow.asked.manifests(), share.id);
+}
+
+/// Something that its provider has not hashed yet.
+fn unhashed(tracker: &Node, name: &str, size: usize) -> Scripted {
+    let name = SafePath::parse(name).expect("a name");
+    let (size, kind) = (size as u64, Kind::File);
+    let offer = Offer { name, size, id: None, kind, files: 1, locked: false, executable: false };
+    let delta = Delta { add: vec![offer], ..Delta::default() };
+    Scripted::announcing(tracker, &delta, false, Content::file(b""), resolves_trickle())
+}
+
+#[test]
+fn hashing_that_trickles_ends_with_the_wait() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let slow = unhashed(&tracker, "slow.bin", MIB);
+    let ended = lab.get(&tracker, &["slow.bin", "--wait", "5s"]);
+    let sentence = ended.error(6);
+    assert!(sentence.contains(&slow.node.short()), "{sentence}: {ended:#?}");
+    assert!(slow.asked.all() > 0);
+    eprintln!("{sentence}");
+}
+
+#[test]
+fn hashing_that_trickles_holds_nothing_up() {
+    let lab = Lab::new();
+    let (bytes, tracker) = (noise(5, MIB), lab.tracker());
+    let file = lab.file("shared/both.bin", &bytes);
+    let share = lab.share(&tracker, &[&file], &[]);
+    let _slow = unhashed(&tracker, "both.bin", bytes.len());
+    let ended = lab.get(&tracker, &["both.bin"]);
+    assert!(fs::read(lab.path("both.bin")).expect("published") == bytes);
+    assert_eq!(ended.done()["providers"][0]["node"].as_str(), Some(&*share.id));
 }

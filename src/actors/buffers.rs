@@ -15,6 +15,8 @@ pub struct BufferPool {
     copies: Arc<Semaphore>,
     count: usize,
     size: usize,
+    /// As many free ones are kept.
+    kept: usize,
 }
 
 /// A copy of what was in a buffer, and its room.
@@ -34,6 +36,7 @@ impl AsRef<[u8]> for Copied {
 pub struct Buffer {
     bytes: Vec<u8>,
     free: Arc<Mutex<Vec<Vec<u8>>>>,
+    kept: usize,
     _permit: OwnedSemaphorePermit,
 }
 
@@ -42,7 +45,14 @@ impl BufferPool {
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
         let copies = Arc::new(Semaphore::new((count / 3 * size) >> 10));
-        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), copies, count, size }
+        let permits = Arc::new(Semaphore::new(count));
+        Self { free: Arc::default(), permits, copies, count, size, kept: count }
+    }
+
+    /// Of those that are free no more than so many are kept: what many took at once is not held for good.
+    #[must_use]
+    pub fn keeping(self, kept: usize) -> Self {
+        Self { kept, ..self }
     }
 
     /// The length of each buffer in bytes.
@@ -81,7 +91,7 @@ impl BufferPool {
         let permit = Arc::clone(&self.permits).acquire_owned().await.expect("the pool never closes its semaphore");
         let recycled = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let bytes = recycled.unwrap_or_else(|| vec![0; self.size]);
-        Buffer { bytes, free: Arc::clone(&self.free), _permit: permit }
+        Buffer { bytes, free: Arc::clone(&self.free), kept: self.kept, _permit: permit }
     }
 }
 
@@ -108,7 +118,10 @@ impl AsMut<[u8]> for Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        self.free.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        if free.len() < self.kept {
+            free.push(bytes);
+        }
     }
 }
 
@@ -137,6 +150,15 @@ mod tests {
         assert!(!pool.is_ample());
         drop(part);
         assert!(pool.is_ample());
+    }
+
+    #[tokio::test]
+    async fn what_many_took_at_once_is_not_kept() {
+        let pool = BufferPool::new(3, 8).keeping(1);
+        let taken = (pool.take().await, pool.take().await, pool.take().await);
+        drop(taken);
+        assert_eq!(pool.free.lock().expect("no panic").len(), 1);
+        let _again = (pool.take().await, pool.take().await, pool.take().await);
     }
 
     /// What peers do not acknowledge is bounded, lent or copied.

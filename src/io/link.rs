@@ -51,8 +51,7 @@ impl Link {
 
     fn new(connection: Connection, peer: NodeId, welcome: Option<Welcome>, permit: Option<Permit>) -> Self {
         let remote = canonical(connection.remote_address());
-        // Whoever dials has the whole window from the start.
-        let wide = AtomicBool::new(welcome.is_some());
+        let wide = AtomicBool::new(false);
         Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, _permit: permit }) }
     }
 
@@ -124,7 +123,7 @@ impl Link {
         self.inner.connection.accept_bi().await
     }
 
-    /// Lets the other end send as much before it is read as where this side dialled: this side has asked it for bytes.
+    /// Lets the other end send more before it is read than requests and answers need: this side asks it for bytes.
     pub fn widen(&self) {
         if !self.inner.wide.swap(true, Ordering::Relaxed) {
             self.inner.connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));

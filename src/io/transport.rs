@@ -26,11 +26,11 @@ pub const IDLE: Duration = Duration::from_secs(10);
 /// What a peer may send before it is read, on one stream: half of the connection's, so that one stream that nobody
 /// reads does not stop the others.
 pub const STREAM_WINDOW: u32 = 4 << 20;
-/// What a peer may send before it is read, on all streams of a connection together.
+/// What a peer may send before it is read, on all streams of a connection together, once it was asked for bytes.
 pub const CONNECTION_WINDOW: u32 = 8 << 20;
-/// The same of one that came in, until it turns out to bring more than requests (`Link::widen`). What its address may
-/// have ([`crate::io::gate`]) is 128 MiB in all: what comes with a gap, or is not read for another reason, is kept.
-pub const ARRIVED_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;
+/// The same before that, whoever dialled (`Link::widen`). What an address may have of arrived ones
+/// ([`crate::io::gate`]) is 128 MiB in all: what comes with a gap, or is not read for another reason, is kept.
+pub const NARROW_WINDOW: u32 = (128 << 20) / PER_ADDRESS as u32;
 /// The same on this machine, with more connections; no way is long there.
 const LOOPBACK_WINDOW: u32 = (128 << 20) / PER_LOOPBACK as u32;
 /// What is kept for a peer until it has acknowledged it, on one connection.
@@ -73,18 +73,13 @@ impl Configs {
         let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, purpose)?).map_err(unusable)?);
         let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
         let token = Arc::new(keys.token());
-        let narrow = |mut transport: TransportConfig, window| {
-            transport.receive_window(VarInt::from_u32(window));
-            Arc::new(transport)
-        };
-        let arrived = [narrow(loopback(), LOOPBACK_WINDOW), narrow(network(), ARRIVED_WINDOW)];
         Ok(Self {
             client: [loopback(), network()].map(Arc::new).map(|transport| {
                 let mut config = ClientConfig::new(client.clone());
                 config.transport_config(transport);
                 config
             }),
-            server: arrived.map(|transport| {
+            server: [loopback(), network()].map(Arc::new).map(|transport| {
                 let mut config = ServerConfig::new(server.clone(), token.clone());
                 config.transport_config(transport);
                 config.max_incoming(MAX_INCOMING);
@@ -124,13 +119,13 @@ pub fn endpoint(keys: &LongTermKeys) -> EndpointConfig {
 fn loopback() -> TransportConfig {
     let mut cubic = CubicConfig::default();
     cubic.initial_window(10 * u64::from(LOOPBACK_MTU));
-    let mut config = transport(LOOPBACK_MTU);
+    let mut config = transport(LOOPBACK_MTU, LOOPBACK_WINDOW);
     config.congestion_controller_factory(Arc::new(cubic)).initial_mtu(LOOPBACK_MTU);
     config
 }
 
 fn network() -> TransportConfig {
-    let mut config = transport(NETWORK_MTU);
+    let mut config = transport(NETWORK_MTU, NARROW_WINDOW);
     config
         .congestion_controller_factory(Arc::new(congestion::Factory))
         .packet_threshold(LATE_PACKETS)
@@ -138,7 +133,7 @@ fn network() -> TransportConfig {
     config
 }
 
-fn transport(mtu: u16) -> TransportConfig {
+fn transport(mtu: u16, window: u32) -> TransportConfig {
     let mut discovery = MtuDiscoveryConfig::default();
     discovery.upper_bound(mtu);
     let mut config = TransportConfig::default();
@@ -151,7 +146,7 @@ fn transport(mtu: u16) -> TransportConfig {
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(IDLE.try_into().ok())
         .stream_receive_window(STREAM_WINDOW.into())
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW))
+        .receive_window(VarInt::from_u32(window))
         .send_window(SEND_WINDOW)
         // One stream after the other: interleaved ones would all be half there, and none in the processor's cache.
         .send_fairness(false)

@@ -96,6 +96,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     async fn row(&self, file: bool, download: bool, storage: Storage) -> Result<BenchRow, Error> {
+        self.link.widen();
         let request = Request::Bench(Bench { bytes: self.bytes, download, file });
         let called = frames::call::<()>(self.link, &request, limits::CONTROL).await;
         let ((), mut to, mut from) = called.map_err(|error| self.call(error))?;

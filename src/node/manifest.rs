@@ -22,7 +22,10 @@ use crate::wire::{Code, FrameError, LeftOut, LeftOutFile, Manifest, ManifestHead
 
 /// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
-/// So long after one provider another one is asked as well, if that has not answered whole:
+/// So long after the first provider a second one is asked as well, if that has not answered whole: nothing else can be
+/// done before.
+const SECOND: Duration = Duration::from_millis(100);
+/// So long after one provider another one is,
 const NEXT: Duration = Duration::from_millis(500);
 /// this many at a time at most, for a list may be large.
 const ASKED: usize = 4;
@@ -63,7 +66,8 @@ pub(crate) async fn fetch(
     let mut last = Instant::now();
     loop {
         // One that has gone without a word must not keep the others waiting.
-        if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= NEXT))
+        let late = if tasks.len() < 2 { SECOND } else { NEXT };
+        if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= late))
             && let Some((number, provider)) = trials.next()
         {
             last = Instant::now();

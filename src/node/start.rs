@@ -222,7 +222,8 @@ impl Ground<'_> {
             uploads,
             throttle: Throttle::new(self.options.upload_limit),
             // Each upload holds one buffer on its way out and one that is being filled; as many as uploads are lent to QUIC.
-            buffers: BufferPool::new(3 * slots, upload::BUFFER),
+            // One peer's windows hold 16 of them: what two need is kept.
+            buffers: BufferPool::new(3 * slots, upload::BUFFER).keeping(slots / 2),
             reads: Reads::default(),
             pages: Pages::default(),
             resolves: answer::resolves(),

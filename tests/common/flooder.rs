@@ -63,7 +63,19 @@ impl Flooder {
 
     /// What it has done so far.
     pub fn told(&self) -> (u64, u64, u64) {
-        let Told { sent, joined, refused } = &*self.told;
+        self.told.told()
+    }
+
+    /// The same as it goes on.
+    pub fn counts(&self) -> Arc<Told> {
+        Arc::clone(&self.told)
+    }
+}
+
+impl Told {
+    /// Sent, joined, refused.
+    pub fn told(&self) -> (u64, u64, u64) {
+        let Self { sent, joined, refused } = self;
         (sent.load(Ordering::Relaxed), joined.load(Ordering::Relaxed), refused.load(Ordering::Relaxed))
     }
 }

@@ -34,6 +34,11 @@ impl Hosts {
         if output.status.success() { Ok(()) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
     }
 
+    /// The name of a host's namespace.
+    pub fn name(&self, host: u8) -> String {
+        format!("{}{host}", self.prefix)
+    }
+
     /// `qshare` on a host, in a home; it does not look at its local network.
     pub fn qshare(&self, lab: &Lab, host: u8, home: &Path) -> Command {
         let mut command = self.near(lab, host, home);
@@ -44,7 +49,7 @@ impl Hosts {
     /// `qshare` on a host, in a home, with everything that is on by itself.
     pub fn near(&self, lab: &Lab, host: u8, home: &Path) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}{host}", self.prefix), env!("CARGO_BIN_EXE_qshare"), "--json"]);
+        command.args(["netns", "exec", &self.name(host)]).arg(&lab.program).arg("--json");
         command.current_dir(lab.path("")).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
         command
     }
@@ -57,7 +62,7 @@ impl Hosts {
     /// Runs a program on a host, expects that it succeeds, and gives what it prints.
     pub fn program(&self, host: u8, line: &str) -> String {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &format!("{}{host}", self.prefix)]).args(line.split(' '));
+        command.args(["netns", "exec", &self.name(host)]).args(line.split(' '));
         let output = command.output().expect("ip is there");
         assert!(output.status.success(), "{line}: {output:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
@@ -65,7 +70,7 @@ impl Hosts {
 
     /// Runs work on a thread of this process that is on a host.
     pub fn on<T: Send + 'static>(&self, host: u8, work: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
-        let namespace = File::open(format!("/run/netns/{}{host}", self.prefix)).expect("it is there");
+        let namespace = File::open(format!("/run/netns/{}", self.name(host))).expect("it is there");
         std::thread::spawn(move || {
             let network = Some(LinkNameSpaceType::Network);
             move_into_link_name_space(namespace.as_fd(), network).expect("root may");

@@ -4,6 +4,7 @@
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its own part of the lab")]
 #![allow(clippy::disallowed_methods, reason = "a deadline against hangs")]
 
+pub mod claims;
 pub mod flooder;
 #[cfg(target_os = "linux")]
 pub mod hosts;
@@ -15,15 +16,18 @@ pub mod readers;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod stall;
+pub mod trickling;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use qshare::model::NodeId;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,11 +39,17 @@ pub const DEADLINE: Duration = Duration::from_secs(120);
 pub struct Lab {
     dir: TempDir,
     homes: std::cell::Cell<u32>,
+    program: PathBuf,
 }
 
 impl Lab {
     pub fn new() -> Self {
-        Self { dir: tempfile::tempdir().expect("a temporary directory"), homes: std::cell::Cell::new(0) }
+        Self::of(env!("CARGO_BIN_EXE_qshare").into())
+    }
+
+    /// A lab of another program than the one that was built with the tests.
+    pub fn of(program: PathBuf) -> Self {
+        Self { dir: tempfile::tempdir().expect("a temporary directory"), homes: std::cell::Cell::new(0), program }
     }
 
     /// A path in the lab.
@@ -75,7 +85,7 @@ impl Lab {
 
     /// `qshare` in this home.
     pub fn qshare_at(&self, home: &Path) -> Command {
-        let mut command = heeding();
+        let mut command = heeding(&self.program);
         command.current_dir(self.dir.path()).env_remove("QSHARE_TRACKER").env("QSHARE_HOME", home);
         // Tests that run at the same time on one machine are one network.
         command.args(["--json", "--no-lan"]);
@@ -87,13 +97,13 @@ impl Lab {
     #[cfg(unix)]
     pub fn qshare_of_nobody(&self, home: &Path) -> Option<Command> {
         use std::os::unix::fs::{PermissionsExt as _, chown};
-        let program = env!("CARGO_BIN_EXE_qshare");
+        let program = &self.program;
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
             fs::set_permissions(self.dir.path(), fs::Permissions::from_mode(0o755)).expect("own directory");
             chown(home, Some(65_534), Some(65_534)).expect("root may");
             command = Command::new("setpriv");
-            command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+            command.args(["--reuid=65534", "--regid=65534", "--clear-groups"]).arg(program);
         }
         let mut probe = Command::new(command.get_program());
         probe.args(command.get_args()).arg("--version");
@@ -149,14 +159,13 @@ impl Lab {
 
 /// `qshare`, heeding all signals: a shell without job control has what it runs in the background ignore SIGINT, and
 /// `nohup` SIGHUP, which is passed on from the tests to what they start.
-pub fn heeding() -> Command {
-    let program = env!("CARGO_BIN_EXE_qshare");
+pub fn heeding(program: &Path) -> Command {
     let ignored = [Signal::HUP, Signal::INT].map(|signal| qshare::io::ignored::is_ignored(signal.as_raw()));
     if !ignored.contains(&true) {
         return Command::new(program);
     }
     let mut command = Command::new("env");
-    command.args(["--default-signal=HUP,INT", program]);
+    command.arg("--default-signal=HUP,INT").arg(program);
     command
 }
 
@@ -184,6 +193,11 @@ pub struct Node {
 }
 
 impl Node {
+    /// Where it is and who.
+    pub fn target(&self) -> (SocketAddr, NodeId) {
+        (self.addr.parse().expect("an address"), self.id.parse().expect("an id"))
+    }
+
     /// Waits until a tracker has every offer with its id.
     pub fn wait_hashed(&mut self) -> Value {
         self.process.event_that("announced", |e| e["offers"] == e["hashed"] && e["offers"].as_u64() > Some(0))
@@ -247,6 +261,16 @@ impl Process {
     /// The most memory that it has had, in KiB.
     pub fn peak(&self) -> u64 {
         peak(self.pid()).expect("it runs, and Linux tells it")
+    }
+
+    /// Waits for its end; how it ended, and the most KiB that it held.
+    pub fn held(mut self) -> (Ended, u64) {
+        let mut most = 0;
+        while self.is_running() {
+            most = most.max(peak(self.pid()).unwrap_or(0));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        (self.end(), most)
     }
 
     pub fn stderr(&self) -> String {

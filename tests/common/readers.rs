@@ -81,6 +81,11 @@ impl Readers {
     pub fn asked(&self) -> u64 {
         self.asked.load(Ordering::Relaxed)
     }
+
+    /// The same as it grows.
+    pub fn counted(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.asked)
+    }
 }
 
 /// One node's life.

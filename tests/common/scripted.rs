@@ -58,6 +58,11 @@ impl Content {
         Self { id: ContentId::of(manifest), size, map, files, manifest: manifest.to_vec() }
     }
 
+    /// The bytes of the first file.
+    pub fn first_file(&self) -> &[u8] {
+        &self.files[0].0
+    }
+
     /// The file with its list that a unit belongs to.
     fn of(&self, unit: u32) -> (&[u8], &ChunkList, std::ops::Range<usize>) {
         let place = self.map.place(UnitIndex(unit)).expect("asked for what is there");
@@ -98,6 +103,7 @@ pub struct Asked {
     list: AtomicU32,
     fetch: AtomicU32,
     manifest: AtomicU32,
+    resolve: AtomicU32,
     ended: AtomicU32,
 }
 
@@ -118,6 +124,11 @@ impl Asked {
         self.manifest.load(Ordering::Relaxed)
     }
 
+    /// Requests of whatever kind that it counts.
+    pub fn all(&self) -> u32 {
+        self.resolve.load(Ordering::Relaxed) + self.watches() + self.lists() + self.fetches() + self.manifests()
+    }
+
     /// Connections of others than the tracker that have ended.
     pub fn ended(&self) -> u32 {
         self.ended.load(Ordering::Relaxed)
@@ -128,6 +139,7 @@ impl Asked {
             Request::Fetch(_) => &self.fetch,
             Request::List(_) => &self.list,
             Request::Manifest(_) => &self.manifest,
+            Request::Resolve(_) => &self.resolve,
             Request::Watch(_) => &self.watch,
             _ => return,
         };
@@ -158,22 +170,37 @@ impl Guise {
 impl Scripted {
     /// Starts it; the tracker knows its offer when this returns.
     pub fn start(tracker: &Node, guise: &Guise, content: Content, script: Script) -> Self {
+        Self::start_at(tracker.target(), guise, content, script)
+    }
+
+    /// The same at a tracker that is another's.
+    pub fn start_at(tracker: (SocketAddr, NodeId), guise: &Guise, content: Content, script: Script) -> Self {
         let size = guise.size.unwrap_or(content.size);
         let name = SafePath::parse(guise.name).expect("a name");
         let id = Some(content.id);
         let offer = Offer { name, size, id, kind: guise.kind, files: 1, locked: false, executable: false };
         let delta = Delta { add: vec![offer], ..Delta::default() };
-        Self::announcing(tracker, &delta, guise.closes, content, script)
+        Self::announcing_at(tracker, &delta, guise.closes, content, script)
     }
 
     /// Starts it with any announcement at all.
     pub fn announcing(tracker: &Node, delta: &impl Serialize, closes: bool, content: Content, script: Script) -> Self {
+        Self::announcing_at(tracker.target(), delta, closes, content, script)
+    }
+
+    /// The same at a tracker that is another's.
+    pub fn announcing_at(
+        (addr, id): (SocketAddr, NodeId),
+        delta: &impl Serialize,
+        closes: bool,
+        content: Content,
+        script: Script,
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let asked = Arc::new(Asked::default());
         let identity = Arc::new(Identity::ephemeral().expect("randomness"));
         let node = identity.node_id();
-        let (addr, id): (SocketAddr, NodeId) = (tracker.addr.parse().expect("it"), tracker.id.parse().expect("it"));
         let answered = runtime.block_on(async {
             let keys = LongTermKeys::ephemeral().expect("randomness");
             let listen = Listen::At(SocketAddr::from(([127, 0, 0, 1], 0)));

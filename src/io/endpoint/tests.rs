@@ -286,6 +286,33 @@ async fn a_restarted_peer_is_noticed_at_once() {
     assert_eq!(link.closed().await, ConnectionError::Reset);
 }
 
+/// How much goes into streams of which nothing is read, until no more does.
+async fn unread(link: &Link, streams: usize) -> usize {
+    let (mut taken, mut open) = (0, Vec::new());
+    for _ in 0..streams {
+        let (mut to, from) = link.connection().open_bi().await.expect("stream");
+        while let Ok(len) = timeout(Duration::from_millis(300), to.write(&[0; 4096])).await {
+            taken += len.expect("written");
+        }
+        open.push((to, from));
+    }
+    taken
+}
+
+/// Bytes that nobody asked for are kept, with gaps or not, up to the window: whoever dialled.
+#[tokio::test]
+async fn what_was_not_asked_for_has_a_narrow_window_on_both_sides() {
+    const NARROW: usize = 1 << 20;
+    let (_server, _client, dialled, accepted) = pair().await;
+    for (from, to) in [(&dialled, &accepted), (&accepted, &dialled)] {
+        let before = unread(from, 2).await;
+        assert!((1..NARROW).contains(&before), "{before} bytes");
+        to.widen();
+        let after = unread(from, 2).await;
+        assert!(after > 4 * NARROW, "{after} bytes");
+    }
+}
+
 /// Whoever waits for the closing ends the process next.
 #[tokio::test]
 async fn the_others_have_been_told_when_closing_returns() {
@@ -318,6 +345,7 @@ async fn the_others_have_been_told_when_closing_returns() {
 async fn large_datagrams_carry_a_transfer_without_losses() {
     const LEN: usize = 64 << 20;
     let (_server, _client, dialled, accepted) = pair().await;
+    dialled.widen();
     let sending = tokio::spawn(async move {
         let (mut to, _from) = accepted.connection().open_bi().await.expect("stream");
         let buffer = vec![7; 1 << 20];

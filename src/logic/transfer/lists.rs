@@ -15,7 +15,14 @@ use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
 
 /// Lists asked for at the same time: enough to hide a round trip, few enough to leave the streams to units.
-const AHEAD: usize = 8;
+pub(super) const AHEAD: usize = 8;
+/// Nothing of a file can be asked for before its list: one that has not come after so long and [`ROUNDS`] is asked of a
+/// second provider as well.
+const LATE: Duration = Duration::from_millis(100);
+/// Round trips that a list may take besides.
+const ROUNDS: u32 = 4;
+/// Of so many chunks at most, half a megabyte: a longer list may take its time, as its file does.
+const SHORT: u32 = 16 << 10;
 /// A last chunk of so many bytes is worth a cancelled stream; most of a smaller one is on its way already.
 const WORTH_SHARING: u64 = 256 << 10;
 
@@ -54,8 +61,7 @@ impl Lists {
 impl Transfer {
     /// Asks for needed lists: the fastest complete provider first, then partial ones that have a unit of the file.
     pub(super) fn ask_lists(&mut self, now: Duration, out: &mut Vec<Output>) {
-        while self.lists.asked.len() < AHEAD {
-            let Some((file, node)) = self.next_list(now) else { return };
+        while let Some((file, node)) = self.next_list(now) {
             self.lists.needed.remove(&file);
             let layout = self.map.files()[file].layout;
             let last = layout.size() - u64::from(layout.chunks() - 1) * layout.chunk_size();
@@ -66,8 +72,25 @@ impl Transfer {
         }
     }
 
+    /// Short lists that are late are asked for once more.
+    pub(super) fn hurry_lists(&mut self, now: Duration) {
+        let is_late = |id: &RequestId| {
+            let request = self.requests.get(id)?;
+            let rtt = self.providers.get(&request.node)?.rtt;
+            Some(now >= request.since + LATE + ROUNDS * rtt)
+        };
+        let all_late = |ids: &BTreeSet<RequestId>| ids.iter().all(|id| is_late(id).unwrap_or(true));
+        let is_short = |file: usize| self.map.files()[file].layout.chunks() <= SHORT;
+        let asked = self.lists.asked.iter();
+        let late: Vec<_> =
+            asked.filter(|(file, ids)| is_short(**file) && all_late(ids)).map(|(file, _)| *file).collect();
+        late.into_iter().for_each(|file| self.lists.need(file));
+    }
+
     fn next_list(&self, now: Duration) -> Option<(usize, NodeId)> {
-        self.lists.needed.iter().take(64).find_map(|&file| Some((file, self.lister(file, now)?)))
+        let Lists { needed, asked } = &self.lists;
+        let may = |file: &&usize| asked.len() < AHEAD || asked.contains_key(*file);
+        needed.iter().filter(may).take(64).find_map(|&file| Some((file, self.lister(file, now)?)))
     }
 
     fn lister(&self, file: usize, now: Duration) -> Option<NodeId> {

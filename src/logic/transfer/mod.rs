@@ -333,6 +333,7 @@ impl Transfer {
             }
         }
         self.providers.values_mut().for_each(|p| p.denials.expire(now));
+        self.hurry_lists(now);
         self.hungry();
     }
 

@@ -276,15 +276,22 @@ fn the_only_provider_may_crawl() {
     assert!(transfer.is_silent(ms(10_800)), "others are looked for");
 }
 
+/// Nothing can be asked for before them: those of whoever sends them slowly are asked of another, too.
 #[test]
-fn a_list_that_crawls_is_asked_for_elsewhere() {
-    let all = Bitfield::full(64);
-    let mut transfer = Transfer::new(file_of(64 * MIB), &all, &Bitfield::empty(64), &BTreeSet::new(), Settings::new(1));
-    meet(&mut transfer, 1, LAN);
-    meet(&mut transfer, 2, LAN);
-    let happened = crawl(&mut transfer, None);
-    let lists: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::List { .. })).collect();
-    assert!(lists.len() == 1 && (ms(2000)..ms(2800)).contains(&lists[0].0), "{lists:?}");
+fn lists_that_crawl_are_soon_asked_for_elsewhere() {
+    for (map, lists) in [(file_of(64 * MIB), 1), (tree(20, MIB), lists::AHEAD)] {
+        let (all, none) = (Bitfield::full(map.units()), Bitfield::empty(map.units()));
+        let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::new(), Settings::new(1));
+        let asked = |out: &[Output], of| {
+            out.iter().filter(|output| matches!(output, Output::List { node, .. } if *node == self::node(of))).count()
+        };
+        assert_eq!(asked(&meet(&mut transfer, 1, LAN), 1), lists);
+        assert_eq!(asked(&meet(&mut transfer, 2, LAN), 2), 0);
+        assert_eq!(asked(&transfer.handle(Input::Tick, ms(100)), 2), 0, "they are not late");
+        assert_eq!(asked(&transfer.handle(Input::Tick, ms(200)), 2), lists);
+        let more = transfer.handle(Input::Tick, ms(1000));
+        assert_eq!((asked(&more, 1), asked(&more, 2)), (0, 0), "two are enough");
+    }
 }
 
 #[test]
