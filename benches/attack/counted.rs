@@ -31,7 +31,7 @@ fn entries(program: &Path) {
     let empty = ContentId::of(b"");
     let deep = vec!["d".repeat(15); 5].join("/");
     let kinds: [(&str, Line); 3] = [
-        ("files of nothing", Box::new(|n| format!("f 0 {empty} {n:08}{}\n", "n".repeat(80)))),
+        ("files of nothing", Box::new(move |n| format!("f 0 {empty} {n:08}{}\n", "n".repeat(80)))),
         ("empty directories", Box::new(move |n| format!("d {n:08}{}\n", "n".repeat(160)))),
         ("directories of one directory each", Box::new(move |n| format!("d {}/{:08}/{deep}\n", n % 100, n))),
     ];
