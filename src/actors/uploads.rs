@@ -132,7 +132,11 @@ impl State {
         self.forget_the_gone(myself);
         match self.slots.ask(asking.party, ticket, now) {
             Admission::Busy => drop(reply.send(None)),
-            Admission::Granted => self.grant(ticket, asking, reply, myself),
+            Admission::Granted => {
+                self.grant(ticket, asking, reply, myself);
+                let granted = self.slots.settle(now);
+                self.grant_all(granted, myself);
+            }
             Admission::Queued(displaced) => {
                 self.waiting.insert(ticket, (asking, reply));
                 patience(ticket, myself);

@@ -70,7 +70,7 @@ pub struct Party {
 pub enum Admission {
     /// Over a quota: try again later.
     Busy,
-    /// Begin now.
+    /// Begin now; [`Slots::settle`] tells who else may.
     Granted,
     /// Begin when [`Slots::release`], [`Slots::forget`], [`Slots::hurry`] or [`Slots::look`] names the ticket. The queue was
     /// full where another ticket is given: that one is Busy now, and to be forgotten.
@@ -97,8 +97,8 @@ struct Held {
 
 /// Whose turn it may be, the same for all who wait.
 struct Moment {
-    /// A peer waits that has nothing on its way.
-    new: bool,
+    /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
+    new: Option<usize>,
     /// There is room for one more peer beside those that are served.
     few: bool,
 }
@@ -207,6 +207,11 @@ impl Slots {
         granted
     }
 
+    /// After one was granted that asked: the tickets that may begin now, since its network holds more.
+    pub fn settle(&mut self, now: Duration) -> Vec<Ticket> {
+        self.grant_waiting(now)
+    }
+
     fn grant_waiting(&mut self, now: Duration) -> Vec<Ticket> {
         let mut granted = Vec::new();
         while let Some(at) = self.next(now) {
@@ -238,20 +243,30 @@ impl Slots {
     }
 
     /// Whether a request of the peer may begin: its first, beside few other peers, or a further one while nobody new
-    /// is waiting.
+    /// is waiting, but of networks that hold more: new identities cost nothing, and are no reason to wait for ever.
     fn may_begin(&self, party: &Party, moment: &Moment, now: Duration) -> bool {
-        let turn = if self.by_node.contains_key(&party.node) { !moment.new } else { moment.few };
+        let turn = if self.by_node.contains_key(&party.node) {
+            moment.new.is_none_or(|holds| self.network_holds(party) < holds)
+        } else {
+            moment.few
+        };
         turn && self.has_room(party, now)
     }
 
     fn moment(&self, now: Duration) -> Moment {
-        Moment { new: self.is_someone_new(now), few: self.served(now) < self.capacity.peers }
+        Moment { new: self.someone_new(now), few: self.served(now) < self.capacity.peers }
     }
 
-    /// Whether a peer waits that has nothing on its way, and does not keep others waiting.
-    fn is_someone_new(&self, now: Duration) -> bool {
+    /// The fewest slots of a network of which a peer waits that has nothing on its way, and does not keep others waiting.
+    fn someone_new(&self, now: Duration) -> Option<usize> {
         let is_new = |party: &Party| !self.by_node.contains_key(&party.node);
-        self.queue.iter().any(|(party, _)| is_new(party) && self.memory.class(party.node, now) != Class::Blamed)
+        let waiting = self.queue.iter().map(|(party, _)| party);
+        let new = waiting.filter(|party| is_new(party) && self.memory.class(party.node, now) != Class::Blamed);
+        new.map(|party| self.network_holds(party)).min()
+    }
+
+    fn network_holds(&self, party: &Party) -> usize {
+        self.by_network.get(&party.network).copied().unwrap_or(0)
     }
 
     fn has_room(&self, party: &Party, now: Duration) -> bool {

@@ -325,6 +325,23 @@ fn new_identities_come_by_turns_with_who_takes_what_it_asks_for() {
     assert_eq!(slots.release(2, false, START), [100]);
 }
 
+/// Who goes on need not wait for new peers of a network that holds more: they may be one, under ever new names.
+#[test]
+fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
+    let mut slots = Slots::new(Capacity { peers: 2, queue: 99, ..capacity(12, 0) });
+    for n in 1..4 {
+        slots.ask(at(1, n), n.into(), START);
+    }
+    assert_eq!(slots.ask(at(2, 99), 10, START), Admission::Queued(None), "beside two peers");
+    for n in 4..20 {
+        assert_eq!(slots.ask(at(1, n), 100 + u64::from(n), START), Admission::Queued(None));
+    }
+    assert_eq!(release(&mut slots, 1), [10], "networks by turns");
+    assert_eq!(slots.ask(at(2, 99), 11, START), Admission::Queued(None), "one of each network");
+    assert_eq!(slots.hurry(104, START), [104, 11], "the other one holds more now");
+    assert_eq!(slots.ask(of(1), 12, START), Admission::Queued(None));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Ask(u8, bool),
@@ -359,7 +376,10 @@ proptest! {
                     let party = Party { friend, ..at(n % 2, n) };
                     match slots.ask(party, ticket, now) {
                         Admission::Busy => {}
-                        Admission::Granted => held.push((ticket, n)),
+                        Admission::Granted => {
+                            held.push((ticket, n));
+                            granted = slots.settle(now);
+                        }
                         Admission::Queued(displaced) => {
                             waiting.push((ticket, n));
                             waiting.retain(|(t, _)| Some(*t) != displaced);
