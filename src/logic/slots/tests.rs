@@ -21,12 +21,12 @@ const fn address(n: u8) -> IpAddr {
 }
 
 /// A node of a network.
-fn at(network: u8, n: u8) -> Party {
-    Party { node: node(n), network: address(network), friend: false }
+fn at(network: u8, n: u8) -> Who {
+    Who { peer: node(n), network: address(network), friend: false }
 }
 
 /// All of one network, as on one machine.
-fn of(n: u8) -> Party {
+fn of(n: u8) -> Who {
     at(0, n)
 }
 
@@ -130,8 +130,8 @@ fn of_a_full_queue_the_greediest_loses_its_last_place() {
         assert_eq!(slots.ask(at(network, n), ticket, START), Admission::Queued(None));
     }
     assert_eq!(slots.ask(of(1), 6, START), Admission::Busy, "it has most itself");
-    let loses = |slots: &mut Slots, party, ticket, loser| {
-        assert_eq!(slots.ask(party, ticket, START), Admission::Queued(Some(loser)));
+    let loses = |slots: &mut Slots, who, ticket, loser| {
+        assert_eq!(slots.ask(who, ticket, START), Admission::Queued(Some(loser)));
         assert!(slots.forget(loser, START).is_empty());
     };
     loses(&mut slots, of(3), 7, 3);
@@ -145,7 +145,7 @@ fn the_reserve_is_for_who_has_none_and_for_friends() {
     assert_eq!([1, 2].map(|ticket| slots.ask(of(1), ticket, START)), [Admission::Granted; 2]);
     assert_eq!(slots.ask(of(2), 3, START), Admission::Granted);
     assert_eq!(slots.ask(of(2), 4, START), Admission::Queued(None));
-    let friend = Party { friend: true, ..of(2) };
+    let friend = Who { friend: true, ..of(2) };
     assert_eq!(slots.ask(friend, 5, START), Admission::Granted);
     assert_eq!(slots.ask(of(3), 6, START), Admission::Queued(None), "all are taken");
 }
@@ -277,7 +277,7 @@ fn a_stream_that_is_passed_by_all_others_of_its_peer_is_not_read() {
 #[test]
 fn a_friend_keeps_its_slots_from_those_who_wait() {
     let mut slots = Slots::new(capacity(2, 0));
-    let friend = Party { friend: true, ..of(1) };
+    let friend = Who { friend: true, ..of(1) };
     slots.ask(friend, 1, START);
     slots.ask(of(2), 2, START);
     slots.ask(of(3), 3, START);
@@ -373,8 +373,8 @@ proptest! {
             match op {
                 Op::Ask(n, friend) => {
                     // Two networks.
-                    let party = Party { friend, ..at(n % 2, n) };
-                    match slots.ask(party, ticket, now) {
+                    let who = Who { friend, ..at(n % 2, n) };
+                    match slots.ask(who, ticket, now) {
                         Admission::Busy => {}
                         Admission::Granted => {
                             held.push((ticket, n));
