@@ -6,8 +6,8 @@
 mod finish;
 
 use std::collections::HashSet;
-use std::iter::successors;
 use std::fs::File;
+use std::iter::successors;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
