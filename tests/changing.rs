@@ -12,7 +12,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use common::{Lab, Node, noise};
+use common::{Lab, Node, Process, noise};
 
 const MIB: usize = 1 << 20;
 /// Less than the rest of a provider that has been left: who waits for it to be over ends without everything.
@@ -177,6 +177,26 @@ fn when_one_file_of_a_tree_changes_the_others_still_come() {
         let proven = ended.events.iter().filter_map(|e| e["bytes"].as_u64()).max();
         assert!(proven >= Some(bytes.len() as u64), "the big file came whole: {ended:#?}");
     }
+}
+
+/// Also for who begins only then, with the id that it was told before.
+#[test]
+fn what_is_left_of_a_tree_is_found_by_its_former_id() {
+    let lab = Lab::new();
+    let big = noise(8, 4 * MIB);
+    lab.file("tree/big", &big);
+    lab.file("tree/small", &noise(9, MIB));
+    let tracker = lab.tracker();
+    let node = lab.share(&tracker, &[&lab.path("tree")], &[]);
+    let looked = || lab.get(&tracker, &["tree", "-n"]).done()["id"].as_str().expect("known").to_owned();
+    let former = looked();
+    lab.file("tree/small", b"now it is another one");
+    common::until("the tree has another id", || looked() != former);
+    let get = ["--peer", &node.addr, "get", &former, "--only", "big", "-o", "came"];
+    let ended = Process::start(lab.qshare().args(get)).end();
+    ended.done();
+    assert!(fs::read(lab.path("came/big")).expect("published") == big);
+    assert!(!lab.path("came/small").exists());
 }
 
 #[test]

@@ -141,6 +141,19 @@ fn as_many_entries_as_are_allowed_are_taken_in_bounded_memory() {
     assert!(listed.error(1).contains("--max-files 100000"), "{}", listed.stderr);
 }
 
+/// Each directory's path is kept once, as part of an entry's.
+#[test]
+fn many_long_directories_are_made_in_bounded_memory() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let long = vec!["n".repeat(200); 20].join("/");
+    let _offered = offered(&tracker, (0..1200).map(|n| format!("d {n:05}/{long}\n")).collect());
+    let (ended, most) = lab.getting(&tracker, &["big", "-o", "out"]).held();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    assert!(lab.path("out/01199").join(&long).is_dir());
+    assert!(most <= 95_000_000 / 1024, "{most} KiB");
+}
+
 fn id_of(ended: &common::Ended) -> String {
     let id = ended.events.iter().find_map(|event| event["id"].as_str());
     id.expect("an event names the id").to_owned()

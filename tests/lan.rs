@@ -107,6 +107,59 @@ fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why
     }
 }
 
+/// Responders do not say twice within a second where they are: who asks again at once remembers all that it met.
+#[test]
+fn one_name_of_a_friend_and_of_a_stranger_stays_a_choice_however_often_it_is_asked_for() {
+    let Some(hosts) = Hosts::up("v") else { return };
+    let lab = Lab::new();
+    let (anna, bob) = (lab.home(), lab.home());
+    let id = |home| hosts.run(&lab, 1, home, &["id"]).event("id")["node"].as_str().expect("text").to_owned();
+    hosts.run(&lab, 2, &bob, &["friends", "add", "anna", &id(&anna)]);
+    hosts.run(&lab, 1, &anna, &["friends", "add", "bob", &id(&bob)]);
+    let (hers, his) = (lab.file("1/plan.txt", b"hers"), lab.file("3/plan.txt", b"a stranger's"));
+    let mut friend = lab.start(hosts.near(&lab, 1, &anna).args(["share", "--friends-only"]).arg(hers));
+    let mut stranger = lab.start(hosts.near(&lab, 3, &lab.home()).arg("share").arg(his));
+    friend.process.event("offer");
+    stranger.process.event("offer");
+    let run = |arguments: &[&str]| Process::start(hosts.near(&lab, 2, &bob).args(arguments)).end();
+    // Both have been met once, whoever was heard first.
+    until("both are known", || run(&["search", "plan"]).event("summary")["hits"].as_u64() == Some(2));
+    for _ in 0..5 {
+        run(&["get", "plan.txt"]).error(4);
+    }
+    assert!(!lab.path("plan.txt").exists());
+    // Beside a share of the same home the friend tells nothing, and that is told.
+    let mut beside = lab.start(hosts.near(&lab, 2, &bob).arg("share").arg(lab.file("2/own.txt", b"own")));
+    beside.process.event("offer");
+    let got = run(&["get", "plan.txt", "-o", "beside/"]);
+    let warning = got.event("warning")["message"].as_str().expect("text").to_owned();
+    assert!(warning.contains("key of its own") && warning.contains("of that name"), "{warning}");
+    got.done();
+}
+
+#[test]
+fn what_was_met_on_the_local_network_is_not_asked_without_it() {
+    let Some(hosts) = Hosts::up("w") else { return };
+    let lab = Lab::new();
+    let home = lab.home();
+    let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("shared/found.bin", b"x")));
+    share.process.event("offer");
+    let here = || Process::start(hosts.near(&lab, 2, &home).args(["search", "found"])).end();
+    assert_eq!(here().event("hit")["name"], "found.bin");
+    let without = Process::start(hosts.qshare(&lab, 2, &home).args(["search", "found"])).end();
+    assert!(without.error(2).contains("nowhere to look"), "{without:#?}");
+    // A node that serves is not found either.
+    let mut hidden = lab.start(hosts.qshare(&lab, 2, &home).arg("share").arg(lab.file("2/hidden.bin", b"y")));
+    hidden.process.event("offer");
+    let third = lab.home();
+    let search = |what| Process::start(hosts.near(&lab, 3, &third).args(["search", what])).end();
+    assert_eq!(search("found").event("hit")["name"], "found.bin");
+    search("hidden").error(3);
+    // With it, it is remembered as before.
+    drop(hidden);
+    assert_eq!(here().event("hit")["name"], "found.bin");
+}
+
 fn from(ended: &Ended) -> (String, String) {
     let provider = &ended.done()["providers"][0];
     let text = |key: &str| provider[key].as_str().expect("text").to_owned();

@@ -1,10 +1,14 @@
 //! A bounded pool of equal buffers: fresh pages cost a fault each, and memory stays flat when a disk stalls.
-//! Invariant: at most `count` buffers exist, and copies of as many bytes as a third of them hold; who finds none waits.
+//! Invariant: at most `count` buffers exist, and copies of as many bytes as a third of them hold, divided by peer and by
+//! network; who finds none waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::actors::pool::{Pool, Taken};
+use crate::logic::shares::{Limits, Who};
 
 /// The pool; cheap to clone.
 #[derive(Debug, Clone)]
@@ -12,7 +16,7 @@ pub struct BufferPool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
     permits: Arc<Semaphore>,
     /// Room for copies, in KiB.
-    copies: Arc<Semaphore>,
+    copies: Pool,
     count: usize,
     size: usize,
     /// As many free ones are kept.
@@ -22,7 +26,7 @@ pub struct BufferPool {
 /// A copy of what was in a buffer, and its room.
 struct Copied {
     bytes: Vec<u8>,
-    _room: OwnedSemaphorePermit,
+    _room: Taken,
 }
 
 impl AsRef<[u8]> for Copied {
@@ -44,7 +48,7 @@ impl BufferPool {
     /// At most `count` buffers of `size` bytes, made when first needed.
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
-        let copies = Arc::new(Semaphore::new((count / 3 * size) >> 10));
+        let copies = Pool::new(division((count / 3 * size) >> 10));
         let permits = Arc::new(Semaphore::new(count));
         Self { free: Arc::default(), permits, copies, count, size, kept: count }
     }
@@ -67,19 +71,14 @@ impl BufferPool {
         self.permits.available_permits() > self.count / 3 * 2
     }
 
-    /// The first `len` bytes of a buffer, for whoever keeps them until a peer has acknowledged them: lent without a copy
-    /// while the pool is ample, copied when buffers are short, so that peers that do not read keep at most a third of them;
-    /// and as many bytes again in copies, for which this waits.
-    ///
-    /// # Panics
-    /// Never: the semaphore is not closed.
-    pub async fn lend(&self, buffer: Buffer, len: usize) -> Bytes {
+    /// The first `len` bytes of a buffer, for `who`, who keeps them until it has acknowledged them: lent without a copy while
+    /// the pool is ample, copied when buffers are short, so that peers that do not read keep at most a third of them; and
+    /// as many bytes again in copies, for which this waits when all or its share of them is taken.
+    pub async fn lend(&self, buffer: Buffer, len: usize, who: Who) -> Bytes {
         if self.is_ample() {
             return buffer.into_bytes(len);
         }
-        let kibibytes = u32::try_from(len.div_ceil(1 << 10)).unwrap_or(u32::MAX);
-        let room = Arc::clone(&self.copies).acquire_many_owned(kibibytes).await;
-        let room = room.expect("the pool never closes its semaphore");
+        let room = self.copies.take(who, len.div_ceil(1 << 10)).await;
         Bytes::from_owner(Copied { bytes: buffer.as_ref()[..len].to_vec(), _room: room })
     }
 
@@ -93,6 +92,11 @@ impl BufferPool {
         let bytes = recycled.unwrap_or_else(|| vec![0; self.size]);
         Buffer { bytes, free: Arc::clone(&self.free), kept: self.kept, _permit: permit }
     }
+}
+
+/// How room for so many KiB of copies is divided: who comes and goes leaves its copies behind until they time out.
+fn division(all: usize) -> Limits {
+    Limits { all, network: (all / 2).max(1), peer: (all / 4).max(1), reserve: all / 4, modest: all / 32 }
 }
 
 impl Buffer {
@@ -127,7 +131,14 @@ impl Drop for Buffer {
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use super::*;
+    use crate::model::NodeId;
+
+    fn who(peer: u8) -> Who {
+        Who { peer: NodeId::from_bytes([peer; 32]), network: IpAddr::from([10, 0, peer, 1]), friend: false }
+    }
 
     #[tokio::test]
     async fn a_taker_waits_until_a_buffer_returns() {
@@ -166,13 +177,31 @@ mod tests {
     async fn copies_have_room_until_they_are_gone() {
         let pool = BufferPool::new(3, 1 << 10);
         let (first, second, third) = (pool.take().await, pool.take().await, pool.take().await);
-        let copy = pool.lend(first, 1 << 10).await;
+        let copy = pool.lend(first, 1 << 10, who(1)).await;
         assert_eq!((copy.len(), pool.permits.available_permits()), (1 << 10, 1), "the buffer is free again");
-        let mut waits = Box::pin(pool.lend(second, 5));
+        let mut waits = Box::pin(pool.lend(second, 5, who(2)));
         assert!(futures_poll(&mut waits).is_pending(), "one buffer's worth of copies");
         drop(copy);
         assert_eq!(waits.await.len(), 5);
         drop(third);
+    }
+
+    /// What some leave unacknowledged is not waited for by others.
+    #[tokio::test]
+    async fn a_peer_and_a_network_have_a_share_of_the_copies() {
+        let pool = BufferPool::new(24, 1 << 10);
+        let mut kept = Vec::new();
+        while pool.is_ample() {
+            kept.push(pool.take().await.into_bytes(1));
+        }
+        for _ in 0..2 {
+            kept.push(pool.lend(pool.take().await, 1 << 10, who(1)).await);
+        }
+        let mut waits = Box::pin(pool.lend(pool.take().await, 1 << 10, who(1)));
+        assert!(futures_poll(&mut waits).is_pending(), "a quarter of eight");
+        assert_eq!(pool.lend(pool.take().await, 1 << 10, who(2)).await.len(), 1 << 10);
+        kept.clear();
+        assert_eq!(waits.await.len(), 1 << 10);
     }
 
     fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {

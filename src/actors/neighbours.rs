@@ -138,6 +138,8 @@ pub enum Message {
     Join(Newcomer, RpcReplyPort<Result<Ticket, Code>>),
     /// A node is about to be asked to be a neighbour, or its answer is there.
     Joining(NodeId, bool),
+    /// What is worth remembering is to be written now.
+    Remember(RpcReplyPort<()>),
     /// Where a neighbour answers.
     Reached(NodeId, Vec<SocketAddr>),
     /// Something is looked for here.
@@ -223,6 +225,7 @@ impl Actor for Neighbours {
             Message::Join(newcomer, reply) => drop(reply.send(state.join(newcomer))),
             Message::Joining(node, begins) => state.joining(node, begins),
             Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
+            Message::Remember(reply) => state.remember(Some(reply)),
             Message::Search { what, waves, answers } => state.search(what, waves, answers),
             Message::ShelfChanged => state.tell(),
             Message::Tick => state.tick(),

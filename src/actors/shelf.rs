@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::index::IndexSnapshot;
 use crate::io::link::Link;
 use crate::io::source::Source;
-use crate::model::{ContentId, Hit, Kind, Provider, Query};
+use crate::model::{ContentId, Hit, Kind, Query};
 use crate::wire::{Code, LeftOut, Sought};
 
 /// Hits of this node for one query of a neighbour: who has so many may have more.
@@ -124,12 +124,7 @@ impl Shelf {
     #[must_use]
     pub fn transfer_hit(&self, id: ContentId) -> Option<Hit> {
         let transfers = self.transfers(id);
-        let entry = fullest(transfers.iter())?;
-        let executable = entry.source.executable();
-        let (kind, size) = (entry.source.kind(), entry.source.size());
-        let files = u32::try_from(entry.source.map().files().len()).unwrap_or(u32::MAX);
-        let providers: Vec<Provider> = Vec::new();
-        Some(Hit { id: Some(id), kind, size, files, locked: false, executable, names: Vec::new(), providers })
+        Some(nameless(id, fullest(transfers.iter())?.source.as_ref()))
     }
 
     /// What is here of what a neighbour looks for.
@@ -145,12 +140,15 @@ impl Shelf {
         }
     }
 
-    /// Who asks for an id is told of the offer, or else of the transfer under way.
+    /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
+    /// of which something is left.
     #[must_use]
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
-        let mut hits = self.index().locate(id);
+        let index = self.index();
+        let mut hits = index.locate(id);
         if hits.is_empty() {
-            hits.extend(self.transfer_hit(id));
+            let former = || index.former(id).map(|source| nameless(id, source.as_ref()));
+            hits.extend(self.transfer_hit(id).or_else(former));
         }
         hits
     }
@@ -212,6 +210,13 @@ impl Drop for Place {
             *all = Arc::new(new);
         });
     }
+}
+
+/// A content that is served without being offered.
+fn nameless(id: ContentId, source: &dyn Source) -> Hit {
+    let (kind, size, executable) = (source.kind(), source.size(), source.executable());
+    let files = u32::try_from(source.map().files().len()).unwrap_or(u32::MAX);
+    Hit { id: Some(id), kind, size, files, locked: false, executable, names: Vec::new(), providers: Vec::new() }
 }
 
 /// The one that has most; the newest of several that have as much.

@@ -115,7 +115,9 @@ impl UnitWriter<'_> {
             }
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
-            let bytes = self.buffers.lend(buffer, len).await;
+            // For room that it gives back by acknowledging.
+            self.slot.waits();
+            let bytes = self.buffers.lend(buffer, len, self.slot.who()).await;
             self.write(bytes).await?;
             self.slot.works();
         }

@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::io::link::{Link, WeakLink};
-use crate::logic::slots::{Admission, Capacity, Party, Slots, Ticket};
+use crate::logic::shares::Who;
+use crate::logic::slots::{Admission, Capacity, Slots, Ticket};
 use crate::logic::spread::Spread;
-use crate::model::address::network;
 use crate::model::{ContentId, NodeId};
 
 use slot::Upload;
@@ -31,7 +31,7 @@ const LOOK: Duration = Duration::from_millis(200);
 /// A request for a slot.
 #[derive(Debug)]
 pub struct Asking {
-    party: Party,
+    who: Who,
     /// Over which connection the upload will go.
     link: Option<WeakLink>,
 }
@@ -130,9 +130,13 @@ impl State {
         self.next_ticket += 1;
         let (ticket, now) = (self.next_ticket, self.now());
         self.forget_the_gone(myself);
-        match self.slots.ask(asking.party, ticket, now) {
+        match self.slots.ask(asking.who, ticket, now) {
             Admission::Busy => drop(reply.send(None)),
-            Admission::Granted => self.grant(ticket, asking, reply, myself),
+            Admission::Granted => {
+                self.grant(ticket, asking, reply, myself);
+                let granted = self.slots.settle(now);
+                self.grant_all(granted, myself);
+            }
             Admission::Queued(displaced) => {
                 self.waiting.insert(ticket, (asking, reply));
                 patience(ticket, myself);
@@ -198,7 +202,7 @@ impl State {
     }
 
     fn grant(&mut self, ticket: Ticket, asking: Asking, reply: RpcReplyPort<Option<Slot>>, myself: &ActorRef<Message>) {
-        let (slot, upload) = Slot::new(myself.clone(), ticket, asking.link, self.started);
+        let (slot, upload) = Slot::new(myself.clone(), ticket, asking, self.started);
         self.uploads.insert(ticket, upload);
         // Unsent, it is dropped, and so given back.
         drop(reply.send(Some(slot)));
@@ -261,11 +265,9 @@ impl Audience {
 pub struct UploadsRef(pub ActorRef<Message>);
 
 impl UploadsRef {
-    /// Waits for a slot for the node at the other end; `None` when it is over its quota, or the pool has stopped. More
-    /// room is kept for a `friend`.
-    pub async fn admit(&self, link: &Link, friend: bool) -> Option<Slot> {
-        let party = Party { node: link.peer(), network: network(link.remote().ip()), friend };
-        self.ask(Asking { party, link: Some(link.downgrade()) }).await
+    /// Waits for a slot for `who`, which is at the other end; `None` when it is over its quota, or the pool has stopped.
+    pub async fn admit(&self, link: &Link, who: Who) -> Option<Slot> {
+        self.ask(Asking { who, link: Some(link.downgrade()) }).await
     }
 
     async fn ask(&self, asking: Asking) -> Option<Slot> {

@@ -8,7 +8,9 @@ use crate::cli::render::activity::Activity;
 use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{DirectoryQuotas, Error, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options};
+use crate::node::{
+    DirectoryQuotas, Error, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options, Outcome, Plane,
+};
 use crate::wire::Role;
 
 /// What every command is given.
@@ -103,11 +105,23 @@ impl Context {
             _ => return,
         };
         if guest {
-            self.output.warn(&format!(
-                "another process uses this home, so this command ran with a key of its own, and {outcome}: stop that \
-                 process, or give this command another --home whose key is known"
-            ));
+            self.warn_other_key(outcome);
         }
+    }
+
+    /// Says that what was chosen by words was chosen without what friends would have told, for the same reason.
+    pub(crate) fn warn_guest_choice(&self, guest: bool, outcome: &Outcome) {
+        let near = outcome.plane.is_some_and(|plane| plane != Plane::Tracker);
+        if guest && near && !self.output.names().are_none() {
+            self.warn_other_key("nodes that serve only their friends told it nothing of that name");
+        }
+    }
+
+    fn warn_other_key(&self, outcome: &str) {
+        self.output.warn(&format!(
+            "another process uses this home, so this command ran with a key of its own, and {outcome}: stop that \
+             process, or give this command another --home whose key is known"
+        ));
     }
 
     /// Passes a finite node's warnings on, and forgets its other events.

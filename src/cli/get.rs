@@ -72,6 +72,9 @@ async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mu
         // Nothing was written that could have failed.
         stdout::is_open().await?;
     }
+    if arguments.from.is_none() && chosen.is_none() && matches!(what(arguments)?, What::Words(_)) {
+        context.warn_guest_choice(node.is_guest_beside(), &outcome);
+    }
     tell(context, arguments, &outcome)?;
     if outcome.seeding { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
 }

@@ -3,6 +3,7 @@
 //! with anywhere are not tried at all.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 
 use unicode_normalization::UnicodeNormalization as _;
@@ -81,8 +82,10 @@ pub fn accepts<'p>(dir: &SafeDir, paths: impl IntoIterator<Item = &'p SafePath>)
 struct Doubts<'p> {
     /// The path noted last: its neighbours in a sorted row lie in the same directories.
     last: &'p str,
-    /// By what a directory's path is to a file system that ignores case and composition: how it is written.
-    seen: HashMap<String, &'p str>,
+    /// By what a directory's path is to a file system that ignores case and composition: how it is written. Of that only
+    /// a hash, for there may be very many and long ones; two that have the same by chance are tried in vain.
+    seen: HashMap<u64, &'p str>,
+    hashes: RandomState,
     names: Vec<&'p SafePath>,
     pairs: Vec<(&'p str, &'p str)>,
 }
@@ -97,7 +100,7 @@ impl<'p> Doubts<'p> {
         let ends = text.match_indices('/').map(|(end, _)| end).chain([text.len()]);
         for end in ends.filter(|end| *end > known) {
             let prefix = &text[..end];
-            let first = *self.seen.entry(fold(prefix)).or_insert(prefix);
+            let first = *self.seen.entry(self.hashes.hash_one(fold(prefix))).or_insert(prefix);
             if first != prefix && self.pairs.len() < TRIED {
                 self.pairs.push((first, prefix));
             }

@@ -7,6 +7,7 @@ mod finish;
 
 use std::collections::HashSet;
 use std::fs::File;
+use std::iter::successors;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -192,21 +193,19 @@ fn appeared(error: DestError) -> PartialError {
 fn prune(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
     let mut kept = HashSet::new();
     for Wanted { path, .. } in wanted {
-        let mut next = Some((*path).clone());
+        kept.insert(path.as_str());
         // Once a directory is known, so are all above it.
-        while let Some(path) = next.filter(|path| !kept.contains(path)) {
-            next = path.parent();
-            kept.insert(path);
-        }
+        path.above().find(|dir| !kept.insert(dir));
     }
     prune_below(root, None, &kept)
 }
 
-fn prune_below(root: &SafeDir, dir: Option<&SafePath>, kept: &HashSet<SafePath>) -> Result<(), PartialError> {
+/// Of long paths there may be very many: those that are kept are borrowed.
+fn prune_below(root: &SafeDir, dir: Option<&SafePath>, kept: &HashSet<&str>) -> Result<(), PartialError> {
     for (name, kind) in root.entries(dir)? {
         let path = root.child(dir, &name)?;
         match kind {
-            _ if !kept.contains(&path) => root.remove_tree(&path)?,
+            _ if !kept.contains(path.as_str()) => root.remove_tree(&path)?,
             FileKind::Directory => prune_below(root, Some(&path), kept)?,
             _ => {}
         }
@@ -226,11 +225,9 @@ pub(super) fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialErro
 fn sync_directories(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
     let mut done = HashSet::new();
     for Wanted { path, .. } in wanted {
-        let mut next = path.parent();
-        while let Some(dir) = next.filter(|dir| !done.contains(dir)) {
+        let dirs = path.above().zip(successors(path.parent(), SafePath::parent));
+        for (_, dir) in dirs.take_while(|(above, _)| done.insert(*above)) {
             root.dir(&dir)?.sync()?;
-            next = dir.parent();
-            done.insert(dir);
         }
     }
     Ok(root.sync()?)

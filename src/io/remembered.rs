@@ -1,4 +1,4 @@
-//! The nodes that are dialled again after a restart: a text file of `ID ADDR... [anchor]` lines, replaced as a whole.
+//! The nodes that are dialled again after a restart: a text file of `ID ADDR... [anchor] [lan]` lines, replaced as a whole.
 //! What cannot be read is left out: it is only a start. Not responsible for who is worth remembering.
 
 use std::io;
@@ -29,6 +29,8 @@ pub struct Line {
     pub addrs: Vec<SocketAddr>,
     /// Whether it is dialled before the others.
     pub anchor: bool,
+    /// Whether nothing but the local network told of it.
+    pub lan: bool,
 }
 
 impl RememberedFile {
@@ -63,21 +65,25 @@ impl Line {
     fn text(&self) -> String {
         let addrs: Vec<String> = self.addrs.iter().map(ToString::to_string).collect();
         let anchor = if self.anchor { " anchor" } else { "" };
-        format!("{} {}{anchor}\n", self.node, addrs.join(" "))
+        let lan = if self.lan { " lan" } else { "" };
+        format!("{} {}{anchor}{lan}\n", self.node, addrs.join(" "))
     }
 }
 
 fn parse(line: &str) -> Option<Line> {
     let mut words = line.split_whitespace().peekable();
     let node = words.next()?.parse().ok()?;
-    let (mut addrs, mut anchor) = (Vec::new(), false);
+    let (mut addrs, mut anchor, mut lan) = (Vec::new(), false, false);
     for word in words {
         match word.parse() {
             Ok(addr) if addrs.len() < ADDRESSES => addrs.push(addr),
-            _ => anchor |= word == "anchor",
+            _ => {
+                anchor |= word == "anchor";
+                lan |= word == "lan";
+            }
         }
     }
-    (!addrs.is_empty()).then_some(Line { node, addrs, anchor })
+    (!addrs.is_empty()).then_some(Line { node, addrs, anchor, lan })
 }
 
 #[cfg(test)]
@@ -90,12 +96,13 @@ mod tests {
         let file = RememberedFile::at(dir.path());
         assert_eq!(file.read(), []);
         let addrs = |texts: &[&str]| texts.iter().map(|text| text.parse().expect(text)).collect();
-        let line = |n: u8, anchor| Line {
+        let line = |n: u8, anchor, lan| Line {
             node: NodeId::of_public_key(&[n]),
             addrs: addrs(&["10.0.0.7:4917", "[fd66::1]:4917"]),
             anchor,
+            lan,
         };
-        let lines = [line(1, true), line(2, false)];
+        let lines = [line(1, true, false), line(2, false, true), line(3, true, true)];
         file.write(&lines).expect("written");
         assert_eq!(file.read(), lines);
         let text = std::fs::read_to_string(dir.path().join("neighbours")).expect("there");

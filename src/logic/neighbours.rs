@@ -138,6 +138,9 @@ impl Neighbours {
                 (false, false) => Source::Remembered,
             };
             known.hear(one.node, &one.addrs, source);
+            if one.lan {
+                known.of_lan(one.node);
+            }
         }
         let (table, shunned, rng) = (BTreeMap::new(), BTreeMap::new(), StdRng::seed_from_u64(seed));
         let (discover, forgiven) = ((Duration::ZERO, DISCOVER.0), Duration::ZERO);

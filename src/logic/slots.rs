@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::logic::shares::Who;
 use crate::model::NodeId;
 
 use memory::{Class, Memory};
@@ -54,23 +55,12 @@ impl Default for Capacity {
 /// A request that waits or is served; drawn by the caller, unique.
 pub type Ticket = u64;
 
-/// Who asks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Party {
-    /// Which node.
-    pub node: NodeId,
-    /// From which network: see [`crate::model::address::network`].
-    pub network: IpAddr,
-    /// Whether a person here knows it.
-    pub friend: bool,
-}
-
 /// What becomes of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
     /// Over a quota: try again later.
     Busy,
-    /// Begin now.
+    /// Begin now; [`Slots::settle`] tells who else may.
     Granted,
     /// Begin when [`Slots::release`], [`Slots::forget`], [`Slots::hurry`] or [`Slots::look`] names the ticket. The queue was
     /// full where another ticket is given: that one is Busy now, and to be forgotten.
@@ -89,7 +79,7 @@ pub struct Looked {
 /// An upload.
 #[derive(Debug)]
 struct Held {
-    party: Party,
+    who: Who,
     flow: Flow,
     /// It is to be broken off, and about to be released.
     recalled: bool,
@@ -97,8 +87,8 @@ struct Held {
 
 /// Whose turn it may be, the same for all who wait.
 struct Moment {
-    /// A peer waits that has nothing on its way.
-    new: bool,
+    /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
+    new: Option<usize>,
     /// There is room for one more peer beside those that are served.
     few: bool,
 }
@@ -111,7 +101,7 @@ pub struct Slots {
     /// How many each node and each network holds.
     by_node: HashMap<NodeId, usize>,
     by_network: HashMap<IpAddr, usize>,
-    queue: VecDeque<(Party, Ticket)>,
+    queue: VecDeque<(Who, Ticket)>,
     memory: Memory,
     /// The best rate of all uploads together of late, in bytes per second.
     pace: u64,
@@ -137,49 +127,49 @@ impl Slots {
     }
 
     /// A peer asks.
-    pub fn ask(&mut self, party: Party, ticket: Ticket, now: Duration) -> Admission {
-        if self.may_begin(&party, &self.moment(now), now) {
-            self.grant(party, ticket, now);
+    pub fn ask(&mut self, who: Who, ticket: Ticket, now: Duration) -> Admission {
+        if self.may_begin(&who, &self.moment(now), now) {
+            self.grant(who, ticket, now);
             return Admission::Granted;
         }
-        let waiting = self.queue.iter().filter(|(other, _)| other.node == party.node).count();
+        let waiting = self.queue.iter().filter(|(other, _)| other.peer == who.peer).count();
         if waiting >= self.capacity.queue_per_peer {
             return Admission::Busy;
         }
         let mut displaced = None;
         if self.queue.len() >= self.capacity.queue {
-            let Some(at) = self.greediest(&party) else { return Admission::Busy };
+            let Some(at) = self.greediest(&who) else { return Admission::Busy };
             displaced = self.queue.get(at).map(|(_, ticket)| *ticket);
         }
-        self.queue.push_back((party, ticket));
+        self.queue.push_back((who, ticket));
         Admission::Queued(displaced)
     }
 
     /// The last place in the queue of whoever has most, its network first; none when that is who asks. What is held counts
     /// as well.
-    fn greediest(&self, asks: &Party) -> Option<usize> {
+    fn greediest(&self, asks: &Who) -> Option<usize> {
         let (mut networks, mut nodes) = (self.by_network.clone(), self.by_node.clone());
-        for (party, _) in &self.queue {
-            *networks.entry(party.network).or_default() += 1;
-            *nodes.entry(party.node).or_default() += 1;
+        for (who, _) in &self.queue {
+            *networks.entry(who.network).or_default() += 1;
+            *nodes.entry(who.peer).or_default() += 1;
         }
-        let most = |party: &Party| {
+        let most = |who: &Who| {
             let of = |count: Option<&usize>| count.copied().unwrap_or(0);
-            (of(networks.get(&party.network)), of(nodes.get(&party.node)))
+            (of(networks.get(&who.network)), of(nodes.get(&who.peer)))
         };
         // Of several that have as much, the one that came last.
-        let (at, (greediest, _)) = self.queue.iter().enumerate().max_by_key(|(at, (party, _))| (most(party), *at))?;
+        let (at, (greediest, _)) = self.queue.iter().enumerate().max_by_key(|(at, (who, _))| (most(who), *at))?;
         (most(greediest) > most(asks)).then_some(at)
     }
 
     /// An upload ended, with everything taken by the peer if it is `whole`; the tickets that may begin now.
     pub fn release(&mut self, ticket: Ticket, whole: bool, now: Duration) -> Vec<Ticket> {
         if let Some(held) = self.held.remove(&ticket) {
-            let Party { node, network, .. } = held.party;
-            less(&mut self.by_node, node);
+            let Who { peer, network, .. } = held.who;
+            less(&mut self.by_node, peer);
             less(&mut self.by_network, network);
             if whole {
-                self.memory.proved(node);
+                self.memory.proved(peer);
             }
         }
         self.grant_waiting(now)
@@ -195,23 +185,28 @@ impl Slots {
     /// is not new any more; or nobody.
     pub fn hurry(&mut self, ticket: Ticket, now: Duration) -> Vec<Ticket> {
         let Some(at) = self.queue.iter().position(|(_, t)| *t == ticket) else { return Vec::new() };
-        let (party, _) = self.queue[at];
+        let (who, _) = self.queue[at];
         // With something on its way already the peer is not forgotten.
-        if !self.has_room(&party, now) || self.by_node.contains_key(&party.node) {
+        if !self.has_room(&who, now) || self.by_node.contains_key(&who.peer) {
             return Vec::new();
         }
         self.queue.remove(at);
-        self.grant(party, ticket, now);
+        self.grant(who, ticket, now);
         let mut granted = vec![ticket];
         granted.extend(self.grant_waiting(now));
         granted
     }
 
+    /// After one was granted that asked: the tickets that may begin now, since its network holds more.
+    pub fn settle(&mut self, now: Duration) -> Vec<Ticket> {
+        self.grant_waiting(now)
+    }
+
     fn grant_waiting(&mut self, now: Duration) -> Vec<Ticket> {
         let mut granted = Vec::new();
         while let Some(at) = self.next(now) {
-            let Some((party, ticket)) = self.queue.remove(at) else { break };
-            self.grant(party, ticket, now);
+            let Some((who, ticket)) = self.queue.remove(at) else { break };
+            self.grant(who, ticket, now);
             granted.push(ticket);
         }
         granted
@@ -224,11 +219,11 @@ impl Slots {
         let moment = self.moment(now);
         let mut able = HashMap::new();
         let mut best = None;
-        for (at, (party, _)) in self.queue.iter().enumerate() {
-            let merit = || self.may_begin(party, &moment, now).then(|| self.is_idle(party, now));
-            let Some(idle) = *able.entry((party.node, party.friend)).or_insert_with(merit) else { continue };
-            let class = self.memory.class(party.node, now);
-            let turns = (self.memory.network_turn(party.network), self.memory.turn(party.node));
+        for (at, (who, _)) in self.queue.iter().enumerate() {
+            let merit = || self.may_begin(who, &moment, now).then(|| self.is_idle(who, now));
+            let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
+            let class = self.memory.class(who.peer, now);
+            let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
             let key = (idle, turns.0, class == self.memory.last_class(), turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
@@ -238,26 +233,36 @@ impl Slots {
     }
 
     /// Whether a request of the peer may begin: its first, beside few other peers, or a further one while nobody new
-    /// is waiting.
-    fn may_begin(&self, party: &Party, moment: &Moment, now: Duration) -> bool {
-        let turn = if self.by_node.contains_key(&party.node) { !moment.new } else { moment.few };
-        turn && self.has_room(party, now)
+    /// is waiting, but of networks that hold more: new identities cost nothing, and are no reason to wait for ever.
+    fn may_begin(&self, who: &Who, moment: &Moment, now: Duration) -> bool {
+        let turn = if self.by_node.contains_key(&who.peer) {
+            moment.new.is_none_or(|holds| self.network_holds(who) < holds)
+        } else {
+            moment.few
+        };
+        turn && self.has_room(who, now)
     }
 
     fn moment(&self, now: Duration) -> Moment {
-        Moment { new: self.is_someone_new(now), few: self.served(now) < self.capacity.peers }
+        Moment { new: self.someone_new(now), few: self.served(now) < self.capacity.peers }
     }
 
-    /// Whether a peer waits that has nothing on its way, and does not keep others waiting.
-    fn is_someone_new(&self, now: Duration) -> bool {
-        let is_new = |party: &Party| !self.by_node.contains_key(&party.node);
-        self.queue.iter().any(|(party, _)| is_new(party) && self.memory.class(party.node, now) != Class::Blamed)
+    /// The fewest slots of a network of which a peer waits that has nothing on its way, and does not keep others waiting.
+    fn someone_new(&self, now: Duration) -> Option<usize> {
+        let is_new = |who: &Who| !self.by_node.contains_key(&who.peer);
+        let waiting = self.queue.iter().map(|(who, _)| who);
+        let new = waiting.filter(|who| is_new(who) && self.memory.class(who.peer, now) != Class::Blamed);
+        new.map(|who| self.network_holds(who)).min()
     }
 
-    fn has_room(&self, party: &Party, now: Duration) -> bool {
-        let own = self.by_node.get(&party.node).copied().unwrap_or(0);
-        let blamed = self.memory.class(party.node, now) == Class::Blamed;
-        let most = if party.friend || (own == 0 && !blamed) { self.capacity.most() } else { self.capacity.slots };
+    fn network_holds(&self, who: &Who) -> usize {
+        self.by_network.get(&who.network).copied().unwrap_or(0)
+    }
+
+    fn has_room(&self, who: &Who, now: Duration) -> bool {
+        let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
+        let blamed = self.memory.class(who.peer, now) == Class::Blamed;
+        let most = if who.friend || (own == 0 && !blamed) { self.capacity.most() } else { self.capacity.slots };
         // Who did not read has to show with one that it does now.
         own < if blamed { 1 } else { self.capacity.per_peer } && self.held.len() < most
     }
@@ -265,14 +270,14 @@ impl Slots {
     /// How many peers are served now, without those that take next to nothing.
     fn served(&self, now: Duration) -> usize {
         let moving = self.held.values().filter(|held| !held.recalled && held.flow.counts(self.pace, now));
-        moving.map(|held| held.party.node).collect::<BTreeSet<_>>().len()
+        moving.map(|held| held.who.peer).collect::<BTreeSet<_>>().len()
     }
 
-    fn grant(&mut self, party: Party, ticket: Ticket, now: Duration) {
-        *self.by_node.entry(party.node).or_default() += 1;
-        *self.by_network.entry(party.network).or_default() += 1;
-        self.held.insert(ticket, Held { party, flow: Flow::new(now), recalled: false });
-        self.memory.turned(party.node, party.network, now);
+    fn grant(&mut self, who: Who, ticket: Ticket, now: Duration) {
+        *self.by_node.entry(who.peer).or_default() += 1;
+        *self.by_network.entry(who.network).or_default() += 1;
+        self.held.insert(ticket, Held { who, flow: Flow::new(now), recalled: false });
+        self.memory.turned(who.peer, who.network, now);
     }
 }
 

@@ -93,6 +93,11 @@ impl SafePath {
         self.0.rsplit_once('/').map(|(parent, _)| Self(parent.into()))
     }
 
+    /// The directories above it as text, the nearest first, each a part of this one: of long paths there may be very many.
+    pub fn above(&self) -> impl Iterator<Item = &str> {
+        self.0.rmatch_indices('/').map(|(end, _)| &self.0[..end])
+    }
+
     /// The path with another beneath it.
     ///
     /// # Errors
@@ -200,6 +205,13 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_above_is_the_parent_and_all_of_its_parents() {
+        let path = SafePath::parse("a/bc/d").expect("valid");
+        assert_eq!(path.above().collect::<Vec<_>>(), ["a/bc", "a"]);
+        assert_eq!(path.parent().expect("has one").above().collect::<Vec<_>>(), ["a"]);
+    }
 
     #[test]
     fn never_valid_paths_are_refused() {

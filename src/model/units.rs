@@ -9,6 +9,9 @@ use std::ops::Range;
 use crate::model::collection::Entry;
 use crate::model::{ChunkIndex, Collection, ContentId, Layout};
 
+/// Units of a transfer at most: 16 TiB in chunks of 256 KiB, and some sets of so many take 8 MiB each.
+pub const MOST_UNITS: u32 = 1 << 26;
+
 /// A unit's position within its transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct UnitIndex(pub u32);
@@ -61,7 +64,7 @@ impl UnitMap {
     }
 
     /// The units of a collection: its distinct (id, size) pairs in the order of their first path.
-    /// `None` when there are more than 2^32 units.
+    /// `None` when there are more than [`MOST_UNITS`].
     #[must_use]
     pub fn of_collection(collection: &Collection) -> Option<Self> {
         Self::of_files(collection.entries().iter().filter_map(|(_, entry)| match entry {
@@ -79,7 +82,7 @@ impl UnitMap {
             }
             let layout = Layout::of(size).filter(|_| id.may_have(size))?;
             files.push(UnitFile { id, layout, first: units });
-            units = units.checked_add(layout.chunks())?;
+            units = units.checked_add(layout.chunks()).filter(|units| *units <= MOST_UNITS)?;
             bytes = bytes.checked_add(size)?;
         }
         Some(Self { files, units, bytes })
@@ -161,6 +164,15 @@ mod tests {
         assert_eq!((map.units(), map.bytes(), map.files().len()), (3, chunk + 6, 3));
         let places: Vec<_> = (0..4).map(|u| map.place(UnitIndex(u)).map(|p| (p.file, p.chunk.0, p.len))).collect();
         assert_eq!(places, [Some((0, 0, chunk)), Some((0, 1, 1)), Some((2, 0, 5)), None]);
+    }
+
+    #[test]
+    fn what_would_have_too_many_units_has_none() {
+        let of = |files: u8| {
+            let entries = (0..files).map(|n| entry(&format!("{n:02}"), 8 << 40, n)).collect();
+            UnitMap::of_collection(&Collection::new(entries).expect("sound")).map(|map| map.units())
+        };
+        assert_eq!((of(32), of(33)), (Some(MOST_UNITS), None));
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Inner {
     /// Ends cleanly: withdraws, closes, stops.
     pub(crate) async fn stop(&self) {
         if let Some(parts) = &self.parts {
-            parts.announcer.stop().await;
+            tokio::join!(parts.announcer.stop(), parts.neighbours.remember());
         }
         self.endpoint.close(Code::Closing).await;
         self.supervisor.stop(None);

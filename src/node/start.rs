@@ -262,7 +262,7 @@ impl Ground<'_> {
 
     /// Whether there is any way to neighbours.
     fn has_near(&self, friends: &Friends) -> bool {
-        let known = || !friends.is_empty() || !self.remembered().read().is_empty();
+        let known = || !friends.is_empty() || self.remembered().read().iter().any(|line| !line.lan);
         let near = &self.options.near;
         // Whoever lasts may be dialled.
         self.options.lifetime == Lifetime::LongRunning

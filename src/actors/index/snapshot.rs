@@ -185,6 +185,12 @@ impl IndexSnapshot {
         Some(remains.clone()?)
     }
 
+    /// What is left of a tree that was offered and has changed.
+    #[must_use]
+    pub fn former(&self, id: ContentId) -> Option<Arc<dyn Source>> {
+        self.source(id, self.remains.get(&id)?.former.tree.size())
+    }
+
     /// The canonical bytes of a collection that is offered, or was.
     #[must_use]
     pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {

@@ -18,6 +18,9 @@ use crate::wire::{Code, Join, Sought, limits};
 /// Answers that wait for who asked; a query has no more hits than these can hold.
 const ANSWERS: usize = 512;
 
+/// How long the end of a command waits until that is written, in milliseconds.
+const REMEMBERING: u64 = 1000;
+
 /// Sets of addresses of one node that wait for who asked where it is.
 const WHEREABOUTS: usize = 16;
 
@@ -66,6 +69,12 @@ impl NeighboursRef {
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
         // Too long, or gone with the node itself.
         let _ = ractor::call_t!(self.0, Message::WhenSettled, millis);
+    }
+
+    /// Remembers what is worth it, before the end: a command is over sooner than what it learned is due to be written.
+    pub async fn remember(&self) {
+        // Too long, or gone with the node itself.
+        let _ = ractor::call_t!(self.0, Message::Remember, REMEMBERING);
     }
 
     /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.

@@ -56,6 +56,8 @@ pub struct State {
     pub(super) told: Told,
     pub(super) sought: Sought,
     written: (Vec<Remembered>, Option<Duration>),
+    /// Remembered of the local network, which is not used now.
+    unused: Vec<Remembered>,
     pub(super) lan: BTreeSet<NodeId>,
     /// When the first one was heard there.
     pub(super) lan_heard: Option<Duration>,
@@ -78,7 +80,9 @@ pub(super) struct Neighbour {
 impl State {
     pub(super) fn new(dependencies: Dependencies, myself: &ActorRef<Message>) -> Self {
         let own = dependencies.endpoint.node_id();
-        let remembered = dependencies.remembered.read().into_iter().map(of_line).collect();
+        let remembered = dependencies.remembered.read().into_iter().map(of_line);
+        let of_lan = |one: &Remembered| one.lan && dependencies.lan.is_none();
+        let (unused, remembered) = remembered.partition(of_lan);
         let reach = Reach {
             connections: dependencies.connections.clone(),
             actor: myself.clone(),
@@ -103,6 +107,7 @@ impl State {
             told: Told::default(),
             sought: Sought::default(),
             written: (Vec::new(), None),
+            unused,
             lan: BTreeSet::new(),
             lan_heard: None,
             joining: BTreeSet::new(),
@@ -354,12 +359,18 @@ impl State {
     /// Writes what is worth remembering, if it has changed.
     fn write(&mut self) {
         let now = self.now();
-        if !self.dependencies.writes || self.written.1.is_some_and(|at| now < at + WRITE) {
-            return;
+        if self.written.1.is_none_or(|at| now >= at + WRITE) {
+            self.remember(None);
         }
-        let remembered = self.table.remembered();
-        if remembered == self.written.0 {
-            return;
+    }
+
+    /// The same at once; whoever waits for it is answered when it is written.
+    pub(super) fn remember(&mut self, written: Option<RpcReplyPort<()>>) {
+        let now = self.now();
+        let mut remembered = self.table.remembered();
+        remembered.extend(self.unused.iter().cloned());
+        if !self.dependencies.writes || remembered == self.written.0 {
+            return written.into_iter().for_each(|reply| drop(reply.send(())));
         }
         let (file, lines) = (self.dependencies.remembered.clone(), remembered.iter().cloned().map(to_line));
         let lines: Vec<Line> = lines.collect();
@@ -368,6 +379,7 @@ impl State {
             if let Err(error) = file.write(&lines) {
                 tracing::debug!(%error, "neighbours cannot be remembered");
             }
+            written.into_iter().for_each(|reply| drop(reply.send(())));
         });
     }
 
@@ -389,9 +401,9 @@ impl State {
 }
 
 fn of_line(line: Line) -> Remembered {
-    Remembered { node: line.node, addrs: line.addrs, anchor: line.anchor }
+    Remembered { node: line.node, addrs: line.addrs, anchor: line.anchor, lan: line.lan }
 }
 
 fn to_line(one: Remembered) -> Line {
-    Line { node: one.node, addrs: one.addrs, anchor: one.anchor }
+    Line { node: one.node, addrs: one.addrs, anchor: one.anchor, lan: one.lan }
 }

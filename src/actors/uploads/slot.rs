@@ -10,8 +10,9 @@ use ractor::ActorRef;
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-use super::Message;
+use super::{Asking, Message};
 use crate::io::link::WeakLink;
+use crate::logic::shares::Who;
 use crate::logic::slots::{Ticket, View};
 use crate::model::{ContentId, NodeId};
 
@@ -23,6 +24,7 @@ const OURS: u64 = u64::MAX;
 pub struct Slot {
     pool: ActorRef<Message>,
     ticket: Ticket,
+    who: Who,
     standing: Arc<Standing>,
     whole: AtomicBool,
 }
@@ -46,14 +48,19 @@ impl Slot {
     pub(super) fn new(
         pool: ActorRef<Message>,
         ticket: Ticket,
-        link: Option<WeakLink>,
+        Asking { who, link }: Asking,
         started: Instant,
     ) -> (Self, Upload) {
         let standing = Arc::new(Standing { started, since: AtomicU64::new(0), recall: Notify::new() });
         let upload = Upload { standing: Arc::clone(&standing), link, acknowledged: 0, view: View::default() };
-        let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
+        let slot = Self { pool, ticket, who, standing, whole: AtomicBool::new(false) };
         slot.waits();
         (slot, upload)
+    }
+
+    /// Who is served.
+    pub const fn who(&self) -> Who {
+        self.who
     }
 
     /// From now on the upload waits for its peer, which has just taken something or is about to be given the first.

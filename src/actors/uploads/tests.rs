@@ -18,7 +18,7 @@ fn node(n: u8) -> NodeId {
 
 fn asking(n: u8) -> Asking {
     let network = IpAddr::V4(Ipv4Addr::new(10, 0, 0, n));
-    Asking { party: Party { node: node(n), network, friend: false }, link: None }
+    Asking { who: Who { peer: node(n), network, friend: false }, link: None }
 }
 
 /// Polls once, so that the message is on its way, and leaves time for the pool to reply. What the future has not taken

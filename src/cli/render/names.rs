@@ -20,6 +20,11 @@ impl Names {
         self.0.of(node).map(|friend| friend.name.as_str())
     }
 
+    /// Whether there is no friend.
+    pub(crate) fn are_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// Everyone, for sentences: `your friends anna, bob`.
     pub(crate) fn all(&self) -> String {
         let names: Vec<&str> = self.0.iter().map(|friend| friend.name.as_str()).collect();

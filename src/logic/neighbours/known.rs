@@ -64,12 +64,16 @@ pub struct Remembered {
     pub addrs: Vec<SocketAddr>,
     /// It is dialled before the others.
     pub anchor: bool,
+    /// Nothing but the local network told of it: without that it is not dialled.
+    pub lan: bool,
 }
 
 #[derive(Debug)]
 struct Entry {
     addrs: Vec<SocketAddr>,
     source: Source,
+    /// Nothing but the local network told of it.
+    lan: bool,
     /// We dialled it at its first address.
     reached: bool,
     dialling: bool,
@@ -126,6 +130,7 @@ impl Known {
         }
         if let Some(entry) = self.nodes.get_mut(&node) {
             entry.source = entry.source.min(source);
+            entry.lan &= source == Source::Lan;
             entry.learn(addrs, source);
             return false;
         }
@@ -133,8 +138,19 @@ impl Known {
         let room = of_it < MOST.1 && (self.nodes.len() < MOST.0 || self.make_room());
         if room {
             let (again, back_off) = (Duration::ZERO, BackOff::default());
-            self.nodes
-                .insert(node, Entry { addrs, source, reached: false, dialling: false, moved: false, again, back_off });
+            self.nodes.insert(
+                node,
+                Entry {
+                    addrs,
+                    source,
+                    lan: source == Source::Lan,
+                    reached: false,
+                    dialling: false,
+                    moved: false,
+                    again,
+                    back_off,
+                },
+            );
         }
         room
     }
@@ -157,9 +173,16 @@ impl Known {
         worst.and_then(|node| self.nodes.remove(&node)).is_some()
     }
 
+    /// It was remembered as one that only the local network told of.
+    pub(super) fn of_lan(&mut self, node: NodeId) {
+        self.nodes.get_mut(&node).into_iter().for_each(|entry| entry.lan = true);
+    }
+
     pub(super) fn reached(&mut self, node: NodeId, addr: SocketAddr) {
+        let lan = self.nodes.get(&node).is_some_and(|entry| entry.lan);
         self.hear(node, &[addr], Source::Neighbour);
         let Some(entry) = self.nodes.get_mut(&node) else { return };
+        entry.lan = lan;
         (entry.reached, entry.dialling) = (true, false);
         entry.back_off.reset();
         if !is_publishable(addr) {
@@ -233,7 +256,10 @@ impl Known {
         let is_old = |entry: &Entry| matches!(entry.source, Source::Anchor | Source::Held);
         let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || is_old(entry));
         let mut all: Vec<_> = reached
-            .map(|(node, entry)| Remembered { node: *node, addrs: entry.addrs.clone(), anchor: anchors.contains(node) })
+            .map(|(node, entry)| {
+                let (anchor, lan) = (anchors.contains(node), entry.lan);
+                Remembered { node: *node, addrs: entry.addrs.clone(), anchor, lan }
+            })
             .collect();
         all.sort_by_key(|one| (!one.anchor, !held.contains(&one.node)));
         all.truncate(REMEMBERED);

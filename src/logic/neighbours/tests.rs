@@ -206,7 +206,7 @@ fn what_was_dialled_is_remembered_with_two_anchors() {
 
 #[test]
 fn anchors_are_kept_when_the_network_is_away() {
-    let anchor = Remembered { node: node(1), addrs: vec![addr(1)], anchor: true };
+    let anchor = Remembered { node: node(1), addrs: vec![addr(1)], anchor: true, lan: false };
     let mut table = Neighbours::new(node(0), Settings::default(), vec![anchor.clone()], 7);
     table.settle(SECOND, |_| false);
     assert_eq!(table.remembered(), [anchor]);
@@ -334,7 +334,8 @@ fn a_lan_full_of_silent_nodes_holds_up_nobody_else() {
 
 #[test]
 fn what_is_remembered_of_another_network_does_not_hold_up_the_lan() {
-    let remembered = (1..20).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3 }).collect();
+    let remembered =
+        (1..20).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3, lan: false }).collect();
     let mut table = Neighbours::new(node(0), Settings::default(), remembered, 7);
     table.tick(SECOND);
     table.heard(node(100), &[addr(100)], Source::Lan);
@@ -362,7 +363,7 @@ fn a_command_that_ends_soon_asks_every_friend_and_a_lasting_node_keeps_to_its_pl
 #[test]
 fn who_refuses_once_after_a_restart_has_its_place_still() {
     let remembered =
-        (1..=OUTBOUND).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3 }).collect();
+        (1..=OUTBOUND).map(|n| Remembered { node: node(n), addrs: vec![addr(n)], anchor: n < 3, lan: false }).collect();
     let settings = Settings { lasting: true, ..Settings::default() };
     let mut table = Neighbours::new(node(0), settings, remembered, 7);
     (100..200).for_each(|n| {
@@ -377,7 +378,7 @@ fn who_refuses_once_after_a_restart_has_its_place_still() {
 #[test]
 fn who_has_moved_is_dialled_where_it_is_heard_while_the_dial_to_where_it_was_goes_on() {
     let old: Vec<SocketAddr> = (1..=limits::ADDRESSES).map(addr).collect();
-    let remembered = Remembered { node: node(1), addrs: old, anchor: true };
+    let remembered = Remembered { node: node(1), addrs: old, anchor: true, lan: false };
     let mut table = Neighbours::new(node(0), Settings::default(), vec![remembered], 7);
     assert!(matches!(&table.tick(SECOND)[..], [Output::Dial(one, _)] if *one == node(1)));
     table.heard(node(1), &[addr(50)], Source::Neighbour);

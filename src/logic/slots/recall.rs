@@ -9,7 +9,8 @@ use std::time::Duration;
 use crate::model::NodeId;
 
 use super::memory::Class;
-use super::{Held, Looked, Party, Slots, Ticket};
+use super::{Held, Looked, Slots, Ticket};
+use crate::logic::shares::Who;
 
 /// Nothing moves for so long: the peer does not count among those that are served. Four times the round trip of a long way.
 const STILL: Duration = Duration::from_millis(400);
@@ -134,8 +135,8 @@ struct Shares {
 impl Shares {
     fn of(slots: &Slots) -> Self {
         let mut shares = Self { holds: slots.by_network.clone(), nodes: slots.by_node.clone(), fair: 1 };
-        slots.held.values().filter(|held| held.recalled).for_each(|held| shares.loses(&held.party));
-        let waiting = slots.queue.iter().map(|(party, _)| party.network);
+        slots.held.values().filter(|held| held.recalled).for_each(|held| shares.loses(&held.who));
+        let waiting = slots.queue.iter().map(|(who, _)| who.network);
         let networks: BTreeSet<_> = shares.holds.keys().copied().chain(waiting).collect();
         shares.fair = (slots.capacity.slots / networks.len().max(1)).max(1);
         shares
@@ -149,8 +150,8 @@ impl Shares {
         *self.holds.entry(network).or_default() += 1;
     }
 
-    fn loses(&mut self, party: &Party) {
-        for holds in [self.holds.get_mut(&party.network), self.nodes.get_mut(&party.node)].into_iter().flatten() {
+    fn loses(&mut self, who: &Who) {
+        for holds in [self.holds.get_mut(&who.network), self.nodes.get_mut(&who.peer)].into_iter().flatten() {
             *holds = holds.saturating_sub(1);
         }
     }
@@ -176,7 +177,7 @@ impl Slots {
     fn rate(&self) -> u64 {
         let mut nodes = HashMap::new();
         for held in self.held.values() {
-            let rate = nodes.entry(held.party.node).or_insert(0);
+            let rate = nodes.entry(held.who.peer).or_insert(0);
             *rate = held.flow.rate.max(*rate);
         }
         nodes.values().sum()
@@ -186,66 +187,66 @@ impl Slots {
     fn make_room(&mut self, recall: &mut Vec<Ticket>, now: Duration) {
         let mut coming = self.held.values().filter(|held| held.recalled).count();
         let mut shares = Shares::of(self);
-        let waiting: Vec<Party> = self.queue.iter().map(|(party, _)| *party).collect();
-        for party in waiting {
-            let own = self.by_node.get(&party.node).copied().unwrap_or(0);
-            if own >= self.capacity.per_peer || self.has_room(&party, now) || self.is_idle(&party, now) {
+        let waiting: Vec<Who> = self.queue.iter().map(|(who, _)| *who).collect();
+        for who in waiting {
+            let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
+            if own >= self.capacity.per_peer || self.has_room(&who, now) || self.is_idle(&who, now) {
                 continue;
             }
             if coming > 0 {
                 coming -= 1;
-                shares.gains(party.network);
+                shares.gains(who.network);
                 continue;
             }
-            let Some((ticket, cause)) = self.victim((&party, own), &shares, now) else { continue };
-            shares.gains(party.network);
-            self.held.get(&ticket).into_iter().for_each(|held| shares.loses(&held.party));
+            let Some((ticket, cause)) = self.victim((&who, own), &shares, now) else { continue };
+            shares.gains(who.network);
+            self.held.get(&ticket).into_iter().for_each(|held| shares.loses(&held.who));
             self.recalled(ticket, cause == Cause::Still, now);
             recall.push(ticket);
         }
     }
 
     /// Whether the peer keeps others waiting itself.
-    pub(super) fn is_idle(&self, party: &Party, now: Duration) -> bool {
-        let own = || self.held.values().filter(|held| held.party.node == party.node);
-        self.memory.class(party.node, now) == Class::Blamed || own().any(|held| held.flow.still(now) >= STILL)
+    pub(super) fn is_idle(&self, who: &Who, now: Duration) -> bool {
+        let own = || self.held.values().filter(|held| held.who.peer == who.peer);
+        self.memory.class(who.peer, now) == Class::Blamed || own().any(|held| held.flow.still(now) >= STILL)
     }
 
     fn recalled(&mut self, ticket: Ticket, blame: bool, now: Duration) {
         let Some(held) = self.held.get_mut(&ticket) else { return };
         held.recalled = true;
         if blame {
-            self.memory.blame(held.party.node, now);
+            self.memory.blame(held.who.peer, now);
         }
     }
 
     /// Whose slot goes to a peer that has `own`.
-    fn victim(&self, waits: (&Party, usize), shares: &Shares, now: Duration) -> Option<(Ticket, Cause)> {
-        let others = self.held.iter().filter(|(_, held)| held.party.node != waits.0.node && !held.recalled);
+    fn victim(&self, waits: (&Who, usize), shares: &Shares, now: Duration) -> Option<(Ticket, Cause)> {
+        let others = self.held.iter().filter(|(_, held)| held.who.peer != waits.0.peer && !held.recalled);
         let reasons = others.filter_map(|(ticket, held)| {
             let cause = self.cause(held, waits, shares, now)?;
             // Of networks the one that has most; of uploads the one that is still longest, then the slowest.
-            let holds = if cause == Cause::Share { shares.holds(held.party.network) } else { 0 };
+            let holds = if cause == Cause::Share { shares.holds(held.who.network) } else { 0 };
             Some(((cause, holds, held.flow.still(now), u64::MAX - held.flow.rate), *ticket))
         });
         reasons.max().map(|((cause, ..), ticket)| (ticket, cause))
     }
 
-    fn cause(&self, held: &Held, (waits, own): (&Party, usize), shares: &Shares, now: Duration) -> Option<Cause> {
-        let (flow, party) = (&held.flow, &held.party);
-        if party.friend {
+    fn cause(&self, held: &Held, (waits, own): (&Who, usize), shares: &Shares, now: Duration) -> Option<Cause> {
+        let (flow, who) = (&held.flow, &held.who);
+        if who.friend {
             return None;
         }
         let age = now.saturating_sub(flow.since);
-        let theirs = shares.nodes.get(&party.node).copied().unwrap_or(0);
+        let theirs = shares.nodes.get(&who.peer).copied().unwrap_or(0);
         if flow.still(now) >= self.patience(held, now) {
             Some(Cause::Still)
         } else if flow.view.blocked.is_some_and(|blocked| blocked >= PATIENT) && theirs > 1 + own {
             Some(Cause::Beside)
         } else if own > 0 {
             None
-        } else if waits.network != party.network
-            && shares.holds(party.network) > shares.fair
+        } else if waits.network != who.network
+            && shares.holds(who.network) > shares.fair
             && shares.holds(waits.network) < shares.fair
             && age >= PATIENT
         {
@@ -256,7 +257,7 @@ impl Slots {
     }
 
     fn patience(&self, held: &Held, now: Duration) -> Duration {
-        match self.memory.class(held.party.node, now) {
+        match self.memory.class(held.who.peer, now) {
             Class::Proven => PATIENT,
             Class::Blamed | Class::New => (2 * held.flow.view.rtt).clamp(STILL, PATIENT),
         }

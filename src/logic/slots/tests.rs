@@ -21,12 +21,12 @@ const fn address(n: u8) -> IpAddr {
 }
 
 /// A node of a network.
-fn at(network: u8, n: u8) -> Party {
-    Party { node: node(n), network: address(network), friend: false }
+fn at(network: u8, n: u8) -> Who {
+    Who { peer: node(n), network: address(network), friend: false }
 }
 
 /// All of one network, as on one machine.
-fn of(n: u8) -> Party {
+fn of(n: u8) -> Who {
     at(0, n)
 }
 
@@ -130,8 +130,8 @@ fn of_a_full_queue_the_greediest_loses_its_last_place() {
         assert_eq!(slots.ask(at(network, n), ticket, START), Admission::Queued(None));
     }
     assert_eq!(slots.ask(of(1), 6, START), Admission::Busy, "it has most itself");
-    let loses = |slots: &mut Slots, party, ticket, loser| {
-        assert_eq!(slots.ask(party, ticket, START), Admission::Queued(Some(loser)));
+    let loses = |slots: &mut Slots, who, ticket, loser| {
+        assert_eq!(slots.ask(who, ticket, START), Admission::Queued(Some(loser)));
         assert!(slots.forget(loser, START).is_empty());
     };
     loses(&mut slots, of(3), 7, 3);
@@ -145,7 +145,7 @@ fn the_reserve_is_for_who_has_none_and_for_friends() {
     assert_eq!([1, 2].map(|ticket| slots.ask(of(1), ticket, START)), [Admission::Granted; 2]);
     assert_eq!(slots.ask(of(2), 3, START), Admission::Granted);
     assert_eq!(slots.ask(of(2), 4, START), Admission::Queued(None));
-    let friend = Party { friend: true, ..of(2) };
+    let friend = Who { friend: true, ..of(2) };
     assert_eq!(slots.ask(friend, 5, START), Admission::Granted);
     assert_eq!(slots.ask(of(3), 6, START), Admission::Queued(None), "all are taken");
 }
@@ -277,7 +277,7 @@ fn a_stream_that_is_passed_by_all_others_of_its_peer_is_not_read() {
 #[test]
 fn a_friend_keeps_its_slots_from_those_who_wait() {
     let mut slots = Slots::new(capacity(2, 0));
-    let friend = Party { friend: true, ..of(1) };
+    let friend = Who { friend: true, ..of(1) };
     slots.ask(friend, 1, START);
     slots.ask(of(2), 2, START);
     slots.ask(of(3), 3, START);
@@ -325,6 +325,23 @@ fn new_identities_come_by_turns_with_who_takes_what_it_asks_for() {
     assert_eq!(slots.release(2, false, START), [100]);
 }
 
+/// Who goes on need not wait for new peers of a network that holds more: they may be one, under ever new names.
+#[test]
+fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
+    let mut slots = Slots::new(Capacity { peers: 2, queue: 99, ..capacity(12, 0) });
+    for n in 1..4 {
+        slots.ask(at(1, n), n.into(), START);
+    }
+    assert_eq!(slots.ask(at(2, 99), 10, START), Admission::Queued(None), "beside two peers");
+    for n in 4..20 {
+        assert_eq!(slots.ask(at(1, n), 100 + u64::from(n), START), Admission::Queued(None));
+    }
+    assert_eq!(release(&mut slots, 1), [10], "networks by turns");
+    assert_eq!(slots.ask(at(2, 99), 11, START), Admission::Queued(None), "one of each network");
+    assert_eq!(slots.hurry(104, START), [104, 11], "the other one holds more now");
+    assert_eq!(slots.ask(of(1), 12, START), Admission::Queued(None));
+}
+
 #[derive(Debug, Clone)]
 enum Op {
     Ask(u8, bool),
@@ -356,10 +373,13 @@ proptest! {
             match op {
                 Op::Ask(n, friend) => {
                     // Two networks.
-                    let party = Party { friend, ..at(n % 2, n) };
-                    match slots.ask(party, ticket, now) {
+                    let who = Who { friend, ..at(n % 2, n) };
+                    match slots.ask(who, ticket, now) {
                         Admission::Busy => {}
-                        Admission::Granted => held.push((ticket, n)),
+                        Admission::Granted => {
+                            held.push((ticket, n));
+                            granted = slots.settle(now);
+                        }
                         Admission::Queued(displaced) => {
                             waiting.push((ticket, n));
                             waiting.retain(|(t, _)| Some(*t) != displaced);

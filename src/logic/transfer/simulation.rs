@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::*;
-use crate::logic::slots::{Admission, Party, Slots, Ticket};
+use crate::logic::shares::Who;
+use crate::logic::slots::{Admission, Slots, Ticket};
 use crate::model::{ContentId, UnitIndex};
 
 const QUANTUM: u64 = 64 << 10;
@@ -203,8 +204,8 @@ impl World {
         }
         self.serial += 1;
         stream.ticket = self.serial;
-        let party = Party { node: node(stream.client), network: std::net::Ipv4Addr::LOCALHOST.into(), friend: false };
-        match server.slots.ask(party, self.serial, now) {
+        let who = Who { peer: node(stream.client), network: std::net::Ipv4Addr::LOCALHOST.into(), friend: false };
+        match server.slots.ask(who, self.serial, now) {
             Admission::Busy => {
                 let input = Input::Ended { request: stream.request, end: End::Busy { retry: ms(500) } };
                 self.at(now + self.servers[&n].latency, Event::Deliver(stream.client, input));
