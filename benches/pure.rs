@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use qshare::io::hash::hash_file;
-use qshare::io::stamp::FileStamp;
-use qshare::logic::name_index::NameIndex;
+use qshare::io::share::hash::hash_file;
+use qshare::io::share::stamp::FileStamp;
+use qshare::logic::offers::names::NameIndex;
 use qshare::logic::picker::{Picker, RequestId, Span, State};
 use qshare::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath, UnitMap};
 use qshare::wire::codec::LEN;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use common::{Ended, Lab, Node, Process};
-use qshare::io::endpoint::{Endpoint, EndpointOptions};
-use qshare::io::frames::{self, CallError};
-use qshare::io::identity::{Identity, LongTermKeys};
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions};
+use qshare::io::net::frames::{self, CallError};
 use qshare::model::PeerTarget;
 use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
 use qshare::wire::{self, BenchEnd, Code, Request, Role, limits};

@@ -8,8 +8,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use qshare::io::identity::{Identity, LongTermKeys};
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
 use qshare::model::{ContentId, NodeId};
 use qshare::wire::Role;
 use serde_json::Value;
@@ -224,7 +224,7 @@ fn announcement(count: usize, name: impl Fn(usize) -> String) -> Vec<u8> {
 }
 
 /// Announces under a key of its own; how many were taken and refused. The link is kept.
-async fn announce(tracker: (SocketAddr, NodeId), pages: &[u8]) -> (u64, u64, qshare::io::link::Link, Endpoint) {
+async fn announce(tracker: (SocketAddr, NodeId), pages: &[u8]) -> (u64, u64, qshare::io::net::link::Link, Endpoint) {
     let identity = Arc::new(Identity::ephemeral().expect("randomness"));
     let keys = LongTermKeys::ephemeral().expect("randomness");
     let listen = Listen::At(SocketAddr::from(([127, 0, 0, 1], 0)));

@@ -330,7 +330,7 @@ fn resolving(event: ResolveEvent, wait: &str) -> (Ended, Scripted) {
         match request {
             Request::Resolve(_) => Box::pin(async move {
                 let _ = stream.grant((), limits::CONTROL).await;
-                let _ = qshare::io::frames::send(&mut stream.send, &event, limits::CONTROL).await;
+                let _ = qshare::io::net::frames::send(&mut stream.send, &event, limits::CONTROL).await;
                 let _ = stream.send.stopped().await;
             }) as Answering,
             other => Box::pin(honest(other, content, stream)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use common::own::{Ending, Own, Talk, Value, address, bytes, frame, list, map, number, tagged, text};
 use common::{Lab, Node, noise, until};
-use qshare::io::identity::Identity;
+use qshare::io::home::identity::Identity;
 use quinn::Connection;
 use rustix::process::Signal;
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use qshare::actors::serve::Stream;
-use qshare::model::chunk_list::CV_LEN;
+use qshare::model::units::chunk_list::CV_LEN;
 use qshare::wire::{Code, Refusal, Request, limits};
 
 use common::scripted::{

@@ -1,7 +1,7 @@
 //! The vectors of `docs/protocol.md` against what the code makes; `tests/interop` holds the same against its own code.
 
-use qshare::io::identity;
-use qshare::model::chunk_list::{chunk_value, root};
+use qshare::io::home::identity;
+use qshare::model::units::chunk_list::{chunk_value, root};
 use qshare::model::{ChunkIndex, Collection, ContentId, Layout, NodeId, SafePath, UnitMap};
 
 const PROTOCOL: &str = include_str!("../docs/protocol.md");

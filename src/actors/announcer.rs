@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actors::connections::{ConnectError, ConnectionsRef};
-use crate::io::endpoint::Endpoint;
-use crate::io::link::Link;
+use crate::io::net::endpoint::Endpoint;
+use crate::io::net::link::Link;
 use crate::model::{Epoch, OfferBook, PeerTarget};
 use crate::wire::{Code, Part, Role};
 

@@ -8,8 +8,8 @@ use tokio::time::timeout;
 
 use crate::actors::serve::{Answers, Stream};
 use crate::io::cpu;
-use crate::io::frames::{self, CallError};
-use crate::io::link::Link;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
 use crate::wire::{Answer, Bench, BenchEnd, Code, Refusal, Request, limits};
 
 mod pump;

@@ -24,12 +24,12 @@ pub use self::error::ConnectError;
 use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
-use crate::actors::circle::Circle;
-use crate::io::dial::{Addresses, DialError, most_telling};
-use crate::io::endpoint::Endpoint;
-use crate::io::link::Link;
-use crate::io::purpose::Purpose;
-use crate::io::trust::TrustStore;
+use crate::actors::serve::access::Circle;
+use crate::io::home::trust::TrustStore;
+use crate::io::net::dial::{Addresses, DialError, most_telling};
+use crate::io::net::endpoint::Endpoint;
+use crate::io::net::link::Link;
+use crate::io::net::purpose::Purpose;
 use crate::model::NodeId;
 use crate::wire::Code;
 

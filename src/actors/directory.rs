@@ -1,6 +1,6 @@
 //! The tracker's directory as an actor: writes go through its mailbox one by one, reads run on its last snapshot.
 //! Invariant: each message comes from a task that awaits its reply, of which a peer can have only so many.
-//! Not responsible for streams and dial-backs: `actors/tracker.rs`.
+//! Not responsible for streams and dial-backs: `actors/serve/tracker.rs`.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -10,9 +10,9 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::actors::circle::Circle;
+use crate::actors::serve::access::Circle;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
-use crate::logic::meter::Meter;
+use crate::logic::limits::meter::Meter;
 use crate::model::{Epoch, NodeId};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
 

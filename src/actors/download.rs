@@ -3,11 +3,16 @@
 //! Not responsible for opening or publishing the partial file, nor for finding providers: who starts it is.
 
 mod candidates;
+pub mod clocks;
 mod ending;
+pub mod fetch;
+pub mod have;
 mod orders;
 mod progress;
 mod sides;
+pub mod source;
 mod state;
+pub mod supervisor;
 #[cfg(test)]
 mod tests;
 
@@ -16,9 +21,9 @@ use std::time::Duration;
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 
 use crate::actors::connections::ConnectError;
-use crate::io::frames::CallError;
-use crate::io::link::Link;
-use crate::io::partial::PartialError;
+use crate::io::net::frames::CallError;
+use crate::io::net::link::Link;
+use crate::io::receive::partial::PartialError;
 use crate::logic::transfer::{Input, RequestId};
 use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::io::cache::HashCache;
-use crate::io::handover::Handover;
-use crate::io::scan::SharePlan;
-use crate::io::watch::{Pace, RootKey};
+use crate::io::share::cache::HashCache;
+use crate::io::share::handover::Handover;
+use crate::io::share::scan::SharePlan;
+use crate::io::share::watch::{Pace, RootKey};
 use crate::model::{ContentId, OfferBook, SafePath};
 use crate::wire::Code;
 use crate::wire::message::ResolveEvent;

@@ -2,7 +2,14 @@
 //! Invariant: nothing that others need is held for a request before it is whole: until then it has its QUIC stream, a
 //! place among its own connection's `UNREAD`, and the bytes that came. Then it has a place in a divided pool.
 
+pub mod access;
+pub mod clock;
+pub mod dial_back;
+pub mod node;
 mod places;
+pub mod tracker;
+pub mod upload;
+pub mod watch;
 
 use std::sync::Arc;
 
@@ -14,10 +21,10 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::places::{Place, Places};
-use crate::actors::pool::who;
-use crate::io::frames::{self, CallError, Incoming, REQUEST};
-use crate::io::link::Link;
-use crate::logic::shares::Who;
+use crate::actors::limits::pool::who;
+use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
+use crate::io::net::link::Link;
+use crate::logic::limits::shares::Who;
 use crate::model::NodeId;
 use crate::wire::codec::decode_request;
 use crate::wire::{Answer, Code, Refusal, Request, limits};

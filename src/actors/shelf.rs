@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::{mpsc, watch};
 
 use crate::actors::index::IndexSnapshot;
-use crate::io::link::Link;
-use crate::io::source::Source;
+use crate::io::net::link::Link;
+use crate::io::share::source::Source;
 use crate::model::{ContentId, Hit, Kind, Query};
 use crate::wire::{Code, LeftOut, Sought};
 
@@ -227,7 +227,7 @@ fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::source::drawn::Drawn;
+    use crate::io::share::source::drawn::Drawn;
 
     const SIZE: u64 = 4 << 18;
 

@@ -13,10 +13,10 @@ use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::io::link::{Link, WeakLink};
-use crate::logic::shares::Who;
-use crate::logic::slots::{Admission, Capacity, Slots, Ticket};
-use crate::logic::spread::Spread;
+use crate::io::net::link::{Link, WeakLink};
+use crate::logic::limits::shares::Who;
+use crate::logic::limits::slots::{Admission, Capacity, Slots, Ticket};
+use crate::logic::limits::spread::Spread;
 use crate::model::{ContentId, NodeId};
 
 use slot::Upload;

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use crate::io::lan::LanError;
+use crate::io::net::lan::LanError;
 use crate::node::ErrorCode;
 
 /// How the process ends.

@@ -2,6 +2,17 @@
 //! Invariant: at most one process at a time holds a role's lock; the system lets it go when the process ends.
 //! What lies inside the directories belongs to others.
 
+pub mod allow;
+pub mod begun;
+pub mod friends;
+pub mod identity;
+pub mod lines;
+pub mod met;
+pub mod remembered;
+pub mod secret;
+pub mod small;
+pub mod trust;
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -9,7 +20,6 @@ use std::time::Duration;
 
 use directories::ProjectDirs;
 
-use crate::io::secret;
 use crate::model::obstacle::{advice, cause};
 use crate::wire::Role;
 

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, btree_map, btree_set};
 use std::iter::Peekable;
 use std::sync::Arc;
 
-use crate::logic::page;
+use crate::logic::offers::page;
 use crate::model::{Offer, OfferBook, SafePath};
 use crate::wire::{Delta, Part, limits};
 

@@ -14,7 +14,7 @@ use rand::rngs::StdRng;
 
 use self::known::Known;
 pub use self::known::{Remembered, Source};
-use crate::logic::meter::Meter;
+use crate::logic::limits::meter::Meter;
 use crate::model::NodeId;
 use crate::model::address::{is_loopback, is_private, same_subnet};
 use crate::wire::Code;

@@ -3,6 +3,8 @@
 //! without bytes has the id of nothing.
 //! The bytes are text, one line per entry, so that `b3sum` of a manifest prints the collection's id.
 
+pub mod manifest;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 

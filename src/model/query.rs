@@ -3,7 +3,7 @@
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
-use crate::model::invisible::is_invisible;
+use crate::model::text::invisible::is_invisible;
 
 /// The most words in one query.
 pub const MAX_WORDS: usize = 16;

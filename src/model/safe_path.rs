@@ -9,7 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::model::query::fold;
-use crate::model::shown::is_moving;
+use crate::model::text::shown::is_moving;
 
 /// The longest path, in bytes.
 pub const MAX_PATH: usize = 4096;

@@ -3,6 +3,10 @@
 //! id, so requests, have-messages, journal records and blame all speak of units.
 //! Invariant: each file's id may have its size. So what has no unit is proven all the same: no bytes have one id.
 
+pub mod bitfield;
+pub mod chunk_list;
+pub mod layout;
+
 use std::collections::HashMap;
 use std::ops::Range;
 

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use crate::actors::circle::Circle;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::directory::DirectoryRef;
-use crate::io::allow::AllowFile;
+use crate::actors::serve::access::Circle;
+use crate::io::home::allow::AllowFile;
 use crate::model::NodeId;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};

@@ -6,9 +6,9 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::actors::index::IndexRef;
-use crate::io::cache::HashCache;
-use crate::io::handover::Handover;
-use crate::io::hash::Hashed;
+use crate::io::share::cache::HashCache;
+use crate::io::share::handover::Handover;
+use crate::io::share::hash::Hashed;
 use crate::node::inner::Inner;
 use crate::node::types::Lifetime;
 use crate::wire::Role;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
 use crate::actors::bench::{BenchError, Storage, Usage, ready, receive, send, settling};
-use crate::io::frames::{self, CallError};
-use crate::io::link::Link;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};

@@ -1,7 +1,7 @@
 //! From the errors of connections and exchanges to those of the node.
 
 use crate::actors::connections::ConnectError;
-use crate::io::frames::CallError;
+use crate::io::net::frames::CallError;
 use crate::model::NodeId;
 use crate::node::error::{Error, Who};
 use crate::wire::Code;

@@ -9,8 +9,8 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
-use crate::actors::time_of_day;
-use crate::io::interfaces;
+use crate::actors::serve::clock;
+use crate::io::net::interfaces;
 use crate::model::PeerTarget;
 use crate::node::inner::Inner;
 use crate::node::types::Guest;
@@ -157,7 +157,7 @@ impl Doctor<'_> {
     }
 
     async fn clock(&self) {
-        if time_of_day::now().as_secs() < UNSET {
+        if clock::now().as_secs() < UNSET {
             let message = "this machine's clock was never set: set it, or nobody can tell which file is newer";
             self.say("clock", Verdict::Broken, message).await;
         }

@@ -10,9 +10,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use crate::io::allow::AllowFile;
-use crate::io::friends::FriendFile;
-use crate::io::lines::{LinesError, Stamp};
+use crate::io::home::allow::AllowFile;
+use crate::io::home::friends::FriendFile;
+use crate::io::home::lines::{LinesError, Stamp};
 use crate::model::{Friends, NodeId};
 use crate::node::types::Event;
 

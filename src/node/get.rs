@@ -1,24 +1,39 @@
 //! One `get`, from the wish to the published result: look, compare, fetch, publish, perhaps go on serving.
 
+pub(super) mod again;
+pub(super) mod begun;
+pub(super) mod contents;
+pub(super) mod destination;
+pub(super) mod dry;
+pub(super) mod fetch;
+pub(super) mod follow;
+pub(super) mod givers;
+pub(super) mod holding;
+pub(super) mod kept;
+pub(super) mod manifest;
+pub(super) mod report;
+pub(super) mod seed;
+pub(super) mod times;
+pub(super) mod turn;
+
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use crate::io::dest::SafeDir;
-use crate::io::partial::{Names, Partial, PartialError};
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
-use crate::node::beside::Beside;
-use crate::node::contents::{Contents, Present, name_of};
-use crate::node::destination::Destination;
 use crate::node::error::Error;
-use crate::node::find::Finder;
+use crate::node::get::contents::{Contents, Present, name_of};
+use crate::node::get::destination::Destination;
+use crate::node::get::report::Report;
+use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
-use crate::node::manifest;
-use crate::node::report::Report;
-use crate::node::seed::Learned;
+use crate::node::look::beside::Beside;
+use crate::node::look::find::Finder;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.

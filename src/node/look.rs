@@ -1,14 +1,23 @@
 //! From words or an id to one hit with its id and providers: what is meant, and who has it.
 
-use crate::logic::choose::{Choice, choose};
-use crate::logic::tally::Beyond;
+pub(super) mod beside;
+pub(super) mod find;
+pub(super) mod hashed;
+pub(super) mod near;
+pub(super) mod planes;
+pub(super) mod reach;
+pub(super) mod size;
+pub(super) mod trials;
+
+use crate::logic::offers::choose::{Choice, choose};
+use crate::logic::offers::tally::Beyond;
 use crate::model::{ContentId, Hit, Query};
-use crate::node::beside::Beside;
 use crate::node::error::Error;
-use crate::node::find::Finder;
-use crate::node::hashed::hashed;
-use crate::node::report::Report;
-use crate::node::size::of_true_size;
+use crate::node::get::report::Report;
+use crate::node::look::beside::Beside;
+use crate::node::look::find::Finder;
+use crate::node::look::hashed::hashed;
+use crate::node::look::size::of_true_size;
 use crate::node::types::{FoundHit, GetRequest, Phase, Plane, What};
 
 /// Hits among which words choose.

@@ -8,46 +8,46 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actors::announcer::{self, AnnouncerRef};
-use crate::actors::answer::{self, NodeAnswers};
 use crate::actors::bench::BenchAnswers;
-use crate::actors::buffers::BufferPool;
-use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
-use crate::actors::dial_back::probe_through;
 use crate::actors::directory::{DirectoryRef, Refusals};
-use crate::actors::downloads::{Downloads, DownloadsRef};
+use crate::actors::download::supervisor::{Downloads, DownloadsRef};
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
+use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::reads::Reads;
+use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
 use crate::actors::node::{Ended, Node as Supervisor};
-use crate::actors::reads::Reads;
+use crate::actors::serve::access::Circle;
+use crate::actors::serve::dial_back::probe_through;
+use crate::actors::serve::node::{self, NodeAnswers};
+use crate::actors::serve::tracker::TrackerAnswers;
+use crate::actors::serve::upload;
 use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::Shelf;
-use crate::actors::throttle::Throttle;
-use crate::actors::tracker::TrackerAnswers;
-use crate::actors::upload;
 use crate::actors::uploads::{Uploads, UploadsRef};
-use crate::io::cache::HashCache;
-use crate::io::endpoint::{Endpoint, EndpointOptions};
-use crate::io::friends::FriendFile;
-use crate::io::handover::Handover;
+use crate::io::home::friends::FriendFile;
+use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
+use crate::io::home::lines::LinesError;
+use crate::io::home::remembered::RememberedFile;
+use crate::io::home::trust::TrustStore;
 use crate::io::home::{HomeError, HomeLock};
-use crate::io::identity::{Identity, IdentityError, LongTermKeys};
-use crate::io::lines::LinesError;
-use crate::io::link::Link;
-use crate::io::remembered::RememberedFile;
-use crate::io::trust::TrustStore;
-use crate::io::watch::Pace;
+use crate::io::net::endpoint::{Endpoint, EndpointOptions};
+use crate::io::net::link::Link;
+use crate::io::share::cache::HashCache;
+use crate::io::share::handover::Handover;
+use crate::io::share::watch::Pace;
+use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
-use crate::logic::slots::Capacity;
 use crate::model::{Friends, OfferBook};
 use crate::node::allowed::Allowed;
 use crate::node::arrivals;
 use crate::node::error::Error;
-use crate::node::find::Finder;
 use crate::node::following::{Begun, Following};
 use crate::node::inner::{Inner, Parts};
-use crate::node::near;
-use crate::node::planes::Overlay;
+use crate::node::look::find::Finder;
+use crate::node::look::near;
+use crate::node::look::planes::Overlay;
 use crate::node::types::{Event, Guest, Lifetime, Options};
 use crate::wire::{Code, Role};
 
@@ -226,7 +226,7 @@ impl Ground<'_> {
             buffers: BufferPool::new(3 * slots, upload::BUFFER).keeping(slots / 2),
             reads: Reads::default(),
             pages: Pages::default(),
-            resolves: answer::resolves(),
+            resolves: node::resolves(),
         };
         tasks.spawn(serve_links(links, Arc::new(answers)));
         tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));

@@ -5,8 +5,8 @@ use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use qshare::io::identity::{Identity, LongTermKeys};
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
 use qshare::model::ContentId;
 use qshare::wire::{Request, Role};
 use tokio::runtime::Runtime;
@@ -128,7 +128,9 @@ impl FakeTracker {
                         while let Ok((mut send, mut recv)) = link.accept_stream().await {
                             let (answer, event) = (answer.clone(), event.clone());
                             tokio::spawn(async move {
-                                let Ok(request) = qshare::io::frames::receive_request(&mut recv).await else { return };
+                                let Ok(request) = qshare::io::net::frames::receive_request(&mut recv).await else {
+                                    return;
+                                };
                                 match request {
                                     Request::Search(_) | Request::Locate(_) => drop(send.write_all(&answer).await),
                                     Request::Follow(_) => {

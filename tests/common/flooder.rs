@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use qshare::io::frames;
-use qshare::io::identity::{Identity, LongTermKeys};
-use qshare::io::link::Link;
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
+use qshare::io::net::frames;
+use qshare::io::net::link::Link;
 use qshare::model::{NodeId, QueryId};
 use qshare::wire::{About, FloodQuery, Join, NeighbourFrame, Request, Role, Sought, encode, limits};
 use tokio::runtime::Runtime;

@@ -7,9 +7,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use qshare::io::identity::Identity;
-use qshare::io::purpose::Purpose;
-use qshare::io::tls;
+use qshare::io::home::identity::Identity;
+use qshare::io::net::purpose::Purpose;
+use qshare::io::net::tls;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
 use tokio::runtime::Runtime;

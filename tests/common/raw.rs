@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use qshare::io::identity::Identity;
-use qshare::io::purpose::Purpose;
-use qshare::io::tls;
+use qshare::io::home::identity::Identity;
+use qshare::io::net::purpose::Purpose;
+use qshare::io::net::tls;
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, Connection, Endpoint, RecvStream, SendStream, TransportConfig, VarInt};
 use tokio::runtime::Runtime;

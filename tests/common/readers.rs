@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use qshare::io::identity::{Identity, LongTermKeys};
-use qshare::io::link::Link;
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
+use qshare::io::net::link::Link;
 use qshare::model::NodeId;
 use qshare::wire::Role;
 use quinn::{RecvStream, SendStream};

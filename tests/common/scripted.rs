@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use qshare::actors::serve::Stream;
-use qshare::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use qshare::io::frames;
-use qshare::io::identity::{Identity, LongTermKeys};
-use qshare::io::link::Link;
-use qshare::model::chunk_list::{chunk_value, root};
+use qshare::io::home::identity::{Identity, LongTermKeys};
+use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
+use qshare::io::net::frames;
+use qshare::io::net::link::Link;
+use qshare::model::units::chunk_list::{chunk_value, root};
 use qshare::model::{
     ChunkIndex, ChunkList, Collection, ContentId, Epoch, Kind, Layout, NodeId, Offer, SafePath, UnitIndex, UnitMap,
 };

@@ -13,11 +13,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::voice::Voice;
 use super::{Connect, Dependencies};
-use crate::io::endpoint::Endpoint;
-use crate::io::frames::{self, CallError};
-use crate::io::link::Link;
-use crate::logic::back_off::BackOff;
+use crate::io::net::endpoint::Endpoint;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
 use crate::logic::changes::{Changes, Shared};
+use crate::logic::limits::back_off::BackOff;
 use crate::model::{Epoch, OfferBook, PeerTarget};
 use crate::wire::{Announce, Announced, Answer, Code, Part, Renew, Renewed, Request, Withdraw, limits};
 

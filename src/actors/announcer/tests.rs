@@ -8,18 +8,18 @@ use tokio::time::timeout;
 
 use super::voice::Voice;
 use super::*;
-use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, Dependencies as Links};
-use crate::actors::dial_back::{Probe, probe_through};
 use crate::actors::directory::DirectoryRef;
+use crate::actors::serve::access::Circle;
+use crate::actors::serve::dial_back::{Probe, probe_through};
 use crate::actors::serve::serve_links;
-use crate::actors::tracker::TrackerAnswers;
-use crate::io::dial::DialError;
-use crate::io::endpoint::{EndpointOptions, Listen};
-use crate::io::frames::{self, CallError};
-use crate::io::identity::{Identity, LongTermKeys};
-use crate::io::resolve::ResolveError;
-use crate::io::trust::TrustStore;
+use crate::actors::serve::tracker::TrackerAnswers;
+use crate::io::home::identity::{Identity, LongTermKeys};
+use crate::io::home::trust::TrustStore;
+use crate::io::net::dial::DialError;
+use crate::io::net::endpoint::{EndpointOptions, Listen};
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::resolve::ResolveError;
 use crate::logic::directory::Quotas;
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, SafePath};
 use crate::wire::{

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 
 use super::Event;
 use crate::actors::connections::ConnectError;
-use crate::io::frames::CallError;
+use crate::io::net::frames::CallError;
 use crate::logic::changes::Shared;
 use crate::wire::Announced;
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use quinn::{RecvStream, SendStream};
 use tokio::time::timeout;
 
-use crate::io::frames::{CallError, Pace};
+use crate::io::net::frames::{CallError, Pace};
 use crate::io::positional;
 
 /// Bytes moved at a time: large enough that a system call and a task switch are nothing beside it.

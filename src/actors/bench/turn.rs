@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::io::link::Link;
+use crate::io::net::link::Link;
 
 /// How long a turn is kept for the next test of the same client.
 const KEPT: Duration = Duration::from_secs(5);

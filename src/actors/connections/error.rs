@@ -1,7 +1,7 @@
 //! Why there is no link to a node, sorted by what the caller can do.
 
-use crate::io::dial::DialError;
-use crate::io::resolve::ResolveError;
+use crate::io::net::dial::DialError;
+use crate::io::net::resolve::ResolveError;
 use crate::model::NodeId;
 use crate::wire::Role;
 

@@ -12,8 +12,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::io::dial::{Admit, Answered, DIAL};
-use crate::logic::vain::Vain;
+use crate::io::net::dial::{Admit, Answered, DIAL};
+use crate::logic::limits::vain::Vain;
 use crate::model::address::{is_loopback, network};
 
 /// Dials to one network that have no answer yet; later ones wait. A handshake takes a round trip, so those of an honest

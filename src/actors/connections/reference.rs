@@ -11,14 +11,14 @@ use tokio::task::spawn_blocking;
 
 use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
-use crate::actors::circle::Circle;
-use crate::io::dial::DialError;
-use crate::io::endpoint::Endpoint;
-use crate::io::lines::LinesError;
-use crate::io::link::Link;
-use crate::io::purpose::Purpose;
-use crate::io::resolve::{only_loopback, resolve};
-use crate::io::trust::TrustStore;
+use crate::actors::serve::access::Circle;
+use crate::io::home::lines::LinesError;
+use crate::io::home::trust::TrustStore;
+use crate::io::net::dial::DialError;
+use crate::io::net::endpoint::Endpoint;
+use crate::io::net::link::Link;
+use crate::io::net::purpose::Purpose;
+use crate::io::net::resolve::{only_loopback, resolve};
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, Role};
 

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-use crate::io::endpoint::Endpoint;
-use crate::io::link::{Link, WeakLink};
-use crate::io::purpose::Purpose;
+use crate::io::net::endpoint::Endpoint;
+use crate::io::net::link::{Link, WeakLink};
+use crate::io::net::purpose::Purpose;
 use crate::model::NodeId;
 use crate::wire::limits;
 

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
-use crate::io::link::Link;
+use crate::io::net::link::Link;
 use crate::model::NodeId;
 
 /// The open links by node.

@@ -9,9 +9,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::io::endpoint::{EndpointOptions, Listen};
-use crate::io::identity::{Identity, LongTermKeys};
-use crate::io::link::code;
+use crate::io::home::identity::{Identity, LongTermKeys};
+use crate::io::net::endpoint::{EndpointOptions, Listen};
+use crate::io::net::link::code;
 use crate::model::PeerTarget;
 use crate::wire::{Role, limits};
 

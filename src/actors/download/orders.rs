@@ -7,9 +7,9 @@ use tokio::task::AbortHandle;
 
 use super::Ending;
 use super::state::State;
-use crate::actors::downloads;
-use crate::actors::fetch::{Ask, fetch_list, fetch_units};
-use crate::io::link::Link;
+use crate::actors::download::fetch::{Ask, fetch_list, fetch_units};
+use crate::actors::download::supervisor;
+use crate::io::net::link::Link;
 use crate::logic::transfer::{End, Input, Output, RequestId, Why};
 use crate::model::NodeId;
 
@@ -86,6 +86,6 @@ impl State {
             addr.map(|addr| format!(" ({addr})")).unwrap_or_default()
         ));
         // The supervisor outlives its children.
-        let _ = self.supervisor.cast(downloads::Message::Bar(node, self.lane.id));
+        let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.lane.id));
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::ending::Outlook;
 use super::state::State;
 use crate::logic::explain::Spent;
-use crate::logic::speed::Speed;
 use crate::logic::transfer::Why;
+use crate::logic::transfer::speed::Speed;
 use crate::model::NodeId;
 
 /// Where a transfer stands.

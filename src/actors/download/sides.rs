@@ -7,7 +7,7 @@ use std::num::NonZeroU8;
 use super::Message;
 use super::state::State;
 use crate::io::cpu::network_threads;
-use crate::io::link::Link;
+use crate::io::net::link::Link;
 use crate::model::NodeId;
 
 /// Bytes a second from which one connection may be what limits: more than Gigabit Ethernet carries.

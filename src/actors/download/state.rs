@@ -16,14 +16,14 @@ use super::orders::Running;
 use super::progress::{Snapshot, Tallies};
 use super::sides::Width;
 use super::{DownloadError, Ending, Message};
-use crate::actors::buffers::BufferPool;
-use crate::actors::clocks::Clocks;
 use crate::actors::connections::ConnectionsRef;
-use crate::actors::downloads;
-use crate::actors::fetch::{Lane, WRITERS, from_kin, verify};
-use crate::actors::partial_source::PartialSource;
-use crate::actors::throttle::Throttle;
-use crate::io::partial::PartialError;
+use crate::actors::download::clocks::Clocks;
+use crate::actors::download::fetch::{Lane, WRITERS, from_kin, verify};
+use crate::actors::download::source::PartialSource;
+use crate::actors::download::supervisor;
+use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::throttle::Throttle;
+use crate::io::receive::partial::PartialError;
 use crate::logic::patience::{Arrivals, Awake, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::{Bitfield, ContentId, NodeId, Rate, UnitIndex, UnitMap};
@@ -52,7 +52,7 @@ pub(crate) struct Arguments {
     pub(crate) width: Option<NonZeroU8>,
     pub(crate) barred: HashSet<NodeId>,
     pub(crate) connections: ConnectionsRef,
-    pub(crate) supervisor: ActorRef<downloads::Message>,
+    pub(crate) supervisor: ActorRef<supervisor::Message>,
     pub(crate) progress: watch::Sender<Snapshot>,
     pub(crate) ended: oneshot::Sender<Result<Ending, DownloadError>>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct State {
     pub(super) transfer: Transfer,
     pub(super) lane: Arc<Lane>,
     pub(super) connections: ConnectionsRef,
-    pub(super) supervisor: ActorRef<downloads::Message>,
+    pub(super) supervisor: ActorRef<supervisor::Message>,
     started: Instant,
     /// Time as the logic counts it: none passes while the process is stopped.
     awake: Awake,

@@ -17,27 +17,27 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Ending, Shortfall, Snapshot, Trouble};
-use crate::actors::answer::NodeAnswers;
-use crate::actors::buffers::BufferPool;
-use crate::actors::circle::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
-use crate::actors::downloads::{Download, Downloads, DownloadsRef, Job};
+use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
+use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::reads::Reads;
+use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours};
-use crate::actors::reads::Reads;
+use crate::actors::serve::access::Circle;
+use crate::actors::serve::node::NodeAnswers;
 use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::{Place, Shelf};
-use crate::actors::throttle::Throttle;
 use crate::actors::uploads::{Uploads, UploadsRef};
-use crate::io::dest::SafeDir;
-use crate::io::endpoint::{Endpoint, EndpointOptions, Listen};
-use crate::io::identity::{Identity, LongTermKeys};
-use crate::io::link::Link;
-use crate::io::partial::{Names, Partial, PartialSpec};
-use crate::io::remembered::RememberedFile;
-use crate::io::trust::TrustStore;
+use crate::io::home::identity::{Identity, LongTermKeys};
+use crate::io::home::remembered::RememberedFile;
+use crate::io::home::trust::TrustStore;
+use crate::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
+use crate::io::net::link::Link;
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::{Names, Partial, PartialSpec};
+use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
-use crate::logic::slots::Capacity;
 use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
@@ -108,7 +108,7 @@ impl TestNode {
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             pages: Pages::default(),
-            resolves: crate::actors::answer::resolves(),
+            resolves: crate::actors::serve::node::resolves(),
             shelf: shelf.clone(),
             index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),
             uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),

@@ -13,10 +13,10 @@ use tokio::time::Instant;
 use crate::actors::index::collect::below;
 use crate::actors::index::hashing::Job;
 use crate::actors::index::snapshot::{IndexSnapshot, Names, Parts};
-use crate::io::scan::{Root, Rules, Scan, ScannedRoot};
-use crate::io::shared_source::{HashedFile, SharedCollection};
-use crate::io::watch::{Pace, RootKey};
-use crate::logic::name_index::NameKey;
+use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
+use crate::io::share::shared_source::{HashedFile, SharedCollection};
+use crate::io::share::watch::{Pace, RootKey};
+use crate::logic::offers::names::NameKey;
 use crate::model::{Kind, Offer, OfferBook, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use crate::actors::index::catalogue::Rows;
-use crate::io::scan::Fixed;
-use crate::io::shared_source::{HashedFile, SharedCollection, file_entry};
-use crate::io::watch::RootKey;
+use crate::io::share::scan::Fixed;
+use crate::io::share::shared_source::{HashedFile, SharedCollection, file_entry};
+use crate::io::share::watch::RootKey;
 use crate::model::collection::{Entry, MAX_MANIFEST};
 use crate::model::{Collection, SafePath};
 

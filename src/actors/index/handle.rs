@@ -6,7 +6,7 @@ use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{IndexMessage, Seed};
-use crate::io::scan::SharePlan;
+use crate::io::share::scan::SharePlan;
 use crate::model::SafePath;
 use crate::wire::ResolveEvent;
 

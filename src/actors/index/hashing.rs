@@ -13,12 +13,12 @@ use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::time::Instant;
 
-use crate::io::cache::HashCache;
 use crate::io::cpu::give_way;
-use crate::io::hash::{Begun, HashError, Hashed, Turn, Turns, hash_turn, let_settle};
-use crate::io::shared_source::{HashedFile, ListPlace};
-use crate::io::stamp::FileStamp;
-use crate::io::watch::RootKey;
+use crate::io::share::cache::HashCache;
+use crate::io::share::hash::{Begun, HashError, Hashed, Turn, Turns, hash_turn, let_settle};
+use crate::io::share::shared_source::{HashedFile, ListPlace};
+use crate::io::share::stamp::FileStamp;
+use crate::io::share::watch::RootKey;
 use crate::model::SafePath;
 
 /// Files up to this size are hashed many at a time: about a millisecond's work each.

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::actors::index::hashing::Job;
-use crate::io::cache::HashCache;
-use crate::io::handover::Handover;
-use crate::io::shared_source::{HashedFile, ListPlace};
+use crate::io::share::cache::HashCache;
+use crate::io::share::handover::Handover;
+use crate::io::share::shared_source::{HashedFile, ListPlace};
 use crate::model::{Layout, SafePath};
 
 /// What the cache knew.

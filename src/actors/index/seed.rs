@@ -10,11 +10,11 @@ use tokio::time::Instant;
 
 use crate::actors::index::hashing::Job;
 use crate::actors::index::state::IndexState;
-use crate::io::hash::Hashed;
-use crate::io::scan::Fixed;
-use crate::io::shared_source::{HashedFile, ListPlace};
-use crate::io::stamp::FileStamp;
-use crate::io::watch::RootKey;
+use crate::io::share::hash::Hashed;
+use crate::io::share::scan::Fixed;
+use crate::io::share::shared_source::{HashedFile, ListPlace};
+use crate::io::share::stamp::FileStamp;
+use crate::io::share::watch::RootKey;
 use crate::model::{ContentId, SafePath};
 
 /// A content that was fetched, at its final place.

@@ -7,10 +7,10 @@ use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 use crate::actors::index::catalogue::{FormerTree, Gone, Row, Rows};
-use crate::io::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
-use crate::io::source::Source;
-use crate::logic::name_index::{NameIndex, NameKey};
-use crate::logic::rank::{Rank, rank};
+use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
+use crate::io::share::source::Source;
+use crate::logic::offers::names::{NameIndex, NameKey};
+use crate::logic::offers::rank::{Rank, rank};
 use crate::model::{ContentId, Hit, Kind, Offer, OfferBook, Query, SafePath};
 use crate::wire::limits::{HITS, PAGE_FILL};
 use crate::wire::message::{HitPage, LeftOut, OfferPage};

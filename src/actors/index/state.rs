@@ -16,11 +16,11 @@ use crate::actors::index::outbox::Outbox;
 use crate::actors::index::seed::Seeds;
 use crate::actors::index::waiters::Waiters;
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
-use crate::io::cache::HashCache;
-use crate::io::handover::Handover;
-use crate::io::scan::SharePlan;
-use crate::io::shared_source::SharedCollection;
-use crate::io::watch::{RootKey, Told};
+use crate::io::share::cache::HashCache;
+use crate::io::share::handover::Handover;
+use crate::io::share::scan::SharePlan;
+use crate::io::share::shared_source::SharedCollection;
+use crate::io::share::watch::{RootKey, Told};
 use crate::model::{Kind, OfferBook, SafePath};
 use crate::wire::message::ResolveEvent;
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::io::scan::{SurveyOptions, survey};
+use crate::io::share::scan::{SurveyOptions, survey};
 use crate::model::collection::Entry;
 use crate::model::{Collection, Kind, Offer, Query};
 use crate::wire::code::Code;
@@ -272,8 +272,8 @@ async fn a_second_start_finds_all_ids_in_the_cache() {
 
 /// Puts another id under the file's stamp, so that a hit can be told from hashing.
 fn remember_wrongly(story: &Story, cache: &HashCache) -> ContentId {
-    use crate::io::hash::Hashed;
-    let stamp = crate::io::stamp::FileStamp::of(&fs::metadata(story.path("tree/a")).expect("stat"));
+    use crate::io::share::hash::Hashed;
+    let stamp = crate::io::share::stamp::FileStamp::of(&fs::metadata(story.path("tree/a")).expect("stat"));
     let id = ContentId::of(b"marked");
     cache.store(&[Hashed { id, list: None, stamp, settled: true }]).expect("store");
     id

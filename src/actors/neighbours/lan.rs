@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::Message;
-use crate::io::lan::{Lan, LanError};
+use crate::io::net::lan::{Lan, LanError};
 use crate::logic::flood::Tokens;
 use crate::logic::neighbours::Source;
 use crate::model::NodeId;

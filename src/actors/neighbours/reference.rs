@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::talk::talk;
 use super::{Answer, Message, Newcomer, Row};
 use crate::actors::serve::{Stream, lasting_units};
-use crate::io::link::Link;
+use crate::io::net::link::Link;
 use crate::logic::flood::Counts;
 use crate::logic::neighbours::{Direction, Source};
 use crate::model::NodeId;

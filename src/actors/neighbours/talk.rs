@@ -8,11 +8,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::Message;
-use crate::actors::pool::{Pool, Taken};
-use crate::io::frames::{self, CallError};
-use crate::io::link::var_int;
+use crate::actors::limits::pool::{Pool, Taken};
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::var_int;
 use crate::logic::flood::{RATE, Tokens};
-use crate::logic::shares::{Limits, Who};
+use crate::logic::limits::shares::{Limits, Who};
 use crate::model::NodeId;
 use crate::wire::{Code, Heard, NeighbourFrame, limits};
 
@@ -81,8 +81,8 @@ impl Voice {
 fn kibibytes(frame: &NeighbourFrame) -> usize {
     let bytes = match frame {
         NeighbourFrame::Found(found) => {
-            let hits: usize = found.hits.iter().map(crate::logic::page::of_hit).sum();
-            hits + found.nodes.len() * crate::logic::page::MAX_PROVIDER
+            let hits: usize = found.hits.iter().map(crate::logic::offers::page::of_hit).sum();
+            hits + found.nodes.len() * crate::logic::offers::page::MAX_PROVIDER
         }
         _ => 0,
     };

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-use crate::actors::pool::{Pool, Taken};
-use crate::logic::shares::{Limits, Who};
+use crate::actors::limits::pool::{Pool, Taken};
+use crate::logic::limits::shares::{Limits, Who};
 use crate::model::NodeId;
 use crate::wire::{Code, limits};
 
@@ -176,7 +176,7 @@ mod tests {
     use std::net::IpAddr;
 
     use super::*;
-    use crate::io::gate::PER_LOOPBACK;
+    use crate::io::net::gate::PER_LOOPBACK;
 
     fn who(peer: usize) -> Who {
         let mut id = [0; 32];

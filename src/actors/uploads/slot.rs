@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::{Asking, Message};
-use crate::io::link::WeakLink;
-use crate::logic::shares::Who;
-use crate::logic::slots::{Ticket, View};
+use crate::io::net::link::WeakLink;
+use crate::logic::limits::shares::Who;
+use crate::logic::limits::slots::{Ticket, View};
 use crate::model::{ContentId, NodeId};
 
 /// Not waiting for the peer.

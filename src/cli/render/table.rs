@@ -146,7 +146,7 @@ docs/a-rather-long-name…      5 B
         let mut table = Table::new(&[("NAME", Align::Flexible), ("ADDRESS", Align::Left)]);
         table.row(["a\u{1b}[2J\r\n\u{9b}31m\u{202e}b\u{200b}", "\u{7}x"]);
         let text = table.render(Some(40));
-        assert!(text.chars().all(|c| c == '\n' || !crate::model::shown::is_moving(c)), "{text:?}");
+        assert!(text.chars().all(|c| c == '\n' || !crate::model::text::shown::is_moving(c)), "{text:?}");
         assert_eq!(text.lines().count(), 2);
     }
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::logic::name_index::{FoldedNames, Needle};
+use crate::logic::offers::names::{FoldedNames, Needle};
 use crate::model::{ContentId, Kind, Offer, SafePath};
 
 /// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.

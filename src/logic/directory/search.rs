@@ -9,9 +9,9 @@ use rand::rngs::StdRng;
 
 use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
-use crate::logic::name_index::Needle;
-use crate::logic::page::{self, Page};
-use crate::logic::rank::{Rank, rank};
+use crate::logic::offers::names::Needle;
+use crate::logic::offers::page::{self, Page};
+use crate::logic::offers::rank::{Rank, rank};
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
 

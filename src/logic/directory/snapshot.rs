@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::directory::offers::OfferTable;
-use crate::logic::page::{self, Page};
+use crate::logic::offers::page::{self, Page};
 use crate::model::{ContentId, Kind, NodeId, Provider, SafePath};
 use crate::wire::{OfferPage, Part, Peer, PeerPage};
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::logic::page;
+use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen};
 

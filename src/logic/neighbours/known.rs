@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::logic::back_off::BackOff;
 use crate::logic::flood::Tokens;
+use crate::logic::limits::back_off::BackOff;
 use crate::model::NodeId;
 use crate::model::address::{is_link_local, is_publishable};
 use crate::wire::limits;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::logic::picker::Span;
-use crate::model::bitfield::ranges_of;
+use crate::model::units::bitfield::ranges_of;
 use crate::model::{NodeId, UnitIndex};
 use crate::wire::limits::{FETCH_RANGES, FETCH_UNITS};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::logic::picker::{Hold, State};
 use crate::model::NodeId;
-use crate::model::chunk_list::CV_LEN;
+use crate::model::units::chunk_list::CV_LEN;
 
 use super::denial::Part;
 use super::event::Output;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::logic::picker::RequestId;
-use crate::logic::speed::Speed;
+use crate::logic::transfer::speed::Speed;
 use crate::model::Bitfield;
 
 use super::denial::{Denials, Part};

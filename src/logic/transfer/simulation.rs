@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 
 use super::*;
-use crate::logic::shares::Who;
-use crate::logic::slots::{Admission, Slots, Ticket};
+use crate::logic::limits::shares::Who;
+use crate::logic::limits::slots::{Admission, Slots, Ticket};
 use crate::model::{ContentId, UnitIndex};
 
 const QUANTUM: u64 = 64 << 10;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Doctor, Verdict};
-use crate::io::lan::{Lan, LanError};
+use crate::io::net::lan::{Lan, LanError};
 use crate::model::NodeId;
 
 /// How long is listened; announcements go out at once and again after a second (RFC 6762, section 8.3).

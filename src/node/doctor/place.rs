@@ -5,10 +5,10 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Doctor, Verdict};
-use crate::actors::time_of_day;
-use crate::io::dial::Addresses;
-use crate::io::frames::{self, CallError};
-use crate::io::link::Link;
+use crate::actors::serve::clock;
+use crate::io::net::dial::Addresses;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
 use crate::model::{Epoch, PeerTarget};
 use crate::node::convert::connect_error;
 use crate::node::error::Who;
@@ -89,7 +89,7 @@ impl Doctor<'_> {
     }
 
     async fn agreement(&self, link: &Link, who: &Who) {
-        let before = time_of_day::now();
+        let before = clock::now();
         let asked = frames::call::<ClockNow>(link, &Request::Clock(Clock {}), limits::CONTROL);
         let theirs = match timeout(ANSWER, asked).await {
             Ok(Ok((clock, ..))) => Duration::from_millis(clock.unix_ms),
@@ -98,7 +98,7 @@ impl Doctor<'_> {
             }
             _ => return self.say("clock", Verdict::Skipped, format!("{who} does not tell its time")).await,
         };
-        let ours = (before + time_of_day::now()) / 2;
+        let ours = (before + clock::now()) / 2;
         let apart = ours.abs_diff(theirs);
         let seconds = apart.as_secs_f64();
         if apart <= APART {

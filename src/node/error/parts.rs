@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use crate::logic::tally::Beyond;
+use crate::logic::offers::tally::Beyond;
 use crate::model::obstacle::{advice, cause as words};
 use crate::model::{Hit, Shown};
 use crate::wire::Role;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::watch;
 
-use crate::io::source::{ReadError, Source, SourceFile};
-use crate::model::chunk_list::chunk_value;
+use crate::io::share::source::{ReadError, Source, SourceFile};
+use crate::model::units::chunk_list::chunk_value;
 use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Kind, Layout, UnitIndex, UnitMap};
 
 /// A content in memory.

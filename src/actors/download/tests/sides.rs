@@ -1,7 +1,7 @@
 //! Several connections to one provider.
 
 use super::*;
-use crate::io::purpose::Purpose;
+use crate::io::net::purpose::Purpose;
 
 async fn pair(upload: Option<u64>) -> (TestNode, TestNode) {
     let taker = TestNode { connections: NonZeroU8::new(3), ..TestNode::start(None).await };

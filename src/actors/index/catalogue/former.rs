@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::io::shared_source::SharedCollection;
+use crate::io::share::shared_source::SharedCollection;
 use crate::model::ContentId;
 
 /// So long after it was last asked for a former tree is kept: whoever fetches it asks many times a minute, and one that

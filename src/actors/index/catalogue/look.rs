@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use super::state::{Unrest, Was, was};
 use super::{Catalogue, Row, State, unhashed};
 use crate::actors::index::hashing::Job;
-use crate::io::scan::{ScannedFile, ScannedRoot};
-use crate::io::shared_source::HashedFile;
-use crate::io::stamp::FileStamp;
-use crate::io::watch::RootKey;
+use crate::io::share::scan::{ScannedFile, ScannedRoot};
+use crate::io::share::shared_source::HashedFile;
+use crate::io::share::stamp::FileStamp;
+use crate::io::share::watch::RootKey;
 use crate::model::{Offer, SafePath};
 
 /// How a found file compares with its row.

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::{Catalogue, State};
-use crate::io::scan::{Fixed, Root};
-use crate::io::shared_source::HashedFile;
-use crate::io::watch::RootKey;
+use crate::io::share::scan::{Fixed, Root};
+use crate::io::share::shared_source::HashedFile;
+use crate::io::share::watch::RootKey;
 use crate::model::SafePath;
 use crate::model::collection::Entry;
 

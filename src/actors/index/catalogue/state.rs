@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::io::shared_source::HashedFile;
-use crate::io::stamp::{Change, FileStamp};
-use crate::io::watch::{Pace, RootKey};
+use crate::io::share::shared_source::HashedFile;
+use crate::io::share::stamp::{Change, FileStamp};
+use crate::io::share::watch::{Pace, RootKey};
 
 /// One shared file.
 #[derive(Debug, Clone)]

@@ -1,9 +1,9 @@
 use std::path::Path;
 
 use super::*;
-use crate::io::scan::{ScannedFile, Unseen};
-use crate::io::shared_source::ListPlace;
-use crate::io::stamp::FileStamp;
+use crate::io::share::scan::{ScannedFile, Unseen};
+use crate::io::share::shared_source::ListPlace;
+use crate::io::share::stamp::FileStamp;
 use crate::model::{ContentId, Obstacle};
 
 fn path(text: &str) -> SafePath {
@@ -331,7 +331,7 @@ fn a_seeded_tree_that_is_that_no_longer_is_told_once_until_it_is_whole_again() {
         (path(name), crate::model::collection::Entry::File { size: 10, id, executable: false })
     };
     let tree_of = crate::model::Collection::new(vec![entry("a"), entry("b"), entry("c")]).expect("sound");
-    let fixed = crate::io::scan::Fixed { id: ContentId::of(b"t"), size: 30, tree: Some(tree_of) };
+    let fixed = crate::io::share::scan::Fixed { id: ContentId::of(b"t"), size: 30, tree: Some(tree_of) };
     let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
     let (key, _) = catalogue.seed(&path("t"), Path::new("/t"), Arc::new(fixed), now).expect("free");
     let all = [("t/a", 1), ("t/b", 2), ("t/c", 3)];

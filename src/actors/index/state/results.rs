@@ -12,8 +12,8 @@ use crate::actors::index::collect::Parts;
 use crate::actors::index::hashing::{Batch, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
 use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
-use crate::io::shared_source::{HashedFile, SharedCollection};
-use crate::io::watch::RootKey;
+use crate::io::share::shared_source::{HashedFile, SharedCollection};
+use crate::io::share::watch::RootKey;
 use crate::model::{Kind, SafePath};
 
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.

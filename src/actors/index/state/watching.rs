@@ -12,8 +12,8 @@ use tokio::time::Instant;
 
 use super::{IndexState, Step, send};
 use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
-use crate::io::scan::{Root, Rules, Scan, Unseen, scan_root};
-use crate::io::watch::{self as io_watch, Pace, RootKey, Told, Watch};
+use crate::io::share::scan::{Root, Rules, Scan, Unseen, scan_root};
+use crate::io::share::watch::{self as io_watch, Pace, RootKey, Told, Watch};
 use crate::model::Kind;
 
 /// Between two looks at everything that requests for changed files bring about.

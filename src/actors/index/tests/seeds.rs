@@ -7,9 +7,9 @@ fn seed(at: PathBuf, content: &[u8]) -> (Seed, ContentId) {
     fs::create_dir_all(at.parent().expect("parent")).expect("mkdir");
     fs::write(&at, content).expect("write");
     let (id, size) = (ContentId::of(content), content.len() as u64);
-    let stamp = crate::io::stamp::stamp_at(&at).expect("there");
-    let proofs = vec![crate::io::hash::Hashed { id, list: None, stamp, settled: true }];
-    let fixed = crate::io::scan::Fixed { id, size, tree: None }.into();
+    let stamp = crate::io::share::stamp::stamp_at(&at).expect("there");
+    let proofs = vec![crate::io::share::hash::Hashed { id, list: None, stamp, settled: true }];
+    let fixed = crate::io::share::scan::Fixed { id, size, tree: None }.into();
     (Seed { name: path("name"), path: at, fixed, proofs }, id)
 }
 

@@ -1,7 +1,7 @@
 //! What is served of files that change, go, move, or are only linked elsewhere.
 
 use super::*;
-use crate::io::source::ReadError;
+use crate::io::share::source::ReadError;
 use crate::model::UnitIndex;
 
 #[tokio::test(flavor = "multi_thread")]

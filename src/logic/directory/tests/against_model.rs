@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 
 use super::*;
-use crate::logic::merge::merge;
+use crate::logic::offers::merge::merge;
 use crate::model::{Hit, Provider};
 
 #[derive(Debug, Clone)]

@@ -1,0 +1,15 @@
+//! Ownership and concurrency: ractor actors, and the plain tasks that move bytes for them.
+//! A mailbox carries decisions, never file bytes.
+
+pub mod announcer;
+pub mod bench;
+pub mod connections;
+pub mod directory;
+pub mod download;
+pub mod index;
+pub mod limits;
+pub mod neighbours;
+pub mod node;
+pub mod serve;
+pub mod shelf;
+pub mod uploads;

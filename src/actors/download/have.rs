@@ -1,0 +1,42 @@
+//! Follows what one provider has of a content: one Watch stream, one frame at a time.
+//! Invariant: the next frame is read only after the transfer has taken the last one, so no mailbox can be flooded.
+
+use std::time::Duration;
+
+use ractor::ActorRef;
+
+use crate::actors::download::Message;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
+use crate::model::ContentId;
+use crate::wire::{HaveEvent, Heard, Request, Watch, limits};
+
+/// A transfer that takes so long to take in one event is gone.
+const TAKEN: Duration = Duration::from_secs(10);
+
+/// Tells the transfer every event until the stream ends, and then that it has.
+pub(crate) async fn watch(link: Link, id: ContentId, size: u64, actor: ActorRef<Message>) {
+    let ended = follow(&link, id, size, &actor).await;
+    // A transfer that has ended needs no news.
+    let _ = actor.cast(Message::WatchEnded { link, error: ended.err() });
+}
+
+async fn follow(link: &Link, id: ContentId, size: u64, actor: &ActorRef<Message>) -> Result<(), CallError> {
+    let request = Request::Watch(Watch { id, size });
+    let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
+    while let Some(heard) = frames::receive::<Heard<HaveEvent>>(&mut from, limits::CONTROL).await? {
+        let Heard::Known(event) = heard else {
+            frames::skip("HaveEvent").await;
+            continue;
+        };
+        let taken = ractor::call_t!(actor, Message::Have, millis(TAKEN), link.peer(), event);
+        if taken.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

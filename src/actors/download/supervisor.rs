@@ -1,0 +1,298 @@
+//! The supervisor of transfers: starts a Download for each, and remembers for an hour who lied about what.
+//! Invariant: a transfer that fails is reported by its own handle; the node and other transfers go on.
+
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroU8;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
+use tokio::io::AsyncWrite;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::Instant;
+
+use crate::actors::connections::ConnectionsRef;
+use crate::actors::download::source::PartialSource;
+use crate::actors::download::{self, Arguments, DownloadError, Ending, Snapshot};
+use crate::actors::shelf::{Place, Shelf};
+use crate::io::net::link::Link;
+use crate::io::receive::partial::{Partial, Resumed};
+use crate::io::share::source::Source;
+use crate::model::{ContentId, Kind, NodeId, Provider, Rate, UnitMap};
+
+/// How long a lie is remembered.
+const BARRED: Duration = Duration::from_secs(3600);
+/// Lies remembered at most; the oldest are forgotten first.
+const BARS: usize = 10_000;
+/// Peers that wait to be looked at by a transfer.
+const PARTICIPANTS: usize = 64;
+
+/// One transfer to be started, with its partial file open.
+#[derive(Debug)]
+pub struct Job {
+    /// The content.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// Its size in bytes, as offers tell it.
+    pub size: u64,
+    /// Its units.
+    pub map: Arc<UnitMap>,
+    /// Whether a single file may be executed, as others are told.
+    pub executable: bool,
+    /// A collection's canonical bytes.
+    pub manifest: Option<Arc<[u8]>>,
+    /// Where the bytes go.
+    pub partial: Arc<Partial>,
+    /// What an earlier run left.
+    pub resumed: Resumed,
+    /// The most bytes a second that it takes.
+    pub limit: Option<Rate>,
+    /// With no news for so long it ends incomplete.
+    pub wait: Duration,
+    /// Whether it is served to others from its first proven unit.
+    pub share: bool,
+    /// Whether those whom it serves may give, too: not where one node alone was named to give.
+    pub open: bool,
+    /// Connections to each provider; else as many as there is use for.
+    pub connections: Option<NonZeroU8>,
+    /// Begin at the beginning, because somebody reads the bytes as they come.
+    pub in_order: bool,
+    /// Decides ties; drawn at random.
+    pub seed: u64,
+}
+
+/// What the supervisor is told.
+#[derive(Debug)]
+pub enum Message {
+    /// The node lied about the content.
+    Bar(NodeId, ContentId),
+    /// Start a transfer.
+    Start(Box<Job>, RpcReplyPort<Result<Download, SpawnErr>>),
+}
+
+/// The actor.
+#[derive(Debug)]
+pub struct Downloads;
+
+/// Its state.
+pub struct State {
+    connections: ConnectionsRef,
+    shelf: Shelf,
+    bars: HashMap<(NodeId, ContentId), Instant>,
+}
+
+/// A handle to the supervisor; cheap to clone.
+#[derive(Debug, Clone)]
+pub struct DownloadsRef(ActorRef<Message>);
+
+impl Downloads {
+    /// Starts the supervisor.
+    ///
+    /// # Errors
+    /// When its own supervisor is gone.
+    pub async fn start(
+        connections: ConnectionsRef,
+        shelf: Shelf,
+        supervisor: Option<ActorCell>,
+    ) -> Result<DownloadsRef, SpawnErr> {
+        let state = State { connections, shelf, bars: HashMap::new() };
+        let (actor, _) = match supervisor {
+            Some(supervisor) => Actor::spawn_linked(None, Self, state, supervisor).await?,
+            None => Actor::spawn(None, Self, state).await?,
+        };
+        Ok(DownloadsRef(actor))
+    }
+}
+
+impl DownloadsRef {
+    /// Starts a transfer.
+    ///
+    /// # Errors
+    /// When the node is stopping.
+    pub async fn start(&self, job: Job) -> Result<Download, DownloadError> {
+        let started = ractor::call!(self.0, Message::Start, Box::new(job));
+        started.ok().and_then(Result::ok).ok_or(DownloadError::Stopped)
+    }
+}
+
+impl DownloadsRef {
+    /// The node lied about the content: no transfer asks it for that for an hour.
+    pub fn bar(&self, node: NodeId, id: ContentId) {
+        // Gone only with the node itself.
+        let _ = self.0.cast(Message::Bar(node, id));
+    }
+}
+
+impl Actor for Downloads {
+    type Msg = Message;
+    type State = State;
+    type Arguments = State;
+
+    async fn pre_start(&self, _: ActorRef<Message>, state: State) -> Result<State, ActorProcessingErr> {
+        Ok(state)
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<Message>,
+        message: Message,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        match message {
+            Message::Bar(node, id) => state.bar(node, id),
+            Message::Start(job, reply) => {
+                let started = state.start(*job, myself).await;
+                // Whoever asked may have gone; dropping the handle ends the transfer.
+                let _ = reply.send(started);
+            }
+        }
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        _: ActorRef<Message>,
+        event: SupervisionEvent,
+        _: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        if let SupervisionEvent::ActorFailed(_, error) = event {
+            // Its handle reports it too: the sender of its end is gone.
+            tracing::error!(%error, "a transfer failed");
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn bar(&mut self, node: NodeId, id: ContentId) {
+        self.bars.retain(|_, since| since.elapsed() < BARRED);
+        if self.bars.len() >= BARS {
+            let oldest = self.bars.iter().min_by_key(|(_, since)| **since).map(|(key, _)| *key);
+            oldest.and_then(|key| self.bars.remove(&key));
+        }
+        self.bars.insert((node, id), Instant::now());
+    }
+
+    fn barred(&self, id: ContentId) -> HashSet<NodeId> {
+        let fresh = self.bars.iter().filter(|((_, about), since)| *about == id && since.elapsed() < BARRED);
+        fresh.map(|((node, _), _)| *node).collect()
+    }
+
+    async fn start(&self, job: Job, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
+        let Resumed { units: claimed, lists, .. } = job.resumed;
+        let map = Arc::clone(&job.map);
+        let source = PartialSource::new((job.kind, job.size), map, job.manifest, job.partial, lists);
+        let source = Arc::new(source.with_executable(job.executable));
+        let (progress, watched) = watch::channel(Snapshot::default());
+        let (ended, end) = oneshot::channel();
+        let arguments = Arguments {
+            id: job.id,
+            size: job.size,
+            map: job.map,
+            source: Arc::clone(&source),
+            claimed,
+            limit: job.limit,
+            wait: job.wait,
+            seed: job.seed,
+            in_order: job.in_order,
+            width: job.connections,
+            barred: self.barred(job.id),
+            connections: self.connections.clone(),
+            supervisor: myself.clone(),
+            progress,
+            ended,
+        };
+        let (actor, _) = Actor::spawn_linked(None, download::Download, Box::new(arguments), myself.get_cell()).await?;
+        let place = job.share.then(|| {
+            let (participants, arrivals) = mpsc::channel(PARTICIPANTS);
+            if job.open {
+                tokio::spawn(introduce(arrivals, actor.clone()));
+            }
+            self.shelf.place(job.id, Arc::clone(&source) as Arc<dyn Source>, participants)
+        });
+        Ok(Download { actor, source, progress: watched, end: Some(end), _place: place })
+    }
+}
+
+/// Passes peers on to the transfer, one at a time, until it is off the shelf.
+async fn introduce(mut arrivals: mpsc::Receiver<Link>, actor: ActorRef<download::Message>) {
+    while let Some(link) = arrivals.recv().await {
+        if ractor::call!(actor, download::Message::Participant, link).is_err() {
+            return;
+        }
+    }
+}
+
+/// A transfer under way. Dropping it cancels the transfer and takes it off the shelf; what was proven is kept.
+pub struct Download {
+    actor: ActorRef<download::Message>,
+    source: Arc<PartialSource>,
+    progress: watch::Receiver<Snapshot>,
+    end: Option<oneshot::Receiver<Result<Ending, DownloadError>>>,
+    _place: Option<Place>,
+}
+
+impl Download {
+    /// Nodes that may have the content; known ones are not harmed.
+    pub fn providers(&self, providers: Vec<Provider>) {
+        // A transfer that has ended needs none.
+        let _ = self.actor.cast(download::Message::Providers(providers));
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn progress(&self) -> watch::Receiver<Snapshot> {
+        self.progress.clone()
+    }
+
+    /// What is there, to be served or read.
+    #[must_use]
+    pub const fn source(&self) -> &Arc<PartialSource> {
+        &self.source
+    }
+
+    /// Ends it; what was proven is kept.
+    pub fn cancel(&self) {
+        // It may have ended already.
+        let _ = self.actor.cast(download::Message::Cancel);
+    }
+
+    /// Waits for its end. When it is complete, nothing is written to the partial file any more: it can be published.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the program has a fault.
+    pub async fn ended(&mut self) -> Result<Ending, DownloadError> {
+        match self.end.as_mut() {
+            Some(end) => {
+                let ended = end.await.unwrap_or(Err(DownloadError::Stopped));
+                self.end = None;
+                ended
+            }
+            None => Err(DownloadError::Stopped),
+        }
+    }
+
+    /// Writes the whole to a stream, in order, while it is fetched.
+    ///
+    /// # Errors
+    /// When it cannot be read back, the stream takes no more, or the transfer ends without being complete.
+    pub async fn deliver(&self, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
+        let mut progress = self.progress.clone();
+        // The sender lives as long as the actor.
+        let over = async move { while progress.changed().await.is_ok() {} };
+        self.source.deliver(to, over).await
+    }
+}
+
+impl std::fmt::Debug for Download {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Download").field("source", &self.source).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Download {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}

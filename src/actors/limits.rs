@@ -1,0 +1,6 @@
+//! What everybody shares and is divided: places, reads of a snapshot, rates, buffers.
+
+pub mod buffers;
+pub mod pool;
+pub mod reads;
+pub mod throttle;

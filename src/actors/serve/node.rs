@@ -1,0 +1,365 @@
+//! What a node answers: its own offers, and the bytes of what is on its shelf.
+//! One function a request; nothing here owns state.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::actors::index::IndexRef;
+use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::pool::{Pool, who};
+use crate::actors::limits::reads::Reads;
+use crate::actors::limits::throttle::Throttle;
+use crate::actors::neighbours::NeighboursRef;
+use crate::actors::serve::access::Circle;
+use crate::actors::serve::clock;
+use crate::actors::serve::upload::{UnitWriter, UploadError, accepted_units};
+use crate::actors::serve::watch::{remembered, tell_what_is_here};
+use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
+use crate::actors::shelf::Shelf;
+use crate::actors::uploads::{Slot, UploadsRef};
+use crate::io::net::frames;
+use crate::io::net::link::Link;
+use crate::io::share::source::Source;
+use crate::logic::limits::shares::{Limits, Who};
+use crate::model::{ChunkList, ContentId, NodeId, Query, UnitIndex};
+use crate::wire::{
+    Answer, Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
+    ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
+};
+
+/// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.
+const BUSY_RETRY_MS: u32 = 500;
+/// What is written of a chunk list at a time: whatever the peer takes is a sign that it reads.
+const PART: usize = 64 << 10;
+/// Resolves under way; as many names wait in the index at most, and a getter waits for those of one collection.
+const RESOLVES: Limits = Limits { all: 1024, network: 512, peer: 32, reserve: 256, modest: 1 };
+
+/// The node role.
+pub struct NodeAnswers {
+    /// Whose offers they are.
+    pub own: NodeId,
+    /// What can be served.
+    pub shelf: Shelf,
+    /// Hashes an offer first when asked to.
+    pub index: IndexRef,
+    /// Whom it serves.
+    pub circle: Circle,
+    /// Who stands beside this node.
+    pub neighbours: NeighboursRef,
+    /// Slots and counts.
+    pub uploads: UploadsRef,
+    /// The upload limit.
+    pub throttle: Throttle,
+    /// For reading ahead of streams.
+    pub buffers: BufferPool,
+    /// For searching beside the threads that move packets.
+    pub reads: Reads,
+    /// Room for answers on their way.
+    pub pages: Pages,
+    /// Room for those who wait for an id.
+    pub resolves: Pool,
+}
+
+/// Room for those who wait for an id.
+#[must_use]
+pub fn resolves() -> Pool {
+    Pool::new(RESOLVES)
+}
+
+impl Answers for NodeAnswers {
+    fn is_friend(&self, node: NodeId) -> bool {
+        self.circle.has_friend(node)
+    }
+
+    async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+        // To be a neighbour is no service: what a neighbour asks is judged when it asks.
+        if !matches!(request, Request::Join(_)) && !self.circle.serves(link.peer()) {
+            return stream.refuse(Code::Forbidden).await;
+        }
+        match request {
+            Request::Clock(_) => clock::tell(stream).await,
+            // What stays, and what is large, on the heap: else each stream would be as large as the largest.
+            Request::Fetch(fetch) => Box::pin(self.fetch(link, fetch, stream)).await,
+            Request::FilesOf(files) if files.node.is_some_and(|node| node != self.own) => {
+                stream.refuse(Code::NotFound).await;
+            }
+            Request::FilesOf(files) => {
+                self.read(link, stream, move |shelf| shelf.index().files_of(files.after.as_ref())).await;
+            }
+            Request::Join(join) => Box::pin(self.neighbours.join(link, join, stream)).await,
+            Request::List(list) => Box::pin(self.list(link, list, stream)).await,
+            Request::Locate(locate) => self.locate(link, &locate, stream).await,
+            Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
+            Request::Resolve(resolve) => Box::pin(self.resolve(link, resolve, stream)).await,
+            Request::Search(search) => self.search(link, &search, stream).await,
+            Request::Times(times) => self.times(link, &times, stream).await,
+            Request::Watch(watch) => Box::pin(self.watch(link, watch, stream)).await,
+            Request::Announce(_)
+            | Request::Bench(_)
+            | Request::Follow(_)
+            | Request::Peers(_)
+            | Request::Renew(_)
+            | Request::Withdraw(_) => stream.refuse(Code::Unsupported).await,
+        }
+    }
+}
+
+impl NodeAnswers {
+    async fn search(&self, link: &Link, search: &Search, stream: Stream) {
+        let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
+        let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
+        self.read(link, stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
+    }
+
+    async fn locate(&self, link: &Link, locate: &Locate, stream: Stream) {
+        let id = locate.id;
+        self.read(link, stream, move |shelf| HitPage { hits: shelf.locate(id), more: 0 }).await;
+    }
+
+    /// Answers with what a read of the shelf gives, on a thread that may take its time, once there is room for it.
+    async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(Shelf) -> T + Send + 'static,
+    {
+        let (shelf, who) = (self.shelf.clone(), self.who(link));
+        let room = self.pages.room(who).await;
+        let answer = move || encode(&Answer::Ok(read(shelf)), limits::PAGE).map(Vec::into_boxed_slice);
+        match self.reads.run(who, answer).await {
+            Some(Ok(answer)) => stream.deliver(answer.into(), room).await,
+            Some(Err(_)) | None => stream.refuse(Code::Internal).await,
+        }
+    }
+
+    fn who(&self, link: &Link) -> Who {
+        who(link, self.circle.has_friend(link.peer()))
+    }
+
+    async fn resolve(&self, link: &Link, resolve: Resolve, mut stream: Stream) {
+        let place = self.resolves.try_take(self.who(link), 1);
+        if place.is_none() || stream.stay(lasting_units(0)).is_err() {
+            return stream.refuse(busy()).await;
+        }
+        let mut events = self.index.resolve(resolve.name);
+        let mut sent = stream.grant((), limits::CONTROL).await;
+        while sent.is_ok()
+            && let Some(event) = events.recv().await
+        {
+            let last = !matches!(event, ResolveEvent::Hashing(..));
+            sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+            if last {
+                break;
+            }
+        }
+        stream.end(sent);
+    }
+
+    async fn manifest(&self, manifest: &Manifest, stream: Stream) {
+        let shelf = self.shelf.clone();
+        let id = manifest.id;
+        let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await;
+        match found.unwrap_or(Err(Code::Internal)) {
+            Ok((bytes, left_out)) => {
+                let head = ManifestHead { len: bytes.len() as u64, left_out };
+                // Everybody who asks is sent the same bytes in memory.
+                send_raw(stream, head, Bytes::from_owner(bytes)).await;
+            }
+            Err(code) => stream.refuse(code).await,
+        }
+    }
+
+    async fn times(&self, link: &Link, times: &Times, mut stream: Stream) {
+        let source = match self.shelf.source(times.id, times.size) {
+            Ok(source) => source,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
+        let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
+        let room = self.pages.room_for(self.who(link), count as usize * size_of::<i64>()).await;
+        let bytes: Vec<u8> = times.iter().flat_map(|time| time.to_be_bytes()).collect();
+        match stream.grant(TimesHead { count }, limits::CONTROL).await {
+            Ok(()) => stream.deliver(bytes.into(), room).await,
+            failed => stream.end(failed),
+        }
+    }
+
+    async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
+        let source = match self.shelf.source(watch.id, watch.size) {
+            Ok(source) => source,
+            Err(code) => return stream.refuse(code).await,
+        };
+        if stream.stay(lasting_units(remembered(source.map().units()))).is_err() {
+            return stream.refuse(busy()).await;
+        }
+        let Some(seat) = self.uploads.join(watch.id, link.peer()).await else {
+            return stream.refuse(Code::Closing).await;
+        };
+        self.shelf.participant(watch.id, link);
+        match stream.grant((), limits::CONTROL).await {
+            Ok(()) => {
+                let changes = self.shelf.changes(watch.id, watch.size);
+                tell_what_is_here(stream, source, changes, seat).await;
+            }
+            failed => stream.end(failed),
+        }
+    }
+
+    async fn list(&self, link: &Link, list: List, mut stream: Stream) {
+        stream.queue_behind_earlier();
+        let (source, slot) = match self.admit(link, list.id, list.size).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return stream.refuse(refusal).await,
+        };
+        let (list, last) = match chunk_list(Arc::clone(&source), list.unit).await {
+            Ok(found) => found,
+            Err(Code::Busy) => return stream.refuse(busy()).await,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let sent = tokio::select! {
+            biased;
+            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_list(&list, last, source, &mut stream, &slot) => sent,
+        };
+        end(stream, sent, &slot).await;
+    }
+
+    async fn send_list(
+        &self,
+        list: &ChunkList,
+        last: u32,
+        source: Arc<dyn Source>,
+        stream: &mut Stream,
+        slot: &Slot,
+    ) -> Result<(), UploadError> {
+        slot.waits();
+        let head = ListHead { chunks: list.layout().chunks() };
+        stream.grant(head, limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
+        for part in list.as_bytes().chunks(PART) {
+            slot.waits();
+            stream.send.write_all(part).await?;
+        }
+        self.writer(source, &mut stream.send, slot).bare(last).await
+    }
+
+    async fn fetch(&self, link: &Link, fetch: Fetch, mut stream: Stream) {
+        stream.queue_behind_earlier();
+        let mut stopped = pin!(stream.send.stopped());
+        let admitted = tokio::select! {
+            biased;
+            _ = &mut stopped => return stream.reset(Code::Cancelled),
+            admitted = self.admit(link, fetch.id, fetch.size) => admitted,
+        };
+        let (source, slot) = match admitted {
+            Ok(admitted) => admitted,
+            Err(refusal) => return stream.refuse(refusal).await,
+        };
+        let units = match accepted_units(&fetch, source.map().units()) {
+            Ok(units) => units,
+            Err(code) => return stream.refuse(code).await,
+        };
+        let sent = tokio::select! {
+            biased;
+            _ = stopped => Err(UploadError::Gone),
+            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_units(&fetch, units, source, &mut stream, &slot) => sent,
+        };
+        end(stream, sent, &slot).await;
+    }
+
+    /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
+    async fn send_units(
+        &self,
+        fetch: &Fetch,
+        mut units: Vec<u32>,
+        source: Arc<dyn Source>,
+        stream: &mut Stream,
+        slot: &Slot,
+    ) -> Result<(), UploadError> {
+        slot.waits();
+        stream.grant((), limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
+        let mut writer = self.writer(Arc::clone(&source), &mut stream.send, slot);
+        if fetch.max as usize >= units.len() {
+            for (first, count) in &fetch.units {
+                self.uploads.sent(fetch.id, *first..first + count);
+            }
+            return writer.records(units).await;
+        }
+        units.retain(|unit| source.has(UnitIndex(*unit)));
+        for _ in 0..fetch.max {
+            let Some(unit) = self.uploads.choose(fetch.id, units.clone()).await else { break };
+            units.retain(|other| *other != unit);
+            writer.records([unit]).await?;
+        }
+        Ok(())
+    }
+
+    async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
+        let source = self.shelf.source(id, size)?;
+        let slot = self.uploads.admit(link, self.who(link)).await.ok_or_else(busy)?;
+        Ok((source, slot))
+    }
+
+    fn writer<'a>(
+        &'a self,
+        source: Arc<dyn Source>,
+        send: &'a mut quinn::SendStream,
+        slot: &'a Slot,
+    ) -> UnitWriter<'a> {
+        let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
+        UnitWriter { source, send, buffers, throttle, index, slot, begun: false }
+    }
+}
+
+const fn busy() -> Refusal {
+    Refusal { code: Code::Busy, retry_ms: BUSY_RETRY_MS }
+}
+
+/// The chunk list of the file that begins at `unit`, and the file's last unit.
+///
+/// # Errors
+/// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
+/// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
+    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
+    let file = source.map().files()[place.file];
+    if !file.layout.needs_list() {
+        return Err(Code::BadRequest);
+    }
+    let last = file.units().end - 1;
+    if !source.has(UnitIndex(last)) {
+        return Err(Code::NotFound);
+    }
+    let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };
+    let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.map_err(|_| Code::Internal)?;
+    Ok((list.ok_or(absent)?, last))
+}
+
+async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
+    let mut sent = stream.grant(head, limits::CONTROL).await;
+    if sent.is_ok() {
+        sent = frames::write(&mut stream.send, bytes).await;
+    }
+    stream.end(sent);
+}
+
+/// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
+/// others.
+async fn end(mut stream: Stream, sent: Result<(), UploadError>, slot: &Slot) {
+    match sent {
+        Ok(()) => {
+            stream.finish();
+            slot.waits();
+            let stopped = stream.send.stopped();
+            tokio::select! {
+                () = slot.recalled() => stream.reset(Code::Busy),
+                // An error says that the peer has gone.
+                stopped = stopped => if matches!(stopped, Ok(None)) { slot.is_whole() },
+            }
+        }
+        Err(UploadError::Gone) => stream.reset(Code::Cancelled),
+        Err(UploadError::Reset(code)) => stream.reset(code),
+    }
+}

@@ -1,0 +1,233 @@
+//! What a tracker answers. One function a request; what is known is the directory's.
+//! Invariant: announced pages that are being received, answers on their way, and searches that run have places in pools
+//! that are divided among peers and networks.
+//! Who is let in is judged after the handshake, and again at each request: a list may have changed meanwhile.
+
+use std::time::Duration;
+
+use quinn::RecvStream;
+use serde::Serialize;
+use tokio::time::{Instant, timeout};
+
+use crate::actors::directory::{DirectoryRef, Place};
+use crate::actors::limits::pool::{Pool, Taken, who};
+use crate::actors::limits::reads::Reads;
+use crate::actors::serve::access::Circle;
+use crate::actors::serve::clock;
+use crate::actors::serve::dial_back::{DialBack, Probe};
+use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};
+use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
+use crate::io::net::link::Link;
+use crate::logic::directory::{AskerView, Snapshot};
+use crate::logic::limits::shares::{Limits, Who};
+use crate::model::address::is_loopback;
+use crate::model::{NodeId, Query};
+use crate::wire::{
+    Announce, Announced, Answer, Code, Delta, FilesOf, Follow, Locate, Part, Peers, Refusal, Renew, Request, Search,
+    Withdraw, decode, encode, limits,
+};
+
+/// What has come of announced pages, in KiB; a page is at most 1024. What is below [`FREE`] has no place.
+const COMING: Limits = Limits { all: 32 << 10, network: 16 << 10, peer: 2 << 10, reserve: 8 << 10, modest: 1 << 10 };
+/// Of a page, in bytes, what is received without a place: the pages of most nodes are smaller, and a claim holds nothing.
+const FREE: usize = 4 << 10;
+/// The rest is received in steps of so many bytes, each with a place: what has not come keeps nobody out.
+const STEP: usize = 64 << 10;
+/// So long a page waits for a place of its next step at most; then it gives way, with all that has come of it.
+const ROOM: Duration = Duration::from_secs(2);
+/// Pages of announcements that are decoded and taken: a page of tiny names is many times larger in memory.
+const TURNS: Limits = Limits { all: 2, network: 2, peer: 1, reserve: 0, modest: 0 };
+/// What is remembered about a follower, in bytes: the at most 50 nodes that it was told of, and events that wait.
+const FOLLOWER: usize = 4 << 10;
+/// After how long a node that found the directory full may ask again.
+const BUSY_RETRY_MS: u32 = 5000;
+
+/// The tracker role.
+pub struct TrackerAnswers {
+    directory: DirectoryRef,
+    circle: Circle,
+    dial_back: DialBack,
+    coming: Pool,
+    turns: Pool,
+    reads: Reads,
+    pages: Pages,
+}
+
+impl TrackerAnswers {
+    /// Answers these nodes from a directory; addresses are published when `probe` reaches them.
+    #[must_use]
+    pub fn new(directory: DirectoryRef, circle: Circle, probe: Probe) -> Self {
+        let [coming, turns] = [COMING, TURNS].map(Pool::new);
+        let (reads, pages) = (Reads::default(), Pages::default());
+        Self { directory, circle, dial_back: DialBack::new(probe), coming, turns, reads, pages }
+    }
+}
+
+impl Answers for TrackerAnswers {
+    fn is_friend(&self, node: NodeId) -> bool {
+        self.circle.has_friend(node)
+    }
+
+    async fn answer(&self, link: &Link, request: Request, stream: Stream) {
+        if !self.circle.serves(link.peer()) {
+            return stream.refuse(Code::Forbidden).await;
+        }
+        match request {
+            Request::Announce(head) => Box::pin(self.announce(link, head, stream)).await,
+            Request::Clock(_) => clock::tell(stream).await,
+            Request::FilesOf(files) => self.files_of(link, files, stream).await,
+            Request::Follow(follow) => Box::pin(self.follow(link, &follow, stream)).await,
+            Request::Locate(Locate { id }) => {
+                let asker = view(link);
+                self.read(link, stream, move |snapshot| Ok(snapshot.locate(id, asker, rand::random()))).await;
+            }
+            Request::Peers(Peers { after }) => {
+                let asker = view(link);
+                self.read(link, stream, move |snapshot| Ok(snapshot.peers(after, asker))).await;
+            }
+            Request::Renew(Renew { epoch, seq }) => match self.directory.renew(link.peer(), epoch, seq).await {
+                Ok(renewed) => stream.finish_with(renewed, limits::CONTROL).await,
+                Err(code) => stream.refuse(code).await,
+            },
+            Request::Search(search) => self.search(link, &search, stream).await,
+            Request::Withdraw(Withdraw { epoch }) => {
+                self.directory.withdraw(link.peer(), epoch).await;
+                stream.finish_with((), limits::CONTROL).await;
+            }
+            Request::Bench(_)
+            | Request::Fetch(_)
+            | Request::Join(_)
+            | Request::List(_)
+            | Request::Manifest(_)
+            | Request::Resolve(_)
+            | Request::Times(_)
+            | Request::Watch(_) => stream.refuse(Code::Unsupported).await,
+        }
+    }
+}
+
+impl TrackerAnswers {
+    async fn announce(&self, link: &Link, head: Announce, mut stream: Stream) {
+        match self.taken(link, head, &mut stream.recv).await {
+            Ok(announced) => stream.finish_with(announced, limits::CONTROL).await,
+            Err(code) => {
+                let refusal = Refusal { code, retry_ms: if code == Code::Busy { BUSY_RETRY_MS } else { 0 } };
+                let Stream { send, recv, .. } = &mut stream;
+                frames::refuse(send, recv, refusal).await;
+            }
+        }
+    }
+
+    async fn taken(&self, link: &Link, head: Announce, pages: &mut RecvStream) -> Result<Announced, Code> {
+        if head.candidates.len() > limits::CANDIDATES {
+            return Err(Code::BadRequest);
+        }
+        let node = link.peer();
+        let place = Place { node, epoch: head.epoch, seq: head.seq };
+        self.directory.announce(node, head.clone()).await?;
+        while self.page(place, who(link, self.circle.has_friend(node)), pages).await? {}
+        let tally = self.directory.complete(place).await?;
+        let reachable = if head.full || !head.candidates.is_empty() {
+            let reached = self.dial_back.reached(&self.directory, node, link.remote(), head.port, &head.candidates);
+            let reached = reached.await;
+            self.directory.publish(node, head.epoch, reached.clone()).await;
+            reached
+        } else {
+            self.directory.snapshot().addresses_of(node)
+        };
+        let lease_ms = u32::try_from(tally.lease.as_millis()).unwrap_or(u32::MAX);
+        Ok(Announced { taken: tally.taken, refused: tally.refused, lease_ms, reachable })
+    }
+
+    /// Receives and takes one page; `false` at the stream's end.
+    async fn page(&self, place: Place, who: Who, pages: &mut RecvStream) -> Result<bool, Code> {
+        let received = self.receive(who, pages).await.map_err(|error| error.code())?;
+        let Some((value, held)) = received else { return Ok(false) };
+        let _turn = self.turns.take(who, 1).await;
+        let delta: Delta = decode(&value).map_err(|error| CallError::from(error).code())?;
+        drop((value, held));
+        self.directory.apply(place, delta).await?;
+        Ok(true)
+    }
+
+    /// Receives one page, with the places of what has come of it.
+    async fn receive(&self, who: Who, pages: &mut RecvStream) -> Result<Option<(Vec<u8>, Vec<Taken>)>, CallError> {
+        let begun = timeout(REQUEST, Incoming::begin(pages, limits::PAGE)).await.map_err(|_| CallError::TimedOut)??;
+        let Some(mut page) = begun else { return Ok(None) };
+        page.read(pages, FREE).await?;
+        let mut held = Vec::new();
+        while page.missing() > 0 {
+            let before = Instant::now();
+            let next = self.coming.take(who, kib(page.missing().min(STEP)));
+            let full = |_| CallError::Refused(Code::Busy.into());
+            held.push(timeout(ROOM, next).await.map_err(full)?);
+            page.forgive(before.elapsed());
+            page.read(pages, STEP).await?;
+        }
+        Ok(Some((page.whole(pages).await?, held)))
+    }
+
+    async fn search(&self, link: &Link, search: &Search, stream: Stream) {
+        let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
+        let (asker, limit, skip) = (view(link), search.limit, search.skip);
+        self.read(link, stream, move |snapshot| Ok(snapshot.search(&query, limit, skip, asker, rand::random()))).await;
+    }
+
+    async fn files_of(&self, link: &Link, files: FilesOf, stream: Stream) {
+        let node: NodeId = files.node.unwrap_or_else(|| link.peer());
+        let read = move |snapshot: Snapshot| snapshot.files_of(node, files.after.as_ref()).ok_or(Code::NotFound);
+        self.read(link, stream, read).await;
+    }
+
+    async fn follow(&self, link: &Link, follow: &Follow, mut stream: Stream) {
+        let part = Part { id: follow.id, kind: follow.kind, size: follow.size };
+        if let Err(code) = stream.stay(lasting_units(FOLLOWER)) {
+            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+        }
+        let mut subscription = match self.directory.follow(part, link.peer(), view(link)).await {
+            Ok(subscription) => subscription,
+            Err(code) => return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await,
+        };
+        if stream.grant((), limits::CONTROL).await.is_err() {
+            return;
+        }
+        let mut event = Some(std::mem::take(&mut subscription.first));
+        while let Some(news) = event {
+            let sent = frames::send(&mut stream.send, &news, limits::PAGE).await;
+            drop(news);
+            if sent.is_err() {
+                return stream.end(sent);
+            }
+            let stopped = stream.send.stopped();
+            event = tokio::select! {
+                _ = stopped => None,
+                event = subscription.events.recv() => event,
+            };
+        }
+        stream.finish();
+    }
+
+    /// Answers with what a read of the snapshot gives, on a thread that may take its time, once there is room for it.
+    async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
+    where
+        T: Serialize + Send + 'static,
+        F: FnOnce(Snapshot) -> Result<T, Code> + Send + 'static,
+    {
+        let (directory, who) = (self.directory.clone(), who(link, self.circle.has_friend(link.peer())));
+        let room = self.pages.room(who).await;
+        let answer = move || {
+            let page = read(directory.snapshot())?;
+            let encoded = encode(&Answer::Ok(page), limits::PAGE).map_err(|_| Code::Internal)?;
+            // As long as it is counted for.
+            Ok(encoded.into_boxed_slice())
+        };
+        match self.reads.run(who, answer).await.unwrap_or(Err(Code::Internal)) {
+            Ok(answer) => stream.deliver(answer.into(), room).await,
+            Err(code) => stream.refuse(code).await,
+        }
+    }
+}
+
+fn view(link: &Link) -> AskerView {
+    AskerView { loopback: is_loopback(link.remote().ip()), reached: link.local_ip() }
+}

@@ -1,0 +1,149 @@
+//! The command line: arguments, commands, rendering. The only floor that prints or knows clap and indicatif.
+//! Not responsible for anything but asking the node and telling what it says.
+
+use std::ffi::OsString;
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+use tracing_subscriber::EnvFilter;
+
+mod args;
+mod choose;
+pub mod commands;
+mod context;
+mod exit;
+mod explain;
+mod failure;
+mod follow;
+mod render;
+mod service;
+mod settings;
+mod signals;
+
+use crate::io::home::friends::FriendFile;
+use crate::model::Friends;
+use args::{Command, Globals};
+use commands::listen_lan::ListenLan;
+use context::Context;
+use exit::Exit;
+use failure::Failure;
+use render::Output;
+use settings::{Environment, Settings};
+
+/// Runs the command line of this process on a runtime that the caller has made.
+#[must_use]
+pub fn run(runtime: Runtime) -> ExitCode {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    {
+        let _within = runtime.enter();
+        if let Err(error) = crate::io::ignored::write_errors_instead_of_signals() {
+            tracing::debug!(%error, "a limit of file sizes ends the process");
+        }
+    }
+    let exit = match ListenLan::parse(&line) {
+        Some(child) => runtime.block_on(child.run()),
+        None => match args::parse(line.iter().cloned()) {
+            Ok((globals, command)) => obey(&runtime, &globals, command),
+            Err(error) => refuse(&line, &error),
+        },
+    };
+    // A thread that reads a directory or the terminal would otherwise be waited for.
+    runtime.shutdown_background();
+    exit.into()
+}
+
+fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
+    let output = Output::new(globals);
+    log(globals, &output);
+    let default_home = crate::node::Home::default_root();
+    let settings = Settings::resolve(globals, &Environment::of_process(), default_home);
+    let output = settings.iter().fold(output, |output, settings| output.naming(friends_of(settings)));
+    let result = settings.and_then(|settings| {
+        let context = Context { settings, output: output.clone() };
+        runtime.block_on(dispatch(&context, command))
+    });
+    result.unwrap_or_else(|failure| {
+        output.fail(&failure);
+        failure.exit()
+    })
+}
+
+/// Only for names in what is shown: a command that needs friends reads them again and says what is wrong.
+fn friends_of(settings: &Settings) -> Friends {
+    FriendFile::at(&settings.home).read_what_is_right().unwrap_or_default()
+}
+
+async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Bench(arguments) => commands::bench::run(context, arguments).await,
+        Command::Demo(arguments) => commands::demo::run(context, arguments).await,
+        Command::Doctor => commands::doctor::run(context).await,
+        Command::Friends(arguments) => commands::friends::run(context, arguments),
+        Command::Get(arguments) => commands::get::run(context, arguments).await,
+        Command::Hash(arguments) => commands::hash::run(context, arguments).await,
+        Command::Id => commands::id::run(context),
+        Command::Locate(arguments) => commands::locate::run(context, arguments).await,
+        Command::Ls(arguments) => commands::ls::run(context, arguments).await,
+        Command::Neighbours => commands::neighbours::run(context).await,
+        Command::Peers => commands::peers::run(context).await,
+        Command::Search(arguments) => commands::search::run(context, arguments).await,
+        Command::Share(arguments) => commands::share::run(context, arguments).await,
+        Command::Status => commands::status::run(context),
+        Command::Tracker(arguments) => commands::tracker::run(context, arguments).await,
+        Command::Trust(arguments) => commands::trust::run(context, &arguments),
+    }
+}
+
+/// Tells what clap has to say: help and version are results, all else is a usage error.
+fn refuse(line: &[OsString], error: &clap::Error) -> Exit {
+    if !error.use_stderr() {
+        let Err(lost) = error.print() else { return Exit::DONE };
+        let failure = failure::stdout(lost);
+        Output::new(&Globals::default()).fail(&failure);
+        return failure.exit();
+    }
+    if line.iter().any(|argument| argument == "--json") {
+        let globals = Globals { json: true, ..Globals::default() };
+        Output::new(&globals).fail(&Failure::Usage(one_line(&error.to_string())));
+    } else {
+        let _ = error.print();
+    }
+    Exit::USAGE
+}
+
+/// The first paragraph of clap's message, in one line.
+fn one_line(message: &str) -> String {
+    let paragraph = message.split("\n\n").next().unwrap_or_default();
+    let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Log lines go to standard error. `$RUST_LOG` goes before `-v` and `-q`.
+fn log(globals: &Globals, output: &Output) {
+    let level = match (globals.quiet, globals.verbose) {
+        // What cannot be sent to an address is told where it matters, as why nobody answers there.
+        (true, _) => "error,quinn_udp=off",
+        (false, 0) => "warn,quinn_udp=off",
+        (false, 1) => "warn,quinn_udp=off,qshare=info",
+        (false, _) => "info,qshare=debug",
+    };
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // A second subscriber in one process is refused; the first one stays.
+    let ansi = std::io::stderr().is_terminal();
+    let _ =
+        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(output.log_writer()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_usage_error_becomes_one_line() {
+        let line = ["qshare", "get", "x", "--limit", "5"].map(OsString::from);
+        let error = args::parse(line).expect_err("refused");
+        let text = one_line(&error.to_string());
+        assert!(text.starts_with("invalid value '5' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
+    }
+}

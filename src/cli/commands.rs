@@ -1,0 +1,19 @@
+//! The commands, one a file.
+
+pub(super) mod bench;
+pub(super) mod demo;
+pub(super) mod doctor;
+pub(super) mod friends;
+pub(super) mod get;
+pub(super) mod hash;
+pub(super) mod id;
+pub(super) mod listen_lan;
+pub(super) mod locate;
+pub(super) mod ls;
+pub(super) mod neighbours;
+pub(super) mod peers;
+pub(super) mod search;
+pub(super) mod share;
+pub(super) mod status;
+pub(super) mod tracker;
+pub(super) mod trust;

@@ -1,0 +1,72 @@
+//! `qshare friends`: names for node ids.
+
+use crate::cli::args::{FriendsArgs, FriendsCommand};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::json::Line;
+use crate::cli::render::table::{Align, Table};
+use crate::io::home::friends::{Added, FriendFile};
+use crate::io::home::identity::Identity;
+use crate::model::{Friend, FriendName};
+use crate::wire::Role;
+
+/// Runs the command.
+pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Failure> {
+    let file = FriendFile::at(context.own_home()?.root());
+    context.warn_all(file.broken().map(|broken| broken.to_string()));
+    match arguments.command {
+        FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
+        FriendsCommand::List => list(context, &file),
+        FriendsCommand::Remove { name } => remove(context, &file, &name),
+    }
+}
+
+fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<Exit, Failure> {
+    let own = Identity::load(&context.home().role_dir(Role::Node)).map_err(anyhow::Error::from)?;
+    if own.is_some_and(|own| own.node_id() == friend.node) {
+        return Err(Failure::Usage(format!(
+            "{} is this home's own node; `qshare id` prints it for others",
+            friend.node
+        )));
+    }
+    let Friend { name, node, .. } = &friend;
+    match file.add(&friend).map_err(anyhow::Error::from)? {
+        Added::Now => {
+            context.output.emit(&Line::friend(&friend))?;
+            context.output.note(&format!("qshare: {name} is node {node}"));
+            Ok(Exit::DONE)
+        }
+        Added::NameOf(other) => Err(Failure::Usage(format!(
+            "{name} is another node already, {other}; if {name} has a new key, run `qshare friends remove {name}` first"
+        ))),
+        Added::NodeOf(other) => Err(Failure::Usage(format!(
+            "this node is your friend {other} already; run `qshare friends remove {other}` first to call it {name}"
+        ))),
+    }
+}
+
+fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
+    let friends = file.read_what_is_right().map_err(anyhow::Error::from)?;
+    let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
+    for friend in friends.iter() {
+        context.output.emit(&Line::friend(friend))?;
+        let at = friend.at.as_ref().map(crate::model::PeerTarget::host_port).unwrap_or_default();
+        table.row([friend.name.to_string(), at, friend.node.to_string()]);
+    }
+    if friends.is_empty() {
+        context.output.note("qshare: there are no friends yet; `qshare friends add NAME ID` adds one");
+        return Ok(Exit::DONE);
+    }
+    context.output.print(&table.render(context.output.width()))?;
+    Ok(Exit::DONE)
+}
+
+fn remove(context: &Context, file: &FriendFile, name: &FriendName) -> Result<Exit, Failure> {
+    let Some(node) = file.remove(name).map_err(anyhow::Error::from)? else {
+        return Err(Failure::Nothing(format!("no friend is called {name}; `qshare friends list` shows who is")));
+    };
+    context.output.emit(&Line::Removed { name: name.as_str() })?;
+    context.output.note(&format!("qshare: {name} is no friend now; it was node {node}"));
+    Ok(Exit::DONE)
+}

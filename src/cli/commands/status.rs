@@ -1,0 +1,149 @@
+//! `qshare status`: what this home holds, and the transfers that were begun and not ended. Only reads; makes nothing.
+
+mod partials;
+
+use std::path::Path;
+
+use partials::Partial;
+use serde::Serialize;
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::human::counted;
+use crate::cli::render::json::{Line, Text};
+use crate::cli::render::names::Names;
+use crate::io::home::Home;
+use crate::io::home::begun::BegunFile;
+use crate::io::home::identity::Identity;
+use crate::io::home::trust::TrustStore;
+use crate::io::share::cache::HashCache;
+use crate::model::{NodeId, Shown, Size};
+use crate::wire::Role;
+
+/// The hash cache within the node role's directory.
+const CACHE_FILE: &str = "cache.redb";
+
+/// What there is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    home: String,
+    roles: Vec<RoleStatus>,
+    cache: CacheStatus,
+    trust: Vec<Trusted>,
+    partials: Vec<Partial>,
+}
+
+#[derive(Debug, Serialize)]
+struct RoleStatus {
+    role: Role,
+    node: Option<Text<NodeId>>,
+    /// The process that runs with it now.
+    pid: Option<u32>,
+}
+
+#[derive(Debug, Serialize)]
+struct CacheStatus {
+    /// Unknown while a process uses the cache.
+    entries: Option<u64>,
+    bytes: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct Trusted {
+    addr: String,
+    node: Text<NodeId>,
+}
+
+/// Runs the command.
+pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
+    let status = look(&context.own_home()?, Path::new("."))?;
+    context.output.emit(&Line::Status(&status))?;
+    context.output.print(&text(&status, context.output.names()))?;
+    Ok(Exit::DONE)
+}
+
+fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
+    let roles = [Role::Node, Role::Tracker].into_iter().map(|role| role_status(home, role));
+    let trust = TrustStore::at(home.root()).list().map_err(anyhow::Error::from)?;
+    let elsewhere = BegunFile::at(home.root()).dirs().map_err(anyhow::Error::from)?;
+    Ok(Status {
+        home: home.root().to_string_lossy().into_owned(),
+        roles: roles.collect::<Result<_, Failure>>()?,
+        cache: cache_status(home),
+        trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node: Text(node) }).collect(),
+        partials: partials::all(here, &elsewhere)?,
+    })
+}
+
+fn role_status(home: &Home, role: Role) -> Result<RoleStatus, Failure> {
+    let dir = home.role_dir(role);
+    let identity = Identity::load(&dir).map_err(anyhow::Error::from)?;
+    Ok(RoleStatus { role, node: identity.map(|identity| Text(identity.node_id())), pid: home.holder(role) })
+}
+
+/// The entries are counted only with the home's lock in hand: an open cache belongs to its process.
+fn cache_status(home: &Home) -> CacheStatus {
+    let path = home.role_dir(Role::Node).join(CACHE_FILE);
+    let Ok(meta) = path.metadata() else { return CacheStatus { entries: Some(0), bytes: 0 } };
+    let count = || {
+        let _lock = home.lock(Role::Node).ok()?;
+        HashCache::open(&path).ok()?.cache.count().ok()
+    };
+    CacheStatus { entries: count(), bytes: meta.len() }
+}
+
+fn text(status: &Status, names: &Names) -> String {
+    let mut lines = vec![("home", Shown(&status.home).to_string())];
+    for role in &status.roles {
+        let heading = if role.role == Role::Tracker { "tracker" } else { "node" };
+        let id = role.node.as_ref().map_or_else(|| "none yet".to_owned(), |node| node.0.to_string());
+        let running = role.pid.map(|pid| format!("  running as process {pid}")).unwrap_or_default();
+        lines.push((heading, format!("{id}{running}")));
+    }
+    let entries = status.cache.entries.map_or_else(|| "in use".to_owned(), |n| counted(n, "hashed file"));
+    lines.push(("cache", format!("{entries}, {}", Size(status.cache.bytes))));
+    for known in &status.trust {
+        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node.0))));
+    }
+    for partial in &status.partials {
+        let told = partial.lines().into_iter().enumerate();
+        lines.extend(told.map(|(index, line)| (if index == 0 { "partial" } else { "" }, line)));
+    }
+    lines.iter().map(|(heading, line)| format!("{heading:<8} {line}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_that_is_not_there_is_not_made() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        let status = look(&home, dir.path()).expect("a status");
+        assert!(status.roles.iter().all(|role| role.node.is_none() && role.pid.is_none()));
+        assert!(!home.root().exists());
+        assert!(
+            text(&status, &Names::default())
+                .contains("\nnode     none yet\ntracker  none yet\ncache    0 hashed files, 0 B\n")
+        );
+    }
+
+    #[test]
+    fn a_home_shows_its_identities_and_what_it_trusts() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let home = Home::at(dir.path().join("home"));
+        let node = Identity::load_or_create(&home.role_dir(Role::Node)).expect("an identity").node_id();
+        TrustStore::at(home.root()).remember("h:1", node).expect("remembered");
+        let lock = home.lock(Role::Tracker).expect("locked");
+        let status = look(&home, dir.path()).expect("a status");
+        let pid = std::process::id();
+        let json = serde_json::to_value(Line::Status(&status)).expect("JSON");
+        assert_eq!((&json["event"], &json["roles"][0]["role"]), (&"status".into(), &"node".into()));
+        assert_eq!((&json["roles"][1]["pid"], &json["trust"][0]["addr"]), (&pid.into(), &"h:1".into()));
+        let text = text(&status, &Names::default());
+        assert!(text.contains(&format!("node     {node}\n")) && text.contains(&format!("process {pid}")), "{text}");
+        drop(lock);
+    }
+}

@@ -1,0 +1,222 @@
+//! The configuration file: every setting, its default, and how it is read. `config/default.toml` documents all.
+//! Invariant: a key that is not known is an error. Not responsible for what the texts mean (addresses, rates,
+//! durations): who uses a setting parses it, and for flags and environment, which go before the file.
+
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::obstacle::{advice, cause};
+
+/// The file that is read from the home when no other is named.
+pub const FILE_NAME: &str = "config.toml";
+/// Bytes of it that are read: the documented default has some 10 KiB.
+const MOST: u64 = 1 << 20;
+
+/// Why a configuration file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// It cannot be read.
+    #[error("the configuration {} cannot be read ({}): {}", path.display(), cause(source), advice(source))]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not TOML, or has a key or a value that is not known.
+    #[error("the configuration {} is refused: {cause}; config/default.toml documents every setting", path.display())]
+    Refused {
+        /// Which file.
+        path: PathBuf,
+        /// Where and why, in one line.
+        cause: String,
+    },
+}
+
+/// All settings.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Config {
+    /// Trackers, as `[ID@]HOST:PORT`.
+    pub trackers: Vec<String>,
+    /// Nodes that are asked too, as `[ID@]HOST:PORT`.
+    pub peers: Vec<String>,
+    /// What is shared besides the command line's paths.
+    pub share: Vec<NamedPath>,
+    /// Globs of what is not shared.
+    pub exclude: Vec<String>,
+    /// What concerns nodes.
+    pub node: NodeConfig,
+    /// What concerns trackers.
+    pub tracker: TrackerConfig,
+}
+
+/// A path that is shared under a name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NamedPath {
+    /// The name of the offer.
+    pub name: String,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+/// Settings of nodes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct NodeConfig {
+    /// `ADDR:PORT` or `auto`.
+    pub listen: String,
+    /// A rate or `none`.
+    pub download_limit: String,
+    /// A rate or `none`.
+    pub upload_limit: String,
+    /// A duration.
+    pub wait: String,
+    /// How many hits a search shows.
+    pub limit_hits: u32,
+    /// The most files and directories of a collection.
+    pub max_files: u32,
+    /// Whether nodes on the local network are looked for, and find this one.
+    pub lan: bool,
+    /// Whether neighbours are exactly the `peers` and whoever dials.
+    pub only_peers: bool,
+}
+
+impl Default for NodeConfig {
+    fn default() -> Self {
+        Self {
+            listen: "auto".to_owned(),
+            download_limit: "none".to_owned(),
+            upload_limit: "none".to_owned(),
+            wait: "2m".to_owned(),
+            limit_hits: 50,
+            max_files: 200_000,
+            lan: true,
+            only_peers: false,
+        }
+    }
+}
+
+/// Settings of trackers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct TrackerConfig {
+    /// `ADDR:PORT` or `auto`.
+    pub listen: String,
+    /// A file of node ids; everyone when empty.
+    pub allow: PathBuf,
+    /// The most names of one node.
+    pub names_per_node: u32,
+    /// The most names altogether.
+    pub names: u32,
+    /// The most memory for names, in MiB.
+    pub memory_mib: u32,
+}
+
+impl Default for TrackerConfig {
+    fn default() -> Self {
+        Self {
+            listen: "auto".to_owned(),
+            allow: PathBuf::new(),
+            names_per_node: 200_000,
+            names: 500_000,
+            memory_mib: 128,
+        }
+    }
+}
+
+impl Config {
+    /// Reads `named`, which must exist; without it `config.toml` in the home, which need not, nor need there be a home that
+    /// can be entered.
+    ///
+    /// # Errors
+    /// When a file is there and cannot be used, or the named one is not there.
+    pub fn load(named: Option<&Path>, home: &Path) -> Result<Self, ConfigError> {
+        let path = named.map_or_else(|| home.join(FILE_NAME), Path::to_owned);
+        match read(&path, named.is_some()) {
+            Ok(text) => Self::parse(&text).map_err(|cause| ConfigError::Refused { path, cause }),
+            Err(e) if named.is_none() && (e.kind() == io::ErrorKind::NotFound || is_closed(home)) => {
+                Ok(Self::default())
+            }
+            Err(source) => Err(ConfigError::Unreadable { path, source }),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|error| {
+            let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
+            let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
+            format!("{place}{}", error.message().replace('\n', " "))
+        })
+    }
+}
+
+/// A pipe is read only where somebody named it: one in the place of the home's own file would never end.
+fn read(path: &Path, named: bool) -> io::Result<String> {
+    if !named && !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// Whether nothing in the home can be reached: whoever needs the home says so.
+fn is_closed(home: &Path) -> bool {
+    home.join(".").metadata().is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFAULT: &str = include_str!("../config/default.toml");
+    const TRACKER: &str = include_str!("../config/tracker.toml");
+
+    #[test]
+    fn the_default_file_has_every_setting_with_its_built_in_value() {
+        let file: toml::Table = toml::from_str(DEFAULT).expect("toml");
+        let built_in = toml::Table::try_from(Config::default()).expect("a table");
+        assert_eq!(file, built_in);
+    }
+
+    #[test]
+    fn the_example_of_the_default_file_is_a_share() {
+        let example: String =
+            DEFAULT.lines().filter_map(|l| l.strip_prefix("#   ")).map(|l| format!("{l}\n")).collect();
+        let config = Config::parse(&example).expect("the example");
+        assert_eq!(config.share, [NamedPath { name: "docs".to_owned(), path: "/srv/docs".into() }]);
+    }
+
+    #[test]
+    fn the_tracker_example_is_accepted() {
+        let config = Config::parse(TRACKER).expect("the example");
+        assert_eq!(config.tracker.listen, "[::]:4917");
+        assert_eq!(config.node, NodeConfig::default());
+    }
+
+    #[test]
+    fn a_key_or_value_that_is_not_known_is_refused_with_its_line() {
+        for (text, line) in [("trackers = []\ntracer = 1", "line 2"), ("[node]\nlisten = 4", "line 2"), ("x", "line 1")]
+        {
+            let cause = Config::parse(text).expect_err(text);
+            assert!(cause.starts_with(line) && !cause.contains('\n'), "{cause}");
+        }
+    }
+
+    #[test]
+    fn only_a_named_file_must_exist() {
+        let home = tempfile::tempdir().expect("a directory");
+        assert_eq!(Config::load(None, home.path()).expect("defaults"), Config::default());
+        let absent = home.path().join("absent.toml");
+        assert!(matches!(Config::load(Some(&absent), home.path()), Err(ConfigError::Unreadable { .. })));
+        std::fs::write(home.path().join(FILE_NAME), "peers = ['h:1']").expect("written");
+        assert_eq!(Config::load(None, home.path()).expect("read").peers, ["h:1"]);
+        std::fs::write(&absent, "peers = 7").expect("written");
+        let error = Config::load(Some(&absent), home.path()).expect_err("refused").to_string();
+        assert!(error.contains("absent.toml") && error.contains("line 1"), "{error}");
+    }
+}

@@ -1,0 +1,9 @@
+//! Adapters, one outside thing per file; no policy.
+
+pub mod cpu;
+pub mod home;
+pub mod ignored;
+pub mod net;
+pub mod positional;
+pub mod receive;
+pub mod share;

@@ -1,0 +1,270 @@
+//! Dialling: a node's addresses raced, the key compared, Welcome read.
+//! Invariant: a link that comes out of here is to the expected id, and never to this node itself. Which id to
+//! expect is decided above.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, TransportErrorCode};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::io::net::endpoint::{Endpoint, HANDSHAKE, WELCOME};
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::{self, Link, var_int};
+use crate::model::NodeId;
+use crate::model::address::canonical;
+use crate::wire::limits::CONTROL;
+use crate::wire::{Code, Welcome};
+
+/// The next address is tried this long after the one before, if that has not answered.
+pub const RACE: Duration = Duration::from_millis(250);
+/// An address has this long to answer.
+pub const DIAL: Duration = Duration::from_secs(3);
+/// No more addresses of one node are tried.
+const MAX_ADDRESSES: usize = 16;
+/// TLS's alert for no common application protocol (RFC 7301).
+const NO_APPLICATION_PROTOCOL: u8 = 120;
+
+/// Asked before an address is dialled that others told of, waits until it may be; `None` when it may not.
+pub type Admit = Arc<dyn Fn(SocketAddr) -> Pin<Box<dyn Future<Output = Option<Answered>> + Send>> + Send + Sync>;
+/// To be called when the address has answered as the node that was meant; dropped when it has not.
+pub type Answered = Box<dyn FnOnce() + Send>;
+
+/// Why a node could not be dialled.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum DialError {
+    /// The other side has too many connections.
+    #[error("{addr} takes no more connections now: try again later")]
+    Busy {
+        /// Who.
+        addr: SocketAddr,
+    },
+    /// This endpoint is closed, or cannot send to such an address.
+    #[error("{addr} cannot be dialled from here: {cause}")]
+    Cannot {
+        /// Who.
+        addr: SocketAddr,
+        /// Why.
+        cause: String,
+    },
+    /// The other side does not let this node in.
+    #[error("{addr} does not let this node in: ask its operator to allow node {own}")]
+    Forbidden {
+        /// Who.
+        addr: SocketAddr,
+        /// This node.
+        own: NodeId,
+    },
+    /// The connection broke before it was of use.
+    #[error("the connection to {addr} failed: {cause}")]
+    Lost {
+        /// Who.
+        addr: SocketAddr,
+        /// Why.
+        cause: String,
+    },
+    /// There is nothing to dial.
+    #[error("no address of the node is known")]
+    NoAddress,
+    /// Something else answers.
+    #[error("what answers at {addr} is not a qshare node of this version: check the port")]
+    NotQshare {
+        /// Who.
+        addr: SocketAddr,
+    },
+    /// The handshake is done, Welcome does not come.
+    #[error("{addr} accepted the connection but did not say Welcome: it may be overloaded, try again")]
+    NoWelcome {
+        /// Who.
+        addr: SocketAddr,
+    },
+    /// Others told of the address, and nobody has answered there so far.
+    #[error("{addr} is not dialled again so soon: nobody has answered there")]
+    Often {
+        /// Who.
+        addr: SocketAddr,
+    },
+    /// It is this node itself.
+    #[error("{0} is this node itself: give another one's address")]
+    OwnId(Addresses),
+    /// The other side closed with a code.
+    #[error("{addr} closed the connection: {code:?}")]
+    Refused {
+        /// Who.
+        addr: SocketAddr,
+        /// Why.
+        code: Code,
+    },
+    /// Nothing answers.
+    #[error("nothing answers at {0} over UDP: check that it runs there and that no firewall is between")]
+    Silent(Addresses),
+    /// Another node answers.
+    #[error("{addr} answers as node {found}, not as {expected}: check the id and the address")]
+    WrongKey {
+        /// Who.
+        addr: SocketAddr,
+        /// Who should.
+        expected: NodeId,
+        /// Who does.
+        found: NodeId,
+    },
+}
+
+/// Addresses, shown with commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses(pub Vec<SocketAddr>);
+
+impl fmt::Display for Addresses {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let texts: Vec<_> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&texts.join(", "))
+    }
+}
+
+/// Dials the addresses, [`RACE`] apart; the first that leads to the expected node wins. Where others told of them, each is
+/// dialled only as it is admitted.
+///
+/// # Errors
+/// The most telling of what went wrong.
+pub async fn dial(
+    endpoint: &Endpoint,
+    addrs: &[SocketAddr],
+    expect: Option<NodeId>,
+    admit: Option<&Admit>,
+) -> Result<Link, DialError> {
+    let mut distinct = Vec::new();
+    for addr in addrs.iter().take(MAX_ADDRESSES) {
+        if !distinct.contains(addr) {
+            distinct.push(*addr);
+        }
+    }
+    if distinct.is_empty() {
+        return Err(DialError::NoAddress);
+    }
+    if expect == Some(endpoint.node_id()) {
+        return Err(DialError::OwnId(Addresses(distinct)));
+    }
+    let mut failures = Vec::new();
+    match timeout(HANDSHAKE, race(endpoint, &distinct, expect, admit, &mut failures)).await {
+        Ok(Some(link)) => Ok(link),
+        _ => Err(most_telling(failures, distinct)),
+    }
+}
+
+async fn race(
+    endpoint: &Endpoint,
+    addrs: &[SocketAddr],
+    expect: Option<NodeId>,
+    admit: Option<&Admit>,
+    failures: &mut Vec<DialError>,
+) -> Option<Link> {
+    let mut waiting = addrs.iter();
+    let mut attempts = JoinSet::new();
+    loop {
+        if let Some(addr) = waiting.next() {
+            attempts.spawn(admitted(endpoint.clone(), *addr, expect, admit.cloned()));
+        }
+        let patience = if waiting.len() > 0 { RACE } else { HANDSHAKE };
+        match timeout(patience, attempts.join_next()).await {
+            Ok(Some(Ok(Ok(link)))) => return Some(link),
+            Ok(Some(Ok(Err(failure)))) => failures.push(failure),
+            Ok(None) if waiting.len() == 0 => return None,
+            _ => {}
+        }
+    }
+}
+
+async fn admitted(
+    endpoint: Endpoint,
+    addr: SocketAddr,
+    expect: Option<NodeId>,
+    admit: Option<Admit>,
+) -> Result<Link, DialError> {
+    let Some(admit) = admit else { return attempt(endpoint, addr, expect).await };
+    let answered = admit(addr).await.ok_or(DialError::Often { addr })?;
+    let link = attempt(endpoint, addr, expect).await?;
+    answered();
+    Ok(link)
+}
+
+async fn attempt(endpoint: Endpoint, addr: SocketAddr, expect: Option<NodeId>) -> Result<Link, DialError> {
+    let cannot = |cause: quinn::ConnectError| DialError::Cannot { addr, cause: cause.to_string() };
+    let connecting = endpoint.connect(addr).map_err(cannot)?;
+    let silent = |_| DialError::Silent(Addresses(vec![addr]));
+    let connection =
+        timeout(DIAL, connecting).await.map_err(silent)?.map_err(|cause| failure(&endpoint, addr, &cause))?;
+    let found = link::peer_of(&connection).ok_or(DialError::NotQshare { addr })?;
+    let checked = check(&endpoint, addr, expect, found);
+    if checked.is_err() {
+        connection.close(var_int(Code::Closing), b"");
+    }
+    checked?;
+    let welcome = match timeout(WELCOME, read_welcome(&connection)).await {
+        Ok(Ok(welcome)) => welcome,
+        Ok(Err(CallError::Lost(cause))) => return Err(failure(&endpoint, addr, &cause)),
+        _ => {
+            connection.close(var_int(Code::TimedOut), b"");
+            return Err(DialError::NoWelcome { addr });
+        }
+    };
+    Ok(endpoint.take_in(Link::dialling(connection, found, welcome)))
+}
+
+fn check(endpoint: &Endpoint, addr: SocketAddr, expect: Option<NodeId>, found: NodeId) -> Result<(), DialError> {
+    if found == endpoint.node_id() {
+        return Err(DialError::OwnId(Addresses(vec![addr])));
+    }
+    match expect {
+        Some(expected) if expected != found => Err(DialError::WrongKey { addr, expected, found }),
+        _ => Ok(()),
+    }
+}
+
+/// The first stream that the dialled side opens carries its Welcome.
+async fn read_welcome(connection: &Connection) -> Result<Welcome, CallError> {
+    let (_to, mut from) = connection.accept_bi().await?;
+    frames::receive(&mut from, CONTROL).await?.ok_or(CallError::Ended)
+}
+
+fn failure(endpoint: &Endpoint, addr: SocketAddr, cause: &ConnectionError) -> DialError {
+    let no_protocol = TransportErrorCode::crypto(NO_APPLICATION_PROTOCOL);
+    match cause {
+        ConnectionError::ApplicationClosed(close) => match link::code(close.error_code) {
+            Code::Forbidden => DialError::Forbidden { addr, own: endpoint.node_id() },
+            code => DialError::Refused { addr, code },
+        },
+        ConnectionError::ConnectionClosed(close) if close.error_code == no_protocol => DialError::NotQshare { addr },
+        ConnectionError::ConnectionClosed(close) if close.error_code == TransportErrorCode::CONNECTION_REFUSED => {
+            DialError::Busy { addr }
+        }
+        ConnectionError::TransportError(error) if error.code == no_protocol => DialError::NotQshare { addr },
+        ConnectionError::TimedOut => DialError::Silent(Addresses(vec![addr])),
+        ConnectionError::VersionMismatch => DialError::NotQshare { addr },
+        cause => DialError::Lost { addr, cause: link::describe(cause) },
+    }
+}
+
+/// Of several failures the one that says most; addresses without an answer are named together.
+pub(crate) fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>) -> DialError {
+    let rank = |failure: &DialError| match failure {
+        DialError::WrongKey { .. } => 0,
+        DialError::Forbidden { .. } => 1,
+        DialError::Refused { .. } => 2,
+        DialError::Busy { .. } | DialError::NoWelcome { .. } => 3,
+        DialError::OwnId(_) => 4,
+        DialError::NotQshare { .. } => 5,
+        DialError::Lost { .. } => 6,
+        DialError::Cannot { .. } => 7,
+        DialError::Silent(_) | DialError::NoAddress => 8,
+        DialError::Often { .. } => 9,
+    };
+    failures.sort_by_key(rank);
+    match failures.into_iter().next() {
+        None | Some(DialError::Silent(_)) => DialError::Silent(Addresses(addrs.into_iter().map(canonical).collect())),
+        Some(failure) => failure,
+    }
+}

@@ -1,0 +1,366 @@
+//! The one UDP endpoint of a process: it listens and dials.
+//! Invariant: every connection that comes in holds a permit of the gate. Which node may connect, and how many links
+//! to keep, is judged above.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, Incoming, TokioRuntime};
+use tokio::time::timeout;
+
+use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
+use crate::io::net::dial;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::gate::{Gate, Permit, Verdict};
+use crate::io::net::interfaces;
+use crate::io::net::link::{self, Link, var_int};
+use crate::io::net::open::Open;
+use crate::io::net::purpose::Purpose;
+use crate::io::net::transport::{self, Configs};
+use crate::io::net::udp;
+use crate::model::NodeId;
+use crate::model::address::canonical;
+use crate::model::obstacle::{Obstacle, cause as words};
+use crate::wire::limits::{CONTROL, VERSION};
+use crate::wire::{Code, Role, Welcome};
+
+/// The port that trackers and sharing nodes take first.
+pub const DEFAULT_PORT: u16 = 4917;
+/// The last of those tried after it.
+pub const LAST_PORT: u16 = 4936;
+/// A handshake takes at most this long.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Welcome must be there this long after the handshake.
+pub const WELCOME: Duration = Duration::from_secs(5);
+/// Closing waits at most this long for the last packets to go.
+const CLOSE: Duration = Duration::from_millis(50);
+
+/// Where to listen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listen {
+    /// On this address; port 0 is any free port.
+    At(SocketAddr),
+    /// On 4917, else the first free port up to 4936, else any.
+    DefaultPorts,
+    /// On any free port.
+    Ephemeral,
+}
+
+/// How an endpoint is made.
+#[derive(Debug, Clone, Copy)]
+pub struct EndpointOptions {
+    /// Where to listen.
+    pub listen: Listen,
+    /// What the process is.
+    pub role: Role,
+}
+
+/// Why there is no endpoint.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address cannot be had.
+    #[error("UDP {addr} cannot be opened ({}): {}", words(cause), bind_advice(Obstacle::of(cause)))]
+    Address {
+        /// Which address.
+        addr: SocketAddr,
+        /// Why.
+        cause: io::Error,
+    },
+    /// There are no keys for the socket.
+    #[error(transparent)]
+    Keys(#[from] IdentityError),
+    /// The key cannot be used.
+    #[error("the identity cannot be used for TLS: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+/// The endpoint. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    quinn: quinn::Endpoint,
+    bound: SocketAddr,
+    identity: Arc<Identity>,
+    role: Role,
+    configs: Configs,
+    gate: Arc<Gate>,
+    open: Arc<Open>,
+    warnings: Vec<String>,
+}
+
+impl Endpoint {
+    /// Opens the socket and begins to listen. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When the address or the key cannot be used.
+    #[expect(clippy::needless_pass_by_value, reason = "the endpoint takes its keys over")]
+    pub fn bind(identity: Arc<Identity>, keys: LongTermKeys, options: EndpointOptions) -> Result<Self, BindError> {
+        Self::open(identity, &keys, options, Purpose::Link, Arc::default())
+    }
+
+    /// Another endpoint of the same identity, on a socket of its own, that only dials; what it dials is closed with
+    /// this one.
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind`].
+    pub fn aside(&self, purpose: Purpose) -> Result<Self, BindError> {
+        let listen = match self.inner.bound.ip() {
+            ip if ip.is_unspecified() => Listen::Ephemeral,
+            ip => Listen::At(SocketAddr::new(ip, 0)),
+        };
+        let keys = LongTermKeys::ephemeral()?;
+        let options = EndpointOptions { listen, role: self.inner.role };
+        Self::open(self.inner.identity.clone(), &keys, options, purpose, Arc::clone(&self.inner.open))
+    }
+
+    fn open(
+        identity: Arc<Identity>,
+        keys: &LongTermKeys,
+        options: EndpointOptions,
+        purpose: Purpose,
+        open_links: Arc<Open>,
+    ) -> Result<Self, BindError> {
+        let configs = Configs::new(&identity, keys, purpose)?;
+        let (addr, bound) = open(options.listen)?;
+        let failed = |cause| BindError::Address { addr, cause };
+        let local = bound.socket.local_addr().map_err(failed)?;
+        let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
+        let server = (purpose == Purpose::Link).then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
+        let config = transport::endpoint(keys);
+        let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
+            .map_err(failed)?;
+        let inner = Inner {
+            quinn,
+            bound: local,
+            identity,
+            role: options.role,
+            configs,
+            gate: Arc::default(),
+            open: open_links,
+            warnings: bound.warnings,
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Whose endpoint it is.
+    #[must_use]
+    pub fn node_id(&self) -> NodeId {
+        self.inner.identity.node_id()
+    }
+
+    /// What the process is.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.inner.role
+    }
+
+    /// An address that a peer on this machine can dial.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        let bound = canonical(self.inner.bound);
+        if bound.ip().is_unspecified() { SocketAddr::new(Ipv4Addr::LOCALHOST.into(), bound.port()) } else { bound }
+    }
+
+    /// The UDP port.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.inner.bound.port()
+    }
+
+    /// Addresses that may reach this endpoint, the likeliest first.
+    #[must_use]
+    pub fn candidates(&self) -> Vec<SocketAddr> {
+        interfaces::candidates(canonical(self.inner.bound))
+    }
+
+    /// The likeliest of the candidates, for lines that people paste on other machines.
+    #[must_use]
+    pub fn outward_addr(&self) -> SocketAddr {
+        self.candidates().first().copied().unwrap_or_else(|| self.local_addr())
+    }
+
+    /// What the user should know about the socket, as sentences.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        self.inner.warnings.clone()
+    }
+
+    /// Connections from others that are open or being opened.
+    #[must_use]
+    pub fn arrived(&self) -> usize {
+        self.inner.gate.connections()
+    }
+
+    /// Handshakes that this endpoint began.
+    #[must_use]
+    pub fn dials(&self) -> u64 {
+        self.inner.quinn.stats().outgoing_handshakes
+    }
+
+    /// Dials a node at its addresses, raced. See [`dial`].
+    ///
+    /// # Errors
+    /// The most telling of what went wrong at the addresses.
+    pub async fn dial(&self, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, dial::DialError> {
+        dial::dial(self, addrs, expect, None).await
+    }
+
+    /// The same for addresses that others told of: each is dialled only as it is admitted.
+    ///
+    /// # Errors
+    /// As [`Endpoint::dial`].
+    pub async fn dial_told(
+        &self,
+        addrs: &[SocketAddr],
+        expect: Option<NodeId>,
+        admit: &dial::Admit,
+    ) -> Result<Link, dial::DialError> {
+        dial::dial(self, addrs, expect, Some(admit)).await
+    }
+
+    /// The next connection that the gate lets in; `None` once the endpoint is closed. It must be established in a
+    /// task of its own.
+    pub async fn accept(&self) -> Option<Arrival> {
+        loop {
+            let incoming = self.inner.quinn.accept().await?;
+            let ip = incoming.remote_address().ip();
+            match self.inner.gate.judge(ip, incoming.remote_address_validated()) {
+                Verdict::Admit(permit) => return Some(Arrival { incoming, permit, endpoint: self.clone() }),
+                // It fails only where the address is validated, and then a Retry is never demanded.
+                Verdict::Retry => drop(incoming.retry()),
+                Verdict::Refuse => incoming.refuse(),
+            }
+        }
+    }
+
+    /// Closes all connections and waits shortly until the other ends have been sent word of it. quinn's own waiting
+    /// would go on for three probe timeouts, in case a peer has not heard: more than this process has to give.
+    pub async fn close(&self, code: Code) {
+        let told = self.inner.open.close(code);
+        self.inner.quinn.close(var_int(code), b"");
+        let _ = timeout(CLOSE, told).await;
+    }
+
+    /// Has a link closed with the endpoint.
+    pub(crate) fn take_in(&self, link: Link) -> Link {
+        self.inner.open.add(&link);
+        link
+    }
+
+    pub(crate) fn connect(&self, addr: SocketAddr) -> Result<quinn::Connecting, quinn::ConnectError> {
+        // Never on the wire (no SNI); quinn wants a valid name.
+        self.inner.quinn.connect_with(self.inner.configs.client(addr.ip()), addr, "qshare")
+    }
+}
+
+/// Why a connection from another node came to nothing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ArrivalError {
+    /// The handshake failed or the connection was lost.
+    #[error("the handshake failed: {0}")]
+    Handshake(#[from] ConnectionError),
+    /// It is not a node, or not one that is let in.
+    #[error("the node was not let in: {0:?}")]
+    NotAdmitted(Code),
+    /// It was only to see who answers; it has been told.
+    #[error("the connection was a dial-back")]
+    Probe,
+    /// It took too long.
+    #[error("the handshake took too long")]
+    TimedOut,
+    /// Welcome could not be sent.
+    #[error("Welcome could not be sent: {0}")]
+    Welcome(#[from] CallError),
+}
+
+/// A connection from another node, before its handshake.
+#[derive(Debug)]
+pub struct Arrival {
+    incoming: Incoming,
+    permit: Permit,
+    endpoint: Endpoint,
+}
+
+impl Arrival {
+    /// From where it comes, canonical.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        canonical(self.incoming.remote_address())
+    }
+
+    /// Does the handshake and says Welcome.
+    ///
+    /// # Errors
+    /// When it fails or takes too long.
+    pub async fn establish(self, role: Role) -> Result<Link, ArrivalError> {
+        self.establish_if(role, |_| Ok(())).await
+    }
+
+    /// As [`Arrival::establish`]; a node that `admit` refuses is told the code in place of a Welcome.
+    ///
+    /// # Errors
+    /// When it fails, takes too long, or `admit` refuses.
+    pub async fn establish_if(
+        self,
+        role: Role,
+        admit: impl FnOnce(NodeId) -> Result<(), Code>,
+    ) -> Result<Link, ArrivalError> {
+        let Self { incoming, mut permit, endpoint } = self;
+        let config = endpoint.inner.configs.server(incoming.remote_address().ip());
+        let connecting = incoming.accept_with(config)?;
+        let connection = timeout(HANDSHAKE, connecting).await.map_err(|_| ArrivalError::TimedOut)??;
+        permit.established();
+        let judged = link::peer_of(&connection).ok_or(Code::BadRequest);
+        let judged = judged.and_then(|peer| if peer == endpoint.node_id() { Err(Code::Duplicate) } else { Ok(peer) });
+        let peer = match judged.and_then(|peer| admit(peer).map(|()| peer)) {
+            Ok(peer) => peer,
+            Err(code) => {
+                connection.close(var_int(code), b"");
+                return Err(ArrivalError::NotAdmitted(code));
+            }
+        };
+        timeout(WELCOME, welcome(&connection, role)).await.map_err(|_| ArrivalError::TimedOut)??;
+        if Purpose::of(&connection) == Purpose::Probe {
+            // The dialler closes; nobody waits for that longer than for a Welcome.
+            let _ = timeout(WELCOME, connection.closed()).await;
+            return Err(ArrivalError::Probe);
+        }
+        Ok(endpoint.take_in(Link::dialled_by(connection, peer, permit)))
+    }
+}
+
+async fn welcome(connection: &Connection, role: Role) -> Result<(), CallError> {
+    let (mut to, _from) = connection.open_bi().await?;
+    let observed = canonical(connection.remote_address());
+    frames::send(&mut to, &Welcome { version: VERSION, role, observed }, CONTROL).await?;
+    to.finish().map_err(|_| CallError::Ended)
+}
+
+fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
+    let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
+    if listen == Listen::DefaultPorts {
+        let mut free = (DEFAULT_PORT..=LAST_PORT).map(any).filter_map(|addr| Some((addr, udp::bind(addr).ok()?)));
+        if let Some(found) = free.next() {
+            return Ok(found);
+        }
+    }
+    let addr = if let Listen::At(addr) = listen { addr } else { any(0) };
+    udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause })
+}
+
+/// Most causes lie in the address.
+const fn bind_advice(obstacle: Obstacle) -> &'static str {
+    match obstacle {
+        Obstacle::FileTable | Obstacle::OpenFiles => obstacle.advice(),
+        _ => "choose another address or port with --listen",
+    }
+}
+
+#[cfg(test)]
+mod tests;

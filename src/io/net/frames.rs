@@ -1,0 +1,322 @@
+//! Frames over streams: sending, receiving, and the exchange of a request and its answer.
+//! Invariant: a frame that has begun must go on, at [`SLOWEST`] from [`REQUEST`] on, and nothing is allocated beyond what
+//! has arrived and its cap. Futures here are not cancel-safe: a dropped one leaves its stream in the middle of a frame.
+
+mod pace;
+
+use std::future::{Future, pending};
+use std::time::Duration;
+
+use bytes::Bytes;
+use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::timeout;
+
+pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
+use crate::io::net::link::{Link, code, describe, var_int};
+use crate::wire::codec::{LEN, decode_request, length};
+use crate::wire::limits::CONTROL;
+use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
+
+/// An answer must have begun this long after its request.
+pub const ANSWER: Duration = Duration::from_secs(10);
+
+/// Between two frames of one stream that are not known: a 64th of a second, the pace of a neighbour's queries.
+const SKIP: Duration = Duration::from_micros(15_625);
+
+/// Why an exchange failed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The stream ended in the middle of a frame, or where one had to come.
+    #[error("the peer ended the exchange too early")]
+    Ended,
+    /// What came is not the message that had to come, or what should go is too long.
+    #[error("the peer sent a wrong message: {0}")]
+    Frame(#[from] FrameError),
+    /// The connection is lost.
+    #[error("the connection is lost: {cause}", cause = describe(.0))]
+    Lost(#[from] ConnectionError),
+    /// The other side refused.
+    #[error("the peer refused: {0}")]
+    Refused(Refusal),
+    /// The other side gave the stream up.
+    #[error("the peer broke the exchange off: {0:?}")]
+    Reset(Code),
+    /// It took too long.
+    #[error("the peer took too long")]
+    TimedOut,
+}
+
+impl CallError {
+    /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
+    /// be asked again there.
+    #[must_use]
+    pub fn is_duplicate(&self) -> bool {
+        match self {
+            Self::Lost(ConnectionError::ApplicationClosed(close)) => code(close.error_code) == Code::Duplicate,
+            Self::Lost(cause) => *cause == ConnectionError::LocallyClosed,
+            _ => false,
+        }
+    }
+
+    /// What to tell the other side when its message led to this.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Ended => Code::BadRequest,
+            Self::Frame(FrameError::TooLong { .. }) => Code::TooLarge,
+            Self::Frame(FrameError::Unknown) => Code::Unsupported,
+            Self::Frame(_) => Code::BadRequest,
+            Self::Lost(_) => Code::Cancelled,
+            Self::Refused(refusal) => refusal.code,
+            Self::Reset(code) => *code,
+            Self::TimedOut => Code::TimedOut,
+        }
+    }
+}
+
+/// Sends one frame.
+///
+/// # Errors
+/// When it is longer than `cap`, the other side stopped reading or is too slow, or the connection is lost.
+pub async fn send<T: Serialize>(stream: &mut SendStream, message: &T, cap: usize) -> Result<(), CallError> {
+    write(stream, encode(message, cap)?.into()).await
+}
+
+/// Sends bytes without copying them.
+///
+/// # Errors
+/// When the other side stopped reading or is too slow, or the connection is lost.
+pub async fn write(stream: &mut SendStream, bytes: Bytes) -> Result<(), CallError> {
+    write_unless(stream, bytes, pending).await
+}
+
+/// As [`write()`], but given up when `hurry` resolves before the next bytes are taken: it begins anew with each of them.
+///
+/// # Errors
+/// As [`write()`].
+pub async fn write_unless<F: Future<Output = ()>>(
+    stream: &mut SendStream,
+    mut bytes: Bytes,
+    hurry: impl Fn() -> F,
+) -> Result<(), CallError> {
+    let mut pace = Pace::begin();
+    while !bytes.is_empty() {
+        let mut chunks = [bytes];
+        let before = chunks[0].len();
+        tokio::select! {
+            biased;
+            written = pace.step(stream.write_chunks(&mut chunks)) => drop(written?),
+            () = hurry() => return Err(CallError::TimedOut),
+        }
+        [bytes] = chunks;
+        pace.add(before - bytes.len());
+    }
+    Ok(())
+}
+
+/// Receives one frame; `None` when the stream ended cleanly before it. Waits for its first byte as long as the
+/// connection lives: the caller knows how long a silence is right.
+///
+/// # Errors
+/// When the stream breaks or goes on too slowly, or what comes is not that message.
+pub async fn receive<T: DeserializeOwned>(stream: &mut RecvStream, cap: usize) -> Result<Option<T>, CallError> {
+    let Some(frame) = Incoming::begin(stream, cap).await? else { return Ok(None) };
+    Ok(Some(decode(&frame.whole(stream).await?)?))
+}
+
+/// A frame that is being received.
+#[derive(Debug)]
+pub struct Incoming {
+    value: Vec<u8>,
+    len: usize,
+    pace: Pace,
+}
+
+impl Incoming {
+    /// Receives a frame's length; `None` when the stream ended cleanly before it. Waits for its first byte as long as
+    /// the connection lives.
+    ///
+    /// # Errors
+    /// When the stream breaks, or the frame is longer than `cap`.
+    pub async fn begin(stream: &mut RecvStream, cap: usize) -> Result<Option<Self>, CallError> {
+        let mut prefix = [0; LEN];
+        let Some(read) = stream.read(&mut prefix).await? else { return Ok(None) };
+        let pace = Pace::begin();
+        pace.step(stream.read_exact(&mut prefix[read..])).await?;
+        Ok(Some(Self { value: Vec::new(), len: length(prefix, cap)?, pace }))
+    }
+
+    /// The length of its value in bytes, as claimed.
+    #[must_use]
+    pub const fn claimed(&self) -> usize {
+        self.len
+    }
+
+    /// How much of it has not been received.
+    #[must_use]
+    pub const fn missing(&self) -> usize {
+        self.len - self.value.len()
+    }
+
+    /// Receives at most so much more of it. Only what has arrived is allocated for: the length is a claim.
+    ///
+    /// # Errors
+    /// When the stream ends or breaks before, or goes on too slowly.
+    pub async fn read(&mut self, stream: &mut RecvStream, most: usize) -> Result<(), CallError> {
+        let upto = self.value.len().saturating_add(most).min(self.len);
+        while self.value.len() < upto {
+            let chunk = self.pace.step(stream.read_chunk(upto - self.value.len(), true)).await?;
+            let chunk = chunk.ok_or(CallError::Ended)?;
+            self.value.extend_from_slice(&chunk.bytes);
+            self.pace.add(chunk.bytes.len());
+        }
+        Ok(())
+    }
+
+    /// This side let the other one wait for so long.
+    pub fn forgive(&mut self, waited: Duration) {
+        self.pace.forgive(waited);
+    }
+
+    /// Receives the rest, and gives the value.
+    ///
+    /// # Errors
+    /// As [`Incoming::read`].
+    pub async fn whole(mut self, stream: &mut RecvStream) -> Result<Vec<u8>, CallError> {
+        self.read(stream, self.len).await?;
+        Ok(self.value)
+    }
+}
+
+/// A frame of a later version came where one of these was due. Whoever sends many waits, as a neighbour does: its stream
+/// fills, and then it.
+pub async fn skip(due: &str) {
+    tracing::debug!(due, "a frame that this version does not know is skipped");
+    tokio::time::sleep(SKIP).await;
+}
+
+/// Receives the request that begins a stream.
+///
+/// # Errors
+/// As [`receive`], and when it is not there after [`REQUEST`]. What to answer is the error's `code`: see [`refuse`].
+pub async fn receive_request(stream: &mut RecvStream) -> Result<Request, CallError> {
+    let value = async {
+        let frame = Incoming::begin(stream, CONTROL).await?.ok_or(CallError::Ended)?;
+        frame.whole(stream).await
+    };
+    let value = timeout(REQUEST, value).await.map_err(|_| CallError::TimedOut)??;
+    Ok(decode_request(&value)?)
+}
+
+/// Receives the answer to a request, which must begin within [`ANSWER`].
+///
+/// # Errors
+/// As [`receive`], and when the answer is a refusal.
+pub async fn receive_answer<T: DeserializeOwned>(stream: &mut RecvStream, cap: usize) -> Result<T, CallError> {
+    let begun = timeout(ANSWER, Incoming::begin(stream, cap)).await.map_err(|_| CallError::TimedOut)??;
+    let value = begun.ok_or(CallError::Ended)?.whole(stream).await?;
+    decode::<Answer<T>>(&value)?.map_err(CallError::Refused)
+}
+
+/// Opens a stream and sends a request; for exchanges in which more is sent before the answer.
+///
+/// # Errors
+/// When the connection is lost, or the other side lets no more streams be opened for [`REQUEST`].
+pub async fn open(link: &Link, request: &Request) -> Result<(SendStream, RecvStream), CallError> {
+    let opened = timeout(REQUEST, link.connection().open_bi()).await.map_err(|_| CallError::TimedOut)?;
+    let (mut to, from) = opened?;
+    match send(&mut to, request, CONTROL).await {
+        // A refusal may stop our side before it has read everything; the answer tells why.
+        Ok(()) | Err(CallError::Reset(_)) => Ok((to, from)),
+        Err(error) => Err(error),
+    }
+}
+
+/// Opens a stream, sends a request and receives its answer. The send side stays open: the caller finishes it,
+/// and dropping it does so too.
+///
+/// # Errors
+/// As [`open`] and [`receive_answer`].
+pub async fn call<T: DeserializeOwned>(
+    link: &Link,
+    request: &Request,
+    answer_cap: usize,
+) -> Result<(T, SendStream, RecvStream), CallError> {
+    let (to, mut from) = open(link, request).await?;
+    let answer = receive_answer(&mut from, answer_cap).await?;
+    Ok((answer, to, from))
+}
+
+/// Receives the raw bytes that follow an answer; the next ones must be there within `idle`, and all must go on as a
+/// frame does.
+///
+/// # Errors
+/// When the stream ends before them or breaks, or they come too slowly.
+pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) -> Result<Vec<u8>, CallError> {
+    let (mut bytes, mut pace) = (Vec::new(), Pace::begin());
+    while bytes.len() < len {
+        // Only what has arrived is allocated for: the length is a claim.
+        bytes.extend_from_slice(&receive_piece(stream, len - bytes.len(), idle, &mut pace).await?);
+    }
+    Ok(bytes)
+}
+
+/// Receives the next raw bytes as they come, at most so many; they must be there within `idle`, and keep up with `pace`.
+///
+/// # Errors
+/// As [`receive_raw`].
+pub async fn receive_piece(
+    stream: &mut RecvStream,
+    most: usize,
+    idle: Duration,
+    pace: &mut Pace,
+) -> Result<Bytes, CallError> {
+    let step = pace.step(stream.read_chunk(most, true));
+    let piece = timeout(idle, step).await.map_err(|_| CallError::TimedOut)??.ok_or(CallError::Ended)?.bytes;
+    pace.add(piece.len());
+    Ok(piece)
+}
+
+/// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.
+pub async fn refuse(to: &mut SendStream, from: &mut RecvStream, refusal: Refusal) {
+    let stop = var_int(refusal.code);
+    match send(to, &Answer::<()>::Err(refusal), CONTROL).await {
+        Ok(()) => drop(to.finish()),
+        Err(error) => drop(to.reset(var_int(error.code()))),
+    }
+    let _ = from.stop(stop);
+}
+
+impl From<ReadError> for CallError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::ConnectionLost(cause) => Self::Lost(cause),
+            ReadError::Reset(number) => Self::Reset(code(number)),
+            _ => Self::Ended,
+        }
+    }
+}
+
+impl From<ReadExactError> for CallError {
+    fn from(error: ReadExactError) -> Self {
+        match error {
+            ReadExactError::FinishedEarly(_) => Self::Ended,
+            ReadExactError::ReadError(cause) => cause.into(),
+        }
+    }
+}
+
+impl From<WriteError> for CallError {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::ConnectionLost(cause) => Self::Lost(cause),
+            WriteError::Stopped(number) => Self::Reset(code(number)),
+            _ => Self::Ended,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,253 @@
+//! A connection to a known node, whoever dialled.
+//! Invariant: `peer` is the id of the key that the handshake proved. Dropping the last clone, with all streams,
+//! closes the connection.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
+use rustls::pki_types::CertificateDer;
+
+use crate::io::home::identity;
+use crate::io::net::gate::Permit;
+use crate::io::net::purpose::Purpose;
+use crate::io::net::transport::{CONNECTION_WINDOW, IDLE};
+use crate::model::NodeId;
+use crate::model::address::{Teller, canonical};
+use crate::wire::{Code, Role, Welcome};
+
+/// Looks after a connection's last packet, without a timer and with one. A look costs less than a microsecond.
+const LOOKS: u32 = 500;
+/// Between two looks with a timer.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// A connection after handshake and Welcome. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Link {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    connection: Connection,
+    peer: NodeId,
+    remote: SocketAddr,
+    welcome: Option<Welcome>,
+    /// The receive window is the whole one.
+    wide: AtomicBool,
+    _permit: Option<Permit>,
+}
+
+impl Link {
+    pub(crate) fn dialling(connection: Connection, peer: NodeId, welcome: Welcome) -> Self {
+        Self::new(connection, peer, Some(welcome), None)
+    }
+
+    pub(crate) fn dialled_by(connection: Connection, peer: NodeId, permit: Permit) -> Self {
+        Self::new(connection, peer, None, Some(permit))
+    }
+
+    fn new(connection: Connection, peer: NodeId, welcome: Option<Welcome>, permit: Option<Permit>) -> Self {
+        let remote = canonical(connection.remote_address());
+        let wide = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { connection, peer, remote, welcome, wide, _permit: permit }) }
+    }
+
+    /// Who is at the other end.
+    #[must_use]
+    pub fn peer(&self) -> NodeId {
+        self.inner.peer
+    }
+
+    /// What the other end is; known only when this side dialled.
+    #[must_use]
+    pub fn role(&self) -> Option<Role> {
+        self.inner.welcome.as_ref().map(|welcome| welcome.role)
+    }
+
+    /// The other end's version of the protocol; known only when this side dialled.
+    #[must_use]
+    pub fn version(&self) -> Option<u16> {
+        self.inner.welcome.as_ref().map(|welcome| welcome.version)
+    }
+
+    /// What the connection is for.
+    #[must_use]
+    pub fn purpose(&self) -> Purpose {
+        Purpose::of(&self.inner.connection)
+    }
+
+    /// Whether this side dialled.
+    #[must_use]
+    pub fn dialled(&self) -> bool {
+        self.inner.welcome.is_some()
+    }
+
+    /// The other end's address as it was at the handshake, canonical.
+    #[must_use]
+    pub fn remote(&self) -> SocketAddr {
+        self.inner.remote
+    }
+
+    /// The address of this machine at which the other end reached it, canonical.
+    #[must_use]
+    pub fn local_ip(&self) -> Option<IpAddr> {
+        self.inner.connection.local_ip().map(|ip| ip.to_canonical())
+    }
+
+    /// The other end as one who tells of addresses.
+    #[must_use]
+    pub fn teller(&self) -> Teller {
+        Teller { remote: self.remote().ip(), local: self.local_ip() }
+    }
+
+    /// From where the other end sees this one; known only when this side dialled.
+    #[must_use]
+    pub fn observed(&self) -> Option<SocketAddr> {
+        self.inner.welcome.as_ref().map(|welcome| canonical(welcome.observed))
+    }
+
+    /// The connection beneath. Keeping a clone keeps it open.
+    #[must_use]
+    pub fn connection(&self) -> &Connection {
+        &self.inner.connection
+    }
+
+    /// The next stream that the other end opens: it begins with a request.
+    ///
+    /// # Errors
+    /// When the connection is lost.
+    pub async fn accept_stream(&self) -> Result<(SendStream, RecvStream), ConnectionError> {
+        self.inner.connection.accept_bi().await
+    }
+
+    /// Lets the other end send more before it is read than requests and answers need: this side asks it for bytes.
+    pub fn widen(&self) {
+        if !self.inner.wide.swap(true, Ordering::Relaxed) {
+            self.inner.connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW));
+        }
+    }
+
+    /// Whether the connection is lost or closed.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.connection.close_reason().is_some()
+    }
+
+    /// Resolves when the connection is lost or closed.
+    pub async fn closed(&self) -> ConnectionError {
+        self.inner.connection.closed().await
+    }
+
+    /// Closes the connection at once; streams under way are lost.
+    pub fn close(&self, code: Code) {
+        self.inner.connection.close(var_int(code), b"");
+    }
+
+    /// Closes the connection at once, as [`Link::close`]; what is returned tells when the other end was sent word of
+    /// it. `None` when it was closed before.
+    pub(crate) fn farewell(&self, code: Code) -> Option<Farewell> {
+        if self.is_closed() {
+            return None;
+        }
+        self.close(code);
+        let connection = self.inner.connection.clone();
+        let before = connection.stats().udp_tx.datagrams;
+        Some(Farewell { connection, before })
+    }
+
+    /// The same link, without keeping it open.
+    pub(crate) fn downgrade(&self) -> WeakLink {
+        WeakLink(Arc::downgrade(&self.inner))
+    }
+
+    /// The current estimate of the round trip.
+    #[must_use]
+    pub fn rtt(&self) -> Duration {
+        self.inner.connection.rtt()
+    }
+
+    /// The UDP payload that the path to the other end carries now, in bytes.
+    #[must_use]
+    pub fn mtu(&self) -> u16 {
+        self.inner.connection.stats().path.current_mtu
+    }
+
+    /// Whether two handles are the same connection.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+}
+
+/// A link that is not kept open by this.
+#[derive(Debug)]
+pub(crate) struct WeakLink(Weak<Inner>);
+
+impl WeakLink {
+    /// Whether anybody has the link still.
+    pub(crate) fn is_alive(&self) -> bool {
+        self.0.strong_count() > 0
+    }
+
+    /// The link, if anybody has it still.
+    pub(crate) fn upgrade(&self) -> Option<Link> {
+        self.0.upgrade().map(|inner| Link { inner })
+    }
+}
+
+/// A connection that was closed here, on its way to say so.
+#[derive(Debug)]
+pub(crate) struct Farewell {
+    connection: Connection,
+    before: u64,
+}
+
+impl Farewell {
+    /// Resolves when the word of the closing has been given to the socket. quinn tells nobody when that is; but after
+    /// the closing nothing else is sent.
+    pub(crate) async fn sent(self) {
+        for look in 0_u32.. {
+            if self.connection.stats().udp_tx.datagrams > self.before {
+                return;
+            }
+            // The connection's task has been woken; only where it does not come soon is it worth a timer.
+            if look < LOOKS { tokio::task::yield_now().await } else { tokio::time::sleep(PAUSE).await }
+        }
+    }
+}
+
+/// A code as QUIC carries it.
+#[must_use]
+pub fn var_int(code: Code) -> VarInt {
+    VarInt::from_u32(code.into())
+}
+
+/// A code as QUIC carried it.
+#[must_use]
+pub fn code(number: VarInt) -> Code {
+    Code::from(u32::try_from(number.into_inner()).unwrap_or(u32::MAX))
+}
+
+/// Why a connection ended, in words.
+#[must_use]
+pub fn describe(cause: &ConnectionError) -> String {
+    match cause {
+        ConnectionError::ApplicationClosed(close) => format!("the peer closed it: {:?}", code(close.error_code)),
+        ConnectionError::LocallyClosed => "it was closed here".into(),
+        ConnectionError::Reset => "the peer restarted".into(),
+        ConnectionError::TimedOut => format!("the peer was silent for {} s", IDLE.as_secs()),
+        cause => cause.to_string(),
+    }
+}
+
+/// The node at the other end of a finished handshake; `None` never happens with our verifiers.
+pub(crate) fn peer_of(connection: &Connection) -> Option<NodeId> {
+    let certificates = connection.peer_identity()?.downcast::<Vec<CertificateDer<'static>>>().ok()?;
+    match certificates.as_slice() {
+        [certificate] => identity::node_id(certificate).ok(),
+        _ => None,
+    }
+}

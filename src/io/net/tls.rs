@@ -1,0 +1,183 @@
+//! TLS 1.3 between nodes: the pin in place of certificate authorities.
+//! Invariant: a finished handshake proves that the peer holds the Ed25519 key of its one certificate. Names and
+//! dates mean nothing here; which id may connect is judged after the handshake. No session is ever resumed.
+
+use std::sync::Arc;
+
+use rustls::client::Resumption;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
+    SignatureScheme, SupportedCipherSuite,
+};
+
+use crate::io::home::identity::{self, Identity};
+use crate::io::net::purpose::Purpose;
+
+/// How this node dials.
+///
+/// # Errors
+/// When the key cannot be used.
+pub fn client_config(identity: &Identity, purpose: Purpose) -> Result<ClientConfig, Error> {
+    let provider = provider();
+    let verifier = Arc::new(Pinned { provider: provider.clone() });
+    let mut config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier)
+        .with_client_auth_cert(vec![identity.certificate()], identity.key().into())?;
+    config.alpn_protocols = vec![purpose.alpn().to_vec()];
+    config.enable_sni = false;
+    config.resumption = Resumption::disabled();
+    Ok(config)
+}
+
+/// How this node is dialled.
+///
+/// # Errors
+/// When the key cannot be used.
+pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
+    let provider = provider();
+    let verifier = Arc::new(Pinned { provider: provider.clone() });
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13])?
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![identity.certificate()], identity.key().into())?;
+    config.alpn_protocols = Purpose::ALL.map(|purpose| purpose.alpn().to_vec()).into();
+    config.session_storage = Arc::new(NoServerSessionStorage {});
+    config.send_tls13_tickets = 0;
+    Ok(config)
+}
+
+/// Ring, with AES-128-GCM first where the CPU has AES. AES-128 is always in: QUIC's Initial packets need it.
+fn provider() -> Arc<CryptoProvider> {
+    let aes = ring::cipher_suite::TLS13_AES_128_GCM_SHA256;
+    let chacha = ring::cipher_suite::TLS13_CHACHA20_POLY1305_SHA256;
+    let cipher_suites: Vec<SupportedCipherSuite> = if cpu_has_aes() { vec![aes, chacha] } else { vec![chacha, aes] };
+    Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() })
+}
+
+#[cfg(target_arch = "x86_64")]
+fn cpu_has_aes() -> bool {
+    std::arch::is_x86_feature_detected!("aes") && std::arch::is_x86_feature_detected!("pclmulqdq")
+}
+
+#[cfg(target_arch = "aarch64")]
+fn cpu_has_aes() -> bool {
+    std::arch::is_aarch64_feature_detected!("aes")
+}
+
+#[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
+fn cpu_has_aes() -> bool {
+    false
+}
+
+/// Takes any single Ed25519 certificate whose key signed the handshake.
+#[derive(Debug)]
+struct Pinned {
+    provider: Arc<CryptoProvider>,
+}
+
+impl Pinned {
+    fn certificate(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+        if !others.is_empty() {
+            return Err(Error::General("exactly one certificate is allowed".into()));
+        }
+        identity::node_id(certificate).map(drop).map_err(|error| match error {
+            identity::CertificateError::Malformed => CertificateError::BadEncoding.into(),
+            identity::CertificateError::WrongKeyType => Error::General(error.to_string()),
+        })
+    }
+
+    fn signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        if signed.scheme != SignatureScheme::ED25519 {
+            return Err(PeerIncompatible::NoSignatureSchemesInCommon.into());
+        }
+        verify_tls13_signature(message, certificate, signed, &self.provider.signature_verification_algorithms)
+    }
+
+    fn tls12() -> Result<HandshakeSignatureValid, Error> {
+        Err(Error::General("only TLS 1.3 is spoken".into()))
+    }
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Self::certificate(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Self::tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}
+
+impl ClientCertVerifier for Pinned {
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        Self::certificate(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        Self::tls12()
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.signature(message, certificate, signed)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        vec![SignatureScheme::ED25519]
+    }
+}

@@ -1,0 +1,239 @@
+//! What the target has already, compared by content before any byte is fetched.
+//! Invariant: only regular files are read, no link is followed, and nothing is changed.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rayon::prelude::*;
+
+use crate::io::positional::read_exact_at;
+use crate::io::receive::dest::{Access, DestError, FileKind, SafeDir, quoted};
+use crate::io::share::hash::Hashed;
+use crate::io::share::stamp::FileStamp;
+use crate::model::collection::Entry;
+use crate::model::units::chunk_list::{chunk_value, root};
+use crate::model::{ChunkIndex, ChunkList, Collection, ContentId, Layout, SafePath};
+
+/// How many paths an error names.
+const NAMED: usize = 20;
+
+/// What is at the target; paths of the collection, or the target's own name for a file. Each sorted.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Existing {
+    /// There, with the right content.
+    pub same: Vec<SafePath>,
+    /// Files with other content: what `--force` may replace.
+    pub different: Vec<SafePath>,
+    /// Not there.
+    pub missing: Vec<SafePath>,
+    /// In the way and never replaced: links, devices, a directory for a file or a file for a directory.
+    pub blocked: Vec<SafePath>,
+    /// What was read to find the same content: it need not be read again to be shared.
+    pub proofs: Vec<(SafePath, Hashed)>,
+}
+
+/// What is at the target may not be replaced.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ExistingError {
+    /// Links, devices, or a directory in place of a file.
+    #[error("{} in the way and never replaced: move what is there away or choose another place with -o", listed(paths))]
+    Blocked {
+        /// All of them.
+        paths: Vec<PathBuf>,
+    },
+    /// Files of other content.
+    #[error(
+        "{} there with other content: choose another place with -o, or replace what differs with --force",
+        listed(paths)
+    )]
+    Different {
+        /// All of them.
+        paths: Vec<PathBuf>,
+    },
+}
+
+impl Existing {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_complete(&self) -> bool {
+        self.different.is_empty() && self.missing.is_empty() && self.blocked.is_empty()
+    }
+
+    /// One error that names all that stands in the way; `base` is what the paths are relative to.
+    ///
+    /// # Errors
+    /// When something is blocked, or differs and `force` is not given.
+    pub fn permit(&self, base: &SafeDir, force: bool) -> Result<(), ExistingError> {
+        let named = |paths: &[SafePath]| paths.iter().map(|p| base.shown(p)).collect::<Vec<_>>();
+        if !self.blocked.is_empty() {
+            return Err(ExistingError::Blocked { paths: named(&self.blocked) });
+        }
+        if !force && !self.different.is_empty() {
+            return Err(ExistingError::Different { paths: named(&self.different) });
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, path: SafePath, (state, proof): (State, Option<Hashed>)) {
+        self.proofs.extend(proof.map(|hashed| (path.clone(), hashed)));
+        match state {
+            State::Blocked => self.blocked.push(path),
+            State::Different => self.different.push(path),
+            State::Missing => self.missing.push(path),
+            State::Same => self.same.push(path),
+        }
+    }
+}
+
+/// Compares one file. `hashed` grows by the bytes that were read.
+///
+/// # Errors
+/// When what is there cannot be read.
+pub fn compare_file(
+    parent: &SafeDir,
+    target: &SafePath,
+    id: ContentId,
+    size: u64,
+    hashed: &AtomicU64,
+) -> Result<Existing, DestError> {
+    let mut existing = Existing::default();
+    existing.add(target.clone(), state_of_file(parent, target, id, size, hashed)?);
+    Ok(existing)
+}
+
+/// Compares those entries of a collection that are wanted with the directory `target` in `parent`, in parallel.
+/// A target that is no directory blocks, under its own name.
+///
+/// # Errors
+/// When something that is there cannot be read, or the target needs something and is another file system.
+pub fn compare_collection(
+    parent: &SafeDir,
+    target: &SafePath,
+    collection: &Collection,
+    wanted: impl Fn(&SafePath) -> bool + Sync,
+    hashed: &AtomicU64,
+) -> Result<Existing, DestError> {
+    let entries = collection.entries().iter().filter(|(path, _)| wanted(path));
+    let mut existing = Existing::default();
+    match parent.stat(target)?.map(|s| s.kind) {
+        None => existing.missing = entries.map(|(path, _)| path.clone()).collect(),
+        Some(FileKind::Directory) => {
+            let dir = parent.dir(target)?;
+            let entries: Vec<_> = entries.collect();
+            let states: Vec<_> = entries.par_iter().map(|(p, e)| state_of(&dir, p, e, hashed)).collect();
+            for ((path, _), state) in entries.into_iter().zip(states) {
+                existing.add(path.clone(), state?);
+            }
+            // What is built beside the target could not be renamed into it: better now than after the transfer.
+            if dir.device() != parent.device() && !existing.is_complete() {
+                return Err(DestError::io("build beside", dir.path(), io::ErrorKind::CrossesDevices.into()));
+            }
+        }
+        Some(_) => existing.blocked = vec![target.clone()],
+    }
+    Ok(existing)
+}
+
+/// How something compares, and what was learned by reading it.
+type Compared = (State, Option<Hashed>);
+
+#[derive(Clone, Copy)]
+enum State {
+    Blocked,
+    Different,
+    Missing,
+    Same,
+}
+
+fn state_of(dir: &SafeDir, path: &SafePath, entry: &Entry, hashed: &AtomicU64) -> Result<Compared, DestError> {
+    match entry {
+        Entry::Directory => match stat(dir, path)? {
+            Found::Kind(FileKind::Directory, _) => Ok((State::Same, None)),
+            Found::Nothing => Ok((State::Missing, None)),
+            Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
+        },
+        Entry::File { size, id, .. } => state_of_file(dir, path, *id, *size, hashed),
+    }
+}
+
+fn state_of_file(
+    dir: &SafeDir,
+    path: &SafePath,
+    id: ContentId,
+    size: u64,
+    hashed: &AtomicU64,
+) -> Result<Compared, DestError> {
+    match stat(dir, path)? {
+        Found::Nothing => Ok((State::Missing, None)),
+        Found::Kind(FileKind::File, len) if len != size => Ok((State::Different, None)),
+        Found::Kind(FileKind::File, _) => {
+            let file = dir.file(path, Access::Read)?;
+            match hash(&file, size, hashed) {
+                Ok((found, proof)) if found == id => Ok((State::Same, proof)),
+                Ok(_) => Ok((State::Different, None)),
+                // It shrank while it was read.
+                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((State::Different, None)),
+                Err(e) => Err(dir.explain("read", path, e)),
+            }
+        }
+        Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
+    }
+}
+
+enum Found {
+    /// A link or a file stands where a directory above has to be.
+    Behind,
+    Kind(FileKind, u64),
+    Nothing,
+}
+
+fn stat(dir: &SafeDir, path: &SafePath) -> Result<Found, DestError> {
+    match dir.stat(path) {
+        Ok(None) => Ok(Found::Nothing),
+        Ok(Some(stat)) => Ok(Found::Kind(stat.kind, stat.len)),
+        Err(DestError::Link { .. } | DestError::NotADirectory { .. }) => Ok(Found::Behind),
+        Err(error) => Err(error),
+    }
+}
+
+/// The content id of an open file, its chunks hashed in parallel; with the proof of it, where nothing has changed meanwhile.
+pub(super) fn hash(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<Hashed>)> {
+    let before = FileStamp::of_file(file)?;
+    let (id, list) = read(file, size, hashed)?;
+    let same = FileStamp::of_file(file)? == before;
+    Ok((id, same.then_some(Hashed { id, list, stamp: before, settled: false })))
+}
+
+fn read(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<ChunkList>)> {
+    let layout = Layout::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
+    let read = |index| {
+        let len = usize::try_from(layout.len(index)).map_err(|_| io::ErrorKind::FileTooLarge)?;
+        let mut bytes = vec![0; len];
+        read_exact_at(file, &mut bytes, layout.offset(index))?;
+        hashed.fetch_add(len as u64, Ordering::Relaxed);
+        Ok(bytes)
+    };
+    if !layout.needs_list() {
+        return read(ChunkIndex(0)).map(|bytes| (ContentId::of(&bytes), None));
+    }
+    let chunks = (0..layout.chunks()).into_par_iter().map(ChunkIndex);
+    let values: io::Result<Vec<_>> = chunks.map(|i| Ok(chunk_value(layout, i, &read(i)?))).collect();
+    let values = values?;
+    let id = root(&values);
+    // It has as many values as the layout has chunks, and they merge to the id.
+    Ok((id, ChunkList::new(id, layout, values).ok()))
+}
+
+fn listed(paths: &[PathBuf]) -> String {
+    let mut text = paths.iter().take(NAMED).map(|p| quoted(p)).collect::<Vec<_>>().join(", ");
+    if paths.len() > NAMED {
+        text.push_str(&format!(" and {} more ({} in all)", paths.len() - NAMED, paths.len()));
+    }
+    text.push_str(if paths.len() == 1 { " is" } else { " are" });
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,341 @@
+//! A transfer's bytes on the disk before they have their final name, and the journal of what is there.
+//! Invariant: a unit is noted only after it was written; nothing here ever touches a final name but `publish`.
+//! Not responsible for proof: the caller proves before it writes, and hashes again what `open` says is claimed.
+
+mod data;
+mod earlier;
+mod error;
+mod givers;
+mod inherit;
+mod open;
+mod trace;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+pub use earlier::Earlier;
+pub use error::{PartialError, holder, is_alive};
+pub use givers::Givers;
+pub use inherit::Superseded;
+
+use crate::io::receive::dest::{DestError, SafeDir};
+use crate::io::receive::journal::{Log, Record};
+use crate::model::units::UnitPlace;
+use crate::model::units::bitfield::ranges_of;
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+
+pub(super) use data::{Data, Tree};
+use inherit::Kin;
+pub(super) use trace::Trace;
+
+/// What is being transferred.
+#[derive(Debug, Clone)]
+pub struct PartialSpec {
+    /// The content.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// The content's size in bytes, as offers tell it.
+    pub size: u64,
+    /// Its units.
+    pub map: Arc<UnitMap>,
+    /// The tree, for a collection.
+    pub collection: Option<Arc<Collection>>,
+    /// Paths of the collection that the target has already, with the right content.
+    pub present: HashSet<SafePath>,
+    /// Paths of the collection that nobody asked for.
+    pub unwanted: HashSet<SafePath>,
+    /// The name that it is to have beside the partial file, when it is to have one.
+    pub target: Option<SafePath>,
+    /// The patterns by which paths were asked for, for those who go on with it.
+    pub only: Vec<String>,
+}
+
+/// What an earlier run left.
+#[derive(Debug)]
+pub struct Resumed {
+    /// Wanted units that the journal claims; hash them again before they are served or published.
+    pub units: Bitfield,
+    /// Chunk lists by index of file; they belong to their ids.
+    pub lists: Vec<(usize, ChunkList)>,
+    /// Unfinished transfers of other content to the same name: removed when this one is published, if nothing of it is
+    /// left out.
+    pub superseded: Vec<Superseded>,
+}
+
+/// The names of a transfer in the directory of its target.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Names {
+    /// The file or directory that holds the bytes.
+    pub part: SafePath,
+    /// The journal.
+    pub journal: SafePath,
+}
+
+/// A partial file or tree, locked for this process. Every method blocks and may be called from any thread.
+#[derive(Debug)]
+pub struct Partial {
+    pub(super) parent: SafeDir,
+    pub(super) names: Names,
+    pub(super) spec: PartialSpec,
+    pub(super) data: Data,
+    state: Mutex<State>,
+    dirty: Mutex<HashSet<usize>>,
+    named: AtomicBool,
+    /// Files of other unfinished transfers that have something of this one's, by index of file.
+    kin: HashMap<usize, Kin>,
+    /// Transfers that have no use once this one is published.
+    superseded: Vec<Names>,
+}
+
+#[derive(Debug)]
+struct State {
+    log: Log,
+    noted: Bitfield,
+    checkpoint: u64,
+}
+
+impl Names {
+    /// How all of them begin.
+    const BEGINNING: &str = crate::model::safe_path::RESERVED;
+
+    /// The names for a content.
+    #[must_use]
+    pub fn of(id: ContentId) -> Self {
+        Self::with(&id.to_string()[..16])
+    }
+
+    /// The names for a content, given that of its journal.
+    fn of_journal(name: &str) -> Option<Self> {
+        let digits = name.strip_prefix(Self::BEGINNING)?.strip_suffix(".journal")?;
+        Self::is_reserved(name).then(|| Self::with(digits))
+    }
+
+    fn with(digits: &str) -> Self {
+        let named = |kind| SafePath::parse(&format!("{}{digits}.{kind}", Self::BEGINNING)).expect("digits are safe");
+        Self { part: named("part"), journal: named("journal") }
+    }
+
+    /// Whether a name in a directory is one that qshare gives to what is not finished: never shared, never a target.
+    #[must_use]
+    pub fn is_reserved(name: &str) -> bool {
+        let Some(rest) = name.strip_prefix(Self::BEGINNING) else { return false };
+        rest.starts_with("probe-")
+            || rest.rsplit_once('.').is_some_and(|(id, kind)| {
+                id.len() == 16
+                    && id.bytes().all(|b| b.is_ascii_hexdigit())
+                    && matches!(kind, "part" | "journal" | "givers")
+            })
+    }
+}
+
+impl Partial {
+    /// Takes the lock, reads what an earlier run left, and sees that there is room for the rest.
+    ///
+    /// # Errors
+    /// When another process has it, there is no room, or the destination refuses.
+    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
+        open::open(parent, spec)
+    }
+
+    /// Units that earlier runs claim, of this content or of files that another one beside it has as well; nothing is
+    /// locked or written.
+    #[must_use]
+    pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
+        let mut units = Bitfield::empty(spec.map.units());
+        let all = Earlier::all_in(parent).unwrap_or_default();
+        all.iter().for_each(|earlier| earlier.add_to(&spec.map, &mut units));
+        units
+    }
+
+    /// How long the journal of a content is, in bytes: it grows as long as whoever has it gets on.
+    #[must_use]
+    pub fn journal_len(parent: &SafeDir, id: ContentId) -> u64 {
+        parent.stat(&Names::of(id).journal).ok().flatten().map_or(0, |stat| stat.len)
+    }
+
+    /// Whether an earlier run has given a content this name in the directory, and was ended before its journal had gone.
+    #[must_use]
+    pub fn has_published(parent: &SafeDir, id: ContentId, target: &SafePath) -> bool {
+        let names = Names::of(id);
+        let gone = |name| parent.stat(name).is_ok_and(|stat| stat.is_none());
+        gone(&names.part) && earlier::target_of(parent, &names).as_ref() == Some(target)
+    }
+
+    /// The manifest that an earlier run noted, if it is that of the collection.
+    #[must_use]
+    pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
+        open::resume_manifest(parent, id)
+    }
+
+    /// Removes what an earlier run left of a content that is no longer needed; nothing happens when another
+    /// process uses it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
+        open::discard(parent, id)
+    }
+
+    /// Removes it, for nothing of it is needed. What cannot be removed is left for the next run.
+    pub fn abandon(&self) {
+        let _ = self.parent.remove_tree(&self.names.part);
+        let _ = self.parent.remove_file(&self.names.journal);
+    }
+
+    /// The units that have to be on the disk before [`Partial::publish`].
+    #[must_use]
+    pub fn wanted(&self) -> Bitfield {
+        open::wanted(&self.spec, &self.data)
+    }
+
+    /// Writes a proven unit, in one positional write. It does not count before it is noted.
+    ///
+    /// # Errors
+    /// When the disk refuses; what was written before stays.
+    pub fn write(&self, unit: UnitIndex, bytes: &[u8]) -> Result<(), PartialError> {
+        let place = self.place(unit)?;
+        if place.len != bytes.len() as u64 {
+            return Err(PartialError::Unit { unit: unit.0 });
+        }
+        self.data.write(self, place, bytes)?;
+        lock(&self.dirty).insert(place.file);
+        Ok(())
+    }
+
+    /// Notes units that were written, without syncing.
+    ///
+    /// # Errors
+    /// When the journal cannot be written.
+    pub fn record(&self, units: &[UnitIndex]) -> Result<(), PartialError> {
+        if units.is_empty() {
+            return Ok(());
+        }
+        let mut numbers: Vec<u32> = units.iter().map(|u| u.0).collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        let ranges = ranges_of(numbers);
+        let mut state = self.state();
+        self.append(&mut state, &Record::Have(ranges.clone()))?;
+        ranges.into_iter().for_each(|range| state.noted.set_range(range));
+        Ok(())
+    }
+
+    /// Notes a proven chunk list. A file's room is set aside now: before, its size was only a claim.
+    ///
+    /// # Errors
+    /// When the journal cannot be written, or there is no room.
+    pub fn save_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
+        self.set_aside()?;
+        self.note_list(file, list)
+    }
+
+    fn note_list(&self, file: usize, list: &ChunkList) -> Result<(), PartialError> {
+        let Ok(index) = u32::try_from(file) else { return Err(PartialError::Unit { unit: u32::MAX }) };
+        self.append(&mut self.state(), &Record::List { file: index, values: list.as_bytes().to_vec() })
+    }
+
+    /// Sets room aside for what is missing of a single file. What is noted stays as it is: it may have holes.
+    fn set_aside(&self) -> Result<(), PartialError> {
+        let mut missing = Bitfield::full(self.spec.map.units());
+        for unit in self.state().noted.iter() {
+            missing.clear(unit);
+        }
+        let start = |unit| self.spec.map.place(UnitIndex(unit)).map_or(self.spec.size, |place| place.offset);
+        let ranges: Vec<_> = missing.ranges().into_iter().map(|units| start(units.start)..start(units.end)).collect();
+        self.data.set_aside(self, &ranges, self.spec.size)
+    }
+
+    /// Makes all that was noted until now survive a loss of power. Others may write and note meanwhile.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn checkpoint(&self) -> Result<(), PartialError> {
+        let upto = {
+            let state = self.state();
+            if state.checkpoint == state.log.end() {
+                return Ok(());
+            }
+            state.log.end()
+        };
+        let dirty = std::mem::take(&mut *lock(&self.dirty));
+        if let Err(error) = self.data.sync(self, &dirty) {
+            lock(&self.dirty).extend(dirty);
+            return Err(error);
+        }
+        let handle = {
+            let mut state = self.state();
+            self.append(&mut state, &Record::Checkpoint(upto))?;
+            state.checkpoint = state.log.end();
+            state.log.handle()
+        };
+        let synced = handle.and_then(|journal| journal.sync_data());
+        synced.map_err(|e| DestError::io("sync", &self.parent.shown(&self.names.journal), e))?;
+        if !self.named.load(Ordering::Relaxed) {
+            self.parent.sync()?;
+            self.named.store(true, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    /// Reads a unit back; `buf` has its length.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read(&self, unit: UnitIndex, buf: &mut [u8]) -> Result<(), PartialError> {
+        let place = self.place(unit)?;
+        if place.len != buf.len() as u64 {
+            return Err(PartialError::Unit { unit: unit.0 });
+        }
+        self.data.read(self, place, buf)
+    }
+
+    /// Reads any part of one of the map's files back, for serving. Where nothing was written there may be zeros.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read_at(&self, file: usize, buf: &mut [u8], offset: u64) -> Result<(), PartialError> {
+        let place = UnitPlace { file, chunk: ChunkIndex(0), offset, len: buf.len() as u64 };
+        self.data.read(self, place, buf)
+    }
+
+    /// Bytes of all units that are noted, those of earlier runs included.
+    #[must_use]
+    pub fn bytes_noted(&self) -> u64 {
+        let noted = self.state().noted.clone();
+        noted.iter().map(|unit| self.spec.map.len(UnitIndex(unit))).sum()
+    }
+
+    /// Where the bytes are, for messages.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        self.parent.shown(&self.names.part)
+    }
+
+    fn place(&self, unit: UnitIndex) -> Result<UnitPlace, PartialError> {
+        self.spec.map.place(unit).ok_or(PartialError::Unit { unit: unit.0 })
+    }
+
+    fn append(&self, state: &mut State, record: &Record) -> Result<(), PartialError> {
+        let appended = state.log.append(record);
+        Ok(appended.map_err(|e| DestError::io("write", &self.parent.shown(&self.names.journal), e))?)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A panic elsewhere leaves these values whole: each is changed in one step.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod inherit_tests;
+#[cfg(test)]
+mod kill_tests;
+#[cfg(test)]
+pub(super) mod tests;

@@ -1,0 +1,218 @@
+//! What an unfinished transfer has left in a directory, read from its journal. Changes nothing.
+//! Invariant: what it is said to have is what a run that went on with it would claim, so only a claim.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
+use super::{Names, PartialError};
+use crate::io::receive::dest::{FileKind, Neighbours, SafeDir};
+use crate::io::receive::journal::{BootId, Header, Record, replay};
+use crate::model::collection::Entry;
+use crate::model::units::UnitFile;
+use crate::model::units::bitfield::ranges_of;
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+
+/// An unfinished transfer.
+#[derive(Debug)]
+pub struct Earlier {
+    pub(super) names: Names,
+    pub(super) map: UnitMap,
+    pub(super) lists: HashMap<usize, ChunkList>,
+    pub(super) have: Bitfield,
+    pub(super) header: Header,
+    collection: Option<Collection>,
+    target: Option<SafePath>,
+    only: Vec<String>,
+    pid: Option<u32>,
+}
+
+impl Earlier {
+    /// All in a directory whose journals can be understood, in the order of their names.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn all_in(parent: &SafeDir) -> Result<Vec<Self>, PartialError> {
+        Ok(names_in(parent)?.iter().filter_map(|names| Self::read(parent, names)).collect())
+    }
+
+    /// That of a content.
+    #[must_use]
+    pub fn of(parent: &SafeDir, id: ContentId) -> Option<Self> {
+        Self::read(parent, &Names::of(id))
+    }
+
+    pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
+        let (header, mut first) = reader(parent, names)?;
+        let tree = match header.kind {
+            Kind::Collection => {
+                let collection = Collection::parse(&manifest_of(&mut first, header.id)?).ok()?;
+                Some((UnitMap::of_collection(&collection)?, collection))
+            }
+            Kind::File => None,
+        };
+        let (again, mut records) = reader(parent, names)?;
+        let units = tree.as_ref().map_or_else(|| units_of_file(header.size), |(map, _)| map.units());
+        let claims = replay(&mut records, units, BootId::now().0).ok()?;
+        if again != header || *names != Names::of(header.id) {
+            return None;
+        }
+        let (map, collection) = match tree {
+            Some((map, collection)) => (map, Some(collection)),
+            None => (UnitMap::of_file(header.id, claims.size.unwrap_or(header.size))?, None),
+        };
+        let claims = claimed(claims, header.size, &map);
+        let lists = listed(&map, &claims);
+        let mut have = Bitfield::empty(map.units());
+        if parent.stat(&names.part).ok().flatten().is_some() {
+            have = believable(&map, &claims, &lists);
+        }
+        let target = claims.target.and_then(|name| SafePath::parse(&name).ok());
+        let (names, lists) = (names.clone(), lists.into_iter().collect());
+        let (only, pid) = (claims.only, claims.pid);
+        Some(Self { names, map, lists, have, header, collection, target, only, pid })
+    }
+
+    /// The content.
+    #[must_use]
+    pub const fn id(&self) -> ContentId {
+        self.header.id
+    }
+
+    /// Its size in bytes, as far as it has to be fetched: each distinct file once.
+    #[must_use]
+    pub const fn size(&self) -> u64 {
+        self.map.bytes()
+    }
+
+    /// Bytes of it that are there, by its journal's word.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.have.iter().map(|unit| self.map.len(UnitIndex(unit))).sum()
+    }
+
+    /// The name that it was to have, in the directory where it lies; not known of those that older versions began.
+    #[must_use]
+    pub const fn target(&self) -> Option<&SafePath> {
+        self.target.as_ref()
+    }
+
+    /// The patterns of the paths that were asked for last; all when there are none.
+    #[must_use]
+    pub fn only(&self) -> &[String] {
+        &self.only
+    }
+
+    /// Whether a process has it now. Takes the lock for an instant.
+    #[must_use]
+    pub fn is_in_use(&self, parent: &SafeDir) -> bool {
+        hold(parent, &self.names).is_none()
+    }
+
+    /// The process that used it last.
+    #[must_use]
+    pub const fn pid(&self) -> Option<u32> {
+        self.pid
+    }
+
+    /// Where the bytes lie, in its directory.
+    #[must_use]
+    pub const fn part(&self) -> &SafePath {
+        &self.names.part
+    }
+
+    /// Adds the units of files that another content has as well, be it with another size.
+    pub(super) fn add_to(&self, map: &UnitMap, units: &mut Bitfield) {
+        let known = by_id(map);
+        for old in self.map.files() {
+            for new in known.get(&old.id).into_iter().flatten().map(|index| &map.files()[*index]) {
+                regrouped(old, &self.have, new).into_iter().for_each(|range| units.set_range(range));
+            }
+        }
+    }
+
+    /// Each file, of those that are asked for, of which it has something, with the path of its bytes in `parent`, its
+    /// paths in the tree (none for a single file) and what it has of it.
+    pub(super) fn files(&self, parent: &SafeDir, asked: impl Fn(&UnitFile) -> bool) -> Vec<Found<'_>> {
+        let has = |range: Range<u32>| ranges_of(range.filter(|unit| self.have.has(*unit)));
+        let Some(collection) = &self.collection else {
+            let have = has(0..self.map.units());
+            let found = Found { file: 0, from: self.names.part.clone(), paths: Vec::new(), have };
+            return if found.have.is_empty() { Vec::new() } else { vec![found] };
+        };
+        let Ok(root) = parent.dir(&self.names.part) else { return Vec::new() };
+        let (known, mut paths) = (self.map.by_content(), vec![Vec::new(); self.map.files().len()]);
+        for (path, entry) in collection.entries() {
+            let Entry::File { size, id, .. } = entry else { continue };
+            if let Some(&file) = known.get(&(*id, *size)) {
+                paths[file].push(path);
+            }
+        }
+        let mut places = Neighbours::of(&root);
+        let mut is_file = |path: &SafePath| matches!(places.stat(path), Ok(Some(stat)) if stat.kind == FileKind::File);
+        let all = paths.into_iter().enumerate().filter_map(|(file, paths)| {
+            let of = &self.map.files()[file];
+            let have = if asked(of) { has(of.units()) } else { Vec::new() };
+            let there = if have.is_empty() { None } else { paths.iter().find(|path| is_file(path)) };
+            let from = self.names.part.join(there?).ok()?;
+            Some(Found { file, from, paths, have })
+        });
+        all.collect()
+    }
+}
+
+/// The files of each id: more than one where somebody lied about a size.
+pub(super) fn by_id(map: &UnitMap) -> HashMap<ContentId, Vec<usize>> {
+    let mut known: HashMap<ContentId, Vec<usize>> = HashMap::new();
+    map.files().iter().enumerate().for_each(|(index, file)| known.entry(file.id).or_default().push(index));
+    known
+}
+
+/// The units of `new` of which `old`, a file of the same id, has all bytes. The sizes may differ, for one of them may have
+/// been a lie: what was proven under it is content all the same, at the same place.
+pub(super) fn regrouped(old: &UnitFile, have: &Bitfield, new: &UnitFile) -> Vec<Range<u32>> {
+    let end = |unit: u32| old.layout.offset(ChunkIndex(unit)) + old.layout.len(ChunkIndex(unit));
+    let there = ranges_of(old.units().filter(|unit| have.has(*unit)));
+    let there = there.into_iter().map(|r| r.start - old.first..r.end - old.first);
+    let mut there = there.map(|r| old.layout.offset(ChunkIndex(r.start))..end(r.end - 1)).peekable();
+    let whole = |chunk: &u32| {
+        let start = new.layout.offset(ChunkIndex(*chunk));
+        let end = start + new.layout.len(ChunkIndex(*chunk));
+        while there.peek().is_some_and(|bytes| bytes.end < end) {
+            there.next();
+        }
+        there.peek().is_some_and(|bytes| bytes.start <= start)
+    };
+    ranges_of((0..new.layout.chunks()).filter(whole).map(|chunk| new.first + chunk))
+}
+
+/// The name that an unfinished transfer was to have; quicker than reading all of a large one.
+pub(super) fn target_of(parent: &SafeDir, names: &Names) -> Option<SafePath> {
+    let (_, mut reader) = reader(parent, names)?;
+    let mut target = None;
+    while let Some(record) = reader.record().ok()? {
+        if let Record::Target(name) = record {
+            target = SafePath::parse(&name).ok();
+        }
+    }
+    target
+}
+
+/// A file of which an earlier transfer has something.
+pub(super) struct Found<'e> {
+    /// Its index in the earlier transfer's map.
+    pub(super) file: usize,
+    /// Where its bytes lie, in the directory of the transfer.
+    pub(super) from: SafePath,
+    /// Where it was to be, in the tree.
+    pub(super) paths: Vec<&'e SafePath>,
+    /// Units that it has.
+    pub(super) have: Vec<Range<u32>>,
+}
+
+/// The names of all unfinished transfers in a directory.
+pub(super) fn names_in(parent: &SafeDir) -> Result<Vec<Names>, PartialError> {
+    let mut names: Vec<_> = parent.names(Names::BEGINNING)?.iter().filter_map(|name| Names::of_journal(name)).collect();
+    names.sort_by(|a, b| a.journal.cmp(&b.journal));
+    Ok(names)
+}

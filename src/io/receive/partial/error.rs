@@ -1,0 +1,125 @@
+//! Why a transfer's bytes cannot be kept or published: one sentence with the path, the cause and what to do.
+
+use std::path::PathBuf;
+
+use crate::io::receive::dest::{DestError, quoted};
+use crate::io::receive::space::SpaceError;
+
+/// Why something with a partial file failed. What was noted before stays noted.
+#[derive(Debug, thiserror::Error)]
+pub enum PartialError {
+    /// The target has got something since the start.
+    #[error(
+        "{} has appeared during the transfer and is not replaced: move it away and run the same command again, nothing is fetched twice",
+        quoted(path)
+    )]
+    Appeared {
+        /// What is there.
+        path: PathBuf,
+    },
+    /// A file in the partial tree is not as it was written.
+    #[error(
+        "{} was changed by another program during the transfer: run the same command again, only what is wrong is fetched",
+        quoted(path)
+    )]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The destination refused.
+    #[error(transparent)]
+    Dest(#[from] DestError),
+    /// Another process has it.
+    #[error("{} is in use by {}: wait until that transfer ends, or choose another place with -o", quoted(path), holder(*pid))]
+    InUse {
+        /// The partial file.
+        path: PathBuf,
+        /// The process, when known.
+        pid: Option<u32>,
+    },
+    /// A file is asked for, and what an earlier run has begun is proven to be a collection of that id.
+    #[error(
+        "what is offered is one file, and {} is of a collection of the same id: it is kept, run the same command again when somebody offers the collection",
+        quoted(path)
+    )]
+    Kind {
+        /// The journal.
+        path: PathBuf,
+    },
+    /// A target with a name that qshare gives to what is not finished.
+    #[error("{} is a name that qshare uses for unfinished transfers: choose another with -o", quoted(path))]
+    Reserved {
+        /// The target.
+        path: PathBuf,
+    },
+    /// There is no room.
+    #[error(transparent)]
+    Space(#[from] SpaceError),
+    /// There is no such unit here, or it has another length: a fault of the program.
+    #[error("unit {unit} does not belong to this transfer: please report this as a bug")]
+    Unit {
+        /// Which.
+        unit: u32,
+    },
+    /// What the target had at the start is gone.
+    #[error("{} was removed during the transfer: run the same command again, what was verified is kept", quoted(path))]
+    Vanished {
+        /// The target.
+        path: PathBuf,
+    },
+    /// A journal of another version.
+    #[error(
+        "{} was written by another version of qshare: finish with that one, or remove it and its .part to begin anew",
+        quoted(path)
+    )]
+    Version {
+        /// The journal.
+        path: PathBuf,
+    },
+}
+
+impl PartialError {
+    /// Whether the disk is full.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match self {
+            Self::Dest(error) => error.is_full(),
+            Self::Space(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// Who has a partial file, for sentences.
+#[must_use]
+pub fn holder(pid: Option<u32>) -> String {
+    pid.filter(|pid| is_alive(*pid)).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+/// Whether there is a process of this number: whoever holds a journal need not be who wrote to it last.
+#[must_use]
+pub fn is_alive(pid: u32) -> bool {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Pid, test_kill_process};
+        let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+        pid.is_some_and(|pid| !matches!(test_kill_process(pid), Err(rustix::io::Errno::SRCH)))
+    }
+    #[cfg(not(unix))]
+    {
+        pid != 0
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_that_has_ended_is_not_named() {
+        let mut child = std::process::Command::new("true").spawn().expect("started");
+        child.wait().expect("ended");
+        assert_eq!(holder(Some(child.id())), "another process");
+        assert_eq!(holder(Some(std::process::id())), format!("process {}", std::process::id()));
+    }
+}

@@ -1,0 +1,97 @@
+//! What `--exclude` and `.qshareignore` leave out, in gitignore syntax.
+//! The innermost file that says anything about a path decides, after the command line.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::Path;
+use std::sync::Arc;
+
+use ignore::Match;
+use ignore::gitignore::{Gitignore, GitignoreBuilder};
+
+use crate::io::share::scan::unseen::is_absence;
+use crate::io::share::stamp::open_regular;
+
+/// The name of ignore files.
+pub(super) const FILE_NAME: &str = ".qshareignore";
+/// The most that is read of one: some ten thousand patterns.
+const MAX_FILE: u64 = 1 << 20;
+
+/// A pattern that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the pattern {pattern} is not a valid glob: {cause}")]
+pub struct GlobError {
+    pattern: String,
+    cause: String,
+}
+
+/// The ignore files from the root down to one directory.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ignores(Option<Arc<Layer>>);
+
+#[derive(Debug)]
+struct Layer {
+    up: Ignores,
+    patterns: Gitignore,
+}
+
+impl Ignores {
+    /// With the ignore file of a directory, if it has one; lines that are no patterns are ignored.
+    ///
+    /// # Errors
+    /// When it has one that cannot be read: what it leaves out is not known, so nothing there may be shared.
+    pub(super) fn within(&self, dir: &Path) -> io::Result<Self> {
+        let path = dir.join(FILE_NAME);
+        let Some(text) = read(&path)? else { return Ok(self.clone()) };
+        let mut builder = GitignoreBuilder::new(dir);
+        for line in text.lines() {
+            // A bad line leaves the others in force, as git does.
+            let _ = builder.add_line(Some(path.clone()), line);
+        }
+        match builder.build() {
+            Ok(patterns) => Ok(Self(Some(Arc::new(Layer { up: self.clone(), patterns })))),
+            Err(_) => Ok(self.clone()),
+        }
+    }
+
+    /// Whether a path in the directory is left out.
+    pub(super) fn leave_out(&self, path: &Path, is_dir: bool) -> bool {
+        let mut layer = self.0.as_ref();
+        while let Some(here) = layer {
+            match here.patterns.matched(path, is_dir) {
+                Match::Ignore(_) => return true,
+                Match::Whitelist(_) => return false,
+                Match::None => layer = here.up.0.as_ref(),
+            }
+        }
+        false
+    }
+}
+
+/// The patterns of the command line, for one root.
+pub(super) fn excludes(root: &Path, patterns: &[String]) -> Result<Gitignore, GlobError> {
+    let mut builder = GitignoreBuilder::new(root);
+    for pattern in patterns {
+        let error = |e: ignore::Error| GlobError { pattern: pattern.clone(), cause: e.to_string() };
+        builder.add_line(None, pattern).map_err(error)?;
+    }
+    let all = || patterns.join(" ");
+    builder.build().map_err(|e| GlobError { pattern: all(), cause: e.to_string() })
+}
+
+/// The text of an ignore file; `None` where there is none, or something else under its name.
+fn read(path: &Path) -> io::Result<Option<String>> {
+    // Most directories have none: a failed stat is cheaper than a failed open with flags.
+    match fs::symlink_metadata(path) {
+        Ok(meta) if meta.is_file() => (),
+        Ok(_) => return Ok(None),
+        Err(error) if is_absence(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    }
+    let mut bytes = Vec::new();
+    match open_regular(path).and_then(|file| file.take(MAX_FILE).read_to_end(&mut bytes)) {
+        Ok(_) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(error) if is_absence(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,284 @@
+//! The look at everything that is about to be shared, before anything is published.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{BuildHasher as _, RandomState};
+use std::path::{Path, PathBuf};
+
+use rayon::prelude::*;
+use unicode_normalization::UnicodeNormalization;
+
+use crate::io::share::scan::ignores::excludes;
+use crate::io::share::scan::roots::{Roots, canonical, read_list};
+use crate::io::share::scan::skip::shown;
+use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
+use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
+
+/// What to leave out and what to allow.
+#[derive(Debug, Clone, Default)]
+pub struct SurveyOptions {
+    /// Paths that are offered under a given name (the configuration's `[[share]]`).
+    pub named: Vec<(SafePath, PathBuf)>,
+    /// `--exclude` patterns, gitignore syntax.
+    pub exclude: Vec<String>,
+    /// `--list`: a file of `name<TAB>path` lines; relative paths are relative to the working directory.
+    pub list: Option<PathBuf>,
+    /// `--include-secrets`.
+    pub include_secrets: bool,
+    /// `--all`: allow the file system's root and home directories.
+    pub all: bool,
+    /// Directories that are never shared: qshare's own home.
+    pub avoid: Vec<PathBuf>,
+}
+
+/// Why nothing is shared.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SurveyError {
+    /// Two things under one name.
+    #[error("both {first} and {second} would be offered as {name}: rename one of them, or name them with --list")]
+    Duplicate {
+        /// The name.
+        name: String,
+        /// One path.
+        first: String,
+        /// The other.
+        second: String,
+    },
+    /// A pattern that is none.
+    #[error(transparent)]
+    Glob(#[from] GlobError),
+    /// A line of a list that is none.
+    #[error("line {line} of the list {list} cannot be used because {cause}: write name, tab, path")]
+    List {
+        /// Which list.
+        list: String,
+        /// Which line, from 1.
+        line: usize,
+        /// What is wrong.
+        cause: String,
+    },
+    /// A path that is not there or not to be reached.
+    #[error("{path} cannot be shared ({cause}): {}", obstacle.advice())]
+    Missing {
+        /// Which path.
+        path: String,
+        /// What the system said.
+        cause: String,
+        /// What that means.
+        obstacle: Obstacle,
+    },
+    /// A name that cannot be offered.
+    #[error("{path} cannot be shared under its name because {cause}: give it another with --list")]
+    Name {
+        /// Which path.
+        path: String,
+        /// What is wrong with its name.
+        cause: String,
+    },
+    /// Everything was left out.
+    #[error("there is nothing to share{0}")]
+    Nothing(String),
+    /// `/` or a home directory.
+    #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
+    Whole {
+        /// Which directory.
+        path: String,
+    },
+}
+
+impl SurveyError {
+    /// Whether the command itself is wrong, and not what it names.
+    #[must_use]
+    pub const fn is_usage(&self) -> bool {
+        matches!(self, Self::Duplicate { .. } | Self::Glob(_) | Self::List { .. } | Self::Whole { .. })
+    }
+}
+
+/// One root of a plan, for showing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RootSummary {
+    /// What it is offered under.
+    pub name: SafePath,
+    /// Where it is.
+    pub path: PathBuf,
+    /// File or collection.
+    pub kind: Kind,
+    /// How many files.
+    pub files: u64,
+    /// How many bytes they have together.
+    pub bytes: u64,
+}
+
+/// What is about to be shared.
+#[derive(Debug, Clone)]
+pub struct SharePlan {
+    /// The roots in name order.
+    pub roots: Vec<RootSummary>,
+    /// What is left out, one sentence each.
+    pub skipped: Vec<String>,
+    /// What is shared but may surprise, one sentence each.
+    pub warnings: Vec<String>,
+    /// The files.
+    pub scanned: Vec<ScannedRoot>,
+    /// The roots of which something could not be looked at yet.
+    pub unseen: BTreeSet<SafePath>,
+    /// What later looks leave out.
+    pub rules: Rules,
+}
+
+/// Looks at everything that is to be shared. Blocks on the file system.
+///
+/// # Errors
+/// When a path is missing, names collide, or something takes `--all`.
+pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, SurveyError> {
+    excludes(Path::new("/"), &options.exclude)?;
+    let rules = Rules {
+        exclude: options.exclude.clone(),
+        include_secrets: options.include_secrets,
+        avoid: options.avoid.iter().map(|a| canonical(a)).collect(),
+        all: options.all,
+        whole: Whole::here(),
+    };
+    let mut roots = Roots::default();
+    for path in paths {
+        roots.add(path, None, &rules)?;
+    }
+    let listed = options.list.as_deref().map_or_else(|| Ok(Vec::new()), read_list)?;
+    for (name, path) in options.named.iter().cloned().chain(listed) {
+        roots.add(&path, Some(name), &rules)?;
+    }
+    let Roots { by_name, skipped } = roots;
+    let mut skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    let roots: Vec<Root> = by_name.into_values().collect();
+    let scans: Vec<Scan> = roots.iter().map(|root| scan_root(root, &rules)).collect();
+    check_seen(&scans)?;
+    check_names(&scans)?;
+    skipped.extend(scans.iter().flat_map(|s| s.unseen.iter().map(ToString::to_string)));
+    skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().map(ToString::to_string)));
+    skipped.extend(link_sentence(scans.iter().map(|s| s.links).sum()));
+    let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
+    let shared = |s: &Scan| (s.root.kind == Kind::Collection && !s.gone) || !s.root.files.is_empty();
+    let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
+    if scanned.is_empty() {
+        return Err(SurveyError::Nothing(skipped.first().map_or_else(String::new, |s| format!(": {s}"))));
+    }
+    let warnings = surprises(&scanned);
+    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, warnings, scanned, unseen, rules })
+}
+
+/// A root of which nothing can be seen would be offered as if it were empty.
+fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
+    for scan in scans {
+        let path = || shown(&scan.root.path);
+        if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
+            return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone(), obstacle: unseen.obstacle });
+        }
+        // Of what is there and not to be shared it was said why.
+        if scan.gone && scan.skipped.is_empty() {
+            return Err(SurveyError::Missing {
+                path: path(),
+                cause: "it has just gone".to_owned(),
+                obstacle: Obstacle::NotFound,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// The one sentence about links that are not shared.
+fn link_sentence(links: u64) -> Option<String> {
+    let sentence = match links {
+        0 => return None,
+        1 => "1 link is left out because it leads to a directory, outside, or nowhere".to_owned(),
+        _ => format!("{links} links are left out because they lead to directories, outside, or nowhere"),
+    };
+    Some(sentence)
+}
+
+fn summary(root: &ScannedRoot) -> RootSummary {
+    RootSummary {
+        name: root.name.clone(),
+        path: root.path.clone(),
+        kind: root.kind,
+        files: root.files.len() as u64,
+        bytes: root.files.iter().map(|f| f.stamp.size).sum(),
+    }
+}
+
+/// Root names differ; only a root named within another's tree can still offer a name twice.
+fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
+    let roots: HashSet<&str> = scans.iter().map(|s| s.root.name.as_str()).collect();
+    let nested = |scan: &Scan| {
+        let name = scan.root.name.as_str();
+        name.match_indices('/').any(|(at, _)| roots.contains(&name[..at]))
+    };
+    if !scans.iter().any(nested) {
+        return Ok(());
+    }
+    let mut seen: HashMap<&SafePath, &Path> = HashMap::new();
+    for scan in scans {
+        let collection = (scan.root.kind == Kind::Collection).then_some((&scan.root.name, scan.root.path.as_path()));
+        for (name, path) in scan.root.files.iter().map(|f| (&f.name, f.path.as_path())).chain(collection) {
+            if let Some(first) = seen.insert(name, path) {
+                let (first, second) = (shown(first), shown(path));
+                return Err(SurveyError::Duplicate { name: name.to_string(), first, second });
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Names that some systems cannot hold: all together, with their count and the first.
+fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
+    let names: Vec<&SafePath> = roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)).collect();
+    let mut seen = may_collide(&names).then(HashSet::new);
+    let mut portable = Portable::default();
+    let (mut count, mut first) = (0_u64, None);
+    for name in names {
+        let collides = seen.as_mut().is_some_and(|seen| !seen.insert(lower(name.as_str())));
+        if !portable.is(name) || collides {
+            count += 1;
+            first.get_or_insert(name);
+        }
+    }
+    let sentence = |name: &SafePath| {
+        format!(
+            "{count} of the names cannot exist on Windows or macOS, the first of them {}: there the collection is refused",
+            Shown(name.as_str())
+        )
+    };
+    first.map(sentence).into_iter().collect()
+}
+
+/// Whether two names may be the same on a system that ignores case: never wrong about `false`. Most trees have none, and
+/// keeping every name in lower case to be sure takes longer than all the rest of the look.
+fn may_collide(names: &[&SafePath]) -> bool {
+    let keys = RandomState::new();
+    let mut hashes: Vec<u64> = names.par_iter().map(|name| keys.hash_one(lower(name.as_str()))).collect();
+    hashes.par_sort_unstable();
+    hashes.windows(2).any(|two| two[0] == two[1])
+}
+
+/// Tells portable names, and remembers the directory of the last one: names come in order.
+#[derive(Default)]
+struct Portable<'a> {
+    parent: &'a str,
+    is_bad: bool,
+}
+
+impl<'a> Portable<'a> {
+    fn is(&mut self, name: &'a SafePath) -> bool {
+        let Some((parent, last)) = name.as_str().rsplit_once('/') else { return name.is_portable() };
+        if self.parent != parent {
+            let bad = |dir: &str| !safe_path::is_portable(dir);
+            (self.parent, self.is_bad) = (parent, parent.split('/').any(bad));
+        }
+        !self.is_bad && safe_path::is_portable(last)
+    }
+}
+
+fn lower(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
+    name.nfc().flat_map(char::to_lowercase).collect()
+}

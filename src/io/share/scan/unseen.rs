@@ -1,0 +1,83 @@
+//! What could not be looked at, and why: that says nothing about what is there.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::io::share::scan::skip::shown;
+use crate::model::obstacle::cause;
+use crate::model::{Obstacle, SafePath};
+
+/// A place in a root that could not be looked at; everything beneath it is as unknown as itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unseen {
+    /// The name that it has, or would have, in what is offered.
+    pub name: SafePath,
+    /// Where it is.
+    pub path: PathBuf,
+    /// Why, in the system's words.
+    pub cause: String,
+    /// Why, by what can be done about it.
+    pub obstacle: Obstacle,
+}
+
+impl Unseen {
+    pub(super) fn new(name: &SafePath, path: &Path, error: &io::Error) -> Self {
+        Self { name: name.clone(), path: path.to_owned(), cause: cause(error), obstacle: Obstacle::of(error) }
+    }
+
+    /// The sentence about something that was looked at before.
+    #[must_use]
+    pub fn still_offered(&self, more: usize) -> String {
+        let others = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let path = shown(&self.path);
+        let (cause, cure) = (&self.cause, self.obstacle.advice());
+        format!("{path}{others} cannot be looked at because {cause}: what was offered of it stays offered, {cure}")
+    }
+}
+
+/// For the first look at something.
+impl fmt::Display for Unseen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (path, cause, cure) = (shown(&self.path), &self.cause, self.obstacle.advice());
+        write!(f, "{path} is left out for now because {cause}: {cure}")
+    }
+}
+
+/// Whether a failure to look means that nothing is there: an answer, where any other failure is none.
+pub(super) fn is_absence(error: &io::Error) -> bool {
+    is_loop(error) || matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+}
+
+/// A link that leads to itself leads nowhere.
+#[cfg(unix)]
+fn is_loop(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error())
+}
+
+#[cfg(not(unix))]
+fn is_loop(_: &io::Error) -> bool {
+    false
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn absence_is_an_answer_and_nothing_else_is() {
+        let errors =
+            [Errno::ACCESS, Errno::IO, Errno::MFILE, Errno::NFILE, Errno::STALE, Errno::TIMEDOUT, Errno::NOTCONN];
+        for errno in errors {
+            assert!(!is_absence(&errno.into()), "{errno:?}");
+        }
+        for errno in [Errno::NOENT, Errno::NOTDIR, Errno::LOOP] {
+            assert!(is_absence(&errno.into()), "{errno:?}");
+        }
+    }
+}

@@ -1,0 +1,291 @@
+//! Who may upload now: a fixed number of slots, shares for each peer and network, and a bounded queue.
+//! While more peers want something than are served at once they take turns, one request each: flows that share an
+//! uplink do not share it evenly by themselves, and a unit that is whole early can be passed on early.
+//! Invariants: no peer holds more than its quota; nobody waits who may begin. Not responsible for what is uploaded.
+
+mod memory;
+mod recall;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::logic::limits::shares::Who;
+use crate::model::NodeId;
+
+use memory::{Class, Memory};
+use recall::Flow;
+pub use recall::View;
+
+/// The sizes of the pool.
+#[derive(Debug, Clone, Copy)]
+pub struct Capacity {
+    /// Uploads at once.
+    pub slots: usize,
+    /// More of them, for friends and for peers that have none.
+    pub reserve: usize,
+    /// Peers served at once, unless one of them has waited too long. Who takes next to nothing does not count.
+    pub peers: usize,
+    /// Uploads at once for one peer.
+    pub per_peer: usize,
+    /// Requests that wait.
+    pub queue: usize,
+    /// Requests that wait for one peer.
+    pub queue_per_peer: usize,
+}
+
+impl Capacity {
+    /// All uploads that there can be at once.
+    #[must_use]
+    pub const fn most(&self) -> usize {
+        self.slots + self.reserve
+    }
+}
+
+impl Default for Capacity {
+    /// 48 slots, three peers' quotas, hold a piece of 512 KiB each, 24 MiB in all; a third more for those who have none yet.
+    /// The queue holds no buffers.
+    fn default() -> Self {
+        Self { slots: 48, reserve: 16, peers: 4, per_peer: 16, queue: 512, queue_per_peer: 48 }
+    }
+}
+
+/// A request that waits or is served; drawn by the caller, unique.
+pub type Ticket = u64;
+
+/// What becomes of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Admission {
+    /// Over a quota: try again later.
+    Busy,
+    /// Begin now; [`Slots::settle`] tells who else may.
+    Granted,
+    /// Begin when [`Slots::release`], [`Slots::forget`], [`Slots::hurry`] or [`Slots::look`] names the ticket. The queue was
+    /// full where another ticket is given: that one is Busy now, and to be forgotten.
+    Queued(Option<Ticket>),
+}
+
+/// What a look has led to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Looked {
+    /// Uploads to be broken off with Busy; each keeps its slot until it is released.
+    pub recall: Vec<Ticket>,
+    /// Requests that may begin.
+    pub granted: Vec<Ticket>,
+}
+
+/// An upload.
+#[derive(Debug)]
+struct Held {
+    who: Who,
+    flow: Flow,
+    /// It is to be broken off, and about to be released.
+    recalled: bool,
+}
+
+/// Whose turn it may be, the same for all who wait.
+struct Moment {
+    /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
+    new: Option<usize>,
+    /// There is room for one more peer beside those that are served.
+    few: bool,
+}
+
+/// The table of slots.
+#[derive(Debug, Default)]
+pub struct Slots {
+    capacity: Capacity,
+    held: BTreeMap<Ticket, Held>,
+    /// How many each node and each network holds.
+    by_node: HashMap<NodeId, usize>,
+    by_network: HashMap<IpAddr, usize>,
+    queue: VecDeque<(Who, Ticket)>,
+    memory: Memory,
+    /// The best rate of all uploads together of late, in bytes per second.
+    pace: u64,
+}
+
+impl Slots {
+    /// An empty table.
+    #[must_use]
+    pub fn new(capacity: Capacity) -> Self {
+        Self { capacity, ..Self::default() }
+    }
+
+    /// How many uploads run.
+    #[must_use]
+    pub fn active(&self) -> usize {
+        self.held.len()
+    }
+
+    /// How many requests wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// A peer asks.
+    pub fn ask(&mut self, who: Who, ticket: Ticket, now: Duration) -> Admission {
+        if self.may_begin(&who, &self.moment(now), now) {
+            self.grant(who, ticket, now);
+            return Admission::Granted;
+        }
+        let waiting = self.queue.iter().filter(|(other, _)| other.peer == who.peer).count();
+        if waiting >= self.capacity.queue_per_peer {
+            return Admission::Busy;
+        }
+        let mut displaced = None;
+        if self.queue.len() >= self.capacity.queue {
+            let Some(at) = self.greediest(&who) else { return Admission::Busy };
+            displaced = self.queue.get(at).map(|(_, ticket)| *ticket);
+        }
+        self.queue.push_back((who, ticket));
+        Admission::Queued(displaced)
+    }
+
+    /// The last place in the queue of whoever has most, its network first; none when that is who asks. What is held counts
+    /// as well.
+    fn greediest(&self, asks: &Who) -> Option<usize> {
+        let (mut networks, mut nodes) = (self.by_network.clone(), self.by_node.clone());
+        for (who, _) in &self.queue {
+            *networks.entry(who.network).or_default() += 1;
+            *nodes.entry(who.peer).or_default() += 1;
+        }
+        let most = |who: &Who| {
+            let of = |count: Option<&usize>| count.copied().unwrap_or(0);
+            (of(networks.get(&who.network)), of(nodes.get(&who.peer)))
+        };
+        // Of several that have as much, the one that came last.
+        let (at, (greediest, _)) = self.queue.iter().enumerate().max_by_key(|(at, (who, _))| (most(who), *at))?;
+        (most(greediest) > most(asks)).then_some(at)
+    }
+
+    /// An upload ended, with everything taken by the peer if it is `whole`; the tickets that may begin now.
+    pub fn release(&mut self, ticket: Ticket, whole: bool, now: Duration) -> Vec<Ticket> {
+        if let Some(held) = self.held.remove(&ticket) {
+            let Who { peer, network, .. } = held.who;
+            less(&mut self.by_node, peer);
+            less(&mut self.by_network, network);
+            if whole {
+                self.memory.proved(peer);
+            }
+        }
+        self.grant_waiting(now)
+    }
+
+    /// A waiting request was given up; the tickets that may begin now.
+    pub fn forget(&mut self, ticket: Ticket, now: Duration) -> Vec<Ticket> {
+        self.queue.retain(|(_, t)| *t != ticket);
+        self.grant_waiting(now)
+    }
+
+    /// A request has waited long enough. It begins although it is not its peer's turn, and whoever may begin once that one
+    /// is not new any more; or nobody.
+    pub fn hurry(&mut self, ticket: Ticket, now: Duration) -> Vec<Ticket> {
+        let Some(at) = self.queue.iter().position(|(_, t)| *t == ticket) else { return Vec::new() };
+        let (who, _) = self.queue[at];
+        // With something on its way already the peer is not forgotten.
+        if !self.has_room(&who, now) || self.by_node.contains_key(&who.peer) {
+            return Vec::new();
+        }
+        self.queue.remove(at);
+        self.grant(who, ticket, now);
+        let mut granted = vec![ticket];
+        granted.extend(self.grant_waiting(now));
+        granted
+    }
+
+    /// After one was granted that asked: the tickets that may begin now, since its network holds more.
+    pub fn settle(&mut self, now: Duration) -> Vec<Ticket> {
+        self.grant_waiting(now)
+    }
+
+    fn grant_waiting(&mut self, now: Duration) -> Vec<Ticket> {
+        let mut granted = Vec::new();
+        while let Some(at) = self.next(now) {
+            let Some((who, ticket)) = self.queue.remove(at) else { break };
+            self.grant(who, ticket, now);
+            granted.push(ticket);
+        }
+        granted
+    }
+
+    /// The place in the queue of who begins next of those who may: who does not keep others waiting, then the network
+    /// whose last turn is longest ago, then the peer. Who has never been served and who has proven to take what it asks
+    /// for begin by turns: new identities cost nothing.
+    fn next(&self, now: Duration) -> Option<usize> {
+        let moment = self.moment(now);
+        let mut able = HashMap::new();
+        let mut best = None;
+        for (at, (who, _)) in self.queue.iter().enumerate() {
+            let merit = || self.may_begin(who, &moment, now).then(|| self.is_idle(who, now));
+            let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
+            let class = self.memory.class(who.peer, now);
+            let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
+            let key = (idle, turns.0, class == self.memory.last_class(), turns.1, at);
+            if best.as_ref().is_none_or(|(least, _)| key < *least) {
+                best = Some((key, at));
+            }
+        }
+        best.map(|(_, at)| at)
+    }
+
+    /// Whether a request of the peer may begin: its first, beside few other peers, or a further one while nobody new
+    /// is waiting, but of networks that hold more: new identities cost nothing, and are no reason to wait for ever.
+    fn may_begin(&self, who: &Who, moment: &Moment, now: Duration) -> bool {
+        let turn = if self.by_node.contains_key(&who.peer) {
+            moment.new.is_none_or(|holds| self.network_holds(who) < holds)
+        } else {
+            moment.few
+        };
+        turn && self.has_room(who, now)
+    }
+
+    fn moment(&self, now: Duration) -> Moment {
+        Moment { new: self.someone_new(now), few: self.served(now) < self.capacity.peers }
+    }
+
+    /// The fewest slots of a network of which a peer waits that has nothing on its way, and does not keep others waiting.
+    fn someone_new(&self, now: Duration) -> Option<usize> {
+        let is_new = |who: &Who| !self.by_node.contains_key(&who.peer);
+        let waiting = self.queue.iter().map(|(who, _)| who);
+        let new = waiting.filter(|who| is_new(who) && self.memory.class(who.peer, now) != Class::Blamed);
+        new.map(|who| self.network_holds(who)).min()
+    }
+
+    fn network_holds(&self, who: &Who) -> usize {
+        self.by_network.get(&who.network).copied().unwrap_or(0)
+    }
+
+    fn has_room(&self, who: &Who, now: Duration) -> bool {
+        let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
+        let blamed = self.memory.class(who.peer, now) == Class::Blamed;
+        let most = if who.friend || (own == 0 && !blamed) { self.capacity.most() } else { self.capacity.slots };
+        // Who did not read has to show with one that it does now.
+        own < if blamed { 1 } else { self.capacity.per_peer } && self.held.len() < most
+    }
+
+    /// How many peers are served now, without those that take next to nothing.
+    fn served(&self, now: Duration) -> usize {
+        let moving = self.held.values().filter(|held| !held.recalled && held.flow.counts(self.pace, now));
+        moving.map(|held| held.who.peer).collect::<BTreeSet<_>>().len()
+    }
+
+    fn grant(&mut self, who: Who, ticket: Ticket, now: Duration) {
+        *self.by_node.entry(who.peer).or_default() += 1;
+        *self.by_network.entry(who.network).or_default() += 1;
+        self.held.insert(ticket, Held { who, flow: Flow::new(now), recalled: false });
+        self.memory.turned(who.peer, who.network, now);
+    }
+}
+
+fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
+    if let Some(count) = counts.get_mut(&key) {
+        *count -= 1;
+        if *count == 0 {
+            counts.remove(&key);
+        }
+    }
+}

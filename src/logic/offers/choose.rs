@@ -1,0 +1,161 @@
+//! Which of the hits is meant (design, section 9, "Which one").
+//! A rival id of equal standing is never left out silently; asking the person is the caller's.
+
+use std::collections::BTreeMap;
+
+use crate::logic::offers::merge::add_provider;
+use crate::logic::offers::rank::rank;
+use crate::model::query::fold;
+use crate::model::{ContentId, Hit, Kind, Query};
+
+/// What words mean.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Choice {
+    /// Several ids: all that match, exact names first.
+    Ambiguous(Vec<Hit>),
+    /// No hit.
+    Nothing,
+    /// One content. Its id is none while nobody has hashed it: then each of its providers is to be asked for its
+    /// own id, and they may differ.
+    One(Hit),
+}
+
+/// Chooses among merged hits, best first.
+///
+/// Hits of one (id, kind) are one, the size with most providers stands for it. A hit without an id counts as the
+/// hashed one of the same name, size and kind; without such a one, all of that name, size and kind are one.
+#[must_use]
+pub fn choose(query: &Query, hits: &[Hit]) -> Choice {
+    let candidates = candidates(hits);
+    let (exact, partial): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|hit| is_exact(query, hit));
+    match (exact.as_slice(), partial.as_slice()) {
+        ([], []) => Choice::Nothing,
+        ([one], _) | ([], [one]) => Choice::One(one.clone()),
+        _ => Choice::Ambiguous(exact.into_iter().chain(partial).collect()),
+    }
+}
+
+/// Those of the hits that have as good a right to the words as the chosen one, and another id.
+#[must_use]
+pub fn rivals<'h>(query: &Query, chosen: &Hit, hits: impl IntoIterator<Item = &'h Hit>) -> Vec<&'h Hit> {
+    let least = is_exact(query, chosen);
+    let other = |hit: &&Hit| hit.id.is_some() && (hit.id, hit.kind) != (chosen.id, chosen.kind);
+    hits.into_iter().filter(|hit| other(hit) && (is_exact(query, hit) || (!least && matches(query, hit)))).collect()
+}
+
+fn matches(query: &Query, hit: &Hit) -> bool {
+    hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some())
+}
+
+fn is_exact(query: &Query, hit: &Hit) -> bool {
+    hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some_and(|r| r.is_exact()))
+}
+
+fn candidates(hits: &[Hit]) -> Vec<Hit> {
+    let mut candidates: Vec<Hit> = Vec::new();
+    let mut hashed: BTreeMap<(ContentId, Kind), usize> = BTreeMap::new();
+    for hit in hits {
+        let Some(id) = hit.id else { continue };
+        let place = *hashed.entry((id, hit.kind)).or_insert(candidates.len());
+        match candidates.get_mut(place) {
+            None => candidates.push(hit.clone()),
+            Some(there) if there.providers.len() < hit.providers.len() => *there = hit.clone(),
+            Some(_) => {}
+        }
+    }
+    let named = |there: &Hit, hit: &Hit| {
+        (there.size, there.kind) == (hit.size, hit.kind) && hit.names.iter().any(|name| there.names.contains(name))
+    };
+    for hit in hits.iter().filter(|hit| hit.id.is_none()) {
+        match candidates.iter_mut().find(|there| named(there, hit)) {
+            None => candidates.push(hit.clone()),
+            Some(there) if there.id.is_none() => {
+                hit.providers.iter().for_each(|p| add_provider(&mut there.providers, p.clone()));
+            }
+            Some(_) => {}
+        }
+    }
+    candidates
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{NodeId, Provider, SafePath};
+
+    fn hit(id: u8, kind: Kind, names: &[&str], nodes: &[u8]) -> Hit {
+        Hit {
+            id: (id > 0).then(|| ContentId::from_bytes([id; 32])),
+            kind,
+            size: 7,
+            files: 1,
+            locked: false,
+            executable: false,
+            names: names.iter().map(|n| SafePath::parse(n).expect(n)).collect(),
+            providers: nodes.iter().map(|n| Provider { node: NodeId::from_bytes([*n; 32]), addrs: vec![] }).collect(),
+        }
+    }
+
+    fn chosen(words: &str, hits: &[Hit]) -> Choice {
+        choose(&Query::parse(&[words]).expect("words"), hits)
+    }
+
+    #[test]
+    fn a_shared_directory_is_chosen_by_its_name() {
+        let docs = hit(1, Kind::Collection, &["docs"], &[1]);
+        let files =
+            [docs.clone(), hit(2, Kind::File, &["docs/a.txt"], &[1]), hit(3, Kind::File, &["docs/b.txt"], &[1])];
+        assert_eq!(chosen("docs", &files), Choice::One(docs));
+        assert_eq!(chosen("a.txt", &files[1..]), Choice::One(files[1].clone()));
+        assert_eq!(chosen("docs", &files[1..]), Choice::Ambiguous(files[1..].to_vec()));
+        assert_eq!(chosen("docs", &[]), Choice::Nothing);
+    }
+
+    #[test]
+    fn rivals_of_an_exact_name_are_listed_before_the_rest() {
+        let a = hit(1, Kind::File, &["x/report.pdf"], &[1, 2]);
+        let fake = hit(2, Kind::File, &["report.pdf"], &[3]);
+        let other = hit(3, Kind::File, &["old-report.pdf"], &[4]);
+        let choice = chosen("report.pdf", &[other.clone(), a.clone(), fake.clone()]);
+        assert_eq!(choice, Choice::Ambiguous(vec![a, fake, other]));
+    }
+
+    #[test]
+    fn a_rival_has_another_id_and_as_good_a_name() {
+        let of = |words: &str, chosen: &Hit, hits: &[Hit]| {
+            let query = Query::parse(&[words]).expect("words");
+            rivals(&query, chosen, hits).into_iter().filter_map(|hit| hit.id).collect::<Vec<_>>()
+        };
+        let chosen = hit(1, Kind::File, &["report.pdf"], &[1]);
+        let others = [
+            hit(1, Kind::File, &["report.pdf"], &[2]),
+            hit(2, Kind::File, &["x/report.pdf"], &[2]),
+            hit(3, Kind::File, &["old-report.pdf"], &[3]),
+            hit(0, Kind::File, &["report.pdf"], &[4]),
+        ];
+        assert_eq!(of("report.pdf", &chosen, &others), [ContentId::from_bytes([2; 32])]);
+        assert_eq!(of("report", &chosen, &others), [2, 3].map(|id| ContentId::from_bytes([id; 32])));
+        assert!(of("other", &chosen, &others).is_empty(), "what a liar adds");
+    }
+
+    #[test]
+    fn one_id_under_many_names_is_one() {
+        let a = hit(1, Kind::File, &["one.iso"], &[1, 2]);
+        let other_size = Hit { size: 8, ..hit(1, Kind::File, &["two.iso"], &[3]) };
+        assert_eq!(chosen("iso", &[other_size, a.clone()]), Choice::One(a));
+    }
+
+    #[test]
+    fn what_is_not_hashed_counts_as_the_hashed_one_of_its_name_and_size() {
+        let a = hit(1, Kind::File, &["x/a", "b"], &[1]);
+        assert_eq!(chosen("a", &[hit(0, Kind::File, &["x/a"], &[2]), a.clone()]), Choice::One(a.clone()));
+        let different = Hit { size: 8, ..hit(0, Kind::File, &["x/a"], &[2]) };
+        assert_eq!(chosen("a", &[a.clone(), different.clone()]), Choice::Ambiguous(vec![a, different]));
+    }
+
+    #[test]
+    fn what_nobody_has_hashed_is_one_by_name_and_size() {
+        let (a, b) = (hit(0, Kind::File, &["x/a"], &[1]), hit(0, Kind::File, &["x/a"], &[2]));
+        assert_eq!(chosen("a", &[a, b]), Choice::One(hit(0, Kind::File, &["x/a"], &[1, 2])));
+    }
+}

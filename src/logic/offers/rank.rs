@@ -1,0 +1,130 @@
+//! How well a name answers a query (design, section 9, "Words").
+//! What is compared after the rank (providers, length, bytes) is in [`crate::logic::offers::merge`].
+
+use crate::model::{Kind, Query};
+
+/// How well a name answers a query; the smallest is the best.
+///
+/// Compared in this order: the exact last component (or the exact whole name), a collection before a file, where
+/// the worst of the words was found, where all of them were found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank {
+    inexact: bool,
+    kind: Kind,
+    worst: Place,
+    sum: u8,
+}
+
+impl Rank {
+    /// The words are the whole last component, or the whole name.
+    #[must_use]
+    pub const fn is_exact(self) -> bool {
+        !self.inexact
+    }
+}
+
+/// Where a word was found, best first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// A whole word in the last component.
+    Word,
+    /// The last component begins with it.
+    Prefix,
+    /// Within the last component.
+    Substring,
+    /// Only above the last component.
+    Parent,
+}
+
+/// The rank of a folded name; `None` when it does not hold every word.
+#[must_use]
+pub fn rank(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
+    let last = folded_name.rfind('/').map_or(0, |slash| slash + 1);
+    let mut rank = Rank { inexact: !exact(query, folded_name, last), kind, worst: Place::Word, sum: 0 };
+    for word in query.words() {
+        let place = place(word, folded_name, last)?;
+        rank.worst = rank.worst.max(place);
+        // At most 16 words of at most 3 each.
+        rank.sum += place as u8;
+    }
+    Some(rank)
+}
+
+fn exact(query: &Query, name: &str, last: usize) -> bool {
+    let same = |text: &str| text.split_whitespace().eq(query.words());
+    same(&name[last..]) || (last > 0 && same(name))
+}
+
+/// Only what reaches into the last component is looked at closely: a name can be 4 KiB of the same letter.
+fn place(word: &str, name: &str, last: usize) -> Option<Place> {
+    let near = (last + 1).saturating_sub(word.len());
+    let near = (0..=near).rev().find(|at| name.is_char_boundary(*at))?;
+    let mut best = None;
+    for (at, _) in name[near..].match_indices(word) {
+        let found = place_at(name, near + at, near + at + word.len(), last);
+        if found == Place::Word {
+            return Some(found);
+        }
+        best = Some(best.map_or(found, |place: Place| place.min(found)));
+    }
+    best.or_else(|| name[..last].contains(word).then_some(Place::Parent))
+}
+
+fn place_at(name: &str, start: usize, end: usize, last: usize) -> Place {
+    let apart = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
+    if end <= last {
+        Place::Parent
+    } else if apart(name[..start].chars().next_back()) && apart(name[end..].chars().next()) {
+        Place::Word
+    } else if start == 0 || name.as_bytes()[start - 1] == b'/' {
+        Place::Prefix
+    } else {
+        Place::Substring
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::query::fold;
+
+    fn of(words: &str, name: &str, kind: Kind) -> Option<Rank> {
+        rank(&Query::parse(&[words]).expect("words"), &fold(name), kind)
+    }
+
+    #[test]
+    fn names_are_ranked_as_the_design_orders_them() {
+        let table = [
+            ("report", Kind::Collection),
+            ("archive/Report", Kind::File),
+            ("unreported", Kind::Collection),
+            ("my report.txt", Kind::File),
+            ("reporting.txt", Kind::File),
+            ("unreported.txt", Kind::File),
+            ("report/x.txt", Kind::File),
+        ];
+        let ranks: Vec<_> = table.iter().map(|(name, kind)| of("report", name, *kind).expect(name)).collect();
+        assert!(ranks.is_sorted_by(|a, b| a < b), "{ranks:?}");
+        assert_eq!(of("report", "rapport.txt", Kind::File), None);
+    }
+
+    #[test]
+    fn exact_is_the_whole_name_or_its_last_component() {
+        for (words, name) in
+            [("docs/a.txt", "Docs/A.txt"), ("a.txt", "docs/a.txt"), ("annual report.pdf", "x/Annual  Report.pdf")]
+        {
+            assert!(of(words, name, Kind::File).expect(name).is_exact(), "{words}");
+        }
+        for (words, name) in [("docs", "docs/a.txt"), ("b/a.txt", "docs/b/a.txt"), ("report annual", "annual report")] {
+            assert!(!of(words, name, Kind::File).expect(name).is_exact(), "{words}");
+        }
+    }
+
+    #[test]
+    fn every_word_counts() {
+        let both = of("docs a.txt", "docs/a.txt", Kind::File);
+        let worse = of("docs a.txt", "docs/ba.txt", Kind::File);
+        assert!(both < worse);
+        assert_eq!(of("docs b.txt", "docs/a.txt", Kind::File), None);
+    }
+}

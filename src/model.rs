@@ -1,0 +1,32 @@
+//! Values without I/O: ids, hashes, layouts, bitfields, queries, safe paths.
+//! Everything here is a plain value with one way to be made; nothing here waits, reads or prints.
+
+pub mod address;
+pub mod collection;
+pub mod friend;
+pub mod id;
+pub mod list;
+pub mod obstacle;
+pub mod offer;
+pub mod query;
+pub mod rate;
+pub mod safe_path;
+pub mod size;
+pub mod text;
+pub mod units;
+
+pub use address::PeerTarget;
+pub use collection::Collection;
+pub use friend::{Friend, FriendName, Friends};
+pub use id::{ContentId, Epoch, NodeId, QueryId};
+pub use obstacle::Obstacle;
+pub use offer::{Hit, Kind, Offer, OfferBook, Provider};
+pub use query::Query;
+pub use rate::Rate;
+pub use safe_path::SafePath;
+pub use size::Size;
+pub use text::shown::Shown;
+pub use units::bitfield::Bitfield;
+pub use units::chunk_list::ChunkList;
+pub use units::layout::{ChunkIndex, Layout};
+pub use units::{UnitIndex, UnitMap};

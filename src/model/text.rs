@@ -1,0 +1,5 @@
+//! How text is shown, quoted and told apart: what a person sees of what others wrote.
+
+pub mod invisible;
+pub mod shell;
+pub mod shown;

@@ -1,0 +1,294 @@
+//! The node: wires and supervises the actors; the handle that the command line, tests and other programs use.
+//! Nothing here prints or knows a terminal.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::model::{Collection, ContentId, NodeId, Offer, Query};
+
+mod allowed;
+mod arrivals;
+mod bench;
+mod convert;
+mod doctor;
+pub mod error;
+mod following;
+mod get;
+mod inner;
+mod look;
+mod start;
+pub mod types;
+
+pub use crate::io::home::Home;
+pub use crate::io::net::endpoint::Listen;
+pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
+pub use crate::logic::directory::Quotas as DirectoryQuotas;
+pub use crate::logic::explain::{Cause, Share};
+pub use crate::logic::flood::Counts;
+pub use crate::logic::neighbours::Direction;
+pub use crate::logic::offers::tally::Beyond;
+pub use crate::logic::transfer::Why;
+pub use crate::model::collection::manifest::MAX_FILES;
+pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
+pub use doctor::{Check, Examination, Verdict};
+pub use error::{Error, ErrorCode, Lack, Who};
+pub use get::Transfer;
+pub use types::*;
+
+use inner::Inner;
+use look::find::{all_offers, connect};
+
+/// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
+#[derive(Clone)]
+pub struct Node {
+    inner: Arc<Inner>,
+}
+
+/// Looks at everything that is to be shared, before anything is published. Blocks on the file system.
+///
+/// # Errors
+/// When a path is missing, names collide, or something takes `--all`.
+pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, Error> {
+    Ok(crate::io::share::scan::survey(paths, options)?)
+}
+
+impl Node {
+    /// Starts a node and gives what it reports.
+    ///
+    /// # Errors
+    /// When the home is locked or cannot be used, or the port cannot be had.
+    pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+        let (inner, events) = start::start(options).await?;
+        Ok((Self { inner: Arc::new(inner) }, events))
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.inner.endpoint.node_id()
+    }
+
+    /// What a local peer can dial.
+    #[must_use]
+    pub fn addr(&self) -> SocketAddr {
+        self.inner.endpoint.local_addr()
+    }
+
+    /// Where a peer on another machine would dial it first; the same as [`Node::addr`] where there is no network.
+    #[must_use]
+    pub fn outward_addr(&self) -> SocketAddr {
+        self.inner.endpoint.outward_addr()
+    }
+
+    /// Why it runs with a key of its own, if it does.
+    #[must_use]
+    pub fn guest(&self) -> Option<&Guest> {
+        self.inner.guest.as_ref()
+    }
+
+    /// Whether it runs with a key of its own because another process has the home and its key.
+    #[must_use]
+    pub fn is_guest_beside(&self) -> bool {
+        matches!(self.guest(), Some(Guest::Beside))
+    }
+
+    /// Offers what was surveyed.
+    ///
+    /// # Errors
+    /// When the node does not share.
+    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
+    pub async fn share(&self, plan: SharePlan) -> Result<(), Error> {
+        let parts = self.inner.parts()?;
+        parts.index.share(plan);
+        Ok(())
+    }
+
+    /// Which offers match the words, best first.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+        let found = self.inner.parts()?.finder.search(query, limit).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        Ok(found)
+    }
+
+    /// Who offers an id.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+        let found = self.inner.parts()?.finder.locate(id).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        Ok(found)
+    }
+
+    /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn holdings(&self, hit: &crate::model::Hit) -> Result<Vec<Has>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let Some(id) = hit.id else { return Ok(vec![Has::Unknown; hit.providers.len()]) };
+        let part = crate::wire::Part { id, kind: hit.kind, size: hit.size };
+        Ok(get::holding::holdings(&finder.connections, part, None, &hit.providers).await)
+    }
+
+    /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
+    /// from itself wherever it is known to be.
+    ///
+    /// # Errors
+    /// When it is unknown, or nobody could be asked.
+    pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
+        let finder = &self.inner.parts()?.finder;
+        let mut failed = None;
+        let node = match self.inner.resolved(peer).await? {
+            Resolved::Target(target) => {
+                return Ok((self.list_at(&look::find::Place::of(target), None).await?, Plane::Peer));
+            }
+            Resolved::Node { node, at } => {
+                if let Some(place) = at.map(look::find::Place::of) {
+                    match self.list_at(&place, None).await {
+                        Ok(offers) => return Ok((offers, Plane::Peer)),
+                        Err(error) => drop(failed.get_or_insert(error)),
+                    }
+                }
+                node
+            }
+        };
+        for place in finder.trackers() {
+            match self.list_at(place, Some(node)).await {
+                Ok(offers) if !offers.is_empty() => return Ok((offers, Plane::Tracker)),
+                Ok(_) => {}
+                Err(error) => drop(failed.get_or_insert(error)),
+            }
+        }
+        match finder.reach(node, None).await {
+            Ok(link) => Ok((self.list_at(&look::find::Place::at(link), None).await?, Plane::Peer)),
+            Err(error) => Err(failed.or(error).unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() })),
+        }
+    }
+
+    /// Offers of the node at a place, or of one that a tracker knows.
+    async fn list_at(&self, place: &look::find::Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let link = connect(&finder.connections, place, finder.own).await?;
+        all_offers(&link, &place.who(), node).await
+    }
+
+    /// What a collection holds.
+    ///
+    /// # Errors
+    /// When nobody has it, or it is a file.
+    pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let found = finder.locate(id).await?;
+        let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked() };
+        let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
+        if hit.kind == crate::model::Kind::File {
+            return Err(Error::NotACollection { id });
+        }
+        let mut liars = Vec::new();
+        let (most, wait) = (finder.max_files, Duration::ZERO);
+        // Nobody waits for a list to be shown: everyone is asked once.
+        let fetched = get::manifest::fetch(&finder.connections, id, &hit.providers, most, wait, &mut liars).await;
+        liars.into_iter().for_each(|node| self.inner.warn(get::manifest::blame(node, id)));
+        Ok(fetched?.collection)
+    }
+
+    /// All nodes that the trackers and peers know.
+    ///
+    /// # Errors
+    /// When there is nobody to ask, or nobody could be asked.
+    pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
+        let (rows, warnings) = self.inner.parts()?.finder.peers().await?;
+        warnings.into_iter().for_each(|warning| self.inner.warn(warning));
+        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        Ok(rows)
+    }
+
+    /// The nodes near this one: its neighbours, then those that they tell of.
+    ///
+    /// # Errors
+    /// When there is no way to any.
+    pub async fn neighbours(&self) -> Result<Vec<NearRow>, Error> {
+        let finder = &self.inner.parts()?.finder;
+        let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
+        let rows = overlay.near(finder.own).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        Ok(rows)
+    }
+
+    /// Looks at this node's surroundings, and tells what works as soon as it is known.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn examine(&self, of: &Examination, tell: mpsc::Sender<Check>) -> Result<(), Error> {
+        self.inner.parts()?;
+        doctor::examine(&self.inner, of, tell).await;
+        Ok(())
+    }
+
+    /// How many queries of neighbours have gone through this node.
+    ///
+    /// # Errors
+    /// When it is a tracker or a bench.
+    pub async fn flooded(&self) -> Result<Counts, Error> {
+        Ok(self.inner.parts()?.neighbours.counts().await)
+    }
+
+    /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.
+    ///
+    /// # Errors
+    /// When the peer of `from` is unknown.
+    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
+    pub async fn get(&self, request: GetRequest) -> Result<Transfer, Error> {
+        Transfer::begin(Arc::clone(&self.inner), request)
+    }
+
+    /// Measures throughput to a bench that listens, with this many bytes for each of [`BENCH_TESTS`] tests, and
+    /// counts them in `moved` as they move.
+    ///
+    /// # Errors
+    /// When it cannot be reached, is busy, or the stream fails.
+    pub async fn bench(
+        &self,
+        target: &crate::model::PeerTarget,
+        bytes: u64,
+        moved: &std::sync::atomic::AtomicU64,
+    ) -> Result<BenchReport, Error> {
+        bench::measure(&self.inner, target, bytes, moved).await
+    }
+
+    /// Resolves when a core actor has failed.
+    ///
+    /// # Errors
+    /// Always, with the cause: a node that is stopped by its owner does not come here.
+    pub async fn ended(&self) -> Result<(), Error> {
+        let mut ended = self.inner.ended.subscribe();
+        let failure = ended.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        match failure {
+            Some(failure) => Err(Error::Internal { cause: failure.cause }),
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Withdraws from the trackers, closes all connections and stops the actors.
+    pub async fn stop(&self) {
+        self.inner.stop().await;
+    }
+}
+
+/// A peer, as far as it could be told from what was given.
+pub(crate) enum Resolved {
+    /// A node, and where a friend is.
+    Node {
+        node: NodeId,
+        at: Option<crate::model::PeerTarget>,
+    },
+    Target(crate::model::PeerTarget),
+}

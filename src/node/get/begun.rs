@@ -1,0 +1,89 @@
+//! What the person is told about transfers that were begun and never ended, and what the home keeps of them.
+
+use crate::io::home::begun::BegunFile;
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::{Earlier, Superseded};
+use crate::model::query::fold;
+use crate::model::{SafePath, Shown, Size};
+use crate::node::get::contents::Contents;
+use crate::node::get::destination::Destination;
+use crate::node::get::{Get, Place};
+use crate::node::types::What;
+
+/// Unfinished transfers that are told of where nothing was found.
+const KEPT: usize = 3;
+
+impl Get {
+    /// One line for each unfinished transfer of other content to the same name, and a line in the home for this one.
+    pub(super) fn tell_of_earlier(&self, contents: &Contents, place: &Place, superseded: &[Superseded]) {
+        let Place::Disk { destination, parent } = place else { return };
+        for earlier in superseded {
+            self.report.warn(sentence(destination.name.as_str(), earlier, contents.unwanted.is_empty()));
+        }
+        // What is one unit is there or not; it leaves nothing to go on with.
+        if contents.map.units() > 1 {
+            let (file, id, dir) = (BegunFile::at(self.inner.home.root()), contents.part.id, parent.path().to_owned());
+            // Beside the transfer: it is for `status` alone, and nothing waits for it.
+            tokio::task::spawn_blocking(move || {
+                if let Err(error) = file.remember(id, &dir) {
+                    tracing::debug!(%error, "the transfer is not noted in the home");
+                }
+            });
+        }
+    }
+}
+
+impl Get {
+    /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
+    pub(super) async fn tell_of_kept(&self) {
+        let any = SafePath::parse("x")
+            .ok()
+            .and_then(|name| Destination::of(&self.request.output, &name, None).ok().flatten());
+        let Some(destination) = any else { return };
+        let place = match destination.parent.to_string_lossy() {
+            dir if dir == "." => "here".to_owned(),
+            dir => format!("in {}", Shown(&dir)),
+        };
+        let read = move || {
+            SafeDir::open(&destination.parent).map(|dir| {
+                let mut all = Earlier::all_in(&dir).unwrap_or_default();
+                all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
+                all
+            })
+        };
+        let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
+        for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
+            let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
+            self.report.warn(format!(
+                "{} of {} of `{}` are kept {place} from an earlier run ({}): the same command goes on with them when it is found",
+                Size(kept.bytes()),
+                Size(kept.size()),
+                Shown(&name),
+                kept.id()
+            ));
+        }
+    }
+
+    /// Whether it is what is asked for, as far as that can be said.
+    pub(super) fn may_be(&self, kept: &Earlier) -> bool {
+        match &self.request.what {
+            What::Id(id) => kept.id() == *id,
+            What::Words(query) => kept.target().is_some_and(|target| {
+                let target = fold(target.as_str());
+                query.words().iter().all(|word| target.contains(word.as_str()))
+            }),
+        }
+    }
+}
+
+fn sentence(name: &str, earlier: &Superseded, whole: bool) -> String {
+    let end =
+        if whole { "it is removed when this one is done" } else { "it stays, as not all of this one was asked for" };
+    format!(
+        "an unfinished transfer of other content to `{}` is here ({} of {}, {}): what is the same is taken from it, and {end}",
+        Shown(name),
+        Size(earlier.have),
+        Size(earlier.size),
+        earlier.id,
+    )
+}

@@ -1,0 +1,360 @@
+//! From a hit to what exactly is fetched: its units, its tree, what of it is there already, what is left out.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use globset::{Glob, GlobSet, GlobSetBuilder};
+
+use crate::io::receive::accepts::accepts;
+use crate::io::receive::bits::give_bits;
+use crate::io::receive::dest::{DestError, SafeDir};
+use crate::io::receive::existing::{Existing, compare_collection, compare_file};
+use crate::io::receive::partial::{Partial, PartialSpec};
+use crate::io::share::hash::Hashed;
+use crate::model::collection::Entry;
+use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
+use crate::node::error::Error;
+use crate::node::get::destination::Destination;
+use crate::node::get::manifest::{self, Fetched};
+use crate::node::get::report::Report;
+use crate::node::look::find::Finder;
+use crate::node::types::{GetRequest, Phase};
+use crate::wire::Part;
+
+/// How often hashing of what is there tells how far it is.
+const TELL: Duration = Duration::from_millis(200);
+
+/// What is fetched.
+#[derive(Debug, Clone)]
+pub(crate) struct Contents {
+    /// Its id, kind and true size.
+    pub(crate) part: Part,
+    /// Under which name it was found.
+    pub(crate) name: SafePath,
+    /// Its units.
+    pub(crate) map: Arc<UnitMap>,
+    /// The tree and its canonical bytes, for a collection.
+    pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
+    /// Paths of the tree that were not asked for.
+    pub(crate) unwanted: HashSet<SafePath>,
+    /// The patterns by which paths were asked for.
+    pub(crate) only: Vec<String>,
+    /// Whether a single file may be executed.
+    pub(crate) executable: bool,
+    /// The sentence about files that were asked for and that the tree lacks.
+    pub(crate) without: Option<String>,
+}
+
+/// What the target has already.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Present {
+    /// Paths with the right content.
+    pub(crate) same: HashSet<SafePath>,
+    /// Paths that may be replaced.
+    pub(crate) replace: HashSet<SafePath>,
+    /// Whether nothing is missing.
+    pub(crate) complete: bool,
+    /// What was read of it.
+    pub(crate) proofs: Vec<(SafePath, Hashed)>,
+}
+
+impl Contents {
+    /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched, and those who
+    /// sent a wrong one are added to `liars`.
+    ///
+    /// # Errors
+    /// When nobody can give the list, or it cannot be used.
+    pub(crate) async fn of(
+        hit: &Hit,
+        id: ContentId,
+        request: &GetRequest,
+        parent: Option<&Path>,
+        finder: &Finder,
+        liars: &mut Vec<NodeId>,
+    ) -> Result<Self, Error> {
+        let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
+        let name = plain.unwrap_or_else(|| name_of(id));
+        let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
+        let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
+        let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
+        // What an earlier run has begun of it is proven to be a collection, whatever is offered now.
+        if hit.kind == Kind::File && kept.is_none() {
+            let map = UnitMap::of_file(id, hit.size);
+            let refused = if hit.is_possible() {
+                Error::TooLarge { id, size: hit.size }
+            } else {
+                Error::Impossible { id, size: hit.size }
+            };
+            let map = map.ok_or(refused)?;
+            let part = Part { id, kind: hit.kind, size: hit.size };
+            let matched = matcher(&request.only);
+            if !matched(&name) && !hit.names.iter().any(matched) {
+                return Err(Error::DoesNotMatch { name: name.to_string() });
+            }
+            return Ok(Self {
+                part,
+                name,
+                map: Arc::new(map),
+                tree: None,
+                unwanted: HashSet::new(),
+                only: Vec::new(),
+                executable: hit.executable,
+                without: None,
+            });
+        }
+        let Fetched { bytes, collection, left_out } = match kept {
+            Some((collection, bytes)) => {
+                let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
+                Fetched { bytes, collection, left_out }
+            }
+            None => {
+                let most = finder.max_files;
+                manifest::fetch(&finder.connections, id, &hit.providers, most, request.wait, liars).await?
+            }
+        };
+        let without = manifest::without(&name, &left_out, matcher(&request.only));
+        let too_large = Error::TooLarge { id, size: collection.bytes() };
+        let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
+        let part = Part { id, kind: Kind::Collection, size: collection.bytes() };
+        let unwanted = unwanted(&collection, &request.only);
+        let wanted_files = collection.entries().len() - unwanted.len();
+        if !request.only.is_empty() && wanted_files == 0 {
+            let name = name.to_string();
+            return Err(match without {
+                Some(without) => Error::LeftOut { name, without },
+                None => Error::NoneMatch { name, id },
+            });
+        }
+        let tree = Some((Arc::new(collection), bytes.into()));
+        let only = request.only.iter().map(ToString::to_string).collect();
+        Ok(Self { part, name, map, tree, unwanted, only, executable: false, without })
+    }
+
+    /// The files that were asked for, with their sizes.
+    pub(crate) fn wanted(&self) -> Vec<(SafePath, u64)> {
+        let Some((collection, _)) = &self.tree else { return vec![(self.name.clone(), self.part.size)] };
+        let files = collection.entries().iter().filter_map(|(path, entry)| match entry {
+            Entry::File { size, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size)),
+            _ => None,
+        });
+        files.collect()
+    }
+
+    /// A path of the tree that a file of the unit map has; none for a single file.
+    pub(crate) fn path_of(&self, file: usize) -> Option<SafePath> {
+        let wanted = self.map.files().get(file)?;
+        let (collection, _) = self.tree.as_ref()?;
+        let is_it = |entry: &Entry| matches!(entry, Entry::File { size, id, .. } if (*id, *size) == (wanted.id, wanted.layout.size()));
+        collection.entries().iter().find(|(_, entry)| is_it(entry)).map(|(path, _)| path.clone())
+    }
+
+    /// Compares with what is at the destination, telling how far that is.
+    ///
+    /// # Errors
+    /// When something there stands in the way, or the file system cannot hold the names.
+    pub(crate) async fn compare(
+        &self,
+        destination: &Destination,
+        parent: &SafeDir,
+        force: bool,
+        report: &Report,
+    ) -> Result<Present, Error> {
+        let (parent, target) = (parent.clone(), destination.name.clone());
+        self.watched(report, move |this, hashed| this.compare_now(&parent, &target, force, hashed)).await
+    }
+
+    /// What is at the destination, whatever it is.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) async fn existing(
+        &self,
+        destination: &Destination,
+        parent: &SafeDir,
+        report: &Report,
+    ) -> Result<Existing, Error> {
+        let (parent, target) = (parent.clone(), destination.name.clone());
+        self.watched(report, move |this, hashed| this.existing_now(&parent, &target, hashed)).await
+    }
+
+    /// Hashes what is there, telling how far that is.
+    async fn watched<T: Send + 'static>(
+        &self,
+        report: &Report,
+        work: impl FnOnce(&Self, &AtomicU64) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        report.phase(Phase::Hashing);
+        let hashed = Arc::new(AtomicU64::new(0));
+        let (this, counted) = (self.clone(), Arc::clone(&hashed));
+        let job = tokio::task::spawn_blocking(move || work(&this, &counted));
+        let mut ticks = tokio::time::interval(TELL);
+        tokio::pin!(job);
+        loop {
+            tokio::select! {
+                done = &mut job => return done.map_err(|e| Error::Internal { cause: e.to_string() })?,
+                _ = ticks.tick() => report.hashing(hashed.load(Ordering::Relaxed), self.part.size, None),
+            }
+        }
+    }
+
+    fn existing_now(&self, parent: &SafeDir, target: &SafePath, hashed: &AtomicU64) -> Result<Existing, Error> {
+        let Some((collection, _)) = &self.tree else {
+            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+            // The target may have another name than the content.
+            let renamed = |paths: Vec<SafePath>| paths.into_iter().map(|_| self.name.clone()).collect();
+            let Existing { same, different, missing, blocked, proofs } = existing;
+            let (same, different, missing) = (renamed(same), renamed(different), renamed(missing));
+            return Ok(Existing { same, different, missing, blocked: renamed(blocked), proofs });
+        };
+        let wanted = |path: &SafePath| !self.unwanted.contains(path);
+        Ok(compare_collection(parent, target, collection, wanted, hashed)?)
+    }
+
+    /// Whether it can be written in order.
+    ///
+    /// # Errors
+    /// When it is not one file.
+    pub(crate) fn is_streamable(&self) -> Result<(), Error> {
+        match self.tree {
+            Some(_) => Err(Error::NotAFile { name: self.name.to_string() }),
+            None => Ok(()),
+        }
+    }
+
+    fn compare_now(
+        &self,
+        parent: &SafeDir,
+        target: &SafePath,
+        force: bool,
+        hashed: &AtomicU64,
+    ) -> Result<Present, Error> {
+        let Some((collection, _)) = &self.tree else {
+            accepts(parent, [target])?;
+            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+            return present(existing, parent, force);
+        };
+        let paths = collection.entries().iter().map(|(path, _)| path);
+        accepts(parent, paths.filter(|path| !self.unwanted.contains(path)))?;
+        let wanted = |path: &SafePath| !self.unwanted.contains(path);
+        let existing = compare_collection(parent, target, collection, wanted, hashed)?;
+        // Errors name paths relative to the directory that exists, if it does.
+        let base = parent.dir(target).unwrap_or_else(|_| parent.clone());
+        let found = present(existing, &base, force)?;
+        // An empty collection misses nothing, and yet its directory has to be made.
+        let complete = found.complete && parent.stat(target)?.is_some();
+        Ok(Present { complete, ..found })
+    }
+
+    /// Gives what was there already its executable bits: those of a tree are part of its id, that of a file is told
+    /// beside it. What is known of a file by its state goes with its old bit. Blocks.
+    ///
+    /// # Errors
+    /// When one cannot be looked at or changed.
+    pub(crate) fn give_bits(
+        &self,
+        parent: &SafeDir,
+        target: &SafePath,
+        present: &mut Present,
+    ) -> Result<(), DestError> {
+        let same = &present.same;
+        let changed = match &self.tree {
+            _ if same.is_empty() => return Ok(()),
+            None if self.executable => give_bits(parent, same.iter().map(|path| (path, true)))?,
+            None => return Ok(()),
+            Some((collection, _)) => {
+                let entries = collection.entries().iter().filter(|(path, _)| same.contains(path));
+                let files = entries.filter_map(|(path, entry)| match entry {
+                    Entry::File { executable, .. } => Some((path, *executable)),
+                    Entry::Directory => None,
+                });
+                give_bits(&parent.dir(target)?, files)?
+            }
+        };
+        present.proofs.retain(|(path, _)| !changed.contains(path));
+        Ok(())
+    }
+
+    /// What the partial file is opened for; `target` is the name that it gets at the end.
+    pub(crate) fn spec(&self, present: &Present, target: Option<&SafePath>) -> PartialSpec {
+        PartialSpec {
+            id: self.part.id,
+            kind: self.part.kind,
+            size: self.part.size,
+            map: Arc::clone(&self.map),
+            collection: self.tree.as_ref().map(|(collection, _)| Arc::clone(collection)),
+            present: present.same.clone(),
+            unwanted: self.unwanted.clone(),
+            target: target.cloned(),
+            only: self.only.clone(),
+        }
+    }
+}
+
+fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, Error> {
+    existing.permit(base, force)?;
+    let complete = existing.is_complete();
+    Ok(Present {
+        same: existing.same.into_iter().collect(),
+        replace: existing.different.into_iter().collect(),
+        complete,
+        proofs: existing.proofs,
+    })
+}
+
+/// A transfer that is known only by its id is named so.
+pub(crate) fn name_of(id: ContentId) -> SafePath {
+    SafePath::parse(&id.to_string()).expect("hexadecimal digits are a name")
+}
+
+/// The entries that no glob matches; a glob is tried on the whole path and on the last component. Empty
+/// directories come only when everything does.
+fn unwanted(collection: &Collection, only: &[Glob]) -> HashSet<SafePath> {
+    if only.is_empty() {
+        return HashSet::new();
+    }
+    let matched = matcher(only);
+    let entries = collection.entries().iter();
+    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
+    left_out.map(|(path, _)| path.clone()).collect()
+}
+
+/// Whether a path is asked for: by any glob, or all when there are none.
+fn matcher(only: &[Glob]) -> impl Fn(&SafePath) -> bool {
+    let all = only.is_empty();
+    let globs = only.iter().cloned().fold(GlobSetBuilder::new(), |mut all, glob| {
+        all.add(glob);
+        all
+    });
+    let globs = globs.build().unwrap_or_else(|_| GlobSet::empty());
+    move |path| all || globs.is_match(path.as_str()) || globs.is_match(path.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_glob_matches_names_and_paths() {
+        let file = |size| Entry::File { size, id: ContentId::of(b"x"), executable: false };
+        let path = |text: &str| SafePath::parse(text).expect("valid");
+        let entries = vec![
+            (path("a.pdf"), file(1)),
+            (path("b/c.pdf"), file(2)),
+            (path("b/d.txt"), file(3)),
+            (path("e"), Entry::Directory),
+        ];
+        let collection = Collection::new(entries).expect("sound");
+        let left = |glob: &str| {
+            let mut left: Vec<_> =
+                unwanted(&collection, &[Glob::new(glob).expect("a glob")]).iter().map(ToString::to_string).collect();
+            left.sort();
+            left
+        };
+        assert_eq!(left("*.pdf"), ["b/d.txt", "e"]);
+        assert_eq!(left("b/*"), ["a.pdf", "e"]);
+        assert!(unwanted(&collection, &[]).is_empty());
+    }
+}

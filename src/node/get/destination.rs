@@ -1,0 +1,116 @@
+//! Where a result lands: which directory, under which name.
+
+use std::path::{Component, Path, PathBuf};
+
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::{Names, Partial, PartialError};
+use crate::model::{ContentId, SafePath};
+use crate::node::error::Error;
+use crate::node::types::Output;
+
+/// A place for one result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Destination {
+    /// The directory that holds it.
+    pub(crate) parent: PathBuf,
+    /// Its name there; one component.
+    pub(crate) name: SafePath,
+    /// Whether the directory is made when it is absent.
+    pub(crate) make: bool,
+}
+
+impl Destination {
+    /// Refuses at once what no result can be put to, whatever its name.
+    ///
+    /// # Errors
+    /// When the path leads through a name that qshare gives to what is not finished, or its own name is not one that a
+    /// file can have.
+    pub(crate) fn check(output: &Output) -> Result<(), Error> {
+        let Output::Path(path) = output else { return Ok(()) };
+        let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
+        if path.components().any(reserved) {
+            return Err(PartialError::Reserved { path: path.clone() }.into());
+        }
+        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.clone(), cause })?;
+        Self::at(path, &any, None).map(drop)
+    }
+
+    /// Follows the design, section 9: into the current directory; into `DIR/` or an existing directory; or under
+    /// the path's own name. `None` for a stream. A directory that an earlier run has made of `id` under this very path, and
+    /// was ended before it had cleared up, is that result and not a directory to put it into.
+    ///
+    /// # Errors
+    /// When the path's own name is not one that a file can have everywhere.
+    pub(crate) fn of(output: &Output, name: &SafePath, id: Option<ContentId>) -> Result<Option<Self>, Error> {
+        match output {
+            Output::Here => Ok(Some(Self { parent: PathBuf::from("."), name: name.last(), make: false })),
+            Output::Path(path) => Self::at(path, name, id).map(Some),
+            Output::Stream(_) => Ok(None),
+        }
+    }
+
+    fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
+        let into = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..");
+        let is_dir = path.is_dir();
+        if let Some(id) = id.filter(|_| is_dir && !into)
+            && let Ok(itself) = Self::itself(path)
+            && SafeDir::open(&itself.parent).is_ok_and(|parent| Partial::has_published(&parent, id, &itself.name))
+        {
+            return Ok(itself);
+        }
+        if into || is_dir {
+            return Ok(Self { parent: path.to_owned(), name: name.last(), make: true });
+        }
+        Self::itself(path)
+    }
+
+    fn itself(path: &Path) -> Result<Self, Error> {
+        let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+        Ok(Self { parent: parent.unwrap_or_else(|| Path::new(".")).to_owned(), name, make: false })
+    }
+
+    /// The whole path.
+    pub(crate) fn path(&self) -> PathBuf {
+        if self.parent == Path::new(".") {
+            PathBuf::from(self.name.as_str())
+        } else {
+            self.parent.join(self.name.as_str())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_output_decides_directory_and_name() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let name = SafePath::parse("docs/a.txt").expect("valid");
+        let at = |path: PathBuf| {
+            Destination::of(&Output::Path(path), &name, None).expect("valid").expect("not a stream").path()
+        };
+        assert_eq!(at(dir.path().to_owned()), dir.path().join("a.txt"));
+        assert_eq!(at(dir.path().join("new/")), dir.path().join("new/a.txt"));
+        assert_eq!(at(dir.path().join("b.txt")), dir.path().join("b.txt"));
+        assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
+        let here = Destination::of(&Output::Here, &name, None).expect("valid").expect("not a stream");
+        assert_eq!(here.path(), PathBuf::from("a.txt"));
+    }
+
+    #[test]
+    fn nothing_is_put_to_or_beneath_what_is_unfinished() {
+        let check = |path: &str| Destination::check(&Output::Path(path.into()));
+        let part = ".qshare-0123456789abcdef.part";
+        for path in [part, &format!("{part}/"), &format!("{part}/a/b"), &format!("out/{part}"), "./.qshare-probe-1"] {
+            let error = check(path).expect_err(path).to_string();
+            assert!(error.contains("unfinished transfers"), "{error}");
+        }
+        for path in [".qshare-notes", "out/", "a.txt", ".qshare-0123456789abcdef.parts"] {
+            check(path).expect(path);
+        }
+        assert!(check("out/a\u{1}b").is_err(), "not a name");
+    }
+}

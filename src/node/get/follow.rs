@@ -1,0 +1,55 @@
+//! Follows a content at a tracker while a transfer lasts: who joins becomes a provider of the transfer.
+//! A tracker that goes away is asked again; the transfer itself does not notice.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::io::net::frames;
+use crate::model::Provider;
+use crate::node::look::find::{Finder, Place, connect};
+use crate::wire::{Follow, FollowEvent, Heard, Part, Request, limits};
+
+/// How long to wait before a tracker is asked again: at first, and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
+
+/// Sends the providers that this tracker tells of until the receiver is gone.
+pub(crate) async fn follow(finder: Finder, place: Place, part: Part, providers: mpsc::Sender<Vec<Provider>>) {
+    let mut pause = AGAIN.0;
+    while !providers.is_closed() {
+        match once(&finder, &place, part, &providers).await {
+            Ok(()) => pause = AGAIN.0,
+            Err(error) => tracing::debug!(tracker = %place.target.host_port(), %error, "cannot follow"),
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(AGAIN.1);
+    }
+}
+
+async fn once(
+    finder: &Finder,
+    place: &Place,
+    part: Part,
+    providers: &mpsc::Sender<Vec<Provider>>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let link = connect(&finder.connections, place, finder.own).await?;
+    let request = Request::Follow(Follow { id: part.id, kind: part.kind, size: part.size });
+    let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
+    while let Some(heard) = frames::receive::<Heard<FollowEvent>>(&mut events, limits::PAGE).await? {
+        let Heard::Known(event) = heard else {
+            frames::skip("FollowEvent").await;
+            continue;
+        };
+        let others = event.joined.into_iter().filter(|provider| provider.node != finder.own);
+        let usable = |mut provider: Provider| {
+            provider.addrs.retain(|addr| link.teller().may_tell(*addr));
+            provider
+        };
+        let others: Vec<_> = others.map(usable).collect();
+        // Who left is noticed by its connection; a tracker that lies about it must not matter.
+        if !others.is_empty() && providers.send(others).await.is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,58 @@
+//! What earlier runs have left at the destination, told where a `get` ends before it has gone on with it: so that nobody
+//! thinks it lost.
+
+use crate::io::receive::dest::SafeDir;
+use crate::io::receive::partial::Earlier;
+use crate::model::text::shell::{quoted, quoted_path};
+use crate::model::{SafePath, Shown, Size};
+use crate::node::error::Error;
+use crate::node::get::Get;
+use crate::node::get::destination::Destination;
+use crate::node::types::Output;
+
+/// Unfinished transfers that are told of.
+const TOLD: usize = 3;
+
+impl Get {
+    /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
+    pub(super) async fn tell_how_to_go_on(&self) {
+        let output = match &self.request.output {
+            Output::Path(path) => format!(" -o {}", quoted_path(&path.to_string_lossy())),
+            Output::Here | Output::Stream(_) => String::new(),
+        };
+        for kept in self.earlier().await.iter().take(TOLD) {
+            let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
+            let only: String = kept.only().iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
+            self.report.warn(format!(
+                "{} of {} of `{}` are kept from an earlier run: go on with `qshare get {}{output}{only}`",
+                Size(kept.bytes()),
+                Size(kept.size()),
+                Shown(&name),
+                kept.id()
+            ));
+        }
+    }
+
+    /// Cancelled before what an earlier run left was opened: that is kept as it is.
+    pub(super) async fn interrupted_early(&self) -> Error {
+        let kept = self.earlier().await;
+        match (self.interrupted(), kept.as_slice()) {
+            (Error::Interrupted { .. }, [one]) => Error::Interrupted { have: one.bytes(), total: one.size() },
+            (error, _) => error,
+        }
+    }
+
+    /// What nobody goes on with now and may be what is asked for.
+    async fn earlier(&self) -> Vec<Earlier> {
+        let Ok(any) = SafePath::parse("x") else { return Vec::new() };
+        let Ok(Some(destination)) = Destination::of(&self.request.output, &any, None) else { return Vec::new() };
+        let read = move || {
+            let dir = SafeDir::open(&destination.parent).ok()?;
+            let mut all = Earlier::all_in(&dir).ok()?;
+            all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
+            Some(all)
+        };
+        let all = tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default();
+        all.into_iter().filter(|kept| self.may_be(kept)).collect()
+    }
+}

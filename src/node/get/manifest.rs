@@ -1,0 +1,247 @@
+//! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
+//! Invariant: of lists larger than `SMALL` one is in memory at a time, whoever sends how many.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use quinn::RecvStream;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::net::frames::{self, Pace};
+use crate::logic::transfer::Why;
+use crate::model::collection::manifest::Intake;
+use crate::model::collection::{CollectionError, MAX_MANIFEST};
+use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
+use crate::node::error::Error;
+use crate::node::look::trials::{Failure, TICK, Trials};
+use crate::wire::{Code, FrameError, LeftOut, LeftOutFile, Manifest, ManifestHead, Request, limits};
+
+/// No byte for this long: the provider is left.
+const IDLE: Duration = Duration::from_secs(3);
+/// So long after the first provider a second one is asked as well, if that has not answered whole: nothing else can be
+/// done before.
+const SECOND: Duration = Duration::from_millis(100);
+/// So long after one provider another one is,
+const NEXT: Duration = Duration::from_millis(500);
+/// this many at a time at most, for a list may be large.
+const ASKED: usize = 4;
+/// A list that says to be larger than this waits for its turn:
+const SMALL: usize = 4 << 20;
+/// and whoever has the turn and sends more slowly than this (bytes a second, after a grace) leaves it to one that waits.
+const SLOWEST: u64 = 64 << 10;
+const GRACE: Duration = Duration::from_secs(10);
+
+/// A collection as a provider has it.
+pub(crate) struct Fetched {
+    /// Its canonical bytes.
+    pub(crate) bytes: Vec<u8>,
+    /// What they say.
+    pub(crate) collection: Collection,
+    /// What it leaves out of the provider's directory.
+    pub(crate) left_out: LeftOut,
+}
+
+/// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
+/// for `wait` at most. A list of more than `most` files and directories is not taken. Those whose bytes are not the collection's are added to `liars`.
+///
+/// # Errors
+/// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
+/// provider can do better.
+pub(crate) async fn fetch(
+    connections: &ConnectionsRef,
+    id: ContentId,
+    providers: &[Provider],
+    most: usize,
+    wait: Duration,
+    liars: &mut Vec<NodeId>,
+) -> Result<Fetched, Error> {
+    let mut trials = Trials::new(providers, wait);
+    let turns = Arc::new(Turns::new());
+    let mut tasks = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    let mut last = Instant::now();
+    loop {
+        // One that has gone without a word must not keep the others waiting.
+        let late = if tasks.len() < 2 { SECOND } else { NEXT };
+        if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= late))
+            && let Some((number, provider)) = trials.next()
+        {
+            last = Instant::now();
+            let (connections, turns) = (connections.clone(), Arc::clone(&turns));
+            tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
+        }
+        if !trials.is_asking()
+            && let Some(lack) = trials.lack()
+        {
+            return Err(Error::NoManifest { id, lack: Box::new(lack) });
+        }
+        tokio::select! {
+            _ = ticks.tick() => trials.tick(),
+            Some(Ok((number, got))) = tasks.join_next() => match got {
+                Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
+                Ok(Answer::Wrong) => {
+                    liars.push(providers[number].node);
+                    trials.failed(number, Why::Lied.into());
+                }
+                Err(failure) => trials.failed(number, failure),
+            },
+        }
+    }
+}
+
+/// What a collection leaves out at the first provider that says it; asked where its list is known already.
+pub(crate) async fn left_out(connections: &ConnectionsRef, id: ContentId, providers: &[Provider]) -> LeftOut {
+    for provider in providers.iter().take(ASKED) {
+        let head = timeout(NEXT, async {
+            let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+            let request = Request::Manifest(Manifest { id });
+            let (head, _open, _recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
+            Some(head.left_out)
+        });
+        if let Ok(Some(left_out)) = head.await {
+            return left_out;
+        }
+    }
+    LeftOut::default()
+}
+
+/// The sentence about one whose list is not the collection's.
+pub(crate) fn blame(node: NodeId, id: ContentId) -> String {
+    format!("{node} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour")
+}
+
+/// The sentence about files that a collection leaves out and that are `wanted`; none when there are none.
+pub(crate) fn without(name: &SafePath, left_out: &LeftOut, wanted: impl Fn(&SafePath) -> bool) -> Option<String> {
+    let named: Vec<_> = left_out.files.iter().filter(|file| wanted(&file.path)).collect();
+    let Some((first, others)) = named.split_first() else {
+        // Some are only counted.
+        let count = Some(left_out.more).filter(|more| *more > 0 && left_out.files.is_empty())?;
+        return Some(format!("{name} comes without {count} of its files: whoever shares it was told which and why"));
+    };
+    let more = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(left_out.more);
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more of its files)") };
+    let changes = |file: &&&LeftOutFile| file.why == Code::Changed;
+    let why = match named.iter().filter(changes).count() {
+        0 => "it cannot be read where it is shared: whoever shares it was told so",
+        all if all == named.len() => {
+            "it is being written all the time where it is shared: get it again once it has settled"
+        }
+        _ if first.why == Code::Changed => {
+            "it is being written all the time where it is shared, and others cannot be read there: whoever shares it was told so"
+        }
+        _ => {
+            "it cannot be read where it is shared, and others are being written all the time: whoever shares it was told so"
+        }
+    };
+    Some(format!("{name} comes without {}{rest} because {why}", first.path))
+}
+
+/// What one sent.
+enum Answer {
+    /// The collection's bytes, whatever they say.
+    Right(Result<Fetched, CollectionError>),
+    /// Others.
+    Wrong,
+}
+
+fn unusable(id: ContentId, source: CollectionError) -> Error {
+    match source {
+        CollectionError::TooMany { entries, needed, most } => Error::TooManyFiles { id, entries, needed, most },
+        source => Error::BadCollection { id, source },
+    }
+}
+
+async fn from_one(
+    connections: &ConnectionsRef,
+    id: ContentId,
+    provider: &Provider,
+    most: usize,
+    turns: &Turns,
+) -> Result<Answer, Failure> {
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
+    let request = Request::Manifest(Manifest { id });
+    link.widen();
+    let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
+    let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
+    let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
+    let turn = if len > SMALL { Some(turns.take().await) } else { None };
+    let intake = receive(&mut recv, len, most, turns).await?;
+    let left_out = head.left_out;
+    let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
+    let read = checked.await;
+    drop(turn);
+    match read {
+        Ok(Some(read)) => Ok(Answer::Right(read.map(|(collection, bytes)| Fetched { bytes, collection, left_out }))),
+        Ok(None) => Ok(Answer::Wrong),
+        Err(error) => {
+            tracing::error!(%error, "checking a collection's list failed");
+            Err(Why::Failing.into())
+        }
+    }
+}
+
+async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
+    let begun = Instant::now();
+    let (mut intake, mut left, mut pace) = (Intake::new(most, len), len, Pace::begin());
+    while left > 0 {
+        let piece = frames::receive_piece(recv, left, IDLE, &mut pace).await?;
+        intake.push(&piece);
+        left -= piece.len();
+        let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;
+        if len > SMALL && turns.are_wanted() && ((len - left) as u64) < due {
+            return Err(frames::CallError::TimedOut);
+        }
+    }
+    Ok(intake)
+}
+
+/// Whose large list is being received.
+struct Turns {
+    one: Semaphore,
+    waiting: AtomicUsize,
+}
+
+impl Turns {
+    const fn new() -> Self {
+        Self { one: Semaphore::const_new(1), waiting: AtomicUsize::new(0) }
+    }
+
+    async fn take(&self) -> Option<SemaphorePermit<'_>> {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // Never closed. Who is dropped while it waits leaves the turns with it: the whole look is over then.
+        let turn = self.one.acquire().await.ok();
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+        turn
+    }
+
+    fn are_wanted(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_collection_leaves_out_is_told_with_the_causes_that_there_are() {
+        let name = SafePath::parse("d").expect("valid");
+        let file = |path: &str, why| LeftOutFile { path: SafePath::parse(path).expect("valid"), why };
+        let told = |files, more| without(&name, &LeftOut { files, more }, |_| true);
+        assert_eq!(told(Vec::new(), 0), None);
+        assert!(told(Vec::new(), 3).expect("told").contains("without 3 of its files"));
+        let (log, key) = (file("log", Code::Changed), file("key", Code::Internal));
+        let one = told(vec![log.clone()], 0).expect("told");
+        assert!(one.starts_with("d comes without log because it is being written") && !one.contains("read there"));
+        let both = told(vec![key, log.clone()], 2).expect("told");
+        assert!(
+            both.contains("without key (and 3 more") && both.contains("cannot be read") && both.contains("written")
+        );
+        let none = without(&name, &LeftOut { files: vec![log], more: 1 }, |_| false);
+        assert_eq!(none, None, "nothing of it is wanted");
+    }
+}

@@ -1,0 +1,142 @@
+//! What is heard beside a transfer that words began: who was silent when the look was over, and the network around where a
+//! tracker's word went first. More providers of the chosen content are passed on; a rival, another content with as good a
+//! right to the words, is told once with both ids.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
+
+use crate::actors::neighbours::Answer;
+use crate::logic::offers::choose::rivals;
+use crate::model::{ContentId, Hit, Provider, Query, Shown, Size};
+use crate::node::get::report::Report;
+use crate::node::look::hashed::Resolving;
+use crate::node::look::planes::{Overlay, Rest, next, plane_of};
+use crate::node::types::Plane;
+use crate::wire::Sought;
+
+/// A transfer of so short a time asks nobody around.
+const BEGIN: Duration = Duration::from_millis(200);
+/// Between two questions to those around: at first, and at most.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(30));
+/// How long one question may take.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Rivals that are told: who shares a thousand files of one name must not fill a terminal.
+const TOLD: usize = 3;
+
+/// What is listened to beside a transfer.
+pub(crate) struct Beside {
+    query: Query,
+    /// What was chosen, and where it was found.
+    chosen: Hit,
+    plane: Plane,
+    rest: Rest,
+    /// Providers of the chosen name that had not hashed it.
+    resolving: Option<Resolving>,
+    overlay: Option<Overlay>,
+    told: BTreeSet<ContentId>,
+}
+
+impl Beside {
+    pub(crate) fn of(query: Query, (chosen, plane): (Hit, Plane), rest: Rest, overlay: Option<Overlay>) -> Self {
+        Self { query, chosen, plane, rest, resolving: None, overlay, told: BTreeSet::new() }
+    }
+
+    /// Its id, once a provider has told it, and the others who may yet tell another one.
+    pub(crate) fn hashed(self, id: Option<ContentId>, others: Resolving) -> Self {
+        Self { chosen: Hit { id, ..self.chosen }, resolving: Some(others), ..self }
+    }
+
+    /// Tells of rivals among hits that are known already.
+    pub(crate) fn compare(&mut self, plane: Plane, hits: &[Hit], report: &Report) {
+        for rival in rivals(&self.query, &self.chosen, hits) {
+            let (Some(own), Some(other)) = (self.chosen.id, rival.id) else { continue };
+            if self.told.len() < TOLD && self.told.insert(other) {
+                let (words, name) =
+                    (self.query.words().join(" "), rival.names.first().map_or("", |name| name.as_str()));
+                report.warn(format!(
+                    "`{}` names another thing, too: {other} (`{}`, {}), {}; this is {own}, {}: to fetch the other, give its id",
+                    Shown(&words),
+                    Shown(name),
+                    Size(rival.size),
+                    plane.found(),
+                    self.plane.found()
+                ));
+            }
+        }
+    }
+
+    /// Listens until the receiver is gone.
+    pub(crate) async fn run(mut self, report: Report, providers: mpsc::Sender<Vec<Provider>>) {
+        let listening = async {
+            self.late(&report, &providers).await;
+            let Some(overlay) = self.overlay.take() else { return };
+            let mut pause = BEGIN;
+            let mut next_pause = AGAIN.0;
+            loop {
+                sleep(pause).await;
+                let answers = overlay.search(Sought::Words(self.query.words().to_vec()));
+                self.rest.flood = Some(answers);
+                // Who has not answered by then is asked again.
+                let _ = timeout(ANSWER, self.late(&report, &providers)).await;
+                (pause, next_pause) = (next_pause, (next_pause * 2).min(AGAIN.1));
+            }
+        };
+        tokio::select! {
+            () = listening => {}
+            () = providers.closed() => {}
+        }
+    }
+
+    /// Hears those out who are being asked.
+    async fn late(&mut self, report: &Report, providers: &mpsc::Sender<Vec<Provider>>) {
+        loop {
+            let (Rest { direct, flood, .. }, resolving) = (&mut self.rest, &mut self.resolving);
+            let (plane, hits) = tokio::select! {
+                Some(joined) = direct.join_next(), if !direct.is_empty() => match joined {
+                    Ok((_, Ok(page))) => (Plane::Peer, page.hits),
+                    Ok((_, Err(error))) => {
+                        report.warn(error.to_string());
+                        continue;
+                    }
+                    Err(_) => continue,
+                },
+                answer = next(flood), if flood.is_some() => match answer {
+                    Some(Answer::Found { lan, hits, .. }) => (plane_of(lan), hits),
+                    Some(Answer::Known(_)) => continue,
+                    Some(Answer::Over { .. }) | None => {
+                        *flood = None;
+                        continue;
+                    }
+                },
+                hit = next_of(resolving), if resolving.is_some() => match hit {
+                    Some(hit) => (self.plane, vec![hit]),
+                    None => {
+                        *resolving = None;
+                        continue;
+                    }
+                },
+                else => return,
+            };
+            self.compare(plane, &hits, report);
+            let more: Vec<Provider> =
+                hits.into_iter().filter(|hit| self.is_chosen(hit)).flat_map(|hit| hit.providers).collect();
+            if !more.is_empty() && providers.send(more).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn is_chosen(&self, hit: &Hit) -> bool {
+        (hit.id, hit.kind, hit.size) == (self.chosen.id, self.chosen.kind, self.chosen.size)
+    }
+}
+
+async fn next_of(resolving: &mut Option<Resolving>) -> Option<Hit> {
+    match resolving {
+        Some(resolving) => resolving.next().await,
+        None => None,
+    }
+}

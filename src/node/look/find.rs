@@ -1,0 +1,345 @@
+//! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
+//! Not responsible for which of the hits is meant: `logic::choose` decides that.
+
+mod answers;
+mod pages;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout, timeout_at};
+
+pub(crate) use self::pages::{all_offers, locate_page};
+use self::pages::{peer_pages, search_pages};
+use crate::actors::connections::ConnectionsRef;
+use crate::actors::shelf::FLOODED;
+use crate::io::net::frames;
+use crate::io::net::link::Link;
+use crate::logic::look::Enough;
+use crate::model::{ContentId, NodeId, PeerTarget, Query};
+use crate::node::convert::{call_error, connect_error};
+use crate::node::error::{Error, Who};
+use crate::node::look::planes::{self, Overlay, Page, Rest};
+use crate::node::types::{Found, Options, PeerRow, Plane};
+use crate::wire::{Request, Role, Sought};
+
+/// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
+const ANSWER: Duration = Duration::from_secs(2);
+/// Nodes near that are asked directly for what one answer over the neighbours does not hold.
+const PAGED_ON: usize = 16;
+
+/// Knows whom to ask.
+#[derive(Clone)]
+pub(crate) struct Finder {
+    pub(crate) connections: ConnectionsRef,
+    pub(crate) own: NodeId,
+    /// Of a collection that is fetched: files and directories at most.
+    pub(crate) max_files: usize,
+    places: Vec<Place>,
+    /// One node alone is asked, and gives.
+    alone: bool,
+    overlay: Option<Overlay>,
+}
+
+/// One place to look.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    pub(crate) target: PeerTarget,
+    pub(crate) plane: Plane,
+    /// The link to it, where there is one already.
+    link: Option<Link>,
+}
+
+impl Place {
+    /// A peer that is to be dialled.
+    pub(crate) const fn of(target: PeerTarget) -> Self {
+        Self { target, plane: Plane::Peer, link: None }
+    }
+
+    /// A node to which there is a link.
+    pub(crate) fn at(link: Link) -> Self {
+        let (id, addr) = (Some(link.peer()), link.remote());
+        let target = PeerTarget { id, host: addr.ip().to_string(), port: addr.port() };
+        Self { target, plane: Plane::Peer, link: Some(link) }
+    }
+
+    /// Whom an error about this place names.
+    pub(crate) fn who(&self) -> Who {
+        match self.plane {
+            Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
+            Plane::Tracker => Who::tracker(self.target.host_port()),
+        }
+    }
+}
+
+impl Finder {
+    pub(crate) fn new(connections: ConnectionsRef, own: NodeId, options: &Options, overlay: Option<Overlay>) -> Self {
+        let (trackers, peers) = (&options.trackers, &options.peers);
+        let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane, link: None };
+        let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
+        let max_files = options.max_files;
+        Self { connections, own, max_files, places: places.collect(), alone: false, overlay }
+    }
+
+    /// The same, looking at one peer only.
+    pub(crate) fn only(&self, place: Place) -> Self {
+        Self { places: vec![place], overlay: None, alone: true, ..self.clone() }
+    }
+
+    /// Whether everyone who has a content may give it.
+    pub(crate) fn is_open(&self) -> bool {
+        !self.alone && (self.overlay.is_some() || self.trackers().next().is_some())
+    }
+
+    /// Everyone who is asked directly.
+    pub(crate) fn places(&self) -> &[Place] {
+        &self.places
+    }
+
+    /// The configured trackers.
+    pub(crate) fn trackers(&self) -> impl Iterator<Item = &Place> {
+        self.places.iter().filter(|place| place.plane == Plane::Tracker)
+    }
+
+    /// Who is asked, for people: `tracker lab:4917`, `3 places`.
+    pub(crate) fn asked(&self) -> String {
+        let near = self.overlay.as_ref().map(|_| "the nodes near this one".to_owned());
+        let places = match self.places.as_slice() {
+            [] => None,
+            [one] => Some(one.who().to_string()),
+            many => Some(format!("{} places", many.len())),
+        };
+        places.into_iter().chain(near).collect::<Vec<_>>().join(" and ")
+    }
+
+    /// Which offers match the words, best first.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+        let words = query.words();
+        let (mut asked, _) = self.look_for(words, limit, Enough::Everything).await?;
+        if limit > FLOODED {
+            self.page_on(words, limit, &mut asked).await;
+        }
+        Ok(answers::merged(Some(query), asked, limit))
+    }
+
+    /// What the words may mean, best first, and who has not answered yet.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Found, Rest), Error> {
+        let (asked, rest) = self.look_for(query.words(), limit, Enough::Choice).await?;
+        Ok((answers::merged(Some(query), asked, limit), rest))
+    }
+
+    async fn look_for(&self, words: &[String], limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+        let words = words.to_vec();
+        let sought = Sought::Words(words.clone());
+        let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
+        self.look(direct, sought, enough).await
+    }
+
+    /// Asks those near directly that may have more than they could give over the neighbours.
+    async fn page_on(&self, words: &[String], limit: u32, asked: &mut Asked<Page>) {
+        let mut paging = JoinSet::new();
+        let mut unfinished = answers::unfinished(&asked.answers);
+        asked.whole &= unfinished.len() <= PAGED_ON;
+        unfinished.truncate(PAGED_ON);
+        for (plane, provider) in unfinished {
+            let (connections, words) = (self.connections.clone(), words.to_vec());
+            paging.spawn(timeout(ANSWER, async move {
+                let link = connections.to_node(provider.node, provider.addrs).await.ok()?;
+                let who = Who::peer(link.remote().to_string());
+                Some((plane, search_pages(link, who, words, limit).await.ok()?))
+            }));
+        }
+        while let Some(joined) = paging.join_next().await {
+            match joined {
+                Ok(Ok(Some(answer))) => asked.answers.push(answer),
+                // What it gave before stays.
+                Ok(Ok(None) | Err(_)) | Err(_) => asked.whole = false,
+            }
+        }
+    }
+
+    /// Who offers an id.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+        self.locate_until(id, Enough::Everything).await
+    }
+
+    /// Who offers an id, as soon as somebody knows: a transfer follows the others.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
+        self.locate_until(id, Enough::First).await
+    }
+
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
+        let direct = self.begin(move |link, who| locate_page(link, who, id));
+        let (asked, _) = self.look(direct, Sought::Content(id), enough).await?;
+        Ok(answers::merged(None, asked, u32::MAX))
+    }
+
+    async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+        if self.places.is_empty() && self.overlay.is_none() {
+            return Err(Error::NowhereToLook);
+        }
+        let neighbours = self.overlay.clone().map(|overlay| (overlay, sought));
+        planes::look(direct, &self.places, neighbours, enough).await
+    }
+
+    /// The neighbours, where they are asked.
+    pub(crate) const fn overlay(&self) -> Option<&Overlay> {
+        self.overlay.as_ref()
+    }
+
+    /// All nodes that the trackers know, and the peers that answer.
+    ///
+    /// # Errors
+    /// When nobody could be asked.
+    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
+        let asked = match (&self.overlay, self.places.is_empty()) {
+            (None, true) => return Err(Error::NowhereToLook),
+            (None, false) => self.ask(peer_pages).await?,
+            (Some(overlay), places) => {
+                let direct = async { if places { Ok(Asked::default()) } else { self.ask(peer_pages).await } };
+                let (asked, near) = tokio::join!(direct, overlay.near(self.own));
+                let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
+                let mut asked = match asked {
+                    Err(error) if near.is_empty() => return Err(error),
+                    Err(error) => Asked { warnings: vec![error.to_string()], ..Asked::default() },
+                    Ok(asked) => asked,
+                };
+                asked.answers.push((Plane::Neighbours, near));
+                asked
+            }
+        };
+        let mut rows: HashMap<NodeId, PeerRow> = HashMap::new();
+        for (plane, peers) in asked.answers {
+            for peer in peers {
+                let row = rows.entry(peer.node).or_insert_with(|| PeerRow { peer: peer.clone(), plane });
+                row.plane = row.plane.max(plane);
+            }
+        }
+        let mut rows: Vec<_> = rows.into_values().collect();
+        rows.sort_by_key(|row| row.peer.node);
+        Ok((rows, asked.warnings))
+    }
+
+    /// Begins to ask every place at once; each answers with its number, in its time or with an error that says so.
+    fn begin<T, F, A>(&self, ask: A) -> Asking<T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
+    {
+        let deadline = Instant::now() + ANSWER;
+        let mut tasks = JoinSet::new();
+        for (number, place) in self.places.iter().cloned().enumerate() {
+            let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
+            tasks.spawn(async move {
+                let answered = timeout_at(deadline, async {
+                    let link = connect(&connections, &place, own).await?;
+                    ask(link, place.who()).await
+                });
+                let silent = || Err(Error::Unreachable { who: place.who(), cause: "no answer within 2 s".to_owned() });
+                (number, answered.await.unwrap_or_else(|_| silent()))
+            });
+        }
+        tasks
+    }
+
+    /// Asks every place at once. Those that fail become warnings, unless all of them do.
+    async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>, Error>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Error>> + Send + 'static,
+        A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
+    {
+        let (mut tasks, mut asked) = (self.begin(ask), Asked::default());
+        while let Some(joined) = tasks.join_next().await {
+            if let Ok((number, answer)) = joined {
+                asked.take(self.places[number].plane, answer);
+            }
+        }
+        asked.into_result()
+    }
+}
+
+/// Places that are being asked.
+pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
+
+/// What was answered on which plane, and who did not answer.
+pub(crate) struct Asked<T> {
+    pub(crate) answers: Vec<(Plane, T)>,
+    pub(crate) warnings: Vec<String>,
+    /// Everyone who was asked has answered.
+    pub(crate) whole: bool,
+    /// The first that failed.
+    failed: Option<Error>,
+}
+
+impl<T> Default for Asked<T> {
+    fn default() -> Self {
+        Self { answers: Vec::new(), warnings: Vec::new(), whole: true, failed: None }
+    }
+}
+
+impl<T> Asked<T> {
+    /// Notes what a place answered.
+    pub(crate) fn take(&mut self, plane: Plane, answer: Result<T, Error>) {
+        match answer {
+            Ok(answer) => self.answers.push((plane, answer)),
+            Err(error) => {
+                self.warnings.push(error.to_string());
+                self.failed.get_or_insert(error);
+            }
+        }
+    }
+
+    /// Everything, unless nobody answered and somebody failed.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn into_result(self) -> Result<Self, Error> {
+        match self.failed {
+            Some(error) if self.answers.is_empty() => Err(error),
+            _ => Ok(self),
+        }
+    }
+}
+
+/// A link to a place that plays the role which the place is named for.
+pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
+    let link = match place.link.as_ref().filter(|link| !link.is_closed()) {
+        Some(link) => link.clone(),
+        None => connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?,
+    };
+    let wanted = match place.plane {
+        Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
+        Plane::Tracker => Role::Tracker,
+    };
+    match link.role() {
+        Some(role) if role != wanted => Err(Error::WrongRole { who: place.who(), role }),
+        _ => Ok(link),
+    }
+}
+
+/// One exchange of one answer.
+pub(crate) async fn call<T: DeserializeOwned>(
+    link: &Link,
+    who: &Who,
+    request: &Request,
+    cap: usize,
+) -> Result<T, Error> {
+    let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| call_error(who.clone(), error))?;
+    Ok(answer)
+}

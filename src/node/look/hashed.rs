@@ -1,0 +1,217 @@
+//! Waiting until a provider has hashed what has no id yet. Hashing that goes on is news; one that does not is given up like
+//! any other wait.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::net::frames;
+use crate::logic::offers::merge::merge;
+use crate::logic::offers::tally::Beyond;
+use crate::logic::patience::Rising;
+use crate::logic::transfer::Why;
+use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use crate::node::error::{Error, Lack};
+use crate::node::get::report::Report;
+use crate::node::look::find::Finder;
+use crate::node::look::trials::{Failure, TICK, Trials};
+use crate::node::types::Phase;
+use crate::wire::{Heard, Request, Resolve, ResolveEvent, limits};
+
+/// Without news from those who are asked, the next one is asked as well.
+const STALLED: Duration = Duration::from_secs(10);
+/// Events of those who are asked that wait to be taken.
+const EVENTS: usize = 16;
+
+/// Once one has an id, how long the others have to say whether it is theirs, too (design, section 9, "Which one").
+const OTHERS: Duration = Duration::from_millis(300);
+/// A small file may grow by so much between its offer and its id.
+const GROWN: u64 = 64 << 20;
+/// So many others are asked at most.
+const ASKED: usize = 16;
+
+/// Has a provider hash it first, and looks for others that have the id already. Those who have not said by then what they
+/// have under the name are still being asked.
+///
+/// # Errors
+/// When nobody has an id for it, or nobody comes nearer to one for `wait`; when another provider has another id under that
+/// name: one name and size that nobody had hashed may be several contents.
+pub(crate) async fn hashed(
+    finder: &Finder,
+    hit: Hit,
+    wait: Duration,
+    report: &Report,
+) -> Result<(Hit, Resolving), Error> {
+    report.phase(Phase::Hashing);
+    let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
+    let resolved = resolve(&finder.connections, &hit, name, wait, report).await;
+    let (provider, offer, id) =
+        resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
+    let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
+    let (located, rest_now) = tokio::join!(finder.locate_first(id), rest.soon());
+    let own = of_offer(&hit, provider, &offer, id);
+    let same = |other: &Hit| (other.kind, other.size) == (own.kind, own.size);
+    let located = located.map(|found| found.hits).unwrap_or_default();
+    let located = located.into_iter().map(|found| found.hit).filter(same);
+    let mut all = merge(None, std::iter::once(own.clone()).chain(located).chain(rest_now));
+    let at = all.iter().position(|hit| hit.id == Some(id)).unwrap_or_default();
+    let own = all.remove(at);
+    if all.is_empty() {
+        return Ok((own, rest));
+    }
+    all.insert(0, own);
+    Err(Error::Ambiguous { what: name.to_string(), hits: all, beyond: Beyond::default() })
+}
+
+/// The hit as one of its providers has hashed it.
+fn of_offer(hit: &Hit, provider: Provider, offer: &Offer, id: ContentId) -> Hit {
+    let &Offer { kind, size, files, executable, .. } = offer;
+    Hit { id: Some(id), kind, size, files, executable, providers: vec![provider], ..hit.clone() }
+}
+
+/// Others who offer the same name and size, and are asked what id that has with them.
+pub(crate) struct Resolving(JoinSet<Option<Hit>>);
+
+impl Resolving {
+    fn begin(connections: &ConnectionsRef, hit: &Hit, name: &SafePath, but: NodeId) -> Self {
+        let mut tasks = JoinSet::new();
+        for provider in hit.providers.iter().filter(|other| other.node != but).take(ASKED) {
+            let (connections, provider, name) = (connections.clone(), provider.clone(), name.clone());
+            let hit = hit.clone();
+            // Nobody listens to how far it is.
+            let (tell, _) = mpsc::channel(EVENTS);
+            tasks.spawn(async move {
+                let (offer, id) = follow(&connections, &provider, (name, hit.kind), 0, &tell).await.ok()?;
+                Some(of_offer(&hit, provider, &offer, id))
+            });
+        }
+        Self(tasks)
+    }
+
+    /// What those have who know it by now, or do soon.
+    async fn soon(&mut self) -> Vec<Hit> {
+        let (deadline, mut known) = (Instant::now() + OTHERS, Vec::new());
+        while let Ok(Some(hit)) = timeout_at(deadline, self.next()).await {
+            known.push(hit);
+        }
+        known
+    }
+
+    /// What the next one has; `None` when all have said it or cannot.
+    pub(crate) async fn next(&mut self) -> Option<Hit> {
+        loop {
+            if let Ok(Some(hit)) = self.0.join_next().await? {
+                return Some(hit);
+            }
+        }
+    }
+}
+
+/// What one that is asked tells.
+enum Told {
+    Failed(Failure),
+    Hashing(u64, u64),
+    Resolved(Offer, ContentId),
+}
+
+/// The first that has an id for it.
+async fn resolve(
+    connections: &ConnectionsRef,
+    hit: &Hit,
+    name: &SafePath,
+    wait: Duration,
+    report: &Report,
+) -> Result<(Provider, Offer, ContentId), Lack> {
+    // It may have grown since it was offered, but a claim without bound is no progress.
+    let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
+    let providers = &hit.providers;
+    let mut trials = Trials::new(providers, wait);
+    let mut rising = vec![Rising::default(); providers.len()];
+    let (tell, mut told) = mpsc::channel(EVENTS);
+    let mut tasks = JoinSet::new();
+    let mut ticks = tokio::time::interval(TICK);
+    let mut news = Instant::now();
+    loop {
+        if (!trials.is_asking() || news.elapsed() >= STALLED)
+            && let Some((number, provider)) = trials.next()
+        {
+            news = Instant::now();
+            let what = (name.clone(), hit.kind);
+            tasks.spawn(ask(connections.clone(), provider, what, number, tell.clone()));
+        }
+        tokio::select! {
+            _ = ticks.tick() => {
+                trials.tick();
+                while tasks.try_join_next().is_some() {}
+                if let Some(lack) = trials.lack() {
+                    return Err(lack);
+                }
+            }
+            Some((number, told)) = told.recv() => match told {
+                Told::Failed(failure) => trials.failed(number, failure),
+                Told::Hashing(done, total) => {
+                    report.hashing(done, total, providers.get(number).map(|provider| provider.node));
+                    let gets_on = rising[number].see((done, total), bound, trials.now());
+                    if gets_on {
+                        news = Instant::now();
+                    }
+                    trials.works(number, gets_on);
+                }
+                Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
+            },
+        }
+    }
+}
+
+async fn ask(
+    connections: ConnectionsRef,
+    provider: Provider,
+    what: (SafePath, Kind),
+    number: usize,
+    tell: mpsc::Sender<(usize, Told)>,
+) {
+    let end = match follow(&connections, &provider, what, number, &tell).await {
+        Ok((offer, id)) => Told::Resolved(offer, id),
+        Err(failure) => Told::Failed(failure),
+    };
+    // Whoever waited has given up, or has it from another one.
+    let _ = tell.send((number, end)).await;
+}
+
+/// How far it is, to its end. How long a silence is right is for who is told to say.
+async fn follow(
+    connections: &ConnectionsRef,
+    provider: &Provider,
+    (name, kind): (SafePath, Kind),
+    number: usize,
+    tell: &mpsc::Sender<(usize, Told)>,
+) -> Result<(Offer, ContentId), Failure> {
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
+    let request = Request::Resolve(Resolve { name });
+    let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
+    loop {
+        let heard = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
+        let Heard::Known(event) = heard else {
+            frames::skip("ResolveEvent").await;
+            continue;
+        };
+        match event {
+            ResolveEvent::Done(offer) => {
+                let id = offer.id.filter(|_| offer.is_possible()).ok_or(Why::Failing)?;
+                // A file does not become a directory by being hashed: another thing has taken its place.
+                if offer.kind != kind {
+                    return Err(Why::Changed.into());
+                }
+                return Ok((offer, id));
+            }
+            ResolveEvent::Failed(refusal) => return Err(refusal.into()),
+            ResolveEvent::Hashing(done, total) => {
+                // Whoever is not told waits all the same: it ends the task when it has waited enough.
+                let _ = tell.send((number, Told::Hashing(done, total))).await;
+            }
+        }
+    }
+}

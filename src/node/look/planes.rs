@@ -1,0 +1,221 @@
+//! Looking on all planes: trackers and given peers are asked directly, the neighbours and the LAN by a flooded query.
+//! Answers come as they come; what is enough, and how long to wait for the rest, `logic::look` decides. What is still under way
+//! at the end is handed on, to be heard beside a transfer.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::actors::neighbours::{Answer, NeighboursRef, Row};
+use crate::logic::flood::WAVES;
+use crate::logic::look::{self, Enough, Look};
+use crate::model::{ContentId, Hit, NodeId};
+use crate::node::error::Error;
+use crate::node::look::find::{Asked, Asking, Place};
+use crate::node::types::{Direct, NearRow, Plane};
+use crate::wire::{Peer, Sought, limits};
+
+/// How long the nodes near may take to tell who they are.
+const ACQUAINTED: Duration = Duration::from_secs(2);
+
+/// How far is asked who is near.
+const NEAR: u8 = 2;
+
+/// What one answer holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Page {
+    pub(crate) hits: Vec<Hit>,
+    /// How many more there are; an answer over the neighbours does not tell.
+    pub(crate) more: Option<u64>,
+}
+
+/// The neighbours, as a place to look.
+#[derive(Clone)]
+pub(crate) struct Overlay {
+    pub(crate) neighbours: NeighboursRef,
+    /// How far; one wave instead of wider and wider ones.
+    pub(crate) ttl: Option<u8>,
+}
+
+impl Overlay {
+    /// Begins a search over the neighbours.
+    pub(crate) fn search(&self, what: Sought) -> mpsc::Receiver<Answer> {
+        let waves = self.ttl.map_or_else(|| WAVES.to_vec(), |ttl| vec![ttl.min(limits::TTL)]);
+        self.neighbours.search(what, waves)
+    }
+
+    /// The nodes near this one: its neighbours, then those that they tell of, by id.
+    pub(crate) async fn near(&self, own: NodeId) -> Vec<NearRow> {
+        self.neighbours.settled(ACQUAINTED).await;
+        let mut answers = self.neighbours.search(Sought::Nodes, vec![self.ttl.unwrap_or(NEAR)]);
+        let mut told: BTreeMap<NodeId, NearRow> = BTreeMap::new();
+        let deadline = Instant::now() + ACQUAINTED;
+        while let Ok(Some(Answer::Found { nodes, .. })) = timeout_at(deadline, answers.recv()).await {
+            for seen in nodes.into_iter().filter(|seen| seen.node != own) {
+                let peer = Peer { node: seen.node, addrs: seen.addrs, offers: seen.offers };
+                told.insert(seen.node, NearRow { peer, direct: None, by: Some(seen.by) });
+            }
+        }
+        let mut rows: Vec<NearRow> = self.neighbours.all().await.into_iter().map(row).collect();
+        rows.iter().for_each(|row| drop(told.remove(&row.peer.node)));
+        rows.extend(told.into_values());
+        rows
+    }
+}
+
+fn row(row: Row) -> NearRow {
+    let direct = Direct { direction: row.direction, rtt: row.rtt, since: row.since };
+    let peer = Peer { node: row.node, addrs: vec![row.addr], offers: row.offers };
+    NearRow { peer, direct: Some(direct), by: None }
+}
+
+/// Asks on all planes until it is enough.
+///
+/// # Errors
+/// When nobody answered and somebody failed.
+pub(crate) async fn look(
+    direct: Asking<Page>,
+    places: &[Place],
+    neighbours: Option<(Overlay, Sought)>,
+    enough: Enough,
+) -> Result<(Asked<Page>, Rest), Error> {
+    let trackers = places.iter().filter(|place| place.plane == Plane::Tracker).count();
+    let look = Look::new(enough, trackers, places.len() - trackers, neighbours.is_some());
+    let id = match &neighbours {
+        Some((_, Sought::Content(id))) => Some(*id),
+        _ => None,
+    };
+    let rest = Rest { direct, flood: None, unasked: neighbours };
+    let silent = (0..places.len()).collect();
+    let mut search = Search { begun: Instant::now(), look, rest, asked: Asked::default(), silent, known: false, id };
+    search.run(places).await;
+    search.into_answer(places)
+}
+
+/// What was still under way when a look was over.
+pub(crate) struct Rest {
+    /// The places that are silent.
+    pub(crate) direct: Asking<Page>,
+    /// The neighbours, if they were asked and have not all answered.
+    pub(crate) flood: Option<mpsc::Receiver<Answer>>,
+    /// What they would be asked, if they were not.
+    pub(crate) unasked: Option<(Overlay, Sought)>,
+}
+
+impl Rest {
+    /// Asks the neighbours.
+    fn begin(&mut self) {
+        self.flood = self.unasked.take().map(|(overlay, what)| overlay.search(what));
+    }
+}
+
+/// The next answer of the neighbours; never, where they are not asked.
+pub(crate) async fn next(flood: &mut Option<mpsc::Receiver<Answer>>) -> Option<Answer> {
+    match flood {
+        Some(answers) => answers.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+struct Search {
+    begun: Instant,
+    look: Look,
+    rest: Rest,
+    asked: Asked<Page>,
+    /// The places that have not answered.
+    silent: BTreeSet<usize>,
+    /// All neighbours who are known have answered; others may still be heard of.
+    known: bool,
+    /// What is looked for, if it has an id: others than it are no answer.
+    id: Option<ContentId>,
+}
+
+impl Search {
+    async fn run(&mut self, places: &[Place]) {
+        loop {
+            let now = self.begun.elapsed();
+            if self.look.begins_near(now) {
+                self.rest.begin();
+            }
+            if self.rest.flood.is_some() && self.look.gives_up_near(now) {
+                self.near_over(false);
+            }
+            if self.look.is_over(now) {
+                return;
+            }
+            let wake = self.begun + self.look.wake().unwrap_or_default();
+            let Rest { direct, flood, .. } = &mut self.rest;
+            tokio::select! {
+                biased;
+                joined = direct.join_next(), if !self.silent.is_empty() => match joined {
+                    Some(Ok((number, answer))) => self.answered(number, places[number].plane, answer),
+                    Some(Err(_)) if !direct.is_empty() => {}
+                    // Nobody is left to wait for, whatever became of the others' tasks.
+                    Some(Err(_)) | None => {
+                        self.silent.clear();
+                        self.look.none_left();
+                    }
+                },
+                answer = next(flood), if flood.is_some() => self.heard(answer),
+                () = sleep_until(wake), if self.look.wake().is_some() => {}
+            }
+        }
+    }
+
+    /// Takes the answer of a place.
+    fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) {
+        let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
+        let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
+        tracing::debug!(?plane, number, hit, "who was asked has answered");
+        self.asked.take(plane, answer);
+        self.silent.remove(&number);
+        self.look.answered(who, hit, self.begun.elapsed());
+    }
+
+    /// Takes what came from the neighbours.
+    fn heard(&mut self, answer: Option<Answer>) {
+        match answer {
+            Some(Answer::Found { lan, mut hits, .. }) => {
+                hits.retain(|hit| self.id.is_none() || hit.id == self.id);
+                if !hits.is_empty() {
+                    self.look.found(self.begun.elapsed());
+                    self.asked.answers.push((plane_of(lan), Page { hits, more: None }));
+                }
+            }
+            Some(Answer::Known(known)) => self.known = known,
+            Some(Answer::Over { whole }) => {
+                self.known = whole;
+                self.near_over(whole);
+            }
+            None => self.near_over(false),
+        }
+    }
+
+    fn near_over(&mut self, whole: bool) {
+        self.rest.flood = None;
+        self.look.near_over(whole);
+    }
+
+    /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
+    fn into_answer(mut self, places: &[Place]) -> Result<(Asked<Page>, Rest), Error> {
+        let told = |place: &&Place| match self.look.enough() {
+            // The others were waited for as long as the choice allows, and are heard beside the transfer.
+            Enough::Choice => place.plane == Plane::Tracker,
+            Enough::Everything => true,
+            Enough::First => false,
+        };
+        let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
+        let silence = |place: &Place| format!("{} does not answer; what is shown is what others know", place.who());
+        self.asked.warnings.extend(silent.map(silence));
+        // Whom nobody has heard of by now is not known to have anything.
+        self.asked.whole = self.look.is_whole() || (self.known && self.silent.is_empty());
+        Ok((self.asked.into_result()?, self.rest))
+    }
+}
+
+/// On which plane the neighbours' answer was found.
+pub(crate) const fn plane_of(lan: bool) -> Plane {
+    if lan { Plane::Lan } else { Plane::Neighbours }
+}

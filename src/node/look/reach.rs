@@ -1,0 +1,112 @@
+//! From a node that a person named to a link to it, wherever it is known: at the address given with its id, at the trackers,
+//! among the given peers, among those remembered, heard on the local network or told of by neighbours. All are tried at
+//! once; the pinned handshake decides.
+
+use std::net::SocketAddr;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::io::net::link::Link;
+use crate::model::{NodeId, PeerTarget};
+use crate::node::convert::connect_error;
+use crate::node::error::{Error, Who};
+use crate::node::look::find::{Finder, Place, call, connect};
+use crate::node::look::planes::Overlay;
+use crate::node::types::Plane;
+use crate::wire::{PeerPage, Peers, Request, limits};
+
+/// A way to the node: the link, or why it leads nowhere; no error when it only does not know the node.
+type Way = Result<Link, Option<Error>>;
+
+impl Finder {
+    /// The link to a node, which the user says to be at an address, perhaps.
+    ///
+    /// # Errors
+    /// Why it cannot be reached there; else why somebody could not be asked; none when nobody knows it.
+    pub(crate) async fn reach(&self, node: NodeId, at: Option<PeerTarget>) -> Way {
+        if let Some(link) = self.connections.existing(node).await {
+            return Ok(link);
+        }
+        let mut ways = JoinSet::new();
+        if let Some(target) = at {
+            let finder = self.clone();
+            ways.spawn(async move { (true, finder.dial(Place::of(target)).await.map_err(Some)) });
+        }
+        for place in self.places().iter().cloned() {
+            let finder = self.clone();
+            ways.spawn(async move { (false, finder.by_way_of(place, node).await) });
+        }
+        if let Some(overlay) = self.overlay().cloned() {
+            let (finder, telling) = (self.clone(), overlay.clone());
+            ways.spawn(async move { (false, finder.around(&overlay, node).await) });
+            let finder = self.clone();
+            ways.spawn(async move { (false, finder.told(&telling, node).await) });
+        }
+        let (mut given, mut other) = (None, None);
+        while let Some(joined) = ways.join_next().await {
+            match joined {
+                Ok((_, Ok(link))) => return Ok(link),
+                Ok((true, Err(error))) => given = error,
+                Ok((false, Err(error))) => other = other.or(error),
+                Err(_) => {}
+            }
+        }
+        Err(given.or(other))
+    }
+
+    async fn dial(&self, place: Place) -> Result<Link, Error> {
+        connect(&self.connections, &place, self.own).await
+    }
+
+    /// Where a tracker knows the node; or a given peer, which may be the node itself.
+    async fn by_way_of(&self, place: Place, node: NodeId) -> Way {
+        let link = self.dial(place.clone()).await.map_err(Some)?;
+        if place.plane != Plane::Tracker {
+            return if link.peer() == node { Ok(link) } else { Err(None) };
+        }
+        // The tracker's list from just before the node's id on.
+        let request = Request::Peers(Peers { after: node.before() });
+        let page: PeerPage = call(&link, &place.who(), &request, limits::PAGE).await.map_err(Some)?;
+        let mut addrs = page.peers.into_iter().find(|peer| peer.node == node).ok_or(None)?.addrs;
+        addrs.retain(|addr| link.teller().may_tell(*addr));
+        self.at(node, addrs).await
+    }
+
+    /// Where neighbours say that it is.
+    async fn told(&self, overlay: &Overlay, node: NodeId) -> Way {
+        let row = overlay.near(self.own).await.into_iter().find(|row| row.peer.node == node);
+        self.at(node, row.ok_or(None)?.peer.addrs).await
+    }
+
+    /// Where the node was heard or is remembered, as soon as it is.
+    async fn around(&self, overlay: &Overlay, node: NodeId) -> Way {
+        let mut heard: mpsc::Receiver<Vec<SocketAddr>> = overlay.neighbours.whereabouts(node);
+        let mut dials = JoinSet::new();
+        let mut failed = None;
+        let mut open = true;
+        while open || !dials.is_empty() {
+            tokio::select! {
+                addrs = heard.recv(), if open => match addrs {
+                    Some(addrs) => {
+                        let finder = self.clone();
+                        dials.spawn(async move { finder.at(node, addrs).await });
+                    }
+                    None => open = false,
+                },
+                Some(dialled) = dials.join_next(), if !dials.is_empty() => match dialled {
+                    Ok(Ok(link)) => return Ok(link),
+                    Ok(Err(error)) => failed = failed.or(error),
+                    Err(_) => {}
+                },
+            }
+        }
+        Err(failed)
+    }
+
+    async fn at(&self, node: NodeId, addrs: Vec<SocketAddr>) -> Way {
+        let Some(first) = addrs.first().copied() else { return Err(None) };
+        let link = self.connections.to_node(node, addrs).await;
+        link.map_err(|error| Some(connect_error(Who::peer(first.to_string()), self.own, error)))
+    }
+}

@@ -1,0 +1,103 @@
+//! Which of several sizes claimed for one file's id is the true one: the BLAKE3 root does not commit to the length,
+//! so whoever claims a size must prove it, by a list that merges to the id and a last chunk that the list proves.
+//! Not responsible for the transfer, which proves everything again; asked only when claims differ.
+
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::actors::connections::ConnectionsRef;
+use crate::io::net::frames::{self, CallError};
+use crate::io::net::link::Link;
+use crate::model::units::chunk_list::CV_LEN;
+use crate::model::{ChunkIndex, ChunkList, ContentId, Hit, Kind, Layout, Provider};
+use crate::node::get::report::Report;
+use crate::wire::{Fetch, List, ListHead, Request, limits};
+
+/// Claims that are looked at; those of most providers first.
+const CLAIMS: usize = 8;
+/// Providers asked for each.
+const ASKED: usize = 4;
+/// A provider has this long to prove its claim.
+const PROOF: Duration = Duration::from_secs(10);
+/// What is read at a time: only what has arrived is allocated.
+const STEP: usize = 256 << 10;
+
+/// The hit of the same id whose size is proven first; `chosen` itself when nobody claims another size, or nobody
+/// proves any.
+pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits: &[Hit], report: &Report) -> Hit {
+    let same = |hit: &&Hit| hit.id == chosen.id && hit.kind == chosen.kind;
+    let mut claims: Vec<Hit> = hits.iter().filter(same).cloned().collect();
+    let (Some(id), true) = (chosen.id, chosen.kind == Kind::File && claims.len() > 1) else { return chosen };
+    claims.sort_by_key(|claim| usize::MAX - claim.providers.len());
+    claims.truncate(CLAIMS);
+    let mut asking = JoinSet::new();
+    for (place, claim) in claims.iter().enumerate() {
+        for provider in claim.providers.iter().take(ASKED).cloned() {
+            let (connections, size) = (connections.clone(), claim.size);
+            asking.spawn(async move {
+                let proven = timeout(PROOF, proves(&connections, &provider, id, size)).await.ok().flatten();
+                (place, provider, proven)
+            });
+        }
+    }
+    while let Some(answered) = asking.join_next().await {
+        let Ok((place, provider, proven)) = answered else { continue };
+        match proven {
+            Some(true) => return claims.swap_remove(place),
+            Some(false) => report.warn(format!(
+                "{} offers {id} with a size, {}, that it cannot prove: it is not asked",
+                provider.node, claims[place].size
+            )),
+            None => {}
+        }
+    }
+    chosen
+}
+
+/// Whether the provider proves its size; `None` when it did not answer.
+async fn proves(connections: &ConnectionsRef, provider: &Provider, id: ContentId, size: u64) -> Option<bool> {
+    let Some(layout) = Layout::of(size) else { return Some(false) };
+    let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+    let proven = if layout.needs_list() { by_list(&link, id, layout).await } else { by_bytes(&link, id, layout).await };
+    match proven {
+        Ok(proven) => Some(proven),
+        Err(CallError::Lost(_) | CallError::Refused(_) | CallError::Reset(_) | CallError::TimedOut) => None,
+        Err(CallError::Ended | CallError::Frame(_)) => Some(false),
+    }
+}
+
+async fn by_list(link: &Link, id: ContentId, layout: Layout) -> Result<bool, CallError> {
+    let request = Request::List(List { id, size: layout.size(), unit: 0 });
+    let (head, _open, mut from) = frames::call::<ListHead>(link, &request, limits::CONTROL).await?;
+    if head.chunks != layout.chunks() {
+        return Ok(false);
+    }
+    let last = ChunkIndex(layout.chunks() - 1);
+    let values = read(&mut from, layout.chunks() as usize * CV_LEN).await?;
+    let bytes = read(&mut from, usize::try_from(layout.len(last)).unwrap_or(usize::MAX)).await?;
+    let list = ChunkList::from_bytes(id, layout, &values);
+    Ok(list.is_ok_and(|list| list.proves(last, &bytes)))
+}
+
+/// A file of at most one chunk is its own proof.
+async fn by_bytes(link: &Link, id: ContentId, layout: Layout) -> Result<bool, CallError> {
+    if layout.is_empty() {
+        return Ok(id == ContentId::of(b""));
+    }
+    let request = Request::Fetch(Fetch { id, size: layout.size(), units: vec![(0, 1)], max: 1 });
+    let ((), _open, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
+    let head = read(&mut from, 5).await?;
+    let bytes = read(&mut from, usize::try_from(layout.size()).unwrap_or(usize::MAX)).await?;
+    Ok(head == [0; 5] && ContentId::of(&bytes) == id)
+}
+
+async fn read(from: &mut quinn::RecvStream, len: usize) -> Result<Vec<u8>, CallError> {
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        let chunk = from.read_chunk(STEP.min(len - bytes.len()), true).await?.ok_or(CallError::Ended)?;
+        bytes.extend_from_slice(&chunk.bytes);
+    }
+    Ok(bytes)
+}
