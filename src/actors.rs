@@ -1,6 +1,7 @@
 //! Ownership and concurrency: ractor actors, and the plain tasks that move bytes for them.
 //! A mailbox carries decisions, never file bytes.
 
+pub mod access;
 pub mod announcer;
 pub mod bench;
 pub mod connections;

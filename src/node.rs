@@ -20,6 +20,7 @@ mod following;
 mod get;
 mod inner;
 mod look;
+mod report;
 mod start;
 pub mod types;
 

@@ -32,6 +32,95 @@ const FLOORS: [(&str, &[&str], &[&str]); 9] = [
     ("main", &["cli"], &[]),
 ];
 
+/// The rooms of a floor, the lowest first: a room may import those before it, and so none is in a circle. What stands in
+/// a floor's own file is no room.
+const ROOMS: [(&str, &[&str]); 7] = [
+    (
+        "model",
+        &[
+            "address",
+            "friend",
+            "id",
+            "list",
+            "obstacle",
+            "rate",
+            "size",
+            "text",
+            "query",
+            "offer",
+            "safe_path",
+            "collection",
+            "units",
+        ],
+    ),
+    ("wire", &["code", "limits", "heard", "measure", "neighbour", "message", "bounded", "codec"]),
+    (
+        "logic",
+        &[
+            "addresses",
+            "explain",
+            "look",
+            "patience",
+            "offers",
+            "changes",
+            "limits",
+            "picker",
+            "transfer",
+            "trials",
+            "directory",
+            "flood",
+            "neighbours",
+        ],
+    ),
+    ("io", &["cpu", "ignored", "positional", "share", "receive", "home", "net"]),
+    (
+        "actors",
+        &[
+            "access",
+            "limits",
+            "node",
+            "index",
+            "connections",
+            "directory",
+            "shelf",
+            "uploads",
+            "announcer",
+            "neighbours",
+            "download",
+            "serve",
+            "bench",
+        ],
+    ),
+    (
+        "node",
+        &[
+            "types",
+            "error",
+            "convert",
+            "following",
+            "report",
+            "look",
+            "inner",
+            "allowed",
+            "arrivals",
+            "start",
+            "get",
+            "doctor",
+            "bench",
+        ],
+    ),
+    (
+        "cli",
+        &[
+            "args", "exit", "signals", "failure", "settings", "service", "render", "context", "choose", "explain",
+            "follow", "commands",
+        ],
+    ),
+];
+
+/// The most files directly in a folder; commands are a list.
+const MAX_FILES: usize = 15;
+
 /// Words that only `cli` may use, wherever they stand.
 const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!(", "eprint!(", "process::exit"];
 
@@ -105,6 +194,37 @@ fn a_floor_does_not_use_what_belongs_to_another() {
                 assert!(!code.contains(word), "src/{name} uses `{word}`: only cli prints");
             }
         }
+    }
+}
+
+#[test]
+fn a_room_imports_only_from_rooms_below_it() {
+    for (name, code, _) in code() {
+        let Some((floor, rest)) = name.trim_end_matches(".rs").split_once('/') else { continue };
+        let Some((_, rooms)) = ROOMS.iter().find(|(other, _)| *other == floor) else { continue };
+        let place = |room: &str| rooms.iter().position(|other| *other == room);
+        let own = rest.split('/').next().unwrap_or_default();
+        let row = place(own).unwrap_or_else(|| panic!("src/{name} belongs to no room of {floor}"));
+        for imported in code.split(&format!("crate::{floor}::")).skip(1) {
+            let room = imported.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            assert!(
+                place(room).is_none_or(|at| at <= row),
+                "src/{name} imports crate::{floor}::{room}, which is not below {own}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_folder_has_few_files() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = std::collections::HashMap::<PathBuf, usize>::new();
+    for file in sources(&root) {
+        *folders.entry(file.parent().expect("below src").to_owned()).or_default() += 1;
+    }
+    folders.remove(&root.join("cli/commands"));
+    for (folder, files) in folders {
+        assert!(files <= MAX_FILES, "{} has {files} files; make rooms", folder.display());
     }
 }
 

@@ -24,7 +24,7 @@ pub use self::error::ConnectError;
 use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
-use crate::actors::serve::access::Circle;
+use crate::actors::access::Circle;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;

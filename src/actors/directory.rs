@@ -10,7 +10,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::actors::serve::access::Circle;
+use crate::actors::access::Circle;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::model::{Epoch, NodeId};

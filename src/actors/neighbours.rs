@@ -28,6 +28,7 @@ pub use self::reference::NeighboursRef;
 pub use self::search::Answer;
 pub use self::state::State;
 use self::talk::Ticket;
+pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::Shelf;
 use crate::io::home::remembered::RememberedFile;

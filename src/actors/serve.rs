@@ -2,7 +2,6 @@
 //! Invariant: nothing that others need is held for a request before it is whole: until then it has its QUIC stream, a
 //! place among its own connection's `UNREAD`, and the bytes that came. Then it has a place in a divided pool.
 
-pub mod access;
 pub mod clock;
 pub mod dial_back;
 pub mod node;

@@ -5,7 +5,6 @@ use tokio::sync::mpsc;
 use crate::cli::failure::Failure;
 use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
-use crate::cli::service::only_warnings;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::node::{
@@ -124,9 +123,20 @@ impl Context {
         ));
     }
 
+    /// Tells a node's warnings, and forgets its other events.
+    pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+        let output = self.output.clone();
+        move |event| {
+            if let Event::Warning(message) = event {
+                output.warn(&message);
+            }
+            Ok(())
+        }
+    }
+
     /// Passes a finite node's warnings on, and forgets its other events.
     pub(crate) fn pass_warnings(&self, events: mpsc::Receiver<Event>) {
-        self.pass_events(events, only_warnings(self));
+        self.pass_events(events, self.only_warnings());
     }
 
     /// Passes a node's events on; on a thread of its own, as it may have to wait for whoever reads them.

@@ -5,6 +5,7 @@
 use std::io::{self, IsTerminal as _, Write as _};
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
+use serde::Serialize;
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
@@ -115,7 +116,7 @@ impl Output {
     ///
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
-    pub(crate) fn emit(&self, line: &Line<'_>) -> Result<(), Failure> {
+    pub(crate) fn emit(&self, line: &impl Serialize) -> Result<(), Failure> {
         if !self.json {
             return Ok(());
         }
@@ -202,7 +203,7 @@ impl Output {
 }
 
 /// A line's bytes, with its end.
-fn bytes(line: &Line<'_>) -> Result<Vec<u8>, Failure> {
+fn bytes(line: &impl Serialize) -> Result<Vec<u8>, Failure> {
     let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
     bytes.push(b'\n');
     Ok(bytes)

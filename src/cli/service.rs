@@ -5,7 +5,6 @@
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
@@ -28,16 +27,5 @@ pub(crate) async fn serve(
         _ = signals.next() => Ok(Exit::DONE),
         ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
         Ok(Err(failure)) = telling => Err(failure),
-    }
-}
-
-/// Tells a node's warnings, and forgets its other events.
-pub(crate) fn only_warnings(context: &Context) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
-    let output = context.output.clone();
-    move |event| {
-        if let Event::Warning(message) = event {
-            output.warn(&message);
-        }
-        Ok(())
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::actors::access::Circle;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::directory::DirectoryRef;
-use crate::actors::serve::access::Circle;
 use crate::io::home::allow::AllowFile;
 use crate::model::NodeId;
 use crate::node::error::Error;

@@ -11,7 +11,6 @@ pub(super) mod givers;
 pub(super) mod holding;
 pub(super) mod kept;
 pub(super) mod manifest;
-pub(super) mod report;
 pub(super) mod seed;
 pub(super) mod times;
 pub(super) mod turn;
@@ -28,12 +27,12 @@ use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of};
 use crate::node::get::destination::Destination;
-use crate::node::get::report::Report;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
 use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
+use crate::node::report::Report;
 use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.

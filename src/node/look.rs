@@ -13,11 +13,11 @@ use crate::logic::offers::choose::{Choice, choose};
 use crate::logic::offers::tally::Beyond;
 use crate::model::{ContentId, Hit, Query};
 use crate::node::error::Error;
-use crate::node::get::report::Report;
 use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
 use crate::node::look::hashed::hashed;
 use crate::node::look::size::of_true_size;
+use crate::node::report::Report;
 use crate::node::types::{FoundHit, GetRequest, Phase, Plane, What};
 
 /// Hits among which words choose.

@@ -7,6 +7,7 @@ use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+use crate::actors::access::Circle;
 use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::bench::BenchAnswers;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
@@ -18,7 +19,6 @@ use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
 use crate::actors::node::{Ended, Node as Supervisor};
-use crate::actors::serve::access::Circle;
 use crate::actors::serve::dial_back::probe_through;
 use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::tracker::TrackerAnswers;

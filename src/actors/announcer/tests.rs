@@ -8,9 +8,9 @@ use tokio::time::timeout;
 
 use super::voice::Voice;
 use super::*;
+use crate::actors::access::Circle;
 use crate::actors::connections::{Connections, Dependencies as Links};
 use crate::actors::directory::DirectoryRef;
-use crate::actors::serve::access::Circle;
 use crate::actors::serve::dial_back::{Probe, probe_through};
 use crate::actors::serve::serve_links;
 use crate::actors::serve::tracker::TrackerAnswers;

@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
-use crate::actors::serve::access::Circle;
+use crate::actors::access::Circle;
 use crate::io::home::lines::LinesError;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::DialError;

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Ending, Shortfall, Snapshot, Trouble};
+use crate::actors::access::Circle;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, Job};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
@@ -24,7 +25,6 @@ use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours};
-use crate::actors::serve::access::Circle;
 use crate::actors::serve::node::NodeAnswers;
 use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::{Place, Shelf};

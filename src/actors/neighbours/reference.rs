@@ -6,14 +6,13 @@ use std::time::Duration;
 use ractor::ActorRef;
 use tokio::sync::mpsc;
 
-use super::talk::talk;
+use super::talk::Ticket;
 use super::{Answer, Message, Newcomer, Row};
-use crate::actors::serve::{Stream, lasting_units};
 use crate::io::net::link::Link;
 use crate::logic::flood::Counts;
 use crate::logic::neighbours::{Direction, Source};
 use crate::model::NodeId;
-use crate::wire::{Code, Join, Sought, limits};
+use crate::wire::{About, Code, Join, Sought};
 
 /// Answers that wait for who asked; a query has no more hits than these can hold.
 const ANSWERS: usize = 512;
@@ -77,22 +76,15 @@ impl NeighboursRef {
         let _ = ractor::call_t!(self.0, Message::Remember, REMEMBERING);
     }
 
-    /// Answers the request of a node that wants to be a neighbour, and talks with it until the end.
-    pub async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
-        if let Err(code) = stream.stay(lasting_units(0)) {
-            return stream.refuse(code).await;
-        }
+    /// Takes in a node that wants to be a neighbour: what this one says of itself, and its end of their stream.
+    ///
+    /// # Errors
+    /// Why it may not be one.
+    pub async fn join(&self, link: &Link, join: Join) -> Result<(About, Ticket), Code> {
         let direction = if join.visiting { Direction::Visiting } else { Direction::Inbound };
         let newcomer = Newcomer { link: link.clone(), direction, about: join.about };
-        let Ok(about) = ractor::call!(self.0, Message::About) else { return stream.refuse(Code::Closing).await };
-        let ticket = match ractor::call!(self.0, Message::Join, newcomer) {
-            Ok(Ok(ticket)) => ticket,
-            Ok(Err(code)) => return stream.refuse(code).await,
-            Err(_) => return stream.refuse(Code::Closing).await,
-        };
-        match stream.grant(about, limits::CONTROL).await {
-            Ok(()) => talk(ticket, (stream.send, stream.recv)).await,
-            failed => stream.end(failed),
-        }
+        let about = ractor::call!(self.0, Message::About).map_err(|_| Code::Closing)?;
+        let ticket = ractor::call!(self.0, Message::Join, newcomer).map_err(|_| Code::Closing)??;
+        Ok((about, ticket))
     }
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
+use crate::actors::access::Circle;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
-use crate::actors::neighbours::NeighboursRef;
-use crate::actors::serve::access::Circle;
+use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
 use crate::actors::serve::upload::{UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
@@ -26,7 +26,7 @@ use crate::io::share::source::Source;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::{ChunkList, ContentId, NodeId, Query, UnitIndex};
 use crate::wire::{
-    Answer, Code, Fetch, HitPage, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
+    Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
     ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
 };
 
@@ -89,7 +89,7 @@ impl Answers for NodeAnswers {
             Request::FilesOf(files) => {
                 self.read(link, stream, move |shelf| shelf.index().files_of(files.after.as_ref())).await;
             }
-            Request::Join(join) => Box::pin(self.neighbours.join(link, join, stream)).await,
+            Request::Join(join) => Box::pin(self.join(link, join, stream)).await,
             Request::List(list) => Box::pin(self.list(link, list, stream)).await,
             Request::Locate(locate) => self.locate(link, &locate, stream).await,
             Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
@@ -203,6 +203,21 @@ impl NodeAnswers {
                 let changes = self.shelf.changes(watch.id, watch.size);
                 tell_what_is_here(stream, source, changes, seat).await;
             }
+            failed => stream.end(failed),
+        }
+    }
+
+    /// Answers a node that wants to be a neighbour, and talks with it until the end.
+    async fn join(&self, link: &Link, join: Join, mut stream: Stream) {
+        if let Err(code) = stream.stay(lasting_units(0)) {
+            return stream.refuse(code).await;
+        }
+        let (about, ticket) = match self.neighbours.join(link, join).await {
+            Ok(joined) => joined,
+            Err(code) => return stream.refuse(code).await,
+        };
+        match stream.grant(about, limits::CONTROL).await {
+            Ok(()) => talk(ticket, (stream.send, stream.recv)).await,
             failed => stream.end(failed),
         }
     }

@@ -9,10 +9,10 @@ use quinn::RecvStream;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
+use crate::actors::access::Circle;
 use crate::actors::directory::{DirectoryRef, Place};
 use crate::actors::limits::pool::{Pool, Taken, who};
 use crate::actors::limits::reads::Reads;
-use crate::actors::serve::access::Circle;
 use crate::actors::serve::clock;
 use crate::actors::serve::dial_back::{DialBack, Probe};
 use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};

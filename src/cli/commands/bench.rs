@@ -37,7 +37,7 @@ async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
-        service::serve(&node, events, &mut signals, service::only_warnings(context)).await
+        service::serve(&node, events, &mut signals, context.only_warnings()).await
     };
     let result = result.await;
     stop(&node, &mut signals).await;

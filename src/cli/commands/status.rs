@@ -11,7 +11,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Text;
 use crate::cli::render::names::Names;
 use crate::io::home::Home;
 use crate::io::home::begun::BegunFile;
@@ -26,7 +26,8 @@ const CACHE_FILE: &str = "cache.redb";
 
 /// What there is.
 #[derive(Debug, Serialize)]
-pub(crate) struct Status {
+#[serde(tag = "event", rename = "status")]
+struct Status {
     home: String,
     roles: Vec<RoleStatus>,
     cache: CacheStatus,
@@ -58,7 +59,7 @@ struct Trusted {
 /// Runs the command.
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let status = look(&context.own_home()?, Path::new("."))?;
-    context.output.emit(&Line::Status(&status))?;
+    context.output.emit(&status)?;
     context.output.print(&text(&status, context.output.names()))?;
     Ok(Exit::DONE)
 }
@@ -139,7 +140,7 @@ mod tests {
         let lock = home.lock(Role::Tracker).expect("locked");
         let status = look(&home, dir.path()).expect("a status");
         let pid = std::process::id();
-        let json = serde_json::to_value(Line::Status(&status)).expect("JSON");
+        let json = serde_json::to_value(&status).expect("JSON");
         assert_eq!((&json["event"], &json["roles"][0]["role"]), (&"status".into(), &"node".into()));
         assert_eq!((&json["roles"][1]["pid"], &json["trust"][0]["addr"]), (&pid.into(), &"h:1".into()));
         let text = text(&status, &Names::default());

@@ -159,7 +159,6 @@ pub(crate) enum Line<'a> {
         number: u32,
         message: &'a str,
     },
-    Status(&'a crate::cli::commands::status::Status),
     /// `more` is a lower bound where `at_least` says so.
     Summary {
         hits: u64,

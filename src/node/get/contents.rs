@@ -19,8 +19,8 @@ use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
 use crate::node::error::Error;
 use crate::node::get::destination::Destination;
 use crate::node::get::manifest::{self, Fetched};
-use crate::node::get::report::Report;
 use crate::node::look::find::Finder;
+use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase};
 use crate::wire::Part;
 

@@ -16,13 +16,13 @@ use crate::node::get::again::{look_again, tell_changed_from_gone};
 use crate::node::get::contents::Contents;
 use crate::node::get::follow::follow;
 use crate::node::get::givers;
-use crate::node::get::report::Report;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
 use crate::node::get::turn::Turn;
 use crate::node::get::{Get, Place, Plan, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
+use crate::node::report::Report;
 use crate::node::types::{Outcome, Output, Phase, ProviderProgress, ShareBack};
 
 /// Batches of providers that wait to be taken up by a transfer.

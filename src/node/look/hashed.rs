@@ -15,9 +15,9 @@ use crate::logic::patience::Rising;
 use crate::logic::transfer::Why;
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::node::error::{Error, Lack};
-use crate::node::get::report::Report;
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
+use crate::node::report::Report;
 use crate::node::types::Phase;
 use crate::wire::{Heard, Request, Resolve, ResolveEvent, limits};
 

@@ -12,7 +12,7 @@ use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::units::chunk_list::CV_LEN;
 use crate::model::{ChunkIndex, ChunkList, ContentId, Hit, Kind, Layout, Provider};
-use crate::node::get::report::Report;
+use crate::node::report::Report;
 use crate::wire::{Fetch, List, ListHead, Request, limits};
 
 /// Claims that are looked at; those of most providers first.
