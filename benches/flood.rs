@@ -13,8 +13,7 @@ use std::time::{Duration, Instant};
 
 use flooder::{Flooder, Frames, query};
 use qshare::model::{NodeId, Query};
-use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
-use qshare::wire::Role;
+use qshare::node::{Home, Lifetime, Listen, Near, Node, Options};
 
 /// Names in the middle.
 const NAMES: usize = 50_000;
@@ -69,18 +68,11 @@ async fn median_search(asker: &Node) -> Duration {
 
 async fn node(dir: &Path, peer: &str) -> Node {
     let options = Options {
-        home: Home::at(dir.join("asker")),
-        role: Role::Node,
         lifetime: Lifetime::LongRunning,
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        trackers: Vec::new(),
         peers: vec![peer.parse().expect("a target")],
         near: Near { lan: None, only_peers: true, ttl: Some(2), all_global: false },
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        quotas: DirectoryQuotas::default(),
-        max_files: node::MAX_FILES,
+        ..Options::new(Home::at(dir.join("asker")))
     };
     Node::start(options).await.expect("started").0
 }

@@ -7,10 +7,9 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    self, DirectoryQuotas, Event, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Output, ShareBack,
-    SurveyOptions, What, survey,
+    Event, GetRequest, Home, Lifetime, Listen, Node, Options, Output, SurveyOptions, Tracker, TrackerOptions, What,
+    survey,
 };
-use qshare::wire::Role;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -35,6 +34,7 @@ fn transfers(c: &mut Criterion) {
 struct Lab {
     dir: TempDir,
     id: ContentId,
+    tracker: Tracker,
     nodes: Vec<Node>,
     downloader: Node,
 }
@@ -46,33 +46,21 @@ impl Lab {
         blake3::Hasher::new().finalize_xof().fill(&mut content);
         let file = dir.path().join("file.bin");
         std::fs::write(&file, &content).expect("written");
-        let tracker = start(&dir.path().join("tracker"), Role::Tracker, Vec::new()).await.0;
+        let of_tracker = options(&dir.path().join("tracker"), Vec::new());
+        let (tracker, _) = Tracker::start(&of_tracker, TrackerOptions::default()).await.expect("started");
         let at: PeerTarget = format!("{}@{}", tracker.id(), tracker.addr()).parse().expect("a target");
-        let mut nodes = vec![tracker];
+        let mut nodes = Vec::new();
         for number in 0..providers {
             nodes.push(provider(&dir.path().join(number.to_string()), &at, &file).await);
         }
-        let downloader = start(&dir.path().join("downloader"), Role::Node, vec![at]).await.0;
-        Self { id: ContentId::of(&content), dir, nodes, downloader }
+        let downloader = Node::start(options(&dir.path().join("downloader"), vec![at])).await.expect("started").0;
+        Self { id: ContentId::of(&content), dir, tracker, nodes, downloader }
     }
 
     /// How long it takes to fetch the file once.
     async fn fetch(&self) -> Duration {
         let target: PathBuf = self.dir.path().join("fetched.bin");
-        let request = GetRequest {
-            what: What::Id(self.id),
-            from: None,
-            only: Vec::new(),
-            output: Output::Path(target.clone()),
-            force: false,
-            times: false,
-            share: ShareBack::Never,
-            limit: None,
-            connections: None,
-            wait: Duration::from_secs(10),
-            dry_run: false,
-            choose: None,
-        };
+        let request = GetRequest::new(What::Id(self.id), Output::Path(target.clone()));
         let started = now();
         let outcome = self.downloader.get(request).await.expect("begun").finish().await.expect("fetched");
         let elapsed = started.elapsed();
@@ -85,13 +73,14 @@ impl Lab {
         for node in self.nodes.iter().chain([&self.downloader]) {
             node.stop().await;
         }
+        self.tracker.stop().await;
     }
 }
 
 /// A node that shares a file, when the tracker has its id.
 async fn provider(home: &Path, tracker: &PeerTarget, file: &Path) -> Node {
-    let (node, mut events) = start(home, Role::Node, vec![tracker.clone()]).await;
-    node.share(survey(&[file.to_owned()], &SurveyOptions::default()).expect("a plan")).await.expect("a node");
+    let (node, mut events) = Node::start(options(home, vec![tracker.clone()])).await.expect("started");
+    node.share(survey(&[file.to_owned()], &SurveyOptions::default()).expect("a plan"));
     loop {
         match events.recv().await.expect("it runs") {
             Event::Announced { offers, hashed, .. } if offers > 0 && offers == hashed => break,
@@ -102,22 +91,9 @@ async fn provider(home: &Path, tracker: &PeerTarget, file: &Path) -> Node {
     node
 }
 
-async fn start(home: &Path, role: Role, trackers: Vec<PeerTarget>) -> (Node, tokio::sync::mpsc::Receiver<Event>) {
-    let options = Options {
-        home: Home::at(home.to_owned()),
-        role,
-        lifetime: Lifetime::LongRunning,
-        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        trackers,
-        peers: Vec::new(),
-        near: Near::default(),
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        quotas: DirectoryQuotas::default(),
-        max_files: node::MAX_FILES,
-    };
-    Node::start(options).await.expect("started")
+fn options(home: &Path, trackers: Vec<PeerTarget>) -> Options {
+    let listen = Listen::At("127.0.0.1:0".parse().expect("an address"));
+    Options { lifetime: Lifetime::LongRunning, listen, trackers, ..Options::new(Home::at(home.to_owned())) }
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

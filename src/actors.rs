@@ -13,4 +13,5 @@ pub mod neighbours;
 pub mod node;
 pub mod serve;
 pub mod shelf;
+pub mod start;
 pub mod uploads;

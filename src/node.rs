@@ -1,7 +1,7 @@
 //! The node: wires and supervises the actors; the handle that the command line, tests and other programs use.
 //! Nothing here prints or knows a terminal.
 
-use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +18,12 @@ mod doctor;
 pub mod error;
 mod following;
 mod get;
+mod host;
 mod inner;
 mod look;
 mod report;
 mod start;
+mod tracker;
 pub mod types;
 
 pub use crate::io::home::Home;
@@ -33,11 +35,14 @@ pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::tally::Beyond;
 pub use crate::logic::transfer::Why;
+pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
-pub use bench::{BENCH_TESTS, BenchReport, BenchRow, MAX_BENCH_BYTES};
+pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Verdict};
 pub use error::{Error, ErrorCode, Lack, Who};
 pub use get::Transfer;
+pub use host::Host;
+pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
 use inner::Inner;
@@ -57,6 +62,14 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, E
     Ok(crate::io::share::scan::survey(paths, options)?)
 }
 
+impl Deref for Node {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.inner.host
+    }
+}
+
 impl Node {
     /// Starts a node and gives what it reports.
     ///
@@ -67,45 +80,9 @@ impl Node {
         Ok((Self { inner: Arc::new(inner) }, events))
     }
 
-    /// Who it is.
-    #[must_use]
-    pub fn id(&self) -> NodeId {
-        self.inner.endpoint.node_id()
-    }
-
-    /// What a local peer can dial.
-    #[must_use]
-    pub fn addr(&self) -> SocketAddr {
-        self.inner.endpoint.local_addr()
-    }
-
-    /// Where a peer on another machine would dial it first; the same as [`Node::addr`] where there is no network.
-    #[must_use]
-    pub fn outward_addr(&self) -> SocketAddr {
-        self.inner.endpoint.outward_addr()
-    }
-
-    /// Why it runs with a key of its own, if it does.
-    #[must_use]
-    pub fn guest(&self) -> Option<&Guest> {
-        self.inner.guest.as_ref()
-    }
-
-    /// Whether it runs with a key of its own because another process has the home and its key.
-    #[must_use]
-    pub fn is_guest_beside(&self) -> bool {
-        matches!(self.guest(), Some(Guest::Beside))
-    }
-
     /// Offers what was surveyed.
-    ///
-    /// # Errors
-    /// When the node does not share.
-    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
-    pub async fn share(&self, plan: SharePlan) -> Result<(), Error> {
-        let parts = self.inner.parts()?;
-        parts.index.share(plan);
-        Ok(())
+    pub fn share(&self, plan: SharePlan) {
+        self.inner.index.share(plan);
     }
 
     /// Which offers match the words, best first.
@@ -113,8 +90,8 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
-        let found = self.inner.parts()?.finder.search(query, limit).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        let found = self.inner.finder.search(query, limit).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
         Ok(found)
     }
 
@@ -123,20 +100,17 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn locate(&self, id: ContentId) -> Result<Found, Error> {
-        let found = self.inner.parts()?.finder.locate(id).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node)));
+        let found = self.inner.finder.locate(id).await?;
+        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
         Ok(found)
     }
 
     /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
-    ///
-    /// # Errors
-    /// When it is a tracker or a bench.
-    pub async fn holdings(&self, hit: &crate::model::Hit) -> Result<Vec<Has>, Error> {
-        let finder = &self.inner.parts()?.finder;
-        let Some(id) = hit.id else { return Ok(vec![Has::Unknown; hit.providers.len()]) };
+    pub async fn holdings(&self, hit: &crate::model::Hit) -> Vec<Has> {
+        let finder = &self.inner.finder;
+        let Some(id) = hit.id else { return vec![Has::Unknown; hit.providers.len()] };
         let part = crate::wire::Part { id, kind: hit.kind, size: hit.size };
-        Ok(get::holding::holdings(&finder.connections, part, None, &hit.providers).await)
+        get::holding::holdings(&finder.connections, part, None, &hit.providers).await
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
@@ -145,7 +119,7 @@ impl Node {
     /// # Errors
     /// When it is unknown, or nobody could be asked.
     pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
-        let finder = &self.inner.parts()?.finder;
+        let finder = &self.inner.finder;
         let mut failed = None;
         let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
@@ -176,7 +150,7 @@ impl Node {
 
     /// Offers of the node at a place, or of one that a tracker knows.
     async fn list_at(&self, place: &look::find::Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
-        let finder = &self.inner.parts()?.finder;
+        let finder = &self.inner.finder;
         let link = connect(&finder.connections, place, finder.own).await?;
         all_offers(&link, &place.who(), node).await
     }
@@ -186,7 +160,7 @@ impl Node {
     /// # Errors
     /// When nobody has it, or it is a file.
     pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
-        let finder = &self.inner.parts()?.finder;
+        let finder = &self.inner.finder;
         let found = finder.locate(id).await?;
         let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked() };
         let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
@@ -206,9 +180,9 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
-        let (rows, warnings) = self.inner.parts()?.finder.peers().await?;
+        let (rows, warnings) = self.inner.finder.peers().await?;
         warnings.into_iter().for_each(|warning| self.inner.warn(warning));
-        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
         Ok(rows)
     }
 
@@ -217,29 +191,21 @@ impl Node {
     /// # Errors
     /// When there is no way to any.
     pub async fn neighbours(&self) -> Result<Vec<NearRow>, Error> {
-        let finder = &self.inner.parts()?.finder;
+        let finder = &self.inner.finder;
         let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
         let rows = overlay.near(finder.own).await;
-        self.inner.meet(rows.iter().map(|row| row.peer.node));
+        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
         Ok(rows)
     }
 
     /// Looks at this node's surroundings, and tells what works as soon as it is known.
-    ///
-    /// # Errors
-    /// When it is a tracker or a bench.
-    pub async fn examine(&self, of: &Examination, tell: mpsc::Sender<Check>) -> Result<(), Error> {
-        self.inner.parts()?;
+    pub async fn examine(&self, of: &Examination, tell: mpsc::Sender<Check>) {
         doctor::examine(&self.inner, of, tell).await;
-        Ok(())
     }
 
     /// How many queries of neighbours have gone through this node.
-    ///
-    /// # Errors
-    /// When it is a tracker or a bench.
-    pub async fn flooded(&self) -> Result<Counts, Error> {
-        Ok(self.inner.parts()?.neighbours.counts().await)
+    pub async fn flooded(&self) -> Counts {
+        self.inner.neighbours.counts().await
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.
@@ -262,20 +228,7 @@ impl Node {
         bytes: u64,
         moved: &std::sync::atomic::AtomicU64,
     ) -> Result<BenchReport, Error> {
-        bench::measure(&self.inner, target, bytes, moved).await
-    }
-
-    /// Resolves when a core actor has failed.
-    ///
-    /// # Errors
-    /// Always, with the cause: a node that is stopped by its owner does not come here.
-    pub async fn ended(&self) -> Result<(), Error> {
-        let mut ended = self.inner.ended.subscribe();
-        let failure = ended.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
-        match failure {
-            Some(failure) => Err(Error::Internal { cause: failure.cause }),
-            None => std::future::pending().await,
-        }
+        bench::measure(self, target, bytes, moved).await
     }
 
     /// Withdraws from the trackers, closes all connections and stops the actors.

@@ -14,7 +14,7 @@ use qshare::io::home::identity::{Identity, LongTermKeys};
 use qshare::io::net::endpoint::{Endpoint, EndpointOptions};
 use qshare::io::net::frames::{self, CallError};
 use qshare::model::PeerTarget;
-use qshare::node::{self, DirectoryQuotas, Home, Lifetime, Listen, Near, Options};
+use qshare::node::{self, Home, Lifetime, Listen, Options};
 use qshare::wire::{self, BenchEnd, Code, Request, Role, limits};
 
 fn listening(lab: &Lab, tmp: &Path) -> Node {
@@ -73,26 +73,22 @@ fn what_is_no_bench_is_told_so() {
     assert!(sentence.contains("is a tracker and not a bench"), "{sentence}");
 }
 
-/// A node of this process in a home of its own.
-async fn node(lab: &Lab, role: Role) -> node::Node {
-    let options = Options {
-        home: Home::at(lab.home()),
-        role,
-        lifetime: Lifetime::LongRunning,
-        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        trackers: Vec::new(),
-        peers: Vec::new(),
-        near: Near::default(),
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        max_files: node::MAX_FILES,
-        quotas: DirectoryQuotas::default(),
-    };
-    node::Node::start(options).await.expect("started").0
+fn options(lab: &Lab) -> Options {
+    let listen = Listen::At("127.0.0.1:0".parse().expect("an address"));
+    Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(Home::at(lab.home())) }
 }
 
-fn target(node: &node::Node) -> PeerTarget {
+/// A bench of this process in a home of its own.
+async fn bench_here(lab: &Lab) -> node::Bench {
+    node::Bench::start(&options(lab)).await.expect("started").0
+}
+
+/// A node of this process in a home of its own.
+async fn node(lab: &Lab) -> node::Node {
+    node::Node::start(options(lab)).await.expect("started").0
+}
+
+fn target(node: &node::Host) -> PeerTarget {
     format!("{}@{}", node.id(), node.addr()).parse().expect("a target")
 }
 
@@ -111,8 +107,7 @@ async fn begin(client: &node::Node, target: &PeerTarget) -> tokio::task::JoinHan
 #[tokio::test(flavor = "multi_thread")]
 async fn one_client_at_a_time_is_served_and_one_that_goes_gives_its_turn_back() {
     let lab = Lab::new();
-    let (other, first, second) =
-        (node(&lab, Role::Bench).await, node(&lab, Role::Node).await, node(&lab, Role::Node).await);
+    let (other, first, second) = (bench_here(&lab).await, node(&lab).await, node(&lab).await);
     let target = target(&other);
     let running = begin(&first, &target).await;
     let refused = second.bench(&target, 1 << 20, &AtomicU64::new(0)).await.expect_err("busy").to_string();
@@ -132,7 +127,7 @@ async fn one_client_at_a_time_is_served_and_one_that_goes_gives_its_turn_back() 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_sends_nothing_loses_its_turn() {
     let lab = Lab::new();
-    let other = node(&lab, Role::Bench).await;
+    let other = bench_here(&lab).await;
     let (identity, keys) = (Identity::ephemeral().expect("a key"), LongTermKeys::ephemeral().expect("keys"));
     let options = EndpointOptions { listen: Listen::Ephemeral, role: Role::Node };
     let endpoint = Endpoint::bind(Arc::new(identity), keys, options).expect("bound");

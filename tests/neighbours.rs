@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use common::{DEADLINE, Ended, Lab, Node, Process, noise};
 use qshare::model::{PeerTarget, Query};
-use qshare::node::{self, Counts, DirectoryQuotas, Event, Home, Lifetime, Listen, Near, Options, SurveyOptions};
-use qshare::wire::Role;
+use qshare::node::{self, Counts, Event, Home, Lifetime, Listen, Near, Options, SurveyOptions};
 
 /// Shares a path without a tracker, as a neighbour of these.
 fn share(lab: &Lab, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
@@ -145,18 +144,11 @@ async fn node(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> node::Node {
 
 fn options(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> Options {
     Options {
-        home: Home::at(lab.home()),
-        role: Role::Node,
         lifetime: Lifetime::LongRunning,
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        trackers: Vec::new(),
         peers,
         near: Near { lan: None, only_peers: true, ttl: Some(ttl), all_global: false },
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        max_files: node::MAX_FILES,
-        quotas: DirectoryQuotas::default(),
+        ..Options::new(Home::at(lab.home()))
     }
 }
 
@@ -188,7 +180,7 @@ async fn in_a_line_of_real_nodes_each_handles_a_query_once_as_far_as_it_goes() {
         let lab = Lab::new();
         let (first, mut events) = node::Node::start(options(&lab, Vec::new(), ttl)).await.expect("started");
         let plan = node::survey(&[lab.file("needle.bin", b"needle")], &SurveyOptions::default()).expect("a plan");
-        first.share(plan).await.expect("a node");
+        first.share(plan);
         while !matches!(events.recv().await.expect("it runs"), Event::Offer { .. }) {}
         let mut nodes = vec![first];
         while nodes.len() < reached.len() {
@@ -222,7 +214,7 @@ async fn acquainted(nodes: &[node::Node], count: impl Fn(usize) -> usize) {
 async fn counts(nodes: &[node::Node]) -> Vec<Counts> {
     let mut all = Vec::new();
     for node in nodes {
-        all.push(node.flooded().await.expect("a node"));
+        all.push(node.flooded().await);
     }
     all
 }

@@ -10,10 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, assert_same_tree, noise, until};
 use qshare::model::ContentId;
-use qshare::node::{
-    self, DirectoryQuotas, GetRequest, Home, Lifetime, Listen, Near, Options, Output, Phase, ShareBack, What,
-};
-use qshare::wire::Role;
+use qshare::node::{self, GetRequest, Home, Lifetime, Listen, Options, Output, Phase, ShareBack, What};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -288,20 +285,7 @@ fn a_tree_that_is_being_fetched_under_another_name_is_waited_for_and_copied() {
 }
 
 fn request(id: ContentId, to: std::path::PathBuf, share: ShareBack) -> GetRequest {
-    GetRequest {
-        what: What::Id(id),
-        from: None,
-        only: Vec::new(),
-        output: Output::Path(to),
-        force: false,
-        times: false,
-        share,
-        limit: None,
-        connections: None,
-        wait: common::DEADLINE,
-        dry_run: false,
-        choose: None,
-    }
+    GetRequest { share, wait: common::DEADLINE, ..GetRequest::new(What::Id(id), Output::Path(to)) }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -313,18 +297,10 @@ async fn transfers_of_one_content_in_one_process_do_not_harm_each_other() {
     let id = ContentId::of(&bytes);
     lab.dir("out");
     let options = Options {
-        home: Home::at(lab.home()),
-        role: Role::Node,
         lifetime: Lifetime::Seeding,
         listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
         trackers: vec![tracker.addr.parse().expect("a tracker")],
-        peers: Vec::new(),
-        near: Near::default(),
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        max_files: node::MAX_FILES,
-        quotas: DirectoryQuotas::default(),
+        ..Options::new(Home::at(lab.home()))
     };
     let (node, _events) = node::Node::start(options).await.expect("started");
     let get = async |name: &str, share| node.get(request(id, lab.path(name), share)).await.expect("begun");

@@ -10,6 +10,7 @@ use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryI
 use qshare::wire::limits::{
     CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
 };
+use qshare::wire::names::names_of;
 use qshare::wire::*;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -183,8 +184,8 @@ fn the_document_shows_the_bytes_of_every_frame() {
             println!("### {name}\n```hex\n{}```", block(frame));
         }
     }
-    for tag in Request::TAGS {
-        assert!(examples.0.contains_key(tag), "no example of {tag}");
+    for tag in names_of::<Request>() {
+        assert!(examples.0.contains_key(*tag), "no example of {tag}");
     }
     let documented = documented();
     for (name, frame) in &examples.0 {

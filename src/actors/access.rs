@@ -10,7 +10,7 @@ use crate::model::{Friends, NodeId};
 
 /// Whom a node or a tracker serves.
 #[derive(Debug, Clone)]
-pub struct Circle {
+pub struct Access {
     members: Members,
     friends: Option<watch::Receiver<Arc<Friends>>>,
 }
@@ -22,7 +22,7 @@ enum Members {
     Listed(watch::Receiver<Arc<HashSet<NodeId>>>),
 }
 
-impl Circle {
+impl Access {
     /// Friends only, or everyone.
     #[must_use]
     pub fn new(friends: watch::Receiver<Arc<Friends>>, only: bool) -> Self {

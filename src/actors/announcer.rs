@@ -12,15 +12,16 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actors::connections::{ConnectError, ConnectionsRef};
+use crate::actors::start::start;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::link::Link;
 use crate::model::{Epoch, OfferBook, PeerTarget};
 use crate::wire::{Code, Part, Role};
 
+mod news;
 mod session;
 #[cfg(test)]
 mod tests;
-mod voice;
 
 use session::Session;
 
@@ -117,10 +118,7 @@ impl AnnouncerRef {
     /// # Errors
     /// When the supervisor is gone.
     pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
-        let (actor, _) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, Announcer, dependencies, supervisor).await?,
-            None => Actor::spawn(None, Announcer, dependencies).await?,
-        };
+        let (actor, _) = start(Announcer, dependencies, supervisor).await?;
         Ok(Self(actor))
     }
 

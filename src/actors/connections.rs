@@ -20,11 +20,12 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
 
-pub use self::error::ConnectError;
+pub use self::error::{ConnectError, ConnectKind};
 use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
+use crate::actors::start::start;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;
@@ -63,7 +64,7 @@ pub enum Message {
     /// The link in use to a node is wanted, without dialling.
     Existing(NodeId, RpcReplyPort<Option<Link>>),
     /// Only the links to these nodes stay open.
-    Keep(Circle),
+    Keep(Access),
     /// All links in use are wanted.
     All(RpcReplyPort<Vec<Link>>),
     /// The attempt at some addresses of a dial has ended; the number tells this dial of a target from later ones.
@@ -143,10 +144,7 @@ impl Connections {
         supervisor: Option<ActorCell>,
     ) -> Result<(ConnectionsRef, JoinHandle<()>), SpawnErr> {
         let (endpoint, trust) = (dependencies.endpoint.clone(), dependencies.trust.clone());
-        let (actor, ended) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, Self, dependencies, supervisor).await?,
-            None => Actor::spawn(None, Self, dependencies).await?,
-        };
+        let (actor, ended) = start(Self, dependencies, supervisor).await?;
         Ok((ConnectionsRef::new(actor, endpoint, trust), ended))
     }
 }
@@ -184,7 +182,7 @@ impl Actor for Connections {
             Message::Established(link) if link.purpose() == Purpose::Side => state.side(link),
             Message::Established(link) => state.established(&myself, link),
             Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
-            Message::Keep(circle) => state.keep(&circle),
+            Message::Keep(access) => state.keep(&access),
             Message::Settle(node) => state.settle(node),
             Message::Wanted(wanted) => state.wanted(&myself, wanted),
         }
@@ -323,8 +321,8 @@ impl State {
         });
     }
 
-    fn keep(&self, circle: &Circle) {
-        self.table.open().filter(|link| !circle.serves(link.peer())).for_each(|link| link.close(Code::Forbidden));
+    fn keep(&self, access: &Access) {
+        self.table.open().filter(|link| !access.serves(link.peer())).for_each(|link| link.close(Code::Forbidden));
     }
 
     fn settle(&mut self, node: NodeId) {

@@ -10,7 +10,8 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
+use crate::actors::start::start;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::model::{Epoch, NodeId};
@@ -33,11 +34,11 @@ pub enum Message {
     /// An announcement begins.
     Announce(NodeId, Announce, RpcReplyPort<Result<(), Code>>),
     /// A part of it.
-    Apply(Place, Delta, RpcReplyPort<Result<(), Code>>),
+    Apply(AnnouncementId, Delta, RpcReplyPort<Result<(), Code>>),
     /// It ends.
-    Complete(Place, RpcReplyPort<Result<Tally, Code>>),
+    Complete(AnnouncementId, RpcReplyPort<Result<Tally, Code>>),
     /// Only these nodes may stay.
-    Dismiss(Circle, RpcReplyPort<()>),
+    Dismiss(Access, RpcReplyPort<()>),
     /// Look for silent leases.
     Expire,
     /// A node begins to follow a content.
@@ -56,7 +57,7 @@ pub enum Message {
 
 /// Which announcement: of a node, in an epoch, with a number.
 #[derive(Debug, Clone, Copy)]
-pub struct Place {
+pub struct AnnouncementId {
     /// Whose.
     pub node: NodeId,
     /// Of which process.
@@ -109,10 +110,7 @@ impl DirectoryRef {
         let (sender, snapshots) = watch::channel(Snapshot::default());
         let (refused, refusals) = watch::channel(None);
         let arguments = (quotas, sender, refused);
-        let (actor, _) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, DirectoryActor, arguments, supervisor).await?,
-            None => Actor::spawn(None, DirectoryActor, arguments).await?,
-        };
+        let (actor, _) = start(DirectoryActor, arguments, supervisor).await?;
         Ok(Self { actor, snapshots, refusals })
     }
 
@@ -140,7 +138,7 @@ impl DirectoryRef {
     ///
     /// # Errors
     /// As [`Directory::apply`]; `Closing` when the directory has stopped.
-    pub async fn apply(&self, place: Place, delta: Delta) -> Result<(), Code> {
+    pub async fn apply(&self, place: AnnouncementId, delta: Delta) -> Result<(), Code> {
         ractor::call!(self.actor, Message::Apply, place, delta).unwrap_or(Err(Code::Closing))
     }
 
@@ -148,7 +146,7 @@ impl DirectoryRef {
     ///
     /// # Errors
     /// As [`Directory::complete`]; `Closing` when the directory has stopped.
-    pub async fn complete(&self, place: Place) -> Result<Tally, Code> {
+    pub async fn complete(&self, place: AnnouncementId) -> Result<Tally, Code> {
         ractor::call!(self.actor, Message::Complete, place).unwrap_or(Err(Code::Closing))
     }
 
@@ -179,9 +177,9 @@ impl DirectoryRef {
     }
 
     /// Ends the leases and followings of all nodes that are not served any more.
-    pub async fn dismiss(&self, circle: Circle) {
+    pub async fn dismiss(&self, access: Access) {
         // Stopped, it holds nothing.
-        let _ = ractor::call!(self.actor, Message::Dismiss, circle);
+        let _ = ractor::call!(self.actor, Message::Dismiss, access);
     }
 
     /// Ends the lease of an epoch. Whether there was one.
@@ -236,18 +234,18 @@ impl Actor for DirectoryActor {
         let directory = &mut state.directory;
         match message {
             Message::Announce(node, head, reply) => drop(reply.send(directory.announce(node, &head, now))),
-            Message::Apply(Place { node, epoch, seq }, delta, reply) => {
+            Message::Apply(AnnouncementId { node, epoch, seq }, delta, reply) => {
                 drop(reply.send(directory.apply(node, epoch, seq, delta, now)));
             }
-            Message::Complete(Place { node, epoch, seq }, reply) => {
+            Message::Complete(AnnouncementId { node, epoch, seq }, reply) => {
                 let completed = directory.complete(node, epoch, seq, now);
                 if let Some(names) = completed.as_ref().ok().map(|tally| tally.refused).filter(|names| *names > 0) {
                     state.refusals.send_replace(Some(Refusals { node, names }));
                 }
                 drop(reply.send(completed));
             }
-            Message::Dismiss(circle, reply) => {
-                state.dismiss(&circle);
+            Message::Dismiss(access, reply) => {
+                state.dismiss(&access);
                 drop(reply.send(()));
             }
             Message::Expire => drop(directory.expire(now)),
@@ -284,8 +282,8 @@ impl State {
         drop(reply.send(followed));
     }
 
-    fn dismiss(&mut self, circle: &Circle) {
-        for id in self.directory.dismiss(|node| circle.serves(node)) {
+    fn dismiss(&mut self, access: &Access) {
+        for id in self.directory.dismiss(|node| access.serves(node)) {
             self.followers.remove(&id);
         }
     }

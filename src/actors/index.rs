@@ -14,7 +14,7 @@ use crate::io::share::scan::SharePlan;
 use crate::io::share::watch::{Pace, RootKey};
 use crate::model::{ContentId, OfferBook, SafePath};
 use crate::wire::Code;
-use crate::wire::message::ResolveEvent;
+use crate::wire::ResolveEvent;
 
 mod catalogue;
 mod collect;

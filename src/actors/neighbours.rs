@@ -31,6 +31,7 @@ use self::talk::Ticket;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::Shelf;
+use crate::actors::start::start;
 use crate::io::home::remembered::RememberedFile;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::link::Link;
@@ -172,10 +173,7 @@ impl Neighbours {
     /// # Errors
     /// When the supervisor is gone.
     pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<NeighboursRef, SpawnErr> {
-        let (actor, _) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, Self, dependencies, supervisor).await?,
-            None => Actor::spawn(None, Self, dependencies).await?,
-        };
+        let (actor, _) = start(Self, dependencies, supervisor).await?;
         Ok(NeighboursRef(actor))
     }
 }

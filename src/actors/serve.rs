@@ -19,7 +19,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use self::places::{Place, Places};
+use self::places::{Places, RequestPlace};
 use crate::actors::limits::pool::who;
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::net::link::Link;
@@ -53,7 +53,7 @@ pub struct Stream {
     /// From the peer.
     pub recv: RecvStream,
     /// Its place among those that are served.
-    place: Option<Place>,
+    place: Option<RequestPlace>,
 }
 
 impl Stream {
@@ -201,7 +201,7 @@ async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, places: Places) {
 
 impl Places {
     /// A stream's request once it is whole and its turn has come, with its place.
-    async fn receive(&self, recv: &mut RecvStream, who: Who) -> Result<(Request, Place), CallError> {
+    async fn receive(&self, recv: &mut RecvStream, who: Who) -> Result<(Request, RequestPlace), CallError> {
         let whole = async {
             let mut frame = Incoming::begin(recv, limits::CONTROL).await?.ok_or(CallError::Ended)?;
             frame.read(recv, places::SMALL).await?;

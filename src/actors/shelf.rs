@@ -38,7 +38,7 @@ pub struct Shelf {
 }
 
 /// A transfer's place on the shelf; what was put there, and only that, is taken off when it is dropped.
-pub struct Place {
+pub struct Shelved {
     transfers: Arc<watch::Sender<Arc<Transfers>>>,
     id: ContentId,
     number: u64,
@@ -59,14 +59,14 @@ impl Shelf {
 
     /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
     #[must_use]
-    pub fn place(&self, id: ContentId, source: Arc<dyn Source>, participants: mpsc::Sender<Link>) -> Place {
+    pub fn place(&self, id: ContentId, source: Arc<dyn Source>, participants: mpsc::Sender<Link>) -> Shelved {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         self.transfers.send_modify(|all| {
             let mut new = Transfers::clone(all);
             new.entry(id).or_default().push(Entry { number, source, participants });
             *all = Arc::new(new);
         });
-        Place { transfers: Arc::clone(&self.transfers), id, number }
+        Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
 
     /// How many transfers are under way here that are served to others.
@@ -197,7 +197,7 @@ fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
     }
 }
 
-impl Drop for Place {
+impl Drop for Shelved {
     fn drop(&mut self) {
         self.transfers.send_modify(|all| {
             let mut new = Transfers::clone(all);
@@ -235,7 +235,7 @@ mod tests {
         ContentId::of(b"content")
     }
 
-    fn place(shelf: &Shelf, size: u64, picture: &str) -> Place {
+    fn place(shelf: &Shelf, size: u64, picture: &str) -> Shelved {
         shelf.place(id(), Drawn::of(id(), size, picture), mpsc::channel(1).0)
     }
 

@@ -7,10 +7,7 @@ use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{
-    DirectoryQuotas, Error, ErrorCode, Event, Guest, Home, Lifetime, Listen, Node, Options, Outcome, Plane,
-};
-use crate::wire::Role;
+use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Options, Outcome, Plane};
 
 /// What every command is given.
 #[derive(Debug, Clone)]
@@ -47,18 +44,12 @@ impl Context {
     /// The options of a node that only looks and fetches.
     pub(crate) fn options(&self) -> Options {
         Options {
-            home: self.home(),
-            role: Role::Node,
-            lifetime: Lifetime::Finite,
-            listen: Listen::Ephemeral,
             trackers: self.settings.trackers.clone(),
             peers: self.settings.peers.clone(),
             near: self.settings.near.clone(),
-            friends_only: false,
             upload_limit: self.settings.upload_limit,
-            allow: None,
             max_files: self.settings.max_files,
-            quotas: DirectoryQuotas::default(),
+            ..Options::new(self.home())
         }
     }
 
@@ -165,10 +156,10 @@ impl Context {
     }
 }
 
-/// Stops a node cleanly; a further signal cuts that short.
-pub(crate) async fn stop(node: &Node, signals: &mut Signals) {
+/// Lets something stop cleanly; a further signal cuts that short.
+pub(crate) async fn stop(stopped: impl Future<Output = ()>, signals: &mut Signals) {
     tokio::select! {
-        () = node.stop() => {}
+        () = stopped => {}
         _ = signals.next() => {}
     }
 }

@@ -8,11 +8,11 @@ use tokio::task::spawn_blocking;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
-use crate::node::{Event, Node};
+use crate::node::{Event, Host};
 
 /// Serves, and tells what the node reports with `tell`.
 pub(crate) async fn serve(
-    node: &Node,
+    host: &Host,
     mut events: mpsc::Receiver<Event>,
     signals: &mut Signals,
     mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
@@ -25,7 +25,7 @@ pub(crate) async fn serve(
     });
     tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),
-        ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
+        ended = host.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
         Ok(Err(failure)) = telling => Err(failure),
     }
 }

@@ -124,6 +124,12 @@ impl Hit {
     pub fn is_possible(&self) -> bool {
         is_possible(self.kind, self.id, self.size)
     }
+
+    /// Whether both say that they are of one content, of one size.
+    #[must_use]
+    pub fn is_same_content(&self, other: &Self) -> bool {
+        (self.id, self.kind, self.size) == (other.id, other.kind, other.size)
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::directory::DirectoryRef;
 use crate::io::home::allow::AllowFile;
 use crate::model::NodeId;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
+use crate::node::host::Host;
 use crate::node::types::Event;
 
 /// The nodes that a tracker serves.
@@ -38,39 +38,33 @@ impl Allowed {
     }
 
     /// The same for those who ask whether a node is served.
-    pub(crate) fn circle(&self) -> Circle {
+    pub(crate) fn access(&self) -> Access {
         match self {
-            Self::Everyone => Circle::everyone(),
-            Self::Listed(_, list) => Circle::listed(list.clone()),
+            Self::Everyone => Access::everyone(),
+            Self::Listed(_, list) => Access::listed(list.clone()),
         }
     }
 
     /// Goes on with the list as it changes.
-    pub(crate) fn follow(
-        self,
-        connections: ConnectionsRef,
-        directory: DirectoryRef,
-        events: mpsc::Sender<Event>,
-        tasks: &mut JoinSet<()>,
-    ) {
-        let circle = self.circle();
+    pub(crate) fn follow(self, host: &Host, directory: DirectoryRef) {
+        let access = self.access();
         let Self::Listed(following, list) = self else { return };
-        tasks.spawn(following.go_on(events.clone()));
-        tasks.spawn(heed(list, circle, connections, directory, events));
+        host.run(following.go_on(host.events.clone()));
+        host.run(heed(list, access, host.connections.clone(), directory, host.events.clone()));
     }
 }
 
 async fn heed(
     mut list: watch::Receiver<Arc<HashSet<NodeId>>>,
-    circle: Circle,
+    access: Access,
     connections: ConnectionsRef,
     directory: DirectoryRef,
     events: mpsc::Sender<Event>,
 ) {
     loop {
         let nodes = list.borrow_and_update().len();
-        connections.keep(circle.clone());
-        directory.dismiss(circle.clone()).await;
+        connections.keep(access.clone());
+        directory.dismiss(access.clone()).await;
         // Full or closed: whoever is told of it may miss one.
         let _ = events.try_send(Event::Allowed { nodes });
         if list.changed().await.is_err() {

@@ -1,19 +1,25 @@
-//! The asking side of `qshare bench`: memory to memory and file to file, both ways, against one bench that listens.
+//! Both sides of `qshare bench`: one that listens, and one that measures memory to memory and file to file, both ways.
 //! Invariant: at most one temporary file at a time, without a name.
 
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
-use crate::actors::bench::{BenchError, Storage, Usage, ready, receive, send, settling};
+use crate::actors::access::Access;
+use crate::actors::bench::{BenchAnswers, BenchError, Storage, Usage, ready, receive, send, settling};
+use crate::actors::serve::serve_links;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
-use crate::node::inner::Inner;
-use crate::wire::{Bench, BenchEnd, Request, Role, limits};
+use crate::node::host::{Host, Started};
+use crate::node::types::{Event, Options};
+use crate::wire::{self, BenchEnd, Request, Role, limits};
 
 pub use crate::actors::bench::MAX_BYTES as MAX_BENCH_BYTES;
 
@@ -60,16 +66,41 @@ pub struct BenchRow {
     pub memory_there: u64,
 }
 
+/// A bench that listens. Dropping it ends it at once; [`Host::stop`] ends it cleanly.
+pub struct Bench {
+    host: Host,
+}
+
+impl Bench {
+    /// Starts a bench and gives what it reports. Of the options those count that concern every host.
+    ///
+    /// # Errors
+    /// When the home is locked or cannot be used, or the port cannot be had.
+    pub async fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+        let Started { host, links, events } = Host::start(options, Role::Bench, Access::everyone()).await?;
+        host.run(serve_links(links, Arc::new(BenchAnswers::default())));
+        Ok((Self { host }, events))
+    }
+}
+
+impl Deref for Bench {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
 /// Runs all four tests with this many bytes each, and counts them as they move.
 pub(crate) async fn measure(
-    inner: &Inner,
+    host: &Host,
     target: &PeerTarget,
     bytes: u64,
     moved: &AtomicU64,
 ) -> Result<BenchReport, Error> {
     let who = Who::bench(target.host_port());
-    let own = inner.endpoint.node_id();
-    let connected = inner.connections.to_target(target).await;
+    let own = host.endpoint.node_id();
+    let connected = host.connections.to_target(target).await;
     let link = connected.map_err(|error| connect_error(who.clone(), own, error))?;
     if let Some(role) = link.role().filter(|role| *role != Role::Bench) {
         return Err(Error::WrongRole { who, role });
@@ -97,7 +128,7 @@ struct Run<'a> {
 impl Run<'_> {
     async fn row(&self, file: bool, download: bool, storage: Storage) -> Result<BenchRow, Error> {
         self.link.widen();
-        let request = Request::Bench(Bench { bytes: self.bytes, download, file });
+        let request = Request::Bench(wire::Bench { bytes: self.bytes, download, file });
         let called = frames::call::<()>(self.link, &request, limits::CONTROL).await;
         let ((), mut to, mut from) = called.map_err(|error| self.call(error))?;
         ready(&mut from, self.bytes).await.map_err(|error| self.call(error))?;

@@ -1,6 +1,6 @@
 //! From the errors of connections and exchanges to those of the node.
 
-use crate::actors::connections::ConnectError;
+use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::io::net::frames::CallError;
 use crate::model::NodeId;
 use crate::node::error::{Error, Who};
@@ -8,9 +8,9 @@ use crate::wire::Code;
 
 /// There is no link to a place.
 pub(crate) fn connect_error(who: Who, own: NodeId, error: ConnectError) -> Error {
-    match error {
-        ConnectError::Forbidden(_) => Error::Forbidden { who, node: own },
-        source => Error::Connect { who, source: Box::new(source) },
+    match error.kind() {
+        ConnectKind::Forbidden => Error::Forbidden { who, node: own },
+        _ => Error::Connect { who, source: Box::new(error) },
     }
 }
 

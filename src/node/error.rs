@@ -6,7 +6,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::actors::connections::ConnectError;
+use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::DownloadError;
 use crate::io::home::HomeError;
 use crate::io::home::identity::IdentityError;
@@ -411,14 +411,14 @@ impl Error {
 }
 
 const fn connect_code(error: &ConnectError) -> ErrorCode {
-    match error {
-        ConnectError::ChangedKey { .. } | ConnectError::WrongKey(_) => ErrorCode::KeyChanged,
-        ConnectError::Forbidden(_) => ErrorCode::Forbidden,
-        ConnectError::NotQshare(_) => ErrorCode::Protocol,
-        ConnectError::Own(_) | ConnectError::WrongRole { .. } => ErrorCode::Usage,
-        ConnectError::Stopped => ErrorCode::Failed,
-        ConnectError::Trust(_) => ErrorCode::Home,
-        ConnectError::Resolve(_) | ConnectError::Unreachable(_) => ErrorCode::Unreachable,
+    match error.kind() {
+        ConnectKind::OtherKey => ErrorCode::KeyChanged,
+        ConnectKind::Forbidden => ErrorCode::Forbidden,
+        ConnectKind::NotQshare => ErrorCode::Protocol,
+        ConnectKind::Own | ConnectKind::OtherRole => ErrorCode::Usage,
+        ConnectKind::Stopped => ErrorCode::Failed,
+        ConnectKind::Trust => ErrorCode::Home,
+        ConnectKind::Resolve | ConnectKind::Unreachable => ErrorCode::Unreachable,
     }
 }
 

@@ -44,7 +44,7 @@ pub struct Transfer {
 
 impl Transfer {
     pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest) -> Result<Self, Error> {
-        let finder = inner.parts()?.finder.clone();
+        let finder = inner.finder.clone();
         let (report, progress) = Report::new();
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
@@ -111,7 +111,7 @@ impl Get {
         match prepared {
             Prepared::Done(outcome) => Ok(*outcome),
             Prepared::Fetch(plan) => {
-                let (report, on_disk) = (self.report.clone(), matches!(plan.place, Place::Disk { .. }));
+                let (report, on_disk) = (self.report.clone(), matches!(plan.place, Sink::Disk { .. }));
                 self.fetch(*plan).await.map_err(|error| if on_disk { halted(error, &report) } else { error })
             }
         }
@@ -137,7 +137,7 @@ impl Get {
         }
         let Meant { mut hit, beside } = found?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
-        self.inner.meet(hit.providers.iter().map(|provider| provider.node));
+        self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
         let destination = Destination::of(&self.request.output, &named, Some(id))?;
@@ -168,7 +168,7 @@ impl Get {
             let there = There { destination, parent, present };
             return Ok(Prepared::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)));
         }
-        let place = Place::Disk { destination, parent };
+        let place = Sink::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
     }
 
@@ -183,7 +183,7 @@ impl Get {
     /// Who sent a wrong list is not asked for anything else of it.
     fn bar(&self, node: NodeId, id: ContentId, hit: &mut Hit) -> Result<(), Error> {
         self.report.warn(manifest::blame(node, id));
-        self.inner.parts()?.downloads.bar(node, id);
+        self.inner.downloads.bar(node, id);
         hit.providers.retain(|provider| provider.node != node);
         Ok(())
     }
@@ -192,7 +192,7 @@ impl Get {
         contents.is_streamable()?;
         let dir = tempfile::tempdir().map_err(Error::Stdout)?;
         let parent = SafeDir::open(dir.path())?;
-        let place = Place::Stream { parent, _dir: dir };
+        let place = Sink::Stream { parent, _dir: dir };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, beside })))
     }
 
@@ -279,13 +279,13 @@ pub(super) struct Plan {
     pub(super) hit: Hit,
     pub(super) contents: Contents,
     pub(super) present: Present,
-    pub(super) place: Place,
+    pub(super) place: Sink,
     /// What is heard beside the transfer.
     pub(super) beside: Option<Beside>,
 }
 
 /// Where the bytes go.
-pub(super) enum Place {
+pub(super) enum Sink {
     /// Beside the target, until they have its name.
     Disk {
         /// The target.
@@ -302,7 +302,7 @@ pub(super) enum Place {
     },
 }
 
-impl Place {
+impl Sink {
     /// The name that the result gets beside the partial file.
     pub(super) const fn target(&self) -> Option<&SafePath> {
         match self {

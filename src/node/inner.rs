@@ -1,27 +1,25 @@
-//! What a running node holds together, whatever its role.
+//! What a running node holds together, and whom people mean when they name a peer.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::ops::Deref;
+use std::sync::Arc;
 
-use ractor::ActorRef;
-use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::sync::watch;
+use tokio::task::spawn_blocking;
 
 use super::Resolved;
 use crate::actors::announcer::AnnouncerRef;
-use crate::actors::connections::{ConnectError, ConnectionsRef};
+use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
-use crate::actors::node::Ended;
 use crate::io::home::met::Met;
-use crate::io::home::{Home, HomeLock};
-use crate::io::net::endpoint::Endpoint;
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
+use crate::node::host::Host;
 use crate::node::look::find::{Finder, Place};
-use crate::node::types::{Event, Guest, Lifetime, PeerRef, is_prefix};
-use crate::wire::{Code, Role};
+use crate::node::types::{PeerRef, is_prefix};
+use crate::wire::Role;
 
 /// Where a node listens whose port was not given: the first port that it tries, and the next one, which it has beside a
 /// tracker of the same machine.
@@ -29,23 +27,7 @@ const PORTS: [u16; 2] = [4917, 4918];
 
 /// A running node.
 pub(crate) struct Inner {
-    pub(crate) home: Home,
-    pub(crate) endpoint: Endpoint,
-    pub(crate) guest: Option<Guest>,
-    pub(crate) lifetime: Lifetime,
-    pub(crate) connections: ConnectionsRef,
-    pub(crate) ended: Ended,
-    pub(crate) events: mpsc::Sender<Event>,
-    /// The node role's own parts; a tracker and a bench have none.
-    pub(crate) parts: Option<Parts>,
-    pub(crate) supervisor: ActorRef<()>,
-    /// Accepting, serving and passing events on; dropped with the node.
-    pub(crate) tasks: Mutex<JoinSet<()>>,
-    pub(crate) lock: Mutex<Option<HomeLock>>,
-}
-
-/// What a node has beyond connections.
-pub(crate) struct Parts {
+    pub(crate) host: Host,
     pub(crate) index: IndexRef,
     pub(crate) downloads: DownloadsRef,
     pub(crate) announcer: AnnouncerRef,
@@ -54,18 +36,19 @@ pub(crate) struct Parts {
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
 }
 
-impl Inner {
-    /// The node role's parts.
-    ///
-    /// # Errors
-    /// When this is a tracker or a bench, which no command asks such things of.
-    pub(crate) fn parts(&self) -> Result<&Parts, Error> {
-        self.parts.as_ref().ok_or_else(|| Error::Internal { cause: "only a node shares and fetches".to_owned() })
-    }
+impl Deref for Inner {
+    type Target = Host;
 
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+impl Inner {
     /// Remembers ids for people who name them by their first characters.
-    pub(crate) fn meet(&self, nodes: impl IntoIterator<Item = NodeId>) {
-        if let Err(error) = Met::at(self.home.root()).remember(nodes) {
+    pub(crate) async fn meet(&self, nodes: impl IntoIterator<Item = NodeId>) {
+        let (met, nodes) = (Met::at(self.home.root()), Vec::from_iter(nodes));
+        if let Ok(Err(error)) = spawn_blocking(move || met.remember(nodes)).await {
             tracing::debug!(%error, "ids cannot be remembered");
         }
     }
@@ -75,7 +58,7 @@ impl Inner {
     /// # Errors
     /// When it is nobody's name, or the beginning of no id or of several.
     pub(crate) fn resolve_peer(&self, peer: &PeerRef) -> Result<Resolved, Error> {
-        let friends = Arc::clone(&self.parts()?.friends.borrow());
+        let friends = Arc::clone(&self.friends.borrow());
         let at = |node: NodeId| friends.of(node).and_then(|friend| friend.at.clone());
         let node = |node: NodeId| Resolved::Node { node, at: at(node) };
         match peer {
@@ -94,7 +77,7 @@ impl Inner {
     /// # Errors
     /// When nobody is called so, nobody knows where it is, or it cannot be reached there.
     pub(crate) async fn finder_at(&self, peer: &PeerRef) -> Result<Finder, Error> {
-        let finder = &self.parts()?.finder;
+        let finder = &self.finder;
         let place = match self.resolved(peer).await? {
             Resolved::Target(target) => Place::of(target),
             Resolved::Node { node, at } => {
@@ -137,26 +120,9 @@ impl Inner {
         }
     }
 
-    /// Tells the user; forgotten when nobody listens.
-    pub(crate) fn warn(&self, sentence: String) {
-        // Full or closed: a warning must not hold anything up.
-        let _ = self.events.try_send(Event::Warning(sentence));
-    }
-
-    /// Ends cleanly: withdraws, closes, stops.
+    /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
-        if let Some(parts) = &self.parts {
-            tokio::join!(parts.announcer.stop(), parts.neighbours.remember());
-        }
-        self.endpoint.close(Code::Closing).await;
-        self.supervisor.stop(None);
-        self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
-        self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.supervisor.stop(None);
+        tokio::join!(self.announcer.stop(), self.neighbours.remember());
+        self.host.stop().await;
     }
 }

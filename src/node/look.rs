@@ -11,14 +11,14 @@ pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose};
 use crate::logic::offers::tally::Beyond;
-use crate::model::{ContentId, Hit, Query};
+use crate::model::{ContentId, Hit, Plane, Query};
 use crate::node::error::Error;
 use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
 use crate::node::look::hashed::hashed;
 use crate::node::look::size::of_true_size;
 use crate::node::report::Report;
-use crate::node::types::{FoundHit, GetRequest, Phase, Plane, What};
+use crate::node::types::{FoundHit, GetRequest, Phase, What};
 
 /// Hits among which words choose.
 const CANDIDATES: u32 = 200;
@@ -85,7 +85,7 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
         Choice::Nothing => return Err(Error::NotFound { what, asked: finder.asked() }),
         Choice::One(hit) => hit,
     };
-    let plane = heard.iter().find(|found| found.hit.id == hit.id && found.hit.kind == hit.kind);
+    let plane = heard.iter().find(|found| found.hit.is_same_content(&hit));
     let plane = plane.map_or(Plane::Tracker, |found| found.plane);
     report.plane(plane);
     let hit = of_true_size(&finder.connections, hit, &hits, report).await;

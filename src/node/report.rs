@@ -7,8 +7,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::model::{NodeId, SafePath};
-use crate::node::types::{Hashing, Phase, Plane, Progress};
+use crate::model::{NodeId, Plane, SafePath};
+use crate::node::types::{Hashing, Phase, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]

@@ -1,38 +1,26 @@
-//! Starts a node: identity, endpoint, actors, and the tasks that accept, serve and pass events on.
+//! Starts a node: its actors, and the tasks that serve and pass events on.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Arc;
 
-use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::actors::announcer::{self, AnnouncerRef};
-use crate::actors::bench::BenchAnswers;
-use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
-use crate::actors::directory::{DirectoryRef, Refusals};
-use crate::actors::download::supervisor::{Downloads, DownloadsRef};
+use crate::actors::download::supervisor::Downloads;
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
-use crate::actors::node::{Ended, Node as Supervisor};
-use crate::actors::serve::dial_back::probe_through;
 use crate::actors::serve::node::{self, NodeAnswers};
-use crate::actors::serve::tracker::TrackerAnswers;
 use crate::actors::serve::upload;
 use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::home::friends::FriendFile;
-use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::home::lines::LinesError;
 use crate::io::home::remembered::RememberedFile;
-use crate::io::home::trust::TrustStore;
-use crate::io::home::{HomeError, HomeLock};
-use crate::io::net::endpoint::{Endpoint, EndpointOptions};
+use crate::io::net::endpoint::Endpoint;
 use crate::io::net::link::Link;
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
@@ -40,153 +28,34 @@ use crate::io::share::watch::Pace;
 use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
 use crate::model::{Friends, OfferBook};
-use crate::node::allowed::Allowed;
 use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
-use crate::node::inner::{Inner, Parts};
+use crate::node::host::{EVENTS, Host, Started, spawn_error};
+use crate::node::inner::Inner;
 use crate::node::look::find::Finder;
 use crate::node::look::near;
 use crate::node::look::planes::Overlay;
 use crate::node::types::{Event, Guest, Lifetime, Options};
-use crate::wire::{Code, Role};
+use crate::wire::Role;
 
-/// Events that wait for whoever shows them; samples that find no room are left out.
-const EVENTS: usize = 256;
-/// After the directory was said to be full, that is not said again for this long.
-const FULL_AGAIN: Duration = Duration::from_secs(300);
-/// Links that wait to be served.
-const LINKS: usize = 64;
 /// The hash cache within the node's directory.
 pub(crate) const CACHE_FILE: &str = "cache.redb";
 
-/// Starts everything that the role needs.
+/// Starts a node.
 pub(crate) async fn start(options: Options) -> Result<(Inner, mpsc::Receiver<Event>), Error> {
-    let allowed = Allowed::read(options.allow.as_deref()).await?;
-    let Person { identity, keys, lock, guest } = person(&options)?;
-    let renewed = keys.renewed();
-    let endpoint =
-        Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role: options.role })?;
-    let (events, received) = mpsc::channel(EVENTS);
-    endpoint.warnings().into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
-    let ended: Ended = watch::Sender::new(None);
-    let (supervisor, _) = Actor::spawn(None, Supervisor, ended.clone()).await.map_err(spawn_error)?;
-    let (links, to_serve) = mpsc::channel(LINKS);
-    renewed.into_iter().for_each(|sentence| drop(events.try_send(Event::Warning(sentence))));
-    let trust = TrustStore::at(options.home.root());
-    trust.broken().into_iter().for_each(|broken| drop(events.try_send(Event::Warning(broken.to_string()))));
-    let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
-    let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
-    let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
-    let connections = started.map_err(spawn_error)?.0;
-    let mut tasks = JoinSet::new();
-    tasks.spawn(accept(endpoint.clone(), connections.clone(), options.role, allowed.circle()));
-    let ground = Ground {
-        options: &options,
-        endpoint: &endpoint,
-        connections: &connections,
-        events: &events,
-        supervisor: &supervisor,
-        guest: guest.as_ref(),
-    };
-    let parts = match options.role {
-        Role::Bench => {
-            tasks.spawn(serve_links(to_serve, Arc::new(BenchAnswers::default())));
-            None
-        }
-        Role::Node => Some(ground.node(to_serve, &mut tasks).await?),
-        Role::Tracker => {
-            ground.tracker(to_serve, allowed, &mut tasks).await?;
-            None
-        }
-    };
-    let inner = Inner {
-        guest,
-        lifetime: options.lifetime,
-        home: options.home,
-        endpoint,
-        connections,
-        ended,
-        events,
-        parts,
-        supervisor,
-        tasks: Mutex::new(tasks),
-        lock: Mutex::new(lock),
-    };
-    Ok((inner, received))
+    let Started { host, links, events } = Host::start(&options, Role::Node, Access::everyone()).await?;
+    Ok((Wiring { options: &options, host }.node(links).await?, events))
 }
 
-/// Who the process is.
-struct Person {
-    identity: Identity,
-    keys: LongTermKeys,
-    lock: Option<HomeLock>,
-    guest: Option<Guest>,
-}
-
-/// The home's identity under its lock; a finite command beside another process, or without a home that can be used, is
-/// a guest with a key in memory.
-fn person(options: &Options) -> Result<Person, Error> {
-    let guest = match resident(options) {
-        Err(error) if options.lifetime != Lifetime::LongRunning => guest(error)?,
-        resident => return resident,
-    };
-    let (identity, keys) = (Identity::ephemeral()?, LongTermKeys::ephemeral()?);
-    Ok(Person { identity, keys, lock: None, guest: Some(guest) })
-}
-
-fn resident(options: &Options) -> Result<Person, Error> {
-    let lock = Some(options.home.lock(options.role)?);
-    let dir = options.home.role_dir(options.role);
-    let (identity, keys) = (Identity::load_or_create(&dir)?, LongTermKeys::load_or_create(&dir)?);
-    Ok(Person { identity, keys, lock, guest: None })
-}
-
-/// A key that is there and cannot be understood is an error of its own: it is somebody's identity.
-fn guest(error: Error) -> Result<Guest, Error> {
-    match error {
-        Error::Home(HomeError::Locked { .. }) => Ok(Guest::Beside),
-        Error::Home(HomeError::Absent | HomeError::Io { .. }) | Error::Identity(IdentityError::Io { .. }) => {
-            Ok(Guest::Homeless(Box::new(error)))
-        }
-        error => Err(error),
-    }
-}
-
-/// Takes in every node that dials, if it is allowed.
-async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, circle: Circle) {
-    let mut arrivals = JoinSet::new();
-    loop {
-        tokio::select! {
-            arrival = endpoint.accept() => {
-                let Some(arrival) = arrival else { return };
-                let (connections, circle) = (connections.clone(), circle.clone());
-                arrivals.spawn(async move {
-                    let remote = arrival.remote();
-                    let allowed = |node| if circle.serves(node) { Ok(()) } else { Err(Code::Forbidden) };
-                    match arrival.establish_if(role, allowed).await {
-                        Ok(link) => connections.established(link),
-                        Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
-                    }
-                });
-            }
-            Some(_) = arrivals.join_next() => {}
-        }
-    }
-}
-
-/// What the roles are built on.
-struct Ground<'a> {
+/// What a node's parts are built on.
+struct Wiring<'a> {
     options: &'a Options,
-    endpoint: &'a Endpoint,
-    connections: &'a ConnectionsRef,
-    events: &'a mpsc::Sender<Event>,
-    supervisor: &'a ActorRef<()>,
-    guest: Option<&'a Guest>,
+    host: Host,
 }
 
-impl Ground<'_> {
-    async fn node(&self, links: mpsc::Receiver<Link>, tasks: &mut JoinSet<()>) -> Result<Parts, Error> {
+impl Wiring<'_> {
+    async fn node(self, links: mpsc::Receiver<Link>) -> Result<Inner, Error> {
         let offers = watch::Sender::new(Arc::<OfferBook>::default());
         let snapshot = watch::Sender::new(Arc::default());
         let shelf = Shelf::new(snapshot.subscribe());
@@ -204,18 +73,19 @@ impl Ground<'_> {
             offers,
             snapshot,
         };
-        let index = IndexRef(self.spawn(Index, index_args).await?);
-        tasks.spawn(arrivals::take(handover.zip(cache), index.clone()));
-        let uploads = UploadsRef(self.spawn(Uploads, Capacity::default()).await?);
+        let index = IndexRef(self.host.spawn(Index, index_args).await?);
+        self.host.run(arrivals::take(handover.zip(cache), index.clone()));
+        let uploads = UploadsRef(self.host.spawn(Uploads, Capacity::default()).await?);
         let (announcer, from_announcer) = self.announcer(book).await?;
-        let downloads: DownloadsRef =
-            Downloads::start(self.connections.clone(), shelf.clone(), Some(self.cell())).await.map_err(spawn_error)?;
-        let friends = self.friends(tasks).await?;
-        let neighbours = self.neighbours(&shelf, friends.clone(), tasks).await?;
+        let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell()))
+            .await
+            .map_err(spawn_error)?;
+        let friends = self.friends().await?;
+        let neighbours = self.neighbours(&shelf, friends.clone()).await?;
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
-            own: self.endpoint.node_id(),
-            circle: Circle::new(friends.clone(), self.options.friends_only),
+            own: self.host.endpoint.node_id(),
+            access: Access::new(friends.clone(), self.options.friends_only),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
@@ -228,15 +98,15 @@ impl Ground<'_> {
             pages: Pages::default(),
             resolves: node::resolves(),
         };
-        tasks.spawn(serve_links(links, Arc::new(answers)));
-        tasks.spawn(pass_on(from_index, from_announcer, self.events.clone(), self.endpoint.clone()));
+        self.host.run(serve_links(links, Arc::new(answers)));
+        self.host.run(pass_on(from_index, from_announcer, self.host.events.clone(), self.host.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
         let overlay = Some(overlay).filter(|_| self.has_near(&friends.borrow()));
-        let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), self.options, overlay);
+        let finder = Finder::new(self.host.connections.clone(), self.host.endpoint.node_id(), self.options, overlay);
         if self.options.lifetime != Lifetime::Finite && !self.options.near.only_peers {
-            tasks.spawn(near::meet(finder.clone(), neighbours.clone()));
+            self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Parts { index, downloads, announcer, neighbours, finder, friends })
+        Ok(Inner { host: self.host, index, downloads, announcer, neighbours, finder, friends })
     }
 
     /// The announcer of what is offered, and what it tells.
@@ -250,13 +120,13 @@ impl Ground<'_> {
         let book = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { book };
         let dependencies = announcer::Dependencies {
             trackers: self.options.trackers.clone(),
-            connect: announcer::connect_through(self.connections.clone()),
-            endpoint: self.endpoint.clone(),
+            connect: announcer::connect_through(self.host.connections.clone()),
+            endpoint: self.host.endpoint.clone(),
             book,
             always: friends_only,
             events,
         };
-        let announcer = AnnouncerRef::start(dependencies, Some(self.cell())).await.map_err(spawn_error)?;
+        let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await.map_err(spawn_error)?;
         Ok((announcer, from_announcer))
     }
 
@@ -276,34 +146,29 @@ impl Ground<'_> {
     }
 
     /// The friends of the home; of a node that lasts, as they change. A home that cannot be used has none.
-    async fn friends(&self, tasks: &mut JoinSet<()>) -> Result<watch::Receiver<Arc<Friends>>, Error> {
+    async fn friends(&self) -> Result<watch::Receiver<Arc<Friends>>, Error> {
         match Following::begin(FriendFile::at(self.options.home.root())).await {
             Ok(Begun { following, list, broken }) => {
                 let broken = broken.map(|broken| broken.to_string());
-                broken.into_iter().for_each(|sentence| drop(self.events.try_send(Event::Warning(sentence))));
+                broken.into_iter().for_each(|sentence| self.host.warn(sentence));
                 if self.options.lifetime != Lifetime::Finite {
-                    tasks.spawn(following.go_on(self.events.clone()));
+                    self.host.run(following.go_on(self.host.events.clone()));
                 }
                 Ok(list)
             }
-            Err(LinesError::Io { .. }) if matches!(self.guest, Some(Guest::Homeless(_))) => {
+            Err(LinesError::Io { .. }) if matches!(self.host.guest, Some(Guest::Homeless(_))) => {
                 Ok(watch::Sender::new(Arc::default()).subscribe())
             }
             Err(error) => Err(error.into()),
         }
     }
 
-    async fn neighbours(
-        &self,
-        shelf: &Shelf,
-        friends: watch::Receiver<Arc<Friends>>,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<NeighboursRef, Error> {
+    async fn neighbours(&self, shelf: &Shelf, friends: watch::Receiver<Arc<Friends>>) -> Result<NeighboursRef, Error> {
         let (near, lasting) = (&self.options.near, self.options.lifetime == Lifetime::LongRunning);
         let (warnings, mut sentences) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
-            endpoint: self.endpoint.clone(),
-            connections: self.connections.clone(),
+            endpoint: self.host.endpoint.clone(),
+            connections: self.host.connections.clone(),
             shelf: shelf.clone(),
             given: self.options.peers.clone(),
             friends,
@@ -314,61 +179,37 @@ impl Ground<'_> {
             eager: self.options.lifetime != Lifetime::Finite,
             visiting: self.options.lifetime == Lifetime::Finite,
             remembered: self.remembered(),
-            writes: self.guest.is_none(),
+            writes: self.host.guest.is_none(),
             warnings,
         };
-        let events = self.events.clone();
-        tasks.spawn(async move {
+        let events = self.host.events.clone();
+        self.host.run(async move {
             while let Some(sentence) = sentences.recv().await {
                 if events.send(Event::Warning(sentence)).await.is_err() {
                     return;
                 }
             }
         });
-        Neighbours::start(dependencies, Some(self.cell())).await.map_err(spawn_error)
-    }
-
-    async fn tracker(
-        &self,
-        links: mpsc::Receiver<Link>,
-        allowed: Allowed,
-        tasks: &mut JoinSet<()>,
-    ) -> Result<(), Error> {
-        let started = DirectoryRef::start(self.options.quotas, Some(self.cell())).await;
-        let directory = started.map_err(spawn_error)?;
-        let probe = probe_through(self.connections.clone());
-        let answers = TrackerAnswers::new(directory.clone(), allowed.circle(), probe);
-        tasks.spawn(tell_refusals(directory.refusals(), self.events.clone()));
-        allowed.follow(self.connections.clone(), directory, self.events.clone(), tasks);
-        tasks.spawn(serve_links(links, Arc::new(answers)));
-        Ok(())
+        Neighbours::start(dependencies, Some(self.host.cell())).await.map_err(spawn_error)
     }
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
     async fn cache(&self) -> Option<HashCache> {
-        if self.guest.is_some() || self.options.lifetime != Lifetime::LongRunning {
+        if self.host.guest.is_some() || self.options.lifetime != Lifetime::LongRunning {
             return None;
         }
         let path = self.options.home.role_dir(Role::Node).join(CACHE_FILE);
         let opened = tokio::task::spawn_blocking(move || HashCache::open(&path)).await.ok()?;
         match opened {
             Ok(opened) => {
-                opened.warning.into_iter().for_each(|sentence| drop(self.events.try_send(Event::Warning(sentence))));
+                opened.warning.into_iter().for_each(|sentence| self.host.warn(sentence));
                 Some(opened.cache)
             }
             Err(error) => {
-                drop(self.events.try_send(Event::Warning(error.to_string())));
+                self.host.warn(error.to_string());
                 None
             }
         }
-    }
-
-    async fn spawn<A: Actor>(&self, actor: A, arguments: A::Arguments) -> Result<ActorRef<A::Msg>, Error> {
-        Ok(Actor::spawn_linked(None, actor, arguments, self.cell()).await.map_err(spawn_error)?.0)
-    }
-
-    fn cell(&self) -> ActorCell {
-        self.supervisor.get_cell()
     }
 }
 
@@ -400,24 +241,4 @@ async fn pass_on(
             return;
         }
     }
-}
-
-/// Says that the directory is full, once a while.
-async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: mpsc::Sender<Event>) {
-    while refusals.changed().await.is_ok() {
-        let last = *refusals.borrow_and_update();
-        let Some(Refusals { node, names }) = last else { continue };
-        let sentence = format!(
-            "the directory is full: {names} names of node {} were not taken; where there is memory for more, raise names-per-node, names or memory-mib in the configuration's [tracker]",
-            node.short()
-        );
-        if events.send(Event::Warning(sentence)).await.is_err() {
-            return;
-        }
-        tokio::time::sleep(FULL_AGAIN).await;
-    }
-}
-
-fn spawn_error(error: SpawnErr) -> Error {
-    Error::Internal { cause: error.to_string() }
 }

@@ -7,9 +7,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Rate, SafePath};
-use crate::node::{Direction, DirectoryQuotas, Error, Home, Listen};
-use crate::wire::{Peer, Role};
+use crate::model::collection::manifest::MAX_FILES;
+use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
+use crate::node::{Direction, Error, Home, Listen};
+use crate::wire::Peer;
 
 mod preview;
 mod progress;
@@ -24,8 +25,6 @@ pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, Wha
 pub struct Options {
     /// Where identity, caches and trust are kept.
     pub home: Home,
-    /// Node, tracker or bench; each has its own key and lock within the home.
-    pub role: Role,
     /// Whether the home must be free, or a guest will do.
     pub lifetime: Lifetime,
     /// The UDP address to listen on.
@@ -42,10 +41,24 @@ pub struct Options {
     pub upload_limit: Option<Rate>,
     /// Of a collection that is fetched or listed: files and directories at most.
     pub max_files: usize,
-    /// A tracker serves only the nodes of this file, a node id a line, as it changes; everyone when none.
-    pub allow: Option<PathBuf>,
-    /// How much a tracker's directory takes.
-    pub quotas: DirectoryQuotas,
+}
+
+impl Options {
+    /// A node that only looks and fetches, without a tracker or a peer.
+    #[must_use]
+    pub fn new(home: Home) -> Self {
+        Self {
+            home,
+            lifetime: Lifetime::Finite,
+            listen: Listen::Ephemeral,
+            trackers: Vec::new(),
+            peers: Vec::new(),
+            near: Near::default(),
+            friends_only: false,
+            upload_limit: None,
+            max_files: MAX_FILES,
+        }
+    }
 }
 
 /// How a node finds its neighbours.
@@ -122,43 +135,6 @@ pub enum Event {
     },
     /// Something to tell the user: one sentence, already safe to show.
     Warning(String),
-}
-
-/// Where a hit or a peer was learned of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Plane {
-    /// From a node on the local network, which has it itself.
-    Lan,
-    /// Over the neighbours.
-    Neighbours,
-    /// From a `--peer`'s own index.
-    Peer,
-    /// From a tracker.
-    Tracker,
-}
-
-impl Plane {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Lan => "lan",
-            Self::Neighbours => "neighbours",
-            Self::Peer => "peer",
-            Self::Tracker => "tracker",
-        }
-    }
-
-    /// Where something was found, for sentences: `found at a tracker`.
-    #[must_use]
-    pub const fn found(self) -> &'static str {
-        match self {
-            Self::Lan => "found on the local network",
-            Self::Neighbours => "found over neighbours",
-            Self::Peer => "found at the peer itself",
-            Self::Tracker => "found at a tracker",
-        }
-    }
 }
 
 /// What a search found.

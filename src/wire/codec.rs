@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 
 use crate::wire::bounded::{self, BoundError};
 use crate::wire::message::Request;
+use crate::wire::names::names_of;
 
 /// Bytes before the value.
 pub const LEN: usize = 4;
@@ -73,7 +74,7 @@ pub fn decode<T: DeserializeOwned>(value: &[u8]) -> Result<T, FrameError> {
 pub fn decode_request(value: &[u8]) -> Result<Request, FrameError> {
     bounded::check(value)?;
     match bounded::tag(value) {
-        Some(tag) if !Request::TAGS.contains(&tag) => Err(FrameError::Unknown),
+        Some(tag) if !names_of::<Request>().contains(&tag) => Err(FrameError::Unknown),
         _ => decode(value),
     }
 }

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 
+use crate::wire::names::names_of;
 use crate::wire::{FollowEvent, HaveEvent, NeighbourFrame, ResolveEvent};
 
 /// Since which version a node knows what may come to it unasked, on a stream that stands; `docs/protocol.md` has the same
@@ -34,27 +35,13 @@ pub fn since(what: &str) -> u16 {
     SINCE.iter().find(|(name, _)| *name == what).map_or(u16::MAX, |(_, version)| *version)
 }
 
-/// What may come on a stream that stands.
-pub trait Event: DeserializeOwned {
-    /// The names by which one is known: of its variants, or of its fields.
-    const NAMES: &'static [&'static str];
-}
+/// What may come on a stream that stands. One is known by the names of its variants, or of its fields.
+pub trait Event: DeserializeOwned {}
 
-impl Event for FollowEvent {
-    const NAMES: &'static [&'static str] = &["joined", "left"];
-}
-
-impl Event for HaveEvent {
-    const NAMES: &'static [&'static str] = &["changed", "complete", "fetching", "gone", "units"];
-}
-
-impl Event for NeighbourFrame {
-    const NAMES: &'static [&'static str] = &["About", "Done", "Found", "Query"];
-}
-
-impl Event for ResolveEvent {
-    const NAMES: &'static [&'static str] = &["Done", "Failed", "Hashing"];
-}
+impl Event for FollowEvent {}
+impl Event for HaveEvent {}
+impl Event for NeighbourFrame {}
+impl Event for ResolveEvent {}
 
 /// What was heard.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +68,7 @@ impl<'de, T: Event> Visitor<'de> for Listen<T> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Heard<T>, E> {
-        if !T::NAMES.contains(&name) {
+        if !names_of::<T>().contains(&name) {
             return Ok(Heard::Unknown);
         }
         T::deserialize(name.into_deserializer()).map(Heard::Known)
@@ -90,7 +77,7 @@ impl<'de, T: Event> Visitor<'de> for Listen<T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Heard<T>, A::Error> {
         let alone = map.size_hint() == Some(1);
         let first: Option<String> = map.next_key()?;
-        if alone && first.as_ref().is_some_and(|name| !T::NAMES.contains(&name.as_str())) {
+        if alone && first.as_ref().is_some_and(|name| !names_of::<T>().contains(&name.as_str())) {
             map.next_value::<IgnoredAny>()?;
             return Ok(Heard::Unknown);
         }
@@ -180,7 +167,7 @@ mod tests {
     #[test]
     fn names_are_those_of_the_version_table() {
         let all = |of: &str, names: &[&str]| names.iter().all(|name| since(&format!("{of}::{name}")) < u16::MAX);
-        assert!(all("NeighbourFrame", NeighbourFrame::NAMES) && all("ResolveEvent", ResolveEvent::NAMES));
+        assert!(all("NeighbourFrame", names_of::<NeighbourFrame>()) && all("ResolveEvent", names_of::<ResolveEvent>()));
         assert_eq!((since("HaveEvent"), since("FollowEvent"), since("Gossip")), (1, 1, u16::MAX));
     }
 }

@@ -114,9 +114,7 @@ enum Named {
     Words(#[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")] Vec<String>),
 }
 
-impl Event for Named {
-    const NAMES: &'static [&'static str] = &["Content", "Nodes", "Words"];
-}
+impl Event for Named {}
 
 impl From<Heard<Named>> for Sought {
     fn from(heard: Heard<Named>) -> Self {

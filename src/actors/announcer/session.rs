@@ -11,7 +11,7 @@ use rand::{Rng, SeedableRng};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::voice::Voice;
+use super::news::SessionNews;
 use super::{Connect, Dependencies};
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::{self, CallError};
@@ -47,7 +47,7 @@ pub(super) struct Session {
     /// The candidates that were last dialled back, and whether one of them was reached.
     candidates: Vec<SocketAddr>,
     reachable: bool,
-    voice: Voice,
+    news: SessionNews,
     rng: StdRng,
 }
 
@@ -66,7 +66,7 @@ impl Session {
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {
-            voice: Voice::new(target.to_string(), needs.endpoint.port(), needs.events.clone()),
+            news: SessionNews::new(target.to_string(), needs.endpoint.port(), needs.events.clone()),
             target,
             connect: Arc::clone(&needs.connect),
             endpoint: needs.endpoint.clone(),
@@ -99,9 +99,9 @@ impl Session {
             match connected {
                 Ok(link) => match self.talk(&link, &mut back_off).await {
                     End::Stopped => return self.withdraw(&link).await,
-                    End::Lost(error) => self.voice.lost(&error),
+                    End::Lost(error) => self.news.lost(&error),
                 },
-                Err(error) => self.voice.unreached(&error),
+                Err(error) => self.news.unreached(&error),
             }
             tokio::select! {
                 () = sleep(back_off.next(started.elapsed(), &mut self.rng)) => {}
@@ -135,7 +135,7 @@ impl Session {
             self.renew(link).await?;
         }
         back_off.reset();
-        self.voice.heard();
+        self.news.heard();
         loop {
             if !self.shared().is_same(&self.known) {
                 self.announce(link).await?;
@@ -180,7 +180,7 @@ impl Session {
         let (renewed, ..) = frames::call::<Renewed>(link, &request, limits::CONTROL).await?;
         if renewed.known {
             self.reachable = !renewed.reachable.is_empty();
-            self.voice.reachable(self.reachable);
+            self.news.reachable(self.reachable);
             return Ok(());
         }
         sleep(self.rng.random_range(Duration::ZERO..=SPREAD)).await;
@@ -220,7 +220,7 @@ impl Session {
         self.known = shared;
         self.candidates = dialled.unwrap_or_else(|| std::mem::take(&mut self.candidates));
         self.reachable = !announced.reachable.is_empty();
-        self.voice.announced(&announced, &self.known);
+        self.news.announced(&announced, &self.known);
         Ok(())
     }
 

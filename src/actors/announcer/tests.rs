@@ -6,9 +6,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use super::voice::Voice;
+use super::news::SessionNews;
 use super::*;
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::actors::connections::{Connections, Dependencies as Links};
 use crate::actors::directory::DirectoryRef;
 use crate::actors::serve::dial_back::{Probe, probe_through};
@@ -78,7 +78,7 @@ async fn tracker_with(identity: Arc<Identity>, port: u16, quotas: Quotas, probe:
     let mut host = Host::start(Role::Tracker, identity, port).await;
     let directory = DirectoryRef::start(quotas, None).await.expect("started");
     let probe = probe.unwrap_or_else(|| probe_through(host.connections.clone()));
-    let answers = Arc::new(TrackerAnswers::new(directory, Circle::everyone(), probe));
+    let answers = Arc::new(TrackerAnswers::new(directory, Access::everyone(), probe));
     host.tasks.spawn(serve_links(host.links.take().expect("unserved"), answers));
     host
 }
@@ -296,19 +296,19 @@ async fn a_small_quota_is_said() {
 #[tokio::test]
 async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_unreachable() {
     let (events, mut told) = mpsc::channel(8);
-    let mut voice = Voice::new("host:1".to_owned(), 2, events);
+    let mut news = SessionNews::new("host:1".to_owned(), 2, events);
     let host = || "host".to_owned();
     let cause = || "no".to_owned();
     let failed = ConnectError::Resolve(ResolveError::Failed { host: host(), cause: cause() });
     let timed_out = ConnectError::Resolve(ResolveError::TimedOut { host: host() });
     let addr = "127.0.0.1:1".parse().expect("an address");
-    let forbidden = ConnectError::Forbidden(DialError::Forbidden { addr, own: NodeId::of_public_key(b"own") });
+    let forbidden = ConnectError::Dial(DialError::Forbidden { addr, own: NodeId::of_public_key(b"own") });
     for error in [&failed, &timed_out, &failed, &forbidden, &timed_out, &forbidden] {
-        voice.unreached(error);
+        news.unreached(error);
     }
-    voice.heard();
-    voice.unreached(&forbidden);
-    drop(voice);
+    news.heard();
+    news.unreached(&forbidden);
+    drop(news);
     let mut sentences = Vec::new();
     while let Some(Event::Warning(sentence)) = told.recv().await {
         sentences.push(sentence);

@@ -20,15 +20,9 @@ pub enum ConnectError {
         /// Who answers now.
         found: NodeId,
     },
-    /// The other side does not let this node in.
+    /// Dialling it failed.
     #[error(transparent)]
-    Forbidden(DialError),
-    /// What answers is no node.
-    #[error(transparent)]
-    NotQshare(DialError),
-    /// It is this node itself.
-    #[error(transparent)]
-    Own(DialError),
+    Dial(#[from] DialError),
     /// The host has no address.
     #[error(transparent)]
     Resolve(#[from] ResolveError),
@@ -38,12 +32,6 @@ pub enum ConnectError {
     /// What was remembered cannot be read or written.
     #[error("{0}")]
     Trust(String),
-    /// Nothing of use answers now; it may later.
-    #[error(transparent)]
-    Unreachable(DialError),
-    /// Another node answers than the one that was asked for.
-    #[error(transparent)]
-    WrongKey(DialError),
     /// The node is something else.
     #[error("{host_port} is a {found}, not a {expected}: check the port", found = word(*found), expected = word(*expected))]
     WrongRole {
@@ -56,14 +44,43 @@ pub enum ConnectError {
     },
 }
 
-impl From<DialError> for ConnectError {
-    fn from(error: DialError) -> Self {
-        match error {
-            DialError::Forbidden { .. } => Self::Forbidden(error),
-            DialError::NotQshare { .. } => Self::NotQshare(error),
-            DialError::OwnId(_) => Self::Own(error),
-            DialError::WrongKey { .. } => Self::WrongKey(error),
-            _ => Self::Unreachable(error),
+/// What a caller can do about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ConnectKind {
+    /// The other side does not let this node in.
+    Forbidden,
+    /// Another node answers than the one that was asked for, or remembered.
+    OtherKey,
+    /// What answers is no node.
+    NotQshare,
+    /// It is this node itself.
+    Own,
+    /// The host has no address.
+    Resolve,
+    /// The actor is gone.
+    Stopped,
+    /// What was remembered cannot be read or written.
+    Trust,
+    /// Nothing of use answers now; it may later.
+    Unreachable,
+    /// The node is something else.
+    OtherRole,
+}
+
+impl ConnectError {
+    /// Which kind it is of.
+    #[must_use]
+    pub const fn kind(&self) -> ConnectKind {
+        match self {
+            Self::ChangedKey { .. } | Self::Dial(DialError::WrongKey { .. }) => ConnectKind::OtherKey,
+            Self::Dial(DialError::Forbidden { .. }) => ConnectKind::Forbidden,
+            Self::Dial(DialError::NotQshare { .. }) => ConnectKind::NotQshare,
+            Self::Dial(DialError::OwnId(_)) => ConnectKind::Own,
+            Self::Dial(_) => ConnectKind::Unreachable,
+            Self::Resolve(_) => ConnectKind::Resolve,
+            Self::Stopped => ConnectKind::Stopped,
+            Self::Trust(_) => ConnectKind::Trust,
+            Self::WrongRole { .. } => ConnectKind::OtherRole,
         }
     }
 }

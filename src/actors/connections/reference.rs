@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 
 use super::side::Sockets;
 use super::{ConnectError, Message, Target, Wanted};
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::io::home::lines::LinesError;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::DialError;
@@ -59,7 +59,7 @@ impl ConnectionsRef {
             None => self.wanted(Target::Unknown(addrs.clone()), addrs, true).await,
         };
         let link = link.map_err(|error| match (error, target.id, remembered) {
-            (ConnectError::WrongKey(DialError::WrongKey { found, .. }), None, Some(remembered)) => {
+            (ConnectError::Dial(DialError::WrongKey { found, .. }), None, Some(remembered)) => {
                 ConnectError::ChangedKey { host_port: host_port.clone(), remembered, found }
             }
             (error, ..) => error,
@@ -100,9 +100,9 @@ impl ConnectionsRef {
     }
 
     /// Closes the links to all nodes that are not served any more.
-    pub fn keep(&self, circle: Circle) {
+    pub fn keep(&self, access: Access) {
         // Stopped, it holds none.
-        let _ = self.actor.cast(Message::Keep(circle));
+        let _ = self.actor.cast(Message::Keep(access));
     }
 
     /// Takes in a link that another node dialled.

@@ -169,7 +169,7 @@ async fn a_given_id_must_answer() {
     let (a, b) = (TestNode::start().await, TestNode::start().await);
     let other = Identity::ephemeral().expect("identity").node_id();
     let error = a.connections.to_target(&b.target(Some(other))).await.expect_err("another");
-    assert!(matches!(error, ConnectError::WrongKey(_)), "{error}");
+    assert!(matches!(error, ConnectError::Dial(DialError::WrongKey { .. })), "{error}");
     let text = error.to_string();
     assert!(text.contains(&other.to_string()) && text.contains(&b.id().to_string()), "{text}");
     assert_eq!(a.trust.list().expect("read"), []);
@@ -250,5 +250,5 @@ async fn a_node_has_no_link_to_itself() {
     let a = TestNode::start().await;
     let by_id = a.connections.to_node(a.id(), vec![a.addr()]).await.expect_err("itself");
     let by_address = a.connections.to_target(&a.target(None)).await.expect_err("itself");
-    assert!(matches!((by_id, by_address), (ConnectError::Own(_), ConnectError::Own(_))));
+    assert_eq!((by_id.kind(), by_address.kind()), (ConnectKind::Own, ConnectKind::Own));
 }

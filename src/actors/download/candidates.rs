@@ -1,5 +1,5 @@
 //! Who may have the content: dialled, linked, resting after a failure, or barred.
-//! Invariant: a node is in exactly one [`Standing`]. How long one rests is its [`Record`]'s to say.
+//! Invariant: a node is in exactly one [`LinkState`]. How long one rests is its [`Record`]'s to say.
 
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
@@ -10,7 +10,7 @@ use tokio::task::AbortHandle;
 use super::Message;
 use super::ending::Outlook;
 use super::state::State;
-use crate::actors::connections::ConnectError;
+use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
@@ -35,7 +35,7 @@ pub(super) struct Candidates {
 #[derive(Debug)]
 struct Candidate {
     addrs: Vec<SocketAddr>,
-    standing: Standing,
+    standing: LinkState,
     record: Record,
     /// Why it could not be dialled last.
     error: Option<ConnectError>,
@@ -52,7 +52,7 @@ pub(super) struct CandidateView<'a> {
 }
 
 #[derive(Debug)]
-enum Standing {
+enum LinkState {
     Dialling,
     /// No sides: none were asked for yet.
     Linked {
@@ -70,7 +70,7 @@ impl Candidates {
 
     pub(super) fn link(&self, node: NodeId) -> Option<Link> {
         match &self.known.get(&node)?.standing {
-            Standing::Linked { link, .. } => Some(link.clone()),
+            LinkState::Linked { link, .. } => Some(link.clone()),
             _ => None,
         }
     }
@@ -78,7 +78,7 @@ impl Candidates {
     /// The open connections to a node, the link first.
     pub(super) fn connections(&self, node: NodeId) -> impl Iterator<Item = &Link> {
         let linked = match self.known.get(&node).map(|candidate| &candidate.standing) {
-            Some(Standing::Linked { link, sides, .. }) => Some((link, sides)),
+            Some(LinkState::Linked { link, sides, .. }) => Some((link, sides)),
             _ => None,
         };
         linked.into_iter().flat_map(|(link, sides)| {
@@ -89,7 +89,7 @@ impl Candidates {
     /// The link of a node to which side connections are to be opened now: they are asked for once a link.
     pub(super) fn widen(&mut self, node: NodeId) -> Option<Link> {
         match &mut self.known.get_mut(&node)?.standing {
-            Standing::Linked { link, sides: sides @ None, .. } => {
+            LinkState::Linked { link, sides: sides @ None, .. } => {
                 *sides = Some(Vec::new());
                 Some(link.clone())
             }
@@ -99,7 +99,7 @@ impl Candidates {
 
     /// The side connections of a link are there.
     pub(super) fn widened(&mut self, of: &Link, new: Vec<Link>) {
-        if let Some(Candidate { standing: Standing::Linked { link, sides, .. }, .. }) = self.known.get_mut(&of.peer())
+        if let Some(Candidate { standing: LinkState::Linked { link, sides, .. }, .. }) = self.known.get_mut(&of.peer())
             && link.is_same(of)
         {
             *sides = Some(new);
@@ -131,10 +131,10 @@ impl Candidates {
         self.known.iter().map(|(node, candidate)| CandidateView {
             node: *node,
             addr: match &candidate.standing {
-                Standing::Linked { link, .. } => Some(link.remote()),
+                LinkState::Linked { link, .. } => Some(link.remote()),
                 _ => candidate.addrs.first().copied(),
             },
-            linked: matches!(candidate.standing, Standing::Linked { .. }),
+            linked: matches!(candidate.standing, LinkState::Linked { .. }),
             record: &candidate.record,
             error: candidate.error.as_ref(),
         })
@@ -142,7 +142,7 @@ impl Candidates {
 
     /// Whether somebody is being dialled of whom nothing is known yet.
     pub(super) fn is_meeting(&self) -> bool {
-        self.known.values().any(|c| matches!(c.standing, Standing::Dialling) && c.record.why().is_none())
+        self.known.values().any(|c| matches!(c.standing, LinkState::Dialling) && c.record.why().is_none())
     }
 
     /// Those that lied.
@@ -158,7 +158,7 @@ impl Candidates {
     /// Whether this node fails for the first time while nobody else is there to fetch from: worth telling a person.
     /// Beside others that give, one that comes and goes is not.
     fn is_first_trouble(&self, node: NodeId) -> bool {
-        let alone = !self.known.values().any(|candidate| matches!(candidate.standing, Standing::Linked { .. }));
+        let alone = !self.known.values().any(|candidate| matches!(candidate.standing, LinkState::Linked { .. }));
         alone && self.is_trusted(node)
     }
 
@@ -166,14 +166,15 @@ impl Candidates {
     pub(super) fn rest(&mut self, node: NodeId, why: Why, now: Duration) {
         let Some(candidate) = self.known.get_mut(&node) else { return };
         candidate.record.failed(why, now);
-        if let Standing::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, Standing::Resting) {
+        if let LinkState::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, LinkState::Resting) {
             watch.abort();
         }
     }
 
     /// It cannot be dialled now.
     fn unreachable(&mut self, node: NodeId, error: ConnectError, now: Duration) {
-        let why = if let ConnectError::Forbidden(_) = error { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
+        let forbidden = error.kind() == ConnectKind::Forbidden;
+        let why = if forbidden { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
         self.rest(node, why, now);
         if let Some(candidate) = self.known.get_mut(&node) {
             candidate.error = Some(error);
@@ -184,7 +185,7 @@ impl Candidates {
     pub(super) fn bar(&mut self, node: NodeId) -> Option<SocketAddr> {
         self.barred.insert(node);
         match self.known.remove(&node)?.standing {
-            Standing::Linked { link, watch, .. } => {
+            LinkState::Linked { link, watch, .. } => {
                 watch.abort();
                 Some(link.remote())
             }
@@ -202,7 +203,7 @@ impl Candidates {
             return;
         }
         let new =
-            || Candidate { addrs: Vec::new(), standing: Standing::Resting, record: Record::default(), error: None };
+            || Candidate { addrs: Vec::new(), standing: LinkState::Resting, record: Record::default(), error: None };
         let candidate = self.known.entry(provider.node).or_insert_with(new);
         if provider.addrs.iter().any(|addr| !candidate.addrs.contains(addr)) {
             // It has moved, or was never where it was said to be.
@@ -219,13 +220,13 @@ impl Candidates {
 
     /// Those whose rest is over, as far as there is room.
     fn rested(&mut self, now: Duration, stuck: bool) -> Vec<(NodeId, Vec<SocketAddr>)> {
-        let busy = self.known.values().filter(|c| !matches!(c.standing, Standing::Resting)).count();
-        let due = |c: &Candidate| matches!(c.standing, Standing::Resting) && c.record.is_due(now, stuck);
+        let busy = self.known.values().filter(|c| !matches!(c.standing, LinkState::Resting)).count();
+        let due = |c: &Candidate| matches!(c.standing, LinkState::Resting) && c.record.is_due(now, stuck);
         let rested = self.known.iter_mut().filter(|(_, candidate)| due(candidate));
         let chosen = rested.take(LINKED.saturating_sub(busy));
         chosen
             .map(|(node, candidate)| {
-                candidate.standing = Standing::Dialling;
+                candidate.standing = LinkState::Dialling;
                 (*node, candidate.addrs.clone())
             })
             .collect()
@@ -243,8 +244,8 @@ impl State {
         let node = link.peer();
         self.candidates.note(Provider { node, addrs: Vec::new() });
         match self.candidates.known.get(&node).map(|c| &c.standing) {
-            Some(Standing::Resting) => self.on_linked(node, Ok(link)),
-            Some(Standing::Dialling | Standing::Linked { .. }) | None => {}
+            Some(LinkState::Resting) => self.on_linked(node, Ok(link)),
+            Some(LinkState::Dialling | LinkState::Linked { .. }) | None => {}
         }
     }
 
@@ -274,12 +275,12 @@ impl State {
         };
         let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
         candidate.error = None;
-        let task = watch(link.clone(), self.lane.id, self.lane.size, self.myself.clone());
+        let task = watch(link.clone(), self.context.id, self.context.size, self.myself.clone());
         let rtt = link.rtt();
         self.tallies.met(node, link.remote());
         let watch = self.tasks.spawn(task);
-        if let Standing::Linked { watch: before, .. } =
-            std::mem::replace(&mut candidate.standing, Standing::Linked { link, watch, sides: None })
+        if let LinkState::Linked { watch: before, .. } =
+            std::mem::replace(&mut candidate.standing, LinkState::Linked { link, watch, sides: None })
         {
             before.abort();
         }

@@ -42,10 +42,10 @@ pub(crate) enum Wait {
 /// What the streams from one provider wait for. Streams queue up behind each other, so at each moment one cause holds
 /// up the provider: the user's limit, else room, else bytes.
 #[derive(Debug)]
-pub(crate) struct StreamClocks(Mutex<Standing>);
+pub(crate) struct StreamClocks(Mutex<StreamStates>);
 
 #[derive(Debug)]
-struct Standing {
+struct StreamStates {
     /// Streams that wait for bytes, room, the limit.
     waiting: [u32; 3],
     since: Instant,
@@ -54,11 +54,11 @@ struct Standing {
 
 impl Default for StreamClocks {
     fn default() -> Self {
-        Self(Mutex::new(Standing { waiting: [0; 3], since: Instant::now(), waits: Waits::default() }))
+        Self(Mutex::new(StreamStates { waiting: [0; 3], since: Instant::now(), waits: Waits::default() }))
     }
 }
 
-impl Standing {
+impl StreamStates {
     /// Counts the time since the last change for what held the provider up.
     fn count(&mut self) {
         let now = Instant::now();
@@ -79,7 +79,7 @@ impl StreamClocks {
         waiting.await
     }
 
-    fn change(&self, change: impl FnOnce(&mut Standing)) {
+    fn change(&self, change: impl FnOnce(&mut StreamStates)) {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.count();
         change(&mut standing);

@@ -26,7 +26,7 @@ use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::logic::transfer::{End, Fault, Input, RequestId};
 use crate::model::{ContentId, NodeId, UnitMap};
-use crate::wire::{Code, Fetch, Request, UnitRecord, limits};
+use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
 
 use batch::Writer;
 pub(crate) use kin::from_kin;
@@ -38,7 +38,7 @@ pub(crate) const WRITERS: u32 = 32;
 
 /// What all fetch tasks of one transfer share.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct FetchContext {
     pub(crate) id: ContentId,
     pub(crate) size: u64,
     pub(crate) map: Arc<UnitMap>,
@@ -70,7 +70,7 @@ enum Stop {
     Told,
 }
 
-impl Lane {
+impl FetchContext {
     pub(crate) fn tell(&self, input: Input) {
         // A transfer that has ended needs no news.
         let _ = self.actor.cast(Message::Input(input));
@@ -102,19 +102,19 @@ impl Lane {
 }
 
 /// Asks for units and takes in what comes.
-pub(crate) async fn fetch_units(lane: Arc<Lane>, ask: Ask, units: Vec<Range<u32>>, max: u32) {
+pub(crate) async fn fetch_units(context: Arc<FetchContext>, ask: Ask, units: Vec<Range<u32>>, max: u32) {
     let accepted: BTreeSet<u32> = units.iter().cloned().flatten().collect();
     let choice = (max as usize) < accepted.len();
     let units = units.into_iter().map(|r| (r.start, r.end - r.start)).collect();
-    let request = Request::Fetch(Fetch { id: lane.id, size: lane.size, units, max });
-    let writer = Writer::new(Arc::clone(&lane), ask.clone());
-    let mut intake = Intake { lane: &lane, ask: &ask, accepted, left: max, choice, current: None, writer };
+    let request = Request::Fetch(Fetch { id: context.id, size: context.size, units, max });
+    let writer = Writer::new(Arc::clone(&context), ask.clone());
+    let mut intake = Intake { context: &context, ask: &ask, accepted, left: max, choice, current: None, writer };
     let ended = intake.run(request).await;
-    lane.finish(ask.request, ended);
+    context.finish(ask.request, ended);
 }
 
 struct Intake<'a> {
-    lane: &'a Lane,
+    context: &'a FetchContext,
     ask: &'a Ask,
     /// Units that may still come.
     accepted: BTreeSet<u32>,
@@ -130,14 +130,14 @@ impl Intake<'_> {
         let calling = frames::call::<()>(&self.ask.link, &request, limits::CONTROL);
         let answered = self.ask.clocks.over(Wait::Bytes, calling).await;
         let ((), _to, mut from) = answered.map_err(|error| self.stop(error))?;
-        while let Some((unit, record)) = self.head(&mut from).await.map_err(|error| self.stop(error))? {
+        while let Some(RecordHead { unit, kind }) = self.head(&mut from).await.map_err(|error| self.stop(error))? {
             if !self.accepted.remove(&unit) || self.left == 0 {
                 return Err(Stop::Fault(Some(unit), Fault::Lie));
             }
             self.left -= 1;
-            if record == UnitRecord::Missing {
+            if kind == RecordKind::Missing {
                 let (request, unit) = (self.ask.request, Some(unit));
-                self.lane.tell(Input::Fault { request, unit, fault: Fault::Missing });
+                self.context.tell(Input::Fault { request, unit, fault: Fault::Missing });
                 continue;
             }
             self.unit(&mut from, unit).await?;
@@ -148,27 +148,22 @@ impl Intake<'_> {
 
     async fn unit(&mut self, from: &mut RecvStream, unit: u32) -> Result<(), Stop> {
         if self.choice {
-            self.lane.tell(Input::Started { request: self.ask.request, unit });
+            self.context.tell(Input::Started { request: self.ask.request, unit });
         }
         self.current = Some(unit);
-        let len = usize::try_from(self.lane.map.len(crate::model::UnitIndex(unit))).unwrap_or(usize::MAX);
+        let len = usize::try_from(self.context.map.len(crate::model::UnitIndex(unit))).unwrap_or(usize::MAX);
         let room = self.writer.room(unit, len).await?;
-        let read = self.lane.read(from, self.ask, room).await;
+        let read = self.context.read(from, self.ask, room).await;
         read.map_err(|error| self.stop(error))?;
         self.writer.filled().await
     }
 
     /// A record's head; `None` at the stream's clean end.
-    async fn head(&self, from: &mut RecvStream) -> Result<Option<(u32, UnitRecord)>, CallError> {
-        let mut head = [0; 5];
+    async fn head(&self, from: &mut RecvStream) -> Result<Option<RecordHead>, CallError> {
+        let mut head = [0; RECORD_HEAD];
         let Some(first) = self.ask.clocks.over(Wait::Bytes, from.read(&mut head)).await? else { return Ok(None) };
         from.read_exact(&mut head[first..]).await?;
-        let record = match head[4] {
-            0 => UnitRecord::Bytes,
-            1 => UnitRecord::Missing,
-            _ => return Err(CallError::Frame(crate::wire::FrameError::Unknown)),
-        };
-        Ok(Some((u32::from_be_bytes([head[0], head[1], head[2], head[3]]), record)))
+        Ok(Some(RecordHead::parse(head)?))
     }
 
     fn stop(&self, error: CallError) -> Stop {

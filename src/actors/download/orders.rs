@@ -47,12 +47,12 @@ impl State {
             Output::Complete => self.end(Ok(Ending::Complete)),
             Output::Fetch { request, node, units, max } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                self.run(&ask, fetch_units(Arc::clone(&self.lane), ask.clone(), units, max));
+                self.run(&ask, fetch_units(Arc::clone(&self.context), ask.clone(), units, max));
             }
             Output::Leave { node, why } => self.leave(node, why),
             Output::List { request, node, file } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
-                self.run(&ask, fetch_list(Arc::clone(&self.lane), ask.clone(), file));
+                self.run(&ask, fetch_list(Arc::clone(&self.context), ask.clone(), file));
             }
         }
     }
@@ -65,12 +65,12 @@ impl State {
 
     fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {
         let link = self.idlest(node)?;
-        Some(Ask { request, node, link, received: Arc::default(), clocks: self.lane.clocks.of(node) })
+        Some(Ask { request, node, link, received: Arc::default(), clocks: self.context.clocks.of(node) })
     }
 
     /// The link went away between the decision and now; told as a message, not from within the decision.
     fn unlinked(&self, request: RequestId) {
-        self.lane.tell(Input::Ended { request, end: End::Lost });
+        self.context.tell(Input::Ended { request, end: End::Lost });
     }
 
     fn leave(&mut self, node: NodeId, why: Why) {
@@ -86,6 +86,6 @@ impl State {
             addr.map(|addr| format!(" ({addr})")).unwrap_or_default()
         ));
         // The supervisor outlives its children.
-        let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.lane.id));
+        let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.context.id));
     }
 }

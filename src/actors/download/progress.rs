@@ -57,13 +57,13 @@ pub(super) struct Tallies {
     total: u64,
     fetched: u64,
     speed: Speed,
-    providers: BTreeMap<NodeId, Met>,
+    providers: BTreeMap<NodeId, ProviderTally>,
     warnings: Vec<String>,
 }
 
 /// A provider that was linked.
 #[derive(Debug, Clone, Copy)]
-struct Met {
+struct ProviderTally {
     addr: SocketAddr,
     bytes: u64,
     path: (Duration, u16),
@@ -78,8 +78,10 @@ impl Tallies {
     }
 
     pub(super) fn met(&mut self, node: NodeId, addr: SocketAddr) {
-        self.providers.entry(node).or_insert(Met { addr, bytes: 0, path: (Duration::ZERO, 0), connections: 0 }).addr =
-            addr;
+        self.providers
+            .entry(node)
+            .or_insert(ProviderTally { addr, bytes: 0, path: (Duration::ZERO, 0), connections: 0 })
+            .addr = addr;
     }
 
     pub(super) fn proven(&mut self, node: NodeId, bytes: u64, now: Duration) {
@@ -116,7 +118,7 @@ impl State {
         let now = self.now();
         let rates: BTreeMap<NodeId, u64> = self.transfer.providers(now).iter().map(|p| (p.node, p.rate)).collect();
         let troubles: BTreeMap<NodeId, Why> = self.troubles().into_iter().map(|t| (t.node, t.why)).collect();
-        let shown = |(&node, met): (&NodeId, &Met)| ProviderSnapshot {
+        let shown = |(&node, met): (&NodeId, &ProviderTally)| ProviderSnapshot {
             node,
             addr: met.addr,
             bytes: met.bytes,
@@ -132,7 +134,7 @@ impl State {
             rate: self.tallies.speed.rate(now).unwrap_or(0),
             providers: self.tallies.providers.iter().map(shown).collect(),
             warnings: self.tallies.warnings.clone(),
-            spent: self.lane.clocks.spent(self.idle),
+            spent: self.context.clocks.spent(self.idle),
             stuck: self.outlook != Outlook::Open,
         };
         self.progress.send_replace(snapshot);

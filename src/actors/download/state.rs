@@ -18,7 +18,7 @@ use super::sides::Width;
 use super::{DownloadError, Ending, Message};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::clocks::Clocks;
-use crate::actors::download::fetch::{Lane, WRITERS, from_kin, verify};
+use crate::actors::download::fetch::{FetchContext, WRITERS, from_kin, verify};
 use crate::actors::download::source::PartialSource;
 use crate::actors::download::supervisor;
 use crate::actors::limits::buffers::BufferPool;
@@ -61,7 +61,7 @@ pub(crate) struct Arguments {
 pub(crate) struct State {
     pub(super) myself: ActorRef<Message>,
     pub(super) transfer: Transfer,
-    pub(super) lane: Arc<Lane>,
+    pub(super) context: Arc<FetchContext>,
     pub(super) connections: ConnectionsRef,
     pub(super) supervisor: ActorRef<supervisor::Message>,
     started: Instant,
@@ -102,7 +102,7 @@ impl State {
         }
         let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &claimed, &lists, settings);
         let total = wanted.iter().map(|unit| args.map.len(UnitIndex(unit))).sum();
-        let lane = Arc::new(Lane {
+        let context = Arc::new(FetchContext {
             id: args.id,
             size: args.size,
             buffers: pool(&args.map),
@@ -117,7 +117,7 @@ impl State {
         let mut state = Self {
             myself,
             transfer,
-            lane,
+            context,
             connections: args.connections,
             supervisor: args.supervisor,
             started: now,
@@ -137,8 +137,8 @@ impl State {
             ending: false,
             ended: Some(args.ended),
         };
-        state.tasks.spawn(verify(Arc::clone(&state.lane), args.claimed));
-        state.tasks.spawn(from_kin(Arc::clone(&state.lane), kin));
+        state.tasks.spawn(verify(Arc::clone(&state.context), args.claimed));
+        state.tasks.spawn(from_kin(Arc::clone(&state.context), kin));
         state.input(Input::Tick);
         state
     }
@@ -176,7 +176,7 @@ impl State {
             self.candidates.granted(node);
         }
         if event.executable {
-            self.lane.source.set_executable();
+            self.context.source.set_executable();
         }
         self.input(Input::Have { node, event });
     }
@@ -189,10 +189,10 @@ impl State {
 
     pub(super) fn on_list(&mut self, request: RequestId, file: usize) {
         self.sample(request);
-        let kin = self.lane.source.units_of_kin(file);
+        let kin = self.context.source.units_of_kin(file);
         if !kin.is_empty() {
             self.input(Input::Claimed { units: kin.clone() });
-            self.tasks.spawn(from_kin(Arc::clone(&self.lane), kin));
+            self.tasks.spawn(from_kin(Arc::clone(&self.context), kin));
         }
         self.input(Input::ListKnown { request, file });
     }
@@ -200,7 +200,7 @@ impl State {
     /// Counts what was not there before to whoever brought it.
     fn count(&mut self, node: NodeId, units: &[u32]) {
         let new = units.iter().filter(|unit| !self.transfer.has(**unit));
-        let bytes = new.map(|unit| self.lane.map.len(UnitIndex(*unit))).sum();
+        let bytes = new.map(|unit| self.context.map.len(UnitIndex(*unit))).sum();
         let now = self.now();
         self.tallies.proven(node, bytes, now);
         self.candidates.healthy(node);
@@ -257,9 +257,9 @@ impl State {
             return;
         }
         *check = Checkpoint { at: Instant::now(), bytes: 0, under_way: true };
-        let (lane, myself) = (Arc::clone(&self.lane), self.myself.clone());
+        let (context, myself) = (Arc::clone(&self.context), self.myself.clone());
         self.tasks.spawn(async move {
-            let done = checkpoint(lane).await;
+            let done = checkpoint(context).await;
             // A transfer that has ended writes its own.
             let _ = myself.cast(Message::Checkpointed(done));
         });
@@ -281,13 +281,13 @@ impl State {
         self.show();
         self.running.drain().for_each(|(_, running)| running.abort());
         self.candidates.stop();
-        let (lane, myself) = (Arc::clone(&self.lane), self.myself.clone());
+        let (context, myself) = (Arc::clone(&self.context), self.myself.clone());
         self.tasks.spawn(async move {
             // All permits: nothing is being written any more.
-            let _quiet = lane.writers.acquire_many(WRITERS).await;
+            let _quiet = context.writers.acquire_many(WRITERS).await;
             let how = match how {
                 Ok(Ending::Complete) => Ok(Ending::Complete),
-                Ok(other) => checkpoint(Arc::clone(&lane)).await.map(|()| other),
+                Ok(other) => checkpoint(Arc::clone(&context)).await.map(|()| other),
                 Err(error) => Err(error),
             };
             // Nobody else ends this actor.
@@ -305,8 +305,8 @@ impl State {
     }
 }
 
-async fn checkpoint(lane: Arc<Lane>) -> Result<(), PartialError> {
-    let partial = Arc::clone(lane.source.partial());
+async fn checkpoint(context: Arc<FetchContext>) -> Result<(), PartialError> {
+    let partial = Arc::clone(context.source.partial());
     spawn_blocking(move || partial.checkpoint()).await.unwrap_or(Ok(()))
 }
 

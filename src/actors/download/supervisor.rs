@@ -14,7 +14,8 @@ use tokio::time::Instant;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::source::PartialSource;
 use crate::actors::download::{self, Arguments, DownloadError, Ending, Snapshot};
-use crate::actors::shelf::{Place, Shelf};
+use crate::actors::shelf::{Shelf, Shelved};
+use crate::actors::start::start;
 use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::share::source::Source;
@@ -29,7 +30,7 @@ const PARTICIPANTS: usize = 64;
 
 /// One transfer to be started, with its partial file open.
 #[derive(Debug)]
-pub struct Job {
+pub struct TransferRequest {
     /// The content.
     pub id: ContentId,
     /// File or collection.
@@ -68,7 +69,7 @@ pub enum Message {
     /// The node lied about the content.
     Bar(NodeId, ContentId),
     /// Start a transfer.
-    Start(Box<Job>, RpcReplyPort<Result<Download, SpawnErr>>),
+    Start(Box<TransferRequest>, RpcReplyPort<Result<Download, SpawnErr>>),
 }
 
 /// The actor.
@@ -97,10 +98,7 @@ impl Downloads {
         supervisor: Option<ActorCell>,
     ) -> Result<DownloadsRef, SpawnErr> {
         let state = State { connections, shelf, bars: HashMap::new() };
-        let (actor, _) = match supervisor {
-            Some(supervisor) => Actor::spawn_linked(None, Self, state, supervisor).await?,
-            None => Actor::spawn(None, Self, state).await?,
-        };
+        let (actor, _) = start(Self, state, supervisor).await?;
         Ok(DownloadsRef(actor))
     }
 }
@@ -110,7 +108,7 @@ impl DownloadsRef {
     ///
     /// # Errors
     /// When the node is stopping.
-    pub async fn start(&self, job: Job) -> Result<Download, DownloadError> {
+    pub async fn start(&self, job: TransferRequest) -> Result<Download, DownloadError> {
         let started = ractor::call!(self.0, Message::Start, Box::new(job));
         started.ok().and_then(Result::ok).ok_or(DownloadError::Stopped)
     }
@@ -179,7 +177,7 @@ impl State {
         fresh.map(|((node, _), _)| *node).collect()
     }
 
-    async fn start(&self, job: Job, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
+    async fn start(&self, job: TransferRequest, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
         let Resumed { units: claimed, lists, .. } = job.resumed;
         let map = Arc::clone(&job.map);
         let source = PartialSource::new((job.kind, job.size), map, job.manifest, job.partial, lists);
@@ -203,7 +201,7 @@ impl State {
             progress,
             ended,
         };
-        let (actor, _) = Actor::spawn_linked(None, download::Download, Box::new(arguments), myself.get_cell()).await?;
+        let (actor, _) = start(download::Download, Box::new(arguments), Some(myself.get_cell())).await?;
         let place = job.share.then(|| {
             let (participants, arrivals) = mpsc::channel(PARTICIPANTS);
             if job.open {
@@ -230,7 +228,7 @@ pub struct Download {
     source: Arc<PartialSource>,
     progress: watch::Receiver<Snapshot>,
     end: Option<oneshot::Receiver<Result<Ending, DownloadError>>>,
-    _place: Option<Place>,
+    _place: Option<Shelved>,
 }
 
 impl Download {

@@ -17,9 +17,9 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::{Ending, Shortfall, Snapshot, Trouble};
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
-use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, Job};
+use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
@@ -27,7 +27,7 @@ use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours};
 use crate::actors::serve::node::NodeAnswers;
 use crate::actors::serve::{Pages, serve_links};
-use crate::actors::shelf::{Place, Shelf};
+use crate::actors::shelf::{Shelf, Shelved};
 use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::home::remembered::RememberedFile;
@@ -104,7 +104,7 @@ impl TestNode {
         };
         let answers = NodeAnswers {
             own: endpoint.node_id(),
-            circle: Circle::new(friends, false),
+            access: Access::new(friends, false),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
             pages: Pages::default(),
@@ -127,12 +127,12 @@ impl TestNode {
         Provider { node: self.endpoint.node_id(), addrs: vec![self.endpoint.local_addr()] }
     }
 
-    fn offer(&self, memory: Memory) -> Place {
+    fn offer(&self, memory: Memory) -> Shelved {
         let id = memory.map.files()[0].id;
         self.offer_as(id, memory)
     }
 
-    fn offer_as(&self, id: ContentId, memory: Memory) -> Place {
+    fn offer_as(&self, id: ContentId, memory: Memory) -> Shelved {
         self.shelf.place(id, Arc::new(memory), mpsc::channel(1).0)
     }
 
@@ -166,7 +166,7 @@ impl TestNode {
         };
         let parent = SafeDir::open(self.home.path()).expect("home");
         let (partial, resumed) = Partial::open(&parent, spec).expect("opened");
-        let job = Job {
+        let job = TransferRequest {
             id,
             kind,
             size,

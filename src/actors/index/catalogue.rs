@@ -327,7 +327,15 @@ impl Catalogue {
     fn rows_of(&self, key: RootKey) -> Box<dyn Iterator<Item = (&SafePath, &Row)> + '_> {
         let root = &self.roots[key].root;
         match root.kind {
-            Kind::Collection => Box::new(self.rows.iter().filter(move |(_, row)| row.root == key)),
+            Kind::Collection => {
+                let rest = move |name: &'_ SafePath| {
+                    name.as_str().strip_prefix(root.name.as_str()).map(|rest| rest.starts_with('/'))
+                };
+                // No name in a directory is less than a space; where not even that fits, nothing is below.
+                let Ok(first) = root.name.child(" ") else { return Box::new(std::iter::empty()) };
+                let rows = self.rows.range(first..).take_while(move |(name, _)| rest(name) == Some(true));
+                Box::new(rows.filter(move |(_, row)| row.root == key))
+            }
             Kind::File => Box::new(self.rows.get_key_value(&root.name).into_iter()),
         }
     }

@@ -13,7 +13,7 @@ use crate::logic::offers::names::{NameIndex, NameKey};
 use crate::logic::offers::rank::{Rank, rank};
 use crate::model::{ContentId, Hit, Kind, Offer, OfferBook, Query, SafePath};
 use crate::wire::limits::{HITS, PAGE_FILL};
-use crate::wire::message::{HitPage, LeftOut, OfferPage};
+use crate::wire::{HitPage, LeftOut, OfferPage};
 
 /// More than an offer or a hit takes on the wire beside its names: field names, numbers, an id.
 const FIXED: usize = 128;

@@ -22,7 +22,7 @@ use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::{RootKey, Told};
 use crate::model::{Kind, OfferBook, SafePath};
-use crate::wire::message::ResolveEvent;
+use crate::wire::ResolveEvent;
 
 mod publication;
 mod results;

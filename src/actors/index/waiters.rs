@@ -7,8 +7,8 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::actors::index::catalogue::Catalogue;
 use crate::actors::index::hashing::Hashing;
 use crate::model::{Kind, Offer, SafePath};
+use crate::wire::ResolveEvent;
 use crate::wire::code::{Code, Refusal};
-use crate::wire::message::ResolveEvent;
 
 /// The most that wait at once.
 const MOST: usize = 1024;

@@ -28,24 +28,29 @@ pub(super) struct Told {
 impl State {
     /// What this node says of itself. A command says where it is only while it has something to give: then it is asked.
     pub(super) fn about(&self) -> About {
-        let (visiting, shelf) = (self.dependencies.visiting, &self.dependencies.shelf);
-        let under_way = if visiting { shelf.under_way() as u64 } else { 0 };
-        // How many there are is for friends, too, and this is told to everyone.
-        let offers = if self.friends.only { 0 } else { shelf.index().stats().offers + under_way };
-        let nowhere = visiting && offers == 0;
+        let offers = self.offers();
+        let nowhere = self.dependencies.visiting && offers == 0;
         let candidates = if nowhere { Vec::new() } else { self.dependencies.endpoint.candidates() };
         About { candidates, offers, version: limits::VERSION }
+    }
+
+    /// How many offers it says to have. How many there are is for friends, too, and this is told to everyone.
+    fn offers(&self) -> u64 {
+        let shelf = &self.dependencies.shelf;
+        let under_way = if self.dependencies.visiting { shelf.under_way() } else { 0 };
+        if self.friends.only { 0 } else { (shelf.index().book().offers.len() + under_way) as u64 }
     }
 
     /// Tells the neighbours when this node offers more or less than before. That a command has something to give, or
     /// nothing any more, cannot wait: its transfer may take seconds.
     pub(super) fn tell(&mut self) {
-        let (now, about) = (self.now(), self.about());
-        let urgent = self.dependencies.visiting && (about.offers == 0) != (self.told.offers == 0);
-        if about.offers == self.told.offers || (now < self.told.at + TELL && !urgent) {
+        let (now, offers) = (self.now(), self.offers());
+        let urgent = self.dependencies.visiting && (offers == 0) != (self.told.offers == 0);
+        if offers == self.told.offers || (now < self.told.at + TELL && !urgent) {
             return;
         }
-        self.told = Told { offers: about.offers, at: now };
+        self.told = Told { offers, at: now };
+        let about = self.about();
         let all: Vec<NodeId> = self.voices.keys().copied().collect();
         all.into_iter().for_each(|node| self.say(node, NeighbourFrame::About(about.clone())));
     }

@@ -76,7 +76,7 @@ impl Failed {
     /// Another node that answered, and where.
     const fn met(&self) -> Option<(SocketAddr, NodeId)> {
         match self {
-            Self::Connect(ConnectError::WrongKey(DialError::WrongKey { addr, found, .. })) => Some((*addr, *found)),
+            Self::Connect(ConnectError::Dial(DialError::WrongKey { addr, found, .. })) => Some((*addr, *found)),
             _ => None,
         }
     }

@@ -14,12 +14,12 @@ use super::friends::Seek;
 use super::lan::listen;
 use super::reach::Reach;
 use super::search::Searches;
-use super::talk::{End, ROOM, Ticket, Voice};
+use super::talk::{End, FrameQueue, ROOM, Ticket};
 use super::whereabouts::Sought;
 use super::{Dependencies, Message, Newcomer, Row, friends};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
-use crate::io::home::remembered::Line;
+use crate::io::home::remembered::Remembered as Line;
 use crate::io::net::link::Link;
 use crate::logic::flood::{self, Flood, Input};
 use crate::logic::limits::meter::Meter;
@@ -68,7 +68,7 @@ pub struct State {
 
 pub(super) struct Neighbour {
     serial: u64,
-    voice: Voice,
+    queue: FrameQueue,
     /// What it can be told: see [`NeighbourFrame::since`].
     version: u16,
     pub(super) offers: u64,
@@ -220,10 +220,10 @@ impl State {
         }
         self.serial += 1;
         let end = End { node, serial: self.serial, actor: self.reach.actor.clone(), duplicate: false };
-        let (voice, ticket) = Voice::new(end, self.room.clone(), self.who(&link));
+        let (queue, ticket) = FrameQueue::new(end, self.room.clone(), self.who(&link));
         let ends = (remote.ip(), link.local_ip());
         let (serial, version) = (self.serial, link.version().unwrap_or(about.version));
-        let neighbour = Neighbour { serial, voice, version, offers: about.offers, turn: Turn::default(), link };
+        let neighbour = Neighbour { serial, queue, version, offers: about.offers, turn: Turn::default(), link };
         self.voices.insert(node, neighbour);
         self.table.joined(node, remote, direction, now);
         let visiting = direction == Direction::Visiting;
@@ -309,7 +309,7 @@ impl State {
         if frame.since() > neighbour.version {
             return self.unsaid(to, &frame);
         }
-        let keeps_up = neighbour.voice.say(frame);
+        let keeps_up = neighbour.queue.say(frame);
         if !keeps_up {
             tracing::debug!(peer = %to.short(), "a neighbour does not read what it is sent");
             self.drop_neighbour(to);
@@ -376,7 +376,7 @@ impl State {
         let lines: Vec<Line> = lines.collect();
         self.written = (remembered, Some(now));
         self.tasks.spawn_blocking(move || {
-            if let Err(error) = file.write(&lines) {
+            if let Err(error) = file.write(lines) {
                 tracing::debug!(%error, "neighbours cannot be remembered");
             }
             written.into_iter().for_each(|reply| drop(reply.send(())));

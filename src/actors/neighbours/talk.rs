@@ -31,7 +31,7 @@ pub(super) struct Queued {
 
 /// The actor's end of a neighbour's stream. Dropped, it ends the stream.
 #[derive(Debug)]
-pub(super) struct Voice {
+pub(super) struct FrameQueue {
     queue: mpsc::Sender<Queued>,
     room: Pool,
     who: Who,
@@ -64,7 +64,7 @@ impl Drop for End {
     }
 }
 
-impl Voice {
+impl FrameQueue {
     pub(super) fn new(end: End, room: Pool, who: Who) -> (Self, Ticket) {
         let (queue, frames) = mpsc::channel(WAITING);
         (Self { queue, room, who }, Ticket { frames, end })

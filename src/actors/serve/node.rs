@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::actors::access::Circle;
+use crate::actors::access::Access;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::pool::{Pool, who};
@@ -46,7 +46,7 @@ pub struct NodeAnswers {
     /// Hashes an offer first when asked to.
     pub index: IndexRef,
     /// Whom it serves.
-    pub circle: Circle,
+    pub access: Access,
     /// Who stands beside this node.
     pub neighbours: NeighboursRef,
     /// Slots and counts.
@@ -71,12 +71,12 @@ pub fn resolves() -> Pool {
 
 impl Answers for NodeAnswers {
     fn is_friend(&self, node: NodeId) -> bool {
-        self.circle.has_friend(node)
+        self.access.has_friend(node)
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks.
-        if !matches!(request, Request::Join(_)) && !self.circle.serves(link.peer()) {
+        if !matches!(request, Request::Join(_)) && !self.access.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -135,7 +135,7 @@ impl NodeAnswers {
     }
 
     fn who(&self, link: &Link) -> Who {
-        who(link, self.circle.has_friend(link.peer()))
+        who(link, self.access.has_friend(link.peer()))
     }
 
     async fn resolve(&self, link: &Link, resolve: Resolve, mut stream: Stream) {

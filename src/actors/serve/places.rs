@@ -51,15 +51,15 @@ impl Default for Places {
 
 impl Places {
     /// A place for a whole request, which waits for its turn.
-    pub(super) async fn place(&self, who: Who, large: Option<Taken>) -> Place {
+    pub(super) async fn place(&self, who: Who, large: Option<Taken>) -> RequestPlace {
         let request = self.requests.take(who, 1).await;
-        Place { who, lasting: self.lasting.clone(), taken: request, large }
+        RequestPlace { who, lasting: self.lasting.clone(), taken: request, large }
     }
 }
 
 /// The place of one request.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct RequestPlace {
     who: Who,
     lasting: Pool,
     taken: Taken,
@@ -67,7 +67,7 @@ pub(super) struct Place {
     large: Option<Taken>,
 }
 
-impl Place {
+impl RequestPlace {
     /// Changes it for one among those that stay.
     pub(super) fn stay(&mut self, units: usize) -> Result<(), Code> {
         self.taken = self.lasting.try_take(self.who, units).ok_or(Code::Busy)?;

@@ -9,8 +9,8 @@ use quinn::RecvStream;
 use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
-use crate::actors::access::Circle;
-use crate::actors::directory::{DirectoryRef, Place};
+use crate::actors::access::Access;
+use crate::actors::directory::{AnnouncementId, DirectoryRef};
 use crate::actors::limits::pool::{Pool, Taken, who};
 use crate::actors::limits::reads::Reads;
 use crate::actors::serve::clock;
@@ -45,7 +45,7 @@ const BUSY_RETRY_MS: u32 = 5000;
 /// The tracker role.
 pub struct TrackerAnswers {
     directory: DirectoryRef,
-    circle: Circle,
+    access: Access,
     dial_back: DialBack,
     coming: Pool,
     turns: Pool,
@@ -56,20 +56,20 @@ pub struct TrackerAnswers {
 impl TrackerAnswers {
     /// Answers these nodes from a directory; addresses are published when `probe` reaches them.
     #[must_use]
-    pub fn new(directory: DirectoryRef, circle: Circle, probe: Probe) -> Self {
+    pub fn new(directory: DirectoryRef, access: Access, probe: Probe) -> Self {
         let [coming, turns] = [COMING, TURNS].map(Pool::new);
         let (reads, pages) = (Reads::default(), Pages::default());
-        Self { directory, circle, dial_back: DialBack::new(probe), coming, turns, reads, pages }
+        Self { directory, access, dial_back: DialBack::new(probe), coming, turns, reads, pages }
     }
 }
 
 impl Answers for TrackerAnswers {
     fn is_friend(&self, node: NodeId) -> bool {
-        self.circle.has_friend(node)
+        self.access.has_friend(node)
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
-        if !self.circle.serves(link.peer()) {
+        if !self.access.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -123,9 +123,9 @@ impl TrackerAnswers {
             return Err(Code::BadRequest);
         }
         let node = link.peer();
-        let place = Place { node, epoch: head.epoch, seq: head.seq };
+        let place = AnnouncementId { node, epoch: head.epoch, seq: head.seq };
         self.directory.announce(node, head.clone()).await?;
-        while self.page(place, who(link, self.circle.has_friend(node)), pages).await? {}
+        while self.page(place, who(link, self.access.has_friend(node)), pages).await? {}
         let tally = self.directory.complete(place).await?;
         let reachable = if head.full || !head.candidates.is_empty() {
             let reached = self.dial_back.reached(&self.directory, node, link.remote(), head.port, &head.candidates);
@@ -140,7 +140,7 @@ impl TrackerAnswers {
     }
 
     /// Receives and takes one page; `false` at the stream's end.
-    async fn page(&self, place: Place, who: Who, pages: &mut RecvStream) -> Result<bool, Code> {
+    async fn page(&self, place: AnnouncementId, who: Who, pages: &mut RecvStream) -> Result<bool, Code> {
         let received = self.receive(who, pages).await.map_err(|error| error.code())?;
         let Some((value, held)) = received else { return Ok(false) };
         let _turn = self.turns.take(who, 1).await;
@@ -213,7 +213,7 @@ impl TrackerAnswers {
         T: Serialize + Send + 'static,
         F: FnOnce(Snapshot) -> Result<T, Code> + Send + 'static,
     {
-        let (directory, who) = (self.directory.clone(), who(link, self.circle.has_friend(link.peer())));
+        let (directory, who) = (self.directory.clone(), who(link, self.access.has_friend(link.peer())));
         let room = self.pages.room(who).await;
         let answer = move || {
             let page = read(directory.snapshot())?;

@@ -15,13 +15,11 @@ use crate::actors::limits::throttle::Throttle;
 use crate::actors::uploads::Slot;
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::model::{UnitIndex, units::UnitPlace};
-use crate::wire::{Code, Fetch, UnitRecord, limits};
+use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, limits};
 
-/// Bytes before a unit's own: index and record kind.
-const HEAD: usize = 5;
 /// Units shorter than this are not read on the spot: a thread takes many along, of many files.
 const READY: u64 = 64 << 10;
-/// The smallest buffer that a pool for uploads may have: a head and some bytes.
+/// The length of each buffer of the pool, in bytes.
 pub const BUFFER: usize = 512 << 10;
 
 /// Why serving ended early.
@@ -136,7 +134,7 @@ impl UnitWriter<'_> {
     /// What is in memory is read here and now: handing it to a thread and back costs more than the copy.
     async fn read(&self, mut reader: Reader, step: usize) -> Next {
         let mut buffer = self.buffers.take().await;
-        let room = buffer.as_ref().len().min(step.max(HEAD + 1));
+        let room = buffer.as_ref().len().min(step.max(RECORD_HEAD + 1));
         match reader.fill_ready(&mut buffer.as_mut()[..room]) {
             Ok(0) => Next::Reading(tokio::task::spawn_blocking(move || {
                 let filled = reader.fill(&mut buffer.as_mut()[..room]);
@@ -186,7 +184,7 @@ impl Reader {
     /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
     fn fill_ready(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let mut len = 0;
-        while buffer.len() - len > HEAD {
+        while buffer.len() - len > RECORD_HEAD {
             match self.read_ready(&mut buffer[len..])? {
                 0 => break,
                 more => len += more,
@@ -201,7 +199,7 @@ impl Reader {
         let Some((place, mut rest)) = self.rest.clone().or_else(place) else { return Ok(0) };
         let open = self.file.as_ref().filter(|(file, _)| *file == place.file && place.len >= READY);
         let Some((_, file)) = open else { return Ok(0) };
-        let head = if fresh.is_some() && !self.bare { HEAD } else { 0 };
+        let head = if fresh.is_some() && !self.bare { RECORD_HEAD } else { 0 };
         let room = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len() - head);
         let read = file.read_ready(&mut buffer[head..head + room], place.offset + rest.start);
         let len = read.map_err(|error| self.failed(&error))?;
@@ -210,7 +208,7 @@ impl Reader {
         }
         if let Some(unit) = fresh {
             self.units.pop_front();
-            self.write_head(unit, UnitRecord::Bytes, buffer);
+            self.write_head(unit, RecordKind::Bytes, buffer);
         }
         rest.start += len as u64;
         self.rest = (rest.start < rest.end).then_some((place, rest));
@@ -220,7 +218,7 @@ impl Reader {
     /// Fills the buffer as far as records go; 0 at the end. Blocks on the disk.
     fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
         let mut len = 0;
-        while buffer.len() - len > HEAD {
+        while buffer.len() - len > RECORD_HEAD {
             if self.rest.is_some() {
                 len += self.continue_unit(&mut buffer[len..])?;
             } else if let Some(unit) = self.units.pop_front() {
@@ -235,13 +233,13 @@ impl Reader {
     /// Writes the head and the first bytes. A unit that is not there any more is told as missing; one that cannot be
     /// read at this moment is not told of, so that it is asked for again.
     fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
-        let head = if self.bare { 0 } else { HEAD };
+        let head = if self.bare { 0 } else { RECORD_HEAD };
         let Some(place) = self.place_of(unit) else { return self.missing(unit, buffer) };
         self.rest = Some((place, 0..place.len));
         match self.continue_unit(&mut buffer[head..]) {
             Ok(len) => {
                 self.begun = true;
-                self.write_head(unit, UnitRecord::Bytes, buffer);
+                self.write_head(unit, RecordKind::Bytes, buffer);
                 Ok(head + len)
             }
             Err(UploadError::Reset(Code::Busy)) if self.begun && !self.bare => Ok(0),
@@ -258,8 +256,8 @@ impl Reader {
             return Err(UploadError::Reset(Code::Changed));
         }
         self.begun = true;
-        self.write_head(unit, UnitRecord::Missing, buffer);
-        Ok(HEAD)
+        self.write_head(unit, RecordKind::Missing, buffer);
+        Ok(RECORD_HEAD)
     }
 
     fn continue_unit(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
@@ -275,10 +273,9 @@ impl Reader {
         self.source.map().place(UnitIndex(unit)).filter(|_| self.source.has(UnitIndex(unit)))
     }
 
-    fn write_head(&self, unit: u32, record: UnitRecord, buffer: &mut [u8]) {
+    fn write_head(&self, unit: u32, kind: RecordKind, buffer: &mut [u8]) {
         if !self.bare {
-            buffer[..4].copy_from_slice(&unit.to_be_bytes());
-            buffer[4] = record as u8;
+            buffer[..RECORD_HEAD].copy_from_slice(&RecordHead { unit, kind }.to_bytes());
         }
     }
 

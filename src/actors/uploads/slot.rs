@@ -25,20 +25,20 @@ pub struct Slot {
     pool: ActorRef<Message>,
     ticket: Ticket,
     who: Who,
-    standing: Arc<Standing>,
+    standing: Arc<UploadState>,
     whole: AtomicBool,
 }
 
 /// How an upload stands, as its task and the pool both see it.
 #[derive(Debug)]
-struct Standing {
+struct UploadState {
     started: Instant,
     /// Since when the peer is waited for, in milliseconds after `started`.
     since: AtomicU64,
     recall: Notify,
 }
 
-impl Standing {
+impl UploadState {
     fn millis(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(OURS - 1)
     }
@@ -51,7 +51,7 @@ impl Slot {
         Asking { who, link }: Asking,
         started: Instant,
     ) -> (Self, Upload) {
-        let standing = Arc::new(Standing { started, since: AtomicU64::new(0), recall: Notify::new() });
+        let standing = Arc::new(UploadState { started, since: AtomicU64::new(0), recall: Notify::new() });
         let upload = Upload { standing: Arc::clone(&standing), link, acknowledged: 0, view: View::default() };
         let slot = Self { pool, ticket, who, standing, whole: AtomicBool::new(false) };
         slot.waits();
@@ -94,7 +94,7 @@ impl Drop for Slot {
 /// The pool's side of a slot.
 #[derive(Debug)]
 pub(super) struct Upload {
-    standing: Arc<Standing>,
+    standing: Arc<UploadState>,
     link: Option<WeakLink>,
     /// Frames of acknowledgements that had come when something was last known to arrive.
     acknowledged: u64,

@@ -14,8 +14,7 @@ use crate::cli::render::json::{Line, Text};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::service;
 use crate::model::{PeerTarget, Size};
-use crate::node::{BENCH_TESTS, BenchReport, BenchRow, Lifetime, Listen, Node, Options};
-use crate::wire::Role;
+use crate::node::{BENCH_TESTS, Bench, BenchReport, BenchRow, Lifetime, Listen, Node, Options};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
@@ -30,17 +29,16 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
 async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     let context = &context.of_service();
     let mut signals = context.signals()?;
-    let (trackers, peers, listen) = (Vec::new(), Vec::new(), Listen::At(listen));
-    let options =
-        Options { role: Role::Bench, lifetime: Lifetime::LongRunning, listen, trackers, peers, ..context.options() };
-    let (node, events) = Node::start(options).await?;
+    let listen = Listen::At(listen);
+    let options = Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(context.home()) };
+    let (node, events) = Bench::start(&options).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
         service::serve(&node, events, &mut signals, context.only_warnings()).await
     };
     let result = result.await;
-    stop(&node, &mut signals).await;
+    stop(node.stop(), &mut signals).await;
     result
 }
 

@@ -80,7 +80,7 @@ impl Play<'_> {
         let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
         self.context.pass_warnings(events);
         let result = self.fetch_twice(&node, &original, tracker).await;
-        stop(&node, self.signals).await;
+        stop(node.stop(), self.signals).await;
         let (outcome, killed, again) = result?;
         self.verify(&original, outcome, killed, again).await
     }
@@ -103,7 +103,7 @@ impl Play<'_> {
         let (second, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
         self.context.pass_warnings(events);
         let again = self.fetch_again(&second, query, outcome.id).await;
-        stop(&second, self.signals).await;
+        stop(second.stop(), self.signals).await;
         Ok((outcome, killed, again?))
     }
 
@@ -298,20 +298,8 @@ async fn seeded(node: &Node, query: &Query) -> Result<(), Failure> {
 }
 
 fn request(query: Query, id: ContentId, target: PathBuf, share: ShareBack) -> GetRequest {
-    GetRequest {
-        what: What::Words(query),
-        from: None,
-        only: Vec::new(),
-        output: Destination::Path(target),
-        force: false,
-        times: false,
-        share,
-        limit: None,
-        connections: None,
-        wait: WAIT,
-        dry_run: false,
-        choose: Some(id),
-    }
+    let to = Destination::Path(target);
+    GetRequest { share, wait: WAIT, choose: Some(id), ..GetRequest::new(What::Words(query), to) }
 }
 
 /// Kills the provider when half of all is there. `None` when it was all there at once, or the transfer ended before.

@@ -40,10 +40,10 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         Ok(broken)
     };
     let result = tokio::select! {
-        (examined, shown) = async { tokio::join!(node.examine(&of, tell), show) } => examined.map_err(Failure::from).and(shown),
+        ((), shown) = async { tokio::join!(node.examine(&of, tell), show) } => shown,
         stop = signals.next() => Err(Failure::Stopped(stop)),
     };
-    stop(&node, &mut signals).await;
+    stop(node.stop(), &mut signals).await;
     match result? {
         0 => Ok(Exit::DONE),
         broken => {

@@ -49,7 +49,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     }
     let result = fetch(context, &arguments, &node, &mut signals).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
-    stop(&node, &mut signals).await;
+    stop(node.stop(), &mut signals).await;
     result
 }
 

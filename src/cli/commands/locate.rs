@@ -15,7 +15,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         let found = node.locate(arguments.id).await?;
         let mut holders = Vec::new();
         for found in &found.hits {
-            let has = node.holdings(&found.hit).await?;
+            let has = node.holdings(&found.hit).await;
             let of =
                 |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
             holders.push(found.hit.providers.iter().zip(has).map(of).collect::<Vec<_>>());

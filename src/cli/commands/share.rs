@@ -48,11 +48,11 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.warn_all(told);
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
-        node.share(plan).await?;
+        node.share(plan);
         service::serve(&node, events, &mut signals, tell(context)).await
     };
     let result = result.await;
-    stop(&node, &mut signals).await;
+    stop(node.stop(), &mut signals).await;
     result
 }
 

@@ -11,8 +11,7 @@ use crate::cli::render::Output;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::{Line, Text};
 use crate::cli::service;
-use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Node, Options};
-use crate::wire::Role;
+use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Options, Tracker, TrackerOptions};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exit, Failure> {
@@ -21,7 +20,8 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
     let allow = arguments.allow.as_deref().or(context.settings.allow.as_deref());
     let allow = allow.map(Path::to_owned);
     let listen = arguments.listen.or(context.settings.tracker_listen);
-    let (node, events) = Node::start(options(context, listen, allow)).await?;
+    let (options, of) = options(context, listen, allow);
+    let (node, events) = Tracker::start(&options, of).await?;
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
@@ -37,27 +37,21 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
         .await
     };
     let result = result.await;
-    stop(&node, &mut signals).await;
+    stop(node.stop(), &mut signals).await;
     result
 }
 
-fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<PathBuf>) -> Options {
-    let settings = &context.settings;
-    Options {
-        role: Role::Tracker,
-        lifetime: Lifetime::LongRunning,
-        listen: listen.map_or(Listen::DefaultPorts, Listen::At),
-        trackers: Vec::new(),
-        peers: Vec::new(),
-        allow,
-        quotas: DirectoryQuotas {
-            names_per_node: settings.tracker.names_per_node.into(),
-            names: settings.tracker.names.into(),
-            bytes: u64::from(settings.tracker.memory_mib) << 20,
-            ..DirectoryQuotas::default()
-        },
-        ..context.options()
-    }
+fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<PathBuf>) -> (Options, TrackerOptions) {
+    let limits = &context.settings.tracker;
+    let quotas = DirectoryQuotas {
+        names_per_node: limits.names_per_node.into(),
+        names: limits.names.into(),
+        bytes: u64::from(limits.memory_mib) << 20,
+        ..DirectoryQuotas::default()
+    };
+    let listen = listen.map_or(Listen::DefaultPorts, Listen::At);
+    let options = Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(context.home()) };
+    (options, TrackerOptions { allow, quotas })
 }
 
 fn tell(output: &Output, event: Event) {

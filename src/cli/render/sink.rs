@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// Standard output, as a finite command or a service has it. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sink {
-    service: Option<Arc<Mutex<Standing>>>,
+    service: Option<Arc<Mutex<SinkState>>>,
 }
 
 /// Why something was not written.
@@ -21,7 +21,7 @@ pub(super) struct Lost {
 
 /// How the output of a service stands.
 #[derive(Debug, Default, PartialEq, Eq)]
-enum Standing {
+enum SinkState {
     #[default]
     Fine,
     /// It may be well again later, as a disk with room is. Whether the last line that came through was cut off.
@@ -54,7 +54,7 @@ impl Sink {
     }
 }
 
-impl Standing {
+impl SinkState {
     fn write(&mut self, out: &mut impl Write, lines: &[u8]) -> Result<(), Lost> {
         let torn = match self {
             Self::Closed => return Err(Lost { cause: io::ErrorKind::BrokenPipe.into(), is_news: false }),
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_once_and_written_again_when_it_has_room() {
-        let (mut standing, mut disk) = (Standing::default(), Disk::new(7, io::ErrorKind::StorageFull));
+        let (mut standing, mut disk) = (SinkState::default(), Disk::new(7, io::ErrorKind::StorageFull));
         standing.write(&mut disk, b"one\n").expect("room");
         let lost = standing.write(&mut disk, b"two-and-three\n").expect_err("full");
         assert!(lost.is_news && lost.cause.kind() == io::ErrorKind::StorageFull);
@@ -142,7 +142,7 @@ mod tests {
 
     #[test]
     fn who_has_closed_it_is_never_written_to_again() {
-        let (mut standing, mut pipe) = (Standing::default(), Disk::new(0, io::ErrorKind::BrokenPipe));
+        let (mut standing, mut pipe) = (SinkState::default(), Disk::new(0, io::ErrorKind::BrokenPipe));
         assert!(standing.write(&mut pipe, b"one\n").expect_err("closed").is_news);
         pipe.room = 100;
         assert!(!standing.write(&mut pipe, b"two\n").expect_err("closed").is_news);

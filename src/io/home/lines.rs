@@ -133,7 +133,7 @@ impl<T: Line> LineFile<T> {
         self.changed(true, change)
     }
 
-    /// As [`LineFile::change`], where what cannot be understood is dropped: the file is a hint.
+    /// As [`LineFile::change`], where what cannot be understood is dropped, and a crash may take what is new: the file is a hint.
     ///
     /// # Errors
     /// When the file cannot be read or written.
@@ -150,7 +150,8 @@ impl<T: Line> LineFile<T> {
             let wrong = text.lines().filter(|line| keeps && T::parse(line).is_none());
             let all = lines.iter().map(T::text).chain(wrong.map(str::to_owned));
             let text: String = all.map(|line| line + "\n").collect();
-            secret::replace(&self.path, text.as_bytes()).map_err(|cause| self.failed(cause))?;
+            let replace = if keeps { secret::replace } else { secret::replace_hint };
+            replace(&self.path, text.as_bytes()).map_err(|cause| self.failed(cause))?;
         }
         Ok(result)
     }

@@ -1,59 +1,59 @@
 //! The node ids that this home has met, so that a person can name one by its first characters.
 //! A text file, one id a line, newest last, bounded. Not responsible for addresses: trackers know those.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crate::io::home::small;
+use crate::io::home::lines::{Line, LineFile, LinesError};
 use crate::model::NodeId;
 
 /// Ids that are kept; the oldest go first.
 const KEPT: usize = 4096;
-/// Bytes that are read: four times what is kept, at 53 a line.
-const MOST: u64 = 1 << 20;
 
-/// The file of met ids.
+/// The file of met ids. Every method blocks on the disk.
 #[derive(Debug, Clone)]
-pub struct Met {
-    path: PathBuf,
+pub struct Met(LineFile<NodeId>);
+
+impl Line for NodeId {
+    const FORM: &str = "ID";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+
+    fn text(&self) -> String {
+        self.to_string()
+    }
 }
 
 impl Met {
     /// In this home; the file is made when the first id is remembered.
     #[must_use]
     pub fn at(home: &Path) -> Self {
-        Self { path: home.join("met") }
+        Self(LineFile::at(home.join("met")))
     }
 
     /// All ids, oldest first. A file that cannot be read holds none: it is only a convenience.
     #[must_use]
     pub fn ids(&self) -> Vec<NodeId> {
-        let text = small::text(&self.path, MOST).unwrap_or_default();
-        text.lines().filter_map(|line| line.parse().ok()).collect()
+        self.0.read_what_is_right().unwrap_or_default()
     }
 
     /// Remembers ids.
     ///
     /// # Errors
-    /// When the file cannot be replaced.
-    pub fn remember(&self, new: impl IntoIterator<Item = NodeId>) -> io::Result<()> {
-        let before = self.ids();
-        let mut ids = before.clone();
-        for id in new {
-            if !ids.contains(&id) {
-                ids.push(id);
-            }
-        }
-        if ids == before {
+    /// When the file cannot be read or replaced.
+    pub fn remember(&self, new: impl IntoIterator<Item = NodeId>) -> Result<(), LinesError> {
+        let known = self.ids();
+        let mut new: Vec<_> = new.into_iter().filter(|id| !known.contains(id)).collect();
+        if new.is_empty() {
             return Ok(());
         }
-        let kept = &ids[ids.len().saturating_sub(KEPT)..];
-        let text: String = kept.iter().map(|id| format!("{id}\n")).collect();
-        let dir = self.path.parent().unwrap_or_else(|| Path::new("."));
-        let mut file = tempfile::NamedTempFile::new_in(dir)?;
-        io::Write::write_all(&mut file, text.as_bytes())?;
-        file.persist(&self.path)?;
-        Ok(())
+        self.0.change_what_is_right(|ids| {
+            new.retain(|id| !ids.contains(id));
+            ids.append(&mut new);
+            ids.drain(..ids.len().saturating_sub(KEPT));
+            (true, ())
+        })
     }
 
     /// The ids that begin with this prefix.
@@ -77,5 +77,18 @@ mod tests {
         assert_eq!(met.ids(), ids);
         assert_eq!(met.with_prefix(&ids[3].short()), [ids[3]]);
         assert!(met.with_prefix("00000000").is_empty());
+    }
+
+    #[test]
+    fn two_that_remember_at_once_lose_nothing() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let met = Met::at(dir.path());
+        std::thread::scope(|scope| {
+            for n in 0..8_u8 {
+                let met = &met;
+                scope.spawn(move || met.remember([NodeId::of_public_key(&[n])]).expect("written"));
+            }
+        });
+        assert_eq!(met.ids().len(), 8);
     }
 }

@@ -32,7 +32,9 @@ pub fn read_or_create(path: &Path, make: impl FnOnce() -> io::Result<Vec<u8>>) -
         read => return read,
     }
     let bytes = make()?;
-    match written(path, &bytes)?.persist_noclobber(path) {
+    let file = written(path, &bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
         Ok(_) => Ok(bytes),
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => small::read(path, MOST),
         Err(error) => Err(error.error),
@@ -44,16 +46,25 @@ pub fn read_or_create(path: &Path, make: impl FnOnce() -> io::Result<Vec<u8>>) -
 /// # Errors
 /// When the file system refuses.
 pub fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let file = written(path, bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map(drop).map_err(|error| error.error)
+}
+
+/// As [`replace`], for what a crash may take.
+///
+/// # Errors
+/// When the file system refuses.
+pub fn replace_hint(path: &Path, bytes: &[u8]) -> io::Result<()> {
     written(path, bytes)?.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// A synced file beside `path`; `tempfile` makes it with mode 0600.
+/// A file beside `path`; `tempfile` makes it with mode 0600.
 fn written(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     create_dir(dir)?;
     let mut file = tempfile::Builder::new().prefix(".secret-").tempfile_in(dir)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
     Ok(file)
 }
 

@@ -3,8 +3,8 @@
 //! Not responsible for what is placed, nor for when it is synced.
 
 mod error;
+mod last_dir;
 mod lock;
-mod neighbours;
 mod own;
 #[cfg(any(not(unix), test))]
 #[cfg_attr(unix, expect(dead_code, reason = "on Unix only its own tests use it"))]
@@ -28,8 +28,8 @@ use crate::model::SafePath;
 
 pub use error::DestError;
 pub(super) use error::quoted;
+pub use last_dir::LastDir;
 pub use lock::try_lock;
-pub use neighbours::Neighbours;
 pub use own::set_executable;
 
 /// How a file is opened. Nothing but a regular file is ever opened or waited for, and what is there already is written

@@ -13,7 +13,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use crate::io::receive::dest::{DestError, FileKind, Neighbours, Replace, SafeDir, set_executable};
+use crate::io::receive::dest::{DestError, FileKind, LastDir, Replace, SafeDir, set_executable};
 use crate::io::receive::existing::hash;
 use crate::io::receive::partial::{Data, Givers, Names, Partial, PartialError, Trace, Tree};
 use crate::io::share::stamp::FileStamp;
@@ -142,7 +142,7 @@ impl Partial {
         plan: &PublishPlan,
     ) -> Result<(), PartialError> {
         let target = self.parent.dir(&plan.target)?;
-        let mut places = Neighbours::of(&target);
+        let mut places = LastDir::of(&target);
         for Wanted { path, entry, .. } in wanted {
             let taken = places.stat(path)?.is_some() && matches!(entry, Entry::File { .. });
             if taken && !plan.replace.contains(*path) {
@@ -150,7 +150,7 @@ impl Partial {
             }
         }
         Finish::of(tree, collection).run(wanted, plan)?;
-        let mut built = Neighbours::of(&tree.root);
+        let mut built = LastDir::of(&tree.root);
         for Wanted { path, entry, .. } in wanted {
             if **entry == Entry::Directory {
                 target.create_dirs(path)?;

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::logic::offers::rank::{Rank, rank};
 use crate::model::query::fold;
-use crate::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
+use crate::model::{ContentId, Hit, Kind, NodeId, Plane, Provider, Query, SafePath};
 use crate::wire::limits;
 
 /// What makes two hits one.
@@ -22,19 +22,25 @@ enum Key {
 /// providers, then the shorter name, then bytewise. Names within a hit likewise; without a query in the order
 /// in which they came, and the rank is left out.
 pub fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = Hit>) -> Vec<Hit> {
+    let of_one = hits.into_iter().map(|hit| (Plane::Tracker, hit));
+    merge_planes(query, of_one).into_iter().map(|(_, hit)| hit).collect()
+}
+
+/// The same with the plane on which each was learned: of several the last in their order.
+pub fn merge_planes(query: Option<&Query>, hits: impl IntoIterator<Item = (Plane, Hit)>) -> Vec<(Plane, Hit)> {
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-    for hit in hits {
+    for (plane, hit) in hits {
         match groups.entry(key(&hit)) {
-            Entry::Occupied(mut there) => there.get_mut().join(hit),
+            Entry::Occupied(mut there) => there.get_mut().join(plane, hit),
             Entry::Vacant(place) => {
-                place.insert(Group::of(hit));
+                place.insert(Group::of(plane, hit));
             }
         }
     }
-    let mut ranked: Vec<(Option<Rank>, Hit)> =
-        groups.into_values().map(|group| order_names(query, group.hit)).collect();
-    ranked.sort_by(|a, b| compare(query, a, b));
-    ranked.into_iter().map(|(_, hit)| hit).collect()
+    let ranked = groups.into_values().map(|group| (group.plane, order_names(query, group.hit)));
+    let mut ranked: Vec<(Plane, (Option<Rank>, Hit))> = ranked.collect();
+    ranked.sort_by(|(_, a), (_, b)| compare(query, a, b));
+    ranked.into_iter().map(|(plane, (_, hit))| (plane, hit)).collect()
 }
 
 fn key(hit: &Hit) -> Key {
@@ -50,22 +56,24 @@ fn key(hit: &Hit) -> Key {
 /// A hit whose names and providers are each there once, with what tells so: joining one more hit takes as long as
 /// that hit is, not as long as all before it.
 struct Group {
+    plane: Plane,
     hit: Hit,
     names: HashSet<SafePath>,
     places: HashMap<NodeId, usize>,
 }
 
 impl Group {
-    fn of(mut hit: Hit) -> Self {
+    fn of(plane: Plane, mut hit: Hit) -> Self {
         let names = std::mem::take(&mut hit.names);
         let providers = std::mem::take(&mut hit.providers);
         let first = Hit { names, providers, ..hit.clone() };
-        let mut group = Self { hit, names: HashSet::new(), places: HashMap::new() };
-        group.join(first);
+        let mut group = Self { plane, hit, names: HashSet::new(), places: HashMap::new() };
+        group.join(plane, first);
         group
     }
 
-    fn join(&mut self, other: Hit) {
+    fn join(&mut self, plane: Plane, other: Hit) {
+        self.plane = self.plane.max(plane);
         self.hit.files = self.hit.files.max(other.files);
         self.hit.locked &= other.locked;
         self.hit.executable |= other.executable;

@@ -7,7 +7,7 @@ use crate::model::query::fold;
 use crate::model::{SafePath, Shown, Size};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::Destination;
-use crate::node::get::{Get, Place};
+use crate::node::get::{Get, Sink};
 use crate::node::types::What;
 
 /// Unfinished transfers that are told of where nothing was found.
@@ -15,8 +15,8 @@ const KEPT: usize = 3;
 
 impl Get {
     /// One line for each unfinished transfer of other content to the same name, and a line in the home for this one.
-    pub(super) fn tell_of_earlier(&self, contents: &Contents, place: &Place, superseded: &[Superseded]) {
-        let Place::Disk { destination, parent } = place else { return };
+    pub(super) fn tell_of_earlier(&self, contents: &Contents, place: &Sink, superseded: &[Superseded]) {
+        let Sink::Disk { destination, parent } = place else { return };
         for earlier in superseded {
             self.report.warn(sentence(destination.name.as_str(), earlier, contents.unwanted.is_empty()));
         }

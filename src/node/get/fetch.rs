@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::actors::download::supervisor::{Download, Job};
+use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Snapshot};
 use crate::io::receive::partial::Partial;
 use crate::io::receive::publish::PublishPlan;
@@ -19,7 +19,7 @@ use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
 use crate::node::get::turn::Turn;
-use crate::node::get::{Get, Place, Plan, kept};
+use crate::node::get::{Get, Plan, Sink, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
 use crate::node::report::Report;
@@ -36,9 +36,9 @@ impl Get {
             Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
         };
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
-        let parts = self.inner.parts()?;
+        let parts = &self.inner;
         let shares = self.request.share != ShareBack::Never;
-        let job = Job {
+        let job = TransferRequest {
             id: contents.part.id,
             kind: contents.part.kind,
             size: contents.part.size,
@@ -72,7 +72,7 @@ impl Get {
         }
         noting.done().await;
         self.report.phase(Phase::Finishing);
-        let Place::Disk { destination, parent } = place else { return Ok(self.fetched(contents, last.spent)) };
+        let Sink::Disk { destination, parent } = place else { return Ok(self.fetched(contents, last.spent)) };
         let mut cancelled = self.cancelled.clone();
         let times = tokio::select! {
             times = self.times(&contents, &destination.name, &hit.providers) => times,

@@ -14,14 +14,14 @@ use crate::actors::download::{ProviderSnapshot, Snapshot};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Givers;
 use crate::model::address::is_publishable;
-use crate::model::{ContentId, Hit, NodeId, Provider, SafePath};
+use crate::model::{ContentId, Hit, NodeId, Plane, Provider, SafePath};
 use crate::node::error::{Error, Who};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::Destination;
-use crate::node::get::{Get, Place};
+use crate::node::get::{Get, Sink};
 use crate::node::look::find::locate_page;
 use crate::node::look::{Meant, look};
-use crate::node::types::{GetRequest, Output, Plane, What};
+use crate::node::types::{GetRequest, Output, What};
 
 /// How long a giver may take to answer: as long as everyone who is asked.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -135,8 +135,8 @@ impl Noting {
 }
 
 /// Begins to note who gives, for the next run. What comes at once needs no next run.
-pub(super) fn begin(place: &Place, contents: &Contents, download: &Download) -> Noting {
-    let Place::Disk { parent, .. } = place else { return Noting(None) };
+pub(super) fn begin(place: &Sink, contents: &Contents, download: &Download) -> Noting {
+    let Sink::Disk { parent, .. } = place else { return Noting(None) };
     if contents.map.units() < 2 {
         return Noting(None);
     }

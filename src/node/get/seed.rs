@@ -59,7 +59,7 @@ impl Get {
             return Ok(false);
         }
         let served = match known.filter(|_| contents.unwanted.is_empty()) {
-            Some((path, proofs)) => self.inner.parts()?.index.seed(seed(contents, destination, path, proofs)).await,
+            Some((path, proofs)) => self.inner.index.seed(seed(contents, destination, path, proofs)).await,
             None => false,
         };
         if served {

@@ -13,7 +13,7 @@ use crate::logic::patience::{Awake, Patience};
 use crate::model::UnitIndex;
 use crate::node::error::Error;
 use crate::node::get::fetch::{blocking, until};
-use crate::node::get::{Get, Place, Plan, There};
+use crate::node::get::{Get, Plan, Sink, There};
 use crate::node::types::{Outcome, Phase};
 
 /// How often a transfer that waits looks whether it is its turn.
@@ -86,7 +86,7 @@ impl Get {
 
     /// What the other transfer has put at this one's destination counts.
     async fn compare_again(&self, plan: &mut Plan, partial: &Partial) -> Result<Again, Error> {
-        let Place::Disk { destination, parent } = &plan.place else { return Ok(Again::Same) };
+        let Sink::Disk { destination, parent } = &plan.place else { return Ok(Again::Same) };
         let present = match self.compare(&plan.contents, destination, parent).await {
             Ok(present) => present,
             Err(error) => {
@@ -124,7 +124,7 @@ impl Get {
         partial.abandon();
         drop(partial);
         let Plan { hit, contents, present, place, .. } = plan;
-        let Place::Disk { destination, parent } = place else {
+        let Sink::Disk { destination, parent } = place else {
             return Err(Error::Internal { cause: "what goes to a stream is never there already".to_owned() });
         };
         let there = There { destination, parent, present };

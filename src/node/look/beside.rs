@@ -10,11 +10,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::actors::neighbours::Answer;
 use crate::logic::offers::choose::rivals;
-use crate::model::{ContentId, Hit, Provider, Query, Shown, Size};
+use crate::model::{ContentId, Hit, Plane, Provider, Query, Shown, Size};
 use crate::node::look::hashed::Resolving;
 use crate::node::look::planes::{Overlay, Rest, next, plane_of};
 use crate::node::report::Report;
-use crate::node::types::Plane;
 use crate::wire::Sought;
 
 /// A transfer of so short a time asks nobody around.

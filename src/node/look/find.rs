@@ -18,11 +18,11 @@ use crate::actors::shelf::FLOODED;
 use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
-use crate::model::{ContentId, NodeId, PeerTarget, Query};
+use crate::model::{ContentId, NodeId, PeerTarget, Plane, Query};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
 use crate::node::look::planes::{self, Overlay, Page, Rest};
-use crate::node::types::{Found, Options, PeerRow, Plane};
+use crate::node::types::{Found, Options, PeerRow};
 use crate::wire::{Request, Role, Sought};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).

@@ -9,11 +9,10 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
-use crate::model::{Hit, NodeId, Provider};
+use crate::model::{Hit, NodeId, Plane, Provider};
 use crate::node::error::Error;
 use crate::node::look::find::{Finder, Place, call, connect};
 use crate::node::look::planes::Overlay;
-use crate::node::types::Plane;
 use crate::wire::{Part, Peer, PeerPage, Peers, Request, Sought, limits};
 
 /// Between two questions: at first, and at most.

@@ -11,10 +11,10 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
 use crate::logic::flood::WAVES;
 use crate::logic::look::{self, Enough, Look};
-use crate::model::{ContentId, Hit, NodeId};
+use crate::model::{ContentId, Hit, NodeId, Plane};
 use crate::node::error::Error;
 use crate::node::look::find::{Asked, Asking, Place};
-use crate::node::types::{Direct, NearRow, Plane};
+use crate::node::types::{Direct, NearRow};
 use crate::wire::{Peer, Sought, limits};
 
 /// How long the nodes near may take to tell who they are.

@@ -8,12 +8,11 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use crate::io::net::link::Link;
-use crate::model::{NodeId, PeerTarget};
+use crate::model::{NodeId, PeerTarget, Plane};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
 use crate::node::look::find::{Finder, Place, call, connect};
 use crate::node::look::planes::Overlay;
-use crate::node::types::Plane;
 use crate::wire::{PeerPage, Peers, Request, limits};
 
 /// A way to the node: the link, or why it leads nowhere; no error when it only does not know the node.

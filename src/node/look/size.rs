@@ -8,12 +8,12 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::actors::connections::ConnectionsRef;
-use crate::io::net::frames::{self, CallError};
+use crate::io::net::frames::{self, CallError, receive_raw};
 use crate::io::net::link::Link;
 use crate::model::units::chunk_list::CV_LEN;
 use crate::model::{ChunkIndex, ChunkList, ContentId, Hit, Kind, Layout, Provider};
 use crate::node::report::Report;
-use crate::wire::{Fetch, List, ListHead, Request, limits};
+use crate::wire::{Fetch, List, ListHead, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
 
 /// Claims that are looked at; those of most providers first.
 const CLAIMS: usize = 8;
@@ -21,8 +21,6 @@ const CLAIMS: usize = 8;
 const ASKED: usize = 4;
 /// A provider has this long to prove its claim.
 const PROOF: Duration = Duration::from_secs(10);
-/// What is read at a time: only what has arrived is allocated.
-const STEP: usize = 256 << 10;
 
 /// The hit of the same id whose size is proven first; `chosen` itself when nobody claims another size, or nobody
 /// proves any.
@@ -75,8 +73,8 @@ async fn by_list(link: &Link, id: ContentId, layout: Layout) -> Result<bool, Cal
         return Ok(false);
     }
     let last = ChunkIndex(layout.chunks() - 1);
-    let values = read(&mut from, layout.chunks() as usize * CV_LEN).await?;
-    let bytes = read(&mut from, usize::try_from(layout.len(last)).unwrap_or(usize::MAX)).await?;
+    let values = receive_raw(&mut from, layout.chunks() as usize * CV_LEN, PROOF).await?;
+    let bytes = receive_raw(&mut from, usize::try_from(layout.len(last)).unwrap_or(usize::MAX), PROOF).await?;
     let list = ChunkList::from_bytes(id, layout, &values);
     Ok(list.is_ok_and(|list| list.proves(last, &bytes)))
 }
@@ -88,16 +86,8 @@ async fn by_bytes(link: &Link, id: ContentId, layout: Layout) -> Result<bool, Ca
     }
     let request = Request::Fetch(Fetch { id, size: layout.size(), units: vec![(0, 1)], max: 1 });
     let ((), _open, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
-    let head = read(&mut from, 5).await?;
-    let bytes = read(&mut from, usize::try_from(layout.size()).unwrap_or(usize::MAX)).await?;
-    Ok(head == [0; 5] && ContentId::of(&bytes) == id)
-}
-
-async fn read(from: &mut quinn::RecvStream, len: usize) -> Result<Vec<u8>, CallError> {
-    let mut bytes = Vec::new();
-    while bytes.len() < len {
-        let chunk = from.read_chunk(STEP.min(len - bytes.len()), true).await?.ok_or(CallError::Ended)?;
-        bytes.extend_from_slice(&chunk.bytes);
-    }
-    Ok(bytes)
+    let head = receive_raw(&mut from, RECORD_HEAD, PROOF).await?;
+    let bytes = receive_raw(&mut from, usize::try_from(layout.size()).unwrap_or(usize::MAX), PROOF).await?;
+    let due = RecordHead { unit: 0, kind: RecordKind::Bytes }.to_bytes();
+    Ok(head == due && ContentId::of(&bytes) == id)
 }

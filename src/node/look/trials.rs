@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::actors::connections::ConnectError;
+use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::Trouble;
 use crate::io::net::frames::CallError;
 use crate::logic::transfer::Why;
@@ -34,7 +34,8 @@ impl From<Why> for Failure {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        let why = if let ConnectError::Forbidden(_) = error { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
+        let forbidden = error.kind() == ConnectKind::Forbidden;
+        let why = if forbidden { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
         Self { why, error: Some(error) }
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::logic::explain::Share;
 use crate::logic::transfer::Why;
-use crate::model::{ContentId, Kind, NodeId, SafePath};
-use crate::node::types::{Plane, Preview};
+use crate::model::{ContentId, Kind, NodeId, Plane, SafePath};
+use crate::node::types::Preview;
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

@@ -86,6 +86,30 @@ pub struct GetRequest {
     pub choose: Option<ContentId>,
 }
 
+/// How long a transfer goes on while nothing comes, where nothing else is asked.
+const WAIT: Duration = Duration::from_secs(120);
+
+impl GetRequest {
+    /// All of it, from everyone who has it, replacing nothing; others are served meanwhile.
+    #[must_use]
+    pub const fn new(what: What, output: Output) -> Self {
+        Self {
+            what,
+            from: None,
+            only: Vec::new(),
+            output,
+            force: false,
+            times: false,
+            share: ShareBack::While,
+            limit: None,
+            connections: None,
+            wait: WAIT,
+            dry_run: false,
+            choose: None,
+        }
+    }
+}
+
 /// Ends a transfer from elsewhere; what was proven is kept. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Canceller(Arc<watch::Sender<bool>>);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::Instant;
 
-use super::{Ask, Lane, Stop};
+use super::{Ask, FetchContext, Stop};
 use crate::actors::download::Message;
 use crate::actors::download::clocks::Wait;
 use crate::actors::limits::buffers::Buffer;
@@ -22,7 +22,7 @@ const OLD: Duration = Duration::from_millis(300);
 
 /// Collects a stream's units and writes them.
 pub(super) struct Writer {
-    lane: Arc<Lane>,
+    context: Arc<FetchContext>,
     ask: Ask,
     batch: Option<Batch>,
     writing: Option<JoinHandle<Result<(), Stop>>>,
@@ -36,20 +36,20 @@ struct Batch {
 }
 
 impl Writer {
-    pub(super) const fn new(lane: Arc<Lane>, ask: Ask) -> Self {
-        Self { lane, ask, batch: None, writing: None }
+    pub(super) const fn new(context: Arc<FetchContext>, ask: Ask) -> Self {
+        Self { context, ask, batch: None, writing: None }
     }
 
     /// The place for a unit's bytes.
     pub(super) async fn room(&mut self, unit: u32, len: usize) -> Result<&mut [u8], Stop> {
-        let size = self.lane.buffers.size();
+        let size = self.context.buffers.size();
         if self.batch.as_ref().is_some_and(|batch| batch.filled + len > size) {
             self.flush().await?;
         }
         let mut batch = match self.batch.take() {
             Some(batch) => batch,
             None => {
-                let buffer = self.ask.clocks.over(Wait::Room, self.lane.buffers.take()).await;
+                let buffer = self.ask.clocks.over(Wait::Room, self.context.buffers.take()).await;
                 Batch { buffer, filled: 0, units: Vec::new(), since: Instant::now() }
             }
         };
@@ -72,12 +72,12 @@ impl Writer {
     pub(super) async fn flush(&mut self) -> Result<(), Stop> {
         self.settle().await?;
         let Some(batch) = self.batch.take() else { return Ok(()) };
-        let writers = Arc::clone(&self.lane.writers).acquire_owned();
+        let writers = Arc::clone(&self.context.writers).acquire_owned();
         let permit = self.ask.clocks.over(Wait::Room, writers).await.map_err(|_| Stop::Told)?;
-        let (lane, ask) = (Arc::clone(&self.lane), self.ask.clone());
+        let (context, ask) = (Arc::clone(&self.context), self.ask.clone());
         self.writing = Some(spawn_blocking(move || {
             let _permit = permit;
-            lane.keep(&ask, &batch)
+            context.keep(&ask, &batch)
         }));
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Writer {
     }
 }
 
-impl Lane {
+impl FetchContext {
     /// Proves, writes, notes, tells. Blocks.
     fn keep(&self, ask: &Ask, batch: &Batch) -> Result<(), Stop> {
         let bytes = batch.buffer.as_ref();

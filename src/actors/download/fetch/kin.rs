@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::Lane;
+use super::FetchContext;
 use crate::logic::transfer::Input;
 use crate::model::UnitIndex;
 
@@ -13,17 +13,17 @@ use crate::model::UnitIndex;
 const STEP: u64 = 4 << 20;
 
 /// Goes through the claimed units in order.
-pub(crate) async fn from_kin(lane: Arc<Lane>, units: Vec<u32>) {
+pub(crate) async fn from_kin(context: Arc<FetchContext>, units: Vec<u32>) {
     let mut rest = &units[..];
     while !rest.is_empty() {
-        let (piece, after) = rest.split_at(together(&lane, rest));
+        let (piece, after) = rest.split_at(together(&context, rest));
         rest = after;
         // The permit: whoever waits for all writes waits for this one.
-        let Ok(permit) = Arc::clone(&lane.writers).acquire_owned().await else { return };
-        let (lane, piece) = (Arc::clone(&lane), piece.to_vec());
+        let Ok(permit) = Arc::clone(&context.writers).acquire_owned().await else { return };
+        let (context, piece) = (Arc::clone(&context), piece.to_vec());
         let taken = spawn_blocking(move || {
             let _permit = permit;
-            lane.take(&piece)
+            context.take(&piece)
         });
         if !taken.await.unwrap_or(false) {
             return;
@@ -32,16 +32,16 @@ pub(crate) async fn from_kin(lane: Arc<Lane>, units: Vec<u32>) {
 }
 
 /// How many of the first units make up a step; at least one.
-fn together(lane: &Lane, units: &[u32]) -> usize {
+fn together(context: &FetchContext, units: &[u32]) -> usize {
     let mut bytes = 0;
     let within = units.iter().take_while(|unit| {
-        bytes += lane.map.len(UnitIndex(**unit));
+        bytes += context.map.len(UnitIndex(**unit));
         bytes <= STEP
     });
     within.count().max(1)
 }
 
-impl Lane {
+impl FetchContext {
     /// False when the disk refuses. Blocks on it.
     fn take(&self, units: &[u32]) -> bool {
         let mut proven = Vec::new();

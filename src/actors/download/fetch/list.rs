@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::{Ask, Lane, Stop, stop_of};
+use super::{Ask, FetchContext, Stop, stop_of};
 use crate::actors::download::Message;
 use crate::actors::download::clocks::Wait;
 use crate::io::net::frames::{self, CallError};
@@ -20,14 +20,14 @@ use crate::wire::{Code, List, ListHead, Request, limits};
 const STEP: usize = 256 << 10;
 
 /// Asks for a list and takes it in.
-pub(crate) async fn fetch_list(lane: Arc<Lane>, ask: Ask, file: usize) {
-    let ended = run(&lane, &ask, file).await;
-    lane.finish(ask.request, ended);
+pub(crate) async fn fetch_list(context: Arc<FetchContext>, ask: Ask, file: usize) {
+    let ended = run(&context, &ask, file).await;
+    context.finish(ask.request, ended);
 }
 
-async fn run(lane: &Arc<Lane>, ask: &Ask, index: usize) -> Result<(), Stop> {
-    let Some(&file) = lane.map.files().get(index) else { return Err(Stop::Told) };
-    let request = Request::List(List { id: lane.id, size: lane.size, unit: file.first });
+async fn run(context: &Arc<FetchContext>, ask: &Ask, index: usize) -> Result<(), Stop> {
+    let Some(&file) = context.map.files().get(index) else { return Err(Stop::Told) };
+    let request = Request::List(List { id: context.id, size: context.size, unit: file.first });
     let stop = |error| match error {
         CallError::Reset(Code::Changed) => Stop::Fault(None, Fault::Changed),
         other => stop_of(other),
@@ -43,21 +43,21 @@ async fn run(lane: &Arc<Lane>, ask: &Ask, index: usize) -> Result<(), Stop> {
     while values.len() < total {
         let had = values.len();
         values.resize((had + STEP).min(total), 0);
-        lane.read(&mut from, ask, &mut values[had..]).await.map_err(stop)?;
+        context.read(&mut from, ask, &mut values[had..]).await.map_err(stop)?;
     }
-    let (of_lane, of_ask) = (Arc::clone(lane), ask.clone());
+    let (of_lane, of_ask) = (Arc::clone(context), ask.clone());
     let learnt = spawn_blocking(move || of_lane.learn_list(&of_ask, (index, file), &values));
     learnt.await.unwrap_or(Err(Stop::Told))?;
-    let mut buffer = ask.clocks.over(Wait::Room, lane.buffers.take()).await;
+    let mut buffer = ask.clocks.over(Wait::Room, context.buffers.take()).await;
     let len = usize::try_from(file.layout.len(last_of(file))).unwrap_or(usize::MAX);
     let room = buffer.as_mut().get_mut(..len).ok_or(Stop::Told)?;
-    lane.read(&mut from, ask, room).await.map_err(stop)?;
-    let writers = Arc::clone(&lane.writers).acquire_owned();
+    context.read(&mut from, ask, room).await.map_err(stop)?;
+    let writers = Arc::clone(&context.writers).acquire_owned();
     let permit = ask.clocks.over(Wait::Room, writers).await.map_err(|_| Stop::Told)?;
-    let (lane, ask) = (Arc::clone(lane), ask.clone());
+    let (context, ask) = (Arc::clone(context), ask.clone());
     let kept = spawn_blocking(move || {
         let _permit = permit;
-        lane.keep_last(&ask, file, &buffer.as_ref()[..len])
+        context.keep_last(&ask, file, &buffer.as_ref()[..len])
     });
     kept.await.unwrap_or(Err(Stop::Told))
 }
@@ -66,7 +66,7 @@ fn last_of(file: UnitFile) -> ChunkIndex {
     ChunkIndex(file.layout.chunks() - 1)
 }
 
-impl Lane {
+impl FetchContext {
     /// Checks, tells. Hashes.
     fn learn_list(&self, ask: &Ask, (index, file): (usize, UnitFile), values: &[u8]) -> Result<(), Stop> {
         let lie = |_| Stop::Fault(None, Fault::Lie);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use super::Lane;
+use super::FetchContext;
 use crate::logic::transfer::Input;
 use crate::model::{Bitfield, UnitIndex};
 
@@ -13,30 +13,30 @@ use crate::model::{Bitfield, UnitIndex};
 const STEP: u64 = 16 << 20;
 
 /// Goes through all claimed units in order.
-pub(crate) async fn verify(lane: Arc<Lane>, claimed: Bitfield) {
+pub(crate) async fn verify(context: Arc<FetchContext>, claimed: Bitfield) {
     for range in claimed.ranges() {
         let mut next = range.start;
         while next < range.end {
-            let piece = piece(&lane, next..range.end);
+            let piece = piece(&context, next..range.end);
             next = piece.end;
-            let lane = Arc::clone(&lane);
-            if spawn_blocking(move || lane.verify(piece)).await.is_err() {
+            let context = Arc::clone(&context);
+            if spawn_blocking(move || context.verify(piece)).await.is_err() {
                 return;
             }
         }
     }
 }
 
-fn piece(lane: &Lane, range: Range<u32>) -> Range<u32> {
+fn piece(context: &FetchContext, range: Range<u32>) -> Range<u32> {
     let (mut end, mut bytes) = (range.start, 0);
     while end < range.end && bytes < STEP {
-        bytes += lane.map.len(UnitIndex(end));
+        bytes += context.map.len(UnitIndex(end));
         end += 1;
     }
     range.start..end
 }
 
-impl Lane {
+impl FetchContext {
     /// Blocks on the disk.
     fn verify(&self, units: Range<u32>) {
         let right = |unit: &u32| self.source.read_back(*unit).is_ok_and(|bytes| self.source.proves(*unit, &bytes));

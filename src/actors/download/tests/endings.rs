@@ -79,7 +79,7 @@ async fn nobody_left_but_another_one_found_goes_on() {
 }
 
 /// A tree of three files of which the second has changed, while the flag says so.
-async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Place, Download) {
+async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Shelved, Download) {
     let files: Vec<Vec<u8>> = [300, 100_000, 7000].map(noise).into();
     let entry = |(n, bytes): (usize, &Vec<u8>)| {
         let path = SafePath::parse(&format!("f{n}")).expect("valid");

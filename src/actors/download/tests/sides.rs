@@ -8,7 +8,7 @@ async fn pair(upload: Option<u64>) -> (TestNode, TestNode) {
     (TestNode::start(upload).await, taker)
 }
 
-async fn begin(giver: &TestNode, taker: &TestNode, bytes: &[u8]) -> (Place, Download) {
+async fn begin(giver: &TestNode, taker: &TestNode, bytes: &[u8]) -> (Shelved, Download) {
     let place = giver.offer(Memory::file(bytes.to_vec()));
     let download = taker.get(bytes, None, LONG).await;
     download.providers(vec![giver.provider()]);

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
 use super::{Names, PartialError};
-use crate::io::receive::dest::{FileKind, Neighbours, SafeDir};
+use crate::io::receive::dest::{FileKind, LastDir, SafeDir};
 use crate::io::receive::journal::{BootId, Header, Record, replay};
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
@@ -148,7 +148,7 @@ impl Earlier {
                 paths[file].push(path);
             }
         }
-        let mut places = Neighbours::of(&root);
+        let mut places = LastDir::of(&root);
         let mut is_file = |path: &SafePath| matches!(places.stat(path), Ok(Some(stat)) if stat.kind == FileKind::File);
         let all = paths.into_iter().enumerate().filter_map(|(file, paths)| {
             let of = &self.map.files()[file];

@@ -10,7 +10,7 @@ use super::earlier::{Earlier, Found, by_id, names_in, regrouped, target_of};
 use super::open::hold;
 use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::positional::read_exact_at;
-use crate::io::receive::dest::{Access, DestError, Neighbours, Replace, SafeDir};
+use crate::io::receive::dest::{Access, DestError, LastDir, Replace, SafeDir};
 use crate::model::units::bitfield::ranges_of;
 use crate::model::units::{UnitFile, UnitPlace};
 use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Layout, SafePath, UnitIndex};
@@ -144,7 +144,7 @@ impl Legacy {
         if !self.moves.is_empty() {
             self.note(partial)?;
             let Data::Tree(tree) = &partial.data else { return Ok(()) };
-            let mut places = Neighbours::of(&tree.root);
+            let mut places = LastDir::of(&tree.root);
             for file in &self.moves {
                 if let Err(error) = move_file(&partial.parent, file, &mut places) {
                     tracing::debug!(%error, "a file of an earlier transfer cannot be taken over");
@@ -287,7 +287,7 @@ pub(super) fn remove(parent: &SafeDir, names: &Names) -> Result<(), PartialError
     Ok(parent.remove_file(&names.journal)?)
 }
 
-fn move_file(parent: &SafeDir, file: &Move, places: &mut Neighbours<'_>) -> Result<(), DestError> {
+fn move_file(parent: &SafeDir, file: &Move, places: &mut LastDir<'_>) -> Result<(), DestError> {
     let (dir, name) = places.make(&file.to)?;
     // What has the place is not claimed by anybody.
     dir.remove_file(&name)?;

@@ -312,7 +312,7 @@ fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
 }
 
 const VICTIM: &str = "QSHARE_TEST_HEIR_DIRECTORY";
-const NAME: &str = "io::partial::inherit_tests::the_victim_takes_over_until_it_is_killed";
+const NAME: &str = "io::receive::partial::inherit_tests::the_victim_takes_over_until_it_is_killed";
 
 fn many(seed: u8) -> Content {
     let entries: Vec<_> = (0..120_u16)

@@ -8,7 +8,7 @@ use super::tests::{Content, bytes, place};
 use super::*;
 
 const VICTIM: &str = "QSHARE_TEST_VICTIM_DIRECTORY";
-const NAME: &str = "io::partial::kill_tests::the_victim_writes_until_it_is_killed";
+const NAME: &str = "io::receive::partial::kill_tests::the_victim_writes_until_it_is_killed";
 
 fn content() -> Content {
     let entries: Vec<_> = (0..40_u8).map(|i| (format!("d{}/f{i}", i % 4), Some(bytes((300 << 10) + 1, i)))).collect();

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::earlier::regrouped;
 use super::inherit::{self, Legacy};
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
-use crate::io::receive::dest::{Access, DestError, FileKind, Neighbours, SafeDir, Stat, try_lock};
+use crate::io::receive::dest::{Access, DestError, FileKind, LastDir, SafeDir, Stat, try_lock};
 use crate::io::receive::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record, Resized};
 use crate::io::receive::space;
 use crate::model::collection::Entry;
@@ -295,7 +295,7 @@ fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<(), 
 
 fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
     let Some(collection) = &spec.collection else { return Ok(()) };
-    let mut places = Neighbours::of(&tree.root);
+    let mut places = LastDir::of(&tree.root);
     for (path, entry) in collection.entries() {
         let Entry::File { size, .. } = entry else { continue };
         let longer = |stat: &Stat| stat.kind == FileKind::File && stat.len > *size;

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rayon::prelude::*;
 
 use super::{PublishPlan, ROUNDS, Wanted, lock, prove, sync};
-use crate::io::receive::dest::{Access, FileKind, Neighbours, SafeDir, Stat, set_executable};
+use crate::io::receive::dest::{Access, FileKind, LastDir, SafeDir, Stat, set_executable};
 use crate::io::receive::partial::{PartialError, Trace, Tree};
 use crate::io::receive::sparse;
 use crate::io::share::stamp::FileStamp;
@@ -132,7 +132,7 @@ impl<'t> Finish<'t> {
 
     /// Sees that each file is as it is to be; sets `again` where something had to be done about that.
     fn check(&self, wanted: &[Wanted<'_>], again: &AtomicBool) -> Result<(), PartialError> {
-        let mut places = Neighbours::of(self.root());
+        let mut places = LastDir::of(self.root());
         for wanted in wanted {
             let Wanted { path, entry: Entry::File { size, executable, .. }, .. } = wanted else { continue };
             let sound = |stat: &Stat| stat.kind == FileKind::File && stat.len == *size && stat.links == 1;

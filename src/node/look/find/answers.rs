@@ -1,48 +1,36 @@
 //! All answers to one look made one list, and how many more hits there are as far as those who answered have told.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::Asked;
 use crate::actors::shelf::FLOODED;
 use crate::logic::flood::BRANCH_HITS;
-use crate::logic::offers::merge::merge;
+use crate::logic::offers::merge::merge_planes;
 use crate::logic::offers::tally::{Told, beyond};
-use crate::model::{ContentId, Hit, Kind, NodeId, Provider, Query};
+use crate::model::{Hit, NodeId, Plane, Provider, Query};
 use crate::node::look::planes::Page;
-use crate::node::types::{Found, FoundHit, Plane};
+use crate::node::types::{Found, FoundHit};
 use crate::wire::limits;
 
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
 const HIT_BYTES: usize = 64 << 10;
 
-/// What is told apart: the plane is that of one content of one size.
-type Key = (Option<ContentId>, Kind, u64);
-
 pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
     let told = told(&asked.answers);
     let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
-    let mut planes: HashMap<Key, Plane> = HashMap::new();
     let (mut all, mut warnings) = (Vec::new(), asked.warnings);
     for (plane, Page { mut hits, .. }) in asked.answers {
         hits.retain(|hit| {
             warnings.extend(impossible(hit));
             hit.is_possible()
         });
-        for hit in &hits {
-            let known = planes.entry((hit.id, hit.kind, hit.size)).or_insert(plane);
-            *known = (*known).max(plane);
-        }
-        all.extend(hits);
+        all.extend(hits.into_iter().map(|hit| (plane, hit)));
     }
-    let mut hits = merge(query, all);
+    let mut hits = merge_planes(query, all);
     let all = hits.len();
     hits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let beyond = beyond(&told, all as u64, hits.len() as u64, whole);
-    let with_plane = |hit: Hit| {
-        let plane = planes.get(&(hit.id, hit.kind, hit.size)).copied().unwrap_or(Plane::Tracker);
-        FoundHit { hit, plane }
-    };
-    let hits = hits.into_iter().map(with_plane).collect();
+    let hits = hits.into_iter().map(|(plane, hit)| FoundHit { hit, plane }).collect();
     Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
 }
 
@@ -118,6 +106,7 @@ pub(super) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
 mod tests {
     use super::*;
     use crate::model::SafePath;
+    use crate::model::{ContentId, Kind};
 
     fn page(node: u8, count: u32, more: Option<u64>) -> Page {
         let provider = Provider { node: NodeId::from_bytes([node; 32]), addrs: Vec::new() };

@@ -15,25 +15,18 @@ use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::logic::flood::RATE;
 use crate::model::QueryId;
-use crate::node::{Direction, DirectoryQuotas, Home, Lifetime, Listen, Near, Node, Options};
+use crate::node::{Direction, Home, Lifetime, Listen, Near, Node, Options};
 use crate::wire::{About, Code, FloodQuery, Join, NeighbourFrame, Role};
 
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
 async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
     let target = |node: &Node| format!("{}@{}", node.id(), node.addr()).parse().expect("a target");
     let options = Options {
-        home: Home::at(home.to_owned()),
-        role: Role::Node,
         lifetime: Lifetime::LongRunning,
         listen: Listen::At(listen),
-        trackers: Vec::new(),
         peers: peer.map(target).into_iter().collect(),
         near: Near { lan: None, only_peers: peer.is_some(), ttl: None, all_global: true },
-        friends_only: false,
-        upload_limit: None,
-        allow: None,
-        max_files: crate::model::collection::manifest::MAX_FILES,
-        quotas: DirectoryQuotas::default(),
+        ..Options::new(Home::at(home.to_owned()))
     };
     Ok(Node::start(options).await?.0)
 }
@@ -43,7 +36,7 @@ async fn node(home: &Path, listen: SocketAddr) -> Node {
 }
 
 fn neighbours(node: &Node) -> NeighboursRef {
-    node.inner.parts().expect("a node").neighbours.clone()
+    node.inner.neighbours.clone()
 }
 
 fn home() -> TempDir {
@@ -191,7 +184,7 @@ async fn five_hundred_fake_neighbours_push_out_no_honest_one_also_after_a_restar
         honest.push(start(home, SocketAddr::from(([127, 1, n, 1], 0)), peer).await.expect("started"));
     }
     let (chosen, choosing) = honest.split_at(8);
-    let ids = |nodes: &[Node]| nodes.iter().map(Node::id).collect::<BTreeSet<_>>();
+    let ids = |nodes: &[Node]| nodes.iter().map(|node| node.id()).collect::<BTreeSet<_>>();
     chosen.iter().for_each(|other| neighbours(&own).heard(other.id(), vec![other.addr()], Source::Tracker));
     has(&own, &ids(chosen), 8).await;
     has(&own, &ids(choosing), 8).await;

@@ -5,13 +5,13 @@ use std::mem::{Discriminant, discriminant};
 use tokio::sync::mpsc;
 
 use super::Event;
-use crate::actors::connections::ConnectError;
+use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::io::net::frames::CallError;
 use crate::logic::changes::Shared;
 use crate::wire::Announced;
 
 /// Says what becomes of one tracker.
-pub(super) struct Voice {
+pub(super) struct SessionNews {
     tracker: String,
     port: u16,
     events: mpsc::Sender<Event>,
@@ -25,10 +25,10 @@ pub(super) struct Voice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failure {
     Exchange(Discriminant<CallError>),
-    Link(Discriminant<ConnectError>),
+    Link(ConnectKind),
 }
 
-impl Voice {
+impl SessionNews {
     pub(super) fn new(tracker: String, port: u16, events: mpsc::Sender<Event>) -> Self {
         Self { tracker, port, events, unreachable: false, refused: false, failures: Vec::new() }
     }
@@ -72,20 +72,15 @@ impl Voice {
 
     /// There is no link to the tracker.
     pub(super) fn unreached(&mut self, error: &ConnectError) {
-        let what = match error {
-            ConnectError::Forbidden(_) => "refuses this node",
-            ConnectError::ChangedKey { .. }
-            | ConnectError::NotQshare(_)
-            | ConnectError::Own(_)
-            | ConnectError::WrongKey(_)
-            | ConnectError::WrongRole { .. } => "is not used",
-            ConnectError::Resolve(_)
-            | ConnectError::Stopped
-            | ConnectError::Trust(_)
-            | ConnectError::Unreachable(_) => "cannot be reached",
+        let what = match error.kind() {
+            ConnectKind::Forbidden => "refuses this node",
+            ConnectKind::NotQshare | ConnectKind::OtherKey | ConnectKind::OtherRole | ConnectKind::Own => "is not used",
+            ConnectKind::Resolve | ConnectKind::Stopped | ConnectKind::Trust | ConnectKind::Unreachable => {
+                "cannot be reached"
+            }
         };
         let sentence = format!("the tracker {} {what}, trying again: {error}", self.tracker);
-        self.failed(Failure::Link(discriminant(error)), sentence);
+        self.failed(Failure::Link(error.kind()), sentence);
     }
 
     /// Each kind of failure is told once, in the words in which it came first: a resolver that fails now in one way and

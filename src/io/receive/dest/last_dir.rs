@@ -8,12 +8,12 @@ use crate::model::SafePath;
 
 /// A directory tree, and the one directory in it that was used last.
 #[derive(Debug)]
-pub struct Neighbours<'d> {
+pub struct LastDir<'d> {
     root: &'d SafeDir,
     last: Option<(SafePath, SafeDir)>,
 }
 
-impl<'d> Neighbours<'d> {
+impl<'d> LastDir<'d> {
     /// Of this tree; nothing is opened yet.
     #[must_use]
     pub const fn of(root: &'d SafeDir) -> Self {
@@ -43,7 +43,7 @@ impl<'d> Neighbours<'d> {
         self.find(path)?.map_or(Ok(None), |(dir, name)| dir.stat(&name))
     }
 
-    /// Like [`Neighbours::find`], where the directory is made when it is missing, with those above it.
+    /// Like [`LastDir::find`], where the directory is made when it is missing, with those above it.
     ///
     /// # Errors
     /// When it cannot be made or opened.
@@ -74,7 +74,7 @@ mod tests {
     fn neighbours_are_found_in_one_directory_and_links_in_none() {
         let dir = tempfile::tempdir().expect("temporary directory");
         let root = SafeDir::open(dir.path()).expect("held");
-        let mut places = Neighbours::of(&root);
+        let mut places = LastDir::of(&root);
         assert!(places.find(&path("a/b/x")).expect("looked").is_none());
         for name in ["top", "a/b/x", "a/b/y", "a/c/x", "a/z", "top2"] {
             let (held, last) = places.make(&path(name)).expect("made");

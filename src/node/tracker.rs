@@ -1,0 +1,79 @@
+//! A tracker: the directory that others ask, and whom it serves.
+
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+
+use crate::actors::directory::{DirectoryRef, Refusals};
+use crate::actors::serve::dial_back::probe_through;
+use crate::actors::serve::serve_links;
+use crate::actors::serve::tracker::TrackerAnswers;
+use crate::logic::directory::Quotas;
+use crate::node::allowed::Allowed;
+use crate::node::error::Error;
+use crate::node::host::{Host, Started, spawn_error};
+use crate::node::types::{Event, Options};
+use crate::wire::Role;
+
+/// After the directory was said to be full, that is not said again for this long.
+const FULL_AGAIN: Duration = Duration::from_secs(300);
+
+/// What a tracker has beside what every host has.
+#[derive(Debug, Clone, Default)]
+pub struct TrackerOptions {
+    /// It serves only the nodes of this file, a node id a line, as it changes; everyone when none.
+    pub allow: Option<PathBuf>,
+    /// How much its directory takes.
+    pub quotas: Quotas,
+}
+
+/// A running tracker. Dropping it ends it at once; [`Host::stop`] ends it cleanly.
+pub struct Tracker {
+    host: Host,
+}
+
+impl Tracker {
+    /// Starts a tracker and gives what it reports. Of the options those count that concern every host: home, lifetime,
+    /// where it listens.
+    ///
+    /// # Errors
+    /// When the list of whom it serves cannot be read, the home is locked or cannot be used, or the port cannot be had.
+    pub async fn start(options: &Options, of: TrackerOptions) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+        let allowed = Allowed::read(of.allow.as_deref()).await?;
+        let Started { host, links, events } = Host::start(options, Role::Tracker, allowed.access()).await?;
+        let directory = DirectoryRef::start(of.quotas, Some(host.cell())).await.map_err(spawn_error)?;
+        let probe = probe_through(host.connections.clone());
+        let answers = TrackerAnswers::new(directory.clone(), allowed.access(), probe);
+        host.run(tell_refusals(directory.refusals(), host.events.clone()));
+        allowed.follow(&host, directory);
+        host.run(serve_links(links, Arc::new(answers)));
+        Ok((Self { host }, events))
+    }
+}
+
+impl Deref for Tracker {
+    type Target = Host;
+
+    fn deref(&self) -> &Host {
+        &self.host
+    }
+}
+
+/// Says that the directory is full, once a while.
+async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: mpsc::Sender<Event>) {
+    while refusals.changed().await.is_ok() {
+        let last = *refusals.borrow_and_update();
+        let Some(Refusals { node, names }) = last else { continue };
+        let sentence = format!(
+            "the directory is full: {names} names of node {} were not taken; where there is memory for more, raise names-per-node, names or memory-mib in the configuration's [tracker]",
+            node.short()
+        );
+        if events.send(Event::Warning(sentence)).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(FULL_AGAIN).await;
+    }
+}
