@@ -44,7 +44,7 @@ pub struct Welcome {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {
     /// To a tracker: begins or changes what a node offers. Delta frames follow until the stream's end.
-    /// Answer: [`Announced`].
+    /// Answer: [`super::Announced`].
     Announce(Announce),
     /// To a bench: measures. Answer: unit; unit again when it can begin; then bytes in the asked direction. Who asked
     /// ends its side when it has them all, or has sent them; then comes [`crate::wire::BenchEnd`].
@@ -53,30 +53,30 @@ pub enum Request {
     Clock(Clock),
     /// To a node: some units of a content. Answer: unit, then unit records (see [`super::RecordHead`]) until the end.
     Fetch(Fetch),
-    /// Offers, in name order: of a node at a tracker, or of the asked node. Answer: [`OfferPage`].
+    /// Offers, in name order: of a node at a tracker, or of the asked node. Answer: [`super::OfferPage`].
     FilesOf(FilesOf),
-    /// To a tracker: who joins and leaves a content. Answer: unit, then [`FollowEvent`] frames.
+    /// To a tracker: who joins and leaves a content. Answer: unit, then [`super::FollowEvent`] frames.
     Follow(Follow),
     /// To a node: be neighbours. Answer: [`crate::wire::About`], then [`crate::wire::NeighbourFrame`]s in both directions
     /// until one side ends its own.
     Join(Join),
-    /// To a node: a file's chunk list and its last chunk. Answer: [`ListHead`], then both as raw bytes.
+    /// To a node: a file's chunk list and its last chunk. Answer: [`super::ListHead`], then both as raw bytes.
     List(List),
-    /// Who offers an id. Answer: [`HitPage`].
+    /// Who offers an id. Answer: [`super::HitPage`].
     Locate(Locate),
-    /// To a node: a collection's canonical bytes. Answer: [`ManifestHead`], then the raw bytes.
+    /// To a node: a collection's canonical bytes. Answer: [`super::ManifestHead`], then the raw bytes.
     Manifest(Manifest),
-    /// To a tracker: which nodes it knows, by node id. Answer: [`PeerPage`].
+    /// To a tracker: which nodes it knows, by node id. Answer: [`super::PeerPage`].
     Peers(Peers),
-    /// To a tracker: the lease goes on. Answer: [`Renewed`].
+    /// To a tracker: the lease goes on. Answer: [`super::Renewed`].
     Renew(Renew),
-    /// To a node: hash this offer first. Answer: unit, then [`ResolveEvent`] frames.
+    /// To a node: hash this offer first. Answer: unit, then [`super::ResolveEvent`] frames.
     Resolve(Resolve),
-    /// Which offers match words. Answer: [`HitPage`].
+    /// Which offers match words. Answer: [`super::HitPage`].
     Search(Search),
-    /// To a node: when the files of a content were last modified. Answer: [`TimesHead`], then the times as raw bytes.
+    /// To a node: when the files of a content were last modified. Answer: [`super::TimesHead`], then the times as raw bytes.
     Times(Times),
-    /// To a node: what it has of a content, now and as it grows. Answer: unit, then [`HaveEvent`] frames.
+    /// To a node: what it has of a content, now and as it grows. Answer: unit, then [`super::HaveEvent`] frames.
     Watch(Watch),
     /// To a tracker: the node leaves. Answer: unit.
     Withdraw(Withdraw),
