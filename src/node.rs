@@ -152,6 +152,9 @@ impl Node {
     async fn list_at(&self, place: &look::find::Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
         let finder = &self.inner.finder;
         let link = connect(&finder.connections, place, finder.own).await?;
+        if place.plane == Plane::Peer {
+            self.inner.meet([link.peer()]).await;
+        }
         all_offers(&link, &place.who(), node).await
     }
 

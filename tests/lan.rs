@@ -70,6 +70,21 @@ fn a_command_that_was_killed_does_not_hinder_the_next_one_of_its_home() {
 }
 
 #[test]
+fn whoever_looks_right_after_another_is_answered_at_once() {
+    let Some(hosts) = Hosts::up("q") else { return };
+    let lab = Lab::new();
+    let mut share =
+        lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.file("shared/found.bin", b"found")));
+    share.process.event("offer");
+    // Who has answered one question of multicast DNS keeps silent for a second, and nobody knows the other.
+    let looks: Vec<_> =
+        (0..6).map(|n| Process::start(hosts.near(&lab, 2 + n % 2, &lab.home()).args(["search", "found"]))).collect();
+    for look in looks {
+        assert_eq!(look.end().event("hit")["plane"], "lan");
+    }
+}
+
+#[test]
 fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why_it_finds_nothing() {
     let Some(hosts) = Hosts::up("z") else { return };
     let lab = Lab::new();

@@ -199,6 +199,17 @@ fn a_named_peer_is_asked_itself_however_it_is_named_and_wherever_it_is_known() {
         assert_eq!(got.done()["providers"][0]["node"], *node.id, "--from {peer} {places:?}: {got:#?}");
         assert_eq!(fs::read(lab.path(&out).join("wanted.bin")).expect("fetched"), b"wanted");
     }
+    // Whoever was met is found again where it was, though nobody knows it.
+    for (n, first) in [["ls", &node.addr], ["get", "wanted.bin"]].into_iter().enumerate() {
+        let met = home(&lab, None);
+        let from: &[&str] = if n == 0 { &[] } else { &["--from", &node.addr, "-o", "met-by-get/"] };
+        assert_eq!(Process::start(lab.qshare_at(&met).args(first).args(from)).end().code, Some(0));
+        for peer in [prefix, &node.id] {
+            let out = format!("met-{n}-{peer}/");
+            let got = Process::start(lab.qshare_at(&met).args(["get", "wanted.bin", "--from", peer, "-o", &out])).end();
+            assert_eq!(got.done()["providers"][0]["node"], *node.id, "--from {peer} after {first:?}: {got:#?}");
+        }
+    }
     let nobody = Process::start(lab.qshare().args(["get", "wanted", "--from", &hub.id]).args(at_tracker)).end();
     assert!(nobody.error(3).contains(&hub.id), "the tracker does not know the hub");
 }

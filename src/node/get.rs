@@ -112,7 +112,11 @@ impl Get {
             Prepared::Done(outcome) => Ok(*outcome),
             Prepared::Fetch(plan) => {
                 let (report, on_disk) = (self.report.clone(), matches!(plan.place, Sink::Disk { .. }));
-                self.fetch(*plan).await.map_err(|error| if on_disk { halted(error, &report) } else { error })
+                let (inner, providers) = (Arc::clone(&self.inner), plan.hit.providers.clone());
+                let fetched = self.fetch(*plan).await;
+                // Now there are links to them.
+                inner.meet(providers.iter().map(|provider| provider.node)).await;
+                fetched.map_err(|error| if on_disk { halted(error, &report) } else { error })
             }
         }
     }

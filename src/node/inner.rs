@@ -1,5 +1,6 @@
 //! What a running node holds together, and whom people mean when they name a peer.
 
+use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
-use crate::io::home::met::Met;
+use crate::io::home::met::{Met, MetNode};
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
@@ -45,11 +46,16 @@ impl Deref for Inner {
 }
 
 impl Inner {
-    /// Remembers ids for people who name them by their first characters.
+    /// Remembers nodes for people who name them by their first characters; with its address whomever there is a link to.
     pub(crate) async fn meet(&self, nodes: impl IntoIterator<Item = NodeId>) {
-        let (met, nodes) = (Met::at(self.home.root()), Vec::from_iter(nodes));
-        if let Ok(Err(error)) = spawn_blocking(move || met.remember(nodes)).await {
-            tracing::debug!(%error, "ids cannot be remembered");
+        let mut all = Vec::new();
+        for node in BTreeSet::from_iter(nodes) {
+            let link = self.connections.existing(node).await;
+            all.push(MetNode { node, addr: link.map(|link| link.remote()) });
+        }
+        let met = Met::at(self.home.root());
+        if let Ok(Err(error)) = spawn_blocking(move || met.remember(all)).await {
+            tracing::debug!(%error, "who was met cannot be remembered");
         }
     }
 

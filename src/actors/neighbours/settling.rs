@@ -7,11 +7,11 @@ use super::state::State;
 use crate::logic::flood::Input;
 use crate::model::NodeId;
 
-/// After its start a node expects neighbours this long at most; a search waits for them.
-pub(super) const SETTLING: Duration = Duration::from_millis(1600);
-/// The same where the LAN is listened to and nobody else is expected: who has just announced itself answers again after
-/// a second (RFC 6762, section 6).
-const LISTENING: Duration = Duration::from_millis(1300);
+/// After its start a node expects neighbours this long at most; a search waits for them (design, section 9: 1 s).
+pub(super) const SETTLING: Duration = Duration::from_secs(1);
+/// The same where the LAN is listened to and nobody else is expected: everyone there has been asked three times by then, the
+/// last time after 0.4 s, and answers at once (`io::net::lan::question`).
+const LISTENING: Duration = Duration::from_millis(700);
 /// After the first node was heard on the LAN, how long others may take that hear the same question: they answer 20 to
 /// 120 ms after it (RFC 6762, section 6), so within 100 ms of each other, and a search that has found something waits no
 /// longer for nodes that nobody has heard of.
@@ -20,6 +20,12 @@ const SPREAD: Duration = Duration::from_millis(150);
 const HEARD: usize = 1000;
 
 impl State {
+    /// Neighbours are wanted from now on: when it may be decided that no more come.
+    pub(super) fn will_settle(&mut self) {
+        self.come_back(LISTENING);
+        self.come_back(SETTLING);
+    }
+
     /// A node was heard on the LAN.
     pub(super) fn heard_on_lan(&mut self, node: NodeId) {
         if self.lan.len() < HEARD {

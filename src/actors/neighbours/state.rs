@@ -58,6 +58,7 @@ pub struct State {
     written: (Vec<Remembered>, Option<Duration>),
     /// Remembered of the local network, which is not used now.
     unused: Vec<Remembered>,
+    /// Who was heard on the local network, now or when it was remembered.
     pub(super) lan: BTreeSet<NodeId>,
     /// When the first one was heard there.
     pub(super) lan_heard: Option<Duration>,
@@ -82,7 +83,8 @@ impl State {
         let own = dependencies.endpoint.node_id();
         let remembered = dependencies.remembered.read().into_iter().map(of_line);
         let of_lan = |one: &Remembered| one.lan && dependencies.lan.is_none();
-        let (unused, remembered) = remembered.partition(of_lan);
+        let (unused, remembered): (_, Vec<_>) = remembered.partition(of_lan);
+        let lan = remembered.iter().filter(|one| one.lan).map(|one| one.node).collect();
         let reach = Reach {
             connections: dependencies.connections.clone(),
             actor: myself.clone(),
@@ -108,7 +110,7 @@ impl State {
             sought: Sought::default(),
             written: (Vec::new(), None),
             unused,
-            lan: BTreeSet::new(),
+            lan,
             lan_heard: None,
             joining: BTreeSet::new(),
             tasks: JoinSet::new(),
@@ -139,6 +141,7 @@ impl State {
             let (own, actor, warnings) = (self.own, self.reach.actor.clone(), self.dependencies.warnings.clone());
             self.tasks.spawn(listen(program, own, announced, actor, warnings));
         }
+        self.will_settle();
         self.advance();
     }
 

@@ -133,17 +133,21 @@ impl<T: Line> LineFile<T> {
         self.changed(true, change)
     }
 
-    /// As [`LineFile::change`], where what cannot be understood is dropped, and a crash may take what is new: the file is a hint.
+    /// As [`LineFile::change`], where what cannot be read or understood is dropped, and a crash may take what is new: the file is
+    /// a hint.
     ///
     /// # Errors
-    /// When the file cannot be read or written.
+    /// When the file cannot be written.
     pub fn change_what_is_right<R>(&self, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
         self.changed(false, change)
     }
 
     fn changed<R>(&self, keeps: bool, change: impl FnOnce(&mut Vec<T>) -> (bool, R)) -> Result<R, LinesError> {
         let _lock = self.lock().map_err(|cause| self.failed(cause))?;
-        let text = self.contents()?;
+        let text = match self.contents() {
+            Err(_) if !keeps => String::new(),
+            text => text?,
+        };
         let mut lines = text.lines().filter_map(T::parse).collect();
         let (changed, result) = change(&mut lines);
         if changed {

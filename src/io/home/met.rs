@@ -1,57 +1,79 @@
-//! The node ids that this home has met, so that a person can name one by its first characters.
-//! A text file, one id a line, newest last, bounded. Not responsible for addresses: trackers know those.
+//! The nodes that this home has met, so that a person can name one by the first characters of its id, and it is found
+//! again where it was. A text file, one node a line, newest last, bounded. An address is a hint: the pinned handshake decides.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::io::home::lines::{Line, LineFile, LinesError};
 use crate::model::NodeId;
 
-/// Ids that are kept; the oldest go first.
+/// Nodes that are kept; the oldest go first.
 const KEPT: usize = 4096;
 
-/// The file of met ids. Every method blocks on the disk.
+/// The file of them. Every method blocks on the disk.
 #[derive(Debug, Clone)]
-pub struct Met(LineFile<NodeId>);
+pub struct Met(LineFile<MetNode>);
 
-impl Line for NodeId {
-    const FORM: &str = "ID";
+/// A node that was met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MetNode {
+    /// Which.
+    pub node: NodeId,
+    /// Where there was a link to it last, if there was one.
+    pub addr: Option<SocketAddr>,
+}
+
+impl Line for MetNode {
+    const FORM: &str = "ID [ADDR]";
 
     fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
+        let mut words = text.split_whitespace();
+        let node = words.next()?.parse().ok()?;
+        Some(Self { node, addr: words.next().and_then(|word| word.parse().ok()) })
     }
 
     fn text(&self) -> String {
-        self.to_string()
+        self.addr.map_or_else(|| self.node.to_string(), |addr| format!("{} {addr}", self.node))
+    }
+}
+
+impl MetNode {
+    /// Whether this one says nothing that the other does not.
+    fn is_in(self, other: Self) -> bool {
+        self.node == other.node && (self.addr.is_none() || self.addr == other.addr)
     }
 }
 
 impl Met {
-    /// In this home; the file is made when the first id is remembered.
+    /// In this home; the file is made when the first node is remembered.
     #[must_use]
     pub fn at(home: &Path) -> Self {
         Self(LineFile::at(home.join("met")))
     }
 
-    /// All ids, oldest first. A file that cannot be read holds none: it is only a convenience.
+    /// All nodes, oldest first. A file that cannot be read holds none: it is only a convenience.
     #[must_use]
-    pub fn ids(&self) -> Vec<NodeId> {
+    pub fn nodes(&self) -> Vec<MetNode> {
         self.0.read_what_is_right().unwrap_or_default()
     }
 
-    /// Remembers ids.
+    /// Remembers nodes; an address takes the place of the one before.
     ///
     /// # Errors
-    /// When the file cannot be read or replaced.
-    pub fn remember(&self, new: impl IntoIterator<Item = NodeId>) -> Result<(), LinesError> {
-        let known = self.ids();
-        let mut new: Vec<_> = new.into_iter().filter(|id| !known.contains(id)).collect();
-        if new.is_empty() {
+    /// When the file cannot be replaced.
+    pub fn remember(&self, new: Vec<MetNode>) -> Result<(), LinesError> {
+        let known = self.nodes();
+        if new.iter().all(|new| known.iter().any(|known| new.is_in(*known))) {
             return Ok(());
         }
-        self.0.change_what_is_right(|ids| {
-            new.retain(|id| !ids.contains(id));
-            ids.append(&mut new);
-            ids.drain(..ids.len().saturating_sub(KEPT));
+        self.0.change_what_is_right(|nodes| {
+            for new in new {
+                match nodes.iter_mut().find(|known| known.node == new.node) {
+                    Some(known) => known.addr = new.addr.or(known.addr),
+                    None => nodes.push(new),
+                }
+            }
+            nodes.drain(..nodes.len().saturating_sub(KEPT));
             (true, ())
         })
     }
@@ -59,7 +81,13 @@ impl Met {
     /// The ids that begin with this prefix.
     #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Vec<NodeId> {
-        self.ids().into_iter().filter(|id| id.to_string().starts_with(prefix)).collect()
+        self.nodes().iter().map(|met| met.node).filter(|id| id.to_string().starts_with(prefix)).collect()
+    }
+
+    /// Where a node was met, if it is known.
+    #[must_use]
+    pub fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
+        self.nodes().into_iter().find(|met| met.node == node)?.addr
     }
 }
 
@@ -67,28 +95,61 @@ impl Met {
 mod tests {
     use super::*;
 
+    fn met(n: u8, addr: Option<&str>) -> MetNode {
+        MetNode { node: NodeId::of_public_key(&[n]), addr: addr.map(|addr| addr.parse().expect(addr)) }
+    }
+
     #[test]
     fn ids_are_found_by_their_first_characters() {
         let dir = tempfile::tempdir().expect("a directory");
-        let met = Met::at(dir.path());
-        let ids: Vec<_> = (0..9_u8).map(|n| NodeId::of_public_key(&[n])).collect();
-        met.remember(ids.clone()).expect("written");
-        met.remember(ids[..2].to_vec()).expect("nothing new");
-        assert_eq!(met.ids(), ids);
-        assert_eq!(met.with_prefix(&ids[3].short()), [ids[3]]);
-        assert!(met.with_prefix("00000000").is_empty());
+        let file = Met::at(dir.path());
+        let all: Vec<_> = (0..9).map(|n| met(n, None)).collect();
+        file.remember(all.clone()).expect("written");
+        file.remember(all[..2].to_vec()).expect("nothing new");
+        assert_eq!(file.nodes(), all);
+        assert_eq!(file.with_prefix(&all[3].node.short()), [all[3].node]);
+        assert!(file.with_prefix("00000000").is_empty());
+    }
+
+    #[test]
+    fn a_node_keeps_the_address_where_it_was_last() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let file = Met::at(dir.path());
+        for (new, kept) in [
+            (None, None),
+            (Some("10.0.0.1:1"), Some("10.0.0.1:1")),
+            (None, Some("10.0.0.1:1")),
+            (Some("[fd66::1]:2"), Some("[fd66::1]:2")),
+        ] {
+            file.remember(vec![met(1, new), met(2, None)]).expect("written");
+            assert_eq!(file.nodes(), [met(1, kept), met(2, None)]);
+            assert_eq!(file.address_of(met(1, None).node), met(1, kept).addr);
+        }
     }
 
     #[test]
     fn two_that_remember_at_once_lose_nothing() {
         let dir = tempfile::tempdir().expect("a directory");
-        let met = Met::at(dir.path());
+        let file = Met::at(dir.path());
         std::thread::scope(|scope| {
-            for n in 0..8_u8 {
-                let met = &met;
-                scope.spawn(move || met.remember([NodeId::of_public_key(&[n])]).expect("written"));
+            for n in 0..8 {
+                let file = &file;
+                scope.spawn(move || file.remember(vec![met(n, None)]).expect("written"));
             }
         });
-        assert_eq!(met.ids().len(), 8);
+        assert_eq!(file.nodes().len(), 8);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_cannot_be_read_is_replaced() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (file, path) = (Met::at(dir.path()), dir.path().join("met"));
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        file.remember(vec![met(1, None)]).expect("replaced");
+        assert_eq!(file.nodes(), [met(1, None)]);
+        std::fs::File::create(&path).and_then(|file| file.set_len(1 << 30)).expect("too large");
+        file.remember(vec![met(2, None)]).expect("replaced");
+        assert_eq!(file.nodes(), [met(2, None)]);
     }
 }

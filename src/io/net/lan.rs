@@ -22,6 +22,7 @@ use tokio::process::{Child, ChildStdout, Command};
 use crate::model::NodeId;
 
 pub mod daemon;
+mod question;
 
 /// What the program is called with to be the child: then come the node's id and, where it is announced, its port.
 pub const LISTEN_LAN: &str = "listen-lan";

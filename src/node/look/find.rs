@@ -15,6 +15,7 @@ pub(crate) use self::pages::{all_offers, locate_page};
 use self::pages::{peer_pages, search_pages};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
+use crate::io::home::met::Met;
 use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
@@ -35,6 +36,8 @@ const PAGED_ON: usize = 16;
 pub(crate) struct Finder {
     pub(crate) connections: ConnectionsRef,
     pub(crate) own: NodeId,
+    /// Where nodes were met before.
+    pub(crate) met: Met,
     /// Of a collection that is fetched: files and directories at most.
     pub(crate) max_files: usize,
     places: Vec<Place>,
@@ -79,8 +82,8 @@ impl Finder {
         let (trackers, peers) = (&options.trackers, &options.peers);
         let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane, link: None };
         let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
-        let max_files = options.max_files;
-        Self { connections, own, max_files, places: places.collect(), alone: false, overlay }
+        let (met, max_files) = (Met::at(options.home.root()), options.max_files);
+        Self { connections, own, met, max_files, places: places.collect(), alone: false, overlay }
     }
 
     /// The same, looking at one peer only.

@@ -1,11 +1,11 @@
 //! From a node that a person named to a link to it, wherever it is known: at the address given with its id, at the trackers,
-//! among the given peers, among those remembered, heard on the local network or told of by neighbours. All are tried at
-//! once; the pinned handshake decides.
+//! among the given peers, where it was met, among those remembered, heard on the local network or told of by neighbours. All
+//! are tried at once; the pinned handshake decides.
 
 use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
-use tokio::task::JoinSet;
+use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget, Plane};
@@ -36,6 +36,8 @@ impl Finder {
             let finder = self.clone();
             ways.spawn(async move { (false, finder.by_way_of(place, node).await) });
         }
+        let finder = self.clone();
+        ways.spawn(async move { (false, finder.where_it_was_met(node).await) });
         if let Some(overlay) = self.overlay().cloned() {
             let (finder, telling) = (self.clone(), overlay.clone());
             ways.spawn(async move { (false, finder.around(&overlay, node).await) });
@@ -70,6 +72,13 @@ impl Finder {
         let mut addrs = page.peers.into_iter().find(|peer| peer.node == node).ok_or(None)?.addrs;
         addrs.retain(|addr| link.teller().may_tell(*addr));
         self.at(node, addrs).await
+    }
+
+    /// Where a command of this home had a link to it.
+    async fn where_it_was_met(&self, node: NodeId) -> Way {
+        let met = self.met.clone();
+        let addr = spawn_blocking(move || met.address_of(node)).await.ok().flatten();
+        self.at(node, addr.into_iter().collect()).await
     }
 
     /// Where neighbours say that it is.

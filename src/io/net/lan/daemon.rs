@@ -1,5 +1,5 @@
-//! The process that listens to the local network and announces a node there, with `mdns-sd`. What it hears it tells on
-//! its standard output, a line of JSON each; it ends when its standard input does.
+//! The process that listens to the local network and announces a node there, with `mdns-sd`, and asks once who is there.
+//! What it hears it tells on its standard output, a line of JSON each; it ends when its standard input does.
 //! It is a process of its own because the daemon of `mdns-sd` bounds neither its memory nor its work, and obeys nobody
 //! while packets come faster than it reads them: a process can have limits, and end.
 
@@ -11,12 +11,13 @@ use mdns_sd::{Receiver, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, 
 use tokio::io::AsyncWriteExt as _;
 use tokio::time::{interval, timeout};
 
+use super::question::Question;
 use super::{Heard, LanError, Told};
 use crate::model::NodeId;
 use crate::wire::limits::ADDRESSES;
 
 /// The service; its instances are nodes.
-const SERVICE: &str = "_qshare._udp.local.";
+pub(super) const SERVICE: &str = "_qshare._udp.local.";
 
 /// Records that the daemon may keep. It sets itself no bound, and 500 nodes on one network take some 3000.
 const RECORDS: i64 = 20_000;
@@ -111,10 +112,20 @@ impl Daemon {
 
     /// Tells who is heard.
     async fn pass_on(&self) -> LanError {
-        while let Ok(event) = self.events.recv_async().await {
-            if let ServiceEvent::ServiceResolved(service) = event
-                && let Some(heard) = heard_of(&service)
-                && heard.node != self.own
+        let (mut question, mut over) = (Question::new(), false);
+        loop {
+            let heard = tokio::select! {
+                event = self.events.recv_async() => match event {
+                    Ok(ServiceEvent::ServiceResolved(service)) => heard_of(&service),
+                    Ok(_) => None,
+                    Err(_) => break,
+                },
+                answer = question.next(), if !over => {
+                    over = answer.is_none();
+                    answer
+                }
+            };
+            if let Some(heard) = heard.filter(|heard| heard.node != self.own)
                 && let Err(error) = write(&Ok(heard)).await
             {
                 return LanError::Daemon(error.to_string());
@@ -165,13 +176,17 @@ fn heard_of(service: &ResolvedService) -> Option<Heard> {
     // Of itself only this machine tells on its loopback interface.
     let own =
         |ip: &&ScopedIp| !ip.to_ip_addr().is_loopback() || interfaces(ip).iter().all(|name| name.starts_with("lo"));
-    let addrs = service.get_addresses().iter().filter(own).filter_map(|ip| address(ip, port));
-    let mut addrs: Vec<SocketAddr> = addrs.collect();
-    // The likeliest first, the same at each time.
-    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
-    addrs.truncate(ADDRESSES);
+    let addrs = in_order(service.get_addresses().iter().filter(own).filter_map(|ip| address(ip, port)));
     let interfaces = service.get_addresses().iter().flat_map(interfaces).collect();
     Some(Heard { node, addrs, interfaces })
+}
+
+/// The likeliest first, the same at each time.
+pub(super) fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addrs: Vec<SocketAddr> = addrs.collect();
+    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
+    addrs.truncate(ADDRESSES);
+    addrs
 }
 
 fn interfaces(ip: &ScopedIp) -> Vec<String> {
