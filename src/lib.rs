@@ -4,6 +4,35 @@
 //! Floors, each importing only from those below it:
 //! `cli → node → actors → { io | logic } → wire → model`; `config` is a leaf.
 //! `docs/architecture.md` tells the whole; a test keeps the floors.
+//!
+//! Programs use [`node`]: two nodes, of which one offers a file and the other fetches it by a word.
+//!
+//! ```
+//! use qshare::model::Query;
+//! use qshare::node::{Event, GetRequest, Home, Lifetime, Node, Options, Output, SurveyOptions, What, survey};
+//!
+//! # #[tokio::main]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let dir = tempfile::tempdir()?;
+//! std::fs::write(dir.path().join("notes.txt"), "we meet at noon")?;
+//! let options = Options { lifetime: Lifetime::LongRunning, ..Options::new(Home::at(dir.path().join("anna"))) };
+//! let (anna, mut events) = Node::start(options).await?;
+//! anna.share(survey(&[dir.path().join("notes.txt")], &SurveyOptions::default())?);
+//! while !matches!(events.recv().await, Some(Event::Offer { .. }) | None) {}
+//!
+//! let peers = vec![format!("{}@{}", anna.id(), anna.addr()).parse()?];
+//! let (bob, _events) = Node::start(Options { peers, ..Options::new(Home::at(dir.path().join("bob"))) }).await?;
+//! let wish = GetRequest::new(What::Words(Query::parse(&["notes"])?), Output::Path(dir.path().join("copy.txt")));
+//! assert_eq!(bob.get(wish).await?.finish().await?.bytes, 15);
+//! # bob.stop().await;
+//! # anna.stop().await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Nodes on the local network are found by multicast where [`node::Near::lan`] names the `qshare` program: it is run as a child
+//! that listens there, because what arrives from a network must be bounded by the limits of a process (`io::net::lan::daemon`).
+//! Without it a node knows its trackers, peers and friends, and whom these tell of.
 
 pub mod actors;
 pub mod cli;

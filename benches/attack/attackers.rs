@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use crate::common::claims::{FakeTracker, Victim, hit, page, providers};
 use crate::common::flooder::{Flooder, query};
 use crate::common::multicast;
-use crate::common::raw::{Crowd, STREAMS, Windows, about, beginnings, claimed, search, storms};
-use crate::common::readers::{Readers, Taking, What};
+use crate::common::raw::{Crowd, STREAMS, Windows, about, announce, beginnings, claimed, search, storms};
+use crate::common::readers::{Readers, Taking, What, fetch};
 use crate::common::scripted::{Content, Guise, Script, Scripted};
 use crate::common::trickling::{lists_trickle, manifests_trickle, resolves_trickle, units_trickle};
 use crate::ground::Place;
+use crate::vanishing::{Goes, Vanishing};
 
 /// An address of its own on this machine.
 const ELSEWHERE: [u8; 4] = [127, 0, 0, 77];
@@ -99,6 +100,19 @@ impl Target {
         let readers = Readers::start(self.share, self.much(), (nodes, 12), |_| ELSEWHERE, taking);
         let asked = readers.counted();
         Standing::new(readers, move || format!("{} Fetches", asked.load(Ordering::Relaxed)))
+    }
+
+    /// Nodes that ask both for all sorts of things on fresh connections and are gone in mid-answer.
+    fn vanishing(&self, goes: Goes) -> Standing {
+        let much = self.much();
+        let ask = |what| about(what, &much.id, much.size.into());
+        let requests = vec![fetch(much), ask("Watch"), search("e"), ask("Follow"), announce(), fetch(much)];
+        let from = ELSEWHERE.into();
+        let both = [self.tracker, self.share];
+        let both = both.map(|(addr, _)| Vanishing::start(from, addr, 15, requests.clone(), goes));
+        let asked = both.each_ref().map(Vanishing::counted);
+        let sum = move || asked.iter().map(|asked| asked.load(Ordering::Relaxed)).sum::<u64>();
+        Standing::new(both, move || format!("{} requests", sum()))
     }
 
     /// Liars beside the share: each offers what it offers, and serves it so.
@@ -273,6 +287,8 @@ pub(crate) const ATTACKS: &[Attack] = &[
         }
         streams(crowds.into())
     }),
+    attack!("go-asking", "15 nodes that ask 40 things on a fresh connection and close it", Plain, t => t.vanishing(Goes::Closing)),
+    attack!("vanish", "the same, silent from one moment to the next", Plain, t => t.vanishing(Goes::Silently)),
     attack!("handshakes", "first packets of handshakes from many addresses", Plain, t => half_handshakes(t)),
     attack!("words", "a neighbour that asks 10,000 times a second", Plain, t => flood(t, false, |n| query(n, 7, "e"))),
     attack!("rotates", "the same, another one whenever it is thrown out", Plain, t => flood(t, true, |n| query(n, 7, "e"))),

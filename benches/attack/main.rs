@@ -11,6 +11,7 @@ mod attackers;
 mod counted;
 mod ground;
 mod throttle;
+mod vanishing;
 
 use std::io::Write as _;
 use std::path::PathBuf;

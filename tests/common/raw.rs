@@ -213,7 +213,8 @@ impl Crowd {
     }
 }
 
-fn newcomer(windows: Windows) -> ClientConfig {
+/// How another node than ours would come.
+pub fn newcomer(windows: Windows) -> ClientConfig {
     let identity = Identity::ephemeral().expect("randomness");
     let tls = tls::client_config(&identity, Purpose::Link).expect("a key");
     let mut config = ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).expect("AES")));

@@ -153,7 +153,7 @@ async fn read(send: &mut SendStream, mut recv: RecvStream, taking: Taking) {
 }
 
 /// A Fetch of all units, as it travels.
-fn fetch(what: What) -> Vec<u8> {
+pub fn fetch(what: What) -> Vec<u8> {
     let mut value = vec![0x81, 0xa5];
     value.extend(b"Fetch");
     value.extend([0x84, 0xa2]);

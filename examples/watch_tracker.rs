@@ -1,0 +1,50 @@
+//! Tells who comes to a tracker and who leaves it, and what each offers: `cargo run --example watch_tracker -- HOST:PORT`.
+//! Without an argument it starts a tracker and a node of its own, and ends when it has seen the node come and go.
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::time::Duration;
+
+use qshare::model::NodeId;
+use qshare::node::{Home, Lifetime, Node, Options, SurveyOptions, Tracker, TrackerOptions, survey};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let dir = tempfile::tempdir()?;
+    let home = |name: &str| Options::new(Home::at(dir.path().join(name)));
+    if let Some(tracker) = std::env::args().nth(1) {
+        let (node, _events) = Node::start(Options { trackers: vec![tracker.parse()?], ..home("watcher") }).await?;
+        return watch(&node, |_| true).await;
+    }
+    let (tracker, _events) = Tracker::start(&home("tracker"), TrackerOptions::default()).await?;
+    let trackers = vec![format!("{}@{}", tracker.id(), tracker.addr()).parse()?];
+    let (watcher, _events) = Node::start(Options { trackers: trackers.clone(), ..home("watcher") }).await?;
+
+    let lasting = Options { lifetime: Lifetime::LongRunning, trackers, ..home("sharer") };
+    let (sharer, _events) = Node::start(lasting).await?;
+    std::fs::write(dir.path().join("notes.txt"), "we meet at noon\n")?;
+    sharer.share(survey(&[dir.path().join("notes.txt")], &SurveyOptions::default())?);
+    watch(&watcher, |there| there.get(&sharer.id()) != Some(&1)).await?;
+    sharer.stop().await;
+    watch(&watcher, |there| there.contains_key(&sharer.id())).await?;
+    tracker.stop().await;
+    Ok(())
+}
+
+/// Asks once a second and prints what has changed, as long as `goes_on` says so of the nodes and how much they offer.
+async fn watch(node: &Node, goes_on: impl Fn(&BTreeMap<NodeId, u64>) -> bool) -> Result<(), Box<dyn Error>> {
+    let mut before = BTreeMap::new();
+    loop {
+        let rows = node.peers().await?;
+        let now: BTreeMap<_, _> = rows.iter().map(|row| (row.peer.node, row.peer.offers)).collect();
+        for (id, offers) in now.iter().filter(|(id, offers)| before.get(*id) != Some(*offers)) {
+            println!("{id} offers {offers}");
+        }
+        before.keys().filter(|id| !now.contains_key(*id)).for_each(|id| println!("{id} has left"));
+        if !goes_on(&now) {
+            return Ok(());
+        }
+        before = now;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
