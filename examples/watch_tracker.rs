@@ -14,7 +14,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let home = |name: &str| Options::new(Home::at(dir.path().join(name)));
     if let Some(tracker) = std::env::args().nth(1) {
         let (node, _events) = Node::start(Options { trackers: vec![tracker.parse()?], ..home("watcher") }).await?;
-        return watch(&node, |_| true).await;
+        return watch(&node, &mut BTreeMap::new(), |_| true).await;
     }
     let (tracker, _events) = Tracker::start(&home("tracker"), TrackerOptions::default()).await?;
     let trackers = vec![format!("{}@{}", tracker.id(), tracker.addr()).parse()?];
@@ -24,27 +24,30 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let (sharer, _events) = Node::start(lasting).await?;
     std::fs::write(dir.path().join("notes.txt"), "we meet at noon\n")?;
     sharer.share(survey(&[dir.path().join("notes.txt")], &SurveyOptions::default())?);
-    watch(&watcher, |there| there.get(&sharer.id()) != Some(&1)).await?;
+    let mut there = BTreeMap::new();
+    watch(&watcher, &mut there, |there| there.get(&sharer.id()) != Some(&1)).await?;
     sharer.stop().await;
-    watch(&watcher, |there| there.contains_key(&sharer.id())).await?;
+    watch(&watcher, &mut there, |there| there.contains_key(&sharer.id())).await?;
     tracker.stop().await;
     Ok(())
 }
 
-/// Asks once a second and prints what has changed, as long as `goes_on` says so of the nodes and how much they offer.
-async fn watch(node: &Node, goes_on: impl Fn(&BTreeMap<NodeId, u64>) -> bool) -> Result<(), Box<dyn Error>> {
-    let mut before = BTreeMap::new();
+/// How many offers each node has.
+type There = BTreeMap<NodeId, u64>;
+
+/// Asks once a second and prints what has changed, as long as `goes_on` says so.
+async fn watch(node: &Node, before: &mut There, goes_on: impl Fn(&There) -> bool) -> Result<(), Box<dyn Error>> {
     loop {
         let rows = node.peers().await?;
-        let now: BTreeMap<_, _> = rows.iter().map(|row| (row.peer.node, row.peer.offers)).collect();
+        let now: There = rows.iter().map(|row| (row.peer.node, row.peer.offers)).collect();
         for (id, offers) in now.iter().filter(|(id, offers)| before.get(*id) != Some(*offers)) {
             println!("{id} offers {offers}");
         }
         before.keys().filter(|id| !now.contains_key(*id)).for_each(|id| println!("{id} has left"));
-        if !goes_on(&now) {
+        *before = now;
+        if !goes_on(before) {
             return Ok(());
         }
-        before = now;
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
