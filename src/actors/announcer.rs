@@ -10,6 +10,7 @@ use std::sync::Arc;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
+use tracing::{Instrument as _, debug_span};
 
 use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::actors::start::start;
@@ -161,7 +162,8 @@ impl Actor for Announcer {
         let epoch = Epoch(rand::random());
         let mut sessions = JoinSet::new();
         for target in &needs.trackers {
-            sessions.spawn(Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe()).run());
+            let session = Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe());
+            sessions.spawn(session.run().instrument(debug_span!("tracker", at = %target.host_port())));
         }
         Ok(State { parts, joined: BTreeMap::new(), stop, sessions })
     }

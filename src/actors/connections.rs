@@ -19,6 +19,7 @@ use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, Spawn
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
+use tracing::{Instrument as _, debug_span};
 
 pub use self::error::{ConnectError, ConnectKind};
 use self::outgoing::Outgoing;
@@ -29,7 +30,7 @@ use crate::actors::start::start;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;
-use crate::io::net::link::Link;
+use crate::io::net::link::{self, Link};
 use crate::io::net::purpose::Purpose;
 use crate::model::NodeId;
 use crate::wire::Code;
@@ -237,14 +238,20 @@ impl State {
         dial.attempts += 1;
         let (endpoint, myself, number) = (self.endpoint.clone(), myself.clone(), dial.number);
         let admit = self.outgoing.as_admit();
-        self.tasks.spawn(async move {
-            let expect = if let Target::Node(node) = &target { Some(*node) } else { None };
+        let expect = if let Target::Node(node) = &target { Some(*node) } else { None };
+        let span = debug_span!("dial", peer = expect.map(|node| node.short()), ?addrs);
+        let dialling = async move {
             let result = match given {
                 true => endpoint.dial(&addrs, expect).await,
                 false => endpoint.dial_told(&addrs, expect, &admit).await,
             };
+            match &result {
+                Ok(link) => tracing::debug!(peer = %link.peer().short(), at = %link.remote(), "connected"),
+                Err(error) => tracing::debug!(%error, "not connected"),
+            }
             let _ = myself.cast(Message::Dialled(target, number, result));
-        });
+        };
+        self.tasks.spawn(dialling.instrument(span));
     }
 
     fn dialled(&mut self, myself: &ActorRef<Message>, target: &Target, number: u64, result: Result<Link, DialError>) {
@@ -316,7 +323,8 @@ impl State {
         let (links, myself) = (self.links.clone(), myself.clone());
         self.tasks.spawn(async move {
             let _ = links.send(link.clone()).await;
-            link.closed().await;
+            let cause = link.closed().await;
+            tracing::debug!(peer = %node.short(), cause = link::describe(&cause), "a connection has ended");
             let _ = myself.cast(Message::Closed(node));
         });
     }

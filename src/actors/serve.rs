@@ -15,9 +15,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream, VarInt};
 use serde::Serialize;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tracing::{Instrument as _, debug_span};
 
 use self::places::{Places, RequestPlace};
 use crate::actors::limits::pool::who;
@@ -87,7 +88,9 @@ impl Stream {
 
     /// Refuses the request and ends the stream.
     pub async fn refuse(mut self, refusal: impl Into<Refusal>) {
-        let answer: Answer<()> = Err(refusal.into());
+        let refusal = refusal.into();
+        tracing::debug!(code = ?refusal.code, "refused");
+        let answer: Answer<()> = Err(refusal);
         let sent = frames::send(&mut self.send, &answer, limits::CONTROL).await;
         self.end(sent);
     }
@@ -151,7 +154,10 @@ pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: A
     loop {
         tokio::select! {
             link = links.recv() => match link {
-                Some(link) => drop(tasks.spawn(serve_link(link, Arc::clone(&answers), places.clone()))),
+                Some(link) => {
+                    let span = debug_span!("link", peer = %link.peer().short(), at = %link.remote());
+                    drop(tasks.spawn(serve_link(link, Arc::clone(&answers), places.clone()).instrument(span)));
+                }
                 None => return,
             },
             Some(_) = tasks.join_next() => {}
@@ -174,28 +180,37 @@ async fn serve_link<A: Answers>(link: Link, answers: Arc<A>, places: Places) {
             },
             Some(_) = tasks.join_next() => continue,
         };
-        let (link, answers, places) = (link.clone(), Arc::clone(&answers), places.clone());
-        tasks.spawn(async move {
-            let mut stream = Stream::new(send, recv);
-            let who = who(&link, answers.is_friend(link.peer()));
-            let received = places.receive(&mut stream.recv, who).await;
-            match received {
-                Ok((request, place)) => {
-                    if !goes_on(&request) {
-                        // What else comes would be kept, unread, as long as the stream is open. Whole already otherwise.
-                        let _ = stream.recv.stop(VarInt::from_u32(Code::Closing.into()));
-                    }
-                    stream.place = Some(place);
-                    drop(turn);
-                    // On the heap, so that streams whose requests do not come are small.
-                    Box::pin(answers.answer(&link, request, stream)).await;
-                }
-                Err(error) => {
-                    tracing::debug!(peer = %link.peer().short(), %error, "a request that cannot be read");
-                    stream.refuse(error.code()).await;
-                }
+        let request = serve_stream(link.clone(), Stream::new(send, recv), Arc::clone(&answers), places.clone(), turn);
+        tasks.spawn(request.in_current_span());
+    }
+}
+
+/// One request: read until it is whole, then answered. `turn` is its place among those of the link that are not.
+async fn serve_stream<A: Answers>(
+    link: Link,
+    mut stream: Stream,
+    answers: Arc<A>,
+    places: Places,
+    turn: OwnedSemaphorePermit,
+) {
+    let who = who(&link, answers.is_friend(link.peer()));
+    match places.receive(&mut stream.recv, who).await {
+        Ok((request, place)) => {
+            if !goes_on(&request) {
+                // What else comes would be kept, unread, as long as the stream is open. Whole already otherwise.
+                let _ = stream.recv.stop(VarInt::from_u32(Code::Closing.into()));
             }
-        });
+            stream.place = Some(place);
+            drop(turn);
+            let span = debug_span!("request", ?request);
+            span.in_scope(|| tracing::debug!("asked"));
+            // On the heap, so that streams whose requests do not come are small.
+            Box::pin(answers.answer(&link, request, stream)).instrument(span).await;
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a request that cannot be read");
+            stream.refuse(error.code()).await;
+        }
     }
 }
 

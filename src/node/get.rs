@@ -20,6 +20,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
+use tracing::{Instrument as _, debug_span};
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
@@ -48,7 +49,8 @@ impl Transfer {
         let (report, progress) = Report::new();
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
-        Ok(Self { progress, canceller, task: tokio::spawn(get.run()) })
+        let span = debug_span!("get", what = ?get.request.what);
+        Ok(Self { progress, canceller, task: tokio::spawn(get.run().instrument(span)) })
     }
 
     /// Where it stands.

@@ -99,12 +99,20 @@ impl Session {
             match connected {
                 Ok(link) => match self.talk(&link, &mut back_off).await {
                     End::Stopped => return self.withdraw(&link).await,
-                    End::Lost(error) => self.news.lost(&error),
+                    End::Lost(error) => {
+                        tracing::debug!(%error, "lost");
+                        self.news.lost(&error);
+                    }
                 },
-                Err(error) => self.news.unreached(&error),
+                Err(error) => {
+                    tracing::debug!(%error, "not reached");
+                    self.news.unreached(&error);
+                }
             }
+            let pause = back_off.next(started.elapsed(), &mut self.rng);
+            tracing::debug!(?pause, "tried again");
             tokio::select! {
-                () = sleep(back_off.next(started.elapsed(), &mut self.rng)) => {}
+                () = sleep(pause) => {}
                 _ = stop.wait_for(|stop| *stop) => return,
             }
         }
@@ -178,6 +186,7 @@ impl Session {
     async fn renew(&mut self, link: &Link) -> Result<(), CallError> {
         let request = Request::Renew(Renew { epoch: self.epoch, seq: self.seq });
         let (renewed, ..) = frames::call::<Renewed>(link, &request, limits::CONTROL).await?;
+        tracing::debug!(renewed.known, reachable = ?renewed.reachable, "renewed");
         if renewed.known {
             self.reachable = !renewed.reachable.is_empty();
             self.news.reachable(self.reachable);
@@ -220,6 +229,8 @@ impl Session {
         self.known = shared;
         self.candidates = dialled.unwrap_or_else(|| std::mem::take(&mut self.candidates));
         self.reachable = !announced.reachable.is_empty();
+        let Announced { taken, refused, reachable, .. } = &announced;
+        tracing::debug!(self.seq, full, taken, refused, ?reachable, "announced");
         self.news.announced(&announced, &self.known);
         Ok(())
     }
