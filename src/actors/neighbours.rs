@@ -2,17 +2,11 @@
 //! Invariant: every frame of a neighbour has been waited for by the task that read it; every answer goes to who asked, or
 //! nowhere. Not responsible for which planes a search asks: that is the node's finder's.
 
-mod about;
-mod answer;
-mod friends;
 mod lan;
 mod reach;
 mod reference;
-mod search;
-mod settling;
 mod state;
 mod talk;
-mod whereabouts;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -25,8 +19,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 
 pub use self::reference::NeighboursRef;
-pub use self::search::Answer;
-pub use self::state::State;
+pub use self::state::{Answer, State};
 use self::talk::Ticket;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
@@ -214,7 +207,7 @@ impl Actor for Neighbours {
             Message::Failed(node, met) => state.failed(node, met),
             Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
             Message::Friends(nodes) => state.table.befriend(nodes),
-            Message::FriendsSought => state.friends.sought = true,
+            Message::FriendsSought => state.friends_sought(),
             Message::Frame(node, serial, frame, reply) => {
                 state.frame(node, serial, frame);
                 drop(reply.send(()));

@@ -1,5 +1,12 @@
 //! What the Neighbours actor keeps, and what it does with what it is told.
 
+mod about;
+mod answer;
+mod friends;
+mod search;
+mod settling;
+mod whereabouts;
+
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,15 +15,16 @@ use ractor::{ActorRef, RpcReplyPort};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::about::{self, Told};
-use super::answer::Turn;
-use super::friends::Seek;
+use self::about::Told;
+use self::answer::Turn;
+use self::friends::Seek;
+pub use self::search::Answer;
+use self::search::Searches;
+use self::whereabouts::Sought;
 use super::lan::listen;
 use super::reach::Reach;
-use super::search::Searches;
 use super::talk::{End, FrameQueue, ROOM, Ticket};
-use super::whereabouts::Sought;
-use super::{Dependencies, Message, Newcomer, Row, friends};
+use super::{Dependencies, Message, Newcomer, Row};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
 use crate::io::home::remembered::Remembered as Line;
@@ -44,17 +52,17 @@ pub struct State {
     pub(super) wanted: Option<Duration>,
     pub(super) table: Table,
     pub(super) flood: Flood,
-    pub(super) friends: friends::Known,
+    friends: friends::Known,
     pub(super) voices: HashMap<NodeId, Neighbour>,
     room: Pool,
     serial: u64,
-    pub(super) searches: Searches,
+    searches: Searches,
     pub(super) probes: Meter<SocketAddr>,
     /// Given nodes that have neither come nor failed yet.
     pub(super) expected: Vec<PeerTarget>,
     pub(super) waiting: Vec<RpcReplyPort<()>>,
-    pub(super) told: Told,
-    pub(super) sought: Sought,
+    told: Told,
+    sought: Sought,
     written: (Vec<Remembered>, Option<Duration>),
     /// Remembered of the local network, which is not used now.
     unused: Vec<Remembered>,
@@ -73,7 +81,7 @@ pub(super) struct Neighbour {
     /// What it can be told: see [`NeighbourFrame::since`].
     version: u16,
     pub(super) offers: u64,
-    pub(super) turn: Turn,
+    turn: Turn,
     /// Kept, so that the connection stays.
     pub(super) link: Link,
 }

@@ -125,12 +125,30 @@ impl fmt::Display for Addresses {
     }
 }
 
-/// Dials the addresses, [`RACE`] apart; the first that leads to the expected node wins. Where others told of them, each is
-/// dialled only as it is admitted.
-///
-/// # Errors
-/// The most telling of what went wrong.
-pub async fn dial(
+impl Endpoint {
+    /// Dials a node at its addresses, [`RACE`] apart; the first that leads to the expected node wins.
+    ///
+    /// # Errors
+    /// The most telling of what went wrong at the addresses.
+    pub async fn dial(&self, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, DialError> {
+        dial(self, addrs, expect, None).await
+    }
+
+    /// The same for addresses that others told of: each is dialled only as it is admitted.
+    ///
+    /// # Errors
+    /// As [`Endpoint::dial`].
+    pub async fn dial_told(
+        &self,
+        addrs: &[SocketAddr],
+        expect: Option<NodeId>,
+        admit: &Admit,
+    ) -> Result<Link, DialError> {
+        dial(self, addrs, expect, Some(admit)).await
+    }
+}
+
+async fn dial(
     endpoint: &Endpoint,
     addrs: &[SocketAddr],
     expect: Option<NodeId>,

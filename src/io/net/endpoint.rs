@@ -11,7 +11,6 @@ use quinn::{Connection, ConnectionError, Incoming, TokioRuntime};
 use tokio::time::timeout;
 
 use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
-use crate::io::net::dial;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::gate::{Gate, Permit, Verdict};
 use crate::io::net::interfaces;
@@ -201,27 +200,6 @@ impl Endpoint {
     #[must_use]
     pub fn dials(&self) -> u64 {
         self.inner.quinn.stats().outgoing_handshakes
-    }
-
-    /// Dials a node at its addresses, raced. See [`dial`].
-    ///
-    /// # Errors
-    /// The most telling of what went wrong at the addresses.
-    pub async fn dial(&self, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, dial::DialError> {
-        dial::dial(self, addrs, expect, None).await
-    }
-
-    /// The same for addresses that others told of: each is dialled only as it is admitted.
-    ///
-    /// # Errors
-    /// As [`Endpoint::dial`].
-    pub async fn dial_told(
-        &self,
-        addrs: &[SocketAddr],
-        expect: Option<NodeId>,
-        admit: &dial::Admit,
-    ) -> Result<Link, dial::DialError> {
-        dial::dial(self, addrs, expect, Some(admit)).await
     }
 
     /// The next connection that the gate lets in; `None` once the endpoint is closed. It must be established in a

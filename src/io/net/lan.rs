@@ -20,9 +20,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::model::NodeId;
+use crate::wire::limits::ADDRESSES;
 
 pub mod daemon;
 mod question;
+
+/// The service; its instances are nodes.
+const SERVICE: &str = "_qshare._udp.local.";
 
 /// What the program is called with to be the child: then come the node's id and, where it is announced, its port.
 pub const LISTEN_LAN: &str = "listen-lan";
@@ -124,6 +128,18 @@ fn ended(status: ExitStatus) -> LanError {
     } else {
         LanError::Daemon(format!("the process for it has ended ({status})"))
     }
+}
+
+/// The likeliest first, the same at each time.
+fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+    let mut addrs: Vec<SocketAddr> = addrs.collect();
+    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
+    addrs.truncate(ADDRESSES);
+    addrs
+}
+
+const fn is_link_local(addr: SocketAddr) -> bool {
+    matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
 }
 
 fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {

@@ -12,12 +12,8 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::time::{interval, timeout};
 
 use super::question::Question;
-use super::{Heard, LanError, Told};
+use super::{Heard, LanError, SERVICE, Told, in_order};
 use crate::model::NodeId;
-use crate::wire::limits::ADDRESSES;
-
-/// The service; its instances are nodes.
-pub(super) const SERVICE: &str = "_qshare._udp.local.";
 
 /// Records that the daemon may keep. It sets itself no bound, and 500 nodes on one network take some 3000.
 const RECORDS: i64 = 20_000;
@@ -181,14 +177,6 @@ fn heard_of(service: &ResolvedService) -> Option<Heard> {
     Some(Heard { node, addrs, interfaces })
 }
 
-/// The likeliest first, the same at each time.
-pub(super) fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut addrs: Vec<SocketAddr> = addrs.collect();
-    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
-    addrs.truncate(ADDRESSES);
-    addrs
-}
-
 fn interfaces(ip: &ScopedIp) -> Vec<String> {
     match ip {
         ScopedIp::V4(v4) => v4.interface_ids().iter().map(|interface| interface.name.clone()).collect(),
@@ -206,8 +194,4 @@ fn address(ip: &ScopedIp, port: u16) -> Option<SocketAddr> {
         }
         _ => None,
     }
-}
-
-const fn is_link_local(addr: SocketAddr) -> bool {
-    matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
 }

@@ -18,8 +18,7 @@ use tokio::io::ReadBuf;
 use tokio::net::UdpSocket;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use super::Heard;
-use super::daemon::{SERVICE, in_order};
+use super::{Heard, SERVICE, in_order};
 use crate::model::NodeId;
 
 /// Where everyone listens (RFC 6762, section 3).

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::state::State;
+use super::State;
 use crate::logic::flood::Input;
 use crate::model::NodeId;
 
@@ -62,7 +62,7 @@ impl State {
         !self.expected.is_empty() || self.table.dialling() > 0 || !self.friends.sought
     }
 
-    pub(super) fn settle(&mut self) {
+    pub(in crate::actors::neighbours) fn settle(&mut self) {
         if self.is_settled() {
             self.flood(Input::Settled);
             self.waiting.drain(..).for_each(|reply| drop(reply.send(())));

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 
-use super::Message;
-use super::state::State;
+use super::State;
+use crate::actors::neighbours::Message;
 use crate::actors::shelf::Shelf;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Direction;
@@ -27,7 +27,7 @@ pub(super) struct Told {
 
 impl State {
     /// What this node says of itself. A command says where it is only while it has something to give: then it is asked.
-    pub(super) fn about(&self) -> About {
+    pub(in crate::actors::neighbours) fn about(&self) -> About {
         let offers = self.offers();
         let nowhere = self.dependencies.visiting && offers == 0;
         let candidates = if nowhere { Vec::new() } else { self.dependencies.endpoint.candidates() };
@@ -43,7 +43,7 @@ impl State {
 
     /// Tells the neighbours when this node offers more or less than before. That a command has something to give, or
     /// nothing any more, cannot wait: its transfer may take seconds.
-    pub(super) fn tell(&mut self) {
+    pub(in crate::actors::neighbours) fn tell(&mut self) {
         let (now, offers) = (self.now(), self.offers());
         let urgent = self.dependencies.visiting && (offers == 0) != (self.told.offers == 0);
         if offers == self.told.offers || (now < self.told.at + TELL && !urgent) {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::Message;
-use super::state::State;
+use super::State;
+use crate::actors::neighbours::Message;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Direction;
 use crate::model::{Hit, NodeId, QueryId};

@@ -11,9 +11,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::Message;
-use super::state::State;
+use super::State;
 use crate::actors::connections::ConnectionsRef;
+use crate::actors::neighbours::Message;
 use crate::io::net::frames;
 use crate::io::net::resolve::resolve;
 use crate::logic::neighbours::Source;
@@ -55,8 +55,13 @@ impl Known {
 }
 
 impl State {
+    /// All friends have been looked for.
+    pub(in crate::actors::neighbours) const fn friends_sought(&mut self) {
+        self.friends.sought = true;
+    }
+
     /// A friend is said by the user to be at these addresses.
-    pub(super) fn friend_at(&mut self, node: NodeId, addrs: Vec<SocketAddr>) {
+    pub(in crate::actors::neighbours) fn friend_at(&mut self, node: NodeId, addrs: Vec<SocketAddr>) {
         self.heard(node, &addrs, Source::Friend);
         self.friends.at.insert(node, addrs);
     }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::State;
 use super::settling::SETTLING;
-use super::state::State;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};
@@ -79,7 +79,12 @@ impl Searches {
 }
 
 impl State {
-    pub(super) fn search(&mut self, what: Sought, waves: Vec<u8>, answers: mpsc::Sender<Answer>) {
+    pub(in crate::actors::neighbours) fn search(
+        &mut self,
+        what: Sought,
+        waves: Vec<u8>,
+        answers: mpsc::Sender<Answer>,
+    ) {
         self.begin();
         let waves = waves.into();
         self.next_wave(Search { what, waves, found: false, whole: true, known: false, answers: Some(answers) });

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::state::State;
+use super::State;
 use crate::model::NodeId;
 
 /// How long the local network is listened to for a node that was named. It is asked at once, after 1 s and after 3 s (RFC 6762,
@@ -34,7 +34,7 @@ impl Sought {
 
 impl State {
     /// Tells where a node may be, until the neighbours are settled and the local network has been asked often enough.
-    pub(super) fn whereabouts(&mut self, node: NodeId, tell: mpsc::Sender<Vec<SocketAddr>>) {
+    pub(in crate::actors::neighbours) fn whereabouts(&mut self, node: NodeId, tell: mpsc::Sender<Vec<SocketAddr>>) {
         self.begin();
         let known = self.table.addresses(node);
         if !known.is_empty() {
