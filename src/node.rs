@@ -39,7 +39,7 @@ pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Verdict};
-pub use error::{Error, ErrorCode, Lack, Who};
+pub use error::{Error, ErrorCode, Lack, Silence, Who};
 pub use get::Transfer;
 pub use host::Host;
 pub use tracker::{Tracker, TrackerOptions};

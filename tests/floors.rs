@@ -132,8 +132,8 @@ const ROOMS: [(&str, &[&str]); 7] = [
     (
         "cli",
         &[
-            "args", "exit", "signals", "failure", "settings", "service", "render", "context", "choose", "explain",
-            "follow", "commands",
+            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "choose",
+            "explain", "follow", "commands",
         ],
     ),
 ];

@@ -80,7 +80,7 @@ pub enum Ending {
 }
 
 /// Why a transfer failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DownloadError {
     /// The disk refused.
     #[error(transparent)]

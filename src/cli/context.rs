@@ -5,6 +5,7 @@ use tokio::sync::mpsc;
 use crate::cli::failure::Failure;
 use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
+use crate::cli::say;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
 use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Options, Outcome, Plane};
@@ -80,7 +81,10 @@ impl Context {
     /// Says that this goes on without the home, if it does.
     pub(crate) fn warn_homeless(&self, node: &Node) {
         if let Some(Guest::Homeless(error)) = node.guest() {
-            self.output.warn(&format!("this goes on with a key of its own and remembers nothing: {error}"));
+            self.output.warn(&format!(
+                "this goes on with a key of its own and remembers nothing: {}",
+                say::error(error, self.output.names())
+            ));
         }
     }
 

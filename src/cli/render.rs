@@ -9,6 +9,8 @@ use serde::Serialize;
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
+use crate::cli::say;
+use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
 use crate::model::{Friends, Shown};
 
@@ -16,14 +18,12 @@ pub(crate) mod activity;
 pub(crate) mod hits;
 pub(crate) mod human;
 pub(crate) mod json;
-pub(crate) mod names;
 pub(crate) mod plain;
 pub(crate) mod progress;
 mod sink;
 pub(crate) mod table;
 
 use json::Line;
-use names::Names;
 use sink::{Lost, Sink};
 
 /// How progress is shown to people.
@@ -179,7 +179,7 @@ impl Output {
         if failure.is_silent() {
             return;
         }
-        let message = self.names.in_sentence(&failure.to_string());
+        let message = say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
         let line = Line::Error { code: failure.code().word(), exit: failure.exit().code(), message };
         let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());

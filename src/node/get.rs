@@ -190,7 +190,7 @@ impl Get {
 
     fn prepare_stream(&self, hit: Hit, contents: Contents, beside: Option<Beside>) -> Result<Prepared, Error> {
         contents.is_streamable()?;
-        let dir = tempfile::tempdir().map_err(Error::Stdout)?;
+        let dir = tempfile::tempdir().map_err(|error| Error::Stdout(error.into()))?;
         let parent = SafeDir::open(dir.path())?;
         let place = Sink::Stream { parent, _dir: dir };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, beside })))

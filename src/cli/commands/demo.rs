@@ -145,7 +145,7 @@ impl Play<'_> {
     }
 
     fn given(&self, dir: &Path) -> Result<PathBuf, Failure> {
-        let unreadable = |source| Error::Unreadable { path: dir.to_owned(), source };
+        let unreadable = |source: std::io::Error| Error::Unreadable { path: dir.to_owned(), source: source.into() };
         let dir = dir.canonicalize().map_err(unreadable)?;
         let shown = Shown(&dir.to_string_lossy()).to_string();
         if !dir.is_dir() {

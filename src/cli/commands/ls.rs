@@ -31,7 +31,10 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     }
     context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0, at_least: false })?;
     if offers.is_empty() {
-        return Err(Failure::Nothing(format!("peer {peer} offers nothing; `qshare peers` lists others")));
+        return Err(Failure::Nothing(format!(
+            "peer {} offers nothing; `qshare peers` lists others",
+            context.output.names().given(&peer.to_string())
+        )));
     }
     context.output.print(&hits::offers(&offers).render(context.output.width()))?;
     if !context.output.is_json() {

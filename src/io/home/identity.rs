@@ -11,8 +11,7 @@ use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
 
 use crate::io::home::secret;
-use crate::model::NodeId;
-use crate::model::obstacle::{advice, cause as words};
+use crate::model::{Cause, NodeId};
 
 /// The file with the key, in PEM, within a role's directory.
 pub const KEY_FILE: &str = "identity.key";
@@ -23,15 +22,15 @@ pub const TRANSPORT_FILE: &str = "transport.key";
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Why there is no identity.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// The file system refused.
-    #[error("the key file {path} cannot be read or written ({}): {}, or use another --home", words(cause), advice(cause), path = path.display())]
+    #[error("the key file {} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
         path: PathBuf,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// The file is not such a key.
     #[error("{path} is not a key that this program made ({cause}): restore it, or remove it to get a new identity", path = path.display())]
@@ -72,8 +71,8 @@ impl Identity {
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(KEY_FILE);
         let make = || Ok(generate().map_err(io::Error::other)?.serialize_pem().into_bytes());
-        let pem =
-            secret::read_or_create(&path, make).map_err(|cause| IdentityError::Io { path: path.clone(), cause })?;
+        let pem = secret::read_or_create(&path, make)
+            .map_err(|e| IdentityError::Io { path: path.clone(), cause: e.into() })?;
         let malformed = |cause: String| IdentityError::Malformed { path: path.clone(), cause };
         if pem.is_empty() {
             return Err(malformed("it is empty".into()));
@@ -160,7 +159,7 @@ impl LongTermKeys {
     /// When the file cannot be read or written.
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(TRANSPORT_FILE);
-        let failed = |cause| IdentityError::Io { path: path.clone(), cause };
+        let failed = |cause: io::Error| IdentityError::Io { path: path.clone(), cause: cause.into() };
         let bytes = secret::read_or_create(&path, || Ok(random()?.to_vec())).map_err(failed)?;
         let len = bytes.len();
         if let Ok(secret) = bytes.try_into() {

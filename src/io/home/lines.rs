@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::io::home::secret;
 use crate::io::home::small;
 use crate::io::share::stamp::FileStamp;
-use crate::model::obstacle::{advice, cause as words};
+use crate::model::Cause;
 
 /// Bytes that such a file may have: 1024 lines with the longest paths, or tens of thousands of the usual ones.
 const MOST: u64 = 1024 * (4096 + 128);
@@ -37,15 +37,15 @@ pub trait Line: Sized {
 }
 
 /// Why such a file cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LinesError {
     /// The file system refused.
-    #[error("{path} cannot be read or written ({}): {}", words(cause), advice(cause), path = path.display())]
+    #[error("{} cannot be read or written ({cause}): {}", path.display(), cause.kind.advice())]
     Io {
         /// Which file.
         path: PathBuf,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// A line is not as it should be.
     #[error("line {line} of {path} is not `{form}`: repair or remove it", path = path.display())]
@@ -177,7 +177,7 @@ impl<T: Line> LineFile<T> {
     }
 
     fn failed(&self, cause: io::Error) -> LinesError {
-        LinesError::Io { path: self.path.clone(), cause }
+        LinesError::Io { path: self.path.clone(), cause: cause.into() }
     }
 }
 

@@ -20,9 +20,8 @@ use crate::io::net::open::Open;
 use crate::io::net::purpose::Purpose;
 use crate::io::net::transport::{self, Configs};
 use crate::io::net::udp;
-use crate::model::NodeId;
 use crate::model::address::canonical;
-use crate::model::obstacle::{Obstacle, cause as words};
+use crate::model::{Cause, NodeId};
 use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
@@ -58,22 +57,22 @@ pub struct EndpointOptions {
 }
 
 /// Why there is no endpoint.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
-    #[error("UDP {addr} cannot be opened ({}): {}", words(cause), bind_advice(Obstacle::of(cause)))]
+    #[error("UDP {addr} cannot be opened ({cause})")]
     Address {
         /// Which address.
         addr: SocketAddr,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// There are no keys for the socket.
     #[error(transparent)]
     Keys(#[from] IdentityError),
     /// The key cannot be used.
     #[error("the identity cannot be used for TLS: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(String),
 }
 
 /// The endpoint. Cheap to clone.
@@ -126,9 +125,9 @@ impl Endpoint {
         purpose: Purpose,
         open_links: Arc<Open>,
     ) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, keys, purpose)?;
+        let configs = Configs::new(&identity, keys, purpose).map_err(|error| BindError::Tls(error.to_string()))?;
         let (addr, bound) = open(options.listen)?;
-        let failed = |cause| BindError::Address { addr, cause };
+        let failed = |cause: io::Error| BindError::Address { addr, cause: cause.into() };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
         let server = (purpose == Purpose::Link).then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
@@ -351,15 +350,7 @@ fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
         }
     }
     let addr = if let Listen::At(addr) = listen { addr } else { any(0) };
-    udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause })
-}
-
-/// Most causes lie in the address.
-const fn bind_advice(obstacle: Obstacle) -> &'static str {
-    match obstacle {
-        Obstacle::FileTable | Obstacle::OpenFiles => obstacle.advice(),
-        _ => "choose another address or port with --listen",
-    }
+    udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause: cause.into() })
 }
 
 #[cfg(test)]

@@ -15,13 +15,10 @@ use crate::model::SafePath;
 const TRIED: usize = 1000;
 
 /// Why the destination cannot hold the names.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AcceptError {
     /// Two names are one there.
-    #[error(
-        "{} cannot hold both `{first}` and `{second}`, which are one name to its file system: choose another place with -o, or leave one out with --only",
-        quoted(path)
-    )]
+    #[error("{} cannot hold both `{first}` and `{second}`, which are one name to its file system", quoted(path))]
     Collision {
         /// The destination.
         path: PathBuf,
@@ -34,10 +31,7 @@ pub enum AcceptError {
     #[error(transparent)]
     Dest(#[from] DestError),
     /// A name that the file system changes or refuses.
-    #[error(
-        "{} cannot hold the name `{name}`: choose another place with -o, or leave it out with --only",
-        quoted(path)
-    )]
+    #[error("{} cannot hold the name `{name}`", quoted(path))]
     Name {
         /// The destination.
         path: PathBuf,
@@ -45,10 +39,7 @@ pub enum AcceptError {
         name: SafePath,
     },
     /// A name longer than the file system takes.
-    #[error(
-        "`{name}` has a name of more than {longest} bytes, the most that {} takes: choose another place with -o, or leave it out with --only",
-        quoted(path)
-    )]
+    #[error("`{name}` has a name of more than {longest} bytes, the most that {} takes", quoted(path))]
     TooLong {
         /// The destination.
         path: PathBuf,

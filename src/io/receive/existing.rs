@@ -35,19 +35,16 @@ pub struct Existing {
 }
 
 /// What is at the target may not be replaced.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ExistingError {
     /// Links, devices, or a directory in place of a file.
-    #[error("{} in the way and never replaced: move what is there away or choose another place with -o", listed(paths))]
+    #[error("{} in the way and never replaced", listed(paths))]
     Blocked {
         /// All of them.
         paths: Vec<PathBuf>,
     },
     /// Files of other content.
-    #[error(
-        "{} there with other content: choose another place with -o, or replace what differs with --force",
-        listed(paths)
-    )]
+    #[error("{} there with other content", listed(paths))]
     Different {
         /// All of them.
         paths: Vec<PathBuf>,

@@ -6,9 +6,8 @@ use std::path::PathBuf;
 use crate::io::receive::dest::{SafeDir, quoted};
 
 /// There is no room.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} has {} free but {} are needed: free some space or choose another place with -o",
-    quoted(path), bytes(*available), bytes(*needed))]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{} has {} free but {} are needed", quoted(path), bytes(*available), bytes(*needed))]
 pub struct SpaceError {
     /// The destination.
     pub path: PathBuf,

@@ -129,7 +129,7 @@ impl Get {
                 }
                 failed = stream.failed() => {
                     download.cancel();
-                    return Err(Error::Stdout(failed));
+                    return Err(Error::Stdout(failed.into()));
                 }
                 Some(more) = providers.recv() => download.providers(more),
                 () = until(&mut cancelled), if !ending => {
@@ -231,7 +231,7 @@ impl Delivery {
 
     /// Waits until everything is delivered.
     async fn finished(&mut self) -> Result<(), Error> {
-        self.join().await.transpose().map(drop).map_err(Error::Stdout)
+        self.join().await.transpose().map(drop).map_err(|error| Error::Stdout(error.into()))
     }
 
     async fn join(&mut self) -> Option<std::io::Result<u64>> {

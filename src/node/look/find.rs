@@ -20,7 +20,7 @@ use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, PeerTarget, Plane, Query};
 use crate::node::convert::{call_error, connect_error};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Silence, Who};
 use crate::node::look::planes::{self, Overlay, Page, Rest};
 use crate::node::types::{Found, Options, PeerRow};
 use crate::wire::{Request, Role, Sought};
@@ -250,7 +250,7 @@ impl Finder {
                     let link = connect(&connections, &place, own).await?;
                     ask(link, place.who()).await
                 });
-                let silent = || Err(Error::Unreachable { who: place.who(), cause: "no answer within 2 s".to_owned() });
+                let silent = || Err(Error::Unreachable { who: place.who(), cause: Silence::Late(ANSWER) });
                 (number, answered.await.unwrap_or_else(|_| silent()))
             });
         }

@@ -6,7 +6,7 @@ use crate::io::receive::dest::{DestError, quoted};
 use crate::io::receive::space::SpaceError;
 
 /// Why something with a partial file failed. What was noted before stays noted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PartialError {
     /// The target has got something since the start.
     #[error(
@@ -30,7 +30,7 @@ pub enum PartialError {
     #[error(transparent)]
     Dest(#[from] DestError),
     /// Another process has it.
-    #[error("{} is in use by {}: wait until that transfer ends, or choose another place with -o", quoted(path), holder(*pid))]
+    #[error("{} is in use by {}", quoted(path), holder(*pid))]
     InUse {
         /// The partial file.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum PartialError {
         path: PathBuf,
     },
     /// A target with a name that qshare gives to what is not finished.
-    #[error("{} is a name that qshare uses for unfinished transfers: choose another with -o", quoted(path))]
+    #[error("{} is a name that qshare uses for unfinished transfers", quoted(path))]
     Reserved {
         /// The target.
         path: PathBuf,

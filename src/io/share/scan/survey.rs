@@ -34,7 +34,7 @@ pub struct SurveyOptions {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SurveyError {
     /// Two things under one name.
-    #[error("both {first} and {second} would be offered as {name}: rename one of them, or name them with --list")]
+    #[error("both {first} and {second} would be offered as {name}")]
     Duplicate {
         /// The name.
         name: String,
@@ -67,7 +67,7 @@ pub enum SurveyError {
         obstacle: Obstacle,
     },
     /// A name that cannot be offered.
-    #[error("{path} cannot be shared under its name because {cause}: give it another with --list")]
+    #[error("{path} cannot be shared under its name because {cause}")]
     Name {
         /// Which path.
         path: String,
@@ -78,7 +78,7 @@ pub enum SurveyError {
     #[error("there is nothing to share{0}")]
     Nothing(String),
     /// `/` or a home directory.
-    #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
+    #[error("{path} holds more than is meant to be shared")]
     Whole {
         /// Which directory.
         path: String,
