@@ -29,7 +29,7 @@ use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;
 
 pub use ending::{Shortfall, Trouble};
-pub use progress::{ProviderSnapshot, Snapshot};
+pub use progress::{DownloadNotice, ProviderSnapshot, Snapshot};
 pub(crate) use state::{Arguments, State};
 
 /// How often time is told to the transfer and progress is sampled.

@@ -13,6 +13,7 @@ use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
 use crate::model::{Friends, Shown};
+use crate::node::Notice;
 
 pub(crate) mod activity;
 pub(crate) mod hits;
@@ -164,9 +165,14 @@ impl Output {
         }
     }
 
+    /// The same for what a floor below has to say.
+    pub(crate) fn notice(&self, notice: &Notice) {
+        self.warn(&say::notice(notice, &self.names));
+    }
+
     /// Something that is wrong without ending the command: a JSON line, or a line on standard error unless `-q`.
     pub(crate) fn warn(&self, message: &str) {
-        let message = self.names.in_sentence(&Shown(message).to_string());
+        let message = Shown(message).to_string();
         // Whoever closed the output of a finite command will be noticed at its next result.
         let told = self.json && bytes(&Line::Warning { message: &message }).is_ok_and(|line| self.put(&line).is_ok());
         if !told && (!self.json || self.sink.is_service()) {

@@ -1,9 +1,12 @@
 //! What a person reads about an error or a notice of the floors below: the cause, and what to do about it in the words of
 //! this command line. Friends are shown by name. Not responsible for where it is shown.
 
+mod doctor;
 mod lack;
 mod local;
 pub(crate) mod names;
+mod notice;
+mod share;
 
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
@@ -11,12 +14,16 @@ use crate::cli::failure::Failure;
 use crate::io::home::identity::IdentityError;
 use crate::io::net::dial::DialError;
 use crate::logic::offers::tally::Beyond;
-use crate::model::{Cause, Obstacle, Shown};
+use crate::model::{Cause, Obstacle, Plane, Shown};
 use crate::node::Error;
 use crate::wire::{Code, Role};
 
 use lack::Kept;
 use names::Names;
+
+pub(crate) use doctor::check;
+pub(crate) use notice::notice;
+pub(crate) use share::{omission, unportable};
 
 /// Why a command did not end well.
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
@@ -77,7 +84,7 @@ fn transfer(error: &Error, names: &Names) -> String {
             format!("interrupted, {}: run the same command again to go on", Kept(*have, *total))
         }
         Error::LeftOut { name, without } => {
-            format!("nothing of `{}` can be had that matches --only: {without}", Shown(name))
+            format!("nothing of `{}` can be had that matches --only: {}", Shown(name), notice::without(without))
         }
         Error::NoManifest { lack, .. } => format!("{error} ({}): {}", lack::cause(lack, names), lack::advice(lack)),
         Error::NoneMatch { name, id } => {
@@ -148,6 +155,16 @@ pub(crate) fn connect(error: &ConnectError, names: &Names) -> String {
             format!("{addr} answers as node {found}, not as {expected}: check the id and the address")
         }
         error => error.to_string(),
+    }
+}
+
+/// Where something was found: `found at a tracker`.
+pub(crate) const fn found(plane: Plane) -> &'static str {
+    match plane {
+        Plane::Lan => "found on the local network",
+        Plane::Neighbours => "found over neighbours",
+        Plane::Peer => "found at the peer itself",
+        Plane::Tracker => "found at a tracker",
     }
 }
 

@@ -17,7 +17,7 @@ pub const MAGIC: &str = "qshare-collection-1\n";
 pub const MAX_MANIFEST: usize = 128 << 20;
 
 /// Why bytes are not a collection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
 pub enum CollectionError {
     /// Two entries cannot both exist: the same path, or a file that is also a directory.
     #[error("two entries of the collection exclude each other")]

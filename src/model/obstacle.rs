@@ -130,9 +130,15 @@ pub struct Cause {
     pub text: String,
 }
 
+impl From<&io::Error> for Cause {
+    fn from(error: &io::Error) -> Self {
+        Self { kind: Obstacle::of(error), text: cause(error) }
+    }
+}
+
 impl From<io::Error> for Cause {
     fn from(error: io::Error) -> Self {
-        Self { kind: Obstacle::of(&error), text: cause(&error) }
+        (&error).into()
     }
 }
 

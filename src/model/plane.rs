@@ -24,15 +24,4 @@ impl Plane {
             Self::Tracker => "tracker",
         }
     }
-
-    /// Where something was found, for sentences: `found at a tracker`.
-    #[must_use]
-    pub const fn found(self) -> &'static str {
-        match self {
-            Self::Lan => "found on the local network",
-            Self::Neighbours => "found over neighbours",
-            Self::Peer => "found at the peer itself",
-            Self::Tracker => "found at a tracker",
-        }
-    }
 }

@@ -22,6 +22,7 @@ use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
 use crate::model::{Cause, ContentId, Hit, NodeId, Obstacle, Shown, Size};
+use crate::node::types::Without;
 use crate::wire::{Code, Role};
 
 mod code;
@@ -119,7 +120,7 @@ pub enum Error {
         /// The collection's name.
         name: String,
         /// Which files, and why.
-        without: String,
+        without: Without,
     },
     /// The transfer failed on its way.
     #[error(transparent)]

@@ -12,10 +12,12 @@ use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, 
 use crate::node::{Direction, Error, Home, Listen};
 use crate::wire::Peer;
 
+mod notice;
 mod preview;
 mod progress;
 mod request;
 
+pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
 pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
@@ -133,8 +135,8 @@ pub enum Event {
         /// Where a peer on another machine would dial it first.
         addr: SocketAddr,
     },
-    /// Something to tell the user: one sentence, already safe to show.
-    Warning(String),
+    /// Something to tell the user.
+    Notice(Notice),
 }
 
 /// What a search found.
@@ -146,8 +148,8 @@ pub struct Found {
     pub more: u64,
     /// Whether there may be even more: not everyone who was asked has answered, or told how many it has.
     pub at_least: bool,
-    /// Who did not answer, one sentence each.
-    pub warnings: Vec<String>,
+    /// Who did not answer, or not as it should.
+    pub warnings: Vec<Notice>,
 }
 
 /// A hit, with where it was learned.

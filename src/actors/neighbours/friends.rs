@@ -11,8 +11,8 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-use super::Message;
 use super::state::State;
+use super::{Message, NeighbourNotice};
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames;
 use crate::io::net::resolve::resolve;
@@ -68,10 +68,7 @@ impl State {
         let name = self.friends.all.borrow().of(node).map(|friend| friend.name.clone());
         let (true, Some(name), false) = (given, name, self.friends.told.contains(&node)) else { return };
         self.friends.told.push(node);
-        self.warn(format!(
-            "{addr} answers as node {found} and not as your friend {name}: ask {name}, and if the key is new, run \
-             `qshare friends remove {name}` and add the new id"
-        ));
+        self.warn(NeighbourNotice::NotTheFriend { addr, found, name });
     }
 }
 

@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
 use crate::node::PeerRef;
@@ -38,7 +39,7 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     }
     context.output.print(&hits::offers(&offers).render(context.output.width()))?;
     if !context.output.is_json() {
-        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), plane.found()));
+        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
     }
     Ok(Exit::DONE)
 }

@@ -1,5 +1,6 @@
 //! What is wrong on this machine: paths, the home, the socket; and what to do about it.
 
+use crate::cli::say::share::omission;
 use crate::io::home::HomeError;
 use crate::io::home::identity::IdentityError;
 use crate::io::net::endpoint::BindError;
@@ -110,6 +111,7 @@ pub(super) fn partial(error: &PartialError) -> String {
 pub(super) fn survey(error: &SurveyError) -> String {
     match error {
         SurveyError::Duplicate { .. } => format!("{error}: rename one of them, or name them with --list"),
+        SurveyError::Nothing(Some(first)) => format!("{error}: {}", omission(first)),
         SurveyError::Name { .. } => format!("{error}: give it another with --list"),
         SurveyError::Whole { .. } => format!("{error}: name directories in it, or add --all"),
         _ => error.to_string(),

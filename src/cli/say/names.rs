@@ -54,26 +54,6 @@ impl Names {
         let friend = self.0.iter().find(|friend| text == friend.node.to_string() || text == friend.node.short());
         friend.map_or_else(|| text.to_owned(), |friend| self.whole(friend.node))
     }
-
-    /// A sentence with friends' names in place of their ids, whole or shortened. What is to be pasted, `ID@HOST:PORT`,
-    /// stays.
-    pub(crate) fn in_sentence(&self, sentence: &str) -> String {
-        let mut text = String::with_capacity(sentence.len());
-        let mut rest = sentence;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
-            let word = &rest[start..];
-            let end = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
-            let (word, after) = word.split_at(end);
-            text.push_str(&rest[..start]);
-            let friend = self.0.iter().find(|friend| word == friend.node.to_string() || word == friend.node.short());
-            match friend {
-                Some(friend) if !after.starts_with('@') => text.push_str(&self.whole(friend.node)),
-                _ => text.push_str(word),
-            }
-            rest = after;
-        }
-        text + rest
-    }
 }
 
 #[cfg(test)]

@@ -179,14 +179,10 @@ impl LongTermKeys {
         Ok(Self { secret, torn: None })
     }
 
-    /// The sentence about a file that was torn and has been made anew.
+    /// A file that was torn and has been made anew, and how many bytes it had.
     #[must_use]
-    pub fn renewed(&self) -> Option<String> {
-        let (path, len) = self.torn.as_ref()?;
-        let path = path.display();
-        Some(format!(
-            "{path} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later"
-        ))
+    pub const fn renewed(&self) -> Option<&(PathBuf, usize)> {
+        self.torn.as_ref()
     }
 
     /// Signs stateless resets.
@@ -253,8 +249,8 @@ mod tests {
         }
         let error = Identity::load_or_create(dir.path()).expect_err("broken").to_string();
         assert!(error.contains(KEY_FILE) && error.contains("restore"), "{error}");
-        let renewed = LongTermKeys::load_or_create(dir.path()).expect("made anew").renewed().expect("told");
-        assert!(renewed.contains(TRANSPORT_FILE) && renewed.contains("8 bytes"), "{renewed}");
+        let keys = LongTermKeys::load_or_create(dir.path()).expect("made anew");
+        assert_eq!(keys.renewed(), Some(&(dir.path().join(TRANSPORT_FILE), 8)));
         assert_eq!(LongTermKeys::load_or_create(dir.path()).expect("whole").renewed(), None);
         assert_eq!(std::fs::read(dir.path().join(KEY_FILE)).expect("kept"), b"nonsense");
     }

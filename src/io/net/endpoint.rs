@@ -19,7 +19,7 @@ use crate::io::net::link::{self, Link, var_int};
 use crate::io::net::open::Open;
 use crate::io::net::purpose::Purpose;
 use crate::io::net::transport::{self, Configs};
-use crate::io::net::udp;
+use crate::io::net::udp::{self, SmallBuffer};
 use crate::model::address::canonical;
 use crate::model::{Cause, NodeId};
 use crate::wire::limits::{CONTROL, VERSION};
@@ -90,7 +90,7 @@ struct Inner {
     configs: Configs,
     gate: Arc<Gate>,
     open: Arc<Open>,
-    warnings: Vec<String>,
+    small_buffers: Vec<SmallBuffer>,
 }
 
 impl Endpoint {
@@ -142,7 +142,7 @@ impl Endpoint {
             configs,
             gate: Arc::default(),
             open: open_links,
-            warnings: bound.warnings,
+            small_buffers: bound.small,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -184,10 +184,10 @@ impl Endpoint {
         self.candidates().first().copied().unwrap_or_else(|| self.local_addr())
     }
 
-    /// What the user should know about the socket, as sentences.
+    /// The socket's buffers that are far smaller than they should be.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.inner.warnings.clone()
+    pub fn small_buffers(&self) -> &[SmallBuffer] {
+        &self.inner.small_buffers
     }
 
     /// Connections from others that are open or being opened.

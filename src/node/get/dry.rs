@@ -15,7 +15,7 @@ use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
 use crate::node::get::destination::Destination;
 use crate::node::get::holding::holdings;
-use crate::node::types::{Busy, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
+use crate::node::types::{Busy, GetNotice, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
 
 impl Get {
     /// Compares with what is there, and counts.
@@ -37,7 +37,7 @@ impl Get {
             }
             Err(error) if error.is_missing() => {
                 if !destination.make {
-                    self.report.warn(error.to_string());
+                    self.report.warn(GetNotice::Dest(error));
                 }
                 Ground::default()
             }

@@ -22,7 +22,7 @@ use crate::model::{ContentId, NodeId, PeerTarget, Plane, Query};
 use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Silence, Who};
 use crate::node::look::planes::{self, Overlay, Page, Rest};
-use crate::node::types::{Found, Options, PeerRow};
+use crate::node::types::{Found, LookNotice, Notice, Options, PeerRow};
 use crate::wire::{Request, Role, Sought};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
@@ -205,7 +205,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
+    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>), Error> {
         let asked = match (&self.overlay, self.places.is_empty()) {
             (None, true) => return Err(Error::NowhereToLook),
             (None, false) => self.ask(peer_pages).await?,
@@ -215,7 +215,9 @@ impl Finder {
                 let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
                 let mut asked = match asked {
                     Err(error) if near.is_empty() => return Err(error),
-                    Err(error) => Asked { warnings: vec![error.to_string()], ..Asked::default() },
+                    Err(error) => {
+                        Asked { warnings: vec![LookNotice::Failed(Box::new(error)).into()], ..Asked::default() }
+                    }
                     Ok(asked) => asked,
                 };
                 asked.answers.push((Plane::Neighbours, near));
@@ -280,7 +282,7 @@ pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
 /// What was answered on which plane, and who did not answer.
 pub(crate) struct Asked<T> {
     pub(crate) answers: Vec<(Plane, T)>,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Notice>,
     /// Everyone who was asked has answered.
     pub(crate) whole: bool,
     /// The first that failed.
@@ -299,7 +301,7 @@ impl<T> Asked<T> {
         match answer {
             Ok(answer) => self.answers.push((plane, answer)),
             Err(error) => {
-                self.warnings.push(error.to_string());
+                self.warnings.push(LookNotice::Failed(Box::new(error.clone())).into());
                 self.failed.get_or_insert(error);
             }
         }
