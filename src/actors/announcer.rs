@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -69,7 +70,7 @@ pub enum Event {
 }
 
 /// What a person should know of a tracker, which is named as it was given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnnouncerNotice {
     /// It took only so many names, its quota is used up.
     Full {

@@ -19,6 +19,7 @@ mod tests;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use serde::{Deserialize, Serialize};
 
 use crate::actors::connections::ConnectError;
 use crate::io::net::frames::CallError;
@@ -80,7 +81,7 @@ pub enum Ending {
 }
 
 /// Why a transfer failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DownloadError {
     /// The disk refused.
     #[error(transparent)]

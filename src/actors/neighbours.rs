@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 
@@ -78,7 +79,7 @@ pub struct Dependencies {
 }
 
 /// What a person should know of neighbours.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NeighbourNotice {
     /// The local network is not listened to.
     Lan(LanError),

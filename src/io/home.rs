@@ -19,6 +19,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use directories::ProjectDirs;
+use serde::{Deserialize, Serialize};
 
 use crate::model::Cause;
 use crate::wire::Role;
@@ -37,7 +38,7 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a home cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum HomeError {
     /// There is none.
     #[error("there is no home directory here")]
@@ -46,8 +47,10 @@ pub enum HomeError {
     #[error("the home directory {} cannot be used ({}: {source})", home.display(), path.display())]
     Io {
         /// Which home.
+        #[serde(with = "crate::model::text::path")]
         home: PathBuf,
         /// Which path of it.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         source: Cause,
@@ -56,6 +59,7 @@ pub enum HomeError {
     #[error("{} is in use by {}", path.display(), holder_text(*pid))]
     Locked {
         /// The role's directory.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The other process, when it could be read.
         pid: Option<u32>,

@@ -1,7 +1,9 @@
 //! The planes on which is looked.
 
+use serde::{Deserialize, Serialize};
+
 /// Where a hit or a peer was learned of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Plane {
     /// From a node on the local network, which has it itself.
     Lan,

@@ -4,11 +4,13 @@
 mod lan;
 mod place;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::actors::serve::clock;
@@ -26,10 +28,10 @@ use crate::wire::Role;
 const UNSET: u64 = 1_735_689_600;
 
 /// One look at the surroundings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was looked at: one word.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it is.
     pub verdict: Verdict,
     /// What was seen.
@@ -37,7 +39,7 @@ pub struct Check {
 }
 
 /// What was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Seen {
     /// Buffers of the socket that are far smaller than they should be.
     Buffers(Vec<SmallBuffer>),
@@ -55,6 +57,7 @@ pub enum Seen {
     /// The home, and who this is.
     Home {
         /// Where it is.
+        #[serde(with = "crate::model::text::path")]
         root: PathBuf,
         /// This node.
         node: NodeId,
@@ -90,7 +93,7 @@ pub enum Seen {
 }
 
 /// What was seen at a tracker or a peer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SeenAt {
     /// How far this machine's clock is from its.
     Clock {
@@ -129,7 +132,7 @@ pub enum SeenAt {
 }
 
 /// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It works.
     Fine,
@@ -196,7 +199,7 @@ struct Doctor<'a> {
 impl Doctor<'_> {
     async fn say(&self, name: &'static str, verdict: Verdict, seen: Seen) {
         // Whoever asked may have gone; the next thing to wait for will notice.
-        let _ = self.tell.send(Check { name, verdict, seen }).await;
+        let _ = self.tell.send(Check { name: name.into(), verdict, seen }).await;
     }
 
     async fn say_at(&self, who: &Who, name: &'static str, verdict: Verdict, seen: SeenAt) {

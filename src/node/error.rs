@@ -5,6 +5,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::DownloadError;
 use crate::io::home::HomeError;
@@ -34,7 +36,7 @@ pub use lack::Lack;
 pub use who::{Who, shown};
 
 /// Why the node could not do what was asked.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// The destination's file system cannot hold the names.
     #[error(transparent)]
@@ -61,6 +63,7 @@ pub enum Error {
     #[error("{} fetches the same content into {} and nothing came there for {}", holder(*.pid), shown(.path), humantime::format_duration(*.waited))]
     Awaited {
         /// The partial file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The other process, when known.
         pid: Option<u32>,
@@ -79,6 +82,7 @@ pub enum Error {
     #[error("{} cannot be a result's name ({cause})", shown(.path))]
     BadTarget {
         /// As given.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: PathError,
@@ -272,6 +276,7 @@ pub enum Error {
     #[error("a temporary file in {} cannot be used ({source})", shown(.dir))]
     Temporary {
         /// Where.
+        #[serde(with = "crate::model::text::path")]
         dir: PathBuf,
         /// Why.
         source: Cause,
@@ -314,6 +319,7 @@ pub enum Error {
     #[error("{} cannot be read ({source})", shown(.path))]
     Unreadable {
         /// Which.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         source: Cause,
@@ -329,7 +335,7 @@ pub enum Error {
 }
 
 /// Why somebody does not answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Silence {
     /// The exchange was broken off.
     #[error(transparent)]

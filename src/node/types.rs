@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
 use crate::node::{Direction, Error, Home, Listen};
@@ -97,7 +99,7 @@ pub enum Guest {
 }
 
 /// What a long-running node reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A tracker serves only so many nodes from now on, those of its list.
     Allowed {

@@ -1,5 +1,7 @@
 //! Why there is no link to a node, sorted by what the caller can do.
 
+use serde::{Deserialize, Serialize};
+
 use crate::io::home::lines::LinesError;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
@@ -7,7 +9,7 @@ use crate::model::NodeId;
 use crate::wire::Role;
 
 /// Why there is no link.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ConnectError {
     /// Another node answers than the one that was remembered.
     #[error("{host_port} answered with key {found} where {remembered} was remembered")]

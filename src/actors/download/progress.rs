@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::ending::Outlook;
 use super::state::State;
 use crate::actors::connections::ConnectError;
@@ -34,7 +36,7 @@ pub struct Snapshot {
 }
 
 /// What went wrong with a provider.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DownloadNotice {
     /// It sent wrong bytes, and is not asked for this content again for an hour.
     Lied {

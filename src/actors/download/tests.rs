@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{Ending, Shortfall, Snapshot, Trouble};
+use super::{DownloadNotice, Ending, Shortfall, Snapshot, Trouble};
 use crate::actors::access::Access;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::index::catalogue::Rows;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, SharedCollection, file_entry};
@@ -21,7 +23,7 @@ pub(super) struct Parts {
 }
 
 /// Why files and directories are no collection.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum NoTree {
     /// More chunks than one can have.
     #[error("it has too many chunks")]

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::index::collect::NoTree;
 use crate::io::share::cache::CacheError;
 use crate::io::share::scan::{Omission, Unseen};
@@ -9,13 +11,17 @@ use crate::io::share::watch::Unwatched;
 use crate::model::{Cause, Kind, SafePath};
 
 /// What the person who shares should know.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum IndexNotice {
     /// What goes on being served as one known content is that no longer.
     Broken {
-        /// The root's kind and place.
-        root: (Kind, PathBuf),
+        /// What the root is.
+        kind: Kind,
+        /// Where it is.
+        #[serde(with = "crate::model::text::path")]
+        root: PathBuf,
         /// The first file that is missing or another one.
+        #[serde(with = "crate::model::text::path")]
         first: PathBuf,
         /// How many more there are.
         more: usize,
@@ -23,7 +29,7 @@ pub enum IndexNotice {
     /// Hashes cannot be kept.
     Cache(CacheError),
     /// A shared path is not there.
-    Gone(PathBuf),
+    Gone(#[serde(with = "crate::model::text::path")] PathBuf),
     /// Files of a root cannot be read for something that passes.
     Lacking {
         /// The root.
@@ -36,12 +42,14 @@ pub enum IndexNotice {
     /// A shared path leads to another place than before.
     LeadsTo {
         /// The path.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Where it leads; the path itself where it is no link any more.
+        #[serde(with = "crate::model::text::path")]
         real: PathBuf,
     },
     /// Something is not shared because another thing has its name.
-    NameTaken(PathBuf),
+    NameTaken(#[serde(with = "crate::model::text::path")] PathBuf),
     /// A directory is offered file by file only.
     NoTree {
         /// Its name.
@@ -61,6 +69,7 @@ pub enum IndexNotice {
     /// A file is left out until it can be read.
     Unreadable {
         /// Which.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: Cause,
@@ -68,6 +77,7 @@ pub enum IndexNotice {
     /// Files are being written all the time.
     Unsettled {
         /// The first of them.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// How many more.
         more: usize,

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quinn::{ConnectionError, RecvStream, SendStream};
+use quinn::{RecvStream, SendStream};
 use ractor::ActorRef;
 use rand::SeedableRng;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,7 +16,7 @@ use super::{Message, Newcomer};
 use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::io::net::dial::DialError;
 use crate::io::net::frames::{self, CallError};
-use crate::io::net::link::Link;
+use crate::io::net::link::{Link, Loss};
 use crate::logic::limits::back_off::BackOff;
 use crate::logic::neighbours::Direction;
 use crate::model::{NodeId, PeerTarget};
@@ -52,7 +53,7 @@ impl Drop for Joining<'_> {
 }
 
 /// Why a node is not a neighbour now.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum JoinError {
     /// There is no link to it.
     #[error(transparent)]
@@ -69,7 +70,7 @@ impl JoinError {
     /// It is a neighbour already, or is about to be: it asked us at the same time. Or this node is ending.
     fn is_nobodys_fault(&self) -> bool {
         match self {
-            Self::Call(CallError::Lost(ConnectionError::LocallyClosed)) => true,
+            Self::Call(CallError::Lost(Loss::Here)) => true,
             Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
             Self::NotNow(code) => *code == Code::Duplicate,
             Self::Call(_) | Self::Connect(_) => false,

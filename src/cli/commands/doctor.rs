@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
 
 fn show(context: &Context, check: &Check) -> Result<(), Failure> {
     let message = say::check(check, context.output.names());
-    let (name, state) = (check.name, check.verdict.word());
+    let (name, state) = (&*check.name, check.verdict.word());
     context.output.emit(&Line::Check { name, state, message: &message })?;
     context.output.print(&format!("{state:<8} {name:<11} {message}\n"))
 }

@@ -50,7 +50,7 @@ pub(crate) fn unportable(Unportable { count, first }: &Unportable) -> String {
 /// What becomes of what is shared.
 pub(super) fn index(notice: &IndexNotice) -> String {
     match notice {
-        IndexNotice::Broken { root, first, more } => broken(root, first, *more),
+        IndexNotice::Broken { kind, root, first, more } => broken(*kind, root, first, *more),
         IndexNotice::Cache(error) => error.to_string(),
         IndexNotice::Gone(path) => {
             format!("{} is gone and no longer offered: it is offered again when it is back", path.display())
@@ -99,7 +99,7 @@ pub(super) fn index(notice: &IndexNotice) -> String {
     }
 }
 
-fn broken((kind, root): &(Kind, std::path::PathBuf), first: &Path, more: usize) -> String {
+fn broken(kind: Kind, root: &Path, first: &Path, more: usize) -> String {
     let (root, first) = (root.display(), first.display());
     let more = if more == 0 { String::new() } else { format!(" (and {more} more files)") };
     match kind {

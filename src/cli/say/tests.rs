@@ -108,9 +108,12 @@ fn hints_name_the_flags_and_settings_that_help() {
 #[test]
 fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     let skipped = |why| Omission::Skipped(Skipped { path: "/s/.env".into(), why });
-    let secret = skipped(Why::Secret("settings"));
+    let secret = skipped(Why::Secret("settings".into()));
     assert_eq!(omission(&secret), "/s/.env is left out because it looks like settings: --include-secrets shares it");
-    assert_eq!(omission(&skipped(Why::Unusual("a pipe"))), "/s/.env is left out because it is a pipe, not a file");
+    assert_eq!(
+        omission(&skipped(Why::Unusual("a pipe".into()))),
+        "/s/.env is left out because it is a pipe, not a file"
+    );
     let text = said(&Error::Survey(SurveyError::Nothing(Some(skipped(Why::Utf8)))));
     assert!(text.starts_with("there is nothing to share: /s/.env is left out because its name is not UTF-8"), "{text}");
     assert_eq!(said(&Error::Survey(SurveyError::Nothing(None))), "there is nothing to share");

@@ -52,7 +52,8 @@ impl AllowFile {
             if line.is_empty() {
                 continue;
             }
-            let wrong = || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]" };
+            let wrong =
+                || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]".into() };
             match line.parse() {
                 Ok(node) => {
                     nodes.insert(node);

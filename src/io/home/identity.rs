@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
+use serde::{Deserialize, Serialize};
 
 use crate::io::home::secret;
 use crate::model::{Cause, NodeId};
@@ -22,12 +23,13 @@ pub const TRANSPORT_FILE: &str = "transport.key";
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Why there is no identity.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum IdentityError {
     /// The file system refused.
     #[error("the key file {} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: Cause,
@@ -36,6 +38,7 @@ pub enum IdentityError {
     #[error("{path} is not a key that this program made ({cause}): restore it, or remove it to get a new identity", path = path.display())]
     Malformed {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: String,

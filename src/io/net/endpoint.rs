@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Incoming, TokioRuntime};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
@@ -57,7 +58,7 @@ pub struct EndpointOptions {
 }
 
 /// Why there is no endpoint.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
     #[error("UDP {addr} cannot be opened ({cause})")]

@@ -27,7 +27,7 @@ pub mod daemon;
 pub const LISTEN_LAN: &str = "listen-lan";
 
 /// The LAN cannot be listened to.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LanError {
     /// There is no process, socket or thread for it.
     #[error("nodes on the local network cannot be found: {0}")]

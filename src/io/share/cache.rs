@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use redb::TableDefinition;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
+use serde::{Deserialize, Serialize};
 
 use crate::io::share::hash::Hashed;
 use crate::io::share::stamp::FileStamp;
@@ -26,7 +27,7 @@ const LISTS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("lists-1");
 const MEMORY: usize = 8 << 20;
 
 /// The cache cannot be read or written.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[error("the hash cache {path} cannot be used: {cause}")]
 pub struct CacheError {
     path: String,
@@ -50,11 +51,12 @@ pub struct Opened {
 }
 
 /// A cache that could not be used and is begun again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Renewed {
     /// Why.
     pub cause: String,
     /// Where the old one is.
+    #[serde(with = "crate::model::text::path")]
     pub aside: PathBuf,
 }
 

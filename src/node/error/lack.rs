@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::download::Trouble;
 use crate::model::SafePath;
 
 /// Why something could not be had from anybody.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Lack {
     /// For how long nothing came; none when nobody was left who could give it.
     pub waited: Option<Duration>,

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Shown;
 use crate::wire::Role;
 
 /// Whom an error is about, as the user wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
     /// What it is taken for.
     pub role: Role,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::announcer::AnnouncerNotice;
 use crate::actors::directory::Refusals;
 use crate::actors::download::DownloadNotice;
@@ -17,7 +19,7 @@ use crate::node::{Error, Who};
 use crate::wire::LeftOut;
 
 /// What a person should know.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Notice {
     /// Of a tracker to which is announced.
     Announcer(AnnouncerNotice),
@@ -34,6 +36,7 @@ pub enum Notice {
     /// The transport's key had another length than 32 bytes and was made anew.
     KeyRenewed {
         /// The file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// How many bytes it had.
         len: usize,
@@ -56,7 +59,7 @@ pub enum Notice {
 }
 
 /// What a person should know of a transfer.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GetNotice {
     /// Something at the destination could not be done; the content is right.
     Dest(DestError),
@@ -67,6 +70,7 @@ pub enum GetNotice {
         /// What is left.
         kept: Kept,
         /// Where the result was to be put, where that was said.
+        #[serde(with = "crate::model::text::path")]
         output: Option<PathBuf>,
         /// The globs of what was asked for.
         only: Vec<String>,
@@ -76,6 +80,7 @@ pub enum GetNotice {
         /// What is left.
         kept: Kept,
         /// In which directory.
+        #[serde(with = "crate::model::text::path")]
         dir: PathBuf,
     },
     /// A collection comes without some of its files that were asked for.
@@ -100,6 +105,7 @@ pub enum GetNotice {
     /// Another transfer of the same content has the place.
     Waiting {
         /// The partial file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The other process, when known.
         pid: Option<u32>,
@@ -107,7 +113,7 @@ pub enum GetNotice {
 }
 
 /// What a person should know of who was asked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LookNotice {
     /// Somebody did not answer as it should; others did.
     Failed(Box<Error>),
@@ -153,7 +159,7 @@ impl From<LookNotice> for Notice {
 }
 
 /// What an earlier run has left.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
     /// Of what.
     pub id: ContentId,
@@ -166,7 +172,7 @@ pub struct Kept {
 }
 
 /// Files that a collection comes without.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Without {
     /// The collection's name.
     pub name: SafePath,
@@ -175,7 +181,7 @@ pub struct Without {
 }
 
 /// A list that people keep in a file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ListName {
     /// Whom a tracker serves.
     Allowed,
@@ -184,7 +190,7 @@ pub enum ListName {
 }
 
 /// What the same words name, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rival {
     /// The words.
     pub words: String,
@@ -198,4 +204,45 @@ pub struct Rival {
     pub plane: Plane,
     /// What was chosen, and where that was found.
     pub chosen: (ContentId, Plane),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::connections::ConnectError;
+    use crate::io::net::dial::DialError;
+    use crate::io::net::link::Loss;
+    use crate::io::share::scan::{Omission, Skipped, Why};
+    use crate::model::{Cause, Obstacle};
+
+    #[test]
+    fn notices_travel_and_are_equal_to_what_they_were() {
+        let node = NodeId::of_public_key(b"n");
+        let addr = "10.0.0.1:7".parse().expect("an address");
+        let lost = ConnectError::Dial(DialError::Lost { addr, cause: Loss::Other("no".to_owned()) });
+        let error = Error::Connect { who: Who::tracker("h:1"), source: Box::new(lost.clone()) };
+        let source = Cause { kind: Obstacle::Space, text: "no space left on device".to_owned() };
+        let skipped = Skipped { path: "/s/.ssh".into(), why: Why::Secret("ssh keys".into()) };
+        let kept = Kept { id: ContentId::of(b"x"), name: None, have: 1, size: 2 };
+        let only = vec!["*.c".to_owned()];
+        let all: Vec<Notice> = vec![
+            LookNotice::Failed(Box::new(error)).into(),
+            GetNotice::Dest(DestError::Io { doing: "write".into(), path: "x".into(), source }).into(),
+            GetNotice::Download(DownloadNotice::Unreachable { node, error: lost }).into(),
+            GetNotice::GoOn { kept, output: Some("d".into()), only }.into(),
+            Notice::Index(IndexNotice::Omitted(Omission::Skipped(skipped))),
+        ];
+        let bytes = rmp_serde::to_vec_named(&all).expect("written");
+        assert_eq!(rmp_serde::from_slice::<Vec<Notice>>(&bytes).expect("read"), all);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_path_that_is_no_text_is_told_all_the_same() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"a\xff"));
+        let bytes = rmp_serde::to_vec_named(&Notice::Index(IndexNotice::Gone(path))).expect("written");
+        let read: Notice = rmp_serde::from_slice(&bytes).expect("read");
+        assert_eq!(read, Notice::Index(IndexNotice::Gone("a\u{fffd}".into())));
+    }
 }

@@ -148,8 +148,8 @@ impl IndexState {
     pub(super) fn tell_broken(&mut self, key: RootKey) {
         let Some((first, count)) = self.catalogue.broken(key) else { return };
         let root = &self.catalogue.roots[key].root;
-        let root = (root.kind, root.path.clone());
-        self.outbox.push(IndexNotice::Broken { root, first, more: count - 1 });
+        let (kind, root) = (root.kind, root.path.clone());
+        self.outbox.push(IndexNotice::Broken { kind, root, first, more: count - 1 });
     }
 
     /// Takes what a look could not see: told once, and tried again until all is seen.

@@ -1,31 +1,37 @@
 //! Why something could not be placed in the destination: one sentence with the path, the cause and what to do.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::{Cause, Obstacle, Shown};
 
 /// Why an operation in the destination failed. Nothing outside the destination was touched.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DestError {
     /// Something has the name already.
     #[error("{} already exists", quoted(path))]
     Exists {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A name that qshare never makes, in a directory of its own.
     #[error("{} was not put there by qshare: move it away and run the same command again", quoted(path))]
     Foreign {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// The operating system refused.
     #[error("cannot {doing} {}: {source}", quoted(path))]
     Io {
         /// What was tried.
-        doing: &'static str,
+        doing: Cow<'static, str>,
         /// On what.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The system's own error.
         source: Cause,
@@ -34,6 +40,7 @@ pub enum DestError {
     #[error("{} is a symbolic link, and links in a destination are never followed", quoted(path))]
     Link {
         /// The link.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file with a second name.
@@ -43,24 +50,28 @@ pub enum DestError {
     )]
     Linked {
         /// The file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A directory, pipe, socket or device where a file is needed.
     #[error("{} is not a regular file: move it away and run the same command again", quoted(path))]
     NotAFile {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file or directory of another user, where it has to be ours.
     #[error("{} belongs to another user, who could change it after it was proven", quoted(path))]
     OfAnother {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file where a directory is needed.
     #[error("{} is not a directory but has to be one", quoted(path))]
     NotADirectory {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
 }
@@ -70,7 +81,7 @@ impl DestError {
         if source.kind() == ErrorKind::AlreadyExists {
             return Self::Exists { path: path.to_owned() };
         }
-        Self::Io { doing, path: path.to_owned(), source: source.into() }
+        Self::Io { doing: doing.into(), path: path.to_owned(), source: source.into() }
     }
 
     /// Whether the disk is full, or the user's share of it.

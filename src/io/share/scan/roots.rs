@@ -69,7 +69,7 @@ pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why>
     }
     let secret = if rules.include_secrets { None } else { secrets::of_root(path, meta.is_dir(), meta.len()) };
     let own = rules.avoid.iter().any(|avoided| path.starts_with(avoided));
-    secret.map(Why::Secret).or_else(|| own.then_some(Why::Own))
+    secret.map(|what| Why::Secret(what.into())).or_else(|| own.then_some(Why::Own))
 }
 
 /// The lines `name<TAB>path` of a list.

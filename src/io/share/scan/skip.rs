@@ -1,13 +1,16 @@
 //! What is not shared, and why.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::io::share::scan::unseen::Unseen;
 use crate::model::Shown;
 use crate::model::safe_path::PathError;
 
 /// What a look leaves out.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Omission {
     /// So many links that lead to directories, outside, or nowhere.
     Links(u64),
@@ -18,16 +21,17 @@ pub enum Omission {
 }
 
 /// Something that is not shared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Skipped {
     /// What.
+    #[serde(with = "crate::model::text::path")]
     pub path: PathBuf,
     /// Why.
     pub why: Why,
 }
 
 /// Why something is not shared.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Why {
     /// Its name is never valid.
     Name(PathError),
@@ -36,13 +40,13 @@ pub enum Why {
     /// Its name is of the kind that unfinished transfers have.
     Reserved,
     /// It holds secrets of this kind.
-    Secret(&'static str),
+    Secret(Cow<'static, str>),
     /// Larger than any file that can be shared.
     TooLarge,
     /// It cannot be read, for this reason.
     Unreadable(String),
     /// Neither file nor directory, but this.
-    Unusual(&'static str),
+    Unusual(Cow<'static, str>),
     /// Its name is not UTF-8.
     Utf8,
     /// It is the file system's root or a home directory.

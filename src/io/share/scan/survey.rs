@@ -5,6 +5,7 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::io::share::scan::ignores::excludes;
@@ -31,7 +32,7 @@ pub struct SurveyOptions {
 }
 
 /// Why nothing is shared.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SurveyError {
     /// Two things under one name.
     #[error("both {first} and {second} would be offered as {name}")]
@@ -92,7 +93,7 @@ impl SurveyError {
 }
 
 /// Names that cannot exist on Windows or macOS.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unportable {
     /// How many.
     pub count: u64,

@@ -184,7 +184,7 @@ fn a_link_is_followed_at_each_look_but_not_to_what_may_not_be_shared() {
     let rules = Rules { avoid: vec![tree.path("tree/home")], ..Rules::default() };
     for (to, expected) in [
         ("tree/other", Ok("tree/b")),
-        ("tree/.ssh", Err(Some(Why::Secret("ssh keys")))),
+        ("tree/.ssh", Err(Some(Why::Secret("ssh keys".into())))),
         ("tree/home/node", Err(Some(Why::Own))),
         ("/", Err(Some(Why::Whole))),
         ("tree/a", Err(None)),
@@ -239,7 +239,7 @@ fn pipes_and_sockets_are_named_and_never_opened() {
     let plan = tree.plan();
     assert_eq!(names(&plan), ["tree/a"]);
     assert_eq!(plan.skipped.len(), 3);
-    let socket = Skipped::new(tree.path("tree/socket"), Why::Unusual("a socket"));
+    let socket = Skipped::new(tree.path("tree/socket"), Why::Unusual("a socket".into()));
     assert!(plan.skipped.contains(&Omission::Skipped(socket)), "{:?}", plan.skipped);
 }
 
@@ -255,7 +255,7 @@ fn what_is_no_file_is_named_for_what_it_is_as_a_root_too() {
         [(PathBuf::from("/dev/null"), "a device"), (pipe.clone(), "a pipe"), (tree.path("socket"), "a socket")]
     {
         let error = survey(std::slice::from_ref(&path), &SurveyOptions::default()).expect_err("refused");
-        let skipped = Omission::Skipped(Skipped::new(path, Why::Unusual(what)));
+        let skipped = Omission::Skipped(Skipped::new(path, Why::Unusual(what.into())));
         assert_eq!(error, SurveyError::Nothing(Some(skipped)));
     }
     let plan = survey(&[pipe, tree.path("tree")], &SurveyOptions::default()).expect("the other one is shared");

@@ -3,14 +3,17 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{Cause, SafePath};
 
 /// A place in a root that could not be looked at; everything beneath it is as unknown as itself.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unseen {
     /// The name that it has, or would have, in what is offered.
     pub name: SafePath,
     /// Where it is.
+    #[serde(with = "crate::model::text::path")]
     pub path: PathBuf,
     /// Why.
     pub cause: Cause,

@@ -4,18 +4,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use notify::ErrorKind;
+use serde::{Deserialize, Serialize};
 
 /// Changes are noticed only by looking through everything.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unwatched {
     /// Of what; all that is shared if it is not of one path.
+    #[serde(with = "crate::model::text::path")]
     pub path: Option<PathBuf>,
     /// Why.
     pub cause: Cause,
 }
 
 /// Why the system does not watch.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// The limit of watched directories is reached.
     Full,
