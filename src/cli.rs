@@ -17,6 +17,7 @@ mod explain;
 mod failure;
 mod follow;
 mod render;
+mod say;
 mod service;
 mod settings;
 mod signals;

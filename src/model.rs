@@ -20,7 +20,7 @@ pub use address::PeerTarget;
 pub use collection::Collection;
 pub use friend::{Friend, FriendName, Friends};
 pub use id::{ContentId, Epoch, NodeId, QueryId};
-pub use obstacle::Obstacle;
+pub use obstacle::{Cause, Obstacle};
 pub use offer::{Hit, Kind, Offer, OfferBook, Provider};
 pub use plane::Plane;
 pub use query::Query;

@@ -38,8 +38,8 @@ pub use crate::logic::transfer::Why;
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use doctor::{Check, Examination, Verdict};
-pub use error::{Error, ErrorCode, Lack, Who};
+pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
+pub use error::{Error, ErrorCode, Lack, Silence, Who, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub use tracker::{Tracker, TrackerOptions};
@@ -174,7 +174,7 @@ impl Node {
         let (most, wait) = (finder.max_files, Duration::ZERO);
         // Nobody waits for a list to be shown: everyone is asked once.
         let fetched = get::manifest::fetch(&finder.connections, id, &hit.providers, most, wait, &mut liars).await;
-        liars.into_iter().for_each(|node| self.inner.warn(get::manifest::blame(node, id)));
+        liars.into_iter().for_each(|node| self.inner.warn(LookNotice::WrongList { node, id }));
         Ok(fetched?.collection)
     }
 

@@ -135,8 +135,8 @@ const ROOMS: [(&str, &[&str]); 7] = [
     (
         "cli",
         &[
-            "args", "exit", "signals", "failure", "settings", "service", "render", "context", "choose", "explain",
-            "follow", "commands",
+            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "choose",
+            "explain", "follow", "commands",
         ],
     ),
 ];
@@ -149,6 +149,9 @@ const PRINTING: [&str; 5] = ["println!", "eprintln!", "print!(", "eprint!(", "pr
 
 /// The most lines of code of a source file: tests, comments and empty lines are not counted.
 const MAX_LINES: usize = 400;
+
+/// How a person at a terminal calls the program: only `cli` says that.
+const COMMAND: &str = "`qshare ";
 
 fn sources(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -216,6 +219,52 @@ fn a_floor_does_not_use_what_belongs_to_another() {
             for word in PRINTING {
                 assert!(!code.contains(word), "src/{name} uses `{word}`: only cli prints");
             }
+        }
+    }
+}
+
+/// The string literals of code, as they are written.
+fn literals(code: &str) -> Vec<&str> {
+    let (mut found, mut rest) = (Vec::new(), code);
+    while let Some(start) = rest.find('"') {
+        let (before, literal) = rest.split_at(start);
+        rest = &literal[1..];
+        // The character `"`.
+        if before.ends_with('\'') || before.ends_with("'\\") {
+            continue;
+        }
+        let (mut end, mut escaped) = (rest.len(), false);
+        for (at, c) in rest.char_indices() {
+            if c == '"' && !escaped {
+                end = at;
+                break;
+            }
+            escaped = c == '\\' && !escaped;
+        }
+        found.push(&rest[..end]);
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    found
+}
+
+/// Whether a text names a flag or a command of the command line.
+fn names_the_command_line(text: &str) -> bool {
+    let flag = |word: &str| {
+        let word = word.trim_start_matches(|c: char| !c.is_alphanumeric() && c != '-');
+        let long = word.strip_prefix("--").is_some_and(|name| name.starts_with(|c: char| c.is_ascii_lowercase()));
+        long || word.trim_end_matches(|c: char| !c.is_alphanumeric()) == "-o"
+    };
+    text.contains(COMMAND) || text.split_whitespace().any(flag)
+}
+
+#[test]
+fn only_cli_speaks_of_flags_and_commands() {
+    for (name, code, _) in code() {
+        if name.starts_with("cli/") || name == "main.rs" || name == "cli.rs" {
+            continue;
+        }
+        for literal in literals(&code) {
+            assert!(!names_the_command_line(literal), "src/{name} has {literal:?}: hints stand in cli/say");
         }
     }
 }
@@ -302,6 +351,13 @@ fn the_check_itself_finds_what_it_looks_for() {
     assert_eq!(imported_floors("use crate::io::net::link; crate::cli::run()"), ["io", "cli"]);
     assert!(floor_of("logic/picker.rs").is_some_and(|(imports, _)| !imports.contains(&"io")));
     assert!(floor_of("elsewhere/x.rs").is_none());
+    assert_eq!(literals(r#"a("b \" c", '"', "d\\") // e"#), [r#"b \" c"#, r"d\\"]);
+    for text in ["give --wait", "x\n   --no-lan", "see `qshare ls X`", "(--only GLOB)", "another with -o, or"] {
+        assert!(names_the_command_line(text), "{text}");
+    }
+    for text in ["a -- b", "no-lan", "x--y", "qshare/1", "to-one", "-0"] {
+        assert!(!names_the_command_line(text), "{text}");
+    }
     let code = "use crate::actors::index::{IndexMessage, IndexRef}; ActorRef<uploads::Message>";
     assert_eq!(sideways("download", code), ["index", "uploads"]);
     assert_eq!(sideways("index", "use crate::actors::index::State; use crate::actors::uploads::UploadsRef;"), [""; 0]);

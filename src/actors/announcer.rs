@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug_span};
@@ -15,6 +16,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::actors::start::start;
 use crate::io::net::endpoint::Endpoint;
+use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::model::{Epoch, OfferBook, PeerTarget};
 use crate::wire::{Code, Part, Role};
@@ -64,8 +66,43 @@ pub enum Event {
         /// It reached this node at an address.
         reachable: bool,
     },
-    /// Something that a person should know, in one sentence.
-    Warning(String),
+    /// Something that a person should know.
+    Notice(AnnouncerNotice),
+}
+
+/// What a person should know of a tracker, which is named as it was given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum AnnouncerNotice {
+    /// It took only so many names, its quota is used up.
+    Full {
+        /// Which.
+        tracker: String,
+        /// How many it took.
+        taken: u64,
+        /// Of how many.
+        names: usize,
+    },
+    /// It does not take the announcement; that is tried again.
+    NotTaken {
+        /// Which.
+        tracker: String,
+        /// Why.
+        error: CallError,
+    },
+    /// There is no link to it; that is tried again.
+    Unlinked {
+        /// Which.
+        tracker: String,
+        /// Why.
+        error: ConnectError,
+    },
+    /// It cannot reach this node's UDP port.
+    Unreached {
+        /// Which.
+        tracker: String,
+        /// The port.
+        port: u16,
+    },
 }
 
 /// What the announcer needs.

@@ -19,6 +19,7 @@ mod tests;
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use serde::{Deserialize, Serialize};
 
 use crate::actors::connections::ConnectError;
 use crate::io::net::frames::CallError;
@@ -29,7 +30,7 @@ use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;
 
 pub use ending::{Shortfall, Trouble};
-pub use progress::{ProviderSnapshot, Snapshot};
+pub use progress::{DownloadNotice, ProviderSnapshot, Snapshot};
 pub(crate) use state::{Arguments, State};
 
 /// How often time is told to the transfer and progress is sampled.
@@ -80,7 +81,7 @@ pub enum Ending {
 }
 
 /// Why a transfer failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DownloadError {
     /// The disk refused.
     #[error(transparent)]

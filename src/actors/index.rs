@@ -21,6 +21,7 @@ mod collect;
 mod handle;
 mod hashing;
 mod lookup;
+mod notice;
 mod outbox;
 mod seed;
 mod snapshot;
@@ -29,7 +30,9 @@ mod state;
 mod tests;
 mod waiters;
 
+pub use collect::NoTree;
 pub use handle::IndexRef;
+pub use notice::IndexNotice;
 pub use seed::Seed;
 pub use snapshot::{IndexSnapshot, IndexStats};
 use state::{IndexState, Step};
@@ -81,8 +84,14 @@ pub enum IndexEvent {
         /// The name it is offered under.
         name: SafePath,
     },
-    /// One sentence.
-    Warning(String),
+    /// Something to know.
+    Notice(IndexNotice),
+}
+
+impl From<IndexNotice> for IndexEvent {
+    fn from(notice: IndexNotice) -> Self {
+        Self::Notice(notice)
+    }
 }
 
 /// What the index works with.

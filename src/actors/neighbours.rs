@@ -15,9 +15,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
 
+pub use self::reach::JoinError;
 pub use self::reference::NeighboursRef;
 pub use self::state::{Answer, State};
 use self::talk::Ticket;
@@ -27,10 +29,11 @@ use crate::actors::shelf::Shelf;
 use crate::actors::start::start;
 use crate::io::home::remembered::RememberedFile;
 use crate::io::net::endpoint::Endpoint;
+use crate::io::net::lan::LanError;
 use crate::io::net::link::Link;
 use crate::logic::flood::{Counts, Input};
 use crate::logic::neighbours::{Direction, Settings, Source};
-use crate::model::{Friends, Hit, NodeId, PeerTarget, QueryId};
+use crate::model::{FriendName, Friends, Hit, NodeId, PeerTarget, QueryId};
 use crate::wire::{About, Code, Heard, NeighbourFrame, Sought};
 
 /// Between two looks at what is due.
@@ -65,7 +68,30 @@ pub struct Dependencies {
     /// Whether it is written.
     pub writes: bool,
     /// Sentences for the user; left out when nobody listens.
-    pub warnings: mpsc::Sender<String>,
+    pub warnings: mpsc::Sender<NeighbourNotice>,
+}
+
+/// What a person should know of neighbours.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NeighbourNotice {
+    /// The local network is not listened to.
+    Lan(LanError),
+    /// A node that was given is not a neighbour; that is tried again.
+    NotANeighbour {
+        /// As it was given.
+        target: PeerTarget,
+        /// Why.
+        error: JoinError,
+    },
+    /// Another node answers where the user says that a friend is.
+    NotTheFriend {
+        /// Where.
+        addr: SocketAddr,
+        /// Who answers.
+        found: NodeId,
+        /// The friend.
+        name: FriendName,
+    },
 }
 
 /// A node that wants to be, or was asked to be, a neighbour.
@@ -126,7 +152,7 @@ pub enum Message {
     /// A neighbour's frame; the reply lets its reader go on.
     Frame(NodeId, u64, Heard<NeighbourFrame>, RpcReplyPort<()>),
     /// A given node is a neighbour, or why it is not.
-    Given(PeerTarget, Option<String>),
+    Given(PeerTarget, Option<JoinError>),
     /// A node may be there.
     Heard(NodeId, Vec<SocketAddr>, Source),
     /// A node wants to be, or accepted to be, a neighbour.

@@ -5,9 +5,10 @@ use tokio::sync::mpsc;
 use crate::cli::failure::Failure;
 use crate::cli::render::Output;
 use crate::cli::render::activity::Activity;
+use crate::cli::say;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Options, Outcome, Plane};
+use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane};
 
 /// What every command is given.
 #[derive(Debug, Clone)]
@@ -80,7 +81,10 @@ impl Context {
     /// Says that this goes on without the home, if it does.
     pub(crate) fn warn_homeless(&self, node: &Node) {
         if let Some(Guest::Homeless(error)) = node.guest() {
-            self.output.warn(&format!("this goes on with a key of its own and remembers nothing: {error}"));
+            self.output.warn(&format!(
+                "this goes on with a key of its own and remembers nothing: {}",
+                say::error(error, self.output.names())
+            ));
         }
     }
 
@@ -118,8 +122,8 @@ impl Context {
     pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
         let output = self.output.clone();
         move |event| {
-            if let Event::Warning(message) = event {
-                output.warn(&message);
+            if let Event::Notice(notice) = event {
+                output.notice(&notice);
             }
             Ok(())
         }
@@ -139,11 +143,9 @@ impl Context {
         tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
 
-    /// Tells all warnings.
-    pub(crate) fn warn_all(&self, warnings: impl IntoIterator<Item = impl AsRef<str>>) {
-        for warning in warnings {
-            self.output.warn(warning.as_ref());
-        }
+    /// Tells all of them.
+    pub(crate) fn notice_all<'a>(&self, notices: impl IntoIterator<Item = &'a Notice>) {
+        notices.into_iter().for_each(|notice| self.output.notice(notice));
     }
 
     /// Where is looked, for sentences: `tracker h:1, peer h:2`.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use crate::cli::render::human::{mean_rate, rate};
-use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say::names::Names;
 use crate::model::Size;
 use crate::node::{Cause, Outcome, ProviderProgress};
 

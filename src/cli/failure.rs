@@ -1,5 +1,5 @@
 //! Why a command did not end well: one sentence, a code word, an exit code.
-//! Invariant: whatever is not known better here keeps the words and the code of the floor it comes from.
+//! Invariant: whatever is not known better here keeps the code of the floor it comes from; `say.rs` has its words.
 
 use std::io;
 
@@ -22,10 +22,10 @@ pub(crate) enum Failure {
     Interrupted {
         /// Which signal.
         stop: Stop,
-        /// The transfer's own words.
+        /// What the transfer says.
         error: Error,
     },
-    /// The node's own words.
+    /// The node says why.
     #[error(transparent)]
     Node(#[from] Error),
     /// What was asked for is empty.
@@ -83,13 +83,19 @@ impl Failure {
 pub(crate) fn stdout(error: io::Error) -> Failure {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Closed,
-        _ => Failure::Node(Error::Stdout(error)),
+        _ => Failure::Node(Error::Stdout(error.into())),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::say;
+    use crate::cli::say::names::Names;
+
+    fn said(failure: &Failure) -> String {
+        say::failure(failure, &Names::default())
+    }
 
     #[test]
     fn a_signal_decides_the_exit_code() {
@@ -97,9 +103,7 @@ mod tests {
         let by = |stop| Failure::Interrupted { stop, error: error() };
         assert_eq!(by(Stop::Interrupt).exit(), Exit::INTERRUPTED);
         assert_eq!(by(Stop::Terminate).exit(), Exit::TERMINATED);
-        assert!(
-            by(Stop::Interrupt).to_string().starts_with("interrupted, 3.0 MiB of 9.0 MiB are proven and kept: run")
-        );
+        assert!(said(&by(Stop::Interrupt)).starts_with("interrupted, 3.0 MiB of 9.0 MiB are proven and kept: run"));
     }
 
     #[test]
@@ -110,7 +114,7 @@ mod tests {
         assert!(!full.is_silent() && full.exit() == Exit::FAILED);
         let stream = Failure::Node(Error::Stdout(io::ErrorKind::BrokenPipe.into()));
         assert!(!stream.is_silent() && stream.exit() == Exit::FAILED);
-        assert!(stream.to_string().contains("before all of it was written"), "{stream}");
+        assert!(said(&stream).contains("before all of it was written"), "{stream}");
     }
 
     #[test]
@@ -118,7 +122,7 @@ mod tests {
         let error = Box::new(Error::Internal { cause: "no".to_owned() });
         let halted = Failure::Node(Error::Halted { error, have: 70 << 20, total: 600 << 20 });
         assert_eq!((halted.exit().code(), halted.code()), (6, ErrorCode::Failed));
-        assert!(halted.to_string().ends_with("(70.0 MiB of 600 MiB are proven and kept)"), "{halted}");
+        assert!(said(&halted).ends_with("(70.0 MiB of 600 MiB are proven and kept)"), "{halted}");
     }
 
     #[test]

@@ -100,9 +100,7 @@ impl<'a> Teller<'a> {
     fn tell(&mut self, progress: &Progress, last: bool) -> Result<(), Failure> {
         let output = &self.context.output;
         let now = self.started.elapsed();
-        for warning in progress.warnings.iter().skip(self.warnings) {
-            output.warn(warning);
-        }
+        progress.warnings.iter().skip(self.warnings).for_each(|notice| output.notice(notice));
         self.warnings = self.warnings.max(progress.warnings.len());
         if self.phase != Some(progress.phase) {
             self.phase = Some(progress.phase);

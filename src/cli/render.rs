@@ -9,21 +9,22 @@ use serde::Serialize;
 
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
+use crate::cli::say;
+use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
 use crate::model::{Friends, Shown};
+use crate::node::Notice;
 
 pub(crate) mod activity;
 pub(crate) mod hits;
 pub(crate) mod human;
 pub(crate) mod json;
-pub(crate) mod names;
 pub(crate) mod plain;
 pub(crate) mod progress;
 mod sink;
 pub(crate) mod table;
 
 use json::Line;
-use names::Names;
 use sink::{Lost, Sink};
 
 /// How progress is shown to people.
@@ -164,9 +165,14 @@ impl Output {
         }
     }
 
+    /// The same for what a floor below has to say.
+    pub(crate) fn notice(&self, notice: &Notice) {
+        self.warn(&say::notice(notice, &self.names));
+    }
+
     /// Something that is wrong without ending the command: a JSON line, or a line on standard error unless `-q`.
     pub(crate) fn warn(&self, message: &str) {
-        let message = self.names.in_sentence(&Shown(message).to_string());
+        let message = Shown(message).to_string();
         // Whoever closed the output of a finite command will be noticed at its next result.
         let told = self.json && bytes(&Line::Warning { message: &message }).is_ok_and(|line| self.put(&line).is_ok());
         if !told && (!self.json || self.sink.is_service()) {
@@ -179,7 +185,7 @@ impl Output {
         if failure.is_silent() {
             return;
         }
-        let message = self.names.in_sentence(&failure.to_string());
+        let message = say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
         let line = Line::Error { code: failure.code().word(), exit: failure.exit().code(), message };
         let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());

@@ -19,8 +19,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use directories::ProjectDirs;
+use serde::{Deserialize, Serialize};
 
-use crate::model::obstacle::{advice, cause};
+use crate::model::Cause;
 use crate::wire::Role;
 
 /// Never a directory.
@@ -37,26 +38,28 @@ const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Why a home cannot be used.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum HomeError {
     /// There is none.
-    #[error("there is no home directory here: set HOME, or give one with --home")]
+    #[error("there is no home directory here")]
     Absent,
     /// The file system refused.
-    #[error("the home directory {home} cannot be used ({path}: {why}): {todo}, or give another with --home",
-        home = home.display(), path = path.display(), why = cause(source), todo = advice(source))]
+    #[error("the home directory {} cannot be used ({}: {source})", home.display(), path.display())]
     Io {
         /// Which home.
+        #[serde(with = "crate::model::text::path")]
         home: PathBuf,
         /// Which path of it.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Cause,
     },
     /// Another process has it.
-    #[error("{path} is in use by {who}: stop it, or give another directory with --home", path = path.display(), who = holder_text(*pid))]
+    #[error("{} is in use by {}", path.display(), holder_text(*pid))]
     Locked {
         /// The role's directory.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The other process, when it could be read.
         pid: Option<u32>,
@@ -121,7 +124,8 @@ impl Home {
         }
         let dir = self.role_dir(role);
         let path = dir.join(LOCK_FILE);
-        let failed = |source| HomeError::Io { home: self.root.clone(), path: path.clone(), source };
+        let failed =
+            |source: io::Error| HomeError::Io { home: self.root.clone(), path: path.clone(), source: source.into() };
         secret::create_dir(&dir).map_err(failed)?;
         let mut file = open(&path).map_err(failed)?;
         for attempt in 1..=TRIES {

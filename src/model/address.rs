@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::NodeId;
 
 /// Why a text is not `[ID@]HOST:PORT`.
@@ -12,7 +14,7 @@ use crate::model::NodeId;
 pub struct TargetError(String);
 
 /// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PeerTarget {
     /// Who must answer; whoever does, when none.
     pub id: Option<NodeId>,

@@ -8,6 +8,8 @@ pub mod manifest;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::safe_path::{PathError, RESERVED};
 use crate::model::{ContentId, Layout, SafePath, Shown};
 
@@ -17,7 +19,7 @@ pub const MAGIC: &str = "qshare-collection-1\n";
 pub const MAX_MANIFEST: usize = 128 << 20;
 
 /// Why bytes are not a collection.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum CollectionError {
     /// Two entries cannot both exist: the same path, or a file that is also a directory.
     #[error("two entries of the collection exclude each other")]

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::{ContentId, NodeId, PeerTarget};
 
 /// The most bytes of a name.
@@ -14,7 +16,7 @@ const LONGEST: usize = 64;
 pub struct FriendNameError(String);
 
 /// A friend's name: letters, digits, `-`, `_` and `.`, and nothing that could be an id, an address or an option.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct FriendName(String);
 
 impl FriendName {

@@ -3,6 +3,8 @@
 
 use std::io::{self, ErrorKind};
 
+use serde::{Deserialize, Serialize};
+
 /// Numbers for which the standard library has no kind; Linux and macOS have the same ones (errno(3)).
 const ENFILE: i32 = 23;
 const EMFILE: i32 = 24;
@@ -10,10 +12,12 @@ const EMFILE: i32 = 24;
 const ELOOP: i32 = 40;
 
 /// Why the operating system refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Obstacle {
     /// Somebody else uses it.
     Busy,
+    /// Whoever read it has closed it.
+    Closed,
     /// A directory where a file is needed.
     Directory,
     /// The disk fails, or nothing better is known.
@@ -32,6 +36,8 @@ pub enum Obstacle {
     NotFound,
     /// A file where a directory is needed.
     NotDirectory,
+    /// Two places have to be on one file system, and are not.
+    OtherDevice,
     /// The process has no more open files.
     OpenFiles,
     /// The user may not.
@@ -56,6 +62,8 @@ impl Obstacle {
     pub fn of(error: &io::Error) -> Self {
         match error.kind() {
             ErrorKind::ResourceBusy | ErrorKind::ExecutableFileBusy | ErrorKind::WouldBlock => Self::Busy,
+            ErrorKind::BrokenPipe => Self::Closed,
+            ErrorKind::CrossesDevices => Self::OtherDevice,
             ErrorKind::IsADirectory => Self::Directory,
             ErrorKind::FileTooLarge => Self::FileSize,
             ErrorKind::InvalidFilename => Self::Name,
@@ -90,7 +98,7 @@ impl Obstacle {
         match self {
             Self::Busy => "stop the program that uses it",
             Self::Directory => "give a file and not a directory",
-            Self::Disk => "see that the disk is well",
+            Self::Closed | Self::Disk | Self::OtherDevice => "see that the disk is well",
             Self::FileSize => {
                 "raise the limit of a file's size (ulimit -f), or use a file system that takes larger files"
             }
@@ -109,6 +117,34 @@ impl Obstacle {
             Self::Unsupported => "its file system cannot do what is needed, use another one",
             Self::Unreachable => "see that its file system is mounted and its server answers",
         }
+    }
+}
+
+/// An error of the operating system, as a value: it can be compared, kept and sent.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[error("{text}")]
+pub struct Cause {
+    /// What it means.
+    pub kind: Obstacle,
+    /// The system's words, without their number.
+    pub text: String,
+}
+
+impl From<&io::Error> for Cause {
+    fn from(error: &io::Error) -> Self {
+        Self { kind: Obstacle::of(error), text: cause(error) }
+    }
+}
+
+impl From<io::Error> for Cause {
+    fn from(error: io::Error) -> Self {
+        (&error).into()
+    }
+}
+
+impl From<ErrorKind> for Cause {
+    fn from(kind: ErrorKind) -> Self {
+        io::Error::from(kind).into()
     }
 }
 

@@ -1,7 +1,9 @@
 //! The planes on which is looked.
 
+use serde::{Deserialize, Serialize};
+
 /// Where a hit or a peer was learned of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Plane {
     /// From a node on the local network, which has it itself.
     Lan,
@@ -22,17 +24,6 @@ impl Plane {
             Self::Neighbours => "neighbours",
             Self::Peer => "peer",
             Self::Tracker => "tracker",
-        }
-    }
-
-    /// Where something was found, for sentences: `found at a tracker`.
-    #[must_use]
-    pub const fn found(self) -> &'static str {
-        match self {
-            Self::Lan => "found on the local network",
-            Self::Neighbours => "found over neighbours",
-            Self::Peer => "found at the peer itself",
-            Self::Tracker => "found at a tracker",
         }
     }
 }

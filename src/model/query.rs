@@ -1,5 +1,6 @@
 //! The words of a search, compared without case and accents.
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 
@@ -11,7 +12,7 @@ pub const MAX_WORDS: usize = 16;
 pub const MAX_WORD: usize = 255;
 
 /// Why words are not a query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum QueryError {
     /// No word at all.
     #[error("there is no word to look for")]

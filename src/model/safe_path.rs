@@ -22,7 +22,7 @@ pub const MAX_DEPTH: usize = 100;
 pub const RESERVED: &str = ".qshare-";
 
 /// Why a text is never a safe path, anywhere.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 pub enum PathError {
     /// Begins with a slash.
     #[error("the path is absolute")]

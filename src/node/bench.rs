@@ -185,7 +185,7 @@ impl Run<'_> {
     fn failed(&self, error: BenchError) -> Error {
         match error {
             BenchError::Call(error) => self.call(error),
-            BenchError::File(source) => Error::Temporary { dir: std::env::temp_dir(), source },
+            BenchError::File(source) => Error::Temporary { dir: std::env::temp_dir(), source: source.into() },
         }
     }
 }

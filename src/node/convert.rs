@@ -18,20 +18,10 @@ pub(crate) fn connect_error(who: Who, own: NodeId, error: ConnectError) -> Error
 pub(crate) fn call_error(who: Who, error: CallError) -> Error {
     match error {
         CallError::Refused(refusal) if refusal.code == Code::Forbidden => Error::NotAFriend { who },
-        CallError::Refused(refusal) => Error::Refused { who, cause: refused(refusal.code).to_owned() },
+        CallError::Refused(refusal) => Error::Refused { who, code: refusal.code },
         CallError::Lost(_) | CallError::TimedOut | CallError::Reset(_) => {
-            Error::Unreachable { who, cause: error.to_string() }
+            Error::Unreachable { who, cause: error.into() }
         }
-        CallError::Ended | CallError::Frame(_) => Error::Protocol { who, cause: error.to_string() },
-    }
-}
-
-const fn refused(code: Code) -> &'static str {
-    match code {
-        Code::Busy => "it is busy, try again in a moment",
-        Code::Closing => "it is stopping, try again later",
-        Code::NotFound => "it does not have that",
-        Code::Unsupported => "it does not answer such requests, check that it is of this version and role",
-        _ => "the request was not granted, try again later",
+        CallError::Ended | CallError::Frame(_) => Error::Protocol { who, cause: error },
     }
 }

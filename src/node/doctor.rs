@@ -4,14 +4,22 @@
 mod lan;
 mod place;
 
-use std::net::SocketAddr;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::actors::serve::clock;
+use crate::io::net::frames::CallError;
 use crate::io::net::interfaces;
-use crate::model::PeerTarget;
+use crate::io::net::lan::LanError;
+use crate::io::net::udp::SmallBuffer;
+use crate::model::{NodeId, PeerTarget};
+use crate::node::error::{Error, Who};
 use crate::node::inner::Inner;
 use crate::node::types::Guest;
 use crate::wire::Role;
@@ -20,18 +28,111 @@ use crate::wire::Role;
 const UNSET: u64 = 1_735_689_600;
 
 /// One look at the surroundings.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
     /// What was looked at: one word.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How it is.
     pub verdict: Verdict,
-    /// What was seen, and what to do about it where something is wrong: one sentence.
-    pub message: String,
+    /// What was seen.
+    pub seen: Seen,
+}
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Seen {
+    /// Buffers of the socket that are far smaller than they should be.
+    Buffers(Vec<SmallBuffer>),
+    /// At a tracker or a peer.
+    At {
+        /// Whom.
+        who: Who,
+        /// What was seen there.
+        seen: SeenAt,
+    },
+    /// This machine's clock was never set.
+    ClockUnset,
+    /// The home cannot be used.
+    Homeless(Box<Error>),
+    /// The home, and who this is.
+    Home {
+        /// Where it is.
+        #[serde(with = "crate::model::text::path")]
+        root: PathBuf,
+        /// This node.
+        node: NodeId,
+        /// Another process has the home; which, where that is known.
+        other: Option<Option<u32>>,
+    },
+    /// The interfaces and their addresses.
+    Interfaces(Vec<(String, Vec<IpAddr>)>),
+    /// The local network cannot be listened to.
+    Lan(LanError),
+    /// Multicast is heard.
+    Multicast {
+        /// On these interfaces.
+        interfaces: BTreeSet<String>,
+        /// From so many other nodes.
+        others: usize,
+    },
+    /// No tracker was asked whether it reaches this node.
+    NoTracker,
+    /// There is no link to it.
+    NotConnected(Box<Error>),
+    /// Multicast is not heard.
+    NotHeard,
+    /// The local network is not to be listened to.
+    NotListened,
+    /// The UDP port that is open here.
+    Port {
+        /// Which.
+        port: u16,
+        /// The address that was asked for and cannot be had.
+        wanted: Option<SocketAddr>,
+    },
+}
+
+/// What was seen at a tracker or a peer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SeenAt {
+    /// How far this machine's clock is from its.
+    Clock {
+        /// How far.
+        apart: Duration,
+        /// This machine's is the later one.
+        ahead: bool,
+    },
+    /// It takes no announcement; no cause where it took too long.
+    NotAnnounced(Option<CallError>),
+    /// It does not answer in time.
+    NotAnswered,
+    /// It does not reach this UDP port of this node.
+    NotReached(u16),
+    /// It does not tell its time.
+    NoTime {
+        /// It serves only its friends.
+        friends_only: bool,
+    },
+    /// The path to it.
+    Path {
+        /// The round trip.
+        rtt: Duration,
+        /// The largest UDP payload in bytes.
+        mtu: u16,
+        /// Something on the way cuts larger ones.
+        cut: bool,
+    },
+    /// It reaches this node.
+    Reached {
+        /// At these addresses,
+        at: Vec<SocketAddr>,
+        /// and not at these.
+        not: Vec<SocketAddr>,
+    },
 }
 
 /// How something is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It works.
     Fine,
@@ -85,8 +186,7 @@ pub(crate) async fn examine(inner: &Inner, of: &Examination, tell: mpsc::Sender<
         doctor.place(target, Role::Node).await;
     }
     if of.trackers.is_empty() {
-        let message = "no tracker is configured, so nobody was asked whether this node can be reached from outside";
-        doctor.say("reachable", Verdict::Skipped, message).await;
+        doctor.say("reachable", Verdict::Skipped, Seen::NoTracker).await;
     }
 }
 
@@ -97,69 +197,48 @@ struct Doctor<'a> {
 }
 
 impl Doctor<'_> {
-    async fn say(&self, name: &'static str, verdict: Verdict, message: impl Into<String>) {
+    async fn say(&self, name: &'static str, verdict: Verdict, seen: Seen) {
         // Whoever asked may have gone; the next thing to wait for will notice.
-        let _ = self.tell.send(Check { name, verdict, message: message.into() }).await;
+        let _ = self.tell.send(Check { name: name.into(), verdict, seen }).await;
+    }
+
+    async fn say_at(&self, who: &Who, name: &'static str, verdict: Verdict, seen: SeenAt) {
+        self.say(name, verdict, Seen::At { who: who.clone(), seen }).await;
     }
 
     async fn home(&self) {
-        let (root, id) = (self.inner.home.root().display(), self.inner.endpoint.node_id());
-        let holder = || self.inner.home.holder(Role::Node);
-        let (verdict, message) = match &self.inner.guest {
-            Some(Guest::Homeless(error)) => (Verdict::Broken, error.to_string()),
+        let (root, node) = (self.inner.home.root().to_owned(), self.inner.endpoint.node_id());
+        let (verdict, seen) = match &self.inner.guest {
+            Some(Guest::Homeless(error)) => (Verdict::Broken, Seen::Homeless(error.clone())),
             Some(Guest::Beside) => {
-                let who = holder().map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                (Verdict::Fine, format!("{root} is in use by {who}; this is tried with a key of its own, node {id}"))
+                (Verdict::Fine, Seen::Home { root, node, other: Some(self.inner.home.holder(Role::Node)) })
             }
-            None => (Verdict::Fine, format!("{root}, node {id}")),
+            None => (Verdict::Fine, Seen::Home { root, node, other: None }),
         };
-        self.say("home", verdict, message).await;
+        self.say("home", verdict, seen).await;
     }
 
     async fn port(&self, wanted: Option<SocketAddr>) {
-        let port = self.inner.endpoint.port();
-        match wanted {
-            Some(wanted) => {
-                let message = format!(
-                    "UDP {wanted} cannot be opened, port {port} is tried instead: see what uses it, or give another with \
-                     `node.listen`"
-                );
-                self.say("port", Verdict::Broken, message).await;
-            }
-            None => self.say("port", Verdict::Fine, format!("UDP port {port} is open here")).await,
-        }
+        let verdict = if wanted.is_some() { Verdict::Broken } else { Verdict::Fine };
+        self.say("port", verdict, Seen::Port { port: self.inner.endpoint.port(), wanted }).await;
     }
 
     async fn buffers(&self) {
-        match self.inner.endpoint.warnings().as_slice() {
-            [] => self.say("buffers", Verdict::Fine, "the UDP socket has the buffers that it asked for").await,
-            sentences => self.say("buffers", Verdict::Doubtful, sentences.join("; ")).await,
-        }
+        let small = self.inner.endpoint.small_buffers().to_vec();
+        let verdict = if small.is_empty() { Verdict::Fine } else { Verdict::Doubtful };
+        self.say("buffers", verdict, Seen::Buffers(small)).await;
     }
 
     async fn interfaces(&self) {
         let all = interfaces::all();
-        let names: Vec<String> = all
-            .iter()
-            .map(|(name, ips)| {
-                let ips: Vec<String> = ips.iter().map(ToString::to_string).collect();
-                format!("{name} {}", ips.join(" "))
-            })
-            .collect();
         let others = all.iter().flat_map(|(_, ips)| ips).any(|ip| !ip.is_loopback());
-        if others {
-            self.say("interfaces", Verdict::Fine, names.join(", ")).await;
-        } else {
-            let message =
-                "there is no address but loopback, so only this machine can be reached: connect it to a network";
-            self.say("interfaces", Verdict::Doubtful, message).await;
-        }
+        let verdict = if others { Verdict::Fine } else { Verdict::Doubtful };
+        self.say("interfaces", verdict, Seen::Interfaces(all.into_iter().collect())).await;
     }
 
     async fn clock(&self) {
         if clock::now().as_secs() < UNSET {
-            let message = "this machine's clock was never set: set it, or nobody can tell which file is newer";
-            self.say("clock", Verdict::Broken, message).await;
+            self.say("clock", Verdict::Broken, Seen::ClockUnset).await;
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Everything that can go wrong for a caller of the node: one sentence that names the thing and the cause,
-//! and what to do; one code word for programs; one exit code. Floors below speak for themselves where they know all.
+//! Everything that can go wrong for a caller of the node, as values: the thing and the cause; one code word for programs;
+//! one exit code. What to do about it, in the words of a command line, stands in `cli/say.rs`.
 //! Invariant: no message holds text from the network or a path that was not escaped.
 
-use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
 
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::DownloadError;
@@ -12,6 +13,7 @@ use crate::io::home::HomeError;
 use crate::io::home::identity::IdentityError;
 use crate::io::home::lines::LinesError;
 use crate::io::net::endpoint::BindError;
+use crate::io::net::frames::CallError;
 use crate::io::receive::accepts::AcceptError;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
@@ -19,32 +21,28 @@ use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
-use crate::model::obstacle::{advice, cause as words};
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
-use crate::model::{ContentId, Hit, NodeId, Shown, Size};
-use crate::wire::Role;
+use crate::model::{Cause, ContentId, Hit, NodeId, Obstacle, Shown, Size};
+use crate::node::types::Without;
+use crate::wire::{Code, Role};
 
 mod code;
 mod lack;
-mod parts;
 mod who;
-
-use lack::Kept;
-use parts::{role_option, role_word, shown, things, untaken};
 
 pub use code::ErrorCode;
 pub use lack::Lack;
-pub use who::Who;
+pub use who::{Who, shown};
 
 /// Why the node could not do what was asked.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
     /// The destination's file system cannot hold the names.
     #[error(transparent)]
     Accept(#[from] AcceptError),
     /// The words match several ids.
-    #[error("`{}` matches {} different things: run again with one of their ids, or with more words", Shown(.what), things(.hits, *.beyond))]
+    #[error("`{}` matches several different things", Shown(.what))]
     Ambiguous {
         /// The words.
         what: String,
@@ -54,7 +52,7 @@ pub enum Error {
         beyond: Beyond,
     },
     /// An id prefix fits several known nodes.
-    #[error("the id prefix `{}` fits {count} nodes: give more of its characters", Shown(.prefix))]
+    #[error("the id prefix `{}` fits {count} nodes", Shown(.prefix))]
     AmbiguousPeer {
         /// As given.
         prefix: String,
@@ -62,9 +60,10 @@ pub enum Error {
         count: usize,
     },
     /// Another transfer of the same content has the partial file, and does not get on.
-    #[error("{} fetches the same content into {} and nothing came there for {}: end it and run the same command again, or wait longer with --wait", holder(*.pid), shown(.path), humantime::format_duration(*.waited))]
+    #[error("{} fetches the same content into {} and nothing came there for {}", holder(*.pid), shown(.path), humantime::format_duration(*.waited))]
     Awaited {
         /// The partial file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The other process, when known.
         pid: Option<u32>,
@@ -72,7 +71,7 @@ pub enum Error {
         waited: Duration,
     },
     /// A collection's list cannot be used.
-    #[error("the collection {id} is refused whole: {source}; nothing of it was written, ask who shares it to rename")]
+    #[error("the collection {id} is refused whole: {source}")]
     BadCollection {
         /// Which.
         id: ContentId,
@@ -80,9 +79,10 @@ pub enum Error {
         source: CollectionError,
     },
     /// `-o FILE` is not a name.
-    #[error("{} cannot be a result's name ({cause}): give another with -o", shown(.path))]
+    #[error("{} cannot be a result's name ({cause})", shown(.path))]
     BadTarget {
         /// As given.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: PathError,
@@ -102,7 +102,7 @@ pub enum Error {
     #[error(transparent)]
     Dest(#[from] DestError),
     /// `--only` leaves a single file out.
-    #[error("`{}` is a single file and does not match --only: do without --only to fetch it", Shown(.name))]
+    #[error("`{}` is a single file and not among what was asked for", Shown(.name))]
     DoesNotMatch {
         /// The file's name.
         name: String,
@@ -111,7 +111,7 @@ pub enum Error {
     #[error(transparent)]
     Existing(#[from] ExistingError),
     /// The other side does not serve this node.
-    #[error("{who} does not serve this node: ask its operator to allow node {node}")]
+    #[error("{who} does not serve this node")]
     Forbidden {
         /// Who refused.
         who: Who,
@@ -119,12 +119,12 @@ pub enum Error {
         node: NodeId,
     },
     /// What was asked for is left out of the collection by whoever shares it.
-    #[error("nothing of `{}` can be had that matches --only: {without}", Shown(.name))]
+    #[error("nothing of `{}` that was asked for can be had", Shown(.name))]
     LeftOut {
         /// The collection's name.
         name: String,
         /// Which files, and why.
-        without: String,
+        without: Without,
     },
     /// The transfer failed on its way.
     #[error(transparent)]
@@ -133,7 +133,7 @@ pub enum Error {
     #[error(transparent)]
     Friends(#[from] LinesError),
     /// Something on this side ended a transfer of which something is kept.
-    #[error("{error} ({})", Kept(*.have, *.total))]
+    #[error("{error}")]
     Halted {
         /// What.
         error: Box<Self>,
@@ -149,9 +149,7 @@ pub enum Error {
     #[error(transparent)]
     Identity(#[from] IdentityError),
     /// What was found says of itself what cannot be.
-    #[error(
-        "whoever offers {id} says that it has {size} bytes, which nothing of that id has: nothing was written, ask somebody else for it with --from"
-    )]
+    #[error("whoever offers {id} says that it has {size} bytes, which nothing of that id has")]
     Impossible {
         /// Which.
         id: ContentId,
@@ -159,7 +157,7 @@ pub enum Error {
         size: u64,
     },
     /// Nothing came for too long, or nobody is left who could give the rest.
-    #[error("`{}` is incomplete, {} ({lack}): {}", Shown(.name), Kept(*.have, *.total), .lack.advice())]
+    #[error("`{}` is incomplete", Shown(.name))]
     Incomplete {
         /// The name, or the id while there is none.
         name: String,
@@ -171,13 +169,13 @@ pub enum Error {
         lack: Box<Lack>,
     },
     /// An actor failed; the state is on disk.
-    #[error("the node stopped ({}): what was proven is kept, start it again", Shown(.cause))]
+    #[error("the node stopped ({})", Shown(.cause))]
     Internal {
         /// Why.
         cause: String,
     },
     /// The transfer was cancelled.
-    #[error("interrupted, {}: run the same command again to go on", Kept(*.have, *.total))]
+    #[error("interrupted")]
     Interrupted {
         /// Proven bytes.
         have: u64,
@@ -185,7 +183,7 @@ pub enum Error {
         total: u64,
     },
     /// Everyone who has it gives another list than the id's.
-    #[error("nobody could give the list of the collection {id} ({lack}): {}", .lack.advice())]
+    #[error("nobody could give the list of the collection {id}")]
     NoManifest {
         /// Which.
         id: ContentId,
@@ -193,19 +191,19 @@ pub enum Error {
         lack: Box<Lack>,
     },
     /// Nobody has this name.
-    #[error("no friend is called `{}`, nor can a host of this name be found: `qshare friends list` shows who is, and a node id's beginning takes 8 characters", Shown(.name))]
+    #[error("no friend is called `{}`, nor can a host of this name be found", Shown(.name))]
     NoFriend {
         /// As given.
         name: String,
     },
     /// It serves its friends only.
-    #[error("{who} serves only its friends: ask its owner to add this node, whose id `qshare id` prints")]
+    #[error("{who} serves only its friends")]
     NotAFriend {
         /// Who.
         who: Who,
     },
     /// `--only` leaves nothing over.
-    #[error("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(.name))]
+    #[error("no file in `{}` is among what was asked for", Shown(.name))]
     NoneMatch {
         /// The collection's name.
         name: String,
@@ -213,19 +211,19 @@ pub enum Error {
         id: ContentId,
     },
     /// A file is not a collection.
-    #[error("{id} is a file and not a collection: `qshare locate {id}` shows who has it")]
+    #[error("{id} is a file and not a collection")]
     NotACollection {
         /// Which.
         id: ContentId,
     },
     /// A collection cannot be written to a stream.
-    #[error("`{}` is a collection and only one file can be written to standard output: give a directory with -o DIR/, or the id of one file of it", Shown(.name))]
+    #[error("`{}` is a collection and only one file can be written to standard output", Shown(.name))]
     NotAFile {
         /// The collection's name.
         name: String,
     },
     /// Nobody offers it.
-    #[error("nothing was found for `{}` at {asked}: check it, or name more places to look with --tracker or --peer", Shown(.what))]
+    #[error("nothing was found for `{}` at {asked}", Shown(.what))]
     NotFound {
         /// The words or the id.
         what: String,
@@ -233,7 +231,7 @@ pub enum Error {
         asked: String,
     },
     /// Whoever offers it could not hash it.
-    #[error("`{}` has no id yet ({lack}): a file that is written to all the time gets none, else try again in a moment", Shown(.name))]
+    #[error("`{}` has no id yet", Shown(.name))]
     NotHashed {
         /// Its name.
         name: String,
@@ -241,10 +239,7 @@ pub enum Error {
         lack: Box<Lack>,
     },
     /// Neither tracker nor peer is known, and the local network is not to be asked.
-    #[error(
-        "there is nowhere to look: name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do \
-         without --no-lan"
-    )]
+    #[error("there is nowhere to look")]
     NowhereToLook,
     /// The list of nodes that may use a tracker cannot be read.
     #[error(transparent)]
@@ -253,40 +248,41 @@ pub enum Error {
     #[error(transparent)]
     Partial(#[from] PartialError),
     /// The answer makes no sense.
-    #[error("{who} does not speak qshare/1 as it should ({}): check that it is of this version", Shown(.cause))]
+    #[error("{who} does not speak qshare/1 as it should ({})", Shown(&.cause.to_string()))]
     Protocol {
         /// Who.
         who: Who,
         /// What was wrong.
-        cause: String,
+        cause: CallError,
     },
     /// Not a query.
-    #[error("{0}: give other words")]
+    #[error(transparent)]
     Query(#[from] QueryError),
     /// The other side refused.
-    #[error("{who} refused: {}", Shown(.cause))]
+    #[error("{who} refused: {code:?}")]
     Refused {
         /// Who.
         who: Who,
-        /// Why, and what to do.
-        cause: String,
+        /// Why.
+        code: Code,
     },
     /// The output cannot be written.
-    #[error("{}", untaken(.0))]
-    Stdout(#[source] io::Error),
+    #[error("standard output cannot be written ({0})")]
+    Stdout(#[source] Cause),
     /// What was given to share cannot be shared.
     #[error(transparent)]
     Survey(#[from] SurveyError),
     /// A temporary file cannot be made, filled or read.
-    #[error("a temporary file in {} cannot be used ({}): {}, or set TMPDIR to another", shown(.dir), words(.source), advice(.source))]
+    #[error("a temporary file in {} cannot be used ({source})", shown(.dir))]
     Temporary {
         /// Where.
+        #[serde(with = "crate::model::text::path")]
         dir: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Cause,
     },
     /// A file is larger than any that can be shared.
-    #[error("{id} claims more than can be shared, {}: name another provider with --from", Size(*.size))]
+    #[error("{id} claims more than can be shared, {}", Size(*.size))]
     TooLarge {
         /// Which.
         id: ContentId,
@@ -294,9 +290,7 @@ pub enum Error {
         size: u64,
     },
     /// A collection has more files and directories than are taken.
-    #[error(
-        "the collection {id} has {entries} files and directories, and at most {most} are taken: get it with --max-files {needed}, or raise the setting `node.max-files`"
-    )]
+    #[error("the collection {id} has {entries} files and directories, and at most {most} are taken")]
     TooManyFiles {
         /// Which.
         id: ContentId,
@@ -308,35 +302,47 @@ pub enum Error {
         most: usize,
     },
     /// No known node has this id or prefix.
-    #[error("no node `{}` is known here: `qshare peers` lists those that a tracker or a neighbour knows", Shown(.peer))]
+    #[error("no node `{}` is known here", Shown(.peer))]
     UnknownPeer {
         /// As given.
         peer: String,
     },
     /// Nobody answers.
-    #[error("{who} does not answer ({}): check that it runs and that UDP port {} is open on the way", Shown(.cause), .who.port())]
+    #[error("{who} does not answer ({})", Shown(&.cause.to_string()))]
     Unreachable {
         /// Who.
         who: Who,
         /// Why.
-        cause: String,
+        cause: Silence,
     },
     /// A local path cannot be read.
-    #[error("{} cannot be read ({}): {}", shown(.path), words(.source), advice(.source))]
+    #[error("{} cannot be read ({source})", shown(.path))]
     Unreadable {
         /// Which.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Cause,
     },
     /// The place is something else than it was named for.
-    #[error("{who} is a {} and not a {}: check the port, or name it with {}", role_word(*.role), .who.role, role_option(*.role))]
+    #[error("{who} is a {} and not a {}", Who::word(*.role), Who::word(.who.role))]
     WrongRole {
         /// Which place.
         who: Who,
         /// What it is.
         role: Role,
     },
+}
+
+/// Why somebody does not answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Silence {
+    /// The exchange was broken off.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// It took too long.
+    #[error("no answer within {} s", .0.as_secs())]
+    Late(Duration),
 }
 
 impl Error {
@@ -384,7 +390,7 @@ impl Error {
             | Self::NotFound { .. }
             | Self::UnknownPeer { .. } => ErrorCode::NotFound,
             Self::Survey(error) if error.is_usage() => ErrorCode::Usage,
-            Self::Temporary { source, .. } if source.kind() == io::ErrorKind::StorageFull => ErrorCode::NoSpace,
+            Self::Temporary { source, .. } if source.kind == Obstacle::Space => ErrorCode::NoSpace,
             Self::Temporary { .. } => ErrorCode::Failed,
             Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
             Self::WrongRole { .. } => ErrorCode::Usage,
@@ -421,6 +427,3 @@ const fn connect_code(error: &ConnectError) -> ErrorCode {
         ConnectKind::Resolve | ConnectKind::Unreachable => ErrorCode::Unreachable,
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -14,7 +14,7 @@ use crate::io::home::allow::AllowFile;
 use crate::io::home::friends::FriendFile;
 use crate::io::home::lines::{LinesError, Stamp};
 use crate::model::{Friends, NodeId};
-use crate::node::types::Event;
+use crate::node::types::{Event, ListName, Notice};
 
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(500);
@@ -26,10 +26,8 @@ const REST: Duration = Duration::from_millis(100);
 pub(crate) trait ListFile: Clone + Send + 'static {
     /// What it holds.
     type List: Default + Send + Sync + 'static;
-    /// What is said when it cannot be read,
-    const KEPT: &str;
-    /// and when a line of it cannot be understood.
-    const REST: &str;
+    /// How notices about it name it.
+    const NAME: ListName;
 
     /// The stamp of this moment.
     fn stamp(&self) -> Stamp;
@@ -51,8 +49,7 @@ pub(crate) trait ListFile: Clone + Send + 'static {
 
 impl ListFile for AllowFile {
     type List = std::collections::HashSet<NodeId>;
-    const KEPT: &str = "the allowed nodes stay as they were";
-    const REST: &str = "only the nodes on the other lines are allowed";
+    const NAME: ListName = ListName::Allowed;
 
     fn stamp(&self) -> Stamp {
         Self::stamp(self)
@@ -69,8 +66,7 @@ impl ListFile for AllowFile {
 
 impl ListFile for FriendFile {
     type List = Friends;
-    const KEPT: &str = "friends stay as they were";
-    const REST: &str = "only those on the other lines are friends";
+    const NAME: ListName = ListName::Friends;
 
     fn stamp(&self) -> Stamp {
         Self::stamp(self)
@@ -128,12 +124,12 @@ impl<F: ListFile> Following<F> {
         loop {
             sleep(LOOK).await;
             let Some(read) = self.look().await else { continue };
-            let sentence = match read {
+            let (stays, error) = match read {
                 Ok(None) => continue,
-                Ok(Some(wrong)) => format!("{}: {wrong}", F::REST),
-                Err(error) => format!("{}: {error}", F::KEPT),
+                Ok(Some(wrong)) => (false, wrong),
+                Err(error) => (true, error),
             };
-            if events.send(Event::Warning(sentence)).await.is_err() {
+            if events.send(Event::Notice(Notice::List { list: F::NAME, stays, error })).await.is_err() {
                 return;
             }
         }

@@ -34,7 +34,7 @@ use crate::node::look::Meant;
 use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
-use crate::node::types::{Canceller, GetRequest, Outcome, Phase, Progress};
+use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
@@ -152,7 +152,7 @@ impl Get {
         let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let contents = contents?;
-        contents.without.iter().for_each(|sentence| self.report.warn(sentence.clone()));
+        contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
         let destination = Destination::of(&self.request.output, &contents.name, Some(id))?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
@@ -188,7 +188,7 @@ impl Get {
 
     /// Who sent a wrong list is not asked for anything else of it.
     fn bar(&self, node: NodeId, id: ContentId, hit: &mut Hit) -> Result<(), Error> {
-        self.report.warn(manifest::blame(node, id));
+        self.report.warn(LookNotice::WrongList { node, id });
         self.inner.downloads.bar(node, id);
         hit.providers.retain(|provider| provider.node != node);
         Ok(())
@@ -196,7 +196,7 @@ impl Get {
 
     fn prepare_stream(&self, hit: Hit, contents: Contents, beside: Option<Beside>) -> Result<Prepared, Error> {
         contents.is_streamable()?;
-        let dir = tempfile::tempdir().map_err(Error::Stdout)?;
+        let dir = tempfile::tempdir().map_err(|error| Error::Stdout(error.into()))?;
         let parent = SafeDir::open(dir.path())?;
         let place = Sink::Stream { parent, _dir: dir };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, beside })))
@@ -222,7 +222,7 @@ impl Get {
         });
         let (present, given) = given.await.map_err(|error| Error::Internal { cause: error.to_string() })?;
         if let Err(error) = given {
-            self.report.warn(error.to_string());
+            self.report.warn(GetNotice::Dest(error));
         }
         Ok(present)
     }

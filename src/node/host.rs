@@ -18,7 +18,7 @@ use crate::io::net::endpoint::{Endpoint, EndpointOptions};
 use crate::io::net::link::Link;
 use crate::model::NodeId;
 use crate::node::error::Error;
-use crate::node::types::{Event, Guest, Lifetime, Options};
+use crate::node::types::{Event, Guest, Lifetime, Notice, Options};
 use crate::wire::{Code, Role};
 
 /// Events that wait for whoever shows them; samples that find no room are left out.
@@ -54,13 +54,13 @@ impl Host {
     /// Starts what every role needs; `access` says whom it lets in.
     pub(crate) async fn start(options: &Options, role: Role, access: Access) -> Result<Started, Error> {
         let ProcessIdentity { identity, keys, lock, guest } = person(options, role)?;
-        let renewed = keys.renewed();
+        let renewed = keys.renewed().cloned().map(|(path, len)| Notice::KeyRenewed { path, len });
         let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role })?;
         let (events, received) = mpsc::channel(EVENTS);
         let ended: Ended = watch::Sender::new(None);
         let (supervisor, _) = start::start(Supervisor, ended.clone(), None).await.map_err(spawn_error)?;
         let trust = TrustStore::at(options.home.root());
-        let broken = trust.broken().map(|broken| broken.to_string());
+        let broken = trust.broken().map(Notice::Broken);
         let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
         let (links, to_serve) = mpsc::channel(LINKS);
         let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
@@ -78,8 +78,8 @@ impl Host {
             tasks: Mutex::default(),
             lock: Mutex::new(lock),
         };
-        let warnings = host.endpoint.warnings().into_iter().chain(renewed).chain(broken);
-        warnings.for_each(|sentence| host.warn(sentence));
+        let small = host.endpoint.small_buffers().iter().copied().map(Notice::SmallBuffer);
+        small.chain(renewed).chain(broken).for_each(|notice| host.warn(notice));
         host.run(accept(host.endpoint.clone(), host.connections.clone(), role, access));
         Ok(Started { host, links: to_serve, events: received })
     }
@@ -150,9 +150,9 @@ impl Host {
     }
 
     /// Tells the user; forgotten when nobody listens.
-    pub(crate) fn warn(&self, sentence: String) {
-        // Full or closed: a warning must not hold anything up.
-        let _ = self.events.try_send(Event::Warning(sentence));
+    pub(crate) fn warn(&self, notice: impl Into<Notice>) {
+        // Full or closed: a notice must not hold anything up.
+        let _ = self.events.try_send(Event::Notice(notice.into()));
     }
 }
 

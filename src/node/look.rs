@@ -54,7 +54,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let best = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned();
     if best.is_none() {
-        found.warnings.iter().for_each(|warning| report.warn(warning.clone()));
+        found.warnings.iter().cloned().for_each(|notice| report.warn(notice));
     }
     let FoundHit { hit: best, plane } =
         best.ok_or_else(|| Error::NotFound { what: id.to_string(), asked: finder.asked() })?;
@@ -65,7 +65,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
 
 async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Meant, Error> {
     let (found, rest) = finder.candidates(query, CANDIDATES).await?;
-    found.warnings.iter().for_each(|warning| report.warn(warning.clone()));
+    found.warnings.iter().cloned().for_each(|notice| report.warn(notice));
     if let Some(id) = chosen
         && let Some(found) = found.hits.iter().find(|found| found.hit.id == Some(id))
     {

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::model::{NodeId, Plane, SafePath};
-use crate::node::types::{Hashing, Phase, Progress};
+use crate::node::types::{Hashing, Notice, Phase, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
@@ -83,9 +83,10 @@ impl Report {
     }
 
     /// Something to tell the user.
-    pub(crate) fn warn(&self, sentence: String) {
-        tracing::debug!(%sentence, "warning");
-        self.progress.send_modify(|progress| progress.warnings.push(sentence));
+    pub(crate) fn warn(&self, notice: impl Into<Notice>) {
+        let notice = notice.into();
+        tracing::debug!(?notice, "warning");
+        self.progress.send_modify(|progress| progress.warnings.push(notice));
     }
 
     /// Changes whatever else.

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::access::Access;
 use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::download::supervisor::Downloads;
-use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexRef};
+use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexNotice, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
@@ -36,7 +36,7 @@ use crate::node::inner::Inner;
 use crate::node::look::find::Finder;
 use crate::node::look::near;
 use crate::node::look::planes::Overlay;
-use crate::node::types::{Event, Guest, Lifetime, Options};
+use crate::node::types::{Event, Guest, Lifetime, Notice, Options};
 use crate::wire::Role;
 
 /// The hash cache within the node's directory.
@@ -149,8 +149,7 @@ impl Wiring<'_> {
     async fn friends(&self) -> Result<watch::Receiver<Arc<Friends>>, Error> {
         match Following::begin(FriendFile::at(self.options.home.root())).await {
             Ok(Begun { following, list, broken }) => {
-                let broken = broken.map(|broken| broken.to_string());
-                broken.into_iter().for_each(|sentence| self.host.warn(sentence));
+                broken.map(Notice::Broken).into_iter().for_each(|notice| self.host.warn(notice));
                 if self.options.lifetime != Lifetime::Finite {
                     self.host.run(following.go_on(self.host.events.clone()));
                 }
@@ -165,7 +164,7 @@ impl Wiring<'_> {
 
     async fn neighbours(&self, shelf: &Shelf, friends: watch::Receiver<Arc<Friends>>) -> Result<NeighboursRef, Error> {
         let (near, lasting) = (&self.options.near, self.options.lifetime == Lifetime::LongRunning);
-        let (warnings, mut sentences) = mpsc::channel(EVENTS);
+        let (warnings, mut notices) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
             endpoint: self.host.endpoint.clone(),
             connections: self.host.connections.clone(),
@@ -184,8 +183,8 @@ impl Wiring<'_> {
         };
         let events = self.host.events.clone();
         self.host.run(async move {
-            while let Some(sentence) = sentences.recv().await {
-                if events.send(Event::Warning(sentence)).await.is_err() {
+            while let Some(notice) = notices.recv().await {
+                if events.send(Event::Notice(Notice::Neighbour(notice))).await.is_err() {
                     return;
                 }
             }
@@ -202,11 +201,11 @@ impl Wiring<'_> {
         let opened = tokio::task::spawn_blocking(move || HashCache::open(&path)).await.ok()?;
         match opened {
             Ok(opened) => {
-                opened.warning.into_iter().for_each(|sentence| self.host.warn(sentence));
+                opened.renewed.map(Notice::CacheRenewed).into_iter().for_each(|notice| self.host.warn(notice));
                 Some(opened.cache)
             }
             Err(error) => {
-                self.host.warn(error.to_string());
+                self.host.warn(Notice::Index(IndexNotice::Cache(error)));
                 None
             }
         }
@@ -227,13 +226,13 @@ async fn pass_on(
                 IndexEvent::Offer { id, name } => {
                     Event::Offer { id, name, node: endpoint.node_id(), addr: endpoint.outward_addr() }
                 }
-                IndexEvent::Warning(sentence) => Event::Warning(sentence),
+                IndexEvent::Notice(notice) => Event::Notice(Notice::Index(notice)),
             },
             Some(event) = announcer.recv() => match event {
                 announcer::Event::Announced { tracker, offers, hashed, refused, reachable } => {
                     Event::Announced { tracker, offers, hashed, refused, reachable }
                 }
-                announcer::Event::Warning(sentence) => Event::Warning(sentence),
+                announcer::Event::Notice(notice) => Event::Notice(Notice::Announcer(notice)),
             },
             else => return,
         };

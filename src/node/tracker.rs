@@ -15,7 +15,7 @@ use crate::logic::directory::Quotas;
 use crate::node::allowed::Allowed;
 use crate::node::error::Error;
 use crate::node::host::{Host, Started, spawn_error};
-use crate::node::types::{Event, Options};
+use crate::node::types::{Event, Notice, Options};
 use crate::wire::Role;
 
 /// After the directory was said to be full, that is not said again for this long.
@@ -66,12 +66,8 @@ impl Deref for Tracker {
 async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: mpsc::Sender<Event>) {
     while refusals.changed().await.is_ok() {
         let last = *refusals.borrow_and_update();
-        let Some(Refusals { node, names }) = last else { continue };
-        let sentence = format!(
-            "the directory is full: {names} names of node {} were not taken; where there is memory for more, raise names-per-node, names or memory-mib in the configuration's [tracker]",
-            node.short()
-        );
-        if events.send(Event::Warning(sentence)).await.is_err() {
+        let Some(refusals) = last else { continue };
+        if events.send(Event::Notice(Notice::DirectoryFull(refusals))).await.is_err() {
             return;
         }
         tokio::time::sleep(FULL_AGAIN).await;

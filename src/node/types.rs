@@ -7,15 +7,19 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
 use crate::node::{Direction, Error, Home, Listen};
 use crate::wire::Peer;
 
+mod notice;
 mod preview;
 mod progress;
 mod request;
 
+pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
 pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
@@ -95,7 +99,7 @@ pub enum Guest {
 }
 
 /// What a long-running node reports.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
     /// A tracker serves only so many nodes from now on, those of its list.
     Allowed {
@@ -133,8 +137,8 @@ pub enum Event {
         /// Where a peer on another machine would dial it first.
         addr: SocketAddr,
     },
-    /// Something to tell the user: one sentence, already safe to show.
-    Warning(String),
+    /// Something to tell the user.
+    Notice(Notice),
 }
 
 /// What a search found.
@@ -146,8 +150,8 @@ pub struct Found {
     pub more: u64,
     /// Whether there may be even more: not everyone who was asked has answered, or told how many it has.
     pub at_least: bool,
-    /// Who did not answer, one sentence each.
-    pub warnings: Vec<String>,
+    /// Who did not answer, or not as it should.
+    pub warnings: Vec<Notice>,
 }
 
 /// A hit, with where it was learned.

@@ -2,10 +2,12 @@
 //! Invariant: what passes is exactly one value, nested at most [`DEPTH`] deep, in which every array, map and
 //! string has room in the bytes that remain. Extension types and floats are refused: no message has any.
 
+use serde::{Deserialize, Serialize};
+
 use crate::wire::limits::DEPTH;
 
 /// Why bytes are not one bounded value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum BoundError {
     /// Nested too deep.
     #[error("the message nests too deep")]

@@ -1,8 +1,8 @@
 //! Frames: four bytes of length, big-endian, then one MessagePack value.
 //! Structs travel as maps with named fields, so a field can be added; unknown fields are ignored.
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use crate::wire::bounded::{self, BoundError};
 use crate::wire::message::Request;
@@ -12,7 +12,7 @@ use crate::wire::names::names_of;
 pub const LEN: usize = 4;
 
 /// Why a frame cannot be made or read.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum FrameError {
     /// Not one bounded MessagePack value.
     #[error(transparent)]

@@ -4,7 +4,7 @@ use std::mem::{Discriminant, discriminant};
 
 use tokio::sync::mpsc;
 
-use super::Event;
+use super::{AnnouncerNotice, Event};
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::io::net::frames::CallError;
 use crate::logic::changes::Shared;
@@ -42,12 +42,7 @@ impl SessionNews {
         let tracker = self.tracker.clone();
         self.say(Event::Announced { tracker, offers: taken, hashed: hashed.min(taken), refused, reachable });
         if refused > 0 && !self.refused {
-            self.warn(format!(
-                "the tracker {} took {taken} of {} names, its quota is used up: the others are not found by name but \
-                 still arrive with their collection; share less, or use another tracker too",
-                self.tracker,
-                offers.len()
-            ));
+            self.warn(AnnouncerNotice::Full { tracker: self.tracker.clone(), taken, names: offers.len() });
         }
         self.refused = refused > 0;
         self.reachable(reachable);
@@ -56,11 +51,7 @@ impl SessionNews {
     /// Whether the tracker reached this node.
     pub(super) fn reachable(&mut self, reachable: bool) {
         if !reachable && !self.unreachable {
-            self.warn(format!(
-                "the tracker {} cannot reach this node's UDP port {}: open it in the firewall or forward it, or only \
-                 those to whom this node connects itself can fetch from it",
-                self.tracker, self.port
-            ));
+            self.warn(AnnouncerNotice::Unreached { tracker: self.tracker.clone(), port: self.port });
         }
         self.unreachable = !reachable;
     }
@@ -72,37 +63,29 @@ impl SessionNews {
 
     /// There is no link to the tracker.
     pub(super) fn unreached(&mut self, error: &ConnectError) {
-        let what = match error.kind() {
-            ConnectKind::Forbidden => "refuses this node",
-            ConnectKind::NotQshare | ConnectKind::OtherKey | ConnectKind::OtherRole | ConnectKind::Own => "is not used",
-            ConnectKind::Resolve | ConnectKind::Stopped | ConnectKind::Trust | ConnectKind::Unreachable => {
-                "cannot be reached"
-            }
-        };
-        let sentence = format!("the tracker {} {what}, trying again: {error}", self.tracker);
-        self.failed(Failure::Link(error.kind()), sentence);
+        let notice = AnnouncerNotice::Unlinked { tracker: self.tracker.clone(), error: error.clone() };
+        self.failed(Failure::Link(error.kind()), notice);
     }
 
-    /// Each kind of failure is told once, in the words in which it came first: a resolver that fails now in one way and
-    /// now in another is one trouble.
-    fn failed(&mut self, failure: Failure, sentence: String) {
+    /// Each kind of failure is told once, as it came first: a resolver that fails now in one way and now in another is one
+    /// trouble.
+    fn failed(&mut self, failure: Failure, notice: AnnouncerNotice) {
         if !self.failures.contains(&failure) {
             self.failures.push(failure);
-            self.warn(sentence);
+            self.warn(notice);
         }
     }
 
     /// An exchange came to nothing. A lost connection is mended without a word, unless connecting fails too.
     pub(super) fn lost(&mut self, error: &CallError) {
         if !matches!(error, CallError::Lost(_)) {
-            let sentence =
-                format!("the tracker {} does not take the announcement ({error}): trying again", self.tracker);
-            self.failed(Failure::Exchange(discriminant(error)), sentence);
+            let notice = AnnouncerNotice::NotTaken { tracker: self.tracker.clone(), error: error.clone() };
+            self.failed(Failure::Exchange(discriminant(error)), notice);
         }
     }
 
-    fn warn(&self, sentence: String) {
-        self.say(Event::Warning(sentence));
+    fn warn(&self, notice: AnnouncerNotice) {
+        self.say(Event::Notice(notice));
     }
 
     fn say(&self, event: Event) {

@@ -132,7 +132,7 @@ impl Session {
         tokio::select! {
             Err(error) = self.keep(link, back_off) => End::Lost(error),
             _ = stop.wait_for(|stop| *stop) => End::Stopped,
-            cause = link.closed() => End::Lost(CallError::Lost(cause)),
+            cause = link.closed() => End::Lost(cause.into()),
         }
     }
 

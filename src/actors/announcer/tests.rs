@@ -132,10 +132,10 @@ impl Sharer {
         }
     }
 
-    async fn warning(&mut self) -> String {
+    async fn notice(&mut self) -> AnnouncerNotice {
         loop {
-            if let Event::Warning(sentence) = self.event().await {
-                return sentence;
+            if let Event::Notice(notice) = self.event().await {
+                return notice;
             }
         }
     }
@@ -276,8 +276,9 @@ async fn an_unreachable_node_is_warned_and_no_address_is_told() {
     let tracker = tracker_with(identity(), 0, Quotas::default(), Some(probe)).await;
     let mut sharer = Sharer::start(&tracker, &["a"]).await;
     assert_eq!(sharer.announced().await, (1, 1, 0, false));
-    let warning = sharer.warning().await;
-    assert!(warning.contains(&format!("UDP port {}", sharer.host.endpoint.port())), "{warning}");
+    let notice = sharer.notice().await;
+    let own = sharer.host.endpoint.port();
+    assert!(matches!(notice, AnnouncerNotice::Unreached { port, .. } if port == own), "{notice:?}");
     let asker = Host::start(Role::Node, identity(), 0).await;
     let link = link(&asker, &tracker).await;
     let hits = search(&link, "a").await;
@@ -290,7 +291,8 @@ async fn a_small_quota_is_said() {
     let tracker = tracker_with(identity(), 0, quotas, None).await;
     let mut sharer = Sharer::start(&tracker, &["d/a", "d/b", "d/c", "top"]).await;
     assert_eq!(sharer.announced().await, (2, 2, 2, true));
-    assert!(sharer.warning().await.contains("took 2 of 4 names"));
+    let notice = sharer.notice().await;
+    assert!(matches!(notice, AnnouncerNotice::Full { taken: 2, names: 4, .. }), "{notice:?}");
 }
 
 #[tokio::test]
@@ -309,14 +311,12 @@ async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_un
     news.heard();
     news.unreached(&forbidden);
     drop(news);
-    let mut sentences = Vec::new();
-    while let Some(Event::Warning(sentence)) = told.recv().await {
-        sentences.push(sentence);
+    let mut notices = Vec::new();
+    while let Some(Event::Notice(notice)) = told.recv().await {
+        notices.push(notice);
     }
-    let [unresolved, refused, again] = &sentences[..] else { panic!("{sentences:?}") };
-    assert!(unresolved.contains("cannot be reached") && unresolved.contains("check its spelling"), "{unresolved}");
-    assert!(refused.contains("host:1 refuses this node") && !refused.contains("reached"), "{refused}");
-    assert_eq!(refused, again);
+    let unlinked = |error| AnnouncerNotice::Unlinked { tracker: "host:1".to_owned(), error };
+    assert_eq!(notices, [failed, forbidden.clone(), forbidden].map(unlinked));
 }
 
 #[tokio::test]
@@ -324,8 +324,9 @@ async fn a_tracker_that_is_not_there_is_named() {
     let tracker = tracker().await;
     tracker.endpoint.close(Code::Closing).await;
     let mut sharer = Sharer::start(&tracker, &["a"]).await;
-    let warning = sharer.warning().await;
-    assert!(warning.contains(&tracker.target().to_string()), "{warning}");
+    let notice = sharer.notice().await;
+    let target = tracker.target().to_string();
+    assert!(matches!(&notice, AnnouncerNotice::Unlinked { tracker, .. } if *tracker == target), "{notice:?}");
     sharer.announcer.stop().await;
 }
 

@@ -1,17 +1,18 @@
 //! Why there is no link to a node, sorted by what the caller can do.
 
+use serde::{Deserialize, Serialize};
+
+use crate::io::home::lines::LinesError;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::model::NodeId;
 use crate::wire::Role;
 
 /// Why there is no link.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ConnectError {
     /// Another node answers than the one that was remembered.
-    #[error(
-        "{host_port} answered with key {found} where {remembered} was remembered: if it was really reinstalled, run `qshare trust forget {host_port}`"
-    )]
+    #[error("{host_port} answered with key {found} where {remembered} was remembered")]
     ChangedKey {
         /// As the user wrote it.
         host_port: String,
@@ -30,8 +31,8 @@ pub enum ConnectError {
     #[error("the node is stopping")]
     Stopped,
     /// What was remembered cannot be read or written.
-    #[error("{0}")]
-    Trust(String),
+    #[error(transparent)]
+    Trust(#[from] LinesError),
     /// The node is something else.
     #[error("{host_port} is a {found}, not a {expected}: check the port", found = word(*found), expected = word(*expected))]
     WrongRole {

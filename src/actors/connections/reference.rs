@@ -148,7 +148,7 @@ impl ConnectionsRef {
     ) -> Result<T, ConnectError> {
         let (trust, host_port) = (self.trust.clone(), host_port.to_owned());
         let answer = spawn_blocking(move || question(&trust, &host_port)).await;
-        answer.map_err(|_| ConnectError::Stopped)?.map_err(|error| ConnectError::Trust(error.to_string()))
+        answer.map_err(|_| ConnectError::Stopped)?.map_err(ConnectError::Trust)
     }
 }
 

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-use super::Message;
 use super::ending::Outlook;
 use super::state::State;
+use super::{DownloadNotice, Message};
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
@@ -267,7 +267,7 @@ impl State {
             Err(error) => {
                 tracing::debug!(?node, %error, "provider cannot be reached");
                 if self.candidates.is_first_trouble(node) && self.tallies.is_idle() {
-                    self.tallies.warn(format!("provider {} cannot be reached: {error}", node.short()));
+                    self.tallies.warn(DownloadNotice::Unreachable { node, error: error.clone() });
                 }
                 let now = self.now();
                 return self.candidates.unreachable(node, error, now);

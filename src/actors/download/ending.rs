@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::Ending;
 use super::state::State;
 use crate::actors::connections::ConnectError;
@@ -41,7 +43,7 @@ pub struct Shortfall {
 }
 
 /// Why a provider gives nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Trouble {
     /// Which.
     pub node: NodeId,

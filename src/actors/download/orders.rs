@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::AbortHandle;
 
-use super::Ending;
 use super::state::State;
+use super::{DownloadNotice, Ending};
 use crate::actors::download::fetch::{Ask, fetch_list, fetch_units};
 use crate::actors::download::supervisor;
 use crate::io::net::link::Link;
@@ -81,10 +81,7 @@ impl State {
 
     fn bar(&mut self, node: NodeId) {
         let addr = self.candidates.bar(node);
-        self.tallies.warn(format!(
-            "{node}{} sent wrong bytes: it is not asked for this content again for an hour, nothing of it was kept",
-            addr.map(|addr| format!(" ({addr})")).unwrap_or_default()
-        ));
+        self.tallies.warn(DownloadNotice::Lied { node, addr });
         // The supervisor outlives its children.
         let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.context.id));
     }

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::ending::Outlook;
 use super::state::State;
+use crate::actors::connections::ConnectError;
 use crate::logic::explain::Spent;
 use crate::logic::transfer::Why;
 use crate::logic::transfer::speed::Speed;
@@ -24,12 +27,31 @@ pub struct Snapshot {
     pub rate: u64,
     /// Whoever gave something or could, in node id order.
     pub providers: Vec<ProviderSnapshot>,
-    /// What went wrong, one sentence each; only ever grows.
-    pub warnings: Vec<String>,
+    /// What went wrong; only ever grows.
+    pub warnings: Vec<DownloadNotice>,
     /// Where the time of fetching went.
     pub spent: Spent,
     /// Nobody who is known gives anything now: it is time to look for others.
     pub stuck: bool,
+}
+
+/// What went wrong with a provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DownloadNotice {
+    /// It sent wrong bytes, and is not asked for this content again for an hour.
+    Lied {
+        /// Which.
+        node: NodeId,
+        /// Where it is.
+        addr: Option<SocketAddr>,
+    },
+    /// It cannot be reached.
+    Unreachable {
+        /// Which.
+        node: NodeId,
+        /// Why.
+        error: ConnectError,
+    },
 }
 
 /// One provider.
@@ -58,7 +80,7 @@ pub(super) struct Tallies {
     fetched: u64,
     speed: Speed,
     providers: BTreeMap<NodeId, ProviderTally>,
-    warnings: Vec<String>,
+    warnings: Vec<DownloadNotice>,
 }
 
 /// A provider that was linked.
@@ -102,8 +124,8 @@ impl Tallies {
         self.providers.get(&node).map(|met| met.addr)
     }
 
-    pub(super) fn warn(&mut self, sentence: String) {
-        self.warnings.push(sentence);
+    pub(super) fn warn(&mut self, notice: DownloadNotice) {
+        self.warnings.push(notice);
     }
 }
 

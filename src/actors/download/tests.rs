@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{Ending, Shortfall, Snapshot, Trouble};
+use super::{DownloadNotice, Ending, Shortfall, Snapshot, Trouble};
 use crate::actors::access::Access;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};
@@ -275,8 +275,9 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     download.providers(vec![honest.provider(), liar.provider()]);
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
-    let id = liar.endpoint.node_id().to_string();
-    assert!(end.warnings.iter().any(|w| w.contains(&id)), "{:?}", end.warnings);
+    let id = liar.endpoint.node_id();
+    let lied = |notice: &DownloadNotice| matches!(notice, DownloadNotice::Lied { node, .. } if *node == id);
+    assert!(end.warnings.iter().any(lied), "{:?}", end.warnings);
     drop(download);
     let parent = SafeDir::open(taker.home.path()).expect("home");
     let names = Names::of(ContentId::of(&bytes));

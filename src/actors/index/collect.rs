@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::index::catalogue::Rows;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, SharedCollection, file_entry};
 use crate::io::share::watch::RootKey;
-use crate::model::collection::{Entry, MAX_MANIFEST};
+use crate::model::collection::{CollectionError, Entry, MAX_MANIFEST};
 use crate::model::{Collection, SafePath};
 
 /// What a collection is made of.
@@ -20,15 +22,26 @@ pub(super) struct Parts {
     pub(super) fixed: Option<Arc<Fixed>>,
 }
 
+/// Why files and directories are no collection.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+pub enum NoTree {
+    /// More chunks than one can have.
+    #[error("it has too many chunks")]
+    Chunks,
+    /// A longer list than one can have.
+    #[error("it has too many files")]
+    Files,
+    /// The entries do not make one.
+    #[error(transparent)]
+    List(#[from] CollectionError),
+}
+
 impl Parts {
     /// The collection as a source.
     ///
     /// # Errors
-    /// A sentence, when the tree cannot be one.
-    pub(super) fn collect(&self) -> Result<Arc<SharedCollection>, String> {
-        let cannot = |cause: &dyn std::fmt::Display| {
-            format!("{} is offered file by file only because {cause}: share parts of it on their own", self.name)
-        };
+    /// When the tree cannot be one.
+    pub(super) fn collect(&self) -> Result<Arc<SharedCollection>, NoTree> {
         let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
         for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
             if let (Some(file), Some(below)) = (row.offered(), below(&self.name, name)) {
@@ -38,15 +51,15 @@ impl Parts {
         }
         if let Some(tree) = self.fixed.as_ref().and_then(|fixed| fixed.tree.as_ref()) {
             // Its own entries, bits included: where a file system keeps none, it is still this content.
-            let source = SharedCollection::new(tree, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
+            let source = SharedCollection::new(tree, &files).ok_or(NoTree::Chunks)?;
             return Ok(Arc::new(source));
         }
         let empty = self.empty_dirs.iter().filter_map(|name| Some((below(&self.name, name)?, Entry::Directory)));
         entries.extend(empty);
-        let collection = Collection::new(entries).map_err(|e| cannot(&e))?;
-        let source = SharedCollection::new(&collection, &files).ok_or_else(|| cannot(&"it has too many chunks"))?;
+        let collection = Collection::new(entries)?;
+        let source = SharedCollection::new(&collection, &files).ok_or(NoTree::Chunks)?;
         if source.manifest_len() > MAX_MANIFEST {
-            return Err(cannot(&"it has too many files"));
+            return Err(NoTree::Files);
         }
         Ok(Arc::new(source))
     }

@@ -14,12 +14,12 @@ use rayon::{ThreadPool, ThreadPoolBuildError, ThreadPoolBuilder};
 use tokio::time::Instant;
 
 use crate::io::cpu::give_way;
-use crate::io::share::cache::HashCache;
+use crate::io::share::cache::{CacheError, HashCache};
 use crate::io::share::hash::{Begun, HashError, Hashed, Turn, Turns, hash_turn, let_settle};
 use crate::io::share::shared_source::{HashedFile, ListPlace};
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
-use crate::model::SafePath;
+use crate::model::{Cause, Obstacle, SafePath};
 
 /// Files up to this size are hashed many at a time: about a millisecond's work each.
 const SMALL: u64 = 1 << 20;
@@ -55,13 +55,13 @@ pub(super) enum Outcome {
     Cancelled,
     /// It is no longer what was queued.
     Changed,
-    /// This user may not read it; the system's words.
-    Denied(String),
+    /// This user may not read it.
+    Denied(Cause),
     Done(Arc<HashedFile>),
     /// It cannot be read, for this reason.
-    Failed(String),
+    Failed(Cause),
     /// It could not be read for something that this process or the system lacks, and that says nothing about the file.
-    Lacking(String),
+    Lacking(Cause),
 }
 
 /// Files that were hashed together.
@@ -72,7 +72,7 @@ pub(super) struct Batch {
     /// Those whose turn was over, with how far they are.
     paused: Vec<Queued>,
     /// The cache could not be written.
-    pub(super) warning: Option<String>,
+    pub(super) uncached: Option<CacheError>,
 }
 
 /// A file in a lane.
@@ -267,7 +267,7 @@ impl Work {
                 }
             }
         }
-        let (cached, warning) = self.remember(&hashed);
+        let (cached, uncached) = self.remember(&hashed);
         let outcome = |job: &Job, result| match result {
             Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
             Err(error) => unhashed(job, error),
@@ -276,7 +276,7 @@ impl Work {
             let outcome = outcome(&job, result);
             (job, outcome)
         });
-        Batch { lane, results: results.collect(), paused, warning }
+        Batch { lane, results: results.collect(), paused, uncached }
     }
 
     fn hash(&self, job: &Job, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
@@ -303,12 +303,12 @@ impl Work {
     }
 
     /// Stores what was hashed, before anybody relies on finding its list there.
-    fn remember(&self, hashed: &[Result<Hashed, HashError>]) -> (Option<HashCache>, Option<String>) {
+    fn remember(&self, hashed: &[Result<Hashed, HashError>]) -> (Option<HashCache>, Option<CacheError>) {
         let Some(cache) = &self.cache else { return (None, None) };
         let good: Vec<&Hashed> = hashed.iter().filter_map(|r| r.as_ref().ok()).collect();
         match cache.store(&good) {
             Ok(()) => (Some(cache.clone()), None),
-            Err(error) => (None, Some(error.to_string())),
+            Err(error) => (None, Some(error)),
         }
     }
 }
@@ -326,15 +326,21 @@ fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
 fn unhashed(job: &Job, error: HashError) -> Outcome {
     match error {
         HashError::Cancelled => Outcome::Cancelled,
-        error if error.is_passing() => Outcome::Lacking(error.to_string()),
-        HashError::Io(e) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Denied(e.to_string()),
+        error if error.is_passing() => Outcome::Lacking(cause(&error)),
+        HashError::Io(ref e) if e.kind() == std::io::ErrorKind::PermissionDenied => Outcome::Denied(cause(&error)),
         HashError::Io(e) if is_gone(job) => {
             tracing::debug!("{} went while it was to be hashed: {e}", job.path.display());
             Outcome::Changed
         }
         HashError::Changed => Outcome::Changed,
-        error @ (HashError::Io(_) | HashError::TooLarge) => Outcome::Failed(error.to_string()),
+        error @ (HashError::Io(_) | HashError::TooLarge) => Outcome::Failed(cause(&error)),
     }
+}
+
+/// The whole of the system's words: numbers help who asks others about them.
+fn cause(error: &HashError) -> Cause {
+    let kind = if let HashError::Io(error) = error { Obstacle::of(error) } else { Obstacle::FileSize };
+    Cause { kind, text: error.to_string() }
 }
 
 /// Whether what was queued is not at its path any more.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::actors::index::hashing::Job;
-use crate::io::share::cache::HashCache;
+use crate::io::share::cache::{CacheError, HashCache};
 use crate::io::share::handover::Handover;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
 use crate::model::{Layout, SafePath};
@@ -14,7 +14,8 @@ use crate::model::{Layout, SafePath};
 pub(super) struct LookedUp {
     pub(super) found: Vec<(SafePath, Arc<HashedFile>)>,
     pub(super) unknown: Vec<Job>,
-    pub(super) warning: Option<String>,
+    /// Why nothing could be looked up.
+    pub(super) uncached: Option<CacheError>,
     /// Where transfers have put something meanwhile.
     pub(super) arrived: Vec<PathBuf>,
 }
@@ -26,8 +27,7 @@ pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<
     let ids = match cache.lookup_many(&stamps) {
         Ok(ids) => ids,
         Err(error) => {
-            let warning = Some(error.to_string());
-            return LookedUp { unknown: jobs, warning, arrived, ..LookedUp::default() };
+            return LookedUp { unknown: jobs, uncached: Some(error), arrived, ..LookedUp::default() };
         }
     };
     let mut looked_up = LookedUp { arrived, ..LookedUp::default() };

@@ -1,5 +1,5 @@
 //! What the index has to say, while nobody has room for it.
-//! Invariant: bounded; the same sentence is said once, one about a passing trouble once while it lasts.
+//! Invariant: bounded; the same notice is given once, one about a passing trouble once while it lasts.
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
-use crate::actors::index::IndexEvent;
+use crate::actors::index::{IndexEvent, IndexNotice};
 
-/// The most events that wait, and the most sentences that are remembered.
+/// The most events that wait, and the most notices that are remembered.
 const MOST: usize = 10_000;
 
 /// Events on their way.
@@ -17,7 +17,7 @@ const MOST: usize = 10_000;
 pub(super) struct Outbox {
     to: mpsc::Sender<IndexEvent>,
     waiting: VecDeque<IndexEvent>,
-    said: HashSet<String>,
+    said: HashSet<IndexNotice>,
     troubled: HashSet<PathBuf>,
 }
 
@@ -26,22 +26,22 @@ impl Outbox {
         Self { to, waiting: VecDeque::new(), said: HashSet::new(), troubled: HashSet::new() }
     }
 
-    /// Counts these sentences as said.
-    pub(super) fn known(&mut self, sentences: impl IntoIterator<Item = String>) {
-        self.said.extend(sentences);
+    /// Counts these as given.
+    pub(super) fn known(&mut self, notices: impl IntoIterator<Item = IndexNotice>) {
+        self.said.extend(notices);
     }
 
-    /// Says a sentence, unless it was said.
-    pub(super) fn warn(&mut self, sentence: String) {
-        if self.said.len() < MOST && self.said.insert(sentence.clone()) {
-            self.push(IndexEvent::Warning(sentence));
+    /// Gives a notice, unless it was given.
+    pub(super) fn warn(&mut self, notice: IndexNotice) {
+        if self.said.len() < MOST && self.said.insert(notice.clone()) {
+            self.push(notice);
         }
     }
 
-    /// Says a sentence about a path, unless one was said that is not over.
-    pub(super) fn warn_of(&mut self, path: &Path, sentence: String) {
+    /// Gives a notice about a path, unless one was given that is not over.
+    pub(super) fn warn_of(&mut self, path: &Path, notice: IndexNotice) {
         if self.troubled.len() < MOST && self.troubled.insert(path.to_owned()) {
-            self.push(IndexEvent::Warning(sentence));
+            self.push(notice);
         }
     }
 
@@ -50,9 +50,9 @@ impl Outbox {
         self.troubled.remove(path);
     }
 
-    pub(super) fn push(&mut self, event: IndexEvent) {
+    pub(super) fn push(&mut self, event: impl Into<IndexEvent>) {
         if self.waiting.len() < MOST {
-            self.waiting.push_back(event);
+            self.waiting.push_back(event.into());
         }
         self.flush();
     }

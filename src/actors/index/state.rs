@@ -10,12 +10,13 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use crate::actors::index::catalogue::Catalogue;
+use crate::actors::index::collect::NoTree;
 use crate::actors::index::hashing::{Batch, Hashing};
 use crate::actors::index::lookup::LookedUp;
 use crate::actors::index::outbox::Outbox;
 use crate::actors::index::seed::Seeds;
 use crate::actors::index::waiters::Waiters;
-use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexSnapshot, OwnStep};
+use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexNotice, IndexSnapshot, OwnStep};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
@@ -39,7 +40,7 @@ pub(super) enum Step {
     Collected {
         key: RootKey,
         generation: u64,
-        made: Result<Arc<SharedCollection>, String>,
+        made: Result<Arc<SharedCollection>, NoTree>,
     },
     /// Former trees that nobody asks for can go.
     Forget,
@@ -121,10 +122,10 @@ impl IndexState {
     /// Adds what was surveyed.
     pub(super) fn share(&mut self, plan: SharePlan) {
         let rules = Arc::new(plan.rules);
-        self.outbox.known(plan.skipped);
+        self.outbox.known(plan.skipped.into_iter().map(IndexNotice::Omitted));
         let (mut keys, mut jobs, now) = (Vec::new(), Vec::new(), Instant::now());
         for scanned in plan.scanned {
-            let taken = format!("{} is not shared because its name is already offered", scanned.path.display());
+            let path = scanned.path.clone();
             let unseen = plan.unseen.contains(&scanned.name);
             match self.catalogue.add(scanned, rules.clone(), now) {
                 Some((key, more)) => {
@@ -134,7 +135,7 @@ impl IndexState {
                     keys.push(key);
                     jobs.extend(more);
                 }
-                None => self.outbox.warn(format!("{taken}: rename it, or name it with --list")),
+                None => self.outbox.warn(IndexNotice::NameTaken(path)),
             }
         }
         if self.is_first {
@@ -169,7 +170,7 @@ impl IndexState {
             Step::Scanned(scans) => self.scanned(scans),
             Step::Tick => self.tick(),
             Step::Told(Told::Changed(keys)) => self.look(keys),
-            Step::Told(Told::Unwatched(cause)) => self.outbox.push(IndexEvent::Warning(cause.to_string())),
+            Step::Told(Told::Unwatched(cause)) => self.outbox.push(IndexNotice::Unwatched(cause)),
             Step::Watch => self.watching.due = true,
         }
     }

@@ -111,10 +111,10 @@ impl Running {
         offer.and_then(|o| o.id).expect("has an id")
     }
 
-    async fn warning(&mut self) -> String {
+    async fn notice(&mut self) -> IndexNotice {
         loop {
-            if let IndexEvent::Warning(sentence) = self.events.recv().await.expect("the index lives") {
-                return sentence;
+            if let IndexEvent::Notice(notice) = self.events.recv().await.expect("the index lives") {
+                return notice;
             }
         }
     }
@@ -201,7 +201,7 @@ async fn a_root_that_goes_is_told_and_found_again() {
     let id = running.id("tree").await;
     fs::rename(story.path("tree"), story.path("moved")).expect("rename");
     running.offer("tree", |offer| offer.is_none()).await;
-    assert!(running.warning().await.contains("is gone and no longer offered"));
+    assert_eq!(running.notice().await, IndexNotice::Gone(story.path("tree")));
     fs::rename(story.path("moved"), story.path("tree")).expect("rename");
     assert_eq!(running.id("tree").await, id);
     running.stop().await;
@@ -237,7 +237,8 @@ async fn a_file_that_is_written_all_the_time_keeps_nobody_waiting() {
     let mut running = story.start_at(pace, Some(story.plan(&["tree"])), None).await;
     let (tell, mut told) = mpsc::channel(16);
     running.index.cast(IndexMessage::Resolve { name: path("tree/log"), tell }).expect("lives");
-    assert!(running.warning().await.contains("log is left out of tree because it is being written all the time"));
+    let log = IndexNotice::Unsettled { path: story.path("tree/log"), more: 0, root: Some(path("tree")) };
+    assert_eq!(running.notice().await, log);
     let id = running.id("tree").await;
     let snapshot = running.now();
     let left_out = snapshot.left_out(id).expect("told");
@@ -324,7 +325,7 @@ async fn a_name_that_is_taken_is_not_shared_twice() {
     let mut running = story.share(&["tree/a"]).await;
     running.id("a").await;
     running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree/x/a"])))).expect("lives");
-    assert!(running.warning().await.contains("its name is already offered"));
+    assert_eq!(running.notice().await, IndexNotice::NameTaken(story.path("tree/x/a")));
     assert_eq!(running.id("a").await, ContentId::of(b"one"));
     running.stop().await;
 }

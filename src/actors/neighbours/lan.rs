@@ -7,7 +7,7 @@ use ractor::ActorRef;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
-use super::Message;
+use super::{Message, NeighbourNotice};
 use crate::io::net::lan::{Lan, LanError};
 use crate::logic::flood::Tokens;
 use crate::logic::neighbours::Source;
@@ -24,7 +24,7 @@ pub(super) async fn listen(
     own: NodeId,
     announced: Option<u16>,
     actor: ActorRef<Message>,
-    warnings: mpsc::Sender<String>,
+    warnings: mpsc::Sender<NeighbourNotice>,
 ) {
     let (mut pause, mut told) = (PAUSE.0, false);
     loop {
@@ -34,8 +34,8 @@ pub(super) async fn listen(
             Err(error) => error,
         };
         if !std::mem::replace(&mut told, true) {
-            // Full or closed: a warning must not hold anything up.
-            let _ = warnings.try_send(error.to_string());
+            // Full or closed: a notice must not hold anything up.
+            let _ = warnings.try_send(NeighbourNotice::Lan(error.clone()));
         }
         if begun.elapsed() > PAUSE.1 {
             pause = PAUSE.0;

@@ -4,9 +4,10 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use quinn::{ConnectionError, RecvStream, SendStream};
+use quinn::{RecvStream, SendStream};
 use ractor::ActorRef;
 use rand::SeedableRng;
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,7 +16,7 @@ use super::{Message, Newcomer};
 use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::io::net::dial::DialError;
 use crate::io::net::frames::{self, CallError};
-use crate::io::net::link::Link;
+use crate::io::net::link::{Link, Loss};
 use crate::logic::limits::back_off::BackOff;
 use crate::logic::neighbours::Direction;
 use crate::model::{NodeId, PeerTarget};
@@ -52,21 +53,24 @@ impl Drop for Joining<'_> {
 }
 
 /// Why a node is not a neighbour now.
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error("{0}")]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum JoinError {
+    /// There is no link to it.
+    #[error(transparent)]
     Connect(#[from] ConnectError),
-    #[error("{0}")]
+    /// The exchange failed.
+    #[error(transparent)]
     Call(#[from] CallError),
+    /// It is not wanted here.
     #[error("it is not wanted as a neighbour now: {0:?}")]
     NotNow(Code),
 }
 
-impl Failed {
+impl JoinError {
     /// It is a neighbour already, or is about to be: it asked us at the same time. Or this node is ending.
     fn is_nobodys_fault(&self) -> bool {
         match self {
-            Self::Call(CallError::Lost(ConnectionError::LocallyClosed)) => true,
+            Self::Call(CallError::Lost(Loss::Here)) => true,
             Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
             Self::NotNow(code) => *code == Code::Duplicate,
             Self::Call(_) | Self::Connect(_) => false,
@@ -112,8 +116,7 @@ impl Reach {
                     talk(ticket, streams).await;
                 }
                 Err(error) => {
-                    let sentence = format!("{target} is not a neighbour, trying again: {error}");
-                    let failed = Some(sentence).filter(|_| !error.is_nobodys_fault());
+                    let failed = Some(error).filter(|error| !error.is_nobodys_fault());
                     if self.actor.cast(Message::Given(target.clone(), failed)).is_err() {
                         return;
                     }
@@ -123,7 +126,7 @@ impl Reach {
         }
     }
 
-    async fn once(&self, target: &PeerTarget, about: About) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
+    async fn once(&self, target: &PeerTarget, about: About) -> Result<(Ticket, (SendStream, RecvStream)), JoinError> {
         let link = self.connections.to_role(target, Role::Node).await?;
         self.join(&link, Direction::Given, about).await
     }
@@ -133,13 +136,13 @@ impl Reach {
         link: &Link,
         direction: Direction,
         about: About,
-    ) -> Result<(Ticket, (SendStream, RecvStream)), Failed> {
+    ) -> Result<(Ticket, (SendStream, RecvStream)), JoinError> {
         let request = Request::Join(Join { visiting: self.visiting, about });
         let _joining = Joining::begin(&self.actor, link.peer());
         let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
         let newcomer = Newcomer { link: link.clone(), direction, about };
         let taken = ractor::call!(self.actor, Message::Join, newcomer);
-        let ticket = taken.map_err(|_| Failed::NotNow(Code::Closing))?.map_err(Failed::NotNow)?;
+        let ticket = taken.map_err(|_| JoinError::NotNow(Code::Closing))?.map_err(JoinError::NotNow)?;
         Ok((ticket, (send, recv)))
     }
 

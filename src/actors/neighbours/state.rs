@@ -24,7 +24,7 @@ use self::whereabouts::Sought;
 use super::lan::listen;
 use super::reach::Reach;
 use super::talk::{End, FrameQueue, ROOM, Ticket};
-use super::{Dependencies, Message, Newcomer, Row};
+use super::{Dependencies, JoinError, Message, NeighbourNotice, Newcomer, Row};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
 use crate::io::home::remembered::Remembered as Line;
@@ -189,18 +189,18 @@ impl State {
     }
 
     /// A given node has come, or why it has not.
-    pub(super) fn given(&mut self, target: &PeerTarget, failed: Option<String>) {
+    pub(super) fn given(&mut self, target: &PeerTarget, failed: Option<JoinError>) {
         let first = self.expected.contains(target);
         self.expected.retain(|other| other != target);
-        if let Some(sentence) = failed.filter(|_| first) {
-            self.warn(sentence);
+        if let Some(error) = failed.filter(|_| first) {
+            self.warn(NeighbourNotice::NotANeighbour { target: target.clone(), error });
         }
     }
 
     /// Tells the user; forgotten when nobody listens.
-    pub(super) fn warn(&self, sentence: String) {
-        // Full or closed: a warning must not hold anything up.
-        let _ = self.dependencies.warnings.try_send(sentence);
+    pub(super) fn warn(&self, notice: NeighbourNotice) {
+        // Full or closed: a notice must not hold anything up.
+        let _ = self.dependencies.warnings.try_send(notice);
     }
 
     pub(super) fn joining(&mut self, node: NodeId, begins: bool) {

@@ -145,7 +145,7 @@ impl Play<'_> {
     }
 
     fn given(&self, dir: &Path) -> Result<PathBuf, Failure> {
-        let unreadable = |source| Error::Unreadable { path: dir.to_owned(), source };
+        let unreadable = |source: std::io::Error| Error::Unreadable { path: dir.to_owned(), source: source.into() };
         let dir = dir.canonicalize().map_err(unreadable)?;
         let shown = Shown(&dir.to_string_lossy()).to_string();
         if !dir.is_dir() {
@@ -238,7 +238,7 @@ impl Play<'_> {
         self.step(&format!("a search for `{}`", Shown(name)))?;
         let query = Query::parse(&[name]).map_err(Error::from)?;
         let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
-        self.context.warn_all(&found.warnings);
+        self.context.notice_all(&found.warnings);
         for hit in &found.hits {
             self.context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
         }

@@ -7,6 +7,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::node::{Check, ErrorCode, Examination, Listen, Node, Options, Verdict};
 
 /// Checks that wait to be shown.
@@ -55,8 +56,8 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
 }
 
 fn show(context: &Context, check: &Check) -> Result<(), Failure> {
-    let message = context.output.names().in_sentence(&check.message);
-    let (name, state) = (check.name, check.verdict.word());
+    let message = say::check(check, context.output.names());
+    let (name, state) = (&*check.name, check.verdict.word());
     context.output.emit(&Line::Check { name, state, message: &message })?;
     context.output.print(&format!("{state:<8} {name:<11} {message}\n"))
 }

@@ -14,7 +14,7 @@ use crate::wire::Role;
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Failure> {
     let file = FriendFile::at(context.own_home()?.root());
-    context.warn_all(file.broken().map(|broken| broken.to_string()));
+    file.broken().iter().for_each(|broken| context.output.warn(&broken.to_string()));
     match arguments.command {
         FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
         FriendsCommand::List => list(context, &file),

@@ -12,6 +12,7 @@ use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::{Line, Text};
+use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, Query, Shown, Size};
 use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, Output as Destination, ShareBack, What};
@@ -194,7 +195,7 @@ fn summary(outcome: &Outcome) -> String {
     let part = if outcome.fetched < outcome.bytes { format!("{} of ", Size(outcome.fetched)) } else { String::new() };
     let givers = outcome.providers.iter().filter(|provider| provider.bytes > 0).count() as u64;
     let (took, givers) = (duration(outcome.elapsed), counted(givers, "provider"));
-    let found = outcome.plane.map(|plane| format!(", {}", plane.found())).unwrap_or_default();
+    let found = outcome.plane.map(|plane| format!(", {}", say::found(plane))).unwrap_or_default();
     format!("{place}: {part}{} fetched and proven in {took} ({speed}) from {givers}{found}", Size(outcome.bytes))
 }
 

@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::model::Provider;
 use crate::node::{Error, Has, Holder, Node};
 
@@ -23,7 +24,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         Ok((found, holders, node.is_guest_beside()))
     };
     let (found, holders, guest) = context.look("looking", look).await?;
-    context.warn_all(&found.warnings);
+    context.notice_all(&found.warnings);
     for (hit, holders) in found.hits.iter().zip(&holders) {
         context.output.emit(&Line::located(&hit.hit, hit.plane, holders))?;
     }
@@ -39,7 +40,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     }
     for (hit, holders) in found.hits.iter().zip(&holders) {
         let table = hits::holders(holders, hit.hit.size, context.output.names()).render(context.output.width());
-        context.output.print(&format!("{}, {}\n{table}", hits::headline(&hit.hit), hit.plane.found()))?;
+        context.output.print(&format!("{}, {}\n{table}", hits::headline(&hit.hit), say::found(hit.plane)))?;
     }
     Ok(Exit::DONE)
 }

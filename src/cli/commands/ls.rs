@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
 use crate::node::PeerRef;
@@ -31,11 +32,14 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     }
     context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0, at_least: false })?;
     if offers.is_empty() {
-        return Err(Failure::Nothing(format!("peer {peer} offers nothing; `qshare peers` lists others")));
+        return Err(Failure::Nothing(format!(
+            "peer {} offers nothing; `qshare peers` lists others",
+            context.output.names().given(&peer.to_string())
+        )));
     }
     context.output.print(&hits::offers(&offers).render(context.output.width()))?;
     if !context.output.is_json() {
-        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), plane.found()));
+        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
     }
     Ok(Exit::DONE)
 }

@@ -16,7 +16,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let look = async |node: Node| Ok((node.search(&query, limit).await?, node.is_guest_beside()));
     let (found, guest) = context.look("looking", look).await?;
-    context.warn_all(&found.warnings);
+    context.notice_all(&found.warnings);
     for hit in &found.hits {
         context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
     }

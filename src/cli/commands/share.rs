@@ -10,8 +10,10 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{count, counted};
 use crate::cli::render::json::{Line, Text, paste};
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::cli::service;
 use crate::cli::signals::Signals;
+use crate::io::share::scan::Omission;
 use crate::model::{Shown, Size};
 use crate::node::{Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey};
 
@@ -39,14 +41,14 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let plan = survey_all(context, arguments, &mut signals).await?;
     context.output.note(&overview(&plan.roots, &context.audience(friends_only), context.output.error_width()));
     let mut told = bounded(&plan.skipped);
-    told.extend(plan.warnings.iter().cloned());
+    told.extend(plan.unportable.iter().map(say::unportable));
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
-        context.warn_all(told);
+        told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan);
         service::serve(&node, events, &mut signals, tell(context)).await
@@ -120,7 +122,7 @@ impl Told {
                 context.output.print(&format!("{}\n    {get}\n", Shown(name.as_str())))?;
                 context.output.emit(&Line::Offer { id: Text(id), name: &name, get })?;
             }
-            Event::Warning(message) => context.output.warn(&message),
+            Event::Notice(notice) => context.output.notice(&notice),
             // A tracker's.
             Event::Allowed { .. } => {}
         }
@@ -152,9 +154,9 @@ fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> Stri
     format!("{}sharing {files}, {bytes}, with {audience}", table.render(width))
 }
 
-fn bounded(sentences: &[String]) -> Vec<String> {
-    let mut kept: Vec<String> = sentences.iter().take(NAMED).cloned().collect();
-    let rest = sentences.len() - kept.len();
+fn bounded(skipped: &[Omission]) -> Vec<String> {
+    let mut kept: Vec<String> = skipped.iter().take(NAMED).map(say::omission).collect();
+    let rest = skipped.len() - kept.len();
     if rest > 0 {
         kept.push(format!("{} more left out; list one of their directories to see why", counted(rest as u64, "thing")));
     }

@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Text;
-use crate::cli::render::names::Names;
+use crate::cli::say::names::Names;
 use crate::io::home::Home;
 use crate::io::home::begun::BegunFile;
 use crate::io::home::identity::Identity;

@@ -59,7 +59,7 @@ fn tell(output: &Output, event: Event) {
         Event::Allowed { nodes } => {
             output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));
         }
-        Event::Warning(message) => output.warn(&message),
+        Event::Notice(notice) => output.notice(&notice),
         Event::Announced { .. } | Event::Hashing { .. } | Event::Offer { .. } => {}
     }
 }

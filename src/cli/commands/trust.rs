@@ -11,7 +11,7 @@ use crate::io::home::trust::TrustStore;
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
     let store = TrustStore::at(context.own_home()?.root());
-    context.warn_all(store.broken().map(|broken| broken.to_string()));
+    store.broken().iter().for_each(|broken| context.output.warn(&broken.to_string()));
     match &arguments.command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),

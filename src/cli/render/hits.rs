@@ -1,8 +1,8 @@
 //! Hits, offers, peers and trees as tables for people.
 
 use crate::cli::render::human::{count, duration, percent};
-use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, Kind, Offer, Shown, Size};
 use crate::node::{FoundHit, Has, Holder, NearRow, PeerRow};

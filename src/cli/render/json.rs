@@ -9,7 +9,7 @@ use std::path::Path;
 
 use serde::{Serialize, Serializer};
 
-use crate::cli::render::names::Names;
+use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
 use crate::node::{
     Cause, Has, Hashing, Holder, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share, Why,

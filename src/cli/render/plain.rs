@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::cli::render::human::{counted, duration, percent, rate, time_left};
-use crate::cli::render::names::Names;
+use crate::cli::say::names::Names;
 use crate::model::{Shown, Size};
 use crate::node::{Phase, Progress, ProviderProgress};
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::cli::render::names::Names;
 use crate::cli::render::plain::{self, Lines};
 use crate::cli::render::{Output, Style};
+use crate::cli::say::names::Names;
 use crate::model::NodeId;
 use crate::node::{Phase, Progress};
 

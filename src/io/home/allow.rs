@@ -44,7 +44,7 @@ impl AllowFile {
     /// # Errors
     /// When the file is missing or cannot be read.
     pub fn read_good(&self) -> Result<(HashSet<NodeId>, Option<LinesError>), LinesError> {
-        let unreadable = |cause| LinesError::Io { path: self.path.clone(), cause };
+        let unreadable = |cause: std::io::Error| LinesError::Io { path: self.path.clone(), cause: cause.into() };
         let text = small::text(&self.path, MOST).map_err(unreadable)?;
         let (mut nodes, mut first) = (HashSet::new(), None);
         for (index, line) in text.lines().enumerate() {
@@ -52,7 +52,8 @@ impl AllowFile {
             if line.is_empty() {
                 continue;
             }
-            let wrong = || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]" };
+            let wrong =
+                || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]".into() };
             match line.parse() {
                 Ok(node) => {
                     nodes.insert(node);

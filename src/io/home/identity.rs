@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
+use serde::{Deserialize, Serialize};
 
 use crate::io::home::secret;
-use crate::model::NodeId;
-use crate::model::obstacle::{advice, cause as words};
+use crate::model::{Cause, NodeId};
 
 /// The file with the key, in PEM, within a role's directory.
 pub const KEY_FILE: &str = "identity.key";
@@ -23,20 +23,22 @@ pub const TRANSPORT_FILE: &str = "transport.key";
 const ED25519_SPKI: [u8; 12] = [0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x70, 0x03, 0x21, 0x00];
 
 /// Why there is no identity.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum IdentityError {
     /// The file system refused.
-    #[error("the key file {path} cannot be read or written ({}): {}, or use another --home", words(cause), advice(cause), path = path.display())]
+    #[error("the key file {} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// The file is not such a key.
     #[error("{path} is not a key that this program made ({cause}): restore it, or remove it to get a new identity", path = path.display())]
     Malformed {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
         cause: String,
@@ -72,8 +74,8 @@ impl Identity {
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(KEY_FILE);
         let make = || Ok(generate().map_err(io::Error::other)?.serialize_pem().into_bytes());
-        let pem =
-            secret::read_or_create(&path, make).map_err(|cause| IdentityError::Io { path: path.clone(), cause })?;
+        let pem = secret::read_or_create(&path, make)
+            .map_err(|e| IdentityError::Io { path: path.clone(), cause: e.into() })?;
         let malformed = |cause: String| IdentityError::Malformed { path: path.clone(), cause };
         if pem.is_empty() {
             return Err(malformed("it is empty".into()));
@@ -160,7 +162,7 @@ impl LongTermKeys {
     /// When the file cannot be read or written.
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(TRANSPORT_FILE);
-        let failed = |cause| IdentityError::Io { path: path.clone(), cause };
+        let failed = |cause: io::Error| IdentityError::Io { path: path.clone(), cause: cause.into() };
         let bytes = secret::read_or_create(&path, || Ok(random()?.to_vec())).map_err(failed)?;
         let len = bytes.len();
         if let Ok(secret) = bytes.try_into() {
@@ -180,14 +182,10 @@ impl LongTermKeys {
         Ok(Self { secret, torn: None })
     }
 
-    /// The sentence about a file that was torn and has been made anew.
+    /// A file that was torn and has been made anew, and how many bytes it had.
     #[must_use]
-    pub fn renewed(&self) -> Option<String> {
-        let (path, len) = self.torn.as_ref()?;
-        let path = path.display();
-        Some(format!(
-            "{path} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later"
-        ))
+    pub const fn renewed(&self) -> Option<&(PathBuf, usize)> {
+        self.torn.as_ref()
     }
 
     /// Signs stateless resets.
@@ -254,8 +252,8 @@ mod tests {
         }
         let error = Identity::load_or_create(dir.path()).expect_err("broken").to_string();
         assert!(error.contains(KEY_FILE) && error.contains("restore"), "{error}");
-        let renewed = LongTermKeys::load_or_create(dir.path()).expect("made anew").renewed().expect("told");
-        assert!(renewed.contains(TRANSPORT_FILE) && renewed.contains("8 bytes"), "{renewed}");
+        let keys = LongTermKeys::load_or_create(dir.path()).expect("made anew");
+        assert_eq!(keys.renewed(), Some(&(dir.path().join(TRANSPORT_FILE), 8)));
         assert_eq!(LongTermKeys::load_or_create(dir.path()).expect("whole").renewed(), None);
         assert_eq!(std::fs::read(dir.path().join(KEY_FILE)).expect("kept"), b"nonsense");
     }

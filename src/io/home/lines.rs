@@ -2,15 +2,18 @@
 //! Invariant: the file is replaced as a whole, under a lock beside it, so no reader sees half and no writer loses
 //! another's line. What the lines mean is decided above. Every method blocks on the disk.
 
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::io::home::secret;
 use crate::io::home::small;
 use crate::io::share::stamp::FileStamp;
-use crate::model::obstacle::{advice, cause as words};
+use crate::model::Cause;
 
 /// Bytes that such a file may have: 1024 lines with the longest paths, or tens of thousands of the usual ones.
 const MOST: u64 = 1024 * (4096 + 128);
@@ -37,25 +40,27 @@ pub trait Line: Sized {
 }
 
 /// Why such a file cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LinesError {
     /// The file system refused.
-    #[error("{path} cannot be read or written ({}): {}", words(cause), advice(cause), path = path.display())]
+    #[error("{} cannot be read or written ({cause}): {}", path.display(), cause.kind.advice())]
     Io {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// A line is not as it should be.
     #[error("line {line} of {path} is not `{form}`: repair or remove it", path = path.display())]
     Malformed {
         /// Which file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// Which line, from 1.
         line: usize,
         /// What it should be.
-        form: &'static str,
+        form: Cow<'static, str>,
     },
 }
 
@@ -99,7 +104,7 @@ impl<T: Line> LineFile<T> {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_good(&self) -> Result<(Vec<T>, Option<LinesError>), LinesError> {
-        let malformed = |line| LinesError::Malformed { path: self.path.clone(), line, form: T::FORM };
+        let malformed = |line| LinesError::Malformed { path: self.path.clone(), line, form: T::FORM.into() };
         let (mut good, mut first) = (Vec::new(), None);
         for (index, line) in self.contents()?.lines().enumerate() {
             match T::parse(line) {
@@ -181,7 +186,7 @@ impl<T: Line> LineFile<T> {
     }
 
     fn failed(&self, cause: io::Error) -> LinesError {
-        LinesError::Io { path: self.path.clone(), cause }
+        LinesError::Io { path: self.path.clone(), cause: cause.into() }
     }
 }
 

@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, TransportErrorCode};
+use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::io::net::endpoint::{Endpoint, HANDSHAKE, WELCOME};
 use crate::io::net::frames::{self, CallError};
-use crate::io::net::link::{self, Link, var_int};
+use crate::io::net::link::{self, Link, Loss, var_int};
 use crate::model::NodeId;
 use crate::model::address::canonical;
 use crate::wire::limits::CONTROL;
@@ -35,7 +36,7 @@ pub type Admit = Arc<dyn Fn(SocketAddr) -> Pin<Box<dyn Future<Output = Option<An
 pub type Answered = Box<dyn FnOnce() + Send>;
 
 /// Why a node could not be dialled.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DialError {
     /// The other side has too many connections.
     #[error("{addr} takes no more connections now: try again later")]
@@ -65,7 +66,7 @@ pub enum DialError {
         /// Who.
         addr: SocketAddr,
         /// Why.
-        cause: String,
+        cause: Loss,
     },
     /// There is nothing to dial.
     #[error("no address of the node is known")]
@@ -115,7 +116,7 @@ pub enum DialError {
 }
 
 /// Addresses, shown with commas.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses(pub Vec<SocketAddr>);
 
 impl fmt::Display for Addresses {
@@ -223,7 +224,7 @@ async fn attempt(endpoint: Endpoint, addr: SocketAddr, expect: Option<NodeId>) -
     checked?;
     let welcome = match timeout(WELCOME, read_welcome(&connection)).await {
         Ok(Ok(welcome)) => welcome,
-        Ok(Err(CallError::Lost(cause))) => return Err(failure(&endpoint, addr, &cause)),
+        Ok(Err(CallError::Lost(_))) => return Err(failure(&endpoint, addr, &connection.closed().await)),
         _ => {
             connection.close(var_int(Code::TimedOut), b"");
             return Err(DialError::NoWelcome { addr });
@@ -262,7 +263,7 @@ fn failure(endpoint: &Endpoint, addr: SocketAddr, cause: &ConnectionError) -> Di
         ConnectionError::TransportError(error) if error.code == no_protocol => DialError::NotQshare { addr },
         ConnectionError::TimedOut => DialError::Silent(Addresses(vec![addr])),
         ConnectionError::VersionMismatch => DialError::NotQshare { addr },
-        cause => DialError::Lost { addr, cause: link::describe(cause) },
+        cause => DialError::Lost { addr, cause: cause.clone().into() },
     }
 }
 

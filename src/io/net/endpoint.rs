@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, Incoming, TokioRuntime};
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
@@ -18,10 +19,9 @@ use crate::io::net::link::{self, Link, var_int};
 use crate::io::net::open::Open;
 use crate::io::net::purpose::Purpose;
 use crate::io::net::transport::{self, Configs};
-use crate::io::net::udp;
-use crate::model::NodeId;
+use crate::io::net::udp::{self, SmallBuffer};
 use crate::model::address::canonical;
-use crate::model::obstacle::{Obstacle, cause as words};
+use crate::model::{Cause, NodeId};
 use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
@@ -57,22 +57,22 @@ pub struct EndpointOptions {
 }
 
 /// Why there is no endpoint.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum BindError {
     /// The address cannot be had.
-    #[error("UDP {addr} cannot be opened ({}): {}", words(cause), bind_advice(Obstacle::of(cause)))]
+    #[error("UDP {addr} cannot be opened ({cause})")]
     Address {
         /// Which address.
         addr: SocketAddr,
         /// Why.
-        cause: io::Error,
+        cause: Cause,
     },
     /// There are no keys for the socket.
     #[error(transparent)]
     Keys(#[from] IdentityError),
     /// The key cannot be used.
     #[error("the identity cannot be used for TLS: {0}")]
-    Tls(#[from] rustls::Error),
+    Tls(String),
 }
 
 /// The endpoint. Cheap to clone.
@@ -90,7 +90,7 @@ struct Inner {
     configs: Configs,
     gate: Arc<Gate>,
     open: Arc<Open>,
-    warnings: Vec<String>,
+    small_buffers: Vec<SmallBuffer>,
 }
 
 impl Endpoint {
@@ -125,9 +125,9 @@ impl Endpoint {
         purpose: Purpose,
         open_links: Arc<Open>,
     ) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, keys, purpose)?;
+        let configs = Configs::new(&identity, keys, purpose).map_err(|error| BindError::Tls(error.to_string()))?;
         let (addr, bound) = open(options.listen)?;
-        let failed = |cause| BindError::Address { addr, cause };
+        let failed = |cause: io::Error| BindError::Address { addr, cause: cause.into() };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
         let server = (purpose == Purpose::Link).then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
@@ -142,7 +142,7 @@ impl Endpoint {
             configs,
             gate: Arc::default(),
             open: open_links,
-            warnings: bound.warnings,
+            small_buffers: bound.small,
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -184,10 +184,10 @@ impl Endpoint {
         self.candidates().first().copied().unwrap_or_else(|| self.local_addr())
     }
 
-    /// What the user should know about the socket, as sentences.
+    /// The socket's buffers that are far smaller than they should be.
     #[must_use]
-    pub fn warnings(&self) -> Vec<String> {
-        self.inner.warnings.clone()
+    pub fn small_buffers(&self) -> &[SmallBuffer] {
+        &self.inner.small_buffers
     }
 
     /// Connections from others that are open or being opened.
@@ -329,15 +329,7 @@ fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
         }
     }
     let addr = if let Listen::At(addr) = listen { addr } else { any(0) };
-    udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause })
-}
-
-/// Most causes lie in the address.
-const fn bind_advice(obstacle: Obstacle) -> &'static str {
-    match obstacle {
-        Obstacle::FileTable | Obstacle::OpenFiles => obstacle.advice(),
-        _ => "choose another address or port with --listen",
-    }
+    udp::bind(addr).map(|bound| (addr, bound)).map_err(|cause| BindError::Address { addr, cause: cause.into() })
 }
 
 #[cfg(test)]

@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
-use crate::io::net::link::{Link, code, describe, var_int};
+use crate::io::net::link::{Link, Loss, code, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
 use crate::wire::limits::CONTROL;
 use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
@@ -26,7 +26,7 @@ pub const ANSWER: Duration = Duration::from_secs(10);
 const SKIP: Duration = Duration::from_micros(15_625);
 
 /// Why an exchange failed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum CallError {
     /// The stream ended in the middle of a frame, or where one had to come.
     #[error("the peer ended the exchange too early")]
@@ -35,8 +35,8 @@ pub enum CallError {
     #[error("the peer sent a wrong message: {0}")]
     Frame(#[from] FrameError),
     /// The connection is lost.
-    #[error("the connection is lost: {cause}", cause = describe(.0))]
-    Lost(#[from] ConnectionError),
+    #[error("the connection is lost: {0}")]
+    Lost(Loss),
     /// The other side refused.
     #[error("the peer refused: {0}")]
     Refused(Refusal),
@@ -48,14 +48,19 @@ pub enum CallError {
     TimedOut,
 }
 
+impl From<ConnectionError> for CallError {
+    fn from(cause: ConnectionError) -> Self {
+        Self::Lost(cause.into())
+    }
+}
+
 impl CallError {
     /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
     /// be asked again there.
     #[must_use]
     pub fn is_duplicate(&self) -> bool {
         match self {
-            Self::Lost(ConnectionError::ApplicationClosed(close)) => code(close.error_code) == Code::Duplicate,
-            Self::Lost(cause) => *cause == ConnectionError::LocallyClosed,
+            Self::Lost(loss) => matches!(loss, Loss::Closed(Code::Duplicate) | Loss::Here),
             _ => false,
         }
     }
@@ -292,7 +297,7 @@ pub async fn refuse(to: &mut SendStream, from: &mut RecvStream, refusal: Refusal
 impl From<ReadError> for CallError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::ConnectionLost(cause) => Self::Lost(cause),
+            ReadError::ConnectionLost(cause) => cause.into(),
             ReadError::Reset(number) => Self::Reset(code(number)),
             _ => Self::Ended,
         }
@@ -311,7 +316,7 @@ impl From<ReadExactError> for CallError {
 impl From<WriteError> for CallError {
     fn from(error: WriteError) -> Self {
         match error {
-            WriteError::ConnectionLost(cause) => Self::Lost(cause),
+            WriteError::ConnectionLost(cause) => cause.into(),
             WriteError::Stopped(number) => Self::Reset(code(number)),
             _ => Self::Ended,
         }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, RecvStream, SendStream, VarInt};
 use rustls::pki_types::CertificateDer;
+use serde::{Deserialize, Serialize};
 
 use crate::io::home::identity;
 use crate::io::net::gate::Permit;
@@ -231,15 +232,35 @@ pub fn code(number: VarInt) -> Code {
     Code::from(u32::try_from(number.into_inner()).unwrap_or(u32::MAX))
 }
 
-/// Why a connection ended, in words.
-#[must_use]
-pub fn describe(cause: &ConnectionError) -> String {
-    match cause {
-        ConnectionError::ApplicationClosed(close) => format!("the peer closed it: {:?}", code(close.error_code)),
-        ConnectionError::LocallyClosed => "it was closed here".into(),
-        ConnectionError::Reset => "the peer restarted".into(),
-        ConnectionError::TimedOut => format!("the peer was silent for {} s", IDLE.as_secs()),
-        cause => cause.to_string(),
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Loss {
+    /// The peer closed it.
+    #[error("the peer closed it: {0:?}")]
+    Closed(Code),
+    /// It was closed here.
+    #[error("it was closed here")]
+    Here,
+    /// Something else, in QUIC's words.
+    #[error("{0}")]
+    Other(String),
+    /// The peer restarted.
+    #[error("the peer restarted")]
+    Restarted,
+    /// The peer was silent for too long.
+    #[error("the peer was silent for {} s", IDLE.as_secs())]
+    Silent,
+}
+
+impl From<ConnectionError> for Loss {
+    fn from(cause: ConnectionError) -> Self {
+        match cause {
+            ConnectionError::ApplicationClosed(close) => Self::Closed(code(close.error_code)),
+            ConnectionError::LocallyClosed => Self::Here,
+            ConnectionError::Reset => Self::Restarted,
+            ConnectionError::TimedOut => Self::Silent,
+            cause => Self::Other(cause.to_string()),
+        }
     }
 }
 

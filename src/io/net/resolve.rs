@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
 
@@ -15,7 +16,7 @@ use crate::model::address::{canonical, is_loopback};
 pub const RESOLVE: Duration = Duration::from_secs(5);
 
 /// Why a host has no address.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ResolveError {
     /// The resolver says so.
     #[error("the host name {host} cannot be resolved ({cause}): check its spelling and the network")]

@@ -10,6 +10,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 
 use quinn::{AsyncUdpSocket, Runtime as _, TokioRuntime};
+use serde::{Deserialize, Serialize};
 use socket2::{Domain, Protocol, Socket, Type};
 
 /// The greatest UDP payload over IPv4 (65,535 less 20 and 8 bytes of headers).
@@ -22,8 +23,17 @@ pub const BUFFER: usize = 8 << 20;
 pub struct Bound {
     /// The socket.
     pub socket: UdpSocket,
-    /// Sentences on buffers that are far smaller than asked.
-    pub warnings: Vec<String>,
+    /// Buffers that are far smaller than asked.
+    pub small: Vec<SmallBuffer>,
+}
+
+/// A buffer that the system made far smaller than [`BUFFER`], which costs speed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SmallBuffer {
+    /// The one for what is sent, not for what is received.
+    pub sends: bool,
+    /// Its size in bytes.
+    pub got: usize,
 }
 
 /// Binds; an unspecified IPv6 address serves IPv4 too, and becomes 0.0.0.0 where IPv6 is off.
@@ -47,24 +57,11 @@ fn open(addr: SocketAddr) -> io::Result<Bound> {
     // The kernel cuts what is asked to its own limit, without an error; elsewhere an error leaves the default.
     let _ = socket.set_recv_buffer_size(BUFFER);
     let _ = socket.set_send_buffer_size(BUFFER);
-    let given = [
-        ("receive", "net.core.rmem_max", socket.recv_buffer_size()?),
-        ("send", "net.core.wmem_max", socket.send_buffer_size()?),
-    ];
+    let given = [(false, socket.recv_buffer_size()?), (true, socket.send_buffer_size()?)];
     socket.bind(&addr.into())?;
     socket.set_nonblocking(true)?;
-    let warnings = given.into_iter().filter_map(|(name, sysctl, got)| warning(name, sysctl, got)).collect();
-    Ok(Bound { socket: socket.into(), warnings })
-}
-
-fn warning(name: &str, sysctl: &str, got: usize) -> Option<String> {
-    (got < BUFFER / 2).then(|| {
-        let got = got >> 10;
-        format!(
-            "the system gave {got} KiB of {} KiB for the UDP {name} buffer, which costs speed: raise it with `sysctl -w {sysctl}={BUFFER}`",
-            BUFFER >> 10
-        )
-    })
+    let small = given.into_iter().filter(|(_, got)| *got < BUFFER / 2);
+    Ok(Bound { socket: socket.into(), small: small.map(|(sends, got)| SmallBuffer { sends, got }).collect() })
 }
 
 /// Puts the socket under quinn. Must be called within a tokio runtime.
@@ -78,13 +75,6 @@ pub fn wrap(socket: UdpSocket, max_payload: u16) -> io::Result<Arc<dyn AsyncUdpS
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn small_buffers_are_told_with_the_setting() {
-        assert!(warning("receive", "net.core.rmem_max", BUFFER).is_none());
-        let text = warning("receive", "net.core.rmem_max", 425_984).expect("warned");
-        assert!(text.contains("416 KiB") && text.contains("net.core.rmem_max=8388608"), "{text}");
-    }
 
     #[test]
     fn the_unspecified_address_serves_both_families() {

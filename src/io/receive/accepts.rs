@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::io::receive::dest::{Access, DestError, SafeDir, quoted};
@@ -15,15 +16,13 @@ use crate::model::SafePath;
 const TRIED: usize = 1000;
 
 /// Why the destination cannot hold the names.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum AcceptError {
     /// Two names are one there.
-    #[error(
-        "{} cannot hold both `{first}` and `{second}`, which are one name to its file system: choose another place with -o, or leave one out with --only",
-        quoted(path)
-    )]
+    #[error("{} cannot hold both `{first}` and `{second}`, which are one name to its file system", quoted(path))]
     Collision {
         /// The destination.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// One of them.
         first: SafePath,
@@ -34,23 +33,19 @@ pub enum AcceptError {
     #[error(transparent)]
     Dest(#[from] DestError),
     /// A name that the file system changes or refuses.
-    #[error(
-        "{} cannot hold the name `{name}`: choose another place with -o, or leave it out with --only",
-        quoted(path)
-    )]
+    #[error("{} cannot hold the name `{name}`", quoted(path))]
     Name {
         /// The destination.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The path with that name.
         name: SafePath,
     },
     /// A name longer than the file system takes.
-    #[error(
-        "`{name}` has a name of more than {longest} bytes, the most that {} takes: choose another place with -o, or leave it out with --only",
-        quoted(path)
-    )]
+    #[error("`{name}` has a name of more than {longest} bytes, the most that {} takes", quoted(path))]
     TooLong {
         /// The destination.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The path with that name.
         name: SafePath,

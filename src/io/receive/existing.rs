@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use crate::io::positional::read_exact_at;
 use crate::io::receive::dest::{Access, DestError, FileKind, SafeDir, quoted};
@@ -35,21 +36,20 @@ pub struct Existing {
 }
 
 /// What is at the target may not be replaced.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ExistingError {
     /// Links, devices, or a directory in place of a file.
-    #[error("{} in the way and never replaced: move what is there away or choose another place with -o", listed(paths))]
+    #[error("{} in the way and never replaced", listed(paths))]
     Blocked {
         /// All of them.
+        #[serde(with = "crate::model::text::path")]
         paths: Vec<PathBuf>,
     },
     /// Files of other content.
-    #[error(
-        "{} there with other content: choose another place with -o, or replace what differs with --force",
-        listed(paths)
-    )]
+    #[error("{} there with other content", listed(paths))]
     Different {
         /// All of them.
+        #[serde(with = "crate::model::text::path")]
         paths: Vec<PathBuf>,
     },
 }

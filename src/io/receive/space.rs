@@ -3,14 +3,16 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::io::receive::dest::{SafeDir, quoted};
 
 /// There is no room.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{} has {} free but {} are needed: free some space or choose another place with -o",
-    quoted(path), bytes(*available), bytes(*needed))]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{} has {} free but {} are needed", quoted(path), bytes(*available), bytes(*needed))]
 pub struct SpaceError {
     /// The destination.
+    #[serde(with = "crate::model::text::path")]
     pub path: PathBuf,
     /// Bytes needed.
     pub needed: u64,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use redb::TableDefinition;
 use redb::{Database, Durability, ReadableDatabase as _, ReadableTable as _, ReadableTableMetadata as _};
+use serde::{Deserialize, Serialize};
 
 use crate::io::share::hash::Hashed;
 use crate::io::share::stamp::FileStamp;
@@ -26,7 +27,7 @@ const LISTS: TableDefinition<'_, Key, &[u8]> = TableDefinition::new("lists-1");
 const MEMORY: usize = 8 << 20;
 
 /// The cache cannot be read or written.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[error("the hash cache {path} cannot be used: {cause}")]
 pub struct CacheError {
     path: String,
@@ -46,7 +47,17 @@ pub struct Opened {
     /// The cache.
     pub cache: HashCache,
     /// Set when an unusable file was moved aside.
-    pub warning: Option<String>,
+    pub renewed: Option<Renewed>,
+}
+
+/// A cache that could not be used and is begun again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Renewed {
+    /// Why.
+    pub cause: String,
+    /// Where the old one is.
+    #[serde(with = "crate::model::text::path")]
+    pub aside: PathBuf,
 }
 
 impl HashCache {
@@ -56,7 +67,7 @@ impl HashCache {
     /// When another process has it, or the place cannot be written.
     pub fn open(path: &Path) -> Result<Opened, CacheError> {
         let first = match create(path) {
-            Ok(db) => return Ok(Opened { cache: Self::of(db, path), warning: None }),
+            Ok(db) => return Ok(Opened { cache: Self::of(db, path), renewed: None }),
             Err(error) => error,
         };
         if !is_damage(&first) {
@@ -65,9 +76,7 @@ impl HashCache {
         let aside = aside(path);
         fs::rename(path, &aside).map_err(|e| error(path, &e))?;
         let cache = Self::of(create(path).map_err(|e| error(path, &e))?, path);
-        let warning =
-            format!("the hash cache was unusable ({first}) and is begun again: the old one is {}", aside.display());
-        Ok(Opened { cache, warning: Some(warning) })
+        Ok(Opened { cache, renewed: Some(Renewed { cause: first.to_string(), aside }) })
     }
 
     fn of(db: Database, path: &Path) -> Self {
@@ -246,7 +255,7 @@ mod tests {
 
     fn open(path: &Path) -> HashCache {
         let opened = HashCache::open(path).expect("open");
-        assert_eq!(opened.warning, None);
+        assert_eq!(opened.renewed, None);
         opened.cache
     }
 
@@ -304,7 +313,7 @@ mod tests {
         let path = dir.path().join("cache.redb");
         fs::write(&path, vec![b'x'; 9000]).expect("write");
         let opened = HashCache::open(&path).expect("open");
-        assert!(opened.warning.is_some_and(|w| w.contains("begun again")));
+        assert!(opened.renewed.is_some_and(|renewed| renewed.aside.exists()));
         opened.cache.store(&[small(1)]).expect("store");
         assert_eq!(fs::read(aside(&path)).expect("moved"), vec![b'x'; 9000]);
     }

@@ -21,8 +21,8 @@ mod walk;
 pub use fixed::Fixed;
 pub use ignores::GlobError;
 pub use roots::Whole;
-pub use skip::{Skipped, Why};
-pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, survey};
+pub use skip::{Omission, Skipped, Why};
+pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
 pub use unseen::Unseen;
 pub use walk::scan_root;
 

@@ -3,6 +3,8 @@
 
 use std::cmp::max;
 
+use serde::{Deserialize, Serialize};
+
 /// What one who answered has told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
@@ -13,7 +15,7 @@ pub struct Told {
 }
 
 /// Hits beyond those that are shown.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Beyond {
     /// How many.
     pub more: u64,

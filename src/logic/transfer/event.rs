@@ -3,6 +3,8 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::logic::picker::RequestId;
 use crate::model::NodeId;
 use crate::wire::{Code, HaveEvent};
@@ -168,7 +170,7 @@ pub enum Output {
 }
 
 /// Why a provider was left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Why {
     /// Over a quota there, or it is not ready: it asked for so long a pause.
     #[error("it is busy")]

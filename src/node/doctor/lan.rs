@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-use super::{Doctor, Verdict};
+use super::{Doctor, Seen, Verdict};
 use crate::io::net::lan::{Lan, LanError};
 use crate::model::NodeId;
 
@@ -23,24 +23,17 @@ struct Heard {
 impl Doctor<'_> {
     pub(super) async fn multicast(&self, lan: Option<&Path>) {
         let Some(program) = lan else {
-            return self.say("multicast", Verdict::Skipped, "the local network is not to be listened to").await;
+            return self.say("multicast", Verdict::Skipped, Seen::NotListened).await;
         };
         let heard = match self.listen(program).await {
             Ok(heard) => heard,
-            Err(error) => return self.say("multicast", Verdict::Broken, error.to_string()).await,
+            Err(error) => return self.say("multicast", Verdict::Broken, Seen::Lan(error)).await,
         };
         if heard.own.is_empty() {
-            let message = "multicast is not heard: see that a firewall lets UDP port 5353 through and that an interface \
-                           has multicast, or name others with --peer or --tracker";
-            return self.say("multicast", Verdict::Broken, message).await;
+            return self.say("multicast", Verdict::Broken, Seen::NotHeard).await;
         }
-        let interfaces: Vec<String> = heard.own.into_iter().collect();
-        let others = match heard.others.len() {
-            0 => "no other node is there".to_owned(),
-            1 => "another node is there".to_owned(),
-            count => format!("{count} other nodes are there"),
-        };
-        self.say("multicast", Verdict::Fine, format!("heard on {}; {others}", interfaces.join(", "))).await;
+        let seen = Seen::Multicast { interfaces: heard.own, others: heard.others.len() };
+        self.say("multicast", Verdict::Fine, seen).await;
     }
 
     async fn listen(&self, program: &Path) -> Result<Heard, LanError> {

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{Doctor, Verdict};
+use super::{Doctor, Seen, SeenAt, Verdict};
 use crate::actors::serve::clock;
-use crate::io::net::dial::Addresses;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{Epoch, PeerTarget};
@@ -35,9 +34,9 @@ impl Doctor<'_> {
             Ok(Ok(link)) => link,
             Ok(Err(error)) => {
                 let error = connect_error(who, self.inner.endpoint.node_id(), error);
-                return self.say("path", Verdict::Broken, error.to_string()).await;
+                return self.say("path", Verdict::Broken, Seen::NotConnected(Box::new(error))).await;
             }
-            Err(_) => return self.say("path", Verdict::Broken, format!("{who} does not answer within 5 s")).await,
+            Err(_) => return self.say_at(&who, "path", Verdict::Broken, SeenAt::NotAnswered).await,
         };
         self.path(&link, &who).await;
         if role == Role::Tracker {
@@ -48,12 +47,9 @@ impl Doctor<'_> {
 
     async fn path(&self, link: &Link, who: &Who) {
         let mtu = settled_mtu(link).await;
-        let path = format!("{who}: round trip {:.1} ms, {mtu} bytes a packet", link.rtt().as_secs_f64() * 1000.0);
-        if mtu > LEAST_MTU {
-            return self.say("path", Verdict::Fine, path).await;
-        }
-        let cut = format!("{path}: something on the way cuts larger ones, a tunnel or a firewall, which costs speed");
-        self.say("path", Verdict::Doubtful, cut).await;
+        let cut = mtu <= LEAST_MTU;
+        let verdict = if cut { Verdict::Doubtful } else { Verdict::Fine };
+        self.say_at(who, "path", verdict, SeenAt::Path { rtt: link.rtt(), mtu, cut }).await;
     }
 
     /// Announces a node without offers, as `share` would, and takes it back.
@@ -64,28 +60,19 @@ impl Doctor<'_> {
         // Unheard, the lease ends by itself.
         let withdraw = Request::Withdraw(Withdraw { epoch });
         let _ = timeout(ANSWER, frames::call::<()>(link, &withdraw, limits::CONTROL)).await;
-        match announced {
-            Ok(Ok(announced)) if announced.reachable.is_empty() => {
-                let message = format!(
-                    "{who} does not reach UDP port {port} of this node, so others will not either: open it in the firewall, \
-                     or forward it on the router"
-                );
-                self.say("reachable", Verdict::Broken, message).await;
-            }
+        let (verdict, seen) = match announced {
+            Ok(Ok(announced)) if announced.reachable.is_empty() => (Verdict::Broken, SeenAt::NotReached(port)),
             Ok(Ok(announced)) => {
                 let (reached, not): (Vec<_>, Vec<_>) =
                     endpoint.candidates().into_iter().partition(|addr| announced.reachable.contains(addr));
-                let not = if not.is_empty() { String::new() } else { format!(", not at {}", Addresses(not)) };
                 // As it was heard from, where that is no candidate: behind a router.
-                let reached = if reached.is_empty() { announced.reachable } else { reached };
-                let message = format!("{who} reaches this node at {}{not}", Addresses(reached));
-                self.say("reachable", Verdict::Fine, message).await;
+                let at = if reached.is_empty() { announced.reachable } else { reached };
+                (Verdict::Fine, SeenAt::Reached { at, not })
             }
-            Ok(Err(error)) => {
-                self.say("reachable", Verdict::Broken, format!("{who} takes no announcement: {error}")).await
-            }
-            Err(_) => self.say("reachable", Verdict::Broken, format!("{who} takes no announcement within 5 s")).await,
-        }
+            Ok(Err(error)) => (Verdict::Broken, SeenAt::NotAnnounced(Some(error))),
+            Err(_) => (Verdict::Broken, SeenAt::NotAnnounced(None)),
+        };
+        self.say_at(who, "reachable", verdict, seen).await;
     }
 
     async fn agreement(&self, link: &Link, who: &Who) {
@@ -94,21 +81,14 @@ impl Doctor<'_> {
         let theirs = match timeout(ANSWER, asked).await {
             Ok(Ok((clock, ..))) => Duration::from_millis(clock.unix_ms),
             Ok(Err(CallError::Refused(refusal))) if refusal.code == Code::Forbidden => {
-                return self.say("clock", Verdict::Skipped, format!("{who} serves only its friends")).await;
+                return self.say_at(who, "clock", Verdict::Skipped, SeenAt::NoTime { friends_only: true }).await;
             }
-            _ => return self.say("clock", Verdict::Skipped, format!("{who} does not tell its time")).await,
+            _ => return self.say_at(who, "clock", Verdict::Skipped, SeenAt::NoTime { friends_only: false }).await,
         };
         let ours = (before + clock::now()) / 2;
         let apart = ours.abs_diff(theirs);
-        let seconds = apart.as_secs_f64();
-        if apart <= APART {
-            return self.say("clock", Verdict::Fine, format!("{seconds:.1} s from that of {who}")).await;
-        }
-        let side = if ours > theirs { "ahead of" } else { "behind" };
-        let message = format!(
-            "this machine's clock is {seconds:.0} s {side} that of {who}: set both, or nobody can tell which file is newer"
-        );
-        self.say("clock", Verdict::Doubtful, message).await;
+        let verdict = if apart <= APART { Verdict::Fine } else { Verdict::Doubtful };
+        self.say_at(who, "clock", verdict, SeenAt::Clock { apart, ahead: ours > theirs }).await;
     }
 }
 

@@ -1,14 +1,18 @@
-//! Whom an error is about, in sentences.
+//! Whom an error is about, and a path as it is shown.
 
 use std::fmt;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
 
 use crate::model::Shown;
+use crate::wire::Role;
 
 /// Whom an error is about, as the user wrote it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
-    /// `bench`, `peer` or `tracker`.
-    pub role: &'static str,
+    /// What it is taken for.
+    pub role: Role,
     /// `HOST:PORT`, or a node id.
     pub at: String,
 }
@@ -17,29 +21,40 @@ impl Who {
     /// A bench at `HOST:PORT`.
     #[must_use]
     pub fn bench(at: impl fmt::Display) -> Self {
-        Self { role: "bench", at: at.to_string() }
+        Self { role: Role::Bench, at: at.to_string() }
     }
 
     /// A peer at `HOST:PORT` or with an id.
     #[must_use]
     pub fn peer(at: impl fmt::Display) -> Self {
-        Self { role: "peer", at: at.to_string() }
+        Self { role: Role::Node, at: at.to_string() }
     }
 
     /// A tracker at `HOST:PORT`.
     #[must_use]
     pub fn tracker(at: impl fmt::Display) -> Self {
-        Self { role: "tracker", at: at.to_string() }
+        Self { role: Role::Tracker, at: at.to_string() }
     }
 
-    /// The port in sentences about it.
-    pub(super) fn port(&self) -> &str {
-        self.at.rsplit_once(':').map_or("4917", |(_, port)| port)
+    /// A role as errors name it.
+    #[must_use]
+    pub const fn word(role: Role) -> &'static str {
+        match role {
+            Role::Bench => "bench",
+            Role::Node => "peer",
+            Role::Tracker => "tracker",
+        }
     }
 }
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}", self.role, Shown(&self.at))
+        write!(f, "{} {}", Self::word(self.role), Shown(&self.at))
     }
+}
+
+/// A path, escaped.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
 }

@@ -3,12 +3,12 @@
 use crate::io::home::begun::BegunFile;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Superseded};
+use crate::model::SafePath;
 use crate::model::query::fold;
-use crate::model::{SafePath, Shown, Size};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::Destination;
 use crate::node::get::{Get, Sink};
-use crate::node::types::What;
+use crate::node::types::{GetNotice, Kept, What};
 
 /// Unfinished transfers that are told of where nothing was found.
 const KEPT: usize = 3;
@@ -18,7 +18,8 @@ impl Get {
     pub(super) fn tell_of_earlier(&self, contents: &Contents, place: &Sink, superseded: &[Superseded]) {
         let Sink::Disk { destination, parent } = place else { return };
         for earlier in superseded {
-            self.report.warn(sentence(destination.name.as_str(), earlier, contents.unwanted.is_empty()));
+            let (name, earlier) = (destination.name.clone(), earlier.clone());
+            self.report.warn(GetNotice::Superseded { name, earlier, whole: contents.unwanted.is_empty() });
         }
         // What is one unit is there or not; it leaves nothing to go on with.
         if contents.map.units() > 1 {
@@ -40,10 +41,7 @@ impl Get {
             .ok()
             .and_then(|name| Destination::of(&self.request.output, &name, None).ok().flatten());
         let Some(destination) = any else { return };
-        let place = match destination.parent.to_string_lossy() {
-            dir if dir == "." => "here".to_owned(),
-            dir => format!("in {}", Shown(&dir)),
-        };
+        let dir = destination.parent.clone();
         let read = move || {
             SafeDir::open(&destination.parent).map(|dir| {
                 let mut all = Earlier::all_in(&dir).unwrap_or_default();
@@ -53,14 +51,7 @@ impl Get {
         };
         let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
         for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
-            let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
-            self.report.warn(format!(
-                "{} of {} of `{}` are kept {place} from an earlier run ({}): the same command goes on with them when it is found",
-                Size(kept.bytes()),
-                Size(kept.size()),
-                Shown(&name),
-                kept.id()
-            ));
+            self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone() });
         }
     }
 
@@ -76,14 +67,8 @@ impl Get {
     }
 }
 
-fn sentence(name: &str, earlier: &Superseded, whole: bool) -> String {
-    let end =
-        if whole { "it is removed when this one is done" } else { "it stays, as not all of this one was asked for" };
-    format!(
-        "an unfinished transfer of other content to `{}` is here ({} of {}, {}): what is the same is taken from it, and {end}",
-        Shown(name),
-        Size(earlier.have),
-        Size(earlier.size),
-        earlier.id,
-    )
+impl From<&Earlier> for Kept {
+    fn from(of: &Earlier) -> Self {
+        Self { id: of.id(), name: of.target().cloned(), have: of.bytes(), size: of.size() }
+    }
 }

@@ -21,7 +21,7 @@ use crate::node::get::destination::Destination;
 use crate::node::get::manifest::{self, Fetched};
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
-use crate::node::types::{GetRequest, Phase};
+use crate::node::types::{GetRequest, Phase, Without};
 use crate::wire::Part;
 
 /// How often hashing of what is there tells how far it is.
@@ -45,7 +45,7 @@ pub(crate) struct Contents {
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
     /// The sentence about files that were asked for and that the tree lacks.
-    pub(crate) without: Option<String>,
+    pub(crate) without: Option<Without>,
 }
 
 /// What the target has already.

@@ -1,11 +1,10 @@
 //! What a `get` would do, without doing any of it: nothing is made, written or locked at the destination.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::io::receive::dest::{DestError, SafeDir};
+use crate::io::receive::dest::SafeDir;
 use crate::io::receive::existing::Existing;
 use crate::io::receive::partial::{Earlier, Partial, PartialError};
 use crate::io::receive::space;
@@ -16,7 +15,7 @@ use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
 use crate::node::get::destination::Destination;
 use crate::node::get::holding::holdings;
-use crate::node::types::{Busy, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
+use crate::node::types::{Busy, GetNotice, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
 
 impl Get {
     /// Compares with what is there, and counts.
@@ -36,9 +35,9 @@ impl Get {
                 let existing = contents.existing(&destination, &parent, &self.report).await?;
                 Ground::of(&contents, &parent, existing)
             }
-            Err(error) if is_missing(&error) => {
+            Err(error) if error.is_missing() => {
                 if !destination.make {
-                    self.report.warn(error.to_string());
+                    self.report.warn(GetNotice::Dest(error));
                 }
                 Ground::default()
             }
@@ -156,7 +155,7 @@ fn takes(destination: &Destination, bytes: u64) -> Result<(), Error> {
     let there = destination.parent.ancestors().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
     let mut there = there.filter(|dir| destination.make || *dir == destination.parent);
     let Some(dir) = there.find_map(|dir| match SafeDir::open(dir) {
-        Err(error) if is_missing(&error) => None,
+        Err(error) if error.is_missing() => None,
         opened => Some(opened),
     }) else {
         return Ok(());
@@ -173,8 +172,4 @@ fn below(target: &Path, contents: &Contents, name: &SafePath) -> PathBuf {
         Kind::Collection => target.join(name.as_str()),
         Kind::File => target.to_owned(),
     }
-}
-
-fn is_missing(error: &DestError) -> bool {
-    matches!(error, DestError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
 }

@@ -23,7 +23,7 @@ use crate::node::get::{Get, Plan, Sink, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
 use crate::node::report::Report;
-use crate::node::types::{Outcome, Output, Phase, ProviderProgress, ShareBack};
+use crate::node::types::{GetNotice, Outcome, Output, Phase, ProviderProgress, ShareBack};
 
 /// Batches of providers that wait to be taken up by a transfer.
 const PROVIDERS: usize = 16;
@@ -129,7 +129,7 @@ impl Get {
                 }
                 failed = stream.failed() => {
                     download.cancel();
-                    return Err(Error::Stdout(failed));
+                    return Err(Error::Stdout(failed.into()));
                 }
                 Some(more) = providers.recv() => download.providers(more),
                 () = until(&mut cancelled), if !ending => {
@@ -203,8 +203,8 @@ fn show(report: &Report, now: &Snapshot) {
         };
         progress.providers = now.providers.iter().map(provider).collect();
         let known = progress.warnings.len();
-        let new = now.warnings.iter().filter(|warning| !progress.warnings[..known].contains(warning));
-        let new: Vec<_> = new.cloned().collect();
+        let all = now.warnings.iter().cloned().map(|notice| GetNotice::Download(notice).into());
+        let new: Vec<_> = all.filter(|notice| !progress.warnings[..known].contains(notice)).collect();
         progress.warnings.extend(new);
     });
 }
@@ -231,7 +231,7 @@ impl Delivery {
 
     /// Waits until everything is delivered.
     async fn finished(&mut self) -> Result<(), Error> {
-        self.join().await.transpose().map(drop).map_err(Error::Stdout)
+        self.join().await.transpose().map(drop).map_err(|error| Error::Stdout(error.into()))
     }
 
     async fn join(&mut self) -> Option<std::io::Result<u64>> {

@@ -3,12 +3,11 @@
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Earlier;
-use crate::model::text::shell::{quoted, quoted_path};
-use crate::model::{SafePath, Shown, Size};
+use crate::model::SafePath;
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::destination::Destination;
-use crate::node::types::Output;
+use crate::node::types::{GetNotice, Output};
 
 /// Unfinished transfers that are told of.
 const TOLD: usize = 3;
@@ -17,19 +16,12 @@ impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         let output = match &self.request.output {
-            Output::Path(path) => format!(" -o {}", quoted_path(&path.to_string_lossy())),
-            Output::Here | Output::Stream(_) => String::new(),
+            Output::Path(path) => Some(path.clone()),
+            Output::Here | Output::Stream(_) => None,
         };
         for kept in self.earlier().await.iter().take(TOLD) {
-            let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
-            let only: String = kept.only().iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
-            self.report.warn(format!(
-                "{} of {} of `{}` are kept from an earlier run: go on with `qshare get {}{output}{only}`",
-                Size(kept.bytes()),
-                Size(kept.size()),
-                Shown(&name),
-                kept.id()
-            ));
+            let only = kept.only().to_vec();
+            self.report.warn(GetNotice::GoOn { kept: kept.into(), output: output.clone(), only });
         }
     }
 

@@ -18,7 +18,8 @@ use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
 use crate::node::error::Error;
 use crate::node::look::trials::{Failure, TICK, Trials};
-use crate::wire::{Code, FrameError, LeftOut, LeftOutFile, Manifest, ManifestHead, Request, limits};
+use crate::node::types::Without;
+use crate::wire::{FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
 
 /// No byte for this long: the provider is left.
 const IDLE: Duration = Duration::from_secs(3);
@@ -109,35 +110,13 @@ pub(crate) async fn left_out(connections: &ConnectionsRef, id: ContentId, provid
     LeftOut::default()
 }
 
-/// The sentence about one whose list is not the collection's.
-pub(crate) fn blame(node: NodeId, id: ContentId) -> String {
-    format!("{node} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour")
-}
-
-/// The sentence about files that a collection leaves out and that are `wanted`; none when there are none.
-pub(crate) fn without(name: &SafePath, left_out: &LeftOut, wanted: impl Fn(&SafePath) -> bool) -> Option<String> {
-    let named: Vec<_> = left_out.files.iter().filter(|file| wanted(&file.path)).collect();
-    let Some((first, others)) = named.split_first() else {
-        // Some are only counted.
-        let count = Some(left_out.more).filter(|more| *more > 0 && left_out.files.is_empty())?;
-        return Some(format!("{name} comes without {count} of its files: whoever shares it was told which and why"));
-    };
-    let more = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(left_out.more);
-    let rest = if more == 0 { String::new() } else { format!(" (and {more} more of its files)") };
-    let changes = |file: &&&LeftOutFile| file.why == Code::Changed;
-    let why = match named.iter().filter(changes).count() {
-        0 => "it cannot be read where it is shared: whoever shares it was told so",
-        all if all == named.len() => {
-            "it is being written all the time where it is shared: get it again once it has settled"
-        }
-        _ if first.why == Code::Changed => {
-            "it is being written all the time where it is shared, and others cannot be read there: whoever shares it was told so"
-        }
-        _ => {
-            "it cannot be read where it is shared, and others are being written all the time: whoever shares it was told so"
-        }
-    };
-    Some(format!("{name} comes without {}{rest} because {why}", first.path))
+/// Files that a collection leaves out and that are `wanted`; none when there are none.
+pub(crate) fn without(name: &SafePath, left_out: &LeftOut, wanted: impl Fn(&SafePath) -> bool) -> Option<Without> {
+    let files: Vec<_> = left_out.files.iter().filter(|file| wanted(&file.path)).cloned().collect();
+    // Some are only counted.
+    let only_counted = left_out.files.is_empty() && left_out.more > 0;
+    let files = LeftOut { files, more: left_out.more };
+    (!files.files.is_empty() || only_counted).then(|| Without { name: name.clone(), files })
 }
 
 /// What one sent.
@@ -226,21 +205,19 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{Code, LeftOutFile};
 
     #[test]
-    fn what_a_collection_leaves_out_is_told_with_the_causes_that_there_are() {
+    fn what_a_collection_leaves_out_is_told_where_it_is_wanted() {
         let name = SafePath::parse("d").expect("valid");
         let file = |path: &str, why| LeftOutFile { path: SafePath::parse(path).expect("valid"), why };
         let told = |files, more| without(&name, &LeftOut { files, more }, |_| true);
         assert_eq!(told(Vec::new(), 0), None);
-        assert!(told(Vec::new(), 3).expect("told").contains("without 3 of its files"));
+        assert_eq!(told(Vec::new(), 3).map(|told| told.files.more), Some(3));
         let (log, key) = (file("log", Code::Changed), file("key", Code::Internal));
-        let one = told(vec![log.clone()], 0).expect("told");
-        assert!(one.starts_with("d comes without log because it is being written") && !one.contains("read there"));
-        let both = told(vec![key, log.clone()], 2).expect("told");
-        assert!(
-            both.contains("without key (and 3 more") && both.contains("cannot be read") && both.contains("written")
-        );
+        let wanted = |path: &SafePath| path.as_str() == "key";
+        let one = without(&name, &LeftOut { files: vec![key.clone(), log.clone()], more: 2 }, wanted).expect("told");
+        assert_eq!(one.files, LeftOut { files: vec![key], more: 2 });
         let none = without(&name, &LeftOut { files: vec![log], more: 1 }, |_| false);
         assert_eq!(none, None, "nothing of it is wanted");
     }

@@ -18,7 +18,7 @@ use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::Destination;
-use crate::node::types::{Phase, ShareBack};
+use crate::node::types::{GetNotice, Phase, ShareBack};
 
 /// What a transfer learned of its files.
 #[derive(Debug, Default)]
@@ -65,7 +65,7 @@ impl Get {
         if served {
             self.report.phase(Phase::Seeding);
         } else if contents.unwanted.is_empty() {
-            self.report.warn(format!("{} is not served further: not all of it is there", contents.name));
+            self.report.warn(GetNotice::NotServed(contents.name.clone()));
         }
         Ok(served)
     }
@@ -73,11 +73,7 @@ impl Get {
     /// Only what is whole is served as what it is, so where not all is asked for it is known at once.
     pub(super) fn tell_of_seeding(&self, contents: &Contents) {
         if self.request.share == ShareBack::Seed && !contents.unwanted.is_empty() {
-            self.report.warn(format!(
-                "{} will not be served after the end, as --only leaves out some of it: do without --only, or share what \
-                 comes with `qshare share`",
-                contents.name
-            ));
+            self.report.warn(GetNotice::PartNotServed(contents.name.clone()));
         }
     }
 }

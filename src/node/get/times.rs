@@ -13,6 +13,7 @@ use crate::model::collection::Entry;
 use crate::model::{Provider, SafePath};
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
+use crate::node::types::GetNotice;
 use crate::wire::{Part, Request, Times, TimesHead, limits};
 
 /// No byte for this long: the next provider is asked.
@@ -40,8 +41,7 @@ impl Get {
         providers.retain(|provider| seen.insert(provider.node));
         let asked = fetch(&self.finder.connections, contents.part, paths.len(), &providers);
         let Some(times) = timeout(PATIENCE, asked).await.ok().flatten() else {
-            let name = &contents.name;
-            self.report.warn(format!("the times of {name} are those of its arrival because no provider tells others"));
+            self.report.warn(GetNotice::TimesUnknown(contents.name.clone()));
             return Vec::new();
         };
         let known = paths.into_iter().zip(times).filter_map(|(path, nanos)| Some((path?, time(nanos)?)));
@@ -54,7 +54,7 @@ impl Get {
         let set = tokio::task::spawn_blocking(move || set(&parent, &target, tree, &times)).await;
         match set {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => self.report.warn(error.to_string()),
+            Ok(Err(error)) => self.report.warn(GetNotice::Dest(error)),
             Err(error) => tracing::error!(%error, "setting times failed"),
         }
     }

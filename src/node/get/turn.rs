@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 use crate::io::receive::donor::{Donor, Donors};
-use crate::io::receive::partial::{Partial, PartialError, Resumed, holder};
+use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
 use crate::model::UnitIndex;
 use crate::node::error::Error;
 use crate::node::get::fetch::{blocking, until};
 use crate::node::get::{Get, Plan, Sink, There};
-use crate::node::types::{Outcome, Phase};
+use crate::node::types::{GetNotice, Outcome, Phase};
 
 /// How often a transfer that waits looks whether it is its turn.
 const LOOK: Duration = Duration::from_millis(200);
@@ -50,9 +50,7 @@ impl Get {
                 (Err(PartialError::InUse { path, pid }), other, noted) => {
                     donors.add(other);
                     if !std::mem::replace(&mut told, true) {
-                        let (who, path) = (holder(pid), path.display());
-                        self.report
-                            .warn(format!("{who} fetches the same content into {path}: waiting until it has ended"));
+                        self.report.warn(GetNotice::Waiting { path: path.clone(), pid });
                     }
                     if !std::mem::replace(&mut waited, true) {
                         self.report.phase(Phase::Waiting);

@@ -10,10 +10,11 @@ use tokio::time::{sleep, timeout};
 
 use crate::actors::neighbours::Answer;
 use crate::logic::offers::choose::rivals;
-use crate::model::{ContentId, Hit, Plane, Provider, Query, Shown, Size};
+use crate::model::{ContentId, Hit, Plane, Provider, Query};
 use crate::node::look::hashed::Resolving;
 use crate::node::look::planes::{Overlay, Rest, next, plane_of};
 use crate::node::report::Report;
+use crate::node::types::{GetNotice, LookNotice, Rival};
 use crate::wire::Sought;
 
 /// A transfer of so short a time asks nobody around.
@@ -53,16 +54,14 @@ impl Beside {
         for rival in rivals(&self.query, &self.chosen, hits) {
             let (Some(own), Some(other)) = (self.chosen.id, rival.id) else { continue };
             if self.told.len() < TOLD && self.told.insert(other) {
-                let (words, name) =
-                    (self.query.words().join(" "), rival.names.first().map_or("", |name| name.as_str()));
-                report.warn(format!(
-                    "`{}` names another thing, too: {other} (`{}`, {}), {}; this is {own}, {}: to fetch the other, give its id",
-                    Shown(&words),
-                    Shown(name),
-                    Size(rival.size),
-                    plane.found(),
-                    self.plane.found()
-                ));
+                report.warn(GetNotice::Rival(Rival {
+                    words: self.query.words().join(" "),
+                    id: other,
+                    name: rival.names.first().map(ToString::to_string).unwrap_or_default(),
+                    size: rival.size,
+                    plane,
+                    chosen: (own, self.plane),
+                }));
             }
         }
     }
@@ -97,7 +96,7 @@ impl Beside {
                 Some(joined) = direct.join_next(), if !direct.is_empty() => match joined {
                     Ok((_, Ok(page))) => (Plane::Peer, page.hits),
                     Ok((_, Err(error))) => {
-                        report.warn(error.to_string());
+                        report.warn(LookNotice::Failed(Box::new(error)));
                         continue;
                     }
                     Err(_) => continue,

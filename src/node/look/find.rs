@@ -21,9 +21,9 @@ use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, PeerTarget, Plane, Query};
 use crate::node::convert::{call_error, connect_error};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Silence, Who};
 use crate::node::look::planes::{self, Overlay, Page, Rest};
-use crate::node::types::{Found, Options, PeerRow};
+use crate::node::types::{Found, LookNotice, Notice, Options, PeerRow};
 use crate::wire::{Request, Role, Sought};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
@@ -208,7 +208,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<String>), Error> {
+    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>), Error> {
         let asked = match (&self.overlay, self.places.is_empty()) {
             (None, true) => return Err(Error::NowhereToLook),
             (None, false) => self.ask(peer_pages).await?,
@@ -218,7 +218,9 @@ impl Finder {
                 let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
                 let mut asked = match asked {
                     Err(error) if near.is_empty() => return Err(error),
-                    Err(error) => Asked { warnings: vec![error.to_string()], ..Asked::default() },
+                    Err(error) => {
+                        Asked { warnings: vec![LookNotice::Failed(Box::new(error)).into()], ..Asked::default() }
+                    }
                     Ok(asked) => asked,
                 };
                 asked.answers.push((Plane::Neighbours, near));
@@ -253,7 +255,7 @@ impl Finder {
                     let link = connect(&connections, &place, own).await?;
                     ask(link, place.who()).await
                 });
-                let silent = || Err(Error::Unreachable { who: place.who(), cause: "no answer within 2 s".to_owned() });
+                let silent = || Err(Error::Unreachable { who: place.who(), cause: Silence::Late(ANSWER) });
                 (number, answered.await.unwrap_or_else(|_| silent()))
             });
         }
@@ -283,7 +285,7 @@ pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
 /// What was answered on which plane, and who did not answer.
 pub(crate) struct Asked<T> {
     pub(crate) answers: Vec<(Plane, T)>,
-    pub(crate) warnings: Vec<String>,
+    pub(crate) warnings: Vec<Notice>,
     /// Everyone who was asked has answered.
     pub(crate) whole: bool,
     /// The first that failed.
@@ -302,7 +304,7 @@ impl<T> Asked<T> {
         match answer {
             Ok(answer) => self.answers.push((plane, answer)),
             Err(error) => {
-                self.warnings.push(error.to_string());
+                self.warnings.push(LookNotice::Failed(Box::new(error.clone())).into());
                 self.failed.get_or_insert(error);
             }
         }

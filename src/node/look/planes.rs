@@ -14,7 +14,7 @@ use crate::logic::look::{self, Enough, Look};
 use crate::model::{ContentId, Hit, NodeId, Plane};
 use crate::node::error::Error;
 use crate::node::look::find::{Asked, Asking, Place};
-use crate::node::types::{Direct, NearRow};
+use crate::node::types::{Direct, LookNotice, NearRow};
 use crate::wire::{Peer, Sought, limits};
 
 /// How long the nodes near may take to tell who they are.
@@ -207,8 +207,7 @@ impl Search {
             Enough::First => false,
         };
         let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
-        let silence = |place: &Place| format!("{} does not answer; what is shown is what others know", place.who());
-        self.asked.warnings.extend(silent.map(silence));
+        self.asked.warnings.extend(silent.map(|place| LookNotice::Silent(place.who()).into()));
         // Whom nobody has heard of by now is not known to have anything.
         self.asked.whole = self.look.is_whole() || (self.known && self.silent.is_empty());
         Ok((self.asked.into_result()?, self.rest))

@@ -13,6 +13,7 @@ use crate::io::net::link::Link;
 use crate::model::units::chunk_list::CV_LEN;
 use crate::model::{ChunkIndex, ChunkList, ContentId, Hit, Kind, Layout, Provider};
 use crate::node::report::Report;
+use crate::node::types::LookNotice;
 use crate::wire::{Fetch, List, ListHead, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
 
 /// Claims that are looked at; those of most providers first.
@@ -44,10 +45,9 @@ pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits
         let Ok((place, provider, proven)) = answered else { continue };
         match proven {
             Some(true) => return claims.swap_remove(place),
-            Some(false) => report.warn(format!(
-                "{} offers {id} with a size, {}, that it cannot prove: it is not asked",
-                provider.node, claims[place].size
-            )),
+            Some(false) => {
+                report.warn(LookNotice::Unproven { node: provider.node, id, size: claims[place].size });
+            }
             None => {}
         }
     }

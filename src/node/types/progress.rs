@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::logic::explain::Share;
 use crate::logic::transfer::Why;
 use crate::model::{ContentId, Kind, NodeId, Plane, SafePath};
-use crate::node::types::Preview;
+use crate::node::types::{Notice, Preview};
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -68,8 +68,8 @@ pub struct Progress {
     pub providers: Vec<ProviderProgress>,
     /// How far hashing is, in its phase: it proves nothing and brings nothing.
     pub hashing: Option<Hashing>,
-    /// What went wrong so far, one sentence each; only ever grows.
-    pub warnings: Vec<String>,
+    /// What went wrong so far; only ever grows.
+    pub warnings: Vec<Notice>,
 }
 
 /// How far hashing is.

@@ -4,7 +4,7 @@ use super::*;
 use crate::io::share::scan::{ScannedFile, Unseen};
 use crate::io::share::shared_source::ListPlace;
 use crate::io::share::stamp::FileStamp;
-use crate::model::{ContentId, Obstacle};
+use crate::model::{Cause, ContentId, Obstacle};
 
 fn path(text: &str) -> SafePath {
     SafePath::parse(text).expect("valid")
@@ -44,8 +44,8 @@ fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) 
 
 /// A look in which some names could not be looked at.
 fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&str]) -> (Vec<Job>, bool) {
-    let (cause, obstacle) = ("too many open files".to_owned(), Obstacle::OpenFiles);
-    let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: cause.clone(), obstacle };
+    let cause = Cause { kind: Obstacle::OpenFiles, text: "too many open files".to_owned() };
+    let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: cause.clone() };
     let unseen = unseen.iter().map(place).collect();
     let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), links: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())

@@ -8,13 +8,13 @@ use tokio::time::Instant;
 
 use super::{IndexState, Step};
 use crate::actors::index::catalogue::{KEEP, Taken, Unhashed};
-use crate::actors::index::collect::Parts;
+use crate::actors::index::collect::{NoTree, Parts};
 use crate::actors::index::hashing::{Batch, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
-use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
+use crate::actors::index::{IndexEvent, IndexMessage, IndexNotice, OwnStep};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::RootKey;
-use crate::model::{Kind, SafePath};
+use crate::model::{Cause, Kind, SafePath};
 
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
@@ -38,8 +38,8 @@ impl IndexState {
         for (name, file) in looked_up.found {
             self.take_hashed(&name, file);
         }
-        if let Some(warning) = looked_up.warning {
-            self.outbox.warn(warning);
+        if let Some(error) = looked_up.uncached {
+            self.outbox.warn(IndexNotice::Cache(error));
         }
         if !looked_up.arrived.is_empty() {
             self.arrived(&looked_up.arrived);
@@ -51,8 +51,8 @@ impl IndexState {
         self.hashing
             .finished(&mut batch, |job| waiters.any(|name| job.name == *name || roots[job.root].root.name == *name));
         self.reporting = true;
-        if let Some(warning) = batch.warning {
-            self.outbox.warn(warning);
+        if let Some(error) = batch.uncached {
+            self.outbox.warn(IndexNotice::Cache(error));
         }
         let now = Instant::now();
         for (job, outcome) in batch.results {
@@ -60,21 +60,13 @@ impl IndexState {
                 Outcome::Cancelled => (),
                 Outcome::Changed => self.take_changed(&job),
                 Outcome::Done(file) => self.take_hashed(&job.name, file),
-                Outcome::Denied(cause) => self.cannot_read(&job, Unhashed::Denied, &cause, now),
-                Outcome::Failed(cause) => self.cannot_read(&job, Unhashed::Failed, &cause, now),
+                Outcome::Denied(cause) => self.cannot_read(&job, Unhashed::Denied, cause, now),
+                Outcome::Failed(cause) => self.cannot_read(&job, Unhashed::Failed, cause, now),
                 Outcome::Lacking(cause) => {
                     if self.catalogue.not_hashed(&job, Unhashed::Lacking, now) {
                         let root = &self.catalogue.roots[job.root].root;
-                        let (name, path) = (&root.name, &root.path);
-                        let sentence = match root.kind {
-                            Kind::Collection => format!(
-                                "files of {name} cannot be read for now: {cause}; they are tried again until they can"
-                            ),
-                            Kind::File => {
-                                format!("{name} cannot be read for now: {cause}; it is tried again until it can")
-                            }
-                        };
-                        self.outbox.warn_of(path, sentence);
+                        let (name, kind) = (root.name.clone(), root.kind);
+                        self.outbox.warn_of(&root.path, IndexNotice::Lacking { name, kind, cause });
                         self.try_reading_again(job.root);
                     }
                 }
@@ -83,10 +75,9 @@ impl IndexState {
         self.end_troubles();
     }
 
-    fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: &str, now: Instant) {
+    fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: Cause, now: Instant) {
         if self.catalogue.not_hashed(job, why, now) {
-            let sentence = format!("{} is left out until it can be read: {cause}", job.path.display());
-            self.outbox.warn_of(&job.path, sentence);
+            self.outbox.warn_of(&job.path, IndexNotice::Unreadable { path: job.path.to_path_buf(), cause });
             self.try_reading_again(job.root);
         }
     }
@@ -97,7 +88,7 @@ impl IndexState {
         self.try_again(key);
     }
 
-    /// Says which files keep changing, and what that means: one sentence a root, however many there are.
+    /// Says which files keep changing: one notice a root, however many there are.
     pub(super) fn tell_unsettled(&mut self) {
         let mut roots: BTreeMap<RootKey, Vec<SafePath>> = BTreeMap::new();
         for (name, key) in self.catalogue.unsettled() {
@@ -105,18 +96,9 @@ impl IndexState {
         }
         for (key, names) in roots {
             let Some(row) = names.first().and_then(|name| self.catalogue.rows.get(name)) else { continue };
-            let (path, root) = (row.path.display(), &self.catalogue.roots[key].root);
-            let more = if names.len() == 1 { String::new() } else { format!(" (with {} more files)", names.len() - 1) };
-            self.outbox.warn(match root.kind {
-                Kind::Collection => format!(
-                    "{path} is left out of {}{more} because it is being written all the time: it is in it again when it \
-                     has not changed for some seconds",
-                    root.name
-                ),
-                Kind::File => format!(
-                    "{path} is being written all the time: it can be fetched when it has not changed for a moment"
-                ),
-            });
+            let (path, root) = (row.path.to_path_buf(), &self.catalogue.roots[key].root);
+            let root = (root.kind == Kind::Collection).then(|| root.name.clone());
+            self.outbox.warn(IndexNotice::Unsettled { path, more: names.len() - 1, root });
             self.dirty = true;
             self.look_for_rest(key);
         }
@@ -191,7 +173,7 @@ impl IndexState {
         self.spawn(move || Step::Collected { key, generation, made: parts.collect() });
     }
 
-    pub(super) fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, String>) {
+    pub(super) fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, NoTree>) {
         self.tasks -= 1;
         match made {
             Ok(made) => {
@@ -205,7 +187,10 @@ impl IndexState {
                     self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
                 }
             }
-            Err(sentence) => self.outbox.warn(sentence),
+            Err(cause) => {
+                let name = self.catalogue.roots[key].root.name.clone();
+                self.outbox.warn(IndexNotice::NoTree { name, cause });
+            }
         }
     }
 

@@ -2,7 +2,6 @@
 //! Invariant: at most one look is under way; what is wanted meanwhile is looked at after it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,10 +10,9 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::{IndexState, Step, send};
-use crate::actors::index::{IndexEvent, IndexMessage, OwnStep};
-use crate::io::share::scan::{Root, Rules, Scan, Unseen, scan_root};
+use crate::actors::index::{IndexMessage, IndexNotice, OwnStep};
+use crate::io::share::scan::{Omission, Root, Rules, Scan, Unseen, scan_root};
 use crate::io::share::watch::{self as io_watch, Pace, RootKey, Told, Watch};
-use crate::model::Kind;
 
 /// Between two looks at everything that requests for changed files bring about.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -124,15 +122,14 @@ impl IndexState {
         for Looked { key, scan, cost } in looks {
             self.watching.watch.looked(key, cost);
             if scan.gone && !self.catalogue.roots[key].gone && scan.skipped.is_empty() {
-                let path = scan.root.path.display();
-                let sentence = format!("{path} is gone and no longer offered: it is offered again when it is back");
-                self.outbox.push(IndexEvent::Warning(sentence));
+                self.outbox.push(IndexNotice::Gone(scan.root.path.clone()));
             }
             for skipped in &scan.skipped {
-                self.outbox.warn(skipped.to_string());
+                self.outbox.warn(IndexNotice::Omitted(Omission::Skipped(skipped.clone())));
             }
             if let Some(real) = self.catalogue.leads(key, scan.root.real.as_deref()) {
-                self.tell_where(key, &real);
+                // Who swaps a link wants that, and who did not do it wants to know.
+                self.outbox.push(IndexNotice::LeadsTo { path: scan.root.path.clone(), real });
             }
             self.seen(key, &scan.unseen, cost);
             let (more, changed) = self.catalogue.rescanned(key, scan, now);
@@ -147,30 +144,12 @@ impl IndexState {
         self.look([]);
     }
 
-    /// Says that a shared path leads elsewhere now: who swaps a link wants that, and who did not do it wants to know.
-    fn tell_where(&mut self, key: RootKey, real: &Path) {
-        let path = &self.catalogue.roots[key].root.path;
-        let sentence = if path == real {
-            format!("{} is no link any more: what is there itself is shared", path.display())
-        } else {
-            format!("{} leads to {} now: what is there is shared", path.display(), real.display())
-        };
-        self.outbox.push(IndexEvent::Warning(sentence));
-    }
-
     /// Says that what goes on being shared as one known content is that no longer.
     pub(super) fn tell_broken(&mut self, key: RootKey) {
         let Some((first, count)) = self.catalogue.broken(key) else { return };
-        let (root, first) = (&self.catalogue.roots[key].root, first.display());
-        let more = if count == 1 { String::new() } else { format!(" (and {} more files)", count - 1) };
-        self.outbox.push(IndexEvent::Warning(match root.kind {
-            Kind::File => format!("{first} is no longer served because it is not what was fetched any more"),
-            Kind::Collection => format!(
-                "{} is no longer offered as the tree that was fetched because {first}{more} is missing or another file \
-                 now: its other files are still offered, each by itself",
-                root.path.display()
-            ),
-        }));
+        let root = &self.catalogue.roots[key].root;
+        let (kind, root) = (root.kind, root.path.clone());
+        self.outbox.push(IndexNotice::Broken { kind, root, first, more: count - 1 });
     }
 
     /// Takes what a look could not see: told once, and tried again until all is seen.
@@ -186,7 +165,7 @@ impl IndexState {
         let trouble = self.watching.troubles.entry(key).or_default();
         trouble.cost = cost;
         if !std::mem::replace(&mut trouble.unseen, true) {
-            self.outbox.push(IndexEvent::Warning(first.still_offered(unseen.len() - 1)));
+            self.outbox.push(IndexNotice::StillOffered { first: first.clone(), more: unseen.len() - 1 });
         }
         self.try_again(key);
     }

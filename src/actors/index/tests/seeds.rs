@@ -48,7 +48,8 @@ async fn a_seed_with_other_content_is_not_offered_under_any_id() {
     assert!(index.seed(first).await);
     fs::write(story.path("1/name"), b"CONTENT").expect("write");
     running.offer("name", |offer| offer.is_none()).await;
-    assert!(running.warning().await.contains("not what was fetched"));
+    let notice = running.notice().await;
+    assert!(matches!(&notice, IndexNotice::Broken { kind: Kind::File, more: 0, .. }), "{notice:?}");
     fs::write(story.path("1/name"), b"content").expect("write");
     assert_eq!(running.id("name").await, id);
     running.stop().await;

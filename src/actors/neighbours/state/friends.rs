@@ -13,7 +13,7 @@ use tokio::time::{sleep, timeout};
 
 use super::State;
 use crate::actors::connections::ConnectionsRef;
-use crate::actors::neighbours::Message;
+use crate::actors::neighbours::{Message, NeighbourNotice};
 use crate::io::net::frames;
 use crate::io::net::resolve::resolve;
 use crate::logic::neighbours::Source;
@@ -73,10 +73,7 @@ impl State {
         let name = self.friends.all.borrow().of(node).map(|friend| friend.name.clone());
         let (true, Some(name), false) = (given, name, self.friends.told.contains(&node)) else { return };
         self.friends.told.push(node);
-        self.warn(format!(
-            "{addr} answers as node {found} and not as your friend {name}: ask {name}, and if the key is new, run \
-             `qshare friends remove {name}` and add the new id"
-        ));
+        self.warn(NeighbourNotice::NotTheFriend { addr, found, name });
     }
 }
 

@@ -2,8 +2,8 @@
 
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
-use crate::cli::render::names::Names;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say::names::Names;
 use crate::model::Size;
 use crate::node::{Busy, Has, Outcome, Preview, There};
 

@@ -1,46 +1,46 @@
 //! Why something could not be placed in the destination: one sentence with the path, the cause and what to do.
 
+use std::borrow::Cow;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
-use crate::model::Shown;
-use crate::model::obstacle::{advice, cause};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Cause, Obstacle, Shown};
 
 /// Why an operation in the destination failed. Nothing outside the destination was touched.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DestError {
     /// Something has the name already.
-    #[error(
-        "{} already exists: move it away, choose another place with -o, or replace a different file with --force",
-        quoted(path)
-    )]
+    #[error("{} already exists", quoted(path))]
     Exists {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A name that qshare never makes, in a directory of its own.
     #[error("{} was not put there by qshare: move it away and run the same command again", quoted(path))]
     Foreign {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// The operating system refused.
-    #[error("cannot {doing} {}: {}; {}", quoted(path), cause(source), remedy(source))]
+    #[error("cannot {doing} {}: {source}", quoted(path))]
     Io {
         /// What was tried.
-        doing: &'static str,
+        doing: Cow<'static, str>,
         /// On what.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The system's own error.
-        source: io::Error,
+        source: Cause,
     },
     /// A symbolic link in the destination.
-    #[error(
-        "{} is a symbolic link, and links in a destination are never followed: move it away or choose another place with -o",
-        quoted(path)
-    )]
+    #[error("{} is a symbolic link, and links in a destination are never followed", quoted(path))]
     Link {
         /// The link.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file with a second name.
@@ -50,27 +50,28 @@ pub enum DestError {
     )]
     Linked {
         /// The file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A directory, pipe, socket or device where a file is needed.
     #[error("{} is not a regular file: move it away and run the same command again", quoted(path))]
     NotAFile {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file or directory of another user, where it has to be ours.
-    #[error(
-        "{} belongs to another user, who could change it after it was proven: move it away or choose another place with -o",
-        quoted(path)
-    )]
+    #[error("{} belongs to another user, who could change it after it was proven", quoted(path))]
     OfAnother {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file where a directory is needed.
-    #[error("{} is not a directory but has to be one: move it away or choose another place with -o", quoted(path))]
+    #[error("{} is not a directory but has to be one", quoted(path))]
     NotADirectory {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
 }
@@ -80,54 +81,32 @@ impl DestError {
         if source.kind() == ErrorKind::AlreadyExists {
             return Self::Exists { path: path.to_owned() };
         }
-        Self::Io { doing, path: path.to_owned(), source }
+        Self::Io { doing: doing.into(), path: path.to_owned(), source: source.into() }
     }
 
     /// Whether the disk is full, or the user's share of it.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Io { source, .. }
-            if matches!(source.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded))
+        self.is(&[Obstacle::Space, Obstacle::Quota])
     }
 
     /// Whether something is not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+        self.is(&[Obstacle::NotFound])
     }
 
     /// Whether the process has no descriptor left.
-    #[cfg(unix)]
     pub(in crate::io) fn is_out_of_descriptors(&self) -> bool {
-        use rustix::io::Errno;
-        let codes = [Errno::MFILE, Errno::NFILE].map(Errno::raw_os_error);
-        matches!(self, Self::Io { source, .. } if source.raw_os_error().is_some_and(|e| codes.contains(&e)))
+        self.is(&[Obstacle::OpenFiles, Obstacle::FileTable])
     }
 
-    /// Whether the process has no descriptor left.
-    #[cfg(not(unix))]
-    pub(in crate::io) fn is_out_of_descriptors(&self) -> bool {
-        false
+    fn is(&self, kinds: &[Obstacle]) -> bool {
+        matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind))
     }
 }
 
 /// A path in back quotes, escaped.
 pub(in crate::io) fn quoted(path: &Path) -> String {
     format!("`{}`", Shown(&path.to_string_lossy()))
-}
-
-fn remedy(error: &io::Error) -> String {
-    let remedy = match error.kind() {
-        ErrorKind::CrossesDevices => "it is another file system: give a directory inside it with -o",
-        ErrorKind::InvalidFilename => "this file system takes no such name: choose another place with -o",
-        ErrorKind::NotADirectory => "check the path, a part of it is a file, or choose another place with -o",
-        ErrorKind::NotFound => {
-            "it is not there: check the path, or run the same command again if it was removed meanwhile"
-        }
-        ErrorKind::PermissionDenied => "check its permissions or choose another place with -o",
-        ErrorKind::Unsupported => "its file system cannot do what is needed: choose another place with -o",
-        ErrorKind::ReadOnlyFilesystem => "choose another place with -o",
-        _ => return format!("{} and run the same command again: what was verified is kept", advice(error)),
-    };
-    remedy.to_owned()
 }

@@ -1,8 +1,6 @@
 //! The directory of paths that come in a row: opened once for all neighbours, not once for each.
 //! Invariant: it was opened beneath the root as every path is; what is done in it takes one plain name.
 
-use std::io::ErrorKind;
-
 use super::{DestError, SafeDir, Stat};
 use crate::model::SafePath;
 
@@ -28,7 +26,7 @@ impl<'d> LastDir<'d> {
         let Some(above) = path.parent() else { return Ok(Some((self.root, path.clone()))) };
         if self.last.as_ref().is_none_or(|(last, _)| *last != above) {
             match self.root.dir(&above) {
-                Err(DestError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) if error.is_missing() => return Ok(None),
                 dir => self.last = Some((above, dir?)),
             }
         }

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::io::receive::dest::{DestError, quoted};
 use crate::io::receive::space::SpaceError;
 
 /// Why something with a partial file failed. What was noted before stays noted.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PartialError {
     /// The target has got something since the start.
     #[error(
@@ -15,6 +17,7 @@ pub enum PartialError {
     )]
     Appeared {
         /// What is there.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file in the partial tree is not as it was written.
@@ -24,15 +27,17 @@ pub enum PartialError {
     )]
     Damaged {
         /// The file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// The destination refused.
     #[error(transparent)]
     Dest(#[from] DestError),
     /// Another process has it.
-    #[error("{} is in use by {}: wait until that transfer ends, or choose another place with -o", quoted(path), holder(*pid))]
+    #[error("{} is in use by {}", quoted(path), holder(*pid))]
     InUse {
         /// The partial file.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
         /// The process, when known.
         pid: Option<u32>,
@@ -44,12 +49,14 @@ pub enum PartialError {
     )]
     Kind {
         /// The journal.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A target with a name that qshare gives to what is not finished.
-    #[error("{} is a name that qshare uses for unfinished transfers: choose another with -o", quoted(path))]
+    #[error("{} is a name that qshare uses for unfinished transfers", quoted(path))]
     Reserved {
         /// The target.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// There is no room.
@@ -65,6 +72,7 @@ pub enum PartialError {
     #[error("{} was removed during the transfer: run the same command again, what was verified is kept", quoted(path))]
     Vanished {
         /// The target.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A journal of another version.
@@ -74,6 +82,7 @@ pub enum PartialError {
     )]
     Version {
         /// The journal.
+        #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
 }

@@ -6,6 +6,8 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::ops::Range;
 
+use serde::{Deserialize, Serialize};
+
 use super::earlier::{Earlier, Found, by_id, names_in, regrouped, target_of};
 use super::open::hold;
 use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
@@ -16,7 +18,7 @@ use crate::model::units::{UnitFile, UnitPlace};
 use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Layout, SafePath, UnitIndex};
 
 /// An unfinished transfer of other content that was to have the same name.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Superseded {
     /// Its content.
     pub id: ContentId,

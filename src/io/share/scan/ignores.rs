@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
+use serde::{Deserialize, Serialize};
 
 use crate::io::share::scan::unseen::is_absence;
 use crate::io::share::stamp::open_regular;
@@ -18,7 +19,7 @@ pub(super) const FILE_NAME: &str = ".qshareignore";
 const MAX_FILE: u64 = 1 << 20;
 
 /// A pattern that cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("the pattern {pattern} is not a valid glob: {cause}")]
 pub struct GlobError {
     pattern: String,

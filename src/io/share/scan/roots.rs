@@ -9,9 +9,8 @@ use directories::BaseDirs;
 use crate::io::share::scan::skip::shown;
 use crate::io::share::scan::{Root, Rules, Skipped, SurveyError, Why};
 use crate::io::share::secrets;
-use crate::model::obstacle::cause;
 use crate::model::safe_path::RESERVED;
-use crate::model::{Kind, Obstacle, SafePath};
+use crate::model::{Kind, SafePath};
 
 /// What is offered under no other name: the whole file system.
 const WHOLE: &str = "root";
@@ -70,7 +69,7 @@ pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why>
     }
     let secret = if rules.include_secrets { None } else { secrets::of_root(path, meta.is_dir(), meta.len()) };
     let own = rules.avoid.iter().any(|avoided| path.starts_with(avoided));
-    secret.map(Why::Secret).or_else(|| own.then_some(Why::Own))
+    secret.map(|what| Why::Secret(what.into())).or_else(|| own.then_some(Why::Own))
 }
 
 /// The lines `name<TAB>path` of a list.
@@ -90,7 +89,7 @@ pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyE
 }
 
 fn unreachable(path: &Path, error: &std::io::Error) -> SurveyError {
-    SurveyError::Missing { path: shown(path), cause: cause(error), obstacle: Obstacle::of(error) }
+    SurveyError::Missing { path: shown(path), cause: error.into() }
 }
 
 /// A path without links where it exists, else as it is.

@@ -1,22 +1,37 @@
-//! Why something is not shared, as one sentence each.
+//! What is not shared, and why.
 
-use std::fmt;
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use crate::io::share::scan::unseen::Unseen;
 use crate::model::Shown;
-use crate::model::safe_path::{PathError, RESERVED};
+use crate::model::safe_path::PathError;
+
+/// What a look leaves out.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Omission {
+    /// So many links that lead to directories, outside, or nowhere.
+    Links(u64),
+    /// Something that is not shared.
+    Skipped(Skipped),
+    /// Something that could not be looked at.
+    Unseen(Unseen),
+}
 
 /// Something that is not shared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Skipped {
     /// What.
+    #[serde(with = "crate::model::text::path")]
     pub path: PathBuf,
     /// Why.
     pub why: Why,
 }
 
 /// Why something is not shared.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Why {
     /// Its name is never valid.
     Name(PathError),
@@ -25,13 +40,13 @@ pub enum Why {
     /// Its name is of the kind that unfinished transfers have.
     Reserved,
     /// It holds secrets of this kind.
-    Secret(&'static str),
+    Secret(Cow<'static, str>),
     /// Larger than any file that can be shared.
     TooLarge,
     /// It cannot be read, for this reason.
     Unreadable(String),
     /// Neither file nor directory, but this.
-    Unusual(&'static str),
+    Unusual(Cow<'static, str>),
     /// Its name is not UTF-8.
     Utf8,
     /// It is the file system's root or a home directory.
@@ -41,28 +56,6 @@ pub enum Why {
 impl Skipped {
     pub(super) fn new(path: impl Into<PathBuf>, why: Why) -> Self {
         Self { path: path.into(), why }
-    }
-}
-
-impl fmt::Display for Skipped {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = shown(&self.path);
-        match &self.why {
-            Why::Name(error) => write!(f, "{path} is left out because {error}: rename it to share it"),
-            Why::Own => write!(f, "{path} is left out because it belongs to qshare's own home"),
-            Why::Reserved => write!(
-                f,
-                "{path} is left out because its name begins with {RESERVED}, as only unfinished transfers are called: rename it to share it"
-            ),
-            Why::Secret(what) => {
-                write!(f, "{path} is left out because it looks like {what}: --include-secrets shares it")
-            }
-            Why::TooLarge => write!(f, "{path} is left out because it is larger than 8 TiB"),
-            Why::Unreadable(cause) => write!(f, "{path} is left out because it cannot be read: {cause}"),
-            Why::Unusual(what) => write!(f, "{path} is left out because it is {what}, not a file"),
-            Why::Whole => write!(f, "{path} is left out because it holds more than is meant to be shared"),
-            Why::Utf8 => write!(f, "{path} is left out because its name is not UTF-8: rename it to share it"),
-        }
     }
 }
 

@@ -5,13 +5,14 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 use crate::io::share::scan::ignores::excludes;
 use crate::io::share::scan::roots::{Roots, canonical, read_list};
-use crate::io::share::scan::skip::shown;
+use crate::io::share::scan::skip::{Omission, shown};
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
-use crate::model::{Kind, Obstacle, SafePath, Shown, safe_path};
+use crate::model::{Cause, Kind, Obstacle, SafePath, safe_path};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, Default)]
@@ -31,10 +32,10 @@ pub struct SurveyOptions {
 }
 
 /// Why nothing is shared.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SurveyError {
     /// Two things under one name.
-    #[error("both {first} and {second} would be offered as {name}: rename one of them, or name them with --list")]
+    #[error("both {first} and {second} would be offered as {name}")]
     Duplicate {
         /// The name.
         name: String,
@@ -57,28 +58,26 @@ pub enum SurveyError {
         cause: String,
     },
     /// A path that is not there or not to be reached.
-    #[error("{path} cannot be shared ({cause}): {}", obstacle.advice())]
+    #[error("{path} cannot be shared ({cause}): {}", cause.kind.advice())]
     Missing {
         /// Which path.
         path: String,
-        /// What the system said.
-        cause: String,
-        /// What that means.
-        obstacle: Obstacle,
+        /// Why.
+        cause: Cause,
     },
     /// A name that cannot be offered.
-    #[error("{path} cannot be shared under its name because {cause}: give it another with --list")]
+    #[error("{path} cannot be shared under its name because {cause}")]
     Name {
         /// Which path.
         path: String,
         /// What is wrong with its name.
         cause: String,
     },
-    /// Everything was left out.
-    #[error("there is nothing to share{0}")]
-    Nothing(String),
+    /// Everything was left out; the first of it.
+    #[error("there is nothing to share")]
+    Nothing(Option<Omission>),
     /// `/` or a home directory.
-    #[error("{path} holds more than is meant to be shared: name directories in it, or add --all")]
+    #[error("{path} holds more than is meant to be shared")]
     Whole {
         /// Which directory.
         path: String,
@@ -91,6 +90,15 @@ impl SurveyError {
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Duplicate { .. } | Self::Glob(_) | Self::List { .. } | Self::Whole { .. })
     }
+}
+
+/// Names that cannot exist on Windows or macOS.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unportable {
+    /// How many.
+    pub count: u64,
+    /// The first of them.
+    pub first: SafePath,
 }
 
 /// One root of a plan, for showing.
@@ -113,10 +121,10 @@ pub struct RootSummary {
 pub struct SharePlan {
     /// The roots in name order.
     pub roots: Vec<RootSummary>,
-    /// What is left out, one sentence each.
-    pub skipped: Vec<String>,
-    /// What is shared but may surprise, one sentence each.
-    pub warnings: Vec<String>,
+    /// What is left out.
+    pub skipped: Vec<Omission>,
+    /// Names that are shared and cannot exist everywhere.
+    pub unportable: Option<Unportable>,
     /// The files.
     pub scanned: Vec<ScannedRoot>,
     /// The roots of which something could not be looked at yet.
@@ -147,22 +155,23 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
         roots.add(&path, Some(name), &rules)?;
     }
     let Roots { by_name, skipped } = roots;
-    let mut skipped: Vec<String> = skipped.iter().map(ToString::to_string).collect();
+    let mut skipped: Vec<Omission> = skipped.into_iter().map(Omission::Skipped).collect();
     let roots: Vec<Root> = by_name.into_values().collect();
     let scans: Vec<Scan> = roots.iter().map(|root| scan_root(root, &rules)).collect();
     check_seen(&scans)?;
     check_names(&scans)?;
-    skipped.extend(scans.iter().flat_map(|s| s.unseen.iter().map(ToString::to_string)));
-    skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().map(ToString::to_string)));
-    skipped.extend(link_sentence(scans.iter().map(|s| s.links).sum()));
+    skipped.extend(scans.iter().flat_map(|s| s.unseen.iter().cloned().map(Omission::Unseen)));
+    skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().cloned().map(Omission::Skipped)));
+    let links = scans.iter().map(|s| s.links).sum();
+    skipped.extend((links > 0).then_some(Omission::Links(links)));
     let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
     let shared = |s: &Scan| (s.root.kind == Kind::Collection && !s.gone) || !s.root.files.is_empty();
     let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
     if scanned.is_empty() {
-        return Err(SurveyError::Nothing(skipped.first().map_or_else(String::new, |s| format!(": {s}"))));
+        return Err(SurveyError::Nothing(skipped.into_iter().next()));
     }
-    let warnings = surprises(&scanned);
-    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, warnings, scanned, unseen, rules })
+    let unportable = unportable(&scanned);
+    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, unportable, scanned, unseen, rules })
 }
 
 /// A root of which nothing can be seen would be offered as if it were empty.
@@ -170,28 +179,15 @@ fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
     for scan in scans {
         let path = || shown(&scan.root.path);
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
-            return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone(), obstacle: unseen.obstacle });
+            return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone() });
         }
         // Of what is there and not to be shared it was said why.
         if scan.gone && scan.skipped.is_empty() {
-            return Err(SurveyError::Missing {
-                path: path(),
-                cause: "it has just gone".to_owned(),
-                obstacle: Obstacle::NotFound,
-            });
+            let cause = Cause { kind: Obstacle::NotFound, text: "it has just gone".to_owned() };
+            return Err(SurveyError::Missing { path: path(), cause });
         }
     }
     Ok(())
-}
-
-/// The one sentence about links that are not shared.
-fn link_sentence(links: u64) -> Option<String> {
-    let sentence = match links {
-        0 => return None,
-        1 => "1 link is left out because it leads to a directory, outside, or nowhere".to_owned(),
-        _ => format!("{links} links are left out because they lead to directories, outside, or nowhere"),
-    };
-    Some(sentence)
 }
 
 fn summary(root: &ScannedRoot) -> RootSummary {
@@ -227,8 +223,8 @@ fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
     Ok(())
 }
 
-/// Names that some systems cannot hold: all together, with their count and the first.
-fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
+/// Names that some systems cannot hold, all together.
+fn unportable(roots: &[ScannedRoot]) -> Option<Unportable> {
     let names: Vec<&SafePath> = roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)).collect();
     let mut seen = may_collide(&names).then(HashSet::new);
     let mut portable = Portable::default();
@@ -240,13 +236,7 @@ fn surprises(roots: &[ScannedRoot]) -> Vec<String> {
             first.get_or_insert(name);
         }
     }
-    let sentence = |name: &SafePath| {
-        format!(
-            "{count} of the names cannot exist on Windows or macOS, the first of them {}: there the collection is refused",
-            Shown(name.as_str())
-        )
-    };
-    first.map(sentence).into_iter().collect()
+    first.map(|first| Unportable { count, first: first.clone() })
 }
 
 /// Whether two names may be the same on a system that ignores case: never wrong about `false`. Most trees have none, and

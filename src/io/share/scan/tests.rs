@@ -5,6 +5,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::model::Obstacle;
+use crate::model::safe_path::PathError;
 
 /// A directory `tree` made of `path` or `path=content` words; a path with a final slash is a directory.
 struct Tree {
@@ -75,7 +76,7 @@ fn files_are_named_from_their_directory_on() {
     assert_eq!(empty_dirs(&plan), ["tree/e", "tree/f/g"]);
     let summary = &plan.roots[0];
     assert_eq!((summary.name.as_str(), summary.kind, summary.files, summary.bytes), ("tree", Kind::Collection, 3, 7));
-    assert_eq!((plan.skipped, plan.warnings), (vec![], vec![]));
+    assert_eq!((plan.skipped, plan.unportable), (vec![], None));
 }
 
 #[test]
@@ -104,7 +105,7 @@ fn excludes_and_ignore_files_leave_things_out() {
         "tree/z",
     ];
     assert_eq!(names(&plan), expected);
-    assert_eq!(plan.skipped, Vec::<String>::new());
+    assert_eq!(plan.skipped, []);
 }
 
 #[test]
@@ -121,8 +122,12 @@ fn secrets_are_left_out_each_named_once() {
     let plan = tree.plan();
     assert_eq!(names(&plan), ["tree/.git/HEAD", "tree/a"]);
     assert_eq!(plan.skipped.len(), 5, "{:?}", plan.skipped);
-    assert_eq!(plan.skipped.iter().filter(|s| s.contains(".ssh")).count(), 1);
-    assert!(plan.skipped.iter().all(|s| s.contains("--include-secrets")));
+    let secret = |omission: &Omission| match omission {
+        Omission::Skipped(Skipped { path, why: Why::Secret(_) }) => path.clone(),
+        other => panic!("{other:?}"),
+    };
+    let secrets: Vec<_> = plan.skipped.iter().map(secret).collect();
+    assert_eq!(secrets.iter().filter(|path| path.ends_with(".ssh")).count(), 1, "{secrets:?}");
     let all = tree.survey(&SurveyOptions { include_secrets: true, ..SurveyOptions::default() }).expect("survey");
     assert_eq!((names(&all).len(), all.skipped.len()), (8, 0));
 }
@@ -157,7 +162,7 @@ fn links_are_files_beneath_the_root_or_counted() {
     assert_eq!(names(&plan), ["tree/a", "tree/d/b", "tree/d/to-a"]);
     let files = &plan.scanned[0].files;
     assert_eq!((&files[2].path, files[2].stamp), (&tree.path("tree/a"), files[0].stamp));
-    assert!(plan.skipped.iter().any(|s| s.starts_with("5 links are left out")), "{:?}", plan.skipped);
+    assert!(plan.skipped.contains(&Omission::Links(5)), "{:?}", plan.skipped);
 }
 
 #[cfg(unix)]
@@ -179,7 +184,7 @@ fn a_link_is_followed_at_each_look_but_not_to_what_may_not_be_shared() {
     let rules = Rules { avoid: vec![tree.path("tree/home")], ..Rules::default() };
     for (to, expected) in [
         ("tree/other", Ok("tree/b")),
-        ("tree/.ssh", Err(Some(Why::Secret("ssh keys")))),
+        ("tree/.ssh", Err(Some(Why::Secret("ssh keys".into())))),
         ("tree/home/node", Err(Some(Why::Own))),
         ("/", Err(Some(Why::Whole))),
         ("tree/a", Err(None)),
@@ -218,7 +223,7 @@ fn what_cannot_be_looked_at_is_not_gone() {
     let tree = Tree::of("a");
     let root = Root { path: tree.path("tree").join("n".repeat(300)), ..tree.root() };
     let scan = scan_root(&root, &Rules::default());
-    assert!(!scan.gone && scan.unseen[0].obstacle == Obstacle::Name, "{:?}", scan.unseen);
+    assert!(!scan.gone && scan.unseen[0].cause.kind == Obstacle::Name, "{:?}", scan.unseen);
     assert_eq!(scan.unseen[0].name, root.name);
 }
 
@@ -234,7 +239,8 @@ fn pipes_and_sockets_are_named_and_never_opened() {
     let plan = tree.plan();
     assert_eq!(names(&plan), ["tree/a"]);
     assert_eq!(plan.skipped.len(), 3);
-    assert!(plan.skipped.iter().any(|s| s.contains("socket is left out because it is a socket")));
+    let socket = Skipped::new(tree.path("tree/socket"), Why::Unusual("a socket".into()));
+    assert!(plan.skipped.contains(&Omission::Skipped(socket)), "{:?}", plan.skipped);
 }
 
 #[cfg(unix)]
@@ -248,8 +254,9 @@ fn what_is_no_file_is_named_for_what_it_is_as_a_root_too() {
     for (path, what) in
         [(PathBuf::from("/dev/null"), "a device"), (pipe.clone(), "a pipe"), (tree.path("socket"), "a socket")]
     {
-        let error = survey(std::slice::from_ref(&path), &SurveyOptions::default()).expect_err("refused").to_string();
-        assert!(error.contains(&format!("{} is left out because it is {what}", path.display())), "{error}");
+        let error = survey(std::slice::from_ref(&path), &SurveyOptions::default()).expect_err("refused");
+        let skipped = Omission::Skipped(Skipped::new(path, Why::Unusual(what.into())));
+        assert_eq!(error, SurveyError::Nothing(Some(skipped)));
     }
     let plan = survey(&[pipe, tree.path("tree")], &SurveyOptions::default()).expect("the other one is shared");
     assert_eq!((names(&plan), plan.skipped.len()), (vec!["tree/a"], 1));
@@ -264,7 +271,12 @@ fn names_that_are_never_valid_are_left_out() {
     let plan = tree.plan();
     assert_eq!(names(&plan), ["tree/a"]);
     assert_eq!(plan.skipped.len(), 2);
-    assert!(plan.skipped.iter().all(|s| !s.contains('\n')));
+    let why = |omission: &Omission| match omission {
+        Omission::Skipped(skipped) => skipped.why.clone(),
+        other => panic!("{other:?}"),
+    };
+    let whys: Vec<_> = plan.skipped.iter().map(why).collect();
+    assert!(whys.contains(&Why::Utf8) && whys.contains(&Why::Name(PathError::Character)), "{whys:?}");
 }
 
 #[cfg(unix)]
@@ -272,9 +284,8 @@ fn names_that_are_never_valid_are_left_out() {
 fn names_that_are_not_portable_are_warned_of_once() {
     let tree = Tree::of("con.txt c:x readme README ok");
     let plan = tree.plan();
-    assert_eq!((names(&plan).len(), plan.warnings.len()), (5, 1));
-    assert!(plan.warnings[0].starts_with("3 of the names"), "{:?}", plan.warnings);
-    assert!(plan.warnings[0].contains("tree/c:x"), "{:?}", plan.warnings);
+    assert_eq!(names(&plan).len(), 5);
+    assert_eq!(plan.unportable.map(|some| (some.count, some.first.to_string())), Some((3, "tree/c:x".to_owned())));
 }
 
 #[test]

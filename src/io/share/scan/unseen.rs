@@ -1,49 +1,27 @@
 //! What could not be looked at, and why: that says nothing about what is there.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::io::share::scan::skip::shown;
-use crate::model::obstacle::cause;
-use crate::model::{Obstacle, SafePath};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Cause, SafePath};
 
 /// A place in a root that could not be looked at; everything beneath it is as unknown as itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unseen {
     /// The name that it has, or would have, in what is offered.
     pub name: SafePath,
     /// Where it is.
+    #[serde(with = "crate::model::text::path")]
     pub path: PathBuf,
-    /// Why, in the system's words.
-    pub cause: String,
-    /// Why, by what can be done about it.
-    pub obstacle: Obstacle,
+    /// Why.
+    pub cause: Cause,
 }
 
 impl Unseen {
     pub(super) fn new(name: &SafePath, path: &Path, error: &io::Error) -> Self {
-        Self { name: name.clone(), path: path.to_owned(), cause: cause(error), obstacle: Obstacle::of(error) }
-    }
-
-    /// The sentence about something that was looked at before.
-    #[must_use]
-    pub fn still_offered(&self, more: usize) -> String {
-        let others = match more {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let path = shown(&self.path);
-        let (cause, cure) = (&self.cause, self.obstacle.advice());
-        format!("{path}{others} cannot be looked at because {cause}: what was offered of it stays offered, {cure}")
-    }
-}
-
-/// For the first look at something.
-impl fmt::Display for Unseen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (path, cause, cure) = (shown(&self.path), &self.cause, self.obstacle.advice());
-        write!(f, "{path} is left out for now because {cause}: {cure}")
+        Self { name: name.clone(), path: path.to_owned(), cause: error.into() }
     }
 }
 

@@ -167,7 +167,7 @@ impl Walk<'_> {
         } else if !is_dir {
             self.file(path, name, &meta, found);
         } else if let Some(what) = self.secret(|| secrets::of_directory(&path)) {
-            found.skip(path, Why::Secret(what));
+            found.skip(path, Why::Secret(what.into()));
         } else if !self.rules.all && self.rules.whole.contains(&meta) {
             found.skip(path, Why::Whole);
         } else {
@@ -177,10 +177,10 @@ impl Walk<'_> {
 
     fn file(&self, path: PathBuf, name: SafePath, meta: &Metadata, found: &mut Found) {
         if let Some(what) = unusual(meta) {
-            return found.skip(path, Why::Unusual(what));
+            return found.skip(path, Why::Unusual(what.into()));
         }
         if let Some(what) = self.secret(|| secrets::of_file(&path, meta.len())) {
-            return found.skip(path, Why::Secret(what));
+            return found.skip(path, Why::Secret(what.into()));
         }
         if meta.len() > MAX_FILE {
             return found.skip(path, Why::TooLarge);

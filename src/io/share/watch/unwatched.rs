@@ -1,22 +1,23 @@
-//! Why changes are not told at once, and what to do about it.
+//! Why changes are not told at once.
 
-use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use notify::ErrorKind;
+use serde::{Deserialize, Serialize};
 
 /// Changes are noticed only by looking through everything.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unwatched {
     /// Of what; all that is shared if it is not of one path.
+    #[serde(with = "crate::model::text::path")]
     pub path: Option<PathBuf>,
     /// Why.
     pub cause: Cause,
 }
 
 /// Why the system does not watch.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Cause {
     /// The limit of watched directories is reached.
     Full,
@@ -37,18 +38,5 @@ impl Unwatched {
             _ => Cause::Other(error.to_string()),
         };
         Self { path: path.map(Path::to_owned), cause }
-    }
-}
-
-impl fmt::Display for Unwatched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = self.path.as_ref().map_or_else(|| "the shared paths".to_owned(), |p| p.display().to_string());
-        let (cause, cure) = match &self.cause {
-            Cause::Full => ("the system watches no more directories", "raise the sysctl fs.inotify.max_user_watches"),
-            Cause::Instances => ("the system has no more watchers", "raise the sysctl fs.inotify.max_user_instances"),
-            Cause::Other(cause) => (cause.as_str(), "check that the path can be read"),
-        };
-        write!(f, "changes of {what} are noticed only every 30 s, or later where there is much to look through, ")?;
-        write!(f, "because {cause}: {cure}")
     }
 }

@@ -9,7 +9,7 @@ use crate::logic::offers::merge::merge_planes;
 use crate::logic::offers::tally::{Told, beyond};
 use crate::model::{Hit, NodeId, Plane, Provider, Query};
 use crate::node::look::planes::Page;
-use crate::node::types::{Found, FoundHit};
+use crate::node::types::{Found, FoundHit, LookNotice, Notice};
 use crate::wire::limits;
 
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
@@ -34,11 +34,11 @@ pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
     Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
 }
 
-/// The sentence about a hit that nobody can have, and about the first who is said to.
-fn impossible(hit: &Hit) -> Option<String> {
-    let (id, by) = (hit.id.filter(|_| !hit.is_possible())?, hit.providers.first());
-    let by = by.map_or_else(|| "somebody".to_owned(), |provider| provider.node.to_string());
-    Some(format!("{by} offers {id} with {} bytes, which nothing of that id has: it is not asked", hit.size))
+/// A hit that nobody can have, and the first who is said to.
+fn impossible(hit: &Hit) -> Option<Notice> {
+    let id = hit.id.filter(|_| !hit.is_possible())?;
+    let node = hit.providers.first().map(|provider| provider.node);
+    Some(LookNotice::Impossible { node, id, size: hit.size }.into())
 }
 
 /// What came over the neighbours, hit by hit.

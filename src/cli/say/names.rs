@@ -44,24 +44,15 @@ impl Names {
         self.of(node).map_or_else(|| node.short(), str::to_owned)
     }
 
-    /// A sentence with friends' names in place of their ids, whole or shortened. What is to be pasted, `ID@HOST:PORT`,
-    /// stays.
-    pub(crate) fn in_sentence(&self, sentence: &str) -> String {
-        let mut text = String::with_capacity(sentence.len());
-        let mut rest = sentence;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_alphanumeric()) {
-            let word = &rest[start..];
-            let end = word.find(|c: char| !c.is_ascii_alphanumeric()).unwrap_or(word.len());
-            let (word, after) = word.split_at(end);
-            text.push_str(&rest[..start]);
-            let friend = self.0.iter().find(|friend| word == friend.node.to_string() || word == friend.node.short());
-            match friend {
-                Some(friend) if !after.starts_with('@') => text.push_str(&self.whole(friend.node)),
-                _ => text.push_str(word),
-            }
-            rest = after;
-        }
-        text + rest
+    /// `anna (abcdefgh)`, or the beginning of a stranger's id.
+    pub(crate) fn brief(&self, node: NodeId) -> String {
+        self.of(node).map_or_else(|| node.short(), |_| self.whole(node))
+    }
+
+    /// What a person gave for a node: that of a friend who is named so by its id, whole or shortened.
+    pub(crate) fn given(&self, text: &str) -> String {
+        let friend = self.0.iter().find(|friend| text == friend.node.to_string() || text == friend.node.short());
+        friend.map_or_else(|| text.to_owned(), |friend| self.whole(friend.node))
     }
 }
 
@@ -71,15 +62,16 @@ mod tests {
     use crate::model::Friend;
 
     #[test]
-    fn friends_are_named_in_tables_and_in_sentences() {
+    fn friends_are_named_wherever_a_node_is_shown() {
         let (anna, other) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
         let name = "anna".parse().expect("a name");
         let names = Names::new(Friends::new([Friend { name, node: anna, at: None }]));
         let short = anna.short();
         assert_eq!((names.whole(anna), names.short(anna)), (format!("anna ({short})"), "anna".to_owned()));
         assert_eq!((names.whole(other), names.short(other)), (other.to_string(), other.short()));
-        let shown = names.in_sentence(&format!("({anna}) and {short}, not {other} nor x{short} nor {anna}@h:1; naïve"));
-        let expected = format!("(anna ({short})) and anna ({short}), not {other} nor x{short} nor {anna}@h:1; naïve");
-        assert_eq!(shown, expected);
+        assert_eq!((names.brief(anna), names.brief(other)), (format!("anna ({short})"), other.short()));
+        let given = |text: &str| names.given(text);
+        assert_eq!((given(&short), given(&anna.to_string())), (names.whole(anna), names.whole(anna)));
+        assert_eq!((given(&other.short()), given("anna")), (other.short(), "anna".to_owned()));
     }
 }

@@ -1,0 +1,201 @@
+//! What a person reads about an error or a notice of the floors below: the cause, and what to do about it in the words of
+//! this command line. Friends are shown by name. Not responsible for where it is shown.
+
+mod doctor;
+mod lack;
+mod local;
+pub(crate) mod names;
+mod notice;
+mod share;
+
+use crate::actors::connections::ConnectError;
+use crate::actors::download::DownloadError;
+use crate::cli::failure::Failure;
+use crate::io::home::identity::IdentityError;
+use crate::io::net::dial::DialError;
+use crate::logic::offers::tally::Beyond;
+use crate::model::{Cause, Obstacle, Plane, Shown};
+use crate::node::Error;
+use crate::wire::{Code, Role};
+
+use lack::Kept;
+use names::Names;
+
+pub(crate) use doctor::check;
+pub(crate) use notice::notice;
+pub(crate) use share::{omission, unportable};
+
+/// Why a command did not end well.
+pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
+    match failure {
+        Failure::Interrupted { error: of, .. } | Failure::Node(of) => error(of, names),
+        Failure::Other(other) => match other.downcast_ref::<IdentityError>() {
+            Some(identity) => local::identity(identity),
+            None => failure.to_string(),
+        },
+        _ => failure.to_string(),
+    }
+}
+
+/// Why the node could not do what was asked, and what to do.
+pub(crate) fn error(error: &Error, names: &Names) -> String {
+    match error {
+        Error::Accept(accept) => local::accept(accept),
+        Error::Bind(bind) => local::bind(bind),
+        Error::Dest(dest) => local::dest(dest),
+        Error::Download(DownloadError::Partial(partial)) | Error::Partial(partial) => local::partial(partial),
+        Error::Existing(existing) => local::existing(existing),
+        Error::Home(home) => local::home(home),
+        Error::Identity(identity) => local::identity(identity),
+        Error::Survey(survey) => local::survey(survey),
+        Error::Halted { error, have, total } => format!("{} ({})", self::error(error, names), Kept(*have, *total)),
+        _ => transfer(error, names),
+    }
+}
+
+/// Errors on the way from words to a result.
+fn transfer(error: &Error, names: &Names) -> String {
+    match error {
+        Error::Ambiguous { what, hits, beyond } => {
+            // Beyond these some may be the same under other names or sizes.
+            let least = if *beyond == Beyond::default() { "" } else { "at least " };
+            let (what, things) = (Shown(what), hits.len());
+            format!(
+                "`{what}` matches {least}{things} different things: run again with one of their ids, or with more words"
+            )
+        }
+        Error::AmbiguousPeer { prefix, count } => {
+            let prefix = names.given(&Shown(prefix).to_string());
+            format!("the id prefix `{prefix}` fits {count} nodes: give more of its characters")
+        }
+        Error::BadCollection { .. } => format!("{error}; nothing of it was written, ask who shares it to rename"),
+        Error::Connect { who, source } => format!("{who}: {}", connect(source, names)),
+        Error::DoesNotMatch { name } => {
+            format!("`{}` is a single file and does not match --only: do without --only to fetch it", Shown(name))
+        }
+        Error::Forbidden { node, .. } => {
+            format!("{error}: ask its operator to allow node {}", names.whole(*node))
+        }
+        Error::Incomplete { name, have, total, lack } => {
+            let (name, cause, advice) = (Shown(name), lack::cause(lack, names), lack::advice(lack));
+            format!("`{name}` is incomplete, {} ({cause}): {advice}", Kept(*have, *total))
+        }
+        Error::Interrupted { have, total } => {
+            format!("interrupted, {}: run the same command again to go on", Kept(*have, *total))
+        }
+        Error::LeftOut { name, without } => {
+            format!("nothing of `{}` can be had that matches --only: {}", Shown(name), notice::without(without))
+        }
+        Error::NoManifest { lack, .. } => format!("{error} ({}): {}", lack::cause(lack, names), lack::advice(lack)),
+        Error::NoneMatch { name, id } => {
+            format!("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(name))
+        }
+        Error::NotHashed { lack, .. } => format!(
+            "{error} ({}): a file that is written to all the time gets none, else try again in a moment",
+            lack::cause(lack, names)
+        ),
+        Error::Refused { who, code } => format!("{who} refused: {}", refused(*code)),
+        Error::Stdout(cause) => stdout(cause),
+        Error::UnknownPeer { peer } => format!(
+            "no node `{}` is known here: `qshare peers` lists those that a tracker or a neighbour knows",
+            names.given(&Shown(peer).to_string())
+        ),
+        _ => hint(error).map_or_else(|| error.to_string(), |hint| format!("{error}: {hint}")),
+    }
+}
+
+/// What to do about errors that say all else themselves.
+fn hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::Awaited { .. } => "end it and run the same command again, or wait longer with --wait",
+        Error::BadTarget { .. } => "give another with -o",
+        Error::Impossible { .. } => "nothing was written, ask somebody else for it with --from",
+        Error::Internal { .. } => "what was proven is kept, start it again",
+        Error::NoFriend { .. } => "`qshare friends list` shows who is, and a node id's beginning takes 8 characters",
+        Error::NotAFriend { .. } => "ask its owner to add this node, whose id `qshare id` prints",
+        Error::NotACollection { id } => return Some(format!("`qshare locate {id}` shows who has it")),
+        Error::NotAFile { .. } => "give a directory with -o DIR/, or the id of one file of it",
+        Error::NotFound { .. } => "check it, or name more places to look with --tracker or --peer",
+        Error::NowhereToLook => {
+            "name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do without --no-lan"
+        }
+        Error::Protocol { .. } => "check that it is of this version",
+        Error::Query(_) => "give other words",
+        Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", source.kind.advice())),
+        Error::TooLarge { .. } => "name another provider with --from",
+        Error::TooManyFiles { needed, .. } => {
+            return Some(format!("get it with --max-files {needed}, or raise the setting `node.max-files`"));
+        }
+        Error::Unreachable { who, .. } => {
+            let port = who.at.rsplit_once(':').map_or("4917", |(_, port)| port);
+            return Some(format!("check that it runs and that UDP port {port} is open on the way"));
+        }
+        Error::Unreadable { source, .. } => source.kind.advice(),
+        Error::WrongRole { role, .. } => return Some(format!("check the port, or name it with {}", option(*role))),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// Why there is no link, and what to do.
+pub(crate) fn connect(error: &ConnectError, names: &Names) -> String {
+    match error {
+        ConnectError::ChangedKey { host_port, remembered, found } => {
+            let (found, remembered) = (names.whole(*found), names.whole(*remembered));
+            format!(
+                "{host_port} answered with key {found} where {remembered} was remembered: if it was really reinstalled, \
+                 run `qshare trust forget {host_port}`"
+            )
+        }
+        ConnectError::Dial(DialError::Forbidden { addr, own }) => {
+            format!("{addr} does not let this node in: ask its operator to allow node {}", names.whole(*own))
+        }
+        ConnectError::Dial(DialError::WrongKey { addr, expected, found }) => {
+            let (found, expected) = (names.whole(*found), names.whole(*expected));
+            format!("{addr} answers as node {found}, not as {expected}: check the id and the address")
+        }
+        error => error.to_string(),
+    }
+}
+
+/// Where something was found: `found at a tracker`.
+pub(crate) const fn found(plane: Plane) -> &'static str {
+    match plane {
+        Plane::Lan => "found on the local network",
+        Plane::Neighbours => "found over neighbours",
+        Plane::Peer => "found at the peer itself",
+        Plane::Tracker => "found at a tracker",
+    }
+}
+
+/// Why a result on standard output is not whole.
+fn stdout(cause: &Cause) -> String {
+    if cause.kind == Obstacle::Closed {
+        return "standard output was closed before all of it was written: let what reads it read to its end, or give a \
+                file with -o FILE"
+            .to_owned();
+    }
+    let advice = cause.kind.advice();
+    format!("standard output cannot be written ({cause}): {advice}, and run the same command again")
+}
+
+const fn refused(code: Code) -> &'static str {
+    match code {
+        Code::Busy => "it is busy, try again in a moment",
+        Code::Closing => "it is stopping, try again later",
+        Code::NotFound => "it does not have that",
+        Code::Unsupported => "it does not answer such requests, check that it is of this version and role",
+        _ => "the request was not granted, try again later",
+    }
+}
+
+const fn option(role: Role) -> &'static str {
+    match role {
+        Role::Bench => "qshare bench",
+        Role::Node => "--peer",
+        Role::Tracker => "--tracker",
+    }
+}
+
+#[cfg(test)]
+mod tests;

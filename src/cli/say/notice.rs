@@ -1,0 +1,227 @@
+//! What a person should know that ends nothing, in one sentence each.
+
+use std::path::Path;
+
+use crate::actors::announcer::AnnouncerNotice;
+use crate::actors::connections::ConnectKind;
+use crate::actors::directory::Refusals;
+use crate::actors::download::DownloadNotice;
+use crate::actors::neighbours::{JoinError, NeighbourNotice};
+use crate::cli::say::names::Names;
+use crate::cli::say::{connect, error, found, local, share};
+use crate::io::net::udp::{BUFFER, SmallBuffer};
+use crate::io::receive::partial::holder;
+use crate::model::text::shell::{quoted, quoted_path};
+use crate::model::{Shown, Size};
+use crate::node::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
+use crate::wire::{Code, LeftOutFile};
+
+/// A notice in one sentence.
+pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
+    match notice {
+        Notice::Announcer(notice) => announcer(notice, names),
+        Notice::Broken(error) => error.to_string(),
+        Notice::CacheRenewed(renewed) => format!(
+            "the hash cache was unusable ({}) and is begun again: the old one is {}",
+            renewed.cause,
+            renewed.aside.display()
+        ),
+        Notice::DirectoryFull(Refusals { node, names: count }) => format!(
+            "the directory is full: {count} names of node {} were not taken; where there is memory for more, raise names-per-node, names or memory-mib in the configuration's [tracker]",
+            names.brief(*node)
+        ),
+        Notice::Get(notice) => get(notice, names),
+        Notice::Index(notice) => share::index(notice),
+        Notice::KeyRenewed { path, len } => format!(
+            "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
+            path.display()
+        ),
+        Notice::List { list, stays, error } => format!("{}: {error}", remaining(*list, *stays)),
+        Notice::Look(notice) => look(notice, names),
+        Notice::Neighbour(notice) => neighbour(notice, names),
+        Notice::SmallBuffer(buffer) => small_buffer(*buffer),
+    }
+}
+
+/// Notices of a transfer.
+fn get(notice: &GetNotice, names: &Names) -> String {
+    match notice {
+        GetNotice::Dest(error) => local::dest(error),
+        GetNotice::Download(notice) => download(notice, names),
+        GetNotice::GoOn { kept, output, only } => {
+            let output = output.as_ref().map(|path| format!(" -o {}", quoted_path(&path.to_string_lossy())));
+            let only: String = only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
+            let (kept, id, output) = (of(kept), kept.id, output.unwrap_or_default());
+            format!("{kept} are kept from an earlier run: go on with `qshare get {id}{output}{only}`")
+        }
+        GetNotice::Kept { kept, dir } => format!(
+            "{} are kept {} from an earlier run ({}): the same command goes on with them when it is found",
+            of(kept),
+            if dir == Path::new(".") { "here".to_owned() } else { format!("in {}", Shown(&dir.to_string_lossy())) },
+            kept.id
+        ),
+        GetNotice::LeftOut(left) => without(left),
+        GetNotice::NotServed(name) => format!("{name} is not served further: not all of it is there"),
+        GetNotice::PartNotServed(name) => format!(
+            "{name} will not be served after the end, as --only leaves out some of it: do without --only, or share what \
+             comes with `qshare share`"
+        ),
+        GetNotice::Rival(of) => rival(of),
+        GetNotice::Superseded { name, earlier, whole } => {
+            let end = match whole {
+                true => "it is removed when this one is done",
+                false => "it stays, as not all of this one was asked for",
+            };
+            format!(
+                "an unfinished transfer of other content to `{}` is here ({} of {}, {}): what is the same is taken from it, and {end}",
+                Shown(name.as_str()),
+                Size(earlier.have),
+                Size(earlier.size),
+                earlier.id,
+            )
+        }
+        GetNotice::TimesUnknown(name) => {
+            format!("the times of {name} are those of its arrival because no provider tells others")
+        }
+        GetNotice::Waiting { path, pid } => {
+            format!("{} fetches the same content into {}: waiting until it has ended", holder(*pid), path.display())
+        }
+    }
+}
+
+/// Notices of who was asked.
+fn look(notice: &LookNotice, names: &Names) -> String {
+    match notice {
+        LookNotice::Failed(failed) => error(failed, names),
+        LookNotice::Impossible { node, id, size } => {
+            let by = node.map_or_else(|| "somebody".to_owned(), |node| names.whole(node));
+            format!("{by} offers {id} with {size} bytes, which nothing of that id has: it is not asked")
+        }
+        LookNotice::Silent(who) => format!("{who} does not answer; what is shown is what others know"),
+        LookNotice::Unproven { node, id, size } => {
+            format!("{} offers {id} with a size, {size}, that it cannot prove: it is not asked", names.whole(*node))
+        }
+        LookNotice::WrongList { node, id } => format!(
+            "{} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour",
+            names.whole(*node)
+        ),
+    }
+}
+
+fn announcer(notice: &AnnouncerNotice, names: &Names) -> String {
+    match notice {
+        AnnouncerNotice::Full { tracker, taken, names: all } => format!(
+            "the tracker {tracker} took {taken} of {all} names, its quota is used up: the others are not found by name but \
+             still arrive with their collection; share less, or use another tracker too"
+        ),
+        AnnouncerNotice::NotTaken { tracker, error } => {
+            format!("the tracker {tracker} does not take the announcement ({error}): trying again")
+        }
+        AnnouncerNotice::Unlinked { tracker, error } => {
+            let what = match error.kind() {
+                ConnectKind::Forbidden => "refuses this node",
+                ConnectKind::NotQshare | ConnectKind::OtherKey | ConnectKind::OtherRole | ConnectKind::Own => {
+                    "is not used"
+                }
+                ConnectKind::Resolve | ConnectKind::Stopped | ConnectKind::Trust | ConnectKind::Unreachable => {
+                    "cannot be reached"
+                }
+            };
+            format!("the tracker {tracker} {what}, trying again: {}", connect(error, names))
+        }
+        AnnouncerNotice::Unreached { tracker, port } => format!(
+            "the tracker {tracker} cannot reach this node's UDP port {port}: open it in the firewall or forward it, or only \
+             those to whom this node connects itself can fetch from it"
+        ),
+    }
+}
+
+fn download(notice: &DownloadNotice, names: &Names) -> String {
+    match notice {
+        DownloadNotice::Lied { node, addr } => format!(
+            "{}{} sent wrong bytes: it is not asked for this content again for an hour, nothing of it was kept",
+            names.whole(*node),
+            addr.map(|addr| format!(" ({addr})")).unwrap_or_default()
+        ),
+        DownloadNotice::Unreachable { node, error } => {
+            format!("provider {} cannot be reached: {}", names.brief(*node), connect(error, names))
+        }
+    }
+}
+
+fn neighbour(notice: &NeighbourNotice, names: &Names) -> String {
+    match notice {
+        NeighbourNotice::Lan(error) => local::lan(error),
+        NeighbourNotice::NotANeighbour { target, error } => {
+            let cause = match error {
+                JoinError::Connect(error) => connect(error, names),
+                JoinError::Call(_) | JoinError::NotNow(_) => error.to_string(),
+            };
+            format!("{target} is not a neighbour, trying again: {cause}")
+        }
+        NeighbourNotice::NotTheFriend { addr, found, name } => format!(
+            "{addr} answers as node {} and not as your friend {name}: ask {name}, and if the key is new, run \
+             `qshare friends remove {name}` and add the new id",
+            names.whole(*found)
+        ),
+    }
+}
+
+const fn remaining(list: ListName, stays: bool) -> &'static str {
+    match (list, stays) {
+        (ListName::Allowed, false) => "only the nodes on the other lines are allowed",
+        (ListName::Allowed, true) => "the allowed nodes stay as they were",
+        (ListName::Friends, false) => "only those on the other lines are friends",
+        (ListName::Friends, true) => "friends stay as they were",
+    }
+}
+
+/// `1.0 MiB of 2.0 MiB of` the name, or of the id while there is none.
+fn of(kept: &Kept) -> String {
+    let name = kept.name.as_ref().map_or_else(|| kept.id.to_string(), ToString::to_string);
+    format!("{} of {} of `{}`", Size(kept.have), Size(kept.size), Shown(&name))
+}
+
+fn rival(of: &Rival) -> String {
+    let (words, name, size) = (Shown(&of.words), Shown(&of.name), Size(of.size));
+    let (id, (own, plane)) = (of.id, of.chosen);
+    format!(
+        "`{words}` names another thing, too: {id} (`{name}`, {size}), {}; this is {own}, {}: to fetch the other, give its id",
+        found(of.plane),
+        found(plane)
+    )
+}
+
+pub(super) fn small_buffer(SmallBuffer { sends, got }: SmallBuffer) -> String {
+    let (name, sysctl) = if sends { ("send", "net.core.wmem_max") } else { ("receive", "net.core.rmem_max") };
+    format!(
+        "the system gave {} KiB of {} KiB for the UDP {name} buffer, which costs speed: raise it with `sysctl -w {sysctl}={BUFFER}`",
+        got >> 10,
+        BUFFER >> 10
+    )
+}
+
+/// Files that a collection comes without.
+pub(super) fn without(of: &Without) -> String {
+    let (name, files) = (&of.name, &of.files.files);
+    let Some((first, others)) = files.split_first() else {
+        let count = of.files.more;
+        return format!("{name} comes without {count} of its files: whoever shares it was told which and why");
+    };
+    let more = u32::try_from(others.len()).unwrap_or(u32::MAX).saturating_add(of.files.more);
+    let rest = if more == 0 { String::new() } else { format!(" (and {more} more of its files)") };
+    let changes = |file: &&LeftOutFile| file.why == Code::Changed;
+    let why = match files.iter().filter(changes).count() {
+        0 => "it cannot be read where it is shared: whoever shares it was told so",
+        all if all == files.len() => {
+            "it is being written all the time where it is shared: get it again once it has settled"
+        }
+        _ if first.why == Code::Changed => {
+            "it is being written all the time where it is shared, and others cannot be read there: whoever shares it was told so"
+        }
+        _ => {
+            "it cannot be read where it is shared, and others are being written all the time: whoever shares it was told so"
+        }
+    };
+    format!("{name} comes without {}{rest} because {why}", first.path)
+}

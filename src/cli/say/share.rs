@@ -1,0 +1,124 @@
+//! What is left out of what is shared, and what becomes of it.
+
+use std::path::Path;
+
+use crate::actors::index::IndexNotice;
+use crate::io::share::scan::{Omission, Skipped, Unportable, Unseen, Why};
+use crate::io::share::watch::{Cause, Unwatched};
+use crate::model::safe_path::RESERVED;
+use crate::model::{Kind, Shown};
+use crate::node::shown;
+
+/// Something that is not shared.
+pub(crate) fn omission(of: &Omission) -> String {
+    match of {
+        Omission::Links(1) => "1 link is left out because it leads to a directory, outside, or nowhere".to_owned(),
+        Omission::Links(links) => {
+            format!("{links} links are left out because they lead to directories, outside, or nowhere")
+        }
+        Omission::Skipped(Skipped { path, why }) => format!("{} is left out because {}", shown(path), because(why)),
+        Omission::Unseen(Unseen { path, cause, .. }) => {
+            format!("{} is left out for now because {cause}: {}", shown(path), cause.kind.advice())
+        }
+    }
+}
+
+fn because(why: &Why) -> String {
+    match why {
+        Why::Name(error) => format!("{error}: rename it to share it"),
+        Why::Own => "it belongs to qshare's own home".to_owned(),
+        Why::Reserved => {
+            format!("its name begins with {RESERVED}, as only unfinished transfers are called: rename it to share it")
+        }
+        Why::Secret(what) => format!("it looks like {what}: --include-secrets shares it"),
+        Why::TooLarge => "it is larger than 8 TiB".to_owned(),
+        Why::Unreadable(cause) => format!("it cannot be read: {cause}"),
+        Why::Unusual(what) => format!("it is {what}, not a file"),
+        Why::Utf8 => "its name is not UTF-8: rename it to share it".to_owned(),
+        Why::Whole => "it holds more than is meant to be shared".to_owned(),
+    }
+}
+
+/// Names that cannot exist everywhere.
+pub(crate) fn unportable(Unportable { count, first }: &Unportable) -> String {
+    format!(
+        "{count} of the names cannot exist on Windows or macOS, the first of them {}: there the collection is refused",
+        Shown(first.as_str())
+    )
+}
+
+/// What becomes of what is shared.
+pub(super) fn index(notice: &IndexNotice) -> String {
+    match notice {
+        IndexNotice::Broken { kind, root, first, more } => broken(*kind, root, first, *more),
+        IndexNotice::Cache(error) => error.to_string(),
+        IndexNotice::Gone(path) => {
+            format!("{} is gone and no longer offered: it is offered again when it is back", path.display())
+        }
+        IndexNotice::Lacking { name, kind: Kind::Collection, cause } => {
+            format!("files of {name} cannot be read for now: {cause}; they are tried again until they can")
+        }
+        IndexNotice::Lacking { name, kind: Kind::File, cause } => {
+            format!("{name} cannot be read for now: {cause}; it is tried again until it can")
+        }
+        IndexNotice::LeadsTo { path, real } if path == real => {
+            format!("{} is no link any more: what is there itself is shared", path.display())
+        }
+        IndexNotice::LeadsTo { path, real } => {
+            format!("{} leads to {} now: what is there is shared", path.display(), real.display())
+        }
+        IndexNotice::NameTaken(path) => format!(
+            "{} is not shared because its name is already offered: rename it, or name it with --list",
+            path.display()
+        ),
+        IndexNotice::NoTree { name, cause } => {
+            format!("{name} is offered file by file only because {cause}: share parts of it on their own")
+        }
+        IndexNotice::Omitted(of) => omission(of),
+        IndexNotice::StillOffered { first: Unseen { path, cause, .. }, more } => {
+            let others = if *more == 0 { String::new() } else { format!(" and {more} more") };
+            let (path, cure) = (shown(path), cause.kind.advice());
+            format!("{path}{others} cannot be looked at because {cause}: what was offered of it stays offered, {cure}")
+        }
+        IndexNotice::Unreadable { path, cause } => {
+            format!("{} is left out until it can be read: {cause}", path.display())
+        }
+        IndexNotice::Unsettled { path, root: None, .. } => format!(
+            "{} is being written all the time: it can be fetched when it has not changed for a moment",
+            path.display()
+        ),
+        IndexNotice::Unsettled { path, more, root: Some(root) } => {
+            let more = if *more == 0 { String::new() } else { format!(" (with {more} more files)") };
+            format!(
+                "{} is left out of {root}{more} because it is being written all the time: it is in it again when it has \
+                 not changed for some seconds",
+                path.display()
+            )
+        }
+        IndexNotice::Unwatched(of) => unwatched(of),
+    }
+}
+
+fn broken(kind: Kind, root: &Path, first: &Path, more: usize) -> String {
+    let (root, first) = (root.display(), first.display());
+    let more = if more == 0 { String::new() } else { format!(" (and {more} more files)") };
+    match kind {
+        Kind::File => format!("{first} is no longer served because it is not what was fetched any more"),
+        Kind::Collection => format!(
+            "{root} is no longer offered as the tree that was fetched because {first}{more} is missing or another file \
+             now: its other files are still offered, each by itself"
+        ),
+    }
+}
+
+fn unwatched(Unwatched { path, cause }: &Unwatched) -> String {
+    let what = path.as_ref().map_or_else(|| "the shared paths".to_owned(), |path| path.display().to_string());
+    let (cause, cure) = match cause {
+        Cause::Full => ("the system watches no more directories", "raise the sysctl fs.inotify.max_user_watches"),
+        Cause::Instances => ("the system has no more watchers", "raise the sysctl fs.inotify.max_user_instances"),
+        Cause::Other(cause) => (cause.as_str(), "check that the path can be read"),
+    };
+    format!(
+        "changes of {what} are noticed only every 30 s, or later where there is much to look through, because {cause}: {cure}"
+    )
+}

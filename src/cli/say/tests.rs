@@ -1,0 +1,150 @@
+use std::time::Duration;
+
+use super::*;
+use crate::actors::announcer::AnnouncerNotice;
+use crate::actors::download::DownloadNotice;
+use crate::actors::index::IndexNotice;
+use crate::actors::neighbours::NeighbourNotice;
+use crate::io::home::HomeError;
+use crate::io::net::lan::LanError;
+use crate::io::net::resolve::ResolveError;
+use crate::io::net::udp::SmallBuffer;
+use crate::io::receive::dest::DestError;
+use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Why};
+use crate::io::share::watch::{Cause as WatchCause, Unwatched};
+use crate::model::query::QueryError;
+use crate::model::{ContentId, Friend, Friends, NodeId, SafePath};
+use crate::node::{GetNotice, LookNotice, Notice, Silence, Who, Without};
+use crate::wire::{LeftOut, LeftOutFile};
+
+fn said(error: &Error) -> String {
+    super::error(error, &Names::default())
+}
+
+fn told(of: impl Into<Notice>) -> String {
+    notice(&of.into(), &Names::default())
+}
+
+fn name(text: &str) -> SafePath {
+    SafePath::parse(text).expect("a name")
+}
+
+#[test]
+fn a_sentence_names_the_thing_the_cause_and_what_to_do() {
+    let error = Error::Unreachable { who: Who::peer("[::1]:7"), cause: Silence::Late(Duration::from_secs(2)) };
+    let text = "peer [::1]:7 does not answer (no answer within 2 s): \
+                check that it runs and that UDP port 7 is open on the way";
+    assert_eq!(said(&error), text);
+    let error = Error::WrongRole { who: Who::tracker("h:1"), role: Role::Node };
+    assert_eq!(said(&error), "tracker h:1 is a peer and not a tracker: check the port, or name it with --peer");
+    let (found, remembered) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
+    let source = ConnectError::ChangedKey { host_port: "h:1".to_owned(), remembered, found };
+    let error = Error::Connect { who: Who::tracker("h:1"), source: Box::new(source) };
+    let text = said(&error);
+    assert!(text.contains(&found.to_string()) && text.contains(&remembered.to_string()), "{text}");
+    assert!(text.contains("qshare trust forget h:1"), "{text}");
+    assert_eq!(error.code().word(), "key_changed");
+}
+
+#[test]
+fn text_from_outside_is_escaped() {
+    let error = Error::NotFound { what: "a\u{1b}[2J".to_owned(), asked: "3 places".to_owned() };
+    assert!(!said(&error).contains('\u{1b}'));
+}
+
+#[test]
+fn exit_codes_are_those_of_the_design() {
+    let error = Error::Incomplete { name: "n".to_owned(), have: 1, total: 2, lack: Box::default() };
+    assert_eq!((error.code().word(), error.code().exit()), ("incomplete", 6));
+    assert_eq!(Error::NowhereToLook.code().exit(), 2);
+    assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
+    assert_eq!(Error::NotFound { what: String::new(), asked: String::new() }.code().exit(), 3);
+    let ambiguous =
+        |more| Error::Ambiguous { what: "x".to_owned(), hits: Vec::new(), beyond: Beyond { more, at_least: false } };
+    assert_eq!(ambiguous(0).code().exit(), 4);
+    assert!(said(&ambiguous(0)).contains("matches 0 ") && said(&ambiguous(1)).contains("at least 0 "));
+    assert_eq!(Error::Interrupted { have: 0, total: 0 }.code().exit(), 130);
+    assert_eq!(Error::Home(HomeError::Locked { path: "h".into(), pid: Some(7) }).code().exit(), 1);
+}
+
+#[test]
+fn friends_are_named_in_errors_and_notices_and_what_is_to_be_pasted_stays() {
+    let (anna, other) = (NodeId::of_public_key(b"a"), NodeId::of_public_key(b"b"));
+    let friend = Friend { name: "anna".parse().expect("a name"), node: anna, at: None };
+    let names = Names::new(Friends::new([friend]));
+    let (short, addr) = (anna.short(), "10.0.0.1:7".parse().expect("an address"));
+    let wrong = ConnectError::Dial(DialError::WrongKey { addr, expected: anna, found: other });
+    let text = format!("10.0.0.1:7 answers as node {other}, not as anna ({short}): check the id and the address");
+    assert_eq!(connect(&wrong, &names), text);
+    let unknown = |peer: String| error(&Error::UnknownPeer { peer }, &names);
+    assert!(unknown(anna.to_string()).starts_with(&format!("no node `anna ({short})` is known here: ")));
+    assert!(unknown(format!("{anna}@h:1")).starts_with(&format!("no node `{anna}@h:1` is known here: ")));
+    let lied = |node| GetNotice::Download(DownloadNotice::Lied { node, addr: Some(addr) }).into();
+    assert!(notice(&lied(anna), &names).starts_with(&format!("anna ({short}) (10.0.0.1:7) sent wrong bytes: ")));
+    assert!(notice(&lied(other), &names).starts_with(&format!("{other} (10.0.0.1:7) sent wrong bytes: ")));
+    let unreachable = DownloadNotice::Unreachable { node: other, error: wrong };
+    let text = notice(&GetNotice::Download(unreachable).into(), &names);
+    assert!(text.starts_with(&format!("provider {} cannot be reached: 10.0.0.1:7 answers", other.short())), "{text}");
+    let wrong_list = LookNotice::WrongList { node: anna, id: ContentId::of(b"x") };
+    assert!(notice(&wrong_list.into(), &names).starts_with(&format!("anna ({short}) sent a wrong list")));
+}
+
+#[test]
+fn hints_name_the_flags_and_settings_that_help() {
+    let dest = Error::Dest(DestError::Exists { path: "x".into() });
+    let text =
+        "`x` already exists: move it away, choose another place with -o, or replace a different file with --force";
+    assert_eq!(said(&dest), text);
+    let lan = |error| told(Notice::Neighbour(NeighbourNotice::Lan(error)));
+    assert!(lan(LanError::Daemon("no".to_owned())).ends_with("cannot be found: no; give --no-lan to do without"));
+    assert!(lan(LanError::Flooded).ends_with("name nodes with --peer or --tracker"));
+    let small = |sends| told(Notice::SmallBuffer(SmallBuffer { sends, got: 425_984 }));
+    assert!(small(false).contains("416 KiB") && small(false).contains("net.core.rmem_max=8388608"), "{}", small(false));
+    assert!(small(true).contains("send buffer") && small(true).contains("net.core.wmem_max="), "{}", small(true));
+    let full = Unwatched { path: None, cause: WatchCause::Full };
+    assert!(told(Notice::Index(IndexNotice::Unwatched(full))).contains("fs.inotify.max_user_watches"));
+}
+
+#[test]
+fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
+    let skipped = |why| Omission::Skipped(Skipped { path: "/s/.env".into(), why });
+    let secret = skipped(Why::Secret("settings".into()));
+    assert_eq!(omission(&secret), "/s/.env is left out because it looks like settings: --include-secrets shares it");
+    assert_eq!(
+        omission(&skipped(Why::Unusual("a pipe".into()))),
+        "/s/.env is left out because it is a pipe, not a file"
+    );
+    let text = said(&Error::Survey(SurveyError::Nothing(Some(skipped(Why::Utf8)))));
+    assert!(text.starts_with("there is nothing to share: /s/.env is left out because its name is not UTF-8"), "{text}");
+    assert_eq!(said(&Error::Survey(SurveyError::Nothing(None))), "there is nothing to share");
+    assert!(omission(&Omission::Links(1)).starts_with("1 link is left out because it leads"));
+    assert!(omission(&Omission::Links(5)).starts_with("5 links are left out because they lead"));
+    let text = unportable(&Unportable { count: 3, first: name("tree/c:x") });
+    assert!(text.starts_with("3 of the names") && text.contains("tree/c:x"), "{text}");
+}
+
+#[test]
+fn what_a_collection_leaves_out_is_told_with_the_causes_that_there_are() {
+    let file = |path: &str, why| LeftOutFile { path: name(path), why };
+    let without = |files, more| told(GetNotice::LeftOut(Without { name: name("d"), files: LeftOut { files, more } }));
+    assert!(without(Vec::new(), 3).contains("without 3 of its files"));
+    let (log, key) = (file("log", Code::Changed), file("key", Code::Internal));
+    let one = without(vec![log.clone()], 0);
+    assert!(one.starts_with("d comes without log because it is being written") && !one.contains("read there"));
+    let both = without(vec![key, log], 2);
+    assert!(both.contains("without key (and 3 more") && both.contains("cannot be read") && both.contains("written"));
+}
+
+#[test]
+fn what_was_reached_is_not_called_unreachable() {
+    let unlinked = |error| {
+        let notice = AnnouncerNotice::Unlinked { tracker: "host:1".to_owned(), error };
+        told(Notice::Announcer(notice))
+    };
+    let failed = ResolveError::Failed { host: "host".to_owned(), cause: "no".to_owned() };
+    let unresolved = unlinked(ConnectError::Resolve(failed));
+    assert!(unresolved.contains("cannot be reached") && unresolved.contains("check its spelling"), "{unresolved}");
+    let addr = "127.0.0.1:1".parse().expect("an address");
+    let refused = unlinked(ConnectError::Dial(DialError::Forbidden { addr, own: NodeId::of_public_key(b"own") }));
+    assert!(refused.contains("host:1 refuses this node") && !refused.contains("reached"), "{refused}");
+}
