@@ -52,6 +52,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "safe_path",
             "collection",
             "units",
+            "content",
         ],
     ),
     (

@@ -13,7 +13,7 @@ use crate::node::types::{Hashing, Phase, Progress};
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
-    progress: Arc<watch::Sender<Progress>>,
+    progress: watch::Sender<Progress>,
     phases: Arc<Mutex<Phases>>,
 }
 
@@ -37,7 +37,12 @@ impl Report {
     pub(crate) fn new() -> (Self, watch::Receiver<Progress>) {
         let (sender, receiver) = watch::channel(Progress::default());
         let phases = Phases { now: Phase::default(), since: Instant::now(), took: BTreeMap::new() };
-        (Self { progress: Arc::new(sender), phases: Arc::new(Mutex::new(phases)) }, receiver)
+        (Self { progress: sender, phases: Arc::new(Mutex::new(phases)) }, receiver)
+    }
+
+    /// Where a transfer shows how far it is.
+    pub(crate) fn progress(&self) -> watch::Sender<Progress> {
+        self.progress.clone()
     }
 
     /// A new phase; what was hashed in the one before no longer counts.

@@ -7,8 +7,8 @@ use crate::model::text::shell::{quoted, quoted_path};
 use crate::model::{SafePath, Shown, Size};
 use crate::node::error::Error;
 use crate::node::get::Get;
-use crate::node::get::destination::Destination;
-use crate::node::types::Output;
+use crate::node::get::destination::TargetPath;
+use crate::node::types::Destination;
 
 /// Unfinished transfers that are told of.
 const TOLD: usize = 3;
@@ -17,8 +17,8 @@ impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         let output = match &self.request.output {
-            Output::Path(path) => format!(" -o {}", quoted_path(&path.to_string_lossy())),
-            Output::Here | Output::Stream(_) => String::new(),
+            Destination::Path(path) => format!(" -o {}", quoted_path(&path.to_string_lossy())),
+            Destination::Here | Destination::Stream(_) => String::new(),
         };
         for kept in self.earlier().await.iter().take(TOLD) {
             let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
@@ -45,7 +45,7 @@ impl Get {
     /// What nobody goes on with now and may be what is asked for.
     async fn earlier(&self) -> Vec<Earlier> {
         let Ok(any) = SafePath::parse("x") else { return Vec::new() };
-        let Ok(Some(destination)) = Destination::of(&self.request.output, &any, None) else { return Vec::new() };
+        let Ok(Some(destination)) = TargetPath::of(&self.request.output, &any, None) else { return Vec::new() };
         let read = move || {
             let dir = SafeDir::open(&destination.parent).ok()?;
             let mut all = Earlier::all_in(&dir).ok()?;
