@@ -77,7 +77,7 @@ fn units_of(content: &Sample, name: &str) -> Vec<u32> {
 fn assert_right(content: &Sample, partial: &Partial, units: impl IntoIterator<Item = u32>) {
     for unit in units {
         let mut buf = vec![0; content.unit(unit).len()];
-        read(&partial, unit, &mut buf).unwrap_or_else(|e| panic!("unit {unit}: {e}"));
+        read(partial, unit, &mut buf).unwrap_or_else(|e| panic!("unit {unit}: {e}"));
         assert!(buf == content.unit(unit), "unit {unit}");
     }
 }

@@ -107,7 +107,7 @@ impl Sample {
             if self.spec.wanted.map.files()[file].layout.needs_list() && listed.insert(file) {
                 partial.save_list(file, &self.list(file)).expect("saved");
             }
-            partial.write(at(&partial, unit), self.unit(unit)).expect("written");
+            partial.write(at(partial, unit), self.unit(unit)).expect("written");
             partial.record(vec![unit]).expect("noted");
         }
     }
