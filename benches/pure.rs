@@ -8,7 +8,7 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use qshare::io::share::hash::hash_file;
 use qshare::io::share::stamp::FileStamp;
 use qshare::logic::offers::names::NameIndex;
-use qshare::logic::picker::{Picker, RequestId, Span, State};
+use qshare::logic::picker::{Picker, RequestId, Span, State, Taker};
 use qshare::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath, UnitMap};
 use qshare::wire::codec::LEN;
 use qshare::wire::{HitPage, decode, encode, limits};
@@ -70,8 +70,9 @@ fn picker(c: &mut Criterion) {
     let mut group = c.benchmark_group("picker");
     group.throughput(Throughput::Elements(units.into()));
     group.bench_function("10,000 units by region", |b| {
-        let acquire =
-            |picker: &mut Picker, request: RequestId, node| picker.acquire_region(request, (node, 0), span, |_| true);
+        let acquire = |picker: &mut Picker, request: RequestId, node| {
+            picker.acquire_region(request, Taker { node, rate: 0 }, span, |_| true)
+        };
         b.iter_batched(|| fresh.clone(), |picker| pick_all(picker, acquire), BatchSize::LargeInput);
     });
     group.sample_size(20);

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    Event, GetRequest, Home, Lifetime, Listen, Node, Options, Output, SurveyOptions, Tracker, TrackerOptions, What,
-    survey,
+    Destination, Event, GetRequest, Home, Lifetime, Listen, Node, Options, SurveyOptions, Tracker, TrackerOptions,
+    What, survey,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -60,7 +60,7 @@ impl Lab {
     /// How long it takes to fetch the file once.
     async fn fetch(&self) -> Duration {
         let target: PathBuf = self.dir.path().join("fetched.bin");
-        let request = GetRequest::new(What::Id(self.id), Output::Path(target.clone()));
+        let request = GetRequest::new(What::Id(self.id), Destination::Path(target.clone()));
         let started = now();
         let outcome = self.downloader.get(request).await.expect("begun").finish().await.expect("fetched");
         let elapsed = started.elapsed();

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use qshare::model::Query;
-use qshare::node::{Event, GetRequest, Home, Lifetime, Node, Options, Output, SurveyOptions, What, survey};
+use qshare::node::{Destination, Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -29,7 +29,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options { peers: vec![at_anna], ..Options::new(Home::at(dir.path().join("bob"))) };
     let (bob, _events) = Node::start(options).await?;
     let words = What::Words(Query::parse(&["meeting", "notes"])?);
-    let transfer = bob.get(GetRequest::new(words, Output::Path(dir.path().join("copy.txt")))).await?;
+    let transfer = bob.get(GetRequest::new(words, Destination::Path(dir.path().join("copy.txt")))).await?;
     let got = transfer.finish().await?;
 
     println!("fetched {} bytes, proven against {}", got.bytes, got.id);

@@ -9,7 +9,7 @@
 //!
 //! ```
 //! use qshare::model::Query;
-//! use qshare::node::{Event, GetRequest, Home, Lifetime, Node, Options, Output, SurveyOptions, What, survey};
+//! use qshare::node::{Destination, Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //!
 //! let peers = vec![format!("{}@{}", anna.id(), anna.addr()).parse()?];
 //! let (bob, _events) = Node::start(Options { peers, ..Options::new(Home::at(dir.path().join("bob"))) }).await?;
-//! let wish = GetRequest::new(What::Words(Query::parse(&["notes"])?), Output::Path(dir.path().join("copy.txt")));
+//! let wish = GetRequest::new(What::Words(Query::parse(&["notes"])?), Destination::Path(dir.path().join("copy.txt")));
 //! assert_eq!(bob.get(wish).await?.finish().await?.bytes, 15);
 //! # bob.stop().await;
 //! # anna.stop().await;

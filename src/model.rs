@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod collection;
+pub mod content;
 pub mod friend;
 pub mod id;
 pub mod list;
@@ -18,6 +19,7 @@ pub mod units;
 
 pub use address::PeerTarget;
 pub use collection::Collection;
+pub use content::{Content, Wanted};
 pub use friend::{Friend, FriendName, Friends};
 pub use id::{ContentId, Epoch, NodeId, QueryId};
 pub use obstacle::{Cause, Obstacle};
@@ -28,7 +30,7 @@ pub use rate::Rate;
 pub use safe_path::SafePath;
 pub use size::Size;
 pub use text::shown::Shown;
+pub use units::UnitMap;
 pub use units::bitfield::Bitfield;
 pub use units::chunk_list::ChunkList;
 pub use units::layout::{ChunkIndex, Layout};
-pub use units::{UnitIndex, UnitMap};

@@ -108,9 +108,8 @@ impl Node {
     /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
     pub async fn holdings(&self, hit: &crate::model::Hit) -> Vec<Has> {
         let finder = &self.inner.finder;
-        let Some(id) = hit.id else { return vec![Has::Unknown; hit.providers.len()] };
-        let part = crate::wire::Part { id, kind: hit.kind, size: hit.size };
-        get::holding::holdings(&finder.connections, part, None, &hit.providers).await
+        let Some(content) = hit.content() else { return vec![Has::Unknown; hit.providers.len()] };
+        get::holding::holdings(&finder.connections, content, None, &hit.providers).await
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or

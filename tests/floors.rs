@@ -55,6 +55,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "safe_path",
             "collection",
             "units",
+            "content",
         ],
     ),
     (

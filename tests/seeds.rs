@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, assert_same_tree, noise, until};
 use qshare::model::ContentId;
-use qshare::node::{self, GetRequest, Home, Lifetime, Listen, Options, Output, Phase, ShareBack, What};
+use qshare::node::{self, Destination, GetRequest, Home, Lifetime, Listen, Options, Phase, ShareBack, What};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -285,7 +285,7 @@ fn a_tree_that_is_being_fetched_under_another_name_is_waited_for_and_copied() {
 }
 
 fn request(id: ContentId, to: std::path::PathBuf, share: ShareBack) -> GetRequest {
-    GetRequest { share, wait: common::DEADLINE, ..GetRequest::new(What::Id(id), Output::Path(to)) }
+    GetRequest { share, wait: common::DEADLINE, ..GetRequest::new(What::Id(id), Destination::Path(to)) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use qshare::wire::codec::{LEN, decode_request, length};
 use qshare::wire::limits::PAGE;
 use qshare::wire::*;
@@ -61,8 +61,8 @@ fn addr() -> impl Strategy<Value = SocketAddr> {
     prop_oneof![four, six]
 }
 
-fn part() -> impl Strategy<Value = Part> {
-    (id(), kind(), any::<u64>()).prop_map(|(id, kind, size)| Part { id, kind, size })
+fn part() -> impl Strategy<Value = Content> {
+    (id(), kind(), any::<u64>()).prop_map(|(id, kind, size)| Content { id, kind, size })
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
@@ -114,7 +114,7 @@ fn request() -> impl Strategy<Value = Request> {
         Just(Request::Clock(Clock {})),
         fetch.prop_map(|(id, size, units, max)| Request::Fetch(Fetch { id, size, units, max })),
         (option::of(node()), option::of(path())).prop_map(|(node, after)| Request::FilesOf(FilesOf { node, after })),
-        part().prop_map(|Part { id, kind, size }| Request::Follow(Follow { id, kind, size })),
+        part().prop_map(Request::Follow),
         (id(), any::<u64>(), any::<u32>()).prop_map(|(id, size, unit)| Request::List(List { id, size, unit })),
         id().prop_map(|id| Request::Locate(Locate { id })),
         id().prop_map(|id| Request::Manifest(Manifest { id })),

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use qshare::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryId, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryId, SafePath};
 use qshare::wire::limits::{
     CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
 };
@@ -93,7 +93,7 @@ fn requests(to: &mut Examples) {
     to.request("Clock", Request::Clock(Clock {}));
     to.request("Fetch", Request::Fetch(Fetch { id, size, units: vec![(0, 2)], max: 2 }));
     to.request("FilesOf", Request::FilesOf(FilesOf { node: Some(node()), after: Some(path()) }));
-    to.request("Follow", Request::Follow(Follow { id, kind, size }));
+    to.request("Follow", Request::Follow(Content { id, kind, size }));
     to.request("Join", Request::Join(Join { visiting: false, about: about() }));
     to.request("List", Request::List(List { id, size, unit: 0 }));
     to.request("Locate", Request::Locate(Locate { id }));
@@ -127,7 +127,7 @@ fn answers(to: &mut Examples) {
 }
 
 fn events(to: &mut Examples) {
-    let part = Part { id: content(), kind: Kind::File, size: 300_000 };
+    let part = Content { id: content(), kind: Kind::File, size: 300_000 };
     to.add("BenchEnd", BenchEnd { cpu_us: 250_000, mtu: 1452, sent: 5000, lost: 3, memory: 40 << 20 });
     to.add("Delta", Delta { add: vec![offer()], remove: vec![path()], join: vec![part], leave: vec![] });
     to.add("FollowEvent", FollowEvent { joined: vec![provider()], left: vec![] });

@@ -18,8 +18,8 @@ use crate::actors::start::start;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
-use crate::model::{Epoch, OfferBook, PeerTarget};
-use crate::wire::{Code, Part, Role};
+use crate::model::{Content, Epoch, OfferBook, PeerTarget};
+use crate::wire::{Code, Role};
 
 mod news;
 mod session;
@@ -125,9 +125,9 @@ pub struct Dependencies {
 #[derive(Debug)]
 pub enum Message {
     /// The node takes part in a transfer.
-    Join(Part),
+    Join(Content),
     /// It does no longer.
-    Leave(Part),
+    Leave(Content),
     /// End all leases; the reply comes when the trackers know.
     Stop(RpcReplyPort<()>),
 }
@@ -139,7 +139,7 @@ pub struct AnnouncerRef(ActorRef<Message>);
 /// A transfer in which the node takes part until this is dropped.
 #[derive(Debug)]
 pub struct Participation {
-    part: Part,
+    part: Content,
     announcer: ActorRef<Message>,
 }
 
@@ -162,7 +162,7 @@ impl AnnouncerRef {
 
     /// Tells the trackers that the node takes part in a transfer, until what is returned is dropped.
     #[must_use]
-    pub fn join(&self, part: Part) -> Participation {
+    pub fn join(&self, part: Content) -> Participation {
         // A stopped announcer tells nobody, which is right.
         let _ = self.0.cast(Message::Join(part));
         Participation { part, announcer: self.0.clone() }
@@ -182,9 +182,9 @@ pub struct Announcer;
 
 /// What it owns.
 pub struct State {
-    parts: watch::Sender<Arc<BTreeSet<Part>>>,
+    parts: watch::Sender<Arc<BTreeSet<Content>>>,
     /// How often each part was joined.
-    joined: BTreeMap<Part, usize>,
+    joined: BTreeMap<Content, usize>,
     stop: watch::Sender<bool>,
     sessions: JoinSet<()>,
 }
@@ -221,7 +221,7 @@ impl Actor for Announcer {
 }
 
 impl State {
-    fn join(&mut self, part: Part) {
+    fn join(&mut self, part: Content) {
         let count = self.joined.entry(part).or_default();
         *count += 1;
         if *count == 1 {
@@ -229,7 +229,7 @@ impl State {
         }
     }
 
-    fn leave(&mut self, part: Part) {
+    fn leave(&mut self, part: Content) {
         let Some(count) = self.joined.get_mut(&part) else { return };
         *count -= 1;
         if *count == 0 {

@@ -30,7 +30,7 @@ use crate::actors::start::start;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;
-use crate::io::net::link::{self, Link};
+use crate::io::net::link::{Link, Loss};
 use crate::io::net::purpose::Purpose;
 use crate::model::NodeId;
 use crate::wire::Code;
@@ -324,7 +324,7 @@ impl State {
         self.tasks.spawn(async move {
             let _ = links.send(link.clone()).await;
             let cause = link.closed().await;
-            tracing::debug!(peer = %node.short(), cause = link::describe(&cause), "a connection has ended");
+            tracing::debug!(peer = %node.short(), cause = %Loss::from(cause), "a connection has ended");
             let _ = myself.cast(Message::Closed(node));
         });
     }

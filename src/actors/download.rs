@@ -26,11 +26,13 @@ use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::io::receive::partial::PartialError;
 use crate::logic::transfer::{Input, RequestId};
+use crate::model::units::UnitPlace;
 use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;
 
 pub use ending::{Shortfall, Trouble};
-pub use progress::{DownloadNotice, ProviderSnapshot, Snapshot};
+pub use progress::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Tell};
+pub use state::Terms;
 pub(crate) use state::{Arguments, State};
 
 /// How often time is told to the transfer and progress is sampled.
@@ -56,7 +58,7 @@ pub(crate) enum Message {
     /// A peer takes part in the transfer and has something, or will.
     Participant(Link, RpcReplyPort<()>),
     /// Units are proven and written.
-    Proven { request: RequestId, node: NodeId, units: Vec<u32> },
+    Proven { request: RequestId, node: NodeId, units: Vec<UnitPlace> },
     /// Who may have it.
     Providers(Vec<Provider>),
     /// Everything that was under way has settled: the actor can end.
@@ -135,7 +137,7 @@ impl Actor for Download {
                 // Whoever waits for the reply may have been aborted.
                 let _ = reply.send(());
             }
-            Message::Proven { request, node, units } => state.on_proven(request, node, units),
+            Message::Proven { request, node, units } => state.on_proven(request, node, &units),
             Message::Providers(providers) => state.on_providers(providers),
             Message::Settled(result) => state.on_settled(result),
             Message::Tick => state.on_tick(),

@@ -30,14 +30,13 @@ pub(crate) fn report(outcome: &Outcome, names: &Names, width: Option<usize>) -> 
         ("CONNECTIONS", Align::Right),
     ]);
     for provider in &outcome.providers {
-        let (round_trip, mtu) = provider.path;
         providers.row([
             names.short(provider.node),
             provider.addr.to_string(),
             Size(provider.bytes).to_string(),
             rate(mean_rate(provider.bytes, outcome.elapsed)),
-            format!("{:.2} ms", round_trip.as_secs_f64() * 1000.0),
-            mtu.to_string(),
+            format!("{:.2} ms", provider.rtt.as_secs_f64() * 1000.0),
+            provider.mtu.to_string(),
             provider.connections.to_string(),
         ]);
     }
@@ -80,13 +79,11 @@ mod tests {
         let node = NodeId::from_bytes([7; 32]);
         let share = |cause, millis, permille| Share { cause, time: Duration::from_millis(millis), permille };
         let provider = ProviderProgress {
-            node,
-            addr: "10.0.0.1:4917".parse().expect("addr"),
             bytes: 30 << 20,
-            rate: 0,
-            path: (Duration::from_micros(250), 1452),
+            rtt: Duration::from_micros(250),
+            mtu: 1452,
             connections: 2,
-            why: None,
+            ..ProviderProgress::new(node, "10.0.0.1:4917".parse().expect("addr"))
         };
         let mut outcome = Outcome {
             id: ContentId::of(b""),

@@ -12,7 +12,7 @@ use crate::cli::render::json::Line;
 use crate::cli::render::progress::View;
 use crate::cli::signals::{Signals, Stop};
 use crate::model::Size;
-use crate::node::{Error, Node, Outcome, Phase, Progress, Transfer};
+use crate::node::{Error, Node, Notice, Outcome, Phase, Progress, Transfer};
 
 /// How often progress is sampled: bars look alive, and a JSON line comes well within every second.
 const SAMPLE: Duration = Duration::from_millis(250);
@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_millis(500);
 
 /// Waits for the end of a transfer. The first signal cancels it, a second one leaves at once.
 pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mut Signals) -> Result<Outcome, Failure> {
-    let (progress, canceller) = (transfer.progress(), transfer.canceller());
+    let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
     let mut teller = Teller::new(context);
     let mut samples = tokio::time::interval(SAMPLE);
     samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -32,6 +32,7 @@ pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mu
         tokio::select! {
             result = &mut finish => break result,
             _ = samples.tick() => {
+                teller.warn(&notices.borrow());
                 let sample = progress.borrow().clone();
                 if let Err(failure) = teller.tell(&sample, false) && broken.is_none() {
                     broken = Some(failure);
@@ -47,6 +48,7 @@ pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mu
     if let Some(failure) = broken {
         return Err(failure);
     }
+    teller.warn(&notices.borrow());
     let last = progress.borrow().clone();
     let told = teller.tell(&last, true);
     // A terminal that hung up takes no last line, and that is not why it ended.
@@ -97,11 +99,14 @@ impl<'a> Teller<'a> {
         Self { context, view, started: Instant::now(), phase: None, progressed: None, warnings: 0 }
     }
 
+    fn warn(&mut self, notices: &[Notice]) {
+        notices.iter().skip(self.warnings).for_each(|notice| self.context.output.notice(notice));
+        self.warnings = notices.len();
+    }
+
     fn tell(&mut self, progress: &Progress, last: bool) -> Result<(), Failure> {
         let output = &self.context.output;
         let now = self.started.elapsed();
-        progress.warnings.iter().skip(self.warnings).for_each(|notice| output.notice(notice));
-        self.warnings = self.warnings.max(progress.warnings.len());
         if self.phase != Some(progress.phase) {
             self.phase = Some(progress.phase);
             output.emit(&Line::Phase { name: progress.phase.word() })?;

@@ -6,8 +6,8 @@ use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::logic::offers::page;
-use crate::model::{Offer, OfferBook, SafePath};
-use crate::wire::{Delta, Part, limits};
+use crate::model::{Content, Offer, OfferBook, SafePath};
+use crate::wire::{Delta, limits};
 
 /// What a node offers and takes part in at one moment.
 #[derive(Debug, Clone, Default)]
@@ -15,7 +15,7 @@ pub struct Shared {
     /// Its offers.
     pub book: Arc<OfferBook>,
     /// Its transfers under way.
-    pub parts: Arc<BTreeSet<Part>>,
+    pub parts: Arc<BTreeSet<Content>>,
 }
 
 impl Shared {
@@ -37,8 +37,8 @@ impl Shared {
 pub struct Changes<'a> {
     from: Peekable<btree_map::Iter<'a, SafePath, Offer>>,
     to: Peekable<btree_map::Iter<'a, SafePath, Offer>>,
-    join: btree_set::Difference<'a, Part>,
-    leave: btree_set::Difference<'a, Part>,
+    join: btree_set::Difference<'a, Content>,
+    leave: btree_set::Difference<'a, Content>,
 }
 
 impl<'a> Changes<'a> {
@@ -124,7 +124,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::model::{ContentId, Kind};
+    use crate::model::{Content, ContentId, Kind};
     use crate::wire::encode;
 
     fn shared(offers: &BTreeMap<u8, u64>, parts: &BTreeSet<u8>, prefix: &str) -> Shared {
@@ -135,12 +135,12 @@ mod tests {
                 Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false, executable: false },
             )
         };
-        let part = |n: &u8| Part { id: ContentId::from_bytes([*n; 32]), kind: Kind::File, size: 1 };
+        let part = |n: &u8| Content { id: ContentId::from_bytes([*n; 32]), kind: Kind::File, size: 1 };
         let book = OfferBook { offers: offers.iter().map(offer).collect() };
         Shared { book: Arc::new(book), parts: Arc::new(parts.iter().map(part).collect()) }
     }
 
-    fn apply(shared: &Shared, pages: impl Iterator<Item = Delta>) -> (OfferBook, BTreeSet<Part>) {
+    fn apply(shared: &Shared, pages: impl Iterator<Item = Delta>) -> (OfferBook, BTreeSet<Content>) {
         let (mut book, mut parts) = (OfferBook::clone(&shared.book), BTreeSet::clone(&shared.parts));
         for delta in pages {
             assert!(encode(&delta, limits::PAGE).is_ok());

@@ -8,7 +8,6 @@ mod memory;
 mod neighbour;
 mod query;
 mod signals;
-mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -20,7 +19,6 @@ use self::neighbour::Neighbour;
 pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
 pub use self::signals::{Counts, Fault, Input, Output};
-pub use self::tokens::Tokens;
 use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};

@@ -1,9 +1,9 @@
 //! How much of something anybody may have: shares, slots, rates, tries.
 
 pub mod back_off;
+pub mod bucket;
 pub mod meter;
 pub mod shares;
 pub mod slots;
 pub mod spread;
-pub mod throttle;
 pub mod vain;

@@ -13,10 +13,10 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use self::known::Known;
-pub use self::known::{Remembered, Source};
+pub use self::known::Source;
 use crate::logic::limits::meter::Meter;
 use crate::model::NodeId;
-use crate::model::address::{is_loopback, is_private, same_subnet};
+use crate::model::address::{Remembered, is_loopback, is_private, same_subnet};
 use crate::wire::Code;
 
 /// Neighbours that we choose.

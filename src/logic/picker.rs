@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::model::{Bitfield, NodeId, UnitIndex, UnitMap};
+use crate::model::{Bitfield, NodeId, UnitMap};
 
 use rarest::Availability;
 use region::Regions;
@@ -35,6 +35,15 @@ pub enum State {
     Unwanted,
     /// To be asked for.
     Wanted,
+}
+
+/// A provider that takes units for one of its requests.
+#[derive(Debug, Clone, Copy)]
+pub struct Taker {
+    /// Which.
+    pub node: NodeId,
+    /// Its bytes a second, lately; 0 while that is not known.
+    pub rate: u64,
 }
 
 /// How much one request may hold; the first unit always fits.
@@ -131,7 +140,7 @@ impl Picker {
     /// The length of a unit in bytes.
     #[must_use]
     pub fn len(&self, unit: u32) -> u64 {
-        self.map.len(UnitIndex(unit))
+        self.map.len(unit)
     }
 
     /// Whether there is no unit at all.
@@ -151,10 +160,11 @@ impl Picker {
     pub fn acquire_region(
         &mut self,
         request: RequestId,
-        (node, rate): (NodeId, u64),
+        taker: Taker,
         span: Span,
         allowed: impl Fn(u32) -> bool,
     ) -> Vec<u32> {
+        let Taker { node, rate } = taker;
         let mut taken = Taken::new(span);
         while let Some(range) = self.regions.of(node).or_else(|| self.regions.claim(node, rate)) {
             let (next, full) = self.collect(&mut taken, range, &allowed);

@@ -23,11 +23,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::logic::picker::{Hold, Picker, State};
-use crate::model::{Bitfield, NodeId, UnitIndex, UnitMap};
+use crate::model::{Bitfield, NodeId, UnitMap};
 use crate::wire::HaveEvent;
 
 pub use crate::logic::picker::RequestId;
-pub use event::{End, Fault, Input, Output, Settings, Why};
+pub use event::{End, Fault, Input, Order, Settings, Why};
 pub use record::Record;
 
 use lists::Lists;
@@ -127,7 +127,7 @@ impl Transfer {
     }
 
     /// Tells what happened; says what is to be done.
-    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Output> {
+    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Order> {
         let mut out = Vec::new();
         self.take_in(input, now, &mut out);
         if self.complete {
@@ -137,7 +137,7 @@ impl Transfer {
             self.complete = true;
             let all: Vec<_> = self.requests.keys().copied().collect();
             all.into_iter().for_each(|request| self.cancel(request, now, &mut out));
-            out.push(Output::Complete);
+            out.push(Order::Complete);
             return out;
         }
         self.assign(now, &mut out);
@@ -175,7 +175,7 @@ impl Transfer {
         self.providers.iter().map(view).collect()
     }
 
-    fn take_in(&mut self, input: Input, now: Duration, out: &mut Vec<Output>) {
+    fn take_in(&mut self, input: Input, now: Duration, out: &mut Vec<Order>) {
         match input {
             Input::Bytes { request, bytes } => self.count(request, bytes, 0, now),
             Input::Claimed { units } => self.on_claimed(&units),
@@ -219,7 +219,7 @@ impl Transfer {
         }
     }
 
-    fn on_have(&mut self, node: NodeId, event: &HaveEvent, now: Duration, out: &mut Vec<Output>) {
+    fn on_have(&mut self, node: NodeId, event: &HaveEvent, now: Duration, out: &mut Vec<Order>) {
         if event.gone {
             let why = if event.changed.is_empty() { Why::Gone } else { Why::Changed };
             return self.leave(node, why, now, out);
@@ -249,14 +249,14 @@ impl Transfer {
         self.picker.spread(new.into_iter());
     }
 
-    fn on_proven(&mut self, request: RequestId, units: &[u32], now: Duration, out: &mut Vec<Output>) {
+    fn on_proven(&mut self, request: RequestId, units: &[u32], now: Duration, out: &mut Vec<Order>) {
         let bytes = units.iter().map(|u| self.picker.len(*u)).sum();
         self.count(request, 0, bytes, now);
         if let Some(provider) = self.requests.get(&request).and_then(|r| self.providers.get_mut(&r.node)) {
             provider.strikes = 0;
             provider.why_paused = None;
             for &unit in units {
-                if let Some(place) = self.map.place(UnitIndex(unit)) {
+                if let Some(place) = self.map.place(unit) {
                     provider.denials.forgive(unit, place.file);
                 }
             }
@@ -267,7 +267,7 @@ impl Transfer {
     }
 
     /// A unit is there: whoever else was asked for it need not send it any more.
-    fn settle(&mut self, unit: u32, by: Option<RequestId>, now: Duration, out: &mut Vec<Output>) {
+    fn settle(&mut self, unit: u32, by: Option<RequestId>, now: Duration, out: &mut Vec<Order>) {
         if matches!(self.picker.state(unit), State::Have | State::Unwanted) {
             return;
         }
@@ -288,7 +288,7 @@ impl Transfer {
     }
 
     /// The provider has chosen: the unit is in flight, and the others of its list are free when it has chosen all.
-    fn on_started(&mut self, id: RequestId, unit: u32, now: Duration, out: &mut Vec<Output>) {
+    fn on_started(&mut self, id: RequestId, unit: u32, now: Duration, out: &mut Vec<Order>) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let Asked::Choice(left) = request.asked else { return };
         if !request.listed.remove(&unit) {
@@ -321,7 +321,7 @@ impl Transfer {
         self.providers.values_mut().for_each(|p| p.starved = None);
     }
 
-    fn on_tick(&mut self, now: Duration, out: &mut Vec<Output>) {
+    fn on_tick(&mut self, now: Duration, out: &mut Vec<Order>) {
         let stalled = self.providers.iter().filter(|(_, p)| p.is_stalled(now));
         let stalled: Vec<_> = stalled.map(|(node, p)| (*node, p.quiet(now), p.slow(now))).collect();
         for (node, quiet, slow) in stalled {

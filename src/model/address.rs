@@ -24,6 +24,19 @@ pub struct PeerTarget {
     pub port: u16,
 }
 
+/// A node that is dialled again after a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Which.
+    pub node: NodeId,
+    /// Where it was dialled.
+    pub addrs: Vec<SocketAddr>,
+    /// It is dialled before the others.
+    pub anchor: bool,
+    /// Nothing but the local network told of it: without that it is not dialled.
+    pub lan: bool,
+}
+
 impl PeerTarget {
     /// `HOST:PORT` with brackets where needed: the key under which trust is remembered.
     #[must_use]

@@ -5,7 +5,6 @@
 
 pub mod manifest;
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
@@ -187,20 +186,6 @@ impl Collection {
     pub const fn files(&self) -> u32 {
         self.files
     }
-
-    /// The paths that collide on a file system that ignores case, as pairs; the first few only.
-    #[must_use]
-    pub fn case_collisions(&self) -> Vec<(&SafePath, &SafePath)> {
-        let mut seen: BTreeMap<String, &SafePath> = BTreeMap::new();
-        let mut found = Vec::new();
-        for (path, _) in &self.entries {
-            if let Some(first) = seen.insert(crate::model::query::fold(path.as_str()), path) {
-                found.push((first, path));
-            }
-        }
-        found.truncate(10);
-        found
-    }
 }
 
 fn parse_line(line: &str) -> Result<(SafePath, Entry), CollectionError> {
@@ -314,11 +299,5 @@ mod tests {
             let text = format!("{MAGIC}d {name}\n");
             assert_eq!(Collection::parse(text.as_bytes()), Err(CollectionError::Reserved), "{name}");
         }
-    }
-
-    #[test]
-    fn case_collisions_are_found() {
-        let both = Collection::new(vec![(path("xt_DSCP.c"), file(1)), (path("xt_dscp.c"), file(2))]).expect("sound");
-        assert_eq!(both.case_collisions().len(), 1);
     }
 }

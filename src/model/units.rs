@@ -16,10 +16,6 @@ use crate::model::{ChunkIndex, Collection, ContentId, Layout};
 /// Units of a transfer at most: 16 TiB in chunks of 256 KiB, and some sets of so many take 8 MiB each.
 pub const MOST_UNITS: u32 = 1 << 26;
 
-/// A unit's position within its transfer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct UnitIndex(pub u32);
-
 /// One distinct file of a transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitFile {
@@ -42,6 +38,8 @@ impl UnitFile {
 /// Where a unit lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnitPlace {
+    /// Which unit.
+    pub unit: u32,
     /// Index into [`UnitMap::files`].
     pub file: usize,
     /// Which of the file's chunks.
@@ -112,22 +110,22 @@ impl UnitMap {
 
     /// Where a unit lies; `None` beyond the end.
     #[must_use]
-    pub fn place(&self, unit: UnitIndex) -> Option<UnitPlace> {
-        if unit.0 >= self.units {
+    pub fn place(&self, unit: u32) -> Option<UnitPlace> {
+        if unit >= self.units {
             return None;
         }
-        let file = self.files.partition_point(|f| f.first <= unit.0);
+        let file = self.files.partition_point(|f| f.first <= unit);
         // Empty files own no unit, so the last file that begins at or before the unit may be one of several
         // with the same `first`; the one that owns the unit is the last of them.
         let file = file.checked_sub(1)?;
         let UnitFile { layout, first, .. } = self.files[file];
-        let chunk = ChunkIndex(unit.0 - first);
-        Some(UnitPlace { file, chunk, offset: layout.offset(chunk), len: layout.len(chunk) })
+        let chunk = ChunkIndex(unit - first);
+        Some(UnitPlace { unit, file, chunk, offset: layout.offset(chunk), len: layout.len(chunk) })
     }
 
     /// The unit's length in bytes; zero beyond the end.
     #[must_use]
-    pub fn len(&self, unit: UnitIndex) -> u64 {
+    pub fn len(&self, unit: u32) -> u64 {
         self.place(unit).map_or(0, |p| p.len)
     }
 
@@ -166,7 +164,7 @@ mod tests {
         ];
         let map = UnitMap::of_collection(&Collection::new(entries).expect("sound")).expect("small");
         assert_eq!((map.units(), map.bytes(), map.files().len()), (3, chunk + 6, 3));
-        let places: Vec<_> = (0..4).map(|u| map.place(UnitIndex(u)).map(|p| (p.file, p.chunk.0, p.len))).collect();
+        let places: Vec<_> = (0..4).map(|u| map.place(u).map(|p| (p.file, p.chunk.0, p.len))).collect();
         assert_eq!(places, [Some((0, 0, chunk)), Some((0, 1, 1)), Some((2, 0, 5)), None]);
     }
 

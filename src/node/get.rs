@@ -27,18 +27,19 @@ use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of};
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
 use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
-use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Outcome, Phase, Progress};
+use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Notice, Outcome, Phase, Progress};
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
     progress: watch::Receiver<Progress>,
+    notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
     task: JoinHandle<Result<Outcome, Error>>,
 }
@@ -46,17 +47,24 @@ pub struct Transfer {
 impl Transfer {
     pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest) -> Result<Self, Error> {
         let finder = inner.finder.clone();
-        let (report, progress) = Report::new();
+        let report = Report::new();
+        let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
         let span = debug_span!("get", what = ?get.request.what);
-        Ok(Self { progress, canceller, task: tokio::spawn(get.run().instrument(span)) })
+        Ok(Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) })
     }
 
     /// Where it stands.
     #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
+    }
+
+    /// What went wrong so far; only ever grows.
+    #[must_use]
+    pub fn notices(&self) -> watch::Receiver<Vec<Notice>> {
+        self.notices.clone()
     }
 
     /// Ends it from elsewhere.
@@ -113,7 +121,8 @@ impl Get {
         match prepared {
             Prepared::Done(outcome) => Ok(*outcome),
             Prepared::Fetch(plan) => {
-                let (report, on_disk) = (self.report.clone(), matches!(plan.place, Sink::Disk { .. }));
+                let report = self.report.clone();
+                let on_disk = matches!(plan.place, Sink::Disk { .. });
                 let (inner, providers) = (Arc::clone(&self.inner), plan.hit.providers.clone());
                 let fetched = self.fetch(*plan).await;
                 // Now there are links to them.
@@ -136,7 +145,7 @@ impl Get {
 
     /// Everything before the first byte of content.
     async fn prepare(&mut self) -> Result<Prepared, Error> {
-        Destination::check(&self.request.output)?;
+        TargetPath::check(&self.request.output)?;
         let found = self.find_at_all().await;
         if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
@@ -146,7 +155,7 @@ impl Get {
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
-        let destination = Destination::of(&self.request.output, &named, Some(id))?;
+        let destination = TargetPath::of(&self.request.output, &named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
         let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
@@ -154,12 +163,12 @@ impl Get {
         let contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
-        let destination = Destination::of(&self.request.output, &contents.name, Some(id))?;
+        let destination = TargetPath::of(&self.request.output, &contents.name, Some(id))?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path() }.into());
         }
         self.report.name(&contents.name);
-        self.report.total(contents.part.size);
+        self.report.total(contents.wanted.content.size);
         self.tell_of_seeding(&contents);
         if self.request.dry_run {
             return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
@@ -171,7 +180,7 @@ impl Get {
             if contents.unwanted.is_empty() {
                 Partial::discard(&parent, id)?;
             }
-            let there = There { destination, parent, present };
+            let there = AllThere { destination, parent, present };
             return Ok(Prepared::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)));
         }
         let place = Sink::Disk { destination, parent };
@@ -211,7 +220,7 @@ impl Get {
     pub(super) async fn compare(
         &self,
         contents: &Contents,
-        destination: &Destination,
+        destination: &TargetPath,
         parent: &SafeDir,
     ) -> Result<Present, Error> {
         let mut present = contents.compare(destination, parent, self.request.force, &self.report).await?;
@@ -228,21 +237,21 @@ impl Get {
     }
 
     /// Everything is there: only times may have to be set, and it may be served.
-    pub(super) async fn nothing_to_do(&self, contents: Contents, there: There, hit: &Hit) -> Result<Outcome, Error> {
-        let There { destination, parent, present } = there;
+    pub(super) async fn nothing_to_do(&self, contents: Contents, there: AllThere, hit: &Hit) -> Result<Outcome, Error> {
+        let AllThere { destination, parent, present } = there;
         let times = self.times(&contents, &destination.name, &hit.providers).await;
         self.set_times(&parent, &destination.name, &contents, times).await;
         let learned = Learned { compared: present.proofs, same: present.same, ..Learned::default() };
         let seeding = self.keep(&contents, &destination, learned).await?;
-        let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
+        let bytes = contents.bytes();
         self.report.bytes(bytes, bytes);
         Ok(Outcome { path: Some(destination.path()), seeding, ..self.outcome(contents, bytes) })
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
         Outcome {
-            id: contents.part.id,
-            kind: contents.part.kind,
+            id: contents.wanted.content.id,
+            kind: contents.wanted.content.kind,
             name: contents.name,
             path: None,
             bytes,
@@ -263,13 +272,13 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
     now.bytes.max(partial.bytes_noted().min(now.total))
 }
 
-fn open_parent(destination: &Destination) -> Result<SafeDir, Error> {
+fn open_parent(destination: &TargetPath) -> Result<SafeDir, Error> {
     Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
 }
 
 /// A destination at which everything is.
-pub(super) struct There {
-    pub(super) destination: Destination,
+pub(super) struct AllThere {
+    pub(super) destination: TargetPath,
     pub(super) parent: SafeDir,
     pub(super) present: Present,
 }
@@ -295,7 +304,7 @@ pub(super) enum Sink {
     /// Beside the target, until they have its name.
     Disk {
         /// The target.
-        destination: Destination,
+        destination: TargetPath,
         /// Its directory.
         parent: SafeDir,
     },

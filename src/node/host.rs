@@ -210,7 +210,7 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, acc
                 arrivals.spawn(async move {
                     let remote = arrival.remote();
                     let allowed = |node| if access.serves(node) { Ok(()) } else { Err(Code::Forbidden) };
-                    match arrival.establish_if(role, allowed).await {
+                    match arrival.establish(role, allowed).await {
                         Ok(link) => connections.established(link),
                         Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
                     }

@@ -7,13 +7,16 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::actors::download::Tell;
 use crate::model::{NodeId, Plane, SafePath};
-use crate::node::types::{Hashing, Notice, Phase, Progress};
+use crate::node::types::{GetNotice, Hashing, Notice, Phase, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Report {
-    progress: Arc<watch::Sender<Progress>>,
+    progress: watch::Sender<Progress>,
+    /// What went wrong so far; only ever grows.
+    notices: watch::Sender<Vec<Notice>>,
     phases: Arc<Mutex<Phases>>,
 }
 
@@ -34,10 +37,18 @@ impl Phases {
 }
 
 impl Report {
-    pub(crate) fn new() -> (Self, watch::Receiver<Progress>) {
-        let (sender, receiver) = watch::channel(Progress::default());
+    pub(crate) fn new() -> Self {
         let phases = Phases { now: Phase::default(), since: Instant::now(), took: BTreeMap::new() };
-        (Self { progress: Arc::new(sender), phases: Arc::new(Mutex::new(phases)) }, receiver)
+        Self {
+            progress: watch::Sender::default(),
+            notices: watch::Sender::default(),
+            phases: Arc::new(Mutex::new(phases)),
+        }
+    }
+
+    /// Where a transfer shows how far it is.
+    pub(crate) fn progress(&self) -> watch::Sender<Progress> {
+        self.progress.clone()
     }
 
     /// A new phase; what was hashed in the one before no longer counts.
@@ -82,11 +93,26 @@ impl Report {
         self.progress.send_modify(|progress| progress.hashing = Some(Hashing { done, total, by }));
     }
 
-    /// Something to tell the user.
+    /// What went wrong so far.
+    pub(crate) fn notices(&self) -> watch::Receiver<Vec<Notice>> {
+        self.notices.subscribe()
+    }
+
+    /// To whom the transfer tells what goes wrong.
+    pub(crate) fn tell(&self) -> Tell {
+        let report = self.clone();
+        Tell::new(move |notice| report.warn(GetNotice::Download(notice)))
+    }
+
+    /// Something to tell the user, unless it was told already.
     pub(crate) fn warn(&self, notice: impl Into<Notice>) {
         let notice = notice.into();
         tracing::debug!(?notice, "warning");
-        self.progress.send_modify(|progress| progress.warnings.push(notice));
+        self.notices.send_if_modified(|told| {
+            let new = !told.contains(&notice);
+            told.extend(Some(notice).filter(|_| new));
+            new
+        });
     }
 
     /// Changes whatever else.
@@ -106,7 +132,7 @@ mod tests {
 
     #[test]
     fn what_is_hashed_is_never_taken_for_what_is_proven() {
-        let (report, _progress) = Report::new();
+        let report = Report::new();
         report.total(9);
         report.phase(Phase::Hashing);
         report.hashing(5, 8, None);

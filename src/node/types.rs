@@ -15,14 +15,15 @@ use crate::node::{Direction, Error, Home, Listen};
 use crate::wire::Peer;
 
 mod notice;
+mod outcome;
 mod preview;
-mod progress;
 mod request;
 
+pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
+pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
-pub use progress::{Hashing, Outcome, Phase, Progress, ProviderProgress};
-pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Output, ShareBack, What};
+pub use request::{Canceller, Destination, GetRequest, MAX_CONNECTIONS, ShareBack, What};
 
 /// How a node is started.
 #[derive(Debug, Clone)]

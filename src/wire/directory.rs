@@ -6,8 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
 use crate::model::query::MAX_WORDS;
-use crate::model::{ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use crate::model::{Content, ContentId, Epoch, Hit, NodeId, Offer, Provider, SafePath};
 use crate::wire::limits;
+
+/// A content of which a node may have only a part.
+pub use crate::model::Content as Part;
 
 /// See [`super::Request::Search`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,17 +60,6 @@ pub struct OfferPage {
     pub more: bool,
 }
 
-/// See [`super::Request::Follow`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Follow {
-    /// Which content.
-    pub id: ContentId,
-    /// File or collection.
-    pub kind: Kind,
-    /// Its size in bytes.
-    pub size: u64,
-}
-
 /// Who came and went; the first event has (a random choice of at most 50 of) those who are there.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct FollowEvent {
@@ -107,21 +99,10 @@ pub struct Delta {
     pub remove: Vec<SafePath>,
     /// Transfers in which the node takes part, with nothing yet or a part; they have no name.
     #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
-    pub join: Vec<Part>,
+    pub join: Vec<Content>,
     /// Transfers that it leaves.
     #[serde(deserialize_with = "at_most::<_, _, { limits::ENTRIES }>")]
-    pub leave: Vec<Part>,
-}
-
-/// A content of which a node may have only a part.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Part {
-    /// Which content.
-    pub id: ContentId,
-    /// File or collection.
-    pub kind: Kind,
-    /// Its size in bytes.
-    pub size: u64,
+    pub leave: Vec<Content>,
 }
 
 /// How an announcement was taken.

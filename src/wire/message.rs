@@ -8,9 +8,10 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::Content;
 use crate::wire::code::Refusal;
 use crate::wire::content::{Fetch, List, Manifest, Resolve, Times, Watch};
-use crate::wire::directory::{Announce, FilesOf, Follow, Locate, Peers, Renew, Search, Withdraw};
+use crate::wire::directory::{Announce, FilesOf, Locate, Peers, Renew, Search, Withdraw};
 use crate::wire::measure::{Bench, Clock};
 use crate::wire::neighbour::Join;
 
@@ -56,7 +57,7 @@ pub enum Request {
     /// Offers, in name order: of a node at a tracker, or of the asked node. Answer: [`super::OfferPage`].
     FilesOf(FilesOf),
     /// To a tracker: who joins and leaves a content. Answer: unit, then [`super::FollowEvent`] frames.
-    Follow(Follow),
+    Follow(Content),
     /// To a node: be neighbours. Answer: [`crate::wire::About`], then [`crate::wire::NeighbourFrame`]s in both directions
     /// until one side ends its own.
     Join(Join),

@@ -124,7 +124,7 @@ impl FakeTracker {
                 while let Some(arrival) = endpoint.accept().await {
                     let (answer, event) = (answer.clone(), event.clone());
                     tokio::spawn(async move {
-                        let Ok(link) = arrival.establish(Role::Tracker).await else { return };
+                        let Ok(link) = arrival.establish(Role::Tracker, |_| Ok(())).await else { return };
                         while let Ok((mut send, mut recv)) = link.accept_stream().await {
                             let (answer, event) = (answer.clone(), event.clone());
                             tokio::spawn(async move {

@@ -150,7 +150,7 @@ impl Silent {
             tokio::spawn(async move {
                 let mut links = Vec::new();
                 while let Some(arrival) = endpoint.accept().await {
-                    links.extend(arrival.establish(Role::Node).await);
+                    links.extend(arrival.establish(Role::Node, |_| Ok(())).await);
                 }
             });
             addr

@@ -14,7 +14,7 @@ use qshare::io::net::frames;
 use qshare::io::net::link::Link;
 use qshare::model::units::chunk_list::{chunk_value, root};
 use qshare::model::{
-    ChunkIndex, ChunkList, Collection, ContentId, Epoch, Kind, Layout, NodeId, Offer, SafePath, UnitIndex, UnitMap,
+    ChunkIndex, ChunkList, Collection, ContentId, Epoch, Kind, Layout, NodeId, Offer, SafePath, UnitMap,
 };
 use qshare::wire::{
     Announce, Announced, Answer, Code, Delta, Fetch, HaveEvent, LeftOut, List, ListHead, ManifestHead, Request, Role,
@@ -65,7 +65,7 @@ impl Content {
 
     /// The file with its list that a unit belongs to.
     fn of(&self, unit: u32) -> (&[u8], &ChunkList, std::ops::Range<usize>) {
-        let place = self.map.place(UnitIndex(unit)).expect("asked for what is there");
+        let place = self.map.place(unit).expect("asked for what is there");
         let id = self.map.files()[place.file].id;
         let (bytes, list) = self.files.iter().find(|(_, list)| list.id() == id).expect("every file is given");
         (bytes, list, place.offset as usize..(place.offset + place.len) as usize)
@@ -240,7 +240,7 @@ async fn accept(endpoint: Endpoint, tracker: NodeId, serving: Option<Serving>) {
     while let Some(arrival) = endpoint.accept().await {
         let serving = serving.clone();
         tokio::spawn(async move {
-            let Ok(link) = arrival.establish(Role::Node).await else { return };
+            let Ok(link) = arrival.establish(Role::Node, |_| Ok(())).await else { return };
             match serving {
                 None if link.peer() == tracker => drop(link.closed().await),
                 None => link.close(Code::Internal),

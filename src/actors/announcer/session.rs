@@ -18,8 +18,8 @@ use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::logic::changes::{Changes, Shared};
 use crate::logic::limits::back_off::BackOff;
-use crate::model::{Epoch, OfferBook, PeerTarget};
-use crate::wire::{Announce, Announced, Answer, Code, Part, Renew, Renewed, Request, Withdraw, limits};
+use crate::model::{Content, Epoch, OfferBook, PeerTarget};
+use crate::wire::{Announce, Announced, Answer, Code, Renew, Renewed, Request, Withdraw, limits};
 
 /// A lease is renewed this long after it was last heard of.
 const RENEW: Duration = Duration::from_secs(20);
@@ -39,7 +39,7 @@ pub(super) struct Session {
     endpoint: Endpoint,
     always: bool,
     book: watch::Receiver<Arc<OfferBook>>,
-    parts: watch::Receiver<Arc<BTreeSet<Part>>>,
+    parts: watch::Receiver<Arc<BTreeSet<Content>>>,
     stop: watch::Receiver<bool>,
     epoch: Epoch,
     seq: u64,
@@ -62,7 +62,7 @@ impl Session {
         needs: &Dependencies,
         target: PeerTarget,
         epoch: Epoch,
-        parts: watch::Receiver<Arc<BTreeSet<Part>>>,
+        parts: watch::Receiver<Arc<BTreeSet<Content>>>,
         stop: watch::Receiver<bool>,
     ) -> Self {
         Self {

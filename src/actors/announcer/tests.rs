@@ -21,10 +21,10 @@ use crate::io::net::endpoint::{EndpointOptions, Listen};
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::resolve::ResolveError;
 use crate::logic::directory::Quotas;
-use crate::model::{ContentId, Hit, Kind, NodeId, Offer, SafePath};
+use crate::model::{Content, ContentId, Hit, Kind, NodeId, Offer, SafePath};
 use crate::wire::{
-    Announce, Announced, Code, Fetch, FilesOf, Follow, FollowEvent, HitPage, Locate, OfferPage, PeerPage, Peers,
-    Request, Search, limits,
+    Announce, Announced, Code, Fetch, FilesOf, FollowEvent, HitPage, Locate, OfferPage, PeerPage, Peers, Request,
+    Search, limits,
 };
 
 /// A hang, not a slow machine.
@@ -62,7 +62,7 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
     while let Some(arrival) = endpoint.accept().await {
         let (connections, role) = (connections.clone(), endpoint.role());
         tokio::spawn(async move {
-            if let Ok(link) = arrival.establish(role).await {
+            if let Ok(link) = arrival.establish(role, |_| Ok(())).await {
                 connections.established(link);
             }
         });
@@ -205,11 +205,11 @@ async fn a_clean_stop_is_known_at_once() {
 async fn transfers_under_way_are_told_to_followers() {
     let tracker = tracker().await;
     let mut sharer = Sharer::start(&tracker, &[]).await;
-    let part = Part { id: ContentId::of(b"x"), kind: Kind::File, size: 9 };
+    let part = Content { id: ContentId::of(b"x"), kind: Kind::File, size: 9 };
     let asker = Host::start(Role::Node, identity(), 0).await;
     let link = link(&asker, &tracker).await;
     assert_eq!(peers(&link).await, [], "nothing to tell, nothing told");
-    let follow = Request::Follow(Follow { id: part.id, kind: part.kind, size: part.size });
+    let follow = Request::Follow(part);
     let ((), _open, mut events) = frames::call(&link, &follow, limits::CONTROL).await.expect("follows");
     let mut event = async || {
         let event = timeout(HANG, frames::receive::<FollowEvent>(&mut events, limits::PAGE)).await;

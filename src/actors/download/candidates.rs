@@ -275,7 +275,7 @@ impl State {
         };
         let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
         candidate.error = None;
-        let task = watch(link.clone(), self.context.id, self.context.size, self.myself.clone());
+        let task = watch(link.clone(), self.context.wanted.content, self.myself.clone());
         let rtt = link.rtt();
         self.tallies.met(node, link.remote());
         let watch = self.tasks.spawn(task);

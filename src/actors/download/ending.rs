@@ -110,7 +110,8 @@ impl State {
 
     /// Who gives nothing, and why.
     pub(super) fn troubles(&self) -> Vec<Trouble> {
-        let (views, denying) = (self.transfer.providers(self.now()), self.transfer.denying());
+        let views = self.transfer.providers(self.now());
+        let denying = self.transfer.denying();
         let fault = |node: NodeId| match denying.get(&node)? {
             Fault::Changed => Some(Why::Changed),
             Fault::Lie => Some(Why::Lied),

@@ -8,21 +8,21 @@ use ractor::ActorRef;
 use crate::actors::download::Message;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
-use crate::model::ContentId;
+use crate::model::Content;
 use crate::wire::{HaveEvent, Heard, Request, Watch, limits};
 
 /// A transfer that takes so long to take in one event is gone.
 const TAKEN: Duration = Duration::from_secs(10);
 
 /// Tells the transfer every event until the stream ends, and then that it has.
-pub(crate) async fn watch(link: Link, id: ContentId, size: u64, actor: ActorRef<Message>) {
-    let ended = follow(&link, id, size, &actor).await;
+pub(crate) async fn watch(link: Link, content: Content, actor: ActorRef<Message>) {
+    let ended = follow(&link, content, &actor).await;
     // A transfer that has ended needs no news.
     let _ = actor.cast(Message::WatchEnded { link, error: ended.err() });
 }
 
-async fn follow(link: &Link, id: ContentId, size: u64, actor: &ActorRef<Message>) -> Result<(), CallError> {
-    let request = Request::Watch(Watch { id, size });
+async fn follow(link: &Link, content: Content, actor: &ActorRef<Message>) -> Result<(), CallError> {
+    let request = Request::Watch(Watch { id: content.id, size: content.size });
     let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
     while let Some(heard) = frames::receive::<Heard<HaveEvent>>(&mut from, limits::CONTROL).await? {
         let Heard::Known(event) = heard else {

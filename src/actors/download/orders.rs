@@ -10,7 +10,7 @@ use super::{DownloadNotice, Ending};
 use crate::actors::download::fetch::{Ask, fetch_list, fetch_units};
 use crate::actors::download::supervisor;
 use crate::io::net::link::Link;
-use crate::logic::transfer::{End, Input, Output, RequestId, Why};
+use crate::logic::transfer::{End, Input, Order, RequestId, Why};
 use crate::model::NodeId;
 
 /// A request under way.
@@ -36,21 +36,21 @@ impl Running {
 }
 
 impl State {
-    pub(super) fn obey(&mut self, output: Output) {
+    pub(super) fn obey(&mut self, output: Order) {
         match output {
-            Output::Bar { node } => self.bar(node),
-            Output::Cancel { request } => {
+            Order::Bar { node } => self.bar(node),
+            Order::Cancel { request } => {
                 if let Some(running) = self.running.remove(&request) {
                     running.abort();
                 }
             }
-            Output::Complete => self.end(Ok(Ending::Complete)),
-            Output::Fetch { request, node, units, max } => {
+            Order::Complete => self.end(Ok(Ending::Complete)),
+            Order::Fetch { request, node, units, max } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
                 self.run(&ask, fetch_units(Arc::clone(&self.context), ask.clone(), units, max));
             }
-            Output::Leave { node, why } => self.leave(node, why),
-            Output::List { request, node, file } => {
+            Order::Leave { node, why } => self.leave(node, why),
+            Order::List { request, node, file } => {
                 let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
                 self.run(&ask, fetch_list(Arc::clone(&self.context), ask.clone(), file));
             }
@@ -83,6 +83,6 @@ impl State {
         let addr = self.candidates.bar(node);
         self.tallies.warn(DownloadNotice::Lied { node, addr });
         // The supervisor outlives its children.
-        let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.context.id));
+        let _ = self.supervisor.cast(supervisor::Message::Bar(node, self.context.wanted.content.id));
     }
 }

@@ -1,10 +1,14 @@
-//! Where a transfer stands, as its watchers see it: sampled, never queued.
+//! Where a transfer stands, as its watchers see it: sampled, never queued. One value, which whoever prepares a transfer and
+//! the transfer itself write, each its own part.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use super::ending::Outlook;
 use super::state::State;
@@ -12,23 +16,67 @@ use crate::actors::connections::ConnectError;
 use crate::logic::explain::Spent;
 use crate::logic::transfer::Why;
 use crate::logic::transfer::speed::Speed;
-use crate::model::NodeId;
+use crate::model::{NodeId, Plane, SafePath};
 
-/// Where a transfer stands.
+/// What a transfer is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub enum Phase {
+    /// Looking for providers.
+    #[default]
+    Looking,
+    /// Dialling them, reading lists.
+    Connecting,
+    /// Hashing what is already on the disk, or waiting for a provider to hash.
+    Hashing,
+    /// Another transfer of the same content has the place.
+    Waiting,
+    /// Fetching bytes.
+    Fetching,
+    /// Syncing and publishing.
+    Finishing,
+    /// Done; serving others.
+    Seeding,
+}
+
+impl Phase {
+    /// The word for it, as in JSON.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Looking => "looking",
+            Self::Connecting => "connecting",
+            Self::Hashing => "hashing",
+            Self::Fetching => "fetching",
+            Self::Finishing => "finishing",
+            Self::Seeding => "seeding",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// Where a transfer stands; sampled.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Snapshot {
+pub struct Progress {
+    /// What it is doing.
+    pub phase: Phase,
+    /// What is fetched, once known.
+    pub name: Option<SafePath>,
+    /// Where it was found.
+    pub plane: Option<Plane>,
     /// Bytes proven so far, with those of earlier runs.
     pub bytes: u64,
     /// Bytes proven in this run.
     pub fetched: u64,
-    /// Bytes wanted altogether.
+    /// Bytes copied here from another transfer of the same content, for whose end this one has waited.
+    pub copied: u64,
+    /// Bytes wanted altogether; 0 while unknown.
     pub total: u64,
     /// Proven bytes a second, lately.
     pub rate: u64,
     /// Whoever gave something or could, in node id order.
-    pub providers: Vec<ProviderSnapshot>,
-    /// What went wrong; only ever grows.
-    pub warnings: Vec<DownloadNotice>,
+    pub providers: Vec<ProviderProgress>,
+    /// How far hashing is, in its phase: it proves nothing and brings nothing.
+    pub hashing: Option<Hashing>,
     /// Where the time of fetching went.
     pub spent: Spent,
     /// Nobody who is known gives anything now: it is time to look for others.
@@ -54,56 +102,85 @@ pub enum DownloadNotice {
     },
 }
 
-/// One provider.
+/// To whom a transfer tells what went wrong.
+#[derive(Clone)]
+pub struct Tell(Arc<dyn Fn(DownloadNotice) + Send + Sync>);
+
+impl Tell {
+    /// Whoever this is called for.
+    #[must_use]
+    pub fn new(tell: impl Fn(DownloadNotice) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(tell))
+    }
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Tell")
+    }
+}
+
+/// How far hashing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ProviderSnapshot {
-    /// Which.
+pub struct Hashing {
+    /// Bytes hashed.
+    pub done: u64,
+    /// Bytes to hash.
+    pub total: u64,
+    /// The provider that hashes; none when what is here is compared.
+    pub by: Option<NodeId>,
+}
+
+/// What one provider has given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProviderProgress {
+    /// Who.
     pub node: NodeId,
-    /// Where it is.
+    /// From where.
     pub addr: SocketAddr,
-    /// Bytes that it brought and that were proven.
+    /// Bytes that it brought in this run and that were proven.
     pub bytes: u64,
     /// Its bytes a second, lately.
     pub rate: u64,
-    /// The round trip to it, and the UDP payload in bytes that the path carries from here.
-    pub path: (Duration, u16),
+    /// The round trip to it.
+    pub rtt: Duration,
+    /// The UDP payload in bytes that the path to it carries from here.
+    pub mtu: u16,
     /// The most connections that were open to it at a time.
     pub connections: usize,
     /// Why it gives nothing now, where it said so or failed.
     pub why: Option<Why>,
 }
 
-/// The counts behind it.
+impl ProviderProgress {
+    /// One that has given nothing yet.
+    #[must_use]
+    pub const fn new(node: NodeId, addr: SocketAddr) -> Self {
+        Self { node, addr, bytes: 0, rate: 0, rtt: Duration::ZERO, mtu: 0, connections: 0, why: None }
+    }
+}
+
+/// What a transfer counts, and where it shows it.
 #[derive(Debug)]
 pub(super) struct Tallies {
+    progress: watch::Sender<Progress>,
+    tell: Tell,
     total: u64,
     fetched: u64,
     speed: Speed,
-    providers: BTreeMap<NodeId, ProviderTally>,
-    warnings: Vec<DownloadNotice>,
-}
-
-/// A provider that was linked.
-#[derive(Debug, Clone, Copy)]
-struct ProviderTally {
-    addr: SocketAddr,
-    bytes: u64,
-    path: (Duration, u16),
-    connections: usize,
+    /// Those that were linked.
+    providers: BTreeMap<NodeId, ProviderProgress>,
 }
 
 impl Tallies {
-    pub(super) fn new(total: u64) -> Self {
+    pub(super) fn new(progress: watch::Sender<Progress>, tell: Tell, total: u64) -> Self {
         let mut speed = Speed::default();
         speed.start(Duration::ZERO);
-        Self { total, fetched: 0, speed, providers: BTreeMap::new(), warnings: Vec::new() }
+        Self { progress, tell, total, fetched: 0, speed, providers: BTreeMap::new() }
     }
 
     pub(super) fn met(&mut self, node: NodeId, addr: SocketAddr) {
-        self.providers
-            .entry(node)
-            .or_insert(ProviderTally { addr, bytes: 0, path: (Duration::ZERO, 0), connections: 0 })
-            .addr = addr;
+        self.providers.entry(node).or_insert_with(|| ProviderProgress::new(node, addr)).addr = addr;
     }
 
     pub(super) fn proven(&mut self, node: NodeId, bytes: u64, now: Duration) {
@@ -124,41 +201,34 @@ impl Tallies {
         self.providers.get(&node).map(|met| met.addr)
     }
 
-    pub(super) fn warn(&mut self, notice: DownloadNotice) {
-        self.warnings.push(notice);
+    pub(super) fn warn(&self, notice: DownloadNotice) {
+        (self.tell.0)(notice);
     }
 }
 
 impl State {
     pub(super) fn show(&mut self) {
-        for (node, met) in &mut self.tallies.providers {
-            if let Some(link) = self.candidates.link(*node) {
-                met.path = (link.rtt(), link.mtu());
-                met.connections = met.connections.max(self.candidates.connections(*node).count());
-            }
-        }
         let now = self.now();
         let rates: BTreeMap<NodeId, u64> = self.transfer.providers(now).iter().map(|p| (p.node, p.rate)).collect();
         let troubles: BTreeMap<NodeId, Why> = self.troubles().into_iter().map(|t| (t.node, t.why)).collect();
-        let shown = |(&node, met): (&NodeId, &ProviderTally)| ProviderSnapshot {
-            node,
-            addr: met.addr,
-            bytes: met.bytes,
-            rate: rates.get(&node).copied().unwrap_or(0),
-            path: met.path,
-            connections: met.connections,
-            why: troubles.get(&node).copied(),
-        };
-        let snapshot = Snapshot {
-            bytes: self.transfer.proven_bytes(),
-            fetched: self.tallies.fetched,
-            total: self.tallies.total,
-            rate: self.tallies.speed.rate(now).unwrap_or(0),
-            providers: self.tallies.providers.iter().map(shown).collect(),
-            warnings: self.tallies.warnings.clone(),
-            spent: self.context.clocks.spent(self.idle),
-            stuck: self.outlook != Outlook::Open,
-        };
-        self.progress.send_replace(snapshot);
+        for (node, met) in &mut self.tallies.providers {
+            if let Some(link) = self.candidates.link(*node) {
+                (met.rtt, met.mtu) = (link.rtt(), link.mtu());
+                met.connections = met.connections.max(self.candidates.connections(*node).count());
+            }
+            met.rate = rates.get(node).copied().unwrap_or(0);
+            met.why = troubles.get(node).copied();
+        }
+        let spent = self.context.clocks.spent(self.idle);
+        let tallies = &self.tallies;
+        tallies.progress.send_modify(|shown| {
+            shown.bytes = self.transfer.proven_bytes();
+            shown.fetched = tallies.fetched;
+            shown.total = tallies.total;
+            shown.rate = tallies.speed.rate(now).unwrap_or(0);
+            shown.providers = tallies.providers.values().copied().collect();
+            shown.spent = spent;
+            shown.stuck = self.outlook != Outlook::Open;
+        });
     }
 }

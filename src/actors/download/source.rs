@@ -10,17 +10,14 @@ use tokio::sync::watch;
 
 use crate::io::receive::partial::{Partial, PartialError};
 use crate::io::share::source::{ReadError, Source, SourceFile};
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+use crate::model::units::UnitPlace;
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitMap};
 
 /// What is transferred, and where its bytes are kept.
 #[derive(Debug)]
 pub struct PartialSource {
-    kind: Kind,
-    size: u64,
-    map: Arc<UnitMap>,
-    manifest: Option<Arc<[u8]>>,
-    executable: AtomicBool,
     partial: Arc<Partial>,
+    executable: AtomicBool,
     have: Mutex<Bitfield>,
     lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
     /// Files whose list is not in the journal yet.
@@ -29,31 +26,24 @@ pub struct PartialSource {
 }
 
 impl PartialSource {
-    /// A source with no unit yet, that knows the chunk lists of an earlier run.
+    /// A source with no unit yet, that knows the chunk lists of an earlier run; whether a single file may be executed.
     #[must_use]
-    pub fn new(
-        (kind, size): (Kind, u64),
-        map: Arc<UnitMap>,
-        manifest: Option<Arc<[u8]>>,
-        partial: Arc<Partial>,
-        lists: impl IntoIterator<Item = (usize, ChunkList)>,
-    ) -> Self {
-        let have = Mutex::new(Bitfield::empty(map.units()));
+    pub fn new(partial: Arc<Partial>, lists: impl IntoIterator<Item = (usize, ChunkList)>, executable: bool) -> Self {
+        let have = Mutex::new(Bitfield::empty(partial.wanted().map.units()));
         let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
-        let (lists, unsaved, growth) = (RwLock::new(lists), Mutex::default(), watch::Sender::new(0));
-        let executable = AtomicBool::new(false);
-        Self { kind, size, map, manifest, executable, partial, have, lists, unsaved, growth }
-    }
-
-    /// The same, of a single file that may be executed, if so.
-    #[must_use]
-    pub fn with_executable(self, executable: bool) -> Self {
-        Self { executable: AtomicBool::new(executable), ..self }
+        Self {
+            partial,
+            executable: AtomicBool::new(executable),
+            have,
+            lists: RwLock::new(lists),
+            unsaved: Mutex::default(),
+            growth: watch::Sender::new(0),
+        }
     }
 
     /// A provider says that the owner of this single file may execute it.
     pub fn set_executable(&self) {
-        self.executable.store(self.kind == Kind::File, Ordering::Relaxed);
+        self.executable.store(self.kind() == Kind::File, Ordering::Relaxed);
     }
 
     /// Where the bytes are.
@@ -70,9 +60,8 @@ impl PartialSource {
 
     /// Whether these bytes are exactly that unit; false while its file's chunk list is not known.
     #[must_use]
-    pub fn proves(&self, unit: u32, bytes: &[u8]) -> bool {
-        let Some(place) = self.map.place(UnitIndex(unit)) else { return false };
-        let file = self.map.files()[place.file];
+    pub fn proves(&self, place: UnitPlace, bytes: &[u8]) -> bool {
+        let file = self.map().files()[place.file];
         if !file.layout.needs_list() {
             return bytes.len() as u64 == place.len && ContentId::of(bytes) == file.id;
         }
@@ -83,17 +72,15 @@ impl PartialSource {
     ///
     /// # Errors
     /// When the disk refuses.
-    pub fn store<'b>(&self, units: impl IntoIterator<Item = (u32, &'b [u8])>) -> Result<Vec<u32>, PartialError> {
-        let mut stored = Vec::new();
-        for (unit, bytes) in units {
-            self.save_list_of(unit)?;
-            self.partial.write(UnitIndex(unit), bytes)?;
-            stored.push(unit);
+    pub fn store(&self, units: &[(UnitPlace, impl AsRef<[u8]>)]) -> Result<(), PartialError> {
+        for (place, bytes) in units {
+            self.save_list_of(place.file)?;
+            self.partial.write(*place, bytes.as_ref())?;
         }
-        let indexes: Vec<_> = stored.iter().copied().map(UnitIndex).collect();
-        self.partial.record(&indexes)?;
-        self.add(&stored);
-        Ok(stored)
+        let stored = units.iter().map(|(place, _)| place.unit);
+        self.partial.record(stored.clone().collect())?;
+        self.add(stored);
+        Ok(())
     }
 
     /// Takes note of a chunk list that merges to its file's id. The disk learns of it, and room is made for the file,
@@ -103,23 +90,22 @@ impl PartialSource {
         self.lists.write().unwrap_or_else(PoisonError::into_inner).insert(file, Arc::new(list));
     }
 
-    fn save_list_of(&self, unit: u32) -> Result<(), PartialError> {
-        let Some(place) = self.map.place(UnitIndex(unit)) else { return Ok(()) };
+    fn save_list_of(&self, file: usize) -> Result<(), PartialError> {
         // Held while it is written: no unit of the file may come before its list.
         let mut unsaved = self.unsaved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(list) = self.list(place.file).filter(|_| unsaved.contains(&place.file)) {
-            self.partial.save_list(place.file, &list)?;
-            unsaved.remove(&place.file);
+        if let Some(list) = self.list(file).filter(|_| unsaved.contains(&file)) {
+            self.partial.save_list(file, &list)?;
+            unsaved.remove(&file);
         }
         Ok(())
     }
 
-    /// Units of an earlier run that were hashed again.
-    pub fn add(&self, units: &[u32]) {
+    /// These units are proven and on the disk: those of an earlier run that were hashed again, too.
+    pub fn add(&self, units: impl IntoIterator<Item = u32>) {
         let count = {
             let mut have = self.have.lock().unwrap_or_else(PoisonError::into_inner);
-            units.iter().for_each(|unit| {
-                have.set(*unit);
+            units.into_iter().for_each(|unit| {
+                have.set(unit);
             });
             have.count()
         };
@@ -127,34 +113,17 @@ impl PartialSource {
         self.growth.send_replace(count);
     }
 
-    /// Writes the whole to a stream, in order, as it becomes known. After `over` nothing more becomes known.
+    /// Writes the whole to a stream, in order, as it becomes known: for ever, where it does not.
     ///
     /// # Errors
-    /// When a unit cannot be read back, the stream takes no more, or a unit is missing after `over`.
-    pub async fn deliver(
-        self: &Arc<Self>,
-        to: &mut (impl AsyncWrite + Unpin + ?Sized),
-        over: impl Future<Output = ()>,
-    ) -> std::io::Result<u64> {
-        tokio::pin!(over);
-        let mut is_over = false;
+    /// When a unit cannot be read back, or the stream takes no more.
+    pub async fn deliver(self: &Arc<Self>, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
         let mut growth = self.growth.subscribe();
         let mut delivered = 0;
-        for unit in 0..self.map.units() {
-            let there = tokio::select! {
-                biased;
-                there = growth.wait_for(|_| self.has(UnitIndex(unit))) => there.is_ok(),
-                () = &mut over, if !is_over => {
-                    is_over = true;
-                    self.has(UnitIndex(unit))
-                }
-                () = std::future::ready(()), if is_over => false,
-            };
-            if !there {
-                return Err(std::io::Error::other("the transfer ended before its last byte"));
-            }
+        for place in (0..self.map().units()).filter_map(|unit| self.map().place(unit)) {
+            growth.wait_for(|_| self.has(place.unit)).await.map_err(std::io::Error::other)?;
             let source = Arc::clone(self);
-            let read = tokio::task::spawn_blocking(move || source.read_back(unit)).await;
+            let read = tokio::task::spawn_blocking(move || source.read_back(place)).await;
             let bytes = read.map_err(std::io::Error::other)??;
             to.write_all(&bytes).await?;
             delivered += bytes.len() as u64;
@@ -176,42 +145,41 @@ impl PartialSource {
     }
 
     /// A unit as another unfinished transfer has it. Blocks.
-    pub(crate) fn read_kin(&self, unit: u32) -> std::io::Result<Vec<u8>> {
-        self.read_by(unit, |bytes| self.partial.read_kin(UnitIndex(unit), bytes))
+    pub(crate) fn read_kin(&self, place: UnitPlace) -> std::io::Result<Vec<u8>> {
+        read_by(place, |bytes| self.partial.read_kin(place, bytes))
     }
 
     /// A unit as it is on the disk. Blocks.
-    pub(crate) fn read_back(&self, unit: u32) -> std::io::Result<Vec<u8>> {
-        self.read_by(unit, |bytes| self.partial.read(UnitIndex(unit), bytes))
+    pub(crate) fn read_back(&self, place: UnitPlace) -> std::io::Result<Vec<u8>> {
+        read_by(place, |bytes| self.partial.read_at(place.file, bytes, place.offset))
     }
+}
 
-    fn read_by(&self, unit: u32, read: impl FnOnce(&mut [u8]) -> Result<(), PartialError>) -> std::io::Result<Vec<u8>> {
-        let len = usize::try_from(self.map.len(UnitIndex(unit))).map_err(std::io::Error::other)?;
-        let mut bytes = vec![0; len];
-        read(&mut bytes).map_err(std::io::Error::other)?;
-        Ok(bytes)
-    }
+fn read_by(place: UnitPlace, read: impl FnOnce(&mut [u8]) -> Result<(), PartialError>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = vec![0; usize::try_from(place.len).map_err(std::io::Error::other)?];
+    read(&mut bytes).map_err(std::io::Error::other)?;
+    Ok(bytes)
 }
 
 impl Source for PartialSource {
     fn kind(&self) -> Kind {
-        self.kind
+        self.partial.wanted().content.kind
     }
 
     fn size(&self) -> u64 {
-        self.size
+        self.partial.wanted().content.size
     }
 
     fn map(&self) -> &UnitMap {
-        &self.map
+        &self.partial.wanted().map
     }
 
     fn have(&self) -> Bitfield {
         self.have.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn has(&self, unit: UnitIndex) -> bool {
-        self.have.lock().unwrap_or_else(PoisonError::into_inner).has(unit.0)
+    fn has(&self, unit: u32) -> bool {
+        self.have.lock().unwrap_or_else(PoisonError::into_inner).has(unit)
     }
 
     fn growth(&self) -> Option<watch::Receiver<u32>> {
@@ -227,7 +195,7 @@ impl Source for PartialSource {
     }
 
     fn manifest(&self) -> Option<Arc<[u8]>> {
-        self.manifest.clone()
+        self.partial.wanted().manifest.clone()
     }
 
     fn executable(&self) -> bool {
@@ -249,49 +217,35 @@ impl SourceFile for PartialFile {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::HashSet;
     use std::fs;
 
     use super::*;
     use crate::io::receive::dest::SafeDir;
     use crate::io::receive::partial::PartialSpec;
     use crate::model::units::chunk_list::chunk_value;
-    use crate::model::{ChunkIndex, Layout};
+    use crate::model::{ChunkIndex, Layout, Wanted};
 
     const SIZE: usize = 300 << 10;
     const CHUNK: usize = 256 << 10;
-
-    fn spec(id: ContentId, map: &Arc<UnitMap>) -> PartialSpec {
-        PartialSpec {
-            id,
-            kind: Kind::File,
-            size: SIZE as u64,
-            map: Arc::clone(map),
-            collection: None,
-            present: HashSet::new(),
-            unwanted: HashSet::new(),
-            target: None,
-            only: Vec::new(),
-        }
-    }
 
     #[test]
     fn a_list_takes_no_room_and_is_not_kept_until_it_has_proven_a_unit() {
         let bytes: Vec<u8> = (0..SIZE).map(|n| u8::try_from(n * 7 % 251).expect("small")).collect();
         let (id, layout) = (ContentId::of(&bytes), Layout::of(SIZE as u64).expect("small"));
-        let map = Arc::new(UnitMap::of_file(id, SIZE as u64).expect("small"));
+        let wanted = Arc::new(Wanted::file(id, SIZE as u64).expect("small"));
+        let last = wanted.map.place(1).expect("there");
         let values = (0..layout.chunks()).zip(bytes.chunks(CHUNK));
         let values = values.map(|(n, chunk)| chunk_value(layout, ChunkIndex(n), chunk)).collect();
         let list = ChunkList::new(id, layout, values).expect("own list");
         let home = tempfile::tempdir().expect("tempdir");
-        let open = || Partial::open(&SafeDir::open(home.path()).expect("home"), spec(id, &map)).expect("opened");
-        let source =
-            |partial| PartialSource::new((Kind::File, SIZE as u64), Arc::clone(&map), None, Arc::new(partial), []);
+        let spec = || PartialSpec::of(Arc::clone(&wanted));
+        let open = || Partial::open(&SafeDir::open(home.path()).expect("home"), spec()).expect("opened");
+        let source = |partial| PartialSource::new(Arc::new(partial), [], false);
 
         let first = source(open().0);
         let path = first.partial().path();
         first.learn_list(0, list.clone());
-        assert!(first.proves(1, &bytes[CHUNK..]));
+        assert!(first.proves(last, &bytes[CHUNK..]));
         assert!(fs::metadata(&path).map_or(0, |m| m.len()) < SIZE as u64, "no room for what is only claimed");
         drop(first);
 
@@ -299,7 +253,7 @@ mod tests {
         assert!(resumed.lists.is_empty());
         let second = source(partial);
         second.learn_list(0, list);
-        second.store([(1, &bytes[CHUNK..])]).expect("stored");
+        second.store(&[(last, &bytes[CHUNK..])]).expect("stored");
         assert_eq!(fs::metadata(&path).expect("there").len(), SIZE as u64);
         drop(second);
         assert_eq!(open().1.lists.len(), 1);

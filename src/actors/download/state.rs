@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::candidates::Candidates;
 use super::ending::Outlook;
 use super::orders::Running;
-use super::progress::{Snapshot, Tallies};
+use super::progress::{Progress, Tallies, Tell};
 use super::sides::Width;
 use super::{DownloadError, Ending, Message};
 use crate::actors::connections::ConnectionsRef;
@@ -26,7 +26,8 @@ use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::partial::PartialError;
 use crate::logic::patience::{Arrivals, Awake, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
-use crate::model::{Bitfield, ContentId, NodeId, Rate, UnitIndex, UnitMap};
+use crate::model::units::UnitPlace;
+use crate::model::{Bitfield, NodeId, Rate, UnitMap};
 use crate::wire::HaveEvent;
 
 /// Bytes after which a checkpoint is written.
@@ -38,22 +39,31 @@ const BUFFERS: u64 = 64 << 20;
 /// The least size of a buffer: many small units share one.
 const BUFFER: u64 = 512 << 10;
 
+/// How a transfer is to be fetched.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    /// The most bytes a second that it takes.
+    pub limit: Option<Rate>,
+    /// With no news for so long it ends incomplete.
+    pub wait: Duration,
+    /// Connections to each provider; else as many as there is use for.
+    pub connections: Option<NonZeroU8>,
+    /// Begin at the beginning, because somebody reads the bytes as they come.
+    pub in_order: bool,
+    /// Decides ties; drawn at random.
+    pub seed: u64,
+}
+
 /// What a Download is started with.
 pub(crate) struct Arguments {
-    pub(crate) id: ContentId,
-    pub(crate) size: u64,
-    pub(crate) map: Arc<UnitMap>,
     pub(crate) source: Arc<PartialSource>,
     pub(crate) claimed: Bitfield,
-    pub(crate) limit: Option<Rate>,
-    pub(crate) wait: Duration,
-    pub(crate) seed: u64,
-    pub(crate) in_order: bool,
-    pub(crate) width: Option<NonZeroU8>,
+    pub(crate) terms: Terms,
     pub(crate) barred: HashSet<NodeId>,
     pub(crate) connections: ConnectionsRef,
     pub(crate) supervisor: ActorRef<supervisor::Message>,
-    pub(crate) progress: watch::Sender<Snapshot>,
+    pub(crate) progress: watch::Sender<Progress>,
+    pub(crate) tell: Tell,
     pub(crate) ended: oneshot::Sender<Result<Ending, DownloadError>>,
 }
 
@@ -72,7 +82,6 @@ pub(crate) struct State {
     pub(super) running: HashMap<RequestId, Running>,
     pub(super) tallies: Tallies,
     pub(super) width: Width,
-    pub(super) progress: watch::Sender<Snapshot>,
     checkpoint: Checkpoint,
     pub(super) patience: Patience,
     arrivals: Arrivals,
@@ -91,24 +100,24 @@ struct Checkpoint {
 
 impl State {
     pub(super) fn new(myself: ActorRef<Message>, args: Arguments) -> Self {
-        let wanted = args.source.partial().wanted();
+        let terms = args.terms;
+        let wanted = Arc::clone(args.source.partial().wanted());
+        let units = args.source.partial().wanted_units();
         let lists = args.source.lists().into_keys().collect();
-        let limit = args.limit.map(Rate::get);
-        let settings = Settings { limit, scatter: !args.in_order, ..Settings::new(args.seed) };
+        let limit = terms.limit.map(Rate::get);
+        let settings = Settings { limit, scatter: !terms.in_order, ..Settings::new(terms.seed) };
         let kin = args.source.all_units_of_kin();
         let mut claimed = args.claimed.clone();
         for unit in &kin {
             claimed.set(*unit);
         }
-        let transfer = Transfer::new(Arc::clone(&args.map), &wanted, &claimed, &lists, settings);
-        let total = wanted.iter().map(|unit| args.map.len(UnitIndex(unit))).sum();
+        let transfer = Transfer::new(Arc::clone(&wanted.map), &units, &claimed, &lists, settings);
+        let total = units.iter().map(|unit| wanted.map.len(unit)).sum();
         let context = Arc::new(FetchContext {
-            id: args.id,
-            size: args.size,
-            buffers: pool(&args.map),
-            map: args.map,
+            buffers: pool(&wanted.map),
+            wanted,
             source: args.source,
-            throttle: Throttle::new(args.limit),
+            throttle: Throttle::new(terms.limit),
             writers: Arc::new(Semaphore::new(WRITERS as usize)),
             clocks: Clocks::start(),
             actor: myself.clone(),
@@ -125,11 +134,10 @@ impl State {
             tasks: JoinSet::new(),
             candidates: Candidates::new(args.barred),
             running: HashMap::new(),
-            tallies: Tallies::new(total),
-            width: Width::new(args.width),
-            progress: args.progress,
+            tallies: Tallies::new(args.progress, args.tell, total),
+            width: Width::new(terms.connections),
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
-            patience: Patience::new(args.wait, Duration::ZERO),
+            patience: Patience::new(terms.wait, Duration::ZERO),
             arrivals: Arrivals::default(),
             outlook: Outlook::Open,
             last_tick: now,
@@ -181,10 +189,10 @@ impl State {
         self.input(Input::Have { node, event });
     }
 
-    pub(super) fn on_proven(&mut self, request: RequestId, node: NodeId, units: Vec<u32>) {
-        self.count(node, &units);
+    pub(super) fn on_proven(&mut self, request: RequestId, node: NodeId, units: &[UnitPlace]) {
+        self.count(node, units);
         self.sample(request);
-        self.input(Input::Proven { request, units });
+        self.input(Input::Proven { request, units: units.iter().map(|place| place.unit).collect() });
     }
 
     pub(super) fn on_list(&mut self, request: RequestId, file: usize) {
@@ -198,9 +206,9 @@ impl State {
     }
 
     /// Counts what was not there before to whoever brought it.
-    fn count(&mut self, node: NodeId, units: &[u32]) {
-        let new = units.iter().filter(|unit| !self.transfer.has(**unit));
-        let bytes = new.map(|unit| self.context.map.len(UnitIndex(*unit))).sum();
+    fn count(&mut self, node: NodeId, units: &[UnitPlace]) {
+        let new = units.iter().filter(|place| !self.transfer.has(place.unit));
+        let bytes = new.map(|place| place.len).sum();
         let now = self.now();
         self.tallies.proven(node, bytes, now);
         self.candidates.healthy(node);

@@ -2,24 +2,22 @@
 //! Invariant: a transfer that fails is reported by its own handle; the node and other transfers go on.
 
 use std::collections::{HashMap, HashSet};
-use std::num::NonZeroU8;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
-use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::source::PartialSource;
-use crate::actors::download::{self, Arguments, DownloadError, Ending, Snapshot};
+use crate::actors::download::{self, Arguments, DownloadError, Ending, Progress, Tell, Terms};
 use crate::actors::shelf::{Shelf, Shelved};
 use crate::actors::start::start;
 use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::share::source::Source;
-use crate::model::{ContentId, Kind, NodeId, Provider, Rate, UnitMap};
+use crate::model::{ContentId, NodeId, Provider};
 
 /// How long a lie is remembered.
 const BARRED: Duration = Duration::from_secs(3600);
@@ -31,36 +29,22 @@ const PARTICIPANTS: usize = 64;
 /// One transfer to be started, with its partial file open.
 #[derive(Debug)]
 pub struct TransferRequest {
-    /// The content.
-    pub id: ContentId,
-    /// File or collection.
-    pub kind: Kind,
-    /// Its size in bytes, as offers tell it.
-    pub size: u64,
-    /// Its units.
-    pub map: Arc<UnitMap>,
-    /// Whether a single file may be executed, as others are told.
-    pub executable: bool,
-    /// A collection's canonical bytes.
-    pub manifest: Option<Arc<[u8]>>,
-    /// Where the bytes go.
+    /// What is fetched, and where the bytes go.
     pub partial: Arc<Partial>,
     /// What an earlier run left.
     pub resumed: Resumed,
-    /// The most bytes a second that it takes.
-    pub limit: Option<Rate>,
-    /// With no news for so long it ends incomplete.
-    pub wait: Duration,
+    /// Whether a single file may be executed, as others are told.
+    pub executable: bool,
+    /// How it is to be fetched.
+    pub terms: Terms,
     /// Whether it is served to others from its first proven unit.
     pub share: bool,
     /// Whether those whom it serves may give, too: not where one node alone was named to give.
     pub open: bool,
-    /// Connections to each provider; else as many as there is use for.
-    pub connections: Option<NonZeroU8>,
-    /// Begin at the beginning, because somebody reads the bytes as they come.
-    pub in_order: bool,
-    /// Decides ties; drawn at random.
-    pub seed: u64,
+    /// Where it shows how far it is.
+    pub progress: watch::Sender<Progress>,
+    /// To whom it tells what went wrong.
+    pub tell: Tell,
 }
 
 /// What the supervisor is told.
@@ -108,13 +92,11 @@ impl DownloadsRef {
     ///
     /// # Errors
     /// When the node is stopping.
-    pub async fn start(&self, job: TransferRequest) -> Result<Download, DownloadError> {
-        let started = ractor::call!(self.0, Message::Start, Box::new(job));
+    pub async fn start(&self, request: TransferRequest) -> Result<Download, DownloadError> {
+        let started = ractor::call!(self.0, Message::Start, Box::new(request));
         started.ok().and_then(Result::ok).ok_or(DownloadError::Stopped)
     }
-}
 
-impl DownloadsRef {
     /// The node lied about the content: no transfer asks it for that for an hour.
     pub fn bar(&self, node: NodeId, id: ContentId) {
         // Gone only with the node itself.
@@ -139,8 +121,8 @@ impl Actor for Downloads {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Bar(node, id) => state.bar(node, id),
-            Message::Start(job, reply) => {
-                let started = state.start(*job, myself).await;
+            Message::Start(request, reply) => {
+                let started = state.start(*request, myself).await;
                 // Whoever asked may have gone; dropping the handle ends the transfer.
                 let _ = reply.send(started);
             }
@@ -177,37 +159,30 @@ impl State {
         fresh.map(|((node, _), _)| *node).collect()
     }
 
-    async fn start(&self, job: TransferRequest, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
-        let Resumed { units: claimed, lists, .. } = job.resumed;
-        let map = Arc::clone(&job.map);
-        let source = PartialSource::new((job.kind, job.size), map, job.manifest, job.partial, lists);
-        let source = Arc::new(source.with_executable(job.executable));
-        let (progress, watched) = watch::channel(Snapshot::default());
+    async fn start(&self, request: TransferRequest, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
+        let TransferRequest { partial, resumed, executable, terms, share, open, progress, tell } = request;
+        let id = partial.wanted().content.id;
+        let source = Arc::new(PartialSource::new(partial, resumed.lists, executable));
+        let watched = progress.subscribe();
         let (ended, end) = oneshot::channel();
         let arguments = Arguments {
-            id: job.id,
-            size: job.size,
-            map: job.map,
             source: Arc::clone(&source),
-            claimed,
-            limit: job.limit,
-            wait: job.wait,
-            seed: job.seed,
-            in_order: job.in_order,
-            width: job.connections,
-            barred: self.barred(job.id),
+            claimed: resumed.units,
+            terms,
+            barred: self.barred(id),
             connections: self.connections.clone(),
             supervisor: myself.clone(),
             progress,
+            tell,
             ended,
         };
         let (actor, _) = start(download::Download, Box::new(arguments), Some(myself.get_cell())).await?;
-        let place = job.share.then(|| {
+        let place = share.then(|| {
             let (participants, arrivals) = mpsc::channel(PARTICIPANTS);
-            if job.open {
+            if open {
                 tokio::spawn(introduce(arrivals, actor.clone()));
             }
-            self.shelf.place(job.id, Arc::clone(&source) as Arc<dyn Source>, participants)
+            self.shelf.place(id, Arc::clone(&source) as Arc<dyn Source>, participants)
         });
         Ok(Download { actor, source, progress: watched, end: Some(end), _place: place })
     }
@@ -226,7 +201,7 @@ async fn introduce(mut arrivals: mpsc::Receiver<Link>, actor: ActorRef<download:
 pub struct Download {
     actor: ActorRef<download::Message>,
     source: Arc<PartialSource>,
-    progress: watch::Receiver<Snapshot>,
+    progress: watch::Receiver<Progress>,
     end: Option<oneshot::Receiver<Result<Ending, DownloadError>>>,
     _place: Option<Shelved>,
 }
@@ -240,7 +215,7 @@ impl Download {
 
     /// Where it stands.
     #[must_use]
-    pub fn progress(&self) -> watch::Receiver<Snapshot> {
+    pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
@@ -269,17 +244,6 @@ impl Download {
             }
             None => Err(DownloadError::Stopped),
         }
-    }
-
-    /// Writes the whole to a stream, in order, while it is fetched.
-    ///
-    /// # Errors
-    /// When it cannot be read back, the stream takes no more, or the transfer ends without being complete.
-    pub async fn deliver(&self, to: &mut (impl AsyncWrite + Unpin + ?Sized)) -> std::io::Result<u64> {
-        let mut progress = self.progress.clone();
-        // The sender lives as long as the actor.
-        let over = async move { while progress.changed().await.is_ok() {} };
-        self.source.deliver(to, over).await
     }
 }
 

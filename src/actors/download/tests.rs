@@ -16,7 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{DownloadNotice, Ending, Shortfall, Snapshot, Trouble};
+use super::{DownloadNotice, Ending, Progress, Shortfall, Tell, Terms, Trouble};
 use crate::actors::access::Access;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};
@@ -40,7 +40,7 @@ use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
 use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap};
+use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap, Wanted};
 use crate::wire::{Code, Role};
 use memory::Memory;
 
@@ -69,6 +69,7 @@ struct TestNode {
     connections: Option<NonZeroU8>,
     /// All that others dialled.
     arrived: Arc<Mutex<Vec<Link>>>,
+    told: Arc<Mutex<Vec<DownloadNotice>>>,
     _tasks: JoinSet<()>,
 }
 
@@ -120,7 +121,12 @@ impl TestNode {
         let arrived = Arc::default();
         tasks.spawn(accept(endpoint.clone(), connections.clone(), Arc::clone(&arrived)));
         let downloads = Downloads::start(connections, shelf.clone(), None).await.expect("started");
-        Self { endpoint, shelf, downloads, home, connections: None, arrived, _tasks: tasks }
+        Self { endpoint, shelf, downloads, home, connections: None, arrived, told: Arc::default(), _tasks: tasks }
+    }
+
+    /// What its transfers told.
+    fn told(&self) -> Vec<DownloadNotice> {
+        self.told.lock().expect("no panic").clone()
     }
 
     fn provider(&self) -> Provider {
@@ -138,60 +144,44 @@ impl TestNode {
 
     /// Begins (or goes on with) a transfer of these bytes in this node's home.
     async fn get(&self, bytes: &[u8], limit: Option<u64>, wait: Duration) -> Download {
-        let (id, size) = (ContentId::of(bytes), bytes.len() as u64);
-        let map = Arc::new(UnitMap::of_file(id, size).expect("small"));
-        self.get_part(id, Kind::File, map, None, limit, wait).await
+        self.get_wanted(file(bytes), limit, wait).await
     }
 
-    async fn get_part(
-        &self,
-        id: ContentId,
-        kind: Kind,
-        map: Arc<UnitMap>,
-        collection: Option<Arc<Collection>>,
-        limit: Option<u64>,
-        wait: Duration,
-    ) -> Download {
-        let size = map.bytes();
-        let spec = PartialSpec {
-            id,
-            kind,
-            size,
-            map: Arc::clone(&map),
-            collection,
-            present: HashSet::new(),
-            unwanted: HashSet::new(),
-            target: None,
-            only: Vec::new(),
-        };
+    async fn get_wanted(&self, wanted: Wanted, limit: Option<u64>, wait: Duration) -> Download {
         let parent = SafeDir::open(self.home.path()).expect("home");
-        let (partial, resumed) = Partial::open(&parent, spec).expect("opened");
-        let job = TransferRequest {
-            id,
-            kind,
-            size,
-            map,
-            executable: false,
-            manifest: None,
+        let (partial, resumed) = Partial::open(&parent, PartialSpec::of(Arc::new(wanted))).expect("opened");
+        let limit = limit.and_then(Rate::bytes_per_second);
+        let request = TransferRequest {
             partial: Arc::new(partial),
             resumed,
-            limit: limit.and_then(Rate::bytes_per_second),
-            wait,
+            executable: false,
+            terms: Terms { limit, wait, connections: self.connections, in_order: false, seed: rand::random() },
             share: true,
             open: true,
-            connections: self.connections,
-            in_order: false,
-            seed: rand::random(),
+            progress: watch::Sender::default(),
+            tell: Tell::new({
+                let told = Arc::clone(&self.told);
+                move |notice| told.lock().expect("no panic").push(notice)
+            }),
         };
-        self.downloads.start(job).await.expect("started")
+        self.downloads.start(request).await.expect("started")
     }
+}
+
+fn file(bytes: &[u8]) -> Wanted {
+    Wanted::file(ContentId::of(bytes), bytes.len() as u64).expect("small")
+}
+
+fn tree(collection: Collection) -> Wanted {
+    let manifest = collection.manifest();
+    Wanted::tree(ContentId::of(&manifest), collection, manifest).expect("small")
 }
 
 async fn accept(endpoint: Endpoint, connections: ConnectionsRef, arrived: Arc<Mutex<Vec<Link>>>) {
     while let Some(arrival) = endpoint.accept().await {
         let (connections, arrived) = (connections.clone(), Arc::clone(&arrived));
         tokio::spawn(async move {
-            if let Ok(link) = arrival.establish(Role::Node).await {
+            if let Ok(link) = arrival.establish(Role::Node, |_| Ok(())).await {
                 arrived.lock().expect("no panic").push(link.clone());
                 connections.established(link);
             }
@@ -207,7 +197,7 @@ fn noise(len: usize) -> Vec<u8> {
 
 const LONG: Duration = Duration::from_secs(60);
 
-async fn complete(download: &mut Download) -> Snapshot {
+async fn complete(download: &mut Download) -> Progress {
     let ended = tokio::time::timeout(LONG, download.ended()).await.expect("in time").expect("no failure");
     assert_eq!(ended, Ending::Complete, "{:?}", download.progress().borrow());
     download.progress().borrow().clone()
@@ -220,7 +210,7 @@ async fn incomplete(download: &mut Download) -> Shortfall {
     }
 }
 
-async fn until(download: &Download, reached: impl FnMut(&Snapshot) -> bool) {
+async fn until(download: &Download, reached: impl FnMut(&Progress) -> bool) {
     tokio::time::timeout(LONG, download.progress().wait_for(reached)).await.expect("in time").expect("alive");
 }
 
@@ -277,7 +267,7 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     assert!(written(&download) == bytes);
     let id = liar.endpoint.node_id();
     let lied = |notice: &DownloadNotice| matches!(notice, DownloadNotice::Lied { node, .. } if *node == id);
-    assert!(end.warnings.iter().any(lied), "{:?}", end.warnings);
+    assert!(taker.told().iter().any(lied), "{:?}", taker.told());
     drop(download);
     let parent = SafeDir::open(taker.home.path()).expect("home");
     let names = Names::of(ContentId::of(&bytes));
@@ -311,18 +301,7 @@ async fn a_cancelled_transfer_goes_on_where_it_was() {
     let mut again = loop {
         // The actor lets go of the partial file when its last task has ended.
         let parent = SafeDir::open(taker.home.path()).expect("home");
-        let map = Arc::new(UnitMap::of_file(ContentId::of(&bytes), bytes.len() as u64).expect("small"));
-        let spec = PartialSpec {
-            id: ContentId::of(&bytes),
-            kind: Kind::File,
-            size: bytes.len() as u64,
-            map,
-            collection: None,
-            present: HashSet::new(),
-            unwanted: HashSet::new(),
-            target: None,
-            only: Vec::new(),
-        };
+        let spec = PartialSpec::of(Arc::new(file(&bytes)));
         if Partial::open(&parent, spec).is_ok() {
             break taker.get(&bytes, None, LONG).await;
         }
@@ -374,19 +353,18 @@ async fn a_tree_of_small_and_large_files_arrives() {
         let path = SafePath::parse(&format!("d{}/f{n:03}", n % 7)).expect("valid");
         (path, Entry::File { size: bytes.len() as u64, id: ContentId::of(bytes), executable: false })
     };
-    let collection = Arc::new(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
-    let map = UnitMap::of_collection(&collection).expect("small");
+    let wanted = tree(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
+    let map = UnitMap::clone(&wanted.map);
     let in_order = map.files().iter().map(|f| files.iter().find(|b| ContentId::of(b) == f.id).expect("there").clone());
     let memory = Memory::new(Kind::Collection, map.clone(), in_order.collect());
-    let id = ContentId::of(&collection.manifest());
     let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
-    let _place = giver.offer_as(id, memory);
-    let map = Arc::new(map);
-    let mut download = taker.get_part(id, Kind::Collection, map, Some(Arc::clone(&collection)), None, LONG).await;
+    let _place = giver.offer_as(wanted.content.id, memory);
+    let mut download = taker.get_wanted(wanted, None, LONG).await;
     download.providers(vec![giver.provider()]);
     complete(&mut download).await;
     let root = download.source().partial().path();
-    for (path, entry) in collection.entries() {
+    let tree = download.source().partial().wanted().tree.clone().expect("a tree");
+    for (path, entry) in tree.entries() {
         let Entry::File { id, .. } = entry else { continue };
         assert_eq!(ContentId::of(&fs::read(root.join(path.as_str())).expect("written")), *id);
     }
@@ -410,7 +388,7 @@ async fn a_stream_gets_the_bytes_in_order() {
     let mut download = taker.get(&bytes, Some(8 << 20), LONG).await;
     download.providers(vec![giver.provider()]);
     let mut stream = Vec::new();
-    let delivered = download.deliver(&mut stream).await.expect("delivered");
+    let delivered = download.source().deliver(&mut stream).await.expect("delivered");
     assert!(stream == bytes && delivered == bytes.len() as u64);
     complete(&mut download).await;
 }
@@ -441,8 +419,13 @@ async fn a_crowd_takes_each_unit_about_once_from_the_source() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_stream_ends_with_an_error_when_the_transfer_ends_early() {
-    let taker = TestNode::start(None).await;
-    let download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
-    assert!(download.deliver(&mut Vec::new()).await.is_err());
+async fn a_stream_is_not_delivered_when_the_transfer_ends_early() {
+    let (taker, mut stream) = (TestNode::start(None).await, Vec::new());
+    let mut download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
+    let source = Arc::clone(download.source());
+    tokio::select! {
+        delivered = source.deliver(&mut stream) => panic!("{delivered:?}"),
+        shortfall = incomplete(&mut download) => assert!(shortfall.waited.is_some()),
+    }
+    assert!(stream.is_empty());
 }

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
-use crate::logic::limits::throttle::TokenBucket;
+use crate::logic::limits::bucket::TokenBucket;
 use crate::model::Rate;
 
 /// A shared token bucket with a clock; cheap to clone. Without a rate nobody waits.
@@ -25,7 +25,7 @@ impl Throttle {
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
         let limit = |rate| {
-            let bucket = Mutex::new(TokenBucket::new(rate, std::time::Duration::ZERO));
+            let bucket = Mutex::new(TokenBucket::new(rate));
             Arc::new(Limit { bucket, rate, started: Instant::now() })
         };
         Self { bucket: rate.map(limit) }

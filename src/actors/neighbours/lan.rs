@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{Message, NeighbourNotice};
 use crate::io::net::lan::{Lan, LanError};
-use crate::logic::flood::Tokens;
+use crate::logic::limits::bucket::Tokens;
 use crate::logic::neighbours::Source;
 use crate::model::NodeId;
 

@@ -27,12 +27,12 @@ use super::talk::{End, FrameQueue, ROOM, Ticket};
 use super::{Dependencies, JoinError, Message, NeighbourNotice, Newcomer, Row};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
-use crate::io::home::remembered::Remembered as Line;
 use crate::io::net::link::Link;
 use crate::logic::flood::{self, Flood, Input};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
-use crate::logic::neighbours::{self, Direction, Neighbours as Table, Remembered, Source};
+use crate::logic::neighbours::{self, Direction, Neighbours as Table, Source};
+use crate::model::address::Remembered;
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, Heard, NeighbourFrame};
 
@@ -89,7 +89,7 @@ pub(super) struct Neighbour {
 impl State {
     pub(super) fn new(dependencies: Dependencies, myself: &ActorRef<Message>) -> Self {
         let own = dependencies.endpoint.node_id();
-        let remembered = dependencies.remembered.read().into_iter().map(of_line);
+        let remembered = dependencies.remembered.read().into_iter();
         let of_lan = |one: &Remembered| one.lan && dependencies.lan.is_none();
         let (unused, remembered): (_, Vec<_>) = remembered.partition(of_lan);
         let lan = remembered.iter().filter(|one| one.lan).map(|one| one.node).collect();
@@ -383,8 +383,7 @@ impl State {
         if !self.dependencies.writes || remembered == self.written.0 {
             return written.into_iter().for_each(|reply| drop(reply.send(())));
         }
-        let (file, lines) = (self.dependencies.remembered.clone(), remembered.iter().cloned().map(to_line));
-        let lines: Vec<Line> = lines.collect();
+        let (file, lines) = (self.dependencies.remembered.clone(), remembered.clone());
         self.written = (remembered, Some(now));
         self.tasks.spawn_blocking(move || {
             if let Err(error) = file.write(lines) {
@@ -409,12 +408,4 @@ impl State {
             let _ = actor.cast(Message::Tick);
         });
     }
-}
-
-fn of_line(line: Line) -> Remembered {
-    Remembered { node: line.node, addrs: line.addrs, anchor: line.anchor, lan: line.lan }
-}
-
-fn to_line(one: Remembered) -> Line {
-    Line { node: one.node, addrs: one.addrs, anchor: one.anchor, lan: one.lan }
 }

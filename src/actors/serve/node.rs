@@ -24,7 +24,7 @@ use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::limits::shares::{Limits, Who};
-use crate::model::{ChunkList, ContentId, NodeId, Query, UnitIndex};
+use crate::model::{ChunkList, ContentId, NodeId, Query};
 use crate::wire::{
     Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
     ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
@@ -302,7 +302,7 @@ impl NodeAnswers {
             }
             return writer.records(units).await;
         }
-        units.retain(|unit| source.has(UnitIndex(*unit)));
+        units.retain(|unit| source.has(*unit));
         for _ in 0..fetch.max {
             let Some(unit) = self.uploads.choose(fetch.id, units.clone()).await else { break };
             units.retain(|other| *other != unit);
@@ -338,13 +338,13 @@ const fn busy() -> Refusal {
 /// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
 /// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
 async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
-    let place = source.map().place(UnitIndex(unit)).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
+    let place = source.map().place(unit).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
     let file = source.map().files()[place.file];
     if !file.layout.needs_list() {
         return Err(Code::BadRequest);
     }
     let last = file.units().end - 1;
-    if !source.has(UnitIndex(last)) {
+    if !source.has(last) {
         return Err(Code::NotFound);
     }
     let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };

@@ -21,10 +21,10 @@ use crate::io::net::link::Link;
 use crate::logic::directory::{AskerView, Snapshot};
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::address::is_loopback;
-use crate::model::{NodeId, Query};
+use crate::model::{Content, NodeId, Query};
 use crate::wire::{
-    Announce, Announced, Answer, Code, Delta, FilesOf, Follow, Locate, Part, Peers, Refusal, Renew, Request, Search,
-    Withdraw, decode, encode, limits,
+    Announce, Announced, Answer, Code, Delta, FilesOf, Locate, Peers, Refusal, Renew, Request, Search, Withdraw,
+    decode, encode, limits,
 };
 
 /// What has come of announced pages, in KiB; a page is at most 1024. What is below [`FREE`] has no place.
@@ -76,7 +76,7 @@ impl Answers for TrackerAnswers {
             Request::Announce(head) => Box::pin(self.announce(link, head, stream)).await,
             Request::Clock(_) => clock::tell(stream).await,
             Request::FilesOf(files) => self.files_of(link, files, stream).await,
-            Request::Follow(follow) => Box::pin(self.follow(link, &follow, stream)).await,
+            Request::Follow(content) => Box::pin(self.follow(link, content, stream)).await,
             Request::Locate(Locate { id }) => {
                 let asker = view(link);
                 self.read(link, stream, move |snapshot| Ok(snapshot.locate(id, asker, rand::random()))).await;
@@ -179,12 +179,11 @@ impl TrackerAnswers {
         self.read(link, stream, read).await;
     }
 
-    async fn follow(&self, link: &Link, follow: &Follow, mut stream: Stream) {
-        let part = Part { id: follow.id, kind: follow.kind, size: follow.size };
+    async fn follow(&self, link: &Link, content: Content, mut stream: Stream) {
         if let Err(code) = stream.stay(lasting_units(FOLLOWER)) {
             return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
         }
-        let mut subscription = match self.directory.follow(part, link.peer(), view(link)).await {
+        let mut subscription = match self.directory.follow(content, link.peer(), view(link)).await {
             Ok(subscription) => subscription,
             Err(code) => return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await,
         };

@@ -14,7 +14,7 @@ use crate::actors::limits::buffers::{Buffer, BufferPool};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::uploads::Slot;
 use crate::io::share::source::{ReadError, Source, SourceFile};
-use crate::model::{UnitIndex, units::UnitPlace};
+use crate::model::units::UnitPlace;
 use crate::wire::{Code, Fetch, RECORD_HEAD, RecordHead, RecordKind, limits};
 
 /// Units shorter than this are not read on the spot: a thread takes many along, of many files.
@@ -270,7 +270,7 @@ impl Reader {
     }
 
     fn place_of(&self, unit: u32) -> Option<UnitPlace> {
-        self.source.map().place(UnitIndex(unit)).filter(|_| self.source.has(UnitIndex(unit)))
+        self.source.map().place(unit).filter(|_| self.source.has(unit))
     }
 
     fn write_head(&self, unit: u32, kind: RecordKind, buffer: &mut [u8]) {

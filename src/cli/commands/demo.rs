@@ -20,8 +20,8 @@ use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
-    Error, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Outcome, Output as Destination, Phase, Progress,
-    ShareBack, SharePlan, SurveyOptions, What, survey,
+    Destination, Error, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Outcome, Phase, Progress, ShareBack,
+    SharePlan, SurveyOptions, What, survey,
 };
 
 mod child;

@@ -15,7 +15,7 @@ use crate::cli::render::json::{Line, Text};
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, Query, Shown, Size};
-use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, Output as Destination, ShareBack, What};
+use crate::node::{Destination, Error, GetRequest, Lifetime, Node, Options, Outcome, ShareBack, What};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {

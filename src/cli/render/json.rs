@@ -61,7 +61,7 @@ pub(crate) enum Line<'a> {
         bytes: u64,
         fetched: u64,
         seconds: f64,
-        providers: Vec<Given>,
+        providers: Vec<Giver>,
         plane: Option<&'a str>,
         /// Of a dry run only: what is at the target of each file, bytes that would be fetched, bytes that an earlier
         /// run left, and how many files would keep it from doing anything. Its providers have given nothing yet.
@@ -72,7 +72,7 @@ pub(crate) enum Line<'a> {
     Explain {
         limit: Option<&'a str>,
         shares: Vec<Spent>,
-        paths: Vec<Way>,
+        paths: Vec<Giver>,
     },
     Error {
         code: &'a str,
@@ -146,7 +146,7 @@ pub(crate) enum Line<'a> {
         fetched: u64,
         total: u64,
         rate: u64,
-        providers: Vec<Giving>,
+        providers: Vec<Giver>,
         /// How far hashing is, in its phase: that proves nothing, so it is no part of `bytes`.
         hashing: Option<Hashed>,
     },
@@ -203,15 +203,30 @@ pub(crate) struct Where {
     whole: Option<bool>,
 }
 
-/// A provider of a transfer under way.
+/// A provider of a transfer, and what its event tells of it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Giving {
+pub(crate) struct Giver {
     node: Text<NodeId>,
     addr: SocketAddr,
     bytes: u64,
-    rate: u64,
-    /// Why it gives nothing now: `busy`, `changed`, `hashing`, `unreachable`…
-    state: Option<&'static str>,
+    #[serde(flatten)]
+    more: Told,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Told {
+    /// Of a transfer that has ended.
+    Given {},
+    /// Of one under way; `state` is why it gives nothing now: `busy`, `changed`, `hashing`, `unreachable`…
+    Giving { rate: u64, state: Option<&'static str> },
+    /// The path to it.
+    Way { rtt_us: u64, mtu: u16, connections: usize },
+}
+
+fn givers(providers: &[ProviderProgress], more: impl Fn(&ProviderProgress) -> Told) -> Vec<Giver> {
+    let giver = |p: &ProviderProgress| Giver { node: Text(p.node), addr: p.addr, bytes: p.bytes, more: more(p) };
+    providers.iter().map(giver).collect()
 }
 
 /// Hashing at a provider, or here.
@@ -222,14 +237,6 @@ pub(crate) struct Hashed {
     node: Option<Text<NodeId>>,
 }
 
-/// A provider of a transfer that has ended.
-#[derive(Debug, Serialize)]
-pub(crate) struct Given {
-    node: Text<NodeId>,
-    addr: SocketAddr,
-    bytes: u64,
-}
-
 /// A share of the time of a transfer; a provider's has its node.
 #[derive(Debug, Serialize)]
 pub(crate) struct Spent {
@@ -237,17 +244,6 @@ pub(crate) struct Spent {
     node: Option<Text<NodeId>>,
     share: f64,
     seconds: f64,
-}
-
-/// The path to a provider.
-#[derive(Debug, Serialize)]
-pub(crate) struct Way {
-    node: Text<NodeId>,
-    addr: SocketAddr,
-    bytes: u64,
-    rtt_us: u64,
-    mtu: u16,
-    connections: usize,
 }
 
 /// What a dry run found out.
@@ -319,27 +315,19 @@ impl<'a> Line<'a> {
 
     /// The event `progress`.
     pub(crate) fn progress(progress: &Progress) -> Self {
-        let giving = |p: &ProviderProgress| Giving {
-            node: Text(p.node),
-            addr: p.addr,
-            bytes: p.bytes,
-            rate: p.rate,
-            state: p.why.map(Why::word),
-        };
         let hashed = |h: Hashing| Hashed { done: h.done, total: h.total, node: h.by.map(Text) };
         Self::Progress {
             bytes: progress.bytes,
             fetched: progress.fetched,
             total: progress.total,
             rate: progress.rate,
-            providers: progress.providers.iter().map(giving).collect(),
+            providers: givers(&progress.providers, |p| Told::Giving { rate: p.rate, state: p.why.map(Why::word) }),
             hashing: progress.hashing.map(hashed),
         }
     }
 
     /// The event `done`; of a dry run with what would be done.
     pub(crate) fn done(outcome: &'a Outcome) -> Self {
-        let given = |p: &ProviderProgress| Given { node: Text(p.node), addr: p.addr, bytes: p.bytes };
         Self::Done {
             id: Text(outcome.id),
             name: &outcome.name,
@@ -347,7 +335,7 @@ impl<'a> Line<'a> {
             bytes: outcome.bytes,
             fetched: outcome.fetched,
             seconds: outcome.elapsed.as_secs_f64(),
-            providers: outcome.providers.iter().map(given).collect(),
+            providers: givers(&outcome.providers, |_| Told::Given {}),
             plane: outcome.plane.map(Plane::word),
             preview: outcome.preview.as_ref().map(previewed),
         }
@@ -361,18 +349,15 @@ impl<'a> Line<'a> {
             share: f64::from(share.permille) / 1000.0,
             seconds: share.time.as_secs_f64(),
         };
-        let way = |p: &ProviderProgress| Way {
-            node: Text(p.node),
-            addr: p.addr,
-            bytes: p.bytes,
-            rtt_us: u64::try_from(p.path.0.as_micros()).unwrap_or(u64::MAX),
-            mtu: p.path.1,
+        let way = |p: &ProviderProgress| Told::Way {
+            rtt_us: u64::try_from(p.rtt.as_micros()).unwrap_or(u64::MAX),
+            mtu: p.mtu,
             connections: p.connections,
         };
         Self::Explain {
             limit: outcome.shares.first().map(|share| share.cause.word()),
             shares: outcome.shares.iter().map(spent).collect(),
-            paths: outcome.providers.iter().map(way).collect(),
+            paths: givers(&outcome.providers, way),
         }
     }
 

@@ -107,27 +107,17 @@ mod tests {
 
     fn fetching() -> Progress {
         let node = NodeId::of_public_key(b"n");
-        let given = ProviderProgress {
-            node,
-            addr: "10.0.0.1:4917".parse().expect("addr"),
-            bytes: 30,
-            rate: 20 << 20,
-            path: (Duration::ZERO, 0),
-            connections: 1,
-            why: None,
-        };
+        let addr = "10.0.0.1:4917".parse().expect("addr");
+        let given = ProviderProgress { bytes: 30, rate: 20 << 20, ..ProviderProgress::new(node, addr) };
         Progress {
-            plane: None,
             phase: Phase::Fetching,
             name: Some(SafePath::parse("docs/a.txt").expect("a name")),
             bytes: 512 << 20,
             fetched: 75,
-            copied: 0,
             total: 1 << 30,
             rate: 64 << 20,
             providers: vec![given],
-            hashing: None,
-            warnings: Vec::new(),
+            ..Progress::default()
         }
     }
 

@@ -1,11 +1,10 @@
 //! The nodes that are dialled again after a restart: a text file of `ID ADDR... [anchor] [lan]` lines, replaced as a whole.
 //! What cannot be read is left out: it is only a start. Not responsible for who is worth remembering.
 
-use std::net::SocketAddr;
 use std::path::Path;
 
 use crate::io::home::lines::{Line, LineFile, LinesError};
-use crate::model::NodeId;
+use crate::model::address::Remembered;
 use crate::wire::limits::ADDRESSES;
 
 /// Lines that are read at most.
@@ -14,19 +13,6 @@ const LINES: usize = 1000;
 /// The file. Every method blocks on the disk.
 #[derive(Debug, Clone)]
 pub struct RememberedFile(LineFile<Remembered>);
-
-/// One line of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// Which node.
-    pub node: NodeId,
-    /// Where it was dialled.
-    pub addrs: Vec<SocketAddr>,
-    /// Whether it is dialled before the others.
-    pub anchor: bool,
-    /// Whether nothing but the local network told of it.
-    pub lan: bool,
-}
 
 impl RememberedFile {
     /// In the node's directory of a home.
@@ -85,6 +71,7 @@ impl Line for Remembered {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::NodeId;
 
     #[test]
     fn what_was_written_is_read_and_what_is_not_a_line_is_left_out() {

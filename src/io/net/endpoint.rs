@@ -190,12 +190,6 @@ impl Endpoint {
         &self.inner.small_buffers
     }
 
-    /// Connections from others that are open or being opened.
-    #[must_use]
-    pub fn arrived(&self) -> usize {
-        self.inner.gate.connections()
-    }
-
     /// Handshakes that this endpoint began.
     #[must_use]
     pub fn dials(&self) -> u64 {
@@ -272,19 +266,11 @@ impl Arrival {
         canonical(self.incoming.remote_address())
     }
 
-    /// Does the handshake and says Welcome.
-    ///
-    /// # Errors
-    /// When it fails or takes too long.
-    pub async fn establish(self, role: Role) -> Result<Link, ArrivalError> {
-        self.establish_if(role, |_| Ok(())).await
-    }
-
-    /// As [`Arrival::establish`]; a node that `admit` refuses is told the code in place of a Welcome.
+    /// Does the handshake and says Welcome; a node that `admit` refuses is told the code in its place.
     ///
     /// # Errors
     /// When it fails, takes too long, or `admit` refuses.
-    pub async fn establish_if(
+    pub async fn establish(
         self,
         role: Role,
         admit: impl FnOnce(NodeId) -> Result<(), Code>,

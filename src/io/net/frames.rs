@@ -3,6 +3,7 @@
 //! has arrived and its cap. Futures here are not cancel-safe: a dropped one leaves its stream in the middle of a frame.
 
 mod pace;
+mod raw;
 
 use std::future::{Future, pending};
 use std::time::Duration;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
+pub use self::raw::{Pieces, receive_list, receive_raw};
 use crate::io::net::link::{Link, Loss, code, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
 use crate::wire::limits::CONTROL;
@@ -172,10 +174,8 @@ impl Incoming {
     pub async fn read(&mut self, stream: &mut RecvStream, most: usize) -> Result<(), CallError> {
         let upto = self.value.len().saturating_add(most).min(self.len);
         while self.value.len() < upto {
-            let chunk = self.pace.step(stream.read_chunk(upto - self.value.len(), true)).await?;
-            let chunk = chunk.ok_or(CallError::Ended)?;
-            self.value.extend_from_slice(&chunk.bytes);
-            self.pace.add(chunk.bytes.len());
+            let piece = self.pace.piece(stream, upto - self.value.len()).await?;
+            self.value.extend_from_slice(&piece);
         }
         Ok(())
     }
@@ -252,36 +252,6 @@ pub async fn call<T: DeserializeOwned>(
     let (to, mut from) = open(link, request).await?;
     let answer = receive_answer(&mut from, answer_cap).await?;
     Ok((answer, to, from))
-}
-
-/// Receives the raw bytes that follow an answer; the next ones must be there within `idle`, and all must go on as a
-/// frame does.
-///
-/// # Errors
-/// When the stream ends before them or breaks, or they come too slowly.
-pub async fn receive_raw(stream: &mut RecvStream, len: usize, idle: Duration) -> Result<Vec<u8>, CallError> {
-    let (mut bytes, mut pace) = (Vec::new(), Pace::begin());
-    while bytes.len() < len {
-        // Only what has arrived is allocated for: the length is a claim.
-        bytes.extend_from_slice(&receive_piece(stream, len - bytes.len(), idle, &mut pace).await?);
-    }
-    Ok(bytes)
-}
-
-/// Receives the next raw bytes as they come, at most so many; they must be there within `idle`, and keep up with `pace`.
-///
-/// # Errors
-/// As [`receive_raw`].
-pub async fn receive_piece(
-    stream: &mut RecvStream,
-    most: usize,
-    idle: Duration,
-    pace: &mut Pace,
-) -> Result<Bytes, CallError> {
-    let step = pace.step(stream.read_chunk(most, true));
-    let piece = timeout(idle, step).await.map_err(|_| CallError::TimedOut)??.ok_or(CallError::Ended)?.bytes;
-    pace.add(piece.len());
-    Ok(piece)
 }
 
 /// Answers with a refusal, and asks the other side to send nothing more. Errors are nobody's concern any more.

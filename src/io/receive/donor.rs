@@ -10,9 +10,9 @@ use crate::io::receive::dest::{Access, FileKind, SafeDir};
 use crate::io::receive::existing::hash;
 use crate::io::receive::partial::{Names, Partial, PartialError, Resumed};
 use crate::io::share::stamp::FileStamp;
+use crate::model::ContentId;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{ContentId, UnitIndex};
 
 /// Donors held at most: while one transfer after the other has its turn, the one that has it all may be an early one.
 const MOST: usize = 8;
@@ -83,21 +83,21 @@ impl Donor {
             // The other transfer has ended without it, and this one goes on with its bytes.
             return Ok(resumed);
         }
-        let wanted = to.wanted();
-        for (index, file) in to.spec.map.files().iter().enumerate() {
+        let wanted = to.wanted_units();
+        for (index, file) in to.spec.wanted.map.files().iter().enumerate() {
             let missing = |unit: &u32| wanted.has(*unit) && !resumed.units.has(*unit);
             if !file.units().any(|unit| missing(&unit)) {
                 continue;
             }
             if let Some(from) = self.find(to, file) {
-                copy(&from, to, (index, file), &mut resumed)?;
+                copy(&from, to, index, &mut resumed)?;
             }
         }
         Ok(resumed)
     }
 
     fn find(&self, to: &Partial, file: &UnitFile) -> Option<File> {
-        match (&self.held, &to.spec.collection) {
+        match (&self.held, &to.spec.wanted.tree) {
             (Held::File(held), None) => held.try_clone().ok(),
             (Held::Tree(dir), Some(collection)) => {
                 let same = |entry: &Entry| matches!(entry, Entry::File { size, id, .. } if (*id, *size) == (file.id, file.layout.size()));
@@ -110,12 +110,8 @@ impl Donor {
 }
 
 /// Copies one file if it is whole, unit by unit; its bytes are hashed again from the copy before they count.
-fn copy(
-    from: &File,
-    to: &Partial,
-    (index, file): (usize, &UnitFile),
-    resumed: &mut Resumed,
-) -> Result<(), PartialError> {
+fn copy(from: &File, to: &Partial, index: usize, resumed: &mut Resumed) -> Result<(), PartialError> {
+    let file = to.spec.wanted.map.files()[index];
     let size = file.layout.size();
     if !from.metadata().is_ok_and(|meta| meta.len() == size) {
         return Ok(());
@@ -133,22 +129,21 @@ fn copy(
     // Where the file system can, the copy shares the disk's blocks.
     let shared = to.data.reflink(from);
     let mut units = Vec::new();
-    for unit in file.units().map(UnitIndex) {
-        let Some(place) = to.spec.map.place(unit) else { continue };
+    for unit in file.units() {
+        let Some(place) = to.spec.wanted.map.place(unit) else { continue };
         if !shared {
             let mut bytes = vec![0; usize::try_from(place.len).unwrap_or_default()];
             if read_exact_at(from, &mut bytes, place.offset).is_err() {
                 break;
             }
-            to.write(unit, &bytes)?;
+            to.write(place, &bytes)?;
         }
         units.push(unit);
     }
-    to.record(&units)?;
-    for unit in units {
-        resumed.units.set(unit.0);
-    }
-    Ok(())
+    units.iter().for_each(|unit| {
+        resumed.units.set(*unit);
+    });
+    to.record(units)
 }
 
 #[cfg(test)]
@@ -158,43 +153,33 @@ mod tests {
 
     use super::*;
     use crate::io::receive::partial::PartialSpec;
-    use crate::io::receive::partial::tests::{bytes, path, place};
+    use crate::io::receive::partial::tests::{at, bytes, path, place};
     use crate::io::receive::publish::PublishPlan;
-    use crate::model::{Collection, Kind, UnitMap};
+    use crate::model::{Collection, Wanted};
 
     fn spec(collection: Option<Collection>, content: &[u8]) -> PartialSpec {
-        let id = collection.as_ref().map_or_else(|| ContentId::of(content), |tree| ContentId::of(&tree.manifest()));
-        let size = collection.as_ref().map_or(content.len() as u64, Collection::bytes);
-        let map = match &collection {
-            Some(tree) => UnitMap::of_collection(tree),
-            None => UnitMap::of_file(id, size),
+        let wanted = match collection {
+            Some(tree) => {
+                let manifest = tree.manifest();
+                Wanted::tree(ContentId::of(&manifest), tree, manifest)
+            }
+            None => Wanted::file(ContentId::of(content), content.len() as u64),
         };
-        let kind = if collection.is_some() { Kind::Collection } else { Kind::File };
-        let (map, collection) = (Arc::new(map.expect("small")), collection.map(Arc::new));
-        PartialSpec {
-            id,
-            kind,
-            size,
-            map,
-            collection,
-            present: HashSet::new(),
-            unwanted: HashSet::new(),
-            target: None,
-            only: Vec::new(),
-        }
+        PartialSpec::of(Arc::new(wanted.expect("small")))
     }
 
     /// Fetches from nobody: what is missing is written.
     fn fill(partial: &Partial, resumed: &Resumed, content: &[u8]) -> u32 {
-        let missing: Vec<_> = partial.wanted().iter().filter(|unit| !resumed.units.has(*unit)).map(UnitIndex).collect();
+        let missing: Vec<_> = partial.wanted_units().iter().filter(|unit| !resumed.units.has(*unit)).collect();
         for unit in &missing {
-            let place = partial.spec.map.place(*unit).expect("within");
+            let place = at(partial, *unit);
             let (from, len) =
                 (usize::try_from(place.offset).expect("small"), usize::try_from(place.len).expect("small"));
-            partial.write(*unit, &content[from..from + len]).expect("written");
+            partial.write(place, &content[from..from + len]).expect("written");
         }
-        partial.record(&missing).expect("noted");
-        missing.len().try_into().expect("few")
+        let count = missing.len().try_into().expect("few");
+        partial.record(missing).expect("noted");
+        count
     }
 
     fn publish(partial: &Partial, name: &str) {
@@ -207,7 +192,7 @@ mod tests {
         let (dir, parent) = place();
         let (first, resumed) = Partial::open(&parent, spec.clone()).expect("opened");
         assert!(matches!(Partial::open(&parent, spec.clone()), Err(PartialError::InUse { .. })));
-        let donor = Donor::of(&parent, spec.id).expect("there");
+        let donor = Donor::of(&parent, spec.wanted.content.id).expect("there");
         fill(&first, &resumed, content);
         publish(&first, "first");
         drop(first);
@@ -247,8 +232,8 @@ mod tests {
         let content = bytes(600 << 10, 7);
         let spec = spec(None, &content);
         let (first, _) = Partial::open(&parent, spec.clone()).expect("opened");
-        let donor = Donor::of(&parent, spec.id).expect("there");
-        first.write(UnitIndex(0), &content[..256 << 10]).expect("written");
+        let donor = Donor::of(&parent, spec.wanted.content.id).expect("there");
+        first.write(at(&first, 0), &content[..256 << 10]).expect("written");
         drop(first);
         let (second, resumed) = Partial::open(&parent, spec).expect("opened");
         let units = donor.give(&second, resumed).expect("nothing to copy").units;

@@ -76,7 +76,7 @@ impl Existing {
         Ok(())
     }
 
-    fn add(&mut self, path: SafePath, (state, proof): (State, Option<Hashed>)) {
+    fn add(&mut self, path: SafePath, (state, proof): Compared) {
         self.proofs.extend(proof.map(|hashed| (path.clone(), hashed)));
         match state {
             State::Blocked => self.blocked.push(path),
@@ -150,9 +150,9 @@ enum State {
 fn state_of(dir: &SafeDir, path: &SafePath, entry: &Entry, hashed: &AtomicU64) -> Result<Compared, DestError> {
     match entry {
         Entry::Directory => match stat(dir, path)? {
-            Found::Kind(FileKind::Directory, _) => Ok((State::Same, None)),
-            Found::Nothing => Ok((State::Missing, None)),
-            Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
+            AtPath::Kind(FileKind::Directory, _) => Ok((State::Same, None)),
+            AtPath::Nothing => Ok((State::Missing, None)),
+            AtPath::Behind | AtPath::Kind(..) => Ok((State::Blocked, None)),
         },
         Entry::File { size, id, .. } => state_of_file(dir, path, *id, *size, hashed),
     }
@@ -166,9 +166,9 @@ fn state_of_file(
     hashed: &AtomicU64,
 ) -> Result<Compared, DestError> {
     match stat(dir, path)? {
-        Found::Nothing => Ok((State::Missing, None)),
-        Found::Kind(FileKind::File, len) if len != size => Ok((State::Different, None)),
-        Found::Kind(FileKind::File, _) => {
+        AtPath::Nothing => Ok((State::Missing, None)),
+        AtPath::Kind(FileKind::File, len) if len != size => Ok((State::Different, None)),
+        AtPath::Kind(FileKind::File, _) => {
             let file = dir.file(path, Access::Read)?;
             match hash(&file, size, hashed) {
                 Ok((found, proof)) if found == id => Ok((State::Same, proof)),
@@ -178,22 +178,22 @@ fn state_of_file(
                 Err(e) => Err(dir.explain("read", path, e)),
             }
         }
-        Found::Behind | Found::Kind(..) => Ok((State::Blocked, None)),
+        AtPath::Behind | AtPath::Kind(..) => Ok((State::Blocked, None)),
     }
 }
 
-enum Found {
+enum AtPath {
     /// A link or a file stands where a directory above has to be.
     Behind,
     Kind(FileKind, u64),
     Nothing,
 }
 
-fn stat(dir: &SafeDir, path: &SafePath) -> Result<Found, DestError> {
+fn stat(dir: &SafeDir, path: &SafePath) -> Result<AtPath, DestError> {
     match dir.stat(path) {
-        Ok(None) => Ok(Found::Nothing),
-        Ok(Some(stat)) => Ok(Found::Kind(stat.kind, stat.len)),
-        Err(DestError::Link { .. } | DestError::NotADirectory { .. }) => Ok(Found::Behind),
+        Ok(None) => Ok(AtPath::Nothing),
+        Ok(Some(stat)) => Ok(AtPath::Kind(stat.kind, stat.len)),
+        Err(DestError::Link { .. } | DestError::NotADirectory { .. }) => Ok(AtPath::Behind),
         Err(error) => Err(error),
     }
 }

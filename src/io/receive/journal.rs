@@ -8,7 +8,7 @@ mod replay;
 use std::io::{self, Read};
 use std::ops::Range;
 
-use crate::model::{ContentId, Kind};
+use crate::model::{Content, ContentId, Kind};
 
 pub use log::{BootId, Log};
 pub use replay::{Claims, Resized, replay};
@@ -23,17 +23,6 @@ pub const MAX_BODY: usize = crate::model::collection::MAX_MANIFEST + 1;
 const LEN: usize = 4;
 const SUM: usize = 8;
 type Sum = [u8; SUM];
-
-/// What the journal is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Header {
-    /// The content.
-    pub id: ContentId,
-    /// File or collection.
-    pub kind: Kind,
-    /// Its size in bytes, as it was first taken to be.
-    pub size: u64,
-}
 
 /// One thing noted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,37 +70,35 @@ pub enum HeaderError {
     Version,
 }
 
-impl Header {
-    /// The bytes as they are written.
-    #[must_use]
-    pub fn encode(&self) -> [u8; HEADER] {
-        let mut bytes = [0; HEADER];
-        bytes[..8].copy_from_slice(&MAGIC);
-        bytes[8] = u8::from(self.kind == Kind::Collection);
-        bytes[9..17].copy_from_slice(&self.size.to_be_bytes());
-        bytes[17..49].copy_from_slice(self.id.as_bytes());
-        let sum = sum_of(&[&bytes[..49]]);
-        bytes[49..].copy_from_slice(&sum);
-        bytes
-    }
+/// The header of a journal of that content, its size as it was first taken to be.
+#[must_use]
+pub fn header_of(content: &Content) -> [u8; HEADER] {
+    let mut bytes = [0; HEADER];
+    bytes[..8].copy_from_slice(&MAGIC);
+    bytes[8] = u8::from(content.kind == Kind::Collection);
+    bytes[9..17].copy_from_slice(&content.size.to_be_bytes());
+    bytes[17..49].copy_from_slice(content.id.as_bytes());
+    let sum = sum_of(&[&bytes[..49]]);
+    bytes[49..].copy_from_slice(&sum);
+    bytes
+}
 
-    fn decode(bytes: &[u8; HEADER]) -> Result<(Self, Sum), HeaderError> {
-        let sum = sum_of(&[&bytes[..49]]);
-        if bytes[49..] != sum || bytes[..7] != MAGIC[..7] {
-            return Err(HeaderError::Torn);
-        }
-        let kind = match (bytes[7], bytes[8]) {
-            (version, _) if version != MAGIC[7] => return Err(HeaderError::Version),
-            (_, 0) => Kind::File,
-            (_, 1) => Kind::Collection,
-            _ => return Err(HeaderError::Version),
-        };
-        let mut size = [0; 8];
-        size.copy_from_slice(&bytes[9..17]);
-        let mut id = [0; 32];
-        id.copy_from_slice(&bytes[17..49]);
-        Ok((Self { id: ContentId::from_bytes(id), kind, size: u64::from_be_bytes(size) }, sum))
+fn content_of(bytes: &[u8; HEADER]) -> Result<(Content, Sum), HeaderError> {
+    let sum = sum_of(&[&bytes[..49]]);
+    if bytes[49..] != sum || bytes[..7] != MAGIC[..7] {
+        return Err(HeaderError::Torn);
     }
+    let kind = match (bytes[7], bytes[8]) {
+        (version, _) if version != MAGIC[7] => return Err(HeaderError::Version),
+        (_, 0) => Kind::File,
+        (_, 1) => Kind::Collection,
+        _ => return Err(HeaderError::Version),
+    };
+    let mut size = [0; 8];
+    size.copy_from_slice(&bytes[9..17]);
+    let mut id = [0; 32];
+    id.copy_from_slice(&bytes[17..49]);
+    Ok((Content { id: ContentId::from_bytes(id), kind, size: u64::from_be_bytes(size) }, sum))
 }
 
 impl Record {
@@ -183,13 +170,13 @@ impl<R: Read> Reader<R> {
     ///
     /// # Errors
     /// When it has none that can be read.
-    pub fn new(mut from: R, len: u64) -> Result<(Header, Self), HeaderError> {
+    pub fn new(mut from: R, len: u64) -> Result<(Content, Self), HeaderError> {
         let mut bytes = [0; HEADER];
         if len < HEADER as u64 || !filled(&mut from, &mut bytes)? {
             return Err(HeaderError::Torn);
         }
-        let (header, sum) = Header::decode(&bytes)?;
-        Ok((header, Self { from, rest: len - HEADER as u64, end: HEADER as u64, sum }))
+        let (content, sum) = content_of(&bytes)?;
+        Ok((content, Self { from, rest: len - HEADER as u64, end: HEADER as u64, sum }))
     }
 
     /// The next whole record; `None` at the end, or at the first that is torn. Allocates no more than is there.

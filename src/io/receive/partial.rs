@@ -22,9 +22,8 @@ pub use inherit::Superseded;
 
 use crate::io::receive::dest::{DestError, SafeDir};
 use crate::io::receive::journal::{Log, Record};
-use crate::model::units::UnitPlace;
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, SafePath, Wanted};
 
 pub(super) use data::{Data, Tree};
 use inherit::Kin;
@@ -34,15 +33,7 @@ pub(super) use trace::Trace;
 #[derive(Debug, Clone)]
 pub struct PartialSpec {
     /// The content.
-    pub id: ContentId,
-    /// File or collection.
-    pub kind: Kind,
-    /// The content's size in bytes, as offers tell it.
-    pub size: u64,
-    /// Its units.
-    pub map: Arc<UnitMap>,
-    /// The tree, for a collection.
-    pub collection: Option<Arc<Collection>>,
+    pub wanted: Arc<Wanted>,
     /// Paths of the collection that the target has already, with the right content.
     pub present: HashSet<SafePath>,
     /// Paths of the collection that nobody asked for.
@@ -51,6 +42,14 @@ pub struct PartialSpec {
     pub target: Option<SafePath>,
     /// The patterns by which paths were asked for, for those who go on with it.
     pub only: Vec<String>,
+}
+
+impl PartialSpec {
+    /// All of it, of which nothing is there yet, under no name.
+    #[must_use]
+    pub fn of(wanted: Arc<Wanted>) -> Self {
+        Self { wanted, present: HashSet::new(), unwanted: HashSet::new(), target: None, only: Vec::new() }
+    }
 }
 
 /// What an earlier run left.
@@ -144,9 +143,9 @@ impl Partial {
     /// locked or written.
     #[must_use]
     pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
-        let mut units = Bitfield::empty(spec.map.units());
+        let mut units = Bitfield::empty(spec.wanted.map.units());
         let all = Earlier::all_in(parent).unwrap_or_default();
-        all.iter().for_each(|earlier| earlier.add_to(&spec.map, &mut units));
+        all.iter().for_each(|earlier| earlier.add_to(&spec.wanted.map, &mut units));
         units
     }
 
@@ -185,38 +184,29 @@ impl Partial {
         let _ = self.parent.remove_file(&self.names.journal);
     }
 
-    /// The units that have to be on the disk before [`Partial::publish`].
+    /// What is transferred.
     #[must_use]
-    pub fn wanted(&self) -> Bitfield {
-        open::wanted(&self.spec, &self.data)
+    pub const fn wanted(&self) -> &Arc<Wanted> {
+        &self.spec.wanted
     }
 
-    /// Writes a proven unit, in one positional write. It does not count before it is noted.
-    ///
-    /// # Errors
-    /// When the disk refuses; what was written before stays.
-    pub fn write(&self, unit: UnitIndex, bytes: &[u8]) -> Result<(), PartialError> {
-        let place = self.place(unit)?;
-        if place.len != bytes.len() as u64 {
-            return Err(PartialError::Unit { unit: unit.0 });
-        }
-        self.data.write(self, place, bytes)?;
-        lock(&self.dirty).insert(place.file);
-        Ok(())
+    /// The units that have to be on the disk before [`Partial::publish`].
+    #[must_use]
+    pub fn wanted_units(&self) -> Bitfield {
+        open::wanted(&self.spec, &self.data)
     }
 
     /// Notes units that were written, without syncing.
     ///
     /// # Errors
     /// When the journal cannot be written.
-    pub fn record(&self, units: &[UnitIndex]) -> Result<(), PartialError> {
+    pub fn record(&self, mut units: Vec<u32>) -> Result<(), PartialError> {
         if units.is_empty() {
             return Ok(());
         }
-        let mut numbers: Vec<u32> = units.iter().map(|u| u.0).collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        let ranges = ranges_of(numbers);
+        units.sort_unstable();
+        units.dedup();
+        let ranges = ranges_of(units);
         let mut state = self.state();
         self.append(&mut state, &Record::Have(ranges.clone()))?;
         ranges.into_iter().for_each(|range| state.noted.set_range(range));
@@ -239,13 +229,13 @@ impl Partial {
 
     /// Sets room aside for what is missing of a single file. What is noted stays as it is: it may have holes.
     fn set_aside(&self) -> Result<(), PartialError> {
-        let mut missing = Bitfield::full(self.spec.map.units());
+        let mut missing = Bitfield::full(self.spec.wanted.map.units());
         for unit in self.state().noted.iter() {
             missing.clear(unit);
         }
-        let start = |unit| self.spec.map.place(UnitIndex(unit)).map_or(self.spec.size, |place| place.offset);
+        let start = |unit| self.spec.wanted.map.place(unit).map_or(self.spec.wanted.content.size, |place| place.offset);
         let ranges: Vec<_> = missing.ranges().into_iter().map(|units| start(units.start)..start(units.end)).collect();
-        self.data.set_aside(self, &ranges, self.spec.size)
+        self.data.set_aside(self, &ranges, self.spec.wanted.content.size)
     }
 
     /// Makes all that was noted until now survive a loss of power. Others may write and note meanwhile.
@@ -280,42 +270,17 @@ impl Partial {
         Ok(())
     }
 
-    /// Reads a unit back; `buf` has its length.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
-    pub fn read(&self, unit: UnitIndex, buf: &mut [u8]) -> Result<(), PartialError> {
-        let place = self.place(unit)?;
-        if place.len != buf.len() as u64 {
-            return Err(PartialError::Unit { unit: unit.0 });
-        }
-        self.data.read(self, place, buf)
-    }
-
-    /// Reads any part of one of the map's files back, for serving. Where nothing was written there may be zeros.
-    ///
-    /// # Errors
-    /// When it is not there or cannot be read.
-    pub fn read_at(&self, file: usize, buf: &mut [u8], offset: u64) -> Result<(), PartialError> {
-        let place = UnitPlace { file, chunk: ChunkIndex(0), offset, len: buf.len() as u64 };
-        self.data.read(self, place, buf)
-    }
-
     /// Bytes of all units that are noted, those of earlier runs included.
     #[must_use]
     pub fn bytes_noted(&self) -> u64 {
         let noted = self.state().noted.clone();
-        noted.iter().map(|unit| self.spec.map.len(UnitIndex(unit))).sum()
+        noted.iter().map(|unit| self.spec.wanted.map.len(unit)).sum()
     }
 
     /// Where the bytes are, for messages.
     #[must_use]
     pub fn path(&self) -> PathBuf {
         self.parent.shown(&self.names.part)
-    }
-
-    fn place(&self, unit: UnitIndex) -> Result<UnitPlace, PartialError> {
-        self.spec.map.place(unit).ok_or(PartialError::Unit { unit: unit.0 })
     }
 
     fn append(&self, state: &mut State, record: &Record) -> Result<(), PartialError> {

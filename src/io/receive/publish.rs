@@ -18,7 +18,7 @@ use crate::io::receive::existing::hash;
 use crate::io::receive::partial::{Data, Givers, Names, Partial, PartialError, Trace, Tree};
 use crate::io::share::stamp::FileStamp;
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, SafePath};
+use crate::model::{Collection, Content, ContentId, SafePath};
 
 use finish::Finish;
 
@@ -49,10 +49,10 @@ impl Partial {
         if Names::is_reserved(plan.target.name()) {
             return Err(PartialError::Reserved { path });
         }
-        match (&self.data, &self.spec.collection) {
+        match (&self.data, &self.spec.wanted.tree) {
             (Data::Tree(tree), Some(collection)) => self.publish_tree(tree, collection, plan)?,
             (Data::Tree(_), None) => return Err(PartialError::Damaged { path }),
-            (Data::File { file, turn }, _) => self.publish_file((file, turn), plan)?,
+            (Data::File { file, turn }, _) => self.publish_file(file, turn, plan)?,
         }
         // Before the journal: while it is there, the next run clears up.
         self.remove_superseded();
@@ -61,17 +61,18 @@ impl Partial {
         Ok(path)
     }
 
-    fn publish_file(&self, (file, trace): (&File, &Mutex<Trace>), plan: &PublishPlan) -> Result<(), PartialError> {
+    fn publish_file(&self, file: &File, trace: &Mutex<Trace>, plan: &PublishPlan) -> Result<(), PartialError> {
         let failed = |doing, e| DestError::io(doing, &self.path(), e);
         let damaged = || PartialError::Damaged { path: self.path() };
+        let Content { id, size, .. } = self.spec.wanted.content;
         let mut trace = lock(trace);
         let len = file.metadata().map_err(|e| failed("look at", e))?.len();
-        if len < self.spec.size {
+        if len < size {
             return Err(damaged());
         }
         // Somebody else has written what lies behind the end, or it was taken to be longer.
-        if len > self.spec.size {
-            trace.over(file, |file| file.set_len(self.spec.size)).map_err(|e| failed("cut", e))?;
+        if len > size {
+            trace.over(file, |file| file.set_len(size)).map_err(|e| failed("cut", e))?;
         }
         if plan.executable {
             trace.over(file, |file| set_executable(file, true)).map_err(|e| failed("change the mode of", e))?;
@@ -86,7 +87,7 @@ impl Partial {
             if trace.is_clean(FileStamp::identifies().then_some(stamp)) {
                 break;
             }
-            if round + 1 == ROUNDS || !prove(file, (self.spec.id, self.spec.size), &mut trace) {
+            if round + 1 == ROUNDS || !prove(file, id, size, &mut trace) {
                 return Err(damaged());
             }
         }
@@ -138,12 +139,12 @@ impl Partial {
         &self,
         tree: &Tree,
         collection: &Collection,
-        wanted: &[Wanted<'_>],
+        wanted: &[WantedEntry<'_>],
         plan: &PublishPlan,
     ) -> Result<(), PartialError> {
         let target = self.parent.dir(&plan.target)?;
         let mut places = LastDir::of(&target);
-        for Wanted { path, entry, .. } in wanted {
+        for WantedEntry { path, entry, .. } in wanted {
             let taken = places.stat(path)?.is_some() && matches!(entry, Entry::File { .. });
             if taken && !plan.replace.contains(*path) {
                 return Err(PartialError::Appeared { path: target.shown(path) });
@@ -151,7 +152,7 @@ impl Partial {
         }
         Finish::of(tree, collection).run(wanted, plan)?;
         let mut built = LastDir::of(&tree.root);
-        for Wanted { path, entry, .. } in wanted {
+        for WantedEntry { path, entry, .. } in wanted {
             if **entry == Entry::Directory {
                 target.create_dirs(path)?;
                 continue;
@@ -168,15 +169,15 @@ impl Partial {
         Ok(self.parent.sync()?)
     }
 
-    fn wanted_entries<'c>(&self, collection: &'c Collection) -> impl Iterator<Item = Wanted<'c>> {
+    fn wanted_entries<'c>(&self, collection: &'c Collection) -> impl Iterator<Item = WantedEntry<'c>> {
         let entries =
-            collection.entries().iter().enumerate().map(|(index, (path, entry))| Wanted { index, path, entry });
+            collection.entries().iter().enumerate().map(|(index, (path, entry))| WantedEntry { index, path, entry });
         entries.filter(|w| !self.spec.present.contains(w.path) && !self.spec.unwanted.contains(w.path))
     }
 }
 
 /// An entry that is to be published.
-pub(super) struct Wanted<'c> {
+pub(super) struct WantedEntry<'c> {
     pub(super) index: usize,
     pub(super) path: &'c SafePath,
     pub(super) entry: &'c Entry,
@@ -190,9 +191,9 @@ fn appeared(error: DestError) -> PartialError {
 }
 
 /// Removes from the tree what an earlier run wanted and this one does not: it may be half-written.
-fn prune(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+fn prune(root: &SafeDir, wanted: &[WantedEntry<'_>]) -> Result<(), PartialError> {
     let mut kept = HashSet::new();
-    for Wanted { path, .. } in wanted {
+    for WantedEntry { path, .. } in wanted {
         kept.insert(path.as_str());
         // Once a directory is known, so are all above it.
         path.above().find(|dir| !kept.insert(dir));
@@ -213,7 +214,7 @@ fn prune_below(root: &SafeDir, dir: Option<&SafePath>, kept: &HashSet<&str>) -> 
     Ok(())
 }
 
-pub(super) fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+pub(super) fn sync(tree: &Tree, wanted: &[WantedEntry<'_>]) -> Result<(), PartialError> {
     if tree.root.sync_file_system()? {
         return Ok(());
     }
@@ -222,9 +223,9 @@ pub(super) fn sync(tree: &Tree, wanted: &[Wanted<'_>]) -> Result<(), PartialErro
     sync_directories(&tree.root, wanted)
 }
 
-fn sync_directories(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+fn sync_directories(root: &SafeDir, wanted: &[WantedEntry<'_>]) -> Result<(), PartialError> {
     let mut done = HashSet::new();
-    for Wanted { path, .. } in wanted {
+    for WantedEntry { path, .. } in wanted {
         let dirs = path.above().zip(successors(path.parent(), SafePath::parent));
         for (_, dir) in dirs.take_while(|(above, _)| done.insert(*above)) {
             root.dir(&dir)?.sync()?;
@@ -234,7 +235,7 @@ fn sync_directories(root: &SafeDir, wanted: &[Wanted<'_>]) -> Result<(), Partial
 }
 
 /// Hashes a file that others have touched; whether all of it is right. What they do meanwhile is seen in the next round.
-fn prove(file: &File, (id, size): (ContentId, u64), trace: &mut Trace) -> bool {
+fn prove(file: &File, id: ContentId, size: u64, trace: &mut Trace) -> bool {
     match hash(file, size, &AtomicU64::new(0)) {
         Ok((found, Some(hashed))) if found == id => {
             trace.proven(&hashed.stamp);

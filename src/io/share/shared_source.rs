@@ -6,13 +6,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use crate::io::share::cache::HashCache;
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::io::share::stamp::{FileStamp, open_stamped};
 use crate::model::collection::Entry;
-use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitMap};
 
 mod open;
 mod remains;
@@ -134,12 +132,8 @@ impl Source for SharedFile {
         Bitfield::full(self.map.units())
     }
 
-    fn has(&self, unit: UnitIndex) -> bool {
-        unit.0 < self.map.units()
-    }
-
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
+    fn has(&self, unit: u32) -> bool {
+        unit < self.map.units()
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
@@ -148,10 +142,6 @@ impl Source for SharedFile {
 
     fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
         if file == 0 { self.file.list() } else { None }
-    }
-
-    fn manifest(&self) -> Option<Arc<[u8]>> {
-        None
     }
 
     fn executable(&self) -> bool {
@@ -180,12 +170,8 @@ impl Source for SharedCollection {
         Bitfield::full(self.map.units())
     }
 
-    fn has(&self, unit: UnitIndex) -> bool {
-        unit.0 < self.map.units()
-    }
-
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
+    fn has(&self, unit: u32) -> bool {
+        unit < self.map.units()
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {

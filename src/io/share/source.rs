@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::model::{Bitfield, ChunkList, Kind, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, Kind, UnitMap};
 
 #[cfg(test)]
 pub(crate) mod drawn;
@@ -40,9 +40,13 @@ pub trait Source: Send + Sync + 'static {
     /// Which units are there now.
     fn have(&self) -> Bitfield;
     /// Whether a unit is there now.
-    fn has(&self, unit: UnitIndex) -> bool;
-    /// Changes whenever units are added; `None` when everything has been there from the start.
-    fn growth(&self) -> Option<watch::Receiver<u32>>;
+    fn has(&self, unit: u32) -> bool {
+        self.have().has(unit)
+    }
+    /// Changes whenever units are added; `None` when none ever are.
+    fn growth(&self) -> Option<watch::Receiver<u32>> {
+        None
+    }
     /// Units that are not there any more because their file changed. They are not among those of [`Source::have`].
     fn lost(&self) -> Vec<Range<u32>> {
         Vec::new()
@@ -55,7 +59,9 @@ pub trait Source: Send + Sync + 'static {
     /// The chunk list of one of the map's files that needs one; `None` while it is not known. May block.
     fn list(&self, file: usize) -> Option<Arc<ChunkList>>;
     /// A collection's canonical bytes.
-    fn manifest(&self) -> Option<Arc<[u8]>>;
+    fn manifest(&self) -> Option<Arc<[u8]>> {
+        None
+    }
     /// Whether a single file may be executed by its owner, as far as that is known.
     fn executable(&self) -> bool {
         false

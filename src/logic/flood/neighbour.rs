@@ -3,7 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use super::{FORWARDED, RATE, Tokens};
+use super::{FORWARDED, RATE};
+use crate::logic::limits::bucket::Tokens;
 
 /// Branches in a row that a neighbour let run out, after which it is not asked for a while: who takes queries and never
 /// answers must not make every search last until its time is over.

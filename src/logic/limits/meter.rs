@@ -4,45 +4,42 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::bucket::Bucket;
+
 /// Token buckets by target.
 #[derive(Debug)]
 pub struct Meter<T> {
-    burst: u32,
+    /// A full bucket.
+    full: Bucket,
     /// How long one token takes to come back.
     pace: Duration,
     targets: usize,
-    /// Until when each bucket is not full: a bucket that is full at `now` has no debt.
-    full_at: BTreeMap<T, Duration>,
+    buckets: BTreeMap<T, Bucket>,
 }
 
 impl<T: Ord> Meter<T> {
     /// `burst` at once, then one every `pace`; `targets` at most are remembered, and others wait for room.
     #[must_use]
-    pub const fn new(burst: u32, pace: Duration, targets: usize) -> Self {
-        Self { burst, pace, targets, full_at: BTreeMap::new() }
+    pub fn new(burst: u32, pace: Duration, targets: usize) -> Self {
+        Self { full: Bucket::new(pace * burst), pace, targets, buckets: BTreeMap::new() }
     }
 
     /// Takes a token of the target, if there is one.
     pub fn allow(&mut self, target: T, now: Duration) -> bool {
-        if self.full_at.len() >= self.targets {
-            self.full_at.retain(|_, full_at| *full_at > now);
+        if self.buckets.len() >= self.targets {
+            self.buckets.retain(|_, bucket| !bucket.is_full(now));
         }
-        if self.full_at.len() >= self.targets && !self.full_at.contains_key(&target) {
+        if self.buckets.len() >= self.targets && !self.buckets.contains_key(&target) {
             return false;
         }
-        let full_at = self.full_at.entry(target).or_default();
-        let next = (*full_at).max(now) + self.pace;
-        if next > now + self.pace * self.burst {
-            return false;
-        }
-        *full_at = next;
-        true
+        let bucket = self.buckets.entry(target).or_insert_with(|| self.full.clone());
+        bucket.take(self.pace, Duration::ZERO, now)
     }
 
     /// Puts a token back that turned out not to be needed.
     pub fn give_back(&mut self, target: &T) {
-        if let Some(full_at) = self.full_at.get_mut(target) {
-            *full_at = full_at.saturating_sub(self.pace);
+        if let Some(bucket) = self.buckets.get_mut(target) {
+            bucket.give_back(self.pace);
         }
     }
 }

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use rand::Rng;
 
-use crate::logic::flood::Tokens;
 use crate::logic::limits::back_off::BackOff;
+use crate::logic::limits::bucket::Tokens;
 use crate::model::NodeId;
-use crate::model::address::{is_link_local, is_publishable};
+use crate::model::address::{Remembered, is_link_local, is_publishable};
 use crate::wire::limits;
 
 /// Nodes known at most, and of one source.
@@ -53,19 +53,6 @@ impl Source {
             _ => is_publishable(addr),
         }
     }
-}
-
-/// A node that is remembered across a restart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Remembered {
-    /// Which.
-    pub node: NodeId,
-    /// Where it was dialled.
-    pub addrs: Vec<SocketAddr>,
-    /// It is dialled before the others.
-    pub anchor: bool,
-    /// Nothing but the local network told of it: without that it is not dialled.
-    pub lan: bool,
 }
 
 #[derive(Debug)]

@@ -42,7 +42,7 @@ fn a_region_is_read_in_order_around_what_is_there() {
     picker.set(2, State::Have);
     picker.set(5, State::Unwanted);
     picker.set(6, State::Blocked);
-    assert_eq!(picker.acquire_region(RequestId(1), (node(1), 0), span(4), |_| true), [0, 1, 3, 4]);
+    assert_eq!(picker.acquire_region(RequestId(1), Taker { node: node(1), rate: 0 }, span(4), |_| true), [0, 1, 3, 4]);
     assert_eq!(drawn(&picker, 10), ">>*>>xb...");
     assert_eq!(picker.complete(0), [RequestId(1)]);
     picker.release(1, RequestId(1));
@@ -55,7 +55,7 @@ fn two_providers_begin_in_different_halves_and_meet() {
     let mut taken = [Vec::new(), Vec::new()];
     for round in 0..17_u64 {
         for who in 0..2_u8 {
-            let units = picker.acquire_region(RequestId(round), (node(who), 0), span(2), |_| true);
+            let units = picker.acquire_region(RequestId(round), Taker { node: node(who), rate: 0 }, span(2), |_| true);
             taken[usize::from(who)].extend(units);
         }
     }
@@ -68,12 +68,12 @@ fn two_providers_begin_in_different_halves_and_meet() {
 fn spans_end_at_bytes_and_ranges_but_hold_at_least_one() {
     let mut picker = picker(64, 1);
     let small = Span { bytes: 3 * MIB, units: 99, ranges: 9 };
-    assert_eq!(picker.acquire_region(RequestId(1), (node(1), 0), small, |_| true), [0, 1, 2]);
+    assert_eq!(picker.acquire_region(RequestId(1), Taker { node: node(1), rate: 0 }, small, |_| true), [0, 1, 2]);
     let tiny = Span { bytes: 1, units: 99, ranges: 9 };
-    assert_eq!(picker.acquire_region(RequestId(1), (node(1), 0), tiny, |_| true), [3]);
+    assert_eq!(picker.acquire_region(RequestId(1), Taker { node: node(1), rate: 0 }, tiny, |_| true), [3]);
     let odd = |u: u32| u % 2 == 1;
     let two = Span { bytes: u64::MAX, units: 99, ranges: 2 };
-    assert_eq!(picker.acquire_region(RequestId(1), (node(1), 0), two, odd), [5, 7]);
+    assert_eq!(picker.acquire_region(RequestId(1), Taker { node: node(1), rate: 0 }, two, odd), [5, 7]);
 }
 
 #[test]
@@ -181,7 +181,7 @@ fn apply(picker: &mut Picker, holders: &mut Holders, op: Op) {
             }
         }
         Op::Region(r, n, count) => {
-            for unit in picker.acquire_region(RequestId(r), (node(n), 1), span(count), |_| true) {
+            for unit in picker.acquire_region(RequestId(r), Taker { node: node(n), rate: 1 }, span(count), |_| true) {
                 assert_eq!(holders.insert(unit, vec![RequestId(r)]), None);
             }
         }

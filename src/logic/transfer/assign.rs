@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use crate::logic::picker::Span;
+use crate::logic::picker::{Span, Taker};
+use crate::model::NodeId;
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{NodeId, UnitIndex};
 use crate::wire::limits::{FETCH_RANGES, FETCH_UNITS};
 
 use super::denial::Part;
-use super::event::Output;
+use super::event::Order;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
@@ -33,13 +33,13 @@ const MAX_REQUESTS: usize = 16;
 const CHOICE: (usize, usize) = (64, FETCH_RANGES);
 
 impl Transfer {
-    pub(super) fn assign(&mut self, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn assign(&mut self, now: Duration, out: &mut Vec<Order>) {
         self.ask_lists(now, out);
         while self.round(now, out) {}
     }
 
     /// Gives at most one request to each provider, so that nobody takes everything; says whether anyone got one.
-    fn round(&mut self, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn round(&mut self, now: Duration, out: &mut Vec<Order>) -> bool {
         let load = Load::of(self, now);
         let mut order: Vec<_> = self.providers.iter().filter(|(_, p)| p.is_ready(now)).collect();
         order.sort_by_key(|(_, p)| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0)));
@@ -51,7 +51,7 @@ impl Transfer {
         any
     }
 
-    fn feed(&mut self, node: NodeId, load: &Load, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn feed(&mut self, node: NodeId, load: &Load, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
         let starting = provider.requests.is_empty();
         if provider.requests.len() >= MAX_REQUESTS || provider.is_stalled(now) {
@@ -75,7 +75,7 @@ impl Transfer {
             || (starting && self.picker.wanted() == 0 && self.steal_idle(node, now, out))
     }
 
-    fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {
         let version = self.picker.version();
         let Some(provider) = self.providers.get(&node) else { return false };
         if provider.starved == Some(version) || self.picker.wanted() == 0 {
@@ -93,19 +93,18 @@ impl Transfer {
     }
 
     /// Exactly these units, in order.
-    fn take_units(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn take_units(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {
         let id = RequestId(self.next_request);
         let span = Span { bytes: piece, units: FETCH_UNITS as usize, ranges: FETCH_RANGES };
         let Self { providers, picker, map, .. } = self;
         let Some(provider) = providers.get(&node) else { return false };
         let rate = provider.speed.rate(now).unwrap_or(0);
         let allowed = |unit: u32| {
-            provider.has(unit)
-                && map.place(UnitIndex(unit)).is_some_and(|p| !provider.denials.blocks(Part::File(p.file)))
+            provider.has(unit) && map.place(unit).is_some_and(|p| !provider.denials.blocks(Part::File(p.file)))
         };
         let units = match &provider.holding {
             Some(Holding::Part(field)) => picker.acquire_rarest(id, Some(field), span, allowed),
-            _ => picker.acquire_region(id, (node, rate), span, allowed),
+            _ => picker.acquire_region(id, Taker { node, rate }, span, allowed),
         };
         if units.is_empty() {
             return false;
@@ -120,7 +119,7 @@ impl Transfer {
 
     /// Any few of these units: the provider sends those that it has sent least. Not before the last choice has begun:
     /// a list that waits grows stale.
-    fn offer_choice(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn offer_choice(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
         if provider.requests.iter().filter_map(|id| self.requests.get(id)).any(|r| !r.listed.is_empty()) {
             return false;
@@ -146,8 +145,7 @@ impl Transfer {
 
     /// Whether the provider has the unit and has not just denied its file.
     pub(super) fn may_bring(&self, provider: &Provider, unit: u32) -> bool {
-        provider.has(unit)
-            && self.map.place(UnitIndex(unit)).is_some_and(|place| !provider.denials.blocks(Part::File(place.file)))
+        provider.has(unit) && self.map.place(unit).is_some_and(|place| !provider.denials.blocks(Part::File(place.file)))
     }
 
     pub(super) fn outstanding_of(&self, provider: &Provider) -> u64 {
@@ -169,13 +167,13 @@ impl Transfer {
     }
 
     /// Says to the outside what a request asks for.
-    pub(super) fn order(&self, request: RequestId, out: &mut Vec<Output>) {
+    pub(super) fn order(&self, request: RequestId, out: &mut Vec<Order>) {
         let Some(entered) = self.requests.get(&request) else { return };
         let (units, max) = match entered.asked {
             Asked::Choice(max) => (&entered.listed, max),
             _ => (&entered.pending, u32::try_from(entered.pending.len()).unwrap_or(u32::MAX)),
         };
-        out.push(Output::Fetch { request, node: entered.node, units: ranges_of(units.iter().copied()), max });
+        out.push(Order::Fetch { request, node: entered.node, units: ranges_of(units.iter().copied()), max });
     }
 }
 

@@ -2,19 +2,20 @@
 
 use std::time::Duration;
 
-use crate::model::{NodeId, UnitIndex};
+use crate::model::NodeId;
 use crate::wire::Code;
 
 use super::denial::Part;
-use super::event::{End, Fault, Output, Why};
+use super::event::{End, Fault, Order, Why};
 use super::provider::{Holding, PAUSE};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
 
 impl Transfer {
-    pub(super) fn on_end(&mut self, id: RequestId, end: End, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn on_end(&mut self, id: RequestId, end: End, now: Duration, out: &mut Vec<Order>) {
         let Some(request) = self.requests.get(&id) else { return };
-        let (node, done) = (request.node, request.is_pointless() || request.proven > 0);
+        let node = request.node;
+        let done = request.is_pointless() || request.proven > 0;
         match end {
             End::Reset(Code::Changed) => {
                 let unit = request.pending.first().copied();
@@ -40,7 +41,7 @@ impl Transfer {
         unit: Option<u32>,
         fault: Fault,
         now: Duration,
-        out: &mut Vec<Output>,
+        out: &mut Vec<Order>,
     ) {
         let Some(request) = self.requests.get(&id) else { return };
         let node = request.node;
@@ -53,13 +54,13 @@ impl Transfer {
             Fault::Lie => {
                 self.remove(node, now, out);
                 self.barred.insert(node);
-                out.push(Output::Bar { node });
+                out.push(Order::Bar { node });
             }
             Fault::Missing => self.on_missing(id, unit, now, out),
         }
     }
 
-    fn on_missing(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Output>) {
+    fn on_missing(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Order>) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let node = request.node;
         let Some(unit) = unit else {
@@ -85,11 +86,11 @@ impl Transfer {
             return Some(file);
         }
         let unit = unit.or_else(|| request.pending.first().copied()).or_else(|| request.listed.first().copied())?;
-        self.map.place(UnitIndex(unit)).map(|place| place.file)
+        self.map.place(unit).map(|place| place.file)
     }
 
     /// The provider's copy of a file has changed, or only its times did. The others of a tree can still be had there.
-    fn spoil(&mut self, node: NodeId, file: Option<usize>, now: Duration, out: &mut Vec<Output>) {
+    fn spoil(&mut self, node: NodeId, file: Option<usize>, now: Duration, out: &mut Vec<Order>) {
         let Some(provider) = self.providers.get_mut(&node) else { return };
         let is_tree = self.map.files().iter().filter(|f| !f.layout.is_empty()).nth(1).is_some();
         match file {
@@ -100,12 +101,12 @@ impl Transfer {
     }
 
     /// The provider says that these units are of files that have changed.
-    pub(super) fn spoil_units(&mut self, node: NodeId, units: &[(u32, u32)], now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn spoil_units(&mut self, node: NodeId, units: &[(u32, u32)], now: Duration, out: &mut Vec<Order>) {
         let total = self.map.units();
         for &(first, count) in units {
             let end = first.saturating_add(count).min(total);
             let mut unit = first;
-            while let Some(place) = self.map.place(UnitIndex(unit)).filter(|_| unit < end) {
+            while let Some(place) = self.map.place(unit).filter(|_| unit < end) {
                 let Some(provider) = self.providers.get(&node) else { return };
                 if !provider.denials.blocks(Part::File(place.file)) {
                     self.spoil(node, Some(place.file), now, out);
@@ -115,7 +116,7 @@ impl Transfer {
         }
     }
 
-    fn refused(&mut self, id: RequestId, code: Code, now: Duration, out: &mut Vec<Output>) {
+    fn refused(&mut self, id: RequestId, code: Code, now: Duration, out: &mut Vec<Order>) {
         let Some(Request { node, asked, .. }) = self.requests.get(&id) else { return };
         let (node, asked) = (*node, *asked);
         let Some(provider) = self.providers.get_mut(&node) else { return };
@@ -139,21 +140,21 @@ impl Transfer {
         }
     }
 
-    fn strike(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) {
+    fn strike(&mut self, node: NodeId, now: Duration, out: &mut Vec<Order>) {
         if self.providers.get_mut(&node).is_some_and(|p| p.strike(now)) {
             self.leave(node, Why::Failing, now, out);
         }
     }
 
     /// The provider is gone, for whatever reason but a lie.
-    pub(super) fn leave(&mut self, node: NodeId, why: Why, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn leave(&mut self, node: NodeId, why: Why, now: Duration, out: &mut Vec<Order>) {
         if self.remove(node, now, out) {
-            out.push(Output::Leave { node, why });
+            out.push(Order::Leave { node, why });
         }
     }
 
     /// Says whether it was there.
-    pub(super) fn remove(&mut self, node: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+    pub(super) fn remove(&mut self, node: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
         let ids: Vec<_> = provider.requests.iter().copied().collect();
         ids.into_iter().for_each(|id| self.cancel(id, now, out));
@@ -166,9 +167,9 @@ impl Transfer {
     }
 
     /// The request's stream is to be reset, for real.
-    pub(super) fn cancel(&mut self, id: RequestId, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn cancel(&mut self, id: RequestId, now: Duration, out: &mut Vec<Order>) {
         if self.requests.contains_key(&id) {
-            out.push(Output::Cancel { request: id });
+            out.push(Order::Cancel { request: id });
             self.close(id, now);
         }
     }

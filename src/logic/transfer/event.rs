@@ -127,7 +127,7 @@ pub enum Fault {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum Order {
     /// The provider lied: never ask it for this content again, for an hour; its requests are cancelled.
     Bar {
         /// Which.

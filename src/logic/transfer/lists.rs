@@ -9,7 +9,7 @@ use crate::model::NodeId;
 use crate::model::units::chunk_list::CV_LEN;
 
 use super::denial::Part;
-use super::event::Output;
+use super::event::Order;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
@@ -60,7 +60,7 @@ impl Lists {
 
 impl Transfer {
     /// Asks for needed lists: the fastest complete provider first, then partial ones that have a unit of the file.
-    pub(super) fn ask_lists(&mut self, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn ask_lists(&mut self, now: Duration, out: &mut Vec<Order>) {
         while let Some((file, node)) = self.next_list(now) {
             self.lists.needed.remove(&file);
             let layout = self.map.files()[file].layout;
@@ -68,7 +68,7 @@ impl Transfer {
             let expected = u64::from(layout.chunks()) * CV_LEN as u64 + last;
             let request = self.open(Request::new(node, Asked::List(file), expected, now), now);
             self.lists.asked.entry(file).or_default().insert(request);
-            out.push(Output::List { request, node, file });
+            out.push(Order::List { request, node, file });
         }
     }
 
@@ -122,7 +122,7 @@ impl Transfer {
 
     /// The file's units can be proven now. Its last chunk is on its way as a unit like any other; a source that many
     /// fetch from sends it to each of them, unless they leave it to be chosen.
-    pub(super) fn on_list(&mut self, id: RequestId, file: usize, now: Duration, out: &mut Vec<Output>) {
+    pub(super) fn on_list(&mut self, id: RequestId, file: usize, now: Duration, out: &mut Vec<Order>) {
         let Some(units) = self.map.files().get(file).map(|f| f.units()) else { return };
         let others = self.lists.proven(file);
         others.into_iter().filter(|other| *other != id).for_each(|other| self.cancel(other, now, out));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::logic::picker::State;
-use crate::model::{NodeId, UnitIndex};
+use crate::model::NodeId;
 
 use super::Transfer;
 use super::event::Fault;
@@ -60,7 +60,7 @@ impl Transfer {
     /// Units that are not there, with the index of their file.
     fn missing(&self) -> impl Iterator<Item = (u32, usize)> {
         let missing = |unit: &u32| !matches!(self.picker.state(*unit), State::Have | State::Unwanted);
-        let place = |unit: u32| Some((unit, self.map.place(UnitIndex(unit))?.file));
+        let place = |unit: u32| Some((unit, self.map.place(unit)?.file));
         (0..self.map.units()).filter(missing).filter_map(place)
     }
 }

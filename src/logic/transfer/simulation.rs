@@ -9,7 +9,7 @@ use std::ops::Range;
 use super::*;
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Slots, Ticket};
-use crate::model::{ContentId, UnitIndex};
+use crate::model::ContentId;
 
 const QUANTUM: u64 = 64 << 10;
 /// As in the actor that owns the slots.
@@ -273,7 +273,7 @@ impl World {
             return self.at(self.now, Event::Send(n));
         };
         server.distinct_at.entry(server.sent.len()).or_insert(self.now);
-        let len = self.map.len(UnitIndex(unit));
+        let len = self.map.len(unit);
         let bytes = QUANTUM.min(len - sent);
         let next_at = self.now + Duration::from_secs_f64(bytes as f64 / server.rate as f64);
         let (arrives, lies) = (next_at + server.latency, server.lies);
@@ -321,22 +321,22 @@ impl World {
         }
     }
 
-    fn obey(&mut self, n: usize, output: Output) {
+    fn obey(&mut self, n: usize, output: Order) {
         match output {
-            Output::Bar { node } => self.client(n).barred.push(number(node)),
-            Output::Cancel { request } => {
+            Order::Bar { node } => self.client(n).barred.push(number(node)),
+            Order::Cancel { request } => {
                 let server = self.client(n).owner[&request];
                 let arrives = self.now + self.servers[&server].latency;
                 self.at(arrives, Event::Cancel(server, n, request));
             }
-            Output::Complete => self.finish(n),
-            Output::Fetch { request, node, units, max } => {
+            Order::Complete => self.finish(n),
+            Order::Fetch { request, node, units, max } => {
                 let units: Vec<u32> = units.into_iter().flatten().collect();
                 assert!(max > 0 && max as usize <= units.len());
                 self.ask(n, number(node), Stream::units(n, request, units, max));
             }
-            Output::Leave { node, why } => self.client(n).left.push((number(node), why)),
-            Output::List { request, node, file } => {
+            Order::Leave { node, why } => self.client(n).left.push((number(node), why)),
+            Order::List { request, node, file } => {
                 let last = self.map.files()[file].units().end - 1;
                 self.ask(n, number(node), Stream { list: Some(file), ..Stream::units(n, request, vec![last], 1) });
             }

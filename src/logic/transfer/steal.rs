@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::logic::picker::Hold;
 use crate::model::NodeId;
 
-use super::event::Output;
+use super::event::Order;
 use super::provider::{Provider, STALLED};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
@@ -23,16 +23,16 @@ const UNKNOWN_RATE: u64 = 1 << 20;
 
 impl Transfer {
     /// Before new work: only from one that has stalled, or is ten times slower and not about to be done.
-    pub(super) fn steal_from_slow(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+    pub(super) fn steal_from_slow(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
         self.steal(thief, WITH_WORK, STALLED, now, out)
     }
 
     /// With nothing left to be asked for: from whoever needs three times longer.
-    pub(super) fn steal_idle(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Output>) -> bool {
+    pub(super) fn steal_idle(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
         self.steal(thief, IDLE, Duration::ZERO, now, out)
     }
 
-    fn steal(&mut self, thief: NodeId, times: u32, least: Duration, now: Duration, out: &mut Vec<Output>) -> bool {
+    fn steal(&mut self, thief: NodeId, times: u32, least: Duration, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&thief) else { return false };
         let Some((victim, left, unit)) = self.slowest(thief, provider, now) else { return false };
         let own = self.time_for(provider, self.picker.len(unit), now);

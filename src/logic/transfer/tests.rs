@@ -1,6 +1,7 @@
 mod changed;
 mod crowd;
 mod endings;
+mod slow;
 
 use proptest::prelude::*;
 
@@ -124,7 +125,7 @@ fn files_of_several_chunks_wait_for_their_lists_only() {
 }
 
 /// A transfer of `units` mebibytes whose list is known, with provider 1 complete.
-fn small(units: u32) -> (Transfer, Vec<Output>) {
+fn small(units: u32) -> (Transfer, Vec<Order>) {
     let map = file_of(u64::from(units) * MIB);
     let (all, none) = (Bitfield::full(units), Bitfield::empty(units));
     let settings = Settings { scatter: false, ..Settings::new(1) };
@@ -133,15 +134,15 @@ fn small(units: u32) -> (Transfer, Vec<Output>) {
     (transfer, out)
 }
 
-fn meet(transfer: &mut Transfer, n: usize, now: Duration) -> Vec<Output> {
+fn meet(transfer: &mut Transfer, n: usize, now: Duration) -> Vec<Order> {
     assert_eq!(transfer.handle(Input::Ready { node: node(n), rtt: LAN }, now), []);
     let event = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
     transfer.handle(Input::Have { node: node(n), event }, now)
 }
 
-fn fetches(out: &[Output]) -> Vec<(RequestId, usize, Vec<u32>)> {
-    let fetch = |o: &Output| match o {
-        Output::Fetch { request, node, units, .. } => {
+fn fetches(out: &[Order]) -> Vec<(RequestId, usize, Vec<u32>)> {
+    let fetch = |o: &Order| match o {
+        Order::Fetch { request, node, units, .. } => {
             Some((*request, usize::from(node.as_bytes()[0]), units.iter().cloned().flatten().collect()))
         }
         _ => None,
@@ -180,121 +181,6 @@ fn busy_is_asked_again_after_its_time() {
 }
 
 #[test]
-fn who_has_another_size_is_left_at_once() {
-    let (mut transfer, out) = small(64);
-    let request = fetches(&out)[0].0;
-    let out = transfer.handle(Input::Ended { request, end: End::Refused(Code::SizeDiffers) }, ms(10));
-    assert_eq!(out.last(), Some(&Output::Leave { node: node(1), why: Why::Refused(Code::SizeDiffers) }));
-    assert_eq!(out.iter().filter(|o| matches!(o, Output::Cancel { .. })).count(), 4);
-}
-
-#[test]
-fn a_silent_provider_is_doubted_after_two_seconds_and_left_after_ten() {
-    let (mut transfer, first) = small(64);
-    let all = fetches(&meet(&mut transfer, 2, ms(1)));
-    assert_eq!(all.len(), 4);
-    let doubted: Vec<u32> = fetches(&first).into_iter().flat_map(|f| f.2).collect();
-    let (mut now, mut asked) = (ms(1), Vec::new());
-    while now < ms(4000) {
-        now += ms(100);
-        let alive = transfer.requests.iter().find(|(_, r)| r.node == node(2)).map(|(id, r)| (*id, r.pending.clone()));
-        let (request, units) = alive.expect("never idle");
-        let out = transfer.handle(Input::Proven { request, units: units.into_iter().collect() }, now);
-        transfer.handle(Input::Ended { request, end: End::Finished }, now);
-        let again = fetches(&out).into_iter().filter(|f| f.2.iter().any(|u| doubted.contains(u)));
-        asked.extend(again.map(|_| now));
-    }
-    assert!(asked.first().is_some_and(|at| (ms(2000)..ms(2300)).contains(at)), "{asked:?}");
-    let out = transfer.handle(Input::Tick, ms(10_001));
-    assert!(out.contains(&Output::Leave { node: node(1), why: Why::Silent }), "{out:?}");
-}
-
-/// A byte every 300 ms for 11 s; what is done, and when.
-fn crawl(transfer: &mut Transfer, honest: Option<usize>) -> Vec<(Duration, Output)> {
-    let mut all = Vec::new();
-    for now in (1..37).map(|n| ms(300 * n)) {
-        let requests: Vec<_> = transfer.requests.iter().map(|(id, r)| (*id, r.node, r.pending.clone())).collect();
-        for (request, of, pending) in requests {
-            let proven = Input::Proven { request, units: pending.into_iter().collect() };
-            let inputs = if honest.is_some_and(|honest| of == node(honest)) {
-                vec![proven, Input::Ended { request, end: End::Finished }]
-            } else {
-                vec![Input::Bytes { request, bytes: 1 }]
-            };
-            for input in inputs {
-                all.extend(transfer.handle(input, now).into_iter().map(|output| (now, output)));
-            }
-        }
-        all.extend(transfer.handle(Input::Tick, now).into_iter().map(|output| (now, output)));
-    }
-    all
-}
-
-#[test]
-fn a_provider_that_crawls_is_doubted_after_two_seconds_and_left_for_others_after_ten() {
-    let (mut transfer, first) = small(500);
-    meet(&mut transfer, 2, ms(1));
-    let doubted: Vec<u32> = fetches(&first).into_iter().flat_map(|f| f.2).collect();
-    let happened = crawl(&mut transfer, Some(2));
-    let again = happened.iter().find(|(_, output)| {
-        fetches(std::slice::from_ref(output))
-            .iter()
-            .any(|(_, n, units)| *n == 2 && units.iter().any(|u| doubted.contains(u)))
-    });
-    assert!(again.is_some_and(|(at, _)| (ms(900)..ms(2800)).contains(at)), "{again:?}");
-    let left: Vec<_> = happened.iter().filter(|(_, output)| matches!(output, Output::Leave { .. })).collect();
-    assert!(matches!(left[..], [(_, Output::Leave { why: Why::Crawling, .. })]), "{left:?}");
-    assert!(left[0].0 >= ms(9900), "{left:?}");
-}
-
-#[test]
-fn who_never_tells_what_it_has_is_left() {
-    let (mut transfer, _) = small(64);
-    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(100));
-    assert!(!transfer.handle(Input::Tick, ms(10_000)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
-    assert!(transfer.handle(Input::Tick, ms(10_100)).contains(&Output::Leave { node: node(2), why: Why::Silent }));
-}
-
-#[test]
-fn who_breaks_off_what_it_was_asked_for_again_and_again_is_left() {
-    let (mut transfer, mut out) = small(64);
-    let mut now = ms(0);
-    for _ in 0..3 {
-        let (request, ..) = fetches(&out).remove(0);
-        out = transfer.handle(Input::Ended { request, end: End::Reset(Code::Cancelled) }, now);
-        now += ms(1000);
-        out.extend(transfer.handle(Input::Tick, now));
-    }
-    assert!(out.contains(&Output::Leave { node: node(1), why: Why::Failing }), "{out:?}");
-}
-
-#[test]
-fn the_only_provider_may_crawl() {
-    let (mut transfer, _) = small(64);
-    let happened = crawl(&mut transfer, None);
-    assert!(happened.iter().all(|(_, output)| !matches!(output, Output::Leave { .. })), "{happened:?}");
-    assert!(transfer.is_silent(ms(10_800)), "others are looked for");
-}
-
-/// Nothing can be asked for before them: those of whoever sends them slowly are asked of another, too.
-#[test]
-fn lists_that_crawl_are_soon_asked_for_elsewhere() {
-    for (map, lists) in [(file_of(64 * MIB), 1), (tree(20, MIB), lists::AHEAD)] {
-        let (all, none) = (Bitfield::full(map.units()), Bitfield::empty(map.units()));
-        let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::new(), Settings::new(1));
-        let asked = |out: &[Output], of| {
-            out.iter().filter(|output| matches!(output, Output::List { node, .. } if *node == self::node(of))).count()
-        };
-        assert_eq!(asked(&meet(&mut transfer, 1, LAN), 1), lists);
-        assert_eq!(asked(&meet(&mut transfer, 2, LAN), 2), 0);
-        assert_eq!(asked(&transfer.handle(Input::Tick, ms(100)), 2), 0, "they are not late");
-        assert_eq!(asked(&transfer.handle(Input::Tick, ms(200)), 2), lists);
-        let more = transfer.handle(Input::Tick, ms(1000));
-        assert_eq!((asked(&more, 1), asked(&more, 2)), (0, 0), "two are enough");
-    }
-}
-
-#[test]
 fn a_changed_file_is_not_asked_from_that_provider_again() {
     let map = tree(10, 1000);
     let units = map.units();
@@ -320,7 +206,7 @@ fn claims_of_an_earlier_run_count_once_they_are_verified() {
     let out = fetches(&meet(&mut transfer, 1, ms(3)));
     assert_eq!(out[0].2, [9]);
     let out = transfer.handle(Input::Proven { request: out[0].0, units: vec![9] }, ms(4));
-    assert_eq!(out.last(), Some(&Output::Complete));
+    assert_eq!(out.last(), Some(&Order::Complete));
 }
 
 #[test]
@@ -329,10 +215,10 @@ fn units_that_are_elsewhere_on_the_disk_are_asked_for_only_if_they_do_not_prove(
     let all = Bitfield::full(64);
     let mut transfer = Transfer::new(map, &all, &Bitfield::empty(64), &BTreeSet::new(), Settings::new(1));
     let out = meet(&mut transfer, 1, ms(0));
-    let list = out.iter().find_map(|o| if let Output::List { request, .. } = o { Some(*request) } else { None });
+    let list = out.iter().find_map(|o| if let Order::List { request, .. } = o { Some(*request) } else { None });
     let list = list.expect("its list is asked for first");
     assert_eq!(transfer.handle(Input::Claimed { units: (0..60).collect() }, ms(1)), []);
-    let asked = |out: &[Output]| -> Vec<u32> { fetches(out).into_iter().flat_map(|(_, _, units)| units).collect() };
+    let asked = |out: &[Order]| -> Vec<u32> { fetches(out).into_iter().flat_map(|(_, _, units)| units).collect() };
     let out = fetches(&transfer.handle(Input::ListKnown { request: list, file: 0 }, ms(2)));
     assert_eq!(out.iter().flat_map(|(_, _, units)| units.clone()).collect::<Vec<_>>(), [60, 61, 62]);
     // What can be asked for already is not claimed any more.
@@ -350,7 +236,7 @@ fn units_that_are_elsewhere_on_the_disk_are_asked_for_only_if_they_do_not_prove(
 fn nothing_to_fetch_is_complete_at_once() {
     let map = file_of(0);
     let mut transfer = Transfer::new(map, &Bitfield::empty(0), &Bitfield::empty(0), &BTreeSet::new(), Settings::new(1));
-    assert_eq!(transfer.handle(Input::Tick, ms(0)), [Output::Complete]);
+    assert_eq!(transfer.handle(Input::Tick, ms(0)), [Order::Complete]);
 }
 
 #[derive(Debug, Clone)]

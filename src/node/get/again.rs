@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::actors::download::{Snapshot, Trouble};
+use crate::actors::download::{Progress, Trouble};
 use crate::logic::transfer::Why;
-use crate::model::{Provider, Query, SafePath};
+use crate::model::{Content, Provider, Query, SafePath};
 use crate::node::look::find::Finder;
-use crate::wire::{Code, Part};
+use crate::wire::Code;
 
 /// Between two looks: at first, and at most. The first comes at once.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(15));
@@ -18,16 +18,16 @@ const NAMESAKES: u32 = 50;
 /// Sends the providers that are found until the receiver or the transfer is gone.
 pub(crate) async fn look_again(
     finder: Finder,
-    part: Part,
-    mut transfer: watch::Receiver<Snapshot>,
+    content: Content,
+    mut transfer: watch::Receiver<Progress>,
     providers: mpsc::Sender<Vec<Provider>>,
 ) {
     let mut pause = AGAIN.0;
     while transfer.wait_for(|now| now.stuck).await.is_ok() {
-        match finder.locate(part.id).await {
+        match finder.locate(content.id).await {
             Ok(found) => {
                 let hits = found.hits.into_iter().map(|found| found.hit);
-                let same = hits.filter(|hit| (hit.kind, hit.size) == (part.kind, part.size));
+                let same = hits.filter(|hit| hit.content() == Some(content));
                 let others = same.flat_map(|hit| hit.providers).filter(|provider| provider.node != finder.own);
                 let others: Vec<_> = others.collect();
                 if !others.is_empty() && providers.send(others).await.is_err() {
@@ -46,15 +46,20 @@ pub(crate) async fn look_again(
 }
 
 /// Who has no longer what it gave, and offers something else under its name: it has changed its copy.
-pub(crate) async fn tell_changed_from_gone(finder: &Finder, part: Part, name: &SafePath, troubles: &mut [Trouble]) {
+pub(crate) async fn tell_changed_from_gone(
+    finder: &Finder,
+    content: Content,
+    name: &SafePath,
+    troubles: &mut [Trouble],
+) {
     let gone = |one: &Trouble| one.why == Why::Gone || one.why == Why::Refused(Code::NotFound);
     if !troubles.iter().any(gone) {
         return;
     }
     let Ok(query) = Query::parse(&[name.as_str()]) else { return };
     let Ok((found, _)) = finder.candidates(&query, NAMESAKES).await else { return };
-    let other = found.hits.into_iter().map(|found| found.hit).filter(|hit| hit.id != Some(part.id));
-    let same_name = other.filter(|hit| hit.kind == part.kind && hit.names.iter().any(|n| n.last() == name.last()));
+    let other = found.hits.into_iter().map(|found| found.hit).filter(|hit| hit.id != Some(content.id));
+    let same_name = other.filter(|hit| hit.kind == content.kind && hit.names.iter().any(|n| n.last() == name.last()));
     let owners: Vec<_> = same_name.flat_map(|hit| hit.providers).map(|provider| provider.node).collect();
     for one in troubles.iter_mut().filter(|one| gone(one) && owners.contains(&one.node)) {
         one.why = Why::Changed;

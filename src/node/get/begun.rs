@@ -6,7 +6,7 @@ use crate::io::receive::partial::{Earlier, Superseded};
 use crate::model::SafePath;
 use crate::model::query::fold;
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::types::{GetNotice, Kept, What};
 
@@ -22,8 +22,9 @@ impl Get {
             self.report.warn(GetNotice::Superseded { name, earlier, whole: contents.unwanted.is_empty() });
         }
         // What is one unit is there or not; it leaves nothing to go on with.
-        if contents.map.units() > 1 {
-            let (file, id, dir) = (BegunFile::at(self.inner.home.root()), contents.part.id, parent.path().to_owned());
+        if contents.wanted.map.units() > 1 {
+            let (file, id, dir) =
+                (BegunFile::at(self.inner.home.root()), contents.wanted.content.id, parent.path().to_owned());
             // Beside the transfer: it is for `status` alone, and nothing waits for it.
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = file.remember(id, &dir) {
@@ -37,9 +38,8 @@ impl Get {
 impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let any = SafePath::parse("x")
-            .ok()
-            .and_then(|name| Destination::of(&self.request.output, &name, None).ok().flatten());
+        let any =
+            SafePath::parse("x").ok().and_then(|name| TargetPath::of(&self.request.output, &name, None).ok().flatten());
         let Some(destination) = any else { return };
         let dir = destination.parent.clone();
         let read = move || {

@@ -15,14 +15,13 @@ use crate::io::receive::existing::{Existing, compare_collection, compare_file};
 use crate::io::receive::partial::{Partial, PartialSpec};
 use crate::io::share::hash::Hashed;
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Hit, Kind, NodeId, SafePath, UnitMap};
+use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, SafePath, Wanted};
 use crate::node::error::Error;
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::get::manifest::{self, Fetched};
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase, Without};
-use crate::wire::Part;
 
 /// How often hashing of what is there tells how far it is.
 const TELL: Duration = Duration::from_millis(200);
@@ -30,14 +29,10 @@ const TELL: Duration = Duration::from_millis(200);
 /// What is fetched.
 #[derive(Debug, Clone)]
 pub(crate) struct Contents {
-    /// Its id, kind and true size.
-    pub(crate) part: Part,
+    /// It, with its true size.
+    pub(crate) wanted: Arc<Wanted>,
     /// Under which name it was found.
     pub(crate) name: SafePath,
-    /// Its units.
-    pub(crate) map: Arc<UnitMap>,
-    /// The tree and its canonical bytes, for a collection.
-    pub(crate) tree: Option<(Arc<Collection>, Arc<[u8]>)>,
     /// Paths of the tree that were not asked for.
     pub(crate) unwanted: HashSet<SafePath>,
     /// The patterns by which paths were asked for.
@@ -82,23 +77,19 @@ impl Contents {
         let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
         // What an earlier run has begun of it is proven to be a collection, whatever is offered now.
         if hit.kind == Kind::File && kept.is_none() {
-            let map = UnitMap::of_file(id, hit.size);
             let refused = if hit.is_possible() {
                 Error::TooLarge { id, size: hit.size }
             } else {
                 Error::Impossible { id, size: hit.size }
             };
-            let map = map.ok_or(refused)?;
-            let part = Part { id, kind: hit.kind, size: hit.size };
+            let wanted = Wanted::file(id, hit.size).ok_or(refused)?;
             let matched = matcher(&request.only);
             if !matched(&name) && !hit.names.iter().any(matched) {
                 return Err(Error::DoesNotMatch { name: name.to_string() });
             }
             return Ok(Self {
-                part,
+                wanted: Arc::new(wanted),
                 name,
-                map: Arc::new(map),
-                tree: None,
                 unwanted: HashSet::new(),
                 only: Vec::new(),
                 executable: hit.executable,
@@ -116,11 +107,10 @@ impl Contents {
             }
         };
         let without = manifest::without(&name, &left_out, matcher(&request.only));
-        let too_large = Error::TooLarge { id, size: collection.bytes() };
-        let map = Arc::new(UnitMap::of_collection(&collection).ok_or(too_large)?);
-        let part = Part { id, kind: Kind::Collection, size: collection.bytes() };
         let unwanted = unwanted(&collection, &request.only);
         let wanted_files = collection.entries().len() - unwanted.len();
+        let too_large = Error::TooLarge { id, size: collection.bytes() };
+        let wanted = Arc::new(Wanted::tree(id, collection, bytes).ok_or(too_large)?);
         if !request.only.is_empty() && wanted_files == 0 {
             let name = name.to_string();
             return Err(match without {
@@ -128,27 +118,31 @@ impl Contents {
                 None => Error::NoneMatch { name, id },
             });
         }
-        let tree = Some((Arc::new(collection), bytes.into()));
         let only = request.only.iter().map(ToString::to_string).collect();
-        Ok(Self { part, name, map, tree, unwanted, only, executable: false, without })
+        Ok(Self { wanted, name, unwanted, only, executable: false, without })
     }
 
-    /// The files that were asked for, with their sizes.
-    pub(crate) fn wanted(&self) -> Vec<(SafePath, u64)> {
-        let Some((collection, _)) = &self.tree else { return vec![(self.name.clone(), self.part.size)] };
-        let files = collection.entries().iter().filter_map(|(path, entry)| match entry {
-            Entry::File { size, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size)),
+    /// The files that were asked for: name, size, id.
+    pub(crate) fn files(&self) -> Vec<(SafePath, u64, ContentId)> {
+        let Content { id, size, .. } = self.wanted.content;
+        let Some(tree) = &self.wanted.tree else { return vec![(self.name.clone(), size, id)] };
+        let files = tree.entries().iter().filter_map(|(path, entry)| match entry {
+            Entry::File { size, id, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size, *id)),
             _ => None,
         });
         files.collect()
     }
 
+    /// Bytes of all that was asked for.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.files().iter().map(|(_, size, _)| size).sum()
+    }
+
     /// A path of the tree that a file of the unit map has; none for a single file.
     pub(crate) fn path_of(&self, file: usize) -> Option<SafePath> {
-        let wanted = self.map.files().get(file)?;
-        let (collection, _) = self.tree.as_ref()?;
-        let is_it = |entry: &Entry| matches!(entry, Entry::File { size, id, .. } if (*id, *size) == (wanted.id, wanted.layout.size()));
-        collection.entries().iter().find(|(_, entry)| is_it(entry)).map(|(path, _)| path.clone())
+        let of = self.wanted.map.files().get(file)?;
+        let is_it = |entry: &Entry| entry.content() == Some((of.id, of.layout.size()));
+        self.wanted.tree.as_ref()?.entries().iter().find(|(_, entry)| is_it(entry)).map(|(path, _)| path.clone())
     }
 
     /// Compares with what is at the destination, telling how far that is.
@@ -157,7 +151,7 @@ impl Contents {
     /// When something there stands in the way, or the file system cannot hold the names.
     pub(crate) async fn compare(
         &self,
-        destination: &Destination,
+        destination: &TargetPath,
         parent: &SafeDir,
         force: bool,
         report: &Report,
@@ -172,7 +166,7 @@ impl Contents {
     /// When it cannot be read.
     pub(crate) async fn existing(
         &self,
-        destination: &Destination,
+        destination: &TargetPath,
         parent: &SafeDir,
         report: &Report,
     ) -> Result<Existing, Error> {
@@ -195,14 +189,15 @@ impl Contents {
         loop {
             tokio::select! {
                 done = &mut job => return done.map_err(|e| Error::Internal { cause: e.to_string() })?,
-                _ = ticks.tick() => report.hashing(hashed.load(Ordering::Relaxed), self.part.size, None),
+                _ = ticks.tick() => report.hashing(hashed.load(Ordering::Relaxed), self.wanted.content.size, None),
             }
         }
     }
 
     fn existing_now(&self, parent: &SafeDir, target: &SafePath, hashed: &AtomicU64) -> Result<Existing, Error> {
-        let Some((collection, _)) = &self.tree else {
-            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+        let Some(collection) = &self.wanted.tree else {
+            let Content { id, size, .. } = self.wanted.content;
+            let existing = compare_file(parent, target, id, size, hashed)?;
             // The target may have another name than the content.
             let renamed = |paths: Vec<SafePath>| paths.into_iter().map(|_| self.name.clone()).collect();
             let Existing { same, different, missing, blocked, proofs } = existing;
@@ -218,7 +213,7 @@ impl Contents {
     /// # Errors
     /// When it is not one file.
     pub(crate) fn is_streamable(&self) -> Result<(), Error> {
-        match self.tree {
+        match self.wanted.tree {
             Some(_) => Err(Error::NotAFile { name: self.name.to_string() }),
             None => Ok(()),
         }
@@ -231,9 +226,10 @@ impl Contents {
         force: bool,
         hashed: &AtomicU64,
     ) -> Result<Present, Error> {
-        let Some((collection, _)) = &self.tree else {
+        let Some(collection) = &self.wanted.tree else {
             accepts(parent, [target])?;
-            let existing = compare_file(parent, target, self.part.id, self.part.size, hashed)?;
+            let Content { id, size, .. } = self.wanted.content;
+            let existing = compare_file(parent, target, id, size, hashed)?;
             return present(existing, parent, force);
         };
         let paths = collection.entries().iter().map(|(path, _)| path);
@@ -260,11 +256,11 @@ impl Contents {
         present: &mut Present,
     ) -> Result<(), DestError> {
         let same = &present.same;
-        let changed = match &self.tree {
+        let changed = match &self.wanted.tree {
             _ if same.is_empty() => return Ok(()),
             None if self.executable => give_bits(parent, same.iter().map(|path| (path, true)))?,
             None => return Ok(()),
-            Some((collection, _)) => {
+            Some(collection) => {
                 let entries = collection.entries().iter().filter(|(path, _)| same.contains(path));
                 let files = entries.filter_map(|(path, entry)| match entry {
                     Entry::File { executable, .. } => Some((path, *executable)),
@@ -280,11 +276,7 @@ impl Contents {
     /// What the partial file is opened for; `target` is the name that it gets at the end.
     pub(crate) fn spec(&self, present: &Present, target: Option<&SafePath>) -> PartialSpec {
         PartialSpec {
-            id: self.part.id,
-            kind: self.part.kind,
-            size: self.part.size,
-            map: Arc::clone(&self.map),
-            collection: self.tree.as_ref().map(|(collection, _)| Arc::clone(collection)),
+            wanted: Arc::clone(&self.wanted),
             present: present.same.clone(),
             unwanted: self.unwanted.clone(),
             target: target.cloned(),

@@ -6,11 +6,11 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, SafePath};
 use crate::node::error::Error;
-use crate::node::types::Output;
+use crate::node::types::Destination;
 
 /// A place for one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Destination {
+pub(crate) struct TargetPath {
     /// The directory that holds it.
     pub(crate) parent: PathBuf,
     /// Its name there; one component.
@@ -19,14 +19,14 @@ pub(crate) struct Destination {
     pub(crate) make: bool,
 }
 
-impl Destination {
+impl TargetPath {
     /// Refuses at once what no result can be put to, whatever its name.
     ///
     /// # Errors
     /// When the path leads through a name that qshare gives to what is not finished, or its own name is not one that a
     /// file can have.
-    pub(crate) fn check(output: &Output) -> Result<(), Error> {
-        let Output::Path(path) = output else { return Ok(()) };
+    pub(crate) fn check(output: &Destination) -> Result<(), Error> {
+        let Destination::Path(path) = output else { return Ok(()) };
         let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
         if path.components().any(reserved) {
             return Err(PartialError::Reserved { path: path.clone() }.into());
@@ -41,11 +41,11 @@ impl Destination {
     ///
     /// # Errors
     /// When the path's own name is not one that a file can have everywhere.
-    pub(crate) fn of(output: &Output, name: &SafePath, id: Option<ContentId>) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(output: &Destination, name: &SafePath, id: Option<ContentId>) -> Result<Option<Self>, Error> {
         match output {
-            Output::Here => Ok(Some(Self { parent: PathBuf::from("."), name: name.last(), make: false })),
-            Output::Path(path) => Self::at(path, name, id).map(Some),
-            Output::Stream(_) => Ok(None),
+            Destination::Here => Ok(Some(Self { parent: PathBuf::from("."), name: name.last(), make: false })),
+            Destination::Path(path) => Self::at(path, name, id).map(Some),
+            Destination::Stream(_) => Ok(None),
         }
     }
 
@@ -90,19 +90,19 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let name = SafePath::parse("docs/a.txt").expect("valid");
         let at = |path: PathBuf| {
-            Destination::of(&Output::Path(path), &name, None).expect("valid").expect("not a stream").path()
+            TargetPath::of(&Destination::Path(path), &name, None).expect("valid").expect("not a stream").path()
         };
         assert_eq!(at(dir.path().to_owned()), dir.path().join("a.txt"));
         assert_eq!(at(dir.path().join("new/")), dir.path().join("new/a.txt"));
         assert_eq!(at(dir.path().join("b.txt")), dir.path().join("b.txt"));
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
-        let here = Destination::of(&Output::Here, &name, None).expect("valid").expect("not a stream");
+        let here = TargetPath::of(&Destination::Here, &name, None).expect("valid").expect("not a stream");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
     }
 
     #[test]
     fn nothing_is_put_to_or_beneath_what_is_unfinished() {
-        let check = |path: &str| Destination::check(&Output::Path(path.into()));
+        let check = |path: &str| TargetPath::check(&Destination::Path(path.into()));
         let part = ".qshare-0123456789abcdef.part";
         for path in [part, &format!("{part}/"), &format!("{part}/a/b"), &format!("out/{part}"), "./.qshare-probe-1"] {
             let error = check(path).expect_err(path).to_string();

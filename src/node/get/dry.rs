@@ -2,18 +2,16 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::existing::Existing;
 use crate::io::receive::partial::{Earlier, Partial, PartialError};
 use crate::io::receive::space;
-use crate::model::collection::Entry;
-use crate::model::{ContentId, Hit, Kind, Provider, SafePath, UnitIndex};
+use crate::model::{Hit, Kind, Provider, SafePath};
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::get::holding::holdings;
 use crate::node::types::{Busy, GetNotice, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
 
@@ -23,23 +21,23 @@ impl Get {
         &self,
         hit: &Hit,
         contents: Contents,
-        destination: Option<Destination>,
+        destination: Option<TargetPath>,
     ) -> Result<Outcome, Error> {
         let Some(destination) = destination else {
             contents.is_streamable()?;
             let holders = self.holders(hit, &contents).await;
-            return Ok(self.previewed(holders, contents, None, Ground::default()));
+            return Ok(self.previewed(holders, contents, None, AtTarget::default()));
         };
         let ground = match SafeDir::open(&destination.parent) {
             Ok(parent) => {
                 let existing = contents.existing(&destination, &parent, &self.report).await?;
-                Ground::of(&contents, &parent, existing)
+                AtTarget::of(&contents, &parent, existing)
             }
             Err(error) if error.is_missing() => {
                 if !destination.make {
                     self.report.warn(GetNotice::Dest(error));
                 }
-                Ground::default()
+                AtTarget::default()
             }
             Err(error) => return Err(error.into()),
         };
@@ -54,7 +52,9 @@ impl Get {
 
     /// Everyone who was found, with what each has.
     async fn holders(&self, hit: &Hit, contents: &Contents) -> Vec<Holder> {
-        let has = holdings(&self.finder.connections, contents.part, Some(&contents.map), &hit.providers).await;
+        let has =
+            holdings(&self.finder.connections, contents.wanted.content, Some(&contents.wanted.map), &hit.providers)
+                .await;
         let of = |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
         hit.providers.iter().zip(has).map(of).collect()
     }
@@ -63,13 +63,13 @@ impl Get {
         &self,
         holders: Vec<Holder>,
         contents: Contents,
-        destination: Option<&Destination>,
-        ground: Ground,
+        destination: Option<&TargetPath>,
+        ground: AtTarget,
     ) -> Outcome {
-        let target = destination.map(Destination::path);
+        let target = destination.map(TargetPath::path);
         let mut preview = Preview { force: self.request.force, busy: ground.busy, ..Preview::default() };
-        let (mut seen, units) = (HashSet::new(), contents.map.by_content());
-        for (name, size, id) in contents.wanted_files() {
+        let (mut seen, units) = (HashSet::new(), contents.wanted.map.by_content());
+        for (name, size, id) in contents.files() {
             let there = ground.at(&name);
             let comes = there == There::New || (there == There::Differs && preview.force);
             if comes && seen.insert((id, size)) {
@@ -81,11 +81,8 @@ impl Get {
             preview.files.push(PreviewFile { name, size, path, there });
         }
         let bytes = preview.files.iter().map(|file| file.size).sum();
-        let providers = holders.iter().filter_map(|provider| {
-            let (node, addr) = (provider.node, *provider.addrs.first()?);
-            let path = (Duration::ZERO, 0);
-            Some(ProviderProgress { node, addr, bytes: 0, rate: 0, path, connections: 0, why: None })
-        });
+        let providers =
+            holders.iter().filter_map(|provider| Some(ProviderProgress::new(provider.node, *provider.addrs.first()?)));
         let providers = providers.collect();
         preview.holders = holders;
         Outcome { path: target, providers, preview: Some(preview), ..self.outcome(contents, bytes) }
@@ -94,7 +91,7 @@ impl Get {
 
 /// What is at the destination.
 #[derive(Default)]
-struct Ground {
+struct AtTarget {
     there: HashMap<SafePath, There>,
     /// Something that is never replaced has the place of the whole.
     blocked: bool,
@@ -104,12 +101,12 @@ struct Ground {
     busy: Option<Busy>,
 }
 
-impl Ground {
+impl AtTarget {
     fn of(contents: &Contents, parent: &SafeDir, existing: Existing) -> Self {
-        let blocked = contents.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
+        let blocked = contents.wanted.tree.is_some() && existing.blocked.iter().any(|path| !contents.holds(path));
         let Existing { same, different, missing, blocked: in_the_way, .. } = existing;
         let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() }, None);
-        let used = Earlier::of(parent, contents.part.id).filter(|other| other.is_in_use(parent));
+        let used = Earlier::of(parent, contents.wanted.content.id).filter(|other| other.is_in_use(parent));
         let busy = used.map(|other| Busy { pid: other.pid(), have: other.bytes() });
         let units = if busy.is_none() { Partial::peek(parent, &spec).iter().collect() } else { HashSet::new() };
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
@@ -126,31 +123,19 @@ impl Ground {
 
     /// Bytes of a file that an earlier run left.
     fn kept(&self, contents: &Contents, file: usize) -> u64 {
-        let units = contents.map.files()[file].units().filter(|unit| self.units.contains(unit));
-        units.map(|unit| contents.map.len(UnitIndex(unit))).sum()
+        let units = contents.wanted.map.files()[file].units().filter(|unit| self.units.contains(unit));
+        units.map(|unit| contents.wanted.map.len(unit)).sum()
     }
 }
 
 impl Contents {
-    /// The files that were asked for: name, size, id.
-    fn wanted_files(&self) -> Vec<(SafePath, u64, ContentId)> {
-        let Some((collection, _)) = &self.tree else {
-            return vec![(self.name.clone(), self.part.size, self.part.id)];
-        };
-        let files = collection.entries().iter().filter_map(|(path, entry)| match entry {
-            Entry::File { size, id, .. } if !self.unwanted.contains(path) => Some((path.clone(), *size, *id)),
-            _ => None,
-        });
-        files.collect()
-    }
-
     fn holds(&self, path: &SafePath) -> bool {
-        self.tree.as_ref().is_some_and(|(tree, _)| tree.entries().iter().any(|(there, _)| there == path))
+        self.wanted.tree.as_ref().is_some_and(|tree| tree.entries().iter().any(|(there, _)| there == path))
     }
 }
 
 /// Whether the destination takes files at all, and so many bytes more.
-fn takes(destination: &Destination, bytes: u64) -> Result<(), Error> {
+fn takes(destination: &TargetPath, bytes: u64) -> Result<(), Error> {
     // What is made on the way would be made in the first directory that is there.
     let there = destination.parent.ancestors().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
     let mut there = there.filter(|dir| destination.make || *dir == destination.parent);
@@ -168,7 +153,7 @@ fn takes(destination: &Destination, bytes: u64) -> Result<(), Error> {
 
 /// Where a file of it would lie.
 fn below(target: &Path, contents: &Contents, name: &SafePath) -> PathBuf {
-    match contents.part.kind {
+    match contents.wanted.content.kind {
         Kind::Collection => target.join(name.as_str()),
         Kind::File => target.to_owned(),
     }

@@ -6,7 +6,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::download::supervisor::{Download, TransferRequest};
-use crate::actors::download::{Ending, Shortfall, Snapshot};
+use crate::actors::download::{Ending, Shortfall, Terms};
 use crate::io::receive::partial::Partial;
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
@@ -22,8 +22,7 @@ use crate::node::get::turn::Turn;
 use crate::node::get::{Get, Plan, Sink, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
-use crate::node::report::Report;
-use crate::node::types::{GetNotice, Outcome, Output, Phase, ProviderProgress, ShareBack};
+use crate::node::types::{Destination, Outcome, Phase, ShareBack};
 
 /// Batches of providers that wait to be taken up by a transfer.
 const PROVIDERS: usize = 16;
@@ -38,33 +37,29 @@ impl Get {
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = &self.inner;
         let shares = self.request.share != ShareBack::Never;
-        let job = TransferRequest {
-            id: contents.part.id,
-            kind: contents.part.kind,
-            size: contents.part.size,
-            executable: contents.executable,
-            map: Arc::clone(&contents.map),
-            manifest: contents.tree.as_ref().map(|(_, manifest)| Arc::clone(manifest)),
+        let request = TransferRequest {
             partial: Arc::clone(&partial),
             resumed,
-            limit: self.request.limit,
-            wait: self.request.wait,
+            executable: contents.executable,
+            terms: Terms {
+                limit: self.request.limit,
+                wait: self.request.wait,
+                connections: self.request.connections,
+                in_order: matches!(self.request.output, Destination::Stream(_)),
+                seed: rand::random(),
+            },
             share: shares,
             open: self.request.from.is_none(),
-            connections: self.request.connections,
-            in_order: matches!(self.request.output, Output::Stream(_)),
-            seed: rand::random(),
+            progress: self.report.progress(),
+            tell: self.report.tell(),
         };
-        let mut download = parts.downloads.start(job).await?;
+        let mut download = parts.downloads.start(request).await?;
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
-        let showing = Showing::start(&download, &self.report);
         let noting = givers::begin(&place, &contents, &download);
-        let participation = (shares && contents.map.units() > 1).then(|| parts.announcer.join(contents.part));
+        let participation =
+            (shares && contents.wanted.map.units() > 1).then(|| parts.announcer.join(contents.wanted.content));
         let ended = self.until_end(&mut download, &contents, beside).await;
-        drop(showing);
-        let last = download.progress().borrow().clone();
-        show(&self.report, &last);
         match ended? {
             Ending::Cancelled => return Err(self.interrupted_with(&partial)),
             Ending::Complete => {}
@@ -72,7 +67,7 @@ impl Get {
         }
         noting.done().await;
         self.report.phase(Phase::Finishing);
-        let Sink::Disk { destination, parent } = place else { return Ok(self.fetched(contents, last.spent)) };
+        let Sink::Disk { destination, parent } = place else { return Ok(self.fetched(contents)) };
         let mut cancelled = self.cancelled.clone();
         let times = tokio::select! {
             times = self.times(&contents, &destination.name, &hit.providers) => times,
@@ -90,7 +85,7 @@ impl Get {
         let seeding = self.keep(&contents, &destination, learned).await?;
         // Only now: what goes on being served has been so all the time.
         drop(participation);
-        Ok(Outcome { path: Some(destination.path()), seeding, ..self.fetched(contents, last.spent) })
+        Ok(Outcome { path: Some(destination.path()), seeding, ..self.fetched(contents) })
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
@@ -102,14 +97,15 @@ impl Get {
     ) -> Result<Ending, Error> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
-        following.spawn(look_again(self.finder.clone(), contents.part, download.progress(), found.clone()));
+        following.spawn(look_again(self.finder.clone(), contents.wanted.content, download.progress(), found.clone()));
         if self.finder.is_open() {
             for place in self.finder.trackers() {
-                following.spawn(follow(self.finder.clone(), place.clone(), contents.part, found.clone()));
+                following.spawn(follow(self.finder.clone(), place.clone(), contents.wanted.content, found.clone()));
             }
             if let Some(overlay) = self.finder.overlay() {
-                let (own, plane) = (self.finder.own, self.report.now().plane);
-                following.spawn(near::follow(overlay.clone(), own, contents.part, plane, found.clone()));
+                let own = self.finder.own;
+                let plane = self.report.now().plane;
+                following.spawn(near::follow(overlay.clone(), own, contents.wanted.content, plane, found.clone()));
             }
         }
         if let Some(beside) = beside {
@@ -143,14 +139,14 @@ impl Get {
     async fn incomplete(&self, contents: &Contents, shortfall: Shortfall, partial: &Partial) -> Error {
         let now = self.report.now();
         let Shortfall { waited, mut providers, files } = shortfall;
-        tell_changed_from_gone(&self.finder, contents.part, &contents.name, &mut providers).await;
+        tell_changed_from_gone(&self.finder, contents.wanted.content, &contents.name, &mut providers).await;
         let first = files.first().and_then(|first| contents.path_of(*first));
         let lack = Lack { waited, providers, files: first.map(|first| (first, files.len())) };
-        let (name, have) = (contents.name.to_string(), kept(&now, partial));
-        Error::Incomplete { name, have, total: now.total, lack: Box::new(lack) }
+        let have = kept(&now, partial);
+        Error::Incomplete { name: contents.name.to_string(), have, total: now.total, lack: Box::new(lack) }
     }
 
-    fn fetched(&self, contents: Contents, spent: Spent) -> Outcome {
+    fn fetched(&self, contents: Contents) -> Outcome {
         let now = self.report.now();
         let spent = Spent {
             looking: self.report.took(Phase::Looking),
@@ -158,67 +154,24 @@ impl Get {
             comparing: self.report.took(Phase::Hashing),
             fetching: self.report.took(Phase::Fetching),
             finishing: self.report.took(Phase::Finishing),
-            ..spent
+            ..now.spent
         };
-        let bytes = contents.wanted().iter().map(|(_, size)| size).sum();
+        let bytes = contents.bytes();
         let shares = account(&spent);
         Outcome { fetched: now.fetched, providers: now.providers, shares, ..self.outcome(contents, bytes) }
     }
-}
-
-/// Copies the transfer's progress into the report while it lives.
-struct Showing(JoinHandle<()>);
-
-impl Showing {
-    fn start(download: &Download, report: &Report) -> Self {
-        let (mut progress, report) = (download.progress(), report.clone());
-        Self(tokio::spawn(async move {
-            while progress.changed().await.is_ok() {
-                show(&report, &progress.borrow_and_update());
-            }
-        }))
-    }
-}
-
-impl Drop for Showing {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-fn show(report: &Report, now: &Snapshot) {
-    report.update(|progress| {
-        progress.bytes = now.bytes;
-        progress.fetched = now.fetched;
-        progress.total = now.total;
-        progress.rate = now.rate;
-        let provider = |p: &crate::actors::download::ProviderSnapshot| ProviderProgress {
-            node: p.node,
-            addr: p.addr,
-            bytes: p.bytes,
-            rate: p.rate,
-            path: p.path,
-            connections: p.connections,
-            why: p.why,
-        };
-        progress.providers = now.providers.iter().map(provider).collect();
-        let known = progress.warnings.len();
-        let all = now.warnings.iter().cloned().map(|notice| GetNotice::Download(notice).into());
-        let new: Vec<_> = all.filter(|notice| !progress.warnings[..known].contains(notice)).collect();
-        progress.warnings.extend(new);
-    });
 }
 
 /// The bytes on their way to the request's stream, when it has one.
 struct Delivery(Option<JoinHandle<std::io::Result<u64>>>);
 
 impl Delivery {
-    fn start(output: &mut Output, download: &Download) -> Self {
-        let Output::Stream(_) = output else { return Self(None) };
-        let Output::Stream(mut stream) = std::mem::replace(output, Output::Here) else { return Self(None) };
+    fn start(output: &mut Destination, download: &Download) -> Self {
+        let Destination::Stream(_) = output else { return Self(None) };
+        let Destination::Stream(mut stream) = std::mem::replace(output, Destination::Here) else { return Self(None) };
         let source = Arc::clone(download.source());
         // It ends with its transfer: aborted, or delivered whole.
-        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream, std::future::pending()).await })))
+        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream).await })))
     }
 
     /// Resolves only when the stream takes no more.

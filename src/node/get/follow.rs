@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::io::net::frames;
-use crate::model::Provider;
+use crate::model::{Content, Provider};
 use crate::node::look::find::{Finder, Place, connect};
-use crate::wire::{Follow, FollowEvent, Heard, Part, Request, limits};
+use crate::wire::{FollowEvent, Heard, Request, limits};
 
 /// How long to wait before a tracker is asked again: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// Sends the providers that this tracker tells of until the receiver is gone.
-pub(crate) async fn follow(finder: Finder, place: Place, part: Part, providers: mpsc::Sender<Vec<Provider>>) {
+pub(crate) async fn follow(finder: Finder, place: Place, content: Content, providers: mpsc::Sender<Vec<Provider>>) {
     let mut pause = AGAIN.0;
     while !providers.is_closed() {
-        match once(&finder, &place, part, &providers).await {
+        match once(&finder, &place, content, &providers).await {
             Ok(()) => pause = AGAIN.0,
             Err(error) => tracing::debug!(tracker = %place.target.host_port(), %error, "cannot follow"),
         }
@@ -29,11 +29,11 @@ pub(crate) async fn follow(finder: Finder, place: Place, part: Part, providers: 
 async fn once(
     finder: &Finder,
     place: &Place,
-    part: Part,
+    content: Content,
     providers: &mpsc::Sender<Vec<Provider>>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let link = connect(&finder.connections, place, finder.own).await?;
-    let request = Request::Follow(Follow { id: part.id, kind: part.kind, size: part.size });
+    let request = Request::Follow(content);
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     while let Some(heard) = frames::receive::<Heard<FollowEvent>>(&mut events, limits::PAGE).await? {
         let Heard::Known(event) = heard else {

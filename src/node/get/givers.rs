@@ -4,24 +4,24 @@
 
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::supervisor::Download;
-use crate::actors::download::{ProviderSnapshot, Snapshot};
+use crate::actors::download::{Progress, ProviderProgress};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Givers;
 use crate::model::address::is_publishable;
 use crate::model::{ContentId, Hit, NodeId, Plane, Provider, SafePath};
 use crate::node::error::{Error, Who};
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::look::find::locate_page;
 use crate::node::look::{Meant, look};
-use crate::node::types::{GetRequest, Output, What};
+use crate::node::types::{Destination, GetRequest, What};
 
 /// How long a giver may take to answer: as long as everyone who is asked.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -84,9 +84,9 @@ async fn remembered(request: &GetRequest, id: ContentId) -> Vec<Provider> {
 }
 
 /// The directory of the partial file, whatever the content's name.
-fn parent(output: &Output, id: ContentId) -> Option<std::path::PathBuf> {
+fn parent(output: &Destination, id: ContentId) -> Option<std::path::PathBuf> {
     let any = SafePath::parse(&id.to_string()).ok()?;
-    Some(Destination::of(output, &any, Some(id)).ok()??.parent)
+    Some(TargetPath::of(output, &any, Some(id)).ok()??.parent)
 }
 
 /// Asks each of them for the id.
@@ -121,14 +121,15 @@ const fn alone(hit: Hit) -> Meant {
     Meant { hit, beside: None }
 }
 
-/// Givers being noted.
-pub(super) struct Noting(Option<JoinHandle<()>>);
+/// Givers being noted: until this is dropped.
+pub(super) struct Noting(Option<(JoinHandle<()>, oneshot::Sender<()>)>);
 
 impl Noting {
     /// Waits until the last is noted, after the transfer's end: nothing may be written beside a target that is published.
     pub(super) async fn done(self) {
-        if let Some(task) = self.0 {
-            // Its only end is that of the transfer.
+        if let Some((task, over)) = self.0 {
+            drop(over);
+            // Nothing else ends it.
             let _ = task.await;
         }
     }
@@ -137,15 +138,21 @@ impl Noting {
 /// Begins to note who gives, for the next run. What comes at once needs no next run.
 pub(super) fn begin(place: &Sink, contents: &Contents, download: &Download) -> Noting {
     let Sink::Disk { parent, .. } = place else { return Noting(None) };
-    if contents.map.units() < 2 {
+    if contents.wanted.map.units() < 2 {
         return Noting(None);
     }
-    Noting(Some(tokio::spawn(note(Givers::of(parent, contents.part.id), download.progress()))))
+    let (over, ended) = oneshot::channel();
+    let noting = note(Givers::of(parent, contents.wanted.content.id), download.progress(), ended);
+    Noting(Some((tokio::spawn(noting), over)))
 }
 
-async fn note(givers: Givers, mut progress: watch::Receiver<Snapshot>) {
-    let mut noted = Vec::new();
-    while progress.changed().await.is_ok() {
+async fn note(givers: Givers, mut progress: watch::Receiver<Progress>, mut ended: oneshot::Receiver<()>) {
+    let (mut noted, mut goes_on) = (Vec::new(), true);
+    while goes_on {
+        tokio::select! {
+            changed = progress.changed() => goes_on = changed.is_ok(),
+            _ = &mut ended => goes_on = false,
+        }
         let gave = gave(&progress.borrow_and_update());
         if gave.iter().all(|giver| noted.contains(giver)) {
             continue;
@@ -159,8 +166,8 @@ async fn note(givers: Givers, mut progress: watch::Receiver<Snapshot>) {
 }
 
 /// Who gave something, the most first; without its scope a link-local address leads nowhere.
-fn gave(now: &Snapshot) -> Vec<(NodeId, std::net::SocketAddr)> {
-    let giver = |provider: &&ProviderSnapshot| provider.bytes > 0 && is_publishable(provider.addr);
+fn gave(now: &Progress) -> Vec<(NodeId, std::net::SocketAddr)> {
+    let giver = |provider: &&ProviderProgress| provider.bytes > 0 && is_publishable(provider.addr);
     let mut gave: Vec<_> = now.providers.iter().filter(giver).collect();
     gave.sort_by_key(|provider| std::cmp::Reverse(provider.bytes));
     gave.into_iter().map(|provider| (provider.node, provider.addr)).collect()

@@ -6,8 +6,8 @@ use crate::io::receive::partial::Earlier;
 use crate::model::SafePath;
 use crate::node::error::Error;
 use crate::node::get::Get;
-use crate::node::get::destination::Destination;
-use crate::node::types::{GetNotice, Output};
+use crate::node::get::destination::TargetPath;
+use crate::node::types::{Destination, GetNotice};
 
 /// Unfinished transfers that are told of.
 const TOLD: usize = 3;
@@ -16,8 +16,8 @@ impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         let output = match &self.request.output {
-            Output::Path(path) => Some(path.clone()),
-            Output::Here | Output::Stream(_) => None,
+            Destination::Path(path) => Some(path.clone()),
+            Destination::Here | Destination::Stream(_) => None,
         };
         for kept in self.earlier().await.iter().take(TOLD) {
             let only = kept.only().to_vec();
@@ -37,7 +37,7 @@ impl Get {
     /// What nobody goes on with now and may be what is asked for.
     async fn earlier(&self) -> Vec<Earlier> {
         let Ok(any) = SafePath::parse("x") else { return Vec::new() };
-        let Ok(Some(destination)) = Destination::of(&self.request.output, &any, None) else { return Vec::new() };
+        let Ok(Some(destination)) = TargetPath::of(&self.request.output, &any, None) else { return Vec::new() };
         let read = move || {
             let dir = SafeDir::open(&destination.parent).ok()?;
             let mut all = Earlier::all_in(&dir).ok()?;

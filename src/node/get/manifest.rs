@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::actors::connections::ConnectionsRef;
-use crate::io::net::frames::{self, Pace};
+use crate::io::net::frames::{self, Pace, Pieces as _};
 use crate::logic::transfer::Why;
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
@@ -165,9 +165,9 @@ async fn from_one(
 
 async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) -> Result<Intake, frames::CallError> {
     let begun = Instant::now();
-    let (mut intake, mut left, mut pace) = (Intake::new(most, len), len, Pace::begin());
+    let (mut intake, mut left, mut pace) = (Intake::new(most, len), len, Pace::without_pause(IDLE));
     while left > 0 {
-        let piece = frames::receive_piece(recv, left, IDLE, &mut pace).await?;
+        let piece = pace.piece(recv, left).await?;
         intake.push(&piece);
         left -= piece.len();
         let due = begun.elapsed().saturating_sub(GRACE).as_secs() * SLOWEST;

@@ -13,11 +13,11 @@ use crate::io::share::hash::{Hashed, let_settle};
 use crate::io::share::scan::Fixed;
 use crate::io::share::stamp::stamp_at;
 use crate::model::collection::Entry;
-use crate::model::{ChunkList, ContentId, SafePath};
+use crate::model::{ChunkList, Content, ContentId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::Destination;
+use crate::node::get::destination::TargetPath;
 use crate::node::types::{GetNotice, Phase, ShareBack};
 
 /// What a transfer learned of its files.
@@ -36,7 +36,7 @@ impl Get {
     pub(super) async fn keep(
         &self,
         contents: &Contents,
-        destination: &Destination,
+        destination: &TargetPath,
         learned: Learned,
     ) -> Result<bool, Error> {
         let seeds = self.request.share == ShareBack::Seed;
@@ -78,12 +78,12 @@ impl Get {
     }
 }
 
-fn seed(contents: &Contents, destination: &Destination, path: PathBuf, proofs: Vec<Hashed>) -> Seed {
-    let (id, size) = (contents.part.id, contents.part.size);
+fn seed(contents: &Contents, destination: &TargetPath, path: PathBuf, proofs: Vec<Hashed>) -> Seed {
+    let Content { id, size, .. } = contents.wanted.content;
     // What was known only by its id has the name that it was given here.
     let unnamed = contents.name.as_str() == id.to_string();
     let name = if unnamed { destination.name.clone() } else { contents.name.clone() };
-    let tree = contents.tree.as_ref().map(|(collection, _)| collection.as_ref().clone());
+    let tree = contents.wanted.tree.clone();
     Seed { name, path, fixed: Arc::new(Fixed { id, size, tree }), proofs }
 }
 
@@ -96,8 +96,9 @@ struct Placed<'c> {
 }
 
 fn places<'c>(contents: &'c Contents, path: &Path) -> Vec<Placed<'c>> {
-    let Some((collection, _)) = &contents.tree else {
-        return vec![Placed { below: None, path: path.to_owned(), id: contents.part.id, size: contents.part.size }];
+    let Some(collection) = &contents.wanted.tree else {
+        let Content { id, size, .. } = contents.wanted.content;
+        return vec![Placed { below: None, path: path.to_owned(), id, size }];
     };
     let entries = collection.entries().iter().filter(|(below, _)| !contents.unwanted.contains(below));
     let files = entries.filter_map(|(below, entry)| match entry {
@@ -111,7 +112,7 @@ fn places<'c>(contents: &'c Contents, path: &Path) -> Vec<Placed<'c>> {
 
 /// What is known of the files as they are now; nothing of those that are not as they were left, or whose list is not known.
 fn proofs(contents: &Contents, files: &[Placed<'_>], learned: &Learned) -> Vec<Hashed> {
-    let units = contents.map.by_content();
+    let units = contents.wanted.map.by_content();
     let compared: HashMap<_, _> = learned.compared.iter().map(|(path, hashed)| (path, hashed)).collect();
     // A single file that was there is all that there is: nothing was fetched.
     let before = |file: &Placed<'_>| match file.below {
@@ -124,7 +125,7 @@ fn proofs(contents: &Contents, files: &[Placed<'_>], learned: &Learned) -> Vec<H
             return proof.filter(|hashed| hashed.stamp == stamp).cloned();
         }
         let index = *units.get(&(file.id, file.size))?;
-        let needed = contents.map.files()[index].layout.needs_list();
+        let needed = contents.wanted.map.files()[index].layout.needs_list();
         let list = if needed { Some(learned.lists.get(&index)?.as_ref().clone()) } else { None };
         Some(Hashed { id: file.id, list, stamp, settled: false })
     });

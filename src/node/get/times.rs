@@ -7,14 +7,14 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tokio::time::timeout;
 
 use crate::actors::connections::ConnectionsRef;
-use crate::io::net::frames;
+use crate::io::net::frames::{self, Pace};
 use crate::io::receive::dest::{DestError, SafeDir};
 use crate::model::collection::Entry;
-use crate::model::{Provider, SafePath};
+use crate::model::{Content, Provider, SafePath};
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
 use crate::node::types::GetNotice;
-use crate::wire::{Part, Request, Times, TimesHead, limits};
+use crate::wire::{Request, Times, TimesHead, limits};
 
 /// No byte for this long: the next provider is asked.
 const IDLE: Duration = Duration::from_secs(3);
@@ -39,7 +39,7 @@ impl Get {
         let mut providers: Vec<_> = gave.chain(providers.iter().cloned()).collect();
         let mut seen = HashSet::new();
         providers.retain(|provider| seen.insert(provider.node));
-        let asked = fetch(&self.finder.connections, contents.part, paths.len(), &providers);
+        let asked = fetch(&self.finder.connections, contents.wanted.content, paths.len(), &providers);
         let Some(times) = timeout(PATIENCE, asked).await.ok().flatten() else {
             self.report.warn(GetNotice::TimesUnknown(contents.name.clone()));
             return Vec::new();
@@ -50,7 +50,7 @@ impl Get {
 
     /// Sets times on files that have their final names; what cannot be set is a warning, for the content is right.
     pub(super) async fn set_times(&self, parent: &SafeDir, target: &SafePath, contents: &Contents, times: TimesOf) {
-        let (parent, target, tree) = (parent.clone(), target.clone(), contents.tree.is_some());
+        let (parent, target, tree) = (parent.clone(), target.clone(), contents.wanted.tree.is_some());
         let set = tokio::task::spawn_blocking(move || set(&parent, &target, tree, &times)).await;
         match set {
             Ok(Ok(())) => {}
@@ -69,16 +69,21 @@ pub(super) fn only(mut times: TimesOf, same: &HashSet<SafePath>) -> TimesOf {
 /// A file's target, or all file paths of the tree in order, `None` in place of those not asked for; empty when no
 /// file was asked for.
 fn paths(contents: &Contents, target: &SafePath) -> Vec<Option<SafePath>> {
-    let Some((collection, _)) = &contents.tree else { return vec![Some(target.clone())] };
+    let Some(collection) = &contents.wanted.tree else { return vec![Some(target.clone())] };
     let files = collection.entries().iter().filter(|(_, entry)| *entry != Entry::Directory);
     let paths: Vec<_> = files.map(|(path, _)| (!contents.unwanted.contains(path)).then(|| path.clone())).collect();
     if paths.iter().any(Option::is_some) { paths } else { Vec::new() }
 }
 
 /// The times from the first provider that tells as many as there are paths.
-async fn fetch(connections: &ConnectionsRef, part: Part, count: usize, providers: &[Provider]) -> Option<Vec<i64>> {
+async fn fetch(
+    connections: &ConnectionsRef,
+    content: Content,
+    count: usize,
+    providers: &[Provider],
+) -> Option<Vec<i64>> {
     for provider in providers {
-        let told = from_one(connections, part, count, provider).await;
+        let told = from_one(connections, content, count, provider).await;
         if told.is_some() {
             return told;
         }
@@ -86,14 +91,19 @@ async fn fetch(connections: &ConnectionsRef, part: Part, count: usize, providers
     None
 }
 
-async fn from_one(connections: &ConnectionsRef, part: Part, count: usize, provider: &Provider) -> Option<Vec<i64>> {
+async fn from_one(
+    connections: &ConnectionsRef,
+    content: Content,
+    count: usize,
+    provider: &Provider,
+) -> Option<Vec<i64>> {
     let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
-    let request = Request::Times(Times { id: part.id, size: part.size });
+    let request = Request::Times(Times { id: content.id, size: content.size });
     let (head, _open, mut recv) = frames::call::<TimesHead>(&link, &request, limits::CONTROL).await.ok()?;
     if head.count as usize != count {
         return None;
     }
-    let bytes = frames::receive_raw(&mut recv, count * LEN, IDLE).await.ok()?;
+    let bytes = frames::receive_raw(&mut recv, count * LEN, &mut Pace::without_pause(IDLE)).await.ok()?;
     Some(bytes.chunks_exact(LEN).filter_map(|time| time.try_into().ok().map(i64::from_be_bytes)).collect())
 }
 

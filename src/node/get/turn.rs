@@ -10,10 +10,9 @@ use tokio::time::{Instant, sleep};
 use crate::io::receive::donor::{Donor, Donors};
 use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
-use crate::model::UnitIndex;
 use crate::node::error::Error;
 use crate::node::get::fetch::{blocking, until};
-use crate::node::get::{Get, Plan, Sink, There};
+use crate::node::get::{AllThere, Get, Plan, Sink};
 use crate::node::types::{GetNotice, Outcome, Phase};
 
 /// How often a transfer that waits looks whether it is its turn.
@@ -33,11 +32,9 @@ impl Get {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
         let (began, mut wait) = (Instant::now(), Wait::new(self.request.wait));
         loop {
-            let (spec, parent, id) = (
-                plan.contents.spec(&plan.present, plan.place.target()),
-                plan.place.parent().clone(),
-                plan.contents.part.id,
-            );
+            let spec = plan.contents.spec(&plan.present, plan.place.target());
+            let parent = plan.place.parent().clone();
+            let id = spec.wanted.content.id;
             let opened = blocking(move || {
                 let opened = Partial::open(&parent, spec);
                 // Held, it is there also when it has got its name.
@@ -95,12 +92,12 @@ impl Get {
                 return Err(error);
             }
         };
-        let (complete, same) = (present.complete, present.same == plan.present.same);
+        let same = present.same == plan.present.same;
         plan.present = present;
-        Ok(match (complete, same) {
-            (true, _) => Again::Complete,
-            (false, true) => Again::Same,
-            (false, false) => Again::Other,
+        Ok(match same {
+            _ if plan.present.complete => Again::Complete,
+            true => Again::Same,
+            false => Again::Other,
         })
     }
 
@@ -113,7 +110,7 @@ impl Get {
         .await?;
         plan.contents.executable |= executable;
         let copied = resumed.units.iter().filter(|unit| !before.has(*unit));
-        let copied = copied.map(|unit| plan.contents.map.len(UnitIndex(unit))).sum();
+        let copied = copied.map(|unit| plan.contents.wanted.map.len(unit)).sum();
         self.report.update(|progress| progress.copied = copied);
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
@@ -125,7 +122,7 @@ impl Get {
         let Sink::Disk { destination, parent } = place else {
             return Err(Error::Internal { cause: "what goes to a stream is never there already".to_owned() });
         };
-        let there = There { destination, parent, present };
+        let there = AllThere { destination, parent, present };
         Ok(Turn::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)))
     }
 }

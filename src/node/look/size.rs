@@ -8,13 +8,13 @@ use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::actors::connections::ConnectionsRef;
-use crate::io::net::frames::{self, CallError, receive_raw};
+use crate::io::net::frames::{self, CallError, Pace, receive_list, receive_raw};
 use crate::io::net::link::Link;
-use crate::model::units::chunk_list::CV_LEN;
-use crate::model::{ChunkIndex, ChunkList, ContentId, Hit, Kind, Layout, Provider};
+use crate::model::units::UnitFile;
+use crate::model::{ChunkIndex, Content, ContentId, Hit, Kind, Layout, Provider};
 use crate::node::report::Report;
 use crate::node::types::LookNotice;
-use crate::wire::{Fetch, List, ListHead, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
+use crate::wire::{Fetch, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
 
 /// Claims that are looked at; those of most providers first.
 const CLAIMS: usize = 8;
@@ -34,9 +34,9 @@ pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits
     let mut asking = JoinSet::new();
     for (place, claim) in claims.iter().enumerate() {
         for provider in claim.providers.iter().take(ASKED).cloned() {
-            let (connections, size) = (connections.clone(), claim.size);
+            let (connections, content) = (connections.clone(), Content { id, kind: Kind::File, size: claim.size });
             asking.spawn(async move {
-                let proven = timeout(PROOF, proves(&connections, &provider, id, size)).await.ok().flatten();
+                let proven = timeout(PROOF, proves(&connections, &provider, content)).await.ok().flatten();
                 (place, provider, proven)
             });
         }
@@ -55,10 +55,10 @@ pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits
 }
 
 /// Whether the provider proves its size; `None` when it did not answer.
-async fn proves(connections: &ConnectionsRef, provider: &Provider, id: ContentId, size: u64) -> Option<bool> {
-    let Some(layout) = Layout::of(size) else { return Some(false) };
+async fn proves(connections: &ConnectionsRef, provider: &Provider, claim: Content) -> Option<bool> {
+    let Some(layout) = Layout::of(claim.size) else { return Some(false) };
     let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
-    let proven = if layout.needs_list() { by_list(&link, id, layout).await } else { by_bytes(&link, id, layout).await };
+    let proven = if layout.needs_list() { by_list(&link, claim, layout).await } else { by_bytes(&link, claim).await };
     match proven {
         Ok(proven) => Some(proven),
         Err(CallError::Lost(_) | CallError::Refused(_) | CallError::Reset(_) | CallError::TimedOut) => None,
@@ -66,28 +66,25 @@ async fn proves(connections: &ConnectionsRef, provider: &Provider, id: ContentId
     }
 }
 
-async fn by_list(link: &Link, id: ContentId, layout: Layout) -> Result<bool, CallError> {
-    let request = Request::List(List { id, size: layout.size(), unit: 0 });
-    let (head, _open, mut from) = frames::call::<ListHead>(link, &request, limits::CONTROL).await?;
-    if head.chunks != layout.chunks() {
-        return Ok(false);
-    }
+async fn by_list(link: &Link, claim: Content, layout: Layout) -> Result<bool, CallError> {
+    let file = UnitFile { id: claim.id, layout, first: 0 };
+    let mut pace = Pace::without_pause(PROOF);
+    let Some((list, _open, mut from)) = receive_list(link, claim, file, &mut pace).await? else { return Ok(false) };
     let last = ChunkIndex(layout.chunks() - 1);
-    let values = receive_raw(&mut from, layout.chunks() as usize * CV_LEN, PROOF).await?;
-    let bytes = receive_raw(&mut from, usize::try_from(layout.len(last)).unwrap_or(usize::MAX), PROOF).await?;
-    let list = ChunkList::from_bytes(id, layout, &values);
-    Ok(list.is_ok_and(|list| list.proves(last, &bytes)))
+    let bytes = receive_raw(&mut from, usize::try_from(layout.len(last)).unwrap_or(usize::MAX), &mut pace).await?;
+    Ok(list.proves(last, &bytes))
 }
 
 /// A file of at most one chunk is its own proof.
-async fn by_bytes(link: &Link, id: ContentId, layout: Layout) -> Result<bool, CallError> {
-    if layout.is_empty() {
-        return Ok(id == ContentId::of(b""));
+async fn by_bytes(link: &Link, Content { id, size, .. }: Content) -> Result<bool, CallError> {
+    if size == 0 {
+        return Ok(id == ContentId::NOTHING);
     }
-    let request = Request::Fetch(Fetch { id, size: layout.size(), units: vec![(0, 1)], max: 1 });
+    let request = Request::Fetch(Fetch { id, size, units: vec![(0, 1)], max: 1 });
     let ((), _open, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
-    let head = receive_raw(&mut from, RECORD_HEAD, PROOF).await?;
-    let bytes = receive_raw(&mut from, usize::try_from(layout.size()).unwrap_or(usize::MAX), PROOF).await?;
+    let mut pace = Pace::without_pause(PROOF);
+    let head = receive_raw(&mut from, RECORD_HEAD, &mut pace).await?;
+    let bytes = receive_raw(&mut from, usize::try_from(size).unwrap_or(usize::MAX), &mut pace).await?;
     let due = RecordHead { unit: 0, kind: RecordKind::Bytes }.to_bytes();
     Ok(head == due && ContentId::of(&bytes) == id)
 }

@@ -27,7 +27,7 @@ pub enum What {
 }
 
 /// Where a result goes.
-pub enum Output {
+pub enum Destination {
     /// Into the current directory, under its own name.
     Here,
     /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that name.
@@ -36,7 +36,7 @@ pub enum Output {
     Stream(Box<dyn AsyncWrite + Send + Sync + Unpin>),
 }
 
-impl fmt::Debug for Output {
+impl fmt::Debug for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Here => f.write_str("Here"),
@@ -67,7 +67,7 @@ pub struct GetRequest {
     /// Only the collection's files that match one of these; all when empty.
     pub only: Vec<Glob>,
     /// To where.
-    pub output: Output,
+    pub output: Destination,
     /// Replace files that differ.
     pub force: bool,
     /// Apply modification times.
@@ -92,7 +92,7 @@ const WAIT: Duration = Duration::from_secs(120);
 impl GetRequest {
     /// All of it, from everyone who has it, replacing nothing; others are served meanwhile.
     #[must_use]
-    pub const fn new(what: What, output: Output) -> Self {
+    pub const fn new(what: What, output: Destination) -> Self {
         Self {
             what,
             from: None,

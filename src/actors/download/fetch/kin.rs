@@ -7,7 +7,6 @@ use tokio::task::spawn_blocking;
 
 use super::FetchContext;
 use crate::logic::transfer::Input;
-use crate::model::UnitIndex;
 
 /// Bytes that are held, and written together: the largest unit, or many small ones.
 const STEP: u64 = 4 << 20;
@@ -35,7 +34,7 @@ pub(crate) async fn from_kin(context: Arc<FetchContext>, units: Vec<u32>) {
 fn together(context: &FetchContext, units: &[u32]) -> usize {
     let mut bytes = 0;
     let within = units.iter().take_while(|unit| {
-        bytes += context.map.len(UnitIndex(**unit));
+        bytes += context.wanted.map.len(**unit);
         bytes <= STEP
     });
     within.count().max(1)
@@ -45,19 +44,17 @@ impl FetchContext {
     /// False when the disk refuses. Blocks on it.
     fn take(&self, units: &[u32]) -> bool {
         let mut proven = Vec::new();
-        for &unit in units {
-            match self.source.read_kin(unit).ok().filter(|bytes| self.source.proves(unit, bytes)) {
-                Some(bytes) => proven.push((unit, bytes)),
-                None => self.tell(Input::Unproven { unit }),
+        for place in units.iter().filter_map(|unit| self.wanted.map.place(*unit)) {
+            match self.source.read_kin(place).ok().filter(|bytes| self.source.proves(place, bytes)) {
+                Some(bytes) => proven.push((place, bytes)),
+                None => self.tell(Input::Unproven { unit: place.unit }),
             }
         }
-        match self.source.store(proven.iter().map(|(unit, bytes)| (*unit, &bytes[..]))) {
-            Ok(stored) => stored.into_iter().for_each(|unit| self.tell(Input::Verified { units: unit..unit + 1 })),
-            Err(error) => {
-                self.disk_failed(error);
-                return false;
-            }
+        if let Err(error) = self.source.store(&proven) {
+            self.disk_failed(error);
+            return false;
         }
+        proven.iter().for_each(|(place, _)| self.tell(Input::Verified { units: place.unit..place.unit + 1 }));
         true
     }
 }

@@ -4,20 +4,16 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use quinn::RecvStream;
 use tokio::task::spawn_blocking;
 
 use super::{Ask, FetchContext, Stop, stop_of};
 use crate::actors::download::Message;
 use crate::actors::download::clocks::Wait;
-use crate::io::net::frames::{self, CallError};
-use crate::logic::transfer::{Fault, Input};
-use crate::model::units::UnitFile;
-use crate::model::units::chunk_list::CV_LEN;
-use crate::model::{ChunkIndex, ChunkList};
-use crate::wire::{Code, List, ListHead, Request, limits};
-
-/// The list grows by at most so much at a time: only what has arrived is allocated.
-const STEP: usize = 256 << 10;
+use crate::io::net::frames::{CallError, Pieces, receive_list};
+use crate::logic::transfer::Fault;
+use crate::model::units::UnitPlace;
 
 /// Asks for a list and takes it in.
 pub(crate) async fn fetch_list(context: Arc<FetchContext>, ask: Ask, file: usize) {
@@ -26,68 +22,52 @@ pub(crate) async fn fetch_list(context: Arc<FetchContext>, ask: Ask, file: usize
 }
 
 async fn run(context: &Arc<FetchContext>, ask: &Ask, index: usize) -> Result<(), Stop> {
-    let Some(&file) = context.map.files().get(index) else { return Err(Stop::Told) };
-    let request = Request::List(List { id: context.id, size: context.size, unit: file.first });
-    let stop = |error| match error {
-        CallError::Reset(Code::Changed) => Stop::Fault(None, Fault::Changed),
-        other => stop_of(other),
-    };
+    let map = &context.wanted.map;
+    let Some(&file) = map.files().get(index) else { return Err(Stop::Told) };
+    let Some(last) = map.place(file.units().end - 1) else { return Err(Stop::Told) };
     ask.link.widen();
-    let answered = frames::call::<ListHead>(&ask.link, &request, limits::CONTROL).await;
-    let (head, _to, mut from) = answered.map_err(stop)?;
-    if head.chunks != file.layout.chunks() {
-        return Err(Stop::Fault(None, Fault::Lie));
-    }
-    let total = file.layout.chunks() as usize * CV_LEN;
-    let mut values = Vec::new();
-    while values.len() < total {
-        let had = values.len();
-        values.resize((had + STEP).min(total), 0);
-        context.read(&mut from, ask, &mut values[had..]).await.map_err(stop)?;
-    }
-    let (of_lane, of_ask) = (Arc::clone(context), ask.clone());
-    let learnt = spawn_blocking(move || of_lane.learn_list(&of_ask, (index, file), &values));
-    learnt.await.unwrap_or(Err(Stop::Told))?;
+    let received = receive_list(&ask.link, context.wanted.content, file, &mut AtRate(context, ask)).await;
+    let received = received.map_err(|error| stop_of(error, None))?;
+    let Some((list, _to, mut from)) = received else { return Err(Stop::Fault(None, Fault::Lie)) };
+    context.source.learn_list(index, list);
+    // A transfer that has ended needs no news.
+    let _ = context.actor.cast(Message::ListKnown { request: ask.request, file: index });
     let mut buffer = ask.clocks.over(Wait::Room, context.buffers.take()).await;
-    let len = usize::try_from(file.layout.len(last_of(file))).unwrap_or(usize::MAX);
+    let len = usize::try_from(last.len).unwrap_or(usize::MAX);
     let room = buffer.as_mut().get_mut(..len).ok_or(Stop::Told)?;
-    context.read(&mut from, ask, room).await.map_err(stop)?;
+    context.read(&mut from, ask, room).await.map_err(|error| stop_of(error, None))?;
     let writers = Arc::clone(&context.writers).acquire_owned();
     let permit = ask.clocks.over(Wait::Room, writers).await.map_err(|_| Stop::Told)?;
     let (context, ask) = (Arc::clone(context), ask.clone());
     let kept = spawn_blocking(move || {
         let _permit = permit;
-        context.keep_last(&ask, file, &buffer.as_ref()[..len])
+        context.keep_last(&ask, last, &buffer.as_ref()[..len])
     });
     kept.await.unwrap_or(Err(Stop::Told))
 }
 
-fn last_of(file: UnitFile) -> ChunkIndex {
-    ChunkIndex(file.layout.chunks() - 1)
+/// A list's values are waited for as all that a request brings.
+struct AtRate<'a>(&'a FetchContext, &'a Ask);
+
+impl Pieces for AtRate<'_> {
+    async fn piece(&mut self, stream: &mut RecvStream, most: usize) -> Result<Bytes, CallError> {
+        let Self(context, ask) = self;
+        let reading = stream.read_chunk(most.min(context.step()), true);
+        let piece = ask.clocks.over(Wait::Bytes, reading).await?.ok_or(CallError::Ended)?.bytes;
+        context.came(ask, piece.len()).await;
+        Ok(piece)
+    }
 }
 
 impl FetchContext {
-    /// Checks, tells. Hashes.
-    fn learn_list(&self, ask: &Ask, (index, file): (usize, UnitFile), values: &[u8]) -> Result<(), Stop> {
-        let lie = |_| Stop::Fault(None, Fault::Lie);
-        let list = ChunkList::from_bytes(file.id, file.layout, values).map_err(lie)?;
-        self.source.learn_list(index, list);
-        // A transfer that has ended needs no news.
-        let _ = self.actor.cast(Message::ListKnown { request: ask.request, file: index });
-        Ok(())
-    }
-
     /// Proves, writes, tells. Blocks.
-    fn keep_last(&self, ask: &Ask, file: UnitFile, bytes: &[u8]) -> Result<(), Stop> {
-        let unit = file.units().end - 1;
-        if !self.source.proves(unit, bytes) {
-            // Told from here: the task may have been aborted, and a lie must not go unnoticed.
-            self.tell(Input::Fault { request: ask.request, unit: Some(unit), fault: Fault::Lie });
-            return Err(Stop::Told);
+    fn keep_last(&self, ask: &Ask, last: UnitPlace, bytes: &[u8]) -> Result<(), Stop> {
+        if !self.source.proves(last, bytes) {
+            return Err(self.lied(ask, last.unit));
         }
-        let units = self.source.store([(unit, bytes)]).map_err(|error| self.disk_failed(error))?;
+        self.source.store(&[(last, bytes)]).map_err(|error| self.disk_failed(error))?;
         // A transfer that has ended needs no news.
-        let _ = self.actor.cast(Message::Proven { request: ask.request, node: ask.node, units });
+        let _ = self.actor.cast(Message::Proven { request: ask.request, node: ask.node, units: vec![last] });
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use tokio::task::spawn_blocking;
 
 use super::FetchContext;
 use crate::logic::transfer::Input;
-use crate::model::{Bitfield, UnitIndex};
+use crate::model::Bitfield;
 
 /// Bytes between two messages.
 const STEP: u64 = 16 << 20;
@@ -30,7 +30,7 @@ pub(crate) async fn verify(context: Arc<FetchContext>, claimed: Bitfield) {
 fn piece(context: &FetchContext, range: Range<u32>) -> Range<u32> {
     let (mut end, mut bytes) = (range.start, 0);
     while end < range.end && bytes < STEP {
-        bytes += context.map.len(UnitIndex(end));
+        bytes += context.wanted.map.len(end);
         end += 1;
     }
     range.start..end
@@ -39,9 +39,10 @@ fn piece(context: &FetchContext, range: Range<u32>) -> Range<u32> {
 impl FetchContext {
     /// Blocks on the disk.
     fn verify(&self, units: Range<u32>) {
-        let right = |unit: &u32| self.source.read_back(*unit).is_ok_and(|bytes| self.source.proves(*unit, &bytes));
+        let proves = |place| self.source.read_back(place).is_ok_and(|bytes| self.source.proves(place, &bytes));
+        let right = |unit: &u32| self.wanted.map.place(*unit).is_some_and(proves);
         let (good, bad): (Vec<u32>, Vec<u32>) = units.clone().partition(right);
-        self.source.add(&good);
+        self.source.add(good);
         bad.into_iter().for_each(|unit| self.tell(Input::Unproven { unit }));
         // What was told as unproven is not verified by this.
         self.tell(Input::Verified { units });

@@ -85,13 +85,11 @@ async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<Atom
         let path = SafePath::parse(&format!("f{n}")).expect("valid");
         (path, Entry::File { size: bytes.len() as u64, id: ContentId::of(bytes), executable: false })
     };
-    let collection = Arc::new(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
-    let map = UnitMap::of_collection(&collection).expect("small");
-    let id = ContentId::of(&collection.manifest());
-    let mut memory = Memory::new(Kind::Collection, map.clone(), files);
+    let wanted = tree(Collection::new(files.iter().enumerate().map(entry).collect()).expect("sound"));
+    let mut memory = Memory::new(Kind::Collection, UnitMap::clone(&wanted.map), files);
     memory.changed = Some((1, Arc::clone(still)));
-    let place = giver.offer_as(id, memory);
-    let download = taker.get_part(id, Kind::Collection, Arc::new(map), Some(collection), None, FOREVER).await;
+    let place = giver.offer_as(wanted.content.id, memory);
+    let download = taker.get_wanted(wanted, None, FOREVER).await;
     download.providers(vec![giver.provider()]);
     (place, download)
 }

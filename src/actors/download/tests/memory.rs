@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::watch;
-
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::model::units::chunk_list::chunk_value;
-use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Kind, Layout, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Kind, Layout, UnitMap};
 
 /// A content in memory.
 pub(super) struct Memory {
@@ -73,11 +71,8 @@ impl Source for Memory {
     fn have(&self) -> Bitfield {
         Bitfield::full(self.map.units())
     }
-    fn has(&self, unit: UnitIndex) -> bool {
-        unit.0 < self.map.units()
-    }
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
+    fn has(&self, unit: u32) -> bool {
+        unit < self.map.units()
     }
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
         if self.changed.as_ref().is_some_and(|(which, still)| *which == file && still.load(Ordering::Relaxed)) {
@@ -89,8 +84,5 @@ impl Source for Memory {
     }
     fn list(&self, file: usize) -> Option<Arc<ChunkList>> {
         Some(Arc::clone(&self.lists[file]))
-    }
-    fn manifest(&self) -> Option<Arc<[u8]>> {
-        None
     }
 }

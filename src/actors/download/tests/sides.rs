@@ -48,5 +48,5 @@ async fn sides_that_are_lost_cost_only_their_requests() {
     }
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
-    assert_eq!((end.warnings, end.providers[0].bytes), (vec![], 12 << 20));
+    assert_eq!((taker.told(), end.providers[0].bytes), (vec![], 12 << 20));
 }

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::io::share::source::ReadError;
-use crate::model::UnitIndex;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_that_changes_while_it_is_served_serves_nothing() {
@@ -13,7 +12,7 @@ async fn a_file_that_changes_while_it_is_served_serves_nothing() {
     let open = source.open(0).expect("open");
     let mut buf = [0; 3];
     open.read_at(&mut buf, 0).expect("read");
-    assert!(source.has(UnitIndex(0)) && &buf == b"one");
+    assert!(source.has(0) && &buf == b"one");
     story.write("a", b"two");
     assert!(matches!(open.read_at(&mut buf, 0), Err(ReadError::Changed)));
     assert!(running.now().source(id, 4).is_none());
@@ -24,7 +23,7 @@ async fn a_file_that_changes_while_it_is_served_serves_nothing() {
 fn served(snapshot: &IndexSnapshot, id: ContentId, size: u64) -> Vec<Vec<u8>> {
     let Some(source) = snapshot.source(id, size) else { return Vec::new() };
     let read = |unit: u32| {
-        let place = source.map().place(UnitIndex(unit)).expect("within");
+        let place = source.map().place(unit).expect("within");
         let mut buf = vec![0; usize::try_from(place.len).expect("small")];
         source.open(place.file).expect("open").read_at(&mut buf, place.offset).expect("read");
         buf

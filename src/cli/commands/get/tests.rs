@@ -13,15 +13,9 @@ fn arguments(line: &[&str]) -> GetArgs {
 }
 
 fn outcome(bytes: u64, fetched: u64) -> Outcome {
-    let given = |key: &[u8], bytes| ProviderProgress {
-        node: NodeId::of_public_key(key),
-        addr: "127.0.0.1:1".parse().expect("addr"),
-        bytes,
-        rate: 0,
-        path: (Duration::ZERO, 0),
-        connections: 1,
-        why: None,
-    };
+    let addr = "127.0.0.1:1".parse().expect("addr");
+    let given =
+        |key: &[u8], bytes| ProviderProgress { bytes, ..ProviderProgress::new(NodeId::of_public_key(key), addr) };
     Outcome {
         id: ContentId::of(b"x"),
         kind: Kind::File,

@@ -61,15 +61,7 @@ fn what_finds_things_says() {
 
 #[test]
 fn what_a_transfer_says() {
-    let provider = ProviderProgress {
-        node: node(),
-        addr: addr(),
-        bytes: 5,
-        rate: 6,
-        path: (Duration::ZERO, 0),
-        connections: 1,
-        why: None,
-    };
+    let provider = ProviderProgress { bytes: 5, rate: 6, ..ProviderProgress::new(node(), addr()) };
     let mut progress = Progress { bytes: 1, fetched: 2, total: 3, rate: 4, ..Progress::default() };
     progress.providers.push(provider);
     let expected = format!(

@@ -26,7 +26,7 @@ fn endpoint(listen: Listen) -> Endpoint {
 /// Establishes one arrival.
 fn accept_one(endpoint: &Endpoint) -> tokio::task::JoinHandle<Result<Link, ArrivalError>> {
     let endpoint = endpoint.clone();
-    tokio::spawn(async move { endpoint.accept().await.expect("arrival").establish(Role::Tracker).await })
+    tokio::spawn(async move { endpoint.accept().await.expect("arrival").establish(Role::Tracker, |_| Ok(())).await })
 }
 
 async fn pair() -> (Endpoint, Endpoint, Link, Link) {
@@ -46,13 +46,13 @@ async fn both_sides_know_each_other() {
     assert_eq!(dialled.remote(), server.local_addr());
     assert_eq!(dialled.observed(), Some(accepted.remote()));
     assert_eq!(accepted.local_ip(), Some(Ipv4Addr::LOCALHOST.into()));
-    assert_eq!(server.arrived(), 1);
+    assert_eq!(server.inner.gate.connections(), 1);
     accepted.close(Code::Busy);
     assert!(
         matches!(dialled.closed().await, ConnectionError::ApplicationClosed(close) if link::code(close.error_code) == Code::Busy)
     );
     drop(accepted);
-    assert_eq!(server.arrived(), 0);
+    assert_eq!(server.inner.gate.connections(), 0);
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn a_refused_node_learns_why() {
     let (server, client) = (endpoint(Listen::Ephemeral), endpoint(Listen::Ephemeral));
     let accepting = server.clone();
     let judged = tokio::spawn(async move {
-        accepting.accept().await.expect("arrival").establish_if(Role::Tracker, |_| Err(Code::Forbidden)).await
+        accepting.accept().await.expect("arrival").establish(Role::Tracker, |_| Err(Code::Forbidden)).await
     });
     let error = client.dial(&[server.local_addr()], None).await.expect_err("forbidden");
     assert_eq!(error, DialError::Forbidden { addr: server.local_addr(), own: client.node_id() });
@@ -268,7 +268,13 @@ async fn a_restarted_peer_is_noticed_at_once() {
         let kept = runtime.block_on(async {
             let server = Endpoint::bind(first.0, first.1, options(loopback(0))).expect("bound");
             told.send(server.local_addr()).expect("asked");
-            let link = server.accept().await.expect("arrival").establish(Role::Tracker).await.expect("established");
+            let link = server
+                .accept()
+                .await
+                .expect("arrival")
+                .establish(Role::Tracker, |_| Ok(()))
+                .await
+                .expect("established");
             death.await.expect("told");
             (server, link)
         });

@@ -24,13 +24,21 @@ pub const fn limit(bytes: usize) -> Duration {
 pub struct Pace {
     begun: Instant,
     done: usize,
+    /// For how long there may be no byte at all.
+    idle: Option<Duration>,
 }
 
 impl Pace {
     /// It begins now.
     #[must_use]
     pub fn begin() -> Self {
-        Self { begun: Instant::now(), done: 0 }
+        Self { begun: Instant::now(), done: 0, idle: None }
+    }
+
+    /// The same, of bytes that must not pause for so long.
+    #[must_use]
+    pub fn without_pause(idle: Duration) -> Self {
+        Self { idle: Some(idle), ..Self::begin() }
     }
 
     /// So many bytes have moved.
@@ -48,7 +56,9 @@ impl Pace {
     /// # Errors
     /// As the step's, and when it takes too long.
     pub async fn step<T, E: Into<CallError>>(&self, step: impl Future<Output = Result<T, E>>) -> Result<T, CallError> {
-        let ended = timeout_at(self.begun + limit(self.done), step).await;
+        let due = self.begun + limit(self.done);
+        let due = self.idle.map_or(due, |idle| due.min(Instant::now() + idle));
+        let ended = timeout_at(due, step).await;
         ended.map_err(|_| CallError::TimedOut)?.map_err(Into::into)
     }
 }

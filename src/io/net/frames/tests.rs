@@ -23,7 +23,7 @@ async fn pair() -> Pair {
         Endpoint::bind(identity, keys, EndpointOptions { listen, role: Role::Node }).expect("bound")
     });
     let accepting = endpoints[0].clone();
-    let accepted = async { accepting.accept().await.expect("arrival").establish(Role::Node).await };
+    let accepted = async { accepting.accept().await.expect("arrival").establish(Role::Node, |_| Ok(())).await };
     let addrs = [endpoints[0].local_addr()];
     let (answers, asks) = tokio::join!(accepted, endpoints[1].dial(&addrs, None));
     Pair { asks: asks.expect("dialled"), answers: answers.expect("established"), _endpoints: endpoints }

@@ -4,8 +4,9 @@
 use std::fs::File;
 use std::io::{self, BufReader, Seek as _};
 
-use super::{Claims, HEADER, Header, HeaderError, Reader, Record, Sum, encode, replay};
+use super::{Claims, HEADER, HeaderError, Reader, Record, Sum, encode, header_of, replay};
 use crate::io::positional::write_all_at;
+use crate::model::Content;
 
 /// One run of the operating system.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,9 +41,9 @@ impl Log {
     ///
     /// # Errors
     /// When it cannot be written.
-    pub fn begin(file: File, header: &Header) -> io::Result<Self> {
+    pub fn begin(file: File, content: &Content) -> io::Result<Self> {
         file.set_len(0)?;
-        let bytes = header.encode();
+        let bytes = header_of(content);
         write_all_at(&file, &bytes, 0)?;
         let mut sum = Sum::default();
         sum.copy_from_slice(&bytes[HEADER - super::SUM..]);
@@ -55,17 +56,17 @@ impl Log {
     /// When it has no header, or cannot be read or cut.
     pub fn resume(
         mut file: File,
-        units: impl FnOnce(&Header) -> u32,
+        units: impl FnOnce(&Content) -> u32,
         boot: BootId,
-    ) -> Result<(Header, Claims, Self), HeaderError> {
+    ) -> Result<(Content, Claims, Self), HeaderError> {
         let len = file.metadata()?.len();
         file.rewind()?;
-        let (header, mut reader) = Reader::new(BufReader::with_capacity(1 << 16, &file), len)?;
-        let claims = replay(&mut reader, units(&header), boot.0)?;
+        let (content, mut reader) = Reader::new(BufReader::with_capacity(1 << 16, &file), len)?;
+        let claims = replay(&mut reader, units(&content), boot.0)?;
         let (end, sum) = (reader.end, reader.sum);
         drop(reader);
         file.set_len(end)?;
-        Ok((header, claims, Self { file, end, sum }))
+        Ok((content, claims, Self { file, end, sum }))
     }
 
     /// Appends a record, without syncing.

@@ -6,13 +6,13 @@ use super::*;
 const BOOT: [u8; 16] = [7; 16];
 const OTHER: [u8; 16] = [8; 16];
 
-fn header() -> Header {
-    Header { id: ContentId::of(b"content"), kind: Kind::File, size: 1 << 40 }
+fn content() -> Content {
+    Content { id: ContentId::of(b"content"), kind: Kind::File, size: 1 << 40 }
 }
 
 /// The journal's bytes, and where each record ends.
 fn written(records: &[Record]) -> (Vec<u8>, Vec<u64>) {
-    let mut bytes = header().encode().to_vec();
+    let mut bytes = header_of(&content()).to_vec();
     let mut sum: Sum = bytes[HEADER - SUM..].try_into().expect("eight bytes");
     let mut ends = Vec::new();
     for record in records {
@@ -24,7 +24,7 @@ fn written(records: &[Record]) -> (Vec<u8>, Vec<u64>) {
     (bytes, ends)
 }
 
-fn read(bytes: &[u8]) -> Option<(Header, Vec<Record>, u64)> {
+fn read(bytes: &[u8]) -> Option<(Content, Vec<Record>, u64)> {
     let (header, mut reader) = Reader::new(bytes, bytes.len() as u64).ok()?;
     let mut records = Vec::new();
     while let Some(record) = reader.record().expect("memory is readable") {
@@ -63,7 +63,7 @@ proptest! {
     #[test]
     fn what_was_written_is_read(records in vec(any_record(), 0..20)) {
         let (bytes, _) = written(&records);
-        prop_assert_eq!(read(&bytes), Some((header(), records, bytes.len() as u64)));
+        prop_assert_eq!(read(&bytes), Some((content(), records, bytes.len() as u64)));
     }
 
     #[test]
@@ -103,7 +103,7 @@ proptest! {
 
     #[test]
     fn any_bytes_are_read_without_panic(tail in vec(any::<u8>(), 0..200)) {
-        let bytes = [&header().encode()[..], &tail].concat();
+        let bytes = [&header_of(&content())[..], &tail].concat();
         let (_, found, end) = read(&bytes).expect("the header is whole");
         prop_assert_eq!((found.len(), end), (0, HEADER as u64));
     }
@@ -111,7 +111,7 @@ proptest! {
 
 #[test]
 fn a_length_beyond_the_file_allocates_nothing() {
-    let bytes = [&header().encode()[..], &[0xff; 64]].concat();
+    let bytes = [&header_of(&content())[..], &[0xff; 64]].concat();
     assert_eq!(read(&bytes).expect("the header is whole").1, []);
 }
 
@@ -138,7 +138,7 @@ fn units_beyond_the_content_are_not_claimed() {
 
 #[test]
 fn a_journal_of_another_version_is_told_from_a_torn_one() {
-    let mut bytes = header().encode();
+    let mut bytes = header_of(&content());
     bytes[7] = 2;
     let sum = sum_of(&[&bytes[..49]]);
     bytes[49..].copy_from_slice(&sum);
@@ -148,8 +148,8 @@ fn a_journal_of_another_version_is_told_from_a_torn_one() {
 
 #[test]
 fn the_bytes_are_those_of_the_document() {
-    let header = Header { id: ContentId::from_bytes([0xab; 32]), kind: Kind::Collection, size: 258 };
-    let bytes = header.encode();
+    let content = Content { id: ContentId::from_bytes([0xab; 32]), kind: Kind::Collection, size: 258 };
+    let bytes = header_of(&content);
     assert_eq!(&bytes[..17], b"qsharej\x01\x01\0\0\0\0\0\0\x01\x02");
     assert_eq!(&bytes[17..49], [0xab; 32]);
     let bodies: [(Record, &[u8]); 5] = [
@@ -172,14 +172,14 @@ fn the_bytes_are_those_of_the_document() {
 #[test]
 fn a_failed_append_leaves_the_journal_as_it_was_and_a_torn_tail_is_cut() {
     let file = tempfile::tempfile().expect("temporary file");
-    let mut log = Log::begin(file.try_clone().expect("cloned"), &header()).expect("begun");
+    let mut log = Log::begin(file.try_clone().expect("cloned"), &content()).expect("begun");
     log.append(&session(BOOT)).expect("appended");
     log.append(&have(3..4)).expect("appended");
     let end = log.end();
     crate::io::positional::write_all_at(&file, b"torn", end).expect("written");
     let (found, claims, mut log) =
         Log::resume(file.try_clone().expect("cloned"), |_| 10, BootId(BOOT)).expect("resumed");
-    assert_eq!((found, claims.have.iter().collect(), claims.pid, log.end()), (header(), vec![3], Some(42), end));
+    assert_eq!((found, claims.have.iter().collect(), claims.pid, log.end()), (content(), vec![3], Some(42), end));
     assert_eq!(file.metadata().expect("known").len(), end);
     log.append(&have(5..6)).expect("appended");
     let (_, claims, _) = Log::resume(file, |_| 10, BootId(BOOT)).expect("resumed");

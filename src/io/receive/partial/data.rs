@@ -44,35 +44,50 @@ pub(in crate::io) struct Tree {
     new: bool,
 }
 
-impl Data {
-    pub(super) fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
-        match self {
-            Self::File { file, turn } => {
-                let size = of.spec.size;
-                let written = lock(turn).over(file, |file| sparse::write_at(file, bytes, place.offset, size));
-                written.map_err(|e| DestError::io("write", &of.path(), e).into())
-            }
-            Self::Tree(tree) => tree.write(of, place, bytes),
+impl Partial {
+    /// Writes a proven unit, in one positional write. It does not count before it is noted.
+    ///
+    /// # Errors
+    /// When the disk refuses; what was written before stays.
+    pub fn write(&self, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
+        if place.len != bytes.len() as u64 {
+            return Err(PartialError::Unit { unit: place.unit });
         }
+        match &self.data {
+            Data::File { file, turn } => {
+                let size = self.spec.wanted.content.size;
+                let written = lock(turn).over(file, |file| sparse::write_at(file, bytes, place.offset, size));
+                written.map_err(|e| DestError::io("write", &self.path(), e))?;
+            }
+            Data::Tree(tree) => tree.write(self, place, bytes)?,
+        }
+        lock(&self.dirty).insert(place.file);
+        Ok(())
     }
 
-    pub(super) fn read(&self, of: &Partial, place: UnitPlace, buf: &mut [u8]) -> Result<(), PartialError> {
-        match self {
-            Self::File { file, turn } => {
-                let read = begin(turn, file).and_then(|()| read_exact_at(file, buf, place.offset));
-                read.map_err(|e| DestError::io("read", &of.path(), e).into())
+    /// Reads any part of one of the map's files back: where nothing was written there may be zeros.
+    ///
+    /// # Errors
+    /// When it is not there or cannot be read.
+    pub fn read_at(&self, file: usize, buf: &mut [u8], offset: u64) -> Result<(), PartialError> {
+        match &self.data {
+            Data::File { file, turn } => {
+                let read = begin(turn, file).and_then(|()| read_exact_at(file, buf, offset));
+                read.map_err(|e| DestError::io("read", &self.path(), e).into())
             }
-            Self::Tree(tree) => {
-                let path = tree.path_of(of, place.file)?;
-                let file = tree.file(place.file, path, Access::Read)?;
-                let begun = tree.traces.get(place.file).map_or(Ok(()), |trace| begin(trace, &file));
+            Data::Tree(tree) => {
+                let path = tree.path_of(self, file)?;
+                let open = tree.file(file, path, Access::Read)?;
+                let begun = tree.traces.get(file).map_or(Ok(()), |trace| begin(trace, &open));
                 begun
-                    .and_then(|()| read_exact_at(&file, buf, place.offset))
+                    .and_then(|()| read_exact_at(&open, buf, offset))
                     .map_err(|e| tree.root.explain("read", path, e).into())
             }
         }
     }
+}
 
+impl Data {
     /// Sets room aside for the missing ranges of a single file of that size.
     pub(super) fn set_aside(&self, of: &Partial, missing: &[Range<u64>], size: u64) -> Result<(), PartialError> {
         let Self::File { file, turn } = self else { return Ok(()) };
@@ -104,7 +119,8 @@ impl Tree {
     pub(super) fn new(
         root: SafeDir,
         new: bool,
-        (collection, map): (&Collection, &UnitMap),
+        collection: &Collection,
+        map: &UnitMap,
         wanted: impl Fn(&SafePath) -> bool,
     ) -> Self {
         let known = map.by_content();
@@ -150,15 +166,17 @@ impl Tree {
     }
 
     fn path_of<'p>(&self, of: &'p Partial, file: usize) -> Result<&'p SafePath, PartialError> {
-        let unknown = || PartialError::Unit { unit: of.spec.map.files().get(file).map_or(u32::MAX, |f| f.first) };
+        let unknown =
+            || PartialError::Unit { unit: of.spec.wanted.map.files().get(file).map_or(u32::MAX, |f| f.first) };
         let home = self.home(file).ok_or_else(unknown)?;
-        let collection = of.spec.collection.as_ref().ok_or_else(unknown)?;
+        let collection = of.spec.wanted.tree.as_ref().ok_or_else(unknown)?;
         collection.entries().get(home).map(|(path, _)| path).ok_or_else(unknown)
     }
 
     fn write(&self, of: &Partial, place: UnitPlace, bytes: &[u8]) -> Result<(), PartialError> {
         let path = self.path_of(of, place.file)?;
-        let (Some(of_map), Some(trace)) = (of.spec.map.files().get(place.file), self.traces.get(place.file)) else {
+        let (Some(of_map), Some(trace)) = (of.spec.wanted.map.files().get(place.file), self.traces.get(place.file))
+        else {
             return Ok(());
         };
         let layout = of_map.layout;

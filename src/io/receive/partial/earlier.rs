@@ -7,11 +7,11 @@ use std::ops::Range;
 use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
 use super::{Names, PartialError};
 use crate::io::receive::dest::{FileKind, LastDir, SafeDir};
-use crate::io::receive::journal::{BootId, Header, Record, replay};
+use crate::io::receive::journal::{BootId, Record, replay};
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, ContentId, Kind, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, Content, ContentId, Kind, SafePath, UnitMap};
 
 /// An unfinished transfer.
 #[derive(Debug)]
@@ -20,7 +20,7 @@ pub struct Earlier {
     pub(super) map: UnitMap,
     pub(super) lists: HashMap<usize, ChunkList>,
     pub(super) have: Bitfield,
-    pub(super) header: Header,
+    pub(super) content: Content,
     collection: Option<Collection>,
     target: Option<SafePath>,
     only: Vec<String>,
@@ -43,40 +43,48 @@ impl Earlier {
     }
 
     pub(super) fn read(parent: &SafeDir, names: &Names) -> Option<Self> {
-        let (header, mut first) = reader(parent, names)?;
-        let tree = match header.kind {
+        let (content, mut first) = reader(parent, names)?;
+        let tree = match content.kind {
             Kind::Collection => {
-                let collection = Collection::parse(&manifest_of(&mut first, header.id)?).ok()?;
+                let collection = Collection::parse(&manifest_of(&mut first, content.id)?).ok()?;
                 Some((UnitMap::of_collection(&collection)?, collection))
             }
             Kind::File => None,
         };
         let (again, mut records) = reader(parent, names)?;
-        let units = tree.as_ref().map_or_else(|| units_of_file(header.size), |(map, _)| map.units());
+        let units = tree.as_ref().map_or_else(|| units_of_file(content.size), |(map, _)| map.units());
         let claims = replay(&mut records, units, BootId::now().0).ok()?;
-        if again != header || *names != Names::of(header.id) {
+        if again != content || *names != Names::of(content.id) {
             return None;
         }
         let (map, collection) = match tree {
             Some((map, collection)) => (map, Some(collection)),
-            None => (UnitMap::of_file(header.id, claims.size.unwrap_or(header.size))?, None),
+            None => (UnitMap::of_file(content.id, claims.size.unwrap_or(content.size))?, None),
         };
-        let claims = claimed(claims, header.size, &map);
+        let claims = claimed(claims, content.size, &map);
         let lists = listed(&map, &claims);
         let mut have = Bitfield::empty(map.units());
         if parent.stat(&names.part).ok().flatten().is_some() {
             have = believable(&map, &claims, &lists);
         }
         let target = claims.target.and_then(|name| SafePath::parse(&name).ok());
-        let (names, lists) = (names.clone(), lists.into_iter().collect());
-        let (only, pid) = (claims.only, claims.pid);
-        Some(Self { names, map, lists, have, header, collection, target, only, pid })
+        Some(Self {
+            names: names.clone(),
+            map,
+            lists: lists.into_iter().collect(),
+            have,
+            content,
+            collection,
+            target,
+            only: claims.only,
+            pid: claims.pid,
+        })
     }
 
     /// The content.
     #[must_use]
     pub const fn id(&self) -> ContentId {
-        self.header.id
+        self.content.id
     }
 
     /// Its size in bytes, as far as it has to be fetched: each distinct file once.
@@ -88,7 +96,7 @@ impl Earlier {
     /// Bytes of it that are there, by its journal's word.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.have.iter().map(|unit| self.map.len(UnitIndex(unit))).sum()
+        self.have.iter().map(|unit| self.map.len(unit)).sum()
     }
 
     /// The name that it was to have, in the directory where it lies; not known of those that older versions began.
@@ -133,11 +141,11 @@ impl Earlier {
 
     /// Each file, of those that are asked for, of which it has something, with the path of its bytes in `parent`, its
     /// paths in the tree (none for a single file) and what it has of it.
-    pub(super) fn files(&self, parent: &SafeDir, asked: impl Fn(&UnitFile) -> bool) -> Vec<Found<'_>> {
+    pub(super) fn files(&self, parent: &SafeDir, asked: impl Fn(&UnitFile) -> bool) -> Vec<EarlierFile<'_>> {
         let has = |range: Range<u32>| ranges_of(range.filter(|unit| self.have.has(*unit)));
         let Some(collection) = &self.collection else {
             let have = has(0..self.map.units());
-            let found = Found { file: 0, from: self.names.part.clone(), paths: Vec::new(), have };
+            let found = EarlierFile { file: 0, from: self.names.part.clone(), paths: Vec::new(), have };
             return if found.have.is_empty() { Vec::new() } else { vec![found] };
         };
         let Ok(root) = parent.dir(&self.names.part) else { return Vec::new() };
@@ -155,7 +163,7 @@ impl Earlier {
             let have = if asked(of) { has(of.units()) } else { Vec::new() };
             let there = if have.is_empty() { None } else { paths.iter().find(|path| is_file(path)) };
             let from = self.names.part.join(there?).ok()?;
-            Some(Found { file, from, paths, have })
+            Some(EarlierFile { file, from, paths, have })
         });
         all.collect()
     }
@@ -199,7 +207,7 @@ pub(super) fn target_of(parent: &SafeDir, names: &Names) -> Option<SafePath> {
 }
 
 /// A file of which an earlier transfer has something.
-pub(super) struct Found<'e> {
+pub(super) struct EarlierFile<'e> {
     /// Its index in the earlier transfer's map.
     pub(super) file: usize,
     /// Where its bytes lie, in the directory of the transfer.

@@ -8,14 +8,14 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::earlier::{Earlier, Found, by_id, names_in, regrouped, target_of};
+use super::earlier::{Earlier, EarlierFile, by_id, names_in, regrouped, target_of};
 use super::open::hold;
 use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::positional::read_exact_at;
 use crate::io::receive::dest::{Access, DestError, LastDir, Replace, SafeDir};
 use crate::model::units::bitfield::ranges_of;
 use crate::model::units::{UnitFile, UnitPlace};
-use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Layout, SafePath, UnitIndex};
+use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Layout, SafePath};
 
 /// An unfinished transfer of other content that was to have the same name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +75,7 @@ impl Legacy {
             let Some(lock) = hold(parent, names) else { continue };
             let superseded = spec.target.is_some() && target_of(parent, names) == spec.target;
             // What is one unit comes sooner than the list of a large tree is read.
-            let worth = superseded || spec.map.units() > 1;
+            let worth = superseded || spec.wanted.map.units() > 1;
             let Some(earlier) = worth.then(|| Earlier::read(parent, names)).flatten() else { continue };
             legacy.donors.push(Donor { earlier, superseded, left: 0, _lock: lock });
         }
@@ -87,18 +87,18 @@ impl Legacy {
     }
 
     fn plan(&mut self, parent: &SafeDir, spec: &PartialSpec, data: &Data, claimed: &Bitfield) {
-        let wanted = Wanted::new(spec, data, claimed);
-        let resized = by_id(&spec.map);
+        let needs = Needs::new(spec, data, claimed);
+        let resized = by_id(&spec.wanted.map);
         let mut moved = HashSet::new();
         for donor in &mut self.donors {
             let asked = |of: &UnitFile| donor.superseded || resized.contains_key(&of.id);
             for found in donor.earlier.files(parent, asked) {
                 let UnitFile { id, layout, first } = donor.earlier.map.files()[found.file];
-                let same = wanted.by_content.get(&(id, layout.size())).copied();
-                let home = same.and_then(|file| wanted.free_home(file)).filter(|_| donor.superseded);
+                let same = needs.by_content.get(&(id, layout.size())).copied();
+                let home = same.and_then(|file| needs.free_home(file)).filter(|_| donor.superseded);
                 let list = donor.earlier.lists.get(&found.file).cloned();
                 if let Some((file, to)) = same.zip(home).filter(|(file, _)| moved.insert(*file)) {
-                    let to_units = spec.map.files()[file].first;
+                    let to_units = spec.wanted.map.files()[file].first;
                     let shift = |units: &Range<u32>| units.start - first + to_units..units.end - first + to_units;
                     let units = found.have.iter().map(shift).collect();
                     let list = list.map(|list| (file, list));
@@ -108,13 +108,17 @@ impl Legacy {
                 donor.left += 1;
                 let old = &donor.earlier.map.files()[found.file];
                 let files = resized.get(&id).into_iter().flatten().filter(|file| same != Some(**file));
-                for &file in files.filter(|file| wanted.is_wanted(**file)) {
-                    let kin =
-                        Kin::of_another_size(found.from.clone(), (old, &donor.earlier.have), &spec.map.files()[file]);
+                for &file in files.filter(|file| needs.is_wanted(**file)) {
+                    let kin = Kin::of_another_size(
+                        found.from.clone(),
+                        old,
+                        &donor.earlier.have,
+                        &spec.wanted.map.files()[file],
+                    );
                     self.kin.entry(file).or_insert(kin);
                 }
-                let by_name = || wanted.by_name(&found).filter(|_| donor.superseded && list.is_some());
-                let Some(file) = same.or_else(by_name).filter(|file| wanted.is_wanted(*file)) else { continue };
+                let by_name = || needs.by_name(&found).filter(|_| donor.superseded && list.is_some());
+                let Some(file) = same.or_else(by_name).filter(|file| needs.is_wanted(*file)) else { continue };
                 let chunks = found.have.iter().map(|units| units.start - first..units.end - first).collect();
                 let kin = Kin { from: found.from, same: same.is_some(), layout, list, chunks };
                 self.kin.entry(file).or_insert(kin);
@@ -175,15 +179,14 @@ impl Legacy {
                 synced.map_err(|e| DestError::io("sync", &partial.parent.shown(&file.from), e))?;
             }
         }
-        let units: Vec<_> = self.moving().map(UnitIndex).collect();
-        partial.record(&units)?;
+        partial.record(self.moving().collect())?;
         partial.checkpoint()
     }
 }
 
 impl Kin {
     /// A file of the same id and another size.
-    fn of_another_size(from: SafePath, (old, have): (&UnitFile, &Bitfield), new: &UnitFile) -> Self {
+    fn of_another_size(from: SafePath, old: &UnitFile, have: &Bitfield, new: &UnitFile) -> Self {
         let chunks = regrouped(old, have, new).into_iter().map(|r| r.start - new.first..r.end - new.first).collect();
         Self { from, same: true, layout: new.layout, list: None, chunks }
     }
@@ -216,7 +219,9 @@ impl Partial {
     /// if it needs one: read them by [`Partial::read_kin`], and prove them.
     #[must_use]
     pub fn units_of_kin(&self, file: usize, list: Option<&ChunkList>) -> Vec<u32> {
-        let (Some(kin), Some(of)) = (self.kin.get(&file), self.spec.map.files().get(file)) else { return Vec::new() };
+        let (Some(kin), Some(of)) = (self.kin.get(&file), self.spec.wanted.map.files().get(file)) else {
+            return Vec::new();
+        };
         if of.layout.needs_list() && list.is_none() {
             return Vec::new();
         }
@@ -228,10 +233,9 @@ impl Partial {
     ///
     /// # Errors
     /// When it is not there any more or cannot be read.
-    pub fn read_kin(&self, unit: UnitIndex, buf: &mut [u8]) -> Result<(), PartialError> {
-        let UnitPlace { file, offset, .. } = self.place(unit)?;
-        let kin = self.kin.get(&file).ok_or(PartialError::Unit { unit: unit.0 })?;
-        let read = read_exact_at(&self.parent.file(&kin.from, Access::Read)?, buf, offset);
+    pub fn read_kin(&self, place: UnitPlace, buf: &mut [u8]) -> Result<(), PartialError> {
+        let kin = self.kin.get(&place.file).ok_or(PartialError::Unit { unit: place.unit })?;
+        let read = read_exact_at(&self.parent.file(&kin.from, Access::Read)?, buf, place.offset);
         read.map_err(|e| self.parent.explain("read", &kin.from, e).into())
     }
 
@@ -257,11 +261,11 @@ pub(super) fn own(
     lists: &[(usize, ChunkList)],
 ) -> Vec<(usize, Kin)> {
     let listed: HashSet<usize> = lists.iter().map(|(file, _)| *file).collect();
-    let files = spec.map.files().iter().enumerate();
+    let files = spec.wanted.map.files().iter().enumerate();
     let unlisted = files.filter(|(index, file)| file.layout.needs_list() && !listed.contains(index));
     let kin = unlisted.filter_map(|(index, file)| {
         let chunks = ranges_of(file.units().filter(|unit| have.has(*unit)).map(|unit| unit - file.first));
-        let from = match (data, &spec.collection) {
+        let from = match (data, &spec.wanted.tree) {
             (Data::Tree(tree), Some(tree_of)) => names.part.join(&tree_of.entries().get(tree.home(index)?)?.0).ok()?,
             _ => names.part.clone(),
         };
@@ -297,7 +301,7 @@ fn move_file(parent: &SafeDir, file: &Move, places: &mut LastDir<'_>) -> Result<
 }
 
 /// What the transfer wants.
-struct Wanted<'s> {
+struct Needs<'s> {
     spec: &'s PartialSpec,
     tree: Option<&'s Tree>,
     claimed: &'s Bitfield,
@@ -305,15 +309,15 @@ struct Wanted<'s> {
     by_path: HashMap<&'s SafePath, (ContentId, u64)>,
 }
 
-impl<'s> Wanted<'s> {
+impl<'s> Needs<'s> {
     fn new(spec: &'s PartialSpec, data: &'s Data, claimed: &'s Bitfield) -> Self {
         let tree = match data {
             Data::File { .. } => None,
             Data::Tree(tree) => Some(tree),
         };
-        let entries = spec.collection.iter().flat_map(|collection| collection.entries());
+        let entries = spec.wanted.tree.iter().flat_map(|collection| collection.entries());
         let by_path = entries.filter_map(|(path, entry)| Some((path, entry.content()?))).collect();
-        Self { spec, tree, claimed, by_content: spec.map.by_content(), by_path }
+        Self { spec, tree, claimed, by_content: spec.wanted.map.by_content(), by_path }
     }
 
     fn is_wanted(&self, file: usize) -> bool {
@@ -323,15 +327,15 @@ impl<'s> Wanted<'s> {
     /// Where a file of a tree is to be, if nothing is known to be there.
     fn free_home(&self, file: usize) -> Option<&'s SafePath> {
         let tree = self.tree?;
-        let (home, _) = self.spec.collection.as_ref()?.entries().get(tree.home(file)?)?;
-        let claimed = self.spec.map.files()[file].units().any(|unit| self.claimed.has(unit));
+        let (home, _) = self.spec.wanted.tree.as_ref()?.entries().get(tree.home(file)?)?;
+        let claimed = self.spec.wanted.map.files()[file].units().any(|unit| self.claimed.has(unit));
         // A run that ended between noting and moving claims what is not there.
         let taken = claimed && tree.root.stat(home).is_ok_and(|stat| stat.is_some());
         (!taken).then_some(home)
     }
 
     /// The file that has the name of the one found.
-    fn by_name(&self, found: &Found<'_>) -> Option<usize> {
+    fn by_name(&self, found: &EarlierFile<'_>) -> Option<usize> {
         if self.tree.is_none() && found.paths.is_empty() {
             return Some(0);
         }

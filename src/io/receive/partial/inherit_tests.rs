@@ -4,7 +4,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::tests::{Content, bytes, mounted, names, path, place};
+use super::tests::{Sample, at, bytes, mounted, names, path, place, read};
 use super::*;
 use crate::io::receive::dest::Access;
 use crate::io::receive::journal::{Reader, replay};
@@ -12,12 +12,12 @@ use crate::io::receive::publish::PublishPlan;
 
 const CHUNK: usize = 256 << 10;
 
-fn named(target: &str, mut content: Content) -> Content {
+fn named(target: &str, mut content: Sample) -> Sample {
     content.spec.target = Some(path(target));
     content
 }
 
-fn first() -> Content {
+fn first() -> Sample {
     let entries = [
         ("a/one", Some(bytes(10, 1))),
         ("a/two", Some(bytes(20, 2))),
@@ -25,11 +25,11 @@ fn first() -> Content {
         ("changed", Some(bytes(30, 4))),
         ("log", Some(bytes(3 * CHUNK + 9, 5))),
     ];
-    named("t", Content::tree(&entries))
+    named("t", Sample::tree(&entries))
 }
 
 /// `a/two` has another path, `changed` other bytes, `log` has grown.
-fn second() -> Content {
+fn second() -> Sample {
     let entries = [
         ("a/one", Some(bytes(10, 1))),
         ("b/zwei", Some(bytes(20, 2))),
@@ -37,52 +37,52 @@ fn second() -> Content {
         ("changed", Some(bytes(31, 6))),
         ("log", Some(bytes(5 * CHUNK, 5))),
     ];
-    named("t", Content::tree(&entries))
+    named("t", Sample::tree(&entries))
 }
 
 /// Writes and notes these units of it, and ends.
-fn left(content: &Content, parent: &SafeDir, units: impl IntoIterator<Item = u32>) {
+fn left(content: &Sample, parent: &SafeDir, units: impl IntoIterator<Item = u32>) {
     let (partial, _) = content.open(parent);
     content.put(&partial, units);
     end(content, parent, partial);
 }
 
 /// Ends it. A child that another test starts just now has the lock as well, until it has begun its own program.
-fn end(content: &Content, parent: &SafeDir, partial: Partial) {
+fn end(content: &Sample, parent: &SafeDir, partial: Partial) {
     drop(partial);
     free(content, parent);
 }
 
-fn free(content: &Content, parent: &SafeDir) {
-    let names = Names::of(content.spec.id);
+fn free(content: &Sample, parent: &SafeDir) {
+    let names = Names::of(content.spec.wanted.content.id);
     while parent.stat(&names.journal).expect("fine").is_some() && open::hold(parent, &names).is_none() {
         std::thread::yield_now();
     }
 }
 
-fn all(content: &Content) -> std::ops::Range<u32> {
-    0..content.spec.map.units()
+fn all(content: &Sample) -> std::ops::Range<u32> {
+    0..content.spec.wanted.map.units()
 }
 
-fn file_named(content: &Content, name: &str) -> usize {
-    let collection = content.spec.collection.as_ref().expect("a tree");
+fn file_named(content: &Sample, name: &str) -> usize {
+    let collection = content.spec.wanted.tree.as_ref().expect("a tree");
     let (_, entry) = collection.entries().iter().find(|(of, _)| *of == path(name)).expect("there");
-    content.spec.map.by_content()[&entry.content().expect("a file")]
+    content.spec.wanted.map.by_content()[&entry.content().expect("a file")]
 }
 
-fn units_of(content: &Content, name: &str) -> Vec<u32> {
-    content.spec.map.files()[file_named(content, name)].units().collect()
+fn units_of(content: &Sample, name: &str) -> Vec<u32> {
+    content.spec.wanted.map.files()[file_named(content, name)].units().collect()
 }
 
-fn assert_right(content: &Content, partial: &Partial, units: impl IntoIterator<Item = u32>) {
+fn assert_right(content: &Sample, partial: &Partial, units: impl IntoIterator<Item = u32>) {
     for unit in units {
         let mut buf = vec![0; content.unit(unit).len()];
-        partial.read(UnitIndex(unit), &mut buf).unwrap_or_else(|e| panic!("unit {unit}: {e}"));
+        read(partial, unit, &mut buf).unwrap_or_else(|e| panic!("unit {unit}: {e}"));
         assert!(buf == content.unit(unit), "unit {unit}");
     }
 }
 
-fn publish(content: &Content, partial: &Partial) {
+fn publish(content: &Sample, partial: &Partial) {
     content.put_all(partial);
     let plan = PublishPlan { target: path("t"), replace: HashSet::new(), times: Vec::new(), executable: false };
     partial.publish(&plan).expect("published");
@@ -97,12 +97,16 @@ fn files_that_are_the_same_are_taken_over_and_the_rest_goes_with_the_publication
     assert_eq!(resumed.units.iter().collect::<Vec<_>>(), same);
     assert_eq!(resumed.lists.len(), 1, "the list comes with its file");
     assert_right(&new, &partial, same.clone());
-    let superseded = Superseded { id: old.spec.id, have: old.spec.size, size: old.spec.size };
+    let superseded = Superseded {
+        id: old.spec.wanted.content.id,
+        have: old.spec.wanted.content.size,
+        size: old.spec.wanted.content.size,
+    };
     assert_eq!(resumed.superseded, [superseded]);
     end(&new, &parent, partial);
     // The old one is asked for again: what was taken from it is taken back.
     let (again, resumed) = old.open(&parent);
-    assert_eq!(resumed.units.count(), old.spec.map.units());
+    assert_eq!(resumed.units.count(), old.spec.wanted.map.units());
     assert_right(&old, &again, all(&old));
     end(&old, &parent, again);
     let (partial, resumed) = new.open(&parent);
@@ -124,15 +128,14 @@ fn of_a_file_that_has_changed_the_chunks_that_are_the_same_can_be_read() {
     assert_eq!(partial.units_of_kin(log, Some(&new.list(log))), units[..3]);
     for &unit in &units[..3] {
         let mut buf = vec![0; CHUNK];
-        partial.read_kin(UnitIndex(unit), &mut buf).expect("read");
+        partial.read_kin(at(&partial, unit), &mut buf).expect("read");
         assert!(buf == new.unit(unit), "unit {unit}");
     }
     new.put(&partial, [units[0]]);
     assert_eq!(partial.units_of_kin(log, Some(&new.list(log))), units[1..3], "what is here is not taken");
     // A single file likewise, by its name.
     let (_dir, parent) = place();
-    let (old, new) =
-        (Content::file(bytes(4 * CHUNK, 1)), Content::file([bytes(3 * CHUNK, 1), bytes(CHUNK, 2)].concat()));
+    let (old, new) = (Sample::file(bytes(4 * CHUNK, 1)), Sample::file([bytes(3 * CHUNK, 1), bytes(CHUNK, 2)].concat()));
     let (old, new) = (named("f", old), named("f", new));
     left(&old, &parent, [0, 2, 3]);
     let (partial, resumed) = new.open(&parent);
@@ -159,12 +162,12 @@ fn what_has_another_name_or_none_gives_copies_and_stays() {
         assert_eq!(kin, ["a/one", "b/zwei", "big"].map(|name| units_of(&new, name)).concat());
         for unit in kin {
             let mut buf = vec![0; new.unit(unit).len()];
-            partial.read_kin(UnitIndex(unit), &mut buf).expect("read");
+            partial.read_kin(at(&partial, unit), &mut buf).expect("read");
             assert!(buf == new.unit(unit), "unit {unit}");
         }
         publish(&new, &partial);
         let (again, resumed) = old.open(&parent);
-        assert_eq!(resumed.units.count(), old.spec.map.units());
+        assert_eq!(resumed.units.count(), old.spec.wanted.map.units());
         assert_right(&old, &again, all(&old));
         assert_eq!(names(dir.path()).len(), 3);
     }
@@ -179,13 +182,16 @@ fn the_name_that_counts_is_the_last() {
     left(&old, &parent, []);
     let earlier = Earlier::all_in(&parent).expect("read");
     assert_eq!(earlier.iter().map(Earlier::target).collect::<Vec<_>>(), [Some(&path("renamed"))]);
-    assert_eq!((earlier[0].id(), earlier[0].bytes(), earlier[0].size()), (old.spec.id, old.spec.size, old.spec.size));
+    assert_eq!(
+        (earlier[0].id(), earlier[0].bytes(), earlier[0].size()),
+        (old.spec.wanted.content.id, old.spec.wanted.content.size, old.spec.wanted.content.size)
+    );
     assert!(!earlier[0].is_in_use(&parent));
     let (partial, resumed) = new.open(&parent);
     assert_eq!((resumed.units.count(), resumed.superseded.len()), (0, 0));
     drop(partial);
     let (_held, resumed) = old.open(&parent);
-    assert_eq!(resumed.units.count(), old.spec.map.units());
+    assert_eq!(resumed.units.count(), old.spec.wanted.map.units());
     assert!(earlier[0].is_in_use(&parent));
     assert_eq!(names(dir.path()).len(), 4);
 }
@@ -205,12 +211,12 @@ fn what_a_process_uses_is_left_alone() {
 #[test]
 fn what_has_nothing_left_to_give_is_removed_at_once() {
     let ((dir, parent), new) = (place(), second());
-    let old = named("t", Content::tree(&[("x/eins", Some(bytes(10, 1))), ("gone", Some(bytes(50, 9)))]));
+    let old = named("t", Sample::tree(&[("x/eins", Some(bytes(10, 1))), ("gone", Some(bytes(50, 9)))]));
     left(&old, &parent, units_of(&old, "x/eins"));
     let (partial, resumed) = new.open(&parent);
     assert_eq!(resumed.units.iter().collect::<Vec<_>>(), units_of(&new, "a/one"));
     assert_right(&new, &partial, units_of(&new, "a/one"));
-    let own = Names::of(new.spec.id);
+    let own = Names::of(new.spec.wanted.content.id);
     assert_eq!(names(dir.path()), [own.journal.as_str(), own.part.as_str()]);
 }
 
@@ -237,15 +243,15 @@ fn a_run_that_ended_before_clearing_up_is_cleared_up_after() {
     let ((dir, parent), old, new) = (place(), first(), second());
     left(&old, &parent, units_of(&old, "changed"));
     let (partial, _) = new.open(&parent);
-    let journal = dir.path().join(Names::of(new.spec.id).journal.as_str());
+    let journal = dir.path().join(Names::of(new.spec.wanted.content.id).journal.as_str());
     let before = std::fs::read(&journal).expect("there");
-    let other = Names::of(old.spec.id);
+    let other = Names::of(old.spec.wanted.content.id);
     let kept = std::fs::read(dir.path().join(other.journal.as_str())).expect("there");
     publish(&new, &partial);
     end(&new, &parent, partial);
     std::fs::write(&journal, before).expect("as it was before the end");
     std::fs::write(dir.path().join(other.journal.as_str()), kept).expect("as it was before the end");
-    Partial::discard(&parent, new.spec.id).expect("cleared up");
+    Partial::discard(&parent, new.spec.wanted.content.id).expect("cleared up");
     assert_eq!(names(dir.path()), ["t"]);
 }
 
@@ -254,8 +260,8 @@ fn without_room_nothing_is_taken() {
     let (dir, _) = place();
     let Some(_mounted) = mounted(dir.path()) else { return };
     let parent = SafeDir::open(dir.path()).expect("held");
-    let old = named("t", Content::tree(&[("a", Some(bytes(CHUNK, 1))), ("b", Some(bytes(9, 2)))]));
-    let new = named("t", Content::tree(&[("a", Some(bytes(CHUNK, 1))), ("b", Some(bytes(4 * CHUNK, 2)))]));
+    let old = named("t", Sample::tree(&[("a", Some(bytes(CHUNK, 1))), ("b", Some(bytes(9, 2)))]));
+    let new = named("t", Sample::tree(&[("a", Some(bytes(CHUNK, 1))), ("b", Some(bytes(4 * CHUNK, 2)))]));
     left(&old, &parent, all(&old));
     let error = Partial::open(&parent, new.spec).expect_err("no room");
     assert!(error.is_full(), "{error}");
@@ -264,24 +270,24 @@ fn without_room_nothing_is_taken() {
     assert_right(&old, &again, all(&old));
     // What is moved needs no room.
     end(&old, &parent, again);
-    let fits = named("t", Content::tree(&[("a", Some(bytes(CHUNK, 1))), ("c", Some(bytes(2 * CHUNK, 3)))]));
+    let fits = named("t", Sample::tree(&[("a", Some(bytes(CHUNK, 1))), ("c", Some(bytes(2 * CHUNK, 3)))]));
     std::fs::write(dir.path().join("ballast"), [1; CHUNK / 2]).expect("written");
     assert_eq!(fits.open(&parent).1.units.count(), 1);
 }
 
 /// Ten files that are in both, and one in each that is not.
-fn ten_and_one(seed: u8) -> Content {
+fn ten_and_one(seed: u8) -> Sample {
     let entries: Vec<_> = (0..10_u8).map(|i| (format!("d{}/f{i}", i % 3), Some(bytes(3000, i)))).collect();
     let mut entries: Vec<_> = entries.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
     entries.push(("own", Some(bytes(40, seed))));
-    named("t", Content::tree(&entries))
+    named("t", Sample::tree(&entries))
 }
 
 /// All states between noting what is moved and moving the last of it.
 #[test]
 fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
     let (old, new) = (ten_and_one(100), ten_and_one(101));
-    let (from, to) = (Names::of(old.spec.id), Names::of(new.spec.id));
+    let (from, to) = (Names::of(old.spec.wanted.content.id), Names::of(new.spec.wanted.content.id));
     let shared: Vec<u32> = all(&new).filter(|unit| new.unit(*unit).len() == 3000).collect();
     for moved in 0..=10_u8 {
         let (dir, parent) = place();
@@ -298,7 +304,7 @@ fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
         let journal = parent.file(&to.journal, Access::Read).expect("there");
         let len = journal.metadata().expect("known").len();
         let (_, mut reader) = Reader::new(BufReader::new(journal), len).expect("sound");
-        let claims = replay(&mut reader, new.spec.map.units(), [9; 16]).expect("read");
+        let claims = replay(&mut reader, new.spec.wanted.map.units(), [9; 16]).expect("read");
         assert_eq!(claims.have.iter().collect::<Vec<_>>(), shared);
         for (content, own) in [(&new, 101), (&old, 100), (&new, 101)] {
             let (partial, resumed) = content.open(&parent);
@@ -314,13 +320,13 @@ fn wherever_taking_over_ends_the_next_run_has_all_bytes() {
 const VICTIM: &str = "QSHARE_TEST_HEIR_DIRECTORY";
 const NAME: &str = "io::receive::partial::inherit_tests::the_victim_takes_over_until_it_is_killed";
 
-fn many(seed: u8) -> Content {
+fn many(seed: u8) -> Sample {
     let entries: Vec<_> = (0..120_u16)
         .map(|i| (format!("d{}/f{i}", i % 7), Some([bytes(900, i as u8), i.to_be_bytes().to_vec()].concat())))
         .collect();
     let mut entries: Vec<_> = entries.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
     entries.push(("own", Some(bytes(40, seed))));
-    named("t", Content::tree(&entries))
+    named("t", Sample::tree(&entries))
 }
 
 /// Does nothing unless it is started by the test below.

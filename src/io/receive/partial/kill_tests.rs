@@ -4,16 +4,16 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use super::tests::{Content, bytes, place};
+use super::tests::{Sample, bytes, place, read};
 use super::*;
 
 const VICTIM: &str = "QSHARE_TEST_VICTIM_DIRECTORY";
 const NAME: &str = "io::receive::partial::kill_tests::the_victim_writes_until_it_is_killed";
 
-fn content() -> Content {
+fn content() -> Sample {
     let entries: Vec<_> = (0..40_u8).map(|i| (format!("d{}/f{i}", i % 4), Some(bytes((300 << 10) + 1, i)))).collect();
     let entries: Vec<_> = entries.iter().map(|(name, bytes)| (name.as_str(), bytes.clone())).collect();
-    Content::tree(&entries)
+    Sample::tree(&entries)
 }
 
 /// Does nothing unless it is started by the test below.
@@ -23,7 +23,7 @@ fn the_victim_writes_until_it_is_killed() {
     let parent = SafeDir::open(Path::new(&dir)).expect("held");
     let content = content();
     let (partial, _) = content.open(&parent);
-    for unit in partial.wanted().iter() {
+    for unit in partial.wanted_units().iter() {
         content.put(&partial, [unit]);
         if unit % 16 == 7 {
             partial.checkpoint().expect("synced");
@@ -56,7 +56,7 @@ fn case_089_all_that_was_noted_before_a_sigkill_is_claimed_and_true() {
         assert!(resumed.units.count() as usize >= lines, "{} of {lines}", resumed.units.count());
         for unit in resumed.units.iter() {
             let mut buf = vec![0; content.unit(unit).len()];
-            partial.read(UnitIndex(unit), &mut buf).expect("read");
+            read(&partial, unit, &mut buf).expect("read");
             assert_eq!(buf, content.unit(unit), "unit {unit}");
         }
     }

@@ -12,11 +12,11 @@ use super::earlier::regrouped;
 use super::inherit::{self, Legacy};
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
 use crate::io::receive::dest::{Access, DestError, FileKind, LastDir, SafeDir, Stat, try_lock};
-use crate::io::receive::journal::{BootId, Claims, Header, HeaderError, Log, Reader, Record, Resized};
+use crate::io::receive::journal::{BootId, Claims, HeaderError, Log, Reader, Record, Resized};
 use crate::io::receive::space;
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, Layout, SafePath, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, Content, ContentId, Kind, Layout, SafePath, UnitMap, Wanted};
 
 /// How often the journal may be removed by a process that ends while we wait for its lock.
 const TRIES: usize = 16;
@@ -26,7 +26,7 @@ const LOOKS: usize = 5;
 const PAUSE: Duration = Duration::from_millis(10);
 
 pub(super) fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Partial, Resumed), PartialError> {
-    let names = Names::of(spec.id);
+    let names = Names::of(spec.wanted.content.id);
     let journal = lock_journal(parent, &names)?;
     let new = is_new(parent, &names, &journal)?;
     let held = journal.try_clone();
@@ -54,7 +54,7 @@ fn open_locked(
 ) -> Result<(Partial, Resumed), PartialError> {
     let (log, claims) = begin_or_resume(parent, &names, &spec, journal)?;
     let data = open_data(parent, &names, &spec)?;
-    let mut lists = listed(&spec.map, &claims);
+    let mut lists = listed(&spec.wanted.map, &claims);
     let mut units = believed(&spec, &data, &claims, &lists);
     let own = inherit::own(&names, &spec, &data, &claims.have, &lists);
     let legacy = Legacy::find(parent, &names, &spec, &data, &units);
@@ -63,10 +63,17 @@ fn open_locked(
         units.set(unit);
     }
     space::check(parent, missing_bytes(parent, &names, &spec, &data, &units)?)?;
-    let state = Mutex::new(State { log, noted, checkpoint: 0 });
-    let (dirty, named) = (Mutex::default(), AtomicBool::new(false));
-    let (kin, superseded) = (HashMap::new(), Vec::new());
-    let mut partial = Partial { parent: parent.clone(), names, spec, data, state, dirty, named, kin, superseded };
+    let mut partial = Partial {
+        parent: parent.clone(),
+        names,
+        spec,
+        data,
+        state: Mutex::new(State { log, noted, checkpoint: 0 }),
+        dirty: Mutex::default(),
+        named: AtomicBool::new(false),
+        kin: HashMap::new(),
+        superseded: Vec::new(),
+    };
     begin_session(&partial, &claims)?;
     for (file, list) in legacy.lists() {
         if lists.iter().all(|(known, _)| *known != file) {
@@ -119,9 +126,9 @@ pub(super) fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialErro
 
 /// The units of all files of which some path is wanted.
 pub(super) fn wanted(spec: &PartialSpec, data: &Data) -> Bitfield {
-    let Data::Tree(tree) = data else { return Bitfield::full(spec.map.units()) };
-    let mut wanted = Bitfield::empty(spec.map.units());
-    for (index, file) in spec.map.files().iter().enumerate() {
+    let Data::Tree(tree) = data else { return Bitfield::full(spec.wanted.map.units()) };
+    let mut wanted = Bitfield::empty(spec.wanted.map.units());
+    for (index, file) in spec.wanted.map.files().iter().enumerate() {
         if tree.home(index).is_some() {
             wanted.set_range(file.units());
         }
@@ -174,7 +181,7 @@ fn identity(_file: &File) -> std::io::Result<Option<(u64, u64)>> {
     Ok(None)
 }
 
-pub(super) fn reader(parent: &SafeDir, names: &Names) -> Option<(Header, Reader<BufReader<File>>)> {
+pub(super) fn reader(parent: &SafeDir, names: &Names) -> Option<(Content, Reader<BufReader<File>>)> {
     let file = parent.file(&names.journal, Access::Read).ok()?;
     let len = file.metadata().ok()?.len();
     Reader::new(BufReader::new(file), len).ok()
@@ -201,31 +208,32 @@ fn begin_or_resume(
 ) -> Result<(Log, Claims), PartialError> {
     let path = parent.shown(&names.journal);
     let failed = |e| DestError::io("write", &path, e);
-    let header = Header { id: spec.id, kind: spec.kind, size: spec.size };
+    let Content { id, kind, size } = spec.wanted.content;
     let data_there = parent.stat(&names.part)?.is_some();
     let again = journal.try_clone().map_err(failed)?;
-    match Log::resume(journal, |found| units_of(found, spec), BootId::now()) {
-        Ok((found, claims, mut log)) if (found.id, found.kind) == (header.id, header.kind) && data_there => {
-            if claims.size.unwrap_or(found.size) != spec.size {
-                log.append(&Record::Size(spec.size)).map_err(failed)?;
+    match Log::resume(journal, |found| units_of(found, &spec.wanted), BootId::now()) {
+        Ok((found, claims, mut log)) if (found.id, found.kind) == (id, kind) && data_there => {
+            if claims.size.unwrap_or(found.size) != size {
+                log.append(&Record::Size(size)).map_err(failed)?;
             }
-            return Ok((log, claimed(claims, found.size, &spec.map)));
+            return Ok((log, claimed(claims, found.size, &spec.wanted.map)));
         }
         // The bytes of a collection are not those of its list, which is the one file that has this id.
-        Ok((_, claims, _)) if spec.kind == Kind::File && is_list(&claims, spec.id) => {
+        Ok((_, claims, _)) if kind == Kind::File && is_list(&claims, id) => {
             return Err(PartialError::Kind { path });
         }
-        Ok((found, ..)) if found.kind != header.kind => parent.remove_tree(&names.part)?,
+        Ok((found, ..)) if found.kind != kind => parent.remove_tree(&names.part)?,
         Ok(_) | Err(HeaderError::Torn) => {}
         Err(HeaderError::Io(e)) => return Err(DestError::io("read", &path, e).into()),
         Err(HeaderError::Version) => return Err(PartialError::Version { path }),
     }
-    let log = Log::begin(again, &header).map_err(failed)?;
-    Ok((log, Claims { have: Bitfield::empty(spec.map.units()), ..Claims::default() }))
+    let log = Log::begin(again, &spec.wanted.content).map_err(failed)?;
+    Ok((log, Claims { have: Bitfield::empty(spec.wanted.map.units()), ..Claims::default() }))
 }
 
-fn units_of(found: &Header, spec: &PartialSpec) -> u32 {
-    if found.kind == spec.kind && found.size == spec.size { spec.map.units() } else { units_of_file(found.size) }
+fn units_of(found: &Content, wanted: &Wanted) -> u32 {
+    let Content { kind, size, .. } = wanted.content;
+    if (found.kind, found.size) == (kind, size) { wanted.map.units() } else { units_of_file(found.size) }
 }
 
 /// The units of a single file of that size; none when there can be no such file.
@@ -262,7 +270,7 @@ pub(super) fn claimed(claims: Claims, size: u64, map: &UnitMap) -> Claims {
 fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data, PartialError> {
     let exists = || DestError::Exists { path: parent.shown(&names.part) };
     let there = parent.stat(&names.part)?.map(|s| s.kind);
-    let Some(collection) = &spec.collection else {
+    let Some(collection) = &spec.wanted.tree else {
         return match there {
             None | Some(FileKind::File) => {
                 let file = parent.file(&names.part, Access::OpenOrCreate)?;
@@ -277,7 +285,7 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
         return Err(DestError::OfAnother { path: parent.shown(&names.part) }.into());
     }
     let wanted = |path: &_| !spec.present.contains(path) && !spec.unwanted.contains(path);
-    let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), (collection, &spec.map), wanted);
+    let tree = Tree::new(parent.dir(&names.part)?, there.is_none(), collection, &spec.wanted.map, wanted);
     if there.is_some() {
         move_home(&tree, spec)?;
         cut_tree(&tree, spec)?;
@@ -294,7 +302,7 @@ fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<(), 
 }
 
 fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
-    let Some(collection) = &spec.collection else { return Ok(()) };
+    let Some(collection) = &spec.wanted.tree else { return Ok(()) };
     let mut places = LastDir::of(&tree.root);
     for (path, entry) in collection.entries() {
         let Entry::File { size, .. } = entry else { continue };
@@ -308,7 +316,7 @@ fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
 
 /// An earlier run that wanted other paths has the bytes under another of a file's paths.
 fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
-    let Some(collection) = &spec.collection else { return Ok(()) };
+    let Some(collection) = &spec.wanted.tree else { return Ok(()) };
     let entries = collection.entries();
     let mut settled: HashMap<usize, bool> = HashMap::new();
     for (index, (path, entry)) in entries.iter().enumerate() {
@@ -358,8 +366,8 @@ pub(super) fn believable(map: &UnitMap, claims: &Claims, lists: &[(usize, ChunkL
 
 fn believed(spec: &PartialSpec, data: &Data, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {
     let wanted = wanted(spec, data);
-    let mut believed = Bitfield::empty(spec.map.units());
-    for unit in believable(&spec.map, claims, lists).iter().filter(|&unit| wanted.has(unit)) {
+    let mut believed = Bitfield::empty(spec.wanted.map.units());
+    for unit in believable(&spec.wanted.map, claims, lists).iter().filter(|&unit| wanted.has(unit)) {
         believed.set(unit);
     }
     believed
@@ -373,13 +381,13 @@ fn missing_bytes(
     data: &Data,
     there: &Bitfield,
 ) -> Result<u64, PartialError> {
-    let missing = wanted(spec, data).iter().filter(|&unit| !there.has(unit)).map(|u| spec.map.len(UnitIndex(u))).sum();
+    let missing = wanted(spec, data).iter().filter(|&unit| !there.has(unit)).map(|u| spec.wanted.map.len(u)).sum();
     let Data::Tree(tree) = data else {
         // Room that was set aside counts; holes in what is there take none.
         let allocated = parent.stat(&names.part)?.map_or(0, |s| s.allocated);
-        return Ok(spec.size.saturating_sub(allocated).min(missing));
+        return Ok(spec.wanted.content.size.saturating_sub(allocated).min(missing));
     };
-    let entries = spec.collection.iter().flat_map(|c| c.entries().iter().enumerate());
+    let entries = spec.wanted.tree.iter().flat_map(|c| c.entries().iter().enumerate());
     let copies = entries.filter_map(|(index, (path, entry))| match entry {
         Entry::File { size, .. } if !spec.present.contains(path) && !spec.unwanted.contains(path) => {
             (tree.home_of_entry(index) != Some(index)).then_some(*size)
@@ -393,9 +401,9 @@ fn begin_session(partial: &Partial, claims: &Claims) -> Result<(), PartialError>
     let mut state = partial.state();
     let session = Record::Session { boot: BootId::now().0, pid: std::process::id() };
     partial.append(&mut state, &session)?;
-    let known = claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == partial.spec.id);
-    if let Some(collection) = partial.spec.collection.as_ref().filter(|_| !known) {
-        partial.append(&mut state, &Record::Manifest(collection.manifest()))?;
+    let known = claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == partial.spec.wanted.content.id);
+    if let Some(manifest) = partial.spec.wanted.manifest.as_ref().filter(|_| !known) {
+        partial.append(&mut state, &Record::Manifest(manifest.to_vec()))?;
     }
     if claims.only != partial.spec.only {
         partial.append(&mut state, &Record::Only(partial.spec.only.clone()))?;

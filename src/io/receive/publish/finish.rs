@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rayon::prelude::*;
 
-use super::{PublishPlan, ROUNDS, Wanted, lock, prove, sync};
+use super::{PublishPlan, ROUNDS, WantedEntry, lock, prove, sync};
 use crate::io::receive::dest::{Access, FileKind, LastDir, SafeDir, Stat, set_executable};
 use crate::io::receive::partial::{PartialError, Trace, Tree};
 use crate::io::receive::sparse;
@@ -34,18 +34,18 @@ impl<'t> Finish<'t> {
     }
 
     /// All of it. What others touch meanwhile is hashed again.
-    pub(super) fn run(mut self, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
+    pub(super) fn run(mut self, wanted: &[WantedEntry<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
         self.make_all(wanted)?;
         self.settle(wanted, plan)
     }
 
     /// Directories, empty files, copies.
-    pub(super) fn make_all(&mut self, wanted: &[Wanted<'_>]) -> Result<(), PartialError> {
+    pub(super) fn make_all(&mut self, wanted: &[WantedEntry<'_>]) -> Result<(), PartialError> {
         wanted.iter().try_for_each(|wanted| self.make(wanted))
     }
 
     /// Bits and times; makes it durable, and looks at it.
-    pub(super) fn settle(&self, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
+    pub(super) fn settle(&self, wanted: &[WantedEntry<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
         // Only now: a copy must not take over the bit of its original.
         for wanted in wanted.iter().filter(|w| matches!(w.entry, Entry::File { executable: true, .. })) {
             self.amend(wanted, |file| set_executable(file, true))?;
@@ -70,7 +70,7 @@ impl<'t> Finish<'t> {
         self.made.get(&entry).or_else(|| self.tree.trace_of_entry(entry))
     }
 
-    fn make(&mut self, Wanted { index, path, entry }: &Wanted<'_>) -> Result<(), PartialError> {
+    fn make(&mut self, WantedEntry { index, path, entry }: &WantedEntry<'_>) -> Result<(), PartialError> {
         let Entry::File { size, .. } = entry else { return Ok(self.root().create_dirs(path)?) };
         let from = match self.tree.home_of_entry(*index) {
             _ if *size == 0 => None,
@@ -99,11 +99,11 @@ impl<'t> Finish<'t> {
         Ok(self.trace(home).is_some_and(is_clean))
     }
 
-    fn set_times(&self, wanted: &[Wanted<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
+    fn set_times(&self, wanted: &[WantedEntry<'_>], plan: &PublishPlan) -> Result<(), PartialError> {
         if plan.times.is_empty() {
             return Ok(());
         }
-        let asked: HashMap<&SafePath, &Wanted<'_>> = wanted.iter().map(|w| (w.path, w)).collect();
+        let asked: HashMap<&SafePath, &WantedEntry<'_>> = wanted.iter().map(|w| (w.path, w)).collect();
         for (path, time) in &plan.times {
             match asked.get(path) {
                 Some(wanted) if *wanted.entry != Entry::Directory => {
@@ -118,7 +118,7 @@ impl<'t> Finish<'t> {
     /// Changes a file's bit or time, through the file.
     fn amend(
         &self,
-        Wanted { index, path, .. }: &Wanted<'_>,
+        WantedEntry { index, path, .. }: &WantedEntry<'_>,
         change: impl FnOnce(&File) -> io::Result<()>,
     ) -> Result<(), PartialError> {
         // Windows asks for a file that may be written; elsewhere its owner may always.
@@ -131,10 +131,10 @@ impl<'t> Finish<'t> {
     }
 
     /// Sees that each file is as it is to be; sets `again` where something had to be done about that.
-    fn check(&self, wanted: &[Wanted<'_>], again: &AtomicBool) -> Result<(), PartialError> {
+    fn check(&self, wanted: &[WantedEntry<'_>], again: &AtomicBool) -> Result<(), PartialError> {
         let mut places = LastDir::of(self.root());
         for wanted in wanted {
-            let Wanted { path, entry: Entry::File { size, executable, .. }, .. } = wanted else { continue };
+            let WantedEntry { path, entry: Entry::File { size, executable, .. }, .. } = wanted else { continue };
             let sound = |stat: &Stat| stat.kind == FileKind::File && stat.len == *size && stat.links == 1;
             let stat = places.stat(path)?.filter(sound).ok_or_else(|| self.damaged(path))?;
             if cfg!(unix) && stat.executable != *executable {
@@ -148,12 +148,12 @@ impl<'t> Finish<'t> {
         Ok(())
     }
 
-    fn prove_again(&self, Wanted { index, path, entry }: &Wanted<'_>) -> Result<(), PartialError> {
+    fn prove_again(&self, WantedEntry { index, path, entry }: &WantedEntry<'_>) -> Result<(), PartialError> {
         let file = self.root().file(path, Access::Read)?;
-        let (Some(trace), Some(content)) = (self.trace(*index), entry.content()) else {
+        let (Some(trace), Some((id, size))) = (self.trace(*index), entry.content()) else {
             return Err(self.damaged(path));
         };
-        if prove(&file, content, &mut lock(trace)) { Ok(()) } else { Err(self.damaged(path)) }
+        if prove(&file, id, size, &mut lock(trace)) { Ok(()) } else { Err(self.damaged(path)) }
     }
 
     fn damaged(&self, path: &SafePath) -> PartialError {

@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
-use crate::io::receive::partial::tests::{Content, bytes, names, path, place};
+use crate::io::receive::partial::tests::{Sample, bytes, names, path, place};
 use crate::model::Kind;
 
 const CHUNK: usize = 256 << 10;
@@ -12,8 +12,8 @@ fn plan(target: &str) -> PublishPlan {
     PublishPlan { target: path(target), replace: HashSet::new(), times: Vec::new(), executable: false }
 }
 
-fn tree() -> Content {
-    Content::tree(&[
+fn tree() -> Sample {
+    Sample::tree(&[
         ("a/one", Some(bytes(10, 1))),
         ("a/two", Some(bytes(20, 2))),
         ("big", Some(bytes(2 * CHUNK + 1, 3))),
@@ -35,7 +35,7 @@ fn executable(path: &Path) -> bool {
 }
 
 /// Opens, writes everything, and publishes.
-fn fetch(content: &Content, parent: &SafeDir, plan: &PublishPlan) -> Result<PathBuf, PartialError> {
+fn fetch(content: &Sample, parent: &SafeDir, plan: &PublishPlan) -> Result<PathBuf, PartialError> {
     let (partial, _) = content.open(parent);
     content.put_all(&partial);
     partial.publish(plan)
@@ -61,7 +61,7 @@ fn assert_is_the_tree(root: &Path) {
 fn a_file_gets_its_name_and_nothing_stays_behind() {
     for size in [0, 1, CHUNK, CHUNK + 1] {
         let (dir, parent) = place();
-        let content = Content::file(bytes(size, 9));
+        let content = Sample::file(bytes(size, 9));
         let published = fetch(&content, &parent, &plan("final")).expect("published");
         assert_eq!((read(&published), published), (bytes(size, 9), dir.path().join("final")));
         assert_eq!(names(dir.path()), ["final"]);
@@ -95,7 +95,7 @@ fn an_existing_directory_keeps_what_it_had() {
 
 #[test]
 fn case_096_a_target_that_appears_is_not_replaced_and_the_partial_is_kept() {
-    for content in [Content::file(bytes(5, 1)), tree()] {
+    for content in [Sample::file(bytes(5, 1)), tree()] {
         let (dir, parent) = place();
         let (partial, _) = content.open(&parent);
         content.put_all(&partial);
@@ -106,7 +106,7 @@ fn case_096_a_target_that_appears_is_not_replaced_and_the_partial_is_kept() {
         drop(partial);
         std::fs::remove_file(dir.path().join("top")).expect("moved away");
         let (partial, resumed) = content.open(&parent);
-        assert_eq!(resumed.units, partial.wanted(), "all is still there");
+        assert_eq!(resumed.units, partial.wanted_units(), "all is still there");
         partial.publish(&plan("top")).expect("published");
         assert_eq!(names(dir.path()), ["top"]);
     }
@@ -116,14 +116,14 @@ fn case_096_a_target_that_appears_is_not_replaced_and_the_partial_is_kept() {
 fn what_an_earlier_run_left_is_pruned_and_gets_its_bits() {
     let (dir, parent) = place();
     let content = tree();
-    let part = dir.path().join(Names::of(content.spec.id).part.as_str());
+    let part = dir.path().join(Names::of(content.spec.wanted.content.id).part.as_str());
     let (partial, _) = content.open(&parent);
     content.put_all(&partial);
     drop(partial);
     std::fs::set_permissions(part.join("run"), std::fs::Permissions::from_mode(0o644)).expect("changed");
     std::fs::write(part.join("foreign"), b"left over").expect("written");
     let (partial, resumed) = content.open(&parent);
-    assert_eq!(resumed.units, partial.wanted());
+    assert_eq!(resumed.units, partial.wanted_units());
     partial.publish(&plan("top")).expect("published");
     assert_is_the_tree(&dir.path().join("top"));
 }
@@ -164,11 +164,11 @@ fn force_replaces_what_it_names_and_never_a_link_or_directory() {
 }
 
 /// The tree, with what an earlier attempt has moved already marked as present.
-fn content_left(dir: &Path) -> Content {
+fn content_left(dir: &Path) -> Sample {
     let mut content = tree();
     let there = |p: &&SafePath| std::fs::symlink_metadata(dir.join("top").join(p.as_str())).is_ok();
     let stays = ["run", "big"].map(path);
-    let collection = content.spec.collection.clone().expect("a tree");
+    let collection = content.spec.wanted.tree.clone().expect("a tree");
     let paths = collection.entries().iter().map(|(p, _)| p);
     content.spec.present = paths.filter(there).filter(|p| !stays.contains(p)).cloned().collect();
     content
@@ -215,7 +215,7 @@ fn a_file_changed_behind_our_back_is_not_published() {
     // The next run hashes again what is claimed; what lies behind the end is not in its way.
     drop(partial);
     let (partial, resumed) = content.open(&parent);
-    assert_eq!(resumed.units.count(), content.spec.map.units());
+    assert_eq!(resumed.units.count(), content.spec.wanted.map.units());
     partial.publish(&plan("top")).expect("published");
     assert_eq!(std::fs::metadata(dir.path().join("top/a/two")).expect("there").len(), 20);
 }
@@ -240,7 +240,7 @@ fn times_are_applied_to_files_of_the_content_only() {
         |name: &str| std::fs::metadata(dir.path().join("top").join(name)).expect("there").modified().expect("known");
     assert_eq!([modified("a/one"), modified("deep/copy")], [then; 2]);
     assert!(modified("run") > then && !dir.path().join("top/nowhere").exists());
-    let file = Content::file(bytes(3, 3));
+    let file = Sample::file(bytes(3, 3));
     fetch(&file, &parent, &PublishPlan { times: vec![(path("f"), then)], ..plan("f") }).expect("published");
     assert_eq!(std::fs::metadata(dir.path().join("f")).expect("there").modified().expect("known"), then);
 }
@@ -248,9 +248,9 @@ fn times_are_applied_to_files_of_the_content_only() {
 #[test]
 fn unfinished_names_are_never_targets() {
     let (_dir, parent) = place();
-    let content = Content::file(bytes(3, 3));
-    assert_eq!(content.spec.kind, Kind::File);
-    let names = Names::of(content.spec.id);
+    let content = Sample::file(bytes(3, 3));
+    assert_eq!(content.spec.wanted.content.kind, Kind::File);
+    let names = Names::of(content.spec.wanted.content.id);
     for name in [names.part, names.journal] {
         let error = fetch(&content, &parent, &plan(name.as_str())).expect_err("reserved");
         assert!(matches!(error, PartialError::Reserved { .. }), "{error}");
@@ -266,7 +266,7 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     content.put_all(&partial);
     // As publish does, up to the second rename.
     let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
-    let collection = content.spec.collection.as_ref().expect("a tree");
+    let collection = content.spec.wanted.tree.as_ref().expect("a tree");
     let wanted: Vec<_> = partial.wanted_entries(collection).collect();
     Finish::of(data, collection).run(&wanted, &plan("top")).expect("finished");
     for name in ["a/one", "a/two"] {
@@ -275,7 +275,7 @@ fn a_kill_between_the_renames_is_finished_by_the_next_run() {
     drop(partial);
     let content = content_left(dir.path());
     let (partial, resumed) = content.open(&parent);
-    assert_eq!(resumed.units, partial.wanted(), "nothing is fetched twice");
+    assert_eq!(resumed.units, partial.wanted_units(), "nothing is fetched twice");
     partial.publish(&plan("top")).expect("published");
     assert_is_the_tree(&dir.path().join("top"));
     assert_eq!(names(dir.path()), ["top"]);
@@ -312,8 +312,8 @@ fn what_others_put_in_the_place_of_what_was_proven_is_not_published() {
     for (deed, fine_in_a_tree) in
         [(same_bytes, true), (other_bytes, false), (written, false), (link, false), (second_name, false), (gone, false)]
     {
-        for content in [Content::file(bytes(20, 2)), tree()] {
-            let is_tree = content.spec.kind == Kind::Collection;
+        for content in [Sample::file(bytes(20, 2)), tree()] {
+            let is_tree = content.spec.wanted.content.kind == Kind::Collection;
             let (dir, parent) = place();
             let (partial, _) = content.open(&parent);
             content.put_all(&partial);
@@ -331,12 +331,12 @@ fn what_others_put_in_the_place_of_what_was_proven_is_not_published() {
 
 #[test]
 fn what_was_touched_and_is_right_is_published() {
-    for content in [Content::file(bytes(2 * CHUNK + 1, 3)), tree()] {
+    for content in [Sample::file(bytes(2 * CHUNK + 1, 3)), tree()] {
         let (dir, parent) = place();
         let (partial, _) = content.open(&parent);
         content.put_all(&partial);
         let part = partial.path();
-        let at = if content.spec.kind == Kind::Collection { part.join("big") } else { part };
+        let at = if content.spec.wanted.content.kind == Kind::Collection { part.join("big") } else { part };
         let file = std::fs::OpenOptions::new().write(true).open(at).expect("opened");
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(9)).expect("set");
         partial.publish(&plan("top")).expect("published");
@@ -365,7 +365,7 @@ fn a_copy_of_what_was_bent_meanwhile_is_hashed_as_well() {
     let (partial, _) = content.open(&parent);
     content.put_all(&partial);
     let Data::Tree(data) = &partial.data else { panic!("a tree has a tree") };
-    let collection = content.spec.collection.as_ref().expect("a tree");
+    let collection = content.spec.wanted.tree.as_ref().expect("a tree");
     let wanted: Vec<_> = partial.wanted_entries(collection).collect();
     let one = std::fs::OpenOptions::new().write(true).open(partial.path().join("a/one")).expect("opened");
     std::thread::sleep(Duration::from_millis(20));

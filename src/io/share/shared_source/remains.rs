@@ -4,12 +4,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::{HashedFile, SharedCollection, no_such_file, open};
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitMap};
 
 /// A former tree as a source.
 #[derive(Debug)]
@@ -55,12 +53,8 @@ impl Source for Remains {
         self.have.clone()
     }
 
-    fn has(&self, unit: UnitIndex) -> bool {
-        self.have.has(unit.0)
-    }
-
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
+    fn has(&self, unit: u32) -> bool {
+        self.have.has(unit)
     }
 
     fn lost(&self) -> Vec<Range<u32>> {

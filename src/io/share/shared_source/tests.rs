@@ -19,10 +19,10 @@ fn every_unit_of_a_file_is_proven_by_its_list() {
     let bytes: Vec<u8> = (0..600_u32 << 10).map(|i| u8::try_from(i % 251).expect("small")).collect();
     fs::write(&path, &bytes).expect("write");
     let source = SharedFile::new(hashed(&path)).expect("small");
-    assert!(source.have().is_full() && source.has(UnitIndex(2)) && !source.has(UnitIndex(3)));
+    assert!(source.have().is_full() && source.has(2) && !source.has(3));
     let (file, list) = (source.open(0).expect("open"), source.list(0).expect("list"));
     for unit in 0..source.map().units() {
-        let place = source.map().place(UnitIndex(unit)).expect("within");
+        let place = source.map().place(unit).expect("within");
         let mut buf = vec![0; usize::try_from(place.len).expect("small")];
         file.read_at(&mut buf, place.offset).expect("read");
         assert!(list.proves(ChunkIndex(unit), &buf));
@@ -61,7 +61,7 @@ fn served(source: &dyn Source, open: Option<&dyn SourceFile>, piece: usize) -> R
     };
     let mut all = Vec::new();
     for unit in 0..source.map().units() {
-        let place = source.map().place(UnitIndex(unit)).expect("within");
+        let place = source.map().place(unit).expect("within");
         let mut unit = vec![0; usize::try_from(place.len).expect("small")];
         let mut at = place.offset;
         for part in unit.chunks_mut(piece) {

@@ -3,11 +3,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use tokio::sync::watch;
-
 use super::{ReadError, Source, SourceFile};
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitIndex, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitMap};
 
 /// Some units of a file, of which no byte can be read.
 pub(crate) struct Drawn {
@@ -46,14 +44,6 @@ impl Source for Drawn {
         self.have.clone()
     }
 
-    fn has(&self, unit: UnitIndex) -> bool {
-        self.have.has(unit.0)
-    }
-
-    fn growth(&self) -> Option<watch::Receiver<u32>> {
-        None
-    }
-
     fn lost(&self) -> Vec<Range<u32>> {
         self.lost.clone()
     }
@@ -63,10 +53,6 @@ impl Source for Drawn {
     }
 
     fn list(&self, _: usize) -> Option<Arc<ChunkList>> {
-        None
-    }
-
-    fn manifest(&self) -> Option<Arc<[u8]>> {
         None
     }
 }

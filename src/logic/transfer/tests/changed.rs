@@ -23,6 +23,6 @@ fn a_provider_of_which_everything_has_changed_is_left_for_that_reason() {
         let (mut transfer, _) = small(4);
         let event = HaveEvent { gone: true, changed, ..HaveEvent::default() };
         let out = transfer.handle(Input::Have { node: node(1), event }, LAN);
-        assert!(out.contains(&Output::Leave { node: node(1), why }), "{out:?}");
+        assert!(out.contains(&Order::Leave { node: node(1), why }), "{out:?}");
     }
 }

@@ -66,7 +66,7 @@ fn listless(fetching: u32) -> (Transfer, RequestId) {
         let event = HaveEvent { complete: true, fetching, ..HaveEvent::default() };
         asked.extend(transfer.handle(Input::Have { node: node(n), event }, LAN));
     }
-    let [Output::List { request, file: 0, .. }] = asked[..] else { panic!("only the list: {asked:?}") };
+    let [Order::List { request, file: 0, .. }] = asked[..] else { panic!("only the list: {asked:?}") };
     (transfer, request)
 }
 
@@ -85,7 +85,7 @@ fn units_are_asked_for_while_the_last_chunk_is_still_on_its_way() {
 fn a_crowd_does_not_fetch_the_last_chunk_from_the_source_one_by_one() {
     let (mut transfer, request) = listless(8);
     let out = transfer.handle(Input::ListKnown { request, file: 0 }, ms(2));
-    assert!(out.contains(&Output::Cancel { request }), "{out:?}");
+    assert!(out.contains(&Order::Cancel { request }), "{out:?}");
     assert_eq!(transfer.picker.state(63), State::Wanted);
     assert_eq!(fetches(&out).len(), 2, "one choice of each: {out:?}");
 }

@@ -3,7 +3,7 @@
 use super::*;
 
 /// A tree of files of one unit each, with provider 1 complete.
-fn tree_of(files: usize) -> (Transfer, Vec<Output>) {
+fn tree_of(files: usize) -> (Transfer, Vec<Order>) {
     let map = tree(files, 1000);
     let units = map.units();
     let (all, none) = (Bitfield::full(units), Bitfield::empty(units));
@@ -14,7 +14,7 @@ fn tree_of(files: usize) -> (Transfer, Vec<Output>) {
 }
 
 /// Everything that is asked for now fails so, again and again until `end`; says when units were asked for.
-fn failing(transfer: &mut Transfer, mut out: Vec<Output>, fault: Fault, end: Duration) -> Vec<Duration> {
+fn failing(transfer: &mut Transfer, mut out: Vec<Order>, fault: Fault, end: Duration) -> Vec<Duration> {
     let (mut now, mut asked) = (LAN, Vec::new());
     while now < end {
         let fetched = fetches(&out);
@@ -40,7 +40,7 @@ fn a_file_that_was_only_touched_comes_after_all() {
     let (request, _, units) = fetches(&out).remove(0);
     let fault = Input::Fault { request, unit: units.first().copied(), fault: Fault::Changed };
     let out = transfer.handle(fault, ms(10));
-    assert_eq!(out.last(), Some(&Output::Leave { node: node(1), why: Why::Changed }));
+    assert_eq!(out.last(), Some(&Order::Leave { node: node(1), why: Why::Changed }));
 
     let (mut transfer, out) = tree_of(2);
     let (request, _, units) = fetches(&out).remove(0);
@@ -55,7 +55,7 @@ fn a_file_that_was_only_touched_comes_after_all() {
     let (again, _, units) = fetches(&transfer.handle(Input::Tick, ms(600))).remove(0);
     assert_eq!(units, [0], "half a second later");
     let out = transfer.handle(Input::Proven { request: again, units }, ms(700));
-    assert_eq!(out.last(), Some(&Output::Complete));
+    assert_eq!(out.last(), Some(&Order::Complete));
     assert!(transfer.denied().is_empty());
 }
 
@@ -83,7 +83,7 @@ fn a_second_provider_is_hope() {
     assert!(transfer.has_hope());
     let (request, from, units) = fetches(&out).remove(0);
     assert_eq!((from, units.len()), (2, 3));
-    assert_eq!(transfer.handle(Input::Proven { request, units }, now).last(), Some(&Output::Complete));
+    assert_eq!(transfer.handle(Input::Proven { request, units }, now).last(), Some(&Order::Complete));
 }
 
 #[test]
@@ -132,11 +132,11 @@ fn a_refusal_because_of_a_change_is_of_the_whole_and_a_reset_of_one_file() {
     let (mut transfer, out) = tree_of(2);
     let request = fetches(&out)[0].0;
     let out = transfer.handle(Input::Ended { request, end: End::Reset(Code::Changed) }, ms(10));
-    assert!(!out.iter().any(|o| matches!(o, Output::Leave { .. })), "{out:?}");
+    assert!(!out.iter().any(|o| matches!(o, Order::Leave { .. })), "{out:?}");
     assert_eq!(transfer.denied(), BTreeMap::from([(0, Fault::Changed)]));
     let request = fetches(&out)[0].0;
     let out = transfer.handle(Input::Ended { request, end: End::Refused(Code::Changed) }, ms(20));
-    assert_eq!(out.last(), Some(&Output::Leave { node: node(1), why: Why::Changed }));
+    assert_eq!(out.last(), Some(&Order::Leave { node: node(1), why: Why::Changed }));
 }
 
 #[test]

@@ -1,0 +1,40 @@
+//! How a transfer ended.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::actors::download::ProviderProgress;
+use crate::logic::explain::Share;
+use crate::model::{ContentId, Kind, Plane, SafePath};
+use crate::node::types::Preview;
+
+/// How a transfer ended well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// What was fetched.
+    pub id: ContentId,
+    /// File or collection.
+    pub kind: Kind,
+    /// Its name.
+    pub name: SafePath,
+    /// Where it lies, or would after a dry run; none for a stream.
+    pub path: Option<PathBuf>,
+    /// Its size in bytes (of the chosen files).
+    pub bytes: u64,
+    /// Bytes fetched in this run.
+    pub fetched: u64,
+    /// Bytes copied here from another transfer of the same content, for whose end this run has waited.
+    pub copied: u64,
+    /// How long this run took.
+    pub elapsed: Duration,
+    /// Who gave.
+    pub providers: Vec<ProviderProgress>,
+    /// Where it was found first.
+    pub plane: Option<Plane>,
+    /// Of a dry run only: what would be done.
+    pub preview: Option<Preview>,
+    /// Where the time went, the largest share first; empty when nothing was fetched.
+    pub shares: Vec<Share>,
+    /// Whether it goes on being served.
+    pub seeding: bool,
+}
