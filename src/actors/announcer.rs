@@ -15,7 +15,8 @@ use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::actors::start::start;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::link::Link;
-use crate::model::{Epoch, OfferBook, PeerTarget};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{Epoch, PeerTarget};
 use crate::wire::{Code, Part, Role};
 
 mod news;
@@ -76,7 +77,7 @@ pub struct Dependencies {
     /// Whose addresses are announced.
     pub endpoint: Endpoint,
     /// What is offered, as it changes.
-    pub book: watch::Receiver<Arc<OfferBook>>,
+    pub offers: watch::Receiver<Arc<OfferTable>>,
     /// The node is announced even when there is nothing to tell of.
     pub always: bool,
     /// Where events go. One that finds it full is dropped: a session never waits for its listener.

@@ -1,6 +1,6 @@
 //! The Index actor: owns what this node offers, the hash cache and the watch over the shared roots.
-//! Invariant: the published book and snapshot always belong together, and follow the disk within seconds.
-//! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the book).
+//! Invariant: the published offers and snapshot always belong together, and follow the disk within seconds.
+//! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the offers).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,7 +12,8 @@ use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
 use crate::io::share::watch::{Pace, RootKey};
-use crate::model::{ContentId, OfferBook, SafePath};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{ContentId, SafePath};
 use crate::wire::Code;
 use crate::wire::ResolveEvent;
 
@@ -101,7 +102,7 @@ pub struct IndexArgs {
     /// Who is told.
     pub events: mpsc::Sender<IndexEvent>,
     /// The offers, for announcing.
-    pub offers: watch::Sender<Arc<OfferBook>>,
+    pub offers: watch::Sender<Arc<OfferTable>>,
     /// The offers, for searching and serving.
     pub snapshot: watch::Sender<Arc<IndexSnapshot>>,
 }

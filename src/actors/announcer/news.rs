@@ -35,8 +35,7 @@ impl SessionNews {
 
     /// The tracker has taken an announcement, after which it should hold all of `shared`.
     pub(super) fn announced(&mut self, announced: &Announced, shared: &Shared) {
-        let offers = &shared.book.offers;
-        let hashed = offers.values().filter(|offer| offer.id.is_some()).count() as u64;
+        let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
         let Announced { taken, refused, .. } = *announced;
         let reachable = !announced.reachable.is_empty();
         let tracker = self.tracker.clone();
@@ -46,7 +45,7 @@ impl SessionNews {
                 "the tracker {} took {taken} of {} names, its quota is used up: the others are not found by name but \
                  still arrive with their collection; share less, or use another tracker too",
                 self.tracker,
-                offers.len()
+                shared.offers.all().names
             ));
         }
         self.refused = refused > 0;

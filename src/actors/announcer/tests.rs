@@ -90,7 +90,7 @@ async fn tracker() -> Host {
 struct Sharer {
     host: Host,
     announcer: AnnouncerRef,
-    book: watch::Sender<Arc<OfferBook>>,
+    offers: watch::Sender<Arc<OfferTable>>,
     events: mpsc::Receiver<Event>,
 }
 
@@ -98,17 +98,17 @@ impl Sharer {
     async fn start(tracker: &Host, names: &[&str]) -> Self {
         let host = Host::start(Role::Node, identity(), 0).await;
         let (sender, events) = mpsc::channel(64);
-        let book = watch::Sender::new(book(names));
+        let offers = watch::Sender::new(offers(names));
         let needs = Dependencies {
             trackers: vec![tracker.target()],
             connect: connect_through(host.connections.clone()),
             endpoint: host.endpoint.clone(),
-            book: book.subscribe(),
+            offers: offers.subscribe(),
             always: false,
             events: sender,
         };
         let announcer = AnnouncerRef::start(needs, None).await.expect("started");
-        Self { host, announcer, book, events }
+        Self { host, announcer, offers, events }
     }
 
     fn id(&self) -> NodeId {
@@ -142,13 +142,13 @@ impl Sharer {
 }
 
 /// Names with an id; those that begin with `?` without.
-fn book(names: &[&str]) -> Arc<OfferBook> {
+fn offers(names: &[&str]) -> Arc<OfferTable> {
     let offer = |text: &&str| {
         let name = SafePath::parse(text.trim_start_matches('?')).expect("name");
         let id = (!text.starts_with('?')).then(|| ContentId::of(text.as_bytes()));
-        (name.clone(), Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false })
+        Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false }
     };
-    Arc::new(OfferBook { offers: names.iter().map(offer).collect() })
+    Arc::new(names.iter().map(offer).collect())
 }
 
 async fn link(from: &Host, to: &Host) -> Link {
@@ -180,13 +180,13 @@ async fn what_is_shared_is_found_and_what_changes_is_told() {
     assert_eq!(hits.len(), 2);
     assert!(hits.iter().all(|h| h.providers[0].node == sharer.id() && h.providers[0].addrs == [sharer.addr()]));
 
-    sharer.book.send_replace(book(&["docs/b", "docs/c"]));
+    sharer.offers.send_replace(offers(&["docs/b", "docs/c"]));
     assert_eq!(sharer.announced().await, (2, 2, 0, true));
     let names: Vec<_> = search(&link, "docs").await.into_iter().map(|hit| hit.names[0].to_string()).collect();
     assert_eq!(names, ["docs/b", "docs/c"]);
     let files = Request::FilesOf(FilesOf { node: Some(sharer.id()), after: None });
     let page: OfferPage = ask(&link, files).await.expect("known");
-    assert_eq!(page.offers, book(&["docs/b", "docs/c"]).offers.values().cloned().collect::<Vec<_>>());
+    assert_eq!(page.offers, offers(&["docs/b", "docs/c"]).iter().cloned().collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -237,7 +237,7 @@ async fn a_lost_connection_costs_no_new_announcement() {
     sharer.announced().await;
     let first = link(&sharer.host, &tracker).await;
     first.close(Code::Closing);
-    sharer.book.send_replace(book(&["a", "b"]));
+    sharer.offers.send_replace(offers(&["a", "b"]));
     assert_eq!(sharer.announced().await, (2, 2, 0, true), "a delta to what the tracker still knew");
     let asker = Host::start(Role::Node, identity(), 0).await;
     let link = link(&asker, &tracker).await;

@@ -14,7 +14,7 @@ use crate::model::{Collection, SafePath};
 pub(super) struct Parts {
     pub(super) key: RootKey,
     pub(super) name: SafePath,
-    pub(super) rows: Arc<Rows>,
+    pub(super) rows: Rows,
     pub(super) empty_dirs: Arc<[SafePath]>,
     /// What it has to be, where it is shared as one known content.
     pub(super) fixed: Option<Arc<Fixed>>,
@@ -30,7 +30,7 @@ impl Parts {
             format!("{} is offered file by file only because {cause}: share parts of it on their own", self.name)
         };
         let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
-        for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
+        for (name, row) in self.rows.below(&self.name).filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
             if let (Some(file), Some(below)) = (row.offered(), below(&self.name, name)) {
                 entries.push((below, file_entry(file)));
                 files.push(file.clone());

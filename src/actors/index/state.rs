@@ -21,7 +21,8 @@ use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::{RootKey, Told};
-use crate::model::{Kind, OfferBook, SafePath};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{Kind, SafePath};
 use crate::wire::ResolveEvent;
 
 mod publication;
@@ -58,7 +59,7 @@ pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
     cache: Option<HashCache>,
     handover: Option<Handover>,
-    offers: watch::Sender<Arc<OfferBook>>,
+    offers: watch::Sender<Arc<OfferTable>>,
     pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
     pub(super) catalogue: Catalogue,
     pub(super) seeds: Seeds,

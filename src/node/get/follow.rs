@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::io::net::frames;
 use crate::model::Provider;
-use crate::node::look::find::{Finder, Place, connect};
+use crate::node::look::ask::{Place, connect};
+use crate::node::look::find::Finder;
 use crate::wire::{Follow, FollowEvent, Heard, Part, Request, limits};
 
 /// How long to wait before a tracker is asked again: at first, and at most.

@@ -19,7 +19,7 @@ const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 impl IndexState {
     /// At once when nothing more is on its way or somebody waits, else in steps; names do not wait for ids.
     pub(super) fn is_due(&self) -> bool {
-        if self.waiters.any(|name| self.catalogue.book.offers.get(name).is_some_and(|o| o.id.is_some())) {
+        if self.waiters.any(|name| self.catalogue.offer(name).is_some_and(|offer| offer.id.is_some())) {
             return true;
         }
         let quiet = self.tasks == 0 && self.hashing.is_idle();
@@ -32,7 +32,7 @@ impl IndexState {
     }
 
     fn interval(&self) -> Duration {
-        let offers = u32::try_from(self.catalogue.book.offers.len()).unwrap_or(u32::MAX);
+        let offers = u32::try_from(self.catalogue.rows.len()).unwrap_or(u32::MAX);
         if self.is_first { FIRST } else { PUBLISH.saturating_add(PUBLISH_OFFER.saturating_mul(offers)) }
     }
 
@@ -40,7 +40,7 @@ impl IndexState {
         self.dirty = false;
         (self.published, self.is_first) = (Instant::now(), false);
         self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
-        self.offers.send_replace(self.catalogue.book.clone());
+        self.offers.send_replace(self.catalogue.offers().clone());
         for event in std::mem::take(&mut self.identified) {
             self.outbox.push(event);
         }
@@ -51,7 +51,7 @@ impl IndexState {
         let (catalogue, hashing) = (&self.catalogue, &self.hashing);
         // An id counts once it is published: whoever is told may ask for it at once.
         let published = self.offers.borrow();
-        let is_published = |offer: &Offer| published.offers.get(&offer.name) == Some(offer);
+        let is_published = |offer: &Offer| published.get(&offer.name) == Some(offer);
         self.waiters.tell(|name| how_far(catalogue, hashing, name, is_published), progress);
     }
 }

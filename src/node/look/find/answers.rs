@@ -2,14 +2,13 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Asked;
 use crate::actors::shelf::FLOODED;
 use crate::logic::flood::BRANCH_HITS;
-use crate::logic::offers::merge::merge_planes;
+use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::{Told, beyond};
-use crate::model::{Hit, NodeId, Plane, Provider, Query};
-use crate::node::look::planes::Page;
-use crate::node::types::{Found, FoundHit};
+use crate::model::{FoundHit, Hit, NodeId, Plane, Provider, Query};
+use crate::node::look::ask::{Asked, Page};
+use crate::node::types::Found;
 use crate::wire::limits;
 
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
@@ -24,13 +23,12 @@ pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
             warnings.extend(impossible(hit));
             hit.is_possible()
         });
-        all.extend(hits.into_iter().map(|hit| (plane, hit)));
+        all.extend(hits.into_iter().map(|hit| FoundHit { hit, plane }));
     }
-    let mut hits = merge_planes(query, all);
+    let mut hits = merge(query, all);
     let all = hits.len();
     hits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let beyond = beyond(&told, all as u64, hits.len() as u64, whole);
-    let hits = hits.into_iter().map(|(plane, hit)| FoundHit { hit, plane }).collect();
     Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
 }
 

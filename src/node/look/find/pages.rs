@@ -1,10 +1,9 @@
 //! What one node or tracker is asked, page by page.
 
-use super::call;
 use crate::io::net::link::Link;
 use crate::model::{ContentId, Hit, NodeId, Offer, Provider};
 use crate::node::error::{Error, Who};
-use crate::node::look::planes::Page;
+use crate::node::look::ask::{Page, call};
 use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, limits};
 
 /// The most pages taken from one answering side, so that nobody keeps a command busy for ever.
