@@ -46,8 +46,7 @@ pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
 use inner::Inner;
-use look::ask::{Place, connect};
-use look::find::all_offers;
+use look::ask::{Place, all_offers, connect};
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]

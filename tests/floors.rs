@@ -80,6 +80,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "patience",
             "offers",
             "changes",
+            "publication",
             "limits",
             "picker",
             "transfer",
@@ -107,6 +108,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "download",
             "serve",
             "bench",
+            "lab",
         ],
     ),
     (

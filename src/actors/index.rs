@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
-use crate::io::share::watch::{Pace, RootKey};
+use crate::io::share::watch::Pace;
 use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, SafePath};
 use crate::wire::Code;
@@ -38,8 +38,6 @@ use state::{IndexState, Step};
 /// What the index is told.
 #[derive(Debug)]
 pub enum IndexMessage {
-    /// Something may have changed beneath these roots.
-    Changed(Vec<RootKey>),
     /// A file was found to have changed when it was to be served, which the watch may not have noticed: a link made to
     /// it elsewhere changes its stamp, too.
     Stale,
@@ -159,7 +157,6 @@ impl Actor for Index {
         };
         match message {
             IndexMessage::Arrived(paths) => index.arrived(&paths),
-            IndexMessage::Changed(roots) => index.look(roots),
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),

@@ -1,5 +1,6 @@
 //! From words or an id to one hit with its id and providers: what is meant, and who has it.
 
+mod answers;
 pub(super) mod ask;
 pub(super) mod beside;
 pub(super) mod find;

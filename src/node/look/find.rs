@@ -1,24 +1,20 @@
 //! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
 //! Not responsible for which of the hits is meant: `logic::offers::choose` decides that.
 
-mod answers;
-mod pages;
-
 use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub(crate) use self::pages::{all_offers, locate_page};
-use self::pages::{peer_pages, search_pages};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, Plane, Query};
 use crate::node::error::{Error, Who};
-use crate::node::look::ask::{Asked, Asking, Page, Place, connect};
+use crate::node::look::answers;
+use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Found, Options, PeerRow};
 use crate::wire::Sought;

@@ -14,7 +14,7 @@ use crate::wire::limits;
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
 const HIT_BYTES: usize = 64 << 10;
 
-pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
+pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
     let told = told(&asked.answers);
     let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
     let (mut all, mut warnings) = (Vec::new(), asked.warnings);
@@ -93,7 +93,7 @@ fn told(answers: &[(Plane, Page)]) -> Vec<Told> {
 }
 
 /// Who has perhaps more than it could give over the neighbours, and on which plane it was found.
-pub(super) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
+pub(crate) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
     let (direct, cut) = (direct(answers), is_cut(answers));
     let nodes = by_node(answers).into_iter().filter(|(node, _)| !direct.contains(node));
     let full = nodes.filter(|(_, given)| cut || given.is_full());
