@@ -15,6 +15,8 @@ pub(super) struct Parts {
     pub(super) key: RootKey,
     pub(super) name: SafePath,
     pub(super) rows: Rows,
+    /// How many files it will have.
+    pub(super) count: usize,
     pub(super) empty_dirs: Arc<[SafePath]>,
     /// What it has to be, where it is shared as one known content.
     pub(super) fixed: Option<Arc<Fixed>>,
@@ -29,7 +31,8 @@ impl Parts {
         let cannot = |cause: &dyn std::fmt::Display| {
             format!("{} is offered file by file only because {cause}: share parts of it on their own", self.name)
         };
-        let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
+        let mut entries: Vec<(SafePath, Entry)> = Vec::with_capacity(self.count + self.empty_dirs.len());
+        let mut files: Vec<Arc<HashedFile>> = Vec::with_capacity(self.count);
         for (name, row) in self.rows.below(&self.name).filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
             if let (Some(file), Some(below)) = (row.offered(), below(&self.name, name)) {
                 entries.push((below, file_entry(file)));

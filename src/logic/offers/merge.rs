@@ -57,7 +57,7 @@ struct Group {
 
 impl Group {
     fn of(first: FoundHit) -> Self {
-        let hit = Hit { names: Vec::new(), providers: Vec::new(), ..first.hit.clone() };
+        let hit = Hit { names: Vec::new(), providers: Vec::new(), ..first.hit };
         let found = FoundHit { hit, plane: first.plane };
         let mut group = Self { found, names: HashSet::new(), places: HashMap::new() };
         group.join(first);

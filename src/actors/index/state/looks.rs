@@ -33,7 +33,7 @@ impl IndexState {
         self.tell(Input::Look(roots));
     }
 
-    pub(super) fn begin_look(&mut self, keys: Vec<RootKey>) {
+    pub(super) fn begin_look(&self, keys: Vec<RootKey>) {
         let root =
             |key: RootKey| (key, self.catalogue.roots[key].root.clone(), self.catalogue.roots[key].rules.clone());
         let roots: Vec<_> = keys.into_iter().map(root).collect();

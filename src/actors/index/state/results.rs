@@ -157,6 +157,7 @@ impl IndexState {
             key,
             name: root.root.name.clone(),
             rows: self.catalogue.rows.clone(),
+            count: root.count.files as usize,
             empty_dirs: root.empty_dirs.clone(),
             fixed: root.root.fixed.clone(),
         };
