@@ -8,6 +8,8 @@ pub mod connections;
 pub mod directory;
 pub mod download;
 pub mod index;
+#[cfg(test)]
+mod lab;
 pub mod limits;
 pub mod neighbours;
 pub mod node;

@@ -12,5 +12,6 @@ pub mod neighbours;
 pub mod offers;
 pub mod patience;
 pub mod picker;
+pub mod publication;
 pub mod transfer;
 pub mod trials;

@@ -46,7 +46,7 @@ pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
 use inner::Inner;
-use look::find::{all_offers, connect};
+use look::ask::{Place, all_offers, connect};
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]
@@ -122,10 +122,10 @@ impl Node {
         let mut failed = None;
         let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
-                return Ok((self.list_at(&look::find::Place::of(target), None).await?, Plane::Peer));
+                return Ok((self.list_at(&Place::of(target), None).await?, Plane::Peer));
             }
             Resolved::Node { node, at } => {
-                if let Some(place) = at.map(look::find::Place::of) {
+                if let Some(place) = at.map(Place::of) {
                     match self.list_at(&place, None).await {
                         Ok(offers) => return Ok((offers, Plane::Peer)),
                         Err(error) => drop(failed.get_or_insert(error)),
@@ -142,13 +142,13 @@ impl Node {
             }
         }
         match finder.reach(node, None).await {
-            Ok(link) => Ok((self.list_at(&look::find::Place::at(link), None).await?, Plane::Peer)),
+            Ok(link) => Ok((self.list_at(&Place::at(link), None).await?, Plane::Peer)),
             Err(error) => Err(failed.or(error).unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() })),
         }
     }
 
     /// Offers of the node at a place, or of one that a tracker knows.
-    async fn list_at(&self, place: &look::find::Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
+    async fn list_at(&self, place: &Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
         let finder = &self.inner.finder;
         let link = connect(&finder.connections, place, finder.own).await?;
         if place.plane == Plane::Peer {

@@ -84,6 +84,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "patience",
             "offers",
             "changes",
+            "publication",
             "limits",
             "picker",
             "transfer",
@@ -111,6 +112,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "download",
             "serve",
             "bench",
+            "lab",
         ],
     ),
     (

@@ -18,7 +18,8 @@ use crate::actors::start::start;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
-use crate::model::{Content, Epoch, OfferBook, PeerTarget};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{Content, Epoch, PeerTarget};
 use crate::wire::{Code, Role};
 
 mod news;
@@ -80,7 +81,7 @@ pub enum AnnouncerNotice {
         /// How many it took.
         taken: u64,
         /// Of how many.
-        names: usize,
+        names: u64,
     },
     /// It does not take the announcement; that is tried again.
     NotTaken {
@@ -114,7 +115,7 @@ pub struct Dependencies {
     /// Whose addresses are announced.
     pub endpoint: Endpoint,
     /// What is offered, as it changes.
-    pub book: watch::Receiver<Arc<OfferBook>>,
+    pub offers: watch::Receiver<Arc<OfferTable>>,
     /// The node is announced even when there is nothing to tell of.
     pub always: bool,
     /// Where events go. One that finds it full is dropped: a session never waits for its listener.

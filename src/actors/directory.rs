@@ -1,4 +1,5 @@
-//! The tracker's directory as an actor: writes go through its mailbox one by one, reads run on its last snapshot.
+//! The tracker's directory as an actor: writes go through its mailbox one by one. Its handle answers questions from the
+//! last snapshot, without the actor: whoever asks knows neither, and another engine can stand behind the handle.
 //! Invariant: each message comes from a task that awaits its reply, of which a peer can have only so many.
 //! Not responsible for streams and dial-backs: `actors/serve/tracker.rs`.
 
@@ -12,11 +13,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::access::Access;
+use crate::actors::limits::reads::Reads;
 use crate::actors::start::start;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
-use crate::model::{Epoch, NodeId};
-use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
+use crate::logic::limits::shares::Who;
+use crate::model::{ContentId, Epoch, NodeId, Query, SafePath};
+use crate::wire::{Announce, Answer, Code, Delta, FollowEvent, Part, Renewed, encode, limits};
 
 /// How often silent leases are looked for: a lease of 60 s ends at most this late.
 const TICK: Duration = Duration::from_secs(1);
@@ -90,7 +93,20 @@ impl Drop for Subscription {
 pub struct DirectoryRef {
     actor: ActorRef<Message>,
     snapshots: watch::Receiver<Snapshot>,
+    reads: Reads,
     refusals: watch::Receiver<Option<Refusals>>,
+}
+
+/// A page of an answer, encoded as it is sent; as long as it is counted for.
+pub type EncodedPage = Box<[u8]>;
+
+/// Which of all hits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// How many at most.
+    pub limit: u32,
+    /// After so many better ones.
+    pub skip: u32,
 }
 
 /// Names of a node that were not taken, over a quota.
@@ -112,7 +128,7 @@ impl DirectoryRef {
         let (refused, refusals) = watch::channel(None);
         let arguments = (quotas, sender, refused);
         let (actor, _) = start(DirectoryActor, arguments, supervisor).await?;
-        Ok(Self { actor, snapshots, refusals })
+        Ok(Self { actor, snapshots, reads: Reads::default(), refusals })
     }
 
     /// The last that was refused, as it changes.
@@ -121,10 +137,58 @@ impl DirectoryRef {
         self.refusals.clone()
     }
 
-    /// What the directory holds, for reading without the actor.
-    #[must_use]
-    pub fn snapshot(&self) -> Snapshot {
-        self.snapshots.borrow().clone()
+    /// The best hits for a query after `skip` better ones, at the turn of the one who asks.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be told.
+    pub async fn search(&self, who: Who, query: Query, within: Window, asker: AskerView) -> Result<EncodedPage, Code> {
+        let Window { limit, skip } = within;
+        self.read(who, move |all| Ok(all.search(&query, limit, skip, asker, rand::random()))).await
+    }
+
+    /// Who offers an id or takes part in its transfer, at the turn of the one who asks.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be told.
+    pub async fn locate(&self, who: Who, id: ContentId, asker: AskerView) -> Result<EncodedPage, Code> {
+        self.read(who, move |all| Ok(all.locate(id, asker, rand::random()))).await
+    }
+
+    /// The nodes after one, at the turn of the one who asks.
+    ///
+    /// # Errors
+    /// `Internal` when it cannot be told.
+    pub async fn peers(&self, who: Who, after: Option<NodeId>, asker: AskerView) -> Result<EncodedPage, Code> {
+        self.read(who, move |all| Ok(all.peers(after, asker))).await
+    }
+
+    /// The offers of a node after a name, at the turn of the one who asks.
+    ///
+    /// # Errors
+    /// `NotFound` when the node is not known; `Internal` when it cannot be told.
+    pub async fn files_of(&self, who: Who, node: NodeId, after: Option<SafePath>) -> Result<EncodedPage, Code> {
+        self.read(who, move |all| all.files_of(node, after.as_ref()).ok_or(Code::NotFound)).await
+    }
+
+    /// Where a node was reached; nowhere before its first dial-back has ended.
+    #[expect(clippy::unused_async, reason = "another engine than this one has to look for it")]
+    pub async fn addresses_of(&self, node: NodeId) -> Vec<SocketAddr> {
+        self.snapshots.borrow().addresses_of(node)
+    }
+
+    /// Answers from the last snapshot, on a thread that may take its time.
+    async fn read<T: Serialize>(
+        &self,
+        who: Who,
+        read: impl FnOnce(&Snapshot) -> Result<T, Code> + Send + 'static,
+    ) -> Result<EncodedPage, Code> {
+        let snapshots = self.snapshots.clone();
+        let answer = move || {
+            let snapshot = snapshots.borrow().clone();
+            let encoded = encode(&Answer::Ok(read(&snapshot)?), limits::PAGE).map_err(|_| Code::Internal)?;
+            Ok(encoded.into_boxed_slice())
+        };
+        self.reads.run(who, answer).await.unwrap_or(Err(Code::Internal))
     }
 
     /// Begins an announcement.

@@ -1,6 +1,6 @@
 //! The Index actor: owns what this node offers, the hash cache and the watch over the shared roots.
-//! Invariant: the published book and snapshot always belong together, and follow the disk within seconds.
-//! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the book).
+//! Invariant: the published offers and snapshot always belong together, and follow the disk within seconds.
+//! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the offers).
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
-use crate::io::share::watch::{Pace, RootKey};
-use crate::model::{ContentId, OfferBook, SafePath};
+use crate::io::share::watch::Pace;
+use crate::logic::offers::table::OfferTable;
+use crate::model::{ContentId, SafePath};
 use crate::wire::Code;
 use crate::wire::ResolveEvent;
 
@@ -40,8 +41,6 @@ use state::{IndexState, Step};
 /// What the index is told.
 #[derive(Debug)]
 pub enum IndexMessage {
-    /// Something may have changed beneath these roots.
-    Changed(Vec<RootKey>),
     /// A file was found to have changed when it was to be served, which the watch may not have noticed: a link made to
     /// it elsewhere changes its stamp, too.
     Stale,
@@ -110,7 +109,7 @@ pub struct IndexArgs {
     /// Who is told.
     pub events: mpsc::Sender<IndexEvent>,
     /// The offers, for announcing.
-    pub offers: watch::Sender<Arc<OfferBook>>,
+    pub offers: watch::Sender<Arc<OfferTable>>,
     /// The offers, for searching and serving.
     pub snapshot: watch::Sender<Arc<IndexSnapshot>>,
 }
@@ -167,7 +166,6 @@ impl Actor for Index {
         };
         match message {
             IndexMessage::Arrived(paths) => index.arrived(&paths),
-            IndexMessage::Changed(roots) => index.look(roots),
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),

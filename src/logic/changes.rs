@@ -1,19 +1,20 @@
 //! What a tracker has to be told so that it knows what a node shares now, page by page.
 //! Invariant: applying all pages to `from` gives `to`, and each page fits its frame.
 
-use std::collections::{BTreeSet, btree_map, btree_set};
+use std::collections::{BTreeSet, btree_set};
 use std::iter::Peekable;
 use std::sync::Arc;
 
 use crate::logic::offers::page;
-use crate::model::{Content, Offer, OfferBook, SafePath};
+use crate::logic::offers::table::{OfferTable, Offers};
+use crate::model::{Content, Offer, SafePath};
 use crate::wire::{Delta, limits};
 
 /// What a node offers and takes part in at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Shared {
     /// Its offers.
-    pub book: Arc<OfferBook>,
+    pub offers: Arc<OfferTable>,
     /// Its transfers under way.
     pub parts: Arc<BTreeSet<Content>>,
 }
@@ -22,21 +23,21 @@ impl Shared {
     /// Whether there is nothing at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.book.offers.is_empty() && self.parts.is_empty()
+        self.offers.is_empty() && self.parts.is_empty()
     }
 
     /// Whether both are the same values, not only equal ones.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.book, &other.book) && Arc::ptr_eq(&self.parts, &other.parts)
+        Arc::ptr_eq(&self.offers, &other.offers) && Arc::ptr_eq(&self.parts, &other.parts)
     }
 }
 
 /// The pages from one moment to another.
 #[derive(Debug)]
 pub struct Changes<'a> {
-    from: Peekable<btree_map::Iter<'a, SafePath, Offer>>,
-    to: Peekable<btree_map::Iter<'a, SafePath, Offer>>,
+    from: Peekable<Offers<'a>>,
+    to: Peekable<Offers<'a>>,
     join: btree_set::Difference<'a, Content>,
     leave: btree_set::Difference<'a, Content>,
 }
@@ -46,8 +47,8 @@ impl<'a> Changes<'a> {
     #[must_use]
     pub fn between(from: &'a Shared, to: &'a Shared) -> Self {
         Self {
-            from: from.book.offers.iter().peekable(),
-            to: to.book.offers.iter().peekable(),
+            from: from.offers.iter().peekable(),
+            to: to.offers.iter().peekable(),
             join: to.parts.difference(&from.parts),
             leave: from.parts.difference(&to.parts),
         }
@@ -57,11 +58,11 @@ impl<'a> Changes<'a> {
         loop {
             return match (self.from.peek(), self.to.peek()) {
                 (None, None) => None,
-                (Some((old, _)), new) if new.is_none_or(|(new, _)| old < new) => {
-                    self.from.next().map(|(name, _)| Change::Remove(name))
+                (Some(old), new) if new.is_none_or(|new| old.name < new.name) => {
+                    self.from.next().map(|old| Change::Remove(&old.name))
                 }
-                (Some((old, before)), Some((new, now))) if old == new => {
-                    let changed = (before != now).then_some(Change::Add(now));
+                (Some(old), Some(new)) if old.name == new.name => {
+                    let changed = (old != new).then_some(Change::Add(new));
                     self.from.next();
                     self.to.next();
                     match changed {
@@ -69,7 +70,7 @@ impl<'a> Changes<'a> {
                         changed => changed,
                     }
                 }
-                _ => self.to.next().map(|(_, offer)| Change::Add(offer)),
+                _ => self.to.next().map(Change::Add),
             };
         }
     }
@@ -130,26 +131,25 @@ mod tests {
     fn shared(offers: &BTreeMap<u8, u64>, parts: &BTreeSet<u8>, prefix: &str) -> Shared {
         let offer = |(n, size): (&u8, &u64)| {
             let name = SafePath::parse(&format!("{prefix}{n}")).expect("name");
-            (
-                name.clone(),
-                Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false, executable: false },
-            )
+            Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false, executable: false }
         };
         let part = |n: &u8| Content { id: ContentId::from_bytes([*n; 32]), kind: Kind::File, size: 1 };
-        let book = OfferBook { offers: offers.iter().map(offer).collect() };
-        Shared { book: Arc::new(book), parts: Arc::new(parts.iter().map(part).collect()) }
+        let offers = offers.iter().map(offer).collect();
+        Shared { offers: Arc::new(offers), parts: Arc::new(parts.iter().map(part).collect()) }
     }
 
-    fn apply(shared: &Shared, pages: impl Iterator<Item = Delta>) -> (OfferBook, BTreeSet<Content>) {
-        let (mut book, mut parts) = (OfferBook::clone(&shared.book), BTreeSet::clone(&shared.parts));
+    fn apply(shared: &Shared, pages: impl Iterator<Item = Delta>) -> (Vec<Offer>, BTreeSet<Content>) {
+        let mut offers: BTreeMap<_, _> =
+            shared.offers.iter().map(|offer| (offer.name.clone(), offer.clone())).collect();
+        let mut parts = BTreeSet::clone(&shared.parts);
         for delta in pages {
             assert!(encode(&delta, limits::PAGE).is_ok());
-            delta.remove.iter().for_each(|name| assert!(book.offers.remove(name).is_some()));
-            book.offers.extend(delta.add.into_iter().map(|offer| (offer.name.clone(), offer)));
+            delta.remove.iter().for_each(|name| assert!(offers.remove(name).is_some()));
+            offers.extend(delta.add.into_iter().map(|offer| (offer.name.clone(), offer)));
             delta.leave.iter().for_each(|part| assert!(parts.remove(part)));
             parts.extend(delta.join);
         }
-        (book, parts)
+        (offers.into_values().collect(), parts)
     }
 
     proptest! {
@@ -161,8 +161,8 @@ mod tests {
         ) {
             let (from, to) = (shared(&from, &parts[0], "n"), shared(&to, &parts[1], "n"));
             let pages = Changes::between(&from, &to);
-            let (book, after) = apply(&from, pages);
-            prop_assert_eq!(&book, to.book.as_ref());
+            let (offers, after) = apply(&from, pages);
+            prop_assert!(offers.iter().eq(to.offers.iter()));
             prop_assert_eq!(&after, to.parts.as_ref());
             prop_assert_eq!(Changes::between(&to, &to.clone()).count(), 0);
         }
@@ -173,11 +173,11 @@ mod tests {
         let prefix = format!("{}/", vec!["n".repeat(254); 15].join("/"));
         let all = (0..255).map(|n| (n, 1)).collect();
         let many: Vec<Shared> = (0..3).map(|n| shared(&all, &BTreeSet::new(), &format!("{n}/{prefix}"))).collect();
-        let offers = many.iter().flat_map(|s| s.book.offers.clone()).collect();
-        let to = Shared { book: Arc::new(OfferBook { offers }), ..Shared::default() };
+        let offers = many.iter().flat_map(|s| s.offers.iter().cloned()).collect();
+        let to = Shared { offers: Arc::new(offers), ..Shared::default() };
         let pages: Vec<_> = Changes::between(&Shared::default(), &to).collect();
         assert_eq!(pages.len(), 4, "about 3 MB");
-        assert_eq!(apply(&Shared::default(), pages.into_iter()).0, *to.book);
-        assert_eq!(apply(&to, Changes::between(&to, &Shared::default())).0, OfferBook::default());
+        assert!(apply(&Shared::default(), pages.into_iter()).0.iter().eq(to.offers.iter()));
+        assert_eq!(apply(&to, Changes::between(&to, &Shared::default())).0, []);
     }
 }

@@ -16,16 +16,14 @@ use crate::model::{Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
 
 mod follow;
-mod offers;
 mod quota;
-mod search;
 mod snapshot;
 #[cfg(test)]
 mod tests;
 
 pub use crate::logic::addresses::{AskerView, addresses_for};
+pub use crate::logic::offers::amount::Amount;
 pub use follow::FollowId;
-pub use offers::Amount;
 pub use quota::Quotas;
 pub use snapshot::{Listing, Snapshot};
 

@@ -1,8 +1,12 @@
 //! Offers as values: names, how well they answer words, pages of them, and answers of several made one.
 
+pub mod amount;
 pub mod choose;
 pub mod merge;
+pub mod name_map;
 pub mod names;
 pub mod page;
 pub mod rank;
+pub mod search;
+pub mod table;
 pub mod tally;

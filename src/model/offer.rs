@@ -1,12 +1,11 @@
 //! What nodes share and what a search finds.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
-use crate::model::{ContentId, NodeId, SafePath};
+use crate::model::{ContentId, NodeId, Plane, SafePath};
 
 /// What an id stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -61,13 +60,6 @@ impl Offer {
 
 fn is_possible(kind: Kind, id: Option<ContentId>, size: u64) -> bool {
     kind == Kind::Collection || id.is_none_or(|id| id.may_have(size))
-}
-
-/// All that a node offers at one moment, by name.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct OfferBook {
-    /// The offers; each under its own name.
-    pub offers: BTreeMap<SafePath, Offer>,
 }
 
 /// A node that can send some chunks of a content id.
@@ -130,6 +122,15 @@ impl Hit {
     pub fn is_same_content(&self, other: &Self) -> bool {
         (self.id, self.kind, self.size) == (other.id, other.kind, other.size)
     }
+}
+
+/// A hit, with where it was learned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FoundHit {
+    /// What was found.
+    pub hit: Hit,
+    /// Where.
+    pub plane: Plane,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]

@@ -18,7 +18,8 @@ use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
 use crate::node::host::Host;
-use crate::node::look::find::{Finder, Place};
+use crate::node::look::ask::Place;
+use crate::node::look::find::Finder;
 use crate::node::types::{PeerRef, is_prefix};
 use crate::wire::Role;
 

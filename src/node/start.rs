@@ -27,7 +27,8 @@ use crate::io::share::handover::Handover;
 use crate::io::share::watch::Pace;
 use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
-use crate::model::{Friends, OfferBook};
+use crate::logic::offers::table::OfferTable;
+use crate::model::Friends;
 use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
@@ -56,10 +57,10 @@ struct Wiring<'a> {
 
 impl Wiring<'_> {
     async fn node(self, links: mpsc::Receiver<Link>) -> Result<Inner, Error> {
-        let offers = watch::Sender::new(Arc::<OfferBook>::default());
+        let offers = watch::Sender::new(Arc::<OfferTable>::default());
         let snapshot = watch::Sender::new(Arc::default());
         let shelf = Shelf::new(snapshot.subscribe());
-        let book = offers.subscribe();
+        let offered = offers.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
         let cache = self.cache().await;
         let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
@@ -76,7 +77,7 @@ impl Wiring<'_> {
         let index = IndexRef(self.host.spawn(Index, index_args).await?);
         self.host.run(arrivals::take(handover.zip(cache), index.clone()));
         let uploads = UploadsRef(self.host.spawn(Uploads, Capacity::default()).await?);
-        let (announcer, from_announcer) = self.announcer(book).await?;
+        let (announcer, from_announcer) = self.announcer(offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell()))
             .await
             .map_err(spawn_error)?;
@@ -112,17 +113,17 @@ impl Wiring<'_> {
     /// The announcer of what is offered, and what it tells.
     async fn announcer(
         &self,
-        book: watch::Receiver<Arc<OfferBook>>,
+        offers: watch::Receiver<Arc<OfferTable>>,
     ) -> Result<(AnnouncerRef, mpsc::Receiver<announcer::Event>), Error> {
         let (events, from_announcer) = mpsc::channel(EVENTS);
         let friends_only = self.options.friends_only;
         // What only friends may know is announced to nobody; the node itself is, so that they find it.
-        let book = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { book };
+        let offers = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { offers };
         let dependencies = announcer::Dependencies {
             trackers: self.options.trackers.clone(),
             connect: announcer::connect_through(self.host.connections.clone()),
             endpoint: self.host.endpoint.clone(),
-            book,
+            offers,
             always: friends_only,
             events,
         };

@@ -9,8 +9,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::model::FoundHit;
 use crate::model::collection::manifest::MAX_FILES;
-use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
+use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Plane, Rate, SafePath};
 use crate::node::{Direction, Error, Home, Listen};
 use crate::wire::Peer;
 
@@ -153,15 +154,6 @@ pub struct Found {
     pub at_least: bool,
     /// Who did not answer, or not as it should.
     pub warnings: Vec<Notice>,
-}
-
-/// A hit, with where it was learned.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FoundHit {
-    /// What was found.
-    pub hit: Hit,
-    /// Where.
-    pub plane: Plane,
 }
 
 /// A known node, with where it was learned.

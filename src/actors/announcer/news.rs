@@ -35,14 +35,14 @@ impl SessionNews {
 
     /// The tracker has taken an announcement, after which it should hold all of `shared`.
     pub(super) fn announced(&mut self, announced: &Announced, shared: &Shared) {
-        let offers = &shared.book.offers;
-        let hashed = offers.values().filter(|offer| offer.id.is_some()).count() as u64;
+        let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
         let Announced { taken, refused, .. } = *announced;
         let reachable = !announced.reachable.is_empty();
         let tracker = self.tracker.clone();
         self.say(Event::Announced { tracker, offers: taken, hashed: hashed.min(taken), refused, reachable });
         if refused > 0 && !self.refused {
-            self.warn(AnnouncerNotice::Full { tracker: self.tracker.clone(), taken, names: offers.len() });
+            let names = shared.offers.all().names;
+            self.warn(AnnouncerNotice::Full { tracker: self.tracker.clone(), taken, names });
         }
         self.refused = refused > 0;
         self.reachable(reachable);

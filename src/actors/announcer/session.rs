@@ -18,7 +18,8 @@ use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::logic::changes::{Changes, Shared};
 use crate::logic::limits::back_off::BackOff;
-use crate::model::{Content, Epoch, OfferBook, PeerTarget};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{Content, Epoch, PeerTarget};
 use crate::wire::{Announce, Announced, Answer, Code, Renew, Renewed, Request, Withdraw, limits};
 
 /// A lease is renewed this long after it was last heard of.
@@ -38,7 +39,7 @@ pub(super) struct Session {
     connect: Connect,
     endpoint: Endpoint,
     always: bool,
-    book: watch::Receiver<Arc<OfferBook>>,
+    offers: watch::Receiver<Arc<OfferTable>>,
     parts: watch::Receiver<Arc<BTreeSet<Content>>>,
     stop: watch::Receiver<bool>,
     epoch: Epoch,
@@ -71,7 +72,7 @@ impl Session {
             connect: Arc::clone(&needs.connect),
             endpoint: needs.endpoint.clone(),
             always: needs.always,
-            book: needs.book.clone(),
+            offers: needs.offers.clone(),
             parts,
             stop,
             epoch,
@@ -166,7 +167,7 @@ impl Session {
     /// Lets changes gather, but goes on at once with the last ids that were missing: somebody may wait for them.
     async fn gather(&mut self) {
         let pause = sleep(PAUSE);
-        if is_whole(&self.known.book) {
+        if is_whole(&self.known.offers) {
             return pause.await;
         }
         tokio::pin!(pause);
@@ -174,7 +175,7 @@ impl Session {
             tokio::select! {
                 () = &mut pause => return,
                 () = self.changed() => {
-                    if is_whole(&self.book.borrow()) {
+                    if is_whole(&self.offers.borrow()) {
                         return;
                     }
                 }
@@ -242,13 +243,16 @@ impl Session {
     }
 
     fn shared(&mut self) -> Shared {
-        Shared { book: Arc::clone(&self.book.borrow_and_update()), parts: Arc::clone(&self.parts.borrow_and_update()) }
+        Shared {
+            offers: Arc::clone(&self.offers.borrow_and_update()),
+            parts: Arc::clone(&self.parts.borrow_and_update()),
+        }
     }
 
     /// Resolves when something has changed since it was last read. What can no longer change is not waited for.
     async fn changed(&mut self) {
         tokio::select! {
-            Ok(()) = self.book.changed() => {}
+            Ok(()) = self.offers.changed() => {}
             Ok(()) = self.parts.changed() => {}
             else => std::future::pending().await,
         }
@@ -256,8 +260,8 @@ impl Session {
 }
 
 /// Whether every offer has its id.
-fn is_whole(book: &OfferBook) -> bool {
-    book.offers.values().all(|offer| offer.id.is_some())
+fn is_whole(offers: &OfferTable) -> bool {
+    offers.iter().all(|offer| offer.id.is_some())
 }
 
 /// One announcement: its head, its pages, the tracker's answer.

@@ -3,21 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tokio::time::timeout;
 
 use super::news::SessionNews;
 use super::*;
 use crate::actors::access::Access;
-use crate::actors::connections::{Connections, Dependencies as Links};
 use crate::actors::directory::DirectoryRef;
+use crate::actors::lab::{Host, identity};
 use crate::actors::serve::dial_back::{Probe, probe_through};
-use crate::actors::serve::serve_links;
 use crate::actors::serve::tracker::TrackerAnswers;
-use crate::io::home::identity::{Identity, LongTermKeys};
-use crate::io::home::trust::TrustStore;
+use crate::io::home::identity::Identity;
 use crate::io::net::dial::DialError;
-use crate::io::net::endpoint::{EndpointOptions, Listen};
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::resolve::ResolveError;
 use crate::logic::directory::Quotas;
@@ -30,56 +26,12 @@ use crate::wire::{
 /// A hang, not a slow machine.
 const HANG: Duration = Duration::from_secs(60);
 
-struct Host {
-    endpoint: Endpoint,
-    connections: ConnectionsRef,
-    actor: tokio::task::JoinHandle<()>,
-    links: Option<mpsc::Receiver<Link>>,
-    tasks: JoinSet<()>,
-    _home: TempDir,
-}
-
-impl Host {
-    async fn start(role: Role, identity: Arc<Identity>, port: u16) -> Self {
-        let home = tempfile::tempdir().expect("tempdir");
-        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let keys = LongTermKeys::ephemeral().expect("keys");
-        let endpoint = Endpoint::bind(identity, keys, EndpointOptions { listen, role }).expect("bound");
-        let (sender, links) = mpsc::channel(64);
-        let needs = Links { endpoint: endpoint.clone(), trust: TrustStore::at(home.path()), links: sender };
-        let (connections, actor) = Connections::start(needs, None).await.expect("started");
-        let mut tasks = JoinSet::new();
-        tasks.spawn(accept(endpoint.clone(), connections.clone()));
-        Self { endpoint, connections, actor, links: Some(links), tasks, _home: home }
-    }
-
-    fn target(&self) -> PeerTarget {
-        self.endpoint.local_addr().to_string().parse().expect("target")
-    }
-}
-
-async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
-    while let Some(arrival) = endpoint.accept().await {
-        let (connections, role) = (connections.clone(), endpoint.role());
-        tokio::spawn(async move {
-            if let Ok(link) = arrival.establish(role, |_| Ok(())).await {
-                connections.established(link);
-            }
-        });
-    }
-}
-
-fn identity() -> Arc<Identity> {
-    Arc::new(Identity::ephemeral().expect("identity"))
-}
-
 /// A tracker that dials back for real, unless it is given another way.
 async fn tracker_with(identity: Arc<Identity>, port: u16, quotas: Quotas, probe: Option<Probe>) -> Host {
     let mut host = Host::start(Role::Tracker, identity, port).await;
     let directory = DirectoryRef::start(quotas, None).await.expect("started");
     let probe = probe.unwrap_or_else(|| probe_through(host.connections.clone()));
-    let answers = Arc::new(TrackerAnswers::new(directory, Access::everyone(), probe));
-    host.tasks.spawn(serve_links(host.links.take().expect("unserved"), answers));
+    host.serve(TrackerAnswers::new(directory, Access::everyone(), probe));
     host
 }
 
@@ -90,25 +42,25 @@ async fn tracker() -> Host {
 struct Sharer {
     host: Host,
     announcer: AnnouncerRef,
-    book: watch::Sender<Arc<OfferBook>>,
+    offers: watch::Sender<Arc<OfferTable>>,
     events: mpsc::Receiver<Event>,
 }
 
 impl Sharer {
     async fn start(tracker: &Host, names: &[&str]) -> Self {
-        let host = Host::start(Role::Node, identity(), 0).await;
+        let host = Host::node().await;
         let (sender, events) = mpsc::channel(64);
-        let book = watch::Sender::new(book(names));
+        let offers = watch::Sender::new(offers(names));
         let needs = Dependencies {
-            trackers: vec![tracker.target()],
+            trackers: vec![tracker.target(None)],
             connect: connect_through(host.connections.clone()),
             endpoint: host.endpoint.clone(),
-            book: book.subscribe(),
+            offers: offers.subscribe(),
             always: false,
             events: sender,
         };
         let announcer = AnnouncerRef::start(needs, None).await.expect("started");
-        Self { host, announcer, book, events }
+        Self { host, announcer, offers, events }
     }
 
     fn id(&self) -> NodeId {
@@ -142,17 +94,17 @@ impl Sharer {
 }
 
 /// Names with an id; those that begin with `?` without.
-fn book(names: &[&str]) -> Arc<OfferBook> {
+fn offers(names: &[&str]) -> Arc<OfferTable> {
     let offer = |text: &&str| {
         let name = SafePath::parse(text.trim_start_matches('?')).expect("name");
         let id = (!text.starts_with('?')).then(|| ContentId::of(text.as_bytes()));
-        (name.clone(), Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false })
+        Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false }
     };
-    Arc::new(OfferBook { offers: names.iter().map(offer).collect() })
+    Arc::new(names.iter().map(offer).collect())
 }
 
 async fn link(from: &Host, to: &Host) -> Link {
-    from.connections.to_target(&to.target()).await.expect("connected")
+    from.connections.to_target(&to.target(None)).await.expect("connected")
 }
 
 async fn ask<T: serde::de::DeserializeOwned>(link: &Link, request: Request) -> Result<T, CallError> {
@@ -174,19 +126,19 @@ async fn what_is_shared_is_found_and_what_changes_is_told() {
     let tracker = tracker().await;
     let mut sharer = Sharer::start(&tracker, &["docs/a", "?docs/b"]).await;
     assert_eq!(sharer.announced().await, (2, 1, 0, true));
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     let hits = search(&link, "docs").await;
     assert_eq!(hits.len(), 2);
     assert!(hits.iter().all(|h| h.providers[0].node == sharer.id() && h.providers[0].addrs == [sharer.addr()]));
 
-    sharer.book.send_replace(book(&["docs/b", "docs/c"]));
+    sharer.offers.send_replace(offers(&["docs/b", "docs/c"]));
     assert_eq!(sharer.announced().await, (2, 2, 0, true));
     let names: Vec<_> = search(&link, "docs").await.into_iter().map(|hit| hit.names[0].to_string()).collect();
     assert_eq!(names, ["docs/b", "docs/c"]);
     let files = Request::FilesOf(FilesOf { node: Some(sharer.id()), after: None });
     let page: OfferPage = ask(&link, files).await.expect("known");
-    assert_eq!(page.offers, book(&["docs/b", "docs/c"]).offers.values().cloned().collect::<Vec<_>>());
+    assert_eq!(page.offers, offers(&["docs/b", "docs/c"]).iter().cloned().collect::<Vec<_>>());
 }
 
 #[tokio::test]
@@ -194,7 +146,7 @@ async fn a_clean_stop_is_known_at_once() {
     let tracker = tracker().await;
     let mut sharer = Sharer::start(&tracker, &["a"]).await;
     sharer.announced().await;
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     assert_eq!(peers(&link).await, [sharer.id()]);
     sharer.announcer.stop().await;
@@ -206,7 +158,7 @@ async fn transfers_under_way_are_told_to_followers() {
     let tracker = tracker().await;
     let mut sharer = Sharer::start(&tracker, &[]).await;
     let part = Content { id: ContentId::of(b"x"), kind: Kind::File, size: 9 };
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     assert_eq!(peers(&link).await, [], "nothing to tell, nothing told");
     let follow = Request::Follow(part);
@@ -237,9 +189,9 @@ async fn a_lost_connection_costs_no_new_announcement() {
     sharer.announced().await;
     let first = link(&sharer.host, &tracker).await;
     first.close(Code::Closing);
-    sharer.book.send_replace(book(&["a", "b"]));
+    sharer.offers.send_replace(offers(&["a", "b"]));
     assert_eq!(sharer.announced().await, (2, 2, 0, true), "a delta to what the tracker still knew");
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     assert_eq!(search(&link, "a").await.len(), 1);
     sharer.events.close();
@@ -265,7 +217,7 @@ async fn a_restarted_tracker_is_told_everything_again() {
         tokio::task::yield_now().await;
     };
     assert_eq!(sharer.announced().await, (1, 1, 0, true));
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     assert_eq!(search(&link, "a").await.len(), 1);
 }
@@ -279,7 +231,7 @@ async fn an_unreachable_node_is_warned_and_no_address_is_told() {
     let notice = sharer.notice().await;
     let own = sharer.host.endpoint.port();
     assert!(matches!(notice, AnnouncerNotice::Unreached { port, .. } if port == own), "{notice:?}");
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     let hits = search(&link, "a").await;
     assert_eq!((hits[0].providers[0].node, hits[0].providers[0].addrs.len()), (sharer.id(), 0));
@@ -325,7 +277,7 @@ async fn a_tracker_that_is_not_there_is_named() {
     tracker.endpoint.close(Code::Closing).await;
     let mut sharer = Sharer::start(&tracker, &["a"]).await;
     let notice = sharer.notice().await;
-    let target = tracker.target().to_string();
+    let target = tracker.target(None).to_string();
     assert!(matches!(&notice, AnnouncerNotice::Unlinked { tracker, .. } if *tracker == target), "{notice:?}");
     sharer.announcer.stop().await;
 }
@@ -333,7 +285,7 @@ async fn a_tracker_that_is_not_there_is_named() {
 #[tokio::test]
 async fn wrong_requests_are_refused_and_the_tracker_lives() {
     let tracker = tracker().await;
-    let asker = Host::start(Role::Node, identity(), 0).await;
+    let asker = Host::node().await;
     let link = link(&asker, &tracker).await;
     let head = Announce { epoch: Epoch(1), seq: 2, full: false, candidates: vec![], port: 1 };
     let too_many = Announce { full: true, candidates: vec![tracker.endpoint.local_addr(); 5], ..head.clone() };

@@ -1,83 +1,24 @@
 //! Several nodes in one process, on loopback.
 
 use std::collections::HashSet;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 
 use quinn::ConnectionError;
-use tempfile::TempDir;
-use tokio::sync::mpsc;
 
 use super::*;
-use crate::io::home::identity::{Identity, LongTermKeys};
-use crate::io::net::endpoint::{EndpointOptions, Listen};
+use crate::actors::lab::{Host, identity};
 use crate::io::net::link::code;
-use crate::model::PeerTarget;
 use crate::wire::{Role, limits};
-
-struct TestNode {
-    endpoint: Endpoint,
-    connections: ConnectionsRef,
-    trust: TrustStore,
-    served: mpsc::Receiver<Link>,
-    _home: TempDir,
-    _accepting: JoinSet<()>,
-}
-
-impl TestNode {
-    async fn start() -> Self {
-        Self::with(Identity::ephemeral().expect("identity"), 0, Role::Node).await
-    }
-
-    async fn with(identity: Identity, port: u16, role: Role) -> Self {
-        let home = tempfile::tempdir().expect("tempdir");
-        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
-        let keys = LongTermKeys::ephemeral().expect("keys");
-        let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen, role }).expect("bound");
-        let trust = TrustStore::at(home.path());
-        let (links, served) = mpsc::channel(64);
-        let dependencies = Dependencies { endpoint: endpoint.clone(), trust: trust.clone(), links };
-        let (connections, _) = Connections::start(dependencies, None).await.expect("started");
-        let mut accepting = JoinSet::new();
-        accepting.spawn(accept(endpoint.clone(), connections.clone()));
-        Self { endpoint, connections, trust, served, _home: home, _accepting: accepting }
-    }
-
-    fn id(&self) -> NodeId {
-        self.endpoint.node_id()
-    }
-
-    fn addr(&self) -> SocketAddr {
-        self.endpoint.local_addr()
-    }
-
-    fn target(&self, id: Option<NodeId>) -> PeerTarget {
-        PeerTarget { id, host: "127.0.0.1".into(), port: self.endpoint.port() }
-    }
-}
-
-async fn accept(endpoint: Endpoint, connections: ConnectionsRef) {
-    while let Some(arrival) = endpoint.accept().await {
-        let connections = connections.clone();
-        let role = endpoint.role();
-        tokio::spawn(async move {
-            if let Ok(link) = arrival.establish(role, |_| Ok(())).await {
-                connections.established(link);
-            }
-        });
-    }
-}
 
 #[tokio::test]
 async fn side_connections_are_served_up_to_a_number_and_are_no_links() {
-    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let (a, mut b) = (Host::node().await, Host::node().await);
     let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
     let sides = a.connections.beside(&link, limits::SIDES).await;
     let ports: HashSet<_> = sides.iter().map(Link::observed).collect();
     assert_eq!((sides.len(), ports.len()), (limits::SIDES, limits::SIDES), "a socket each");
     let mut served = Vec::new();
     for _ in 0..=limits::SIDES {
-        served.push(b.served.recv().await.expect("handed on"));
+        served.push(b.links.recv().await.expect("handed on"));
     }
     assert!(served.iter().all(|link| link.peer() == a.id()));
     assert_eq!((a.connections.all().await.len(), b.connections.all().await.len()), (1, 1));
@@ -90,7 +31,7 @@ async fn side_connections_are_served_up_to_a_number_and_are_no_links() {
     loop {
         let again = a.connections.beside(&link, 1).await;
         tokio::select! {
-            again = b.served.recv() => break assert_eq!(again.expect("handed on").peer(), a.id()),
+            again = b.links.recv() => break assert_eq!(again.expect("handed on").peer(), a.id()),
             _ = again[0].closed() => {}
         }
     }
@@ -98,10 +39,10 @@ async fn side_connections_are_served_up_to_a_number_and_are_no_links() {
 
 #[tokio::test]
 async fn a_link_is_used_again_by_both_sides() {
-    let (mut a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let (mut a, mut b) = (Host::node().await, Host::node().await);
     let first = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
-    assert!(a.served.recv().await.expect("handed on").is_same(&first));
-    let arrived = b.served.recv().await.expect("handed on");
+    assert!(a.links.recv().await.expect("handed on").is_same(&first));
+    let arrived = b.links.recv().await.expect("handed on");
     assert!(a.connections.to_node(b.id(), vec![b.addr()]).await.expect("again").is_same(&first));
     assert!(a.connections.to_target(&b.target(None)).await.expect("again").is_same(&first));
     assert!(b.connections.to_node(a.id(), vec![]).await.expect("there").is_same(&arrived));
@@ -110,7 +51,7 @@ async fn a_link_is_used_again_by_both_sides() {
 
 #[tokio::test]
 async fn dials_at_the_same_time_are_one() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let (a, b) = (Host::node().await, Host::node().await);
     let both =
         tokio::join!(a.connections.to_node(b.id(), vec![b.addr()]), a.connections.to_node(b.id(), vec![b.addr()]));
     assert!(both.0.expect("dialled").is_same(&both.1.expect("dialled")));
@@ -120,7 +61,7 @@ async fn dials_at_the_same_time_are_one() {
 /// Found with a node that had moved: the dial to where it was held up the one to where it is.
 #[tokio::test]
 async fn addresses_learned_during_a_dial_are_tried_at_once() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let (a, b) = (Host::node().await, Host::node().await);
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
     let old = a.connections.to_node(b.id(), vec![silent.local_addr().expect("bound")]);
     let new = async {
@@ -137,7 +78,7 @@ async fn addresses_learned_during_a_dial_are_tried_at_once() {
 
 #[tokio::test]
 async fn of_two_links_the_one_dialled_by_the_smaller_id_stays() {
-    let (mut a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let (mut a, mut b) = (Host::node().await, Host::node().await);
     if b.id() < a.id() {
         std::mem::swap(&mut a, &mut b);
     }
@@ -158,7 +99,7 @@ async fn of_two_links_the_one_dialled_by_the_smaller_id_stays() {
 
 #[tokio::test]
 async fn dials_from_both_sides_leave_a_link_for_both() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let (a, b) = (Host::node().await, Host::node().await);
     let both =
         tokio::join!(a.connections.to_node(b.id(), vec![b.addr()]), b.connections.to_node(a.id(), vec![a.addr()]));
     assert_eq!((both.0.expect("dialled").peer(), both.1.expect("dialled").peer()), (b.id(), a.id()));
@@ -166,8 +107,8 @@ async fn dials_from_both_sides_leave_a_link_for_both() {
 
 #[tokio::test]
 async fn a_given_id_must_answer() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
-    let other = Identity::ephemeral().expect("identity").node_id();
+    let (a, b) = (Host::node().await, Host::node().await);
+    let other = identity().node_id();
     let error = a.connections.to_target(&b.target(Some(other))).await.expect_err("another");
     assert!(matches!(error, ConnectError::Dial(DialError::WrongKey { .. })), "{error}");
     let text = error.to_string();
@@ -178,14 +119,14 @@ async fn a_given_id_must_answer() {
 
 #[tokio::test]
 async fn loopback_is_remembered_only_with_an_id_and_a_change_is_refused() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let (a, b) = (Host::node().await, Host::node().await);
     a.connections.to_target(&b.target(None)).await.expect("dialled");
     assert_eq!(a.trust.list().expect("read"), []);
     let target = b.target(Some(b.id()));
     a.connections.to_target(&target).await.expect("there");
     assert_eq!(a.trust.lookup(&target.host_port()).expect("read"), Some(b.id()));
 
-    let remembered = Identity::ephemeral().expect("identity").node_id();
+    let remembered = identity().node_id();
     a.trust.remember(&target.host_port(), remembered).expect("written");
     let error = a.connections.to_target(&b.target(None)).await.expect_err("changed");
     let host_port = target.host_port();
@@ -195,8 +136,8 @@ async fn loopback_is_remembered_only_with_an_id_and_a_change_is_refused() {
 
 #[tokio::test]
 async fn the_role_is_checked() {
-    let a = TestNode::start().await;
-    let tracker = TestNode::with(Identity::ephemeral().expect("identity"), 0, Role::Tracker).await;
+    let a = Host::node().await;
+    let tracker = Host::start(Role::Tracker, identity(), 0).await;
     a.connections.to_role(&tracker.target(None), Role::Tracker).await.expect("a tracker");
     let error = a.connections.to_role(&tracker.target(None), Role::Node).await.expect_err("no node");
     assert!(matches!(error, ConnectError::WrongRole { found: Role::Tracker, expected: Role::Node, .. }), "{error}");
@@ -204,20 +145,20 @@ async fn the_role_is_checked() {
 
 #[tokio::test]
 async fn a_probe_tells_who_answers_and_leaves_the_link_alone() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
+    let (a, b) = (Host::node().await, Host::node().await);
     let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
     assert!(b.connections.probe(a.addr(), a.id()).await);
     assert!(!b.connections.probe(a.addr(), b.id()).await);
-    assert!(!b.connections.probe(a.addr(), Identity::ephemeral().expect("identity").node_id()).await);
+    assert!(!b.connections.probe(a.addr(), identity().node_id()).await);
     assert!(a.connections.to_node(b.id(), vec![]).await.expect("still").is_same(&link));
 }
 
 #[tokio::test]
 async fn a_probe_is_never_taken_for_a_link() {
-    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let (a, mut b) = (Host::node().await, Host::node().await);
     assert!(a.connections.probe(b.addr(), b.id()).await);
     let link = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
-    let first = b.served.recv().await.expect("handed on");
+    let first = b.links.recv().await.expect("handed on");
     assert_eq!(first.remote().port(), a.addr().port(), "the first link that is served is the real one");
     assert!(b.connections.existing(a.id()).await.is_some_and(|known| known.remote().port() == a.addr().port()));
     drop(link);
@@ -225,9 +166,9 @@ async fn a_probe_is_never_taken_for_a_link() {
 
 #[tokio::test]
 async fn a_closed_link_is_forgotten_and_dialled_again() {
-    let (a, mut b) = (TestNode::start().await, TestNode::start().await);
+    let (a, mut b) = (Host::node().await, Host::node().await);
     let first = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled");
-    b.served.recv().await.expect("handed on").close(Code::Busy);
+    b.links.recv().await.expect("handed on").close(Code::Busy);
     first.closed().await;
     assert!(a.connections.existing(b.id()).await.is_none());
     let second = a.connections.to_node(b.id(), vec![b.addr()]).await.expect("dialled again");
@@ -236,8 +177,8 @@ async fn a_closed_link_is_forgotten_and_dialled_again() {
 
 #[tokio::test]
 async fn a_failed_dial_is_not_repeated_at_once_but_other_addresses_are_tried() {
-    let (a, b) = (TestNode::start().await, TestNode::start().await);
-    let c = TestNode::start().await;
+    let (a, b) = (Host::node().await, Host::node().await);
+    let c = Host::node().await;
     let wrong = a.connections.to_node(b.id(), vec![c.addr()]).await.expect_err("not there");
     let again = a.connections.to_node(b.id(), vec![c.addr()]).await.expect_err("not there");
     assert_eq!((wrong, a.endpoint.dials()), (again, 1));
@@ -247,7 +188,7 @@ async fn a_failed_dial_is_not_repeated_at_once_but_other_addresses_are_tried() {
 
 #[tokio::test]
 async fn a_node_has_no_link_to_itself() {
-    let a = TestNode::start().await;
+    let a = Host::node().await;
     let by_id = a.connections.to_node(a.id(), vec![a.addr()]).await.expect_err("itself");
     let by_address = a.connections.to_target(&a.target(None)).await.expect_err("itself");
     assert_eq!((by_id.kind(), by_address.kind()), (ConnectKind::Own, ConnectKind::Own));

@@ -6,34 +6,27 @@ mod sides;
 
 use std::collections::HashSet;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::num::NonZeroU8;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use ractor::{Actor, ActorProcessingErr, ActorRef};
-use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
 
 use super::{DownloadNotice, Ending, Progress, Shortfall, Tell, Terms, Trouble};
 use crate::actors::access::Access;
-use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
+use crate::actors::lab::Host;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, Neighbours};
+use crate::actors::serve::Pages;
 use crate::actors::serve::node::NodeAnswers;
-use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::{Shelf, Shelved};
 use crate::actors::uploads::{Uploads, UploadsRef};
-use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::home::remembered::RememberedFile;
-use crate::io::home::trust::TrustStore;
-use crate::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
-use crate::io::net::link::Link;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialSpec};
 use crate::logic::limits::slots::Capacity;
@@ -41,7 +34,7 @@ use crate::logic::neighbours::Settings;
 use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap, Wanted};
-use crate::wire::{Code, Role};
+use crate::wire::Code;
 use memory::Memory;
 
 const KIB: usize = 1 << 10;
@@ -61,29 +54,17 @@ impl Actor for NoIndex {
 }
 
 struct TestNode {
-    endpoint: Endpoint,
+    host: Host,
     shelf: Shelf,
     downloads: DownloadsRef,
-    home: TempDir,
     /// Of its own transfers to each provider.
     connections: Option<NonZeroU8>,
-    /// All that others dialled.
-    arrived: Arc<Mutex<Vec<Link>>>,
     told: Arc<Mutex<Vec<DownloadNotice>>>,
-    _tasks: JoinSet<()>,
 }
 
 impl TestNode {
     async fn start(upload: Option<u64>) -> Self {
-        let home = tempfile::tempdir().expect("tempdir");
-        let listen = Listen::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-        let (identity, keys) = (Identity::ephemeral().expect("identity"), LongTermKeys::ephemeral().expect("keys"));
-        let options = EndpointOptions { listen, role: Role::Node };
-        let endpoint = Endpoint::bind(Arc::new(identity), keys, options).expect("bound");
-        let (links, served) = mpsc::channel(64);
-        let trust = TrustStore::at(home.path());
-        let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
-        let (connections, _) = Connections::start(dependencies, None).await.expect("started");
+        let mut host = Host::node().await;
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
         let shelf = Shelf::new(index);
         let friends = watch::channel(Arc::default()).1;
@@ -91,20 +72,20 @@ impl TestNode {
             friends: friends.clone(),
             friends_only: false,
             trackers: Vec::new(),
-            endpoint: endpoint.clone(),
-            connections: connections.clone(),
+            endpoint: host.endpoint.clone(),
+            connections: host.connections.clone(),
             shelf: shelf.clone(),
             given: Vec::new(),
             settings: Settings::default(),
             lan: None,
             eager: false,
             visiting: true,
-            remembered: RememberedFile::at(home.path()),
+            remembered: RememberedFile::at(host.home.path()),
             writes: false,
             warnings: mpsc::channel(1).0,
         };
         let answers = NodeAnswers {
-            own: endpoint.node_id(),
+            own: host.id(),
             access: Access::new(friends, false),
             neighbours: Neighbours::start(alone, None).await.expect("started"),
             reads: Reads::default(),
@@ -116,12 +97,9 @@ impl TestNode {
             throttle: Throttle::new(upload.and_then(Rate::bytes_per_second)),
             buffers: BufferPool::new(96, 256 * KIB),
         };
-        let mut tasks = JoinSet::new();
-        tasks.spawn(serve_links(served, Arc::new(answers)));
-        let arrived = Arc::default();
-        tasks.spawn(accept(endpoint.clone(), connections.clone(), Arc::clone(&arrived)));
-        let downloads = Downloads::start(connections, shelf.clone(), None).await.expect("started");
-        Self { endpoint, shelf, downloads, home, connections: None, arrived, told: Arc::default(), _tasks: tasks }
+        host.serve(answers);
+        let downloads = Downloads::start(host.connections.clone(), shelf.clone(), None).await.expect("started");
+        Self { host, shelf, downloads, connections: None, told: Arc::default() }
     }
 
     /// What its transfers told.
@@ -130,7 +108,7 @@ impl TestNode {
     }
 
     fn provider(&self) -> Provider {
-        Provider { node: self.endpoint.node_id(), addrs: vec![self.endpoint.local_addr()] }
+        Provider { node: self.host.id(), addrs: vec![self.host.addr()] }
     }
 
     fn offer(&self, memory: Memory) -> Shelved {
@@ -148,7 +126,7 @@ impl TestNode {
     }
 
     async fn get_wanted(&self, wanted: Wanted, limit: Option<u64>, wait: Duration) -> Download {
-        let parent = SafeDir::open(self.home.path()).expect("home");
+        let parent = SafeDir::open(self.host.home.path()).expect("home");
         let (partial, resumed) = Partial::open(&parent, PartialSpec::of(Arc::new(wanted))).expect("opened");
         let limit = limit.and_then(Rate::bytes_per_second);
         let request = TransferRequest {
@@ -175,18 +153,6 @@ fn file(bytes: &[u8]) -> Wanted {
 fn tree(collection: Collection) -> Wanted {
     let manifest = collection.manifest();
     Wanted::tree(ContentId::of(&manifest), collection, manifest).expect("small")
-}
-
-async fn accept(endpoint: Endpoint, connections: ConnectionsRef, arrived: Arc<Mutex<Vec<Link>>>) {
-    while let Some(arrival) = endpoint.accept().await {
-        let (connections, arrived) = (connections.clone(), Arc::clone(&arrived));
-        tokio::spawn(async move {
-            if let Ok(link) = arrival.establish(Role::Node, |_| Ok(())).await {
-                arrived.lock().expect("no panic").push(link.clone());
-                connections.established(link);
-            }
-        });
-    }
 }
 
 fn noise(len: usize) -> Vec<u8> {
@@ -265,13 +231,13 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     download.providers(vec![honest.provider(), liar.provider()]);
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
-    let id = liar.endpoint.node_id();
+    let id = liar.host.id();
     let lied = |notice: &DownloadNotice| matches!(notice, DownloadNotice::Lied { node, .. } if *node == id);
     assert!(taker.told().iter().any(lied), "{:?}", taker.told());
     drop(download);
-    let parent = SafeDir::open(taker.home.path()).expect("home");
+    let parent = SafeDir::open(taker.host.home.path()).expect("home");
     let names = Names::of(ContentId::of(&bytes));
-    while taker.home.path().join(names.journal.as_str()).exists() {
+    while taker.host.home.path().join(names.journal.as_str()).exists() {
         // The actor lets go of the partial file when its last task has ended.
         Partial::discard(&parent, ContentId::of(&bytes)).expect("discarded");
         tokio::task::yield_now().await;
@@ -279,10 +245,7 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     let mut again = taker.get(&bytes, None, Duration::from_millis(500)).await;
     again.providers(vec![liar.provider()]);
     let lies = incomplete(&mut again).await;
-    assert_eq!(
-        lies.providers.iter().map(|one| (one.node, one.why)).collect::<Vec<_>>(),
-        [(liar.endpoint.node_id(), Why::Lied)]
-    );
+    assert_eq!(lies.providers.iter().map(|one| (one.node, one.why)).collect::<Vec<_>>(), [(liar.host.id(), Why::Lied)]);
     assert_eq!(again.progress().borrow().providers, []);
 }
 
@@ -300,7 +263,7 @@ async fn a_cancelled_transfer_goes_on_where_it_was() {
     drop(download);
     let mut again = loop {
         // The actor lets go of the partial file when its last task has ended.
-        let parent = SafeDir::open(taker.home.path()).expect("home");
+        let parent = SafeDir::open(taker.host.home.path()).expect("home");
         let spec = PartialSpec::of(Arc::new(file(&bytes)));
         if Partial::open(&parent, spec).is_ok() {
             break taker.get(&bytes, None, LONG).await;
@@ -323,7 +286,7 @@ async fn a_provider_that_goes_away_is_replaced() {
     let mut download = taker.get(&bytes, None, LONG).await;
     download.providers(vec![first.provider(), second.provider()]);
     until(&download, |now| now.bytes >= 6 << 20).await;
-    first.endpoint.close(Code::Closing).await;
+    first.host.endpoint.close(Code::Closing).await;
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
     assert!(end.providers.iter().all(|p| p.bytes > 0), "{:?}", end.providers);
@@ -406,14 +369,14 @@ async fn a_crowd_takes_each_unit_about_once_from_the_source() {
     }
     let everybody: Vec<_> = nodes.iter().map(|(node, _)| node.provider()).chain([giver.provider()]).collect();
     for (node, download) in &nodes {
-        let own = node.endpoint.node_id();
+        let own = node.host.id();
         download.providers(everybody.iter().filter(|p| p.node != own).cloned().collect());
     }
     let mut given = 0;
     for (_, download) in &mut nodes {
         let end = complete(download).await;
         assert!(written(download) == bytes);
-        given += end.providers.iter().find(|p| p.node == giver.endpoint.node_id()).map_or(0, |p| p.bytes);
+        given += end.providers.iter().find(|p| p.node == giver.host.id()).map_or(0, |p| p.bytes);
     }
     assert!(given <= 2 * bytes.len() as u64, "the source gave {given} bytes of {}", bytes.len());
 }

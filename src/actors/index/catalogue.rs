@@ -3,8 +3,7 @@
 //! id exactly when the file is hashed, or all files of the directory are but those that are left out.
 //! Not responsible for hashing, looking and watching: it is told their results.
 
-use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -12,12 +11,13 @@ use tokio::time::Instant;
 
 use crate::actors::index::collect::below;
 use crate::actors::index::hashing::Job;
-use crate::actors::index::snapshot::{IndexSnapshot, Names, Parts};
+use crate::actors::index::snapshot::{IndexSnapshot, Parts};
 use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
-use crate::logic::offers::names::NameKey;
-use crate::model::{Kind, Offer, OfferBook, SafePath};
+use crate::logic::offers::name_map::NameMap;
+use crate::logic::offers::table::OfferTable;
+use crate::model::{Kind, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
@@ -34,7 +34,7 @@ use state::Patience;
 pub(super) use state::{Row, State};
 
 /// All files by name.
-pub(super) type Rows = BTreeMap<SafePath, Row>;
+pub(super) type Rows = NameMap<Row>;
 
 /// The most left-out files that are named to those who fetch the tree.
 const NAMED: usize = 8;
@@ -104,10 +104,11 @@ pub(super) struct Count {
 #[derive(Debug)]
 pub(super) struct Catalogue {
     pub(super) roots: Vec<RootRow>,
-    pub(super) rows: Arc<Rows>,
-    pub(super) book: Arc<OfferBook>,
-    names: Arc<Names>,
-    keys: HashMap<SafePath, NameKey>,
+    pub(super) rows: Rows,
+    /// The offers as they were last published.
+    offers: Arc<OfferTable>,
+    /// Names whose offers are to be seen to since then, each with the root that it was last an offer of.
+    touched: BTreeMap<SafePath, RootKey>,
     former: Former,
     patience: Patience,
     /// Files that are left out since this was last asked for.
@@ -118,10 +119,9 @@ impl Catalogue {
     pub(super) fn new(pace: Pace) -> Self {
         Self {
             roots: Vec::new(),
-            rows: Arc::default(),
-            book: Arc::default(),
-            names: Arc::default(),
-            keys: HashMap::new(),
+            rows: Rows::default(),
+            offers: Arc::default(),
+            touched: BTreeMap::new(),
             former: Former::default(),
             patience: pace.into(),
             unsettled: Vec::new(),
@@ -130,7 +130,7 @@ impl Catalogue {
 
     /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.
     pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>, now: Instant) -> Option<(RootKey, Vec<Job>)> {
-        if self.book.offers.contains_key(&scanned.name) {
+        if self.offer(&scanned.name).is_some() {
             return None;
         }
         let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind, fixed: None };
@@ -168,13 +168,11 @@ impl Catalogue {
 
     /// Takes a hashed file.
     pub(super) fn hashed(&mut self, name: &SafePath, file: Arc<HashedFile>, now: Instant) -> Taken {
-        // A look-up is some twenty comparisons of long names: one for each map.
-        let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) else { return Taken::Late };
+        let Some(row) = self.rows.get_mut(name) else { return Taken::Late };
         if row.stamp != file.stamp || *row.path != *file.path {
             return Taken::Late;
         }
         let (root, id, size, in_tree) = (row.root, file.id, file.stamp.size, row.is_in_tree());
-        let executable = file.stamp.executable;
         let (before, former) = (row.offered().map(|f| f.id), row.former().map(|f| f.id));
         let (verified, failed) = (row.is_verifying() && in_tree, matches!(row.state, State::Failed));
         row.state = State::Hashed(file);
@@ -185,10 +183,7 @@ impl Catalogue {
             return Taken::Same;
         }
         before.into_iter().chain(former).filter(|gone| *gone != id).for_each(|gone| self.former.lose(gone));
-        match Arc::make_mut(&mut self.book).offers.get_mut(name) {
-            Some(offer) => offer.id = Some(id),
-            None => self.put_offer(Offer { id: Some(id), executable, ..unhashed(name.clone(), size) }),
-        }
+        self.touched.insert(name.clone(), root);
         if (before.is_some() && in_tree) || failed {
             self.renew(root, now);
         } else if in_tree {
@@ -205,7 +200,7 @@ impl Catalogue {
         if self.rows.get(&job.name).filter(current).is_none() {
             return false;
         }
-        let Some(row) = Arc::make_mut(&mut self.rows).get_mut(&job.name) else { return false };
+        let Some(row) = self.rows.get_mut(&job.name) else { return false };
         if matches!(row.state, State::Failed) {
             // It stays so until it can be read.
             return true;
@@ -226,7 +221,7 @@ impl Catalogue {
                 if matches!(why, Unhashed::Denied) {
                     known.into_iter().for_each(|id| self.former.deny(id));
                 }
-                self.drop_offer(&job.name);
+                self.touched.insert(job.name.clone(), job.root);
                 self.renew(job.root, now);
             }
             Unhashed::Lacking => row.state = State::Lacking(was),
@@ -286,7 +281,7 @@ impl Catalogue {
         root.collecting = false;
         self.former.forget(made.id());
         root.collection = Some(made);
-        self.offer_collection(key);
+        self.touch_collection(key);
         true
     }
 
@@ -307,15 +302,52 @@ impl Catalogue {
         ready
     }
 
-    /// What the world may see of it, at this moment.
-    pub(super) fn snapshot(&self) -> IndexSnapshot {
+    /// The offer of a name, at this moment.
+    pub(super) fn offer(&self, name: &SafePath) -> Option<Offer> {
+        match self.touched.get(name) {
+            Some(key) => self.offer_of(name, *key),
+            None => self.offers.get(name).cloned(),
+        }
+    }
+
+    /// The offers, as they are from now on seen.
+    pub(super) fn offers(&mut self) -> &Arc<OfferTable> {
+        let touched = std::mem::take(&mut self.touched);
+        if !touched.is_empty() {
+            let mut offers = OfferTable::clone(&self.offers);
+            let of = |(name, key)| (self.offer_of(&name, key), name);
+            offers.apply(touched.into_iter().map(of).map(|(offer, name)| (name, offer)), &mut |_| {});
+            self.offers = Arc::new(offers);
+        }
+        &self.offers
+    }
+
+    /// What a root offers under a name: a file of it, or itself as a collection.
+    fn offer_of(&self, name: &SafePath, key: RootKey) -> Option<Offer> {
+        let RootRow { root, count, collection, gone, .. } = &self.roots[key];
+        let (locked, name) = (false, name.clone());
+        if root.kind == Kind::Collection && root.name == name {
+            let incomplete = root.fixed.is_some() && collection.is_none();
+            let (id, size, files) = (collection.as_ref().map(|tree| tree.id()), count.bytes, count.files);
+            let offer = Offer { name, size, id, kind: Kind::Collection, files, locked, executable: false };
+            return Some(offer).filter(|_| !gone && !incomplete);
+        }
+        let row = self.rows.get(&name).filter(|row| !matches!(row.state, State::Failed | State::Foreign))?;
+        let (id, size, executable) = (row.offered().map(|file| file.id), row.stamp.size, row.stamp.executable);
+        // Of what is shared as one known content nothing is offered before it was found to be that.
+        let unknown = id.is_none() && root.fixed.is_some();
+        (!unknown).then_some(Offer { name, size, id, kind: Kind::File, files: 1, locked, executable })
+    }
+
+    /// What the world may see of it, from now on.
+    pub(super) fn snapshot(&mut self) -> IndexSnapshot {
+        let offers = self.offers().clone();
         let collections = self.roots.iter().filter_map(|r| Some((r.collection.as_ref()?.id(), r.collection.clone()?)));
         let left_out = self.roots.iter().filter(|root| !root.left_out.files.is_empty());
         let left_out = left_out.filter_map(|r| Some((r.collection.as_ref()?.id(), r.left_out.clone())));
         let parts = Parts {
-            book: self.book.clone(),
+            offers,
             rows: self.rows.clone(),
-            names: self.names.clone(),
             collections: collections.collect(),
             former: self.former.trees().cloned().collect(),
             gone: self.former.gone().clone(),
@@ -324,20 +356,13 @@ impl Catalogue {
         IndexSnapshot::new(parts)
     }
 
-    fn rows_of(&self, key: RootKey) -> Box<dyn Iterator<Item = (&SafePath, &Row)> + '_> {
+    fn rows_of(&self, key: RootKey) -> impl Iterator<Item = (&SafePath, &Row)> {
         let root = &self.roots[key].root;
-        match root.kind {
-            Kind::Collection => {
-                let rest = move |name: &'_ SafePath| {
-                    name.as_str().strip_prefix(root.name.as_str()).map(|rest| rest.starts_with('/'))
-                };
-                // No name in a directory is less than a space; where not even that fits, nothing is below.
-                let Ok(first) = root.name.child(" ") else { return Box::new(std::iter::empty()) };
-                let rows = self.rows.range(first..).take_while(move |(name, _)| rest(name) == Some(true));
-                Box::new(rows.filter(move |(_, row)| row.root == key))
-            }
-            Kind::File => Box::new(self.rows.get_key_value(&root.name).into_iter()),
-        }
+        let (below, own) = match root.kind {
+            Kind::Collection => (Some(self.rows.below(&root.name)), None),
+            Kind::File => (None, self.rows.entry(&root.name)),
+        };
+        below.into_iter().flatten().chain(own).filter(move |(_, row)| row.root == key)
     }
 
     /// After a change of a root's files: counts again; an older collection is no longer what is there.
@@ -349,7 +374,7 @@ impl Catalogue {
         if let Some(tree) = root.collection.take() {
             self.former.keep(tree, now);
         }
-        self.offer_collection(key);
+        self.touch_collection(key);
     }
 
     fn recount(&mut self, key: RootKey) {
@@ -376,48 +401,13 @@ impl Catalogue {
 
     /// Whether a file has this name, or one beneath it.
     fn has_below(&self, name: &SafePath) -> bool {
-        let is_below = |other: &SafePath| {
-            let rest = other.as_str().strip_prefix(name.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        // Names that begin with it and go on with a lesser character than a slash come before those beneath it.
-        let from = self.rows.range::<SafePath, _>(name..).map(|(other, _)| other);
-        from.take_while(|other| other.as_str().starts_with(name.as_str())).any(is_below)
+        self.rows.get(name).is_some() || self.rows.below(name).next().is_some()
     }
 
-    fn offer_collection(&mut self, key: RootKey) {
-        let RootRow { root, count, collection, gone, .. } = &self.roots[key];
-        if root.kind == Kind::File {
-            return;
-        }
-        let incomplete = root.fixed.is_some() && collection.is_none();
-        let name = root.name.clone();
-        if *gone || incomplete {
-            return self.drop_offer(&name);
-        }
-        let id = collection.as_ref().map(|c| c.id());
-        let (kind, size, files) = (Kind::Collection, count.bytes, count.files);
-        self.put_offer(Offer { name, size, id, kind, files, locked: false, executable: false });
-    }
-
-    fn put_offer(&mut self, offer: Offer) {
-        self.put_name(&offer.name);
-        Arc::make_mut(&mut self.book).offers.insert(offer.name.clone(), offer);
-    }
-
-    fn put_name(&mut self, name: &SafePath) {
-        if let Entry::Vacant(place) = self.keys.entry(name.clone()) {
-            // Full only at 4 GiB of names: then the offer is found by its id and in lists.
-            if let Some(key) = Arc::make_mut(&mut self.names).insert(name) {
-                place.insert(key);
-            }
-        }
-    }
-
-    fn drop_offer(&mut self, name: &SafePath) {
-        Arc::make_mut(&mut self.book).offers.remove(name);
-        if let Some(key) = self.keys.remove(name) {
-            Arc::make_mut(&mut self.names).remove(key);
+    fn touch_collection(&mut self, key: RootKey) {
+        let root = &self.roots[key].root;
+        if root.kind == Kind::Collection {
+            self.touched.insert(root.name.clone(), key);
         }
     }
 }
@@ -433,9 +423,4 @@ impl Count {
             self.missing_bytes = self.missing_bytes.saturating_add(row.stamp.size);
         }
     }
-}
-
-/// The offer of a file without its id.
-const fn unhashed(name: SafePath, size: u64) -> Offer {
-    Offer { name, size, id: None, kind: Kind::File, files: 1, locked: false, executable: false }
 }

@@ -16,7 +16,9 @@ use crate::model::{Collection, SafePath};
 pub(super) struct Parts {
     pub(super) key: RootKey,
     pub(super) name: SafePath,
-    pub(super) rows: Arc<Rows>,
+    pub(super) rows: Rows,
+    /// How many files it will have.
+    pub(super) count: usize,
     pub(super) empty_dirs: Arc<[SafePath]>,
     /// What it has to be, where it is shared as one known content.
     pub(super) fixed: Option<Arc<Fixed>>,
@@ -42,8 +44,9 @@ impl Parts {
     /// # Errors
     /// When the tree cannot be one.
     pub(super) fn collect(&self) -> Result<Arc<SharedCollection>, NoTree> {
-        let (mut entries, mut files): (Vec<(SafePath, Entry)>, Vec<Arc<HashedFile>>) = Default::default();
-        for (name, row) in self.rows.iter().filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
+        let mut entries: Vec<(SafePath, Entry)> = Vec::with_capacity(self.count + self.empty_dirs.len());
+        let mut files: Vec<Arc<HashedFile>> = Vec::with_capacity(self.count);
+        for (name, row) in self.rows.below(&self.name).filter(|(_, row)| row.root == self.key && row.is_in_tree()) {
             if let (Some(file), Some(below)) = (row.offered(), below(&self.name, name)) {
                 entries.push((below, file_entry(file)));
                 files.push(file.clone());

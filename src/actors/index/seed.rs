@@ -15,6 +15,7 @@ use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
+use crate::logic::publication::Input;
 use crate::model::{ContentId, SafePath};
 
 /// A content that was fetched, at its final place.
@@ -88,9 +89,9 @@ impl IndexState {
         self.seeds.proofs.insert(key, proofs);
         self.seeds.waiting.push((id, size, reply));
         if new {
-            self.leave_unwatched(vec![key]);
+            self.tell(Input::New(key));
         }
-        self.look([key]);
+        self.look(vec![key]);
     }
 
     /// Looks at the roots in or around which a transfer has just put something.

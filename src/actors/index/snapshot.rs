@@ -3,31 +3,23 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
 use crate::actors::index::catalogue::{FormerTree, Gone, Row, Rows};
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
-use crate::logic::offers::names::{NameIndex, NameKey};
-use crate::logic::offers::rank::{Rank, rank};
-use crate::model::{ContentId, Hit, Kind, Offer, OfferBook, Query, SafePath};
-use crate::wire::limits::{HITS, PAGE_FILL};
+use crate::logic::offers::search::Search;
+use crate::logic::offers::table::OfferTable;
+use crate::model::{ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
-
-/// More than an offer or a hit takes on the wire beside its names: field names, numbers, an id.
-const FIXED: usize = 128;
-/// More than a name takes beside its bytes.
-const PER_NAME: usize = 8;
 
 /// The offers of a node at one moment.
 #[derive(Default)]
 pub struct IndexSnapshot {
     parts: Parts,
-    /// Made when first asked for: most snapshots are replaced before.
-    by_id: OnceLock<HashMap<ContentId, Vec<SafePath>>>,
-    /// The names of files that were of an id and perhaps still are; made as `by_id` is.
-    doubtful: OnceLock<HashMap<ContentId, SafePath>>,
+    /// What is offered by id, then what is no longer offered and perhaps still is of it. Made when first asked for: most
+    /// snapshots are replaced before.
+    files: OnceLock<Vec<Arc<HashedFile>>>,
     /// What is left of former trees; each made when it is first asked for.
     remains: HashMap<ContentId, Left>,
 }
@@ -41,9 +33,8 @@ struct Left {
 /// What a snapshot is made of.
 #[derive(Default)]
 pub(super) struct Parts {
-    pub(super) book: Arc<OfferBook>,
-    pub(super) rows: Arc<Rows>,
-    pub(super) names: Arc<Names>,
+    pub(super) offers: Arc<OfferTable>,
+    pub(super) rows: Rows,
     pub(super) collections: HashMap<ContentId, Arc<SharedCollection>>,
     pub(super) former: Vec<Arc<FormerTree>>,
     pub(super) gone: Arc<Gone>,
@@ -59,32 +50,6 @@ pub struct IndexStats {
     pub hashed: u64,
     /// Bytes of all offered files.
     pub bytes: u64,
-}
-
-/// The searchable names, by key.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Names {
-    index: NameIndex,
-    by_key: Vec<Option<SafePath>>,
-}
-
-impl Names {
-    pub(super) fn insert(&mut self, name: &SafePath) -> Option<NameKey> {
-        let key = self.index.insert(name)?;
-        let place = key.index();
-        if self.by_key.len() <= place {
-            self.by_key.resize(place + 1, None);
-        }
-        self.by_key[place] = Some(name.clone());
-        Some(key)
-    }
-
-    pub(super) fn remove(&mut self, key: NameKey) {
-        self.index.remove(key);
-        if let Some(name) = self.by_key.get_mut(key.index()) {
-            *name = None;
-        }
-    }
 }
 
 impl fmt::Debug for IndexSnapshot {
@@ -104,68 +69,23 @@ impl IndexSnapshot {
     /// They name no provider: it is the node that answers.
     #[must_use]
     pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
-        let groups = self.groups(query);
-        let skipped = (skip as usize).min(groups.len());
-        let mut page = Page::default();
-        let limit = limit.min(HITS) as usize;
-        let hits: Vec<Hit> = groups[skipped..].iter().take(limit).map_while(|offers| page.take(hit(offers))).collect();
-        let more = (groups.len() - skipped - hits.len()) as u64;
-        HitPage { hits, more }
-    }
-
-    /// The matching offers grouped by content, best name first in each, groups by their best name. A group keeps as
-    /// many names as a hit has: a thousand copies of one file cost a thousand comparisons, not more.
-    fn groups(&self, query: &Query) -> Vec<Vec<&Offer>> {
-        let mut found: Vec<(Rank, usize, &Offer)> = Vec::new();
-        for (key, folded) in self.parts.names.index.search(query) {
-            let name = self.parts.names.by_key.get(key.index()).and_then(Option::as_ref);
-            let Some(offer) = name.and_then(|name| self.parts.book.offers.get(name)) else { continue };
-            if let Some(rank) = rank(query, folded, offer.kind) {
-                found.push((rank, offer.name.as_str().len(), offer));
-            }
-        }
-        found.sort_unstable_by(|a, b| (a.0, a.1, &a.2.name).cmp(&(b.0, b.1, &b.2.name)));
-        let mut places: HashMap<(ContentId, Kind, u64), usize> = HashMap::new();
-        let mut groups: Vec<Vec<&Offer>> = Vec::new();
-        for (_, _, offer) in found {
-            let next = groups.len();
-            let place = offer.id.map_or(next, |id| *places.entry((id, offer.kind, offer.size)).or_insert(next));
-            match groups.get_mut(place) {
-                Some(group) if group.len() < Hit::MAX_NAMES => group.push(offer),
-                Some(_) => (),
-                None => groups.push(vec![offer]),
-            }
-        }
-        groups
+        self.reader().words(query, limit, skip)
     }
 
     /// The hits for an id: more than one when a file and a collection share it, or sizes differ.
     #[must_use]
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
-        let mut groups: Vec<Vec<&Offer>> = Vec::new();
-        for offer in self.named(id) {
-            let same = |group: &&mut Vec<&Offer>| group[0].kind == offer.kind && group[0].size == offer.size;
-            match groups.iter_mut().find(same) {
-                Some(group) if group.len() < Hit::MAX_NAMES => group.push(offer),
-                Some(_) => (),
-                None => groups.push(vec![offer]),
-            }
-        }
-        groups.iter().map(|offers| hit(offers)).collect()
+        self.reader().id(id, []).hits
+    }
+
+    fn reader(&self) -> Search<'_, impl FnMut(&[usize]) -> Vec<Provider>> {
+        Search::new(vec![&self.parts.offers], |_| Vec::new())
     }
 
     /// The offers after a name, as many as a page holds.
     #[must_use]
     pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
-        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        let mut rest =
-            self.parts.book.offers.range::<SafePath, _>((from, Bound::Unbounded)).map(|(_, offer)| offer).peekable();
-        let (mut offers, mut room) = (Vec::new(), PAGE_FILL);
-        while let Some(offer) = rest.next_if(|o| FIXED + PER_NAME + o.name.as_str().len() <= room) {
-            room -= FIXED + PER_NAME + offer.name.as_str().len();
-            offers.push(offer.clone());
-        }
-        OfferPage { offers, more: rest.peek().is_some() }
+        self.parts.offers.page(after)
     }
 
     /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
@@ -218,80 +138,38 @@ impl IndexSnapshot {
 
     /// A file of this content: one that is offered, or else one that was and perhaps still is.
     fn file(&self, id: ContentId, size: u64) -> Option<Arc<HashedFile>> {
-        let offered = self.named(id).filter(|o| o.kind == Kind::File && o.size == size);
-        let mut files = offered.filter_map(|offer| self.parts.rows.get(&offer.name)?.offered());
-        if let Some(file) = files.find(|file| file.id == id) {
-            return Some(Arc::clone(file));
-        }
-        let doubtful = self.doubtful.get_or_init(|| {
-            let former = |(name, row): (&SafePath, &Row)| Some((row.former()?.id, name.clone()));
-            self.parts.rows.iter().filter_map(former).collect()
+        let files = self.files.get_or_init(|| {
+            let offered = self.parts.rows.values().filter_map(Row::offered);
+            let former = self.parts.rows.values().filter_map(Row::former);
+            let mut files: Vec<_> = offered.chain(former).cloned().collect();
+            files.sort_by_key(|file| file.id);
+            files
         });
-        let file = self.parts.rows.get(doubtful.get(&id)?)?.former()?;
-        (file.stamp.size == size).then(|| Arc::clone(file))
+        let first = files.partition_point(|file| file.id < id);
+        files[first..].iter().take_while(|file| file.id == id).find(|file| file.stamp.size == size).cloned()
     }
 
     /// The offer of a name.
     #[must_use]
     pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
-        self.parts.book.offers.get(name)
+        self.parts.offers.get(name)
     }
 
     /// All offers.
     #[must_use]
-    pub const fn book(&self) -> &Arc<OfferBook> {
-        &self.parts.book
+    pub fn offers(&self) -> &OfferTable {
+        &self.parts.offers
     }
 
     /// Its numbers; counts every offer.
     #[must_use]
     pub fn stats(&self) -> IndexStats {
         let mut stats = IndexStats::default();
-        for offer in self.parts.book.offers.values() {
+        for offer in self.parts.offers.iter() {
             stats.offers += 1;
             stats.hashed += u64::from(offer.id.is_some());
             stats.bytes += if offer.kind == Kind::File { offer.size } else { 0 };
         }
         stats
     }
-
-    fn named(&self, id: ContentId) -> impl Iterator<Item = &Offer> {
-        let by_id = self.by_id.get_or_init(|| {
-            let mut by_id: HashMap<ContentId, Vec<SafePath>> = HashMap::new();
-            for offer in self.parts.book.offers.values() {
-                if let Some(id) = offer.id {
-                    by_id.entry(id).or_default().push(offer.name.clone());
-                }
-            }
-            by_id
-        });
-        by_id.get(&id).into_iter().flatten().filter_map(|name| self.parts.book.offers.get(name))
-    }
-}
-
-/// Counts what a page still holds.
-struct Page {
-    room: usize,
-}
-
-impl Default for Page {
-    fn default() -> Self {
-        Self { room: PAGE_FILL }
-    }
-}
-
-impl Page {
-    fn take(&mut self, hit: Hit) -> Option<Hit> {
-        let names: usize = hit.names.iter().map(|n| n.as_str().len() + PER_NAME).sum();
-        self.room = self.room.checked_sub(names + FIXED)?;
-        Some(hit)
-    }
-}
-
-/// One hit of offers that are the same content; there is at least one.
-fn hit(offers: &[&Offer]) -> Hit {
-    let Offer { size, id, kind, files, locked, .. } = offers[0].clone();
-    let names = offers.iter().map(|o| o.name.clone()).collect();
-    let executable = offers.iter().any(|o| o.executable);
-    Hit { id, kind, size, files, locked, executable, names, providers: Vec::new() }
 }

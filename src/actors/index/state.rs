@@ -1,56 +1,51 @@
 //! What the Index actor owns, and what it does about each message. Nothing here waits: looking, looking up, hashing
 //! and making collections run in tasks whose results come back as [`Step`]s.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ractor::ActorRef;
 use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
-use crate::actors::index::catalogue::Catalogue;
+use crate::actors::index::catalogue::{Catalogue, KEEP};
 use crate::actors::index::collect::NoTree;
 use crate::actors::index::hashing::{Batch, Hashing};
 use crate::actors::index::lookup::LookedUp;
 use crate::actors::index::outbox::Outbox;
 use crate::actors::index::seed::Seeds;
-use crate::actors::index::waiters::Waiters;
+use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexNotice, IndexSnapshot, OwnStep};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
-use crate::io::share::watch::{RootKey, Told};
-use crate::model::{Kind, OfferBook, SafePath};
+use crate::io::share::watch::{CAPACITY, Pace, RootKey, Told, Watch};
+use crate::logic::offers::table::OfferTable;
+use crate::logic::publication::{self, Facts, Input, Output, Publication};
+use crate::model::{Kind, Offer, SafePath};
 use crate::wire::ResolveEvent;
 
-mod publication;
+mod looks;
 mod results;
-mod watching;
 
-use publication::{FIRST, PUBLISH};
-use watching::{Looked, Watching};
+use looks::{Looked, forward};
 
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
 pub(super) enum Step {
-    /// Tries again what could not be looked at or read.
-    Again(RootKey),
     Collected {
         key: RootKey,
         generation: u64,
         made: Result<Arc<SharedCollection>, NoTree>,
     },
-    /// Former trees that nobody asks for can go.
-    Forget,
     Hashed(Batch),
     LookedUp(LookedUp),
-    Retry,
     Scanned(Vec<Looked>),
+    /// Something that was put off is due.
     Tick,
     Told(Told),
-    Watch,
 }
 
 /// The actor's state.
@@ -59,29 +54,20 @@ pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
     cache: Option<HashCache>,
     handover: Option<Handover>,
-    offers: watch::Sender<Arc<OfferBook>>,
+    offers: watch::Sender<Arc<OfferTable>>,
     pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
     pub(super) catalogue: Catalogue,
     pub(super) seeds: Seeds,
     hashing: Hashing,
     waiters: Waiters,
     outbox: Outbox,
-    /// Look-ups and collections under way.
-    tasks: usize,
-    watching: Watching,
-    /// Roots with a file that changed while it was hashed.
-    retry: BTreeSet<RootKey>,
-    /// Former trees are looked through in a while.
-    forgetting: bool,
+    watch: Watch,
+    /// What is to be done when, in the time since it began; and for when it was last woken.
+    publication: Publication,
+    begun: Instant,
+    woken: Option<Duration>,
     /// Roots that have an id which is not yet published.
     identified: Vec<IndexEvent>,
-    /// When it was last published or else begun, and whether it changed since.
-    published: Instant,
-    is_first: bool,
-    dirty: bool,
-    ticking: bool,
-    /// Hashing began and its end was not told.
-    reporting: bool,
 }
 
 impl IndexState {
@@ -90,8 +76,10 @@ impl IndexState {
     /// # Errors
     /// When no threads can be had.
     pub(super) fn start(me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<Self, rayon::ThreadPoolBuildError> {
+        let (tell, told) = mpsc::channel(CAPACITY);
+        forward(told, me.clone());
+        let Pace { longest, check, poll, whole, .. } = args.pace;
         let mut state = Self {
-            watching: Watching::start(me.clone(), args.pace),
             me,
             hashing: Hashing::new(args.threads, args.cache.clone())?,
             cache: args.cache,
@@ -102,15 +90,11 @@ impl IndexState {
             seeds: Seeds::default(),
             waiters: Waiters::default(),
             outbox: Outbox::new(args.events),
-            tasks: 0,
-            retry: BTreeSet::new(),
-            forgetting: false,
+            watch: Watch::start(tell, args.pace),
+            publication: Publication::new(publication::Pace { longest, check, poll, whole, sweep: KEEP / 2 }),
+            begun: Instant::now(),
+            woken: None,
             identified: Vec::new(),
-            published: Instant::now(),
-            is_first: true,
-            dirty: false,
-            ticking: false,
-            reporting: false,
         };
         if let Some(plan) = args.plan {
             state.share(plan);
@@ -123,27 +107,19 @@ impl IndexState {
     pub(super) fn share(&mut self, plan: SharePlan) {
         let rules = Arc::new(plan.rules);
         self.outbox.known(plan.skipped.into_iter().map(IndexNotice::Omitted));
-        let (mut keys, mut jobs, now) = (Vec::new(), Vec::new(), Instant::now());
+        let (mut jobs, now) = (Vec::new(), Instant::now());
         for scanned in plan.scanned {
             let path = scanned.path.clone();
             let unseen = plan.unseen.contains(&scanned.name);
             match self.catalogue.add(scanned, rules.clone(), now) {
-                Some((key, more)) => {
-                    if unseen {
-                        self.watching.was_unseen(key);
-                    }
-                    keys.push(key);
+                Some((root, more)) => {
+                    self.tell(Input::Added { root, unseen });
                     jobs.extend(more);
                 }
                 None => self.outbox.warn(IndexNotice::NameTaken(path)),
             }
         }
-        if self.is_first {
-            self.published = Instant::now();
-        }
-        self.dirty = true;
         self.look_up(jobs);
-        self.leave_unwatched(keys);
     }
 
     /// Somebody wants an offer's id.
@@ -158,54 +134,117 @@ impl IndexState {
     /// Takes the result of a task.
     pub(super) fn step(&mut self, step: Step) {
         match step {
-            Step::Again(key) => self.again(key),
             Step::Collected { key, generation, made } => self.collected(key, generation, made),
-            Step::Forget => self.forget(),
             Step::Hashed(batch) => self.hashed(batch),
             Step::LookedUp(looked_up) => self.looked_up(looked_up),
-            Step::Retry => {
-                let retry = std::mem::take(&mut self.retry);
-                self.look(retry);
-            }
             Step::Scanned(scans) => self.scanned(scans),
-            Step::Tick => self.tick(),
+            // What is due is done after every message.
+            Step::Tick => {}
             Step::Told(Told::Changed(keys)) => self.look(keys),
             Step::Told(Told::Unwatched(cause)) => self.outbox.push(IndexNotice::Unwatched(cause)),
-            Step::Watch => self.watching.due = true,
         }
     }
 
-    /// After every message: starts what can be started, and publishes what is due.
+    /// After every message: starts what can be started, and does what is due.
     pub(super) fn advance(&mut self) {
-        for key in self.catalogue.collectable() {
-            self.collect(key);
+        loop {
+            for key in self.catalogue.collectable() {
+                self.collect(key);
+            }
+            let me = self.me.clone();
+            self.hashing.start(move |batch| send(&me, Step::Hashed(batch)));
+            self.tell_unsettled();
+            self.end_troubles();
+            // What is done may make something else due.
+            if !self.tell(Input::Settle(self.facts())) {
+                break;
+            }
         }
-        let me = self.me.clone();
-        self.hashing.start(move |batch| send(&me, Step::Hashed(batch)));
-        self.tell_unsettled();
-        self.report_end();
-        if self.dirty && self.is_due() {
-            self.publish();
-        }
-        self.begin_watch();
         self.tell_waiters(false);
         self.tell_seeders();
         self.outbox.flush();
-        let waiting = self.dirty || !self.outbox.is_empty() || !self.waiters.is_empty() || !self.hashing.is_idle();
-        if waiting && !self.ticking {
-            self.ticking = true;
-            self.me.send_after(if self.is_first { FIRST } else { PUBLISH }, || IndexMessage::Own(OwnStep(Step::Tick)));
+        self.wake();
+    }
+
+    /// Tells the machine, and does what it says. Whether that was anything.
+    pub(super) fn tell(&mut self, input: Input) -> bool {
+        let outputs = self.publication.handle(input, self.begun.elapsed());
+        let is_any = !outputs.is_empty();
+        outputs.into_iter().for_each(|output| self.carry_out(output));
+        is_any
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::AllHashed => self.report_end(),
+            Output::Look(roots) => self.begin_look(roots),
+            Output::Progress => self.report_progress(),
+            Output::Publish => self.publish(),
+            Output::Read(root) => self.look_up(self.catalogue.failed(root)),
+            Output::Sweep => {
+                if self.catalogue.sweep(Instant::now()) {
+                    // The snapshot holds them too.
+                    self.tell(Input::Changed);
+                }
+            }
+            // Said by whoever has the look at hand.
+            Output::Unseen(_) => {}
+            Output::Watch(key) => {
+                let root = &self.catalogue.roots[key].root;
+                self.watch.add(key, &root.path, root.kind);
+            }
+            Output::WatchAgain(key) => self.watch.again(key),
         }
     }
 
-    fn tick(&mut self) {
-        self.ticking = false;
+    fn facts(&self) -> Facts {
+        let has_id = |name: &SafePath| self.catalogue.offer(name).is_some_and(|offer| offer.id.is_some());
+        Facts {
+            idle: self.hashing.is_idle(),
+            awaited: self.waiters.any(has_id),
+            waiting: !self.outbox.is_empty() || !self.waiters.is_empty(),
+            former: self.catalogue.has_former(),
+            offers: self.catalogue.rows.len(),
+        }
+    }
+
+    /// Comes back when something is due.
+    fn wake(&mut self) {
+        let due = self.publication.wake();
+        if let Some(at) = due.filter(|_| due != self.woken) {
+            let after = at.saturating_sub(self.begun.elapsed());
+            self.me.send_after(after, || IndexMessage::Own(OwnStep(Step::Tick)));
+        }
+        self.woken = due;
+    }
+
+    /// Whether nothing is on its way that would be published.
+    pub(super) fn is_settled(&self) -> bool {
+        self.publication.is_settled() && self.hashing.is_idle()
+    }
+
+    fn publish(&mut self) {
+        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
+        self.offers.send_replace(self.catalogue.offers().clone());
+        for event in std::mem::take(&mut self.identified) {
+            self.outbox.push(event);
+        }
+    }
+
+    fn report_progress(&mut self) {
         if !self.hashing.is_idle() {
             let (done, total) = self.hashing.progress();
-            self.reporting = true;
             self.outbox.sample(IndexEvent::Hashing { done, total });
         }
         self.tell_waiters(true);
+    }
+
+    fn tell_waiters(&mut self, progress: bool) {
+        let (catalogue, hashing) = (&self.catalogue, &self.hashing);
+        // An id counts once it is published: whoever is told may ask for it at once.
+        let published = self.offers.borrow();
+        let is_published = |offer: &Offer| published.get(&offer.name) == Some(offer);
+        self.waiters.tell(|name| how_far(catalogue, hashing, name, is_published), progress);
     }
 
     fn spawn(&self, task: impl FnOnce() -> Step + Send + 'static) {

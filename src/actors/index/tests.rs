@@ -38,7 +38,7 @@ struct Running {
     index: ActorRef<IndexMessage>,
     task: JoinHandle<()>,
     events: mpsc::Receiver<IndexEvent>,
-    offers: watch::Receiver<Arc<OfferBook>>,
+    offers: watch::Receiver<Arc<OfferTable>>,
     snapshot: watch::Receiver<Arc<IndexSnapshot>>,
 }
 
@@ -102,8 +102,8 @@ impl Running {
     /// Waits until an offer is as it should be.
     async fn offer(&mut self, name: &str, is: impl Fn(Option<&Offer>) -> bool) -> Option<Offer> {
         let name = path(name);
-        let book = self.offers.wait_for(|book| is(book.offers.get(&name))).await.expect("the index lives");
-        book.offers.get(&name).cloned()
+        let offers = self.offers.wait_for(|offers| is(offers.get(&name))).await.expect("the index lives");
+        offers.get(&name).cloned()
     }
 
     async fn id(&mut self, name: &str) -> ContentId {

@@ -75,11 +75,11 @@ pub(super) fn how_far(
     name: &SafePath,
     is_published: impl Fn(&Offer) -> bool,
 ) -> ResolveEvent {
-    let Some(offer) = catalogue.book.offers.get(name) else {
+    let Some(offer) = catalogue.offer(name) else {
         return ResolveEvent::Failed(Refusal::from(Code::NotFound));
     };
-    if offer.id.is_some() && is_published(offer) {
-        return ResolveEvent::Done(offer.clone());
+    if offer.id.is_some() && is_published(&offer) {
+        return ResolveEvent::Done(offer);
     }
     if catalogue.is_unsettled(name) {
         return ResolveEvent::Failed(Refusal::from(Code::Changed));

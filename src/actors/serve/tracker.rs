@@ -6,25 +6,22 @@
 use std::time::Duration;
 
 use quinn::RecvStream;
-use serde::Serialize;
 use tokio::time::{Instant, timeout};
 
 use crate::actors::access::Access;
-use crate::actors::directory::{AnnouncementId, DirectoryRef};
+use crate::actors::directory::{AnnouncementId, DirectoryRef, EncodedPage, Window};
 use crate::actors::limits::pool::{Pool, Taken, who};
-use crate::actors::limits::reads::Reads;
 use crate::actors::serve::clock;
 use crate::actors::serve::dial_back::{DialBack, Probe};
 use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::net::link::Link;
-use crate::logic::directory::{AskerView, Snapshot};
+use crate::logic::directory::AskerView;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::address::is_loopback;
 use crate::model::{Content, NodeId, Query};
 use crate::wire::{
-    Announce, Announced, Answer, Code, Delta, FilesOf, Locate, Peers, Refusal, Renew, Request, Search, Withdraw,
-    decode, encode, limits,
+    Announce, Announced, Code, Delta, FilesOf, Locate, Peers, Refusal, Renew, Request, Search, Withdraw, decode, limits,
 };
 
 /// What has come of announced pages, in KiB; a page is at most 1024. What is below [`FREE`] has no place.
@@ -49,7 +46,6 @@ pub struct TrackerAnswers {
     dial_back: DialBack,
     coming: Pool,
     turns: Pool,
-    reads: Reads,
     pages: Pages,
 }
 
@@ -58,8 +54,7 @@ impl TrackerAnswers {
     #[must_use]
     pub fn new(directory: DirectoryRef, access: Access, probe: Probe) -> Self {
         let [coming, turns] = [COMING, TURNS].map(Pool::new);
-        let (reads, pages) = (Reads::default(), Pages::default());
-        Self { directory, access, dial_back: DialBack::new(probe), coming, turns, reads, pages }
+        Self { directory, access, dial_back: DialBack::new(probe), coming, turns, pages: Pages::default() }
     }
 }
 
@@ -75,15 +70,16 @@ impl Answers for TrackerAnswers {
         match request {
             Request::Announce(head) => Box::pin(self.announce(link, head, stream)).await,
             Request::Clock(_) => clock::tell(stream).await,
-            Request::FilesOf(files) => self.files_of(link, files, stream).await,
+            Request::FilesOf(FilesOf { node, after }) => {
+                let page = self.directory.files_of(self.who(link), node.unwrap_or_else(|| link.peer()), after);
+                self.deliver(link, stream, page).await;
+            }
             Request::Follow(content) => Box::pin(self.follow(link, content, stream)).await,
             Request::Locate(Locate { id }) => {
-                let asker = view(link);
-                self.read(link, stream, move |snapshot| Ok(snapshot.locate(id, asker, rand::random()))).await;
+                self.deliver(link, stream, self.directory.locate(self.who(link), id, view(link))).await;
             }
             Request::Peers(Peers { after }) => {
-                let asker = view(link);
-                self.read(link, stream, move |snapshot| Ok(snapshot.peers(after, asker))).await;
+                self.deliver(link, stream, self.directory.peers(self.who(link), after, view(link))).await;
             }
             Request::Renew(Renew { epoch, seq }) => match self.directory.renew(link.peer(), epoch, seq).await {
                 Ok(renewed) => stream.finish_with(renewed, limits::CONTROL).await,
@@ -125,7 +121,7 @@ impl TrackerAnswers {
         let node = link.peer();
         let place = AnnouncementId { node, epoch: head.epoch, seq: head.seq };
         self.directory.announce(node, head.clone()).await?;
-        while self.page(place, who(link, self.access.has_friend(node)), pages).await? {}
+        while self.page(place, self.who(link), pages).await? {}
         let tally = self.directory.complete(place).await?;
         let reachable = if head.full || !head.candidates.is_empty() {
             let reached = self.dial_back.reached(&self.directory, node, link.remote(), head.port, &head.candidates);
@@ -133,7 +129,7 @@ impl TrackerAnswers {
             self.directory.publish(node, head.epoch, reached.clone()).await;
             reached
         } else {
-            self.directory.snapshot().addresses_of(node)
+            self.directory.addresses_of(node).await
         };
         let lease_ms = u32::try_from(tally.lease.as_millis()).unwrap_or(u32::MAX);
         Ok(Announced { taken: tally.taken, refused: tally.refused, lease_ms, reachable })
@@ -169,14 +165,8 @@ impl TrackerAnswers {
 
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
-        let (asker, limit, skip) = (view(link), search.limit, search.skip);
-        self.read(link, stream, move |snapshot| Ok(snapshot.search(&query, limit, skip, asker, rand::random()))).await;
-    }
-
-    async fn files_of(&self, link: &Link, files: FilesOf, stream: Stream) {
-        let node: NodeId = files.node.unwrap_or_else(|| link.peer());
-        let read = move |snapshot: Snapshot| snapshot.files_of(node, files.after.as_ref()).ok_or(Code::NotFound);
-        self.read(link, stream, read).await;
+        let within = Window { limit: search.limit, skip: search.skip };
+        self.deliver(link, stream, self.directory.search(self.who(link), query, within, view(link))).await;
     }
 
     async fn follow(&self, link: &Link, content: Content, mut stream: Stream) {
@@ -206,24 +196,17 @@ impl TrackerAnswers {
         stream.finish();
     }
 
-    /// Answers with what a read of the snapshot gives, on a thread that may take its time, once there is room for it.
-    async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
-    where
-        T: Serialize + Send + 'static,
-        F: FnOnce(Snapshot) -> Result<T, Code> + Send + 'static,
-    {
-        let (directory, who) = (self.directory.clone(), who(link, self.access.has_friend(link.peer())));
-        let room = self.pages.room(who).await;
-        let answer = move || {
-            let page = read(directory.snapshot())?;
-            let encoded = encode(&Answer::Ok(page), limits::PAGE).map_err(|_| Code::Internal)?;
-            // As long as it is counted for.
-            Ok(encoded.into_boxed_slice())
-        };
-        match self.reads.run(who, answer).await.unwrap_or(Err(Code::Internal)) {
+    /// Answers with a page of the directory, which is read once there is room for it.
+    async fn deliver(&self, link: &Link, stream: Stream, page: impl Future<Output = Result<EncodedPage, Code>>) {
+        let room = self.pages.room(self.who(link)).await;
+        match page.await {
             Ok(answer) => stream.deliver(answer.into(), room).await,
             Err(code) => stream.refuse(code).await,
         }
+    }
+
+    fn who(&self, link: &Link) -> Who {
+        who(link, self.access.has_friend(link.peer()))
     }
 }
 

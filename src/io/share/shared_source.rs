@@ -2,7 +2,6 @@
 //! Invariant: bytes are handed out only of a file whose stamp, before and after reading, is the one that was hashed, or
 //! whose chunk was proven again (see `open`); so a path that has come to lead elsewhere serves nothing.
 
-use std::collections::HashMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -94,9 +93,13 @@ impl SharedCollection {
     #[must_use]
     pub fn new(collection: &Collection, all: &[Arc<HashedFile>]) -> Option<Self> {
         let map = UnitMap::of_collection(collection)?;
-        let by_id: HashMap<_, _> = all.iter().rev().map(|f| ((f.id, f.stamp.size), f)).collect();
-        let distinct = map.files().iter().map(|f| by_id.get(&(f.id, f.layout.size())).map(|f| Arc::clone(f)));
-        let files = distinct.collect::<Option<Vec<_>>>()?;
+        let mut by_id: Vec<&Arc<HashedFile>> = all.iter().collect();
+        by_id.sort_by_key(|file| (file.id, file.stamp.size));
+        let of = |wanted: (ContentId, u64)| {
+            let first = by_id.partition_point(|file| (file.id, file.stamp.size) < wanted);
+            by_id.get(first).filter(|file| (file.id, file.stamp.size) == wanted).map(|file| Arc::clone(file))
+        };
+        let files = map.files().iter().map(|file| of((file.id, file.layout.size()))).collect::<Option<Vec<_>>>()?;
         let manifest: Arc<[u8]> = collection.manifest().into();
         let times = times(collection, all);
         Some(Self { id: ContentId::of(&manifest), size: collection.bytes(), manifest, map, files, times })
@@ -198,10 +201,9 @@ pub fn file_entry(file: &HashedFile) -> Entry {
 }
 
 fn times(collection: &Collection, files: &[Arc<HashedFile>]) -> Option<Arc<[i64]>> {
-    let entries = collection.entries().iter().map(|(_, entry)| entry).filter(|e| **e != Entry::Directory);
-    entries
-        .eq(files.iter().map(|file| file_entry(file)).collect::<Vec<_>>().iter())
-        .then(|| files.iter().map(|file| file.stamp.mtime_ns).collect())
+    let entries = collection.entries().iter().map(|(_, entry)| entry.clone()).filter(|e| *e != Entry::Directory);
+    let same = entries.eq(files.iter().map(|file| file_entry(file)));
+    same.then(|| files.iter().map(|file| file.stamp.mtime_ns).collect())
 }
 
 fn no_such_file() -> ReadError {

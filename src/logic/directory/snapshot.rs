@@ -1,15 +1,20 @@
 //! What the directory holds at one moment, to be read anywhere while the directory goes on.
 //! Cheap to clone and never changed: a change of the directory replaces only the parts that it touches.
+//! How many searches run at once is the caller's to bound.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
 use crate::logic::addresses::{AskerView, addresses_for};
-use crate::logic::directory::offers::OfferTable;
 use crate::logic::offers::page::{self, Page};
-use crate::model::{ContentId, Kind, NodeId, Provider, SafePath};
-use crate::wire::{OfferPage, Part, Peer, PeerPage};
+use crate::logic::offers::search::Search;
+use crate::logic::offers::table::OfferTable;
+use crate::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
+use crate::wire::{HitPage, OfferPage, Part, Peer, PeerPage};
 
 /// What one node offers, and where it was reached.
 #[derive(Debug, Clone, Default)]
@@ -53,13 +58,38 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
+    /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
+    #[must_use]
+    pub fn search(&self, query: &Query, limit: u32, skip: u32, asker: AskerView, seed: u64) -> HitPage {
+        self.reader(asker, seed).words(query, limit, skip)
+    }
+
+    /// Who offers an id or takes part in its transfer, as [`Search::id`] says.
+    #[must_use]
+    pub fn locate(&self, id: ContentId, asker: AskerView, seed: u64) -> HitPage {
+        let listings = self.nodes.values().enumerate();
+        let under_way = listings.flat_map(|(number, listing)| listing.parts_of(id).map(move |part| (number, *part)));
+        self.reader(asker, seed).id(id, under_way)
+    }
+
+    fn reader(&self, asker: AskerView, seed: u64) -> Search<'_, impl FnMut(&[usize]) -> Vec<Provider>> {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let nodes: Vec<_> = self.nodes.iter().collect();
+        let tables = nodes.iter().map(|(_, listing)| &listing.offers).collect();
+        let providers = move |offering: &[usize]| {
+            let count = offering.len().min(Hit::MAX_PROVIDERS);
+            let mut chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_vec();
+            chosen.sort_unstable();
+            let provider = |(node, listing): (&NodeId, &Arc<Listing>)| listing.provider(*node, asker);
+            chosen.into_iter().map(|i| provider(nodes[offering[i]])).collect()
+        };
+        Search::new(tables, providers)
+    }
+
     /// The offers of a node, in name order, after a name. `None` when the node is not known.
     #[must_use]
     pub fn files_of(&self, node: NodeId, after: Option<&SafePath>) -> Option<OfferPage> {
-        let listing = self.nodes.get(&node)?;
-        let mut offers = Page::default();
-        let more = listing.offers.after(after).any(|offer| !offers.add(page::of_offer(offer), || offer.clone()));
-        Some(OfferPage { offers: offers.items, more })
+        Some(self.nodes.get(&node)?.offers.page(after))
     }
 
     /// The nodes, in id order, after a node.

@@ -6,18 +6,18 @@ use std::collections::BTreeMap;
 use crate::logic::offers::merge::add_provider;
 use crate::logic::offers::rank::rank;
 use crate::model::query::fold;
-use crate::model::{ContentId, Hit, Kind, Query};
+use crate::model::{ContentId, FoundHit, Hit, Kind, Query};
 
 /// What words mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
     /// Several ids: all that match, exact names first.
-    Ambiguous(Vec<Hit>),
+    Ambiguous(Vec<FoundHit>),
     /// No hit.
     Nothing,
     /// One content. Its id is none while nobody has hashed it: then each of its providers is to be asked for its
     /// own id, and they may differ.
-    One(Hit),
+    One(FoundHit),
 }
 
 /// Chooses among merged hits, best first.
@@ -25,9 +25,9 @@ pub enum Choice {
 /// Hits of one (id, kind) are one, the size with most providers stands for it. A hit without an id counts as the
 /// hashed one of the same name, size and kind; without such a one, all of that name, size and kind are one.
 #[must_use]
-pub fn choose(query: &Query, hits: &[Hit]) -> Choice {
+pub fn choose(query: &Query, hits: &[FoundHit]) -> Choice {
     let candidates = candidates(hits);
-    let (exact, partial): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|hit| is_exact(query, hit));
+    let (exact, partial): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|found| is_exact(query, &found.hit));
     match (exact.as_slice(), partial.as_slice()) {
         ([], []) => Choice::Nothing,
         ([one], _) | ([], [one]) => Choice::One(one.clone()),
@@ -51,26 +51,26 @@ fn is_exact(query: &Query, hit: &Hit) -> bool {
     hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some_and(|r| r.is_exact()))
 }
 
-fn candidates(hits: &[Hit]) -> Vec<Hit> {
-    let mut candidates: Vec<Hit> = Vec::new();
+fn candidates(hits: &[FoundHit]) -> Vec<FoundHit> {
+    let mut candidates: Vec<FoundHit> = Vec::new();
     let mut hashed: BTreeMap<(ContentId, Kind), usize> = BTreeMap::new();
-    for hit in hits {
-        let Some(id) = hit.id else { continue };
-        let place = *hashed.entry((id, hit.kind)).or_insert(candidates.len());
+    for found in hits {
+        let Some(id) = found.hit.id else { continue };
+        let place = *hashed.entry((id, found.hit.kind)).or_insert(candidates.len());
         match candidates.get_mut(place) {
-            None => candidates.push(hit.clone()),
-            Some(there) if there.providers.len() < hit.providers.len() => *there = hit.clone(),
+            None => candidates.push(found.clone()),
+            Some(there) if there.hit.providers.len() < found.hit.providers.len() => *there = found.clone(),
             Some(_) => {}
         }
     }
     let named = |there: &Hit, hit: &Hit| {
         (there.size, there.kind) == (hit.size, hit.kind) && hit.names.iter().any(|name| there.names.contains(name))
     };
-    for hit in hits.iter().filter(|hit| hit.id.is_none()) {
-        match candidates.iter_mut().find(|there| named(there, hit)) {
-            None => candidates.push(hit.clone()),
-            Some(there) if there.id.is_none() => {
-                hit.providers.iter().for_each(|p| add_provider(&mut there.providers, p.clone()));
+    for found in hits.iter().filter(|found| found.hit.id.is_none()) {
+        match candidates.iter_mut().find(|there| named(&there.hit, &found.hit)) {
+            None => candidates.push(found.clone()),
+            Some(there) if there.hit.id.is_none() => {
+                found.hit.providers.iter().for_each(|p| add_provider(&mut there.hit.providers, p.clone()));
             }
             Some(_) => {}
         }
@@ -81,7 +81,7 @@ fn candidates(hits: &[Hit]) -> Vec<Hit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeId, Provider, SafePath};
+    use crate::model::{NodeId, Plane, Provider, SafePath};
 
     fn hit(id: u8, kind: Kind, names: &[&str], nodes: &[u8]) -> Hit {
         Hit {
@@ -96,8 +96,14 @@ mod tests {
         }
     }
 
-    fn chosen(words: &str, hits: &[Hit]) -> Choice {
-        choose(&Query::parse(&[words]).expect("words"), hits)
+    /// What is chosen, or all among which a person has to choose.
+    fn chosen(words: &str, hits: &[Hit]) -> Result<Hit, Vec<Hit>> {
+        let found: Vec<_> = hits.iter().map(|hit| FoundHit { hit: hit.clone(), plane: Plane::Lan }).collect();
+        match choose(&Query::parse(&[words]).expect("words"), &found) {
+            Choice::Ambiguous(all) => Err(all.into_iter().map(|found| found.hit).collect()),
+            Choice::Nothing => Err(Vec::new()),
+            Choice::One(found) => Ok(found.hit),
+        }
     }
 
     #[test]
@@ -105,10 +111,10 @@ mod tests {
         let docs = hit(1, Kind::Collection, &["docs"], &[1]);
         let files =
             [docs.clone(), hit(2, Kind::File, &["docs/a.txt"], &[1]), hit(3, Kind::File, &["docs/b.txt"], &[1])];
-        assert_eq!(chosen("docs", &files), Choice::One(docs));
-        assert_eq!(chosen("a.txt", &files[1..]), Choice::One(files[1].clone()));
-        assert_eq!(chosen("docs", &files[1..]), Choice::Ambiguous(files[1..].to_vec()));
-        assert_eq!(chosen("docs", &[]), Choice::Nothing);
+        assert_eq!(chosen("docs", &files), Ok(docs));
+        assert_eq!(chosen("a.txt", &files[1..]), Ok(files[1].clone()));
+        assert_eq!(chosen("docs", &files[1..]), Err(files[1..].to_vec()));
+        assert_eq!(chosen("docs", &[]), Err(vec![]));
     }
 
     #[test]
@@ -117,7 +123,7 @@ mod tests {
         let fake = hit(2, Kind::File, &["report.pdf"], &[3]);
         let other = hit(3, Kind::File, &["old-report.pdf"], &[4]);
         let choice = chosen("report.pdf", &[other.clone(), a.clone(), fake.clone()]);
-        assert_eq!(choice, Choice::Ambiguous(vec![a, fake, other]));
+        assert_eq!(choice, Err(vec![a, fake, other]));
     }
 
     #[test]
@@ -142,20 +148,20 @@ mod tests {
     fn one_id_under_many_names_is_one() {
         let a = hit(1, Kind::File, &["one.iso"], &[1, 2]);
         let other_size = Hit { size: 8, ..hit(1, Kind::File, &["two.iso"], &[3]) };
-        assert_eq!(chosen("iso", &[other_size, a.clone()]), Choice::One(a));
+        assert_eq!(chosen("iso", &[other_size, a.clone()]), Ok(a));
     }
 
     #[test]
     fn what_is_not_hashed_counts_as_the_hashed_one_of_its_name_and_size() {
         let a = hit(1, Kind::File, &["x/a", "b"], &[1]);
-        assert_eq!(chosen("a", &[hit(0, Kind::File, &["x/a"], &[2]), a.clone()]), Choice::One(a.clone()));
+        assert_eq!(chosen("a", &[hit(0, Kind::File, &["x/a"], &[2]), a.clone()]), Ok(a.clone()));
         let different = Hit { size: 8, ..hit(0, Kind::File, &["x/a"], &[2]) };
-        assert_eq!(chosen("a", &[a.clone(), different.clone()]), Choice::Ambiguous(vec![a, different]));
+        assert_eq!(chosen("a", &[a.clone(), different.clone()]), Err(vec![a, different]));
     }
 
     #[test]
     fn what_nobody_has_hashed_is_one_by_name_and_size() {
         let (a, b) = (hit(0, Kind::File, &["x/a"], &[1]), hit(0, Kind::File, &["x/a"], &[2]));
-        assert_eq!(chosen("a", &[a, b]), Choice::One(hit(0, Kind::File, &["x/a"], &[1, 2])));
+        assert_eq!(chosen("a", &[a, b]), Ok(hit(0, Kind::File, &["x/a"], &[1, 2])));
     }
 }

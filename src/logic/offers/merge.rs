@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use crate::logic::offers::rank::{Rank, rank};
 use crate::model::query::fold;
-use crate::model::{ContentId, Hit, Kind, NodeId, Plane, Provider, Query, SafePath};
+use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Provider, Query, SafePath};
 use crate::wire::limits;
 
 /// What makes two hits one.
@@ -20,27 +20,21 @@ enum Key {
 
 /// Joins the hits that are the same content and sorts them, best first: by the rank of the best name, then more
 /// providers, then the shorter name, then bytewise. Names within a hit likewise; without a query in the order
-/// in which they came, and the rank is left out.
-pub fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = Hit>) -> Vec<Hit> {
-    let of_one = hits.into_iter().map(|hit| (Plane::Tracker, hit));
-    merge_planes(query, of_one).into_iter().map(|(_, hit)| hit).collect()
-}
-
-/// The same with the plane on which each was learned: of several the last in their order.
-pub fn merge_planes(query: Option<&Query>, hits: impl IntoIterator<Item = (Plane, Hit)>) -> Vec<(Plane, Hit)> {
+/// in which they came, and the rank is left out. Of several planes on which one was learned the last in their order stays.
+pub fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = FoundHit>) -> Vec<FoundHit> {
     let mut groups: BTreeMap<Key, Group> = BTreeMap::new();
-    for (plane, hit) in hits {
-        match groups.entry(key(&hit)) {
-            Entry::Occupied(mut there) => there.get_mut().join(plane, hit),
+    for found in hits {
+        match groups.entry(key(&found.hit)) {
+            Entry::Occupied(mut there) => there.get_mut().join(found),
             Entry::Vacant(place) => {
-                place.insert(Group::of(plane, hit));
+                place.insert(Group::of(found));
             }
         }
     }
-    let ranked = groups.into_values().map(|group| (group.plane, order_names(query, group.hit)));
-    let mut ranked: Vec<(Plane, (Option<Rank>, Hit))> = ranked.collect();
-    ranked.sort_by(|(_, a), (_, b)| compare(query, a, b));
-    ranked.into_iter().map(|(plane, (_, hit))| (plane, hit)).collect()
+    let ranked = groups.into_values().map(|mut group| (order_names(query, &mut group.found.hit), group.found));
+    let mut ranked: Vec<(Option<Rank>, FoundHit)> = ranked.collect();
+    ranked.sort_by(|(a_rank, a), (b_rank, b)| compare(query, (*a_rank, &a.hit), (*b_rank, &b.hit)));
+    ranked.into_iter().map(|(_, found)| found).collect()
 }
 
 fn key(hit: &Hit) -> Key {
@@ -56,35 +50,33 @@ fn key(hit: &Hit) -> Key {
 /// A hit whose names and providers are each there once, with what tells so: joining one more hit takes as long as
 /// that hit is, not as long as all before it.
 struct Group {
-    plane: Plane,
-    hit: Hit,
+    found: FoundHit,
     names: HashSet<SafePath>,
     places: HashMap<NodeId, usize>,
 }
 
 impl Group {
-    fn of(plane: Plane, mut hit: Hit) -> Self {
-        let names = std::mem::take(&mut hit.names);
-        let providers = std::mem::take(&mut hit.providers);
-        let first = Hit { names, providers, ..hit.clone() };
-        let mut group = Self { plane, hit, names: HashSet::new(), places: HashMap::new() };
-        group.join(plane, first);
+    fn of(first: FoundHit) -> Self {
+        let hit = Hit { names: Vec::new(), providers: Vec::new(), ..first.hit };
+        let found = FoundHit { hit, plane: first.plane };
+        let mut group = Self { found, names: HashSet::new(), places: HashMap::new() };
+        group.join(first);
         group
     }
 
-    fn join(&mut self, plane: Plane, other: Hit) {
-        self.plane = self.plane.max(plane);
-        self.hit.files = self.hit.files.max(other.files);
-        self.hit.locked &= other.locked;
-        self.hit.executable |= other.executable;
-        let known = &mut self.names;
-        self.hit.names.extend(other.names.into_iter().filter(|name| known.insert(name.clone())));
-        for Provider { node, addrs } in other.providers {
+    fn join(&mut self, other: FoundHit) {
+        let (FoundHit { hit, plane }, known) = (&mut self.found, &mut self.names);
+        *plane = (*plane).max(other.plane);
+        hit.files = hit.files.max(other.hit.files);
+        hit.locked &= other.hit.locked;
+        hit.executable |= other.hit.executable;
+        hit.names.extend(other.hit.names.into_iter().filter(|name| known.insert(name.clone())));
+        for Provider { node, addrs } in other.hit.providers {
             let place = *self.places.entry(node).or_insert_with(|| {
-                self.hit.providers.push(Provider { node, addrs: Vec::new() });
-                self.hit.providers.len() - 1
+                hit.providers.push(Provider { node, addrs: Vec::new() });
+                hit.providers.len() - 1
             });
-            add_addresses(&mut self.hit.providers[place], addrs);
+            add_addresses(&mut hit.providers[place], addrs);
         }
     }
 }
@@ -109,7 +101,8 @@ fn add_addresses(provider: &mut Provider, addrs: Vec<SocketAddr>) {
     }
 }
 
-fn order_names(query: Option<&Query>, mut hit: Hit) -> (Option<Rank>, Hit) {
+/// Puts the best names first; the rank of the best.
+fn order_names(query: Option<&Query>, hit: &mut Hit) -> Option<Rank> {
     let mut best = None;
     if let Some(query) = query {
         let of = |name: &SafePath| rank(query, &fold(name.as_str()), hit.kind);
@@ -118,14 +111,14 @@ fn order_names(query: Option<&Query>, mut hit: Hit) -> (Option<Rank>, Hit) {
         best = hit.names.first().and_then(of);
     }
     hit.names.truncate(Hit::MAX_NAMES);
-    (best, hit)
+    best
 }
 
-fn compare(query: Option<&Query>, (a_rank, a): &(Option<Rank>, Hit), (b_rank, b): &(Option<Rank>, Hit)) -> Ordering {
+fn compare(query: Option<&Query>, (a_rank, a): (Option<Rank>, &Hit), (b_rank, b): (Option<Rank>, &Hit)) -> Ordering {
     let best = |hit: &Hit| hit.names.first().map(length_and_bytes);
     let by_rank = if query.is_some() {
         // Without any matching name: last.
-        a_rank.is_none().cmp(&b_rank.is_none()).then(a_rank.cmp(b_rank))
+        a_rank.is_none().cmp(&b_rank.is_none()).then(a_rank.cmp(&b_rank))
     } else {
         Ordering::Equal
     };
@@ -144,6 +137,12 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::model::Plane;
+
+    fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = Hit>) -> Vec<Hit> {
+        let found = hits.into_iter().map(|hit| FoundHit { hit, plane: Plane::Tracker });
+        super::merge(query, found).into_iter().map(|found| found.hit).collect()
+    }
 
     fn hit(id: u8, names: &[&str], nodes: &[u8]) -> Hit {
         let provider = |n: &u8| Provider {
@@ -167,6 +166,15 @@ mod tests {
         let query = Query::parse(&["a"]).expect("words");
         let merged = merge(Some(&query), [hit(1, &["ab", "x/a"], &[1, 2]), hit(2, &["a"], &[3]), hit(1, &["a"], &[2])]);
         assert_eq!(merged, [hit(1, &["a", "x/a", "ab"], &[1, 2]), hit(2, &["a"], &[3])]);
+    }
+
+    #[test]
+    fn the_plane_goes_with_the_content_and_its_size() {
+        let (small, large) = (hit(1, &["a"], &[1]), Hit { size: 2, ..hit(1, &["a"], &[2]) });
+        let found = |hit: &Hit, plane| FoundHit { hit: hit.clone(), plane };
+        let all = [found(&small, Plane::Lan), found(&large, Plane::Neighbours), found(&small, Plane::Peer)];
+        let merged = super::merge(None, all);
+        assert_eq!(merged, [found(&small, Plane::Peer), found(&large, Plane::Neighbours)]);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use crate::io::net::frames;
 use crate::model::{Content, Provider};
-use crate::node::look::find::{Finder, Place, connect};
+use crate::node::look::ask::{Place, connect};
+use crate::node::look::find::Finder;
 use crate::wire::{FollowEvent, Heard, Request, limits};
 
 /// How long to wait before a tracker is asked again: at first, and at most.

@@ -19,7 +19,7 @@ use crate::node::error::{Error, Who};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
-use crate::node::look::find::locate_page;
+use crate::node::look::ask::locate_page;
 use crate::node::look::{Meant, look};
 use crate::node::types::{Destination, GetRequest, What};
 

@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::actors::neighbours::Answer;
 use crate::logic::offers::choose::rivals;
-use crate::model::{ContentId, Hit, Plane, Provider, Query};
+use crate::model::{ContentId, FoundHit, Hit, Plane, Provider, Query};
 use crate::node::look::hashed::Resolving;
 use crate::node::look::planes::{Overlay, Rest, next, plane_of};
 use crate::node::report::Report;
@@ -30,8 +30,7 @@ const TOLD: usize = 3;
 pub(crate) struct Beside {
     query: Query,
     /// What was chosen, and where it was found.
-    chosen: Hit,
-    plane: Plane,
+    chosen: FoundHit,
     rest: Rest,
     /// Providers of the chosen name that had not hashed it.
     resolving: Option<Resolving>,
@@ -40,19 +39,20 @@ pub(crate) struct Beside {
 }
 
 impl Beside {
-    pub(crate) fn of(query: Query, (chosen, plane): (Hit, Plane), rest: Rest, overlay: Option<Overlay>) -> Self {
-        Self { query, chosen, plane, rest, resolving: None, overlay, told: BTreeSet::new() }
+    pub(crate) fn of(query: Query, chosen: FoundHit, rest: Rest, overlay: Option<Overlay>) -> Self {
+        Self { query, chosen, rest, resolving: None, overlay, told: BTreeSet::new() }
     }
 
     /// Its id, once a provider has told it, and the others who may yet tell another one.
-    pub(crate) fn hashed(self, id: Option<ContentId>, others: Resolving) -> Self {
-        Self { chosen: Hit { id, ..self.chosen }, resolving: Some(others), ..self }
+    pub(crate) fn hashed(mut self, id: Option<ContentId>, others: Resolving) -> Self {
+        self.chosen.hit.id = id;
+        Self { resolving: Some(others), ..self }
     }
 
     /// Tells of rivals among hits that are known already.
     pub(crate) fn compare(&mut self, plane: Plane, hits: &[Hit], report: &Report) {
-        for rival in rivals(&self.query, &self.chosen, hits) {
-            let (Some(own), Some(other)) = (self.chosen.id, rival.id) else { continue };
+        for rival in rivals(&self.query, &self.chosen.hit, hits) {
+            let (Some(own), Some(other)) = (self.chosen.hit.id, rival.id) else { continue };
             if self.told.len() < TOLD && self.told.insert(other) {
                 report.warn(GetNotice::Rival(Rival {
                     words: self.query.words().join(" "),
@@ -60,7 +60,7 @@ impl Beside {
                     name: rival.names.first().map(ToString::to_string).unwrap_or_default(),
                     size: rival.size,
                     plane,
-                    chosen: (own, self.plane),
+                    chosen: (own, self.chosen.plane),
                 }));
             }
         }
@@ -110,7 +110,7 @@ impl Beside {
                     }
                 },
                 hit = next_of(resolving), if resolving.is_some() => match hit {
-                    Some(hit) => (self.plane, vec![hit]),
+                    Some(hit) => (self.chosen.plane, vec![hit]),
                     None => {
                         *resolving = None;
                         continue;
@@ -119,16 +119,15 @@ impl Beside {
                 else => return,
             };
             self.compare(plane, &hits, report);
-            let more: Vec<Provider> =
-                hits.into_iter().filter(|hit| self.is_chosen(hit)).flat_map(|hit| hit.providers).collect();
+            let more: Vec<Provider> = hits
+                .into_iter()
+                .filter(|hit| hit.is_same_content(&self.chosen.hit))
+                .flat_map(|hit| hit.providers)
+                .collect();
             if !more.is_empty() && providers.send(more).await.is_err() {
                 return;
             }
         }
-    }
-
-    fn is_chosen(&self, hit: &Hit) -> bool {
-        (hit.id, hit.kind, hit.size) == (self.chosen.id, self.chosen.kind, self.chosen.size)
     }
 }
 

@@ -1,30 +1,24 @@
 //! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
-//! Not responsible for which of the hits is meant: `logic::choose` decides that.
-
-mod answers;
-mod pages;
+//! Not responsible for which of the hits is meant: `logic::offers::choose` decides that.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
-use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
-pub(crate) use self::pages::{all_offers, locate_page};
-use self::pages::{peer_pages, search_pages};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
 use crate::io::home::met::Met;
-use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
-use crate::model::{ContentId, NodeId, PeerTarget, Plane, Query};
-use crate::node::convert::{call_error, connect_error};
+use crate::model::{ContentId, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who};
-use crate::node::look::planes::{self, Overlay, Page, Rest};
+use crate::node::look::answers;
+use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Found, LookNotice, Notice, Options, PeerRow};
-use crate::wire::{Request, Role, Sought};
+use crate::wire::Sought;
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
 const ANSWER: Duration = Duration::from_secs(2);
@@ -46,42 +40,11 @@ pub(crate) struct Finder {
     overlay: Option<Overlay>,
 }
 
-/// One place to look.
-#[derive(Debug, Clone)]
-pub(crate) struct Place {
-    pub(crate) target: PeerTarget,
-    pub(crate) plane: Plane,
-    /// The link to it, where there is one already.
-    link: Option<Link>,
-}
-
-impl Place {
-    /// A peer that is to be dialled.
-    pub(crate) const fn of(target: PeerTarget) -> Self {
-        Self { target, plane: Plane::Peer, link: None }
-    }
-
-    /// A node to which there is a link.
-    pub(crate) fn at(link: Link) -> Self {
-        let (id, addr) = (Some(link.peer()), link.remote());
-        let target = PeerTarget { id, host: addr.ip().to_string(), port: addr.port() };
-        Self { target, plane: Plane::Peer, link: Some(link) }
-    }
-
-    /// Whom an error about this place names.
-    pub(crate) fn who(&self) -> Who {
-        match self.plane {
-            Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
-            Plane::Tracker => Who::tracker(self.target.host_port()),
-        }
-    }
-}
-
 impl Finder {
     pub(crate) fn new(connections: ConnectionsRef, own: NodeId, options: &Options, overlay: Option<Overlay>) -> Self {
-        let (trackers, peers) = (&options.trackers, &options.peers);
-        let place = |plane| move |target: &PeerTarget| Place { target: target.clone(), plane, link: None };
-        let places = trackers.iter().map(place(Plane::Tracker)).chain(peers.iter().map(place(Plane::Peer)));
+        let (trackers, peers) = (options.trackers.iter(), options.peers.iter());
+        let trackers = trackers.map(|target| Place { plane: Plane::Tracker, ..Place::of(target.clone()) });
+        let places = trackers.chain(peers.cloned().map(Place::of));
         let (met, max_files) = (Met::at(options.home.root()), options.max_files);
         Self { connections, own, met, max_files, places: places.collect(), alone: false, overlay }
     }
@@ -277,74 +240,4 @@ impl Finder {
         }
         asked.into_result()
     }
-}
-
-/// Places that are being asked.
-pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
-
-/// What was answered on which plane, and who did not answer.
-pub(crate) struct Asked<T> {
-    pub(crate) answers: Vec<(Plane, T)>,
-    pub(crate) warnings: Vec<Notice>,
-    /// Everyone who was asked has answered.
-    pub(crate) whole: bool,
-    /// The first that failed.
-    failed: Option<Error>,
-}
-
-impl<T> Default for Asked<T> {
-    fn default() -> Self {
-        Self { answers: Vec::new(), warnings: Vec::new(), whole: true, failed: None }
-    }
-}
-
-impl<T> Asked<T> {
-    /// Notes what a place answered.
-    pub(crate) fn take(&mut self, plane: Plane, answer: Result<T, Error>) {
-        match answer {
-            Ok(answer) => self.answers.push((plane, answer)),
-            Err(error) => {
-                self.warnings.push(LookNotice::Failed(Box::new(error.clone())).into());
-                self.failed.get_or_insert(error);
-            }
-        }
-    }
-
-    /// Everything, unless nobody answered and somebody failed.
-    ///
-    /// # Errors
-    /// The first failure.
-    pub(crate) fn into_result(self) -> Result<Self, Error> {
-        match self.failed {
-            Some(error) if self.answers.is_empty() => Err(error),
-            _ => Ok(self),
-        }
-    }
-}
-
-/// A link to a place that plays the role which the place is named for.
-pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
-    let link = match place.link.as_ref().filter(|link| !link.is_closed()) {
-        Some(link) => link.clone(),
-        None => connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?,
-    };
-    let wanted = match place.plane {
-        Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
-        Plane::Tracker => Role::Tracker,
-    };
-    match link.role() {
-        Some(role) if role != wanted => Err(Error::WrongRole { who: place.who(), role }),
-        _ => Ok(link),
-    }
-}
-
-/// One exchange of one answer.
-pub(crate) async fn call<T: DeserializeOwned>(
-    link: &Link,
-    who: &Who,
-    request: &Request,
-    cap: usize,
-) -> Result<T, Error> {
-    let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| call_error(who.clone(), error))?;
-    Ok(answer)
 }

@@ -13,7 +13,7 @@ use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::Beyond;
 use crate::logic::patience::Rising;
 use crate::logic::transfer::Why;
-use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::node::error::{Error, Lack};
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
@@ -41,11 +41,12 @@ const ASKED: usize = 16;
 /// name: one name and size that nobody had hashed may be several contents.
 pub(crate) async fn hashed(
     finder: &Finder,
-    hit: Hit,
+    found: FoundHit,
     wait: Duration,
     report: &Report,
-) -> Result<(Hit, Resolving), Error> {
+) -> Result<(FoundHit, Resolving), Error> {
     report.phase(Phase::Hashing);
+    let FoundHit { hit, plane } = found;
     let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
     let resolved = resolve(&finder.connections, &hit, name, wait, report).await;
     let (provider, offer, id) =
@@ -53,17 +54,18 @@ pub(crate) async fn hashed(
     let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
     let (located, rest_now) = tokio::join!(finder.locate_first(id), rest.soon());
     let own = of_offer(&hit, provider, &offer, id);
-    let same = |other: &Hit| (other.kind, other.size) == (own.kind, own.size);
+    let (kind, size) = (own.kind, own.size);
     let located = located.map(|found| found.hits).unwrap_or_default();
-    let located = located.into_iter().map(|found| found.hit).filter(same);
-    let mut all = merge(None, std::iter::once(own.clone()).chain(located).chain(rest_now));
-    let at = all.iter().position(|hit| hit.id == Some(id)).unwrap_or_default();
+    let located = located.into_iter().filter(|other| (other.hit.kind, other.hit.size) == (kind, size));
+    let found = |hit| FoundHit { hit, plane };
+    let mut all = merge(None, std::iter::once(found(own)).chain(located).chain(rest_now.into_iter().map(found)));
+    let at = all.iter().position(|found| found.hit.id == Some(id)).unwrap_or_default();
     let own = all.remove(at);
     if all.is_empty() {
         return Ok((own, rest));
     }
-    all.insert(0, own);
-    Err(Error::Ambiguous { what: name.to_string(), hits: all, beyond: Beyond::default() })
+    let hits = std::iter::once(own).chain(all).map(|found| found.hit).collect();
+    Err(Error::Ambiguous { what: name.to_string(), hits, beyond: Beyond::default() })
 }
 
 /// The hit as one of its providers has hashed it.

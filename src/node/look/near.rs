@@ -11,7 +11,8 @@ use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, Plane, Provider};
 use crate::node::error::Error;
-use crate::node::look::find::{Finder, Place, call, connect};
+use crate::node::look::ask::{Place, call, connect};
+use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
 use crate::wire::{Part, Peer, PeerPage, Peers, Request, Sought, limits};
 

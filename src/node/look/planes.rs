@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
 use crate::logic::flood::WAVES;
 use crate::logic::look::{self, Enough, Look};
-use crate::model::{ContentId, Hit, NodeId, Plane};
+use crate::model::{ContentId, NodeId, Plane};
 use crate::node::error::Error;
-use crate::node::look::find::{Asked, Asking, Place};
+use crate::node::look::ask::{Asked, Asking, Page, Place};
 use crate::node::types::{Direct, LookNotice, NearRow};
 use crate::wire::{Peer, Sought, limits};
 
@@ -22,14 +22,6 @@ const ACQUAINTED: Duration = Duration::from_secs(2);
 
 /// How far is asked who is near.
 const NEAR: u8 = 2;
-
-/// What one answer holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Page {
-    pub(crate) hits: Vec<Hit>,
-    /// How many more there are; an answer over the neighbours does not tell.
-    pub(crate) more: Option<u64>,
-}
 
 /// The neighbours, as a place to look.
 #[derive(Clone)]

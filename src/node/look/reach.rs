@@ -11,7 +11,8 @@ use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget, Plane};
 use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
-use crate::node::look::find::{Finder, Place, call, connect};
+use crate::node::look::ask::{Place, call, connect};
+use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
 use crate::wire::{PeerPage, Peers, Request, limits};
 

@@ -11,7 +11,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, CallError, Pace, receive_list, receive_raw};
 use crate::io::net::link::Link;
 use crate::model::units::UnitFile;
-use crate::model::{ChunkIndex, Content, ContentId, Hit, Kind, Layout, Provider};
+use crate::model::{ChunkIndex, Content, ContentId, FoundHit, Kind, Layout, Provider};
 use crate::node::report::Report;
 use crate::node::types::LookNotice;
 use crate::wire::{Fetch, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
@@ -25,16 +25,22 @@ const PROOF: Duration = Duration::from_secs(10);
 
 /// The hit of the same id whose size is proven first; `chosen` itself when nobody claims another size, or nobody
 /// proves any.
-pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits: &[Hit], report: &Report) -> Hit {
-    let same = |hit: &&Hit| hit.id == chosen.id && hit.kind == chosen.kind;
-    let mut claims: Vec<Hit> = hits.iter().filter(same).cloned().collect();
-    let (Some(id), true) = (chosen.id, chosen.kind == Kind::File && claims.len() > 1) else { return chosen };
-    claims.sort_by_key(|claim| usize::MAX - claim.providers.len());
+pub(crate) async fn of_true_size(
+    connections: &ConnectionsRef,
+    chosen: FoundHit,
+    hits: &[FoundHit],
+    report: &Report,
+) -> FoundHit {
+    let (id, kind) = (chosen.hit.id, chosen.hit.kind);
+    let mut claims: Vec<_> =
+        hits.iter().filter(|other| (other.hit.id, other.hit.kind) == (id, kind)).cloned().collect();
+    let (Some(id), true) = (id, kind == Kind::File && claims.len() > 1) else { return chosen };
+    claims.sort_by_key(|claim| usize::MAX - claim.hit.providers.len());
     claims.truncate(CLAIMS);
     let mut asking = JoinSet::new();
     for (place, claim) in claims.iter().enumerate() {
-        for provider in claim.providers.iter().take(ASKED).cloned() {
-            let (connections, content) = (connections.clone(), Content { id, kind: Kind::File, size: claim.size });
+        for provider in claim.hit.providers.iter().take(ASKED).cloned() {
+            let (connections, content) = (connections.clone(), Content { id, kind: Kind::File, size: claim.hit.size });
             asking.spawn(async move {
                 let proven = timeout(PROOF, proves(&connections, &provider, content)).await.ok().flatten();
                 (place, provider, proven)
@@ -46,7 +52,7 @@ pub(crate) async fn of_true_size(connections: &ConnectionsRef, chosen: Hit, hits
         match proven {
             Some(true) => return claims.swap_remove(place),
             Some(false) => {
-                report.warn(LookNotice::Unproven { node: provider.node, id, size: claims[place].size });
+                report.warn(LookNotice::Unproven { node: provider.node, id, size: claims[place].hit.size });
             }
             None => {}
         }

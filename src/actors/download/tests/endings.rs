@@ -25,7 +25,7 @@ async fn when_the_only_one_says_that_it_has_it_no_longer_the_end_comes_soon_and_
     drop(place);
     let Shortfall { waited, providers, files } = incomplete(&mut download).await;
     assert_eq!((waited, files), (None, Vec::new()));
-    let (node, addr) = (giver.endpoint.node_id(), Some(giver.endpoint.local_addr()));
+    let (node, addr) = (giver.host.id(), Some(giver.host.endpoint.local_addr()));
     let why = Why::Refused(Code::NotFound);
     assert_eq!(providers, [Trouble { node, addr, why, error: None }]);
 }
@@ -51,12 +51,12 @@ async fn one_that_denies_does_not_end_it_while_another_may_come_back() {
         (TestNode::start(Some(4 << 20)).await, TestNode::start(None).await, TestNode::start(None).await);
     let place = denies.offer(Memory::file(bytes.clone()));
     let mut download = begun(&taker, &denies, &bytes, Duration::from_secs(8)).await;
-    vanished.endpoint.close(Code::Closing).await;
+    vanished.host.endpoint.close(Code::Closing).await;
     download.providers(vec![vanished.provider()]);
     drop(place);
     let shortfall = incomplete(&mut download).await;
     assert_eq!(shortfall.waited, Some(Duration::from_secs(8)), "{shortfall:?}");
-    let why = |node: &TestNode| shortfall.providers.iter().find(|one| one.node == node.endpoint.node_id());
+    let why = |node: &TestNode| shortfall.providers.iter().find(|one| one.node == node.host.id());
     assert_eq!(why(&denies).map(|one| one.why), Some(Why::Refused(Code::NotFound)));
     let unreachable = why(&vanished).expect("known");
     assert!(unreachable.why == Why::Unreachable && unreachable.error.is_some(), "{shortfall:?}");

@@ -1,6 +1,7 @@
 //! Several connections to one provider.
 
 use super::*;
+use crate::io::net::link::Link;
 use crate::io::net::purpose::Purpose;
 
 async fn pair(upload: Option<u64>) -> (TestNode, TestNode) {
@@ -16,7 +17,7 @@ async fn begin(giver: &TestNode, taker: &TestNode, bytes: &[u8]) -> (Shelved, Do
 }
 
 fn sides(giver: &TestNode) -> Vec<Link> {
-    let arrived = giver.arrived.lock().expect("no panic");
+    let arrived = giver.host.arrived.lock().expect("no panic");
     arrived.iter().filter(|link| link.purpose() == Purpose::Side).cloned().collect()
 }
 
@@ -28,7 +29,7 @@ async fn a_transfer_goes_over_all_its_connections_from_as_many_sockets() {
     let end = complete(&mut download).await;
     assert!(written(&download) == bytes);
     assert_eq!(end.providers.iter().map(|p| (p.bytes, p.connections)).collect::<Vec<_>>(), [(24 << 20, 3)]);
-    let arrived = giver.arrived.lock().expect("no panic").clone();
+    let arrived = giver.host.arrived.lock().expect("no panic").clone();
     let ports: HashSet<_> = arrived.iter().map(|link| link.remote().port()).collect();
     assert_eq!((arrived.len(), ports.len()), (3, 3));
     for link in arrived {

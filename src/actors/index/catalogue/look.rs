@@ -2,19 +2,19 @@
 //! Invariant: only what may have other bytes loses its id; what was only touched up or moved keeps it while it is hashed
 //! again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
 use super::state::{Unrest, Was, was};
-use super::{Catalogue, Row, State, unhashed};
+use super::{Catalogue, Row, State};
 use crate::actors::index::hashing::Job;
 use crate::io::share::scan::{ScannedFile, ScannedRoot};
 use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
-use crate::model::{Offer, SafePath};
+use crate::model::SafePath;
 
 /// How a found file compares with its row.
 enum Found {
@@ -88,7 +88,10 @@ impl Catalogue {
         let unread_changed = self.roots[key].unread != unread_before;
         news |= unread_changed;
         let recount = !rows.is_empty() || unread_changed;
-        self.put_rows(rows);
+        for (name, row) in rows {
+            self.touched.insert(name.clone(), key);
+            self.rows.insert(name, row);
+        }
         changed |= self.roots[key].gone != gone;
         if changed || self.roots[key].generation == 0 {
             let root = &mut self.roots[key];
@@ -118,17 +121,17 @@ impl Catalogue {
     fn remove(&mut self, names: Vec<SafePath>) -> Moved {
         let mut moved = Moved::new();
         for name in names {
-            let row = Arc::make_mut(&mut self.rows).remove(&name);
-            if let Some(file) = row.as_ref().and_then(|row| row.offered().or_else(|| row.former())) {
+            let Some(row) = self.rows.remove(&name) else { continue };
+            if let Some(file) = row.offered().or_else(|| row.former()) {
                 self.former.lose(file.id);
-                if row.as_ref().is_some_and(|row| self.roots[row.root].unread.binary_search(&name).is_ok()) {
+                if self.roots[row.root].unread.binary_search(&name).is_ok() {
                     self.former.deny(file.id);
                 }
                 if FileStamp::identifies() {
                     moved.insert((file.stamp.dev, file.stamp.ino), Arc::clone(file));
                 }
             }
-            self.drop_offer(&name);
+            self.touched.insert(name, row.root);
         }
         moved
     }
@@ -178,41 +181,12 @@ impl Catalogue {
     }
 
     fn calm(&mut self, name: &SafePath) {
-        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
+        if let Some(row) = self.rows.get_mut(name) {
             row.unrest = Unrest::default();
         }
-    }
-
-    /// Takes found files that have to be hashed, in the order of their names.
-    fn put_rows(&mut self, rows: Vec<(SafePath, Row)>) {
-        if rows.is_empty() {
-            return;
-        }
-        let offer = |name: &SafePath, row: &Row| {
-            let (id, executable) = (row.offered().map(|file| file.id), row.stamp.executable);
-            (name.clone(), Offer { id, executable, ..unhashed(name.clone(), row.stamp.size) })
-        };
-        // Of what is shared as one known content nothing is offered before it was found to be that.
-        let unknown =
-            |(_, row): &&(SafePath, Row)| row.offered().is_none() && self.roots[row.root].root.fixed.is_some();
-        let (unknown, known): (Vec<_>, Vec<_>) = rows.iter().partition(unknown);
-        let offers: Vec<_> = known.into_iter().map(|(name, row)| offer(name, row)).collect();
-        unknown.into_iter().for_each(|(name, _)| self.drop_offer(name));
-        offers.iter().for_each(|(name, _)| self.put_name(name));
-        put_all(Arc::make_mut(&mut self.rows), rows);
-        put_all(&mut Arc::make_mut(&mut self.book).offers, offers);
     }
 }
 
 fn job(root: RootKey, file: ScannedFile) -> Job {
     Job { name: file.name, path: file.path.into(), stamp: file.stamp, root }
-}
-
-/// Puts sorted entries into a map: one by one where they are few, else by merging, which compares each name once.
-fn put_all<V>(map: &mut BTreeMap<SafePath, V>, sorted: Vec<(SafePath, V)>) {
-    if sorted.len() < map.len() / 8 {
-        map.extend(sorted);
-    } else {
-        map.append(&mut sorted.into_iter().collect());
-    }
 }

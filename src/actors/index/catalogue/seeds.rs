@@ -51,10 +51,10 @@ impl Catalogue {
         if fixed.id_of(below.as_ref()) == Some(file.id) {
             return false;
         }
-        if let Some(row) = Arc::make_mut(&mut self.rows).get_mut(name) {
+        if let Some(row) = self.rows.get_mut(name) {
             row.state = State::Foreign;
         }
-        self.drop_offer(name);
+        self.touched.insert(name.clone(), key);
         self.renew(key, now);
         true
     }

@@ -72,7 +72,7 @@ fn only_what_changed_is_hashed_again() {
     assert!(!rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).1);
     let (jobs, changed) = rescan(&mut catalogue, &[("t/b", 3), ("t/c", 1)]);
     assert_eq!(jobs.iter().map(|j| j.name.as_str()).collect::<Vec<_>>(), ["t/b", "t/c"]);
-    assert!(changed && !catalogue.book.offers.contains_key(&path("t/a")));
+    assert!(changed && catalogue.offer(&path("t/a")).is_none());
 }
 
 #[test]
@@ -81,7 +81,7 @@ fn what_cannot_be_read_is_not_offered_until_it_can_be() {
     let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
     hash(&mut catalogue, &jobs[0]);
     assert!(catalogue.not_hashed(&jobs[1], Unhashed::Failed, Instant::now()));
-    assert!(!catalogue.book.offers.contains_key(&path("t/b")));
+    assert!(catalogue.offer(&path("t/b")).is_none());
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 1));
     assert!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 2)]).0.is_empty());
     let again = catalogue.failed(0);
@@ -89,7 +89,7 @@ fn what_cannot_be_read_is_not_offered_until_it_can_be() {
     // A try that fails again changes nothing.
     assert!(catalogue.not_hashed(&again[0], Unhashed::Failed, Instant::now()));
     assert_eq!(hash(&mut catalogue, &again[0]), Taken::New(0));
-    assert!(catalogue.failed(0).is_empty() && catalogue.book.offers[&path("t/b")].id.is_some());
+    assert!(catalogue.failed(0).is_empty() && offered(&catalogue, "t/b").is_some());
     assert_eq!((catalogue.collectable(), catalogue.roots[0].count.files), (vec![0], 2));
     assert_eq!(rescan(&mut catalogue, &[("t/a", 1), ("t/b", 9)]).0.len(), 1);
 }
@@ -109,9 +109,9 @@ fn what_could_not_be_looked_at_stays_as_it_was() {
     assert!(jobs.is_empty() && changed, "only a directory that was empty has gone");
     assert_eq!((catalogue.rows.len(), &*catalogue.roots[0].empty_dirs), (4, &[path("t/d/empty")][..]));
     rescan_without(&mut catalogue, &[("t/a", 1)], &["t/d/e"]);
-    assert_eq!(catalogue.rows.keys().map(SafePath::as_str).collect::<Vec<_>>(), ["t/a", "t/d/e/c"]);
+    assert_eq!(catalogue.rows.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["t/a", "t/d/e/c"]);
     rescan(&mut catalogue, &[("t/a", 1)]);
-    assert_eq!((catalogue.rows.len(), catalogue.book.offers.len()), (1, 2));
+    assert_eq!((catalogue.rows.len(), catalogue.offers().all().names), (1, 2));
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn results_of_an_older_state_are_not_taken() {
     rescan(&mut catalogue, &[("t/a", 2)]);
     assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::Late);
     assert!(!catalogue.not_hashed(&jobs[0], Unhashed::Failed, Instant::now()));
-    assert_eq!(catalogue.book.offers[&path("t/a")].id, None);
+    assert_eq!(offered(&catalogue, "t/a"), None);
 }
 
 #[test]
@@ -139,9 +139,9 @@ fn a_file_hashed_too_soon_keeps_its_id_while_it_is_hashed_again() {
     hash_as(&mut catalogue, &jobs[0], "one", false);
     let (jobs, changed) = rescan(&mut catalogue, &[("t/a", 1)]);
     assert_eq!((jobs.len(), changed), (1, false));
-    assert_eq!(catalogue.book.offers[&path("t/a")].id, Some(ContentId::of(b"one")));
+    assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"one")));
     assert_eq!(hash_as(&mut catalogue, &jobs[0], "two", true), Taken::New(0));
-    assert_eq!(catalogue.book.offers[&path("t/a")].id, Some(ContentId::of(b"two")));
+    assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"two")));
     assert_eq!((rescan(&mut catalogue, &[("t/a", 1)]).0.len(), catalogue.collectable()), (0, vec![0]));
 }
 
@@ -152,7 +152,7 @@ fn what_the_system_lacks_bars_no_file_and_empties_no_tree() {
     for job in &jobs {
         assert!(catalogue.not_hashed(job, Unhashed::Lacking, Instant::now()));
     }
-    assert_eq!((catalogue.collectable(), catalogue.book.offers.len()), (vec![], 3));
+    assert_eq!((catalogue.collectable(), catalogue.offers().all().names), (vec![], 3));
     let again = catalogue.failed(0);
     assert_eq!(again.len(), 2);
     for job in &again {
@@ -190,7 +190,7 @@ fn hashed_tree(executable: bool) -> Catalogue {
 }
 
 fn offered(catalogue: &Catalogue, name: &str) -> Option<ContentId> {
-    catalogue.book.offers.get(&path(name)).and_then(|offer| offer.id)
+    catalogue.offer(&path(name)).and_then(|offer| offer.id)
 }
 
 const SIZE: u64 = 10;
@@ -222,7 +222,7 @@ fn a_new_executable_bit_changes_the_tree_and_not_the_file() {
     let (_, changed) = found(&mut catalogue, "t/a", FileStamp { ctime_ns: 5, executable: true, ..stamp(1) });
     assert!(changed && catalogue.roots[0].generation > generation);
     assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"t/a")));
-    assert!(catalogue.rows[&path("t/a")].offered().is_some_and(|file| file.stamp.executable));
+    assert!(catalogue.rows.get(&path("t/a")).and_then(Row::offered).is_some_and(|file| file.stamp.executable));
     assert_eq!(catalogue.collectable(), [0], "its tree waits for nothing");
 }
 
@@ -233,7 +233,9 @@ fn a_file_that_is_renamed_keeps_its_id() {
     let (jobs, changed) = found(&mut catalogue, "t/b", FileStamp { ctime_ns: 5, ..stamp(1) });
     assert_eq!((jobs.len(), changed), (1, true));
     assert_eq!((offered(&catalogue, "t/a"), offered(&catalogue, "t/b")), (None, Some(id)));
-    assert!(catalogue.rows[&path("t/b")].offered().is_some_and(|file| *file.path == *Path::new("t/b")));
+    assert!(
+        catalogue.rows.get(&path("t/b")).and_then(Row::offered).is_some_and(|file| *file.path == *Path::new("t/b"))
+    );
 }
 
 #[test]

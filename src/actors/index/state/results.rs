@@ -7,13 +7,14 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::{IndexState, Step};
-use crate::actors::index::catalogue::{KEEP, Taken, Unhashed};
+use crate::actors::index::catalogue::{Taken, Unhashed};
 use crate::actors::index::collect::{NoTree, Parts};
 use crate::actors::index::hashing::{Batch, Job, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
-use crate::actors::index::{IndexEvent, IndexMessage, IndexNotice, OwnStep};
+use crate::actors::index::{IndexEvent, IndexNotice};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::RootKey;
+use crate::logic::publication::Input;
 use crate::model::{Cause, Kind, SafePath};
 
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
@@ -25,7 +26,7 @@ impl IndexState {
             _ if jobs.is_empty() => (),
             None => self.hashing.push(jobs),
             Some(cache) => {
-                self.tasks += 1;
+                self.tell(Input::TaskBegun);
                 let handover = self.handover.clone();
                 self.spawn(move || Step::LookedUp(look_up(&cache, handover.as_ref(), jobs)));
             }
@@ -33,7 +34,7 @@ impl IndexState {
     }
 
     pub(super) fn looked_up(&mut self, looked_up: LookedUp) {
-        self.tasks -= 1;
+        self.tell(Input::TaskEnded);
         self.hashing.push(looked_up.unknown);
         for (name, file) in looked_up.found {
             self.take_hashed(&name, file);
@@ -50,7 +51,7 @@ impl IndexState {
         let (waiters, roots) = (&self.waiters, &self.catalogue.roots);
         self.hashing
             .finished(&mut batch, |job| waiters.any(|name| job.name == *name || roots[job.root].root.name == *name));
-        self.reporting = true;
+        self.tell(Input::Hashed);
         if let Some(error) = batch.uncached {
             self.outbox.warn(IndexNotice::Cache(error));
         }
@@ -67,25 +68,18 @@ impl IndexState {
                         let root = &self.catalogue.roots[job.root].root;
                         let (name, kind) = (root.name.clone(), root.kind);
                         self.outbox.warn_of(&root.path, IndexNotice::Lacking { name, kind, cause });
-                        self.try_reading_again(job.root);
+                        self.tell(Input::Unreadable(job.root));
                     }
                 }
             }
         }
-        self.end_troubles();
     }
 
     fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: Cause, now: Instant) {
         if self.catalogue.not_hashed(job, why, now) {
             self.outbox.warn_of(&job.path, IndexNotice::Unreadable { path: job.path.to_path_buf(), cause });
-            self.try_reading_again(job.root);
+            self.tell(Input::Unreadable(job.root));
         }
-    }
-
-    /// Nothing tells when the cause is over.
-    fn try_reading_again(&mut self, key: RootKey) {
-        self.dirty = true;
-        self.try_again(key);
     }
 
     /// Says which files keep changing: one notice a root, however many there are.
@@ -99,7 +93,7 @@ impl IndexState {
             let (path, root) = (row.path.to_path_buf(), &self.catalogue.roots[key].root);
             let root = (root.kind == Kind::Collection).then(|| root.name.clone());
             self.outbox.warn(IndexNotice::Unsettled { path, more: names.len() - 1, root });
-            self.dirty = true;
+            self.tell(Input::Changed);
             self.look_for_rest(key);
         }
     }
@@ -107,35 +101,13 @@ impl IndexState {
     /// Has a root looked at again in a while if something in it keeps changing: when it has settled, nothing tells.
     pub(super) fn look_for_rest(&mut self, key: RootKey) {
         if self.catalogue.is_restless(key) {
-            self.retry_later(key);
+            self.tell(Input::Restless(key));
         }
-    }
-
-    fn retry_later(&mut self, key: RootKey) {
-        if self.retry.is_empty() {
-            self.me.send_after(self.watching.pace.longest * 2, || IndexMessage::Own(OwnStep(Step::Retry)));
-        }
-        self.retry.insert(key);
-    }
-
-    /// Former trees are let go in time, also when nothing else happens.
-    pub(super) fn forget_later(&mut self) {
-        if self.catalogue.has_former() && !self.forgetting {
-            self.forgetting = true;
-            self.me.send_after(KEEP / 2, || IndexMessage::Own(OwnStep(Step::Forget)));
-        }
-    }
-
-    pub(super) fn forget(&mut self) {
-        self.forgetting = false;
-        // The snapshot holds them too.
-        self.dirty |= self.catalogue.sweep(Instant::now());
-        self.forget_later();
     }
 
     pub(super) fn take_hashed(&mut self, name: &SafePath, file: Arc<HashedFile>) {
         if self.catalogue.refuse(name, &file, Instant::now()) {
-            self.dirty = true;
+            self.tell(Input::Changed);
             if let Some(key) = self.catalogue.rows.get(name).map(|row| row.root) {
                 self.tell_broken(key);
             }
@@ -145,7 +117,9 @@ impl IndexState {
         self.outbox.over(&file.path);
         let taken = self.catalogue.hashed(name, file, Instant::now());
         // What is the same is served without doubt from now on.
-        self.dirty |= taken != Taken::Late;
+        if taken != Taken::Late {
+            self.tell(Input::Changed);
+        }
         let Taken::New(key) = taken else { return };
         if self.catalogue.roots[key].root.kind == Kind::File {
             self.identified.push(IndexEvent::Offer { id, name: name.clone() });
@@ -155,7 +129,7 @@ impl IndexState {
     /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
     fn take_changed(&mut self, job: &Job) {
         if self.catalogue.not_hashed(job, Unhashed::Changed, Instant::now()) {
-            self.retry_later(job.root);
+            self.tell(Input::Restless(job.root));
         }
     }
 
@@ -165,22 +139,23 @@ impl IndexState {
             key,
             name: root.root.name.clone(),
             rows: self.catalogue.rows.clone(),
+            count: root.count.files as usize,
             empty_dirs: root.empty_dirs.clone(),
             fixed: root.root.fixed.clone(),
         };
         let generation = root.generation;
-        self.tasks += 1;
+        self.tell(Input::TaskBegun);
         self.spawn(move || Step::Collected { key, generation, made: parts.collect() });
     }
 
     pub(super) fn collected(&mut self, key: RootKey, generation: u64, made: Result<Arc<SharedCollection>, NoTree>) {
-        self.tasks -= 1;
+        self.tell(Input::TaskEnded);
         match made {
             Ok(made) => {
                 let id = made.id();
                 let before = self.catalogue.roots[key].collection.as_ref().map(|tree| tree.id());
                 if self.catalogue.collected(key, generation, made) {
-                    self.dirty = true;
+                    self.tell(Input::Changed);
                     if before == Some(id) {
                         return;
                     }
@@ -194,12 +169,8 @@ impl IndexState {
         }
     }
 
-    /// Once all is hashed: says so, and makes the cache durable.
+    /// All is hashed: says so, and makes the cache durable.
     pub(super) fn report_end(&mut self) {
-        if !self.reporting || !self.hashing.is_idle() || self.tasks > 0 {
-            return;
-        }
-        self.reporting = false;
         let (_, total) = self.hashing.progress();
         self.outbox.push(IndexEvent::Hashing { done: total, total });
         if let Some(cache) = self.cache.clone() {

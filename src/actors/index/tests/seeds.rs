@@ -25,7 +25,7 @@ async fn seeds_of_one_name_do_not_take_each_other_away() {
     for seed in [first, again, second, other] {
         assert!(index.seed(seed).await);
     }
-    let names: Vec<_> = running.now().book().offers.keys().map(ToString::to_string).collect();
+    let names: Vec<_> = running.now().offers().iter().map(|offer| offer.name.to_string()).collect();
     assert_eq!(names, ["2/name", "3/name", "name"]);
     fs::remove_file(story.path("1/name")).expect("remove");
     running.offer("name", |offer| offer.is_none()).await;

@@ -38,7 +38,7 @@ impl State {
     fn offers(&self) -> u64 {
         let shelf = &self.dependencies.shelf;
         let under_way = if self.dependencies.visiting { shelf.under_way() } else { 0 };
-        if self.friends.only { 0 } else { (shelf.index().book().offers.len() + under_way) as u64 }
+        if self.friends.only { 0 } else { shelf.index().offers().all().names + under_way as u64 }
     }
 
     /// Tells the neighbours when this node offers more or less than before. That a command has something to give, or

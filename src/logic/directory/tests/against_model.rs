@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::logic::offers::merge::merge;
-use crate::model::{Hit, Provider};
+use crate::model::{FoundHit, Hit, Plane, Provider};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -180,19 +180,12 @@ impl Pair {
         for (n, known) in &self.model {
             for (name, id) in known.offers.iter().filter(|(name, _)| query.matches(name)) {
                 let Offer { name, size, id, kind, files, locked, executable } = offer(name, *id);
-                hits.push(Hit {
-                    id,
-                    kind,
-                    size,
-                    files,
-                    locked,
-                    executable,
-                    names: vec![name],
-                    providers: vec![self.provider(*n)],
-                });
+                let (names, providers) = (vec![name], vec![self.provider(*n)]);
+                let hit = Hit { id, kind, size, files, locked, executable, names, providers };
+                hits.push(FoundHit { hit, plane: Plane::Tracker });
             }
         }
-        merge(Some(query), hits)
+        merge(Some(query), hits).into_iter().map(|found| found.hit).collect()
     }
 
     fn check_followers(&mut self) {

@@ -1,19 +1,15 @@
-//! Reading a snapshot by words and by id. A search holds at most 40 bytes per matching offer and one page of hits;
-//! how many searches run at once is the caller's to bound.
+//! Answers to words and ids from the offers of any number of nodes: grouped by content, ranked, as many as a page holds.
+//! A search holds at most 40 bytes per matching offer and one page of hits; how many run at once is the caller's to bound.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-
-use crate::logic::addresses::AskerView;
-use crate::logic::directory::snapshot::{Listing, Snapshot};
 use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
-use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
-use crate::wire::{HitPage, limits};
+use crate::logic::offers::table::OfferTable;
+use crate::model::{ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
+use crate::wire::{HitPage, Part, limits};
 
 /// A matching offer: whose and which.
 #[derive(Debug, Clone, Copy)]
@@ -36,80 +32,64 @@ struct Group {
     best: u32,
 }
 
-/// The nodes of a snapshot by number.
-struct Reader<'s> {
-    nodes: Vec<(NodeId, &'s Listing)>,
-    asker: AskerView,
-    rng: StdRng,
+/// The offers of some nodes, by number, and who of the nodes that offer a content are told of.
+#[derive(Debug)]
+pub struct Search<'s, P> {
+    tables: Vec<&'s OfferTable>,
+    providers: P,
 }
 
-impl Snapshot {
-    /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
-    #[must_use]
-    pub fn search(&self, query: &Query, limit: u32, skip: u32, asker: AskerView, seed: u64) -> HitPage {
-        let mut reader = self.reader(asker, seed);
-        let mut matches = reader.matches(query);
-        matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| reader.key(a).cmp(&reader.key(b))));
-        let mut groups = reader.groups(&matches);
+impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
+    /// Reads these tables; `providers` tells which of the nodes with these numbers go with a hit, in order.
+    pub const fn new(tables: Vec<&'s OfferTable>, providers: P) -> Self {
+        Self { tables, providers }
+    }
+
+    /// The best hits for a query after `skip` better ones.
+    pub fn words(&mut self, query: &Query, limit: u32, skip: u32) -> HitPage {
+        let mut matches = self.matches(query);
+        matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(&self.key(b))));
+        let mut groups = self.groups(&matches);
         let total = groups.len();
         let (skip, limit) = (skip as usize, limit.min(limits::HITS) as usize);
         let end = skip.saturating_add(limit).min(total);
         if end < total && end > 0 {
-            groups.select_nth_unstable_by(end - 1, |a, b| reader.order(&matches, a).cmp(&reader.order(&matches, b)));
+            groups.select_nth_unstable_by(end - 1, |a, b| self.order(&matches, a).cmp(&self.order(&matches, b)));
             groups.truncate(end);
         }
-        groups.sort_unstable_by(|a, b| reader.order(&matches, a).cmp(&reader.order(&matches, b)));
-        let mut hits = Page::default();
-        for group in groups.get(skip..end).unwrap_or_default() {
-            let hit = reader.hit(&matches[group.first as usize..][..group.len as usize]);
-            if !hits.add(page::of_hit(&hit), || hit) {
-                break;
-            }
-        }
-        let more = total.saturating_sub(skip.saturating_add(hits.items.len())) as u64;
-        HitPage { hits: hits.items, more }
+        groups.sort_unstable_by(|a, b| self.order(&matches, a).cmp(&self.order(&matches, b)));
+        let groups = groups.get(skip..end).unwrap_or_default().iter();
+        let hits = groups.map(|group| self.hit(&matches[group.first as usize..][..group.len as usize]));
+        let hits = page_of(hits);
+        HitPage { more: total.saturating_sub(skip.saturating_add(hits.len())) as u64, hits }
     }
 
-    /// Who offers an id or takes part in its transfer: a hit for each kind and size that is claimed, that of most
-    /// providers first. Names by how many nodes use them; none when only transfers under way have it.
-    #[must_use]
-    pub fn locate(&self, id: ContentId, asker: AskerView, seed: u64) -> HitPage {
-        let mut reader = self.reader(asker, seed);
+    /// Who offers an id, or takes part in its transfer (`under_way`, by the number of the node): a hit for each kind and
+    /// size that is claimed, that of most providers first. Names by how many nodes use them; none when only transfers
+    /// under way have it.
+    pub fn id(&mut self, id: ContentId, under_way: impl IntoIterator<Item = (usize, Part)>) -> HitPage {
         let mut found: BTreeMap<(Kind, u64), Located<'_>> = BTreeMap::new();
-        for (number, (_, listing)) in reader.nodes.iter().enumerate() {
-            for offer in listing.offers.of_id(id) {
+        for (number, table) in self.tables.iter().enumerate() {
+            for offer in table.of_id(id) {
                 found.entry((offer.kind, offer.size)).or_default().add(number, offer);
             }
-            for part in listing.parts_of(id) {
-                found.entry((part.kind, part.size)).or_default().nodes.insert(number);
-            }
+        }
+        for (number, part) in under_way {
+            found.entry((part.kind, part.size)).or_default().nodes.insert(number);
         }
         let mut found: Vec<_> = found.into_iter().collect();
         found.sort_by_key(|(key, located)| (Reverse(located.nodes.len()), *key));
         let total = found.len();
-        let mut hits = Page::default();
-        for ((kind, size), located) in found.into_iter().take(limits::HITS as usize) {
-            let hit = reader.located(id, kind, size, located);
-            if !hits.add(page::of_hit(&hit), || hit) {
-                break;
-            }
-        }
-        let more = (total - hits.items.len()) as u64;
-        HitPage { hits: hits.items, more }
+        let found = found.into_iter().take(limits::HITS as usize);
+        let hits = page_of(found.map(|((kind, size), located)| self.located(id, kind, size, located)));
+        HitPage { more: (total - hits.len()) as u64, hits }
     }
 
-    fn reader(&self, asker: AskerView, seed: u64) -> Reader<'_> {
-        let nodes = self.nodes.iter().map(|(node, listing)| (*node, &**listing)).collect();
-        Reader { nodes, asker, rng: StdRng::seed_from_u64(seed) }
-    }
-}
-
-impl<'s> Reader<'s> {
     fn matches(&self, query: &Query) -> Vec<Match> {
         let needle = Needle::new(query);
         let mut matches = Vec::new();
-        for (node, (_, listing)) in (0..).zip(&self.nodes) {
-            for (segment, offers) in (0..).zip(listing.offers.segments()) {
+        for (node, table) in (0..).zip(&self.tables) {
+            for (segment, offers) in (0..).zip(table.segments()) {
                 for (place, folded) in offers.find(&needle) {
                     let offer = &offers.offers()[place];
                     let Some(rank) = rank(query, folded, offer.kind) else { continue };
@@ -123,7 +103,7 @@ impl<'s> Reader<'s> {
     }
 
     fn offer(&self, at: &Match) -> &'s Offer {
-        &self.nodes[at.node as usize].1.offers.segments()[at.segment as usize].offers()[usize::from(at.place)]
+        &self.tables[at.node as usize].segments()[at.segment as usize].offers()[usize::from(at.place)]
     }
 
     /// What makes two matches one hit (the content; or, without an id, the place), then the node.
@@ -151,7 +131,7 @@ impl<'s> Reader<'s> {
         groups
     }
 
-    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s> {
+    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s, P> {
         let best = &matches[group.best as usize];
         let offer = self.offer(best);
         let tie = (offer.id, offer.kind, offer.size, best.node);
@@ -168,7 +148,7 @@ impl<'s> Reader<'s> {
         let locked = matches.iter().all(|m| self.offer(m).locked);
         let executable = matches.iter().any(|m| self.offer(m).executable);
         let nodes: Vec<_> = matches.chunk_by(|a, b| a.node == b.node).map(|run| run[0].node as usize).collect();
-        let providers = self.providers(&nodes);
+        let providers = (self.providers)(&nodes);
         Hit {
             id: offer.id,
             kind: offer.kind,
@@ -187,7 +167,7 @@ impl<'s> Reader<'s> {
         let names = names.into_iter().take(Hit::MAX_NAMES);
         let names = names.map(|(_, (_, name))| name.clone()).collect();
         let nodes: Vec<_> = located.nodes.into_iter().collect();
-        let providers = self.providers(&nodes);
+        let providers = (self.providers)(&nodes);
         let files = located.files.unwrap_or_else(|| u32::from(kind == Kind::File));
         Hit {
             id: Some(id),
@@ -200,17 +180,17 @@ impl<'s> Reader<'s> {
             providers,
         }
     }
+}
 
-    fn providers(&mut self, nodes: &[usize]) -> Vec<Provider> {
-        let count = nodes.len().min(Hit::MAX_PROVIDERS);
-        let mut chosen = rand::seq::index::sample(&mut self.rng, nodes.len(), count).into_vec();
-        chosen.sort_unstable();
-        let provider = |i: usize| {
-            let (node, listing) = self.nodes[nodes[i]];
-            listing.provider(node, self.asker)
-        };
-        chosen.into_iter().map(provider).collect()
+/// As many as a page holds.
+fn page_of(hits: impl Iterator<Item = Hit>) -> Vec<Hit> {
+    let mut page = Page::default();
+    for hit in hits {
+        if !page.add(page::of_hit(&hit), || hit) {
+            break;
+        }
     }
+    page.items
 }
 
 /// What is known of one (id, kind, size).

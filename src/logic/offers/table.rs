@@ -1,70 +1,24 @@
-//! The offers of one node, in name order, as immutable segments shared with snapshots.
+//! The offers of one node, in name order, as immutable segments: clones share them.
 //! Invariant: segments are in name order, none is empty, none holds more than [`SEGMENT`] offers; the totals are
 //! the sums over the segments. A change rebuilds only the segments it touches.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::logic::offers::amount::Amount;
 use crate::logic::offers::names::{FoldedNames, Needle};
+use crate::logic::offers::page::{self, Page};
 use crate::model::{ContentId, Kind, Offer, SafePath};
+use crate::wire::OfferPage;
 
 /// Offers in one segment at most: small enough to rebuild for one change, large enough to scan fast.
-pub(super) const SEGMENT: usize = 1024;
+const SEGMENT: usize = 1024;
 /// Bytes of names after which a segment is full before that: with names of 4 KiB it would be 4 MiB for each change.
 const SEGMENT_NAMES: usize = 128 << 10;
 
-/// What an offer takes in the lists of its segment: itself, where its folded name ends (with the line's own end), its place
-/// in the order of ids.
-const LISTED: u64 = size_of::<Offer>() as u64 + 5 + 2;
-/// Two counters precede a shared name.
-const COUNTERS: u64 = 16;
-
-/// How much there is of something that has quotas.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Amount {
-    /// Offers.
-    pub names: u64,
-    /// Bytes of memory that they need.
-    pub bytes: u64,
-}
-
-impl Amount {
-    /// What one offer needs, as the allocator rounds it; folding can make a name many times longer. The lists of a segment
-    /// are large, and rounded up by an eighth on the average.
-    #[must_use]
-    pub fn of(offer: &Offer, folded: &str) -> Self {
-        let listed = LISTED + folded.len() as u64;
-        Self { names: 1, bytes: allocated(COUNTERS + offer.name.as_str().len() as u64) + listed + listed / 8 }
-    }
-
-    /// Adds another amount.
-    pub fn add(&mut self, other: Self) {
-        self.names += other.names;
-        self.bytes += other.bytes;
-    }
-
-    /// Takes another amount away.
-    pub fn subtract(&mut self, other: Self) {
-        self.names = self.names.saturating_sub(other.names);
-        self.bytes = self.bytes.saturating_sub(other.bytes);
-    }
-
-    /// Whether nothing of either is left.
-    #[must_use]
-    pub const fn is_none(self) -> bool {
-        self.names == 0 && self.bytes == 0
-    }
-}
-
-/// What jemalloc takes for so many bytes: four sizes for each doubling, multiples of 16 at least.
-const fn allocated(bytes: u64) -> u64 {
-    let step = if bytes <= 128 { 16 } else { 1 << ((bytes - 1).ilog2() - 2) };
-    bytes.div_ceil(step) * step
-}
-
 /// Whether quotas spare an offer as long as they can: a collection, or a name at the top.
 #[must_use]
-pub(super) fn is_top(offer: &Offer) -> bool {
+fn is_top(offer: &Offer) -> bool {
     offer.kind == Kind::Collection || !offer.name.as_str().contains('/')
 }
 
@@ -101,10 +55,38 @@ impl OfferTable {
         self.ordinary
     }
 
+    /// Whether there is no offer.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
     /// The segments, in name order.
     #[must_use]
     pub fn segments(&self) -> &[Arc<Segment>] {
         &self.segments
+    }
+
+    /// The offer of a name.
+    #[must_use]
+    pub fn get(&self, name: &SafePath) -> Option<&Offer> {
+        let place = self.segments.partition_point(|s| s.offers[0].name <= *name).checked_sub(1)?;
+        let offers = &self.segments[place].offers;
+        offers.binary_search_by(|offer| offer.name.cmp(name)).ok().map(|at| &offers[at])
+    }
+
+    /// All offers, in name order.
+    #[must_use]
+    pub fn iter(&self) -> Offers<'_> {
+        Offers { segments: self.segments.iter(), offers: [].iter() }
+    }
+
+    /// The offers after a name, as many as a page holds.
+    #[must_use]
+    pub fn page(&self, after: Option<&SafePath>) -> OfferPage {
+        let mut offers = Page::default();
+        let more = self.after(after).any(|offer| !offers.add(page::of_offer(offer), || offer.clone()));
+        OfferPage { offers: offers.items, more }
     }
 
     /// Offers after a name, in name order.
@@ -124,22 +106,31 @@ impl OfferTable {
     pub fn change(&mut self, remove: Vec<SafePath>, add: Vec<Offer>, dropped: &mut impl FnMut(&Offer)) {
         let mut changes: BTreeMap<SafePath, Option<Offer>> = remove.into_iter().map(|name| (name, None)).collect();
         changes.extend(add.into_iter().map(|offer| (offer.name.clone(), Some(offer))));
+        self.apply(changes, dropped);
+    }
+
+    /// Puts offers, or nothing, in the place of what has these names, which are in order and each there once.
+    pub fn apply(
+        &mut self,
+        changes: impl IntoIterator<Item = (SafePath, Option<Offer>)>,
+        dropped: &mut impl FnMut(&Offer),
+    ) {
+        let mut changes = changes.into_iter().peekable();
         let old = std::mem::take(&mut self.segments);
-        let mut bounds: Vec<SafePath> = old.iter().skip(1).map(|s| s.offers[0].name.clone()).collect();
-        bounds.reverse();
-        if old.is_empty() {
-            let offers = changes.into_values().flatten().collect();
-            return self.push(offers);
-        }
-        for segment in old {
-            let later = bounds.pop().map_or_else(BTreeMap::new, |bound| changes.split_off(&bound));
-            let here = std::mem::replace(&mut changes, later);
+        let bounds: Vec<SafePath> = old.iter().skip(1).map(|s| s.offers[0].name.clone()).collect();
+        for (place, segment) in old.into_iter().enumerate() {
+            let mut next = || changes.next_if(|(name, _)| bounds.get(place).is_none_or(|bound| name < bound));
+            let here: Vec<_> = std::iter::from_fn(&mut next).collect();
             if here.is_empty() {
                 self.segments.push(segment);
                 continue;
             }
             self.forget(&segment);
             let offers = merged(unshared(segment), here, dropped);
+            self.push(offers);
+        }
+        while changes.peek().is_some() {
+            let offers = changes.by_ref().filter_map(|(_, new)| new).take(SEGMENT).collect();
             self.push(offers);
         }
     }
@@ -207,15 +198,18 @@ impl OfferTable {
             offers = joined;
         }
         let each = offers.len().div_ceil(offers.len().div_ceil(SEGMENT));
-        while !offers.is_empty() {
-            let mut bytes = 0;
-            let full = offers.iter().position(|offer| {
-                bytes += offer.name.as_str().len();
-                bytes > SEGMENT_NAMES
-            });
+        let mut offers = offers.into_iter().peekable();
+        while offers.peek().is_some() {
+            let (mut some, mut bytes) = (Vec::new(), 0);
             // One name is never too long for a segment.
-            let rest = offers.split_off(full.unwrap_or(offers.len()).min(each).max(1));
-            let segment = Arc::new(Segment::new(std::mem::replace(&mut offers, rest)));
+            let fits = |offer: &Offer, bytes| bytes == 0 || bytes + offer.name.as_str().len() <= SEGMENT_NAMES;
+            while some.len() < each
+                && let Some(offer) = offers.next_if(|offer| fits(offer, bytes))
+            {
+                bytes += offer.name.as_str().len();
+                some.push(offer);
+            }
+            let segment = Arc::new(Segment::new(some));
             self.remember(&segment);
             self.segments.push(segment);
         }
@@ -229,6 +223,34 @@ impl OfferTable {
     fn forget(&mut self, segment: &Segment) {
         self.all.subtract(segment.all);
         self.ordinary.subtract(segment.ordinary);
+    }
+}
+
+impl FromIterator<Offer> for OfferTable {
+    fn from_iter<T: IntoIterator<Item = Offer>>(offers: T) -> Self {
+        let mut table = Self::default();
+        table.change(Vec::new(), offers.into_iter().collect(), &mut |_| {});
+        table
+    }
+}
+
+/// All offers of a table, in name order.
+#[derive(Debug)]
+pub struct Offers<'a> {
+    segments: std::slice::Iter<'a, Arc<Segment>>,
+    offers: std::slice::Iter<'a, Offer>,
+}
+
+impl<'a> Iterator for Offers<'a> {
+    type Item = &'a Offer;
+
+    fn next(&mut self) -> Option<&'a Offer> {
+        loop {
+            match self.offers.next() {
+                None => self.offers = self.segments.next()?.offers.iter(),
+                offer => return offer,
+            }
+        }
     }
 }
 
@@ -279,11 +301,7 @@ fn unshared(segment: Arc<Segment>) -> Vec<Offer> {
     Arc::try_unwrap(segment).map_or_else(|shared| shared.offers.clone(), |own| own.offers)
 }
 
-fn merged(
-    offers: Vec<Offer>,
-    changes: BTreeMap<SafePath, Option<Offer>>,
-    dropped: &mut impl FnMut(&Offer),
-) -> Vec<Offer> {
+fn merged(offers: Vec<Offer>, changes: Vec<(SafePath, Option<Offer>)>, dropped: &mut impl FnMut(&Offer)) -> Vec<Offer> {
     let mut result = Vec::with_capacity(offers.len() + changes.len());
     let mut changes = changes.into_iter().peekable();
     for offer in offers {
@@ -369,15 +387,6 @@ mod tests {
         table.change(vec![], offers, &mut |_| {});
         assert!(table.segments.iter().all(|s| names_of(&s.offers) <= SEGMENT_NAMES), "{}", table.segments.len());
         assert_eq!(table.all().names, 500);
-    }
-
-    #[test]
-    fn names_are_counted_as_the_allocator_takes_them() {
-        let sizes = [(1, 16), (16, 16), (17, 32), (128, 128), (129, 160), (1025, 1280), (4096, 4096), (4112, 5120)];
-        assert_eq!(sizes.map(|(bytes, _)| allocated(bytes)), sizes.map(|(_, size)| size));
-        let long = offer(&vec!["n".repeat(240); 16].join("/"), 1);
-        let bytes = Amount::of(&long, long.name.as_str()).bytes;
-        assert!((8300..9000).contains(&bytes), "{bytes}");
     }
 
     #[test]

@@ -2,20 +2,19 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::Asked;
 use crate::actors::shelf::FLOODED;
 use crate::logic::flood::BRANCH_HITS;
-use crate::logic::offers::merge::merge_planes;
+use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::{Told, beyond};
-use crate::model::{Hit, NodeId, Plane, Provider, Query};
-use crate::node::look::planes::Page;
-use crate::node::types::{Found, FoundHit, LookNotice, Notice};
+use crate::model::{FoundHit, Hit, NodeId, Plane, Provider, Query};
+use crate::node::look::ask::{Asked, Page};
+use crate::node::types::{Found, LookNotice, Notice};
 use crate::wire::limits;
 
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
 const HIT_BYTES: usize = 64 << 10;
 
-pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
+pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
     let told = told(&asked.answers);
     let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
     let (mut all, mut warnings) = (Vec::new(), asked.warnings);
@@ -24,13 +23,12 @@ pub(super) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
             warnings.extend(impossible(hit));
             hit.is_possible()
         });
-        all.extend(hits.into_iter().map(|hit| (plane, hit)));
+        all.extend(hits.into_iter().map(|hit| FoundHit { hit, plane }));
     }
-    let mut hits = merge_planes(query, all);
+    let mut hits = merge(query, all);
     let all = hits.len();
     hits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let beyond = beyond(&told, all as u64, hits.len() as u64, whole);
-    let hits = hits.into_iter().map(|(plane, hit)| FoundHit { hit, plane }).collect();
     Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
 }
 
@@ -95,7 +93,7 @@ fn told(answers: &[(Plane, Page)]) -> Vec<Told> {
 }
 
 /// Who has perhaps more than it could give over the neighbours, and on which plane it was found.
-pub(super) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
+pub(crate) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
     let (direct, cut) = (direct(answers), is_cut(answers));
     let nodes = by_node(answers).into_iter().filter(|(node, _)| !direct.contains(node));
     let full = nodes.filter(|(_, given)| cut || given.is_full());

@@ -1,0 +1,348 @@
+//! When shared roots are looked at, tried again and watched, and when what was found is published.
+//! Invariants: at most one look is under way, and what is wanted meanwhile is looked at after it; names do not wait for
+//! ids, and ids never longer than [`Publication::interval`]. Not responsible for what is found, nor for what is published.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// A root, by its number.
+pub type Root = usize;
+
+/// The first publication waits so long for ids: a small tree is then announced once, not first without ids.
+const FIRST: Duration = Duration::from_millis(100);
+/// Between two publications while ids fill in: each is one delta to each tracker.
+const PUBLISH: Duration = Duration::from_millis(200);
+/// The same for each offer: what copying and comparing it costs, some 1 µs, is then a tenth of a core at most.
+const PUBLISH_OFFER: Duration = Duration::from_micros(10);
+/// Between two looks at everything that requests for changed files bring about.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon what is done.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// A change is told at the latest after this.
+    pub longest: Duration,
+    /// What could not be looked at or read is tried again after this at first.
+    pub check: Duration,
+    /// What could not be looked at is tried again after this at the latest,
+    pub poll: Duration,
+    /// and what could not be read, after this.
+    pub whole: Duration,
+    /// Between two looks at former trees that nobody may want any more.
+    pub sweep: Duration,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A root was looked at for the first time, and is to be watched; `unseen` when something of it could not be looked
+    /// at, and that was told.
+    Added {
+        /// Which.
+        root: Root,
+        /// See above.
+        unseen: bool,
+    },
+    /// What is offered has changed.
+    Changed,
+    /// A batch of files has come back from hashing.
+    Hashed,
+    /// These may have changed.
+    Look(Vec<Root>),
+    /// All of so many may have changed: asked for by peers, as often as they like.
+    LookEverywhere(usize),
+    /// The look that was under way is over.
+    Looked,
+    /// A root is to be watched, and has not been looked at.
+    New(Root),
+    /// Something of a root keeps changing: when it has settled, nothing tells.
+    Restless(Root),
+    /// What a look saw of a root.
+    Seen {
+        /// Which.
+        root: Root,
+        /// What the look cost, in time of one core.
+        cost: Duration,
+        /// Something could not be looked at.
+        unseen: bool,
+    },
+    /// Everything was taken in: what is due?
+    Settle(Facts),
+    /// A look-up or a collection is under way;
+    TaskBegun,
+    /// and is over.
+    TaskEnded,
+    /// A file of a root cannot be read; nothing tells when the cause is over.
+    Unreadable(Root),
+    /// Every file of a root could be read by now.
+    Whole(Root),
+}
+
+/// What others know at a moment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Facts {
+    /// Nothing is being hashed or waits for it.
+    pub idle: bool,
+    /// Somebody waits for an id that is there.
+    pub awaited: bool,
+    /// Somebody waits for ids, or to be told something.
+    pub waiting: bool,
+    /// Former trees are kept.
+    pub former: bool,
+    /// How many offers there are.
+    pub offers: usize,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// All is hashed; that is told.
+    AllHashed,
+    /// Look at these roots; [`Input::Looked`] says when that is over.
+    Look(Vec<Root>),
+    /// Show who waits how far it is.
+    Progress,
+    /// Publish what there is.
+    Publish,
+    /// Try to read again what could not be read of a root.
+    Read(Root),
+    /// Let go of former trees that nobody asks for.
+    Sweep,
+    /// Tell that something of a root could not be looked at.
+    Unseen(Root),
+    /// Watch a root.
+    Watch(Root),
+    /// What could not be watched of a root can be now.
+    WatchAgain(Root),
+}
+
+/// Something of a root could not be looked at, or a file of it not be read: that passes, or somebody mends it.
+#[derive(Debug, Default)]
+struct Trouble {
+    /// Something could not be looked at, and that was told.
+    unseen: bool,
+    /// When it is tried again.
+    again: Option<Duration>,
+    tries: u32,
+    /// Of a look.
+    cost: Duration,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Publication {
+    pace: Pace,
+    /// Look-ups and collections under way.
+    tasks: usize,
+    /// A look at roots is under way, and these are to be looked at after it.
+    looking: bool,
+    wanted: BTreeSet<Root>,
+    looked_everywhere: Option<Duration>,
+    troubles: BTreeMap<Root, Trouble>,
+    /// Roots with a file that keeps changing, and when they are looked at again.
+    restless: BTreeSet<Root>,
+    rest: Option<Duration>,
+    /// Roots that are not watched yet, and until when. Setting a watch up means a second look at everything, which would
+    /// only be in the way of the first publication and of the first ids.
+    unwatched: Vec<Root>,
+    watch: Option<Duration>,
+    sweep: Option<Duration>,
+    tick: Option<Duration>,
+    /// When it was last published, or else begun.
+    published: Duration,
+    is_first: bool,
+    dirty: bool,
+    /// Hashing began and its end was not told.
+    reporting: bool,
+}
+
+impl Publication {
+    /// Nothing is shared yet.
+    #[must_use]
+    pub const fn new(pace: Pace) -> Self {
+        Self {
+            pace,
+            tasks: 0,
+            looking: false,
+            wanted: BTreeSet::new(),
+            looked_everywhere: None,
+            troubles: BTreeMap::new(),
+            restless: BTreeSet::new(),
+            rest: None,
+            unwatched: Vec::new(),
+            watch: None,
+            sweep: None,
+            tick: None,
+            published: Duration::ZERO,
+            is_first: true,
+            dirty: false,
+            reporting: false,
+        }
+    }
+
+    /// When [`Input::Settle`] is due without anything having happened.
+    #[must_use]
+    pub fn wake(&self) -> Option<Duration> {
+        let again = self.troubles.values().filter_map(|trouble| trouble.again);
+        again.chain([self.rest, self.watch, self.sweep, self.tick].into_iter().flatten()).min()
+    }
+
+    /// Whether nothing is on its way that would be published, unless something is being hashed.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        !self.looking && self.wanted.is_empty() && self.tasks == 0 && !self.dirty
+    }
+
+    /// Roots that had trouble, and whose troubles are over if all of their files could be read.
+    #[must_use]
+    pub fn recovering(&self) -> Vec<Root> {
+        let over = |trouble: &Trouble| !trouble.unseen && trouble.again.is_none();
+        self.troubles.iter().filter(|(_, trouble)| over(trouble)).map(|(root, _)| *root).collect()
+    }
+
+    /// Takes in what happened.
+    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Output> {
+        let mut out = Vec::new();
+        match input {
+            Input::Added { root, unseen } => self.added(root, unseen, now),
+            Input::Changed => self.dirty = true,
+            Input::Hashed => self.reporting = true,
+            Input::Look(roots) => self.wanted.extend(roots),
+            Input::LookEverywhere(roots) => {
+                if self.looked_everywhere.is_none_or(|at| now >= at + LOOK_AGAIN) {
+                    self.looked_everywhere = Some(now);
+                    self.wanted.extend(0..roots);
+                }
+            }
+            Input::Looked => self.looking = false,
+            Input::New(root) => self.leave_unwatched(root, now),
+            Input::Restless(root) => {
+                self.rest.get_or_insert(now + self.pace.longest * 2);
+                self.restless.insert(root);
+            }
+            Input::Seen { root, cost, unseen } => self.seen(root, cost, unseen, now, &mut out),
+            Input::Settle(facts) => self.settle(&facts, now, &mut out),
+            Input::TaskBegun => self.tasks += 1,
+            Input::TaskEnded => self.tasks -= 1,
+            Input::Unreadable(root) => {
+                self.dirty = true;
+                self.try_again(root, now);
+            }
+            Input::Whole(root) => drop(self.troubles.remove(&root)),
+        }
+        out
+    }
+
+    fn added(&mut self, root: Root, unseen: bool, now: Duration) {
+        if unseen {
+            self.troubles.entry(root).or_default().unseen = true;
+        }
+        if self.is_first {
+            self.published = now;
+        }
+        self.dirty = true;
+        self.leave_unwatched(root, now);
+    }
+
+    /// Has a root watched as soon as a change would be told if it were watched already.
+    fn leave_unwatched(&mut self, root: Root, now: Duration) {
+        if self.unwatched.is_empty() {
+            self.watch = Some(now + self.pace.longest);
+        }
+        self.unwatched.push(root);
+    }
+
+    /// Takes what a look could not see: told once, and tried again until all is seen.
+    fn seen(&mut self, root: Root, cost: Duration, unseen: bool, now: Duration, out: &mut Vec<Output>) {
+        if !unseen {
+            if let Some(trouble) = self.troubles.get_mut(&root).filter(|trouble| trouble.unseen) {
+                *trouble = Trouble { again: trouble.again, ..Trouble::default() };
+                // Nor could it be watched.
+                out.push(Output::WatchAgain(root));
+            }
+            return;
+        }
+        let trouble = self.troubles.entry(root).or_default();
+        trouble.cost = cost;
+        if !std::mem::replace(&mut trouble.unseen, true) {
+            out.push(Output::Unseen(root));
+        }
+        self.try_again(root, now);
+    }
+
+    /// Has a root's troubles tried again after a while, longer after each try, and so long that trying takes less than 1 %
+    /// of a core. Reading a file again may cost much more than looking, so that is done more and more rarely.
+    fn try_again(&mut self, root: Root, now: Duration) {
+        let trouble = self.troubles.entry(root).or_default();
+        if trouble.again.is_some() {
+            return;
+        }
+        let most = if trouble.unseen { self.pace.poll } else { self.pace.whole };
+        let pause = self.pace.check.saturating_mul(1 << trouble.tries.min(16)).min(most);
+        trouble.again = Some(now + pause.max(trouble.cost.saturating_mul(100)));
+        trouble.tries += 1;
+    }
+
+    fn settle(&mut self, facts: &Facts, now: Duration, out: &mut Vec<Output>) {
+        self.come_due(facts, now, out);
+        if !self.looking && !self.wanted.is_empty() {
+            self.looking = true;
+            out.push(Output::Look(std::mem::take(&mut self.wanted).into_iter().collect()));
+        }
+        if self.reporting && facts.idle && self.tasks == 0 {
+            self.reporting = false;
+            out.push(Output::AllHashed);
+        }
+        if self.dirty && self.is_due(facts, now) {
+            (self.dirty, self.published, self.is_first) = (false, now, false);
+            out.push(Output::Publish);
+        }
+        if self.tasks == 0 && self.watch.is_none() {
+            out.extend(std::mem::take(&mut self.unwatched).into_iter().map(Output::Watch));
+        }
+        if facts.former {
+            self.sweep.get_or_insert(now + self.pace.sweep);
+        }
+        if self.dirty || facts.waiting || !facts.idle {
+            self.tick.get_or_insert(now + if self.is_first { FIRST } else { PUBLISH });
+        }
+    }
+
+    /// What was put off until now.
+    fn come_due(&mut self, facts: &Facts, now: Duration, out: &mut Vec<Output>) {
+        let is_due = |at: &mut Duration| *at <= now;
+        for (root, trouble) in &mut self.troubles {
+            if trouble.again.take_if(is_due).is_some() {
+                self.wanted.extend(trouble.unseen.then_some(*root));
+                out.push(Output::Read(*root));
+            }
+        }
+        if self.rest.take_if(is_due).is_some() {
+            self.wanted.append(&mut self.restless);
+        }
+        if self.sweep.take_if(is_due).is_some() {
+            out.push(Output::Sweep);
+        }
+        if self.tick.take_if(is_due).is_some() {
+            self.reporting |= !facts.idle;
+            out.push(Output::Progress);
+        }
+        self.watch.take_if(is_due);
+    }
+
+    /// At once when nothing more is on its way or somebody waits, else in steps; names do not wait for ids.
+    fn is_due(&self, facts: &Facts, now: Duration) -> bool {
+        let quiet = self.tasks == 0 && facts.idle;
+        let stepped = (!self.is_first || self.tasks == 0) && now >= self.published + self.interval(facts.offers);
+        facts.awaited || quiet || stepped
+    }
+
+    /// Between two publications of so many offers, while more is on its way.
+    fn interval(&self, offers: usize) -> Duration {
+        let offers = u32::try_from(offers).unwrap_or(u32::MAX);
+        if self.is_first { FIRST } else { PUBLISH.saturating_add(PUBLISH_OFFER.saturating_mul(offers)) }
+    }
+}
+
+#[cfg(test)]
+mod tests;
