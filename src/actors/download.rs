@@ -2,14 +2,9 @@
 //! Invariant: no byte passes here; every task belongs to the state and ends with it.
 //! Not responsible for opening or publishing the partial file, nor for finding providers: who starts it is.
 
-mod candidates;
 pub mod clocks;
-mod ending;
 pub mod fetch;
 pub mod have;
-mod orders;
-mod progress;
-mod sides;
 pub mod source;
 mod state;
 pub mod supervisor;
@@ -30,10 +25,8 @@ use crate::model::units::UnitPlace;
 use crate::model::{NodeId, Provider};
 use crate::wire::HaveEvent;
 
-pub use ending::{Shortfall, Trouble};
-pub use progress::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Tell};
-pub use state::Terms;
 pub(crate) use state::{Arguments, State};
+pub use state::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Shortfall, Tell, Terms, Trouble};
 
 /// How often time is told to the transfer and progress is sampled.
 const TICK: Duration = Duration::from_millis(100);

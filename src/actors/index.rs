@@ -24,18 +24,16 @@ mod hashing;
 mod lookup;
 mod notice;
 mod outbox;
-mod seed;
-mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
 mod waiters;
 
+pub use catalogue::{IndexSnapshot, IndexStats};
 pub use collect::NoTree;
 pub use handle::IndexRef;
 pub use notice::IndexNotice;
-pub use seed::Seed;
-pub use snapshot::{IndexSnapshot, IndexStats};
+pub use state::Seed;
 use state::{IndexState, Step};
 
 /// What the index is told.

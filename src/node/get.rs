@@ -13,7 +13,6 @@ pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod seed;
 pub(super) mod times;
-pub(super) mod turn;
 
 use std::sync::Arc;
 

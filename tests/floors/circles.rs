@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 type Arrows = BTreeMap<String, BTreeSet<String>>;
 
 /// What each file imports, itself, its parents and its children left out. `files` are paths below `src` and code.
-pub fn arrows(files: &[(String, String)]) -> Arrows {
+pub(crate) fn arrows(files: &[(String, String)]) -> Arrows {
     let module = |name: &str| name.trim_end_matches(".rs").replace('/', "::");
     let known: BTreeSet<String> = files.iter().map(|(name, _)| module(name)).collect();
     let of = |(name, code): &(String, String)| {
@@ -20,7 +20,7 @@ pub fn arrows(files: &[(String, String)]) -> Arrows {
 }
 
 /// Every group of files that reach each other.
-pub fn circles(arrows: &Arrows) -> Vec<BTreeSet<&str>> {
+pub(crate) fn circles(arrows: &Arrows) -> Vec<BTreeSet<&str>> {
     let reached: BTreeMap<&str, BTreeSet<&str>> = arrows.keys().map(|from| (&**from, reach(arrows, from))).collect();
     let circle = |from: &str| {
         let mutual = reached[from].iter().filter(|to| reached.get(*to).is_some_and(|back| back.contains(from)));

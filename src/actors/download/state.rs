@@ -1,5 +1,11 @@
 //! What a Download owns, and what it makes of each message.
 
+mod candidates;
+mod ending;
+mod orders;
+mod progress;
+mod sides;
+
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroU8;
 use std::sync::Arc;
@@ -10,11 +16,13 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::Instant;
 
-use super::candidates::Candidates;
-use super::ending::Outlook;
-use super::orders::Running;
-use super::progress::{Progress, Tallies, Tell};
-use super::sides::Width;
+use self::candidates::Candidates;
+use self::ending::Outlook;
+pub use self::ending::{Shortfall, Trouble};
+use self::orders::Running;
+use self::progress::Tallies;
+pub use self::progress::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Tell};
+use self::sides::Width;
 use super::{DownloadError, Ending, Message};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::clocks::Clocks;
@@ -69,26 +77,26 @@ pub(crate) struct Arguments {
 
 /// The actor's state.
 pub(crate) struct State {
-    pub(super) myself: ActorRef<Message>,
-    pub(super) transfer: Transfer,
-    pub(super) context: Arc<FetchContext>,
-    pub(super) connections: ConnectionsRef,
-    pub(super) supervisor: ActorRef<supervisor::Message>,
+    myself: ActorRef<Message>,
+    transfer: Transfer,
+    context: Arc<FetchContext>,
+    connections: ConnectionsRef,
+    supervisor: ActorRef<supervisor::Message>,
     started: Instant,
     /// Time as the logic counts it: none passes while the process is stopped.
     awake: Awake,
-    pub(super) tasks: JoinSet<()>,
-    pub(super) candidates: Candidates,
-    pub(super) running: HashMap<RequestId, Running>,
-    pub(super) tallies: Tallies,
-    pub(super) width: Width,
+    tasks: JoinSet<()>,
+    candidates: Candidates,
+    running: HashMap<RequestId, Running>,
+    tallies: Tallies,
+    width: Width,
     checkpoint: Checkpoint,
-    pub(super) patience: Patience,
+    patience: Patience,
     arrivals: Arrivals,
-    pub(super) outlook: Outlook,
+    outlook: Outlook,
     last_tick: Instant,
-    pub(super) idle: Duration,
-    pub(super) ending: bool,
+    idle: Duration,
+    ending: bool,
     ended: Option<oneshot::Sender<Result<Ending, DownloadError>>>,
 }
 

@@ -229,7 +229,7 @@ async fn a_liar_is_named_and_barred_and_the_result_is_right() {
     let _liar = liar.offer(Memory::lying(bytes.clone()));
     let mut download = taker.get(&bytes, None, LONG).await;
     download.providers(vec![honest.provider(), liar.provider()]);
-    let end = complete(&mut download).await;
+    complete(&mut download).await;
     assert!(written(&download) == bytes);
     let id = liar.host.id();
     let lied = |notice: &DownloadNotice| matches!(notice, DownloadNotice::Lied { node, .. } if *node == id);

@@ -9,9 +9,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::actors::index::collect::below;
 use crate::actors::index::hashing::Job;
-use crate::actors::index::snapshot::{IndexSnapshot, Parts};
 use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
@@ -23,6 +21,7 @@ use crate::wire::{Code, LeftOut, LeftOutFile};
 mod former;
 mod look;
 mod seeds;
+mod snapshot;
 mod state;
 #[cfg(test)]
 mod tests;
@@ -30,6 +29,8 @@ mod tests;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
+use snapshot::Parts;
+pub use snapshot::{IndexSnapshot, IndexStats};
 use state::Patience;
 pub(super) use state::{Row, State};
 
@@ -423,4 +424,10 @@ impl Count {
             self.missing_bytes = self.missing_bytes.saturating_add(row.stamp.size);
         }
     }
+}
+
+/// A whole name as a path within the root of that name.
+pub(super) fn below(root: &SafePath, name: &SafePath) -> Option<SafePath> {
+    let rest = name.as_str().strip_prefix(root.as_str())?.strip_prefix('/')?;
+    SafePath::parse(rest).ok()
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::actors::index::catalogue::Rows;
+use crate::actors::index::catalogue::{Rows, below};
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, SharedCollection, file_entry};
 use crate::io::share::watch::RootKey;
@@ -66,10 +66,4 @@ impl Parts {
         }
         Ok(Arc::new(source))
     }
-}
-
-/// A whole name as a path within the root of that name.
-pub(super) fn below(root: &SafePath, name: &SafePath) -> Option<SafePath> {
-    let rest = name.as_str().strip_prefix(root.as_str())?.strip_prefix('/')?;
-    SafePath::parse(rest).ok()
 }

@@ -14,7 +14,6 @@ use crate::actors::index::collect::NoTree;
 use crate::actors::index::hashing::{Batch, Hashing};
 use crate::actors::index::lookup::LookedUp;
 use crate::actors::index::outbox::Outbox;
-use crate::actors::index::seed::Seeds;
 use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexNotice, IndexSnapshot, OwnStep};
 use crate::io::share::cache::HashCache;
@@ -29,8 +28,11 @@ use crate::wire::ResolveEvent;
 
 mod looks;
 mod results;
+mod seed;
 
 use looks::{Looked, forward};
+pub use seed::Seed;
+use seed::Seeds;
 
 /// What comes back from the actor's own tasks.
 #[derive(Debug)]
@@ -57,7 +59,7 @@ pub(super) struct IndexState {
     offers: watch::Sender<Arc<OfferTable>>,
     pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
     pub(super) catalogue: Catalogue,
-    pub(super) seeds: Seeds,
+    seeds: Seeds,
     hashing: Hashing,
     waiters: Waiters,
     outbox: Outbox,

@@ -2,11 +2,13 @@
 //! Invariant: a unit is noted only after it was written; nothing here ever touches a final name but `publish`.
 //! Not responsible for proof: the caller proves before it writes, and hashes again what `open` says is claimed.
 
+mod claims;
 mod data;
 mod earlier;
 mod error;
 mod givers;
 mod inherit;
+mod lock;
 mod open;
 mod trace;
 

@@ -18,11 +18,14 @@ use crate::node::get::follow::follow;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
-use crate::node::get::turn::Turn;
 use crate::node::get::{Get, Plan, Sink, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
 use crate::node::types::{Destination, Outcome, Phase, ShareBack};
+
+mod turn;
+
+use turn::Turn;
 
 /// Batches of providers that wait to be taken up by a transfer.
 const PROVIDERS: usize = 16;

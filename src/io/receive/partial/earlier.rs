@@ -4,14 +4,15 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::open::{believable, claimed, hold, listed, manifest_of, reader, units_of_file};
+use super::claims::{believable, claimed, listed, manifest_of, reader, regrouped, units_of_file};
+use super::lock::hold;
 use super::{Names, PartialError};
 use crate::io::receive::dest::{FileKind, LastDir, SafeDir};
 use crate::io::receive::journal::{BootId, Record, replay};
 use crate::model::collection::Entry;
 use crate::model::units::UnitFile;
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkIndex, ChunkList, Collection, Content, ContentId, Kind, SafePath, UnitMap};
+use crate::model::{Bitfield, ChunkList, Collection, Content, ContentId, Kind, SafePath, UnitMap};
 
 /// An unfinished transfer.
 #[derive(Debug)]
@@ -174,24 +175,6 @@ pub(super) fn by_id(map: &UnitMap) -> HashMap<ContentId, Vec<usize>> {
     let mut known: HashMap<ContentId, Vec<usize>> = HashMap::new();
     map.files().iter().enumerate().for_each(|(index, file)| known.entry(file.id).or_default().push(index));
     known
-}
-
-/// The units of `new` of which `old`, a file of the same id, has all bytes. The sizes may differ, for one of them may have
-/// been a lie: what was proven under it is content all the same, at the same place.
-pub(super) fn regrouped(old: &UnitFile, have: &Bitfield, new: &UnitFile) -> Vec<Range<u32>> {
-    let end = |unit: u32| old.layout.offset(ChunkIndex(unit)) + old.layout.len(ChunkIndex(unit));
-    let there = ranges_of(old.units().filter(|unit| have.has(*unit)));
-    let there = there.into_iter().map(|r| r.start - old.first..r.end - old.first);
-    let mut there = there.map(|r| old.layout.offset(ChunkIndex(r.start))..end(r.end - 1)).peekable();
-    let whole = |chunk: &u32| {
-        let start = new.layout.offset(ChunkIndex(*chunk));
-        let end = start + new.layout.len(ChunkIndex(*chunk));
-        while there.peek().is_some_and(|bytes| bytes.end < end) {
-            there.next();
-        }
-        there.peek().is_some_and(|bytes| bytes.start <= start)
-    };
-    ranges_of((0..new.layout.chunks()).filter(whole).map(|chunk| new.first + chunk))
 }
 
 /// The name that an unfinished transfer was to have; quicker than reading all of a large one.

@@ -8,8 +8,9 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::earlier::{Earlier, EarlierFile, by_id, names_in, regrouped, target_of};
-use super::open::hold;
+use super::claims::regrouped;
+use super::earlier::{Earlier, EarlierFile, by_id, names_in, target_of};
+use super::lock::hold;
 use super::{Data, Givers, Names, Partial, PartialError, PartialSpec, Tree};
 use crate::io::positional::read_exact_at;
 use crate::io::receive::dest::{Access, DestError, LastDir, Replace, SafeDir};

@@ -55,7 +55,7 @@ fn end(content: &Sample, parent: &SafeDir, partial: Partial) {
 
 fn free(content: &Sample, parent: &SafeDir) {
     let names = Names::of(content.spec.wanted.content.id);
-    while parent.stat(&names.journal).expect("fine").is_some() && open::hold(parent, &names).is_none() {
+    while parent.stat(&names.journal).expect("fine").is_some() && lock::hold(parent, &names).is_none() {
         std::thread::yield_now();
     }
 }

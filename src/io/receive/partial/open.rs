@@ -1,29 +1,20 @@
 //! Opening a partial file: the lock, what the journal claims, the room for the rest.
 //! Invariant: a claim is believed only for units of wanted files whose chunk list, where one is needed, is there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fs::File;
-use std::io::{BufReader, Read};
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use super::earlier::regrouped;
+use super::claims::{believable, claimed, listed, manifest_of, reader, units_of_file};
 use super::inherit::{self, Legacy};
+use super::lock::lock_journal;
 use super::{Data, Earlier, Names, Partial, PartialError, PartialSpec, Resumed, State, Tree};
-use crate::io::receive::dest::{Access, DestError, FileKind, LastDir, SafeDir, Stat, try_lock};
-use crate::io::receive::journal::{BootId, Claims, HeaderError, Log, Reader, Record, Resized};
+use crate::io::receive::dest::{Access, DestError, FileKind, LastDir, SafeDir, Stat};
+use crate::io::receive::journal::{BootId, Claims, HeaderError, Log, Record};
 use crate::io::receive::space;
 use crate::model::collection::Entry;
-use crate::model::units::UnitFile;
-use crate::model::{Bitfield, ChunkList, Content, ContentId, Kind, Layout, SafePath, UnitMap, Wanted};
-
-/// How often the journal may be removed by a process that ends while we wait for its lock.
-const TRIES: usize = 16;
-/// Whoever looks at what others have left takes a lock for an instant, so a taken lock is tried this often.
-const LOOKS: usize = 5;
-/// The pause between two.
-const PAUSE: Duration = Duration::from_millis(10);
+use crate::model::{Bitfield, ChunkList, Content, ContentId, Kind, SafePath, Wanted};
 
 pub(super) fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Partial, Resumed), PartialError> {
     let names = Names::of(spec.wanted.content.id);
@@ -96,16 +87,6 @@ pub(super) fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>
     if header.id == id && header.kind == Kind::Collection { manifest_of(&mut reader, id) } else { None }
 }
 
-/// The canonical bytes of a collection, if they are noted.
-pub(super) fn manifest_of(reader: &mut Reader<impl Read>, id: ContentId) -> Option<Vec<u8>> {
-    while let Some(record) = reader.record().ok()? {
-        if let Record::Manifest(bytes) = record {
-            return Some(bytes).filter(|b| ContentId::of(b) == id);
-        }
-    }
-    None
-}
-
 pub(super) fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
     let names = Names::of(id);
     if parent.stat(&names.journal)?.is_none() && parent.stat(&names.part)?.is_none() {
@@ -134,68 +115,6 @@ pub(super) fn wanted(spec: &PartialSpec, data: &Data) -> Bitfield {
         }
     }
     wanted
-}
-
-/// Opens and locks the journal. One that was removed between the two is not the journal any more.
-fn lock_journal(parent: &SafeDir, names: &Names) -> Result<File, PartialError> {
-    let path = parent.shown(&names.journal);
-    let in_use = |pid| PartialError::InUse { path: parent.shown(&names.part), pid };
-    let mut looks = 0;
-    for _ in 0..TRIES {
-        let file = parent.file(&names.journal, Access::OpenOrCreate)?;
-        while !try_lock(&file).map_err(|e| DestError::io("lock", &path, e))? {
-            looks += 1;
-            if looks >= LOOKS {
-                return Err(in_use(last_pid(parent, names)));
-            }
-            std::thread::sleep(PAUSE);
-        }
-        if is_named(parent, names, &file).map_err(|e| DestError::io("look at", &path, e))? {
-            return Ok(file);
-        }
-    }
-    Err(in_use(None))
-}
-
-/// The lock of another transfer's journal, if nobody has it.
-pub(super) fn hold(parent: &SafeDir, names: &Names) -> Option<File> {
-    let file = parent.file(&names.journal, Access::Read).ok()?;
-    (try_lock(&file).ok()? && is_named(parent, names, &file).ok()?).then_some(file)
-}
-
-/// Whether the open file is still what has the journal's name.
-fn is_named(parent: &SafeDir, names: &Names, file: &File) -> std::io::Result<bool> {
-    let there = parent.stat(&names.journal).ok().flatten().and_then(|s| s.identity);
-    Ok(there == identity(file)?)
-}
-
-#[cfg(unix)]
-fn identity(file: &File) -> std::io::Result<Option<(u64, u64)>> {
-    use std::os::unix::fs::MetadataExt as _;
-    file.metadata().map(|m| Some((m.dev(), m.ino())))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "one signature on all platforms")]
-fn identity(_file: &File) -> std::io::Result<Option<(u64, u64)>> {
-    Ok(None)
-}
-
-pub(super) fn reader(parent: &SafeDir, names: &Names) -> Option<(Content, Reader<BufReader<File>>)> {
-    let file = parent.file(&names.journal, Access::Read).ok()?;
-    let len = file.metadata().ok()?.len();
-    Reader::new(BufReader::new(file), len).ok()
-}
-
-fn last_pid(parent: &SafeDir, names: &Names) -> Option<u32> {
-    let (_, mut reader) = reader(parent, names)?;
-    let mut last = None;
-    while let Ok(Some(record)) = reader.record() {
-        if let Record::Session { pid, .. } = record {
-            last = Some(pid);
-        }
-    }
-    last
 }
 
 /// Goes on with the journal if its data is there; else both begin anew. One that was written for another size is gone on
@@ -236,35 +155,8 @@ fn units_of(found: &Content, wanted: &Wanted) -> u32 {
     if (found.kind, found.size) == (kind, size) { wanted.map.units() } else { units_of_file(found.size) }
 }
 
-/// The units of a single file of that size; none when there can be no such file.
-pub(super) fn units_of_file(size: u64) -> u32 {
-    Layout::of(size).map_or(0, |layout| layout.chunks())
-}
-
 fn is_list(claims: &Claims, id: ContentId) -> bool {
     claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == id)
-}
-
-/// What a journal claims, whichever sizes it was written for, in units of this map. `size` is its header's.
-pub(super) fn claimed(claims: Claims, size: u64, map: &UnitMap) -> Claims {
-    let [file] = map.files() else { return claims };
-    if claims.resized.is_empty() && file.layout.size() == size {
-        return claims;
-    }
-    let Claims { have, lists, resized, .. } = claims;
-    let list = lists.into_iter().find(|(index, _)| *index == 0).map(|(_, list)| list);
-    let first = Resized { size, have: have.ranges(), list };
-    let (mut have, mut lists) = (Bitfield::empty(map.units()), HashMap::new());
-    for Resized { size, have: ranges, list } in std::iter::once(first).chain(resized) {
-        let Some(layout) = Layout::of(size) else { continue };
-        let mut there = Bitfield::empty(layout.chunks());
-        ranges.into_iter().for_each(|range| there.set_range(range));
-        let old = UnitFile { id: file.id, layout, first: 0 };
-        regrouped(&old, &there, file).into_iter().for_each(|range| have.set_range(range));
-        let same = (layout.chunk_size(), layout.chunks()) == (file.layout.chunk_size(), file.layout.chunks());
-        lists.extend(list.filter(|_| same).map(|list| (0, list)));
-    }
-    Claims { have, lists, resized: Vec::new(), ..claims }
 }
 
 fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data, PartialError> {
@@ -337,31 +229,6 @@ fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
         settled.insert(home, there || moved);
     }
     Ok(())
-}
-
-/// The chunk lists that are noted and belong to their files.
-pub(super) fn listed(map: &UnitMap, claims: &Claims) -> Vec<(usize, ChunkList)> {
-    let files = map.files().iter().enumerate();
-    let lists = files.filter_map(|(index, UnitFile { id, layout, .. })| {
-        let values = claims.lists.get(&u32::try_from(index).ok()?)?;
-        let list = layout.needs_list().then(|| ChunkList::from_bytes(*id, *layout, values).ok())??;
-        Some((index, list))
-    });
-    lists.collect()
-}
-
-/// The units that are claimed, but for those of a file whose list is needed and not there.
-pub(super) fn believable(map: &UnitMap, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {
-    let listed: HashSet<usize> = lists.iter().map(|(index, _)| *index).collect();
-    let mut believable = claims.have.clone();
-    for (index, file) in map.files().iter().enumerate() {
-        if file.layout.needs_list() && !listed.contains(&index) {
-            for unit in file.units() {
-                believable.clear(unit);
-            }
-        }
-    }
-    believable
 }
 
 fn believed(spec: &PartialSpec, data: &Data, claims: &Claims, lists: &[(usize, ChunkList)]) -> Bitfield {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use crate::actors::index::catalogue::{FormerTree, Gone, Row, Rows};
+use super::{FormerTree, Gone, Row, Rows};
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Search;

@@ -8,8 +8,7 @@ use std::time::Duration;
 use tokio::task::AbortHandle;
 
 use super::ending::Outlook;
-use super::state::State;
-use super::{DownloadNotice, Message};
+use super::{DownloadNotice, Message, State};
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
@@ -234,13 +233,13 @@ impl Candidates {
 }
 
 impl State {
-    pub(super) fn on_providers(&mut self, providers: Vec<Provider>) {
+    pub(in crate::actors::download) fn on_providers(&mut self, providers: Vec<Provider>) {
         providers.into_iter().for_each(|provider| self.candidates.note(provider));
         self.dial_rested();
     }
 
     /// A peer opened a Watch on our content: it has something, or will, and its own connection leads to it.
-    pub(super) fn on_participant(&mut self, link: Link) {
+    pub(in crate::actors::download) fn on_participant(&mut self, link: Link) {
         let node = link.peer();
         self.candidates.note(Provider { node, addrs: Vec::new() });
         match self.candidates.known.get(&node).map(|c| &c.standing) {
@@ -261,7 +260,7 @@ impl State {
         }
     }
 
-    pub(super) fn on_linked(&mut self, node: NodeId, linked: Result<Link, ConnectError>) {
+    pub(in crate::actors::download) fn on_linked(&mut self, node: NodeId, linked: Result<Link, ConnectError>) {
         let link = match linked {
             Ok(link) => link,
             Err(error) => {
@@ -288,7 +287,7 @@ impl State {
         self.widen();
     }
 
-    pub(super) fn on_watch_ended(&mut self, link: &Link, error: Option<&CallError>) {
+    pub(in crate::actors::download) fn on_watch_ended(&mut self, link: &Link, error: Option<&CallError>) {
         let node = link.peer();
         if !self.candidates.link(node).is_some_and(|current| current.is_same(link)) {
             return;

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::IndexState;
 use crate::actors::index::hashing::Job;
-use crate::actors::index::state::IndexState;
 use crate::io::share::hash::Hashed;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
@@ -78,7 +78,7 @@ fn placed(path: Arc<Path>, hashed: &Hashed) -> HashedFile {
 
 impl IndexState {
     /// Goes on sharing what was fetched.
-    pub(super) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
+    pub(in crate::actors::index) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
         let Seed { name, path, fixed, proofs } = seed;
         let (id, size) = (fixed.id, fixed.size);
         let Some((key, new)) = self.catalogue.seed(&name, &path, fixed, Instant::now()) else {
@@ -95,7 +95,7 @@ impl IndexState {
     }
 
     /// Looks at the roots in or around which a transfer has just put something.
-    pub(super) fn arrived(&mut self, paths: &[PathBuf]) {
+    pub(in crate::actors::index) fn arrived(&mut self, paths: &[PathBuf]) {
         let near = |root: &Path| paths.iter().any(|path| path.starts_with(root) || root.starts_with(path));
         let roots = self.catalogue.roots.iter().enumerate();
         let keys: Vec<RootKey> = roots.filter(|(_, row)| near(&row.root.path)).map(|(key, _)| key).collect();

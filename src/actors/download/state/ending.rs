@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Ending;
-use super::state::State;
+use super::{Ending, State};
 use crate::actors::connections::ConnectError;
 use crate::logic::transfer::{Fault, Why};
 use crate::model::NodeId;

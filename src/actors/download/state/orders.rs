@@ -5,8 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::AbortHandle;
 
-use super::state::State;
-use super::{DownloadNotice, Ending};
+use super::{DownloadNotice, Ending, State};
 use crate::actors::download::fetch::{Ask, fetch_list, fetch_units};
 use crate::actors::download::supervisor;
 use crate::io::net::link::Link;

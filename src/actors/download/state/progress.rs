@@ -10,8 +10,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
+use super::State;
 use super::ending::Outlook;
-use super::state::State;
 use crate::actors::connections::ConnectError;
 use crate::logic::explain::Spent;
 use crate::logic::transfer::Why;

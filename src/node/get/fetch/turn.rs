@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
+use super::{blocking, until};
 use crate::io::receive::donor::{Donor, Donors};
 use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
 use crate::node::error::Error;
-use crate::node::get::fetch::{blocking, until};
 use crate::node::get::{AllThere, Get, Plan, Sink};
 use crate::node::types::{GetNotice, Outcome, Phase};
 

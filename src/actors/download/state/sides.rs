@@ -4,8 +4,7 @@
 
 use std::num::NonZeroU8;
 
-use super::Message;
-use super::state::State;
+use super::{Message, State};
 use crate::io::cpu::network_threads;
 use crate::io::net::link::Link;
 use crate::model::NodeId;
@@ -50,7 +49,7 @@ impl State {
         }
     }
 
-    pub(super) fn on_widened(&mut self, link: &Link, sides: Vec<Link>) {
+    pub(in crate::actors::download) fn on_widened(&mut self, link: &Link, sides: Vec<Link>) {
         tracing::debug!(node = ?link.peer(), sides = sides.len(), "side connections");
         self.candidates.widened(link, sides);
     }
