@@ -14,7 +14,7 @@ use qshare::io::home::identity::{Identity, LongTermKeys};
 use qshare::io::net::endpoint::{Endpoint, EndpointOptions};
 use qshare::io::net::frames::{self, CallError};
 use qshare::model::PeerTarget;
-use qshare::node::{self, Home, Lifetime, Listen, Options};
+use qshare::node::{self, Error, Home, Lifetime, Listen, Options};
 use qshare::wire::{self, BenchEnd, Code, Request, Role, limits};
 
 fn listening(lab: &Lab, tmp: &Path) -> Node {
@@ -110,15 +110,17 @@ async fn one_client_at_a_time_is_served_and_one_that_goes_gives_its_turn_back() 
     let (other, first, second) = (bench_here(&lab).await, node(&lab).await, node(&lab).await);
     let target = target(&other);
     let running = begin(&first, &target).await;
-    let refused = second.bench(&target, 1 << 20, &AtomicU64::new(0)).await.expect_err("busy").to_string();
-    assert!(refused.contains("busy") && refused.contains(&target.host_port()), "{refused}");
+    let refused = second.bench(&target, 1 << 20, &AtomicU64::new(0)).await.expect_err("busy");
+    let busy =
+        |error: &Error| matches!(error, Error::Refused { who, code: Code::Busy } if who.at == target.host_port());
+    assert!(busy(&refused), "{refused:?}");
     running.abort();
     first.stop().await;
     // How soon the other end notices is its own affair; until then it is busy.
     let report = loop {
         match second.bench(&target, 1 << 20, &AtomicU64::new(0)).await {
             Ok(report) => break report,
-            Err(error) => assert!(error.to_string().contains("busy"), "{error}"),
+            Err(error) => assert!(busy(&error), "{error:?}"),
         }
     };
     assert_eq!((report.node, report.rows.len()), (other.id(), 4));

@@ -10,6 +10,7 @@ use crate::io::net::lan::LanError;
 use crate::io::net::resolve::ResolveError;
 use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
+use crate::io::receive::existing::ExistingError;
 use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Why};
 use crate::io::share::watch::{Cause as WatchCause, Unwatched};
 use crate::model::query::QueryError;
@@ -95,6 +96,17 @@ fn hints_name_the_flags_and_settings_that_help() {
     let text =
         "`x` already exists: move it away, choose another place with -o, or replace a different file with --force";
     assert_eq!(said(&dest), text);
+    let io = |kind| {
+        let source = Cause { kind, text: "no".to_owned() };
+        said(&Error::Dest(DestError::Io { doing: "read".into(), path: "/x".into(), source }))
+    };
+    assert_eq!(io(Obstacle::ReadOnly), "cannot read `/x`: no; choose another place with -o");
+    assert!(io(Obstacle::OtherDevice).ends_with("; it is another file system: give a directory inside it with -o"));
+    let full = "; free some space there and run the same command again: what was verified is kept";
+    assert!(io(Obstacle::Space).ends_with(full), "{}", io(Obstacle::Space));
+    let differ = said(&Error::Existing(ExistingError::Different { paths: vec!["x".into()] }));
+    assert!(differ.starts_with("`x` is there with other content: ") && differ.contains("--force"), "{differ}");
+    assert!(said(&Error::Survey(SurveyError::Whole { path: "/".to_owned() })).contains("--all"));
     let lan = |error| told(Notice::Neighbour(NeighbourNotice::Lan(error)));
     assert!(lan(LanError::Daemon("no".to_owned())).ends_with("cannot be found: no; give --no-lan to do without"));
     assert!(lan(LanError::Flooded).ends_with("name nodes with --peer or --tracker"));
@@ -117,6 +129,7 @@ fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     let text = said(&Error::Survey(SurveyError::Nothing(Some(skipped(Why::Utf8)))));
     assert!(text.starts_with("there is nothing to share: /s/.env is left out because its name is not UTF-8"), "{text}");
     assert_eq!(said(&Error::Survey(SurveyError::Nothing(None))), "there is nothing to share");
+    assert!(omission(&skipped(Why::Own)).ends_with("it belongs to qshare's own home"));
     assert!(omission(&Omission::Links(1)).starts_with("1 link is left out because it leads"));
     assert!(omission(&Omission::Links(5)).starts_with("5 links are left out because they lead"));
     let text = unportable(&Unportable { count: 3, first: name("tree/c:x") });

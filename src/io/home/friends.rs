@@ -75,7 +75,7 @@ impl FriendFile {
         Ok(Friends::new(self.0.read_what_is_right()?))
     }
 
-    /// The sentence about a line that cannot be understood: whose it is, is no friend.
+    /// What is wrong with a line that cannot be understood: whose it is, is no friend.
     #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.0.broken()

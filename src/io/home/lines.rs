@@ -123,7 +123,7 @@ impl<T: Line> LineFile<T> {
         Ok(self.read_good()?.0)
     }
 
-    /// The sentence about the first line that cannot be understood.
+    /// What is wrong with the first line that cannot be understood.
     #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.read_good().ok()?.1

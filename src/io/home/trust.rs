@@ -50,7 +50,7 @@ impl TrustStore {
         Self { is_lost: true, ..self }
     }
 
-    /// The sentence about a line that cannot be understood: what it remembered is not known.
+    /// What is wrong with a line that cannot be understood: what it remembered is not known.
     #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.file.broken()

@@ -39,7 +39,7 @@ pub(crate) struct Contents {
     pub(crate) only: Vec<String>,
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
-    /// The sentence about files that were asked for and that the tree lacks.
+    /// Files that were asked for and that the tree lacks.
     pub(crate) without: Option<Without>,
 }
 

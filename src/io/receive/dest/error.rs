@@ -1,4 +1,4 @@
-//! Why something could not be placed in the destination: one sentence with the path, the cause and what to do.
+//! Why something could not be placed in the destination: the path and the cause.
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};

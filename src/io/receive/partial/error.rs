@@ -1,4 +1,4 @@
-//! Why a transfer's bytes cannot be kept or published: one sentence with the path, the cause and what to do.
+//! Why a transfer's bytes cannot be kept or published: the path and the cause.
 
 use std::path::PathBuf;
 
