@@ -1,10 +1,9 @@
 //! What the person is told about transfers that were begun and never ended, and what the home keeps of them.
 
 use crate::io::home::begun::BegunFile;
-use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Superseded};
 use crate::model::query::fold;
-use crate::model::{SafePath, Shown, Size};
+use crate::model::{Shown, Size};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
@@ -37,22 +36,12 @@ impl Get {
 impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let any =
-            SafePath::parse("x").ok().and_then(|name| TargetPath::of(&self.request.output, &name, None).ok().flatten());
-        let Some(destination) = any else { return };
-        let place = match destination.parent.to_string_lossy() {
+        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return };
+        let place = match dir.to_string_lossy() {
             dir if dir == "." => "here".to_owned(),
             dir => format!("in {}", Shown(&dir)),
         };
-        let read = move || {
-            SafeDir::open(&destination.parent).map(|dir| {
-                let mut all = Earlier::all_in(&dir).unwrap_or_default();
-                all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
-                all
-            })
-        };
-        let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
-        for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
+        for kept in self.earlier().await.iter().take(KEPT) {
             let name = kept.target().map_or_else(|| kept.id().to_string(), ToString::to_string);
             self.report.warn(format!(
                 "{} of {} of `{}` are kept {place} from an earlier run ({}): the same command goes on with them when it is found",
