@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
+use self::raw::fill;
 pub use self::raw::{Pieces, receive_list, receive_raw};
 use crate::io::net::link::{Link, Loss, code, var_int};
 use crate::wire::codec::{LEN, decode_request, length};
@@ -173,11 +174,7 @@ impl Incoming {
     /// When the stream ends or breaks before, or goes on too slowly.
     pub async fn read(&mut self, stream: &mut RecvStream, most: usize) -> Result<(), CallError> {
         let upto = self.value.len().saturating_add(most).min(self.len);
-        while self.value.len() < upto {
-            let piece = self.pace.piece(stream, upto - self.value.len()).await?;
-            self.value.extend_from_slice(&piece);
-        }
-        Ok(())
+        fill(&mut self.value, upto, stream, &mut self.pace).await
     }
 
     /// This side let the other one wait for so long.

@@ -1,9 +1,7 @@
 //! What the person is told about transfers that were begun and never ended, and what the home keeps of them.
 
 use crate::io::home::begun::BegunFile;
-use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Superseded};
-use crate::model::SafePath;
 use crate::model::query::fold;
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
@@ -38,19 +36,8 @@ impl Get {
 impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let any =
-            SafePath::parse("x").ok().and_then(|name| TargetPath::of(&self.request.output, &name, None).ok().flatten());
-        let Some(destination) = any else { return };
-        let dir = destination.parent.clone();
-        let read = move || {
-            SafeDir::open(&destination.parent).map(|dir| {
-                let mut all = Earlier::all_in(&dir).unwrap_or_default();
-                all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
-                all
-            })
-        };
-        let all = tokio::task::spawn_blocking(read).await.ok().and_then(Result::ok).unwrap_or_default();
-        for kept in all.iter().filter(|kept| self.may_be(kept)).take(KEPT) {
+        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return };
+        for kept in self.earlier().await.iter().take(KEPT) {
             self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone() });
         }
     }

@@ -49,6 +49,12 @@ impl TargetPath {
         }
     }
 
+    /// The directory in which a result lands, whatever its name; `None` for a stream, and where it cannot land.
+    pub(crate) fn parent_of(output: &Destination, id: Option<ContentId>) -> Option<PathBuf> {
+        let any = SafePath::parse("x").ok()?;
+        Some(Self::of(output, &any, id).ok()??.parent)
+    }
+
     fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
         let into = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..");
         let is_dir = path.is_dir();

@@ -28,7 +28,7 @@ impl Get {
             let holders = self.holders(hit, &contents).await;
             return Ok(self.previewed(holders, contents, None, AtTarget::default()));
         };
-        let ground = match SafeDir::open(&destination.parent) {
+        let at_target = match SafeDir::open(&destination.parent) {
             Ok(parent) => {
                 let existing = contents.existing(&destination, &parent, &self.report).await?;
                 AtTarget::of(&contents, &parent, existing)
@@ -42,7 +42,7 @@ impl Get {
             Err(error) => return Err(error.into()),
         };
         let holders = self.holders(hit, &contents).await;
-        let outcome = self.previewed(holders, contents, Some(&destination), ground);
+        let outcome = self.previewed(holders, contents, Some(&destination), at_target);
         // What a `get` would end with at once, whatever comes.
         if let Some(preview) = outcome.preview.as_ref().filter(|preview| preview.busy.is_none() && preview.comes()) {
             takes(&destination, preview.to_come)?;
@@ -64,16 +64,16 @@ impl Get {
         holders: Vec<Holder>,
         contents: Contents,
         destination: Option<&TargetPath>,
-        ground: AtTarget,
+        at_target: AtTarget,
     ) -> Outcome {
         let target = destination.map(TargetPath::path);
-        let mut preview = Preview { force: self.request.force, busy: ground.busy, ..Preview::default() };
+        let mut preview = Preview { force: self.request.force, busy: at_target.busy, ..Preview::default() };
         let (mut seen, units) = (HashSet::new(), contents.wanted.map.by_content());
         for (name, size, id) in contents.files() {
-            let there = ground.at(&name);
+            let there = at_target.at(&name);
             let comes = there == There::New || (there == There::Differs && preview.force);
             if comes && seen.insert((id, size)) {
-                let kept = units.get(&(id, size)).map_or(0, |index| ground.kept(&contents, *index));
+                let kept = units.get(&(id, size)).map_or(0, |index| at_target.kept(&contents, *index));
                 preview.kept += kept;
                 preview.to_come += size - kept;
             }

@@ -14,14 +14,14 @@ use crate::actors::download::{Progress, ProviderProgress};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Givers;
 use crate::model::address::is_publishable;
-use crate::model::{ContentId, Hit, NodeId, Plane, Provider, SafePath};
+use crate::model::{ContentId, Hit, NodeId, Plane, Provider};
 use crate::node::error::{Error, Who};
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::look::ask::locate_page;
 use crate::node::look::{Meant, look};
-use crate::node::types::{Destination, GetRequest, What};
+use crate::node::types::{GetRequest, What};
 
 /// How long a giver may take to answer: as long as everyone who is asked.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -76,17 +76,12 @@ impl Get {
 
 /// Who gave of it to an earlier run; nobody where the request names whom to ask.
 async fn remembered(request: &GetRequest, id: ContentId) -> Vec<Provider> {
-    let Some(parent) = parent(&request.output, id).filter(|_| request.from.is_none()) else { return Vec::new() };
+    let parent = TargetPath::parent_of(&request.output, Some(id)).filter(|_| request.from.is_none());
+    let Some(parent) = parent else { return Vec::new() };
     let read = move || SafeDir::open(&parent).map(|parent| Givers::of(&parent, id).read()).unwrap_or_default();
     let mut givers = spawn_blocking(read).await.unwrap_or_default();
     givers.retain(|(_, addr)| is_publishable(*addr));
     givers.into_iter().map(|(node, addr)| Provider { node, addrs: vec![addr] }).collect()
-}
-
-/// The directory of the partial file, whatever the content's name.
-fn parent(output: &Destination, id: ContentId) -> Option<std::path::PathBuf> {
-    let any = SafePath::parse(&id.to_string()).ok()?;
-    Some(TargetPath::of(output, &any, Some(id)).ok()??.parent)
 }
 
 /// Asks each of them for the id.

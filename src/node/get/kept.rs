@@ -3,7 +3,6 @@
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Earlier;
-use crate::model::SafePath;
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
@@ -35,11 +34,10 @@ impl Get {
     }
 
     /// What nobody goes on with now and may be what is asked for.
-    async fn earlier(&self) -> Vec<Earlier> {
-        let Ok(any) = SafePath::parse("x") else { return Vec::new() };
-        let Ok(Some(destination)) = TargetPath::of(&self.request.output, &any, None) else { return Vec::new() };
+    pub(super) async fn earlier(&self) -> Vec<Earlier> {
+        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return Vec::new() };
         let read = move || {
-            let dir = SafeDir::open(&destination.parent).ok()?;
+            let dir = SafeDir::open(&dir).ok()?;
             let mut all = Earlier::all_in(&dir).ok()?;
             all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
             Some(all)

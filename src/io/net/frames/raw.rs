@@ -37,10 +37,21 @@ impl Pieces for Pace {
 /// As [`Pieces::piece`].
 pub async fn receive_raw(stream: &mut RecvStream, len: usize, pieces: &mut impl Pieces) -> Result<Vec<u8>, CallError> {
     let mut bytes = Vec::new();
+    fill(&mut bytes, len, stream, pieces).await?;
+    Ok(bytes)
+}
+
+/// Receives what is missing until there are so many.
+pub(super) async fn fill(
+    bytes: &mut Vec<u8>,
+    len: usize,
+    stream: &mut RecvStream,
+    pieces: &mut impl Pieces,
+) -> Result<(), CallError> {
     while bytes.len() < len {
         bytes.extend_from_slice(&pieces.piece(stream, len - bytes.len()).await?);
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Asks for the chunk list of a file of a content. `None` when what came is not the list of that file's id and size; else

@@ -1,6 +1,8 @@
 //! What lies at the destination: links, full disks, few descriptors, bytes of others.
 
 use super::*;
+use crate::io::receive::dest::DestError;
+use crate::model::{Cause, Obstacle};
 
 #[test]
 fn a_link_with_the_partial_files_name_is_refused() {
