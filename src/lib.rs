@@ -34,11 +34,24 @@
 //! that listens there, because what arrives from a network must be bounded by the limits of a process (`io::net::lan::daemon`).
 //! Without it a node knows its trackers, peers and friends, and whom these tell of.
 
-pub mod actors;
+// What only the project's own tests and benches reach is not part of the crate: the feature `lab` opens it to them. Without
+// it the compiler sees what nobody uses.
+#![cfg_attr(not(feature = "lab"), allow(unreachable_pub, reason = "public within the lab"))]
+
 pub mod cli;
 pub mod config;
-pub mod io;
-pub mod logic;
 pub mod model;
 pub mod node;
-pub mod wire;
+
+macro_rules! lab {
+    ($($floor:ident)*) => {
+        $(
+            #[cfg(feature = "lab")]
+            pub mod $floor;
+            #[cfg(not(feature = "lab"))]
+            mod $floor;
+        )*
+    };
+}
+
+lab!(actors io logic wire);
