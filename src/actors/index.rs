@@ -32,7 +32,7 @@ mod waiters;
 
 pub use handle::IndexRef;
 pub use seed::Seed;
-pub use snapshot::{IndexSnapshot, IndexStats};
+pub use snapshot::IndexSnapshot;
 use state::{IndexState, Step};
 
 /// What the index is told.
