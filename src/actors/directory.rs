@@ -18,8 +18,8 @@ use crate::actors::start::start;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
-use crate::model::{ContentId, Epoch, NodeId, Query, SafePath};
-use crate::wire::{Announce, Answer, Code, Delta, FollowEvent, Part, Renewed, encode, limits};
+use crate::model::{Content, ContentId, Epoch, NodeId, Query, SafePath};
+use crate::wire::{Announce, Answer, Code, Delta, FollowEvent, Renewed, encode, limits};
 
 /// How often silent leases are looked for: a lease of 60 s ends at most this late.
 const TICK: Duration = Duration::from_secs(1);
@@ -46,7 +46,7 @@ pub enum Message {
     /// Look for silent leases.
     Expire,
     /// A node begins to follow a content.
-    Follow(Part, NodeId, AskerView, RpcReplyPort<Result<Subscription, Code>>),
+    Follow(Content, NodeId, AskerView, RpcReplyPort<Result<Subscription, Code>>),
     /// Which of these addresses may be dialled back now?
     MayDial(Vec<SocketAddr>, RpcReplyPort<Vec<SocketAddr>>),
     /// Where a node was reached.
@@ -219,7 +219,7 @@ impl DirectoryRef {
     ///
     /// # Errors
     /// As [`Directory::follow`]; `Closing` when the directory has stopped.
-    pub async fn follow(&self, part: Part, node: NodeId, asker: AskerView) -> Result<Subscription, Code> {
+    pub async fn follow(&self, part: Content, node: NodeId, asker: AskerView) -> Result<Subscription, Code> {
         ractor::call!(self.actor, Message::Follow, part, node, asker).unwrap_or(Err(Code::Closing))
     }
 
@@ -332,7 +332,7 @@ impl Actor for DirectoryActor {
 impl State {
     fn follow(
         &mut self,
-        part: Part,
+        part: Content,
         node: NodeId,
         asker: AskerView,
         reply: RpcReplyPort<Result<Subscription, Code>>,

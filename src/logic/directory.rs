@@ -12,8 +12,8 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::model::{Epoch, NodeId, Offer};
-use crate::wire::{Announce, Code, Delta, FollowEvent, Part, Renewed};
+use crate::model::{Content, Epoch, NodeId, Offer};
+use crate::wire::{Announce, Code, Delta, FollowEvent, Renewed};
 
 mod follow;
 mod quota;
@@ -65,7 +65,7 @@ struct Lease {
 }
 
 /// A node and a content of which it may have begun or ceased to be a provider.
-type Touched = BTreeSet<(NodeId, Part)>;
+type Touched = BTreeSet<(NodeId, Content)>;
 
 impl Directory {
     /// An empty directory.
@@ -192,7 +192,7 @@ impl Directory {
     ///
     /// # Errors
     /// `Busy` when there are too many followers.
-    pub fn follow(&mut self, part: Part, node: NodeId, asker: AskerView) -> Result<(FollowId, FollowEvent), Code> {
+    pub fn follow(&mut self, part: Content, node: NodeId, asker: AskerView) -> Result<(FollowId, FollowEvent), Code> {
         if self.follows.len() >= self.quotas.follows {
             return Err(Code::Busy);
         }
@@ -285,7 +285,7 @@ fn listing(snapshot: &mut Snapshot, node: NodeId) -> Option<&mut Listing> {
 
 fn touch(follows: &Follows, node: NodeId, offer: &Offer, touched: &mut Touched) {
     let Some(id) = offer.id else { return };
-    let part = Part { id, kind: offer.kind, size: offer.size };
+    let part = Content { id, kind: offer.kind, size: offer.size };
     if follows.is_followed(&part) {
         touched.insert((node, part));
     }

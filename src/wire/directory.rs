@@ -9,9 +9,6 @@ use crate::model::query::MAX_WORDS;
 use crate::model::{Content, ContentId, Epoch, Hit, NodeId, Offer, Provider, SafePath};
 use crate::wire::limits;
 
-/// A content of which a node may have only a part.
-pub use crate::model::Content as Part;
-
 /// See [`super::Request::Search`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Search {

@@ -10,8 +10,8 @@ use rand::seq::IteratorRandom;
 
 use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
-use crate::model::{Hit, NodeId, Provider};
-use crate::wire::{FollowEvent, Part};
+use crate::model::{Content, Hit, NodeId, Provider};
+use crate::wire::FollowEvent;
 
 /// One `follow` stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,8 +28,8 @@ struct Follower {
 #[derive(Debug, Default)]
 pub(super) struct Follows {
     next: u64,
-    parts: BTreeMap<FollowId, Part>,
-    followers: BTreeMap<Part, BTreeMap<FollowId, Follower>>,
+    parts: BTreeMap<FollowId, Content>,
+    followers: BTreeMap<Content, BTreeMap<FollowId, Follower>>,
     events: BTreeMap<FollowId, FollowEvent>,
 }
 
@@ -38,18 +38,18 @@ impl Follows {
         self.parts.len()
     }
 
-    pub(super) fn is_followed(&self, part: &Part) -> bool {
+    pub(super) fn is_followed(&self, part: &Content) -> bool {
         self.followers.contains_key(part)
     }
 
-    pub(super) fn followed(&self) -> Vec<Part> {
+    pub(super) fn followed(&self) -> Vec<Content> {
         self.followers.keys().copied().collect()
     }
 
     /// Adds a follower and gives its first event.
     pub(super) fn add(
         &mut self,
-        part: Part,
+        part: Content,
         node: NodeId,
         asker: AskerView,
         snapshot: &Snapshot,
@@ -82,7 +82,14 @@ impl Follows {
     }
 
     /// Brings the followers of a content up to date with one node; `moved`: it has other addresses than before.
-    pub(super) fn reconcile(&mut self, part: Part, node: NodeId, moved: bool, snapshot: &Snapshot, rng: &mut impl Rng) {
+    pub(super) fn reconcile(
+        &mut self,
+        part: Content,
+        node: NodeId,
+        moved: bool,
+        snapshot: &Snapshot,
+        rng: &mut impl Rng,
+    ) {
         let listing = snapshot.nodes.get(&node).filter(|l| l.addrs.is_some() && l.provides(&part));
         for (id, follower) in self.followers.get_mut(&part).into_iter().flatten() {
             let news = match listing {
@@ -115,7 +122,7 @@ impl Follower {
     }
 
     /// Its place goes to another one, should there have been too many.
-    fn absent(&mut self, node: NodeId, part: Part, snapshot: &Snapshot, rng: &mut impl Rng) -> Option<FollowEvent> {
+    fn absent(&mut self, node: NodeId, part: Content, snapshot: &Snapshot, rng: &mut impl Rng) -> Option<FollowEvent> {
         let full = self.told.len() == Hit::MAX_PROVIDERS;
         if !self.told.remove(&node) {
             return None;

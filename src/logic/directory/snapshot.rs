@@ -13,8 +13,8 @@ use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
-use crate::wire::{HitPage, OfferPage, Part, Peer, PeerPage};
+use crate::model::{Content, ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
+use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
 
 /// What one node offers, and where it was reached.
 #[derive(Debug, Clone, Default)]
@@ -22,7 +22,7 @@ pub struct Listing {
     /// Its offers.
     pub offers: OfferTable,
     /// Transfers in which it takes part.
-    pub parts: BTreeSet<Part>,
+    pub parts: BTreeSet<Content>,
     /// Where it was reached; none until the first dial-back has ended.
     pub addrs: Option<Vec<SocketAddr>>,
 }
@@ -30,15 +30,15 @@ pub struct Listing {
 impl Listing {
     /// Whether the node can give some of a content.
     #[must_use]
-    pub fn provides(&self, part: &Part) -> bool {
+    pub fn provides(&self, part: &Content) -> bool {
         self.parts.contains(part)
             || self.offers.of_id(part.id).any(|offer| (offer.kind, offer.size) == (part.kind, part.size))
     }
 
     /// Its parts of an id: of any kind and size.
-    pub fn parts_of(&self, id: ContentId) -> impl Iterator<Item = &Part> {
-        let first = Part { id, kind: Kind::Collection, size: 0 };
-        let last = Part { id, kind: Kind::File, size: u64::MAX };
+    pub fn parts_of(&self, id: ContentId) -> impl Iterator<Item = &Content> {
+        let first = Content { id, kind: Kind::Collection, size: 0 };
+        let last = Content { id, kind: Kind::File, size: u64::MAX };
         self.parts.range(first..=last)
     }
 
@@ -126,7 +126,7 @@ impl Snapshot {
     }
 
     /// The nodes that were dialled back and can give some of a content.
-    pub(super) fn providers_of(&self, part: Part) -> impl Iterator<Item = NodeId> {
+    pub(super) fn providers_of(&self, part: Content) -> impl Iterator<Item = NodeId> {
         let provides = move |listing: &Listing| listing.addrs.is_some() && listing.provides(&part);
         self.nodes.iter().filter(move |(_, listing)| provides(listing)).map(|(node, _)| *node)
     }

@@ -33,8 +33,8 @@ fn offer(name: &str, id: u8) -> Offer {
     }
 }
 
-fn part(id: u8) -> Part {
-    Part { id: content(id), kind: Kind::File, size: 5 }
+fn part(id: u8) -> Content {
+    Content { id: content(id), kind: Kind::File, size: 5 }
 }
 
 fn head(epoch: u64, seq: u64, full: bool) -> Announce {

@@ -78,8 +78,8 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::model::{ContentId, Kind, NodeId};
-    use crate::wire::{Part, encode};
+    use crate::model::{Content, ContentId, Kind, NodeId};
+    use crate::wire::encode;
 
     #[test]
     fn an_entry_never_takes_more_than_it_is_counted_for() {
@@ -92,7 +92,7 @@ mod tests {
         let addr = SocketAddr::from(([0xffff; 8], u16::MAX));
         let provider = Provider { node: NodeId::from_bytes([255; 32]), addrs: vec![addr; limits::ADDRESSES] };
         assert!(encode(&provider, limits::PAGE).expect("fits").len() <= of_provider(&provider));
-        let part = Part { id: ContentId::from_bytes([255; 32]), kind: Kind::Collection, size };
+        let part = Content { id: ContentId::from_bytes([255; 32]), kind: Kind::Collection, size };
         assert!(encode(&part, limits::PAGE).expect("fits").len() <= of_part());
         let (names, providers) = (vec![name; Hit::MAX_NAMES], vec![provider; Hit::MAX_PROVIDERS]);
         let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, executable: true, names, providers };

@@ -8,8 +8,8 @@ use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
-use crate::wire::{HitPage, Part, limits};
+use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
+use crate::wire::{HitPage, limits};
 
 /// A matching offer: whose and which.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,7 @@ impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
     /// Who offers an id, or takes part in its transfer (`under_way`, by the number of the node): a hit for each kind and
     /// size that is claimed, that of most providers first. Names by how many nodes use them; none when only transfers
     /// under way have it.
-    pub fn id(&mut self, id: ContentId, under_way: impl IntoIterator<Item = (usize, Part)>) -> HitPage {
+    pub fn id(&mut self, id: ContentId, under_way: impl IntoIterator<Item = (usize, Content)>) -> HitPage {
         let mut found: BTreeMap<(Kind, u64), Located<'_>> = BTreeMap::new();
         for (number, table) in self.tables.iter().enumerate() {
             for offer in table.of_id(id) {

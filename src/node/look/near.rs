@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
-use crate::model::{Hit, NodeId, Plane, Provider};
+use crate::model::{Content, Hit, NodeId, Plane, Provider};
 use crate::node::error::Error;
 use crate::node::look::ask::{Place, call, connect};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
-use crate::wire::{Part, Peer, PeerPage, Peers, Request, Sought, limits};
+use crate::wire::{Peer, PeerPage, Peers, Request, Sought, limits};
 
 /// Between two questions: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -33,7 +33,7 @@ const MANY: usize = 100;
 pub(crate) async fn follow(
     overlay: Overlay,
     own: NodeId,
-    part: Part,
+    part: Content,
     plane: Option<Plane>,
     providers: mpsc::Sender<Vec<Provider>>,
 ) {
@@ -88,7 +88,7 @@ async fn some_peers(finder: &Finder, place: &Place) -> Result<Vec<Peer>, Error> 
     Ok(page.peers)
 }
 
-fn is_of(hit: &Hit, part: Part) -> bool {
+fn is_of(hit: &Hit, part: Content) -> bool {
     (hit.id, hit.kind, hit.size) == (Some(part.id), part.kind, part.size)
 }
 
