@@ -18,8 +18,7 @@ use crate::actors::start::start;
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
-use crate::model::{ContentId, Epoch, NodeId, Query, SafePath};
-use crate::model::Content;
+use crate::model::{Content, ContentId, Epoch, NodeId, Query, SafePath};
 use crate::wire::{Announce, Answer, Code, Delta, FollowEvent, Renewed, encode, limits};
 
 /// How often silent leases are looked for: a lease of 60 s ends at most this late.

@@ -12,8 +12,7 @@ use std::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
-use crate::model::{Epoch, NodeId, Offer};
-use crate::model::Content;
+use crate::model::{Content, Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Renewed};
 
 mod follow;

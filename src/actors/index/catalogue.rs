@@ -30,7 +30,7 @@ use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
 use snapshot::Parts;
-pub use snapshot::{IndexSnapshot, IndexStats};
+pub use snapshot::IndexSnapshot;
 use state::Patience;
 pub(super) use state::{Row, State};
 

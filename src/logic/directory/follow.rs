@@ -10,8 +10,7 @@ use rand::seq::IteratorRandom;
 
 use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
-use crate::model::{Hit, NodeId, Provider};
-use crate::model::Content;
+use crate::model::{Content, Hit, NodeId, Provider};
 use crate::wire::FollowEvent;
 
 /// One `follow` stream.
@@ -83,7 +82,14 @@ impl Follows {
     }
 
     /// Brings the followers of a content up to date with one node; `moved`: it has other addresses than before.
-    pub(super) fn reconcile(&mut self, part: Content, node: NodeId, moved: bool, snapshot: &Snapshot, rng: &mut impl Rng) {
+    pub(super) fn reconcile(
+        &mut self,
+        part: Content,
+        node: NodeId,
+        moved: bool,
+        snapshot: &Snapshot,
+        rng: &mut impl Rng,
+    ) {
         let listing = snapshot.nodes.get(&node).filter(|l| l.addrs.is_some() && l.provides(&part));
         for (id, follower) in self.followers.get_mut(&part).into_iter().flatten() {
             let news = match listing {

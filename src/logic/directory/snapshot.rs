@@ -13,8 +13,7 @@ use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
-use crate::model::Content;
+use crate::model::{Content, ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
 
 /// What one node offers, and where it was reached.

@@ -78,8 +78,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::model::{ContentId, Kind, NodeId};
-    use crate::model::Content;
+    use crate::model::{Content, ContentId, Kind, NodeId};
     use crate::wire::encode;
 
     #[test]

@@ -8,8 +8,7 @@ use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
-use crate::model::Content;
+use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
 
 /// A matching offer: whose and which.

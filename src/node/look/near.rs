@@ -9,8 +9,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
-use crate::model::Content;
-use crate::model::{Hit, NodeId, Plane, Provider};
+use crate::model::{Content, Hit, NodeId, Plane, Provider};
 use crate::node::error::Error;
 use crate::node::look::ask::{Place, call, connect};
 use crate::node::look::find::Finder;
@@ -89,8 +88,8 @@ async fn some_peers(finder: &Finder, place: &Place) -> Result<Vec<Peer>, Error> 
     Ok(page.peers)
 }
 
-fn is_of(hit: &Hit, content: Content) -> bool {
-    hit.content() == Some(content)
+fn is_of(hit: &Hit, part: Content) -> bool {
+    (hit.id, hit.kind, hit.size) == (Some(part.id), part.kind, part.size)
 }
 
 #[cfg(test)]
