@@ -32,6 +32,8 @@ use failure::Failure;
 use render::Output;
 use settings::{Environment, Settings};
 
+pub use crate::io::cpu::network_threads;
+
 /// Runs the command line of this process on a runtime that the caller has made.
 #[must_use]
 pub fn run(runtime: Runtime) -> ExitCode {

@@ -11,7 +11,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
-    match runtime.worker_threads(qshare::io::cpu::network_threads()).enable_all().build() {
+    match runtime.worker_threads(qshare::cli::network_threads()).enable_all().build() {
         Ok(runtime) => qshare::cli::run(runtime),
         Err(error) => {
             eprintln!("qshare: the runtime cannot be started: {error}; check the limits of this process");

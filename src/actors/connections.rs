@@ -67,6 +67,7 @@ pub enum Message {
     /// Only the links to these nodes stay open.
     Keep(Access),
     /// All links in use are wanted.
+    #[cfg(feature = "lab")]
     All(RpcReplyPort<Vec<Link>>),
     /// The attempt at some addresses of a dial has ended; the number tells this dial of a target from later ones.
     Dialled(Target, u64, Result<Link, DialError>),
@@ -177,6 +178,7 @@ impl Actor for Connections {
     ) -> Result<(), ActorProcessingErr> {
         while state.tasks.try_join_next().is_some() {}
         match message {
+            #[cfg(feature = "lab")]
             Message::All(reply) => drop(reply.send(state.table.all())),
             Message::Closed(node) => state.table.prune(node),
             Message::Dialled(target, number, result) => state.dialled(&myself, &target, number, result),

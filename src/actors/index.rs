@@ -30,7 +30,6 @@ mod tests;
 mod waiters;
 
 pub use catalogue::IndexSnapshot;
-pub use collect::NoTree;
 pub use handle::IndexRef;
 pub use notice::IndexNotice;
 pub use state::Seed;

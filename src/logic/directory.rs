@@ -21,7 +21,7 @@ mod snapshot;
 #[cfg(test)]
 mod tests;
 
-pub use crate::logic::addresses::{AskerView, addresses_for};
+pub use crate::logic::addresses::AskerView;
 pub use crate::logic::offers::amount::Amount;
 pub use follow::FollowId;
 pub use quota::Quotas;
@@ -83,6 +83,7 @@ impl Directory {
     }
 
     /// All offers together.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn total(&self) -> Amount {
         self.total

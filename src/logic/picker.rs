@@ -144,6 +144,7 @@ impl Picker {
     }
 
     /// Whether there is no unit at all.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()

@@ -145,6 +145,7 @@ impl Transfer {
     }
 
     /// Whether everything wanted is there.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.complete

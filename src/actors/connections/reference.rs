@@ -95,6 +95,7 @@ impl ConnectionsRef {
     }
 
     /// All links in use.
+    #[cfg(feature = "lab")]
     pub async fn all(&self) -> Vec<Link> {
         self.ask(Message::All).await.unwrap_or_default()
     }

@@ -32,6 +32,7 @@ impl Table {
     }
 
     /// All links in use.
+    #[cfg(feature = "lab")]
     pub(super) fn all(&self) -> Vec<Link> {
         self.pairs.keys().filter_map(|node| self.current(*node)).cloned().collect()
     }

@@ -80,6 +80,7 @@ impl TrustStore {
     ///
     /// # Errors
     /// When the file cannot be read or written.
+    #[cfg(feature = "lab")]
     pub fn remember(&self, host_port: &str, node: NodeId) -> Result<(), LinesError> {
         self.file.change(|known| match known.iter_mut().find(|known| known.host_port == host_port) {
             Some(known) => (std::mem::replace(&mut known.node, node) != node, ()),

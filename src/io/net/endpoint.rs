@@ -154,6 +154,7 @@ impl Endpoint {
     }
 
     /// What the process is.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn role(&self) -> Role {
         self.inner.role
@@ -191,6 +192,7 @@ impl Endpoint {
     }
 
     /// Handshakes that this endpoint began.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn dials(&self) -> u64 {
         self.inner.quinn.stats().outgoing_handshakes

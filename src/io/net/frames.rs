@@ -1,5 +1,5 @@
 //! Frames over streams: sending, receiving, and the exchange of a request and its answer.
-//! Invariant: a frame that has begun must go on, at [`SLOWEST`] from [`REQUEST`] on, and nothing is allocated beyond what
+//! Invariant: a frame that has begun must go on, at [`pace::SLOWEST`] from [`REQUEST`] on, and nothing is allocated beyond what
 //! has arrived and its cap. Futures here are not cancel-safe: a dropped one leaves its stream in the middle of a frame.
 
 mod pace;
@@ -14,11 +14,11 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
-pub use self::pace::{Pace, REQUEST, SLOWEST, limit};
+pub use self::pace::{Pace, REQUEST, limit};
 use self::raw::fill;
 pub use self::raw::{Pieces, receive_list, receive_raw};
 use crate::io::net::link::{Link, Loss, code, var_int};
-use crate::wire::codec::{LEN, decode_request, length};
+use crate::wire::codec::{LEN, length};
 use crate::wire::limits::CONTROL;
 use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
 
@@ -203,13 +203,14 @@ pub async fn skip(due: &str) {
 ///
 /// # Errors
 /// As [`receive`], and when it is not there after [`REQUEST`]. What to answer is the error's `code`: see [`refuse`].
+#[cfg(feature = "lab")]
 pub async fn receive_request(stream: &mut RecvStream) -> Result<Request, CallError> {
     let value = async {
         let frame = Incoming::begin(stream, CONTROL).await?.ok_or(CallError::Ended)?;
         frame.whole(stream).await
     };
     let value = timeout(REQUEST, value).await.map_err(|_| CallError::TimedOut)??;
-    Ok(decode_request(&value)?)
+    Ok(crate::wire::codec::decode_request(&value)?)
 }
 
 /// Receives the answer to a request, which must begin within [`ANSWER`].

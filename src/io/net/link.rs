@@ -105,6 +105,7 @@ impl Link {
     }
 
     /// From where the other end sees this one; known only when this side dialled.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn observed(&self) -> Option<SocketAddr> {
         self.inner.welcome.as_ref().map(|welcome| canonical(welcome.observed))

@@ -48,6 +48,7 @@ pub struct PartialSpec {
 
 impl PartialSpec {
     /// All of it, of which nothing is there yet, under no name.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn of(wanted: Arc<Wanted>) -> Self {
         Self { wanted, present: HashSet::new(), unwanted: HashSet::new(), target: None, only: Vec::new() }

@@ -101,6 +101,7 @@ pub struct Hashed {
 ///
 /// # Errors
 /// When it has changed, cannot be read, or `cancel` became true.
+#[cfg(feature = "lab")]
 pub fn hash_file(
     path: &Path,
     expected: &FileStamp,

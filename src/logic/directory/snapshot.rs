@@ -120,6 +120,7 @@ impl Snapshot {
     }
 
     /// How many nodes.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes.len()

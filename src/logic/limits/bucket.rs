@@ -67,6 +67,7 @@ impl TokenBucket {
     }
 
     /// The rate it keeps.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn rate(&self) -> Rate {
         self.rate

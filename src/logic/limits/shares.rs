@@ -88,6 +88,7 @@ impl Shares {
     }
 
     /// How much is taken.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn taken(&self) -> usize {
         self.total

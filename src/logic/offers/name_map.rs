@@ -30,6 +30,7 @@ impl<V> NameMap<V> {
     }
 
     /// Whether there is none.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0

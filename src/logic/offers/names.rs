@@ -59,12 +59,14 @@ impl FoldedNames {
     }
 
     /// How many lines.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// Whether there is no line.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.ends.is_empty()

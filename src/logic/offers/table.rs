@@ -50,6 +50,7 @@ impl OfferTable {
     }
 
     /// How many of them are not spared by quotas.
+    #[cfg(feature = "lab")]
     #[must_use]
     pub const fn ordinary(&self) -> Amount {
         self.ordinary

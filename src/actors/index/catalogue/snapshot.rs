@@ -10,7 +10,7 @@ use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, Sha
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Offer, Provider, Query, SafePath};
+use crate::model::{ContentId, Hit, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
 
 /// The offers of a node at one moment.
@@ -139,8 +139,9 @@ impl IndexSnapshot {
     }
 
     /// The offer of a name.
+    #[cfg(feature = "lab")]
     #[must_use]
-    pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
+    pub fn offer(&self, name: &SafePath) -> Option<&crate::model::Offer> {
         self.parts.offers.get(name)
     }
 

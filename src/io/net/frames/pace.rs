@@ -11,7 +11,7 @@ use super::CallError;
 /// A stream's request must be there this long after the stream began; a frame may pause so long in all.
 pub const REQUEST: Duration = Duration::from_secs(10);
 /// The slowest rate at which a frame's rest may come or go, in bytes per second (128 kbit/s), after [`REQUEST`].
-pub const SLOWEST: u64 = 16 << 10;
+pub(super) const SLOWEST: u64 = 16 << 10;
 
 /// How long so many bytes may take at most.
 #[must_use]
