@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use super::*;
@@ -10,6 +11,7 @@ use crate::io::net::lan::LanError;
 use crate::io::net::resolve::ResolveError;
 use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
+use crate::io::receive::existing::ExistingError;
 use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Why};
 use crate::io::share::watch::{Cause as WatchCause, Unwatched};
 use crate::model::query::QueryError;
@@ -95,6 +97,18 @@ fn hints_name_the_flags_and_settings_that_help() {
     let text =
         "`x` already exists: move it away, choose another place with -o, or replace a different file with --force";
     assert_eq!(said(&dest), text);
+    let write = |kind: ErrorKind| {
+        said(&Error::Dest(DestError::Io { doing: "write".into(), path: "x".into(), source: kind.into() }))
+    };
+    assert!(
+        write(ErrorKind::CrossesDevices).ends_with("it is another file system: give a directory inside it with -o")
+    );
+    assert!(write(ErrorKind::NotFound).contains("; it is not there: check the path"));
+    assert!(write(ErrorKind::StorageFull).contains("free some space"));
+    let different = ExistingError::Different { paths: vec!["x".into()] };
+    assert!(said(&Error::Existing(different)).ends_with("or replace what differs with --force"));
+    let whole = SurveyError::Whole { path: "/".into() };
+    assert!(said(&Error::Survey(whole)).ends_with("name directories in it, or add --all"));
     let lan = |error| told(Notice::Neighbour(NeighbourNotice::Lan(error)));
     assert!(lan(LanError::Daemon("no".to_owned())).ends_with("cannot be found: no; give --no-lan to do without"));
     assert!(lan(LanError::Flooded).ends_with("name nodes with --peer or --tracker"));

@@ -123,7 +123,7 @@ fn case_092_a_full_disk_keeps_what_was_noted_and_goes_on_when_there_is_room() {
         ballast += 1;
     }
     let error = partial.write(at(&partial, 2), content.unit(2)).expect_err("full");
-    assert!(error.is_full() && error.to_string().contains("free some space"), "{error}");
+    assert!(error.is_full(), "{error}");
     partial.checkpoint().map_or_else(|e| assert!(e.is_full(), "{e}"), |()| ());
     drop(partial);
     (0..=ballast).for_each(|i| drop(std::fs::remove_file(dir.path().join(format!("ballast{i}")))));
