@@ -29,7 +29,7 @@ mod state;
 mod tests;
 mod waiters;
 
-pub use catalogue::{IndexSnapshot, IndexStats};
+pub use catalogue::IndexSnapshot;
 pub use collect::NoTree;
 pub use handle::IndexRef;
 pub use notice::IndexNotice;

@@ -1,6 +1,6 @@
 //! When shared roots are looked at, tried again and watched, and when what was found is published.
 //! Invariants: at most one look is under way, and what is wanted meanwhile is looked at after it; names do not wait for
-//! ids, and ids never longer than [`Publication::interval`]. Not responsible for what is found, nor for what is published.
+//! ids, and ids wait for no longer than an interval that grows with the offers. Not responsible for what is found, nor for what is published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

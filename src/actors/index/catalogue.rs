@@ -29,8 +29,8 @@ mod tests;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
+pub use snapshot::IndexSnapshot;
 use snapshot::Parts;
-pub use snapshot::{IndexSnapshot, IndexStats};
 use state::Patience;
 pub(super) use state::{Row, State};
 

@@ -1,5 +1,5 @@
 //! A map by name whose clones share what has not changed since.
-//! Invariant: segments are in name order, none is empty, none holds more than [`SEGMENT`] entries. A change copies only
+//! Invariant: segments are in name order, none is empty, none holds more than `SEGMENT` entries. A change copies only
 //! the segment that it touches, and that only while a clone has it, too.
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! The offers of one node, in name order, as immutable segments: clones share them.
-//! Invariant: segments are in name order, none is empty, none holds more than [`SEGMENT`] offers; the totals are
+//! Invariant: segments are in name order, none is empty, none holds more than `SEGMENT` offers; the totals are
 //! the sums over the segments. A change rebuilds only the segments it touches.
 
 use std::collections::BTreeMap;

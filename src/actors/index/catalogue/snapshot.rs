@@ -10,7 +10,7 @@ use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, Sha
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
+use crate::model::{ContentId, Hit, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
 
 /// The offers of a node at one moment.
@@ -41,20 +41,9 @@ pub(super) struct Parts {
     pub(super) left_out: HashMap<ContentId, Arc<LeftOut>>,
 }
 
-/// What a snapshot holds, in numbers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct IndexStats {
-    /// How many offers.
-    pub offers: u64,
-    /// How many of them have an id.
-    pub hashed: u64,
-    /// Bytes of all offered files.
-    pub bytes: u64,
-}
-
 impl fmt::Debug for IndexSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IndexSnapshot").field("stats", &self.stats()).finish_non_exhaustive()
+        f.debug_struct("IndexSnapshot").field("offers", &self.parts.offers.all().names).finish_non_exhaustive()
     }
 }
 
@@ -159,17 +148,5 @@ impl IndexSnapshot {
     #[must_use]
     pub fn offers(&self) -> &OfferTable {
         &self.parts.offers
-    }
-
-    /// Its numbers; counts every offer.
-    #[must_use]
-    pub fn stats(&self) -> IndexStats {
-        let mut stats = IndexStats::default();
-        for offer in self.parts.offers.iter() {
-            stats.offers += 1;
-            stats.hashed += u64::from(offer.id.is_some());
-            stats.bytes += if offer.kind == Kind::File { offer.size } else { 0 };
-        }
-        stats
     }
 }
