@@ -96,11 +96,10 @@ pub struct Hashed {
     pub settled: bool,
 }
 
-/// Hashes a file whose state is `expected`, several chunks in parallel on the current rayon pool.
-/// `progress` is told the bytes as they are done. Blocks.
+/// As [`hash_turn`] in one turn; `progress` is told the bytes as they are done.
 ///
 /// # Errors
-/// When it has changed, cannot be read, or `cancel` became true.
+/// As [`hash_turn`].
 #[cfg(feature = "lab")]
 pub fn hash_file(
     path: &Path,
@@ -141,11 +140,12 @@ pub struct Begun {
     values: Vec<[u8; CV_LEN]>,
 }
 
-/// As [`hash_file`], until it is done or the turn is over, with at least one chunk done. A file of few chunks is done in one
+/// Hashes a file whose state is `expected`, several chunks in parallel on the current rayon pool, until it is done or the turn
+/// is over, with at least one chunk done. A file of few chunks is done in one
 /// turn. Blocks.
 ///
 /// # Errors
-/// As [`hash_file`]; what was begun is lost then.
+/// When it has changed, cannot be read, or is cancelled; what was begun is lost then.
 pub fn hash_turn(
     path: &Path,
     expected: &FileStamp,
