@@ -33,7 +33,7 @@ fn entries(program: &Path) {
     let kinds: [(&str, Line); 3] = [
         ("files of nothing", Box::new(move |n| format!("f 0 {empty} {n:08}{}\n", "n".repeat(80)))),
         ("empty directories", Box::new(move |n| format!("d {n:08}{}\n", "n".repeat(160)))),
-        ("directories of one directory each", Box::new(move |n| format!("d {}/{:08}/{deep}\n", n % 100, n))),
+        ("directories of one directory each", Box::new(move |n| format!("d {:03}/{n:08}/{deep}\n", n / 300))),
     ];
     for (what, line) in kinds {
         let lab = Lab::of(program.to_owned());
