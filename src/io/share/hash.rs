@@ -141,8 +141,7 @@ pub struct Begun {
 }
 
 /// Hashes a file whose state is `expected`, several chunks in parallel on the current rayon pool, until it is done or the turn
-/// is over, with at least one chunk done. A file of few chunks is done in one
-/// turn. Blocks.
+/// is over, with at least one chunk done. A file of few chunks is done in one turn. Blocks.
 ///
 /// # Errors
 /// When it has changed, cannot be read, or is cancelled; what was begun is lost then.

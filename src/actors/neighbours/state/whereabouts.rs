@@ -8,9 +8,9 @@ use tokio::sync::mpsc;
 use super::State;
 use crate::model::NodeId;
 
-/// How long the local network is listened to for a node that was named. It is asked at once, after 1 s and after 3 s (RFC 6762,
-/// section 5.2), and who has answered somebody else within the last second keeps silent (section 6): where several ask, only
-/// the third time may count.
+/// How long the local network is listened to for a node that was named. Everyone answers the first question at once
+/// (`io::net::lan::question`); where a firewall lets no such answer in, all are asked at once, after 1 s and after 3 s (RFC 6762,
+/// section 5.2), and who has answered somebody else within the last second keeps silent (section 6).
 const NAMED: Duration = Duration::from_secs(4);
 
 /// Who waits to hear of which node, and until when on the local network.
