@@ -21,6 +21,12 @@ fn pause(units: u32) -> Duration {
     if units < 10_000 { Duration::from_millis(5) } else { Duration::from_millis(100) }
 }
 
+/// The least time between two events that only say how many fetch it, and between two looks at it: in all, and whatever
+/// crowd comes and goes, a thousand a second.
+fn rest(fetching: u32) -> Duration {
+    Duration::from_millis(fetching.into())
+}
+
 /// What is remembered about one who watches, in bytes: a bit for each unit that it was told of, and one for each that it
 /// was told has changed.
 #[must_use]
@@ -37,7 +43,7 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
     let pause = pause(units);
     loop {
         let fetching = *seat.fetching.borrow_and_update();
-        let next = Instant::now() + pause;
+        let (next, recount) = (Instant::now() + pause, Instant::now() + rest(fetching));
         let executable = teller.source.executable();
         for event in teller.events(fetching).into_iter().map(|event| HaveEvent { executable, ..event }) {
             let sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
@@ -50,7 +56,7 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
         let stopped = stream.send.stopped();
         tokio::select! {
             _ = stopped => return,
-            Ok(()) = seat.fetching.changed() => {}
+            Ok(()) = recounted(&mut seat, recount) => {}
             grown = changed(&mut growth) => if grown.is_err() {
                 stream.finish();
                 return;
@@ -73,6 +79,12 @@ async fn end(mut stream: Stream, teller: &Teller, code: Code) {
     let event = HaveEvent { gone: true, changed, ..HaveEvent::default() };
     let sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
     stream.end(sent);
+}
+
+/// Resolves when another number of nodes fetch it.
+async fn recounted(seat: &mut Seat, at_first: Instant) -> Result<(), watch::error::RecvError> {
+    sleep_until(at_first).await;
+    seat.fetching.changed().await
 }
 
 async fn changed(growth: &mut Option<watch::Receiver<u32>>) -> Result<(), watch::error::RecvError> {

@@ -1,13 +1,17 @@
 //! Places that everybody shares, divided by peer and by network, so that whoever comes first does not have them all.
 //! What is counted is the pool's own affair: streams, threads, KiB. Those who wait take turns: networks that hold least
 //! first, of their peers the one whose last turn is longest ago.
-//! Invariant: nobody holds more than its share, and nobody waits beside room that it may have. Not responsible for how
-//! long a place is held.
+//! Invariant: nobody holds more than its share, and nobody waits beside room that it may have. What one costs does not
+//! depend on how many others wait. Not responsible for how long a place is held.
+
+mod waiting;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use crate::model::NodeId;
+
+use waiting::{Claim, LineId, Standing, Waiting};
 
 /// Peers whose last turn is remembered; one that was forgotten is next.
 const REMEMBERED: usize = 512;
@@ -60,7 +64,7 @@ pub struct Shares {
     total: usize,
     peers: HashMap<NodeId, usize>,
     networks: HashMap<IpAddr, usize>,
-    waiting: HashMap<NodeId, VecDeque<Request>>,
+    waiting: Waiting,
     /// When each peer's last turn began, as a number that only grows.
     turns: HashMap<NodeId, u64>,
     clock: u64,
@@ -83,8 +87,7 @@ impl Shares {
     /// Whether anybody waits for what others hold, and not only for what it holds itself.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
-        let mut first = self.waiting.values().filter_map(VecDeque::front);
-        first.any(|request| self.held(request.who.peer) + request.amount <= self.limits.peer)
+        self.waiting.is_pressed()
     }
 
     /// How much is taken.
@@ -96,7 +99,7 @@ impl Shares {
 
     /// Takes places if there are any for this one; nobody of the same peer may be waiting before.
     pub fn take(&mut self, who: Who, amount: usize) -> bool {
-        let may = !self.waiting.contains_key(&who.peer) && self.may(who, amount);
+        let may = !self.waiting.has(who.peer) && self.may(who, amount);
         if may {
             self.grant(who, amount);
         }
@@ -105,7 +108,7 @@ impl Shares {
 
     /// Has a request wait for its turn: it begins when [`Shares::give_back`] or [`Shares::forget`] names it.
     pub fn wait(&mut self, request: Request) {
-        self.waiting.entry(request.who.peer).or_default().push_back(request);
+        self.waiting.push(request, self.standing(request.who.peer));
     }
 
     /// Some of what was taken is free again; those that have places now.
@@ -113,17 +116,26 @@ impl Shares {
         self.total = self.total.saturating_sub(amount);
         subtract(&mut self.peers, who.peer, amount);
         subtract(&mut self.networks, who.network, amount);
+        self.change(who.peer, |_| {});
         self.grant_waiting()
     }
 
     /// A waiting request was given up; those that have places now.
     pub fn forget(&mut self, peer: NodeId, ticket: Ticket) -> Vec<Request> {
-        let Some(queue) = self.waiting.get_mut(&peer) else { return Vec::new() };
-        queue.retain(|waiting| waiting.ticket != ticket);
-        if queue.is_empty() {
-            self.waiting.remove(&peer);
-        }
+        self.change(peer, |requests| requests.retain(|waiting| waiting.ticket != ticket));
         self.grant_waiting()
+    }
+
+    /// Requests of a peer go, or it stands otherwise now.
+    fn change(&mut self, peer: NodeId, change: impl FnOnce(&mut VecDeque<Request>)) {
+        if self.waiting.has(peer) {
+            self.waiting.change(peer, self.standing(peer), change);
+        }
+    }
+
+    fn standing(&self, peer: NodeId) -> Standing {
+        let last = self.turns.get(&peer).copied().unwrap_or(0);
+        Standing { holds: self.held(peer), last, limits: self.limits }
     }
 
     fn may(&self, who: Who, amount: usize) -> bool {
@@ -166,28 +178,33 @@ impl Shares {
     fn grant_waiting(&mut self) -> Vec<Request> {
         let mut granted = Vec::new();
         while let Some(next) = self.next() {
-            if let Some(queue) = self.waiting.get_mut(&next.who.peer) {
-                queue.pop_front();
-                if queue.is_empty() {
-                    self.waiting.remove(&next.who.peer);
-                }
-            }
             self.grant(next.who, next.amount);
+            self.change(next.who.peer, |requests| _ = requests.pop_front());
             granted.push(next);
         }
         granted
     }
 
-    /// Of the first request of each peer that waits and may begin, the one whose turn it is; of peers that had none yet,
-    /// that of who asks for least.
+    /// Of the first request of each peer that waits and may begin, the one whose turn it is: a friend's, or that of the
+    /// network that holds least.
     fn next(&self) -> Option<Request> {
-        let first = self.waiting.values().filter_map(|queue| Some((*queue.front()?, queue.len())));
-        let able = first.filter(|(request, _)| self.may(request.who, request.amount));
-        let turn = |who: Who| self.turns.get(&who.peer).copied().unwrap_or(0);
-        let key = |(Request { who, ticket, .. }, waiting): &(Request, usize)| {
-            (!who.friend, self.near(who.network), turn(*who), *waiting, *ticket)
-        };
-        able.min_by_key(key).map(|(request, _)| request)
+        let rank = |who: Who| (!who.friend, self.near(who.network));
+        self.waiting.next(
+            |of, least| self.open_to(of, least),
+            |request| self.may(request.who, request.amount),
+            rank,
+        )
+    }
+
+    /// Up to which claim so much may be there for those of a network, or for friends.
+    fn open_to(&self, of: LineId, amount: usize) -> Option<Claim> {
+        let Limits { all, network, reserve, .. } = self.limits;
+        let Some(of) = of else { return Some(Claim::More) };
+        let (near, total) = (self.near(of) + amount, self.total + amount);
+        if total <= all - reserve && near <= network {
+            return Some(Claim::More);
+        }
+        (total <= all - reserve / 4 && near <= network + reserve / 2).then_some(Claim::Modest)
     }
 }
 

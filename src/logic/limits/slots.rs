@@ -24,9 +24,10 @@ pub use recall::View;
 pub struct Capacity {
     /// Uploads at once.
     pub slots: usize,
-    /// More of them, for friends and for peers that have none.
+    /// More of them, for friends and for networks that hold less than half as many; half of them also for peers that have none.
     pub reserve: usize,
-    /// Peers served at once, unless one of them has waited too long. Who takes next to nothing does not count.
+    /// Peers served at once, unless one of them has waited too long. Who takes next to nothing does not count, nor does
+    /// what a network has beyond its share before one that has less than its own.
     pub peers: usize,
     /// Uploads at once for one peer.
     pub per_peer: usize,
@@ -89,8 +90,8 @@ struct Held {
 struct Moment {
     /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
     new: Option<usize>,
-    /// There is room for one more peer beside those that are served.
-    few: bool,
+    /// How many peers of each network are served, without those that take next to nothing.
+    served: HashMap<IpAddr, usize>,
 }
 
 /// The table of slots.
@@ -238,13 +239,22 @@ impl Slots {
         let turn = if self.by_node.contains_key(&who.peer) {
             moment.new.is_none_or(|holds| self.network_holds(who) < holds)
         } else {
-            moment.few
+            self.are_few(who, &moment.served)
         };
         turn && self.has_room(who, now)
     }
 
     fn moment(&self, now: Duration) -> Moment {
-        Moment { new: self.someone_new(now), few: self.served(now) < self.capacity.peers }
+        Moment { new: self.someone_new(now), served: self.served(now) }
+    }
+
+    /// Whether there is room for one more peer of this network beside those that are served.
+    fn are_few(&self, who: &Who, served: &HashMap<IpAddr, usize>) -> bool {
+        let own = served.get(&who.network).copied().unwrap_or(0);
+        let networks = served.len() + usize::from(own == 0);
+        let share = (self.capacity.peers / networks).max(1);
+        let most = if own < share { share } else { usize::MAX };
+        served.values().map(|peers| *peers.min(&most)).sum::<usize>() < self.capacity.peers
     }
 
     /// The fewest slots of a network of which a peer waits that has nothing on its way, and does not keep others waiting.
@@ -262,15 +272,25 @@ impl Slots {
     fn has_room(&self, who: &Who, now: Duration) -> bool {
         let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
         let blamed = self.memory.class(who.peer, now) == Class::Blamed;
-        let most = if who.friend || (own == 0 && !blamed) { self.capacity.most() } else { self.capacity.slots };
+        let Capacity { slots, reserve, .. } = self.capacity;
+        let most = if who.friend || (!blamed && self.network_holds(who) < reserve / 2) {
+            self.capacity.most()
+        } else if own == 0 && !blamed {
+            slots + reserve.div_ceil(2)
+        } else {
+            slots
+        };
         // Who did not read has to show with one that it does now.
         own < if blamed { 1 } else { self.capacity.per_peer } && self.held.len() < most
     }
 
-    /// How many peers are served now, without those that take next to nothing.
-    fn served(&self, now: Duration) -> usize {
+    /// How many peers of each network are served now, without those that take next to nothing.
+    fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
         let moving = self.held.values().filter(|held| !held.recalled && held.flow.counts(self.pace, now));
-        moving.map(|held| held.who.peer).collect::<BTreeSet<_>>().len()
+        let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer)).collect();
+        let mut served = HashMap::new();
+        peers.into_iter().for_each(|(network, _)| *served.entry(network).or_default() += 1);
+        served
     }
 
     fn grant(&mut self, who: Who, ticket: Ticket, now: Duration) {

@@ -332,14 +332,26 @@ fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
     for n in 1..4 {
         slots.ask(at(1, n), n.into(), START);
     }
-    assert_eq!(slots.ask(at(2, 99), 10, START), Admission::Queued(None), "beside two peers");
+    assert_eq!(slots.ask(at(2, 99), 10, START), Admission::Granted, "beside two peers of a network that has more than its share");
     for n in 4..20 {
         assert_eq!(slots.ask(at(1, n), 100 + u64::from(n), START), Admission::Queued(None));
     }
-    assert_eq!(release(&mut slots, 1), [10], "networks by turns");
-    assert_eq!(slots.ask(at(2, 99), 11, START), Admission::Queued(None), "one of each network");
-    assert_eq!(slots.hurry(104, START), [104, 11], "the other one holds more now");
-    assert_eq!(slots.ask(of(1), 12, START), Admission::Queued(None));
+    assert_eq!(slots.ask(at(2, 99), 11, START), Admission::Granted, "its network holds less");
+    assert_eq!(slots.ask(at(2, 99), 12, START), Admission::Queued(None));
+    assert_eq!(slots.hurry(104, START), [104, 12], "the other one holds more now");
+    assert_eq!(slots.ask(at(3, 50), 13, START), Admission::Queued(None), "each network has one of the two");
+    assert_eq!(release(&mut slots, 1), [], "two are served");
+    assert_eq!(slots.release(2, true, START), [], "and one that was in a hurry");
+}
+
+/// Peers that ask on and on and are gone keep every slot that they can have; whoever comes from elsewhere finds some at once.
+#[test]
+fn the_reserve_stays_for_networks_that_hold_little() {
+    let mut slots = Slots::new(Capacity { peers: 99, queue: 99, ..capacity(6, 4) });
+    let granted = (1..40).filter(|n| slots.ask(at(1, *n), (*n).into(), START) == Admission::Granted).count();
+    assert_eq!(granted, 8, "a new peer has one of half of the reserve");
+    assert_eq!([50, 51].map(|ticket| slots.ask(at(2, 99), ticket, START)), [Admission::Granted; 2]);
+    assert_eq!(slots.ask(at(3, 98), 52, START), Admission::Queued(None), "all are taken");
 }
 
 #[derive(Debug, Clone)]
