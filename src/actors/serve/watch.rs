@@ -56,7 +56,7 @@ pub async fn tell_what_is_here(mut stream: Stream, source: Arc<dyn Source>, mut 
         let stopped = stream.send.stopped();
         tokio::select! {
             _ = stopped => return,
-            Ok(()) = recounted(&mut seat, recount) => {}
+            Ok(()) = recounted(&mut seat.fetching, recount) => {}
             grown = changed(&mut growth) => if grown.is_err() {
                 stream.finish();
                 return;
@@ -82,9 +82,9 @@ async fn end(mut stream: Stream, teller: &Teller, code: Code) {
 }
 
 /// Resolves when another number of nodes fetch it.
-async fn recounted(seat: &mut Seat, at_first: Instant) -> Result<(), watch::error::RecvError> {
+async fn recounted(count: &mut watch::Receiver<u32>, at_first: Instant) -> Result<(), watch::error::RecvError> {
     sleep_until(at_first).await;
-    seat.fetching.changed().await
+    count.changed().await
 }
 
 async fn changed(growth: &mut Option<watch::Receiver<u32>>) -> Result<(), watch::error::RecvError> {
@@ -166,5 +166,23 @@ mod tests {
         let left = HaveEvent { units: vec![(0, 3)], fetching: 1, ..HaveEvent::default() };
         let gone = HaveEvent { changed: vec![(3, 5)], fetching: 1, ..HaveEvent::default() };
         assert_eq!(teller.events(1), [left, gone]);
+    }
+
+    #[tokio::test]
+    async fn a_crowd_that_comes_and_goes_is_recounted_at_its_pace() {
+        let (counts, mut seen) = watch::channel(100);
+        let crowd = tokio::spawn(async move {
+            while counts.send(100).is_ok() {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let begun = Instant::now();
+        for _ in 0..3 {
+            let fetching = *seen.borrow_and_update();
+            recounted(&mut seen, Instant::now() + rest(fetching)).await.expect("it goes on");
+        }
+        assert!(begun.elapsed() >= Duration::from_millis(300));
+        drop(seen);
+        crowd.await.expect("ended");
     }
 }

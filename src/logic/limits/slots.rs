@@ -213,8 +213,8 @@ impl Slots {
         granted
     }
 
-    /// The place in the queue of who begins next of those who may: who does not keep others waiting, then the network
-    /// whose last turn is longest ago, then the peer. Who has never been served and who has proven to take what it asks
+    /// The place in the queue of who begins next of those who may: who does not keep others waiting, nor comes after many
+    /// of its network that did, then the network whose last turn is longest ago, then the peer. Who has never been served and who has proven to take what it asks
     /// for begin by turns: new identities cost nothing.
     fn next(&self, now: Duration) -> Option<usize> {
         let moment = self.moment(now);
@@ -223,9 +223,9 @@ impl Slots {
         for (at, (who, _)) in self.queue.iter().enumerate() {
             let merit = || self.may_begin(who, &moment, now).then(|| self.is_idle(who, now));
             let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
-            let class = self.memory.class(who.peer, now);
+            let class = self.memory.class(who, now);
             let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
-            let key = (idle, turns.0, class == self.memory.last_class(), turns.1, at);
+            let key = (idle, class == Class::Suspect, turns.0, class == self.memory.last_class(), turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
             }
@@ -261,7 +261,7 @@ impl Slots {
     fn someone_new(&self, now: Duration) -> Option<usize> {
         let is_new = |who: &Who| !self.by_node.contains_key(&who.peer);
         let waiting = self.queue.iter().map(|(who, _)| who);
-        let new = waiting.filter(|who| is_new(who) && self.memory.class(who.peer, now) != Class::Blamed);
+        let new = waiting.filter(|who| is_new(who) && self.memory.class(who, now) >= Class::New);
         new.map(|who| self.network_holds(who)).min()
     }
 
@@ -271,8 +271,8 @@ impl Slots {
 
     fn has_room(&self, who: &Who, now: Duration) -> bool {
         let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
-        let blamed = self.memory.class(who.peer, now) == Class::Blamed;
-        let Capacity { slots, reserve, .. } = self.capacity;
+        let blamed = self.memory.class(who, now) < Class::New;
+        let Capacity { slots, reserve, per_peer, .. } = self.capacity;
         let most = if who.friend || (!blamed && self.network_holds(who) < reserve / 2) {
             self.capacity.most()
         } else if own == 0 && !blamed {
@@ -281,12 +281,16 @@ impl Slots {
             slots
         };
         // Who did not read has to show with one that it does now.
-        own < if blamed { 1 } else { self.capacity.per_peer } && self.held.len() < most
+        own < if blamed { 1 } else { per_peer } && self.held.len() < most
     }
 
     /// How many peers of each network are served now, without those that take next to nothing.
     fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
-        let moving = self.held.values().filter(|held| !held.recalled && held.flow.counts(self.pace, now));
+        let counts = |held: &&Held| {
+            let is_suspect = self.memory.class(&held.who, now) < Class::New;
+            !held.recalled && held.flow.counts(self.pace, !is_suspect, now)
+        };
+        let moving = self.held.values().filter(counts);
         let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer)).collect();
         let mut served = HashMap::new();
         peers.into_iter().for_each(|(network, _)| *served.entry(network).or_default() += 1);
@@ -297,7 +301,7 @@ impl Slots {
         *self.by_node.entry(who.peer).or_default() += 1;
         *self.by_network.entry(who.network).or_default() += 1;
         self.held.insert(ticket, Held { who, flow: Flow::new(now), recalled: false });
-        self.memory.turned(who.peer, who.network, now);
+        self.memory.turned(&who, now);
     }
 }
 

@@ -1,10 +1,12 @@
-//! What the table of slots remembers of peers: when each had its last turn, and whether it took what it asked for.
+//! What the table of slots remembers of peers and their networks: when each had its last turn, and whether it took what it
+//! asked for.
 
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::Duration;
 
+use crate::logic::limits::shares::Who;
 use crate::model::NodeId;
 
 /// Peers, and networks, whose last turn is remembered; one that was forgotten is next. As many as can wait.
@@ -12,16 +14,29 @@ const REMEMBERED: usize = 512;
 /// For how long whoever kept a slot without reading comes after the others: some times what it may keep one for.
 const BLAMED: Duration = Duration::from_secs(30);
 
+/// So many new peers of a network that kept a slot without reading, none of them longer than [`BLAMED`] after the one before:
+/// those that come next may be the same under new names. Fewer may have been shut or have lost their network.
+const SUSPICIOUS: u32 = 4;
+
 /// What a peer has shown of itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(super) enum Class {
     /// It kept a slot lately and did not read.
     Blamed,
+    /// Nothing yet; and others of its network did not read.
+    Suspect,
     /// Nothing yet.
     #[default]
     New,
     /// It has taken all of something.
     Proven,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Network {
+    turn: u64,
+    /// New peers that did not read, and when the last of them was noticed.
+    blamed: (u32, Duration),
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -35,18 +50,24 @@ struct Peer {
 #[derive(Debug, Default)]
 pub(super) struct Memory {
     nodes: HashMap<NodeId, Peer>,
-    networks: HashMap<IpAddr, u64>,
+    networks: HashMap<IpAddr, Network>,
     clock: u64,
     last_class: Class,
 }
 
 impl Memory {
-    pub(super) fn class(&self, node: NodeId, now: Duration) -> Class {
-        match self.nodes.get(&node) {
-            Some(peer) if peer.blamed.is_some_and(|at| now.saturating_sub(at) < BLAMED) => Class::Blamed,
+    pub(super) fn class(&self, who: &Who, now: Duration) -> Class {
+        match self.nodes.get(&who.peer) {
+            Some(peer) if peer.blamed.is_some_and(|at| is_recent(at, now)) => Class::Blamed,
             Some(peer) if peer.proven => Class::Proven,
+            _ if !who.friend && self.is_suspicious(who.network, now) => Class::Suspect,
             _ => Class::New,
         }
+    }
+
+    fn is_suspicious(&self, network: IpAddr, now: Duration) -> bool {
+        let blamed = self.networks.get(&network).map(|network| network.blamed);
+        blamed.is_some_and(|(count, last)| count >= SUSPICIOUS && is_recent(last, now))
     }
 
     /// Of what class the last was that began.
@@ -59,18 +80,18 @@ impl Memory {
     }
 
     pub(super) fn network_turn(&self, network: IpAddr) -> Option<u64> {
-        self.networks.get(&network).copied()
+        self.networks.get(&network).map(|network| network.turn)
     }
 
     /// A request of the peer begins.
-    pub(super) fn turned(&mut self, node: NodeId, network: IpAddr, now: Duration) {
+    pub(super) fn turned(&mut self, who: &Who, now: Duration) {
         self.clock += 1;
-        self.last_class = self.class(node, now);
-        self.nodes.entry(node).or_default().turn = self.clock;
-        self.networks.insert(network, self.clock);
+        self.last_class = self.class(who, now);
+        self.nodes.entry(who.peer).or_default().turn = self.clock;
+        self.networks.entry(who.network).or_default().turn = self.clock;
         // Those first that have shown nothing: else new identities would push out the others.
         trim(&mut self.nodes, |peer| (peer.proven, peer.turn));
-        trim(&mut self.networks, |turn| *turn);
+        trim(&mut self.networks, |network| (network.blamed.0, network.turn));
     }
 
     /// It has taken all that it asked for.
@@ -81,11 +102,22 @@ impl Memory {
     }
 
     /// It kept a slot and did not read.
-    pub(super) fn blame(&mut self, node: NodeId, now: Duration) {
-        if let Some(peer) = self.nodes.get_mut(&node) {
-            (peer.proven, peer.blamed) = (false, Some(now));
+    pub(super) fn blame(&mut self, who: &Who, now: Duration) {
+        let Some(peer) = self.nodes.get_mut(&who.peer) else { return };
+        let was_proven = std::mem::replace(&mut peer.proven, false);
+        let again = peer.blamed.replace(now).is_some();
+        if let Some(network) = self.networks.get_mut(&who.network)
+            && !was_proven
+            && !again
+        {
+            let (count, last) = network.blamed;
+            network.blamed = (if is_recent(last, now) { count + 1 } else { 1 }, now);
         }
     }
+}
+
+fn is_recent(at: Duration, now: Duration) -> bool {
+    now.saturating_sub(at) < BLAMED
 }
 
 fn trim<K: Hash + Eq + Copy, V, O: Ord>(all: &mut HashMap<K, V>, order: impl Fn(&V) -> O) {

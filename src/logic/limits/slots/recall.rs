@@ -54,6 +54,8 @@ pub(super) struct Flow {
     above: (Duration, u64),
     /// What had been sent when it last took something itself.
     took: u64,
+    /// What had been sent before it was granted.
+    before: u64,
     /// Bytes per second of the connection.
     rate: u64,
 }
@@ -61,7 +63,7 @@ pub(super) struct Flow {
 impl Flow {
     pub(super) fn new(now: Duration) -> Self {
         let (looked, moved, above) = (now, (now, 0), (now, 0));
-        Self { since: now, looked, view: View::default(), moved, above, took: 0, rate: 0 }
+        Self { since: now, looked, view: View::default(), moved, above, took: 0, before: 0, rate: 0 }
     }
 
     fn see(&mut self, view: View, now: Duration) {
@@ -70,7 +72,7 @@ impl Flow {
         let millis = u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1);
         if first {
             // What went before it was granted is not its own.
-            (self.moved.1, self.above.1, self.took) = (view.sent, view.sent, view.sent);
+            (self.moved.1, self.above.1, self.took, self.before) = (view.sent, view.sent, view.sent, view.sent);
         } else {
             let fresh = view.sent.saturating_sub(self.view.sent).saturating_mul(1000) / millis;
             self.rate = self.rate.midpoint(fresh);
@@ -94,9 +96,12 @@ impl Flow {
         if self.view.blocked.is_none() { Duration::ZERO } else { now.saturating_sub(self.moved.0) }
     }
 
-    /// Whether its peer counts among those that are served: it is new, or takes its part.
-    pub(super) fn counts(&self, pace: u64, now: Duration) -> bool {
-        now.saturating_sub(self.since) < STILL || (self.still(now) < STILL && !self.is_slow(pace))
+    /// Whether its peer counts among those that are served: it takes its part, or is new and nothing speaks against it.
+    pub(super) fn counts(&self, pace: u64, trusted: bool, now: Duration) -> bool {
+        if now.saturating_sub(self.since) < STILL {
+            return trusted || self.view.sent.saturating_sub(self.before) >= DATAGRAM;
+        }
+        self.still(now) < STILL && !self.is_slow(pace)
     }
 
     const fn is_slow(&self, pace: u64) -> bool {
@@ -209,14 +214,14 @@ impl Slots {
     /// Whether the peer keeps others waiting itself.
     pub(super) fn is_idle(&self, who: &Who, now: Duration) -> bool {
         let own = || self.held.values().filter(|held| held.who.peer == who.peer);
-        self.memory.class(who.peer, now) == Class::Blamed || own().any(|held| held.flow.still(now) >= STILL)
+        self.memory.class(who, now) == Class::Blamed || own().any(|held| held.flow.still(now) >= STILL)
     }
 
     fn recalled(&mut self, ticket: Ticket, blame: bool, now: Duration) {
         let Some(held) = self.held.get_mut(&ticket) else { return };
         held.recalled = true;
         if blame {
-            self.memory.blame(held.who.peer, now);
+            self.memory.blame(&held.who, now);
         }
     }
 
@@ -257,9 +262,9 @@ impl Slots {
     }
 
     fn patience(&self, held: &Held, now: Duration) -> Duration {
-        match self.memory.class(held.who.peer, now) {
+        match self.memory.class(&held.who, now) {
             Class::Proven => PATIENT,
-            Class::Blamed | Class::New => (2 * held.flow.view.rtt).clamp(STILL, PATIENT),
+            Class::Blamed | Class::Suspect | Class::New => (2 * held.flow.view.rtt).clamp(STILL, PATIENT),
         }
     }
 }

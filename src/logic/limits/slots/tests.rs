@@ -328,7 +328,7 @@ fn new_identities_come_by_turns_with_who_takes_what_it_asks_for() {
 /// Who goes on need not wait for new peers of a network that holds more: they may be one, under ever new names.
 #[test]
 fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
-    let mut slots = Slots::new(Capacity { peers: 2, queue: 99, ..capacity(12, 0) });
+    let mut slots = Slots::new(Capacity { peers: 2, per_peer: 3, queue: 99, ..capacity(12, 0) });
     for n in 1..4 {
         slots.ask(at(1, n), n.into(), START);
     }
@@ -340,8 +340,8 @@ fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
     assert_eq!(slots.ask(at(2, 99), 12, START), Admission::Queued(None));
     assert_eq!(slots.hurry(104, START), [104, 12], "the other one holds more now");
     assert_eq!(slots.ask(at(3, 50), 13, START), Admission::Queued(None), "each network has one of the two");
-    assert_eq!(release(&mut slots, 1), [], "two are served");
-    assert_eq!(slots.release(2, true, START), [], "and one that was in a hurry");
+    assert!(release(&mut slots, 1).is_empty(), "two are served");
+    assert!(slots.release(2, true, START).is_empty(), "and one that was in a hurry");
 }
 
 /// Peers that ask on and on and are gone keep every slot that they can have; whoever comes from elsewhere finds some at once.
@@ -352,6 +352,56 @@ fn the_reserve_stays_for_networks_that_hold_little() {
     assert_eq!(granted, 8, "a new peer has one of half of the reserve");
     assert_eq!([50, 51].map(|ticket| slots.ask(at(2, 99), ticket, START)), [Admission::Granted; 2]);
     assert_eq!(slots.ask(at(3, 98), 52, START), Admission::Queued(None), "all are taken");
+}
+
+/// Ever new names that ask and vanish: each is recalled once others wait.
+fn vanished(slots: &mut Slots) -> Duration {
+    for n in 1..=4 {
+        assert_eq!(slots.ask(at(1, n), n.into(), START), Admission::Granted);
+    }
+    for n in 5..=8 {
+        assert_eq!(slots.ask(at(1, n), n.into(), START), Admission::Queued(None));
+    }
+    slots.look(unread(ms(200)), ms(200));
+    let now = ms(400);
+    let recalled = slots.look(unread(now), now).recall;
+    assert_eq!(recalled, [4, 3, 2, 1]);
+    for ticket in recalled {
+        slots.release(ticket, false, now);
+    }
+    assert_eq!((slots.active(), slots.waiting()), (4, 0));
+    now
+}
+
+#[test]
+fn who_comes_after_many_of_its_network_that_vanished_has_one_slot_after_all_others() {
+    let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
+    let now = vanished(&mut slots);
+    for (network, n, ticket) in [(1, 9, 20), (1, 10, 21), (2, 50, 22), (2, 50, 23), (2, 50, 24)] {
+        assert_eq!(slots.ask(at(network, n), ticket, now), Admission::Queued(None));
+    }
+    assert_eq!(slots.release(5, false, now), [22], "of another network");
+    assert_eq!(slots.release(6, false, now), [23], "who goes on does not wait for those who come so");
+    assert_eq!(slots.release(7, false, now), [24]);
+    assert_eq!(slots.release(8, false, now), [20], "then those");
+    assert_eq!(slots.ask(at(1, 9), 25, now), Admission::Queued(None), "one at a time");
+    assert_eq!(slots.release(20, true, now), [25], "until it has taken all of one");
+    assert_eq!(slots.release(22, true, now), [21]);
+    assert!(slots.release(23, true, now).is_empty());
+    assert_eq!(slots.ask(at(1, 9), 26, now), Admission::Granted);
+}
+
+#[test]
+fn one_that_vanishes_is_held_against_nobody_else() {
+    let mut slots = Slots::new(Capacity { peers: 9, ..capacity(1, 0) });
+    slots.ask(at(1, 1), 1, START);
+    slots.ask(at(2, 50), 2, START);
+    slots.look(unread(ms(200)), ms(200));
+    assert_eq!(slots.look(unread(ms(400)), ms(400)).recall, [1]);
+    assert_eq!(slots.release(1, false, ms(400)), [2]);
+    slots.ask(at(2, 50), 3, ms(400));
+    slots.ask(at(1, 9), 4, ms(400));
+    assert_eq!(slots.release(2, true, ms(400)), [4], "its network was served last longest ago");
 }
 
 #[derive(Debug, Clone)]
