@@ -34,13 +34,13 @@ struct Entry {
 pub struct Shelf {
     index: watch::Receiver<Arc<IndexSnapshot>>,
     access: Access,
-    transfers: Arc<watch::Sender<Arc<Transfers>>>,
+    transfers: Arc<watch::Sender<Transfers>>,
     numbers: Arc<AtomicU64>,
 }
 
 /// A transfer's place on the shelf; what was put there, and only that, is taken off when it is dropped.
 pub struct Shelved {
-    transfers: Arc<watch::Sender<Arc<Transfers>>>,
+    transfers: Arc<watch::Sender<Transfers>>,
     id: ContentId,
     number: u64,
 }
@@ -49,7 +49,7 @@ impl Shelf {
     /// A shelf over the index's snapshots, of which others may have what `access` says.
     #[must_use]
     pub fn new(index: watch::Receiver<Arc<IndexSnapshot>>, access: Access) -> Self {
-        Self { index, access, transfers: Arc::new(watch::Sender::new(Arc::default())), numbers: Arc::default() }
+        Self { index, access, transfers: Arc::default(), numbers: Arc::default() }
     }
 
     /// Who may have what of it.
@@ -74,11 +74,7 @@ impl Shelf {
     #[must_use]
     pub fn place(&self, id: ContentId, source: Arc<dyn Source>, participants: mpsc::Sender<Link>) -> Shelved {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.transfers.send_modify(|all| {
-            let mut new = Transfers::clone(all);
-            new.entry(id).or_default().push(Entry { number, source, participants });
-            *all = Arc::new(new);
-        });
+        self.transfers.send_modify(|all| all.entry(id).or_default().push(Entry { number, source, participants }));
         Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
 
@@ -102,14 +98,12 @@ impl Shelf {
 impl Drop for Shelved {
     fn drop(&mut self) {
         self.transfers.send_modify(|all| {
-            let mut new = Transfers::clone(all);
-            if let Some(entries) = new.get_mut(&self.id) {
+            if let Some(entries) = all.get_mut(&self.id) {
                 entries.retain(|entry| entry.number != self.number);
                 if entries.is_empty() {
-                    new.remove(&self.id);
+                    all.remove(&self.id);
                 }
             }
-            *all = Arc::new(new);
         });
     }
 }

@@ -234,8 +234,7 @@ impl NodeAnswers {
         };
         let (list, last) = match chunk_list(Arc::clone(&source), list.unit).await {
             Ok(found) => found,
-            Err(Code::Busy) => return stream.refuse(busy()).await,
-            Err(code) => return stream.refuse(code).await,
+            Err(refusal) => return stream.refuse(refusal).await,
         };
         let sent = tokio::select! {
             biased;
@@ -341,17 +340,17 @@ const fn busy() -> Refusal {
 /// # Errors
 /// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
 /// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
-async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Refusal> {
     let place = source.map().place(unit).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
     let file = source.map().files()[place.file];
     if !file.layout.needs_list() {
-        return Err(Code::BadRequest);
+        return Err(Code::BadRequest.into());
     }
     let last = file.units().end - 1;
     if !source.has(last) {
-        return Err(Code::NotFound);
+        return Err(Code::NotFound.into());
     }
-    let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };
+    let absent = if source.growth().is_none() { busy() } else { Code::NotFound.into() };
     let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.map_err(|_| Code::Internal)?;
     Ok((list.ok_or(absent)?, last))
 }

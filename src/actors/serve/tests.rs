@@ -28,7 +28,7 @@ use crate::wire::{
 const HANG: Duration = Duration::from_secs(60);
 
 /// More than one chunk, so that there is a list of it.
-const PLAN: [u8; 300 << 10] = [7; 300 << 10];
+static PLAN: [u8; 300 << 10] = [7; 300 << 10];
 
 /// What is called `kept`, and what has these ids, is for one node.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ impl Sharer {
         let hashed = shared.wait_for(|now: &Arc<crate::actors::index::IndexSnapshot>| {
             now.offers().iter().filter(|offer| offer.id.is_some()).count() == 3
         });
-        drop(tokio::time::timeout(HANG, hashed).await.expect("in time").expect("the index lives"));
+        drop(timeout(HANG, hashed).await.expect("in time").expect("the index lives"));
         Self { host, shelf, _dir: dir }
     }
 
@@ -100,7 +100,7 @@ impl Sharer {
         let (mut send, mut recv) = frames::open(&self.dialled_by(to).await, request).await.expect("opened");
         send.finish().expect("open");
         let answer = recv.read_to_end(limits::PAGE);
-        tokio::time::timeout(HANG, answer).await.expect("in time").expect("a clean end")
+        timeout(HANG, answer).await.expect("in time").expect("a clean end")
     }
 
     async fn call<T: serde::de::DeserializeOwned>(&self, from: &Host, request: &Request) -> Result<T, CallError> {
@@ -182,7 +182,7 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
 async fn found(neighbours: &NeighboursRef, what: Sought) -> Vec<Hit> {
     let mut answers = neighbours.search(what, vec![2]);
     let mut found = Vec::new();
-    while let Some(answer) = tokio::time::timeout(HANG, answers.recv()).await.expect("in time") {
+    while let Some(answer) = timeout(HANG, answers.recv()).await.expect("in time") {
         match answer {
             Near::Found { hits, .. } => found.extend(hits),
             Near::Known(_) => {}
