@@ -341,6 +341,22 @@ fn actors_know_each_other_by_handles_only() {
     }
 }
 
+/// Another engine can stand behind the directory's handle: nobody else knows the one that does.
+#[test]
+fn only_its_handle_knows_the_directorys_engine() {
+    for (name, code) in code() {
+        let mut uses = code.split("logic::directory").skip(1);
+        match name.as_str() {
+            "actors/directory.rs" => assert!(uses.next().is_some(), "it is found"),
+            name if name.starts_with("logic/directory") => {}
+            // How much it takes is for people to say.
+            name => {
+                assert!(uses.all(|used| used.starts_with("::Quotas")), "src/{name} goes round the directory's handle")
+            }
+        }
+    }
+}
+
 #[test]
 fn files_stay_small() {
     for (name, code) in code() {

@@ -32,6 +32,26 @@ fn a_file_is_found_by_words_and_arrives_proven() {
 }
 
 #[test]
+fn a_transfers_log_says_whom_each_line_is_about() {
+    let lab = Lab::new();
+    let bytes = noise(4, 3 * MIB);
+    let (one, other) = (lab.file("one/x.bin", &bytes), lab.file("other/x.bin", &bytes));
+    let tracker = lab.tracker();
+    let providers = [lab.share(&tracker, &[&one], &[]), lab.share(&tracker, &[&other], &[])];
+    let ended = lab.get(&tracker, &["x.bin", "-vv"]);
+    ended.done();
+    let of = |at: &str| ended.stderr.lines().filter(|line| line.contains(at)).collect::<Vec<_>>();
+    let known = |line: &&str| providers.iter().any(|node| line.contains(&format!("provider={}", &node.id[..8])));
+    for (at, what) in [("fetch{content=", "units=["), ("list{content=", "file=0")] {
+        let lines = of(at);
+        assert!(lines.iter().any(|line| line.contains("asked")), "{}", ended.stderr);
+        assert!(lines.iter().any(|line| line.contains("ended=Ok(())")), "{}", ended.stderr);
+        assert!(lines.iter().all(|line| known(line) && line.contains(what)), "{lines:#?}");
+    }
+    assert!(of("qshare::actors::download::fetch:").iter().all(known), "{}", ended.stderr);
+}
+
+#[test]
 fn ids_are_those_of_b3sum_around_every_chunk_boundary() {
     let lab = Lab::new();
     let sizes = [0, 1, 256 * KIB - 1, 256 * KIB, 256 * KIB + 1, 512 * KIB, 768 * KIB + 1];

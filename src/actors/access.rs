@@ -1,18 +1,49 @@
 //! Whom a node or a tracker serves: everyone, its friends, or who is listed. Friends and lists are those of this moment:
-//! who is added or removed is so at once.
+//! who is added or removed is so at once. And what of its contents they may have: a [`Rule`] is asked for each.
 
 use std::collections::HashSet;
+use std::fmt::Debug;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::model::{Friends, NodeId};
+use crate::model::{ContentId, Friends, NodeId, Offer, SafePath};
 
-/// Whom a node or a tracker serves.
+/// What is asked for, or would be told of.
+#[derive(Debug, Clone, Copy)]
+pub struct Subject<'s> {
+    /// Its content; none while it has no id.
+    pub id: Option<ContentId>,
+    /// The name that it is offered under; none when it is asked for by its id, whatever it is called.
+    pub name: Option<&'s SafePath>,
+}
+
+impl From<ContentId> for Subject<'_> {
+    fn from(id: ContentId) -> Self {
+        Self { id: Some(id), name: None }
+    }
+}
+
+impl<'s> From<&'s Offer> for Subject<'s> {
+    fn from(offer: &'s Offer) -> Self {
+        Self { id: offer.id, name: Some(&offer.name) }
+    }
+}
+
+/// Who may have which content, of those that are served.
+pub trait Rule: Debug + Send + Sync {
+    /// Whether a node may have it and know of it. Without a node it is anybody: a neighbour that asks for others.
+    /// A content without a name is asked for under any of its names: one that may be known is enough.
+    fn grants(&self, node: Option<NodeId>, what: Subject<'_>) -> bool;
+}
+
+/// Whom a node or a tracker serves, and with what.
 #[derive(Debug, Clone)]
 pub struct Access {
     members: Members,
     friends: Option<watch::Receiver<Arc<Friends>>>,
+    /// None: all may have everything.
+    rule: Option<Arc<dyn Rule>>,
 }
 
 #[derive(Debug, Clone)]
@@ -27,19 +58,32 @@ impl Access {
     #[must_use]
     pub fn new(friends: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
         let members = if only { Members::Friends } else { Members::Everyone };
-        Self { members, friends: Some(friends) }
+        Self { members, friends: Some(friends), rule: None }
     }
 
     /// Everyone.
     #[must_use]
     pub const fn everyone() -> Self {
-        Self { members: Members::Everyone, friends: None }
+        Self { members: Members::Everyone, friends: None, rule: None }
     }
 
     /// Who is listed.
     #[must_use]
     pub const fn listed(nodes: watch::Receiver<Arc<HashSet<NodeId>>>) -> Self {
-        Self { members: Members::Listed(nodes), friends: None }
+        Self { members: Members::Listed(nodes), friends: None, rule: None }
+    }
+
+    /// The same with a rule for each content.
+    #[cfg(feature = "lab")]
+    #[must_use]
+    pub fn with_rule(self, rule: Arc<dyn Rule>) -> Self {
+        Self { rule: Some(rule), ..self }
+    }
+
+    /// Whether a node that is served may have this and know of it.
+    #[must_use]
+    pub fn grants(&self, node: Option<NodeId>, what: Subject<'_>) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.grants(node, what))
     }
 
     /// Whether this node is served.

@@ -4,16 +4,28 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
+use ractor::Actor;
 use tempfile::TempDir;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
-use crate::actors::serve::{Answers, serve_links};
+use crate::actors::index::IndexRef;
+use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::reads::Reads;
+use crate::actors::limits::throttle::Throttle;
+use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
+use crate::actors::serve::node::{NodeAnswers, resolves};
+use crate::actors::serve::{Answers, Pages, serve_links};
+use crate::actors::shelf::Shelf;
+use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::home::identity::{Identity, LongTermKeys};
+use crate::io::home::remembered::RememberedFile;
 use crate::io::home::trust::TrustStore;
 use crate::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
 use crate::io::net::link::Link;
+use crate::logic::limits::slots::Capacity;
+use crate::logic::neighbours::Settings;
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::Role;
 
@@ -56,6 +68,43 @@ impl Host {
     pub(super) fn serve(&mut self, answers: impl Answers) {
         let links = std::mem::replace(&mut self.links, mpsc::channel(1).1);
         self.tasks.spawn(serve_links(links, Arc::new(answers)));
+    }
+
+    /// Neighbours of this host: those that are given, and who dials.
+    pub(super) async fn neighbours(&self, shelf: Shelf, visiting: bool, given: Vec<PeerTarget>) -> NeighboursRef {
+        let dependencies = neighbours::Dependencies {
+            friends: watch::channel(Arc::default()).1,
+            friends_only: false,
+            trackers: Vec::new(),
+            endpoint: self.endpoint.clone(),
+            connections: self.connections.clone(),
+            shelf,
+            given,
+            settings: Settings::default(),
+            lan: None,
+            eager: false,
+            visiting,
+            remembered: RememberedFile::at(self.home.path()),
+            writes: false,
+            warnings: mpsc::channel(1).0,
+        };
+        Neighbours::start(dependencies, None).await.expect("started")
+    }
+
+    /// What a node answers from this shelf.
+    pub(super) async fn answers(&self, shelf: Shelf, index: IndexRef, throttle: Throttle) -> NodeAnswers {
+        NodeAnswers {
+            own: self.id(),
+            neighbours: self.neighbours(shelf.clone(), true, Vec::new()).await,
+            shelf,
+            index,
+            uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
+            throttle,
+            buffers: BufferPool::new(96, 256 << 10),
+            reads: Reads::default(),
+            pages: Pages::default(),
+            resolves: resolves(),
+        }
     }
 
     pub(super) fn id(&self) -> NodeId {

@@ -6,6 +6,8 @@ pub mod clock;
 pub mod dial_back;
 pub mod node;
 mod places;
+#[cfg(test)]
+mod tests;
 pub mod tracker;
 pub mod upload;
 pub mod watch;

@@ -59,7 +59,8 @@ impl Wiring<'_> {
     async fn node(self, links: mpsc::Receiver<Link>) -> Result<Inner, Error> {
         let offers = watch::Sender::new(Arc::<OfferTable>::default());
         let snapshot = watch::Sender::new(Arc::default());
-        let shelf = Shelf::new(snapshot.subscribe());
+        let friends = self.friends().await?;
+        let shelf = Shelf::new(snapshot.subscribe(), Access::new(friends.clone(), self.options.friends_only));
         let offered = offers.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
         let cache = self.cache().await;
@@ -81,12 +82,10 @@ impl Wiring<'_> {
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell()))
             .await
             .map_err(spawn_error)?;
-        let friends = self.friends().await?;
         let neighbours = self.neighbours(&shelf, friends.clone()).await?;
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
-            access: Access::new(friends.clone(), self.options.friends_only),
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),

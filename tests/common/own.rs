@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use qshare::io::home::identity::Identity;
 use qshare::io::net::purpose::Purpose;
-use qshare::io::net::tls;
+use qshare::io::net::tls::{self, Protocol};
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{ClientConfig, Connection, ConnectionError, Endpoint, RecvStream, SendStream, ServerConfig};
 use tokio::runtime::Runtime;
@@ -263,6 +263,13 @@ pub struct Own {
     pub closed: Arc<Mutex<Vec<Ending>>>,
     endpoint: Endpoint,
     identity: Identity,
+    protocols: Arc<[Protocol]>,
+}
+
+/// How one connection is answered.
+fn answering(protocols: &Arc<[Protocol]>) -> ServerConfig {
+    let config = QuicServerConfig::try_from(tls::server_config(protocols).expect("TLS 1.3")).expect("AES");
+    ServerConfig::with_crypto(Arc::new(config))
 }
 
 impl Own {
@@ -273,8 +280,8 @@ impl Own {
     pub fn of(identity: Identity) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
-        let config = QuicServerConfig::try_from(tls::server_config(&identity).expect("a key")).expect("AES");
-        let config = ServerConfig::with_crypto(Arc::new(config));
+        let protocols: Arc<[Protocol]> = tls::protocols(&identity).expect("a key").into();
+        let config = answering(&protocols);
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = runtime.block_on(async { Endpoint::server(config, at) }).expect("bound");
         let (addr, node) = (endpoint.local_addr().expect("bound"), identity.node_id());
@@ -286,17 +293,20 @@ impl Own {
             closed: Arc::default(),
             endpoint,
             identity,
+            protocols,
         }
     }
 
     /// Lets everybody in with this Welcome, and does with their requests what the script says.
     pub fn serve(&self, welcome: &Value, script: Script) {
         let (endpoint, welcome, closed) = (self.endpoint.clone(), welcome.frame(), Arc::clone(&self.closed));
+        let protocols = Arc::clone(&self.protocols);
         self.runtime.spawn(async move {
             while let Some(incoming) = endpoint.accept().await {
+                let Ok(arriving) = incoming.accept_with(Arc::new(answering(&protocols))) else { continue };
                 let (welcome, script, closed) = (welcome.clone(), Arc::clone(&script), Arc::clone(&closed));
                 tokio::spawn(async move {
-                    let Ok(connection) = incoming.await else { return };
+                    let Ok(connection) = arriving.await else { return };
                     welcome_and_answer(&connection, &welcome, &script).await;
                     if let ConnectionError::ApplicationClosed(close) = connection.closed().await {
                         closed.lock().expect("no panic").push(Ending::Closed(close.error_code.into_inner()));

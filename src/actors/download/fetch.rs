@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use ractor::ActorRef;
 use tokio::sync::Semaphore;
+use tracing::Span;
 
 use crate::actors::download::Message;
 use crate::actors::download::clocks::{Clocks, StreamClocks};
@@ -56,9 +57,12 @@ pub(crate) struct Ask {
     pub(crate) received: Arc<AtomicU64>,
     /// What its streams wait for.
     pub(crate) clocks: Arc<StreamClocks>,
+    /// Whom it asks for what, for the log: its task runs in it.
+    pub(crate) span: Span,
 }
 
 /// Why a request stopped before its end.
+#[derive(Debug)]
 enum Stop {
     End(End),
     Fault(Option<u32>, Fault),
@@ -73,6 +77,7 @@ impl FetchContext {
     }
 
     fn finish(&self, request: RequestId, ended: Result<(), Stop>) {
+        tracing::debug!(?ended);
         match ended {
             Ok(()) => self.tell(Input::Ended { request, end: End::Finished }),
             Err(Stop::End(end)) => self.tell(Input::Ended { request, end }),

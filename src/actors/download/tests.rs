@@ -18,19 +18,10 @@ use crate::actors::access::Access;
 use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, TransferRequest};
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
 use crate::actors::lab::Host;
-use crate::actors::limits::buffers::BufferPool;
-use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
-use crate::actors::neighbours::{self, Neighbours};
-use crate::actors::serve::Pages;
-use crate::actors::serve::node::NodeAnswers;
 use crate::actors::shelf::{Shelf, Shelved};
-use crate::actors::uploads::{Uploads, UploadsRef};
-use crate::io::home::remembered::RememberedFile;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialSpec};
-use crate::logic::limits::slots::Capacity;
-use crate::logic::neighbours::Settings;
 use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap, Wanted};
@@ -66,37 +57,10 @@ impl TestNode {
     async fn start(upload: Option<u64>) -> Self {
         let mut host = Host::node().await;
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
-        let shelf = Shelf::new(index);
-        let friends = watch::channel(Arc::default()).1;
-        let alone = neighbours::Dependencies {
-            friends: friends.clone(),
-            friends_only: false,
-            trackers: Vec::new(),
-            endpoint: host.endpoint.clone(),
-            connections: host.connections.clone(),
-            shelf: shelf.clone(),
-            given: Vec::new(),
-            settings: Settings::default(),
-            lan: None,
-            eager: false,
-            visiting: true,
-            remembered: RememberedFile::at(host.home.path()),
-            writes: false,
-            warnings: mpsc::channel(1).0,
-        };
-        let answers = NodeAnswers {
-            own: host.id(),
-            access: Access::new(friends, false),
-            neighbours: Neighbours::start(alone, None).await.expect("started"),
-            reads: Reads::default(),
-            pages: Pages::default(),
-            resolves: crate::actors::serve::node::resolves(),
-            shelf: shelf.clone(),
-            index: IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0),
-            uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
-            throttle: Throttle::new(upload.and_then(Rate::bytes_per_second)),
-            buffers: BufferPool::new(96, 256 * KIB),
-        };
+        let shelf = Shelf::new(index, Access::everyone());
+        let index = IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0);
+        let throttle = Throttle::new(upload.and_then(Rate::bytes_per_second));
+        let answers = host.answers(shelf.clone(), index, throttle).await;
         host.serve(answers);
         let downloads = Downloads::start(host.connections.clone(), shelf.clone(), None).await.expect("started");
         Self { host, shelf, downloads, connections: None, told: Arc::default() }

@@ -172,7 +172,7 @@ async fn a_changed_file_gets_a_new_id_and_so_does_its_tree() {
     let three = ContentId::of(b"three");
     running.offer("tree/a", |o| o.is_some_and(|o| o.id == Some(three))).await;
     running.offer("tree", |o| o.is_some_and(|o| o.id.is_some_and(|id| id != before))).await;
-    assert_eq!(running.now().locate(ContentId::of(b"one")), []);
+    assert_eq!(running.now().locate(ContentId::of(b"one"), |_| true), []);
     assert!(running.now().source(ContentId::of(b"one"), 3).is_none() && running.now().had(ContentId::of(b"one")));
     let left = running.now().source(before, 6).expect("the other file is still there");
     assert_eq!((left.have().count(), left.lost().len()), (1, 1));
@@ -190,7 +190,7 @@ async fn files_come_and_go() {
     running.offer("tree/a", |offer| offer.is_none()).await;
     running.offer("tree", |offer| offer.is_some_and(|o| o.files == 2 && o.id.is_some())).await;
     let words = Query::parse(&["d"]).expect("words");
-    assert_eq!(running.now().search(&words, 10, 0).hits[0].names, [path("tree/c/d")]);
+    assert_eq!(running.now().search(&words, 10, 0, |_| true).hits[0].names, [path("tree/c/d")]);
     running.stop().await;
 }
 
@@ -341,7 +341,7 @@ async fn pages_hold_all_offers_in_order_and_fit_the_wire() {
     let snapshot = running.now();
     let (mut names, mut after, mut pages) = (Vec::new(), None, 0);
     loop {
-        let page = snapshot.files_of(after.as_ref());
+        let page = snapshot.files_of(after.as_ref(), |_| true);
         codec::encode(&page, PAGE).expect("fits");
         pages += 1;
         names.extend(page.offers.iter().map(|o| o.name.clone()));
@@ -353,9 +353,9 @@ async fn pages_hold_all_offers_in_order_and_fit_the_wire() {
     assert_eq!((names.len(), names.is_sorted()), (4001, true));
     assert!(pages > 1);
     let words = Query::parse(&["nnn"]).expect("words");
-    let hits = snapshot.search(&words, 200, 0);
+    let hits = snapshot.search(&words, 200, 0, |_| true);
     codec::encode(&hits, PAGE).expect("fits");
     assert_eq!((hits.hits.len(), hits.hits[0].names.len(), hits.more), (1, 8, 0));
-    assert_eq!(snapshot.search(&words, 200, 1).hits, []);
+    assert_eq!(snapshot.search(&words, 200, 1, |_| true).hits, []);
     running.stop().await;
 }

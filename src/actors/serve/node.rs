@@ -7,7 +7,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::actors::access::Access;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::pool::{Pool, who};
@@ -18,7 +17,7 @@ use crate::actors::serve::clock;
 use crate::actors::serve::upload::{UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
 use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
-use crate::actors::shelf::Shelf;
+use crate::actors::shelf::{Shelf, View};
 use crate::actors::uploads::{Slot, UploadsRef};
 use crate::io::net::frames;
 use crate::io::net::link::Link;
@@ -41,12 +40,10 @@ const RESOLVES: Limits = Limits { all: 1024, network: 512, peer: 32, reserve: 25
 pub struct NodeAnswers {
     /// Whose offers they are.
     pub own: NodeId,
-    /// What can be served.
+    /// What can be served, and to whom.
     pub shelf: Shelf,
     /// Hashes an offer first when asked to.
     pub index: IndexRef,
-    /// Whom it serves.
-    pub access: Access,
     /// Who stands beside this node.
     pub neighbours: NeighboursRef,
     /// Slots and counts.
@@ -71,12 +68,12 @@ pub fn resolves() -> Pool {
 
 impl Answers for NodeAnswers {
     fn is_friend(&self, node: NodeId) -> bool {
-        self.access.has_friend(node)
+        self.shelf.access().has_friend(node)
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks.
-        if !matches!(request, Request::Join(_)) && !self.access.serves(link.peer()) {
+        if !matches!(request, Request::Join(_)) && !self.shelf.access().serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -87,12 +84,12 @@ impl Answers for NodeAnswers {
                 stream.refuse(Code::NotFound).await;
             }
             Request::FilesOf(files) => {
-                self.read(link, stream, move |shelf| shelf.index().files_of(files.after.as_ref())).await;
+                self.read(link, stream, move |view| view.files_of(files.after.as_ref())).await;
             }
             Request::Join(join) => Box::pin(self.join(link, join, stream)).await,
             Request::List(list) => Box::pin(self.list(link, list, stream)).await,
             Request::Locate(locate) => self.locate(link, &locate, stream).await,
-            Request::Manifest(manifest) => self.manifest(&manifest, stream).await,
+            Request::Manifest(manifest) => self.manifest(link, &manifest, stream).await,
             Request::Resolve(resolve) => Box::pin(self.resolve(link, resolve, stream)).await,
             Request::Search(search) => self.search(link, &search, stream).await,
             Request::Times(times) => self.times(link, &times, stream).await,
@@ -111,23 +108,28 @@ impl NodeAnswers {
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
         let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
-        self.read(link, stream, move |shelf| shelf.index().search(&query, limit, skip)).await;
+        self.read(link, stream, move |view| view.search(&query, limit, skip)).await;
     }
 
     async fn locate(&self, link: &Link, locate: &Locate, stream: Stream) {
         let id = locate.id;
-        self.read(link, stream, move |shelf| HitPage { hits: shelf.locate(id), more: 0 }).await;
+        self.read(link, stream, move |view| HitPage { hits: view.locate(id), more: 0 }).await;
+    }
+
+    /// The shelf as the other end may see it.
+    fn view(&self, link: &Link) -> View {
+        self.shelf.seen_by(Some(link.peer()))
     }
 
     /// Answers with what a read of the shelf gives, on a thread that may take its time, once there is room for it.
     async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
     where
         T: Serialize + Send + 'static,
-        F: FnOnce(Shelf) -> T + Send + 'static,
+        F: FnOnce(View) -> T + Send + 'static,
     {
-        let (shelf, who) = (self.shelf.clone(), self.who(link));
+        let (view, who) = (self.view(link), self.who(link));
         let room = self.pages.room(who).await;
-        let answer = move || encode(&Answer::Ok(read(shelf)), limits::PAGE).map(Vec::into_boxed_slice);
+        let answer = move || encode(&Answer::Ok(read(view)), limits::PAGE).map(Vec::into_boxed_slice);
         match self.reads.run(who, answer).await {
             Some(Ok(answer)) => stream.deliver(answer.into(), room).await,
             Some(Err(_)) | None => stream.refuse(Code::Internal).await,
@@ -135,7 +137,7 @@ impl NodeAnswers {
     }
 
     fn who(&self, link: &Link) -> Who {
-        who(link, self.access.has_friend(link.peer()))
+        who(link, self.is_friend(link.peer()))
     }
 
     async fn resolve(&self, link: &Link, resolve: Resolve, mut stream: Stream) {
@@ -143,10 +145,11 @@ impl NodeAnswers {
         if place.is_none() || stream.stay(lasting_units(0)).is_err() {
             return stream.refuse(busy()).await;
         }
-        let mut events = self.index.resolve(resolve.name);
+        let view = self.view(link);
+        let mut events = view.resolve(&self.index, resolve.name);
         let mut sent = stream.grant((), limits::CONTROL).await;
         while sent.is_ok()
-            && let Some(event) = events.recv().await
+            && let Some(event) = events.recv().await.map(|event| view.resolved(event))
         {
             let last = !matches!(event, ResolveEvent::Hashing(..));
             sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
@@ -157,10 +160,10 @@ impl NodeAnswers {
         stream.end(sent);
     }
 
-    async fn manifest(&self, manifest: &Manifest, stream: Stream) {
-        let shelf = self.shelf.clone();
+    async fn manifest(&self, link: &Link, manifest: &Manifest, stream: Stream) {
+        let view = self.view(link);
         let id = manifest.id;
-        let found = tokio::task::spawn_blocking(move || shelf.manifest(id)).await;
+        let found = tokio::task::spawn_blocking(move || view.manifest(id)).await;
         match found.unwrap_or(Err(Code::Internal)) {
             Ok((bytes, left_out)) => {
                 let head = ManifestHead { len: bytes.len() as u64, left_out };
@@ -172,7 +175,7 @@ impl NodeAnswers {
     }
 
     async fn times(&self, link: &Link, times: &Times, mut stream: Stream) {
-        let source = match self.shelf.source(times.id, times.size) {
+        let source = match self.view(link).source(times.id, times.size) {
             Ok(source) => source,
             Err(code) => return stream.refuse(code).await,
         };
@@ -187,7 +190,8 @@ impl NodeAnswers {
     }
 
     async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
-        let source = match self.shelf.source(watch.id, watch.size) {
+        let view = self.view(link);
+        let source = match view.source(watch.id, watch.size) {
             Ok(source) => source,
             Err(code) => return stream.refuse(code).await,
         };
@@ -197,10 +201,10 @@ impl NodeAnswers {
         let Some(seat) = self.uploads.join(watch.id, link.peer()).await else {
             return stream.refuse(Code::Closing).await;
         };
-        self.shelf.participant(watch.id, link);
+        view.participant(watch.id, link);
         match stream.grant((), limits::CONTROL).await {
             Ok(()) => {
-                let changes = self.shelf.changes(watch.id, watch.size);
+                let changes = view.changes(watch.id, watch.size);
                 tell_what_is_here(stream, source, changes, seat).await;
             }
             failed => stream.end(failed),
@@ -230,8 +234,7 @@ impl NodeAnswers {
         };
         let (list, last) = match chunk_list(Arc::clone(&source), list.unit).await {
             Ok(found) => found,
-            Err(Code::Busy) => return stream.refuse(busy()).await,
-            Err(code) => return stream.refuse(code).await,
+            Err(refusal) => return stream.refuse(refusal).await,
         };
         let sent = tokio::select! {
             biased;
@@ -312,7 +315,7 @@ impl NodeAnswers {
     }
 
     async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
-        let source = self.shelf.source(id, size)?;
+        let source = self.view(link).source(id, size)?;
         let slot = self.uploads.admit(link, self.who(link)).await.ok_or_else(busy)?;
         Ok((source, slot))
     }
@@ -337,17 +340,17 @@ const fn busy() -> Refusal {
 /// # Errors
 /// BadRequest when no file with a list begins there; NotFound when its last unit is not here, or its list is not known yet;
 /// Busy when a shared file has just been hashed again, so that its list is to be had in a moment.
-async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Code> {
+async fn chunk_list(source: Arc<dyn Source>, unit: u32) -> Result<(Arc<ChunkList>, u32), Refusal> {
     let place = source.map().place(unit).filter(|place| place.chunk.0 == 0).ok_or(Code::BadRequest)?;
     let file = source.map().files()[place.file];
     if !file.layout.needs_list() {
-        return Err(Code::BadRequest);
+        return Err(Code::BadRequest.into());
     }
     let last = file.units().end - 1;
     if !source.has(last) {
-        return Err(Code::NotFound);
+        return Err(Code::NotFound.into());
     }
-    let absent = if source.growth().is_none() { Code::Busy } else { Code::NotFound };
+    let absent = if source.growth().is_none() { busy() } else { Code::NotFound.into() };
     let list = tokio::task::spawn_blocking(move || source.list(place.file)).await.map_err(|_| Code::Internal)?;
     Ok((list.ok_or(absent)?, last))
 }

@@ -16,7 +16,7 @@ use crate::actors::serve::dial_back::{DialBack, Probe};
 use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::net::link::Link;
-use crate::logic::directory::AskerView;
+use crate::logic::addresses::AskerView;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::address::is_loopback;
 use crate::model::{Content, NodeId, Query};

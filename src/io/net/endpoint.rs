@@ -3,7 +3,7 @@
 //! to keep, is judged above.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ use crate::io::net::interfaces;
 use crate::io::net::link::{self, Link, var_int};
 use crate::io::net::open::Open;
 use crate::io::net::purpose::Purpose;
+use crate::io::net::tls;
 use crate::io::net::transport::{self, Configs};
 use crate::io::net::udp::{self, SmallBuffer};
 use crate::model::address::canonical;
@@ -75,6 +76,12 @@ pub enum BindError {
     Tls(String),
 }
 
+impl From<rustls::Error> for BindError {
+    fn from(error: rustls::Error) -> Self {
+        Self::Tls(error.to_string())
+    }
+}
+
 /// The endpoint. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Endpoint {
@@ -100,7 +107,8 @@ impl Endpoint {
     /// When the address or the key cannot be used.
     #[expect(clippy::needless_pass_by_value, reason = "the endpoint takes its keys over")]
     pub fn bind(identity: Arc<Identity>, keys: LongTermKeys, options: EndpointOptions) -> Result<Self, BindError> {
-        Self::open(identity, &keys, options, Purpose::Link, Arc::default())
+        let configs = Configs::new(&identity, &keys, Purpose::Link, tls::protocols(&identity)?)?;
+        Self::open(identity, &keys, options, configs, Arc::default())
     }
 
     /// Another endpoint of the same identity, on a socket of its own, that only dials; what it dials is closed with
@@ -115,23 +123,23 @@ impl Endpoint {
         };
         let keys = LongTermKeys::ephemeral()?;
         let options = EndpointOptions { listen, role: self.inner.role };
-        Self::open(self.inner.identity.clone(), &keys, options, purpose, Arc::clone(&self.inner.open))
+        let identity = self.inner.identity.clone();
+        let configs = Configs::new(&identity, &keys, purpose, Vec::new())?;
+        Self::open(identity, &keys, options, configs, Arc::clone(&self.inner.open))
     }
 
     fn open(
         identity: Arc<Identity>,
         keys: &LongTermKeys,
         options: EndpointOptions,
-        purpose: Purpose,
+        configs: Configs,
         open_links: Arc<Open>,
     ) -> Result<Self, BindError> {
-        let configs = Configs::new(&identity, keys, purpose).map_err(|error| BindError::Tls(error.to_string()))?;
         let (addr, bound) = open(options.listen)?;
         let failed = |cause: io::Error| BindError::Address { addr, cause: cause.into() };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
-        let server = (purpose == Purpose::Link).then(|| (*configs.server(IpAddr::V6(Ipv6Addr::UNSPECIFIED))).clone());
-        let config = transport::endpoint(keys);
+        let (config, server) = (transport::endpoint(keys), configs.listening());
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
             .map_err(failed)?;
         let inner = Inner {
@@ -248,6 +256,9 @@ pub enum ArrivalError {
     /// It took too long.
     #[error("the handshake took too long")]
     TimedOut,
+    /// The key cannot be used.
+    #[error("the identity cannot be used for TLS: {0}")]
+    Tls(#[from] rustls::Error),
     /// Welcome could not be sent.
     #[error("Welcome could not be sent: {0}")]
     Welcome(#[from] CallError),
@@ -278,26 +289,34 @@ impl Arrival {
         admit: impl FnOnce(NodeId) -> Result<(), Code>,
     ) -> Result<Link, ArrivalError> {
         let Self { incoming, mut permit, endpoint } = self;
-        let config = endpoint.inner.configs.server(incoming.remote_address().ip());
-        let connecting = incoming.accept_with(config)?;
+        let config = endpoint.inner.configs.server(incoming.remote_address().ip())?;
+        let connecting = incoming.accept_with(Arc::new(config))?;
         let connection = timeout(HANDSHAKE, connecting).await.map_err(|_| ArrivalError::TimedOut)??;
         permit.established();
-        let judged = link::peer_of(&connection).ok_or(Code::BadRequest);
-        let judged = judged.and_then(|peer| if peer == endpoint.node_id() { Err(Code::Duplicate) } else { Ok(peer) });
-        let peer = match judged.and_then(|peer| admit(peer).map(|()| peer)) {
-            Ok(peer) => peer,
+        let judged = judge(&connection, endpoint.node_id());
+        let (purpose, peer) = match judged.and_then(|judged| admit(judged.1).map(|()| judged)) {
+            Ok(judged) => judged,
             Err(code) => {
                 connection.close(var_int(code), b"");
                 return Err(ArrivalError::NotAdmitted(code));
             }
         };
         timeout(WELCOME, welcome(&connection, role)).await.map_err(|_| ArrivalError::TimedOut)??;
-        if Purpose::of(&connection) == Purpose::Probe {
+        if purpose == Purpose::Probe {
             // The dialler closes; nobody waits for that longer than for a Welcome.
             let _ = timeout(WELCOME, connection.closed()).await;
             return Err(ArrivalError::Probe);
         }
         Ok(endpoint.take_in(Link::dialled_by(connection, peer, permit)))
+    }
+}
+
+/// What a connection is for and who has dialled it. Another protocol than those of nodes makes no link, whoever speaks it.
+fn judge(connection: &Connection, own: NodeId) -> Result<(Purpose, NodeId), Code> {
+    let purpose = Purpose::of(connection).ok_or(Code::Unsupported)?;
+    match link::peer_of(connection).ok_or(Code::BadRequest)? {
+        peer if peer == own => Err(Code::Duplicate),
+        peer => Ok((purpose, peer)),
     }
 }
 

@@ -77,7 +77,8 @@ impl Link {
     /// What the connection is for.
     #[must_use]
     pub fn purpose(&self) -> Purpose {
-        Purpose::of(&self.inner.connection)
+        // What has no purpose does not become a link.
+        Purpose::of(&self.inner.connection).unwrap_or(Purpose::Link)
     }
 
     /// Whether this side dialled.

@@ -30,11 +30,10 @@ impl Purpose {
         }
     }
 
-    /// What an established connection is for.
-    pub(crate) fn of(connection: &Connection) -> Self {
+    /// What an established connection is for; `None` when its protocol is none of these.
+    pub(crate) fn of(connection: &Connection) -> Option<Self> {
         let data = connection.handshake_data().and_then(|data| data.downcast::<HandshakeData>().ok());
         let protocol = data.and_then(|data| data.protocol);
-        // TLS lets no other name through.
-        Self::ALL.into_iter().find(|purpose| protocol.as_deref() == Some(purpose.alpn())).unwrap_or(Self::Link)
+        Self::ALL.into_iter().find(|purpose| protocol.as_deref() == Some(purpose.alpn()))
     }
 }

@@ -1,6 +1,9 @@
 //! TLS 1.3 between nodes: the pin in place of certificate authorities.
 //! Invariant: a finished handshake proves that the peer holds the Ed25519 key of its one certificate. Names and
 //! dates mean nothing here; which id may connect is judged after the handshake. No session is ever resumed.
+//! What is shown, and who is verified how, is chosen by ALPN ([`protocols`]).
+
+mod protocol;
 
 use std::sync::Arc;
 
@@ -10,11 +13,14 @@ use rustls::crypto::{CryptoProvider, ring, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible, ServerConfig,
     SignatureScheme, SupportedCipherSuite,
 };
 
+use self::protocol::Choice;
+pub use self::protocol::Protocol;
 use crate::io::home::identity::{self, Identity};
 use crate::io::net::purpose::Purpose;
 
@@ -36,18 +42,33 @@ pub fn client_config(identity: &Identity, purpose: Purpose) -> Result<ClientConf
     Ok(config)
 }
 
-/// How this node is dialled.
+/// What this node answers, each protocol with what it shows and whom it lets in: a further one is one more entry.
 ///
 /// # Errors
 /// When the key cannot be used.
-pub fn server_config(identity: &Identity) -> Result<ServerConfig, Error> {
+pub fn protocols(identity: &Identity) -> Result<Vec<Protocol>, Error> {
     let provider = provider();
-    let verifier = Arc::new(Pinned { provider: provider.clone() });
-    let mut config = ServerConfig::builder_with_provider(provider)
+    let own = Arc::new(CertifiedKey::from_der(vec![identity.certificate()], identity.key().into(), &provider)?);
+    let nodes = Arc::new(Pinned { provider });
+    let of_nodes = |purpose: Purpose| Protocol {
+        alpn: purpose.alpn(),
+        certificate: Arc::clone(&own),
+        dialler: Arc::clone(&nodes) as Arc<dyn ClientCertVerifier>,
+    };
+    Ok(Purpose::ALL.map(of_nodes).into())
+}
+
+/// How one arrival is answered: what it has chosen holds for no other.
+///
+/// # Errors
+/// When ring cannot do TLS 1.3.
+pub fn server_config(protocols: &Arc<[Protocol]>) -> Result<ServerConfig, Error> {
+    let choice = Arc::new(Choice::of(protocols));
+    let mut config = ServerConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&rustls::version::TLS13])?
-        .with_client_cert_verifier(verifier)
-        .with_single_cert(vec![identity.certificate()], identity.key().into())?;
-    config.alpn_protocols = Purpose::ALL.map(|purpose| purpose.alpn().to_vec()).into();
+        .with_client_cert_verifier(Arc::clone(&choice) as Arc<dyn ClientCertVerifier>)
+        .with_cert_resolver(choice);
+    config.alpn_protocols = protocols.iter().map(|protocol| protocol.alpn.to_vec()).collect();
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
     Ok(config)

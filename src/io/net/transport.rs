@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quinn::congestion::CubicConfig;
-use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
+use quinn::crypto::rustls::{NoInitialCipherSuite, QuicClientConfig, QuicServerConfig};
 use quinn::{
     AckFrequencyConfig, ClientConfig, EndpointConfig, MtuDiscoveryConfig, ServerConfig, TransportConfig, VarInt,
 };
@@ -16,7 +16,7 @@ use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::net::congestion;
 use crate::io::net::gate::{PER_ADDRESS, PER_LOOPBACK};
 use crate::io::net::purpose::Purpose;
-use crate::io::net::tls;
+use crate::io::net::tls::{self, Protocol};
 use crate::io::net::udp;
 use crate::model::address::is_loopback;
 use crate::wire::limits::STREAMS;
@@ -62,19 +62,24 @@ const LATE_TIME: f32 = 1.5;
 #[derive(Debug, Clone)]
 pub struct Configs {
     client: [ClientConfig; 2],
-    server: [Arc<ServerConfig>; 2],
+    server: [ServerConfig; 2],
+    protocols: Arc<[Protocol]>,
 }
 
 impl Configs {
-    /// Builds them for an identity.
+    /// Builds them for an identity that dials for a purpose and answers these protocols.
     ///
     /// # Errors
     /// When the key cannot be used for TLS.
-    pub fn new(identity: &Identity, keys: &LongTermKeys, purpose: Purpose) -> Result<Self, rustls::Error> {
-        let unusable = |_| rustls::Error::General("AES-128-GCM is missing".into());
-        let client = Arc::new(QuicClientConfig::try_from(tls::client_config(identity, purpose)?).map_err(unusable)?);
-        let server = Arc::new(QuicServerConfig::try_from(tls::server_config(identity)?).map_err(unusable)?);
-        let token = Arc::new(keys.token());
+    pub fn new(
+        identity: &Identity,
+        keys: &LongTermKeys,
+        purpose: Purpose,
+        protocols: Vec<Protocol>,
+    ) -> Result<Self, rustls::Error> {
+        let client = QuicClientConfig::try_from(tls::client_config(identity, purpose)?).map_err(without_aes)?;
+        let (client, token, protocols) = (Arc::new(client), Arc::new(keys.token()), protocols.into());
+        let server = arrival(&protocols)?;
         Ok(Self {
             client: [loopback(), network()].map(Arc::new).map(|transport| {
                 let mut config = ClientConfig::new(client.clone());
@@ -86,8 +91,9 @@ impl Configs {
                 config.transport_config(transport);
                 config.max_incoming(MAX_INCOMING);
                 config.incoming_buffer_size(INCOMING_BUFFER).incoming_buffer_size_total(INCOMING_BUFFERS);
-                Arc::new(config)
+                config
             }),
+            protocols,
         })
     }
 
@@ -97,11 +103,31 @@ impl Configs {
         self.client[usize::from(!is_loopback(ip))].clone()
     }
 
-    /// For being dialled from an address.
+    /// For what arrives and has not been looked at; `None` when nothing is answered.
     #[must_use]
-    pub fn server(&self, ip: IpAddr) -> Arc<ServerConfig> {
-        self.server[usize::from(!is_loopback(ip))].clone()
+    pub fn listening(&self) -> Option<ServerConfig> {
+        let [_, network] = &self.server;
+        (!self.protocols.is_empty()).then(|| network.clone())
     }
+
+    /// For being dialled from an address, once.
+    ///
+    /// # Errors
+    /// None that [`Configs::new`] has not had.
+    pub fn server(&self, ip: IpAddr) -> Result<ServerConfig, rustls::Error> {
+        let mut config = self.server[usize::from(!is_loopback(ip))].clone();
+        config.crypto = arrival(&self.protocols)?;
+        Ok(config)
+    }
+}
+
+/// The TLS of one arrival.
+fn arrival(protocols: &Arc<[Protocol]>) -> Result<Arc<QuicServerConfig>, rustls::Error> {
+    Ok(Arc::new(QuicServerConfig::try_from(tls::server_config(protocols)?).map_err(without_aes)?))
+}
+
+fn without_aes(_: NoInitialCipherSuite) -> rustls::Error {
+    rustls::Error::General("AES-128-GCM is missing".into())
 }
 
 /// The endpoint's own parameters.

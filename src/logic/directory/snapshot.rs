@@ -13,7 +13,7 @@ use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Content, ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
+use crate::model::{Content, ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
 
 /// What one node offers, and where it was reached.
@@ -72,7 +72,11 @@ impl Snapshot {
         self.reader(asker, seed).id(id, under_way)
     }
 
-    fn reader(&self, asker: AskerView, seed: u64) -> Search<'_, impl FnMut(&[usize]) -> Vec<Provider>> {
+    fn reader(
+        &self,
+        asker: AskerView,
+        seed: u64,
+    ) -> Search<'_, impl Fn(&Offer) -> bool, impl FnMut(&[usize]) -> Vec<Provider>> {
         let mut rng = StdRng::seed_from_u64(seed);
         let nodes: Vec<_> = self.nodes.iter().collect();
         let tables = nodes.iter().map(|(_, listing)| &listing.offers).collect();
@@ -83,13 +87,13 @@ impl Snapshot {
             let provider = |(node, listing): (&NodeId, &Arc<Listing>)| listing.provider(*node, asker);
             chosen.into_iter().map(|i| provider(nodes[offering[i]])).collect()
         };
-        Search::new(tables, providers)
+        Search::new(tables, |_| true, providers)
     }
 
     /// The offers of a node, in name order, after a name. `None` when the node is not known.
     #[must_use]
     pub fn files_of(&self, node: NodeId, after: Option<&SafePath>) -> Option<OfferPage> {
-        Some(self.nodes.get(&node)?.offers.page(after))
+        Some(self.nodes.get(&node)?.offers.page(after, |_| true))
     }
 
     /// The nodes, in id order, after a node.

@@ -32,17 +32,19 @@ struct Group {
     best: u32,
 }
 
-/// The offers of some nodes, by number, and who of the nodes that offer a content are told of.
+/// The offers of some nodes, by number, which of them are there for who asks, and who of the nodes that offer a content
+/// are told of.
 #[derive(Debug)]
-pub struct Search<'s, P> {
+pub struct Search<'s, S, P> {
     tables: Vec<&'s OfferTable>,
+    shows: S,
     providers: P,
 }
 
-impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
-    /// Reads these tables; `providers` tells which of the nodes with these numbers go with a hit, in order.
-    pub const fn new(tables: Vec<&'s OfferTable>, providers: P) -> Self {
-        Self { tables, providers }
+impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, S, P> {
+    /// Reads what `shows` of these tables; `providers` tells which of the nodes with these numbers go with a hit, in order.
+    pub const fn new(tables: Vec<&'s OfferTable>, shows: S, providers: P) -> Self {
+        Self { tables, shows, providers }
     }
 
     /// The best hits for a query after `skip` better ones.
@@ -70,7 +72,7 @@ impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
     pub fn id(&mut self, id: ContentId, under_way: impl IntoIterator<Item = (usize, Content)>) -> HitPage {
         let mut found: BTreeMap<(Kind, u64), Located<'_>> = BTreeMap::new();
         for (number, table) in self.tables.iter().enumerate() {
-            for offer in table.of_id(id) {
+            for offer in table.of_id(id).filter(|offer| (self.shows)(offer)) {
                 found.entry((offer.kind, offer.size)).or_default().add(number, offer);
             }
         }
@@ -92,7 +94,8 @@ impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
             for (segment, offers) in (0..).zip(table.segments()) {
                 for (place, folded) in offers.find(&needle) {
                     let offer = &offers.offers()[place];
-                    let Some(rank) = rank(query, folded, offer.kind) else { continue };
+                    let rank = rank(query, folded, offer.kind).filter(|_| (self.shows)(offer));
+                    let Some(rank) = rank else { continue };
                     let prefix = offer.id.map_or(0, |id| prefix(&id));
                     // A segment has at most 1024 places.
                     matches.push(Match { prefix, rank, node, segment, place: place as u16 });
@@ -131,7 +134,7 @@ impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
         groups
     }
 
-    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s, P> {
+    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s, S, P> {
         let best = &matches[group.best as usize];
         let offer = self.offer(best);
         let tie = (offer.id, offer.kind, offer.size, best.node);

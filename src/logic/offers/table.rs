@@ -82,11 +82,12 @@ impl OfferTable {
         Offers { segments: self.segments.iter(), offers: [].iter() }
     }
 
-    /// The offers after a name, as many as a page holds.
+    /// The offers after a name, of those that are shown, as many as a page holds.
     #[must_use]
-    pub fn page(&self, after: Option<&SafePath>) -> OfferPage {
+    pub fn page(&self, after: Option<&SafePath>, shows: impl Fn(&Offer) -> bool) -> OfferPage {
         let mut offers = Page::default();
-        let more = self.after(after).any(|offer| !offers.add(page::of_offer(offer), || offer.clone()));
+        let mut shown = self.after(after).filter(|offer| shows(offer));
+        let more = shown.any(|offer| !offers.add(page::of_offer(offer), || offer.clone()));
         OfferPage { offers: offers.items, more }
     }
 

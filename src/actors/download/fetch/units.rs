@@ -191,6 +191,7 @@ impl FetchContext {
 
     /// Told from here: the task may have been aborted, and a lie must not go unnoticed.
     pub(super) fn lied(&self, ask: &Ask, unit: u32) -> Stop {
+        ask.span.in_scope(|| tracing::debug!(unit, "does not prove"));
         self.tell(Input::Fault { request: ask.request, unit: Some(unit), fault: Fault::Lie });
         Stop::Told
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::task::AbortHandle;
+use tracing::{Instrument as _, Span, debug_span};
 
 use super::{DownloadNotice, Ending, State};
 use crate::actors::download::fetch::{Ask, fetch_list, fetch_units};
@@ -45,26 +46,31 @@ impl State {
             }
             Order::Complete => self.end(Ok(Ending::Complete)),
             Order::Fetch { request, node, units, max } => {
-                let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
+                let content = self.context.wanted.content.id;
+                let span = debug_span!("fetch", content = %content.short(), provider = %node.short(), ?units, max);
+                let Some(ask) = self.ask(request, node, span) else { return self.unlinked(request) };
                 self.run(&ask, fetch_units(Arc::clone(&self.context), ask.clone(), units, max));
             }
             Order::Leave { node, why } => self.leave(node, why),
             Order::List { request, node, file } => {
-                let Some(ask) = self.ask(request, node) else { return self.unlinked(request) };
+                let content = self.context.wanted.content.id;
+                let span = debug_span!("list", content = %content.short(), provider = %node.short(), file);
+                let Some(ask) = self.ask(request, node, span) else { return self.unlinked(request) };
                 self.run(&ask, fetch_list(Arc::clone(&self.context), ask.clone(), file));
             }
         }
     }
 
     fn run(&mut self, ask: &Ask, fetching: impl Future<Output = ()> + Send + 'static) {
-        let task = self.tasks.spawn(fetching);
+        ask.span.in_scope(|| tracing::debug!("asked"));
+        let task = self.tasks.spawn(fetching.instrument(ask.span.clone()));
         let running = Running { link: ask.link.clone(), task, received: Arc::clone(&ask.received), seen: 0 };
         self.running.insert(ask.request, running);
     }
 
-    fn ask(&self, request: RequestId, node: NodeId) -> Option<Ask> {
+    fn ask(&self, request: RequestId, node: NodeId, span: Span) -> Option<Ask> {
         let link = self.idlest(node)?;
-        Some(Ask { request, node, link, received: Arc::default(), clocks: self.context.clocks.of(node) })
+        Some(Ask { request, node, link, received: Arc::default(), clocks: self.context.clocks.of(node), span })
     }
 
     /// The link went away between the decision and now; told as a message, not from within the decision.

@@ -10,7 +10,7 @@ use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, Sha
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Search;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, Hit, Provider, Query, SafePath};
+use crate::model::{ContentId, Hit, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
 
 /// The offers of a node at one moment.
@@ -54,27 +54,28 @@ impl IndexSnapshot {
         Self { parts, remains, ..Self::default() }
     }
 
-    /// The hits for a query, best first, after the first `skip`; at most `limit` and no more than a page holds.
-    /// They name no provider: it is the node that answers.
+    /// The hits for a query among the offers that are shown, best first, after the first `skip`; at most `limit` and no
+    /// more than a page holds. They name no provider: it is the node that answers.
     #[must_use]
-    pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
-        self.reader().words(query, limit, skip)
+    pub fn search(&self, query: &Query, limit: u32, skip: u32, shows: impl Fn(&Offer) -> bool) -> HitPage {
+        self.reader(shows).words(query, limit, skip)
     }
 
-    /// The hits for an id: more than one when a file and a collection share it, or sizes differ.
+    /// The hits for an id among the offers that are shown: more than one when a file and a collection share it, or sizes
+    /// differ.
     #[must_use]
-    pub fn locate(&self, id: ContentId) -> Vec<Hit> {
-        self.reader().id(id, []).hits
+    pub fn locate(&self, id: ContentId, shows: impl Fn(&Offer) -> bool) -> Vec<Hit> {
+        self.reader(shows).id(id, []).hits
     }
 
-    fn reader(&self) -> Search<'_, impl FnMut(&[usize]) -> Vec<Provider>> {
-        Search::new(vec![&self.parts.offers], |_| Vec::new())
+    fn reader<S: Fn(&Offer) -> bool>(&self, shows: S) -> Search<'_, S, impl FnMut(&[usize]) -> Vec<Provider>> {
+        Search::new(vec![&self.parts.offers], shows, |_| Vec::new())
     }
 
-    /// The offers after a name, as many as a page holds.
+    /// The offers after a name, of those that are shown, as many as a page holds.
     #[must_use]
-    pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
-        self.parts.offers.page(after)
+    pub fn files_of(&self, after: Option<&SafePath>, shows: impl Fn(&Offer) -> bool) -> OfferPage {
+        self.parts.offers.page(after, shows)
     }
 
     /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
@@ -139,9 +140,8 @@ impl IndexSnapshot {
     }
 
     /// The offer of a name.
-    #[cfg(feature = "lab")]
     #[must_use]
-    pub fn offer(&self, name: &SafePath) -> Option<&crate::model::Offer> {
+    pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
         self.parts.offers.get(name)
     }
 

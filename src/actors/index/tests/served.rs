@@ -58,7 +58,7 @@ async fn a_tree_is_served_as_what_it_was_when_files_of_it_change_go_or_move() {
         assert_eq!(served(&running.now(), id, size), [b"four".to_vec(), b"two".to_vec()]);
     }
     assert_eq!(running.now().manifest(first), Some(manifest));
-    assert!(running.now().locate(first).is_empty(), "it is served, not offered");
+    assert!(running.now().locate(first, |_| true).is_empty(), "it is served, not offered");
     fs::remove_dir_all(story.path("tree")).expect("remove");
     running.offer("tree", |offer| offer.is_none()).await;
     assert!(running.now().source(first, size).is_none() && running.now().had(first));

@@ -55,16 +55,22 @@ impl State {
     }
 
     fn may_know(&self, node: NodeId) -> bool {
-        self.friends.may_know(node, self.table.direction(node) == Some(Direction::Visiting))
+        self.friends.may_know(node, self.visits(node))
+    }
+
+    fn visits(&self, node: NodeId) -> bool {
+        self.table.direction(node) == Some(Direction::Visiting)
     }
 
     fn read(&mut self, from: NodeId, what: Sought, tell: impl FnOnce(Vec<Hit>) -> Message + Send + 'static) {
         let Some(neighbour) = self.voices.get(&from) else { return };
         let (turn, who) = (neighbour.turn.clone(), self.who(&neighbour.link));
-        let (shelf, reads, actor) = (self.dependencies.shelf.clone(), self.reads.clone(), self.reach.actor.clone());
+        // What comes from another neighbour may be anybody's question.
+        let view = self.dependencies.shelf.seen_by(self.visits(from).then_some(from));
+        let (reads, actor) = (self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };
-            let hits = reads.run(who, move || shelf.answer(&what)).await.unwrap_or_default();
+            let hits = reads.run(who, move || view.answer(&what)).await.unwrap_or_default();
             // Gone only with the node itself.
             let _ = actor.cast(tell(hits));
         });

@@ -7,10 +7,12 @@ use quinn::crypto::rustls::QuicClientConfig;
 use rustls::ClientConfig;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
 use tokio::sync::oneshot;
 
 use super::*;
 use crate::io::net::dial::{self, DialError};
+use crate::io::net::tls::Protocol;
 use crate::wire::limits::ALPN;
 
 fn loopback(port: u16) -> Listen {
@@ -128,10 +130,10 @@ async fn closing_tells_the_other_side() {
 #[tokio::test]
 async fn a_peer_that_never_says_welcome_is_left() {
     let identity = Arc::new(Identity::ephemeral().expect("identity"));
-    let configs = Configs::new(&identity, &LongTermKeys::ephemeral().expect("keys"), Purpose::Link).expect("configs");
+    let (keys, protocols) = (LongTermKeys::ephemeral().expect("keys"), tls::protocols(&identity).expect("a key"));
+    let configs = Configs::new(&identity, &keys, Purpose::Link, protocols).expect("configs");
     let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let config = (*configs.server(addr.ip())).clone();
-    let mute = quinn::Endpoint::server(config, addr).expect("bound");
+    let mute = quinn::Endpoint::server(configs.server(addr.ip()).expect("config"), addr).expect("bound");
     let addr = mute.local_addr().expect("addr");
     let listening = tokio::spawn(async move {
         let connection = mute.accept().await.expect("incoming").await.expect("connected");
@@ -184,10 +186,12 @@ impl ServerCertVerifier for TakesAll {
     }
 }
 
-/// What a client without our rules looks like to a real endpoint: the error on the endpoint's side.
-async fn arrival_of(alpn: &[u8], chain: Option<(Vec<CertificateDer<'static>>, rcgen::KeyPair)>) -> ArrivalError {
-    let server = endpoint(Listen::Ephemeral);
-    let accepting = accept_one(&server);
+type Chain = Option<(Vec<CertificateDer<'static>>, rcgen::KeyPair)>;
+
+/// What a client without our rules looks like to a real endpoint: whose certificate it was shown, and the error on the
+/// endpoint's side.
+async fn arrival_at(server: &Endpoint, alpn: &[u8], chain: Chain) -> (Option<NodeId>, ArrivalError) {
+    let accepting = accept_one(server);
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
@@ -202,8 +206,13 @@ async fn arrival_of(alpn: &[u8], chain: Option<(Vec<CertificateDer<'static>>, rc
     let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).expect("quic")));
     let raw = quinn::Endpoint::client(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).expect("bound");
     let connecting = raw.connect_with(config, server.local_addr(), "qshare").expect("connecting");
-    let _connection = connecting.await;
-    accepting.await.expect("task").expect_err("not let in")
+    let connection = connecting.await;
+    let error = accepting.await.expect("task").expect_err("not let in");
+    (connection.ok().and_then(|connection| link::peer_of(&connection)), error)
+}
+
+async fn arrival_of(alpn: &[u8], chain: Chain) -> ArrivalError {
+    arrival_at(&endpoint(Listen::Ephemeral), alpn, chain).await.1
 }
 
 fn certified(algorithm: &'static rcgen::SignatureAlgorithm) -> (CertificateDer<'static>, rcgen::KeyPair) {
@@ -227,6 +236,38 @@ async fn strangers_are_not_let_in() {
     for (case, error) in cases {
         assert!(matches!(error, ArrivalError::Handshake(ConnectionError::TransportError(_))), "{case}: {error}");
     }
+}
+
+/// One protocol more than nodes have: it shows another certificate, and asks for none.
+#[tokio::test]
+async fn certificate_and_verification_are_those_of_the_protocol() {
+    const OTHER: &[u8] = b"other/1";
+    let (identity, other) = [(); 2].map(|()| Arc::new(Identity::ephemeral().expect("identity"))).into();
+    let keys = LongTermKeys::ephemeral().expect("keys");
+    let mut protocols = tls::protocols(&identity).expect("a key");
+    let certificate = tls::protocols(&other).expect("a key").remove(0).certificate;
+    protocols.push(Protocol { alpn: OTHER, certificate, dialler: WebPkiClientVerifier::no_client_auth() });
+    let configs = Configs::new(&identity, &keys, Purpose::Link, protocols).expect("configs");
+    let options = EndpointOptions { listen: Listen::Ephemeral, role: Role::Node };
+    let server = Endpoint::open(Arc::clone(&identity), &keys, options, configs, Arc::default()).expect("bound");
+
+    let stranger = || Some(certified(&rcgen::PKCS_ECDSA_P256_SHA256)).map(|(shown, key)| (vec![shown], key));
+    for chain in [None, stranger()] {
+        let (shown, error) = arrival_at(&server, OTHER, chain).await;
+        assert_eq!(shown, Some(other.node_id()));
+        assert!(matches!(error, ArrivalError::NotAdmitted(Code::Unsupported)), "it makes no link: {error}");
+    }
+    // Beside it, nodes are verified as ever; and what is in no entry has no handshake.
+    let no_protocol = quinn::TransportErrorCode::crypto(0x78);
+    for (alpn, chain, has_protocol) in [(ALPN, None, true), (ALPN, stranger(), true), (b"h3", stranger(), false)] {
+        let (_, error) = arrival_at(&server, alpn, chain).await;
+        let ArrivalError::Handshake(ConnectionError::TransportError(error)) = error else { panic!("{error}") };
+        assert_eq!(error.code != no_protocol, has_protocol, "{error}");
+    }
+    let accepting = accept_one(&server);
+    let node = endpoint(Listen::Ephemeral);
+    let link = node.dial(&[server.local_addr()], Some(identity.node_id())).await.expect("dialled");
+    assert_eq!((link.peer(), accepting.await.expect("task").expect("let in").peer()), (identity.node_id(), node.node_id()));
 }
 
 /// The certificate is public: who shows another's without holding its key must not pass.

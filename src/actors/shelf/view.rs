@@ -1,0 +1,192 @@
+//! The shelf as a node may see it, for everything that others ask for. Invariant: what the node may not have, or know of,
+//! is answered as what is not there ([`Access`](crate::actors::access::Access) says which; each way in asks it here).
+
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+
+use super::{Shelf, fullest};
+use crate::actors::access::Subject;
+use crate::actors::index::{IndexRef, IndexSnapshot};
+use crate::io::net::link::Link;
+use crate::io::share::source::Source;
+use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Query, SafePath};
+use crate::wire::{Code, HitPage, LeftOut, OfferPage, ResolveEvent, Sought};
+
+/// Hits of this node for one query of a neighbour: who has so many may have more.
+pub const FLOODED: u32 = 100;
+
+/// What a node may see of the shelf; cheap to clone.
+#[derive(Clone)]
+pub struct View {
+    shelf: Shelf,
+    /// None: anybody.
+    node: Option<NodeId>,
+}
+
+impl View {
+    pub(super) const fn new(shelf: Shelf, node: Option<NodeId>) -> Self {
+        Self { shelf, node }
+    }
+
+    /// What serves the content.
+    ///
+    /// # Errors
+    /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
+    pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
+        self.admit(id)?;
+        let index = self.shelf.index();
+        if let Some(source) = index.source(id, size) {
+            return Ok(source);
+        }
+        let transfers = self.shelf.transfers(id);
+        match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
+            Some(entry) => Ok(Arc::clone(&entry.source)),
+            None if transfers.is_empty() && index.locate(id, |_| true).is_empty() => Err(absent(&index, id)),
+            None => Err(Code::SizeDiffers),
+        }
+    }
+
+    /// A collection's canonical bytes, and what it leaves out of its directory here.
+    ///
+    /// # Errors
+    /// BadRequest for the id of a file, NotFound, or Changed when it was here.
+    pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
+        self.admit(id)?;
+        let index = self.shelf.index();
+        let transfer = self.shelf.transfers(id).iter().find_map(|entry| entry.source.manifest());
+        let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
+        let none = || if is_file() { Code::BadRequest } else { absent(&index, id) };
+        let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(none)?;
+        Ok((bytes, index.left_out(id).cloned().unwrap_or_default()))
+    }
+
+    /// What becomes of a content that is served from the index.
+    #[must_use]
+    pub fn changes(&self, id: ContentId, size: u64) -> Changes {
+        let mut index = self.shelf.index.clone();
+        // What is served now was found a moment ago, perhaps in an earlier snapshot: so the present one is looked at.
+        index.mark_changed();
+        Changes { view: self.clone(), index, id, size }
+    }
+
+    /// What is here of what a neighbour looks for.
+    #[must_use]
+    pub fn answer(&self, what: &Sought) -> Vec<Hit> {
+        match what {
+            Sought::Content(id) => self.locate(*id),
+            Sought::Nodes | Sought::Unknown => Vec::new(),
+            Sought::Words(words) => Query::parse(words).map_or_else(|_| Vec::new(), |q| self.search(&q, FLOODED, 0).hits),
+        }
+    }
+
+    /// The best hits for a query after the first `skip`, as many as a page holds, at most `limit`.
+    #[must_use]
+    pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
+        self.shelf.index().search(query, limit, skip, self.shows())
+    }
+
+    /// The offers after a name, as many as a page holds.
+    #[must_use]
+    pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
+        self.shelf.index().files_of(after, self.shows())
+    }
+
+    /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
+    /// of which something is left. The latter have no names.
+    #[must_use]
+    pub fn locate(&self, id: ContentId) -> Vec<Hit> {
+        if self.admit(id).is_err() {
+            return Vec::new();
+        }
+        let index = self.shelf.index();
+        let mut hits = index.locate(id, self.shows());
+        if hits.is_empty() {
+            let transfers = self.shelf.transfers(id);
+            let under_way = fullest(transfers.iter()).map(|entry| Arc::clone(&entry.source));
+            hits.extend(under_way.or_else(|| index.former(id)).map(|source| nameless(id, source.as_ref())));
+        }
+        hits
+    }
+
+    /// Has an offer hashed first: its progress, then its end. The channel closes at once when the index is gone.
+    #[must_use]
+    pub fn resolve(&self, index: &IndexRef, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
+        let id = self.shelf.index().offer(&name).and_then(|offer| offer.id);
+        if self.may(Subject { id, name: Some(&name) }) {
+            return index.resolve(name);
+        }
+        let (tell, events) = mpsc::channel(1);
+        // There is room for one.
+        let _ = tell.try_send(ResolveEvent::Failed(Code::NotFound.into()));
+        events
+    }
+
+    /// What is told of an offer that was resolved: of which content it is, is known only now.
+    #[must_use]
+    pub fn resolved(&self, event: ResolveEvent) -> ResolveEvent {
+        match event {
+            ResolveEvent::Done(offer) if !self.may((&offer).into()) => ResolveEvent::Failed(Code::NotFound.into()),
+            event => event,
+        }
+    }
+
+    /// Tells a transfer that a peer takes part in it; forgotten when the transfer has too many to look at.
+    pub fn participant(&self, id: ContentId, link: &Link) {
+        for entry in self.shelf.transfers(id) {
+            // Full: it has candidates enough.
+            let _ = entry.participants.try_send(link.clone());
+        }
+    }
+
+    /// The question that every answer here comes through.
+    fn may(&self, what: Subject<'_>) -> bool {
+        self.shelf.access.grants(self.node, what)
+    }
+
+    fn admit(&self, id: ContentId) -> Result<(), Code> {
+        if self.may(id.into()) { Ok(()) } else { Err(Code::NotFound) }
+    }
+
+    fn shows(&self) -> impl Fn(&Offer) -> bool {
+        |offer| self.may(offer.into())
+    }
+}
+
+/// Follows what becomes of a content.
+pub struct Changes {
+    view: View,
+    index: watch::Receiver<Arc<IndexSnapshot>>,
+    id: ContentId,
+    size: u64,
+}
+
+impl Changes {
+    /// Waits until the index has changed, and says from what the content is served then.
+    ///
+    /// # Errors
+    /// As [`View::source`].
+    pub async fn next(&mut self) -> Result<Arc<dyn Source>, Code> {
+        if self.index.changed().await.is_err() {
+            // Nothing changes any more.
+            std::future::pending::<()>().await;
+        }
+        self.view.source(self.id, self.size)
+    }
+}
+
+/// Why an id is not here.
+fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
+    match index.had(id) {
+        true if index.is_denied(id) => Code::Unreadable,
+        true => Code::Changed,
+        false => Code::NotFound,
+    }
+}
+
+/// A content that is served without being offered.
+fn nameless(id: ContentId, source: &dyn Source) -> Hit {
+    let (kind, size, executable) = (source.kind(), source.size(), source.executable());
+    let files = u32::try_from(source.map().files().len()).unwrap_or(u32::MAX);
+    Hit { id: Some(id), kind, size, files, locked: false, executable, names: Vec::new(), providers: Vec::new() }
+}
