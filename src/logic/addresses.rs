@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::address::{canonical, is_loopback};
+use crate::model::address::{Teller, canonical, is_loopback};
 use crate::wire::limits;
 
 /// How the asker sees who answers: a tracker, or a neighbour.
@@ -12,6 +12,14 @@ pub struct AskerView {
     pub loopback: bool,
     /// The address of who answers at which it was reached.
     pub reached: Option<IpAddr>,
+}
+
+impl AskerView {
+    /// Of who is at the other end of a connection.
+    #[must_use]
+    pub fn of(asker: Teller) -> Self {
+        Self { loopback: is_loopback(asker.remote), reached: asker.local }
+    }
 }
 
 /// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other

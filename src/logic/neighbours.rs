@@ -89,7 +89,7 @@ impl Direction {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum TableOrder {
     /// Try to make this one a neighbour: [`Neighbours::joined`] or [`Neighbours::failed`] tells how it went.
     Dial(NodeId, Vec<SocketAddr>),
     /// Ask the neighbours for theirs.
@@ -262,7 +262,7 @@ impl Neighbours {
     }
 
     /// What is due: call it once a second, and after something was heard or lost.
-    pub fn tick(&mut self, now: Duration) -> Vec<Output> {
+    pub fn tick(&mut self, now: Duration) -> Vec<TableOrder> {
         self.forgive(now);
         if self.settings.only_peers {
             return Vec::new();
@@ -275,7 +275,7 @@ impl Neighbours {
         out.extend(dialled);
         if discovers {
             self.discover = (now + self.discover.1, (self.discover.1 * 2).min(DISCOVER.1));
-            out.push(Output::Discover);
+            out.push(TableOrder::Discover);
         }
         out
     }
@@ -287,18 +287,18 @@ impl Neighbours {
     }
 
     /// Dials those whose places are kept.
-    fn dial_kept(&mut self, now: Duration) -> Vec<Output> {
+    fn dial_kept(&mut self, now: Duration) -> Vec<TableOrder> {
         self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
         let mut out = Vec::new();
         let kept = |node| self.kept.contains_key(&node);
         while let Some((node, addrs)) = self.known.choose(now, kept, |_, _| true, &mut self.rng) {
-            out.push(Output::Dial(node, addrs));
+            out.push(TableOrder::Dial(node, addrs));
         }
         out
     }
 
     /// Dials others for so many free places.
-    fn dial_others(&mut self, now: Duration, free: usize) -> Vec<Output> {
+    fn dial_others(&mut self, now: Duration, free: usize) -> Vec<TableOrder> {
         let (mut subnets, mut out): (Vec<IpAddr>, _) = (self.chosen().collect(), Vec::new());
         // A command that ends soon asks every friend, and cannot wait until it is clear that what it remembers is of another
         // network: who answers first has the place.
@@ -318,7 +318,7 @@ impl Neighbours {
             };
             let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { return out };
             subnets.extend(addrs.first().map(SocketAddr::ip));
-            out.push(Output::Dial(node, addrs));
+            out.push(TableOrder::Dial(node, addrs));
         }
     }
 

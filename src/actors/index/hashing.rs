@@ -34,7 +34,7 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// A file that waits for its id.
 #[derive(Debug, Clone)]
-pub(super) struct Job {
+pub(super) struct HashJob {
     pub(super) name: SafePath,
     pub(super) path: Arc<Path>,
     pub(super) stamp: FileStamp,
@@ -68,7 +68,7 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) lane: Lane,
-    pub(super) results: Vec<(Job, Outcome)>,
+    pub(super) results: Vec<(HashJob, Outcome)>,
     /// Those whose turn was over, with how far they are.
     paused: Vec<Queued>,
     /// The cache could not be written.
@@ -78,7 +78,7 @@ pub(super) struct Batch {
 /// A file in a lane.
 #[derive(Debug)]
 struct Queued {
-    job: Job,
+    job: HashJob,
     /// What was hashed of it in earlier turns.
     begun: Option<Begun>,
     /// Bytes done of it, where it is hashed by itself.
@@ -125,7 +125,7 @@ impl Hashing {
     }
 
     /// Queues files in their order.
-    pub(super) fn push(&mut self, jobs: Vec<Job>) {
+    pub(super) fn push(&mut self, jobs: Vec<HashJob>) {
         if self.is_idle() {
             self.done.store(0, Ordering::Relaxed);
             self.total = 0;
@@ -140,7 +140,7 @@ impl Hashing {
     }
 
     /// Moves the waiting files that are asked for to the front.
-    pub(super) fn hurry(&mut self, asked: impl Fn(&Job) -> bool) {
+    pub(super) fn hurry(&mut self, asked: impl Fn(&HashJob) -> bool) {
         for lane in [Lane::Large, Lane::Small] {
             let all = std::mem::take(&mut self.lanes[lane as usize]);
             let (first, rest): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|queued| asked(&queued.job));
@@ -175,7 +175,7 @@ impl Hashing {
     }
 
     /// A batch has come back. What is not done yet waits for its next turn, with what is `asked` for if it is that by now.
-    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&Job) -> bool) {
+    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&HashJob) -> bool) {
         let count = &mut self.under_way[batch.lane as usize];
         *count = count.saturating_sub(1);
         for (job, _) in &batch.results {
@@ -239,7 +239,7 @@ impl Drop for Hashing {
 
 /// A batch as it goes to a pool.
 struct Work {
-    jobs: Vec<(Job, Option<Begun>, Option<Arc<AtomicU64>>)>,
+    jobs: Vec<(HashJob, Option<Begun>, Option<Arc<AtomicU64>>)>,
     cache: Option<HashCache>,
     cancel: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -268,7 +268,7 @@ impl Work {
             }
         }
         let (cached, uncached) = self.remember(&hashed);
-        let outcome = |job: &Job, result| match result {
+        let outcome = |job: &HashJob, result| match result {
             Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
             Err(error) => unhashed(job, error),
         };
@@ -279,7 +279,7 @@ impl Work {
         Batch { lane, results: results.collect(), paused, uncached }
     }
 
-    fn hash(&self, job: &Job, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
+    fn hash(&self, job: &HashJob, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
         let before = own.map_or(0, |own| own.load(Ordering::Relaxed));
         let counted = AtomicU64::new(before);
         let progress = |bytes| {
@@ -313,7 +313,7 @@ impl Work {
     }
 }
 
-fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
+fn placed(job: &HashJob, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
     let list = match (hashed.list, cache) {
         (None, _) => ListPlace::NotNeeded,
         (Some(_), Some(cache)) if hashed.settled && FileStamp::identifies() => ListPlace::Cache(cache.clone()),
@@ -323,7 +323,7 @@ fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
 }
 
 /// What a failure says about the file.
-fn unhashed(job: &Job, error: HashError) -> Outcome {
+fn unhashed(job: &HashJob, error: HashError) -> Outcome {
     match error {
         HashError::Cancelled => Outcome::Cancelled,
         error if error.is_passing() => Outcome::Lacking(cause(&error)),
@@ -344,7 +344,7 @@ fn cause(error: &HashError) -> Cause {
 }
 
 /// Whether what was queued is not at its path any more.
-fn is_gone(job: &Job) -> bool {
+fn is_gone(job: &HashJob) -> bool {
     std::fs::symlink_metadata(&job.path).map_or(true, |meta| FileStamp::of(&meta) != job.stamp)
 }
 
@@ -362,7 +362,7 @@ mod tests {
             let path = dir.path().join(name);
             File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
             let stamp = FileStamp::of(&fs::metadata(&path).expect("there"));
-            Job { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
+            HashJob { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
         };
         // Sparse: 4 TiB, which no machine hashes while this test runs.
         let huge = [job("huge", 4 << 40), job("huge too", 4 << 40)];
@@ -380,7 +380,7 @@ mod tests {
             hashing.start(finished.clone());
             let mut batch: Batch = told.recv().expect("there is more");
             hashing.finished(&mut batch, |_| false);
-            let ended = |(job, outcome): &(Job, Outcome)| {
+            let ended = |(job, outcome): &(HashJob, Outcome)| {
                 assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
                 job.name.to_string()
             };

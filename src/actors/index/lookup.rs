@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::actors::index::hashing::Job;
+use crate::actors::index::hashing::HashJob;
 use crate::io::share::cache::{CacheError, HashCache};
 use crate::io::share::handover::Handover;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
@@ -13,7 +13,7 @@ use crate::model::{Layout, SafePath};
 #[derive(Debug, Default)]
 pub(super) struct LookedUp {
     pub(super) found: Vec<(SafePath, Arc<HashedFile>)>,
-    pub(super) unknown: Vec<Job>,
+    pub(super) unknown: Vec<HashJob>,
     /// Why nothing could be looked up.
     pub(super) uncached: Option<CacheError>,
     /// Where transfers have put something meanwhile.
@@ -21,7 +21,7 @@ pub(super) struct LookedUp {
 }
 
 /// Asks for all files at once, after what transfers of this home have handed over was taken into the cache. Blocks on both.
-pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<Job>) -> LookedUp {
+pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<HashJob>) -> LookedUp {
     let arrived = handover.map(|handover| handover.take(cache)).unwrap_or_default();
     let stamps: Vec<_> = jobs.iter().map(|job| job.stamp).collect();
     let ids = match cache.lookup_many(&stamps) {

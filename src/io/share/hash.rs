@@ -182,18 +182,18 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
 fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn, HashError> {
     let Begun { started, values } = begun;
     let layout = Layout::of(stamp.size).ok_or(HashError::TooLarge)?;
-    let job = Job { file, expected: &stamp, layout, turns };
+    let hasher = FileHasher { file, expected: &stamp, layout, turns };
     let (id, list) = if layout.needs_list() {
-        let values = job.chunks(values)?;
+        let values = hasher.chunks(values)?;
         if u32::try_from(values.len()).is_ok_and(|done| done < layout.chunks()) {
             return Ok(Turn::Over(Begun { started, values }));
         }
         let id = root(&values);
         (id, Some(ChunkList::new(id, layout, values).map_err(|_| HashError::Changed)?))
     } else {
-        (job.whole()?, None)
+        (hasher.whole()?, None)
     };
-    job.check()?;
+    hasher.check()?;
     Ok(Turn::Done(Hashed { id, list, stamp, settled: stamp.is_settled(started) }))
 }
 
@@ -202,14 +202,14 @@ pub fn let_settle(stamp: &FileStamp) {
     std::thread::sleep(stamp.settles_in(clock()));
 }
 
-struct Job<'a> {
+struct FileHasher<'a> {
     file: &'a File,
     expected: &'a FileStamp,
     layout: Layout,
     turns: &'a Turns<'a>,
 }
 
-impl Job<'_> {
+impl FileHasher<'_> {
     /// A file of at most one chunk.
     fn whole(&self) -> Result<ContentId, HashError> {
         let mut hasher = blake3::Hasher::new();

@@ -11,7 +11,7 @@ use rand::rngs::StdRng;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::offers::page::{self, Page};
-use crate::logic::offers::search::Search;
+use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, ContentId, Hit, Kind, NodeId, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
@@ -60,8 +60,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
     #[must_use]
-    pub fn search(&self, query: &Query, limit: u32, skip: u32, asker: AskerView, seed: u64) -> HitPage {
-        self.reader(asker, seed).words(query, limit, skip)
+    pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {
+        self.reader(asker, seed).words(query, within)
     }
 
     /// Who offers an id or takes part in its transfer, as [`Search::id`] says.

@@ -11,6 +11,15 @@ use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
 
+/// Which of all hits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// How many at most.
+    pub limit: u32,
+    /// After so many better ones.
+    pub skip: u32,
+}
+
 /// A matching offer: whose and which.
 #[derive(Debug, Clone, Copy)]
 struct Match {
@@ -46,7 +55,7 @@ impl<'s, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, P> {
     }
 
     /// The best hits for a query after `skip` better ones.
-    pub fn words(&mut self, query: &Query, limit: u32, skip: u32) -> HitPage {
+    pub fn words(&mut self, query: &Query, Window { limit, skip }: Window) -> HitPage {
         let mut matches = self.matches(query);
         matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(&self.key(b))));
         let mut groups = self.groups(&matches);

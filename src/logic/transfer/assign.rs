@@ -12,6 +12,7 @@ use super::denial::Part;
 use super::event::Order;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
+use super::steal::{IDLE, WITH_WORK};
 use super::{RequestId, Transfer};
 
 /// What a provider of unknown rate may owe: enough to find out.
@@ -70,9 +71,9 @@ impl Transfer {
         if starting && total > 0 && total + next > load.budget.max(load.floor) {
             return false;
         }
-        self.steal_from_slow(node, now, out)
+        self.steal(node, WITH_WORK, now, out)
             || self.acquire(node, piece, now, out)
-            || (starting && self.picker.wanted() == 0 && self.steal_idle(node, now, out))
+            || (starting && self.picker.wanted() == 0 && self.steal(node, IDLE, now, out))
     }
 
     fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {

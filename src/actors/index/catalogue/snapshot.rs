@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use super::{FormerTree, Gone, Row, Rows};
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
-use crate::logic::offers::search::Search;
+use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, Hit, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
@@ -58,7 +58,7 @@ impl IndexSnapshot {
     /// They name no provider: it is the node that answers.
     #[must_use]
     pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
-        self.reader().words(query, limit, skip)
+        self.reader().words(query, Window { limit, skip })
     }
 
     /// The hits for an id: more than one when a file and a collection share it, or sizes differ.

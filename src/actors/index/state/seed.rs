@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::IndexState;
-use crate::actors::index::hashing::Job;
+use crate::actors::index::hashing::HashJob;
 use crate::io::share::hash::Hashed;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
@@ -59,7 +59,7 @@ pub(super) struct Proofs(HashMap<FileStamp, Hashed>);
 
 impl Proofs {
     /// Divides what was found into what is known and what is not.
-    pub(super) fn divide(&self, jobs: Vec<Job>) -> (Vec<(SafePath, Arc<HashedFile>)>, Vec<Job>) {
+    pub(super) fn divide(&self, jobs: Vec<HashJob>) -> (Vec<(SafePath, Arc<HashedFile>)>, Vec<HashJob>) {
         let (mut known, mut unknown) = (Vec::new(), Vec::new());
         for job in jobs {
             match self.0.get(&job.stamp) {

@@ -10,7 +10,7 @@ use super::settling::SETTLING;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, Seen, Sought};
+use crate::wire::{FloodQuery, QueryHits, Seen, Sought};
 
 /// How far neighbours are asked for when places are free.
 const DISCOVERY: u8 = 2;
@@ -115,7 +115,7 @@ impl State {
         self.searches.by_id.insert(id, search);
     }
 
-    pub(super) fn found(&mut self, from: NodeId, found: Found) {
+    pub(super) fn found(&mut self, from: NodeId, found: QueryHits) {
         let Some(search) = self.searches.by_id.get_mut(&found.id) else { return };
         search.found |= !found.hits.is_empty() || !found.nodes.is_empty();
         let direct = found.hits.iter().all(|hit| hit.providers.iter().all(|provider| provider.node == from));
