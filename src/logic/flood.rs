@@ -327,6 +327,4 @@ impl Flood {
 }
 
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;

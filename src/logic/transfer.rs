@@ -11,8 +11,6 @@ mod outlook;
 mod provider;
 mod record;
 mod request;
-#[cfg(test)]
-mod simulation;
 pub mod speed;
 mod steal;
 #[cfg(test)]

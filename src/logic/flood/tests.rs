@@ -1,3 +1,5 @@
+mod simulation;
+
 use super::*;
 use crate::model::address::Teller;
 use crate::model::{Kind, Provider, SafePath};

@@ -9,7 +9,7 @@ use std::iter;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::*;
+use super::super::*;
 use crate::model::address::Teller;
 use crate::model::{ContentId, Kind};
 
