@@ -21,7 +21,7 @@ pub use self::signals::{Counts, Fault, FloodOrder, Input};
 use self::vetting::{is_sound, keep_what_it_can_dial, keep_what_may_be_claimed, make_useful_to, vouch};
 use crate::logic::addresses::AskerView;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, QueryHits, NeighbourFrame, Seen, Sought, limits};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
 pub const RATE: (u32, Duration) = (128, Duration::from_micros(15_625));

@@ -32,7 +32,7 @@ use crate::actors::download::supervisor;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::partial::PartialError;
-use crate::logic::patience::{ByteNews, Awake, Patience};
+use crate::logic::patience::{Awake, ByteNews, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, NodeId, Rate, UnitMap};

@@ -29,8 +29,8 @@ mod tests;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
-use snapshot::Parts;
 pub use snapshot::IndexSnapshot;
+use snapshot::Parts;
 use state::UnrestBounds;
 pub(super) use state::{Row, State};
 
@@ -130,7 +130,12 @@ impl Catalogue {
     }
 
     /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.
-    pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>, now: Instant) -> Option<(RootKey, Vec<HashJob>)> {
+    pub(super) fn add(
+        &mut self,
+        scanned: ScannedRoot,
+        rules: Arc<Rules>,
+        now: Instant,
+    ) -> Option<(RootKey, Vec<HashJob>)> {
         if self.offer(&scanned.name).is_some() {
             return None;
         }

@@ -279,7 +279,13 @@ impl Work {
         Batch { lane, results: results.collect(), paused, uncached }
     }
 
-    fn hash(&self, job: &HashJob, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
+    fn hash(
+        &self,
+        job: &HashJob,
+        begun: Option<Begun>,
+        own: Option<&AtomicU64>,
+        lane: Lane,
+    ) -> Result<Turn, HashError> {
         let before = own.map_or(0, |own| own.load(Ordering::Relaxed));
         let counted = AtomicU64::new(before);
         let progress = |bytes| {

@@ -22,7 +22,7 @@ use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::{CAPACITY, Pace, RootKey, Told, Watch};
 use crate::logic::offers::table::OfferTable;
-use crate::logic::publication::{self, Facts, Input, PublicationOrder, Publication};
+use crate::logic::publication::{self, Facts, Input, Publication, PublicationOrder};
 use crate::model::{Kind, Offer, SafePath};
 use crate::wire::ResolveEvent;
 

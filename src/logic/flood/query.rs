@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, QueryHits, NeighbourFrame, Seen};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
 const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, QueryHits, NeighbourFrame, Seen, Sought};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought};
 
 /// What the machine is told.
 #[derive(Debug, Clone)]

@@ -256,8 +256,9 @@ fn visitors_ask_and_are_not_asked() {
 #[test]
 fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
     let mut flood = flood(&[1, 2, 3]);
-    let sent =
-        |out: &[FloodOrder]| out.iter().any(|o| matches!(o, FloodOrder::Send(to, NeighbourFrame::Query(_)) if *to == node(3)));
+    let sent = |out: &[FloodOrder]| {
+        out.iter().any(|o| matches!(o, FloodOrder::Send(to, NeighbourFrame::Query(_)) if *to == node(3)))
+    };
     let mut greedy = 0;
     for n in 0..200_u8 {
         let out = flood.told(1, NeighbourFrame::Query(query(n, 2)));

@@ -385,7 +385,10 @@ fn who_has_moved_is_dialled_where_it_is_heard_while_the_dial_to_where_it_was_goe
     assert_eq!(table.tick(SECOND), [], "there is no room for what others tell");
     table.heard(node(1), &[addr(60)], Source::Lan);
     let again = table.tick(SECOND);
-    assert!(matches!(&again[..], [TableOrder::Dial(one, addrs)] if *one == node(1) && addrs[0] == addr(60)), "{again:?}");
+    assert!(
+        matches!(&again[..], [TableOrder::Dial(one, addrs)] if *one == node(1) && addrs[0] == addr(60)),
+        "{again:?}"
+    );
     table.heard(node(1), &[addr(60)], Source::Lan);
     assert_eq!(table.tick(SECOND), [], "once");
 }

@@ -175,7 +175,11 @@ fn what_cannot_be_looked_at_is_told_once_and_tried_more_and_more_rarely() {
     story.until(story.now + ms(60_000));
     assert_eq!(story.machine.recovering(), [0]);
     story.tell(Input::Whole(0));
-    assert_eq!((story.machine.recovering(), story.trouble(true)), (vec![], vec![PublicationOrder::Unseen(0)]), "told anew");
+    assert_eq!(
+        (story.machine.recovering(), story.trouble(true)),
+        (vec![], vec![PublicationOrder::Unseen(0)]),
+        "told anew"
+    );
 }
 
 #[test]

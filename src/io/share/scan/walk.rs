@@ -135,13 +135,7 @@ impl Walk<'_> {
         found
     }
 
-    fn entry(
-        &self,
-        entry: &DirEntry,
-        dir_name: &SafePath,
-        ignores: &Ignores,
-        found: &mut Walked,
-    ) {
+    fn entry(&self, entry: &DirEntry, dir_name: &SafePath, ignores: &Ignores, found: &mut Walked) {
         let path = entry.path();
         let meta = entry.metadata();
         // The list has it too, where the rest cannot be had.

@@ -161,7 +161,8 @@ impl Pair {
     fn check(&mut self) {
         for text in ["a", "x", "b a", "c/"] {
             let query = words(text);
-            let page = self.directory.snapshot().search(&query, Window { limit: 100, skip: 0 }, AskerView::default(), 3);
+            let page =
+                self.directory.snapshot().search(&query, Window { limit: 100, skip: 0 }, AskerView::default(), 3);
             assert_eq!(page.more, 0);
             assert_eq!(page.hits, self.expected(&query), "{text}");
         }

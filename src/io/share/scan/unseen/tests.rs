@@ -4,8 +4,7 @@ use super::*;
 
 #[test]
 fn absence_is_an_answer_and_nothing_else_is() {
-    let errors =
-        [Errno::ACCESS, Errno::IO, Errno::MFILE, Errno::NFILE, Errno::STALE, Errno::TIMEDOUT, Errno::NOTCONN];
+    let errors = [Errno::ACCESS, Errno::IO, Errno::MFILE, Errno::NFILE, Errno::STALE, Errno::TIMEDOUT, Errno::NOTCONN];
     for errno in errors {
         assert!(!is_absence(&errno.into()), "{errno:?}");
     }
