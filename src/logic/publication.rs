@@ -18,7 +18,7 @@ const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How soon what is done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     /// A change is told at the latest after this.
     pub longest: Duration,
@@ -129,7 +129,7 @@ struct Trouble {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Publication {
     pace: Pace,
     /// Look-ups and collections under way.
@@ -159,25 +159,8 @@ pub struct Publication {
 impl Publication {
     /// Nothing is shared yet.
     #[must_use]
-    pub const fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            tasks: 0,
-            looking: false,
-            wanted: BTreeSet::new(),
-            looked_everywhere: None,
-            troubles: BTreeMap::new(),
-            restless: BTreeSet::new(),
-            rest: None,
-            unwatched: Vec::new(),
-            watch: None,
-            sweep: None,
-            tick: None,
-            published: Duration::ZERO,
-            is_first: true,
-            dirty: false,
-            reporting: false,
-        }
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, is_first: true, ..Self::default() }
     }
 
     /// When [`Input::Settle`] is due without anything having happened.

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use itertools::Itertools as _;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
@@ -134,9 +135,7 @@ impl PartialSource {
 
     /// Units of all files whose chunks can be proven already that another unfinished transfer claims.
     pub(crate) fn all_units_of_kin(&self) -> Vec<u32> {
-        let mut units: Vec<_> = self.partial.kin().flat_map(|file| self.units_of_kin(file)).collect();
-        units.sort_unstable();
-        units
+        self.partial.kin().flat_map(|file| self.units_of_kin(file)).sorted_unstable().collect()
     }
 
     /// Units of a file that another unfinished transfer claims; none while they could not be proven.

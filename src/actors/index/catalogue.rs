@@ -102,7 +102,7 @@ pub(super) struct Count {
     pub(super) restless: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Catalogue {
     pub(super) roots: Vec<RootRow>,
     pub(super) rows: Rows,
@@ -118,15 +118,7 @@ pub(super) struct Catalogue {
 
 impl Catalogue {
     pub(super) fn new(pace: Pace) -> Self {
-        Self {
-            roots: Vec::new(),
-            rows: Rows::default(),
-            offers: Arc::default(),
-            touched: BTreeMap::new(),
-            former: Former::default(),
-            patience: pace.into(),
-            unsettled: Vec::new(),
-        }
+        Self { patience: pace.into(), ..Self::default() }
     }
 
     /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.

@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use itertools::Itertools as _;
+
 use crate::io::share::cache::HashCache;
 use crate::io::share::hash::{Hashed, let_settle};
 use crate::io::share::stamp::FileStamp;
@@ -91,9 +93,7 @@ impl Handover {
             let meta = entry.metadata().ok()?;
             Some(Record { written: meta.modified().ok()?, len: meta.len(), path: entry.path() })
         };
-        let mut records: Vec<Record> = entries.filter_map(record).collect();
-        records.sort_unstable();
-        records
+        entries.filter_map(record).sorted_unstable().collect()
     }
 
     fn make_room(&self, len: u64) -> io::Result<()> {

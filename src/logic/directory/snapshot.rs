@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use itertools::Itertools as _;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -78,10 +79,9 @@ impl Snapshot {
         let tables = nodes.iter().map(|(_, listing)| &listing.offers).collect();
         let providers = move |offering: &[usize]| {
             let count = offering.len().min(Hit::MAX_PROVIDERS);
-            let mut chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_vec();
-            chosen.sort_unstable();
+            let chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_iter().sorted_unstable();
             let provider = |(node, listing): (&NodeId, &Arc<Listing>)| listing.provider(*node, asker);
-            chosen.into_iter().map(|i| provider(nodes[offering[i]])).collect()
+            chosen.map(|i| provider(nodes[offering[i]])).collect()
         };
         Search::new(tables, providers)
     }

@@ -16,7 +16,7 @@ pub const BRANCH_HITS: usize = 200;
 const FILL: usize = 48 << 10;
 
 /// The state of a query.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UnderWay {
     asker: Option<NodeId>,
     /// What is asked here, for neighbours that come later.
@@ -37,14 +37,12 @@ struct Branch {
 impl UnderWay {
     /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
     pub(super) fn own(asked: FloodQuery, held: bool) -> Self {
-        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        Self { asker: None, asked: Some(asked), answering: held, branches, passed: 0, providers, given_up: false }
+        Self { asked: Some(asked), answering: held, ..Self::default() }
     }
 
     /// One of a neighbour, still to be answered here.
     pub(super) fn of(asker: NodeId) -> Self {
-        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        Self { asker: Some(asker), asked: None, answering: true, branches, passed: 0, providers, given_up: false }
+        Self { asker: Some(asker), answering: true, ..Self::default() }
     }
 
     /// The query, if it is one that is asked here and held for newcomers.

@@ -4,6 +4,8 @@
 
 use std::ops::Range;
 
+use itertools::Itertools as _;
+
 use crate::model::Bitfield;
 
 use super::Picker;
@@ -45,14 +47,7 @@ impl Picker {
         let mut sample = Vec::new();
         self.sample(&mut sample, start..u32::MAX, has, &allowed);
         self.sample(&mut sample, 0..start, has, &allowed);
-        let count = count.min(sample.len());
-        if count == 0 {
-            return Vec::new();
-        }
-        let _ = sample.select_nth_unstable(count - 1);
-        sample.truncate(count);
-        sample.sort_unstable();
-        sample.into_iter().map(|(_, _, unit)| unit).collect()
+        sample.into_iter().k_smallest(count).map(|(_, _, unit)| unit).collect()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the remainder of a u32")]

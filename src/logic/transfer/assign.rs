@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
+
 use crate::logic::picker::{Span, Taker};
 use crate::model::NodeId;
 use crate::model::units::bitfield::ranges_of;
@@ -42,9 +44,9 @@ impl Transfer {
     /// Gives at most one request to each provider, so that nobody takes everything; says whether anyone got one.
     fn round(&mut self, now: Duration, out: &mut Vec<Order>) -> bool {
         let load = Load::of(self, now);
-        let mut order: Vec<_> = self.providers.iter().filter(|(_, p)| p.is_ready(now)).collect();
-        order.sort_by_key(|(_, p)| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0)));
-        let order: Vec<NodeId> = order.into_iter().map(|(node, _)| *node).collect();
+        let key = |p: &Provider| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0));
+        let ready = self.providers.iter().filter(|(_, p)| p.is_ready(now)).sorted_by_key(|(_, p)| key(p));
+        let order: Vec<NodeId> = ready.map(|(node, _)| *node).collect();
         let mut any = false;
         for node in order {
             any |= self.feed(node, &load, now, out);

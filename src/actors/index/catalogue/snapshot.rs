@@ -5,6 +5,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use itertools::Itertools as _;
+
 use super::{FormerTree, Gone, Row, Rows};
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
@@ -130,9 +132,7 @@ impl IndexSnapshot {
         let files = self.files.get_or_init(|| {
             let offered = self.parts.rows.values().filter_map(Row::offered);
             let former = self.parts.rows.values().filter_map(Row::former);
-            let mut files: Vec<_> = offered.chain(former).cloned().collect();
-            files.sort_by_key(|file| file.id);
-            files
+            offered.chain(former).cloned().sorted_by_key(|file| file.id).collect()
         });
         let first = files.partition_point(|file| file.id < id);
         files[first..].iter().take_while(|file| file.id == id).find(|file| file.stamp.size == size).cloned()

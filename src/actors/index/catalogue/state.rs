@@ -113,7 +113,7 @@ impl State {
 }
 
 /// How long a file may keep changing before its tree no longer waits for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub(in crate::actors::index) struct UnrestBounds {
     /// A file that keeps changing for so long is left out. Four times the longest time in which a change is told: so each
     /// of the looks in that time has found it changed, and one write that takes a moment leaves nothing out.

@@ -60,9 +60,7 @@ impl Searches {
     /// Searches that nobody waits for.
     pub(super) fn prune(&mut self) -> Vec<QueryId> {
         let gone = |search: &Search| search.answers.as_ref().is_some_and(mpsc::Sender::is_closed);
-        let ids: Vec<QueryId> = self.by_id.iter().filter(|(_, search)| gone(search)).map(|(id, _)| *id).collect();
-        self.by_id.retain(|_, search| !gone(search));
-        ids
+        self.by_id.extract_if(|_, search| gone(search)).map(|(id, _)| id).collect()
     }
 
     /// Searches that have found something.
@@ -105,14 +103,10 @@ impl State {
             return;
         };
         let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
-        self.by_id(query.id, search);
+        self.searches.by_id.insert(query.id, search);
         let settled = self.wanted.unwrap_or_default() + SETTLING;
         let hold = if self.is_settled() { Duration::ZERO } else { settled };
         self.flood(Input::Ask { query, hold });
-    }
-
-    fn by_id(&mut self, id: QueryId, search: Search) {
-        self.searches.by_id.insert(id, search);
     }
 
     pub(super) fn found(&mut self, from: NodeId, found: QueryHits) {

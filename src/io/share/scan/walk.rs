@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::Gitignore;
+use itertools::Itertools as _;
 use rayon::prelude::*;
 
 use crate::io::share::scan::fixed::scan_fixed;
@@ -216,9 +217,8 @@ fn finish(root: &Root, mut found: Walked, gone: bool, real: Option<PathBuf>) -> 
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind, .. } = root.clone();
-    let mut unread = found.unread;
-    unread.extend(found.unseen.iter().map(|unseen| unseen.name.clone()));
-    unread.sort_unstable();
+    let unseen = found.unseen.iter().map(|unseen| unseen.name.clone());
+    let unread = found.unread.into_iter().chain(unseen).sorted_unstable().collect();
     let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread };
     Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }
@@ -262,9 +262,7 @@ fn empty_dirs(found: &Walked) -> Vec<SafePath> {
             last = parent;
         }
     }
-    let mut empty: Vec<_> = found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().collect();
-    empty.sort_unstable();
-    empty
+    found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().sorted_unstable().collect()
 }
 
 #[cfg(unix)]

@@ -249,16 +249,8 @@ impl World {
         let has = content(item) == *wanted && self.items[&item].contains(&at);
         let (size, files) = (1, 1);
         let (names, providers) = (Vec::new(), Vec::new());
-        let hit = Hit {
-            id: Some(*wanted),
-            kind: Kind::File,
-            size,
-            files,
-            locked: false,
-            executable: false,
-            names,
-            providers,
-        };
+        let (id_of, kind, locked, executable) = (Some(*wanted), Kind::File, false, false);
+        let hit = Hit { id: id_of, kind, size, files, locked, executable, names, providers };
         let hits = if has { vec![hit] } else { Vec::new() };
         self.feed(at, Input::Answered { id, hits, nodes: Vec::new() });
     }
