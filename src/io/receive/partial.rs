@@ -134,14 +134,6 @@ impl Names {
 }
 
 impl Partial {
-    /// Takes the lock, reads what an earlier run left, and sees that there is room for the rest.
-    ///
-    /// # Errors
-    /// When another process has it, there is no room, or the destination refuses.
-    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
-        open::open(parent, spec)
-    }
-
     /// Units that earlier runs claim, of this content or of files that another one beside it has as well; nothing is
     /// locked or written.
     #[must_use]
@@ -166,21 +158,6 @@ impl Partial {
         gone(&names.part) && earlier::target_of(parent, &names).as_ref() == Some(target)
     }
 
-    /// The manifest that an earlier run noted, if it is that of the collection.
-    #[must_use]
-    pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
-        open::resume_manifest(parent, id)
-    }
-
-    /// Removes what an earlier run left of a content that is no longer needed; nothing happens when another
-    /// process uses it.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
-        open::discard(parent, id)
-    }
-
     /// Removes it, for nothing of it is needed. What cannot be removed is left for the next run.
     pub fn abandon(&self) {
         let _ = self.parent.remove_tree(&self.names.part);
@@ -191,12 +168,6 @@ impl Partial {
     #[must_use]
     pub const fn wanted(&self) -> &Arc<Wanted> {
         &self.spec.wanted
-    }
-
-    /// The units that have to be on the disk before [`Partial::publish`].
-    #[must_use]
-    pub fn wanted_units(&self) -> Bitfield {
-        open::wanted(&self.spec, &self.data)
     }
 
     /// Notes units that were written, without syncing.
@@ -297,7 +268,7 @@ impl Partial {
 }
 
 /// A panic elsewhere leaves these values whole: each is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -107,10 +107,9 @@ pub fn hash_file(
     progress: &(dyn Fn(u64) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Hashed, HashError> {
-    match hash_turn(path, expected, None, &Turns { progress, cancel, over: &|| false })? {
-        Turn::Done(hashed) => Ok(hashed),
-        // Nothing ends the turn.
-        Turn::Over(_) => Err(HashError::Cancelled),
+    match open_stamped(path)? {
+        (file, stamp) if stamp == *expected => in_one_turn(&file, stamp, &Turns { progress, cancel, over: &|| false }),
+        _ => Err(HashError::Changed),
     }
 }
 
@@ -140,6 +139,12 @@ pub struct Begun {
     values: Vec<[u8; CV_LEN]>,
 }
 
+impl Begun {
+    fn now() -> Self {
+        Self { started: clock(), values: Vec::new() }
+    }
+}
+
 /// Hashes a file whose state is `expected`, several chunks in parallel on the current rayon pool, until it is done or the turn
 /// is over, with at least one chunk done. A file of few chunks is done in one turn. Blocks.
 ///
@@ -151,7 +156,7 @@ pub fn hash_turn(
     begun: Option<Begun>,
     turns: &Turns<'_>,
 ) -> Result<Turn, HashError> {
-    let begun = begun.unwrap_or_else(|| Begun { started: clock(), values: Vec::new() });
+    let begun = begun.unwrap_or_else(Begun::now);
     let (file, stamp) = open_stamped(path)?;
     if stamp != *expected {
         return Err(HashError::Changed);
@@ -169,14 +174,32 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
     tell: &(dyn Fn(usize, Result<Hashed, HashError>) + Sync),
 ) {
     let one = |path: &Path| {
-        let begun = Begun { started: clock(), values: Vec::new() };
         let (file, stamp) = open_typed(path)?;
-        match hash_open(&file, stamp, begun, &Turns { progress, cancel, over: &|| false })? {
-            Turn::Done(hashed) => Ok(hashed),
-            Turn::Over(_) => Err(HashError::Cancelled),
-        }
+        in_one_turn(&file, stamp, &Turns { progress, cancel, over: &|| false })
     };
     paths.iter().enumerate().par_bridge().for_each(|(place, path)| tell(place, one(path.as_ref())));
+}
+
+/// Hashes an open file in one turn; `None` when it changes meanwhile. `progress` is told the bytes as they are done. Blocks.
+///
+/// # Errors
+/// When it cannot be read, or no file of its size can be shared.
+pub fn hash_held(file: &File, progress: &(dyn Fn(u64) + Sync)) -> io::Result<Option<Hashed>> {
+    let turns = Turns { progress, cancel: &AtomicBool::new(false), over: &|| false };
+    match in_one_turn(file, FileStamp::of_file(file)?, &turns) {
+        Ok(hashed) => Ok(Some(hashed)),
+        Err(HashError::Changed | HashError::Cancelled) => Ok(None),
+        Err(HashError::Io(error)) => Err(error),
+        Err(HashError::TooLarge) => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
+
+fn in_one_turn(file: &File, stamp: FileStamp, turns: &Turns<'_>) -> Result<Hashed, HashError> {
+    match hash_open(file, stamp, Begun::now(), turns)? {
+        Turn::Done(hashed) => Ok(hashed),
+        // Nothing ends the turn.
+        Turn::Over(_) => Err(HashError::Cancelled),
+    }
 }
 
 fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn, HashError> {

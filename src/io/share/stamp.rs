@@ -111,6 +111,12 @@ impl FileStamp {
         cfg!(unix)
     }
 
+    /// Device and inode, where the platform tells them.
+    #[must_use]
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        Self::identifies().then_some((self.dev, self.ino))
+    }
+
     /// Device, inode, size, mtime and ctime, big-endian; the executable bit is no part of the content.
     #[must_use]
     pub fn key(&self) -> [u8; Self::KEY_LEN] {
