@@ -219,15 +219,10 @@ impl Hashing {
     }
 
     fn work(&mut self, files: Vec<Queued>) -> Work {
-        let mut jobs = Vec::with_capacity(files.len());
-        for Queued { job, begun, done } in files {
-            if let Some(done) = &done {
-                self.running.insert(job.name.clone(), done.clone());
-            }
-            jobs.push((job, begun, done));
-        }
+        let counted = files.iter().filter_map(|file| Some((file.job.name.clone(), file.done.clone()?)));
+        self.running.extend(counted);
         let (cancel, done, others) = (self.cancel.clone(), self.done.clone(), self.others.clone());
-        Work { jobs, cache: self.cache.clone(), cancel, done, others }
+        Work { files, cache: self.cache.clone(), cancel, done, others }
     }
 }
 
@@ -239,7 +234,7 @@ impl Drop for Hashing {
 
 /// A batch as it goes to a pool.
 struct Work {
-    jobs: Vec<(HashJob, Option<Begun>, Option<Arc<AtomicU64>>)>,
+    files: Vec<Queued>,
     cache: Option<HashCache>,
     cancel: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -248,44 +243,32 @@ struct Work {
 
 impl Work {
     fn run(mut self, lane: Lane) -> Batch {
-        let jobs = std::mem::take(&mut self.jobs);
-        let turns = jobs.into_par_iter().map(|(job, begun, done)| {
-            let turn = self.hash(&job, begun, done.as_deref(), lane);
-            (job, done, turn)
+        let files = std::mem::take(&mut self.files);
+        let turns = files.into_par_iter().map(|mut file| {
+            let turn = self.hash(&mut file, lane);
+            (file, turn)
         });
-        let (mut jobs, mut hashed, mut paused) = (Vec::new(), Vec::new(), Vec::new());
-        for (job, done, turn) in turns.collect::<Vec<_>>() {
+        let (mut ended, mut paused) = (Vec::new(), Vec::new());
+        for (file, turn) in turns.collect::<Vec<_>>() {
             match turn {
-                Ok(Turn::Over(begun)) => paused.push(Queued { job, begun: Some(begun), done }),
-                Ok(Turn::Done(result)) => {
-                    jobs.push(job);
-                    hashed.push(Ok(result));
-                }
-                Err(error) => {
-                    jobs.push(job);
-                    hashed.push(Err(error));
-                }
+                Ok(Turn::Over(begun)) => paused.push(Queued { begun: Some(begun), ..file }),
+                Ok(Turn::Done(hashed)) => ended.push((file.job, Ok(hashed))),
+                Err(error) => ended.push((file.job, Err(error))),
             }
         }
-        let (cached, uncached) = self.remember(&hashed);
-        let outcome = |job: &HashJob, result| match result {
-            Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
-            Err(error) => unhashed(job, error),
-        };
-        let results = jobs.into_iter().zip(hashed).map(|(job, result)| {
-            let outcome = outcome(&job, result);
+        let (cached, uncached) = self.remember(ended.iter().filter_map(|(_, hashed)| hashed.as_ref().ok()));
+        let results = ended.into_iter().map(|(job, hashed)| {
+            let outcome = match hashed {
+                Ok(hashed) => Outcome::Done(Arc::new(placed(job.path.clone(), hashed, cached.as_ref()))),
+                Err(error) => unhashed(&job, error),
+            };
             (job, outcome)
         });
         Batch { lane, results: results.collect(), paused, uncached }
     }
 
-    fn hash(
-        &self,
-        job: &HashJob,
-        begun: Option<Begun>,
-        own: Option<&AtomicU64>,
-        lane: Lane,
-    ) -> Result<Turn, HashError> {
+    fn hash(&self, file: &mut Queued, lane: Lane) -> Result<Turn, HashError> {
+        let (job, own) = (&file.job, file.done.as_deref());
         let before = own.map_or(0, |own| own.load(Ordering::Relaxed));
         let counted = AtomicU64::new(before);
         let progress = |bytes| {
@@ -300,7 +283,7 @@ impl Work {
         let (began, others) = (Instant::now(), &self.others[lane as usize]);
         let over = || others.load(Ordering::Relaxed) && began.elapsed() >= TURN;
         let turns = Turns { progress: &progress, cancel: &self.cancel, over: &over };
-        let result = hash_turn(&job.path, &job.stamp, begun, &turns);
+        let result = hash_turn(&job.path, &job.stamp, file.begun.take(), &turns);
         if !matches!(result, Ok(Turn::Over(_))) {
             // What was not read of a file that failed is done too, or the whole would never be.
             self.done.fetch_add(job.stamp.size.saturating_sub(counted.into_inner()), Ordering::Relaxed);
@@ -309,23 +292,23 @@ impl Work {
     }
 
     /// Stores what was hashed, before anybody relies on finding its list there.
-    fn remember(&self, hashed: &[Result<Hashed, HashError>]) -> (Option<HashCache>, Option<CacheError>) {
+    fn remember<'h>(&self, hashed: impl Iterator<Item = &'h Hashed>) -> (Option<HashCache>, Option<CacheError>) {
         let Some(cache) = &self.cache else { return (None, None) };
-        let good: Vec<&Hashed> = hashed.iter().filter_map(|r| r.as_ref().ok()).collect();
-        match cache.store(&good) {
+        match cache.store(&hashed.collect::<Vec<_>>()) {
             Ok(()) => (Some(cache.clone()), None),
             Err(error) => (None, Some(error)),
         }
     }
 }
 
-fn placed(job: &HashJob, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
+/// A hashed file with its list at its place: in the cache, where it is stored there.
+pub(super) fn placed(path: Arc<Path>, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
     let list = match (hashed.list, cache) {
         (None, _) => ListPlace::NotNeeded,
         (Some(_), Some(cache)) if hashed.settled && FileStamp::identifies() => ListPlace::Cache(cache.clone()),
         (Some(list), _) => ListPlace::Memory(Arc::new(list)),
     };
-    HashedFile { path: job.path.clone(), stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
+    HashedFile { path, stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
 }
 
 /// What a failure says about the file.
