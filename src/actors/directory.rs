@@ -113,7 +113,6 @@ impl DirectoryRef {
     }
 
     /// The last that was refused, as it changes.
-    #[must_use]
     pub fn refusals(&self) -> watch::Receiver<Option<Refusals>> {
         self.refusals.clone()
     }

@@ -46,13 +46,11 @@ pub struct Shelved {
 
 impl Shelf {
     /// A shelf over the index's snapshots.
-    #[must_use]
     pub fn new(index: watch::Receiver<Arc<IndexSnapshot>>) -> Self {
         Self { index, transfers: Arc::new(watch::Sender::new(Arc::default())), numbers: Arc::default() }
     }
 
     /// The index as it is now.
-    #[must_use]
     pub fn index(&self) -> Arc<IndexSnapshot> {
         Arc::clone(&self.index.borrow())
     }
@@ -70,13 +68,11 @@ impl Shelf {
     }
 
     /// How many transfers are under way here that are served to others.
-    #[must_use]
     pub fn under_way(&self) -> usize {
         self.transfers.borrow().len()
     }
 
     /// Changes whenever one begins or ends.
-    #[must_use]
     pub fn transfer_changes(&self) -> watch::Receiver<impl Sized + use<>> {
         self.transfers.subscribe()
     }
@@ -112,7 +108,6 @@ impl Shelf {
     }
 
     /// What becomes of a content that is served from the index.
-    #[must_use]
     pub fn changes(&self, id: ContentId, size: u64) -> Changes {
         let mut index = self.index.clone();
         // What is served now was found a moment ago, perhaps in an earlier snapshot: so the present one is looked at.
@@ -121,14 +116,12 @@ impl Shelf {
     }
 
     /// The transfer of this id as a hit without names; a node answers with it when it is asked to locate.
-    #[must_use]
     pub fn transfer_hit(&self, id: ContentId) -> Option<Hit> {
         let transfers = self.transfers(id);
         Some(nameless(id, fullest(transfers.iter())?.source.as_ref()))
     }
 
     /// What is here of what a neighbour looks for.
-    #[must_use]
     pub fn answer(&self, what: &Sought) -> Vec<Hit> {
         match what {
             Sought::Content(id) => self.locate(*id),
@@ -142,7 +135,6 @@ impl Shelf {
 
     /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
     /// of which something is left.
-    #[must_use]
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
         let index = self.index();
         let mut hits = index.locate(id);

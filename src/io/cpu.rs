@@ -4,13 +4,11 @@ use std::time::Duration;
 
 /// Threads that move packets: one connection is fastest on one thread, and hashing, the disk and often the other end
 /// want the rest of the machine (docs/performance.md).
-#[must_use]
 pub fn network_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 /// User and system time of all threads so far; zero where the platform does not tell.
-#[must_use]
 pub fn process_time() -> Duration {
     #[cfg(unix)]
     return clock(rustix::time::ClockId::ProcessCPUTime);
@@ -19,7 +17,6 @@ pub fn process_time() -> Duration {
 }
 
 /// User and system time of the calling thread so far, however long it waited; zero where the platform does not tell.
-#[must_use]
 pub fn thread_time() -> Duration {
     #[cfg(unix)]
     return clock(rustix::time::ClockId::ThreadCPUTime);
@@ -35,7 +32,6 @@ fn clock(id: rustix::time::ClockId) -> Duration {
 }
 
 /// The most memory that the process has held at once, in bytes; zero where the platform does not tell.
-#[must_use]
 pub fn peak_memory() -> u64 {
     #[cfg(target_os = "linux")]
     {

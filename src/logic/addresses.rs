@@ -16,7 +16,6 @@ pub struct AskerView {
 
 impl AskerView {
     /// Of who is at the other end of a connection.
-    #[must_use]
     pub fn of(asker: Teller) -> Self {
         Self { loopback: is_loopback(asker.remote), reached: asker.local }
     }
@@ -24,7 +23,6 @@ impl AskerView {
 
 /// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other
 /// askers get the address at which they themselves reached who answers, with that node's port.
-#[must_use]
 pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut told: Vec<SocketAddr> = Vec::new();
     let (near, far): (Vec<_>, Vec<_>) = addrs.iter().map(|a| canonical(*a)).partition(|a| is_loopback(a.ip()));

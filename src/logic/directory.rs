@@ -77,21 +77,18 @@ type Touched = BTreeSet<(NodeId, Content)>;
 
 impl Directory {
     /// An empty directory.
-    #[must_use]
     pub fn new(quotas: Quotas, seed: u64) -> Self {
         let (leases, snapshot, follows) = (BTreeMap::new(), Snapshot::default(), Follows::new(seed));
         Self { quotas, leases, snapshot, follows, total: Amount::default(), parts: 0 }
     }
 
     /// What it holds now.
-    #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
     }
 
     /// All offers together.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn total(&self) -> Amount {
         self.total
     }

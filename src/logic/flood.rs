@@ -50,7 +50,6 @@ pub struct Flood {
 
 impl Flood {
     /// A node without neighbours.
-    #[must_use]
     pub fn new(own: NodeId) -> Self {
         Self {
             own,
@@ -63,7 +62,6 @@ impl Flood {
     }
 
     /// When [`Input::Tick`] is due.
-    #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         self.ends.first().map(|(at, ..)| *at)
     }
@@ -74,13 +72,11 @@ impl Flood {
     }
 
     /// Whether everyone who was asked this has answered, though more may be asked yet.
-    #[must_use]
     pub fn is_answered(&self, id: QueryId) -> bool {
         self.queries.get(&id).is_some_and(|query| query.is_whole() && query.branches().next().is_none())
     }
 
     /// What has gone through so far.
-    #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
     }

@@ -125,7 +125,6 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// A table without neighbours, which knows what was remembered.
-    #[must_use]
     pub fn new(own: NodeId, settings: Settings, remembered: Vec<Remembered>, seed: u64) -> Self {
         let anchors = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
         let mut known = Known::default();
@@ -164,7 +163,6 @@ impl Neighbours {
     }
 
     /// Which way round this node is a neighbour, if it is one.
-    #[must_use]
     pub fn direction(&self, node: NodeId) -> Option<Direction> {
         self.table.get(&node).map(|neighbour| neighbour.direction)
     }
@@ -172,7 +170,6 @@ impl Neighbours {
     /// Whether what is left of a neighbour gives way to a node of the same id that asks over another connection: a node asks
     /// only while it has no such neighbour, so it has ended what was, whether or not that has been noticed. One that was killed
     /// is silent for 10 s. But where we have just asked it, it may have asked at the same time, and both keep what is there.
-    #[must_use]
     pub fn gives_way(&self, node: NodeId, visiting: bool, now: Duration) -> bool {
         let Some(neighbour) = self.table.get(&node) else { return false };
         let by_it = matches!(neighbour.direction, Direction::Inbound | Direction::Visiting);
@@ -180,13 +177,11 @@ impl Neighbours {
     }
 
     /// Where a node may be, as far as was heard.
-    #[must_use]
     pub fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
         self.known.addresses(node)
     }
 
     /// Dials under way.
-    #[must_use]
     pub fn dialling(&self) -> usize {
         self.known.dialling()
     }
@@ -334,7 +329,6 @@ impl Neighbours {
 
     /// What is worth remembering across a restart: nodes that we dialled, the anchors among them. The anchors are those
     /// of our choice that have lasted longest.
-    #[must_use]
     pub fn remembered(&self) -> Vec<Remembered> {
         let mut chosen: Vec<_> = self.table.iter().filter(|(_, n)| n.direction == Direction::Outbound).collect();
         chosen.sort_by_key(|(_, n)| n.since);

@@ -17,7 +17,6 @@ pub struct Awake {
 
 impl Awake {
     /// The time on this clock when the one on the wall has run for `clock`.
-    #[must_use]
     pub fn at(&self, clock: Duration) -> Duration {
         self.counted + clock.saturating_sub(self.last).min(TICK)
     }
@@ -39,7 +38,6 @@ pub struct Patience {
 
 impl Patience {
     /// Begins to wait.
-    #[must_use]
     pub const fn new(limit: Duration, now: Duration) -> Self {
         Self { limit, since: now }
     }
@@ -50,13 +48,11 @@ impl Patience {
     }
 
     /// Whether nothing came for too long.
-    #[must_use]
     pub fn is_over(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= self.limit
     }
 
     /// How long is waited without news.
-    #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit
     }

@@ -158,26 +158,22 @@ pub struct Publication {
 
 impl Publication {
     /// Nothing is shared yet.
-    #[must_use]
     pub fn new(pace: Pace) -> Self {
         Self { pace, is_first: true, ..Self::default() }
     }
 
     /// When [`Input::Settle`] is due without anything having happened.
-    #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         let again = self.troubles.values().filter_map(|trouble| trouble.again);
         again.chain([self.rest, self.watch, self.sweep, self.tick].into_iter().flatten()).min()
     }
 
     /// Whether nothing is on its way that would be published, unless something is being hashed.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.looking && self.wanted.is_empty() && self.tasks == 0 && !self.dirty
     }
 
     /// Roots that had trouble, and whose troubles are over if all of their files could be read.
-    #[must_use]
     pub fn recovering(&self) -> Vec<Root> {
         let over = |trouble: &Trouble| !trouble.unseen && trouble.again.is_none();
         self.troubles.iter().filter(|(_, trouble)| over(trouble)).map(|(root, _)| *root).collect()

@@ -74,7 +74,6 @@ pub struct ProviderView {
 impl Transfer {
     /// A transfer that wants the units of `wanted`, of which an earlier run claims `have` and the chunk lists of
     /// `lists_known` (indexes of files). What is claimed counts once an `Input::Verified` says so.
-    #[must_use]
     pub fn new(
         map: Arc<UnitMap>,
         wanted: &Bitfield,
@@ -144,25 +143,21 @@ impl Transfer {
 
     /// Whether everything wanted is there.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Bytes of wanted units that are proven, those of earlier runs included once they are verified.
-    #[must_use]
     pub const fn proven_bytes(&self) -> u64 {
         self.proven_bytes
     }
 
     /// Whether the unit is there and proven.
-    #[must_use]
     pub fn has(&self, unit: u32) -> bool {
         self.picker.state(unit) == State::Have && !self.unverified.has(unit)
     }
 
     /// The connected providers.
-    #[must_use]
     pub fn providers(&self, now: Duration) -> Vec<ProviderView> {
         let view = |(node, p): (&NodeId, &Provider)| ProviderView {
             node: *node,

@@ -58,7 +58,6 @@ pub enum NeighbourFrame {
 
 impl NeighbourFrame {
     /// The first version that has all of this frame.
-    #[must_use]
     pub fn since(&self) -> u16 {
         match self {
             Self::Done(_) => since("NeighbourFrame::Done"),

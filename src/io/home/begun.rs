@@ -39,7 +39,6 @@ impl Line for Begun {
 
 impl BegunFile {
     /// In this home; the file is made by the first transfer.
-    #[must_use]
     pub fn at(home: &Path) -> Self {
         Self(LineFile::at(home.join("begun")))
     }

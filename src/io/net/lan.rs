@@ -46,7 +46,6 @@ pub enum LanError {
 
 impl LanError {
     /// The exit status with which the child says it: nothing that it writes may be read in time.
-    #[must_use]
     pub const fn exit_status(&self) -> u8 {
         match self {
             Self::Daemon(_) => 1,

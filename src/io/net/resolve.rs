@@ -49,7 +49,6 @@ pub async fn resolve(target: &PeerTarget) -> Result<Vec<SocketAddr>, ResolveErro
 }
 
 /// Whether all addresses are of this machine.
-#[must_use]
 pub fn only_loopback(addrs: &[SocketAddr]) -> bool {
     addrs.iter().all(|addr| is_loopback(addr.ip()))
 }

@@ -31,7 +31,6 @@ impl Donors {
     }
 
     /// Whether the owner of one that is a single file may execute it.
-    #[must_use]
     pub fn is_executable(&self) -> bool {
         let file = |donor: &Donor| match &donor.held {
             Held::File(file) => FileStamp::of_file(file).is_ok_and(|stamp| stamp.executable),
@@ -64,7 +63,6 @@ enum Held {
 
 impl Donor {
     /// What a transfer of the content has in this directory; `None` when it has nothing yet. Blocks.
-    #[must_use]
     pub fn of(parent: &SafeDir, id: ContentId) -> Option<Self> {
         let part = Names::of(id).part;
         let stat = parent.stat(&part).ok()??;

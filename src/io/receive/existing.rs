@@ -52,7 +52,6 @@ pub enum ExistingError {
 
 impl Existing {
     /// Whether there is nothing to do.
-    #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.different.is_empty() && self.missing.is_empty() && self.blocked.is_empty()
     }

@@ -96,7 +96,6 @@ impl HashCache {
     }
 
     /// The chunk list of a file in this state; `None` when it is not there or damaged.
-    #[must_use]
     pub fn list(&self, stamp: &FileStamp) -> Option<ChunkList> {
         let read = self.db.begin_read().ok()?;
         let id = ContentId::from_bytes(read.open_table(IDS).ok()?.get(stamp.key()).ok()??.value());

@@ -37,7 +37,6 @@ pub struct Handover {
 
 impl Handover {
     /// That of a node's directory.
-    #[must_use]
     pub fn at(role_dir: &Path) -> Self {
         Self { dir: role_dir.join(DIR) }
     }
@@ -67,7 +66,6 @@ impl Handover {
 
     /// Takes all records into the cache, and gives the paths that they are of. Blocks, for some 100 ms after a file got
     /// its name: before, a later write need not change its state.
-    #[must_use]
     pub fn take(&self, cache: &HashCache) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for record in self.records().into_iter().filter(|record| record.path.extension().is_some_and(|e| e == WHOLE)) {

@@ -46,14 +46,12 @@ pub enum HashError {
 
 impl HashError {
     /// Whether it says something about this process or its surroundings at this moment, not about the file.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Io(error) if is_passing(error))
     }
 }
 
 /// Whether a failure is a lack of descriptors or memory, or of a server behind the file system: it passes.
-#[must_use]
 pub fn is_passing(error: &io::Error) -> bool {
     #[cfg(unix)]
     {

@@ -92,7 +92,6 @@ struct Shared {
 
 impl Watch {
     /// Begins to watch nothing. Must be called within a tokio runtime.
-    #[must_use]
     pub fn start(tell: mpsc::Sender<Told>, pace: Pace) -> Self {
         let shared = Arc::new(Shared { pace, ..Shared::default() });
         let task = tokio::spawn(tell_changes(shared.clone(), tell));

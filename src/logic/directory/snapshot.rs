@@ -30,7 +30,6 @@ pub struct Listing {
 
 impl Listing {
     /// Whether the node can give some of a content.
-    #[must_use]
     pub fn provides(&self, part: &Content) -> bool {
         self.parts.contains(part)
             || self.offers.of_id(part.id).any(|offer| (offer.kind, offer.size) == (part.kind, part.size))
@@ -44,7 +43,6 @@ impl Listing {
     }
 
     /// The node as a provider, as it is told to an asker.
-    #[must_use]
     pub fn provider(&self, node: NodeId, asker: AskerView) -> Provider {
         let addrs = self.addrs.as_deref().map_or_else(Vec::new, |addrs| addresses_for(asker, addrs));
         Provider { node, addrs }
@@ -60,13 +58,11 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
-    #[must_use]
     pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {
         self.reader(asker, seed).words(query, within)
     }
 
     /// Who offers an id or takes part in its transfer, as [`Search::id`] says.
-    #[must_use]
     pub fn locate(&self, id: ContentId, asker: AskerView, seed: u64) -> HitPage {
         let listings = self.nodes.values().enumerate();
         let under_way = listings.flat_map(|(number, listing)| listing.parts_of(id).map(move |part| (number, *part)));
@@ -87,13 +83,11 @@ impl Snapshot {
     }
 
     /// The offers of a node, in name order, after a name. `None` when the node is not known.
-    #[must_use]
     pub fn files_of(&self, node: NodeId, after: Option<&SafePath>) -> Option<OfferPage> {
         Some(self.nodes.get(&node)?.offers.page(after))
     }
 
     /// The nodes, in id order, after a node.
-    #[must_use]
     pub fn peers(&self, after: Option<NodeId>, asker: AskerView) -> PeerPage {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut peers = Page::default();
@@ -108,20 +102,17 @@ impl Snapshot {
     }
 
     /// Where a node was reached; nowhere before its first dial-back has ended.
-    #[must_use]
     pub fn addresses_of(&self, node: NodeId) -> Vec<SocketAddr> {
         self.nodes.get(&node).and_then(|listing| listing.addrs.clone()).unwrap_or_default()
     }
 
     /// Whether nothing has changed between two snapshots.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.nodes, &other.nodes)
     }
 
     /// How many nodes.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }

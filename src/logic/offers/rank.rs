@@ -37,7 +37,6 @@ enum MatchKind {
 }
 
 /// The rank of a folded name; `None` when it does not hold every word.
-#[must_use]
 pub fn rank(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
     let last = folded_name.rfind('/').map_or(0, |slash| slash + 1);
     let mut rank = Rank { inexact: !exact(query, folded_name, last), kind, worst: MatchKind::Word, sum: 0 };

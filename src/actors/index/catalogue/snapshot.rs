@@ -58,13 +58,11 @@ impl IndexSnapshot {
 
     /// The hits for a query, best first, after the first `skip`; at most `limit` and no more than a page holds.
     /// They name no provider: it is the node that answers.
-    #[must_use]
     pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
         self.reader().words(query, Window { limit, skip })
     }
 
     /// The hits for an id: more than one when a file and a collection share it, or sizes differ.
-    #[must_use]
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
         self.reader().id(id, []).hits
     }
@@ -74,7 +72,6 @@ impl IndexSnapshot {
     }
 
     /// The offers after a name, as many as a page holds.
-    #[must_use]
     pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
         self.parts.offers.page(after)
     }
@@ -82,7 +79,6 @@ impl IndexSnapshot {
     /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
     /// a change, or what is left of a tree that has changed. `None` when it is nothing of these, or has another size:
     /// [`IndexSnapshot::locate`] and [`IndexSnapshot::had`] tell which.
-    #[must_use]
     pub fn source(&self, id: ContentId, size: u64) -> Option<Arc<dyn Source>> {
         if let Some(collection) = self.parts.collections.get(&id).filter(|c| c.size() == size) {
             return Some(collection.clone());
@@ -97,32 +93,27 @@ impl IndexSnapshot {
     }
 
     /// What is left of a tree that was offered and has changed.
-    #[must_use]
     pub fn former(&self, id: ContentId) -> Option<Arc<dyn Source>> {
         self.source(id, self.remains.get(&id)?.former.tree.size())
     }
 
     /// The canonical bytes of a collection that is offered, or was.
-    #[must_use]
     pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
         let former = || self.remains.get(&id).map(|left| left.former.ask());
         self.parts.collections.get(&id).or_else(former)?.manifest()
     }
 
     /// What a collection leaves out of its directory.
-    #[must_use]
     pub fn left_out(&self, id: ContentId) -> Option<&LeftOut> {
         self.parts.left_out.get(&id).map(AsRef::as_ref)
     }
 
     /// Whether this id was offered and has changed or gone since.
-    #[must_use]
     pub fn had(&self, id: ContentId) -> bool {
         self.parts.gone.has(id)
     }
 
     /// Whether this id was offered, and its file may not be read any more.
-    #[must_use]
     pub fn is_denied(&self, id: ContentId) -> bool {
         self.parts.gone.is_denied(id)
     }
@@ -140,13 +131,11 @@ impl IndexSnapshot {
 
     /// The offer of a name.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn offer(&self, name: &SafePath) -> Option<&crate::model::Offer> {
         self.parts.offers.get(name)
     }
 
     /// All offers.
-    #[must_use]
     pub fn offers(&self) -> &OfferTable {
         &self.parts.offers
     }

@@ -89,7 +89,6 @@ pub enum PartialError {
 
 impl PartialError {
     /// Whether the disk is full.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         match self {
             Self::Dest(error) => error.is_full(),
@@ -100,13 +99,11 @@ impl PartialError {
 }
 
 /// Who has a partial file, for sentences.
-#[must_use]
 pub fn holder(pid: Option<u32>) -> String {
     pid.filter(|pid| is_alive(*pid)).map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
 
 /// Whether there is a process of this number: whoever holds a journal need not be who wrote to it last.
-#[must_use]
 pub fn is_alive(pid: u32) -> bool {
     #[cfg(unix)]
     {

@@ -220,7 +220,6 @@ impl Partial {
 
     /// The wanted units of a file that are not here and that another unfinished transfer claims, given the file's list,
     /// if it needs one: read them by [`Partial::read_kin`], and prove them.
-    #[must_use]
     pub fn units_of_kin(&self, file: usize, list: Option<&ChunkList>) -> Vec<u32> {
         let (Some(kin), Some(of)) = (self.kin.get(&file), self.spec.wanted.map.files().get(file)) else {
             return Vec::new();

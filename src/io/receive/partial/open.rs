@@ -83,7 +83,6 @@ impl Partial {
     }
 
     /// The manifest that an earlier run noted, if it is that of the collection.
-    #[must_use]
     pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
         let (header, mut reader) = reader(parent, &Names::of(id))?;
         if header.id == id && header.kind == Kind::Collection { manifest_of(&mut reader, id) } else { None }
@@ -113,7 +112,6 @@ impl Partial {
     }
 
     /// The units that have to be on the disk before [`Partial::publish`]: those of all files of which some path is wanted.
-    #[must_use]
     pub fn wanted_units(&self) -> Bitfield {
         let Data::Tree(tree) = &self.data else { return Bitfield::full(self.spec.wanted.map.units()) };
         let mut wanted = Bitfield::empty(self.spec.wanted.map.units());

@@ -120,7 +120,6 @@ pub struct Whole(Vec<(u64, u64)>);
 
 impl Whole {
     /// As it is on this machine now. Blocks on the file system.
-    #[must_use]
     pub fn here() -> Self {
         let own = BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
         let paths = ["/", "/home", "/Users", "/root"].map(PathBuf::from);

@@ -23,7 +23,6 @@ use crate::model::units::layout::MAX_FILE;
 use crate::model::{Kind, SafePath};
 
 /// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
-#[must_use]
 pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
     if let Some(fixed) = &root.fixed {
         return scan_fixed(root, fixed);
