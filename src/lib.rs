@@ -43,15 +43,20 @@ pub mod config;
 pub mod model;
 pub mod node;
 
-macro_rules! lab {
-    ($($floor:ident)*) => {
-        $(
-            #[cfg(feature = "lab")]
-            pub mod $floor;
-            #[cfg(not(feature = "lab"))]
-            mod $floor;
-        )*
-    };
-}
-
-lab!(actors io logic wire);
+// Written out, for what a macro names `cargo fmt` does not find.
+#[cfg(feature = "lab")]
+pub mod actors;
+#[cfg(not(feature = "lab"))]
+mod actors;
+#[cfg(feature = "lab")]
+pub mod io;
+#[cfg(not(feature = "lab"))]
+mod io;
+#[cfg(feature = "lab")]
+pub mod logic;
+#[cfg(not(feature = "lab"))]
+mod logic;
+#[cfg(feature = "lab")]
+pub mod wire;
+#[cfg(not(feature = "lab"))]
+mod wire;

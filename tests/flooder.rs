@@ -10,7 +10,7 @@ use std::net::SocketAddr;
 use common::flooder::{Flooder, Frames, Silent, frame, query};
 use common::{Lab, Node, Process, until};
 use qshare::model::{ContentId, Hit, Kind, NodeId, QueryId, SafePath};
-use qshare::wire::{Found, NeighbourFrame, limits};
+use qshare::wire::{NeighbourFrame, QueryHits, limits};
 
 /// Ten thousand a second.
 const RATE: u64 = 10_000;
@@ -92,7 +92,7 @@ fn hits_that_nobody_asked_for_cost_only_their_sender() {
             names,
             providers,
         };
-        frame(&NeighbourFrame::Found(Found { id: QueryId::from_bytes(id), hits: vec![hit], nodes: Vec::new() }))
+        frame(&NeighbourFrame::Found(QueryHits { id: QueryId::from_bytes(id), hits: vec![hit], nodes: Vec::new() }))
     });
 }
 

@@ -147,7 +147,7 @@ fn events(to: &mut Examples) {
     let seen = Seen { node: node(), addrs: vec![addr()], offers: 2, by: node() };
     to.add("NeighbourFrame::About", NeighbourFrame::About(about()));
     to.add("NeighbourFrame::Done", NeighbourFrame::Done(id));
-    to.add("NeighbourFrame::Found", NeighbourFrame::Found(Found { id, hits: vec![hit()], nodes: vec![seen] }));
+    to.add("NeighbourFrame::Found", NeighbourFrame::Found(QueryHits { id, hits: vec![hit()], nodes: vec![seen] }));
     to.add("NeighbourFrame::Query", NeighbourFrame::Query(FloodQuery { id, ttl: 2, what: words }));
     to.add("ResolveEvent::Done", ResolveEvent::Done(offer()));
     to.add("ResolveEvent::Failed", ResolveEvent::Failed(Refusal::from(Code::Changed)));

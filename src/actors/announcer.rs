@@ -34,7 +34,6 @@ pub type Connect =
     Arc<dyn Fn(PeerTarget) -> Pin<Box<dyn Future<Output = Result<Link, ConnectError>> + Send>> + Send + Sync>;
 
 /// The real one: a connection of the node, to what must be a tracker.
-#[must_use]
 pub fn connect_through(connections: ConnectionsRef) -> Connect {
     Arc::new(move |target| {
         let connections = connections.clone();

@@ -84,7 +84,6 @@ async fn serve(link: &Link, bench: &Bench, stream: &mut Stream) -> Result<Option
 
 impl BenchError {
     /// What to tell the other end.
-    #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Call(error) => error.code(),
@@ -95,7 +94,6 @@ impl BenchError {
 
 /// How long an asked end may take to fill a file of this length, before it says that it can begin: at least 16 MiB a
 /// second, and half a minute for a disk that sleeps.
-#[must_use]
 pub fn preparation(bytes: u64) -> Duration {
     Duration::from_secs(30 + bytes / (16 << 20))
 }
@@ -119,7 +117,6 @@ pub struct Usage {
 
 impl Usage {
     /// Until now.
-    #[must_use]
     pub fn of(link: &Link) -> Self {
         let path = link.connection().stats().path;
         Self { cpu: cpu::process_time(), sent: path.sent_packets, lost: path.lost_packets }

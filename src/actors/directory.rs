@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::actors::access::Access;
 use crate::actors::limits::reads::Reads;
 use crate::actors::start::start;
+pub use crate::logic::directory::{AnnouncementId, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
@@ -52,22 +53,11 @@ pub enum Message {
     /// Where a node was reached.
     Publish(NodeId, Epoch, Vec<SocketAddr>, RpcReplyPort<bool>),
     /// A lease goes on.
-    Renew(NodeId, Epoch, u64, RpcReplyPort<Renewed>),
+    Renew(AnnouncementId, RpcReplyPort<Renewed>),
     /// A follower has gone.
     Unfollow(FollowId),
     /// A node leaves.
     Withdraw(NodeId, Epoch, RpcReplyPort<bool>),
-}
-
-/// Which announcement: of a node, in an epoch, with a number.
-#[derive(Debug, Clone, Copy)]
-pub struct AnnouncementId {
-    /// Whose.
-    pub node: NodeId,
-    /// Of which process.
-    pub epoch: Epoch,
-    /// Which one.
-    pub seq: u64,
 }
 
 /// What a follower receives; dropping it ends the following.
@@ -100,15 +90,6 @@ pub struct DirectoryRef {
 /// A page of an answer, encoded as it is sent; as long as it is counted for.
 pub type EncodedPage = Box<[u8]>;
 
-/// Which of all hits are asked for.
-#[derive(Debug, Clone, Copy)]
-pub struct Window {
-    /// How many at most.
-    pub limit: u32,
-    /// After so many better ones.
-    pub skip: u32,
-}
-
 /// Names of a node that were not taken, over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refusals {
@@ -132,7 +113,6 @@ impl DirectoryRef {
     }
 
     /// The last that was refused, as it changes.
-    #[must_use]
     pub fn refusals(&self) -> watch::Receiver<Option<Refusals>> {
         self.refusals.clone()
     }
@@ -142,8 +122,7 @@ impl DirectoryRef {
     /// # Errors
     /// `Internal` when it cannot be told.
     pub async fn search(&self, who: Who, query: Query, within: Window, asker: AskerView) -> Result<EncodedPage, Code> {
-        let Window { limit, skip } = within;
-        self.read(who, move |all| Ok(all.search(&query, limit, skip, asker, rand::random()))).await
+        self.read(who, move |all| Ok(all.search(&query, within, asker, rand::random()))).await
     }
 
     /// Who offers an id or takes part in its transfer, at the turn of the one who asks.
@@ -238,7 +217,7 @@ impl DirectoryRef {
     /// # Errors
     /// `Closing` when the directory has stopped.
     pub async fn renew(&self, node: NodeId, epoch: Epoch, seq: u64) -> Result<Renewed, Code> {
-        ractor::call!(self.actor, Message::Renew, node, epoch, seq).map_err(|_| Code::Closing)
+        ractor::call!(self.actor, Message::Renew, AnnouncementId { node, epoch, seq }).map_err(|_| Code::Closing)
     }
 
     /// Ends the leases and followings of all nodes that are not served any more.
@@ -299,13 +278,11 @@ impl Actor for DirectoryActor {
         let directory = &mut state.directory;
         match message {
             Message::Announce(node, head, reply) => drop(reply.send(directory.announce(node, &head, now))),
-            Message::Apply(AnnouncementId { node, epoch, seq }, delta, reply) => {
-                drop(reply.send(directory.apply(node, epoch, seq, delta, now)));
-            }
-            Message::Complete(AnnouncementId { node, epoch, seq }, reply) => {
-                let completed = directory.complete(node, epoch, seq, now);
+            Message::Apply(id, delta, reply) => drop(reply.send(directory.apply(id, delta, now))),
+            Message::Complete(id, reply) => {
+                let completed = directory.complete(id, now);
                 if let Some(names) = completed.as_ref().ok().map(|tally| tally.refused).filter(|names| *names > 0) {
-                    state.refusals.send_replace(Some(Refusals { node, names }));
+                    state.refusals.send_replace(Some(Refusals { node: id.node, names }));
                 }
                 drop(reply.send(completed));
             }
@@ -314,13 +291,14 @@ impl Actor for DirectoryActor {
                 drop(reply.send(()));
             }
             Message::Expire => drop(directory.expire(now)),
-            Message::Follow(part, node, asker, reply) => state.follow(part, node, asker, reply, &myself),
+            // Unsent, it is dropped, and so ends.
+            Message::Follow(part, node, asker, reply) => drop(reply.send(state.follow(part, node, asker, &myself))),
             Message::MayDial(mut addrs, reply) => {
                 addrs.retain(|addr| state.dials.allow(addr.ip(), now));
                 drop(reply.send(addrs));
             }
             Message::Publish(node, epoch, addrs, reply) => drop(reply.send(directory.publish(node, epoch, addrs))),
-            Message::Renew(node, epoch, seq, reply) => drop(reply.send(directory.renew(node, epoch, seq, now))),
+            Message::Renew(id, reply) => drop(reply.send(directory.renew(id, now))),
             Message::Unfollow(id) => state.unfollow(id),
             Message::Withdraw(node, epoch, reply) => drop(reply.send(directory.withdraw(node, epoch))),
         }
@@ -335,16 +313,12 @@ impl State {
         part: Content,
         node: NodeId,
         asker: AskerView,
-        reply: RpcReplyPort<Result<Subscription, Code>>,
         myself: &ActorRef<Message>,
-    ) {
-        let followed = self.directory.follow(part, node, asker).map(|(id, first)| {
-            let (sender, events) = mpsc::channel(EVENTS);
-            self.followers.insert(id, sender);
-            Subscription { first, events, id, directory: myself.clone() }
-        });
-        // Unsent, it is dropped, and so ends.
-        drop(reply.send(followed));
+    ) -> Result<Subscription, Code> {
+        let (id, first) = self.directory.follow(part, node, asker)?;
+        let (sender, events) = mpsc::channel(EVENTS);
+        self.followers.insert(id, sender);
+        Ok(Subscription { first, events, id, directory: myself.clone() })
     }
 
     fn dismiss(&mut self, access: &Access) {

@@ -47,25 +47,21 @@ pub struct Shelved {
 
 impl Shelf {
     /// A shelf over the index's snapshots, of which others may have what `access` says.
-    #[must_use]
     pub fn new(index: watch::Receiver<Arc<IndexSnapshot>>, access: Access) -> Self {
         Self { index, access, transfers: Arc::default(), numbers: Arc::default() }
     }
 
     /// Who may have what of it.
-    #[must_use]
     pub const fn access(&self) -> &Access {
         &self.access
     }
 
     /// As a node may see it; without one, as anybody may.
-    #[must_use]
     pub fn seen_by(&self, node: Option<NodeId>) -> View {
         View::new(self.clone(), node)
     }
 
     /// The index as it is now.
-    #[must_use]
     pub fn index(&self) -> Arc<IndexSnapshot> {
         Arc::clone(&self.index.borrow())
     }
@@ -79,13 +75,11 @@ impl Shelf {
     }
 
     /// How many transfers are under way here that are served to others.
-    #[must_use]
     pub fn under_way(&self) -> usize {
         self.transfers.borrow().len()
     }
 
     /// Changes whenever one begins or ends.
-    #[must_use]
     pub fn transfer_changes(&self) -> watch::Receiver<impl Sized + use<>> {
         self.transfers.subscribe()
     }

@@ -4,13 +4,11 @@ use std::time::Duration;
 
 /// Threads that move packets: one connection is fastest on one thread, and hashing, the disk and often the other end
 /// want the rest of the machine (docs/performance.md).
-#[must_use]
 pub fn network_threads() -> usize {
     std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
 }
 
 /// User and system time of all threads so far; zero where the platform does not tell.
-#[must_use]
 pub fn process_time() -> Duration {
     #[cfg(unix)]
     return clock(rustix::time::ClockId::ProcessCPUTime);
@@ -19,7 +17,6 @@ pub fn process_time() -> Duration {
 }
 
 /// User and system time of the calling thread so far, however long it waited; zero where the platform does not tell.
-#[must_use]
 pub fn thread_time() -> Duration {
     #[cfg(unix)]
     return clock(rustix::time::ClockId::ThreadCPUTime);
@@ -35,7 +32,6 @@ fn clock(id: rustix::time::ClockId) -> Duration {
 }
 
 /// The most memory that the process has held at once, in bytes; zero where the platform does not tell.
-#[must_use]
 pub fn peak_memory() -> u64 {
     #[cfg(target_os = "linux")]
     {
@@ -61,27 +57,4 @@ pub fn give_way() {
 const NICE: i32 = 6;
 
 #[cfg(all(test, target_os = "linux"))]
-mod tests {
-    use rustix::process::getpriority_process;
-
-    use super::*;
-
-    #[test]
-    fn the_peak_of_memory_is_what_was_held_once() {
-        let held = vec![1_u8; 64 << 20];
-        assert!(held.iter().all(|byte| *byte == 1));
-        drop(held);
-        assert!(peak_memory() > 64 << 20, "{}", peak_memory());
-    }
-
-    #[test]
-    fn only_the_calling_thread_gives_way() {
-        let before = getpriority_process(None).expect("told");
-        let there = std::thread::spawn(|| {
-            give_way();
-            getpriority_process(None).expect("told")
-        });
-        assert_eq!(there.join().expect("no panic"), (before + NICE).min(19));
-        assert_eq!(getpriority_process(None).expect("told"), before);
-    }
-}
+mod tests;

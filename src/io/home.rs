@@ -74,38 +74,32 @@ pub struct Home {
 
 impl Home {
     /// The home at a path.
-    #[must_use]
     pub const fn at(root: PathBuf) -> Self {
         Self { root }
     }
 
     /// That of a user who has none: below a device nothing is found and nothing can be made, so everything that is only
     /// read from a home is absent.
-    #[must_use]
     pub fn absent() -> Self {
         Self::at(PathBuf::from(ABSENT))
     }
 
     /// Whether it is the one that is not there.
-    #[must_use]
     pub fn is_absent(&self) -> bool {
         self.root == Path::new(ABSENT)
     }
 
     /// The platform's data directory for this program; `None` where the user has no home directory.
-    #[must_use]
     pub fn default_root() -> Option<PathBuf> {
         ProjectDirs::from("", "", "qshare").map(|dirs| dirs.data_dir().to_owned())
     }
 
     /// The path.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// The directory of a role, which may not exist yet.
-    #[must_use]
     pub fn role_dir(&self, role: Role) -> PathBuf {
         self.root.join(match role {
             Role::Bench => "bench",
@@ -144,7 +138,6 @@ impl Home {
     }
 
     /// The process that holds a role's lock, if one does.
-    #[must_use]
     pub fn holder(&self, role: Role) -> Option<u32> {
         let mut file = File::open(self.role_dir(role).join(LOCK_FILE)).ok()?;
         match file.try_lock_shared() {

@@ -2,7 +2,6 @@
 //! with the SIGINT of what it runs in the background. Listening to such a signal would bring it back.
 
 /// Whether the process ignores this signal now. Known on Linux; elsewhere it is taken not to.
-#[must_use]
 pub fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in(&status, signal))
 }

@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use crate::model::address::{canonical, is_loopback};
+use crate::model::address::{Teller, canonical, is_loopback};
 use crate::wire::limits;
 
 /// How the asker sees who answers: a tracker, or a neighbour.
@@ -14,9 +14,15 @@ pub struct AskerView {
     pub reached: Option<IpAddr>,
 }
 
+impl AskerView {
+    /// Of who is at the other end of a connection.
+    pub fn of(asker: Teller) -> Self {
+        Self { loopback: is_loopback(asker.remote), reached: asker.local }
+    }
+}
+
 /// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other
 /// askers get the address at which they themselves reached who answers, with that node's port.
-#[must_use]
 pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
     let mut told: Vec<SocketAddr> = Vec::new();
     let (near, far): (Vec<_>, Vec<_>) = addrs.iter().map(|a| canonical(*a)).partition(|a| is_loopback(a.ip()));

@@ -21,13 +21,11 @@ pub struct Shared {
 
 impl Shared {
     /// Whether there is nothing at all.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.offers.is_empty() && self.parts.is_empty()
     }
 
     /// Whether both are the same values, not only equal ones.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.offers, &other.offers) && Arc::ptr_eq(&self.parts, &other.parts)
     }
@@ -44,7 +42,6 @@ pub struct Changes<'a> {
 
 impl<'a> Changes<'a> {
     /// From what the tracker knows to what there is.
-    #[must_use]
     pub fn between(from: &'a Shared, to: &'a Shared) -> Self {
         Self {
             from: from.offers.iter().peekable(),

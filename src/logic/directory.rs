@@ -9,9 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rand::SeedableRng;
-use rand::rngs::StdRng;
-
 use crate::model::{Content, Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Renewed};
 
@@ -23,11 +20,23 @@ mod tests;
 
 pub use crate::logic::addresses::AskerView;
 pub use crate::logic::offers::amount::Amount;
+pub use crate::logic::offers::search::Window;
 pub use follow::FollowId;
 pub use quota::Quotas;
 pub use snapshot::{Listing, Snapshot};
 
 use follow::Follows;
+
+/// Which announcement: of a node, in an epoch, with a number.
+#[derive(Debug, Clone, Copy)]
+pub struct AnnouncementId {
+    /// Whose.
+    pub node: NodeId,
+    /// Of which process.
+    pub epoch: Epoch,
+    /// Which one.
+    pub seq: u64,
+}
 
 /// How an announcement was taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,7 +58,6 @@ pub struct Directory {
     follows: Follows,
     total: Amount,
     parts: usize,
-    rng: StdRng,
 }
 
 /// How long a node is believed, and which announcement was its last.
@@ -69,22 +77,18 @@ type Touched = BTreeSet<(NodeId, Content)>;
 
 impl Directory {
     /// An empty directory.
-    #[must_use]
     pub fn new(quotas: Quotas, seed: u64) -> Self {
-        let rng = StdRng::seed_from_u64(seed);
-        let (leases, snapshot, follows) = (BTreeMap::new(), Snapshot::default(), Follows::default());
-        Self { quotas, leases, snapshot, follows, total: Amount::default(), parts: 0, rng }
+        let (leases, snapshot, follows) = (BTreeMap::new(), Snapshot::default(), Follows::new(seed));
+        Self { quotas, leases, snapshot, follows, total: Amount::default(), parts: 0 }
     }
 
     /// What it holds now.
-    #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
     }
 
     /// All offers together.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn total(&self) -> Amount {
         self.total
     }
@@ -111,11 +115,11 @@ impl Directory {
     ///
     /// # Errors
     /// `Cancelled` when another announcement has begun, or the lease has ended.
-    pub fn apply(&mut self, node: NodeId, epoch: Epoch, seq: u64, delta: Delta, now: Duration) -> Result<(), Code> {
-        self.open(node, epoch, seq)?.ends = now + self.quotas.lease;
-        let mut touched = self.touched_by(node, &delta);
-        let refused = self.change(node, delta, &mut touched);
-        self.open(node, epoch, seq)?.refused += refused;
+    pub fn apply(&mut self, id: AnnouncementId, delta: Delta, now: Duration) -> Result<(), Code> {
+        self.open(id)?.ends = now + self.quotas.lease;
+        let mut touched = self.touched_by(id.node, &delta);
+        let refused = self.change(id.node, delta, &mut touched);
+        self.open(id)?.refused += refused;
         self.reconcile(touched);
         Ok(())
     }
@@ -124,12 +128,12 @@ impl Directory {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub fn complete(&mut self, node: NodeId, epoch: Epoch, seq: u64, now: Duration) -> Result<Tally, Code> {
+    pub fn complete(&mut self, id: AnnouncementId, now: Duration) -> Result<Tally, Code> {
         let span = self.quotas.lease;
-        let lease = self.open(node, epoch, seq)?;
-        (lease.seq, lease.open, lease.ends) = (Some(seq), None, now + span);
+        let lease = self.open(id)?;
+        (lease.seq, lease.open, lease.ends) = (Some(id.seq), None, now + span);
         let refused = lease.refused;
-        let taken = self.snapshot.nodes.get(&node).map_or(0, |listing| listing.offers.all().names);
+        let taken = self.snapshot.nodes.get(&id.node).map_or(0, |listing| listing.offers.all().names);
         Ok(Tally { taken, refused, lease: span })
     }
 
@@ -144,13 +148,14 @@ impl Directory {
         }
         listing.addrs = Some(addrs);
         for part in self.follows.followed() {
-            self.follows.reconcile(part, node, true, &self.snapshot, &mut self.rng);
+            self.follows.reconcile(part, node, true, &self.snapshot);
         }
         true
     }
 
     /// Goes on with a lease. It is known when its last complete announcement is `seq` and none is being taken.
-    pub fn renew(&mut self, node: NodeId, epoch: Epoch, seq: u64, now: Duration) -> Renewed {
+    pub fn renew(&mut self, id: AnnouncementId, now: Duration) -> Renewed {
+        let AnnouncementId { node, epoch, seq } = id;
         let same = |lease: &&mut Lease| lease.epoch == epoch && lease.seq == Some(seq) && lease.open.is_none();
         let Some(lease) = self.leases.get_mut(&node).filter(same) else {
             return Renewed { known: false, reachable: Vec::new() };
@@ -197,7 +202,7 @@ impl Directory {
         if self.follows.len() >= self.quotas.follows {
             return Err(Code::Busy);
         }
-        Ok(self.follows.add(part, node, asker, &self.snapshot, &mut self.rng))
+        Ok(self.follows.add(part, node, asker, &self.snapshot))
     }
 
     /// Ends that.
@@ -225,9 +230,9 @@ impl Directory {
         Ok(())
     }
 
-    fn open(&mut self, node: NodeId, epoch: Epoch, seq: u64) -> Result<&mut Lease, Code> {
-        let open = |lease: &&mut Lease| lease.epoch == epoch && lease.open == Some(seq);
-        self.leases.get_mut(&node).filter(open).ok_or(Code::Cancelled)
+    fn open(&mut self, id: AnnouncementId) -> Result<&mut Lease, Code> {
+        let open = |lease: &&mut Lease| lease.epoch == id.epoch && lease.open == Some(id.seq);
+        self.leases.get_mut(&id.node).filter(open).ok_or(Code::Cancelled)
     }
 
     /// Changes a node's listing and keeps the quotas. How many of its offers were cut.
@@ -271,7 +276,7 @@ impl Directory {
 
     fn reconcile(&mut self, touched: Touched) {
         for (node, part) in touched {
-            self.follows.reconcile(part, node, false, &self.snapshot, &mut self.rng);
+            self.follows.reconcile(part, node, false, &self.snapshot);
         }
     }
 

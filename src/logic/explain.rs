@@ -98,7 +98,6 @@ pub struct Share {
 }
 
 /// The account, the largest share first; causes that took no time are left out. Empty when no time passed.
-#[must_use]
 pub fn account(spent: &Spent) -> Vec<Share> {
     let mut parts = vec![
         (Cause::Looking, spent.looking.as_nanos()),

@@ -3,25 +3,25 @@
 //! taken in is answered by exactly one Done; what nobody asked for is dropped.
 //! Not responsible for who is a neighbour, for the own answer, nor for how fast a neighbour's frames are read.
 
-mod check;
 mod memory;
 mod neighbour;
 mod query;
 mod signals;
+mod vetting;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use self::check::{can_be_dialled, can_be_told, is_sound, keep_usable, view_of, vouch};
 use self::memory::Memory;
 use self::neighbour::Neighbour;
 pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
-pub use self::signals::{Counts, Fault, Input, Output};
-use crate::model::address::Teller;
+pub use self::signals::{Counts, Fault, FloodOrder, Input};
+use self::vetting::{is_sound, keep_what_it_can_dial, keep_what_may_be_claimed, make_useful_to, vouch};
+use crate::logic::addresses::AskerView;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought, limits};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought, limits};
 
 /// What a neighbour may send, and is sent: so many queries at once, then one each so often.
 pub const RATE: (u32, Duration) = (128, Duration::from_micros(15_625));
@@ -50,7 +50,6 @@ pub struct Flood {
 
 impl Flood {
     /// A node without neighbours.
-    #[must_use]
     pub fn new(own: NodeId) -> Self {
         Self {
             own,
@@ -63,7 +62,6 @@ impl Flood {
     }
 
     /// When [`Input::Tick`] is due.
-    #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         self.ends.first().map(|(at, ..)| *at)
     }
@@ -74,31 +72,31 @@ impl Flood {
     }
 
     /// Whether everyone who was asked this has answered, though more may be asked yet.
-    #[must_use]
     pub fn is_answered(&self, id: QueryId) -> bool {
         self.queries.get(&id).is_some_and(|query| query.is_whole() && query.branches().next().is_none())
     }
 
     /// What has gone through so far.
-    #[must_use]
     pub const fn counts(&self) -> Counts {
         self.counts
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Output> {
+    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<FloodOrder> {
         let mut out = Vec::new();
         match input {
             Input::Answered { id, hits, nodes } => self.answered(id, hits, nodes, &mut out),
             Input::Aside { id, from, hits } => {
-                out.extend(query::whole(id, hits).map(|frame| Output::Send(from, frame)))
+                out.extend(query::whole(id, hits).map(|frame| FloodOrder::Send(from, frame)))
             }
             Input::Ask { query, hold } => self.ask(query, hold, now, &mut out),
             Input::Frame { from, frame } if self.neighbours.contains_key(&from) => {
                 self.frame(from, frame, now, &mut out);
             }
             Input::Frame { .. } => {}
-            Input::Joined { node, ends, visiting } => self.joined(node, ends, visiting, now, &mut out),
+            Input::Joined { node, ends, visiting } => {
+                self.joined(node, Neighbour::new(ends, visiting, now), now, &mut out);
+            }
             Input::Left(node) => self.left(node, &mut out),
             Input::Reached(node, addrs) => {
                 if let Some(neighbour) = self.neighbours.get_mut(&node) {
@@ -119,28 +117,20 @@ impl Flood {
     }
 
     /// A newcomer is asked what is looked for here.
-    fn joined(
-        &mut self,
-        node: NodeId,
-        ends: (IpAddr, Option<IpAddr>),
-        visiting: bool,
-        now: Duration,
-        out: &mut Vec<Output>,
-    ) {
-        let mut newcomer = Neighbour::new(ends, visiting, now);
-        for (id, query) in self.queries.iter_mut().filter(|_| !visiting) {
+    fn joined(&mut self, node: NodeId, mut newcomer: Neighbour, now: Duration, out: &mut Vec<FloodOrder>) {
+        for (id, query) in self.queries.iter_mut().filter(|_| !newcomer.visiting) {
             let Some(asked) = query.asked_here().filter(|_| newcomer.to_it.take(0, now)) else { continue };
             let asked = asked.clone();
             let until = now + PER_LINK * u32::from(asked.ttl);
             query.open(node, until);
             self.ends.insert((until, *id, node));
             self.counts.sent += 1;
-            out.push(Output::Send(node, NeighbourFrame::Query(asked)));
+            out.push(FloodOrder::Send(node, NeighbourFrame::Query(asked)));
         }
         self.neighbours.insert(node, newcomer);
     }
 
-    fn left(&mut self, node: NodeId, out: &mut Vec<Output>) {
+    fn left(&mut self, node: NodeId, out: &mut Vec<FloodOrder>) {
         self.neighbours.remove(&node);
         let asked: Vec<_> = self.queries.iter().filter(|(_, q)| q.asker() == Some(node)).map(|(id, _)| *id).collect();
         asked.into_iter().for_each(|id| self.forget(id));
@@ -150,7 +140,7 @@ impl Flood {
         }
     }
 
-    fn ask(&mut self, mut query: FloodQuery, hold: Duration, now: Duration, out: &mut Vec<Output>) {
+    fn ask(&mut self, mut query: FloodQuery, hold: Duration, now: Duration, out: &mut Vec<FloodOrder>) {
         self.memory.insert(query.id, now);
         query.ttl = query.ttl.min(limits::TTL);
         self.queries.insert(query.id, UnderWay::own(query.clone(), hold > now));
@@ -161,21 +151,21 @@ impl Flood {
         self.finish(query.id, out);
     }
 
-    fn settled(&mut self, out: &mut Vec<Output>) {
+    fn settled(&mut self, out: &mut Vec<FloodOrder>) {
         let held = self.queries.iter().filter(|(_, query)| query.asker().is_none()).map(|(id, _)| *id);
         for id in held.collect::<Vec<_>>() {
             self.release(id, out);
         }
     }
 
-    fn release(&mut self, id: QueryId, out: &mut Vec<Output>) {
+    fn release(&mut self, id: QueryId, out: &mut Vec<FloodOrder>) {
         if let Some(query) = self.queries.get_mut(&id) {
             query.answered();
             self.finish(id, out);
         }
     }
 
-    fn frame(&mut self, from: NodeId, frame: NeighbourFrame, now: Duration, out: &mut Vec<Output>) {
+    fn frame(&mut self, from: NodeId, frame: NeighbourFrame, now: Duration, out: &mut Vec<FloodOrder>) {
         match frame {
             NeighbourFrame::About(_) => {}
             NeighbourFrame::Done(id) if self.is_awaited(id, from, out) => {
@@ -193,45 +183,45 @@ impl Flood {
     }
 
     /// Whether an answer comes from a branch that is open. One that comes too late is nobody's fault.
-    fn is_awaited(&self, id: QueryId, from: NodeId, out: &mut Vec<Output>) -> bool {
+    fn is_awaited(&self, id: QueryId, from: NodeId, out: &mut Vec<FloodOrder>) -> bool {
         let open = self.queries.get(&id).is_some_and(|query| query.is_open(from));
         if !open && !self.memory.contains(id) {
-            out.push(Output::Blame(from, Fault::Unsolicited));
+            out.push(FloodOrder::Blame(from, Fault::Unsolicited));
         }
         open
     }
 
-    fn query(&mut self, from: NodeId, query: FloodQuery, now: Duration, out: &mut Vec<Output>) {
+    fn query(&mut self, from: NodeId, query: FloodQuery, now: Duration, out: &mut Vec<FloodOrder>) {
         if query.ttl == 0 || query.ttl > limits::TTL {
-            out.push(Output::Blame(from, Fault::Ttl));
+            out.push(FloodOrder::Blame(from, Fault::Ttl));
         }
         if query.what == Sought::Unknown {
             self.counts.unknown += 1;
-            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+            return out.push(FloodOrder::Send(from, NeighbourFrame::Done(query.id)));
         }
         let malformed = !is_sound(&query.what);
         if malformed {
-            out.push(Output::Blame(from, Fault::Malformed));
+            out.push(FloodOrder::Blame(from, Fault::Malformed));
         }
         if query.ttl == 0 || malformed || self.memory.contains(query.id) {
             self.counts.duplicates += u64::from(query.ttl > 0 && !malformed);
             if query.ttl > 0 && !malformed && self.memory.is_withheld(query.id) {
-                return out.push(Output::Aside { id: query.id, from, what: query.what });
+                return out.push(FloodOrder::Aside { id: query.id, from, what: query.what });
             }
-            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+            return out.push(FloodOrder::Send(from, NeighbourFrame::Done(query.id)));
         }
         let allowed = self.neighbours.get_mut(&from).is_some_and(|asker| asker.for_it.take(0, now));
         if !allowed {
-            out.push(Output::Blame(from, Fault::Greedy));
+            out.push(FloodOrder::Blame(from, Fault::Greedy));
         }
         let of_it = self.queries.values().filter(|under_way| under_way.asker() == Some(from)).count();
         if of_it >= UNDER_WAY.0 || self.queries.len() >= UNDER_WAY.1 {
-            return out.push(Output::Send(from, NeighbourFrame::Done(query.id)));
+            return out.push(FloodOrder::Send(from, NeighbourFrame::Done(query.id)));
         }
         self.memory.insert(query.id, now);
         self.counts.handled += 1;
         self.queries.insert(query.id, UnderWay::of(from));
-        out.push(Output::Answer { id: query.id, from, what: query.what.clone() });
+        out.push(FloodOrder::Answer { id: query.id, from, what: query.what.clone() });
         if !allowed {
             return;
         }
@@ -241,7 +231,7 @@ impl Flood {
 
     /// Sends a query on to all neighbours but the one that asked: to commands that only visit, too, while they have
     /// something to give, so that those who fetch the same thing find each other.
-    fn spread(&mut self, query: &FloodQuery, ttl: u8, now: Duration, out: &mut Vec<Output>) {
+    fn spread(&mut self, query: &FloodQuery, ttl: u8, now: Duration, out: &mut Vec<FloodOrder>) {
         let Some(under_way) = self.queries.get_mut(&query.id) else { return };
         if ttl == 0 {
             return;
@@ -254,45 +244,45 @@ impl Flood {
             under_way.open(*node, until);
             self.ends.insert((until, query.id, *node));
             self.counts.sent += 1;
-            out.push(Output::Send(*node, NeighbourFrame::Query(FloodQuery { ttl, ..query.clone() })));
+            out.push(FloodOrder::Send(*node, NeighbourFrame::Query(FloodQuery { ttl, ..query.clone() })));
         }
     }
 
-    fn answered(&mut self, id: QueryId, hits: Vec<Hit>, nodes: Vec<Seen>, out: &mut Vec<Output>) {
+    fn answered(&mut self, id: QueryId, hits: Vec<Hit>, nodes: Vec<Seen>, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get_mut(&id) else { return };
         query.answered();
-        let mut found = Found { id, hits, nodes };
+        let mut found = QueryHits { id, hits, nodes };
         if let Some(ends) = query.asker().and_then(|asker| self.neighbours.get(&asker)).map(|asker| asker.ends) {
-            found.nodes.retain_mut(|seen| can_be_dialled(&mut seen.addrs, view_of(ends)));
+            found.nodes.retain_mut(|seen| keep_what_it_can_dial(&mut seen.addrs, AskerView::of(ends)));
         }
         if let (Some(asker), false) = (query.asker(), found.hits.is_empty() && found.nodes.is_empty()) {
             for part in query::parts(found) {
-                out.push(Output::Send(asker, NeighbourFrame::Found(part)));
+                out.push(FloodOrder::Send(asker, NeighbourFrame::Found(part)));
             }
         }
         self.finish(id, out);
     }
 
     /// Passes on what a branch found, as far as the caps allow.
-    fn found(&mut self, from: NodeId, mut found: Found, out: &mut Vec<Output>) {
+    fn found(&mut self, from: NodeId, mut found: QueryHits, out: &mut Vec<FloodOrder>) {
         let Some(neighbour) = self.neighbours.get(&from) else { return };
-        let teller = Teller { remote: neighbour.ends.0, local: neighbour.ends.1 };
+        let teller = neighbour.ends;
         found.hits.iter_mut().for_each(|hit| vouch(hit, from, &neighbour.addrs, teller));
-        found.nodes.iter_mut().for_each(|seen| keep_usable(&mut seen.addrs, teller));
+        found.nodes.iter_mut().for_each(|seen| keep_what_may_be_claimed(&mut seen.addrs, teller));
         found.nodes.retain(|seen| !seen.addrs.is_empty());
         let Some(query) = self.queries.get_mut(&found.id) else { return };
         query.cap(from, self.own, &mut found);
-        let Some(asker) = query.asker() else { return out.push(Output::Found(from, found)) };
+        let Some(asker) = query.asker() else { return out.push(FloodOrder::Found(from, found)) };
         let Some(ends) = self.neighbours.get(&asker).map(|asker| asker.ends) else { return };
-        let view = view_of(ends);
-        found.hits.retain_mut(|hit| can_be_told(hit, view));
-        found.nodes.retain_mut(|seen| can_be_dialled(&mut seen.addrs, view));
+        let view = AskerView::of(ends);
+        found.hits.retain_mut(|hit| make_useful_to(hit, view));
+        found.nodes.retain_mut(|seen| keep_what_it_can_dial(&mut seen.addrs, view));
         if !found.hits.is_empty() || !found.nodes.is_empty() {
-            out.push(Output::Send(asker, NeighbourFrame::Found(found)));
+            out.push(FloodOrder::Send(asker, NeighbourFrame::Found(found)));
         }
     }
 
-    fn tick(&mut self, now: Duration, out: &mut Vec<Output>) {
+    fn tick(&mut self, now: Duration, out: &mut Vec<FloodOrder>) {
         while let Some((at, id, node)) = self.ends.first().copied()
             && at <= now
         {
@@ -307,7 +297,7 @@ impl Flood {
     }
 
     /// A branch is done or given up.
-    fn close(&mut self, id: QueryId, node: NodeId, done: bool, out: &mut Vec<Output>) {
+    fn close(&mut self, id: QueryId, node: NodeId, done: bool, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get_mut(&id) else { return };
         if let Some(until) = query.close(node, done) {
             self.ends.remove(&(until, id, node));
@@ -315,11 +305,11 @@ impl Flood {
         self.finish(id, out);
     }
 
-    fn finish(&mut self, id: QueryId, out: &mut Vec<Output>) {
+    fn finish(&mut self, id: QueryId, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get(&id).filter(|query| query.is_over()) else { return };
         out.push(match query.asker() {
-            None => Output::Over { id, whole: query.is_whole() },
-            Some(asker) => Output::Send(asker, NeighbourFrame::Done(id)),
+            None => FloodOrder::Over { id, whole: query.is_whole() },
+            Some(asker) => FloodOrder::Send(asker, NeighbourFrame::Done(id)),
         });
         self.queries.remove(&id);
     }
@@ -332,7 +322,5 @@ impl Flood {
     }
 }
 
-#[cfg(test)]
-mod simulation;
 #[cfg(test)]
 mod tests;

@@ -64,7 +64,6 @@ pub struct Look {
 
 impl Look {
     /// So many are asked directly, and the nodes near unless there is no way to them.
-    #[must_use]
     pub const fn new(enough: Enough, trackers: usize, peers: usize, near: bool) -> Self {
         let patience = if matches!(enough, Enough::Choice) && trackers > 0 { PATIENCE } else { Duration::ZERO };
         let near = if near { Near::Waiting } else { Near::Over { whole: true } };
@@ -112,13 +111,11 @@ impl Look {
     }
 
     /// Whether the nodes near have had their time; the look may go on for the others.
-    #[must_use]
     pub fn gives_up_near(&self, now: Duration) -> bool {
         self.near_until().is_some_and(|until| now >= until)
     }
 
     /// Whether it is over.
-    #[must_use]
     pub fn is_over(&self, now: Duration) -> bool {
         if self.directly() == 0 && matches!(self.near, Near::Over { .. }) {
             return true;
@@ -131,7 +128,6 @@ impl Look {
     }
 
     /// Whether everyone who was asked has answered; of a choice that is the trackers', all of them.
-    #[must_use]
     pub fn is_whole(&self) -> bool {
         if self.enough == Enough::Choice && self.tracker_hit {
             return self.trackers == 0;
@@ -140,13 +136,11 @@ impl Look {
     }
 
     /// What is enough.
-    #[must_use]
     pub const fn enough(&self) -> Enough {
         self.enough
     }
 
     /// When something is to be decided though nobody answers.
-    #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         let begin = (self.near == Near::Waiting).then_some(self.patience);
         [begin, self.near_until(), self.until()].into_iter().flatten().min()

@@ -89,7 +89,7 @@ impl Direction {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum TableOrder {
     /// Try to make this one a neighbour: [`Neighbours::joined`] or [`Neighbours::failed`] tells how it went.
     Dial(NodeId, Vec<SocketAddr>),
     /// Ask the neighbours for theirs.
@@ -125,7 +125,6 @@ pub struct Neighbours {
 
 impl Neighbours {
     /// A table without neighbours, which knows what was remembered.
-    #[must_use]
     pub fn new(own: NodeId, settings: Settings, remembered: Vec<Remembered>, seed: u64) -> Self {
         let anchors = remembered.iter().filter(|one| one.anchor).map(|one| one.node).collect();
         let mut known = Known::default();
@@ -164,7 +163,6 @@ impl Neighbours {
     }
 
     /// Which way round this node is a neighbour, if it is one.
-    #[must_use]
     pub fn direction(&self, node: NodeId) -> Option<Direction> {
         self.table.get(&node).map(|neighbour| neighbour.direction)
     }
@@ -172,7 +170,6 @@ impl Neighbours {
     /// Whether what is left of a neighbour gives way to a node of the same id that asks over another connection: a node asks
     /// only while it has no such neighbour, so it has ended what was, whether or not that has been noticed. One that was killed
     /// is silent for 10 s. But where we have just asked it, it may have asked at the same time, and both keep what is there.
-    #[must_use]
     pub fn gives_way(&self, node: NodeId, visiting: bool, now: Duration) -> bool {
         let Some(neighbour) = self.table.get(&node) else { return false };
         let by_it = matches!(neighbour.direction, Direction::Inbound | Direction::Visiting);
@@ -180,13 +177,11 @@ impl Neighbours {
     }
 
     /// Where a node may be, as far as was heard.
-    #[must_use]
     pub fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
         self.known.addresses(node)
     }
 
     /// Dials under way.
-    #[must_use]
     pub fn dialling(&self) -> usize {
         self.known.dialling()
     }
@@ -262,7 +257,7 @@ impl Neighbours {
     }
 
     /// What is due: call it once a second, and after something was heard or lost.
-    pub fn tick(&mut self, now: Duration) -> Vec<Output> {
+    pub fn tick(&mut self, now: Duration) -> Vec<TableOrder> {
         self.forgive(now);
         if self.settings.only_peers {
             return Vec::new();
@@ -275,7 +270,7 @@ impl Neighbours {
         out.extend(dialled);
         if discovers {
             self.discover = (now + self.discover.1, (self.discover.1 * 2).min(DISCOVER.1));
-            out.push(Output::Discover);
+            out.push(TableOrder::Discover);
         }
         out
     }
@@ -287,18 +282,18 @@ impl Neighbours {
     }
 
     /// Dials those whose places are kept.
-    fn dial_kept(&mut self, now: Duration) -> Vec<Output> {
+    fn dial_kept(&mut self, now: Duration) -> Vec<TableOrder> {
         self.kept.retain(|node, until| *until > now && !self.table.contains_key(node));
         let mut out = Vec::new();
         let kept = |node| self.kept.contains_key(&node);
         while let Some((node, addrs)) = self.known.choose(now, kept, |_, _| true, &mut self.rng) {
-            out.push(Output::Dial(node, addrs));
+            out.push(TableOrder::Dial(node, addrs));
         }
         out
     }
 
     /// Dials others for so many free places.
-    fn dial_others(&mut self, now: Duration, free: usize) -> Vec<Output> {
+    fn dial_others(&mut self, now: Duration, free: usize) -> Vec<TableOrder> {
         let (mut subnets, mut out): (Vec<IpAddr>, _) = (self.chosen().collect(), Vec::new());
         // A command that ends soon asks every friend, and cannot wait until it is clear that what it remembers is of another
         // network: who answers first has the place.
@@ -318,7 +313,7 @@ impl Neighbours {
             };
             let Some((node, addrs)) = self.known.choose(now, away, fits, &mut self.rng) else { return out };
             subnets.extend(addrs.first().map(SocketAddr::ip));
-            out.push(Output::Dial(node, addrs));
+            out.push(TableOrder::Dial(node, addrs));
         }
     }
 
@@ -334,7 +329,6 @@ impl Neighbours {
 
     /// What is worth remembering across a restart: nodes that we dialled, the anchors among them. The anchors are those
     /// of our choice that have lasted longest.
-    #[must_use]
     pub fn remembered(&self) -> Vec<Remembered> {
         let mut chosen: Vec<_> = self.table.iter().filter(|(_, n)| n.direction == Direction::Outbound).collect();
         chosen.sort_by_key(|(_, n)| n.since);

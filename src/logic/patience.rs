@@ -17,7 +17,6 @@ pub struct Awake {
 
 impl Awake {
     /// The time on this clock when the one on the wall has run for `clock`.
-    #[must_use]
     pub fn at(&self, clock: Duration) -> Duration {
         self.counted + clock.saturating_sub(self.last).min(TICK)
     }
@@ -39,7 +38,6 @@ pub struct Patience {
 
 impl Patience {
     /// Begins to wait.
-    #[must_use]
     pub const fn new(limit: Duration, now: Duration) -> Self {
         Self { limit, since: now }
     }
@@ -50,13 +48,11 @@ impl Patience {
     }
 
     /// Whether nothing came for too long.
-    #[must_use]
     pub fn is_over(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= self.limit
     }
 
     /// How long is waited without news.
-    #[must_use]
     pub const fn limit(&self) -> Duration {
         self.limit
     }
@@ -70,13 +66,13 @@ const UNPROVEN: u64 = 128 << 20;
 /// What of the bytes that come to a transfer is news. Nobody holds it up with a byte now and then, nor with any number
 /// of bytes that never become a unit; what is proven always is news, and is for the caller to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Arrivals {
+pub struct ByteNews {
     since: Duration,
     gathered: u64,
     unproven: u64,
 }
 
-impl Arrivals {
+impl ByteNews {
     /// So many bytes came; says whether they are news.
     pub fn came(&mut self, bytes: u64, now: Duration) -> bool {
         if now.saturating_sub(self.since) > FLOW.1 {
@@ -107,7 +103,7 @@ const RATE: u64 = 256 << 10;
 /// What of a provider's hashing is news: what is done beyond all that was, within the whole that was told first. A file that
 /// is written to all the time is hashed again and again, and what it grew by meanwhile is no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Rising {
+pub struct HashingNews {
     /// The whole as it was told first.
     whole: Option<u64>,
     /// The most that was done when there was news, and when that was.
@@ -115,7 +111,7 @@ pub struct Rising {
     at: Duration,
 }
 
-impl Rising {
+impl HashingNews {
     /// So much is done of so much, at this time of an [`Awake`]; says whether that is news. More than `bound` is no whole.
     pub fn see(&mut self, (done, total): (u64, u64), bound: u64, now: Duration) -> bool {
         if self.whole.is_none() {
@@ -183,14 +179,14 @@ mod tests {
 
     /// Which of these words of a provider, one every so many milliseconds, are news.
     fn told(millis: u64, bound: u64, words: impl IntoIterator<Item = (u64, u64)>) -> Vec<bool> {
-        let mut rising = Rising::default();
+        let mut rising = HashingNews::default();
         let news = |(n, word)| rising.see(word, bound, Duration::from_millis(millis * n));
         (0..).zip(words).map(news).collect()
     }
 
     /// How many of these steps, each so many milliseconds and bytes, are news.
     fn news_of(steps: u64, millis: u64, bytes: u64) -> usize {
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = ByteNews::default();
         (1..=steps).filter(|n| arrivals.came(bytes, Duration::from_millis(n * millis))).count()
     }
 
@@ -205,7 +201,7 @@ mod tests {
     #[test]
     fn bytes_that_never_prove_are_no_news_for_ever() {
         assert_eq!(news_of(1000, 100, 1 << 20), 128);
-        let mut arrivals = Arrivals::default();
+        let mut arrivals = ByteNews::default();
         let told = (0..1000).filter(|n| {
             arrivals.proven();
             arrivals.came(1 << 20, Duration::from_millis(n * 100))

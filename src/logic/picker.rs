@@ -85,7 +85,6 @@ pub struct Picker {
 
 impl Picker {
     /// All units unwanted; the seed decides ties, and should differ from node to node.
-    #[must_use]
     pub fn new(map: Arc<UnitMap>, seed: u64) -> Self {
         let units = map.units();
         Self {
@@ -108,44 +107,37 @@ impl Picker {
     }
 
     /// Where a unit stands; unwanted beyond the end.
-    #[must_use]
     pub fn state(&self, unit: u32) -> State {
         self.states.get(unit as usize).copied().unwrap_or(State::Unwanted)
     }
 
     /// Wanted units that are not there yet, in whatever state.
-    #[must_use]
     pub const fn missing(&self) -> u32 {
         self.missing
     }
 
     /// Units that could be asked for now.
-    #[must_use]
     pub const fn wanted(&self) -> u32 {
         self.wanted.count()
     }
 
     /// Their bytes.
-    #[must_use]
     pub const fn wanted_bytes(&self) -> u64 {
         self.wanted_bytes
     }
 
     /// Changes whenever a unit becomes wanted: who found nothing to do may look again.
-    #[must_use]
     pub const fn version(&self) -> u64 {
         self.version
     }
 
     /// The length of a unit in bytes.
-    #[must_use]
     pub fn len(&self, unit: u32) -> u64 {
         self.map.len(unit)
     }
 
     /// Whether there is no unit at all.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
@@ -202,7 +194,6 @@ impl Picker {
 
     /// Up to `count` wanted units, rarest first, without taking them: what a loaded provider may choose from.
     /// Units that some partial provider has are listed only when there are no others.
-    #[must_use]
     pub fn candidates(&self, count: usize, allowed: impl Fn(u32) -> bool) -> Vec<u32> {
         let mut units = self.rarest(None, count, allowed);
         let unique = units.iter().take_while(|u| self.availability.of(**u) == 0).count();
@@ -228,7 +219,6 @@ impl Picker {
     }
 
     /// Whether a second request may hold the unit.
-    #[must_use]
     pub fn is_shareable(&self, unit: u32) -> bool {
         matches!(self.flights.get(&unit), Some([Some(_), None]))
     }

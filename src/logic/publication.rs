@@ -18,7 +18,7 @@ const PUBLISH_OFFER: Duration = Duration::from_micros(10);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// How soon what is done.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Pace {
     /// A change is told at the latest after this.
     pub longest: Duration,
@@ -95,7 +95,7 @@ pub struct Facts {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum PublicationOrder {
     /// All is hashed; that is told.
     AllHashed,
     /// Look at these roots; [`Input::Looked`] says when that is over.
@@ -129,7 +129,7 @@ struct Trouble {
 }
 
 /// The machine.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Publication {
     pace: Pace,
     /// Look-ups and collections under way.
@@ -158,50 +158,29 @@ pub struct Publication {
 
 impl Publication {
     /// Nothing is shared yet.
-    #[must_use]
-    pub const fn new(pace: Pace) -> Self {
-        Self {
-            pace,
-            tasks: 0,
-            looking: false,
-            wanted: BTreeSet::new(),
-            looked_everywhere: None,
-            troubles: BTreeMap::new(),
-            restless: BTreeSet::new(),
-            rest: None,
-            unwatched: Vec::new(),
-            watch: None,
-            sweep: None,
-            tick: None,
-            published: Duration::ZERO,
-            is_first: true,
-            dirty: false,
-            reporting: false,
-        }
+    pub fn new(pace: Pace) -> Self {
+        Self { pace, is_first: true, ..Self::default() }
     }
 
     /// When [`Input::Settle`] is due without anything having happened.
-    #[must_use]
     pub fn wake(&self) -> Option<Duration> {
         let again = self.troubles.values().filter_map(|trouble| trouble.again);
         again.chain([self.rest, self.watch, self.sweep, self.tick].into_iter().flatten()).min()
     }
 
     /// Whether nothing is on its way that would be published, unless something is being hashed.
-    #[must_use]
     pub fn is_settled(&self) -> bool {
         !self.looking && self.wanted.is_empty() && self.tasks == 0 && !self.dirty
     }
 
     /// Roots that had trouble, and whose troubles are over if all of their files could be read.
-    #[must_use]
     pub fn recovering(&self) -> Vec<Root> {
         let over = |trouble: &Trouble| !trouble.unseen && trouble.again.is_none();
         self.troubles.iter().filter(|(_, trouble)| over(trouble)).map(|(root, _)| *root).collect()
     }
 
     /// Takes in what happened.
-    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Output> {
+    pub fn handle(&mut self, input: Input, now: Duration) -> Vec<PublicationOrder> {
         let mut out = Vec::new();
         match input {
             Input::Added { root, unseen } => self.added(root, unseen, now),
@@ -220,7 +199,8 @@ impl Publication {
                 self.rest.get_or_insert(now + self.pace.longest * 2);
                 self.restless.insert(root);
             }
-            Input::Seen { root, cost, unseen } => self.seen(root, cost, unseen, now, &mut out),
+            Input::Seen { root, cost, unseen: true } => self.unseen(root, cost, now, &mut out),
+            Input::Seen { root, unseen: false, .. } => self.seen(root, &mut out),
             Input::Settle(facts) => self.settle(&facts, now, &mut out),
             Input::TaskBegun => self.tasks += 1,
             Input::TaskEnded => self.tasks -= 1,
@@ -252,20 +232,21 @@ impl Publication {
         self.unwatched.push(root);
     }
 
-    /// Takes what a look could not see: told once, and tried again until all is seen.
-    fn seen(&mut self, root: Root, cost: Duration, unseen: bool, now: Duration, out: &mut Vec<Output>) {
-        if !unseen {
-            if let Some(trouble) = self.troubles.get_mut(&root).filter(|trouble| trouble.unseen) {
-                *trouble = Trouble { again: trouble.again, ..Trouble::default() };
-                // Nor could it be watched.
-                out.push(Output::WatchAgain(root));
-            }
-            return;
+    /// A look has seen all.
+    fn seen(&mut self, root: Root, out: &mut Vec<PublicationOrder>) {
+        if let Some(trouble) = self.troubles.get_mut(&root).filter(|trouble| trouble.unseen) {
+            *trouble = Trouble { again: trouble.again, ..Trouble::default() };
+            // Nor could it be watched.
+            out.push(PublicationOrder::WatchAgain(root));
         }
+    }
+
+    /// Takes what a look could not see: told once, and tried again until all is seen.
+    fn unseen(&mut self, root: Root, cost: Duration, now: Duration, out: &mut Vec<PublicationOrder>) {
         let trouble = self.troubles.entry(root).or_default();
         trouble.cost = cost;
         if !std::mem::replace(&mut trouble.unseen, true) {
-            out.push(Output::Unseen(root));
+            out.push(PublicationOrder::Unseen(root));
         }
         self.try_again(root, now);
     }
@@ -283,22 +264,22 @@ impl Publication {
         trouble.tries += 1;
     }
 
-    fn settle(&mut self, facts: &Facts, now: Duration, out: &mut Vec<Output>) {
+    fn settle(&mut self, facts: &Facts, now: Duration, out: &mut Vec<PublicationOrder>) {
         self.come_due(facts, now, out);
         if !self.looking && !self.wanted.is_empty() {
             self.looking = true;
-            out.push(Output::Look(std::mem::take(&mut self.wanted).into_iter().collect()));
+            out.push(PublicationOrder::Look(std::mem::take(&mut self.wanted).into_iter().collect()));
         }
         if self.reporting && facts.idle && self.tasks == 0 {
             self.reporting = false;
-            out.push(Output::AllHashed);
+            out.push(PublicationOrder::AllHashed);
         }
         if self.dirty && self.is_due(facts, now) {
             (self.dirty, self.published, self.is_first) = (false, now, false);
-            out.push(Output::Publish);
+            out.push(PublicationOrder::Publish);
         }
         if self.tasks == 0 && self.watch.is_none() {
-            out.extend(std::mem::take(&mut self.unwatched).into_iter().map(Output::Watch));
+            out.extend(std::mem::take(&mut self.unwatched).into_iter().map(PublicationOrder::Watch));
         }
         if facts.former {
             self.sweep.get_or_insert(now + self.pace.sweep);
@@ -309,23 +290,23 @@ impl Publication {
     }
 
     /// What was put off until now.
-    fn come_due(&mut self, facts: &Facts, now: Duration, out: &mut Vec<Output>) {
+    fn come_due(&mut self, facts: &Facts, now: Duration, out: &mut Vec<PublicationOrder>) {
         let is_due = |at: &mut Duration| *at <= now;
         for (root, trouble) in &mut self.troubles {
             if trouble.again.take_if(is_due).is_some() {
                 self.wanted.extend(trouble.unseen.then_some(*root));
-                out.push(Output::Read(*root));
+                out.push(PublicationOrder::Read(*root));
             }
         }
         if self.rest.take_if(is_due).is_some() {
             self.wanted.append(&mut self.restless);
         }
         if self.sweep.take_if(is_due).is_some() {
-            out.push(Output::Sweep);
+            out.push(PublicationOrder::Sweep);
         }
         if self.tick.take_if(is_due).is_some() {
             self.reporting |= !facts.idle;
-            out.push(Output::Progress);
+            out.push(PublicationOrder::Progress);
         }
         self.watch.take_if(is_due);
     }

@@ -11,8 +11,6 @@ mod outlook;
 mod provider;
 mod record;
 mod request;
-#[cfg(test)]
-mod simulation;
 pub mod speed;
 mod steal;
 #[cfg(test)]
@@ -76,7 +74,6 @@ pub struct ProviderView {
 impl Transfer {
     /// A transfer that wants the units of `wanted`, of which an earlier run claims `have` and the chunk lists of
     /// `lists_known` (indexes of files). What is claimed counts once an `Input::Verified` says so.
-    #[must_use]
     pub fn new(
         map: Arc<UnitMap>,
         wanted: &Bitfield,
@@ -146,25 +143,21 @@ impl Transfer {
 
     /// Whether everything wanted is there.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// Bytes of wanted units that are proven, those of earlier runs included once they are verified.
-    #[must_use]
     pub const fn proven_bytes(&self) -> u64 {
         self.proven_bytes
     }
 
     /// Whether the unit is there and proven.
-    #[must_use]
     pub fn has(&self, unit: u32) -> bool {
         self.picker.state(unit) == State::Have && !self.unverified.has(unit)
     }
 
     /// The connected providers.
-    #[must_use]
     pub fn providers(&self, now: Duration) -> Vec<ProviderView> {
         let view = |(node, p): (&NodeId, &Provider)| ProviderView {
             node: *node,
@@ -181,7 +174,9 @@ impl Transfer {
             Input::Bytes { request, bytes } => self.count(request, bytes, 0, now),
             Input::Claimed { units } => self.on_claimed(&units),
             Input::Ended { request, end } => self.on_end(request, end, now, out),
-            Input::Fault { request, unit, fault } => self.on_fault(request, unit, fault, now, out),
+            Input::Fault { request, unit, fault: Fault::Changed } => self.on_changed(request, unit, now, out),
+            Input::Fault { request, fault: Fault::Lie, .. } => self.on_lie(request, now, out),
+            Input::Fault { request, unit, fault: Fault::Missing } => self.on_missing(request, unit, now, out),
             Input::Have { node, event } => self.on_have(node, &event, now, out),
             Input::ListKnown { request, file } => self.on_list(request, file, now, out),
             Input::Lost { node } => drop(self.remove(node, now, out)),

@@ -37,7 +37,6 @@ pub struct Over {
 
 impl Trials {
     /// Of so many, without news for `wait` at most; without patience everybody is asked once.
-    #[must_use]
     pub fn new(count: usize, wait: Duration) -> Self {
         let patience = Patience::new(wait, Duration::ZERO);
         Self { awake: Awake::default(), patience, tried: vec![Tried::default(); count], denied: None }
@@ -60,13 +59,11 @@ impl Trials {
     }
 
     /// The time in which the process could work, when the clock has run for so long.
-    #[must_use]
     pub fn now(&self, clock: Duration) -> Duration {
         self.awake.at(clock)
     }
 
     /// Whether somebody is being asked.
-    #[must_use]
     pub fn is_asking(&self) -> bool {
         self.tried.iter().any(|one| one.asked)
     }
@@ -114,7 +111,6 @@ impl Trials {
     }
 
     /// What became of one.
-    #[must_use]
     pub fn why(&self, number: usize) -> Why {
         match self.tried.get(number) {
             Some(one) if one.works => Why::Hashing(Duration::ZERO),

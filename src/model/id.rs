@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use serde::de::{Error as _, Visitor};
+use serde::de::Visitor;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text or byte string is not an id.
@@ -20,8 +20,9 @@ pub enum IdError {
 }
 
 /// BLAKE3 of the DER SubjectPublicKeyInfo of a node's Ed25519 key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NodeId(#[serde(with = "bytes")] [u8; 32]);
 
 impl NodeId {
     /// Length of the text form in characters.
@@ -94,8 +95,9 @@ impl FromStr for NodeId {
 }
 
 /// The plain BLAKE3 hash of a file's bytes, or of a collection's canonical bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ContentId([u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ContentId(#[serde(with = "bytes")] [u8; 32]);
 
 impl ContentId {
     /// Length of the text form in characters.
@@ -166,8 +168,9 @@ impl FromStr for ContentId {
 pub struct Epoch(pub u64);
 
 /// A random number drawn by whoever asks a query: it says nothing about who that is.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct QueryId([u8; 16]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct QueryId(#[serde(with = "bytes")] [u8; 16]);
 
 impl QueryId {
     /// An id from its 16 bytes, as they travel.
@@ -197,39 +200,16 @@ impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
     }
 }
 
-impl Serialize for NodeId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
+/// Ids travel as bytes, not as sequences of numbers.
+mod bytes {
+    use super::*;
 
-impl<'de> Deserialize<'de> for NodeId {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
+    pub(super) fn serialize<S: Serializer, const N: usize>(bytes: &[u8; N], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes)
     }
-}
 
-impl Serialize for ContentId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ContentId {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for QueryId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for QueryId {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
+    pub(super) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(from: D) -> Result<[u8; N], D::Error> {
+        from.deserialize_bytes(Bytes)
     }
 }
 

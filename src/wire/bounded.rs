@@ -34,7 +34,6 @@ pub fn check(bytes: &[u8]) -> Result<(), BoundError> {
 }
 
 /// The variant name of an externally tagged enum value, if that is what the bytes are.
-#[must_use]
 pub fn tag(bytes: &[u8]) -> Option<&str> {
     let mut reader = Reader { rest: bytes };
     let first = reader.byte().ok()?;

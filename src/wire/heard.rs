@@ -30,7 +30,6 @@ pub const SINCE: [(&str, u16); 12] = [
 ];
 
 /// The version in which this came; never for what no version has.
-#[must_use]
 pub fn since(what: &str) -> u16 {
     SINCE.iter().find(|(name, _)| *name == what).map_or(u16::MAX, |(_, version)| *version)
 }

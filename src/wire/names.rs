@@ -7,7 +7,6 @@ use serde::de::{Deserializer, Error as _, Visitor};
 use serde::forward_to_deserialize_any;
 
 /// The names of a type's variants or fields; none for a type that has neither.
-#[must_use]
 pub fn names_of<'de, T: Deserialize<'de>>() -> &'static [&'static str] {
     let mut names: &[&str] = &[];
     // It never gets a value.

@@ -49,7 +49,7 @@ pub enum NeighbourFrame {
     /// The sender's own answer and all its branches are done.
     Done(QueryId),
     /// What was found, back on the way of the query.
-    Found(Found),
+    Found(QueryHits),
     /// Look for this, and ask your other neighbours.
     Query(FloodQuery),
     /// The sender has changed.
@@ -58,7 +58,6 @@ pub enum NeighbourFrame {
 
 impl NeighbourFrame {
     /// The first version that has all of this frame.
-    #[must_use]
     pub fn since(&self) -> u16 {
         match self {
             Self::Done(_) => since("NeighbourFrame::Done"),
@@ -129,7 +128,7 @@ impl From<Heard<Named>> for Sought {
 
 /// Part of an answer; a query may get several, and Done after the last.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Found {
+pub struct QueryHits {
     /// Of which query.
     pub id: QueryId,
     /// Offers. One without provider is of the node that sends this frame.

@@ -136,7 +136,6 @@ pub(super) async fn ended(stream: &mut RecvStream, limit: Duration) -> Result<()
 }
 
 /// How long the receiving end may be silent after the last byte: a file goes to the disk, with at least 64 MiB a second.
-#[must_use]
 pub fn settling(file: bool, bytes: u64) -> Duration {
     if file { STALL + Duration::from_secs(bytes / (64 << 20)) } else { STALL }
 }

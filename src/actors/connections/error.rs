@@ -70,7 +70,6 @@ pub enum ConnectKind {
 
 impl ConnectError {
     /// Which kind it is of.
-    #[must_use]
     pub const fn kind(&self) -> ConnectKind {
         match self {
             Self::ChangedKey { .. } | Self::Dial(DialError::WrongKey { .. }) => ConnectKind::OtherKey,

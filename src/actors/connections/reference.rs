@@ -136,10 +136,7 @@ impl ConnectionsRef {
 
     /// `None` when the actor is gone.
     async fn ask<T: Send + 'static>(&self, message: impl FnOnce(RpcReplyPort<T>) -> Message) -> Option<T> {
-        match self.actor.call(message, None).await {
-            Ok(ractor::rpc::CallResult::Success(answer)) => Some(answer),
-            _ => None,
-        }
+        self.actor.call(message, None).await.ok()?.success_or(()).ok()
     }
 
     async fn ask_trust<T: Send + 'static>(

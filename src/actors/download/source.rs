@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
+use itertools::Itertools as _;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
@@ -27,7 +28,6 @@ pub struct PartialSource {
 
 impl PartialSource {
     /// A source with no unit yet, that knows the chunk lists of an earlier run; whether a single file may be executed.
-    #[must_use]
     pub fn new(partial: Arc<Partial>, lists: impl IntoIterator<Item = (usize, ChunkList)>, executable: bool) -> Self {
         let have = Mutex::new(Bitfield::empty(partial.wanted().map.units()));
         let lists = lists.into_iter().map(|(file, list)| (file, Arc::new(list))).collect();
@@ -47,19 +47,16 @@ impl PartialSource {
     }
 
     /// Where the bytes are.
-    #[must_use]
     pub const fn partial(&self) -> &Arc<Partial> {
         &self.partial
     }
 
     /// The chunk lists that are known, by index of file.
-    #[must_use]
     pub fn lists(&self) -> HashMap<usize, Arc<ChunkList>> {
         self.lists.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Whether these bytes are exactly that unit; false while its file's chunk list is not known.
-    #[must_use]
     pub fn proves(&self, place: UnitPlace, bytes: &[u8]) -> bool {
         let file = self.map().files()[place.file];
         if !file.layout.needs_list() {
@@ -134,9 +131,7 @@ impl PartialSource {
 
     /// Units of all files whose chunks can be proven already that another unfinished transfer claims.
     pub(crate) fn all_units_of_kin(&self) -> Vec<u32> {
-        let mut units: Vec<_> = self.partial.kin().flat_map(|file| self.units_of_kin(file)).collect();
-        units.sort_unstable();
-        units
+        self.partial.kin().flat_map(|file| self.units_of_kin(file)).sorted_unstable().collect()
     }
 
     /// Units of a file that another unfinished transfer claims; none while they could not be proven.

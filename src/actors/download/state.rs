@@ -32,7 +32,7 @@ use crate::actors::download::supervisor;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::partial::PartialError;
-use crate::logic::patience::{Arrivals, Awake, Patience};
+use crate::logic::patience::{Awake, ByteNews, Patience};
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, NodeId, Rate, UnitMap};
@@ -92,7 +92,7 @@ pub(crate) struct State {
     width: Width,
     checkpoint: Checkpoint,
     patience: Patience,
-    arrivals: Arrivals,
+    arrivals: ByteNews,
     outlook: Outlook,
     last_tick: Instant,
     idle: Duration,
@@ -146,7 +146,7 @@ impl State {
             width: Width::new(terms.connections),
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
             patience: Patience::new(terms.wait, Duration::ZERO),
-            arrivals: Arrivals::default(),
+            arrivals: ByteNews::default(),
             outlook: Outlook::Open,
             last_tick: now,
             idle: Duration::ZERO,

@@ -214,13 +214,11 @@ impl Download {
     }
 
     /// Where it stands.
-    #[must_use]
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
     }
 
     /// What is there, to be served or read.
-    #[must_use]
     pub const fn source(&self) -> &Arc<PartialSource> {
         &self.source
     }

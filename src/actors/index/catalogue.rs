@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::actors::index::hashing::Job;
+use crate::actors::index::hashing::HashJob;
 use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
@@ -29,9 +29,9 @@ mod tests;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
-use snapshot::Parts;
 pub use snapshot::IndexSnapshot;
-use state::Patience;
+use snapshot::Parts;
+use state::UnrestBounds;
 pub(super) use state::{Row, State};
 
 /// All files by name.
@@ -102,7 +102,7 @@ pub(super) struct Count {
     pub(super) restless: u32,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Catalogue {
     pub(super) roots: Vec<RootRow>,
     pub(super) rows: Rows,
@@ -111,26 +111,23 @@ pub(super) struct Catalogue {
     /// Names whose offers are to be seen to since then, each with the root that it was last an offer of.
     touched: BTreeMap<SafePath, RootKey>,
     former: Former,
-    patience: Patience,
+    patience: UnrestBounds,
     /// Files that are left out since this was last asked for.
     unsettled: Vec<SafePath>,
 }
 
 impl Catalogue {
     pub(super) fn new(pace: Pace) -> Self {
-        Self {
-            roots: Vec::new(),
-            rows: Rows::default(),
-            offers: Arc::default(),
-            touched: BTreeMap::new(),
-            former: Former::default(),
-            patience: pace.into(),
-            unsettled: Vec::new(),
-        }
+        Self { patience: pace.into(), ..Self::default() }
     }
 
     /// Adds a root that was looked at; what has to be hashed of it. `None` when its name is taken.
-    pub(super) fn add(&mut self, scanned: ScannedRoot, rules: Arc<Rules>, now: Instant) -> Option<(RootKey, Vec<Job>)> {
+    pub(super) fn add(
+        &mut self,
+        scanned: ScannedRoot,
+        rules: Arc<Rules>,
+        now: Instant,
+    ) -> Option<(RootKey, Vec<HashJob>)> {
         if self.offer(&scanned.name).is_some() {
             return None;
         }
@@ -161,7 +158,7 @@ impl Catalogue {
     }
 
     /// Takes what a later look found; what has to be hashed, and whether anything changed.
-    pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan, now: Instant) -> (Vec<Job>, bool) {
+    pub(super) fn rescanned(&mut self, key: RootKey, scan: Scan, now: Instant) -> (Vec<HashJob>, bool) {
         let Scan { root, unseen, gone, .. } = scan;
         let unseen = unseen.into_iter().map(|unseen| unseen.name).collect();
         self.replace(key, Seen { root, unseen, gone }, now)
@@ -196,7 +193,7 @@ impl Catalogue {
     }
 
     /// Takes that a file has no id, and why. Whether that was still of interest.
-    pub(super) fn not_hashed(&mut self, job: &Job, why: Unhashed, now: Instant) -> bool {
+    pub(super) fn not_hashed(&mut self, job: &HashJob, why: Unhashed, now: Instant) -> bool {
         let current = |row: &&Row| row.stamp == job.stamp && !matches!(row.state, State::Hashed(_) | State::Stale(_));
         if self.rows.get(&job.name).filter(current).is_none() {
             return false;
@@ -231,9 +228,9 @@ impl Catalogue {
     }
 
     /// What could not be read of a root, to be tried again.
-    pub(super) fn failed(&self, key: RootKey) -> Vec<Job> {
+    pub(super) fn failed(&self, key: RootKey) -> Vec<HashJob> {
         let failed = self.rows_of(key).filter(|(_, row)| matches!(row.state, State::Failed | State::Lacking(_)));
-        let job = |(name, row): (&SafePath, &Row)| Job {
+        let job = |(name, row): (&SafePath, &Row)| HashJob {
             name: name.clone(),
             path: row.path.clone(),
             stamp: row.stamp,

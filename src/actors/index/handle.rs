@@ -19,7 +19,6 @@ pub struct IndexRef(pub ActorRef<IndexMessage>);
 
 impl IndexRef {
     /// Has an offer hashed first; its progress, then its end. The channel closes at once when the index is gone.
-    #[must_use]
     pub fn resolve(&self, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
         let (tell, events) = mpsc::channel(EVENTS);
         // A stopped index drops the sender: the receiver sees the end.

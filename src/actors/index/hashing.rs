@@ -34,7 +34,7 @@ const TURN: Duration = Duration::from_secs(1);
 
 /// A file that waits for its id.
 #[derive(Debug, Clone)]
-pub(super) struct Job {
+pub(super) struct HashJob {
     pub(super) name: SafePath,
     pub(super) path: Arc<Path>,
     pub(super) stamp: FileStamp,
@@ -68,7 +68,7 @@ pub(super) enum Outcome {
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) lane: Lane,
-    pub(super) results: Vec<(Job, Outcome)>,
+    pub(super) results: Vec<(HashJob, Outcome)>,
     /// Those whose turn was over, with how far they are.
     paused: Vec<Queued>,
     /// The cache could not be written.
@@ -78,7 +78,7 @@ pub(super) struct Batch {
 /// A file in a lane.
 #[derive(Debug)]
 struct Queued {
-    job: Job,
+    job: HashJob,
     /// What was hashed of it in earlier turns.
     begun: Option<Begun>,
     /// Bytes done of it, where it is hashed by itself.
@@ -125,7 +125,7 @@ impl Hashing {
     }
 
     /// Queues files in their order.
-    pub(super) fn push(&mut self, jobs: Vec<Job>) {
+    pub(super) fn push(&mut self, jobs: Vec<HashJob>) {
         if self.is_idle() {
             self.done.store(0, Ordering::Relaxed);
             self.total = 0;
@@ -140,7 +140,7 @@ impl Hashing {
     }
 
     /// Moves the waiting files that are asked for to the front.
-    pub(super) fn hurry(&mut self, asked: impl Fn(&Job) -> bool) {
+    pub(super) fn hurry(&mut self, asked: impl Fn(&HashJob) -> bool) {
         for lane in [Lane::Large, Lane::Small] {
             let all = std::mem::take(&mut self.lanes[lane as usize]);
             let (first, rest): (VecDeque<_>, VecDeque<_>) = all.into_iter().partition(|queued| asked(&queued.job));
@@ -175,7 +175,7 @@ impl Hashing {
     }
 
     /// A batch has come back. What is not done yet waits for its next turn, with what is `asked` for if it is that by now.
-    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&Job) -> bool) {
+    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&HashJob) -> bool) {
         let count = &mut self.under_way[batch.lane as usize];
         *count = count.saturating_sub(1);
         for (job, _) in &batch.results {
@@ -219,15 +219,10 @@ impl Hashing {
     }
 
     fn work(&mut self, files: Vec<Queued>) -> Work {
-        let mut jobs = Vec::with_capacity(files.len());
-        for Queued { job, begun, done } in files {
-            if let Some(done) = &done {
-                self.running.insert(job.name.clone(), done.clone());
-            }
-            jobs.push((job, begun, done));
-        }
+        let counted = files.iter().filter_map(|file| Some((file.job.name.clone(), file.done.clone()?)));
+        self.running.extend(counted);
         let (cancel, done, others) = (self.cancel.clone(), self.done.clone(), self.others.clone());
-        Work { jobs, cache: self.cache.clone(), cancel, done, others }
+        Work { files, cache: self.cache.clone(), cancel, done, others }
     }
 }
 
@@ -239,7 +234,7 @@ impl Drop for Hashing {
 
 /// A batch as it goes to a pool.
 struct Work {
-    jobs: Vec<(Job, Option<Begun>, Option<Arc<AtomicU64>>)>,
+    files: Vec<Queued>,
     cache: Option<HashCache>,
     cancel: Arc<AtomicBool>,
     done: Arc<AtomicU64>,
@@ -248,38 +243,32 @@ struct Work {
 
 impl Work {
     fn run(mut self, lane: Lane) -> Batch {
-        let jobs = std::mem::take(&mut self.jobs);
-        let turns = jobs.into_par_iter().map(|(job, begun, done)| {
-            let turn = self.hash(&job, begun, done.as_deref(), lane);
-            (job, done, turn)
+        let files = std::mem::take(&mut self.files);
+        let turns = files.into_par_iter().map(|mut file| {
+            let turn = self.hash(&mut file, lane);
+            (file, turn)
         });
-        let (mut jobs, mut hashed, mut paused) = (Vec::new(), Vec::new(), Vec::new());
-        for (job, done, turn) in turns.collect::<Vec<_>>() {
+        let (mut ended, mut paused) = (Vec::new(), Vec::new());
+        for (file, turn) in turns.collect::<Vec<_>>() {
             match turn {
-                Ok(Turn::Over(begun)) => paused.push(Queued { job, begun: Some(begun), done }),
-                Ok(Turn::Done(result)) => {
-                    jobs.push(job);
-                    hashed.push(Ok(result));
-                }
-                Err(error) => {
-                    jobs.push(job);
-                    hashed.push(Err(error));
-                }
+                Ok(Turn::Over(begun)) => paused.push(Queued { begun: Some(begun), ..file }),
+                Ok(Turn::Done(hashed)) => ended.push((file.job, Ok(hashed))),
+                Err(error) => ended.push((file.job, Err(error))),
             }
         }
-        let (cached, uncached) = self.remember(&hashed);
-        let outcome = |job: &Job, result| match result {
-            Ok(hashed) => Outcome::Done(Arc::new(placed(job, hashed, cached.as_ref()))),
-            Err(error) => unhashed(job, error),
-        };
-        let results = jobs.into_iter().zip(hashed).map(|(job, result)| {
-            let outcome = outcome(&job, result);
+        let (cached, uncached) = self.remember(ended.iter().filter_map(|(_, hashed)| hashed.as_ref().ok()));
+        let results = ended.into_iter().map(|(job, hashed)| {
+            let outcome = match hashed {
+                Ok(hashed) => Outcome::Done(Arc::new(placed(job.path.clone(), hashed, cached.as_ref()))),
+                Err(error) => unhashed(&job, error),
+            };
             (job, outcome)
         });
         Batch { lane, results: results.collect(), paused, uncached }
     }
 
-    fn hash(&self, job: &Job, begun: Option<Begun>, own: Option<&AtomicU64>, lane: Lane) -> Result<Turn, HashError> {
+    fn hash(&self, file: &mut Queued, lane: Lane) -> Result<Turn, HashError> {
+        let (job, own) = (&file.job, file.done.as_deref());
         let before = own.map_or(0, |own| own.load(Ordering::Relaxed));
         let counted = AtomicU64::new(before);
         let progress = |bytes| {
@@ -294,7 +283,7 @@ impl Work {
         let (began, others) = (Instant::now(), &self.others[lane as usize]);
         let over = || others.load(Ordering::Relaxed) && began.elapsed() >= TURN;
         let turns = Turns { progress: &progress, cancel: &self.cancel, over: &over };
-        let result = hash_turn(&job.path, &job.stamp, begun, &turns);
+        let result = hash_turn(&job.path, &job.stamp, file.begun.take(), &turns);
         if !matches!(result, Ok(Turn::Over(_))) {
             // What was not read of a file that failed is done too, or the whole would never be.
             self.done.fetch_add(job.stamp.size.saturating_sub(counted.into_inner()), Ordering::Relaxed);
@@ -303,27 +292,27 @@ impl Work {
     }
 
     /// Stores what was hashed, before anybody relies on finding its list there.
-    fn remember(&self, hashed: &[Result<Hashed, HashError>]) -> (Option<HashCache>, Option<CacheError>) {
+    fn remember<'h>(&self, hashed: impl Iterator<Item = &'h Hashed>) -> (Option<HashCache>, Option<CacheError>) {
         let Some(cache) = &self.cache else { return (None, None) };
-        let good: Vec<&Hashed> = hashed.iter().filter_map(|r| r.as_ref().ok()).collect();
-        match cache.store(&good) {
+        match cache.store(&hashed.collect::<Vec<_>>()) {
             Ok(()) => (Some(cache.clone()), None),
             Err(error) => (None, Some(error)),
         }
     }
 }
 
-fn placed(job: &Job, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
+/// A hashed file with its list at its place: in the cache, where it is stored there.
+pub(super) fn placed(path: Arc<Path>, hashed: Hashed, cache: Option<&HashCache>) -> HashedFile {
     let list = match (hashed.list, cache) {
         (None, _) => ListPlace::NotNeeded,
         (Some(_), Some(cache)) if hashed.settled && FileStamp::identifies() => ListPlace::Cache(cache.clone()),
         (Some(list), _) => ListPlace::Memory(Arc::new(list)),
     };
-    HashedFile { path: job.path.clone(), stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
+    HashedFile { path, stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
 }
 
 /// What a failure says about the file.
-fn unhashed(job: &Job, error: HashError) -> Outcome {
+fn unhashed(job: &HashJob, error: HashError) -> Outcome {
     match error {
         HashError::Cancelled => Outcome::Cancelled,
         error if error.is_passing() => Outcome::Lacking(cause(&error)),
@@ -344,7 +333,7 @@ fn cause(error: &HashError) -> Cause {
 }
 
 /// Whether what was queued is not at its path any more.
-fn is_gone(job: &Job) -> bool {
+fn is_gone(job: &HashJob) -> bool {
     std::fs::symlink_metadata(&job.path).map_or(true, |meta| FileStamp::of(&meta) != job.stamp)
 }
 
@@ -362,7 +351,7 @@ mod tests {
             let path = dir.path().join(name);
             File::create(&path).and_then(|file| file.set_len(bytes)).expect("made");
             let stamp = FileStamp::of(&fs::metadata(&path).expect("there"));
-            Job { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
+            HashJob { name: SafePath::parse(name).expect("valid"), path: path.into(), stamp, root: 0 }
         };
         // Sparse: 4 TiB, which no machine hashes while this test runs.
         let huge = [job("huge", 4 << 40), job("huge too", 4 << 40)];
@@ -380,7 +369,7 @@ mod tests {
             hashing.start(finished.clone());
             let mut batch: Batch = told.recv().expect("there is more");
             hashing.finished(&mut batch, |_| false);
-            let ended = |(job, outcome): &(Job, Outcome)| {
+            let ended = |(job, outcome): &(HashJob, Outcome)| {
                 assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
                 job.name.to_string()
             };

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::actors::index::hashing::Job;
+use itertools::{Either, Itertools as _};
+
+use crate::actors::index::hashing::HashJob;
 use crate::io::share::cache::{CacheError, HashCache};
 use crate::io::share::handover::Handover;
 use crate::io::share::shared_source::{HashedFile, ListPlace};
@@ -13,7 +15,7 @@ use crate::model::{Layout, SafePath};
 #[derive(Debug, Default)]
 pub(super) struct LookedUp {
     pub(super) found: Vec<(SafePath, Arc<HashedFile>)>,
-    pub(super) unknown: Vec<Job>,
+    pub(super) unknown: Vec<HashJob>,
     /// Why nothing could be looked up.
     pub(super) uncached: Option<CacheError>,
     /// Where transfers have put something meanwhile.
@@ -21,7 +23,7 @@ pub(super) struct LookedUp {
 }
 
 /// Asks for all files at once, after what transfers of this home have handed over was taken into the cache. Blocks on both.
-pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<Job>) -> LookedUp {
+pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<HashJob>) -> LookedUp {
     let arrived = handover.map(|handover| handover.take(cache)).unwrap_or_default();
     let stamps: Vec<_> = jobs.iter().map(|job| job.stamp).collect();
     let ids = match cache.lookup_many(&stamps) {
@@ -30,17 +32,11 @@ pub(super) fn look_up(cache: &HashCache, handover: Option<&Handover>, jobs: Vec<
             return LookedUp { unknown: jobs, uncached: Some(error), arrived, ..LookedUp::default() };
         }
     };
-    let mut looked_up = LookedUp { arrived, ..LookedUp::default() };
-    for (job, id) in jobs.into_iter().zip(ids) {
+    let (found, unknown) = jobs.into_iter().zip(ids).partition_map(|(job, id)| {
+        let Some(id) = id else { return Either::Right(job) };
         let needs_list = Layout::of(job.stamp.size).is_some_and(|layout| layout.needs_list());
         let list = if needs_list { ListPlace::Cache(cache.clone()) } else { ListPlace::NotNeeded };
-        match id {
-            Some(id) => {
-                let file = HashedFile { path: job.path.clone(), stamp: job.stamp, id, list, settled: true };
-                looked_up.found.push((job.name, Arc::new(file)));
-            }
-            None => looked_up.unknown.push(job),
-        }
-    }
-    looked_up
+        Either::Left((job.name, Arc::new(HashedFile { path: job.path, stamp: job.stamp, id, list, settled: true })))
+    });
+    LookedUp { found, unknown, uncached: None, arrived }
 }

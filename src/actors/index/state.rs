@@ -22,7 +22,7 @@ use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::{CAPACITY, Pace, RootKey, Told, Watch};
 use crate::logic::offers::table::OfferTable;
-use crate::logic::publication::{self, Facts, Input, Output, Publication};
+use crate::logic::publication::{self, Facts, Input, Publication, PublicationOrder};
 use crate::model::{Kind, Offer, SafePath};
 use crate::wire::ResolveEvent;
 
@@ -176,26 +176,26 @@ impl IndexState {
         is_any
     }
 
-    fn carry_out(&mut self, output: Output) {
+    fn carry_out(&mut self, output: PublicationOrder) {
         match output {
-            Output::AllHashed => self.report_end(),
-            Output::Look(roots) => self.begin_look(roots),
-            Output::Progress => self.report_progress(),
-            Output::Publish => self.publish(),
-            Output::Read(root) => self.look_up(self.catalogue.failed(root)),
-            Output::Sweep => {
+            PublicationOrder::AllHashed => self.report_end(),
+            PublicationOrder::Look(roots) => self.begin_look(roots),
+            PublicationOrder::Progress => self.report_progress(),
+            PublicationOrder::Publish => self.publish(),
+            PublicationOrder::Read(root) => self.look_up(self.catalogue.failed(root)),
+            PublicationOrder::Sweep => {
                 if self.catalogue.sweep(Instant::now()) {
                     // The snapshot holds them too.
                     self.tell(Input::Changed);
                 }
             }
             // Said by whoever has the look at hand.
-            Output::Unseen(_) => {}
-            Output::Watch(key) => {
+            PublicationOrder::Unseen(_) => {}
+            PublicationOrder::Watch(key) => {
                 let root = &self.catalogue.roots[key].root;
                 self.watch.add(key, &root.path, root.kind);
             }
-            Output::WatchAgain(key) => self.watch.again(key),
+            PublicationOrder::WatchAgain(key) => self.watch.again(key),
         }
     }
 

@@ -36,7 +36,6 @@ impl NeighboursRef {
 
     /// Looks for something over the neighbours, with one TTL after the other while nothing comes. The channel has
     /// what is found, then [`Answer::Over`]; dropping it ends the search.
-    #[must_use]
     pub fn search(&self, what: Sought, waves: Vec<u8>) -> mpsc::Receiver<Answer> {
         let (answers, receiver) = mpsc::channel(ANSWERS);
         // Gone only with the node itself; then the channel is closed.
@@ -45,7 +44,6 @@ impl NeighboursRef {
     }
 
     /// Where a node may be: what is known, then what is heard, until no more is expected to be heard of it.
-    #[must_use]
     pub fn whereabouts(&self, node: NodeId) -> mpsc::Receiver<Vec<SocketAddr>> {
         let (tell, receiver) = mpsc::channel(WHEREABOUTS);
         // Gone only with the node itself; then the channel is closed.

@@ -28,10 +28,10 @@ use super::{Dependencies, JoinError, Message, NeighbourNotice, Newcomer, Row};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
 use crate::io::net::link::Link;
-use crate::logic::flood::{self, Flood, Input};
+use crate::logic::flood::{Fault, Flood, FloodOrder, Input};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
-use crate::logic::neighbours::{self, Direction, Neighbours as Table, Source};
+use crate::logic::neighbours::{Direction, Neighbours as Table, Source, TableOrder};
 use crate::model::address::Remembered;
 use crate::model::{NodeId, PeerTarget};
 use crate::wire::{Code, Heard, NeighbourFrame};
@@ -232,7 +232,7 @@ impl State {
         self.serial += 1;
         let end = End { node, serial: self.serial, actor: self.reach.actor.clone(), duplicate: false };
         let (queue, ticket) = FrameQueue::new(end, self.room.clone(), self.who(&link));
-        let ends = (remote.ip(), link.local_ip());
+        let ends = link.teller();
         let (serial, version) = (self.serial, link.version().unwrap_or(about.version));
         let neighbour = Neighbour { serial, queue, version, offers: about.offers, turn: Turn::default(), link };
         self.voices.insert(node, neighbour);
@@ -305,12 +305,12 @@ impl State {
         let now = self.now();
         for output in self.flood.handle(input, now) {
             match output {
-                flood::Output::Answer { id, from, what } => self.answer(id, from, what),
-                flood::Output::Aside { id, from, what } => self.answer_aside(id, from, what),
-                flood::Output::Blame(node, fault) => self.blame(node, fault),
-                flood::Output::Found(from, found) => self.found(from, found),
-                flood::Output::Over { id, whole } => self.over(id, whole),
-                flood::Output::Send(to, frame) => self.say(to, frame),
+                FloodOrder::Answer { id, from, what } => self.answer(id, from, what),
+                FloodOrder::Aside { id, from, what } => self.answer_aside(id, from, what),
+                FloodOrder::Blame(node, fault) => self.blame(node, fault),
+                FloodOrder::Found(from, found) => self.found(from, found),
+                FloodOrder::Over { id, whole } => self.over(id, whole),
+                FloodOrder::Send(to, frame) => self.say(to, frame),
             }
         }
     }
@@ -334,7 +334,7 @@ impl State {
         }
     }
 
-    fn blame(&mut self, node: NodeId, fault: flood::Fault) {
+    fn blame(&mut self, node: NodeId, fault: Fault) {
         let now = self.now();
         tracing::debug!(peer = %node.short(), ?fault, "a neighbour misbehaves");
         if self.table.blamed(node, now) {
@@ -359,10 +359,10 @@ impl State {
         let now = self.now();
         for output in self.table.tick(now) {
             match output {
-                neighbours::Output::Dial(node, addrs) => {
+                TableOrder::Dial(node, addrs) => {
                     self.tasks.spawn(self.reach.clone().chosen(node, addrs, self.about()));
                 }
-                neighbours::Output::Discover => self.discover(),
+                TableOrder::Discover => self.discover(),
             }
         }
     }

@@ -31,7 +31,7 @@ mod report;
 mod stage;
 mod verify;
 
-use job::Job;
+use job::DiskJob;
 use report::Killed;
 use stage::Stage;
 
@@ -132,7 +132,7 @@ impl Play<'_> {
             None => self.generated().await?,
         };
         let (paths, options) = (vec![dir.clone()], SurveyOptions::default());
-        let plan = Job::new(self.context, "looking through it", move |_| Ok(survey(&paths, &options)?));
+        let plan = DiskJob::new(self.context, "looking through it", move |_| Ok(survey(&paths, &options)?));
         let plan = plan.run(self.signals).await?;
         let root = plan.roots.first().ok_or_else(|| Failure::Usage("there is nothing to share".to_owned()))?;
         let (name, files, bytes) = (root.name.clone(), counted(root.files, "file"), Size(root.bytes));
@@ -161,7 +161,7 @@ impl Play<'_> {
     async fn generated(&mut self) -> Result<PathBuf, Failure> {
         let dir = self.stage.path().join(generate::NAME);
         let root = dir.clone();
-        let job = Job::new(self.context, "making a tree to share", move |watch| {
+        let job = DiskJob::new(self.context, "making a tree to share", move |watch| {
             generate::tree(&root, watch).map_err(|source| stage::unusable(&root, source))
         });
         job.of(generate::BYTES).run(self.signals).await?;
@@ -265,7 +265,7 @@ impl Play<'_> {
         let (Some(root), Some(copy)) = (root, copy) else {
             return Err(Failure::Other(anyhow::anyhow!("the result has no place; this is a fault of qshare")));
         };
-        let job = Job::new(self.context, "comparing every byte", move |watch| {
+        let job = DiskJob::new(self.context, "comparing every byte", move |watch| {
             verify::compare(&root, &again, watch)?;
             verify::compare(&root, &copy, watch)
         });

@@ -18,13 +18,11 @@ pub struct AllowFile {
 
 impl AllowFile {
     /// At a path.
-    #[must_use]
     pub const fn at(path: PathBuf) -> Self {
         Self { path }
     }
 
     /// The stamp of this moment.
-    #[must_use]
     pub fn stamp(&self) -> Stamp {
         stamp(&self.path)
     }

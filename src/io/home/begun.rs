@@ -4,6 +4,8 @@
 
 use std::path::{Path, PathBuf};
 
+use itertools::Itertools as _;
+
 use crate::io::home::lines::{Line, LineFile, LinesError};
 use crate::io::receive::partial::Names;
 use crate::model::ContentId;
@@ -37,7 +39,6 @@ impl Line for Begun {
 
 impl BegunFile {
     /// In this home; the file is made by the first transfer.
-    #[must_use]
     pub fn at(home: &Path) -> Self {
         Self(LineFile::at(home.join("begun")))
     }
@@ -66,10 +67,7 @@ impl BegunFile {
     /// # Errors
     /// When the file cannot be read.
     pub fn dirs(&self) -> Result<Vec<PathBuf>, LinesError> {
-        let mut dirs: Vec<_> = self.0.read_what_is_right()?.into_iter().map(|line| line.dir).collect();
-        dirs.sort();
-        dirs.dedup();
-        Ok(dirs)
+        Ok(self.0.read_what_is_right()?.into_iter().map(|line| line.dir).sorted().dedup().collect())
     }
 }
 

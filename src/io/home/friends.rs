@@ -45,7 +45,6 @@ pub struct FriendFile(LineFile<Friend>);
 
 impl FriendFile {
     /// Those of a home's root directory.
-    #[must_use]
     pub fn at(home: &Path) -> Self {
         Self(LineFile::at(home.join(FRIENDS_FILE)))
     }
@@ -76,13 +75,11 @@ impl FriendFile {
     }
 
     /// What is wrong with a line that cannot be understood: whose it is, is no friend.
-    #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.0.broken()
     }
 
     /// The stamp of this moment.
-    #[must_use]
     pub fn stamp(&self) -> Stamp {
         stamp(self.0.path())
     }

@@ -102,7 +102,6 @@ impl Identity {
     }
 
     /// BLAKE3 of the public key.
-    #[must_use]
     pub const fn node_id(&self) -> NodeId {
         self.node_id
     }
@@ -183,7 +182,6 @@ impl LongTermKeys {
     }
 
     /// A file that was torn and has been made anew, and how many bytes it had.
-    #[must_use]
     pub const fn renewed(&self) -> Option<&(PathBuf, usize)> {
         self.torn.as_ref()
     }

@@ -22,7 +22,6 @@ const MOST: u64 = 1024 * (4096 + 128);
 pub type Stamp = Option<FileStamp>;
 
 /// The stamp of a file at this moment.
-#[must_use]
 pub fn stamp(path: &Path) -> Stamp {
     std::fs::metadata(path).ok().map(|meta| FileStamp::of(&meta))
 }
@@ -79,13 +78,11 @@ impl<T> Clone for LineFile<T> {
 
 impl<T: Line> LineFile<T> {
     /// At a path; the file is made by the first change.
-    #[must_use]
     pub const fn at(path: PathBuf) -> Self {
         Self { path, lines: PhantomData }
     }
 
     /// Where it is.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -124,7 +121,6 @@ impl<T: Line> LineFile<T> {
     }
 
     /// What is wrong with the first line that cannot be understood.
-    #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.read_good().ok()?.1
     }

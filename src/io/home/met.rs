@@ -46,13 +46,11 @@ impl MetNode {
 
 impl Met {
     /// In this home; the file is made when the first node is remembered.
-    #[must_use]
     pub fn at(home: &Path) -> Self {
         Self(LineFile::at(home.join("met")))
     }
 
     /// All nodes, oldest first. A file that cannot be read holds none: it is only a convenience.
-    #[must_use]
     pub fn nodes(&self) -> Vec<MetNode> {
         self.0.read_what_is_right().unwrap_or_default()
     }
@@ -79,13 +77,11 @@ impl Met {
     }
 
     /// The ids that begin with this prefix.
-    #[must_use]
     pub fn with_prefix(&self, prefix: &str) -> Vec<NodeId> {
         self.nodes().iter().map(|met| met.node).filter(|id| id.to_string().starts_with(prefix)).collect()
     }
 
     /// Where a node was met, if it is known.
-    #[must_use]
     pub fn address_of(&self, node: NodeId) -> Option<SocketAddr> {
         self.nodes().into_iter().find(|met| met.node == node)?.addr
     }

@@ -16,13 +16,11 @@ pub struct RememberedFile(LineFile<Remembered>);
 
 impl RememberedFile {
     /// In the node's directory of a home.
-    #[must_use]
     pub fn at(dir: &Path) -> Self {
         Self(LineFile::at(dir.join("neighbours")))
     }
 
     /// What it holds.
-    #[must_use]
     pub fn read(&self) -> Vec<Remembered> {
         let mut lines = self.0.read_what_is_right().unwrap_or_default();
         lines.truncate(LINES);

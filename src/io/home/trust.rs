@@ -39,7 +39,6 @@ pub struct TrustStore {
 
 impl TrustStore {
     /// Those of a home's root directory.
-    #[must_use]
     pub fn at(home: &Path) -> Self {
         Self { file: LineFile::at(home.join(TRUST_FILE)), is_lost: false }
     }
@@ -51,7 +50,6 @@ impl TrustStore {
     }
 
     /// What is wrong with a line that cannot be understood: what it remembered is not known.
-    #[must_use]
     pub fn broken(&self) -> Option<LinesError> {
         self.file.broken()
     }

@@ -5,8 +5,6 @@ mod cubic;
 mod delivery;
 mod path;
 #[cfg(test)]
-mod simulation;
-#[cfg(test)]
 mod tests;
 
 use std::any::Any;

@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use quinn::{Connection, ConnectionError, TransportErrorCode};
 use serde::{Deserialize, Serialize};
 use tokio::task::JoinSet;
@@ -132,7 +133,7 @@ impl Endpoint {
     /// # Errors
     /// The most telling of what went wrong at the addresses.
     pub async fn dial(&self, addrs: &[SocketAddr], expect: Option<NodeId>) -> Result<Link, DialError> {
-        dial(self, addrs, expect, None).await
+        Dial { endpoint: self.clone(), expect, admit: None }.one_of(addrs).await
     }
 
     /// The same for addresses that others told of: each is dialled only as it is admitted.
@@ -145,101 +146,91 @@ impl Endpoint {
         expect: Option<NodeId>,
         admit: &Admit,
     ) -> Result<Link, DialError> {
-        dial(self, addrs, expect, Some(admit)).await
+        Dial { endpoint: self.clone(), expect, admit: Some(admit.clone()) }.one_of(addrs).await
     }
 }
 
-async fn dial(
-    endpoint: &Endpoint,
-    addrs: &[SocketAddr],
-    expect: Option<NodeId>,
-    admit: Option<&Admit>,
-) -> Result<Link, DialError> {
-    let mut distinct = Vec::new();
-    for addr in addrs.iter().take(MAX_ADDRESSES) {
-        if !distinct.contains(addr) {
-            distinct.push(*addr);
-        }
-    }
-    if distinct.is_empty() {
-        return Err(DialError::NoAddress);
-    }
-    if expect == Some(endpoint.node_id()) {
-        return Err(DialError::OwnId(Addresses(distinct)));
-    }
-    let mut failures = Vec::new();
-    match timeout(HANDSHAKE, race(endpoint, &distinct, expect, admit, &mut failures)).await {
-        Ok(Some(link)) => Ok(link),
-        _ => Err(most_telling(failures, distinct)),
-    }
-}
-
-async fn race(
-    endpoint: &Endpoint,
-    addrs: &[SocketAddr],
-    expect: Option<NodeId>,
-    admit: Option<&Admit>,
-    failures: &mut Vec<DialError>,
-) -> Option<Link> {
-    let mut waiting = addrs.iter();
-    let mut attempts = JoinSet::new();
-    loop {
-        if let Some(addr) = waiting.next() {
-            attempts.spawn(admitted(endpoint.clone(), *addr, expect, admit.cloned()));
-        }
-        let patience = if waiting.len() > 0 { RACE } else { HANDSHAKE };
-        match timeout(patience, attempts.join_next()).await {
-            Ok(Some(Ok(Ok(link)))) => return Some(link),
-            Ok(Some(Ok(Err(failure)))) => failures.push(failure),
-            Ok(None) if waiting.len() == 0 => return None,
-            _ => {}
-        }
-    }
-}
-
-async fn admitted(
+/// Who dials which node, and how addresses are admitted of which only others told.
+#[derive(Clone)]
+struct Dial {
     endpoint: Endpoint,
-    addr: SocketAddr,
     expect: Option<NodeId>,
     admit: Option<Admit>,
-) -> Result<Link, DialError> {
-    let Some(admit) = admit else { return attempt(endpoint, addr, expect).await };
-    let answered = admit(addr).await.ok_or(DialError::Often { addr })?;
-    let link = attempt(endpoint, addr, expect).await?;
-    answered();
-    Ok(link)
 }
 
-async fn attempt(endpoint: Endpoint, addr: SocketAddr, expect: Option<NodeId>) -> Result<Link, DialError> {
-    let cannot = |cause: quinn::ConnectError| DialError::Cannot { addr, cause: cause.to_string() };
-    let connecting = endpoint.connect(addr).map_err(cannot)?;
-    let silent = |_| DialError::Silent(Addresses(vec![addr]));
-    let connection =
-        timeout(DIAL, connecting).await.map_err(silent)?.map_err(|cause| failure(&endpoint, addr, &cause))?;
-    let found = link::peer_of(&connection).ok_or(DialError::NotQshare { addr })?;
-    let checked = check(&endpoint, addr, expect, found);
-    if checked.is_err() {
-        connection.close(var_int(Code::Closing), b"");
-    }
-    checked?;
-    let welcome = match timeout(WELCOME, read_welcome(&connection)).await {
-        Ok(Ok(welcome)) => welcome,
-        Ok(Err(CallError::Lost(_))) => return Err(failure(&endpoint, addr, &connection.closed().await)),
-        _ => {
-            connection.close(var_int(Code::TimedOut), b"");
-            return Err(DialError::NoWelcome { addr });
+impl Dial {
+    async fn one_of(&self, addrs: &[SocketAddr]) -> Result<Link, DialError> {
+        let distinct: Vec<_> = addrs.iter().take(MAX_ADDRESSES).copied().unique().collect();
+        if distinct.is_empty() {
+            return Err(DialError::NoAddress);
         }
-    };
-    Ok(endpoint.take_in(Link::dialling(connection, found, welcome)))
-}
-
-fn check(endpoint: &Endpoint, addr: SocketAddr, expect: Option<NodeId>, found: NodeId) -> Result<(), DialError> {
-    if found == endpoint.node_id() {
-        return Err(DialError::OwnId(Addresses(vec![addr])));
+        if self.expect == Some(self.endpoint.node_id()) {
+            return Err(DialError::OwnId(Addresses(distinct)));
+        }
+        let mut failures = Vec::new();
+        match timeout(HANDSHAKE, self.race(&distinct, &mut failures)).await {
+            Ok(Some(link)) => Ok(link),
+            _ => Err(most_telling(failures, distinct)),
+        }
     }
-    match expect {
-        Some(expected) if expected != found => Err(DialError::WrongKey { addr, expected, found }),
-        _ => Ok(()),
+
+    async fn race(&self, addrs: &[SocketAddr], failures: &mut Vec<DialError>) -> Option<Link> {
+        let mut waiting = addrs.iter();
+        let mut attempts = JoinSet::new();
+        loop {
+            if let Some(addr) = waiting.next() {
+                attempts.spawn(self.clone().admitted(*addr));
+            }
+            let patience = if waiting.len() > 0 { RACE } else { HANDSHAKE };
+            match timeout(patience, attempts.join_next()).await {
+                Ok(Some(Ok(Ok(link)))) => return Some(link),
+                Ok(Some(Ok(Err(failure)))) => failures.push(failure),
+                Ok(None) if waiting.len() == 0 => return None,
+                _ => {}
+            }
+        }
+    }
+
+    async fn admitted(self, addr: SocketAddr) -> Result<Link, DialError> {
+        let Some(admit) = &self.admit else { return self.attempt(addr).await };
+        let answered = admit(addr).await.ok_or(DialError::Often { addr })?;
+        let link = self.attempt(addr).await?;
+        answered();
+        Ok(link)
+    }
+
+    async fn attempt(&self, addr: SocketAddr) -> Result<Link, DialError> {
+        let endpoint = &self.endpoint;
+        let cannot = |cause: quinn::ConnectError| DialError::Cannot { addr, cause: cause.to_string() };
+        let connecting = endpoint.connect(addr).map_err(cannot)?;
+        let silent = |_| DialError::Silent(Addresses(vec![addr]));
+        let connection =
+            timeout(DIAL, connecting).await.map_err(silent)?.map_err(|cause| failure(endpoint, addr, &cause))?;
+        let found = link::peer_of(&connection).ok_or(DialError::NotQshare { addr })?;
+        let checked = self.check(addr, found);
+        if checked.is_err() {
+            connection.close(var_int(Code::Closing), b"");
+        }
+        checked?;
+        let welcome = match timeout(WELCOME, read_welcome(&connection)).await {
+            Ok(Ok(welcome)) => welcome,
+            Ok(Err(CallError::Lost(_))) => return Err(failure(endpoint, addr, &connection.closed().await)),
+            _ => {
+                connection.close(var_int(Code::TimedOut), b"");
+                return Err(DialError::NoWelcome { addr });
+            }
+        };
+        Ok(endpoint.take_in(Link::dialling(connection, found, welcome)))
+    }
+
+    fn check(&self, addr: SocketAddr, found: NodeId) -> Result<(), DialError> {
+        if found == self.endpoint.node_id() {
+            return Err(DialError::OwnId(Addresses(vec![addr])));
+        }
+        match self.expect {
+            Some(expected) if expected != found => Err(DialError::WrongKey { addr, expected, found }),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -268,7 +259,7 @@ fn failure(endpoint: &Endpoint, addr: SocketAddr, cause: &ConnectionError) -> Di
 }
 
 /// Of several failures the one that says most; addresses without an answer are named together.
-pub(crate) fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>) -> DialError {
+pub(crate) fn most_telling(failures: Vec<DialError>, addrs: Vec<SocketAddr>) -> DialError {
     let rank = |failure: &DialError| match failure {
         DialError::WrongKey { .. } => 0,
         DialError::Forbidden { .. } => 1,
@@ -281,8 +272,7 @@ pub(crate) fn most_telling(mut failures: Vec<DialError>, addrs: Vec<SocketAddr>)
         DialError::Silent(_) | DialError::NoAddress => 8,
         DialError::Often { .. } => 9,
     };
-    failures.sort_by_key(rank);
-    match failures.into_iter().next() {
+    match failures.into_iter().min_by_key(rank) {
         None | Some(DialError::Silent(_)) => DialError::Silent(Addresses(addrs.into_iter().map(canonical).collect())),
         Some(failure) => failure,
     }

@@ -60,7 +60,6 @@ impl From<ConnectionError> for CallError {
 impl CallError {
     /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
     /// be asked again there.
-    #[must_use]
     pub fn is_duplicate(&self) -> bool {
         match self {
             Self::Lost(loss) => matches!(loss, Loss::Closed(Code::Duplicate) | Loss::Here),
@@ -69,7 +68,6 @@ impl CallError {
     }
 
     /// What to tell the other side when its message led to this.
-    #[must_use]
     pub fn code(&self) -> Code {
         match self {
             Self::Ended => Code::BadRequest,
@@ -157,13 +155,11 @@ impl Incoming {
     }
 
     /// The length of its value in bytes, as claimed.
-    #[must_use]
     pub const fn claimed(&self) -> usize {
         self.len
     }
 
     /// How much of it has not been received.
-    #[must_use]
     pub const fn missing(&self) -> usize {
         self.len - self.value.len()
     }

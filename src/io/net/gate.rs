@@ -108,7 +108,6 @@ impl Gate {
 
     /// Connections that hold a permit.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn connections(&self) -> usize {
         self.counts().connections.all
     }

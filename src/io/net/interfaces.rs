@@ -9,7 +9,6 @@ use crate::model::address::{is_loopback, is_publishable};
 use crate::wire::limits::CANDIDATES;
 
 /// The candidates of an endpoint bound to `bound`, the likeliest first.
-#[must_use]
 pub fn candidates(bound: SocketAddr) -> Vec<SocketAddr> {
     if !bound.ip().is_unspecified() {
         return vec![bound];
@@ -20,7 +19,6 @@ pub fn candidates(bound: SocketAddr) -> Vec<SocketAddr> {
 }
 
 /// All interfaces that are up with their addresses, by name.
-#[must_use]
 pub fn all() -> Vec<(String, Vec<IpAddr>)> {
     let mut all: BTreeMap<String, Vec<IpAddr>> = BTreeMap::new();
     for interface in if_addrs::get_if_addrs().unwrap_or_default() {

@@ -13,6 +13,7 @@ use std::process::{ExitStatus, Stdio};
 use std::str::FromStr;
 
 #[cfg(unix)]
+use itertools::Itertools as _;
 use rustix::process::Signal;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -20,6 +21,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::model::NodeId;
+use crate::model::address::is_link_local;
 use crate::wire::limits::ADDRESSES;
 
 pub mod daemon;
@@ -44,7 +46,6 @@ pub enum LanError {
 
 impl LanError {
     /// The exit status with which the child says it: nothing that it writes may be read in time.
-    #[must_use]
     pub const fn exit_status(&self) -> u8 {
         match self {
             Self::Daemon(_) => 1,
@@ -129,14 +130,7 @@ fn ended(status: ExitStatus) -> LanError {
 
 /// The likeliest first, the same at each time.
 fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut addrs: Vec<SocketAddr> = addrs.collect();
-    addrs.sort_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr));
-    addrs.truncate(ADDRESSES);
-    addrs
-}
-
-const fn is_link_local(addr: SocketAddr) -> bool {
-    matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
+    addrs.sorted_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr)).take(ADDRESSES).collect()
 }
 
 fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {

@@ -57,63 +57,53 @@ impl Link {
     }
 
     /// Who is at the other end.
-    #[must_use]
     pub fn peer(&self) -> NodeId {
         self.inner.peer
     }
 
     /// What the other end is; known only when this side dialled.
-    #[must_use]
     pub fn role(&self) -> Option<Role> {
         self.inner.welcome.as_ref().map(|welcome| welcome.role)
     }
 
     /// The other end's version of the protocol; known only when this side dialled.
-    #[must_use]
     pub fn version(&self) -> Option<u16> {
         self.inner.welcome.as_ref().map(|welcome| welcome.version)
     }
 
     /// What the connection is for.
-    #[must_use]
     pub fn purpose(&self) -> Purpose {
         // What has no purpose does not become a link.
         Purpose::of(&self.inner.connection).unwrap_or(Purpose::Link)
     }
 
     /// Whether this side dialled.
-    #[must_use]
     pub fn dialled(&self) -> bool {
         self.inner.welcome.is_some()
     }
 
     /// The other end's address as it was at the handshake, canonical.
-    #[must_use]
     pub fn remote(&self) -> SocketAddr {
         self.inner.remote
     }
 
     /// The address of this machine at which the other end reached it, canonical.
-    #[must_use]
     pub fn local_ip(&self) -> Option<IpAddr> {
         self.inner.connection.local_ip().map(|ip| ip.to_canonical())
     }
 
     /// The other end as one who tells of addresses.
-    #[must_use]
     pub fn teller(&self) -> Teller {
         Teller { remote: self.remote().ip(), local: self.local_ip() }
     }
 
     /// From where the other end sees this one; known only when this side dialled.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn observed(&self) -> Option<SocketAddr> {
         self.inner.welcome.as_ref().map(|welcome| canonical(welcome.observed))
     }
 
     /// The connection beneath. Keeping a clone keeps it open.
-    #[must_use]
     pub fn connection(&self) -> &Connection {
         &self.inner.connection
     }
@@ -134,7 +124,6 @@ impl Link {
     }
 
     /// Whether the connection is lost or closed.
-    #[must_use]
     pub fn is_closed(&self) -> bool {
         self.inner.connection.close_reason().is_some()
     }
@@ -167,19 +156,16 @@ impl Link {
     }
 
     /// The current estimate of the round trip.
-    #[must_use]
     pub fn rtt(&self) -> Duration {
         self.inner.connection.rtt()
     }
 
     /// The UDP payload that the path to the other end carries now, in bytes.
-    #[must_use]
     pub fn mtu(&self) -> u16 {
         self.inner.connection.stats().path.current_mtu
     }
 
     /// Whether two handles are the same connection.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
@@ -223,13 +209,11 @@ impl Farewell {
 }
 
 /// A code as QUIC carries it.
-#[must_use]
 pub fn var_int(code: Code) -> VarInt {
     VarInt::from_u32(code.into())
 }
 
 /// A code as QUIC carried it.
-#[must_use]
 pub fn code(number: VarInt) -> Code {
     Code::from(u32::try_from(number.into_inner()).unwrap_or(u32::MAX))
 }

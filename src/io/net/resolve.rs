@@ -5,6 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -43,17 +44,11 @@ pub async fn resolve(target: &PeerTarget) -> Result<Vec<SocketAddr>, ResolveErro
     let failed = |cause: String| ResolveError::Failed { host: host.clone(), cause };
     let lookup = timeout(RESOLVE, lookup_host((target.host.as_str(), target.port)));
     let found = lookup.await.map_err(|_| ResolveError::TimedOut { host: host.clone() })?;
-    let mut addrs = Vec::new();
-    for addr in found.map_err(|error| failed(error.to_string()))?.map(unmapped) {
-        if !addrs.contains(&addr) {
-            addrs.push(addr);
-        }
-    }
+    let addrs: Vec<_> = found.map_err(|error| failed(error.to_string()))?.map(unmapped).unique().collect();
     if addrs.is_empty() { Err(failed("it has no address".into())) } else { Ok(addrs) }
 }
 
 /// Whether all addresses are of this machine.
-#[must_use]
 pub fn only_loopback(addrs: &[SocketAddr]) -> bool {
     addrs.iter().all(|addr| is_loopback(addr.ip()))
 }

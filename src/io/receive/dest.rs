@@ -119,13 +119,11 @@ impl SafeDir {
     }
 
     /// The path by which it was opened, for messages only.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Where `below` is, for messages only.
-    #[must_use]
     pub fn shown(&self, below: &SafePath) -> PathBuf {
         self.path.join(below.as_str())
     }
@@ -328,19 +326,16 @@ impl SafeDir {
     }
 
     /// Device and inode of the directory; `None` where there is no such thing.
-    #[must_use]
     pub fn identity(&self) -> Option<(u64, u64)> {
         self.handle.identity()
     }
 
     /// The device that the directory is on; `None` where there is no such thing.
-    #[must_use]
     pub fn device(&self) -> Option<u64> {
         self.handle.device()
     }
 
     /// Bytes that this user may still write here; `None` where that is not told.
-    #[must_use]
     pub fn available(&self) -> Option<u64> {
         self.handle.available()
     }
@@ -354,7 +349,6 @@ impl SafeDir {
     }
 
     /// The longest name in bytes that the file system takes; `None` where that is not told.
-    #[must_use]
     pub fn longest_name(&self) -> Option<u64> {
         self.handle.longest_name()
     }

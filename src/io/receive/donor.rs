@@ -3,12 +3,11 @@
 //! Invariant: a copy counts only for files whose bytes, as they are in the donor, have the right ids.
 
 use std::fs::File;
-use std::sync::atomic::AtomicU64;
 
 use crate::io::positional::read_exact_at;
 use crate::io::receive::dest::{Access, FileKind, SafeDir};
-use crate::io::receive::existing::hash;
 use crate::io::receive::partial::{Names, Partial, PartialError, Resumed};
+use crate::io::share::hash::hash_held;
 use crate::io::share::stamp::FileStamp;
 use crate::model::ContentId;
 use crate::model::collection::Entry;
@@ -32,7 +31,6 @@ impl Donors {
     }
 
     /// Whether the owner of one that is a single file may execute it.
-    #[must_use]
     pub fn is_executable(&self) -> bool {
         let file = |donor: &Donor| match &donor.held {
             Held::File(file) => FileStamp::of_file(file).is_ok_and(|stamp| stamp.executable),
@@ -65,7 +63,6 @@ enum Held {
 
 impl Donor {
     /// What a transfer of the content has in this directory; `None` when it has nothing yet. Blocks.
-    #[must_use]
     pub fn of(parent: &SafeDir, id: ContentId) -> Option<Self> {
         let part = Names::of(id).part;
         let stat = parent.stat(&part).ok()??;
@@ -116,8 +113,8 @@ fn copy(from: &File, to: &Partial, index: usize, resumed: &mut Resumed) -> Resul
     if !from.metadata().is_ok_and(|meta| meta.len() == size) {
         return Ok(());
     }
-    let Ok((id, Some(hashed))) = hash(from, size, &AtomicU64::new(0)) else { return Ok(()) };
-    if id != file.id {
+    let Ok(Some(hashed)) = hash_held(from, &|_| ()) else { return Ok(()) };
+    if hashed.id != file.id {
         return Ok(());
     }
     if let Some(list) = hashed.list

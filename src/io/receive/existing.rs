@@ -1,7 +1,6 @@
 //! What the target has already, compared by content before any byte is fetched.
 //! Invariant: only regular files are read, no link is followed, and nothing is changed.
 
-use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +8,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::io::positional::read_exact_at;
 use crate::io::receive::dest::{Access, DestError, FileKind, SafeDir, quoted};
-use crate::io::share::hash::Hashed;
-use crate::io::share::stamp::FileStamp;
+use crate::io::share::hash::{Hashed, hash_held};
 use crate::model::collection::Entry;
-use crate::model::units::chunk_list::{chunk_value, root};
-use crate::model::{ChunkIndex, ChunkList, Collection, ContentId, Layout, SafePath};
+use crate::model::{Collection, ContentId, SafePath};
 
 /// How many paths an error names.
 const NAMED: usize = 20;
@@ -56,7 +52,6 @@ pub enum ExistingError {
 
 impl Existing {
     /// Whether there is nothing to do.
-    #[must_use]
     pub const fn is_complete(&self) -> bool {
         self.different.is_empty() && self.missing.is_empty() && self.blocked.is_empty()
     }
@@ -170,12 +165,13 @@ fn state_of_file(
         AtPath::Kind(FileKind::File, len) if len != size => Ok((State::Different, None)),
         AtPath::Kind(FileKind::File, _) => {
             let file = dir.file(path, Access::Read)?;
-            match hash(&file, size, hashed) {
-                Ok((found, proof)) if found == id => Ok((State::Same, proof)),
-                Ok(_) => Ok((State::Different, None)),
-                // It shrank while it was read.
-                Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => Ok((State::Different, None)),
-                Err(e) => Err(dir.explain("read", path, e)),
+            let progress = |bytes| {
+                hashed.fetch_add(bytes, Ordering::Relaxed);
+            };
+            match hash_held(&file, &progress).map_err(|e| dir.explain("read", path, e))? {
+                Some(proof) if proof.id == id => Ok((State::Same, Some(proof))),
+                // Else, or it changed while it was read.
+                _ => Ok((State::Different, None)),
             }
         }
         AtPath::Behind | AtPath::Kind(..) => Ok((State::Blocked, None)),
@@ -196,34 +192,6 @@ fn stat(dir: &SafeDir, path: &SafePath) -> Result<AtPath, DestError> {
         Err(DestError::Link { .. } | DestError::NotADirectory { .. }) => Ok(AtPath::Behind),
         Err(error) => Err(error),
     }
-}
-
-/// The content id of an open file, its chunks hashed in parallel; with the proof of it, where nothing has changed meanwhile.
-pub(super) fn hash(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<Hashed>)> {
-    let before = FileStamp::of_file(file)?;
-    let (id, list) = read(file, size, hashed)?;
-    let same = FileStamp::of_file(file)? == before;
-    Ok((id, same.then_some(Hashed { id, list, stamp: before, settled: false })))
-}
-
-fn read(file: &File, size: u64, hashed: &AtomicU64) -> io::Result<(ContentId, Option<ChunkList>)> {
-    let layout = Layout::of(size).ok_or(io::ErrorKind::FileTooLarge)?;
-    let read = |index| {
-        let len = usize::try_from(layout.len(index)).map_err(|_| io::ErrorKind::FileTooLarge)?;
-        let mut bytes = vec![0; len];
-        read_exact_at(file, &mut bytes, layout.offset(index))?;
-        hashed.fetch_add(len as u64, Ordering::Relaxed);
-        Ok(bytes)
-    };
-    if !layout.needs_list() {
-        return read(ChunkIndex(0)).map(|bytes| (ContentId::of(&bytes), None));
-    }
-    let chunks = (0..layout.chunks()).into_par_iter().map(ChunkIndex);
-    let values: io::Result<Vec<_>> = chunks.map(|i| Ok(chunk_value(layout, i, &read(i)?))).collect();
-    let values = values?;
-    let id = root(&values);
-    // It has as many values as the layout has chunks, and they merge to the id.
-    Ok((id, ChunkList::new(id, layout, values).ok()))
 }
 
 fn listed(paths: &[PathBuf]) -> String {

@@ -71,7 +71,6 @@ pub enum HeaderError {
 }
 
 /// The header of a journal of that content, its size as it was first taken to be.
-#[must_use]
 pub fn header_of(content: &Content) -> [u8; HEADER] {
     let mut bytes = [0; HEADER];
     bytes[..8].copy_from_slice(&MAGIC);
@@ -204,7 +203,6 @@ impl<R: Read> Reader<R> {
     }
 
     /// Where the last whole record ended.
-    #[must_use]
     pub const fn end(&self) -> u64 {
         self.end
     }

@@ -49,7 +49,6 @@ pub struct PartialSpec {
 impl PartialSpec {
     /// All of it, of which nothing is there yet, under no name.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn of(wanted: Arc<Wanted>) -> Self {
         Self { wanted, present: HashSet::new(), unwanted: HashSet::new(), target: None, only: Vec::new() }
     }
@@ -104,7 +103,6 @@ impl Names {
     const BEGINNING: &str = crate::model::safe_path::RESERVED;
 
     /// The names for a content.
-    #[must_use]
     pub fn of(id: ContentId) -> Self {
         Self::with(&id.to_string()[..16])
     }
@@ -121,7 +119,6 @@ impl Names {
     }
 
     /// Whether a name in a directory is one that qshare gives to what is not finished: never shared, never a target.
-    #[must_use]
     pub fn is_reserved(name: &str) -> bool {
         let Some(rest) = name.strip_prefix(Self::BEGINNING) else { return false };
         rest.starts_with("probe-")
@@ -134,17 +131,8 @@ impl Names {
 }
 
 impl Partial {
-    /// Takes the lock, reads what an earlier run left, and sees that there is room for the rest.
-    ///
-    /// # Errors
-    /// When another process has it, there is no room, or the destination refuses.
-    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
-        open::open(parent, spec)
-    }
-
     /// Units that earlier runs claim, of this content or of files that another one beside it has as well; nothing is
     /// locked or written.
-    #[must_use]
     pub fn peek(parent: &SafeDir, spec: &PartialSpec) -> Bitfield {
         let mut units = Bitfield::empty(spec.wanted.map.units());
         let all = Earlier::all_in(parent).unwrap_or_default();
@@ -153,32 +141,15 @@ impl Partial {
     }
 
     /// How long the journal of a content is, in bytes: it grows as long as whoever has it gets on.
-    #[must_use]
     pub fn journal_len(parent: &SafeDir, id: ContentId) -> u64 {
         parent.stat(&Names::of(id).journal).ok().flatten().map_or(0, |stat| stat.len)
     }
 
     /// Whether an earlier run has given a content this name in the directory, and was ended before its journal had gone.
-    #[must_use]
     pub fn has_published(parent: &SafeDir, id: ContentId, target: &SafePath) -> bool {
         let names = Names::of(id);
         let gone = |name| parent.stat(name).is_ok_and(|stat| stat.is_none());
         gone(&names.part) && earlier::target_of(parent, &names).as_ref() == Some(target)
-    }
-
-    /// The manifest that an earlier run noted, if it is that of the collection.
-    #[must_use]
-    pub fn resume_manifest(parent: &SafeDir, id: ContentId) -> Option<Vec<u8>> {
-        open::resume_manifest(parent, id)
-    }
-
-    /// Removes what an earlier run left of a content that is no longer needed; nothing happens when another
-    /// process uses it.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
-        open::discard(parent, id)
     }
 
     /// Removes it, for nothing of it is needed. What cannot be removed is left for the next run.
@@ -188,15 +159,8 @@ impl Partial {
     }
 
     /// What is transferred.
-    #[must_use]
     pub const fn wanted(&self) -> &Arc<Wanted> {
         &self.spec.wanted
-    }
-
-    /// The units that have to be on the disk before [`Partial::publish`].
-    #[must_use]
-    pub fn wanted_units(&self) -> Bitfield {
-        open::wanted(&self.spec, &self.data)
     }
 
     /// Notes units that were written, without syncing.
@@ -274,14 +238,12 @@ impl Partial {
     }
 
     /// Bytes of all units that are noted, those of earlier runs included.
-    #[must_use]
     pub fn bytes_noted(&self) -> u64 {
         let noted = self.state().noted.clone();
         noted.iter().map(|unit| self.spec.wanted.map.len(unit)).sum()
     }
 
     /// Where the bytes are, for messages.
-    #[must_use]
     pub fn path(&self) -> PathBuf {
         self.parent.shown(&self.names.part)
     }
@@ -297,7 +259,7 @@ impl Partial {
 }
 
 /// A panic elsewhere leaves these values whole: each is changed in one step.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -9,13 +9,12 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::iter::successors;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Mutex;
 use std::time::SystemTime;
 
 use crate::io::receive::dest::{DestError, FileKind, LastDir, Replace, SafeDir, set_executable};
-use crate::io::receive::existing::hash;
-use crate::io::receive::partial::{Data, Givers, Names, Partial, PartialError, Trace, Tree};
+use crate::io::receive::partial::{Data, Givers, Names, Partial, PartialError, Trace, Tree, lock};
+use crate::io::share::hash::hash_held;
 use crate::io::share::stamp::FileStamp;
 use crate::model::collection::Entry;
 use crate::model::{Collection, Content, ContentId, SafePath};
@@ -87,11 +86,11 @@ impl Partial {
             if trace.is_clean(FileStamp::identifies().then_some(stamp)) {
                 break;
             }
-            if round + 1 == ROUNDS || !prove(file, id, size, &mut trace) {
+            if round + 1 == ROUNDS || !prove(file, id, &mut trace) {
                 return Err(damaged());
             }
         }
-        let own = FileStamp::of_file(file).ok().filter(|_| FileStamp::identifies()).map(|s| (s.dev, s.ino));
+        let own = FileStamp::of_file(file).ok().and_then(|stamp| stamp.identity());
         let there = self.parent.stat(&self.names.part)?.filter(|stat| stat.kind == FileKind::File && stat.links == 1);
         // What has the name is what was written, or it is somebody else's.
         if there.is_none_or(|stat| stat.identity != own) {
@@ -235,21 +234,16 @@ fn sync_directories(root: &SafeDir, wanted: &[WantedEntry<'_>]) -> Result<(), Pa
 }
 
 /// Hashes a file that others have touched; whether all of it is right. What they do meanwhile is seen in the next round.
-fn prove(file: &File, id: ContentId, size: u64, trace: &mut Trace) -> bool {
-    match hash(file, size, &AtomicU64::new(0)) {
-        Ok((found, Some(hashed))) if found == id => {
+fn prove(file: &File, id: ContentId, trace: &mut Trace) -> bool {
+    match hash_held(file, &|_| ()) {
+        Ok(Some(hashed)) if hashed.id == id => {
             trace.proven(&hashed.stamp);
             true
         }
         // It changed while it was hashed: the next round tells.
-        Ok((found, None)) => found == id,
-        Ok(_) | Err(_) => false,
+        Ok(None) => true,
+        Ok(Some(_)) | Err(_) => false,
     }
-}
-
-/// A panic elsewhere leaves these values whole: each is changed in one step.
-fn lock(trace: &Mutex<Trace>) -> MutexGuard<'_, Trace> {
-    trace.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

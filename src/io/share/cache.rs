@@ -88,17 +88,14 @@ impl HashCache {
     /// # Errors
     /// When the cache cannot be read.
     pub fn lookup_many(&self, stamps: &[FileStamp]) -> Result<Vec<Option<ContentId>>, CacheError> {
-        self.read_ids(stamps).map_err(|e| error(&self.path, &e))
-    }
-
-    fn read_ids(&self, stamps: &[FileStamp]) -> Result<Vec<Option<ContentId>>, redb::Error> {
-        let ids = self.db.begin_read()?.open_table(IDS)?;
-        let found = stamps.iter().map(|s| Ok(ids.get(s.key())?.map(|id| ContentId::from_bytes(id.value()))));
-        found.collect()
+        self.on(|db| {
+            let ids = db.begin_read()?.open_table(IDS)?;
+            let found = stamps.iter().map(|s| Ok(ids.get(s.key())?.map(|id| ContentId::from_bytes(id.value()))));
+            found.collect()
+        })
     }
 
     /// The chunk list of a file in this state; `None` when it is not there or damaged.
-    #[must_use]
     pub fn list(&self, stamp: &FileStamp) -> Option<ChunkList> {
         let read = self.db.begin_read().ok()?;
         let id = ContentId::from_bytes(read.open_table(IDS).ok()?.get(stamp.key()).ok()??.value());
@@ -117,32 +114,7 @@ impl HashCache {
         if settled.is_empty() {
             return Ok(());
         }
-        self.write(&settled).map_err(|e| error(&self.path, &e))
-    }
-
-    fn write(&self, hashed: &[&Hashed]) -> Result<(), redb::Error> {
-        let mut write = self.db.begin_write()?;
-        write.set_durability(Durability::None)?;
-        {
-            let (mut ids, mut lists) = (write.open_table(IDS)?, write.open_table(LISTS)?);
-            for one in hashed {
-                let key = one.stamp.key();
-                let stale: Vec<Key> = ids
-                    .range(inode_range(&key))?
-                    .map(|entry| Ok(entry?.0.value()))
-                    .collect::<Result<_, redb::Error>>()?;
-                for old in stale.iter().filter(|old| **old != key) {
-                    ids.remove(old)?;
-                    lists.remove(old)?;
-                }
-                ids.insert(key, one.id.as_bytes())?;
-                if let Some(list) = &one.list {
-                    lists.insert(key, list.as_bytes())?;
-                }
-            }
-        }
-        write.commit()?;
-        Ok(())
+        self.on(|db| write(db, &settled))
     }
 
     /// Makes everything stored so far survive a crash.
@@ -150,8 +122,7 @@ impl HashCache {
     /// # Errors
     /// When the cache cannot be written.
     pub fn flush(&self) -> Result<(), CacheError> {
-        let flush = || -> Result<(), redb::Error> { Ok(self.db.begin_write()?.commit()?) };
-        flush().map_err(|e| error(&self.path, &e))
+        self.on(|db| Ok(db.begin_write()?.commit()?))
     }
 
     /// When there are more than `limit` states, forgets all but those of `keep`.
@@ -159,19 +130,16 @@ impl HashCache {
     /// # Errors
     /// When the cache cannot be written.
     pub fn prune(&self, keep: &[FileStamp], limit: u64) -> Result<(), CacheError> {
-        self.retain(keep, limit).map_err(|e| error(&self.path, &e))
-    }
-
-    fn retain(&self, keep: &[FileStamp], limit: u64) -> Result<(), redb::Error> {
-        if self.len()? <= limit {
+        if self.count()? <= limit {
             return Ok(());
         }
         let keep: HashSet<Key> = keep.iter().map(FileStamp::key).collect();
-        let write = self.db.begin_write()?;
-        write.open_table(IDS)?.retain(|key, _| keep.contains(&key))?;
-        write.open_table(LISTS)?.retain(|key, _| keep.contains(&key))?;
-        write.commit()?;
-        Ok(())
+        self.on(|db| {
+            let write = db.begin_write()?;
+            write.open_table(IDS)?.retain(|key, _| keep.contains(&key))?;
+            write.open_table(LISTS)?.retain(|key, _| keep.contains(&key))?;
+            Ok(write.commit()?)
+        })
     }
 
     /// How many file states it knows.
@@ -179,12 +147,34 @@ impl HashCache {
     /// # Errors
     /// When the cache cannot be read.
     pub fn count(&self) -> Result<u64, CacheError> {
-        self.len().map_err(|e| error(&self.path, &e))
+        self.on(|db| Ok(db.begin_read()?.open_table(IDS)?.len()?))
     }
 
-    fn len(&self) -> Result<u64, redb::Error> {
-        Ok(self.db.begin_read()?.open_table(IDS)?.len()?)
+    fn on<T>(&self, done: impl FnOnce(&Database) -> Result<T, redb::Error>) -> Result<T, CacheError> {
+        done(&self.db).map_err(|e| error(&self.path, &e))
     }
+}
+
+fn write(db: &Database, hashed: &[&Hashed]) -> Result<(), redb::Error> {
+    let mut write = db.begin_write()?;
+    write.set_durability(Durability::None)?;
+    {
+        let (mut ids, mut lists) = (write.open_table(IDS)?, write.open_table(LISTS)?);
+        for one in hashed {
+            let key = one.stamp.key();
+            let stale: Vec<Key> =
+                ids.range(inode_range(&key))?.map(|entry| Ok(entry?.0.value())).collect::<Result<_, redb::Error>>()?;
+            for old in stale.iter().filter(|old| **old != key) {
+                ids.remove(old)?;
+                lists.remove(old)?;
+            }
+            ids.insert(key, one.id.as_bytes())?;
+            if let Some(list) = &one.list {
+                lists.insert(key, list.as_bytes())?;
+            }
+        }
+    }
+    Ok(write.commit()?)
 }
 
 fn create(path: &Path) -> Result<Database, redb::Error> {

@@ -7,6 +7,8 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use itertools::Itertools as _;
+
 use crate::io::share::cache::HashCache;
 use crate::io::share::hash::{Hashed, let_settle};
 use crate::io::share::stamp::FileStamp;
@@ -35,7 +37,6 @@ pub struct Handover {
 
 impl Handover {
     /// That of a node's directory.
-    #[must_use]
     pub fn at(role_dir: &Path) -> Self {
         Self { dir: role_dir.join(DIR) }
     }
@@ -65,7 +66,6 @@ impl Handover {
 
     /// Takes all records into the cache, and gives the paths that they are of. Blocks, for some 100 ms after a file got
     /// its name: before, a later write need not change its state.
-    #[must_use]
     pub fn take(&self, cache: &HashCache) -> Vec<PathBuf> {
         let mut paths = Vec::new();
         for record in self.records().into_iter().filter(|record| record.path.extension().is_some_and(|e| e == WHOLE)) {
@@ -91,9 +91,7 @@ impl Handover {
             let meta = entry.metadata().ok()?;
             Some(Record { written: meta.modified().ok()?, len: meta.len(), path: entry.path() })
         };
-        let mut records: Vec<Record> = entries.filter_map(record).collect();
-        records.sort_unstable();
-        records
+        entries.filter_map(record).sorted_unstable().collect()
     }
 
     fn make_room(&self, len: u64) -> io::Result<()> {

@@ -46,14 +46,12 @@ pub enum HashError {
 
 impl HashError {
     /// Whether it says something about this process or its surroundings at this moment, not about the file.
-    #[must_use]
     pub fn is_passing(&self) -> bool {
         matches!(self, Self::Io(error) if is_passing(error))
     }
 }
 
 /// Whether a failure is a lack of descriptors or memory, or of a server behind the file system: it passes.
-#[must_use]
 pub fn is_passing(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
@@ -107,10 +105,9 @@ pub fn hash_file(
     progress: &(dyn Fn(u64) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Hashed, HashError> {
-    match hash_turn(path, expected, None, &Turns { progress, cancel, over: &|| false })? {
-        Turn::Done(hashed) => Ok(hashed),
-        // Nothing ends the turn.
-        Turn::Over(_) => Err(HashError::Cancelled),
+    match open_stamped(path)? {
+        (file, stamp) if stamp == *expected => in_one_turn(&file, stamp, &Turns { progress, cancel, over: &|| false }),
+        _ => Err(HashError::Changed),
     }
 }
 
@@ -140,6 +137,12 @@ pub struct Begun {
     values: Vec<[u8; CV_LEN]>,
 }
 
+impl Begun {
+    fn now() -> Self {
+        Self { started: clock(), values: Vec::new() }
+    }
+}
+
 /// Hashes a file whose state is `expected`, several chunks in parallel on the current rayon pool, until it is done or the turn
 /// is over, with at least one chunk done. A file of few chunks is done in one turn. Blocks.
 ///
@@ -151,7 +154,7 @@ pub fn hash_turn(
     begun: Option<Begun>,
     turns: &Turns<'_>,
 ) -> Result<Turn, HashError> {
-    let begun = begun.unwrap_or_else(|| Begun { started: clock(), values: Vec::new() });
+    let begun = begun.unwrap_or_else(Begun::now);
     let (file, stamp) = open_stamped(path)?;
     if stamp != *expected {
         return Err(HashError::Changed);
@@ -169,31 +172,49 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
     tell: &(dyn Fn(usize, Result<Hashed, HashError>) + Sync),
 ) {
     let one = |path: &Path| {
-        let begun = Begun { started: clock(), values: Vec::new() };
         let (file, stamp) = open_typed(path)?;
-        match hash_open(&file, stamp, begun, &Turns { progress, cancel, over: &|| false })? {
-            Turn::Done(hashed) => Ok(hashed),
-            Turn::Over(_) => Err(HashError::Cancelled),
-        }
+        in_one_turn(&file, stamp, &Turns { progress, cancel, over: &|| false })
     };
     paths.iter().enumerate().par_bridge().for_each(|(place, path)| tell(place, one(path.as_ref())));
+}
+
+/// Hashes an open file in one turn; `None` when it changes meanwhile. `progress` is told the bytes as they are done. Blocks.
+///
+/// # Errors
+/// When it cannot be read, or no file of its size can be shared.
+pub fn hash_held(file: &File, progress: &(dyn Fn(u64) + Sync)) -> io::Result<Option<Hashed>> {
+    let turns = Turns { progress, cancel: &AtomicBool::new(false), over: &|| false };
+    match in_one_turn(file, FileStamp::of_file(file)?, &turns) {
+        Ok(hashed) => Ok(Some(hashed)),
+        Err(HashError::Changed | HashError::Cancelled) => Ok(None),
+        Err(HashError::Io(error)) => Err(error),
+        Err(HashError::TooLarge) => Err(io::ErrorKind::FileTooLarge.into()),
+    }
+}
+
+fn in_one_turn(file: &File, stamp: FileStamp, turns: &Turns<'_>) -> Result<Hashed, HashError> {
+    match hash_open(file, stamp, Begun::now(), turns)? {
+        Turn::Done(hashed) => Ok(hashed),
+        // Nothing ends the turn.
+        Turn::Over(_) => Err(HashError::Cancelled),
+    }
 }
 
 fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn, HashError> {
     let Begun { started, values } = begun;
     let layout = Layout::of(stamp.size).ok_or(HashError::TooLarge)?;
-    let job = Job { file, expected: &stamp, layout, turns };
+    let hasher = FileHasher { file, expected: &stamp, layout, turns };
     let (id, list) = if layout.needs_list() {
-        let values = job.chunks(values)?;
+        let values = hasher.chunks(values)?;
         if u32::try_from(values.len()).is_ok_and(|done| done < layout.chunks()) {
             return Ok(Turn::Over(Begun { started, values }));
         }
         let id = root(&values);
         (id, Some(ChunkList::new(id, layout, values).map_err(|_| HashError::Changed)?))
     } else {
-        (job.whole()?, None)
+        (hasher.whole()?, None)
     };
-    job.check()?;
+    hasher.check()?;
     Ok(Turn::Done(Hashed { id, list, stamp, settled: stamp.is_settled(started) }))
 }
 
@@ -202,14 +223,14 @@ pub fn let_settle(stamp: &FileStamp) {
     std::thread::sleep(stamp.settles_in(clock()));
 }
 
-struct Job<'a> {
+struct FileHasher<'a> {
     file: &'a File,
     expected: &'a FileStamp,
     layout: Layout,
     turns: &'a Turns<'a>,
 }
 
-impl Job<'_> {
+impl FileHasher<'_> {
     /// A file of at most one chunk.
     fn whole(&self) -> Result<ContentId, HashError> {
         let mut hasher = blake3::Hasher::new();

@@ -66,7 +66,6 @@ const ENDINGS: [(&str, &str); 11] = [
 const MAX_KEY: u64 = 64 << 10;
 
 /// What secret a directory holds, by its path.
-#[must_use]
 pub fn of_directory(path: &Path) -> Option<&'static str> {
     let name = lower_name(path)?;
     if let Some((_, what)) = DIRECTORIES.iter().find(|(d, _)| *d == name) {
@@ -77,7 +76,6 @@ pub fn of_directory(path: &Path) -> Option<&'static str> {
 }
 
 /// What secret a file is, by its path and size.
-#[must_use]
 pub fn of_file(path: &Path, size: u64) -> Option<&'static str> {
     let name = lower_name(path)?;
     if let Some((_, what)) = FILES.iter().find(|(f, _)| *f == name) {
@@ -97,7 +95,6 @@ pub fn of_file(path: &Path, size: u64) -> Option<&'static str> {
 }
 
 /// What secret a path typed by the user is or lies in.
-#[must_use]
 pub fn of_root(path: &Path, is_dir: bool, size: u64) -> Option<&'static str> {
     let itself = if is_dir { of_directory(path) } else { of_file(path, size) };
     itself.or_else(|| path.ancestors().skip(1).find_map(of_directory))

@@ -68,7 +68,6 @@ pub struct SharedFile {
 
 impl SharedFile {
     /// The source of a hashed file; `None` when it is larger than can be shared.
-    #[must_use]
     pub fn new(file: Arc<HashedFile>) -> Option<Self> {
         let map = UnitMap::of_file(file.id, file.stamp.size)?;
         Some(Self { file, map })
@@ -90,7 +89,6 @@ pub struct SharedCollection {
 impl SharedCollection {
     /// The source of a collection whose distinct files are among `all`; `None` when one of them is missing, or
     /// there are too many units. Times are known when `all` are those of all file paths, in their order.
-    #[must_use]
     pub fn new(collection: &Collection, all: &[Arc<HashedFile>]) -> Option<Self> {
         let map = UnitMap::of_collection(collection)?;
         let mut by_id: Vec<&Arc<HashedFile>> = all.iter().collect();
@@ -106,13 +104,11 @@ impl SharedCollection {
     }
 
     /// The collection's id.
-    #[must_use]
     pub const fn id(&self) -> ContentId {
         self.id
     }
 
     /// How long its canonical bytes are.
-    #[must_use]
     pub fn manifest_len(&self) -> usize {
         self.manifest.len()
     }
@@ -195,7 +191,6 @@ impl Source for SharedCollection {
 }
 
 /// A hashed file as a collection's entry.
-#[must_use]
 pub fn file_entry(file: &HashedFile) -> Entry {
     Entry::File { size: file.stamp.size, id: file.id, executable: file.stamp.executable }
 }

@@ -46,7 +46,6 @@ pub enum Change {
 
 impl FileStamp {
     /// What has become of the file since it had the stamp `before`.
-    #[must_use]
     pub fn since(&self, before: &Self) -> Change {
         if self == before {
             Change::None
@@ -68,7 +67,6 @@ impl FileStamp {
 
     /// The stamp in what `stat` said.
     #[cfg(unix)]
-    #[must_use]
     pub fn of(meta: &Metadata) -> Self {
         use std::os::unix::fs::MetadataExt as _;
         let nanos = |seconds: i64, rest: i64| seconds.saturating_mul(1_000_000_000).saturating_add(rest);
@@ -84,7 +82,6 @@ impl FileStamp {
 
     /// The stamp in what the portable calls say: no inode, so it tells change but not identity.
     #[cfg(not(unix))]
-    #[must_use]
     pub fn of(meta: &Metadata) -> Self {
         let nanos = |time: io::Result<SystemTime>| time.map_or(0, nanos_of);
         Self {
@@ -106,13 +103,16 @@ impl FileStamp {
     }
 
     /// Whether stamps name one file among all: without inode numbers they must not be a cache's key.
-    #[must_use]
     pub const fn identifies() -> bool {
         cfg!(unix)
     }
 
+    /// Device and inode, where the platform tells them.
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        Self::identifies().then_some((self.dev, self.ino))
+    }
+
     /// Device, inode, size, mtime and ctime, big-endian; the executable bit is no part of the content.
-    #[must_use]
     pub fn key(&self) -> [u8; Self::KEY_LEN] {
         let mut key = [0; Self::KEY_LEN];
         let fields = [self.dev, self.ino, self.size, self.mtime_ns.cast_unsigned(), self.ctime_ns.cast_unsigned()];
@@ -123,7 +123,6 @@ impl FileStamp {
     }
 
     /// The stamp of a key; the executable bit is no part of it.
-    #[must_use]
     pub fn of_key(key: &[u8; Self::KEY_LEN]) -> Self {
         let mut fields = [0; 5];
         for (field, from) in fields.iter_mut().zip(key.as_chunks::<8>().0) {
@@ -136,14 +135,12 @@ impl FileStamp {
 
     /// Whether a write after `now` must change the stamp: its times are not within 100 ms of it.
     /// The rule is git's for racily clean entries (git's Documentation/technical/racy-git.txt).
-    #[must_use]
     pub fn is_settled(&self, now: SystemTime) -> bool {
         let now = nanos_of(now);
         (now.saturating_sub(self.mtime_ns)).saturating_abs() > RACY_NS && self.ctime_ns < now.saturating_sub(RACY_NS)
     }
 
     /// How long after `now` the stamp is settled, if it is only a matter of waiting: at most some 100 ms.
-    #[must_use]
     pub fn settles_in(&self, now: SystemTime) -> Duration {
         let age = nanos_of(now).saturating_sub(self.mtime_ns.max(self.ctime_ns));
         let left = RACY_NS.saturating_sub(age).saturating_add(1);
@@ -175,7 +172,6 @@ pub fn open_stamped(path: &Path) -> io::Result<(File, FileStamp)> {
 }
 
 /// The stamp of what is at a path, if that is a regular file.
-#[must_use]
 pub fn stamp_at(path: &Path) -> Option<FileStamp> {
     std::fs::symlink_metadata(path).ok().filter(Metadata::is_file).map(|meta| FileStamp::of(&meta))
 }

@@ -22,7 +22,7 @@ mod roots;
 mod tests;
 mod unwatched;
 
-use place::{Mounts, Place, is_remote};
+use place::{Mounts, WatchedDir, is_remote};
 use roots::{Roots, Watched};
 pub use unwatched::{Cause, Unwatched};
 
@@ -92,7 +92,6 @@ struct Shared {
 
 impl Watch {
     /// Begins to watch nothing. Must be called within a tokio runtime.
-    #[must_use]
     pub fn start(tell: mpsc::Sender<Told>, pace: Pace) -> Self {
         let shared = Arc::new(Shared { pace, ..Shared::default() });
         let task = tokio::spawn(tell_changes(shared.clone(), tell));
@@ -156,7 +155,7 @@ impl Shared {
         let (mut trees, mut files) = (BTreeMap::new(), BTreeMap::new());
         let mut left = Vec::new();
         for (key, named, kind) in named {
-            let seen = Place::of(&named, kind);
+            let seen = WatchedDir::of(&named, kind);
             let mut roots = self.roots();
             let before = roots.place(key);
             if let Some(place) = roots.checked(key, seen, Instant::now(), &self.pace) {

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 
-use rand::Rng;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 
 use crate::logic::addresses::AskerView;
@@ -25,15 +26,21 @@ struct Follower {
 }
 
 /// All followers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Follows {
     next: u64,
     parts: BTreeMap<FollowId, Content>,
     followers: BTreeMap<Content, BTreeMap<FollowId, Follower>>,
     events: BTreeMap<FollowId, FollowEvent>,
+    rng: StdRng,
 }
 
 impl Follows {
+    pub(super) fn new(seed: u64) -> Self {
+        let (parts, followers, events) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { next: 0, parts, followers, events, rng: StdRng::seed_from_u64(seed) }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.parts.len()
     }
@@ -53,12 +60,11 @@ impl Follows {
         node: NodeId,
         asker: AskerView,
         snapshot: &Snapshot,
-        rng: &mut impl Rng,
     ) -> (FollowId, FollowEvent) {
         let id = FollowId(self.next);
         self.next += 1;
         let present = snapshot.providers_of(part).filter(|provider| *provider != node);
-        let told: BTreeSet<NodeId> = present.choose_multiple(rng, Hit::MAX_PROVIDERS).into_iter().collect();
+        let told: BTreeSet<NodeId> = present.choose_multiple(&mut self.rng, Hit::MAX_PROVIDERS).into_iter().collect();
         let joined = told.iter().filter_map(|node| snapshot.provider(*node, asker)).collect();
         self.parts.insert(id, part);
         self.followers.entry(part).or_default().insert(id, Follower { node, asker, told });
@@ -82,19 +88,12 @@ impl Follows {
     }
 
     /// Brings the followers of a content up to date with one node; `moved`: it has other addresses than before.
-    pub(super) fn reconcile(
-        &mut self,
-        part: Content,
-        node: NodeId,
-        moved: bool,
-        snapshot: &Snapshot,
-        rng: &mut impl Rng,
-    ) {
+    pub(super) fn reconcile(&mut self, part: Content, node: NodeId, moved: bool, snapshot: &Snapshot) {
         let listing = snapshot.nodes.get(&node).filter(|l| l.addrs.is_some() && l.provides(&part));
         for (id, follower) in self.followers.get_mut(&part).into_iter().flatten() {
             let news = match listing {
                 Some(listing) => follower.present(node, listing, moved),
-                None => follower.absent(node, part, snapshot, rng),
+                None => follower.absent(node, part, snapshot, &mut self.rng),
             };
             if let Some(news) = news {
                 add(self.events.entry(*id).or_default(), news);
@@ -122,7 +121,7 @@ impl Follower {
     }
 
     /// Its place goes to another one, should there have been too many.
-    fn absent(&mut self, node: NodeId, part: Content, snapshot: &Snapshot, rng: &mut impl Rng) -> Option<FollowEvent> {
+    fn absent(&mut self, node: NodeId, part: Content, snapshot: &Snapshot, rng: &mut StdRng) -> Option<FollowEvent> {
         let full = self.told.len() == Hit::MAX_PROVIDERS;
         if !self.told.remove(&node) {
             return None;

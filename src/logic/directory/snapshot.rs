@@ -6,12 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use itertools::Itertools as _;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::offers::page::{self, Page};
-use crate::logic::offers::search::Search;
+use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
@@ -29,7 +30,6 @@ pub struct Listing {
 
 impl Listing {
     /// Whether the node can give some of a content.
-    #[must_use]
     pub fn provides(&self, part: &Content) -> bool {
         self.parts.contains(part)
             || self.offers.of_id(part.id).any(|offer| (offer.kind, offer.size) == (part.kind, part.size))
@@ -43,7 +43,6 @@ impl Listing {
     }
 
     /// The node as a provider, as it is told to an asker.
-    #[must_use]
     pub fn provider(&self, node: NodeId, asker: AskerView) -> Provider {
         let addrs = self.addrs.as_deref().map_or_else(Vec::new, |addrs| addresses_for(asker, addrs));
         Provider { node, addrs }
@@ -59,13 +58,11 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
-    #[must_use]
-    pub fn search(&self, query: &Query, limit: u32, skip: u32, asker: AskerView, seed: u64) -> HitPage {
-        self.reader(asker, seed).words(query, limit, skip)
+    pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {
+        self.reader(asker, seed).words(query, within)
     }
 
     /// Who offers an id or takes part in its transfer, as [`Search::id`] says.
-    #[must_use]
     pub fn locate(&self, id: ContentId, asker: AskerView, seed: u64) -> HitPage {
         let listings = self.nodes.values().enumerate();
         let under_way = listings.flat_map(|(number, listing)| listing.parts_of(id).map(move |part| (number, *part)));
@@ -82,22 +79,19 @@ impl Snapshot {
         let tables = nodes.iter().map(|(_, listing)| &listing.offers).collect();
         let providers = move |offering: &[usize]| {
             let count = offering.len().min(Hit::MAX_PROVIDERS);
-            let mut chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_vec();
-            chosen.sort_unstable();
+            let chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_iter().sorted_unstable();
             let provider = |(node, listing): (&NodeId, &Arc<Listing>)| listing.provider(*node, asker);
-            chosen.into_iter().map(|i| provider(nodes[offering[i]])).collect()
+            chosen.map(|i| provider(nodes[offering[i]])).collect()
         };
         Search::new(tables, |_| true, providers)
     }
 
     /// The offers of a node, in name order, after a name. `None` when the node is not known.
-    #[must_use]
     pub fn files_of(&self, node: NodeId, after: Option<&SafePath>) -> Option<OfferPage> {
         Some(self.nodes.get(&node)?.offers.page(after, |_| true))
     }
 
     /// The nodes, in id order, after a node.
-    #[must_use]
     pub fn peers(&self, after: Option<NodeId>, asker: AskerView) -> PeerPage {
         use std::ops::Bound::{Excluded, Unbounded};
         let mut peers = Page::default();
@@ -112,20 +106,17 @@ impl Snapshot {
     }
 
     /// Where a node was reached; nowhere before its first dial-back has ended.
-    #[must_use]
     pub fn addresses_of(&self, node: NodeId) -> Vec<SocketAddr> {
         self.nodes.get(&node).and_then(|listing| listing.addrs.clone()).unwrap_or_default()
     }
 
     /// Whether nothing has changed between two snapshots.
-    #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.nodes, &other.nodes)
     }
 
     /// How many nodes.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes.len()
     }

@@ -41,6 +41,10 @@ fn head(epoch: u64, seq: u64, full: bool) -> Announce {
     Announce { epoch: Epoch(epoch), seq, full, candidates: vec![], port: 1 }
 }
 
+fn announcement(n: u16, epoch: u64, seq: u64) -> AnnouncementId {
+    AnnouncementId { node: node(n), epoch: Epoch(epoch), seq }
+}
+
 fn at(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
@@ -55,19 +59,18 @@ fn addr(n: u8) -> SocketAddr {
 
 /// A node that announces all its offers at once and is reached.
 fn announced(directory: &mut Directory, n: u16, add: Vec<Offer>) -> Tally {
-    let epoch = Epoch(1);
     directory.announce(node(n), &head(1, 1, true), at(0)).expect("begins");
     for offers in add.chunks(5000) {
         let delta = Delta { add: offers.to_vec(), ..Delta::default() };
-        directory.apply(node(n), epoch, 1, delta, at(0)).expect("applies");
+        directory.apply(announcement(n, 1, 1), delta, at(0)).expect("applies");
     }
-    let tally = directory.complete(node(n), epoch, 1, at(0)).expect("completes");
-    directory.publish(node(n), epoch, vec![addr(n as u8)]);
+    let tally = directory.complete(announcement(n, 1, 1), at(0)).expect("completes");
+    directory.publish(node(n), Epoch(1), vec![addr(n as u8)]);
     tally
 }
 
 fn names(directory: &Directory, query: &str) -> Vec<String> {
-    let page = directory.snapshot().search(&words(query), 50, 0, AskerView::default(), 0);
+    let page = directory.snapshot().search(&words(query), Window { limit: 50, skip: 0 }, AskerView::default(), 0);
     page.hits.iter().map(|hit| hit.names[0].to_string()).collect()
 }
 
@@ -80,7 +83,7 @@ fn the_same_content_of_two_nodes_is_one_hit_with_all_names() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("x/report.pdf", 1), offer("other", 1)]);
     announced(&mut directory, 2, vec![offer("my-report.pdf", 1), offer("report.pdf", 2)]);
-    let page = directory.snapshot().search(&words("report"), 50, 0, AskerView::default(), 0);
+    let page = directory.snapshot().search(&words("report"), Window { limit: 50, skip: 0 }, AskerView::default(), 0);
     assert_eq!((page.hits.len(), page.more), (2, 0));
     assert_eq!(page.hits[0].id, Some(content(1)), "more providers");
     assert_eq!(page.hits[0].names.iter().map(SafePath::as_str).collect::<Vec<_>>(), ["x/report.pdf", "my-report.pdf"]);
@@ -95,9 +98,9 @@ fn a_late_withdrawal_of_the_former_epoch_ends_nothing() {
     directory.announce(node(1), &head(2, 1, true), at(1)).expect("begins");
     assert_eq!(names(&directory, "old"), [""; 0]);
     let delta = Delta { add: vec![offer("new", 1)], ..Delta::default() };
-    assert_eq!(directory.apply(node(1), Epoch(1), 1, delta.clone(), at(1)), Err(Code::Cancelled));
-    directory.apply(node(1), Epoch(2), 1, delta, at(1)).expect("applies");
-    directory.complete(node(1), Epoch(2), 1, at(1)).expect("completes");
+    assert_eq!(directory.apply(announcement(1, 1, 1), delta.clone(), at(1)), Err(Code::Cancelled));
+    directory.apply(announcement(1, 2, 1), delta, at(1)).expect("applies");
+    directory.complete(announcement(1, 2, 1), at(1)).expect("completes");
     assert!(!directory.withdraw(node(1), Epoch(1)));
     assert_eq!(names(&directory, "new"), ["new"]);
     assert!(directory.withdraw(node(1), Epoch(2)));
@@ -108,16 +111,16 @@ fn a_late_withdrawal_of_the_former_epoch_ends_nothing() {
 fn an_announcement_that_broke_off_is_not_known() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("a", 1)]);
-    assert!(directory.renew(node(1), Epoch(1), 1, at(2)).known);
-    assert!(!directory.renew(node(1), Epoch(1), 2, at(2)).known, "a gap");
+    assert!(directory.renew(announcement(1, 1, 1), at(2)).known);
+    assert!(!directory.renew(announcement(1, 1, 2), at(2)).known, "a gap");
     assert_eq!(directory.announce(node(1), &head(1, 3, false), at(2)), Err(Code::NotFound), "a gap");
     directory.announce(node(1), &head(1, 2, false), at(2)).expect("begins");
-    assert!(!directory.renew(node(1), Epoch(1), 1, at(2)).known, "open");
+    assert!(!directory.renew(announcement(1, 1, 1), at(2)).known, "open");
     assert_eq!(directory.announce(node(1), &head(1, 2, false), at(2)), Err(Code::NotFound), "open");
     directory.announce(node(1), &head(1, 3, true), at(2)).expect("in full");
-    assert_eq!(directory.complete(node(1), Epoch(1), 2, at(2)), Err(Code::Cancelled));
-    directory.complete(node(1), Epoch(1), 3, at(2)).expect("completes");
-    let renewed = directory.renew(node(1), Epoch(1), 3, at(2));
+    assert_eq!(directory.complete(announcement(1, 1, 2), at(2)), Err(Code::Cancelled));
+    directory.complete(announcement(1, 1, 3), at(2)).expect("completes");
+    let renewed = directory.renew(announcement(1, 1, 3), at(2));
     assert_eq!(renewed, Renewed { known: true, reachable: vec![addr(1)] }, "the address outlives a gap");
 }
 
@@ -126,11 +129,11 @@ fn silent_nodes_are_forgotten() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("a1", 1)]);
     announced(&mut directory, 2, vec![offer("a2", 2)]);
-    assert!(directory.renew(node(2), Epoch(1), 1, at(20)).known);
+    assert!(directory.renew(announcement(2, 1, 1), at(20)).known);
     assert_eq!(directory.expire(LEASE - Duration::from_nanos(1)), 0);
     assert_eq!(directory.expire(LEASE), 1);
     assert_eq!(names(&directory, "a"), ["a2"]);
-    assert!(!directory.renew(node(1), Epoch(1), 1, at(61)).known);
+    assert!(!directory.renew(announcement(1, 1, 1), at(61)).known);
     assert_eq!(directory.total().names, 1);
 }
 
@@ -142,7 +145,7 @@ fn transfers_under_way_are_located_and_followed() {
     assert_eq!(first.joined.iter().map(|p| p.node).collect::<Vec<_>>(), [node(1)]);
     directory.announce(node(2), &head(1, 1, true), at(0)).expect("begins");
     let delta = Delta { join: vec![part(1)], ..Delta::default() };
-    directory.apply(node(2), Epoch(1), 1, delta, at(0)).expect("applies");
+    directory.apply(announcement(2, 1, 1), delta, at(0)).expect("applies");
     assert!(directory.take_events().is_empty(), "not before it was dialled back");
     directory.publish(node(2), Epoch(1), vec![addr(2)]);
     assert_eq!(directory.take_events()[&id].joined[0].addrs, [addr(2)]);
@@ -241,7 +244,7 @@ fn pages_fit_their_frames_and_leave_nothing_out() {
     let snapshot = directory.snapshot();
     let mut seen = 0;
     loop {
-        let page = snapshot.search(&words("n"), 500, seen, AskerView::default(), 1);
+        let page = snapshot.search(&words("n"), Window { limit: 500, skip: seen }, AskerView::default(), 1);
         assert!(encode(&page, limits::PAGE).is_ok() && !page.hits.is_empty());
         seen += page.hits.len() as u32;
         assert_eq!(u64::from(seen) + page.more, 50);
@@ -270,7 +273,7 @@ fn a_snapshot_stays_as_it_was() {
     announced(&mut directory, 1, tree("a", 3000));
     let before = directory.snapshot();
     directory.withdraw(node(1), Epoch(1));
-    assert_eq!(before.search(&words("a/0"), 1, 0, AskerView::default(), 0).more, 2999);
+    assert_eq!(before.search(&words("a/0"), Window { limit: 1, skip: 0 }, AskerView::default(), 0).more, 2999);
     assert_eq!(names(&directory, "a"), [""; 0]);
 }
 
@@ -282,7 +285,7 @@ fn nodes_and_followers_are_limited() {
     assert_eq!(directory.announce(node(2), &head(1, 1, true), at(0)), Err(Code::Busy));
     directory.announce(node(1), &head(1, 2, false), at(0)).expect("begins");
     let delta = Delta { join: vec![part(1), part(2)], ..Delta::default() };
-    directory.apply(node(1), Epoch(1), 2, delta, at(0)).expect("applies");
+    directory.apply(announcement(1, 1, 2), delta, at(0)).expect("applies");
     assert_eq!(directory.snapshot().locate(content(2), AskerView::default(), 0).hits.len(), 0);
     assert!(directory.follow(part(1), node(9), AskerView::default()).is_ok());
     assert!(directory.follow(part(1), node(9), AskerView::default()).is_err());

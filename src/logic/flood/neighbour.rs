@@ -1,10 +1,11 @@
 //! What the machine knows of one neighbour: where it is, what it may send and is sent, and whether it answers.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::{FORWARDED, RATE};
 use crate::logic::limits::bucket::Tokens;
+use crate::model::address::Teller;
 
 /// Branches in a row that a neighbour let run out, after which it is not asked for a while: who takes queries and never
 /// answers must not make every search last until its time is over.
@@ -18,7 +19,7 @@ const REST: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub(super) struct Neighbour {
     /// Its end of the connection, and at which address it sees this node.
-    pub(super) ends: (IpAddr, Option<IpAddr>),
+    pub(super) ends: Teller,
     /// A command that ends soon: it asks, and is asked only while it has something to give.
     pub(super) visiting: bool,
     /// Where it was dialled under its own id; of one that visits, only while it has something to give.
@@ -31,7 +32,7 @@ pub(super) struct Neighbour {
 }
 
 impl Neighbour {
-    pub(super) fn new(ends: (IpAddr, Option<IpAddr>), visiting: bool, now: Duration) -> Self {
+    pub(super) fn new(ends: Teller, visiting: bool, now: Duration) -> Self {
         let to_it = Tokens::new(RATE.0, RATE.1);
         let for_it = Tokens::new(FORWARDED.0, FORWARDED.1).with(CREDIT, now);
         Self { ends, visiting, addrs: Vec::new(), to_it, for_it, unanswered: 0, rests_until: Duration::ZERO }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
 const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
@@ -16,7 +16,7 @@ pub const BRANCH_HITS: usize = 200;
 const FILL: usize = 48 << 10;
 
 /// The state of a query.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct UnderWay {
     asker: Option<NodeId>,
     /// What is asked here, for neighbours that come later.
@@ -37,14 +37,12 @@ struct Branch {
 impl UnderWay {
     /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
     pub(super) fn own(asked: FloodQuery, held: bool) -> Self {
-        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        Self { asker: None, asked: Some(asked), answering: held, branches, passed: 0, providers, given_up: false }
+        Self { asked: Some(asked), answering: held, ..Self::default() }
     }
 
     /// One of a neighbour, still to be answered here.
     pub(super) fn of(asker: NodeId) -> Self {
-        let (branches, providers) = (BTreeMap::new(), BTreeMap::new());
-        Self { asker: Some(asker), asked: None, answering: true, branches, passed: 0, providers, given_up: false }
+        Self { asker: Some(asker), answering: true, ..Self::default() }
     }
 
     /// The query, if it is one that is asked here and held for newcomers.
@@ -89,7 +87,7 @@ impl UnderWay {
     }
 
     /// Leaves of a branch's answer what the caps allow; nothing that names `own`, which knows better.
-    pub(super) fn cap(&mut self, from: NodeId, own: NodeId, found: &mut Found) {
+    pub(super) fn cap(&mut self, from: NodeId, own: NodeId, found: &mut QueryHits) {
         let Some(branch) = self.branches.get_mut(&from) else { return };
         let (passed, providers) = (&mut self.passed, &mut self.providers);
         let mut room = || {
@@ -116,14 +114,14 @@ fn within(providers: &mut BTreeMap<NodeId, usize>, node: NodeId) -> bool {
 
 /// An own answer with its end.
 pub(super) fn whole(id: QueryId, hits: Vec<Hit>) -> impl Iterator<Item = NeighbourFrame> {
-    let parts = parts(Found { id, hits, nodes: Vec::new() }).into_iter().map(NeighbourFrame::Found);
+    let parts = parts(QueryHits { id, hits, nodes: Vec::new() }).into_iter().map(NeighbourFrame::Found);
     parts.chain([NeighbourFrame::Done(id)])
 }
 
 /// An own answer as frames that each fit a page, with room for the provider that the first neighbour fills in.
-pub(super) fn parts(found: Found) -> Vec<Found> {
-    let Found { id, hits, nodes } = found;
-    let part = |hits| Found { id, hits, nodes: Vec::new() };
+pub(super) fn parts(found: QueryHits) -> Vec<QueryHits> {
+    let QueryHits { id, hits, nodes } = found;
+    let part = |hits| QueryHits { id, hits, nodes: Vec::new() };
     let (mut parts, mut page, mut filled) = (Vec::new(), Vec::new(), 0);
     for hit in hits.into_iter().take(CAPS.2) {
         let size = page::of_hit(&hit) + page::MAX_PROVIDER;
@@ -136,6 +134,6 @@ pub(super) fn parts(found: Found) -> Vec<Found> {
     }
     parts.extend((!page.is_empty()).then(|| part(page)));
     let nodes: Vec<Seen> = nodes.into_iter().take(CAPS.2).collect();
-    parts.extend((!nodes.is_empty()).then_some(Found { id, hits: Vec::new(), nodes }));
+    parts.extend((!nodes.is_empty()).then_some(QueryHits { id, hits: Vec::new(), nodes }));
     parts
 }

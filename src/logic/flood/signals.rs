@@ -1,10 +1,11 @@
 //! What goes into the machine and what comes out.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, NeighbourFrame, Seen, Sought};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought};
 
 /// What the machine is told.
 #[derive(Debug, Clone)]
@@ -18,7 +19,7 @@ pub enum Input {
         /// Nodes.
         nodes: Vec<Seen>,
     },
-    /// The own answer, all of it, for this neighbour alone: see [`Output::Aside`].
+    /// The own answer, all of it, for this neighbour alone: see [`FloodOrder::Aside`].
     Aside {
         /// Which query.
         id: QueryId,
@@ -46,7 +47,7 @@ pub enum Input {
         /// Which.
         node: NodeId,
         /// Its end of the connection, and at which address it sees this one.
-        ends: (IpAddr, Option<IpAddr>),
+        ends: Teller,
         /// It is a command that ends soon: see [`Input::Reached`].
         visiting: bool,
     },
@@ -70,7 +71,7 @@ pub enum Input {
 
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Output {
+pub enum FloodOrder {
     /// Answer this from what is here, with [`Input::Answered`].
     Answer {
         /// Which query.
@@ -93,7 +94,7 @@ pub enum Output {
     /// A neighbour did what no honest one does.
     Blame(NodeId, Fault),
     /// Something came for a query of this node, from this neighbour.
-    Found(NodeId, Found),
+    Found(NodeId, QueryHits),
     /// A query of this node is over.
     Over {
         /// Which.

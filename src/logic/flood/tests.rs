@@ -1,4 +1,7 @@
+mod simulation;
+
 use super::*;
+use crate::model::address::Teller;
 use crate::model::{Kind, Provider, SafePath};
 
 fn node(n: u8) -> NodeId {
@@ -28,14 +31,14 @@ fn hit(providers: &[u8]) -> Hit {
 }
 
 fn found(n: u8, hits: Vec<Hit>) -> NeighbourFrame {
-    NeighbourFrame::Found(Found { id: id(n), hits, nodes: Vec::new() })
+    NeighbourFrame::Found(QueryHits { id: id(n), hits, nodes: Vec::new() })
 }
 
 /// Node 0 with neighbours, each reached at its address.
 fn flood(neighbours: &[u8]) -> Flood {
     let mut flood = Flood::new(node(0));
     for n in neighbours {
-        let ends = (addr(*n).ip(), Some(addr(0).ip()));
+        let ends = Teller { remote: addr(*n).ip(), local: Some(addr(0).ip()) };
         flood.handle(Input::Joined { node: node(*n), ends, visiting: false }, Duration::ZERO);
         flood.handle(Input::Reached(node(*n), vec![addr(*n)]), Duration::ZERO);
     }
@@ -43,23 +46,23 @@ fn flood(neighbours: &[u8]) -> Flood {
 }
 
 impl Flood {
-    fn told(&mut self, from: u8, frame: NeighbourFrame) -> Vec<Output> {
+    fn told(&mut self, from: u8, frame: NeighbourFrame) -> Vec<FloodOrder> {
         self.handle(Input::Frame { from: node(from), frame }, Duration::ZERO)
     }
 
-    fn answers(&mut self, n: u8, hits: Vec<Hit>) -> Vec<Output> {
+    fn answers(&mut self, n: u8, hits: Vec<Hit>) -> Vec<FloodOrder> {
         self.handle(Input::Answered { id: id(n), hits, nodes: Vec::new() }, Duration::ZERO)
     }
 }
 
-fn to(n: u8, frame: NeighbourFrame) -> Output {
-    Output::Send(node(n), frame)
+fn to(n: u8, frame: NeighbourFrame) -> FloodOrder {
+    FloodOrder::Send(node(n), frame)
 }
 
 #[test]
 fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
     let mut flood = flood(&[1, 2, 3]);
-    let answer = Output::Answer { id: id(9), from: node(1), what: words() };
+    let answer = FloodOrder::Answer { id: id(9), from: node(1), what: words() };
     let on = |n| to(n, NeighbourFrame::Query(query(9, 4)));
     assert_eq!(flood.told(1, NeighbourFrame::Query(query(9, 5))), [answer, on(2), on(3)]);
     assert_eq!(flood.told(3, NeighbourFrame::Query(query(9, 3))), [to(3, NeighbourFrame::Done(id(9)))]);
@@ -71,11 +74,11 @@ fn the_last_link_is_not_forwarded_and_none_is_not_handled() {
     let mut flood = flood(&[1, 2]);
     assert_eq!(
         flood.told(1, NeighbourFrame::Query(query(9, 1))),
-        [Output::Answer { id: id(9), from: node(1), what: words() }]
+        [FloodOrder::Answer { id: id(9), from: node(1), what: words() }]
     );
     assert_eq!(flood.answers(9, Vec::new()), [to(1, NeighbourFrame::Done(id(9)))]);
     let out = flood.told(1, NeighbourFrame::Query(query(8, 0)));
-    assert_eq!(out, [Output::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
+    assert_eq!(out, [FloodOrder::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
 }
 
 #[test]
@@ -83,7 +86,7 @@ fn a_forged_ttl_is_clamped() {
     let mut flood = flood(&[1, 2]);
     let out = flood.told(1, NeighbourFrame::Query(query(9, 255)));
     assert!(out.contains(&to(2, NeighbourFrame::Query(query(9, limits::TTL - 1)))));
-    assert!(out.contains(&Output::Blame(node(1), Fault::Ttl)));
+    assert!(out.contains(&FloodOrder::Blame(node(1), Fault::Ttl)));
 }
 
 #[test]
@@ -94,7 +97,7 @@ fn words_that_are_no_query_are_done_at_once() {
         let id = id(u8::try_from(n).expect("few"));
         let query = FloodQuery { id, ttl: 3, what: Sought::Words(words) };
         let out = flood.told(1, NeighbourFrame::Query(query));
-        assert_eq!(out, [Output::Blame(node(1), Fault::Malformed), to(1, NeighbourFrame::Done(id))]);
+        assert_eq!(out, [FloodOrder::Blame(node(1), Fault::Malformed), to(1, NeighbourFrame::Done(id))]);
     }
 }
 
@@ -104,7 +107,7 @@ fn what_only_a_later_version_knows_is_counted_and_not_passed_on() {
     let query = |n, ttl| NeighbourFrame::Query(FloodQuery { id: id(n), ttl, what: Sought::Unknown });
     assert_eq!(flood.told(1, query(9, 3)), [to(1, NeighbourFrame::Done(id(9)))]);
     let out = flood.told(1, query(8, 0));
-    assert_eq!(out, [Output::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
+    assert_eq!(out, [FloodOrder::Blame(node(1), Fault::Ttl), to(1, NeighbourFrame::Done(id(8)))]);
     assert_eq!(flood.handle(Input::Unknown, Duration::ZERO), []);
     assert_eq!(flood.counts(), Counts { unknown: 3, ..Counts::default() });
 }
@@ -130,15 +133,15 @@ fn the_first_neighbour_fills_in_where_a_provider_is() {
 #[test]
 fn a_provider_that_nobody_can_dial_is_told_to_its_own_neighbours_only() {
     let mut flood = flood(&[1]);
-    let ends = (addr(2).ip(), None);
+    let ends = Teller { remote: addr(2).ip(), local: None };
     flood.handle(Input::Joined { node: node(2), ends, visiting: false }, Duration::ZERO);
     flood.told(1, NeighbourFrame::Query(query(9, 3)));
     assert_eq!(flood.told(2, found(9, vec![hit(&[])])), []);
     flood.handle(Input::Ask { query: query(8, 2), hold: Duration::ZERO }, Duration::ZERO);
     let mut own = hit(&[2]);
     own.providers[0].addrs.clear();
-    let own = Found { id: id(8), hits: vec![own], nodes: Vec::new() };
-    assert_eq!(flood.told(2, found(8, vec![hit(&[])])), [Output::Found(node(2), own)]);
+    let own = QueryHits { id: id(8), hits: vec![own], nodes: Vec::new() };
+    assert_eq!(flood.told(2, found(8, vec![hit(&[])])), [FloodOrder::Found(node(2), own)]);
 }
 
 #[test]
@@ -176,15 +179,15 @@ fn what_a_neighbour_tells_of_nodes_is_dialled_in_no_special_range() {
     ];
     let mut nodes: Vec<Seen> = special.iter().map(|addr| seen(7, &[addr])).collect();
     nodes.push(seen(8, &["127.0.0.1:22", "10.0.0.9:4917"]));
-    let told = Found { id: id(9), hits: Vec::new(), nodes };
-    let kept = Found { id: id(9), hits: Vec::new(), nodes: vec![seen(8, &["10.0.0.9:4917"])] };
-    assert_eq!(flood.told(1, NeighbourFrame::Found(told)), [Output::Found(node(1), kept)]);
+    let told = QueryHits { id: id(9), hits: Vec::new(), nodes };
+    let kept = QueryHits { id: id(9), hits: Vec::new(), nodes: vec![seen(8, &["10.0.0.9:4917"])] };
+    assert_eq!(flood.told(1, NeighbourFrame::Found(told)), [FloodOrder::Found(node(1), kept)]);
 }
 
 #[test]
 fn what_nobody_asked_is_dropped_and_blamed_and_what_is_late_only_dropped() {
     let mut flood = flood(&[1, 2]);
-    let blame = Output::Blame(node(2), Fault::Unsolicited);
+    let blame = FloodOrder::Blame(node(2), Fault::Unsolicited);
     assert_eq!(flood.told(2, found(9, vec![hit(&[7])])), std::slice::from_ref(&blame));
     assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), [blame]);
     flood.told(1, NeighbourFrame::Query(query(9, 3)));
@@ -199,7 +202,7 @@ fn a_branch_that_is_silent_is_given_up_after_150_ms_for_each_link() {
     flood.handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO);
     assert_eq!(flood.wake(), Some(Duration::from_millis(750)));
     assert_eq!(flood.handle(Input::Tick, Duration::from_millis(749)), []);
-    let over = Output::Over { id: id(9), whole: false };
+    let over = FloodOrder::Over { id: id(9), whole: false };
     assert_eq!(flood.handle(Input::Tick, Duration::from_millis(750)), [over]);
     assert_eq!(flood.wake(), None);
 }
@@ -211,7 +214,7 @@ fn who_leaves_three_queries_unanswered_rests_until_it_answers_late() {
         let at = Duration::from_secs(at);
         let out = flood.handle(Input::Ask { query: query(n, 5), hold: Duration::ZERO }, at);
         flood.handle(Input::Tick, at + Duration::from_millis(750));
-        out.iter().any(|output| matches!(output, Output::Send(..)))
+        out.iter().any(|output| matches!(output, FloodOrder::Send(..)))
     };
     assert_eq!([1, 2, 3, 4].map(|n| asked(&mut flood, n, u64::from(n))), [true, true, true, false]);
     assert_eq!(
@@ -223,7 +226,7 @@ fn who_leaves_three_queries_unanswered_rests_until_it_answers_late() {
 
 #[test]
 fn a_search_of_a_node_without_neighbours_is_over_at_once() {
-    let over = Output::Over { id: id(9), whole: true };
+    let over = FloodOrder::Over { id: id(9), whole: true };
     assert_eq!(flood(&[]).handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO), [over]);
 }
 
@@ -242,19 +245,20 @@ fn a_neighbour_that_leaves_closes_its_branches_and_its_queries() {
 #[test]
 fn visitors_ask_and_are_not_asked() {
     let mut flood = flood(&[1]);
-    let ends = (addr(5).ip(), None);
+    let ends = Teller { remote: addr(5).ip(), local: None };
     flood.handle(Input::Joined { node: node(5), ends, visiting: true }, Duration::ZERO);
     let out = flood.told(5, NeighbourFrame::Query(query(9, 2)));
     assert_eq!(out[1..], [to(1, NeighbourFrame::Query(query(9, 1)))]);
     let out = flood.told(1, NeighbourFrame::Query(query(8, 2)));
-    assert_eq!(out, [Output::Answer { id: id(8), from: node(1), what: words() }]);
+    assert_eq!(out, [FloodOrder::Answer { id: id(8), from: node(1), what: words() }]);
 }
 
 #[test]
 fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
     let mut flood = flood(&[1, 2, 3]);
-    let sent =
-        |out: &[Output]| out.iter().any(|o| matches!(o, Output::Send(to, NeighbourFrame::Query(_)) if *to == node(3)));
+    let sent = |out: &[FloodOrder]| {
+        out.iter().any(|o| matches!(o, FloodOrder::Send(to, NeighbourFrame::Query(_)) if *to == node(3)))
+    };
     let mut greedy = 0;
     for n in 0..200_u8 {
         let out = flood.told(1, NeighbourFrame::Query(query(n, 2)));
@@ -278,7 +282,7 @@ fn no_branch_brings_more_than_the_caps() {
         passed += out
             .iter()
             .map(|o| match o {
-                Output::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
+                FloodOrder::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
                 _ => 0,
             })
             .sum::<usize>();
@@ -292,15 +296,15 @@ fn a_search_is_held_for_neighbours_to_come_and_they_are_asked_too() {
     let hold = Duration::from_secs(1);
     flood.handle(Input::Ask { query: query(9, 2), hold }, Duration::ZERO);
     assert_eq!(flood.told(1, NeighbourFrame::Done(id(9))), []);
-    let newcomer = Input::Joined { node: node(2), ends: (addr(2).ip(), None), visiting: false };
+    let newcomer = Input::Joined { node: node(2), ends: Teller { remote: addr(2).ip(), local: None }, visiting: false };
     assert_eq!(flood.handle(newcomer, Duration::ZERO), [to(2, NeighbourFrame::Query(query(9, 2)))]);
     assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), []);
-    let over = Output::Over { id: id(9), whole: true };
+    let over = FloodOrder::Over { id: id(9), whole: true };
     assert_eq!(flood.handle(Input::Tick, hold), [over]);
     flood.handle(Input::Ask { query: query(8, 2), hold }, Duration::ZERO);
     flood.told(1, NeighbourFrame::Done(id(8)));
     flood.told(2, NeighbourFrame::Done(id(8)));
-    let over = Output::Over { id: id(8), whole: true };
+    let over = FloodOrder::Over { id: id(8), whole: true };
     assert_eq!(flood.handle(Input::Settled, Duration::ZERO), [over]);
 }
 
@@ -311,7 +315,7 @@ fn neighbours_on_loopback_are_told_to_far_askers_at_our_own_address_and_link_loc
     flood.told(1, NeighbourFrame::Query(FloodQuery { id: id(9), ttl: 1, what: Sought::Nodes }));
     let nodes = vec![seen("127.0.0.1:7"), seen("[fe80::1]:7"), seen("10.0.0.7:7")];
     let out = flood.handle(Input::Answered { id: id(9), hits: Vec::new(), nodes }, Duration::ZERO);
-    let told = Found { id: id(9), hits: Vec::new(), nodes: vec![seen("10.0.0.0:7"), seen("10.0.0.7:7")] };
+    let told = QueryHits { id: id(9), hits: Vec::new(), nodes: vec![seen("10.0.0.0:7"), seen("10.0.0.7:7")] };
     assert_eq!(out, [to(1, NeighbourFrame::Found(told)), to(1, NeighbourFrame::Done(id(9)))]);
 }
 
@@ -337,7 +341,7 @@ fn who_never_answers_is_not_waited_for_again_and_again() {
 #[test]
 fn a_command_is_asked_while_it_has_something_to_give_and_passes_nothing_on() {
     let mut flood = flood(&[1]);
-    let ends = (addr(5).ip(), Some(addr(0).ip()));
+    let ends = Teller { remote: addr(5).ip(), local: Some(addr(0).ip()) };
     flood.handle(Input::Joined { node: node(5), ends, visiting: true }, Duration::ZERO);
     let mut asked = |n: u8, addrs: Vec<SocketAddr>| {
         flood.handle(Input::Reached(node(5), addrs), Duration::ZERO);
@@ -358,7 +362,7 @@ fn who_may_be_told_is_told_though_the_query_came_from_another_first() {
     flood.told(1, NeighbourFrame::Query(query(9, 1)));
     assert_eq!(flood.handle(Input::Withheld(id(9)), Duration::ZERO), [to(1, NeighbourFrame::Done(id(9)))]);
     // The asker itself, over its own connection, later than the neighbour that forwarded it.
-    let aside = Output::Aside { id: id(9), from: node(2), what: words() };
+    let aside = FloodOrder::Aside { id: id(9), from: node(2), what: words() };
     assert_eq!(flood.told(2, NeighbourFrame::Query(query(9, 2))), [aside]);
     let told = flood.handle(Input::Aside { id: id(9), from: node(2), hits: vec![hit(&[])] }, Duration::ZERO);
     assert_eq!(told, [to(2, found(9, vec![hit(&[])])), to(2, NeighbourFrame::Done(id(9)))]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use rand::Rng;
 
 use crate::logic::limits::back_off::BackOff;
@@ -242,14 +243,10 @@ impl Known {
         // What was remembered is not lost because the network was away.
         let is_old = |entry: &Entry| matches!(entry.source, Source::Anchor | Source::Held);
         let reached = self.nodes.iter().filter(|(_, entry)| entry.reached || is_old(entry));
-        let mut all: Vec<_> = reached
-            .map(|(node, entry)| {
-                let (anchor, lan) = (anchors.contains(node), entry.lan);
-                Remembered { node: *node, addrs: entry.addrs.clone(), anchor, lan }
-            })
-            .collect();
-        all.sort_by_key(|one| (!one.anchor, !held.contains(&one.node)));
-        all.truncate(REMEMBERED);
-        all
+        let all = reached.map(|(node, entry)| {
+            let (anchor, lan) = (anchors.contains(node), entry.lan);
+            Remembered { node: *node, addrs: entry.addrs.clone(), anchor, lan }
+        });
+        all.sorted_by_key(|one| (!one.anchor, !held.contains(&one.node))).take(REMEMBERED).collect()
     }
 }

@@ -32,7 +32,7 @@ impl Neighbours {
                 .tick(now)
                 .into_iter()
                 .filter_map(|output| match output {
-                    Output::Dial(node, addrs) => Some((node, addrs[0])),
+                    TableOrder::Dial(node, addrs) => Some((node, addrs[0])),
                     _ => None,
                 })
                 .collect();
@@ -170,10 +170,10 @@ fn neighbours_are_asked_for_neighbours_while_places_are_free() {
     let mut table = table(Settings::default());
     assert_eq!(table.tick(SECOND), [], "nobody to ask");
     table.joined(node(1), addr(1), Direction::Inbound, SECOND);
-    let asked: Vec<_> = (1..200).filter(|s| table.tick(SECOND * *s) == [Output::Discover]).collect();
+    let asked: Vec<_> = (1..200).filter(|s| table.tick(SECOND * *s) == [TableOrder::Discover]).collect();
     assert_eq!(asked, [1, 3, 7, 15, 31, 63, 123, 183]);
     table.discovered();
-    let asked: Vec<_> = (243..250).filter(|s| table.tick(SECOND * *s) == [Output::Discover]).collect();
+    let asked: Vec<_> = (243..250).filter(|s| table.tick(SECOND * *s) == [TableOrder::Discover]).collect();
     assert_eq!(asked, [243, 245, 249]);
 }
 
@@ -325,7 +325,7 @@ fn a_lan_full_of_silent_nodes_holds_up_nobody_else() {
         .tick(SECOND)
         .into_iter()
         .filter_map(|output| match output {
-            Output::Dial(one, _) => Some(one >= node(300)),
+            TableOrder::Dial(one, _) => Some(one >= node(300)),
             _ => None,
         })
         .collect();
@@ -380,12 +380,15 @@ fn who_has_moved_is_dialled_where_it_is_heard_while_the_dial_to_where_it_was_goe
     let old: Vec<SocketAddr> = (1..=limits::ADDRESSES).map(addr).collect();
     let remembered = Remembered { node: node(1), addrs: old, anchor: true, lan: false };
     let mut table = Neighbours::new(node(0), Settings::default(), vec![remembered], 7);
-    assert!(matches!(&table.tick(SECOND)[..], [Output::Dial(one, _)] if *one == node(1)));
+    assert!(matches!(&table.tick(SECOND)[..], [TableOrder::Dial(one, _)] if *one == node(1)));
     table.heard(node(1), &[addr(50)], Source::Neighbour);
     assert_eq!(table.tick(SECOND), [], "there is no room for what others tell");
     table.heard(node(1), &[addr(60)], Source::Lan);
     let again = table.tick(SECOND);
-    assert!(matches!(&again[..], [Output::Dial(one, addrs)] if *one == node(1) && addrs[0] == addr(60)), "{again:?}");
+    assert!(
+        matches!(&again[..], [TableOrder::Dial(one, addrs)] if *one == node(1) && addrs[0] == addr(60)),
+        "{again:?}"
+    );
     table.heard(node(1), &[addr(60)], Source::Lan);
     assert_eq!(table.tick(SECOND), [], "once");
 }

@@ -20,7 +20,6 @@ pub struct Amount {
 impl Amount {
     /// What one offer needs, as the allocator rounds it; folding can make a name many times longer. The lists of a segment
     /// are large, and rounded up by an eighth on the average.
-    #[must_use]
     pub fn of(offer: &Offer, folded: &str) -> Self {
         let listed = LISTED + folded.len() as u64;
         Self { names: 1, bytes: allocated(COUNTERS + offer.name.as_str().len() as u64) + listed + listed / 8 }

@@ -24,7 +24,6 @@ pub enum Choice {
 ///
 /// Hits of one (id, kind) are one, the size with most providers stands for it. A hit without an id counts as the
 /// hashed one of the same name, size and kind; without such a one, all of that name, size and kind are one.
-#[must_use]
 pub fn choose(query: &Query, hits: &[FoundHit]) -> Choice {
     let candidates = candidates(hits);
     let (exact, partial): (Vec<_>, Vec<_>) = candidates.into_iter().partition(|found| is_exact(query, &found.hit));
@@ -36,7 +35,6 @@ pub fn choose(query: &Query, hits: &[FoundHit]) -> Choice {
 }
 
 /// Those of the hits that have as good a right to the words as the chosen one, and another id.
-#[must_use]
 pub fn rivals<'h>(query: &Query, chosen: &Hit, hits: impl IntoIterator<Item = &'h Hit>) -> Vec<&'h Hit> {
     let least = is_exact(query, chosen);
     let other = |hit: &&Hit| hit.id.is_some() && (hit.id, hit.kind) != (chosen.id, chosen.kind);

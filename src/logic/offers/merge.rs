@@ -3,8 +3,10 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
+
+use itertools::Itertools as _;
 
 use crate::logic::offers::rank::{Rank, rank};
 use crate::model::query::fold;
@@ -32,17 +34,16 @@ pub fn merge(query: Option<&Query>, hits: impl IntoIterator<Item = FoundHit>) ->
         }
     }
     let ranked = groups.into_values().map(|mut group| (order_names(query, &mut group.found.hit), group.found));
-    let mut ranked: Vec<(Option<Rank>, FoundHit)> = ranked.collect();
-    ranked.sort_by(|(a_rank, a), (b_rank, b)| compare(query, (*a_rank, &a.hit), (*b_rank, &b.hit)));
-    ranked.into_iter().map(|(_, found)| found).collect()
+    let ranked = ranked.sorted_by(|(a_rank, a), (b_rank, b)| compare(query, (*a_rank, &a.hit), (*b_rank, &b.hit)));
+    ranked.map(|(_, found)| found).collect()
 }
 
 fn key(hit: &Hit) -> Key {
     match hit.id {
         Some(id) => Key::Hashed(id, hit.kind, hit.size),
         None => {
-            let nodes: BTreeSet<_> = hit.providers.iter().map(|p| p.node).collect();
-            Key::Unhashed(hit.names.first().cloned(), hit.kind, hit.size, nodes.into_iter().collect())
+            let nodes = hit.providers.iter().map(|p| p.node).sorted_unstable().dedup().collect();
+            Key::Unhashed(hit.names.first().cloned(), hit.kind, hit.size, nodes)
         }
     }
 }
@@ -134,6 +135,8 @@ fn length_and_bytes(name: &SafePath) -> (usize, SafePath) {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;

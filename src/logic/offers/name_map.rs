@@ -24,26 +24,22 @@ impl<V> Default for NameMap<V> {
 
 impl<V> NameMap<V> {
     /// How many names.
-    #[must_use]
     pub const fn len(&self) -> usize {
         self.len
     }
 
     /// Whether there is none.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// What has this name.
-    #[must_use]
     pub fn get(&self, name: &SafePath) -> Option<&V> {
         self.entry(name).map(|(_, value)| value)
     }
 
     /// The same with the name itself.
-    #[must_use]
     pub fn entry(&self, name: &SafePath) -> Option<(&SafePath, &V)> {
         let (segment, at) = self.find(name).ok()?;
         Some(pair(&self.segments[segment][at]))

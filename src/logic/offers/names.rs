@@ -16,7 +16,6 @@ pub struct Needle<'q> {
 
 impl<'q> Needle<'q> {
     /// Looks for the longest word first: it is the rarest.
-    #[must_use]
     pub fn new(query: &'q Query) -> Self {
         let mut words: Vec<&str> = query.words().iter().map(String::as_str).collect();
         words.sort_by_key(|w| std::cmp::Reverse(w.len()));
@@ -53,21 +52,18 @@ impl FoldedNames {
     ///
     /// # Panics
     /// When there is no such line.
-    #[must_use]
     pub fn line(&self, line: usize) -> &str {
         &self.text[self.start(line)..self.ends[line] as usize - 1]
     }
 
     /// How many lines.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn len(&self) -> usize {
         self.ends.len()
     }
 
     /// Whether there is no line.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }

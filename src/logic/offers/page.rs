@@ -39,26 +39,22 @@ const FIELDS: usize = 96;
 const STRING: usize = 5;
 
 /// How much an offer takes.
-#[must_use]
 pub fn of_offer(offer: &Offer) -> usize {
     FIELDS + ID + of_name(&offer.name)
 }
 
 /// How much a name takes. Very short ones count for more, so that no page has more than [`limits::ENTRIES`] of them.
-#[must_use]
 pub fn of_name(name: &SafePath) -> usize {
     const LEAST: usize = limits::PAGE_FILL.div_ceil(limits::ENTRIES);
     (STRING + name.as_str().len()).max(LEAST)
 }
 
 /// How much a part takes: its id and its other fields.
-#[must_use]
 pub const fn of_part() -> usize {
     FIELDS + ID
 }
 
 /// How much a provider takes, or a peer.
-#[must_use]
 pub fn of_provider(provider: &Provider) -> usize {
     FIELDS + ID + provider.addrs.len() * ADDRESS
 }
@@ -67,7 +63,6 @@ pub fn of_provider(provider: &Provider) -> usize {
 pub const MAX_PROVIDER: usize = FIELDS + ID + limits::ADDRESSES * ADDRESS;
 
 /// How much a hit takes.
-#[must_use]
 pub fn of_hit(hit: &Hit) -> usize {
     let names: usize = hit.names.iter().map(of_name).sum();
     FIELDS + ID + names + hit.providers.iter().map(of_provider).sum::<usize>()

@@ -11,7 +11,7 @@ use crate::model::{Kind, Query};
 pub struct Rank {
     inexact: bool,
     kind: Kind,
-    worst: Place,
+    worst: MatchKind,
     sum: u8,
 }
 
@@ -25,7 +25,7 @@ impl Rank {
 
 /// Where a word was found, best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
+enum MatchKind {
     /// A whole word in the last component.
     Word,
     /// The last component begins with it.
@@ -37,10 +37,9 @@ enum Place {
 }
 
 /// The rank of a folded name; `None` when it does not hold every word.
-#[must_use]
 pub fn rank(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
     let last = folded_name.rfind('/').map_or(0, |slash| slash + 1);
-    let mut rank = Rank { inexact: !exact(query, folded_name, last), kind, worst: Place::Word, sum: 0 };
+    let mut rank = Rank { inexact: !exact(query, folded_name, last), kind, worst: MatchKind::Word, sum: 0 };
     for word in query.words() {
         let place = place(word, folded_name, last)?;
         rank.worst = rank.worst.max(place);
@@ -56,30 +55,30 @@ fn exact(query: &Query, name: &str, last: usize) -> bool {
 }
 
 /// Only what reaches into the last component is looked at closely: a name can be 4 KiB of the same letter.
-fn place(word: &str, name: &str, last: usize) -> Option<Place> {
+fn place(word: &str, name: &str, last: usize) -> Option<MatchKind> {
     let near = (last + 1).saturating_sub(word.len());
     let near = (0..=near).rev().find(|at| name.is_char_boundary(*at))?;
     let mut best = None;
     for (at, _) in name[near..].match_indices(word) {
         let found = place_at(name, near + at, near + at + word.len(), last);
-        if found == Place::Word {
+        if found == MatchKind::Word {
             return Some(found);
         }
-        best = Some(best.map_or(found, |place: Place| place.min(found)));
+        best = Some(best.map_or(found, |place: MatchKind| place.min(found)));
     }
-    best.or_else(|| name[..last].contains(word).then_some(Place::Parent))
+    best.or_else(|| name[..last].contains(word).then_some(MatchKind::Parent))
 }
 
-fn place_at(name: &str, start: usize, end: usize, last: usize) -> Place {
+fn place_at(name: &str, start: usize, end: usize, last: usize) -> MatchKind {
     let apart = |c: Option<char>| !c.is_some_and(char::is_alphanumeric);
     if end <= last {
-        Place::Parent
+        MatchKind::Parent
     } else if apart(name[..start].chars().next_back()) && apart(name[end..].chars().next()) {
-        Place::Word
+        MatchKind::Word
     } else if start == 0 || name.as_bytes()[start - 1] == b'/' {
-        Place::Prefix
+        MatchKind::Prefix
     } else {
-        Place::Substring
+        MatchKind::Substring
     }
 }
 

@@ -4,12 +4,23 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
+
 use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
 use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
+
+/// Which of all hits are asked for.
+#[derive(Debug, Clone, Copy)]
+pub struct Window {
+    /// How many at most.
+    pub limit: u32,
+    /// After so many better ones.
+    pub skip: u32,
+}
 
 /// A matching offer: whose and which.
 #[derive(Debug, Clone, Copy)]
@@ -48,19 +59,14 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
     }
 
     /// The best hits for a query after `skip` better ones.
-    pub fn words(&mut self, query: &Query, limit: u32, skip: u32) -> HitPage {
+    pub fn words(&mut self, query: &Query, Window { limit, skip }: Window) -> HitPage {
         let mut matches = self.matches(query);
         matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(&self.key(b))));
-        let mut groups = self.groups(&matches);
+        let groups = self.groups(&matches);
         let total = groups.len();
         let (skip, limit) = (skip as usize, limit.min(limits::HITS) as usize);
-        let end = skip.saturating_add(limit).min(total);
-        if end < total && end > 0 {
-            groups.select_nth_unstable_by(end - 1, |a, b| self.order(&matches, a).cmp(&self.order(&matches, b)));
-            groups.truncate(end);
-        }
-        groups.sort_unstable_by(|a, b| self.order(&matches, a).cmp(&self.order(&matches, b)));
-        let groups = groups.get(skip..end).unwrap_or_default().iter();
+        let order = |a: &Group, b: &Group| self.order(&matches, a).cmp(&self.order(&matches, b));
+        let groups = groups.into_iter().k_smallest_by(skip.saturating_add(limit), order).skip(skip);
         let hits = groups.map(|group| self.hit(&matches[group.first as usize..][..group.len as usize]));
         let hits = page_of(hits);
         HitPage { more: total.saturating_sub(skip.saturating_add(hits.len())) as u64, hits }
@@ -79,10 +85,9 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
         for (number, part) in under_way {
             found.entry((part.kind, part.size)).or_default().nodes.insert(number);
         }
-        let mut found: Vec<_> = found.into_iter().collect();
-        found.sort_by_key(|(key, located)| (Reverse(located.nodes.len()), *key));
         let total = found.len();
-        let found = found.into_iter().take(limits::HITS as usize);
+        let found = found.into_iter().sorted_by_key(|(key, located)| (Reverse(located.nodes.len()), *key));
+        let found = found.take(limits::HITS as usize);
         let hits = page_of(found.map(|((kind, size), located)| self.located(id, kind, size, located)));
         HitPage { more: (total - hits.len()) as u64, hits }
     }
@@ -142,46 +147,24 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
     }
 
     fn hit(&mut self, matches: &[Match]) -> Hit {
-        let offer = self.offer(&matches[0]);
-        let mut names: Vec<_> = matches.iter().map(|m| (m.rank, by_length(&self.offer(m).name))).collect();
-        names.sort_unstable();
-        names.dedup();
-        let names = names.into_iter().take(Hit::MAX_NAMES);
-        let names = names.map(|(_, (_, name))| name.clone()).collect();
+        let &Offer { id, kind, size, files, .. } = self.offer(&matches[0]);
+        let names = matches.iter().map(|m| (m.rank, by_length(&self.offer(m).name))).sorted_unstable().dedup();
+        let names = names.take(Hit::MAX_NAMES).map(|(_, (_, name))| name.clone()).collect();
         let locked = matches.iter().all(|m| self.offer(m).locked);
         let executable = matches.iter().any(|m| self.offer(m).executable);
         let nodes: Vec<_> = matches.chunk_by(|a, b| a.node == b.node).map(|run| run[0].node as usize).collect();
         let providers = (self.providers)(&nodes);
-        Hit {
-            id: offer.id,
-            kind: offer.kind,
-            size: offer.size,
-            files: offer.files,
-            locked,
-            executable,
-            names,
-            providers,
-        }
+        Hit { id, kind, size, files, locked, executable, names, providers }
     }
 
     fn located(&mut self, id: ContentId, kind: Kind, size: u64, located: Located<'_>) -> Hit {
-        let mut names: Vec<_> = located.names.into_iter().map(|(n, count)| (Reverse(count), by_length(n))).collect();
-        names.sort_unstable();
-        let names = names.into_iter().take(Hit::MAX_NAMES);
-        let names = names.map(|(_, (_, name))| name.clone()).collect();
-        let nodes: Vec<_> = located.nodes.into_iter().collect();
+        let Located { names, nodes, files, locked, executable } = located;
+        let names = names.into_iter().map(|(n, count)| (Reverse(count), by_length(n))).sorted_unstable();
+        let names = names.take(Hit::MAX_NAMES).map(|(_, (_, name))| name.clone()).collect();
+        let nodes: Vec<_> = nodes.into_iter().collect();
         let providers = (self.providers)(&nodes);
-        let files = located.files.unwrap_or_else(|| u32::from(kind == Kind::File));
-        Hit {
-            id: Some(id),
-            kind,
-            size,
-            files,
-            locked: located.locked,
-            executable: located.executable,
-            names,
-            providers,
-        }
+        let (id, files) = (Some(id), files.unwrap_or_else(|| u32::from(kind == Kind::File)));
+        Hit { id, kind, size, files, locked, executable, names, providers }
     }
 }
 

@@ -17,7 +17,6 @@ const SEGMENT: usize = 1024;
 const SEGMENT_NAMES: usize = 128 << 10;
 
 /// Whether quotas spare an offer as long as they can: a collection, or a name at the top.
-#[must_use]
 fn is_top(offer: &Offer) -> bool {
     offer.kind == Kind::Collection || !offer.name.as_str().contains('/')
 }
@@ -44,32 +43,27 @@ pub struct Segment {
 
 impl OfferTable {
     /// How many offers and bytes.
-    #[must_use]
     pub const fn all(&self) -> Amount {
         self.all
     }
 
     /// How many of them are not spared by quotas.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn ordinary(&self) -> Amount {
         self.ordinary
     }
 
     /// Whether there is no offer.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }
 
     /// The segments, in name order.
-    #[must_use]
     pub fn segments(&self) -> &[Arc<Segment>] {
         &self.segments
     }
 
     /// The offer of a name.
-    #[must_use]
     pub fn get(&self, name: &SafePath) -> Option<&Offer> {
         let place = self.segments.partition_point(|s| s.offers[0].name <= *name).checked_sub(1)?;
         let offers = &self.segments[place].offers;
@@ -77,13 +71,11 @@ impl OfferTable {
     }
 
     /// All offers, in name order.
-    #[must_use]
     pub fn iter(&self) -> Offers<'_> {
         Offers { segments: self.segments.iter(), offers: [].iter() }
     }
 
     /// The offers after a name, of those that are shown, as many as a page holds.
-    #[must_use]
     pub fn page(&self, after: Option<&SafePath>, shows: impl Fn(&Offer) -> bool) -> OfferPage {
         let mut offers = Page::default();
         let mut shown = self.after(after).filter(|offer| shows(offer));
@@ -278,7 +270,6 @@ impl Segment {
     }
 
     /// The offers, in name order.
-    #[must_use]
     pub fn offers(&self) -> &[Offer] {
         &self.offers
     }

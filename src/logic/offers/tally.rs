@@ -24,7 +24,6 @@ pub struct Beyond {
 }
 
 /// `merged` different hits were given, `kept` of them are shown; `whole` when everyone who was asked has answered.
-#[must_use]
 pub fn beyond(told: &[Told], merged: u64, kept: u64, whole: bool) -> Beyond {
     let with_hits = told.iter().filter(|told| told.given > 0 || told.more != Some(0));
     // Two that both have more may have the same, or not: the bigger one bounds from below what they have together.

@@ -2,6 +2,10 @@
 //! Complete providers have every unit and so do not count. Exact for rows of a few thousand wanted units; above
 //! that the rarest of a sample that begins at a place of the node's own, so that no choice costs more than it.
 
+use std::ops::Range;
+
+use itertools::Itertools as _;
+
 use crate::model::Bitfield;
 
 use super::Picker;
@@ -41,16 +45,9 @@ impl Picker {
     pub(super) fn rarest(&self, has: Option<&Bitfield>, count: usize, allowed: impl Fn(u32) -> bool) -> Vec<u32> {
         let start = self.sample_start();
         let mut sample = Vec::new();
-        self.sample(&mut sample, start, u32::MAX, has, &allowed);
-        self.sample(&mut sample, 0, start, has, &allowed);
-        let count = count.min(sample.len());
-        if count == 0 {
-            return Vec::new();
-        }
-        let _ = sample.select_nth_unstable(count - 1);
-        sample.truncate(count);
-        sample.sort_unstable();
-        sample.into_iter().map(|(_, _, unit)| unit).collect()
+        self.sample(&mut sample, start..u32::MAX, has, &allowed);
+        self.sample(&mut sample, 0..start, has, &allowed);
+        sample.into_iter().k_smallest(count).map(|(_, _, unit)| unit).collect()
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "the remainder of a u32")]
@@ -65,13 +62,12 @@ impl Picker {
     fn sample(
         &self,
         sample: &mut Vec<(u16, u64, u32)>,
-        start: u32,
-        end: u32,
+        range: Range<u32>,
         has: Option<&Bitfield>,
         allowed: &impl Fn(u32) -> bool,
     ) {
-        let mut from = start;
-        while let Some(next) = self.wanted.next(from).filter(|u| *u < end) {
+        let mut from = range.start;
+        while let Some(next) = self.wanted.next(from).filter(|u| *u < range.end) {
             let word = next / 64;
             let mut bits = self.wanted.word(word as usize) & has.map_or(u64::MAX, |h| word_of(h, word as usize));
             while bits != 0 {

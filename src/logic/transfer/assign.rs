@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use itertools::Itertools as _;
+
 use crate::logic::picker::{Span, Taker};
 use crate::model::NodeId;
 use crate::model::units::bitfield::ranges_of;
@@ -12,6 +14,7 @@ use super::denial::Part;
 use super::event::Order;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
+use super::steal::{IDLE, WITH_WORK};
 use super::{RequestId, Transfer};
 
 /// What a provider of unknown rate may owe: enough to find out.
@@ -41,9 +44,9 @@ impl Transfer {
     /// Gives at most one request to each provider, so that nobody takes everything; says whether anyone got one.
     fn round(&mut self, now: Duration, out: &mut Vec<Order>) -> bool {
         let load = Load::of(self, now);
-        let mut order: Vec<_> = self.providers.iter().filter(|(_, p)| p.is_ready(now)).collect();
-        order.sort_by_key(|(_, p)| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0)));
-        let order: Vec<NodeId> = order.into_iter().map(|(node, _)| *node).collect();
+        let key = |p: &Provider| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0));
+        let ready = self.providers.iter().filter(|(_, p)| p.is_ready(now)).sorted_by_key(|(_, p)| key(p));
+        let order: Vec<NodeId> = ready.map(|(node, _)| *node).collect();
         let mut any = false;
         for node in order {
             any |= self.feed(node, &load, now, out);
@@ -70,9 +73,9 @@ impl Transfer {
         if starting && total > 0 && total + next > load.budget.max(load.floor) {
             return false;
         }
-        self.steal_from_slow(node, now, out)
+        self.steal(node, WITH_WORK, now, out)
             || self.acquire(node, piece, now, out)
-            || (starting && self.picker.wanted() == 0 && self.steal_idle(node, now, out))
+            || (starting && self.picker.wanted() == 0 && self.steal(node, IDLE, now, out))
     }
 
     fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {

@@ -17,10 +17,7 @@ impl Transfer {
         let node = request.node;
         let done = request.is_pointless() || request.proven > 0;
         match end {
-            End::Reset(Code::Changed) => {
-                let unit = request.pending.first().copied();
-                return self.on_fault(id, unit, Fault::Changed, now, out);
-            }
+            End::Reset(Code::Changed) => return self.on_changed(id, None, now, out),
             End::Busy { retry } => self.pause(node, Why::Busy(retry), now),
             // A quota refuses before anything is sent: one that breaks off has to look at its file again.
             End::Reset(Code::Busy) => self.pause(node, Why::Hashing(PAUSE), now),
@@ -35,32 +32,22 @@ impl Transfer {
         self.close(id, now);
     }
 
-    pub(super) fn on_fault(
-        &mut self,
-        id: RequestId,
-        unit: Option<u32>,
-        fault: Fault,
-        now: Duration,
-        out: &mut Vec<Order>,
-    ) {
-        let Some(request) = self.requests.get(&id) else { return };
-        let node = request.node;
-        match fault {
-            Fault::Changed => {
-                let file = self.file_of(id, unit);
-                self.cancel(id, now, out);
-                self.spoil(node, file, now, out);
-            }
-            Fault::Lie => {
-                self.remove(node, now, out);
-                self.barred.insert(node);
-                out.push(Order::Bar { node });
-            }
-            Fault::Missing => self.on_missing(id, unit, now, out),
-        }
+    pub(super) fn on_changed(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Order>) {
+        let Some(Request { node, .. }) = self.requests.get(&id) else { return };
+        let (node, file) = (*node, self.file_of(id, unit));
+        self.cancel(id, now, out);
+        self.spoil(node, file, now, out);
     }
 
-    fn on_missing(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Order>) {
+    pub(super) fn on_lie(&mut self, id: RequestId, now: Duration, out: &mut Vec<Order>) {
+        let Some(Request { node, .. }) = self.requests.get(&id) else { return };
+        let node = *node;
+        self.remove(node, now, out);
+        self.barred.insert(node);
+        out.push(Order::Bar { node });
+    }
+
+    pub(super) fn on_missing(&mut self, id: RequestId, unit: Option<u32>, now: Duration, out: &mut Vec<Order>) {
         let Some(request) = self.requests.get_mut(&id) else { return };
         let node = request.node;
         let Some(unit) = unit else {

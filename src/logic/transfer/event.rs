@@ -288,7 +288,6 @@ pub struct Settings {
 
 impl Settings {
     /// The design's bounds: 64 MiB, 16 MiB and 12 providers.
-    #[must_use]
     pub const fn new(seed: u64) -> Self {
         Self { seed, process_budget: 64 << 20, provider_budget: 16 << 20, max_active: 12, scatter: true, limit: None }
     }

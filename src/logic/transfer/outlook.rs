@@ -13,13 +13,11 @@ use super::provider::Provider;
 impl Transfer {
     /// Whether some connected provider may still bring something that is missing and that it has not denied: whoever has
     /// a part may get more.
-    #[must_use]
     pub fn has_hope(&self) -> bool {
         self.unverified.count() > 0 || self.providers.values().any(|provider| self.may_help(provider))
     }
 
     /// Whether nobody who is connected sends anything: each is silent, or has only a part and nothing of it is missing.
-    #[must_use]
     pub fn is_silent(&self, now: Duration) -> bool {
         self.providers.values().all(|provider| provider.is_stalled(now) || self.has_only_a_part(provider))
     }
@@ -35,7 +33,6 @@ impl Transfer {
     }
 
     /// Files of the unit map of which something is missing that a provider denied, with what was wrong.
-    #[must_use]
     pub fn denied(&self) -> BTreeMap<usize, Fault> {
         let mut denied = BTreeMap::new();
         let denying = self.providers.values().filter(|provider| !provider.denials.is_empty());
@@ -50,7 +47,6 @@ impl Transfer {
     }
 
     /// Connected providers that denied something, with one thing that was wrong.
-    #[must_use]
     pub fn denying(&self) -> BTreeMap<NodeId, Fault> {
         let first = |provider: &Provider| self.missing().find_map(|(unit, file)| provider.denials.fault(unit, file));
         let denying = self.providers.iter().filter(|(_, provider)| !provider.denials.is_empty());

@@ -29,7 +29,7 @@ pub(super) enum Holding {
 }
 
 /// A connected provider.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Provider {
     pub(super) rtt: Duration,
     /// None until its first Have event.
@@ -61,24 +61,7 @@ pub(super) struct Provider {
 
 impl Provider {
     pub(super) fn new(rtt: Duration, now: Duration) -> Self {
-        Self {
-            rtt,
-            holding: None,
-            claimed: 0,
-            fetching: 0,
-            speed: Speed::default(),
-            requests: BTreeSet::new(),
-            last_byte: now,
-            step: (now, 0),
-            slow_before: Duration::ZERO,
-            quiet_before: Duration::ZERO,
-            retry_at: Duration::ZERO,
-            strikes: 0,
-            why_paused: None,
-            denials: Denials::default(),
-            no_list: BTreeSet::new(),
-            starved: None,
-        }
+        Self { rtt, last_byte: now, step: (now, 0), ..Self::default() }
     }
 
     /// Whether it may be asked now.

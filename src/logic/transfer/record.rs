@@ -75,7 +75,6 @@ impl Record {
     }
 
     /// Whether its rest is over. While nobody gives anything (`stuck`) there is nothing to be spared.
-    #[must_use]
     pub fn is_due(&self, now: Duration, stuck: bool) -> bool {
         let (since, pause) = self.rest;
         let waits = matches!(self.why, Some(Why::Busy(_) | Why::Hashing(_)));
@@ -84,19 +83,16 @@ impl Record {
     }
 
     /// Whether it will not give it, as far as is known now.
-    #[must_use]
     pub const fn is_denied(&self) -> bool {
         self.denied
     }
 
     /// Whether it has not failed since it last brought something.
-    #[must_use]
     pub const fn is_trusted(&self) -> bool {
         self.failures == 0
     }
 
     /// How it last failed, unless it brought something since.
-    #[must_use]
     pub const fn why(&self) -> Option<Why> {
         self.why
     }

@@ -39,19 +39,16 @@ impl Speed {
     }
 
     /// All bytes that ever came.
-    #[must_use]
     pub const fn total(&self) -> u64 {
         self.total
     }
 
     /// For how long bytes were awaited in all.
-    #[must_use]
     pub fn busy(&self, now: Duration) -> Duration {
         self.clock(now)
     }
 
     /// Bytes per second over the last two busy seconds; `None` before the first byte.
-    #[must_use]
     pub fn rate(&self, now: Duration) -> Option<u64> {
         if self.total == 0 {
             return None;

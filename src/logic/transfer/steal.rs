@@ -11,10 +11,19 @@ use super::provider::{Provider, STALLED};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
 
-/// How many times the thief's own time the other one may need, while there is other work.
-const WITH_WORK: u32 = 10;
-/// The same for a thief that is idle.
-const IDLE: u32 = 3;
+/// How long the other one has to need before anything is taken from it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Margin {
+    /// More than so many times the thief's own time.
+    times: u32,
+    /// And more than this.
+    least: Duration,
+}
+
+/// Before new work: only from one that has stalled, or is ten times slower and not about to be done.
+pub(super) const WITH_WORK: Margin = Margin { times: 10, least: STALLED };
+/// With nothing left to be asked for: from whoever needs three times longer.
+pub(super) const IDLE: Margin = Margin { times: 3, least: Duration::ZERO };
 /// A flow needs some round trips to find its rate, and may have to wait for its turn first: until then its rate says
 /// only how it began.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -22,21 +31,11 @@ const SETTLED: Duration = Duration::from_secs(1);
 const UNKNOWN_RATE: u64 = 1 << 20;
 
 impl Transfer {
-    /// Before new work: only from one that has stalled, or is ten times slower and not about to be done.
-    pub(super) fn steal_from_slow(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
-        self.steal(thief, WITH_WORK, STALLED, now, out)
-    }
-
-    /// With nothing left to be asked for: from whoever needs three times longer.
-    pub(super) fn steal_idle(&mut self, thief: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
-        self.steal(thief, IDLE, Duration::ZERO, now, out)
-    }
-
-    fn steal(&mut self, thief: NodeId, times: u32, least: Duration, now: Duration, out: &mut Vec<Order>) -> bool {
+    pub(super) fn steal(&mut self, thief: NodeId, margin: Margin, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&thief) else { return false };
         let Some((victim, left, unit)) = self.slowest(thief, provider, now) else { return false };
         let own = self.time_for(provider, self.picker.len(unit), now);
-        if left <= (own * times).max(least) {
+        if left <= (own * margin.times).max(margin.least) {
             return false;
         }
         let units = self.loot(victim, provider);

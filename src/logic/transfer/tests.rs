@@ -1,11 +1,12 @@
 mod changed;
 mod crowd;
 mod endings;
+mod simulation;
 mod slow;
 
 use proptest::prelude::*;
 
-use super::simulation::*;
+use self::simulation::*;
 use super::*;
 use crate::model::{ContentId, SafePath};
 use crate::wire::Code;

@@ -11,7 +11,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames;
 use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::Beyond;
-use crate::logic::patience::Rising;
+use crate::logic::patience::HashingNews;
 use crate::logic::transfer::Why;
 use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Offer, Provider, SafePath};
 use crate::node::error::{Error, Lack};
@@ -131,7 +131,7 @@ async fn resolve(
     let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
     let providers = &hit.providers;
     let mut trials = Trials::new(providers, wait);
-    let mut rising = vec![Rising::default(); providers.len()];
+    let mut rising = vec![HashingNews::default(); providers.len()];
     let (tell, mut told) = mpsc::channel(EVENTS);
     let mut tasks = JoinSet::new();
     let mut ticks = tokio::time::interval(TICK);

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use serde::{Deserialize, Serialize};
 
 use super::{Ending, State};
@@ -125,8 +126,6 @@ impl State {
             Some(Trouble { node: one.node, addr: one.addr, why: why?, error: one.error.cloned() })
         });
         let lied = |node| Trouble { node, addr: self.tallies.addr(node), why: Why::Lied, error: None };
-        let mut troubles: Vec<_> = known.chain(self.candidates.barred().map(lied)).collect();
-        troubles.sort_by_key(|trouble| trouble.node);
-        troubles
+        known.chain(self.candidates.barred().map(lied)).sorted_by_key(|trouble| trouble.node).collect()
     }
 }

@@ -108,7 +108,6 @@ pub struct Tell(Arc<dyn Fn(DownloadNotice) + Send + Sync>);
 
 impl Tell {
     /// Whoever this is called for.
-    #[must_use]
     pub fn new(tell: impl Fn(DownloadNotice) + Send + Sync + 'static) -> Self {
         Self(Arc::new(tell))
     }
@@ -154,7 +153,6 @@ pub struct ProviderProgress {
 
 impl ProviderProgress {
     /// One that has given nothing yet.
-    #[must_use]
     pub const fn new(node: NodeId, addr: SocketAddr) -> Self {
         Self { node, addr, bytes: 0, rate: 0, rtt: Duration::ZERO, mtu: 0, connections: 0, why: None }
     }

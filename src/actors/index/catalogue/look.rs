@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::state::{Unrest, Was, was};
 use super::{Catalogue, Row, State};
-use crate::actors::index::hashing::Job;
+use crate::actors::index::hashing::HashJob;
 use crate::io::share::scan::{ScannedFile, ScannedRoot};
 use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
@@ -17,7 +17,7 @@ use crate::io::share::watch::RootKey;
 use crate::model::SafePath;
 
 /// How a found file compares with its row.
-enum Found {
+enum RowChange {
     /// It has settled after it kept changing.
     Calm,
     /// It has the same stamp, but was hashed so soon after a write that this need not mean the same bytes.
@@ -51,7 +51,7 @@ type Moved = HashMap<(u64, u64), Arc<HashedFile>>;
 impl Catalogue {
     /// Takes what was found in place of what is known; what has to be hashed, and whether anything that others see of it
     /// has changed.
-    pub(super) fn replace(&mut self, key: RootKey, mut seen: Seen, now: Instant) -> (Vec<Job>, bool) {
+    pub(super) fn replace(&mut self, key: RootKey, mut seen: Seen, now: Instant) -> (Vec<HashJob>, bool) {
         if seen.lacks(&seen.root.name) {
             return (Vec::new(), false);
         }
@@ -64,13 +64,13 @@ impl Catalogue {
         let (mut jobs, mut rows, mut news) = (Vec::new(), Vec::new(), false);
         for file in scanned.files {
             match self.compare(key, &file, &moved, now) {
-                Found::Calm => {
+                RowChange::Calm => {
                     changed = true;
                     self.calm(&file.name);
                 }
-                Found::Doubtful => jobs.push(job(key, file)),
-                Found::Known => {}
-                Found::New(was) => {
+                RowChange::Doubtful => jobs.push(job(key, file)),
+                RowChange::Known => {}
+                RowChange::New(was) => {
                     let was_left_out = self.rows.get(&file.name).is_some_and(|row| row.unrest.left_out);
                     let is_news = !self.is_touched_up(&file.name, &was);
                     let unrest = self.unrest(&file.name, &was, now);
@@ -136,20 +136,20 @@ impl Catalogue {
         moved
     }
 
-    fn compare(&self, key: RootKey, file: &ScannedFile, moved: &Moved, now: Instant) -> Found {
+    fn compare(&self, key: RootKey, file: &ScannedFile, moved: &Moved, now: Instant) -> RowChange {
         match self.rows.get(&file.name) {
             // A name that another root has stays with it.
-            Some(row) if row.root != key => Found::Known,
+            Some(row) if row.root != key => RowChange::Known,
             Some(row) if row.stamp == file.stamp && *row.path == *file.path => match &row.state {
-                State::Hashed(_) if row.unrest.is_over(now, self.patience) => Found::Calm,
-                State::Hashed(hashed) if !hashed.settled => Found::Doubtful,
-                State::Stale(was) => Found::New(was.clone()),
-                _ => Found::Known,
+                State::Hashed(_) if row.unrest.is_over(now, self.patience) => RowChange::Calm,
+                State::Hashed(hashed) if !hashed.settled => RowChange::Doubtful,
+                State::Stale(was) => RowChange::New(was.clone()),
+                _ => RowChange::Known,
             },
-            Some(row) => Found::New(row.was(&file.path, &file.stamp)),
+            Some(row) => RowChange::New(row.was(&file.path, &file.stamp)),
             None => {
                 let known = moved.get(&(file.stamp.dev, file.stamp.ino));
-                Found::New(known.map_or(Was::New, |known| was(known, &file.path, &file.stamp)))
+                RowChange::New(known.map_or(Was::New, |known| was(known, &file.path, &file.stamp)))
             }
         }
     }
@@ -187,6 +187,6 @@ impl Catalogue {
     }
 }
 
-fn job(root: RootKey, file: ScannedFile) -> Job {
-    Job { name: file.name, path: file.path.into(), stamp: file.stamp, root }
+fn job(root: RootKey, file: ScannedFile) -> HashJob {
+    HashJob { name: file.name, path: file.path.into(), stamp: file.stamp, root }
 }

@@ -5,10 +5,12 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
+use itertools::Itertools as _;
+
 use super::{FormerTree, Gone, Row, Rows};
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
-use crate::logic::offers::search::Search;
+use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, Hit, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, LeftOut, OfferPage};
@@ -56,14 +58,12 @@ impl IndexSnapshot {
 
     /// The hits for a query among the offers that are shown, best first, after the first `skip`; at most `limit` and no
     /// more than a page holds. They name no provider: it is the node that answers.
-    #[must_use]
     pub fn search(&self, query: &Query, limit: u32, skip: u32, shows: impl Fn(&Offer) -> bool) -> HitPage {
-        self.reader(shows).words(query, limit, skip)
+        self.reader(shows).words(query, Window { limit, skip })
     }
 
     /// The hits for an id among the offers that are shown: more than one when a file and a collection share it, or sizes
     /// differ.
-    #[must_use]
     pub fn locate(&self, id: ContentId, shows: impl Fn(&Offer) -> bool) -> Vec<Hit> {
         self.reader(shows).id(id, []).hits
     }
@@ -73,7 +73,6 @@ impl IndexSnapshot {
     }
 
     /// The offers after a name, of those that are shown, as many as a page holds.
-    #[must_use]
     pub fn files_of(&self, after: Option<&SafePath>, shows: impl Fn(&Offer) -> bool) -> OfferPage {
         self.parts.offers.page(after, shows)
     }
@@ -81,7 +80,6 @@ impl IndexSnapshot {
     /// From what an id of this size can be served: a tree or file that is offered, one that is being hashed again after
     /// a change, or what is left of a tree that has changed. `None` when it is nothing of these, or has another size:
     /// [`IndexSnapshot::locate`] and [`IndexSnapshot::had`] tell which.
-    #[must_use]
     pub fn source(&self, id: ContentId, size: u64) -> Option<Arc<dyn Source>> {
         if let Some(collection) = self.parts.collections.get(&id).filter(|c| c.size() == size) {
             return Some(collection.clone());
@@ -96,32 +94,27 @@ impl IndexSnapshot {
     }
 
     /// What is left of a tree that was offered and has changed.
-    #[must_use]
     pub fn former(&self, id: ContentId) -> Option<Arc<dyn Source>> {
         self.source(id, self.remains.get(&id)?.former.tree.size())
     }
 
     /// The canonical bytes of a collection that is offered, or was.
-    #[must_use]
     pub fn manifest(&self, id: ContentId) -> Option<Arc<[u8]>> {
         let former = || self.remains.get(&id).map(|left| left.former.ask());
         self.parts.collections.get(&id).or_else(former)?.manifest()
     }
 
     /// What a collection leaves out of its directory.
-    #[must_use]
     pub fn left_out(&self, id: ContentId) -> Option<&LeftOut> {
         self.parts.left_out.get(&id).map(AsRef::as_ref)
     }
 
     /// Whether this id was offered and has changed or gone since.
-    #[must_use]
     pub fn had(&self, id: ContentId) -> bool {
         self.parts.gone.has(id)
     }
 
     /// Whether this id was offered, and its file may not be read any more.
-    #[must_use]
     pub fn is_denied(&self, id: ContentId) -> bool {
         self.parts.gone.is_denied(id)
     }
@@ -131,22 +124,18 @@ impl IndexSnapshot {
         let files = self.files.get_or_init(|| {
             let offered = self.parts.rows.values().filter_map(Row::offered);
             let former = self.parts.rows.values().filter_map(Row::former);
-            let mut files: Vec<_> = offered.chain(former).cloned().collect();
-            files.sort_by_key(|file| file.id);
-            files
+            offered.chain(former).cloned().sorted_by_key(|file| file.id).collect()
         });
         let first = files.partition_point(|file| file.id < id);
         files[first..].iter().take_while(|file| file.id == id).find(|file| file.stamp.size == size).cloned()
     }
 
     /// The offer of a name.
-    #[must_use]
     pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
         self.parts.offers.get(name)
     }
 
     /// All offers.
-    #[must_use]
     pub fn offers(&self) -> &OfferTable {
         &self.parts.offers
     }

@@ -113,8 +113,8 @@ impl State {
 }
 
 /// How long a file may keep changing before its tree no longer waits for it.
-#[derive(Debug, Clone, Copy)]
-pub(in crate::actors::index) struct Patience {
+#[derive(Debug, Clone, Copy, Default)]
+pub(in crate::actors::index) struct UnrestBounds {
     /// A file that keeps changing for so long is left out. Four times the longest time in which a change is told: so each
     /// of the looks in that time has found it changed, and one write that takes a moment leaves nothing out.
     pub(in crate::actors::index) bound: Duration,
@@ -123,7 +123,7 @@ pub(in crate::actors::index) struct Patience {
     pub(in crate::actors::index) calm: Duration,
 }
 
-impl From<Pace> for Patience {
+impl From<Pace> for UnrestBounds {
     fn from(pace: Pace) -> Self {
         Self { bound: pace.longest * 4, calm: pace.longest * 6 }
     }
@@ -143,7 +143,7 @@ pub(super) struct Unrest {
 
 impl Unrest {
     /// It has changed. Whether that is why it is left out from now on.
-    pub(super) fn change(&mut self, now: Instant, patience: Patience) -> bool {
+    pub(super) fn change(&mut self, now: Instant, patience: UnrestBounds) -> bool {
         let row = self.changes.filter(|(_, last, _)| now.duration_since(*last) < patience.calm);
         let (since, _, count) = row.unwrap_or((now, now, 0));
         let count = count.saturating_add(1);
@@ -154,7 +154,7 @@ impl Unrest {
     }
 
     /// Whether it was left out and has been calm for long enough.
-    pub(super) fn is_over(&self, now: Instant, patience: Patience) -> bool {
+    pub(super) fn is_over(&self, now: Instant, patience: UnrestBounds) -> bool {
         self.left_out && self.changes.is_none_or(|(_, last, _)| now.duration_since(last) >= patience.calm)
     }
 }
@@ -163,7 +163,7 @@ impl Unrest {
 mod tests {
     use super::*;
 
-    const PATIENCE: Patience = Patience { bound: Duration::from_secs(4), calm: Duration::from_secs(6) };
+    const PATIENCE: UnrestBounds = UnrestBounds { bound: Duration::from_secs(4), calm: Duration::from_secs(6) };
 
     #[test]
     fn a_file_is_left_out_once_it_keeps_changing_and_settles_when_it_is_calm() {

@@ -28,22 +28,22 @@ fn tree(files: &[(&str, u64)]) -> ScannedRoot {
     }
 }
 
-fn hash(catalogue: &mut Catalogue, job: &Job) -> Taken {
+fn hash(catalogue: &mut Catalogue, job: &HashJob) -> Taken {
     hash_as(catalogue, job, job.name.as_str(), true)
 }
 
-fn hash_as(catalogue: &mut Catalogue, job: &Job, content: &str, settled: bool) -> Taken {
+fn hash_as(catalogue: &mut Catalogue, job: &HashJob, content: &str, settled: bool) -> Taken {
     let id = ContentId::of(content.as_bytes());
     let file = HashedFile { path: job.path.clone(), stamp: job.stamp, id, list: ListPlace::NotNeeded, settled };
     catalogue.hashed(&job.name, Arc::new(file), Instant::now())
 }
 
-fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<Job>, bool) {
+fn rescan(catalogue: &mut Catalogue, files: &[(&str, u64)]) -> (Vec<HashJob>, bool) {
     rescan_without(catalogue, files, &[])
 }
 
 /// A look in which some names could not be looked at.
-fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&str]) -> (Vec<Job>, bool) {
+fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&str]) -> (Vec<HashJob>, bool) {
     let cause = Cause { kind: Obstacle::OpenFiles, text: "too many open files".to_owned() };
     let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: cause.clone() };
     let unseen = unseen.iter().map(place).collect();
@@ -175,7 +175,7 @@ fn with(name: &str, stamp: FileStamp) -> ScannedRoot {
     ScannedRoot { files: vec![ScannedFile { name: path(name), path: name.into(), stamp }], ..tree(&[]) }
 }
 
-fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<Job>, bool) {
+fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<HashJob>, bool) {
     let scan = Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
 }
@@ -300,7 +300,7 @@ fn a_file_that_keeps_changing_is_left_out_of_its_tree_and_comes_back() {
     assert_eq!((catalogue.roots[0].count.files, catalogue.roots[0].left_out.files.len()), (2, 0));
 }
 
-fn hashed_as(job: &Job) -> Arc<HashedFile> {
+fn hashed_as(job: &HashJob) -> Arc<HashedFile> {
     let (path, stamp, id) = (job.path.clone(), job.stamp, ContentId::of(b"log"));
     Arc::new(HashedFile { path, stamp, id, list: ListPlace::NotNeeded, settled: true })
 }

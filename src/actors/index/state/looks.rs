@@ -10,7 +10,7 @@ use super::{IndexState, Step, send};
 use crate::actors::index::{IndexMessage, IndexNotice};
 use crate::io::share::scan::{Omission, Root, Rules, Scan, scan_root};
 use crate::io::share::watch::{RootKey, Told};
-use crate::logic::publication::{Input, Output};
+use crate::logic::publication::{Input, PublicationOrder};
 
 /// What a look at a root found, and what it cost, in time of one core at most.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ impl IndexState {
             let seen = Input::Seen { root: key, cost, unseen: !scan.unseen.is_empty() };
             for output in self.publication.handle(seen, self.begun.elapsed()) {
                 match (output, scan.unseen.split_first()) {
-                    (Output::Unseen(_), Some((first, more))) => {
+                    (PublicationOrder::Unseen(_), Some((first, more))) => {
                         self.outbox.push(IndexNotice::StillOffered { first: first.clone(), more: more.len() });
                     }
                     (output, _) => self.carry_out(output),

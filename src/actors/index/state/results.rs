@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::{IndexState, Step};
 use crate::actors::index::catalogue::{Taken, Unhashed};
 use crate::actors::index::collect::{NoTree, Parts};
-use crate::actors::index::hashing::{Batch, Job, Outcome};
+use crate::actors::index::hashing::{Batch, HashJob, Outcome};
 use crate::actors::index::lookup::{LookedUp, look_up};
 use crate::actors::index::{IndexEvent, IndexNotice};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
@@ -21,7 +21,7 @@ use crate::model::{Cause, Kind, SafePath};
 const CACHE_LIMIT: u64 = 1_000_000;
 
 impl IndexState {
-    pub(super) fn look_up(&mut self, jobs: Vec<Job>) {
+    pub(super) fn look_up(&mut self, jobs: Vec<HashJob>) {
         match self.cache.clone() {
             _ if jobs.is_empty() => (),
             None => self.hashing.push(jobs),
@@ -75,7 +75,7 @@ impl IndexState {
         }
     }
 
-    fn cannot_read(&mut self, job: &Job, why: Unhashed, cause: Cause, now: Instant) {
+    fn cannot_read(&mut self, job: &HashJob, why: Unhashed, cause: Cause, now: Instant) {
         if self.catalogue.not_hashed(job, why, now) {
             self.outbox.warn_of(&job.path, IndexNotice::Unreadable { path: job.path.to_path_buf(), cause });
             self.tell(Input::Unreadable(job.root));
@@ -127,7 +127,7 @@ impl IndexState {
     }
 
     /// The watch will tell, but perhaps it did so before the file was queued: the root is looked at once more.
-    fn take_changed(&mut self, job: &Job) {
+    fn take_changed(&mut self, job: &HashJob) {
         if self.catalogue.not_hashed(job, Unhashed::Changed, Instant::now()) {
             self.tell(Input::Restless(job.root));
         }

@@ -5,14 +5,15 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use itertools::{Either, Itertools as _};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::IndexState;
-use crate::actors::index::hashing::Job;
+use crate::actors::index::hashing::{HashJob, placed};
 use crate::io::share::hash::Hashed;
 use crate::io::share::scan::Fixed;
-use crate::io::share::shared_source::{HashedFile, ListPlace};
+use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
 use crate::logic::publication::Input;
@@ -47,10 +48,6 @@ impl Seeds {
         let all = keys.filter_map(|key| self.proofs.remove(&key)).flatten();
         Proofs(all.map(|hashed| (hashed.stamp, hashed)).collect())
     }
-
-    pub(super) const fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
 }
 
 /// Known files by their state.
@@ -59,21 +56,12 @@ pub(super) struct Proofs(HashMap<FileStamp, Hashed>);
 
 impl Proofs {
     /// Divides what was found into what is known and what is not.
-    pub(super) fn divide(&self, jobs: Vec<Job>) -> (Vec<(SafePath, Arc<HashedFile>)>, Vec<Job>) {
-        let (mut known, mut unknown) = (Vec::new(), Vec::new());
-        for job in jobs {
-            match self.0.get(&job.stamp) {
-                Some(hashed) => known.push((job.name, Arc::new(placed(job.path, hashed)))),
-                None => unknown.push(job),
-            }
-        }
-        (known, unknown)
+    pub(super) fn divide(&self, jobs: Vec<HashJob>) -> (Vec<(SafePath, Arc<HashedFile>)>, Vec<HashJob>) {
+        jobs.into_iter().partition_map(|job| match self.0.get(&job.stamp) {
+            Some(hashed) => Either::Left((job.name, Arc::new(placed(job.path, hashed.clone(), None)))),
+            None => Either::Right(job),
+        })
     }
-}
-
-fn placed(path: Arc<Path>, hashed: &Hashed) -> HashedFile {
-    let list = hashed.list.clone().map_or(ListPlace::NotNeeded, |list| ListPlace::Memory(Arc::new(list)));
-    HashedFile { path, stamp: hashed.stamp, id: hashed.id, list, settled: hashed.settled }
 }
 
 impl IndexState {
@@ -108,18 +96,14 @@ impl IndexState {
 
     /// Tells those who wait for a content that it can be had, or that it will not be.
     pub(super) fn tell_seeders(&mut self) {
-        if self.seeds.is_empty() {
+        if self.seeds.waiting.is_empty() {
             return;
         }
         let (settled, now) = (self.is_settled(), self.snapshot.borrow().clone());
-        for (id, size, reply) in std::mem::take(&mut self.seeds.waiting) {
-            let there = now.source(id, size).is_some();
-            if there || settled {
-                // Whoever waits may have gone.
-                let _ = reply.send(there);
-            } else {
-                self.seeds.waiting.push((id, size, reply));
-            }
+        let there = |id, size| now.source(id, size).is_some();
+        for (id, size, reply) in self.seeds.waiting.extract_if(.., |(id, size, _)| settled || there(*id, *size)) {
+            // Whoever waits may have gone.
+            let _ = reply.send(there(id, size));
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use ractor::ActorRef;
 
 use super::State;
@@ -84,12 +85,8 @@ impl State {
         let now = self.now();
         let near = candidates.iter().take(limits::CANDIDATES).copied();
         let near = near.filter(|addr| may_dial_back(addr.ip(), observed)).chain([SocketAddr::new(observed, port)]);
-        let mut addrs: Vec<SocketAddr> = Vec::new();
-        for addr in near.filter(|addr| is_publishable(*addr)) {
-            if !addrs.contains(&addr) && self.probes.allow(addr, now) {
-                addrs.push(addr);
-            }
-        }
+        let near = near.filter(|addr| is_publishable(*addr)).unique();
+        let addrs: Vec<SocketAddr> = near.filter(|addr| self.probes.allow(*addr, now)).collect();
         if !addrs.is_empty() {
             self.tasks.spawn(self.reach.clone().dial_back(node, addrs));
         }

@@ -10,7 +10,7 @@ use super::settling::SETTLING;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, Found, Seen, Sought};
+use crate::wire::{FloodQuery, QueryHits, Seen, Sought};
 
 /// How far neighbours are asked for when places are free.
 const DISCOVERY: u8 = 2;
@@ -60,9 +60,7 @@ impl Searches {
     /// Searches that nobody waits for.
     pub(super) fn prune(&mut self) -> Vec<QueryId> {
         let gone = |search: &Search| search.answers.as_ref().is_some_and(mpsc::Sender::is_closed);
-        let ids: Vec<QueryId> = self.by_id.iter().filter(|(_, search)| gone(search)).map(|(id, _)| *id).collect();
-        self.by_id.retain(|_, search| !gone(search));
-        ids
+        self.by_id.extract_if(|_, search| gone(search)).map(|(id, _)| id).collect()
     }
 
     /// Searches that have found something.
@@ -105,17 +103,13 @@ impl State {
             return;
         };
         let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
-        self.by_id(query.id, search);
+        self.searches.by_id.insert(query.id, search);
         let settled = self.wanted.unwrap_or_default() + SETTLING;
         let hold = if self.is_settled() { Duration::ZERO } else { settled };
         self.flood(Input::Ask { query, hold });
     }
 
-    fn by_id(&mut self, id: QueryId, search: Search) {
-        self.searches.by_id.insert(id, search);
-    }
-
-    pub(super) fn found(&mut self, from: NodeId, found: Found) {
+    pub(super) fn found(&mut self, from: NodeId, found: QueryHits) {
         let Some(search) = self.searches.by_id.get_mut(&found.id) else { return };
         search.found |= !found.hits.is_empty() || !found.nodes.is_empty();
         let direct = found.hits.iter().all(|hit| hit.providers.iter().all(|provider| provider.node == from));

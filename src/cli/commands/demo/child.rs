@@ -15,7 +15,7 @@ use crate::model::{NodeId, Shown};
 
 /// Who and where a long-running command is.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct NodeAddr {
     pub(super) node: NodeId,
     pub(super) addr: SocketAddr,
 }
@@ -61,12 +61,12 @@ impl Child {
     }
 
     /// Where it listens: its first line.
-    pub(super) async fn listening(&mut self) -> Result<Place, Failure> {
+    pub(super) async fn listening(&mut self) -> Result<NodeAddr, Failure> {
         let event = self.event("listening").await?;
         let text = |key: &str| event[key].as_str().unwrap_or_default();
         let node = text("node").parse().context("a process has no node id")?;
         let addr = text("addr").parse().context("a process has no address")?;
-        Ok(Place { node, addr })
+        Ok(NodeAddr { node, addr })
     }
 
     /// Reads and forgets all further lines, so that it never waits for a reader.

@@ -28,13 +28,13 @@ impl Watch {
 }
 
 /// Work on the disk.
-pub(super) struct Job<F> {
+pub(super) struct DiskJob<F> {
     activity: Activity,
     total: u64,
     work: F,
 }
 
-impl<T: Send + 'static, F: FnOnce(&Watch) -> Result<T, Failure> + Send + 'static> Job<F> {
+impl<T: Send + 'static, F: FnOnce(&Watch) -> Result<T, Failure> + Send + 'static> DiskJob<F> {
     /// Work of unknown size.
     pub(super) fn new(context: &Context, what: &str, work: F) -> Self {
         Self { activity: Activity::start(&context.output, what), total: 0, work }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::cli::commands::demo::child::Place;
+use crate::cli::commands::demo::child::NodeAddr;
 use crate::cli::commands::demo::verify::Same;
 use crate::cli::render::human::{counted, duration, mean_rate, percent, rate};
 use crate::cli::render::json::{Line, Text};
@@ -12,14 +12,14 @@ use crate::node::{Outcome, Progress};
 /// A provider that was killed while it gave.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Killed {
-    place: Place,
+    place: NodeAddr,
     bytes: u64,
     total: u64,
     given: u64,
 }
 
 impl Killed {
-    pub(super) fn new(place: Place, now: &Progress) -> Self {
+    pub(super) fn new(place: NodeAddr, now: &Progress) -> Self {
         let given = now.providers.iter().filter(|provider| provider.node == place.node).map(|p| p.bytes).sum();
         Self { place, bytes: now.bytes, total: now.total, given }
     }
@@ -122,7 +122,7 @@ mod tests {
         let outcome = outcome();
         let now =
             Progress { bytes: 2 << 20, total: 4 << 20, providers: outcome.providers.clone(), ..Progress::default() };
-        let place = Place { node: outcome.providers[0].node, addr: outcome.providers[0].addr };
+        let place = NodeAddr { node: outcome.providers[0].node, addr: outcome.providers[0].addr };
         let killed = Killed::new(place, &now);
         assert_eq!(
             killed.to_string(),

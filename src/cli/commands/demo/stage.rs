@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 use crate::cli::commands::demo::LIMIT;
-use crate::cli::commands::demo::child::{Child, Place};
+use crate::cli::commands::demo::child::{Child, NodeAddr};
 use crate::cli::failure::Failure;
 use crate::model::PeerTarget;
 use crate::node::Error;
@@ -29,7 +29,7 @@ pub(super) struct Stage {
 #[derive(Debug)]
 pub(super) struct Provider {
     child: Child,
-    pub(super) place: Place,
+    pub(super) place: NodeAddr,
 }
 
 impl Stage {
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     /// Starts the tracker.
-    pub(super) async fn tracker(&mut self) -> Result<Place, Failure> {
+    pub(super) async fn tracker(&mut self) -> Result<NodeAddr, Failure> {
         let listen = LOOPBACK.to_string();
         let child = Child::start("the tracker", &self.home("tracker"), &["tracker", "--listen", &listen], None)?;
         let child = self.tracker.insert(child);

@@ -118,7 +118,6 @@ pub(super) struct Path {
 
 impl Path {
     /// A path of which nothing is known; `chance` spreads the cycles of many connections.
-    #[must_use]
     pub(super) fn new(mtu: u16, chance: u64) -> Self {
         let mtu = u64::from(mtu);
         Self {
@@ -143,7 +142,6 @@ impl Path {
     }
 
     /// Bytes that may be in flight.
-    #[must_use]
     pub(super) const fn window(&self) -> u64 {
         self.window
     }

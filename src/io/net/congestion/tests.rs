@@ -1,9 +1,11 @@
+mod simulation;
+
 use std::time::Duration;
 
+use self::simulation::{Link, Net, PACKET, ms};
 use super::cubic::Cubic;
 use super::delivery::Deliveries;
 use super::path::Path;
-use super::simulation::{Link, Net, PACKET, ms};
 
 const END: Duration = Duration::from_secs(1000);
 

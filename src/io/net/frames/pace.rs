@@ -14,7 +14,6 @@ pub const REQUEST: Duration = Duration::from_secs(10);
 pub(super) const SLOWEST: u64 = 16 << 10;
 
 /// How long so many bytes may take at most.
-#[must_use]
 pub const fn limit(bytes: usize) -> Duration {
     Duration::from_millis(REQUEST.as_millis() as u64 + (bytes as u64 * 1000) / SLOWEST)
 }
@@ -30,13 +29,11 @@ pub struct Pace {
 
 impl Pace {
     /// It begins now.
-    #[must_use]
     pub fn begin() -> Self {
         Self { begun: Instant::now(), done: 0, idle: None }
     }
 
     /// The same, of bytes that must not pause for so long.
-    #[must_use]
     pub fn without_pause(idle: Duration) -> Self {
         Self { idle: Some(idle), ..Self::begin() }
     }

@@ -85,13 +85,11 @@ impl DestError {
     }
 
     /// Whether the disk is full, or the user's share of it.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.is(&[Obstacle::Space, Obstacle::Quota])
     }
 
     /// Whether something is not there.
-    #[must_use]
     pub fn is_missing(&self) -> bool {
         self.is(&[Obstacle::NotFound])
     }

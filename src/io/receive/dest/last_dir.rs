@@ -13,7 +13,6 @@ pub struct LastDir<'d> {
 
 impl<'d> LastDir<'d> {
     /// Of this tree; nothing is opened yet.
-    #[must_use]
     pub const fn of(root: &'d SafeDir) -> Self {
         Self { root, last: None }
     }

@@ -15,7 +15,6 @@ pub struct BootId(pub [u8; 16]);
 impl BootId {
     /// This run. Where the system does not tell, one that never was: then only what a checkpoint covers counts
     /// after a restart of the process.
-    #[must_use]
     pub fn now() -> Self {
         let told = std::fs::read("/proc/sys/kernel/random/boot_id").ok().filter(|text| !text.is_empty());
         told.map_or_else(|| Self(rand::random()), |text| Self::from_text(&text))
@@ -82,7 +81,6 @@ impl Log {
     }
 
     /// Where the next record will begin.
-    #[must_use]
     pub const fn end(&self) -> u64 {
         self.end
     }

@@ -38,7 +38,6 @@ impl Earlier {
     }
 
     /// That of a content.
-    #[must_use]
     pub fn of(parent: &SafeDir, id: ContentId) -> Option<Self> {
         Self::read(parent, &Names::of(id))
     }
@@ -83,49 +82,41 @@ impl Earlier {
     }
 
     /// The content.
-    #[must_use]
     pub const fn id(&self) -> ContentId {
         self.content.id
     }
 
     /// Its size in bytes, as far as it has to be fetched: each distinct file once.
-    #[must_use]
     pub const fn size(&self) -> u64 {
         self.map.bytes()
     }
 
     /// Bytes of it that are there, by its journal's word.
-    #[must_use]
     pub fn bytes(&self) -> u64 {
         self.have.iter().map(|unit| self.map.len(unit)).sum()
     }
 
     /// The name that it was to have, in the directory where it lies; not known of those that older versions began.
-    #[must_use]
     pub const fn target(&self) -> Option<&SafePath> {
         self.target.as_ref()
     }
 
     /// The patterns of the paths that were asked for last; all when there are none.
-    #[must_use]
     pub fn only(&self) -> &[String] {
         &self.only
     }
 
     /// Whether a process has it now. Takes the lock for an instant.
-    #[must_use]
     pub fn is_in_use(&self, parent: &SafeDir) -> bool {
         hold(parent, &self.names).is_none()
     }
 
     /// The process that used it last.
-    #[must_use]
     pub const fn pid(&self) -> Option<u32> {
         self.pid
     }
 
     /// Where the bytes lie, in its directory.
-    #[must_use]
     pub const fn part(&self) -> &SafePath {
         &self.names.part
     }

@@ -27,7 +27,6 @@ pub struct Givers {
 
 impl Givers {
     /// Of a content, in the directory of its partial file.
-    #[must_use]
     pub fn of(parent: &SafeDir, id: ContentId) -> Self {
         Self::beside(parent, &Names::of(id))
     }
@@ -40,7 +39,6 @@ impl Givers {
     }
 
     /// Who gave, the most important first. Nobody where there is no journal: then nothing is to be gone on with.
-    #[must_use]
     pub fn read(&self) -> Vec<(NodeId, SocketAddr)> {
         let mut text = Vec::new();
         if !self.has_journal() {

@@ -70,7 +70,8 @@ pub(super) struct Kin {
 
 impl Legacy {
     /// Looks at the others that no process uses. One that cannot be read has nothing to give.
-    pub(super) fn find(parent: &SafeDir, own: &Names, spec: &PartialSpec, data: &Data, claimed: &Bitfield) -> Self {
+    pub(super) fn find(of: &Partial, claimed: &Bitfield) -> Self {
+        let Partial { parent, names: own, spec, .. } = of;
         let mut legacy = Self::default();
         for names in names_in(parent).unwrap_or_default().iter().filter(|names| *names != own) {
             let Some(lock) = hold(parent, names) else { continue };
@@ -82,13 +83,14 @@ impl Legacy {
         }
         legacy.donors.sort_by_key(|donor| !donor.superseded);
         if !legacy.donors.is_empty() {
-            legacy.plan(parent, spec, data, claimed);
+            legacy.plan(of, claimed);
         }
         legacy
     }
 
-    fn plan(&mut self, parent: &SafeDir, spec: &PartialSpec, data: &Data, claimed: &Bitfield) {
-        let needs = Needs::new(spec, data, claimed);
+    fn plan(&mut self, of: &Partial, claimed: &Bitfield) {
+        let Partial { parent, spec, .. } = of;
+        let needs = Needs::new(of, claimed);
         let resized = by_id(&spec.wanted.map);
         let mut moved = HashSet::new();
         for donor in &mut self.donors {
@@ -218,7 +220,6 @@ impl Partial {
 
     /// The wanted units of a file that are not here and that another unfinished transfer claims, given the file's list,
     /// if it needs one: read them by [`Partial::read_kin`], and prove them.
-    #[must_use]
     pub fn units_of_kin(&self, file: usize, list: Option<&ChunkList>) -> Vec<u32> {
         let (Some(kin), Some(of)) = (self.kin.get(&file), self.spec.wanted.map.files().get(file)) else {
             return Vec::new();
@@ -240,6 +241,26 @@ impl Partial {
         read.map_err(|e| self.parent.explain("read", &kin.from, e).into())
     }
 
+    /// What the journal of this transfer claims of files whose list it has not got, since their size was another one when it was
+    /// written: believed once the list is there, like what another transfer has.
+    pub(super) fn own_kin(&self, have: &Bitfield, lists: &[(usize, ChunkList)]) -> Vec<(usize, Kin)> {
+        let listed: HashSet<usize> = lists.iter().map(|(file, _)| *file).collect();
+        let files = self.spec.wanted.map.files().iter().enumerate();
+        let unlisted = files.filter(|(index, file)| file.layout.needs_list() && !listed.contains(index));
+        let kin = unlisted.filter_map(|(index, file)| {
+            let chunks = ranges_of(file.units().filter(|unit| have.has(*unit)).map(|unit| unit - file.first));
+            let from = match (&self.data, &self.spec.wanted.tree) {
+                (Data::Tree(tree), Some(tree_of)) => {
+                    self.names.part.join(&tree_of.entries().get(tree.home(index)?)?.0).ok()?
+                }
+                _ => self.names.part.clone(),
+            };
+            let kin = Kin { from, same: true, layout: file.layout, list: None, chunks };
+            (!kin.chunks.is_empty()).then_some((index, kin))
+        });
+        kin.collect()
+    }
+
     /// Removes the transfers that this one supersedes, but for those that a process uses.
     pub(in crate::io) fn remove_superseded(&self) {
         for names in &self.superseded {
@@ -250,30 +271,6 @@ impl Partial {
             }
         }
     }
-}
-
-/// What the journal of this transfer claims of files whose list it has not got, since their size was another one when it was
-/// written: believed once the list is there, like what another transfer has.
-pub(super) fn own(
-    names: &Names,
-    spec: &PartialSpec,
-    data: &Data,
-    have: &Bitfield,
-    lists: &[(usize, ChunkList)],
-) -> Vec<(usize, Kin)> {
-    let listed: HashSet<usize> = lists.iter().map(|(file, _)| *file).collect();
-    let files = spec.wanted.map.files().iter().enumerate();
-    let unlisted = files.filter(|(index, file)| file.layout.needs_list() && !listed.contains(index));
-    let kin = unlisted.filter_map(|(index, file)| {
-        let chunks = ranges_of(file.units().filter(|unit| have.has(*unit)).map(|unit| unit - file.first));
-        let from = match (data, &spec.wanted.tree) {
-            (Data::Tree(tree), Some(tree_of)) => names.part.join(&tree_of.entries().get(tree.home(index)?)?.0).ok()?,
-            _ => names.part.clone(),
-        };
-        let kin = Kin { from, same: true, layout: file.layout, list: None, chunks };
-        (!kin.chunks.is_empty()).then_some((index, kin))
-    });
-    kin.collect()
 }
 
 /// Removes all unfinished transfers that were to have this name, but for `own` and those that a process uses.
@@ -311,8 +308,9 @@ struct Needs<'s> {
 }
 
 impl<'s> Needs<'s> {
-    fn new(spec: &'s PartialSpec, data: &'s Data, claimed: &'s Bitfield) -> Self {
-        let tree = match data {
+    fn new(of: &'s Partial, claimed: &'s Bitfield) -> Self {
+        let spec = &of.spec;
+        let tree = match &of.data {
             Data::File { .. } => None,
             Data::Tree(tree) => Some(tree),
         };

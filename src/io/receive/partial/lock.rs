@@ -8,6 +8,7 @@ use super::claims::reader;
 use super::{Names, PartialError};
 use crate::io::receive::dest::{Access, DestError, SafeDir, try_lock};
 use crate::io::receive::journal::Record;
+use crate::io::share::stamp::FileStamp;
 
 /// How often the journal may be removed by a process that ends while we wait for its lock.
 const TRIES: usize = 16;
@@ -46,19 +47,7 @@ pub(super) fn hold(parent: &SafeDir, names: &Names) -> Option<File> {
 /// Whether the open file is still what has the journal's name.
 fn is_named(parent: &SafeDir, names: &Names, file: &File) -> std::io::Result<bool> {
     let there = parent.stat(&names.journal).ok().flatten().and_then(|s| s.identity);
-    Ok(there == identity(file)?)
-}
-
-#[cfg(unix)]
-fn identity(file: &File) -> std::io::Result<Option<(u64, u64)>> {
-    use std::os::unix::fs::MetadataExt as _;
-    file.metadata().map(|m| Some((m.dev(), m.ino())))
-}
-
-#[cfg(not(unix))]
-#[expect(clippy::unnecessary_wraps, reason = "one signature on all platforms")]
-fn identity(_file: &File) -> std::io::Result<Option<(u64, u64)>> {
-    Ok(None)
+    Ok(there == FileStamp::of_file(file)?.identity())
 }
 
 fn last_pid(parent: &SafeDir, names: &Names) -> Option<u32> {

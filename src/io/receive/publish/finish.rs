@@ -95,7 +95,7 @@ impl<'t> Finish<'t> {
             sparse::copy(&source, to, size)?;
         }
         let stamp = FileStamp::of_file(&source)?;
-        let is_clean = |trace| lock(trace).is_clean(FileStamp::identifies().then_some(stamp));
+        let is_clean = |trace: &Mutex<Trace>| lock(trace).is_clean(FileStamp::identifies().then_some(stamp));
         Ok(self.trace(home).is_some_and(is_clean))
     }
 
@@ -150,10 +150,10 @@ impl<'t> Finish<'t> {
 
     fn prove_again(&self, WantedEntry { index, path, entry }: &WantedEntry<'_>) -> Result<(), PartialError> {
         let file = self.root().file(path, Access::Read)?;
-        let (Some(trace), Some((id, size))) = (self.trace(*index), entry.content()) else {
+        let (Some(trace), Some((id, _))) = (self.trace(*index), entry.content()) else {
             return Err(self.damaged(path));
         };
-        if prove(&file, id, size, &mut lock(trace)) { Ok(()) } else { Err(self.damaged(path)) }
+        if prove(&file, id, &mut lock(trace)) { Ok(()) } else { Err(self.damaged(path)) }
     }
 
     fn damaged(&self, path: &SafePath) -> PartialError {

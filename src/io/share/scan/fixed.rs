@@ -26,19 +26,16 @@ pub struct Fixed {
 
 impl Fixed {
     /// File or collection.
-    #[must_use]
     pub const fn kind(&self) -> Kind {
         if self.tree.is_some() { Kind::Collection } else { Kind::File }
     }
 
     /// How many files it has.
-    #[must_use]
     pub fn files(&self) -> u32 {
         self.tree.as_ref().map_or(1, Collection::files)
     }
 
     /// Which content belongs to a path below the root, or to the root itself where that is a file.
-    #[must_use]
     pub fn id_of(&self, below: Option<&SafePath>) -> Option<ContentId> {
         match (&self.tree, below) {
             (None, None) => Some(self.id),

@@ -9,6 +9,7 @@ use directories::BaseDirs;
 use crate::io::share::scan::skip::shown;
 use crate::io::share::scan::{Root, Rules, Skipped, SurveyError, Why};
 use crate::io::share::secrets;
+use crate::io::share::stamp::FileStamp;
 use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, SafePath};
 
@@ -119,7 +120,6 @@ pub struct Whole(Vec<(u64, u64)>);
 
 impl Whole {
     /// As it is on this machine now. Blocks on the file system.
-    #[must_use]
     pub fn here() -> Self {
         let own = BaseDirs::new().map(|dirs| dirs.home_dir().to_owned());
         let paths = ["/", "/home", "/Users", "/root"].map(PathBuf::from);
@@ -128,24 +128,13 @@ impl Whole {
 
     /// What lies at these paths.
     pub(super) fn of(paths: impl IntoIterator<Item = PathBuf>) -> Self {
-        Self(paths.into_iter().filter_map(|path| identity(&fs::metadata(path).ok()?)).collect())
+        Self(paths.into_iter().filter_map(|path| FileStamp::of(&fs::metadata(path).ok()?).identity()).collect())
     }
 
     /// Whether it is one of those.
     pub(super) fn contains(&self, meta: &Metadata) -> bool {
-        identity(meta).is_some_and(|identity| self.0.contains(&identity))
+        FileStamp::of(meta).identity().is_some_and(|identity| self.0.contains(&identity))
     }
-}
-
-#[cfg(unix)]
-fn identity(meta: &Metadata) -> Option<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt as _;
-    Some((meta.dev(), meta.ino()))
-}
-
-#[cfg(not(unix))]
-fn identity(_: &Metadata) -> Option<(u64, u64)> {
-    None
 }
 
 #[cfg(test)]

@@ -86,7 +86,6 @@ pub enum SurveyError {
 
 impl SurveyError {
     /// Whether the command itself is wrong, and not what it names.
-    #[must_use]
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Duplicate { .. } | Self::Glob(_) | Self::List { .. } | Self::Whole { .. })
     }

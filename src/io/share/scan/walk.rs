@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use ignore::gitignore::Gitignore;
+use itertools::Itertools as _;
 use rayon::prelude::*;
 
 use crate::io::share::scan::fixed::scan_fixed;
@@ -22,12 +23,11 @@ use crate::model::units::layout::MAX_FILE;
 use crate::model::{Kind, SafePath};
 
 /// Looks at one root, the first time and again. Blocks on the file system; never opens what it finds, but ignore files.
-#[must_use]
 pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
     if let Some(fixed) = &root.fixed {
         return scan_fixed(root, fixed);
     }
-    let mut found = Found::default();
+    let mut found = Walked::default();
     let at = fs::canonicalize(&root.path).and_then(|path| Ok((fs::symlink_metadata(&path)?, path)));
     let (gone, real) = match at {
         Err(error) => {
@@ -43,7 +43,7 @@ pub fn scan_root(root: &Root, rules: &Rules) -> Scan {
 }
 
 /// Looks at what lies at a root's path; whether that is nothing that it could be.
-fn look(root: &Root, rules: &Rules, path: &Path, meta: &Metadata, found: &mut Found) -> bool {
+fn look(root: &Root, rules: &Rules, path: &Path, meta: &Metadata, found: &mut Walked) -> bool {
     if let Some(why) = barred(path, meta, rules) {
         found.skip(path, why);
         return true;
@@ -70,9 +70,11 @@ struct Walk<'a> {
 }
 
 #[derive(Default)]
-struct Found {
+struct Walked {
     files: Vec<ScannedFile>,
     dirs: Vec<SafePath>,
+    /// Directories that are still to be walked.
+    below: Vec<(PathBuf, SafePath)>,
     links: Vec<(SafePath, PathBuf)>,
     skipped: Vec<Skipped>,
     unseen: Vec<Unseen>,
@@ -82,7 +84,7 @@ struct Found {
     absent: bool,
 }
 
-impl Found {
+impl Walked {
     fn append(&mut self, mut other: Self) {
         self.files.append(&mut other.files);
         self.dirs.append(&mut other.dirs);
@@ -107,8 +109,8 @@ impl Found {
 }
 
 impl Walk<'_> {
-    fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Found {
-        let mut found = Found::default();
+    fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Walked {
+        let mut found = Walked::default();
         let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
         let (entries, ignores) = match entries.and_then(|entries| Ok((entries, outer.within(dir)?))) {
             Ok(both) => both,
@@ -117,12 +119,12 @@ impl Walk<'_> {
                 return found;
             }
         };
-        let mut below = Vec::new();
         for entry in entries {
-            self.entry(&entry, name, &ignores, &mut found, &mut below);
+            self.entry(&entry, name, &ignores, &mut found);
         }
+        let mut below = std::mem::take(&mut found.below);
         below.sort_unstable();
-        let deeper: Vec<Found> = below.par_iter().map(|(path, name)| self.directory(path, name, &ignores)).collect();
+        let deeper: Vec<Walked> = below.par_iter().map(|(path, name)| self.directory(path, name, &ignores)).collect();
         for ((_, name), more) in below.into_iter().zip(deeper) {
             // A directory that cannot be read is not known to be empty.
             if !more.absent && more.unseen.first().is_none_or(|unseen| unseen.name != name) {
@@ -133,14 +135,7 @@ impl Walk<'_> {
         found
     }
 
-    fn entry(
-        &self,
-        entry: &DirEntry,
-        dir_name: &SafePath,
-        ignores: &Ignores,
-        found: &mut Found,
-        below: &mut Vec<(PathBuf, SafePath)>,
-    ) {
+    fn entry(&self, entry: &DirEntry, dir_name: &SafePath, ignores: &Ignores, found: &mut Walked) {
         let path = entry.path();
         let meta = entry.metadata();
         // The list has it too, where the rest cannot be had.
@@ -171,11 +166,11 @@ impl Walk<'_> {
         } else if !self.rules.all && self.rules.whole.contains(&meta) {
             found.skip(path, Why::Whole);
         } else {
-            below.push((path, name));
+            found.below.push((path, name));
         }
     }
 
-    fn file(&self, path: PathBuf, name: SafePath, meta: &Metadata, found: &mut Found) {
+    fn file(&self, path: PathBuf, name: SafePath, meta: &Metadata, found: &mut Walked) {
         if let Some(what) = unusual(meta) {
             return found.skip(path, Why::Unusual(what.into()));
         }
@@ -215,21 +210,20 @@ impl Walk<'_> {
     }
 }
 
-fn finish(root: &Root, mut found: Found, gone: bool, real: Option<PathBuf>) -> Scan {
+fn finish(root: &Root, mut found: Walked, gone: bool, real: Option<PathBuf>) -> Scan {
     let (linked, links) = resolve_links(&mut found);
     found.files.extend(linked);
     found.files.par_sort_unstable_by(|a, b| a.name.cmp(&b.name));
     let empty_dirs = empty_dirs(&found);
     let Root { name, path, kind, .. } = root.clone();
-    let mut unread = found.unread;
-    unread.extend(found.unseen.iter().map(|unseen| unseen.name.clone()));
-    unread.sort_unstable();
+    let unseen = found.unseen.iter().map(|unseen| unseen.name.clone());
+    let unread = found.unread.into_iter().chain(unseen).sorted_unstable().collect();
     let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread };
     Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
 }
 
 /// The files that links stand for, and how many links stand for nothing that is shared.
-fn resolve_links(found: &mut Found) -> (Vec<ScannedFile>, u64) {
+fn resolve_links(found: &mut Walked) -> (Vec<ScannedFile>, u64) {
     if found.links.is_empty() {
         return (Vec::new(), 0);
     }
@@ -254,7 +248,7 @@ fn resolve_links(found: &mut Found) -> (Vec<ScannedFile>, u64) {
     (linked, left)
 }
 
-fn empty_dirs(found: &Found) -> Vec<SafePath> {
+fn empty_dirs(found: &Walked) -> Vec<SafePath> {
     // What could not be looked at may hold something.
     let unseen = found.unseen.iter().map(|unseen| &unseen.name);
     let names = found.files.iter().map(|f| &f.name).chain(unseen).chain(&found.dirs);
@@ -267,9 +261,7 @@ fn empty_dirs(found: &Found) -> Vec<SafePath> {
             last = parent;
         }
     }
-    let mut empty: Vec<_> = found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().collect();
-    empty.sort_unstable();
-    empty
+    found.dirs.iter().filter(|d| !full.contains(d.as_str())).cloned().sorted_unstable().collect()
 }
 
 #[cfg(unix)]

@@ -20,7 +20,6 @@ pub struct Remains {
 
 impl Remains {
     /// What `now` still finds of a tree's files, each by content id and size; `None` when that is nothing.
-    #[must_use]
     pub fn of(tree: &Arc<SharedCollection>, now: impl Fn(ContentId, u64) -> Option<Arc<HashedFile>>) -> Option<Self> {
         let map = tree.map();
         let files: Vec<_> = map.files().iter().map(|file| now(file.id, file.layout.size())).collect();

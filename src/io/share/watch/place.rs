@@ -11,7 +11,7 @@ use crate::model::Kind;
 
 /// Where a root's events come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct WatchedDir {
     /// The directory to be watched, without links. An editor replaces a file, so for a file its directory.
     pub(super) dir: PathBuf,
     /// Beneath which changes matter, without links.
@@ -27,7 +27,7 @@ struct Identity {
     born: Option<SystemTime>,
 }
 
-impl Place {
+impl WatchedDir {
     /// What lies at a path now; its links are followed. Blocks for some ten system calls.
     ///
     /// # Errors
@@ -124,8 +124,8 @@ fn unescaped(field: &str) -> String {
 mod tests {
     use super::*;
 
-    fn place(path: &Path) -> Place {
-        Place::of(path, Kind::Collection).expect("there")
+    fn place(path: &Path) -> WatchedDir {
+        WatchedDir::of(path, Kind::Collection).expect("there")
     }
 
     #[test]
@@ -137,7 +137,7 @@ mod tests {
         assert_eq!(before, place(&at));
         fs::create_dir(&next).expect("mkdir");
         fs::rename(&at, dir.path().join("old")).expect("rename");
-        assert!(is_absence(&Place::of(&at, Kind::Collection).expect_err("away")));
+        assert!(is_absence(&WatchedDir::of(&at, Kind::Collection).expect_err("away")));
         fs::rename(&next, &at).expect("rename");
         assert_ne!(before, place(&at));
     }
@@ -162,10 +162,10 @@ mod tests {
     fn a_file_that_is_not_there_is_awaited_in_its_directory() {
         let dir = tempfile::tempdir().expect("tempdir");
         let file = dir.path().join("file");
-        let before = Place::of(&file, Kind::File).expect("its directory is there");
+        let before = WatchedDir::of(&file, Kind::File).expect("its directory is there");
         fs::write(&file, "x").expect("write");
-        assert_eq!(Place::of(&file, Kind::File).expect("there"), before);
-        assert!(Place::of(&dir.path().join("no/file"), Kind::File).is_err());
+        assert_eq!(WatchedDir::of(&file, Kind::File).expect("there"), before);
+        assert!(WatchedDir::of(&dir.path().join("no/file"), Kind::File).is_err());
     }
 
     #[test]

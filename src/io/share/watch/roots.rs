@@ -11,7 +11,7 @@ use notify::event::{AccessKind, AccessMode, ModifyKind};
 use notify::{ErrorKind, Event, EventKind};
 use tokio::time::Instant;
 
-use super::place::{Mounts, Place, is_absence};
+use super::place::{Mounts, WatchedDir, is_absence};
 use super::{Pace, RootKey, Unwatched};
 use crate::model::Kind;
 
@@ -36,7 +36,7 @@ pub(super) struct Watched {
     pub(super) named: PathBuf,
     pub(super) kind: Kind,
     /// What lay there at the last check.
-    pub(super) place: Option<Place>,
+    pub(super) place: Option<WatchedDir>,
     pub(super) dirty: bool,
     /// The system watches it.
     pub(super) armed: bool,
@@ -93,7 +93,7 @@ impl Watched {
 
 impl Roots {
     /// What lay at a root's path at the last check.
-    pub(super) fn place(&self, key: RootKey) -> Option<Place> {
+    pub(super) fn place(&self, key: RootKey) -> Option<WatchedDir> {
         self.watched.get(&key)?.place.clone()
     }
 
@@ -140,7 +140,7 @@ impl Roots {
             Ok(event) if is_read(&event.kind) => return false,
             Ok(event) => {
                 let paths: Vec<&PathBuf> = event.paths.iter().filter(|p| !is_partial(p)).collect();
-                let beneath = |place: &Place| paths.iter().any(|path| path.starts_with(&place.target));
+                let beneath = |place: &WatchedDir| paths.iter().any(|path| path.starts_with(&place.target));
                 self.mark(|root| root.place.as_ref().is_some_and(beneath));
                 if is_of_the_directory(&event.kind) {
                     self.lose(|root| root.place.as_ref().is_some_and(|place| paths.contains(&&place.dir)));
@@ -199,10 +199,10 @@ impl Roots {
     pub(super) fn checked(
         &mut self,
         key: RootKey,
-        seen: io::Result<Place>,
+        seen: io::Result<WatchedDir>,
         now: Instant,
         pace: &Pace,
-    ) -> Option<Place> {
+    ) -> Option<WatchedDir> {
         let root = self.watched.get_mut(&key)?;
         let place = match seen {
             Ok(place) => place,

@@ -19,7 +19,7 @@ const PACE: Pace = Pace {
 };
 
 impl Watched {
-    fn stands_at(&self, place: Option<&Place>) -> bool {
+    fn stands_at(&self, place: Option<&WatchedDir>) -> bool {
         self.armed && place.is_some() && self.place.as_ref() == place
     }
 }
@@ -74,7 +74,7 @@ impl Story {
     async fn stands(&mut self, at: &str, kind: Kind) {
         let path = self.path(at);
         loop {
-            let place = Place::of(&path, kind).ok();
+            let place = WatchedDir::of(&path, kind).ok();
             if self.watch.shared.roots().watched[&7].stands_at(place.as_ref()) {
                 return;
             }
@@ -238,7 +238,7 @@ fn the_limit_of_watches_is_known() {
 fn watched(dir: &Path, pace: &Pace) -> (Roots, Instant) {
     let (mut roots, now) = (Roots::default(), Instant::now());
     roots.watched.insert(0, Watched::new(dir, Kind::Collection, now));
-    assert!(roots.checked(0, Place::of(dir, Kind::Collection), now, pace).is_some());
+    assert!(roots.checked(0, WatchedDir::of(dir, Kind::Collection), now, pace).is_some());
     roots.armed(0, &Ok(()), Duration::ZERO, now);
     assert_eq!((roots.take_dirty(), roots.take_dirty()), (vec![0], vec![]));
     (roots, now)
@@ -280,7 +280,7 @@ async fn a_root_is_lost_when_its_directory_may_be_another_or_could_not_be_watche
         roots.note(event);
         assert_eq!((roots.lost, roots.take_dirty()), (lost, vec![0]), "{text}");
         let much_later = now + PACE.whole;
-        let again = roots.checked(0, Place::of(&real, Kind::Collection), much_later, &PACE);
+        let again = roots.checked(0, WatchedDir::of(&real, Kind::Collection), much_later, &PACE);
         assert_eq!(again.is_some(), lost, "{text}");
     }
 }
@@ -290,7 +290,7 @@ async fn what_cannot_be_watched_is_told_once_polled_and_tried_again() {
     let dir = tempfile::tempdir().expect("tempdir");
     let pace = Pace::default();
     let (mut roots, mut now) = watched(dir.path(), &pace);
-    let check = |roots: &mut Roots, now| roots.checked(0, Place::of(dir.path(), Kind::Collection), now, &pace);
+    let check = |roots: &mut Roots, now| roots.checked(0, WatchedDir::of(dir.path(), Kind::Collection), now, &pace);
     let full = || Err(notify::Error::new(ErrorKind::MaxFilesWatch));
     for _ in 0..2 {
         now += pace.poll;
@@ -331,7 +331,7 @@ async fn everything_is_looked_at_now_and_then_and_a_large_tree_more_rarely() {
             now += pace.check;
             roots.look_if_due(now, &pace);
             seen += roots.take_dirty().len();
-            if roots.checked(0, Place::of(dir.path(), Kind::Collection), now, &pace).is_some() {
+            if roots.checked(0, WatchedDir::of(dir.path(), Kind::Collection), now, &pace).is_some() {
                 roots.armed(0, &Ok(()), Duration::ZERO, now);
                 roots.take_dirty();
             }
@@ -348,7 +348,7 @@ async fn a_directory_that_cannot_be_looked_at_is_still_what_it_was() {
         assert!(roots.checked(0, Err(std::io::ErrorKind::TimedOut.into()), now, &PACE).is_none());
     }
     assert_eq!((roots.take_dirty(), roots.watched[&0].armed), (vec![0], true), "told once, not taken off");
-    assert!(roots.checked(0, Place::of(dir.path(), Kind::Collection), now, &PACE).is_some(), "watched anew");
+    assert!(roots.checked(0, WatchedDir::of(dir.path(), Kind::Collection), now, &PACE).is_some(), "watched anew");
     assert!(roots.checked(0, Err(std::io::ErrorKind::NotFound.into()), now, &PACE).is_none());
     assert_eq!((roots.take_dirty(), roots.watched[&0].armed), (vec![0], false));
 }

@@ -79,7 +79,7 @@ impl Pair {
             Op::Apply { node: n, add, remove, join, leave } => self.apply(n, add, remove, join, leave),
             Op::Complete { node: n } => {
                 let (epoch, seq) = self.open(n);
-                let tally = self.directory.complete(node(n), Epoch(epoch), seq, now);
+                let tally = self.directory.complete(announcement(n, epoch, seq), now);
                 let known = self.model.get_mut(&n).filter(|k| k.open.is_some());
                 assert_eq!(tally.ok().map(|t| t.taken), known.as_ref().map(|k| k.offers.len() as u64));
                 if let Some(known) = known {
@@ -104,7 +104,7 @@ impl Pair {
             Op::Renew { node: n, epoch, seq } => {
                 let known = self.model.get_mut(&n);
                 let known = known.filter(|k| (k.epoch, k.seq, k.open) == (epoch, Some(seq), None));
-                assert_eq!(self.directory.renew(node(n), Epoch(epoch), seq, now).known, known.is_some());
+                assert_eq!(self.directory.renew(announcement(n, epoch, seq), now).known, known.is_some());
                 known.into_iter().for_each(|k| k.ends = self.now + 60);
             }
             Op::Withdraw { node: n, epoch } => {
@@ -139,7 +139,7 @@ impl Pair {
             join: join.map(part).into_iter().collect(),
             leave: leave.map(part).into_iter().collect(),
         };
-        let taken = self.directory.apply(node(n), Epoch(epoch), seq, delta, at(self.now)).is_ok();
+        let taken = self.directory.apply(announcement(n, epoch, seq), delta, at(self.now)).is_ok();
         let known = self.model.get_mut(&n).filter(|k| k.open.is_some());
         assert_eq!(taken, known.is_some());
         let Some(known) = known else { return };
@@ -161,7 +161,8 @@ impl Pair {
     fn check(&mut self) {
         for text in ["a", "x", "b a", "c/"] {
             let query = words(text);
-            let page = self.directory.snapshot().search(&query, 100, 0, AskerView::default(), 3);
+            let page =
+                self.directory.snapshot().search(&query, Window { limit: 100, skip: 0 }, AskerView::default(), 3);
             assert_eq!(page.more, 0);
             assert_eq!(page.hits, self.expected(&query), "{text}");
         }

@@ -6,7 +6,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 use std::ops::Range;
 
-use super::*;
+use super::super::*;
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Slots, Ticket};
 use crate::model::ContentId;

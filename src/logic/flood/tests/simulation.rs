@@ -9,7 +9,8 @@ use std::iter;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-use super::*;
+use super::super::*;
+use crate::model::address::Teller;
 use crate::model::{ContentId, Kind};
 
 const fn ms(n: u64) -> Duration {
@@ -141,7 +142,7 @@ impl World {
         let latency = ms(self.rng.random_range(2..60));
         for (at, of) in [(n, other), (other, n)] {
             self.links.insert((at, of), (Duration::ZERO, latency));
-            let ends = (address(of).ip(), Some(address(at).ip()));
+            let ends = Teller { remote: address(of).ip(), local: Some(address(at).ip()) };
             self.feed(at, Input::Joined { node: node(of), ends, visiting: false });
             self.feed(at, Input::Reached(node(of), vec![address(of)]));
         }
@@ -208,14 +209,14 @@ impl World {
         outputs.into_iter().for_each(|output| self.carry_out(n, output));
     }
 
-    fn carry_out(&mut self, n: usize, output: Output) {
+    fn carry_out(&mut self, n: usize, output: FloodOrder) {
         match output {
-            Output::Answer { id, what, .. } => self.at(self.now + ms(1), Event::Answer { at: n, id, what }),
-            Output::Aside { .. } => panic!("nobody withholds anything here"),
-            Output::Blame(by, fault) => panic!("an honest node is blamed: {by:?}, {fault:?}"),
-            Output::Found(_, found) => self.found(&found),
-            Output::Over { id, whole } => self.over(id, whole),
-            Output::Send(to, frame) => self.send(n, number(to), frame),
+            FloodOrder::Answer { id, what, .. } => self.at(self.now + ms(1), Event::Answer { at: n, id, what }),
+            FloodOrder::Aside { .. } => panic!("nobody withholds anything here"),
+            FloodOrder::Blame(by, fault) => panic!("an honest node is blamed: {by:?}, {fault:?}"),
+            FloodOrder::Found(_, found) => self.found(&found),
+            FloodOrder::Over { id, whole } => self.over(id, whole),
+            FloodOrder::Send(to, frame) => self.send(n, number(to), frame),
         }
     }
 
@@ -248,16 +249,8 @@ impl World {
         let has = content(item) == *wanted && self.items[&item].contains(&at);
         let (size, files) = (1, 1);
         let (names, providers) = (Vec::new(), Vec::new());
-        let hit = Hit {
-            id: Some(*wanted),
-            kind: Kind::File,
-            size,
-            files,
-            locked: false,
-            executable: false,
-            names,
-            providers,
-        };
+        let (id_of, kind, locked, executable) = (Some(*wanted), Kind::File, false, false);
+        let hit = Hit { id: id_of, kind, size, files, locked, executable, names, providers };
         let hits = if has { vec![hit] } else { Vec::new() };
         self.feed(at, Input::Answered { id, hits, nodes: Vec::new() });
     }
@@ -291,7 +284,7 @@ impl World {
         self.feed(asker, Input::Ask { query, hold: Duration::ZERO });
     }
 
-    fn found(&mut self, found: &Found) {
+    fn found(&mut self, found: &QueryHits) {
         let Some(search) = self.of.get(&found.id).and_then(|s| self.searches.get_mut(*s)) else { return };
         let provider = found.hits[0].providers[0].node;
         let travelled = self.hops[&(found.id, number(provider))];

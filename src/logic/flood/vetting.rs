@@ -1,9 +1,10 @@
-//! What neighbours say is checked here before it counts or goes on: queries, providers, addresses.
+//! What neighbours say is vetted here before it counts or goes on: queries that nobody could have typed, addresses that
+//! the teller cannot vouch for, addresses of no use to who asked.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::logic::addresses::{AskerView, addresses_for};
-use crate::model::address::{Teller, is_loopback, is_publishable};
+use crate::model::address::{Teller, is_publishable};
 use crate::model::query::MAX_WORDS;
 use crate::model::{Hit, NodeId, Provider, Query};
 use crate::wire::{Sought, limits};
@@ -18,14 +19,14 @@ pub(super) fn is_sound(what: &Sought) -> bool {
 }
 
 /// Leaves of what a neighbour tells only addresses that may be dialled on its word.
-pub(super) fn keep_usable(addrs: &mut Vec<SocketAddr>, teller: Teller) {
+pub(super) fn keep_what_may_be_claimed(addrs: &mut Vec<SocketAddr>, teller: Teller) {
     addrs.retain(|addr| teller.may_tell(*addr));
     addrs.truncate(limits::ADDRESSES);
 }
 
 /// A hit without provider is of the neighbour that sends it, which is reached where it was dialled.
 pub(super) fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], teller: Teller) {
-    hit.providers.iter_mut().for_each(|provider| keep_usable(&mut provider.addrs, teller));
+    hit.providers.iter_mut().for_each(|provider| keep_what_may_be_claimed(&mut provider.addrs, teller));
     if hit.providers.is_empty() {
         hit.providers.push(Provider { node: from, addrs: addrs.to_vec() });
     }
@@ -33,20 +34,15 @@ pub(super) fn vouch(hit: &mut Hit, from: NodeId, addrs: &[SocketAddr], teller: T
     hit.names.truncate(Hit::MAX_NAMES);
 }
 
-/// Whether a hit is of use to who asked: it can dial somebody who has it.
-pub(super) fn can_be_told(hit: &mut Hit, view: AskerView) -> bool {
-    hit.providers.retain_mut(|provider| can_be_dialled(&mut provider.addrs, view));
+/// Leaves of a hit the providers that the asker can dial; says whether that is any.
+pub(super) fn make_useful_to(hit: &mut Hit, asker: AskerView) -> bool {
+    hit.providers.retain_mut(|provider| keep_what_it_can_dial(&mut provider.addrs, asker));
     !hit.providers.is_empty()
 }
 
 /// Leaves of addresses what an asker can use; says whether that is any.
-pub(super) fn can_be_dialled(addrs: &mut Vec<SocketAddr>, view: AskerView) -> bool {
-    *addrs = addresses_for(view, addrs);
+pub(super) fn keep_what_it_can_dial(addrs: &mut Vec<SocketAddr>, asker: AskerView) -> bool {
+    *addrs = addresses_for(asker, addrs);
     addrs.retain(|addr| is_publishable(*addr));
     !addrs.is_empty()
-}
-
-/// How a neighbour with these ends of its connection sees this node.
-pub(super) fn view_of((remote, local): (IpAddr, Option<IpAddr>)) -> AskerView {
-    AskerView { loopback: is_loopback(remote), reached: local }
 }

@@ -5,8 +5,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
 use std::time::Duration;
 
-use super::cubic::Cubic;
-use super::path::Path;
+use super::super::cubic::Cubic;
+use super::super::path::Path;
 
 pub(super) const PACKET: u64 = 1500;
 
