@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
@@ -89,7 +90,7 @@ impl Node {
     ///
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
-    pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+    pub async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
         let found = self.inner.finder.search(query, limit).await?;
         self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
         Ok(found)
@@ -99,7 +100,7 @@ impl Node {
     ///
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
-    pub async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+    pub async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
         let found = self.inner.finder.locate(id).await?;
         self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
         Ok(found)
@@ -211,12 +212,15 @@ impl Node {
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.
-    ///
-    /// # Errors
-    /// When the peer of `from` is unknown.
-    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
-    pub async fn get(&self, request: GetRequest) -> Result<Transfer, Error> {
-        Transfer::begin(Arc::clone(&self.inner), request)
+    #[must_use]
+    pub fn get(&self, request: GetRequest) -> Transfer {
+        Transfer::begin(Arc::clone(&self.inner), request, None)
+    }
+
+    /// The same of one file, whose bytes are written to a stream in order, and nowhere else.
+    #[must_use]
+    pub fn get_to(&self, request: GetRequest, to: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Transfer {
+        Transfer::begin(Arc::clone(&self.inner), request.output(None), Some(Box::new(to)))
     }
 
     /// Measures throughput to a bench that listens, with this many bytes for each of [`BENCH_TESTS`] tests, and

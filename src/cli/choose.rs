@@ -16,7 +16,7 @@ pub(crate) fn list(context: &Context, error: &Error, stdout_is_taken: bool) -> R
     for hit in candidates {
         output.emit(&Line::hit(hit, None))?;
     }
-    output.emit(&Line::Summary { hits: candidates.len() as u64, more: beyond.more, at_least: beyond.at_least })?;
+    output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
     let table = hits::hits(candidates);
     if stdout_is_taken {
         output.note(table.render(output.error_width()).trim_end());

@@ -40,7 +40,7 @@ pub(crate) enum Style {
 
 /// Where output goes. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
+pub(crate) struct Console {
     json: bool,
     quiet: bool,
     style: Style,
@@ -49,7 +49,7 @@ pub(crate) struct Output {
     sink: Sink,
 }
 
-impl Output {
+impl Console {
     /// As the global flags and the terminal have it.
     pub(crate) fn new(globals: &Globals) -> Self {
         let style = match () {
@@ -187,7 +187,7 @@ impl Output {
         }
         let message = say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
-        let line = Line::Error { code: failure.code().word(), exit: failure.exit().code(), message };
+        let line = Line::Error { code: failure.code(), exit: failure.exit().code(), message };
         let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());
         if !told {
             self.tell(&sentence);
@@ -218,7 +218,7 @@ fn bytes(line: &impl Serialize) -> Result<Vec<u8>, Failure> {
 /// Standard error with the bars out of the way. It never fails: tracing-subscriber answers a failed write with one of
 /// its own to standard error, and panics when that fails too.
 #[derive(Debug)]
-pub(crate) struct LogWriter(Output);
+pub(crate) struct LogWriter(Console);
 
 impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

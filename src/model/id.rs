@@ -197,29 +197,27 @@ impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
     }
 }
 
-impl Serialize for NodeId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
+/// In what people read the text form, else the bytes.
+macro_rules! as_text_or_bytes {
+    ($($id:ident)*) => {$(
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if from.is_human_readable() {
+                    return String::deserialize(from)?.parse().map_err(D::Error::custom);
+                }
+                from.deserialize_bytes(Bytes).map(Self)
+            }
+        }
+    )*};
 }
 
-impl<'de> Deserialize<'de> for NodeId {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
-    }
-}
-
-impl Serialize for ContentId {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for ContentId {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_bytes(Bytes).map(Self).map_err(D::Error::custom)
-    }
-}
+as_text_or_bytes!(NodeId ContentId);
 
 impl Serialize for QueryId {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {

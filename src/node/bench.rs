@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -27,7 +28,7 @@ pub use crate::actors::bench::MAX_BYTES as MAX_BENCH_BYTES;
 pub const BENCH_TESTS: u64 = 4;
 
 /// What was measured between two machines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchReport {
     /// Who was measured.
     pub node: NodeId,
@@ -38,7 +39,7 @@ pub struct BenchReport {
 }
 
 /// One test.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchRow {
     /// Through files on both sides, until the bytes are on the disk; else memory.
     pub file: bool,

@@ -20,8 +20,8 @@ use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
-    Destination, Error, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Outcome, Phase, Progress, ShareBack,
-    SharePlan, SurveyOptions, What, survey,
+    Error, GetRequest, Home, Lifetime, Listen, Node, Options, Outcome, Phase, Progress, ShareBack, SharePlan,
+    SurveyOptions, What, survey,
 };
 
 mod child;
@@ -111,7 +111,7 @@ impl Play<'_> {
         let target = self.stage.again();
         std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
         let request = request(query, id, target, ShareBack::While);
-        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let transfer = node.get(request);
         let outcome = follow::transfer(self.context, transfer, self.signals).await?;
         outcome.path.ok_or_else(|| Failure::Other(anyhow::anyhow!("the copy has no place; this is a fault of qshare")))
     }
@@ -200,17 +200,11 @@ impl Play<'_> {
     }
 
     fn options(&self, home: &str, tracker: PeerTarget) -> Options {
-        Options {
-            home: Home::at(self.stage.home(home)),
-            lifetime: Lifetime::Seeding,
-            listen: Listen::At(stage::LOOPBACK),
-            trackers: vec![tracker],
-            peers: Vec::new(),
-            near: Near::default(),
-            friends_only: false,
-            upload_limit: None,
-            ..self.context.options()
-        }
+        Options::new(Home::at(self.stage.home(home)))
+            .lifetime(Lifetime::Seeding)
+            .listen(Listen::At(stage::LOOPBACK))
+            .trackers([tracker])
+            .max_files(self.context.settings.max_files)
     }
 
     async fn fetch(&mut self, node: &Node, original: &Original) -> Result<(Outcome, Option<Killed>), Failure> {
@@ -218,7 +212,7 @@ impl Play<'_> {
         let addr = self.stage.providers[VICTIM].place.addr;
         self.step(&format!("a downloader fetches it from all of them at once; half-way provider {addr} is killed"))?;
         let request = request(query, id, self.stage.target(), ShareBack::Seed);
-        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let transfer = node.get(request);
         let mut kill = pin!(kill_half_way(self.context, transfer.progress(), &mut self.stage.providers[VICTIM]));
         let mut end = pin!(follow::transfer(self.context, transfer, self.signals));
         let mut killed = None;
@@ -228,7 +222,7 @@ impl Play<'_> {
                 result = &mut kill, if killed.is_none() => killed = Some(result?),
             }
         };
-        self.context.output.emit(&Line::done(&outcome))?;
+        self.context.output.emit(&Line::Done(&outcome))?;
         Ok((outcome, killed.flatten()))
     }
 
@@ -298,8 +292,7 @@ async fn seeded(node: &Node, query: &Query) -> Result<(), Failure> {
 }
 
 fn request(query: Query, id: ContentId, target: PathBuf, share: ShareBack) -> GetRequest {
-    let to = Destination::Path(target);
-    GetRequest { share, wait: WAIT, choose: Some(id), ..GetRequest::new(What::Words(query), to) }
+    GetRequest::new(What::Words(query)).output(target).share(share).wait(WAIT).choose(id)
 }
 
 /// Kills the provider when half of all is there. `None` when it was all there at once, or the transfer ended before.

@@ -101,7 +101,7 @@ impl Lines<'_> {
             self.next += 1;
             match hashed {
                 Ok(id) => {
-                    self.context.output.emit(&Line::hashed(id, file))?;
+                    self.context.output.emit(&Line::Hashed { id, path: file.to_string_lossy() })?;
                     text.push_str(&line(id, &file.to_string_lossy()));
                 }
                 Err(error) => {

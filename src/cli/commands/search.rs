@@ -20,11 +20,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     for hit in &found.hits {
         context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
     }
-    context.output.emit(&Line::Summary {
-        hits: found.hits.len() as u64,
-        more: found.more,
-        at_least: found.at_least,
-    })?;
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
         let what = arguments.words.join(" ");
         let failure = Error::NotFound { what, asked: context.places() }.into();
@@ -33,9 +29,9 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     }
     let table = hits::found(&found.hits);
     context.output.print(&table.render(context.output.width()))?;
-    if found.more > 0 && !context.output.is_json() {
-        let least = if found.at_least { "at least " } else { "" };
-        let more = counted(found.more, "more hit");
+    if found.beyond.more > 0 && !context.output.is_json() {
+        let least = if found.beyond.at_least { "at least " } else { "" };
+        let more = counted(found.beyond.more, "more hit");
         context.output.note(&format!("qshare: {least}{more}; give more words, or ask for more with --limit-hits"));
     }
     Ok(Exit::DONE)

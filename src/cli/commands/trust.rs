@@ -4,7 +4,7 @@ use crate::cli::args::{TrustArgs, TrustCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::io::home::trust::TrustStore;
 
@@ -22,7 +22,7 @@ fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
     let known = store.list().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
     for (addr, node) in &known {
-        context.output.emit(&Line::Trust { addr, node: Text(*node) })?;
+        context.output.emit(&Line::Trust { addr, node: *node })?;
         table.row([addr.clone(), context.output.names().whole(*node)]);
     }
     if known.is_empty() {

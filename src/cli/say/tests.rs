@@ -5,6 +5,7 @@ use crate::actors::announcer::AnnouncerNotice;
 use crate::actors::download::DownloadNotice;
 use crate::actors::index::IndexNotice;
 use crate::actors::neighbours::NeighbourNotice;
+use crate::cli::render::human::word;
 use crate::io::home::HomeError;
 use crate::io::net::lan::LanError;
 use crate::io::net::resolve::ResolveError;
@@ -44,7 +45,7 @@ fn a_sentence_names_the_thing_the_cause_and_what_to_do() {
     let text = said(&error);
     assert!(text.contains(&found.to_string()) && text.contains(&remembered.to_string()), "{text}");
     assert!(text.contains("qshare trust forget h:1"), "{text}");
-    assert_eq!(error.code().word(), "key_changed");
+    assert_eq!(word(&error.code()), "key_changed");
 }
 
 #[test]
@@ -56,7 +57,7 @@ fn text_from_outside_is_escaped() {
 #[test]
 fn exit_codes_are_those_of_the_design() {
     let error = Error::Incomplete { name: "n".to_owned(), have: 1, total: 2, lack: Box::default() };
-    assert_eq!((error.code().word(), error.code().exit()), ("incomplete", 6));
+    assert_eq!((word(&error.code()), error.code().exit()), ("incomplete".to_owned(), 6));
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
     assert_eq!(Error::NotFound { what: String::new(), asked: String::new() }.code().exit(), 3);

@@ -10,12 +10,10 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
-use std::str::FromStr;
 
 #[cfg(unix)]
 use rustix::process::Signal;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
@@ -57,7 +55,6 @@ impl LanError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Which it says to be.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub node: NodeId,
     /// Where.
     pub addrs: Vec<SocketAddr>,
@@ -137,14 +134,6 @@ fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
 
 const fn is_link_local(addr: SocketAddr) -> bool {
     matches!(addr, SocketAddr::V6(v6) if v6.ip().is_unicast_link_local())
-}
-
-fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
-}
-
-fn from_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
 #[cfg(test)]

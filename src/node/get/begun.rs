@@ -4,7 +4,6 @@ use crate::io::home::begun::BegunFile;
 use crate::io::receive::partial::{Earlier, Superseded};
 use crate::model::query::fold;
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::types::{GetNotice, Kept, What};
 
@@ -36,7 +35,7 @@ impl Get {
 impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return };
+        let Some(dir) = self.parent(None) else { return };
         for kept in self.earlier().await.iter().take(KEPT) {
             self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone() });
         }

@@ -5,8 +5,7 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Earlier;
 use crate::node::error::Error;
 use crate::node::get::Get;
-use crate::node::get::destination::TargetPath;
-use crate::node::types::{Destination, GetNotice};
+use crate::node::types::GetNotice;
 
 /// Unfinished transfers that are told of.
 const TOLD: usize = 3;
@@ -14,13 +13,9 @@ const TOLD: usize = 3;
 impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
-        let output = match &self.request.output {
-            Destination::Path(path) => Some(path.clone()),
-            Destination::Here | Destination::Stream(_) => None,
-        };
         for kept in self.earlier().await.iter().take(TOLD) {
-            let only = kept.only().to_vec();
-            self.report.warn(GetNotice::GoOn { kept: kept.into(), output: output.clone(), only });
+            let (output, only) = (self.request.output.clone(), kept.only().to_vec());
+            self.report.warn(GetNotice::GoOn { kept: kept.into(), output, only });
         }
     }
 
@@ -35,7 +30,7 @@ impl Get {
 
     /// What nobody goes on with now and may be what is asked for.
     pub(super) async fn earlier(&self) -> Vec<Earlier> {
-        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return Vec::new() };
+        let Some(dir) = self.parent(None) else { return Vec::new() };
         let read = move || {
             let dir = SafeDir::open(&dir).ok()?;
             let mut all = Earlier::all_in(&dir).ok()?;

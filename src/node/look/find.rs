@@ -17,7 +17,7 @@ use crate::node::error::{Error, Silence, Who};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
-use crate::node::types::{Found, LookNotice, Notice, Options, PeerRow};
+use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 use crate::wire::Sought;
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
@@ -84,7 +84,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
         let words = query.words();
         let (mut asked, _) = self.look_for(words, limit, Enough::Everything).await?;
         if limit > FLOODED {
@@ -97,7 +97,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Found, Rest), Error> {
+    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
         let (asked, rest) = self.look_for(query.words(), limit, Enough::Choice).await?;
         Ok((answers::merged(Some(query), asked, limit), rest))
     }
@@ -136,7 +136,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+    pub(crate) async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
         self.locate_until(id, Enough::Everything).await
     }
 
@@ -144,11 +144,11 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Hits, Error> {
         self.locate_until(id, Enough::First).await
     }
 
-    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let (asked, _) = self.look(direct, Sought::Content(id), enough).await?;
         Ok(answers::merged(None, asked, u32::MAX))

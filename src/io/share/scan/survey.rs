@@ -15,7 +15,7 @@ use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, s
 use crate::model::{Cause, Kind, Obstacle, SafePath, safe_path};
 
 /// What to leave out and what to allow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SurveyOptions {
     /// Paths that are offered under a given name (the configuration's `[[share]]`).
     pub named: Vec<(SafePath, PathBuf)>,
@@ -102,7 +102,7 @@ pub struct Unportable {
 }
 
 /// One root of a plan, for showing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootSummary {
     /// What it is offered under.
     pub name: SafePath,
