@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ractor::SpawnErr;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinError;
 
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::DownloadError;
@@ -33,7 +35,7 @@ mod who;
 
 pub use code::ErrorCode;
 pub use lack::Lack;
-pub use who::{Who, shown};
+pub use who::{Who, Whom, shown};
 
 /// Why the node could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -168,12 +170,9 @@ pub enum Error {
         /// Why.
         lack: Box<Lack>,
     },
-    /// An actor failed; the state is on disk.
-    #[error("the node stopped ({})", Shown(.cause))]
-    Internal {
-        /// Why.
-        cause: String,
-    },
+    /// Something of the node itself failed; the state is on disk.
+    #[error("the node stopped ({})", Shown(&.0.to_string()))]
+    Internal(#[from] Fault),
     /// The transfer was cancelled.
     #[error("interrupted")]
     Interrupted {
@@ -227,8 +226,8 @@ pub enum Error {
     NotFound {
         /// The words or the id.
         what: String,
-        /// Who was asked: `tracker HOST:PORT`, `3 places`.
-        asked: String,
+        /// Who was asked.
+        asked: Whom,
     },
     /// Whoever offers it could not hash it.
     #[error("`{}` has no id yet", Shown(.name))]
@@ -334,6 +333,35 @@ pub enum Error {
     },
 }
 
+/// What of the node itself failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Fault {
+    /// An actor, with this error.
+    #[error("{0}")]
+    Actor(String),
+    /// An actor that was to be started, with this error.
+    #[error("{0}")]
+    Start(String),
+    /// A transfer to a stream found its content at a destination, which it has not.
+    #[error("what goes to a stream is never there already")]
+    StreamIsThere,
+    /// A task panicked or was cut off, in the runtime's words.
+    #[error("{0}")]
+    Task(String),
+}
+
+impl From<SpawnErr> for Error {
+    fn from(error: SpawnErr) -> Self {
+        Self::Internal(Fault::Start(error.to_string()))
+    }
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        Self::Internal(Fault::Task(error.to_string()))
+    }
+}
+
 /// Why somebody does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Silence {
@@ -376,7 +404,7 @@ impl Error {
                 ErrorCode::Incomplete
             }
             Self::Download(DownloadError::Stopped)
-            | Self::Internal { .. }
+            | Self::Internal(_)
             | Self::NotACollection { .. }
             | Self::Refused { .. }
             | Self::Stdout(_)

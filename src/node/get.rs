@@ -79,8 +79,7 @@ impl Transfer {
     /// # Errors
     /// Whatever kept it from being published.
     pub async fn finish(mut self) -> Result<Outcome, Error> {
-        let ended = (&mut self.task).await;
-        ended.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+        (&mut self.task).await?
     }
 }
 
@@ -246,7 +245,7 @@ impl Get {
             let given = contents.give_bits(&parent, &target, &mut present);
             (present, given)
         });
-        let (present, given) = given.await.map_err(|error| Error::Internal { cause: error.to_string() })?;
+        let (present, given) = given.await?;
         if let Err(error) = given {
             self.report.warn(GetNotice::Dest(error));
         }

@@ -17,6 +17,7 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
@@ -238,8 +239,7 @@ impl Play<'_> {
         }
         let tree = |hit: &&_| is_tree(hit, &original.name);
         let hit = found.hits.iter().map(|found| &found.hit).find(tree);
-        let hit =
-            hit.ok_or_else(|| Error::NotFound { what: name.to_owned(), asked: "the demo's tracker".to_owned() })?;
+        let hit = hit.ok_or_else(|| Failure::Nothing(say::nothing(name, "the demo's tracker")))?;
         if !self.context.output.is_json() {
             let table = hits::hits([hit]).render(self.context.output.error_width());
             table.lines().for_each(|line| self.detail(line));

@@ -14,9 +14,10 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::io::share::hash::{HashError, hash_typed};
-use crate::model::obstacle::{advice, cause};
-use crate::model::{ContentId, Shown};
+use crate::model::obstacle::cause;
+use crate::model::{ContentId, Obstacle, Shown};
 
 /// Results that wait to be printed; when it is full, hashing waits.
 const WAITING: usize = 1024;
@@ -121,7 +122,7 @@ impl Lines<'_> {
 /// Why, and what to do.
 fn why(error: &HashError) -> String {
     match error {
-        HashError::Io(error) => format!("{}; {}", cause(error), advice(error)),
+        HashError::Io(error) => format!("{}; {}", cause(error), say::advice(Obstacle::of(error))),
         HashError::Changed => format!("{error}; run it again when nobody writes to it"),
         HashError::Cancelled | HashError::TooLarge => error.to_string(),
     }

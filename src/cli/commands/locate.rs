@@ -7,7 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::json::Line;
 use crate::cli::say;
-use crate::node::{Error, Holder, Node};
+use crate::node::{Holder, Node};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     }
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let failure = Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into();
+        let failure = Failure::Nothing(say::nothing(&arguments.id.to_string(), context.places()));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }

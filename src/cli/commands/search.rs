@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::model::Query;
 use crate::node::{Error, Node};
 
@@ -22,8 +23,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     }
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let what = arguments.words.join(" ");
-        let failure = Error::NotFound { what, asked: context.places() }.into();
+        let failure = Failure::Nothing(say::nothing(&arguments.words.join(" "), context.places()));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }

@@ -6,12 +6,13 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::io::home::trust::TrustStore;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
     let store = TrustStore::at(context.own_home()?.root());
-    store.broken().iter().for_each(|broken| context.output.warn(&broken.to_string()));
+    store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match &arguments.command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),

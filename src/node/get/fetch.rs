@@ -214,5 +214,5 @@ pub(super) async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+    tokio::task::spawn_blocking(work).await?
 }

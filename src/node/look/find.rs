@@ -13,7 +13,7 @@ use crate::io::home::met::Met;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, Plane, Query};
-use crate::node::error::{Error, Silence, Who};
+use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
@@ -69,15 +69,9 @@ impl Finder {
         self.places.iter().filter(|place| place.plane == Plane::Tracker)
     }
 
-    /// Who is asked, for people: `tracker lab:4917`, `3 places`.
-    pub(crate) fn asked(&self) -> String {
-        let near = self.overlay.as_ref().map(|_| "the nodes near this one".to_owned());
-        let places = match self.places.as_slice() {
-            [] => None,
-            [one] => Some(one.who().to_string()),
-            many => Some(format!("{} places", many.len())),
-        };
-        places.into_iter().chain(near).collect::<Vec<_>>().join(" and ")
+    /// Who is asked.
+    pub(crate) fn asked(&self) -> Whom {
+        Whom { places: self.places.iter().map(Place::who).collect(), near: self.overlay.is_some() }
     }
 
     /// Which offers match the words, best first.
