@@ -14,7 +14,6 @@ use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 mod allowed;
 mod arrivals;
 mod bench;
-mod convert;
 mod doctor;
 pub mod error;
 mod following;
@@ -91,9 +90,7 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
-        let found = self.inner.finder.search(query, limit).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
-        Ok(found)
+        Ok(self.met(self.inner.finder.search(query, limit).await?).await)
     }
 
     /// Who offers an id.
@@ -101,9 +98,13 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
-        let found = self.inner.finder.locate(id).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
-        Ok(found)
+        Ok(self.met(self.inner.finder.locate(id).await?).await)
+    }
+
+    /// The same hits, whose providers are remembered for people.
+    async fn met(&self, hits: Hits) -> Hits {
+        self.inner.meet(hits.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
+        hits
     }
 
     /// What each provider of a hit has of it, in their order; unknown of those that do not answer.

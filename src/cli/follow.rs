@@ -74,9 +74,7 @@ pub(crate) async fn seed(
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
-    if !context.output.is_json() {
-        context.output.note(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
-    }
+    context.output.remark(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
     tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),
         ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),

@@ -26,6 +26,7 @@ pub(crate) mod table;
 
 use json::Line;
 use sink::{Lost, Sink};
+use table::Table;
 
 /// How progress is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +125,22 @@ impl Console {
         self.write(&bytes(line)?)
     }
 
+    /// The same for each of several.
+    ///
+    /// # Errors
+    /// As [`Self::emit`].
+    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<(), Failure> {
+        lines.into_iter().try_for_each(|line| self.emit(&line))
+    }
+
+    /// A table as a result for people, as wide as the terminal; nothing with `--json`.
+    ///
+    /// # Errors
+    /// As [`Self::print`].
+    pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
+        self.print(&table.render(self.width()))
+    }
+
     /// A result for people, with its line ends; nothing with `--json`.
     ///
     /// # Errors
@@ -162,6 +179,13 @@ impl Console {
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {
             self.tell(text);
+        }
+    }
+
+    /// The same beside a result, which says it itself where it is a JSON line.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.json {
+            self.note(text);
         }
     }
 

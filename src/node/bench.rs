@@ -16,7 +16,6 @@ use crate::actors::serve::serve_links;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
-use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
 use crate::node::host::{Host, Started};
 use crate::node::types::{Event, Options};
@@ -102,7 +101,7 @@ pub(crate) async fn measure(
     let who = Who::bench(target.host_port());
     let own = host.endpoint.node_id();
     let connected = host.connections.to_target(target).await;
-    let link = connected.map_err(|error| connect_error(who.clone(), own, error))?;
+    let link = connected.map_err(|error| Error::connect(who.clone(), own, error))?;
     if let Some(role) = link.role().filter(|role| *role != Role::Bench) {
         return Err(Error::WrongRole { who, role });
     }
@@ -180,7 +179,7 @@ impl Run<'_> {
     }
 
     fn call(&self, error: CallError) -> Error {
-        call_error(self.who.clone(), error)
+        Error::call(self.who.clone(), error)
     }
 
     fn failed(&self, error: BenchError) -> Error {

@@ -374,6 +374,26 @@ pub enum Silence {
 }
 
 impl Error {
+    /// There is no link to a place.
+    pub(crate) fn connect(who: Who, own: NodeId, error: ConnectError) -> Self {
+        match error.kind() {
+            ConnectKind::Forbidden => Self::Forbidden { who, node: own },
+            _ => Self::Connect { who, source: Box::new(error) },
+        }
+    }
+
+    /// An exchange with a place failed.
+    pub(crate) fn call(who: Who, error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) if refusal.code == Code::Forbidden => Self::NotAFriend { who },
+            CallError::Refused(refusal) => Self::Refused { who, code: refusal.code },
+            CallError::Lost(_) | CallError::TimedOut | CallError::Reset(_) => {
+                Self::Unreachable { who, cause: error.into() }
+            }
+            CallError::Ended | CallError::Frame(_) => Self::Protocol { who, cause: error },
+        }
+    }
+
     /// The code for programs.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -422,24 +442,6 @@ impl Error {
             Self::Temporary { .. } => ErrorCode::Failed,
             Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
             Self::WrongRole { .. } => ErrorCode::Usage,
-        }
-    }
-
-    /// How many more there are than the candidates of [`Error::Ambiguous`].
-    #[must_use]
-    pub fn beyond(&self) -> Beyond {
-        match self {
-            Self::Ambiguous { beyond, .. } => *beyond,
-            _ => Beyond::default(),
-        }
-    }
-
-    /// The candidates of [`Error::Ambiguous`], best first.
-    #[must_use]
-    pub fn hits(&self) -> &[Hit] {
-        match self {
-            Self::Ambiguous { hits, .. } => hits,
-            _ => &[],
         }
     }
 }

@@ -9,7 +9,6 @@ pub(super) mod fetch;
 pub(super) mod follow;
 pub(super) mod givers;
 pub(super) mod holding;
-pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod seed;
 pub(super) mod times;

@@ -35,8 +35,8 @@ async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
         service::serve(&node, events, &mut signals, context.only_warnings()).await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }
@@ -48,20 +48,16 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
         Ok(node.bench(target, bytes, &activity.counter()).await?)
     };
     let report = context.look(&format!("bench with {}", target.host_port()), work).await?;
-    for row in &report.rows {
-        context.output.emit(&line(row))?;
-    }
+    context.output.emit_all(report.rows.iter().map(line))?;
     let addr = target.host_port();
     let (node, tests, rtt_us) = (report.node, report.rows.len() as u64, micros(report.rtt));
     context.output.emit(&Line::Benched { node, addr: addr.clone(), tests, rtt_us })?;
-    context.output.print(&table(&report).render(context.output.width()))?;
-    if !context.output.is_json() {
-        let (size, rtt) = (Size(bytes), millis(report.rtt));
-        context.output.note(&format!(
-            "qshare: {size} a test with {addr}, {rtt} away when nothing else is on the way; a file counts when it is \
-             on the disk"
-        ));
-    }
+    context.output.table(&table(&report))?;
+    let (size, rtt) = (Size(bytes), millis(report.rtt));
+    context.output.remark(&format!(
+        "qshare: {size} a test with {addr}, {rtt} away when nothing else is on the way; a file counts when it is on the \
+         disk"
+    ));
     Ok(Exit::DONE)
 }
 

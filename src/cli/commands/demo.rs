@@ -120,9 +120,7 @@ impl Play<'_> {
     fn step(&mut self, message: &str) -> Result<(), Failure> {
         self.steps += 1;
         self.context.output.emit(&Line::Step { number: self.steps, message })?;
-        if !self.context.output.is_json() {
-            self.context.output.note(&format!("{}. {message}", self.steps));
-        }
+        self.context.output.remark(&format!("{}. {message}", self.steps));
         Ok(())
     }
 
@@ -195,9 +193,7 @@ impl Play<'_> {
     }
 
     fn detail(&self, text: &str) {
-        if !self.context.output.is_json() {
-            self.context.output.note(&format!("   {text}"));
-        }
+        self.context.output.remark(&format!("   {text}"));
     }
 
     fn options(&self, home: &str, tracker: PeerTarget) -> Options {
@@ -234,16 +230,12 @@ impl Play<'_> {
         let query = Query::parse(&[name]).map_err(Error::from)?;
         let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
         self.context.notice_all(&found.warnings);
-        for hit in &found.hits {
-            self.context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
-        }
+        self.context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
         let tree = |hit: &&_| is_tree(hit, &original.name);
         let hit = found.hits.iter().map(|found| &found.hit).find(tree);
         let hit = hit.ok_or_else(|| Failure::Nothing(say::nothing(name, "the demo's tracker")))?;
-        if !self.context.output.is_json() {
-            let table = hits::hits([hit]).render(self.context.output.error_width());
-            table.lines().for_each(|line| self.detail(line));
-        }
+        let table = hits::hits([hit]).render(self.context.output.error_width());
+        table.lines().for_each(|line| self.detail(line));
         let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned(), lack: Box::default() })?;
         Ok((query, id))
     }
@@ -310,9 +302,7 @@ async fn kill_half_way(
     victim.kill().await;
     let killed = Killed::new(victim.place, &now);
     context.output.emit(&killed.line())?;
-    if !context.output.is_json() {
-        context.output.note(&format!("   {killed}"));
-    }
+    context.output.remark(&format!("   {killed}"));
     Ok(Some(killed))
 }
 

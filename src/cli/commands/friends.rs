@@ -59,7 +59,7 @@ fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
         context.output.note("qshare: there are no friends yet; `qshare friends add NAME ID` adds one");
         return Ok(Exit::DONE);
     }
-    context.output.print(&table.render(context.output.width()))?;
+    context.output.table(&table)?;
     Ok(Exit::DONE)
 }
 

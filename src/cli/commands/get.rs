@@ -57,17 +57,19 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
 async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mut Signals) -> Result<Exit, Failure> {
     let mut chosen = None;
     let outcome = loop {
-        let error = match attempt(context, arguments, node, signals, chosen).await {
+        match attempt(context, arguments, node, signals, chosen).await {
             Ok(outcome) => break outcome,
-            Err(Failure::Node(error)) if !error.hits().is_empty() && chosen.is_none() => error,
             Err(Failure::Closed) => return Ok(Exit::FAILED),
+            Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if chosen.is_none() => {
+                if context.output.is_interactive() {
+                    chosen = choose::ask(context, &hits, beyond, signals).await?;
+                } else {
+                    choose::list(context, &hits, beyond, is_stream(arguments))?;
+                }
+                chosen.ok_or(Error::Ambiguous { what, hits, beyond })?;
+            }
             Err(failure) => return Err(failure),
-        };
-        if !context.output.is_interactive() {
-            choose::list(context, &error, is_stream(arguments))?;
-            return Err(error.into());
         }
-        chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
     if is_stream(arguments) && outcome.bytes == 0 {
         // Nothing was written that could have failed.

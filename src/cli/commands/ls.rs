@@ -37,10 +37,8 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
             context.output.names().given(&peer.to_string())
         )));
     }
-    context.output.print(&hits::offers(&offers).render(context.output.width()))?;
-    if !context.output.is_json() {
-        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
-    }
+    context.output.table(&hits::offers(&offers))?;
+    context.output.remark(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
     Ok(Exit::DONE)
 }
 
@@ -53,11 +51,9 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
         }
     }
     context.output.emit(&Line::Summary { hits: collection.files().into(), beyond: Beyond::default() })?;
-    context.output.print(&hits::tree(&collection).render(context.output.width()))?;
-    if !context.output.is_json() {
-        let files = counted(collection.files().into(), "file");
-        context.output.note(&format!("qshare: {files}, {}", Size(collection.bytes())));
-    }
+    context.output.table(&hits::tree(&collection))?;
+    let files = counted(collection.files().into(), "file");
+    context.output.remark(&format!("qshare: {files}, {}", Size(collection.bytes())));
     Ok(Exit::DONE)
 }
 

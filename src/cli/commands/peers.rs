@@ -18,6 +18,6 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         context.output.note(&format!("qshare: no node is known at {}", context.places()));
         return Ok(Exit::DONE);
     }
-    context.output.print(&hits::peers(&rows, context.output.names()).render(context.output.width()))?;
+    context.output.table(&hits::peers(&rows, context.output.names()))?;
     Ok(Exit::DONE)
 }

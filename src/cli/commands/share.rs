@@ -52,8 +52,8 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan);
         service::serve(&node, events, &mut signals, tell(context)).await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }
@@ -133,9 +133,9 @@ impl Told {
         // Ids fill in by the thousand; people are told at the first time, and when all are there.
         let (offers, hashed) = now;
         let all = hashed == offers && before != Some(now);
-        if !context.output.is_json() && (before.is_none() || all) {
+        if before.is_none() || all {
             let (offers, hashed) = (counted(offers, "offer"), count(hashed));
-            context.output.note(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
+            context.output.remark(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
         }
     }
 }

@@ -35,8 +35,8 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
             Ok(())
         })
         .await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }

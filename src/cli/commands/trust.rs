@@ -30,7 +30,7 @@ fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
         context.output.note("qshare: no key is remembered in this home");
         return Ok(Exit::DONE);
     }
-    context.output.print(&table.render(context.output.width()))?;
+    context.output.table(&table)?;
     Ok(Exit::DONE)
 }
 
