@@ -67,13 +67,11 @@ async fn median_search(asker: &Node) -> Duration {
 }
 
 async fn node(dir: &Path, peer: &str) -> Node {
-    let options = Options {
-        lifetime: Lifetime::LongRunning,
-        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        peers: vec![peer.parse().expect("a target")],
-        near: Near { lan: None, only_peers: true, ttl: Some(2), all_global: false },
-        ..Options::new(Home::at(dir.join("asker")))
-    };
+    let options = Options::new(Home::at(dir.join("asker")))
+        .lifetime(Lifetime::LongRunning)
+        .listen(Listen::At("127.0.0.1:0".parse().expect("an address")))
+        .peers([peer.parse().expect("a target")])
+        .near(Near { lan: None, only_peers: true, ttl: Some(2), all_global: false });
     Node::start(options).await.expect("started").0
 }
 

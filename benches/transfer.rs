@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    Destination, Event, GetRequest, Home, Lifetime, Listen, Node, Options, SurveyOptions, Tracker, TrackerOptions,
-    What, survey,
+    Event, GetRequest, Home, Lifetime, Listen, Node, Options, SurveyOptions, Tracker, TrackerOptions, What, survey,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -60,9 +59,9 @@ impl Lab {
     /// How long it takes to fetch the file once.
     async fn fetch(&self) -> Duration {
         let target: PathBuf = self.dir.path().join("fetched.bin");
-        let request = GetRequest::new(What::Id(self.id), Destination::Path(target.clone()));
+        let request = GetRequest::new(What::Id(self.id)).output(target.clone());
         let started = now();
-        let outcome = self.downloader.get(request).await.expect("begun").finish().await.expect("fetched");
+        let outcome = self.downloader.get(request).finish().await.expect("fetched");
         let elapsed = started.elapsed();
         assert_eq!(outcome.fetched, BYTES as u64);
         std::fs::remove_file(target).expect("published");
@@ -93,7 +92,7 @@ async fn provider(home: &Path, tracker: &PeerTarget, file: &Path) -> Node {
 
 fn options(home: &Path, trackers: Vec<PeerTarget>) -> Options {
     let listen = Listen::At("127.0.0.1:0".parse().expect("an address"));
-    Options { lifetime: Lifetime::LongRunning, listen, trackers, ..Options::new(Home::at(home.to_owned())) }
+    Options::new(Home::at(home.to_owned())).lifetime(Lifetime::LongRunning).listen(listen).trackers(trackers)
 }
 
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]

@@ -4,7 +4,7 @@
 use std::error::Error;
 
 use qshare::model::Query;
-use qshare::node::{Destination, Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
+use qshare::node::{Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -13,7 +13,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     std::fs::write(&file, "we meet at noon\n")?;
 
     // Who shares: looks at the paths first, then offers them.
-    let options = Options { lifetime: Lifetime::LongRunning, ..Options::new(Home::at(dir.path().join("anna"))) };
+    let options = Options::new(Home::at(dir.path().join("anna"))).lifetime(Lifetime::LongRunning);
     let (anna, mut events) = Node::start(options).await?;
     anna.share(survey(&[file], &SurveyOptions::default())?);
     while let Some(event) = events.recv().await {
@@ -26,11 +26,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // Who wants it: knows where one node is, and some words. On a network of more machines a tracker tells where the others
     // are (`Options::trackers`), or multicast does (`Options::near`).
     let at_anna = format!("{}@{}", anna.id(), anna.addr()).parse()?;
-    let options = Options { peers: vec![at_anna], ..Options::new(Home::at(dir.path().join("bob"))) };
-    let (bob, _events) = Node::start(options).await?;
+    let (bob, _events) = Node::start(Options::new(Home::at(dir.path().join("bob"))).peers([at_anna])).await?;
     let words = What::Words(Query::parse(&["meeting", "notes"])?);
-    let transfer = bob.get(GetRequest::new(words, Destination::Path(dir.path().join("copy.txt")))).await?;
-    let got = transfer.finish().await?;
+    let got = bob.get(GetRequest::new(words).output(dir.path().join("copy.txt"))).finish().await?;
 
     println!("fetched {} bytes, proven against {}", got.bytes, got.id);
     assert_eq!(std::fs::read_to_string(dir.path().join("copy.txt"))?, "we meet at noon\n");

@@ -13,14 +13,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let home = |name: &str| Options::new(Home::at(dir.path().join(name)));
     if let Some(tracker) = std::env::args().nth(1) {
-        let (node, _events) = Node::start(Options { trackers: vec![tracker.parse()?], ..home("watcher") }).await?;
+        let (node, _events) = Node::start(home("watcher").trackers([tracker.parse()?])).await?;
         return watch(&node, &mut BTreeMap::new(), |_| true).await;
     }
     let (tracker, _events) = Tracker::start(&home("tracker"), TrackerOptions::default()).await?;
-    let trackers = vec![format!("{}@{}", tracker.id(), tracker.addr()).parse()?];
-    let (watcher, _events) = Node::start(Options { trackers: trackers.clone(), ..home("watcher") }).await?;
+    let trackers = [format!("{}@{}", tracker.id(), tracker.addr()).parse()?];
+    let (watcher, _events) = Node::start(home("watcher").trackers(trackers.clone())).await?;
 
-    let lasting = Options { lifetime: Lifetime::LongRunning, trackers, ..home("sharer") };
+    let lasting = home("sharer").lifetime(Lifetime::LongRunning).trackers(trackers);
     let (sharer, _events) = Node::start(lasting).await?;
     std::fs::write(dir.path().join("notes.txt"), "we meet at noon\n")?;
     sharer.share(survey(&[dir.path().join("notes.txt")], &SurveyOptions::default())?);

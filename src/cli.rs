@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 mod args;
 mod choose;
-pub mod commands;
+mod commands;
 mod context;
 mod exit;
 mod explain;
@@ -29,7 +29,7 @@ use commands::listen_lan::ListenLan;
 use context::Context;
 use exit::Exit;
 use failure::Failure;
-use render::Output;
+use render::Console;
 use settings::{Environment, Settings};
 
 pub use crate::io::cpu::network_threads;
@@ -57,7 +57,7 @@ pub fn run(runtime: Runtime) -> ExitCode {
 }
 
 fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
-    let output = Output::new(globals);
+    let output = Console::new(globals);
     log(globals, &output);
     let default_home = crate::node::Home::default_root();
     let settings = Settings::resolve(globals, &Environment::of_process(), default_home);
@@ -103,12 +103,12 @@ fn refuse(line: &[OsString], error: &clap::Error) -> Exit {
     if !error.use_stderr() {
         let Err(lost) = error.print() else { return Exit::DONE };
         let failure = failure::stdout(lost);
-        Output::new(&Globals::default()).fail(&failure);
+        Console::new(&Globals::default()).fail(&failure);
         return failure.exit();
     }
     if line.iter().any(|argument| argument == "--json") {
         let globals = Globals { json: true, ..Globals::default() };
-        Output::new(&globals).fail(&Failure::Usage(one_line(&error.to_string())));
+        Console::new(&globals).fail(&Failure::Usage(one_line(&error.to_string())));
     } else {
         let _ = error.print();
     }
@@ -123,7 +123,7 @@ fn one_line(message: &str) -> String {
 }
 
 /// Log lines go to standard error. `$RUST_LOG` goes before `-v` and `-q`.
-fn log(globals: &Globals, output: &Output) {
+fn log(globals: &Globals, output: &Console) {
     let level = match (globals.quiet, globals.verbose) {
         // What cannot be sent to an address is told where it matters, as why nobody answers there.
         (true, _) => "error,quinn_udp=off",

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::obstacle::{advice, cause};
+use crate::model::Cause;
 
 /// The file that is read from the home when no other is named.
 pub const FILE_NAME: &str = "config.toml";
@@ -18,15 +18,15 @@ const MOST: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// It cannot be read.
-    #[error("the configuration {} cannot be read ({}): {}", path.display(), cause(source), advice(source))]
+    #[error("the configuration {} cannot be read ({source})", path.display())]
     Unreadable {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: io::Error,
+        source: Cause,
     },
     /// It is not TOML, or has a key or a value that is not known.
-    #[error("the configuration {} is refused: {cause}; config/default.toml documents every setting", path.display())]
+    #[error("the configuration {} is refused: {cause}", path.display())]
     Refused {
         /// Which file.
         path: PathBuf,
@@ -141,7 +141,7 @@ impl Config {
             Err(e) if named.is_none() && (e.kind() == io::ErrorKind::NotFound || is_closed(home)) => {
                 Ok(Self::default())
             }
-            Err(source) => Err(ConfigError::Unreadable { path, source }),
+            Err(source) => Err(ConfigError::Unreadable { path, source: source.into() }),
         }
     }
 

@@ -9,21 +9,21 @@
 //!
 //! ```
 //! use qshare::model::Query;
-//! use qshare::node::{Destination, Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
+//! use qshare::node::{Event, GetRequest, Home, Lifetime, Node, Options, SurveyOptions, What, survey};
 //!
 //! # #[tokio::main]
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let dir = tempfile::tempdir()?;
 //! std::fs::write(dir.path().join("notes.txt"), "we meet at noon")?;
-//! let options = Options { lifetime: Lifetime::LongRunning, ..Options::new(Home::at(dir.path().join("anna"))) };
+//! let options = Options::new(Home::at(dir.path().join("anna"))).lifetime(Lifetime::LongRunning);
 //! let (anna, mut events) = Node::start(options).await?;
 //! anna.share(survey(&[dir.path().join("notes.txt")], &SurveyOptions::default())?);
 //! while !matches!(events.recv().await, Some(Event::Offer { .. }) | None) {}
 //!
-//! let peers = vec![format!("{}@{}", anna.id(), anna.addr()).parse()?];
-//! let (bob, _events) = Node::start(Options { peers, ..Options::new(Home::at(dir.path().join("bob"))) }).await?;
-//! let wish = GetRequest::new(What::Words(Query::parse(&["notes"])?), Destination::Path(dir.path().join("copy.txt")));
-//! assert_eq!(bob.get(wish).await?.finish().await?.bytes, 15);
+//! let at_anna = format!("{}@{}", anna.id(), anna.addr()).parse()?;
+//! let (bob, _events) = Node::start(Options::new(Home::at(dir.path().join("bob"))).peers([at_anna])).await?;
+//! let wish = GetRequest::new(What::Words(Query::parse(&["notes"])?)).output(dir.path().join("copy.txt"));
+//! assert_eq!(bob.get(wish).finish().await?.bytes, 15);
 //! # bob.stop().await;
 //! # anna.stop().await;
 //! # Ok(())

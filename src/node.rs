@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::io::AsyncWrite;
 use tokio::sync::mpsc;
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
@@ -13,7 +14,6 @@ use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 mod allowed;
 mod arrivals;
 mod bench;
-mod convert;
 mod doctor;
 pub mod error;
 mod following;
@@ -39,7 +39,7 @@ pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
-pub use error::{Error, ErrorCode, Lack, Silence, Who, shown};
+pub use error::{Error, ErrorCode, Fault, Lack, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub use tracker::{Tracker, TrackerOptions};
@@ -89,20 +89,22 @@ impl Node {
     ///
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
-    pub async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
-        let found = self.inner.finder.search(query, limit).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
-        Ok(found)
+    pub async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
+        Ok(self.met(self.inner.finder.search(query, limit).await?).await)
     }
 
     /// Who offers an id.
     ///
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
-    pub async fn locate(&self, id: ContentId) -> Result<Found, Error> {
-        let found = self.inner.finder.locate(id).await?;
-        self.inner.meet(found.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
-        Ok(found)
+    pub async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
+        Ok(self.met(self.inner.finder.locate(id).await?).await)
+    }
+
+    /// The same hits, whose providers are remembered for people.
+    async fn met(&self, hits: Hits) -> Hits {
+        self.inner.meet(hits.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
+        hits
     }
 
     /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
@@ -211,12 +213,15 @@ impl Node {
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.
-    ///
-    /// # Errors
-    /// When the peer of `from` is unknown.
-    #[expect(clippy::unused_async, reason = "the handle's verbs are all awaited; this one need not wait today")]
-    pub async fn get(&self, request: GetRequest) -> Result<Transfer, Error> {
-        Transfer::begin(Arc::clone(&self.inner), request)
+    #[must_use]
+    pub fn get(&self, request: GetRequest) -> Transfer {
+        Transfer::begin(Arc::clone(&self.inner), request, None)
+    }
+
+    /// The same of one file, whose bytes are written to a stream in order, and nowhere else.
+    #[must_use]
+    pub fn get_to(&self, request: GetRequest, to: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Transfer {
+        Transfer::begin(Arc::clone(&self.inner), request.output(None), Some(Box::new(to)))
     }
 
     /// Measures throughput to a bench that listens, with this many bytes for each of [`BENCH_TESTS`] tests, and

@@ -75,7 +75,7 @@ fn what_is_no_bench_is_told_so() {
 
 fn options(lab: &Lab) -> Options {
     let listen = Listen::At("127.0.0.1:0".parse().expect("an address"));
-    Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(Home::at(lab.home())) }
+    Options::new(Home::at(lab.home())).lifetime(Lifetime::LongRunning).listen(listen)
 }
 
 /// A bench of this process in a home of its own.

@@ -120,7 +120,6 @@ const ROOMS: [(&str, &[&str]); 7] = [
         &[
             "types",
             "error",
-            "convert",
             "host",
             "following",
             "report",

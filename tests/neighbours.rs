@@ -143,13 +143,11 @@ async fn node(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> node::Node {
 }
 
 fn options(lab: &Lab, peers: Vec<PeerTarget>, ttl: u8) -> Options {
-    Options {
-        lifetime: Lifetime::LongRunning,
-        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        peers,
-        near: Near { lan: None, only_peers: true, ttl: Some(ttl), all_global: false },
-        ..Options::new(Home::at(lab.home()))
-    }
+    Options::new(Home::at(lab.home()))
+        .lifetime(Lifetime::LongRunning)
+        .listen(Listen::At("127.0.0.1:0".parse().expect("an address")))
+        .peers(peers)
+        .near(Near { lan: None, only_peers: true, ttl: Some(ttl), all_global: false })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, assert_same_tree, noise, until};
 use qshare::model::ContentId;
-use qshare::node::{self, Destination, GetRequest, Home, Lifetime, Listen, Options, Phase, ShareBack, What};
+use qshare::node::{self, GetRequest, Home, Lifetime, Listen, Options, Phase, ShareBack, What};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -285,7 +285,7 @@ fn a_tree_that_is_being_fetched_under_another_name_is_waited_for_and_copied() {
 }
 
 fn request(id: ContentId, to: std::path::PathBuf, share: ShareBack) -> GetRequest {
-    GetRequest { share, wait: common::DEADLINE, ..GetRequest::new(What::Id(id), Destination::Path(to)) }
+    GetRequest::new(What::Id(id)).output(to).share(share).wait(common::DEADLINE)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -296,18 +296,16 @@ async fn transfers_of_one_content_in_one_process_do_not_harm_each_other() {
     let bytes = fs::read(&file).expect("there");
     let id = ContentId::of(&bytes);
     lab.dir("out");
-    let options = Options {
-        lifetime: Lifetime::Seeding,
-        listen: Listen::At("127.0.0.1:0".parse().expect("an address")),
-        trackers: vec![tracker.addr.parse().expect("a tracker")],
-        ..Options::new(Home::at(lab.home()))
-    };
+    let options = Options::new(Home::at(lab.home()))
+        .lifetime(Lifetime::Seeding)
+        .listen(Listen::At("127.0.0.1:0".parse().expect("an address")))
+        .trackers([tracker.addr.parse().expect("a tracker")]);
     let (node, _events) = node::Node::start(options).await.expect("started");
-    let get = async |name: &str, share| node.get(request(id, lab.path(name), share)).await.expect("begun");
-    let first = get("out/one.bin", ShareBack::While).await;
+    let get = |name: &str, share| node.get(request(id, lab.path(name), share));
+    let first = get("out/one.bin", ShareBack::While);
     first.progress().wait_for(|now| now.phase == Phase::Fetching && now.bytes > 0).await.expect("it runs");
-    let second = get("out/two.bin", ShareBack::Seed).await;
-    let other = get("elsewhere.bin", ShareBack::Seed).await;
+    let second = get("out/two.bin", ShareBack::Seed);
+    let other = get("elsewhere.bin", ShareBack::Seed);
     first.finish().await.expect("fetched");
     assert_eq!(second.finish().await.expect("copied").fetched, 0);
     assert!(other.finish().await.expect("fetched").seeding);

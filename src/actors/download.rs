@@ -82,9 +82,7 @@ pub enum DownloadError {
     #[error(transparent)]
     Partial(#[from] PartialError),
     /// The transfer's actor failed; the node lives.
-    #[error(
-        "the transfer stopped because of a fault in the program: run the same command again, what was proven is kept"
-    )]
+    #[error("the transfer stopped because of a fault in the program")]
     Stopped,
 }
 

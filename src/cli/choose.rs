@@ -8,26 +8,33 @@ use crate::cli::render::hits;
 use crate::cli::render::json::Line;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Hit};
-use crate::node::{Beyond, Error};
+use crate::node::Beyond;
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
-pub(crate) fn list(context: &Context, error: &Error, stdout_is_taken: bool) -> Result<(), Failure> {
-    let (output, candidates, beyond) = (&context.output, error.hits(), error.beyond());
-    for hit in candidates {
-        output.emit(&Line::hit(hit, None))?;
-    }
-    output.emit(&Line::Summary { hits: candidates.len() as u64, more: beyond.more, at_least: beyond.at_least })?;
+pub(crate) fn list(
+    context: &Context,
+    candidates: &[Hit],
+    beyond: Beyond,
+    stdout_is_taken: bool,
+) -> Result<(), Failure> {
+    let output = &context.output;
+    output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
+    output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
     let table = hits::hits(candidates);
     if stdout_is_taken {
         output.note(table.render(output.error_width()).trim_end());
         return Ok(());
     }
-    output.print(&table.render(output.width()))
+    output.table(&table)
 }
 
 /// Asks which one; `None` when the answer is none of them.
-pub(crate) async fn ask(context: &Context, error: &Error, signals: &mut Signals) -> Result<Option<ContentId>, Failure> {
-    let (candidates, beyond) = (error.hits(), error.beyond());
+pub(crate) async fn ask(
+    context: &Context,
+    candidates: &[Hit],
+    beyond: Beyond,
+    signals: &mut Signals,
+) -> Result<Option<ContentId>, Failure> {
     context.output.note(hits::numbered(candidates).render(context.output.error_width()).trim_end());
     if beyond != Beyond::default() {
         context.output.note("There are more; more words leave fewer.");

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use crate::cli::failure::Failure;
-use crate::cli::render::Output;
+use crate::cli::render::Console;
 use crate::cli::render::activity::Activity;
 use crate::cli::say;
 use crate::cli::settings::Settings;
@@ -14,7 +14,7 @@ use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, O
 #[derive(Debug, Clone)]
 pub(crate) struct Context {
     pub(crate) settings: Settings,
-    pub(crate) output: Output,
+    pub(crate) output: Console,
 }
 
 impl Context {
@@ -44,14 +44,13 @@ impl Context {
 
     /// The options of a node that only looks and fetches.
     pub(crate) fn options(&self) -> Options {
-        Options {
-            trackers: self.settings.trackers.clone(),
-            peers: self.settings.peers.clone(),
-            near: self.settings.near.clone(),
-            upload_limit: self.settings.upload_limit,
-            max_files: self.settings.max_files,
-            ..Options::new(self.home())
-        }
+        let settings = &self.settings;
+        Options::new(self.home())
+            .trackers(settings.trackers.clone())
+            .peers(settings.peers.clone())
+            .near(settings.near.clone())
+            .upload_limit(settings.upload_limit)
+            .max_files(settings.max_files)
     }
 
     /// Runs a finite command on a node of its own, until it is done or a signal comes.

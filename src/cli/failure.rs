@@ -92,6 +92,7 @@ mod tests {
     use super::*;
     use crate::cli::say;
     use crate::cli::say::names::Names;
+    use crate::node::Fault;
 
     fn said(failure: &Failure) -> String {
         say::failure(failure, &Names::default())
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_told_and_decides_the_exit_code_whatever_the_cause() {
-        let error = Box::new(Error::Internal { cause: "no".to_owned() });
+        let error = Box::new(Error::Internal(Fault::Actor("no".to_owned())));
         let halted = Failure::Node(Error::Halted { error, have: 70 << 20, total: 600 << 20 });
         assert_eq!((halted.exit().code(), halted.code()), (6, ErrorCode::Failed));
         assert!(said(&halted).ends_with("(70.0 MiB of 600 MiB are proven and kept)"), "{halted}");

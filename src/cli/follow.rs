@@ -73,10 +73,8 @@ pub(crate) async fn seed(
     if signals.have_come() {
         return Ok(Exit::DONE);
     }
-    context.output.emit(&Line::Phase { name: Phase::Seeding.word() })?;
-    if !context.output.is_json() {
-        context.output.note(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
-    }
+    context.output.emit(&Line::Phase { name: Phase::Seeding })?;
+    context.output.remark(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
     tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),
         ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
@@ -109,11 +107,11 @@ impl<'a> Teller<'a> {
         let now = self.started.elapsed();
         if self.phase != Some(progress.phase) {
             self.phase = Some(progress.phase);
-            output.emit(&Line::Phase { name: progress.phase.word() })?;
+            output.emit(&Line::Phase { name: progress.phase })?;
         }
         if last || self.progressed.is_none_or(|at| now.saturating_sub(at) >= EVERY) {
             self.progressed = Some(now);
-            output.emit(&Line::progress(progress))?;
+            output.emit(&Line::Progress(progress))?;
         }
         if !last {
             self.view.show(progress, now);

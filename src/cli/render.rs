@@ -26,6 +26,7 @@ pub(crate) mod table;
 
 use json::Line;
 use sink::{Lost, Sink};
+use table::Table;
 
 /// How progress is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +41,7 @@ pub(crate) enum Style {
 
 /// Where output goes. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct Output {
+pub(crate) struct Console {
     json: bool,
     quiet: bool,
     style: Style,
@@ -49,7 +50,7 @@ pub(crate) struct Output {
     sink: Sink,
 }
 
-impl Output {
+impl Console {
     /// As the global flags and the terminal have it.
     pub(crate) fn new(globals: &Globals) -> Self {
         let style = match () {
@@ -124,6 +125,22 @@ impl Output {
         self.write(&bytes(line)?)
     }
 
+    /// The same for each of several.
+    ///
+    /// # Errors
+    /// As [`Self::emit`].
+    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<(), Failure> {
+        lines.into_iter().try_for_each(|line| self.emit(&line))
+    }
+
+    /// A table as a result for people, as wide as the terminal; nothing with `--json`.
+    ///
+    /// # Errors
+    /// As [`Self::print`].
+    pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
+        self.print(&table.render(self.width()))
+    }
+
     /// A result for people, with its line ends; nothing with `--json`.
     ///
     /// # Errors
@@ -165,6 +182,13 @@ impl Output {
         }
     }
 
+    /// The same beside a result, which says it itself where it is a JSON line.
+    pub(crate) fn remark(&self, text: &str) {
+        if !self.json {
+            self.note(text);
+        }
+    }
+
     /// The same for what a floor below has to say.
     pub(crate) fn notice(&self, notice: &Notice) {
         self.warn(&say::notice(notice, &self.names));
@@ -187,7 +211,7 @@ impl Output {
         }
         let message = say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
-        let line = Line::Error { code: failure.code().word(), exit: failure.exit().code(), message };
+        let line = Line::Error { code: failure.code(), exit: failure.exit().code(), message };
         let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());
         if !told {
             self.tell(&sentence);
@@ -218,7 +242,7 @@ fn bytes(line: &impl Serialize) -> Result<Vec<u8>, Failure> {
 /// Standard error with the bars out of the way. It never fails: tracing-subscriber answers a failed write with one of
 /// its own to standard error, and panics when that fails too.
 #[derive(Debug)]
-pub(crate) struct LogWriter(Output);
+pub(crate) struct LogWriter(Console);
 
 impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

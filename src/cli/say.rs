@@ -8,11 +8,13 @@ pub(crate) mod names;
 mod notice;
 mod share;
 
+use std::fmt;
+
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
-use crate::io::home::identity::IdentityError;
 use crate::io::net::dial::DialError;
+use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
 use crate::model::{Cause, Obstacle, Plane, Shown};
 use crate::node::Error;
@@ -22,16 +24,19 @@ use lack::Kept;
 use names::Names;
 
 pub(crate) use doctor::check;
+pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
 pub(crate) use share::{omission, unportable};
 
 /// Why a command did not end well.
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
     match failure {
+        Failure::Config(config) => local::config(config),
         Failure::Interrupted { error: of, .. } | Failure::Node(of) => error(of, names),
-        Failure::Other(other) => match other.downcast_ref::<IdentityError>() {
-            Some(identity) => local::identity(identity),
-            None => failure.to_string(),
+        Failure::Other(other) => match (other.downcast_ref(), other.downcast_ref()) {
+            (Some(error), _) => local::identity(error),
+            (_, Some(error)) => lines(error),
+            (None, None) => failure.to_string(),
         },
         _ => failure.to_string(),
     }
@@ -41,8 +46,12 @@ pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
 pub(crate) fn error(error: &Error, names: &Names) -> String {
     match error {
         Error::Accept(accept) => local::accept(accept),
+        Error::Allow(error) | Error::Friends(error) => lines(error),
         Error::Bind(bind) => local::bind(bind),
         Error::Dest(dest) => local::dest(dest),
+        Error::Download(DownloadError::Stopped) => {
+            format!("{error}: run the same command again, what was proven is kept")
+        }
         Error::Download(DownloadError::Partial(partial)) | Error::Partial(partial) => local::partial(partial),
         Error::Existing(existing) => local::existing(existing),
         Error::Home(home) => local::home(home),
@@ -90,6 +99,7 @@ fn transfer(error: &Error, names: &Names) -> String {
         Error::NoneMatch { name, id } => {
             format!("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(name))
         }
+        Error::NotFound { what, asked } => nothing(what, asked),
         Error::NotHashed { lack, .. } => format!(
             "{error} ({}): a file that is written to all the time gets none, else try again in a moment",
             lack::cause(lack, names)
@@ -110,18 +120,17 @@ fn hint(error: &Error) -> Option<String> {
         Error::Awaited { .. } => "end it and run the same command again, or wait longer with --wait",
         Error::BadTarget { .. } => "give another with -o",
         Error::Impossible { .. } => "nothing was written, ask somebody else for it with --from",
-        Error::Internal { .. } => "what was proven is kept, start it again",
+        Error::Internal(_) => "what was proven is kept, start it again",
         Error::NoFriend { .. } => "`qshare friends list` shows who is, and a node id's beginning takes 8 characters",
         Error::NotAFriend { .. } => "ask its owner to add this node, whose id `qshare id` prints",
         Error::NotACollection { id } => return Some(format!("`qshare locate {id}` shows who has it")),
         Error::NotAFile { .. } => "give a directory with -o DIR/, or the id of one file of it",
-        Error::NotFound { .. } => "check it, or name more places to look with --tracker or --peer",
         Error::NowhereToLook => {
             "name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do without --no-lan"
         }
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",
-        Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", source.kind.advice())),
+        Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", advice(source.kind))),
         Error::TooLarge { .. } => "name another provider with --from",
         Error::TooManyFiles { needed, .. } => {
             return Some(format!("get it with --max-files {needed}, or raise the setting `node.max-files`"));
@@ -130,7 +139,7 @@ fn hint(error: &Error) -> Option<String> {
             let port = who.at.rsplit_once(':').map_or("4917", |(_, port)| port);
             return Some(format!("check that it runs and that UDP port {port} is open on the way"));
         }
-        Error::Unreadable { source, .. } => source.kind.advice(),
+        Error::Unreadable { source, .. } => advice(source.kind),
         Error::WrongRole { role, .. } => return Some(format!("check the port, or name it with {}", option(*role))),
         _ => return None,
     };
@@ -147,15 +156,44 @@ pub(crate) fn connect(error: &ConnectError, names: &Names) -> String {
                  run `qshare trust forget {host_port}`"
             )
         }
-        ConnectError::Dial(DialError::Forbidden { addr, own }) => {
-            format!("{addr} does not let this node in: ask its operator to allow node {}", names.whole(*own))
+        ConnectError::Dial(error) => dial(error, names),
+        ConnectError::Resolve(ResolveError::Failed { .. }) => format!("{error}: check its spelling and the network"),
+        ConnectError::Resolve(ResolveError::TimedOut { .. }) => {
+            format!("{error}: check the network, or give an IP address")
         }
-        ConnectError::Dial(DialError::WrongKey { addr, expected, found }) => {
-            let (found, expected) = (names.whole(*found), names.whole(*expected));
-            format!("{addr} answers as node {found}, not as {expected}: check the id and the address")
-        }
-        error => error.to_string(),
+        ConnectError::Stopped => error.to_string(),
+        ConnectError::Trust(error) => lines(error),
+        ConnectError::WrongRole { .. } => format!("{error}: check the port"),
     }
+}
+
+fn dial(error: &DialError, names: &Names) -> String {
+    let hint = match error {
+        DialError::Busy { .. } => "try again later",
+        DialError::Forbidden { own, .. } => {
+            return format!("{error}: ask its operator to allow node {}", names.whole(*own));
+        }
+        DialError::NoWelcome { .. } => "it may be overloaded, try again",
+        DialError::NotQshare { .. } => "check the port",
+        DialError::OwnId(_) => "give another one's address",
+        DialError::Silent(_) => "check that it runs there and that no firewall is between",
+        DialError::WrongKey { addr, expected, found } => {
+            let (found, expected) = (names.whole(*found), names.whole(*expected));
+            return format!("{addr} answers as node {found}, not as {expected}: check the id and the address");
+        }
+        DialError::Cannot { .. }
+        | DialError::Lost { .. }
+        | DialError::NoAddress
+        | DialError::Often { .. }
+        | DialError::Refused { .. } => return error.to_string(),
+    };
+    format!("{error}: {hint}")
+}
+
+/// That nobody who was asked has it, and where else to look.
+pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
+    let what = Shown(what);
+    format!("nothing was found for `{what}` at {asked}: check it, or name more places to look with --tracker or --peer")
 }
 
 /// Where something was found: `found at a tracker`.
@@ -175,7 +213,7 @@ fn stdout(cause: &Cause) -> String {
                 file with -o FILE"
             .to_owned();
     }
-    let advice = cause.kind.advice();
+    let advice = advice(cause.kind);
     format!("standard output cannot be written ({cause}): {advice}, and run the same command again")
 }
 

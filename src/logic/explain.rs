@@ -4,10 +4,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::NodeId;
 
 /// What was measured.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Spent {
     /// From the start to the first choice of what to fetch.
     pub looking: Duration,
@@ -32,7 +34,7 @@ pub struct Spent {
 }
 
 /// What streams waited for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Waits {
     /// Bytes that were not there yet.
     pub bytes: Duration,
@@ -43,7 +45,7 @@ pub struct Waits {
 }
 
 /// One cause of time that passed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Cause {
     /// Looking for who has it.
     Looking,
@@ -87,7 +89,7 @@ impl Cause {
 }
 
 /// A cause with its part of the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Share {
     /// What.
     pub cause: Cause,

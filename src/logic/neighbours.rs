@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use serde::{Deserialize, Serialize};
 
 use self::known::Known;
 pub use self::known::Source;
@@ -62,7 +63,8 @@ pub struct Settings {
 }
 
 /// Who began it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Direction {
     /// It dialled us.
     Inbound,
@@ -72,19 +74,6 @@ pub enum Direction {
     Given,
     /// It only asks.
     Visiting,
-}
-
-impl Direction {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Given => "given",
-            Self::Inbound => "inbound",
-            Self::Outbound => "outbound",
-            Self::Visiting => "visiting",
-        }
-    }
 }
 
 /// What is to be done.

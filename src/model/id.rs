@@ -5,7 +5,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use data_encoding::{BASE32_NOPAD, HEXLOWER};
-use serde::de::Visitor;
+use serde::de::{Error as _, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Why a text or byte string is not an id.
@@ -20,9 +20,8 @@ pub enum IdError {
 }
 
 /// BLAKE3 of the DER SubjectPublicKeyInfo of a node's Ed25519 key.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct NodeId(#[serde(with = "bytes")] [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeId([u8; 32]);
 
 impl NodeId {
     /// Length of the text form in characters.
@@ -95,9 +94,8 @@ impl FromStr for NodeId {
 }
 
 /// The plain BLAKE3 hash of a file's bytes, or of a collection's canonical bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContentId(#[serde(with = "bytes")] [u8; 32]);
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ContentId([u8; 32]);
 
 impl ContentId {
     /// Length of the text form in characters.
@@ -199,6 +197,28 @@ impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
         bytes.try_into().map_err(|_| E::invalid_length(bytes.len(), &self))
     }
 }
+
+/// In what people read the text form, else the bytes.
+macro_rules! as_text_or_bytes {
+    ($($id:ident)*) => {$(
+        impl Serialize for $id {
+            fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+                if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0) }
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $id {
+            fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+                if from.is_human_readable() {
+                    return String::deserialize(from)?.parse().map_err(D::Error::custom);
+                }
+                from.deserialize_bytes(Bytes).map(Self)
+            }
+        }
+    )*};
+}
+
+as_text_or_bytes!(NodeId ContentId);
 
 /// Ids travel as bytes, not as sequences of numbers.
 mod bytes {

@@ -91,33 +91,6 @@ impl Obstacle {
             },
         }
     }
-
-    /// What to do about it, as the beginning of an advice.
-    #[must_use]
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Busy => "stop the program that uses it",
-            Self::Directory => "give a file and not a directory",
-            Self::Closed | Self::Disk | Self::OtherDevice => "see that the disk is well",
-            Self::FileSize => {
-                "raise the limit of a file's size (ulimit -f), or use a file system that takes larger files"
-            }
-            Self::FileTable => "end other programs or raise the sysctl fs.file-max",
-            Self::Kind => "give a regular file and not a device, pipe or socket",
-            Self::Loop => "mend its links (they lead in a circle)",
-            Self::Name => "use a shorter or simpler name",
-            Self::NotFound => "check the path",
-            Self::NotDirectory => "check the path (a part of it is a file)",
-            Self::OpenFiles => "raise the limit of open files (ulimit -n)",
-            Self::Permission => "check its permissions and its owner",
-            Self::Quota => "free some of your quota there",
-            Self::ReadOnly => "make its file system writable",
-            Self::Space => "free some space there",
-            Self::Text => "save it as text in UTF-8",
-            Self::Unsupported => "its file system cannot do what is needed, use another one",
-            Self::Unreachable => "see that its file system is mounted and its server answers",
-        }
-    }
 }
 
 /// An error of the operating system, as a value: it can be compared, kept and sent.
@@ -148,12 +121,6 @@ impl From<ErrorKind> for Cause {
     }
 }
 
-/// What to do about an error, as the beginning of an advice.
-#[must_use]
-pub fn advice(error: &io::Error) -> &'static str {
-    Obstacle::of(error).advice()
-}
-
 /// The system's words for an error, without their number.
 #[must_use]
 pub fn cause(error: &io::Error) -> String {
@@ -171,7 +138,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn each_cause_has_its_advice() {
+    fn each_cause_is_told_from_the_others() {
         let numbers = [
             (EIO, Obstacle::Disk),
             (ENFILE, Obstacle::FileTable),
@@ -192,12 +159,8 @@ mod tests {
             (rustix::io::Errno::ROFS.raw_os_error(), Obstacle::ReadOnly),
             (rustix::io::Errno::STALE.raw_os_error(), Obstacle::Unreachable),
         ];
-        let mut advices = std::collections::BTreeMap::new();
         for (number, expected) in numbers {
-            let found = Obstacle::of(&io::Error::from_raw_os_error(number));
-            assert_eq!(found, expected, "errno {number}");
-            let same = advices.insert(found.advice(), found).is_none_or(|other| other == found);
-            assert!(same, "two causes have one advice: {}", found.advice());
+            assert_eq!(Obstacle::of(&io::Error::from_raw_os_error(number)), expected, "errno {number}");
         }
         let invalid = io::Error::new(ErrorKind::InvalidData, "stream did not contain valid UTF-8");
         assert_eq!(Obstacle::of(&invalid), Obstacle::Text);

@@ -17,17 +17,6 @@ pub enum Kind {
     File,
 }
 
-impl Kind {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Collection => "collection",
-            Self::File => "file",
-        }
-    }
-}
-
 /// Something that a node shares.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Offer {
@@ -125,7 +114,7 @@ impl Hit {
 }
 
 /// A hit, with where it was learned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FoundHit {
     /// What was found.
     pub hit: Hit,

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where a hit or a peer was learned of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Plane {
     /// From a node on the local network, which has it itself.
     Lan,
@@ -13,17 +14,4 @@ pub enum Plane {
     Peer,
     /// From a tracker.
     Tracker,
-}
-
-impl Plane {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Lan => "lan",
-            Self::Neighbours => "neighbours",
-            Self::Peer => "peer",
-            Self::Tracker => "tracker",
-        }
-    }
 }

@@ -23,9 +23,16 @@ pub enum QueryError {
 }
 
 /// Folded words; a path matches when each of them is a substring of the folded path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Query {
-    words: Vec<String>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Vec<String>")]
+pub struct Query(Vec<String>);
+
+impl TryFrom<Vec<String>> for Query {
+    type Error = QueryError;
+
+    fn try_from(words: Vec<String>) -> Result<Self, QueryError> {
+        Self::parse(&words)
+    }
 }
 
 impl Query {
@@ -44,19 +51,19 @@ impl Query {
         if words.len() > MAX_WORDS || words.iter().any(|w| w.len() > MAX_WORD) {
             return Err(QueryError::TooLong);
         }
-        Ok(Self { words })
+        Ok(Self(words))
     }
 
     /// The folded words; at least one.
     #[must_use]
     pub fn words(&self) -> &[String] {
-        &self.words
+        &self.0
     }
 
     /// Whether a folded path holds every word.
     #[must_use]
     pub fn matches(&self, folded: &str) -> bool {
-        self.words.iter().all(|w| folded.contains(w.as_str()))
+        self.0.iter().all(|w| folded.contains(w.as_str()))
     }
 }
 

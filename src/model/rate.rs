@@ -1,7 +1,10 @@
 //! Rates with units: `50MiB/s`, `100Mbit/s`.
 
 use std::fmt;
+use std::num::NonZeroU64;
 use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
 
 /// Why a text is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -9,20 +12,23 @@ use std::str::FromStr;
 pub struct RateError(String);
 
 /// Bytes per second; at least one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Rate(u64);
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Rate(NonZeroU64);
 
 impl Rate {
     /// A rate of at least one byte a second.
     #[must_use]
     pub const fn bytes_per_second(bytes: u64) -> Option<Self> {
-        if bytes == 0 { None } else { Some(Self(bytes)) }
+        match NonZeroU64::new(bytes) {
+            Some(bytes) => Some(Self(bytes)),
+            None => None,
+        }
     }
 
     /// Bytes per second.
     #[must_use]
     pub const fn get(self) -> u64 {
-        self.0
+        self.0.get()
     }
 }
 
@@ -55,7 +61,7 @@ impl FromStr for Rate {
             return Err(error());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
-        Ok(Self(rate as u64))
+        Self::bytes_per_second(rate as u64).ok_or_else(error)
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
@@ -15,7 +16,6 @@ use crate::actors::serve::serve_links;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
-use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
 use crate::node::host::{Host, Started};
 use crate::node::types::{Event, Options};
@@ -27,7 +27,7 @@ pub use crate::actors::bench::MAX_BYTES as MAX_BENCH_BYTES;
 pub const BENCH_TESTS: u64 = 4;
 
 /// What was measured between two machines.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchReport {
     /// Who was measured.
     pub node: NodeId,
@@ -38,7 +38,7 @@ pub struct BenchReport {
 }
 
 /// One test.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BenchRow {
     /// Through files on both sides, until the bytes are on the disk; else memory.
     pub file: bool,
@@ -101,7 +101,7 @@ pub(crate) async fn measure(
     let who = Who::bench(target.host_port());
     let own = host.endpoint.node_id();
     let connected = host.connections.to_target(target).await;
-    let link = connected.map_err(|error| connect_error(who.clone(), own, error))?;
+    let link = connected.map_err(|error| Error::connect(who.clone(), own, error))?;
     if let Some(role) = link.role().filter(|role| *role != Role::Bench) {
         return Err(Error::WrongRole { who, role });
     }
@@ -179,7 +179,7 @@ impl Run<'_> {
     }
 
     fn call(&self, error: CallError) -> Error {
-        call_error(self.who.clone(), error)
+        Error::call(self.who.clone(), error)
     }
 
     fn failed(&self, error: BenchError) -> Error {

@@ -135,30 +135,21 @@ pub enum SeenAt {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Verdict {
     /// It works.
+    #[serde(rename = "ok")]
     Fine,
     /// It works less well than it could.
+    #[serde(rename = "warning")]
     Doubtful,
     /// It does not work.
+    #[serde(rename = "failed")]
     Broken,
     /// It was not looked at.
+    #[serde(rename = "skipped")]
     Skipped,
 }
 
-impl Verdict {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Fine => "ok",
-            Self::Doubtful => "warning",
-            Self::Broken => "failed",
-            Self::Skipped => "skipped",
-        }
-    }
-}
-
 /// Whom and what to try.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Examination {
     /// Trackers that should reach this node.
     pub trackers: Vec<PeerTarget>,

@@ -5,7 +5,9 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ractor::SpawnErr;
 use serde::{Deserialize, Serialize};
+use tokio::task::JoinError;
 
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::DownloadError;
@@ -33,7 +35,7 @@ mod who;
 
 pub use code::ErrorCode;
 pub use lack::Lack;
-pub use who::{Who, shown};
+pub use who::{Who, Whom, shown};
 
 /// Why the node could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -168,12 +170,9 @@ pub enum Error {
         /// Why.
         lack: Box<Lack>,
     },
-    /// An actor failed; the state is on disk.
-    #[error("the node stopped ({})", Shown(.cause))]
-    Internal {
-        /// Why.
-        cause: String,
-    },
+    /// Something of the node itself failed; the state is on disk.
+    #[error("the node stopped ({})", Shown(&.0.to_string()))]
+    Internal(#[from] Fault),
     /// The transfer was cancelled.
     #[error("interrupted")]
     Interrupted {
@@ -227,8 +226,8 @@ pub enum Error {
     NotFound {
         /// The words or the id.
         what: String,
-        /// Who was asked: `tracker HOST:PORT`, `3 places`.
-        asked: String,
+        /// Who was asked.
+        asked: Whom,
     },
     /// Whoever offers it could not hash it.
     #[error("`{}` has no id yet", Shown(.name))]
@@ -334,6 +333,35 @@ pub enum Error {
     },
 }
 
+/// What of the node itself failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Fault {
+    /// An actor, with this error.
+    #[error("{0}")]
+    Actor(String),
+    /// An actor that was to be started, with this error.
+    #[error("{0}")]
+    Start(String),
+    /// A transfer to a stream found its content at a destination, which it has not.
+    #[error("what goes to a stream is never there already")]
+    StreamIsThere,
+    /// A task panicked or was cut off, in the runtime's words.
+    #[error("{0}")]
+    Task(String),
+}
+
+impl From<SpawnErr> for Error {
+    fn from(error: SpawnErr) -> Self {
+        Self::Internal(Fault::Start(error.to_string()))
+    }
+}
+
+impl From<JoinError> for Error {
+    fn from(error: JoinError) -> Self {
+        Self::Internal(Fault::Task(error.to_string()))
+    }
+}
+
 /// Why somebody does not answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Silence {
@@ -346,6 +374,26 @@ pub enum Silence {
 }
 
 impl Error {
+    /// There is no link to a place.
+    pub(crate) fn connect(who: Who, own: NodeId, error: ConnectError) -> Self {
+        match error.kind() {
+            ConnectKind::Forbidden => Self::Forbidden { who, node: own },
+            _ => Self::Connect { who, source: Box::new(error) },
+        }
+    }
+
+    /// An exchange with a place failed.
+    pub(crate) fn call(who: Who, error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) if refusal.code == Code::Forbidden => Self::NotAFriend { who },
+            CallError::Refused(refusal) => Self::Refused { who, code: refusal.code },
+            CallError::Lost(_) | CallError::TimedOut | CallError::Reset(_) => {
+                Self::Unreachable { who, cause: error.into() }
+            }
+            CallError::Ended | CallError::Frame(_) => Self::Protocol { who, cause: error },
+        }
+    }
+
     /// The code for programs.
     #[must_use]
     pub fn code(&self) -> ErrorCode {
@@ -376,7 +424,7 @@ impl Error {
                 ErrorCode::Incomplete
             }
             Self::Download(DownloadError::Stopped)
-            | Self::Internal { .. }
+            | Self::Internal(_)
             | Self::NotACollection { .. }
             | Self::Refused { .. }
             | Self::Stdout(_)
@@ -394,24 +442,6 @@ impl Error {
             Self::Temporary { .. } => ErrorCode::Failed,
             Self::Survey(_) | Self::Unreadable { .. } => ErrorCode::Unreadable,
             Self::WrongRole { .. } => ErrorCode::Usage,
-        }
-    }
-
-    /// How many more there are than the candidates of [`Error::Ambiguous`].
-    #[must_use]
-    pub fn beyond(&self) -> Beyond {
-        match self {
-            Self::Ambiguous { beyond, .. } => *beyond,
-            _ => Beyond::default(),
-        }
-    }
-
-    /// The candidates of [`Error::Ambiguous`], best first.
-    #[must_use]
-    pub fn hits(&self) -> &[Hit] {
-        match self {
-            Self::Ambiguous { hits, .. } => hits,
-            _ => &[],
         }
     }
 }

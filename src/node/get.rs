@@ -9,13 +9,14 @@ pub(super) mod fetch;
 pub(super) mod follow;
 pub(super) mod givers;
 pub(super) mod holding;
-pub(super) mod kept;
 pub(super) mod manifest;
 pub(super) mod seed;
 pub(super) mod times;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::io::AsyncWrite;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -44,14 +45,14 @@ pub struct Transfer {
 }
 
 impl Transfer {
-    pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest) -> Result<Self, Error> {
+    pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest, stream: Option<Stream>) -> Self {
         let finder = inner.finder.clone();
         let report = Report::new();
         let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
-        let get = Get { inner, finder, request, report, cancelled, started: Instant::now() };
+        let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now() };
         let span = debug_span!("get", what = ?get.request.what);
-        Ok(Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) })
+        Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) }
     }
 
     /// Where it stands.
@@ -77,8 +78,7 @@ impl Transfer {
     /// # Errors
     /// Whatever kept it from being published.
     pub async fn finish(mut self) -> Result<Outcome, Error> {
-        let ended = (&mut self.task).await;
-        ended.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+        (&mut self.task).await?
     }
 }
 
@@ -88,11 +88,16 @@ impl Drop for Transfer {
     }
 }
 
+/// What a file's bytes are written to.
+pub(super) type Stream = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+
 /// One request on its way.
 pub(super) struct Get {
     pub(super) inner: Arc<Inner>,
     pub(super) finder: Finder,
     pub(super) request: GetRequest,
+    /// Where the bytes go instead of a path.
+    pub(super) stream: Option<Stream>,
     pub(super) report: Report,
     pub(super) cancelled: watch::Receiver<bool>,
     started: Instant,
@@ -144,7 +149,7 @@ impl Get {
 
     /// Everything before the first byte of content.
     async fn prepare(&mut self) -> Result<Prepared, Error> {
-        TargetPath::check(&self.request.output)?;
+        TargetPath::check(self.request.output.as_deref())?;
         let found = self.find_at_all().await;
         if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
@@ -154,7 +159,7 @@ impl Get {
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
-        let destination = TargetPath::of(&self.request.output, &named, Some(id))?;
+        let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
         let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
@@ -162,7 +167,7 @@ impl Get {
         let contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
-        let destination = TargetPath::of(&self.request.output, &contents.name, Some(id))?;
+        let destination = self.target(&contents.name, Some(id))?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path() }.into());
         }
@@ -184,6 +189,17 @@ impl Get {
         }
         let place = Sink::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
+    }
+
+    /// Where a result of this name and id lands; nowhere when it goes to a stream.
+    fn target(&self, name: &SafePath, id: Option<ContentId>) -> Result<Option<TargetPath>, Error> {
+        self.stream.is_none().then(|| TargetPath::of(self.request.output.as_deref(), name, id)).transpose()
+    }
+
+    /// The directory in which it lands, whatever its name; `None` for a stream, and where it cannot land.
+    pub(super) fn parent(&self, id: Option<ContentId>) -> Option<PathBuf> {
+        let any = SafePath::parse("x").ok()?;
+        Some(self.target(&any, id).ok()??.parent)
     }
 
     /// Finds what is meant: at the peer that was named, or anywhere.
@@ -228,7 +244,7 @@ impl Get {
             let given = contents.give_bits(&parent, &target, &mut present);
             (present, given)
         });
-        let (present, given) = given.await.map_err(|error| Error::Internal { cause: error.to_string() })?;
+        let (present, given) = given.await?;
         if let Err(error) = given {
             self.report.warn(GetNotice::Dest(error));
         }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ractor::{Actor, ActorCell, ActorRef, SpawnErr};
+use ractor::{Actor, ActorCell, ActorRef};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -17,7 +17,7 @@ use crate::io::home::{Home, HomeError, HomeLock};
 use crate::io::net::endpoint::{Endpoint, EndpointOptions};
 use crate::io::net::link::Link;
 use crate::model::NodeId;
-use crate::node::error::Error;
+use crate::node::error::{Error, Fault};
 use crate::node::types::{Event, Guest, Lifetime, Notice, Options};
 use crate::wire::{Code, Role};
 
@@ -58,14 +58,14 @@ impl Host {
         let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role })?;
         let (events, received) = mpsc::channel(EVENTS);
         let ended: Ended = watch::Sender::new(None);
-        let (supervisor, _) = start::start(Supervisor, ended.clone(), None).await.map_err(spawn_error)?;
+        let (supervisor, _) = start::start(Supervisor, ended.clone(), None).await?;
         let trust = TrustStore::at(options.home.root());
         let broken = trust.broken().map(Notice::Broken);
         let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
         let (links, to_serve) = mpsc::channel(LINKS);
         let dependencies = Dependencies { endpoint: endpoint.clone(), trust, links };
         let started = Connections::start(dependencies, Some(supervisor.get_cell())).await;
-        let connections = started.map_err(spawn_error)?.0;
+        let connections = started?.0;
         let host = Self {
             guest,
             lifetime: options.lifetime,
@@ -122,7 +122,7 @@ impl Host {
         let mut ended = self.ended.subscribe();
         let failure = ended.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
         match failure {
-            Some(failure) => Err(Error::Internal { cause: failure.cause }),
+            Some(failure) => Err(Fault::Actor(failure.cause).into()),
             None => std::future::pending().await,
         }
     }
@@ -142,7 +142,7 @@ impl Host {
 
     /// Starts an actor that is ended, and whose failure is told, with the host.
     pub(crate) async fn spawn<A: Actor>(&self, actor: A, arguments: A::Arguments) -> Result<ActorRef<A::Msg>, Error> {
-        Ok(start::start(actor, arguments, Some(self.cell())).await.map_err(spawn_error)?.0)
+        Ok(start::start(actor, arguments, Some(self.cell())).await?.0)
     }
 
     pub(crate) fn cell(&self) -> ActorCell {
@@ -219,8 +219,4 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, acc
             Some(_) = arrivals.join_next() => {}
         }
     }
-}
-
-pub(crate) fn spawn_error(error: SpawnErr) -> Error {
-    Error::Internal { cause: error.to_string() }
 }

@@ -15,7 +15,6 @@ use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::io::home::met::{Met, MetNode};
 use crate::model::{Friends, NodeId, PeerTarget};
-use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
 use crate::node::host::Host;
 use crate::node::look::ask::Place;
@@ -111,7 +110,7 @@ impl Inner {
                 Ok(_) => return Ok(Resolved::Target(target)),
                 Err(ConnectError::Resolve(_)) => return Err(unknown),
                 Err(error) => {
-                    let error = connect_error(Who::peer(target.host_port()), self.endpoint.node_id(), error);
+                    let error = Error::connect(Who::peer(target.host_port()), self.endpoint.node_id(), error);
                     failed.get_or_insert(error);
                 }
             }

@@ -12,7 +12,6 @@ pub(super) mod size;
 pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose};
-use crate::logic::offers::tally::Beyond;
 use crate::model::{ContentId, FoundHit, Hit, Plane, Query};
 use crate::node::error::Error;
 use crate::node::look::beside::Beside;
@@ -76,7 +75,6 @@ async fn by_words(
         // A person has seen the rivals.
         return Ok((found.clone(), None));
     }
-    let beyond = Beyond { more: found.more, at_least: found.at_least };
     // The trackers' word goes before that of the network around.
     let known = found.hits.iter().any(|found| found.plane == Plane::Tracker);
     let (heard, around): (Vec<_>, Vec<_>) =
@@ -85,7 +83,7 @@ async fn by_words(
     let found = match choose(query, &heard) {
         Choice::Ambiguous(all) => {
             let hits = all.into_iter().map(|found| found.hit).collect();
-            return Err(Error::Ambiguous { what, hits, beyond });
+            return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
         }
         Choice::Nothing => return Err(Error::NotFound { what, asked: finder.asked() }),
         Choice::One(found) => of_true_size(&finder.connections, found, &heard, report).await,

@@ -89,8 +89,8 @@ impl Report {
     }
 
     /// Bytes hashed, of how many: by a provider, or here.
-    pub(crate) fn hashing(&self, done: u64, total: u64, by: Option<NodeId>) {
-        self.progress.send_modify(|progress| progress.hashing = Some(Hashing { done, total, by }));
+    pub(crate) fn hashing(&self, done: u64, total: u64, node: Option<NodeId>) {
+        self.progress.send_modify(|progress| progress.hashing = Some(Hashing { done, total, node }));
     }
 
     /// What went wrong so far.
@@ -138,7 +138,7 @@ mod tests {
         report.hashing(5, 8, None);
         let now = report.now();
         assert_eq!((now.bytes, now.fetched, now.total), (0, 0, 9));
-        assert_eq!(now.hashing, Some(Hashing { done: 5, total: 8, by: None }));
+        assert_eq!(now.hashing, Some(Hashing { done: 5, total: 8, node: None }));
         report.phase(Phase::Fetching);
         assert_eq!(report.now().hashing, None);
         report.hashing(8, 8, Some(NodeId::of_public_key(b"n")));

@@ -32,7 +32,7 @@ use crate::model::Friends;
 use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
-use crate::node::host::{EVENTS, Host, Started, spawn_error};
+use crate::node::host::{EVENTS, Host, Started};
 use crate::node::inner::Inner;
 use crate::node::look::find::Finder;
 use crate::node::look::near;
@@ -79,9 +79,7 @@ impl Wiring<'_> {
         self.host.run(arrivals::take(handover.zip(cache), index.clone()));
         let uploads = UploadsRef(self.host.spawn(Uploads, Capacity::default()).await?);
         let (announcer, from_announcer) = self.announcer(offered).await?;
-        let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell()))
-            .await
-            .map_err(spawn_error)?;
+        let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
         let neighbours = self.neighbours(&shelf, friends.clone()).await?;
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
@@ -126,7 +124,7 @@ impl Wiring<'_> {
             always: friends_only,
             events,
         };
-        let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await.map_err(spawn_error)?;
+        let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await?;
         Ok((announcer, from_announcer))
     }
 
@@ -189,7 +187,7 @@ impl Wiring<'_> {
                 }
             }
         });
-        Neighbours::start(dependencies, Some(self.host.cell())).await.map_err(spawn_error)
+        Ok(Neighbours::start(dependencies, Some(self.host.cell())).await?)
     }
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.

@@ -14,7 +14,7 @@ use crate::actors::serve::tracker::TrackerAnswers;
 use crate::logic::directory::Quotas;
 use crate::node::allowed::Allowed;
 use crate::node::error::Error;
-use crate::node::host::{Host, Started, spawn_error};
+use crate::node::host::{Host, Started};
 use crate::node::types::{Event, Notice, Options};
 use crate::wire::Role;
 
@@ -44,7 +44,7 @@ impl Tracker {
     pub async fn start(options: &Options, of: TrackerOptions) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let allowed = Allowed::read(of.allow.as_deref()).await?;
         let Started { host, links, events } = Host::start(options, Role::Tracker, allowed.access()).await?;
-        let directory = DirectoryRef::start(of.quotas, Some(host.cell())).await.map_err(spawn_error)?;
+        let directory = DirectoryRef::start(of.quotas, Some(host.cell())).await?;
         let probe = probe_through(host.connections.clone());
         let answers = TrackerAnswers::new(directory.clone(), allowed.access(), probe);
         host.run(tell_refusals(directory.refusals(), host.events.clone()));

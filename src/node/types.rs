@@ -12,8 +12,34 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::FoundHit;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Plane, Rate, SafePath};
-use crate::node::{Direction, Error, Home, Listen};
+use crate::node::{Beyond, Direction, Error, Home, Listen};
 use crate::wire::Peer;
+
+/// A struct whose fields the crate reads, and for each of them a setter of its name: one more breaks no caller.
+macro_rules! with_setters {
+    (
+        $(#[$of_all:meta])*
+        pub struct $name:ident {
+            $($(#[$of_field:meta])* $field:ident: $type:ty,)*
+        }
+    ) => {
+        $(#[$of_all])*
+        pub struct $name {
+            $($(#[$of_field])* pub(crate) $field: $type,)*
+        }
+
+        impl $name {
+            $(
+                $(#[$of_field])*
+                #[must_use]
+                pub fn $field(mut self, $field: impl Into<$type>) -> Self {
+                    self.$field = $field.into();
+                    self
+                }
+            )*
+        }
+    };
+}
 
 mod notice;
 mod outcome;
@@ -24,29 +50,31 @@ pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
-pub use request::{Canceller, Destination, GetRequest, MAX_CONNECTIONS, ShareBack, What};
+pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, ShareBack, What};
 
-/// How a node is started.
-#[derive(Debug, Clone)]
-pub struct Options {
-    /// Where identity, caches and trust are kept.
-    pub home: Home,
-    /// Whether the home must be free, or a guest will do.
-    pub lifetime: Lifetime,
-    /// The UDP address to listen on.
-    pub listen: Listen,
-    /// Where to announce and to look.
-    pub trackers: Vec<PeerTarget>,
-    /// Nodes that are kept as neighbours, and whose own index is asked too.
-    pub peers: Vec<PeerTarget>,
-    /// How neighbours are found.
-    pub near: Near,
-    /// Serve friends only, and announce no offer.
-    pub friends_only: bool,
-    /// The most bytes a second that all uploads take together.
-    pub upload_limit: Option<Rate>,
-    /// Of a collection that is fetched or listed: files and directories at most.
-    pub max_files: usize,
+with_setters! {
+    /// How a node is started; what is not set is as [`Options::new`] has it.
+    #[derive(Debug, Clone)]
+    pub struct Options {
+        /// Where identity, caches and trust are kept.
+        home: Home,
+        /// Whether the home must be free, or a guest will do.
+        lifetime: Lifetime,
+        /// The UDP address to listen on.
+        listen: Listen,
+        /// Where to announce and to look.
+        trackers: Vec<PeerTarget>,
+        /// Nodes that are kept as neighbours, and whose own index is asked too.
+        peers: Vec<PeerTarget>,
+        /// How neighbours are found.
+        near: Near,
+        /// Serve friends only, and announce no offer.
+        friends_only: bool,
+        /// The most bytes a second that all uploads take together.
+        upload_limit: Option<Rate>,
+        /// Of a collection that is fetched or listed: files and directories at most.
+        max_files: usize,
+    }
 }
 
 impl Options {
@@ -68,7 +96,7 @@ impl Options {
 }
 
 /// How a node finds its neighbours.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Near {
     /// On the local network, by multicast: the `qshare` program, which is run as a child that listens there.
     pub lan: Option<PathBuf>,
@@ -81,7 +109,7 @@ pub struct Near {
 }
 
 /// How long a node means to live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifetime {
     /// For one command: a guest, with a key in memory, when the home is locked or cannot be used.
     Finite,
@@ -144,20 +172,18 @@ pub enum Event {
 }
 
 /// What a search found.
-#[derive(Debug, Clone, Default)]
-pub struct Found {
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Hits {
     /// Merged hits, best first.
     pub hits: Vec<FoundHit>,
     /// How many more there are after these.
-    pub more: u64,
-    /// Whether there may be even more: not everyone who was asked has answered, or told how many it has.
-    pub at_least: bool,
+    pub beyond: Beyond,
     /// Who did not answer, or not as it should.
     pub warnings: Vec<Notice>,
 }
 
 /// A known node, with where it was learned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRow {
     /// The node.
     pub peer: Peer,
@@ -166,7 +192,7 @@ pub struct PeerRow {
 }
 
 /// A node near this one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NearRow {
     /// The node.
     pub peer: Peer,
@@ -177,7 +203,7 @@ pub struct NearRow {
 }
 
 /// The connection to a neighbour.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Direct {
     /// Who began it.
     pub direction: Direction,
@@ -196,7 +222,7 @@ pub const MIN_PREFIX: usize = 8;
 pub struct PeerRefError(String);
 
 /// A peer as people name it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum PeerRef {
     /// By its full node id.
     Id(NodeId),
@@ -238,20 +264,4 @@ impl fmt::Display for PeerRef {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_is_named_in_four_ways() {
-        let id = NodeId::of_public_key(b"k");
-        assert_eq!(id.to_string().parse(), Ok(PeerRef::Id(id)));
-        assert_eq!(id.short().parse(), Ok(PeerRef::Name(id.short())));
-        assert_eq!("anna".parse(), Ok(PeerRef::Name("anna".to_owned())));
-        assert!(is_prefix(&id.short()) && !is_prefix("anna") && !is_prefix("abcdefg1") && !is_prefix(&id.to_string()));
-        let target = format!("{id}@[::1]:4917");
-        assert_eq!(target.parse::<PeerRef>().expect("target").to_string(), target);
-        for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@host")] {
-            assert!(wrong.parse::<PeerRef>().is_err(), "{wrong}");
-        }
-    }
-}
+mod tests;

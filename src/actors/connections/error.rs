@@ -34,7 +34,7 @@ pub enum ConnectError {
     #[error(transparent)]
     Trust(#[from] LinesError),
     /// The node is something else.
-    #[error("{host_port} is a {found}, not a {expected}: check the port", found = word(*found), expected = word(*expected))]
+    #[error("{host_port} is a {found}, not a {expected}", found = word(*found), expected = word(*expected))]
     WrongRole {
         /// As the user wrote it.
         host_port: String,

@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{mean_rate, rate};
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::{Line, micros};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::service;
 use crate::model::{PeerTarget, Size};
@@ -29,15 +29,14 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
 async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     let context = &context.of_service();
     let mut signals = context.signals()?;
-    let listen = Listen::At(listen);
-    let options = Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(context.home()) };
+    let options = Options::new(context.home()).lifetime(Lifetime::LongRunning).listen(Listen::At(listen));
     let (node, events) = Bench::start(&options).await?;
     let result = async {
-        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
         service::serve(&node, events, &mut signals, context.only_warnings()).await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }
@@ -49,20 +48,16 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
         Ok(node.bench(target, bytes, &activity.counter()).await?)
     };
     let report = context.look(&format!("bench with {}", target.host_port()), work).await?;
-    for row in &report.rows {
-        context.output.emit(&line(row))?;
-    }
+    context.output.emit_all(report.rows.iter().map(line))?;
     let addr = target.host_port();
-    let (node, tests, rtt_us) = (Text(report.node), report.rows.len() as u64, micros(report.rtt));
+    let (node, tests, rtt_us) = (report.node, report.rows.len() as u64, micros(report.rtt));
     context.output.emit(&Line::Benched { node, addr: addr.clone(), tests, rtt_us })?;
-    context.output.print(&table(&report).render(context.output.width()))?;
-    if !context.output.is_json() {
-        let (size, rtt) = (Size(bytes), millis(report.rtt));
-        context.output.note(&format!(
-            "qshare: {size} a test with {addr}, {rtt} away when nothing else is on the way; a file counts when it is \
-             on the disk"
-        ));
-    }
+    context.output.table(&table(&report))?;
+    let (size, rtt) = (Size(bytes), millis(report.rtt));
+    context.output.remark(&format!(
+        "qshare: {size} a test with {addr}, {rtt} away when nothing else is on the way; a file counts when it is on the \
+         disk"
+    ));
     Ok(Exit::DONE)
 }
 
@@ -147,10 +142,6 @@ fn cpu(used: Duration, bytes: u64) -> String {
 
 fn millis(duration: Duration) -> String {
     format!("{:.2} ms", duration.as_secs_f64() * 1e3)
-}
-
-fn micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// Packets, and how many of a hundred sent they are: `12 (0.03 %)`.

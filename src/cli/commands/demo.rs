@@ -17,11 +17,12 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
-    Destination, Error, GetRequest, Home, Lifetime, Listen, Near, Node, Options, Outcome, Phase, Progress, ShareBack,
-    SharePlan, SurveyOptions, What, survey,
+    Error, GetRequest, Home, Lifetime, Listen, Node, Options, Outcome, Phase, Progress, ShareBack, SharePlan,
+    SurveyOptions, What, survey,
 };
 
 mod child;
@@ -111,7 +112,7 @@ impl Play<'_> {
         let target = self.stage.again();
         std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
         let request = request(query, id, target, ShareBack::While);
-        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let transfer = node.get(request);
         let outcome = follow::transfer(self.context, transfer, self.signals).await?;
         outcome.path.ok_or_else(|| Failure::Other(anyhow::anyhow!("the copy has no place; this is a fault of qshare")))
     }
@@ -119,9 +120,7 @@ impl Play<'_> {
     fn step(&mut self, message: &str) -> Result<(), Failure> {
         self.steps += 1;
         self.context.output.emit(&Line::Step { number: self.steps, message })?;
-        if !self.context.output.is_json() {
-            self.context.output.note(&format!("{}. {message}", self.steps));
-        }
+        self.context.output.remark(&format!("{}. {message}", self.steps));
         Ok(())
     }
 
@@ -194,23 +193,15 @@ impl Play<'_> {
     }
 
     fn detail(&self, text: &str) {
-        if !self.context.output.is_json() {
-            self.context.output.note(&format!("   {text}"));
-        }
+        self.context.output.remark(&format!("   {text}"));
     }
 
     fn options(&self, home: &str, tracker: PeerTarget) -> Options {
-        Options {
-            home: Home::at(self.stage.home(home)),
-            lifetime: Lifetime::Seeding,
-            listen: Listen::At(stage::LOOPBACK),
-            trackers: vec![tracker],
-            peers: Vec::new(),
-            near: Near::default(),
-            friends_only: false,
-            upload_limit: None,
-            ..self.context.options()
-        }
+        Options::new(Home::at(self.stage.home(home)))
+            .lifetime(Lifetime::Seeding)
+            .listen(Listen::At(stage::LOOPBACK))
+            .trackers([tracker])
+            .max_files(self.context.settings.max_files)
     }
 
     async fn fetch(&mut self, node: &Node, original: &Original) -> Result<(Outcome, Option<Killed>), Failure> {
@@ -218,7 +209,7 @@ impl Play<'_> {
         let addr = self.stage.providers[VICTIM].place.addr;
         self.step(&format!("a downloader fetches it from all of them at once; half-way provider {addr} is killed"))?;
         let request = request(query, id, self.stage.target(), ShareBack::Seed);
-        let transfer = heed(self.signals, async { Ok(node.get(request).await?) }).await?;
+        let transfer = node.get(request);
         let mut kill = pin!(kill_half_way(self.context, transfer.progress(), &mut self.stage.providers[VICTIM]));
         let mut end = pin!(follow::transfer(self.context, transfer, self.signals));
         let mut killed = None;
@@ -228,7 +219,7 @@ impl Play<'_> {
                 result = &mut kill, if killed.is_none() => killed = Some(result?),
             }
         };
-        self.context.output.emit(&Line::done(&outcome))?;
+        self.context.output.emit(&Line::Done(&outcome))?;
         Ok((outcome, killed.flatten()))
     }
 
@@ -239,17 +230,12 @@ impl Play<'_> {
         let query = Query::parse(&[name]).map_err(Error::from)?;
         let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
         self.context.notice_all(&found.warnings);
-        for hit in &found.hits {
-            self.context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
-        }
+        self.context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
         let tree = |hit: &&_| is_tree(hit, &original.name);
         let hit = found.hits.iter().map(|found| &found.hit).find(tree);
-        let hit =
-            hit.ok_or_else(|| Error::NotFound { what: name.to_owned(), asked: "the demo's tracker".to_owned() })?;
-        if !self.context.output.is_json() {
-            let table = hits::hits([hit]).render(self.context.output.error_width());
-            table.lines().for_each(|line| self.detail(line));
-        }
+        let hit = hit.ok_or_else(|| Failure::Nothing(say::nothing(name, "the demo's tracker")))?;
+        let table = hits::hits([hit]).render(self.context.output.error_width());
+        table.lines().for_each(|line| self.detail(line));
         let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned(), lack: Box::default() })?;
         Ok((query, id))
     }
@@ -298,8 +284,7 @@ async fn seeded(node: &Node, query: &Query) -> Result<(), Failure> {
 }
 
 fn request(query: Query, id: ContentId, target: PathBuf, share: ShareBack) -> GetRequest {
-    let to = Destination::Path(target);
-    GetRequest { share, wait: WAIT, choose: Some(id), ..GetRequest::new(What::Words(query), to) }
+    GetRequest::new(What::Words(query)).output(target).share(share).wait(WAIT).choose(id)
 }
 
 /// Kills the provider when half of all is there. `None` when it was all there at once, or the transfer ended before.
@@ -317,9 +302,7 @@ async fn kill_half_way(
     victim.kill().await;
     let killed = Killed::new(victim.place, &now);
     context.output.emit(&killed.line())?;
-    if !context.output.is_json() {
-        context.output.note(&format!("   {killed}"));
-    }
+    context.output.remark(&format!("   {killed}"));
     Ok(Some(killed))
 }
 

@@ -5,10 +5,10 @@ use tokio::sync::mpsc;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::counted;
+use crate::cli::render::human::{counted, word};
 use crate::cli::render::json::Line;
 use crate::cli::say;
-use crate::node::{Check, ErrorCode, Examination, Listen, Node, Options, Verdict};
+use crate::node::{Check, ErrorCode, Examination, Listen, Node, Verdict};
 
 /// Checks that wait to be shown.
 const WAITING: usize = 16;
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         wanted: None,
     };
     let listen = settings.node_listen.map_or(Listen::DefaultPorts, Listen::At);
-    let (node, _events) = match Node::start(Options { listen, ..context.options() }).await {
+    let (node, _events) = match Node::start(context.options().listen(listen)).await {
         Err(error) if error.code() == ErrorCode::Listen && settings.node_listen.is_some() => {
             of.wanted = settings.node_listen;
             Node::start(context.options()).await?
@@ -57,7 +57,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
 
 fn show(context: &Context, check: &Check) -> Result<(), Failure> {
     let message = say::check(check, context.output.names());
-    let (name, state) = (&*check.name, check.verdict.word());
+    let (name, state) = (&*check.name, check.verdict);
     context.output.emit(&Line::Check { name, state, message: &message })?;
-    context.output.print(&format!("{state:<8} {name:<11} {message}\n"))
+    context.output.print(&format!("{:<8} {name:<11} {message}\n", word(&state)))
 }

@@ -6,6 +6,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::io::home::friends::{Added, FriendFile};
 use crate::io::home::identity::Identity;
 use crate::model::{Friend, FriendName};
@@ -14,7 +15,7 @@ use crate::wire::Role;
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Failure> {
     let file = FriendFile::at(context.own_home()?.root());
-    file.broken().iter().for_each(|broken| context.output.warn(&broken.to_string()));
+    file.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match arguments.command {
         FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
         FriendsCommand::List => list(context, &file),
@@ -58,7 +59,7 @@ fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
         context.output.note("qshare: there are no friends yet; `qshare friends add NAME ID` adds one");
         return Ok(Exit::DONE);
     }
-    context.output.print(&table.render(context.output.width()))?;
+    context.output.table(&table)?;
     Ok(Exit::DONE)
 }
 

@@ -11,11 +11,11 @@ use crate::cli::explain;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, Query, Shown, Size};
-use crate::node::{Destination, Error, GetRequest, Lifetime, Node, Options, Outcome, ShareBack, What};
+use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, ShareBack, What};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {
@@ -43,7 +43,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     };
     context.warn_homeless(&node);
     if arguments.seed {
-        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         context.pass_events(events, share::tell(context));
     } else {
         context.pass_warnings(events);
@@ -57,17 +57,19 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
 async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mut Signals) -> Result<Exit, Failure> {
     let mut chosen = None;
     let outcome = loop {
-        let error = match attempt(context, arguments, node, signals, chosen).await {
+        match attempt(context, arguments, node, signals, chosen).await {
             Ok(outcome) => break outcome,
-            Err(Failure::Node(error)) if !error.hits().is_empty() && chosen.is_none() => error,
             Err(Failure::Closed) => return Ok(Exit::FAILED),
+            Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if chosen.is_none() => {
+                if context.output.is_interactive() {
+                    chosen = choose::ask(context, &hits, beyond, signals).await?;
+                } else {
+                    choose::list(context, &hits, beyond, is_stream(arguments))?;
+                }
+                chosen.ok_or(Error::Ambiguous { what, hits, beyond })?;
+            }
             Err(failure) => return Err(failure),
-        };
-        if !context.output.is_interactive() {
-            choose::list(context, &error, is_stream(arguments))?;
-            return Err(error.into());
         }
-        chosen = Some(choose::ask(context, &error, signals).await?.ok_or(error)?);
     };
     if is_stream(arguments) && outcome.bytes == 0 {
         // Nothing was written that could have failed.
@@ -88,45 +90,38 @@ async fn attempt(
     chosen: Option<ContentId>,
 ) -> Result<Outcome, Failure> {
     let request = request(context, arguments, chosen)?;
-    let transfer = tokio::select! {
-        transfer = node.get(request) => transfer?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
+    let transfer = match is_stream(arguments) {
+        true => node.get_to(request, tokio::io::stdout()),
+        false => node.get(request),
     };
     follow::transfer(context, transfer, signals).await
 }
 
 fn options(context: &Context, arguments: &GetArgs) -> Options {
     let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
-    let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
     let max_files = arguments.max_files.map_or(context.settings.max_files, |most| most as usize);
-    Options { lifetime, upload_limit, max_files, ..context.options() }
+    let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
+    context.options().lifetime(lifetime).upload_limit(upload_limit).max_files(max_files)
 }
 
 fn request(context: &Context, arguments: &GetArgs, chosen: Option<ContentId>) -> Result<GetRequest, Failure> {
-    let output = match &arguments.output {
-        None => Destination::Here,
-        Some(_) if is_stream(arguments) => Destination::Stream(Box::new(tokio::io::stdout())),
-        Some(path) => Destination::Path(path.clone()),
-    };
     let share = match (arguments.seed, arguments.no_share) {
         (true, _) => ShareBack::Seed,
         (_, true) => ShareBack::Never,
         _ => ShareBack::While,
     };
-    Ok(GetRequest {
-        what: what(arguments)?,
-        from: arguments.from.clone(),
-        only: arguments.only.clone(),
-        output,
-        force: arguments.force,
-        times: arguments.times,
-        share,
-        limit: arguments.limit.or(context.settings.download_limit),
-        connections: arguments.connections,
-        wait: arguments.wait.unwrap_or(context.settings.wait),
-        dry_run: arguments.dry_run,
-        choose: chosen,
-    })
+    Ok(GetRequest::new(what(arguments)?)
+        .from(arguments.from.clone())
+        .only(arguments.only.clone())
+        .output(arguments.output.clone())
+        .force(arguments.force)
+        .times(arguments.times)
+        .share(share)
+        .limit(arguments.limit.or(context.settings.download_limit))
+        .connections(arguments.connections)
+        .wait(arguments.wait.unwrap_or(context.settings.wait))
+        .dry_run(arguments.dry_run)
+        .choose(chosen))
 }
 
 /// A single word that is an id is one; everything else is words.
@@ -144,7 +139,7 @@ fn is_stream(arguments: &GetArgs) -> bool {
 }
 
 fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(), Failure> {
-    context.output.emit(&Line::done(outcome))?;
+    context.output.emit(&Line::Done(outcome))?;
     if arguments.explain {
         context.output.emit(&Line::explain(outcome))?;
     }

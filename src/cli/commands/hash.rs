@@ -14,9 +14,10 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::io::share::hash::{HashError, hash_typed};
-use crate::model::obstacle::{advice, cause};
-use crate::model::{ContentId, Shown};
+use crate::model::obstacle::cause;
+use crate::model::{ContentId, Obstacle, Shown};
 
 /// Results that wait to be printed; when it is full, hashing waits.
 const WAITING: usize = 1024;
@@ -101,7 +102,7 @@ impl Lines<'_> {
             self.next += 1;
             match hashed {
                 Ok(id) => {
-                    self.context.output.emit(&Line::hashed(id, file))?;
+                    self.context.output.emit(&Line::Hashed { id, path: file.to_string_lossy() })?;
                     text.push_str(&line(id, &file.to_string_lossy()));
                 }
                 Err(error) => {
@@ -121,7 +122,7 @@ impl Lines<'_> {
 /// Why, and what to do.
 fn why(error: &HashError) -> String {
     match error {
-        HashError::Io(error) => format!("{}; {}", cause(error), advice(error)),
+        HashError::Io(error) => format!("{}; {}", cause(error), say::advice(Obstacle::of(error))),
         HashError::Changed => format!("{error}; run it again when nobody writes to it"),
         HashError::Cancelled | HashError::TooLarge => error.to_string(),
     }

@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::io::home::identity::Identity;
 use crate::wire::Role;
 
@@ -11,7 +11,7 @@ use crate::wire::Role;
 pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
     let dir = context.own_home()?.role_dir(Role::Node);
     let identity = Identity::load_or_create(&dir).map_err(anyhow::Error::from)?;
-    context.output.emit(&Line::Id { node: Text(identity.node_id()) })?;
+    context.output.emit(&Line::Id { node: identity.node_id() })?;
     context.output.print(&format!("{}\n", identity.node_id()))?;
     Ok(Exit::DONE)
 }

@@ -7,8 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::json::Line;
 use crate::cli::say;
-use crate::model::Provider;
-use crate::node::{Error, Has, Holder, Node};
+use crate::node::{Holder, Node};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
@@ -17,8 +16,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         let mut holders = Vec::new();
         for found in &found.hits {
             let has = node.holdings(&found.hit).await;
-            let of =
-                |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
+            let of = |(provider, has)| Holder::new(provider, has);
             holders.push(found.hit.providers.iter().zip(has).map(of).collect::<Vec<_>>());
         }
         Ok((found, holders, node.is_guest_beside()))
@@ -26,15 +24,11 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     let (found, holders, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
     for (hit, holders) in found.hits.iter().zip(&holders) {
-        context.output.emit(&Line::located(&hit.hit, hit.plane, holders))?;
+        context.output.emit(&Line::located(&hit.hit, Some(hit.plane), holders.clone()))?;
     }
-    context.output.emit(&Line::Summary {
-        hits: found.hits.len() as u64,
-        more: found.more,
-        at_least: found.at_least,
-    })?;
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let failure = Error::NotFound { what: arguments.id.to_string(), asked: context.places() }.into();
+        let failure = Failure::Nothing(say::nothing(&arguments.id.to_string(), context.places()));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }

@@ -10,7 +10,7 @@ use crate::cli::render::json::Line;
 use crate::cli::say;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
-use crate::node::PeerRef;
+use crate::node::{Beyond, PeerRef};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Failure> {
@@ -30,17 +30,15 @@ async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     for offer in &offers {
         context.output.emit(&Line::hit(&hit_of(offer), Some(plane)))?;
     }
-    context.output.emit(&Line::Summary { hits: offers.len() as u64, more: 0, at_least: false })?;
+    context.output.emit(&Line::Summary { hits: offers.len() as u64, beyond: Beyond::default() })?;
     if offers.is_empty() {
         return Err(Failure::Nothing(format!(
             "peer {} offers nothing; `qshare peers` lists others",
             context.output.names().given(&peer.to_string())
         )));
     }
-    context.output.print(&hits::offers(&offers).render(context.output.width()))?;
-    if !context.output.is_json() {
-        context.output.note(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
-    }
+    context.output.table(&hits::offers(&offers))?;
+    context.output.remark(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
     Ok(Exit::DONE)
 }
 
@@ -52,12 +50,10 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
             context.output.emit(&Line::hit(&file_hit(path, *size, *id), None))?;
         }
     }
-    context.output.emit(&Line::Summary { hits: collection.files().into(), more: 0, at_least: false })?;
-    context.output.print(&hits::tree(&collection).render(context.output.width()))?;
-    if !context.output.is_json() {
-        let files = counted(collection.files().into(), "file");
-        context.output.note(&format!("qshare: {files}, {}", Size(collection.bytes())));
-    }
+    context.output.emit(&Line::Summary { hits: collection.files().into(), beyond: Beyond::default() })?;
+    context.output.table(&hits::tree(&collection))?;
+    let files = counted(collection.files().into(), "file");
+    context.output.remark(&format!("qshare: {files}, {}", Size(collection.bytes())));
     Ok(Exit::DONE)
 }
 

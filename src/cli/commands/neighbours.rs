@@ -9,13 +9,11 @@ use crate::cli::render::json::Line;
 /// Runs the command.
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let rows = context.look("looking", async |node| Ok(node.neighbours().await?)).await?;
-    for row in &rows {
-        context.output.emit(&Line::neighbour(row, context.output.names()))?;
-    }
+    context.output.emit_all(rows.iter().map(|row| Line::neighbour(row, context.output.names())))?;
     if rows.is_empty() {
         context.output.note(&format!("qshare: nobody is near; looked at {}", context.places()));
         return Ok(Exit::DONE);
     }
-    context.output.print(&hits::neighbours(&rows, context.output.names()).render(context.output.width()))?;
+    context.output.table(&hits::neighbours(&rows, context.output.names()))?;
     Ok(Exit::DONE)
 }

@@ -4,13 +4,13 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let rows = context.look("looking", async |node| Ok(node.peers().await?)).await?;
     for row in &rows {
-        let (node, addr) = (Text(row.peer.node), row.peer.addrs.first().copied());
+        let (node, addr) = (row.peer.node, row.peer.addrs.first().copied());
         let name = context.output.names().of(row.peer.node);
         context.output.emit(&Line::Peer { node, name, addr, offers: row.peer.offers })?;
     }
@@ -18,6 +18,6 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         context.output.note(&format!("qshare: no node is known at {}", context.places()));
         return Ok(Exit::DONE);
     }
-    context.output.print(&hits::peers(&rows, context.output.names()).render(context.output.width()))?;
+    context.output.table(&hits::peers(&rows, context.output.names()))?;
     Ok(Exit::DONE)
 }

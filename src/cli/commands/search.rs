@@ -7,6 +7,7 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::say;
 use crate::model::Query;
 use crate::node::{Error, Node};
 
@@ -17,26 +18,18 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     let look = async |node: Node| Ok((node.search(&query, limit).await?, node.is_guest_beside()));
     let (found, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
-    for hit in &found.hits {
-        context.output.emit(&Line::hit(&hit.hit, Some(hit.plane)))?;
-    }
-    context.output.emit(&Line::Summary {
-        hits: found.hits.len() as u64,
-        more: found.more,
-        at_least: found.at_least,
-    })?;
+    context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let what = arguments.words.join(" ");
-        let failure = Error::NotFound { what, asked: context.places() }.into();
+        let failure = Failure::Nothing(say::nothing(&arguments.words.join(" "), context.places()));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }
-    let table = hits::found(&found.hits);
-    context.output.print(&table.render(context.output.width()))?;
-    if found.more > 0 && !context.output.is_json() {
-        let least = if found.at_least { "at least " } else { "" };
-        let more = counted(found.more, "more hit");
-        context.output.note(&format!("qshare: {least}{more}; give more words, or ask for more with --limit-hits"));
+    context.output.table(&hits::found(&found.hits))?;
+    if found.beyond.more > 0 {
+        let least = if found.beyond.at_least { "at least " } else { "" };
+        let more = counted(found.beyond.more, "more hit");
+        context.output.remark(&format!("qshare: {least}{more}; give more words, or ask for more with --limit-hits"));
     }
     Ok(Exit::DONE)
 }

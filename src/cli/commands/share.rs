@@ -7,8 +7,8 @@ use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
-use crate::cli::render::human::{count, counted};
-use crate::cli::render::json::{Line, Text, paste};
+use crate::cli::render::human::{count, counted, word};
+use crate::cli::render::json::{Line, paste};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::cli::service;
@@ -47,26 +47,25 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
     let result = async {
-        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan);
         service::serve(&node, events, &mut signals, tell(context)).await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }
 
 fn options(context: &Context, arguments: &ShareArgs) -> Options {
     let settings = &context.settings;
-    Options {
-        lifetime: Lifetime::LongRunning,
-        listen: arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At),
-        upload_limit: arguments.limit.or(settings.upload_limit),
-        friends_only: arguments.friends_only,
-        ..context.options()
-    }
+    context
+        .options()
+        .lifetime(Lifetime::LongRunning)
+        .listen(arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At))
+        .upload_limit(arguments.limit.or(settings.upload_limit))
+        .friends_only(arguments.friends_only)
 }
 
 async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signals) -> Result<SharePlan, Failure> {
@@ -120,7 +119,7 @@ impl Told {
             Event::Offer { id, name, node, addr } => {
                 let get = paste(id, node, addr);
                 context.output.print(&format!("{}\n    {get}\n", Shown(name.as_str())))?;
-                context.output.emit(&Line::Offer { id: Text(id), name: &name, get })?;
+                context.output.emit(&Line::Offer { id, name: &name, get })?;
             }
             Event::Notice(notice) => context.output.notice(&notice),
             // A tracker's.
@@ -134,9 +133,9 @@ impl Told {
         // Ids fill in by the thousand; people are told at the first time, and when all are there.
         let (offers, hashed) = now;
         let all = hashed == offers && before != Some(now);
-        if !context.output.is_json() && (before.is_none() || all) {
+        if before.is_none() || all {
             let (offers, hashed) = (counted(offers, "offer"), count(hashed));
-            context.output.note(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
+            context.output.remark(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
         }
     }
 }
@@ -147,7 +146,7 @@ fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> Stri
     let mut table = Table::new(&columns);
     for root in roots {
         let (files, size) = (count(root.files), Size(root.bytes).to_string());
-        table.row([root.name.to_string(), root.kind.word().to_owned(), files, size]);
+        table.row([root.name.to_string(), word(&root.kind), files, size]);
     }
     let files = counted(roots.iter().map(|root| root.files).sum(), "file");
     let bytes = Size(roots.iter().map(|root| root.bytes).sum());

@@ -11,7 +11,6 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
-use crate::cli::render::json::Text;
 use crate::cli::say::names::Names;
 use crate::io::home::Home;
 use crate::io::home::begun::BegunFile;
@@ -38,7 +37,7 @@ struct Status {
 #[derive(Debug, Serialize)]
 struct RoleStatus {
     role: Role,
-    node: Option<Text<NodeId>>,
+    node: Option<NodeId>,
     /// The process that runs with it now.
     pid: Option<u32>,
 }
@@ -53,7 +52,7 @@ struct CacheStatus {
 #[derive(Debug, Serialize)]
 struct Trusted {
     addr: String,
-    node: Text<NodeId>,
+    node: NodeId,
 }
 
 /// Runs the command.
@@ -72,7 +71,7 @@ fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
         home: home.root().to_string_lossy().into_owned(),
         roles: roles.collect::<Result<_, Failure>>()?,
         cache: cache_status(home),
-        trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node: Text(node) }).collect(),
+        trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node }).collect(),
         partials: partials::all(here, &elsewhere)?,
     })
 }
@@ -80,7 +79,7 @@ fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
 fn role_status(home: &Home, role: Role) -> Result<RoleStatus, Failure> {
     let dir = home.role_dir(role);
     let identity = Identity::load(&dir).map_err(anyhow::Error::from)?;
-    Ok(RoleStatus { role, node: identity.map(|identity| Text(identity.node_id())), pid: home.holder(role) })
+    Ok(RoleStatus { role, node: identity.map(|identity| identity.node_id()), pid: home.holder(role) })
 }
 
 /// The entries are counted only with the home's lock in hand: an open cache belongs to its process.
@@ -98,14 +97,14 @@ fn text(status: &Status, names: &Names) -> String {
     let mut lines = vec![("home", Shown(&status.home).to_string())];
     for role in &status.roles {
         let heading = if role.role == Role::Tracker { "tracker" } else { "node" };
-        let id = role.node.as_ref().map_or_else(|| "none yet".to_owned(), |node| node.0.to_string());
+        let id = role.node.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);
         let running = role.pid.map(|pid| format!("  running as process {pid}")).unwrap_or_default();
         lines.push((heading, format!("{id}{running}")));
     }
     let entries = status.cache.entries.map_or_else(|| "in use".to_owned(), |n| counted(n, "hashed file"));
     lines.push(("cache", format!("{entries}, {}", Size(status.cache.bytes))));
     for known in &status.trust {
-        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node.0))));
+        lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node))));
     }
     for partial in &status.partials {
         let told = partial.lines().into_iter().enumerate();

@@ -7,9 +7,9 @@ use crate::cli::args::TrackerArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::Output;
+use crate::cli::render::Console;
 use crate::cli::render::human::counted;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::cli::service;
 use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Options, Tracker, TrackerOptions};
 
@@ -23,7 +23,7 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
     let (options, of) = options(context, listen, allow);
     let (node, events) = Tracker::start(&options, of).await?;
     let result = async {
-        context.output.emit(&Line::Listening { addr: node.addr(), node: Text(node.id()) })?;
+        context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         context.output.print(&format!("{}@{}\n", node.id(), node.outward_addr()))?;
         context.output.note(&format!(
             "qshare: use it with --tracker {}, or with the whole line to pin its key",
@@ -35,8 +35,8 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
             Ok(())
         })
         .await
-    };
-    let result = result.await;
+    }
+    .await;
     stop(node.stop(), &mut signals).await;
     result
 }
@@ -50,11 +50,11 @@ fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<PathBuf>
         ..DirectoryQuotas::default()
     };
     let listen = listen.map_or(Listen::DefaultPorts, Listen::At);
-    let options = Options { lifetime: Lifetime::LongRunning, listen, ..Options::new(context.home()) };
+    let options = Options::new(context.home()).lifetime(Lifetime::LongRunning).listen(listen);
     (options, TrackerOptions { allow, quotas })
 }
 
-fn tell(output: &Output, event: Event) {
+fn tell(output: &Console, event: Event) {
     match event {
         Event::Allowed { nodes } => {
             output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));

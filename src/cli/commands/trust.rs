@@ -4,14 +4,15 @@ use crate::cli::args::{TrustArgs, TrustCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::io::home::trust::TrustStore;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
     let store = TrustStore::at(context.own_home()?.root());
-    store.broken().iter().for_each(|broken| context.output.warn(&broken.to_string()));
+    store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match &arguments.command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),
@@ -22,14 +23,14 @@ fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
     let known = store.list().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
     for (addr, node) in &known {
-        context.output.emit(&Line::Trust { addr, node: Text(*node) })?;
+        context.output.emit(&Line::Trust { addr, node: *node })?;
         table.row([addr.clone(), context.output.names().whole(*node)]);
     }
     if known.is_empty() {
         context.output.note("qshare: no key is remembered in this home");
         return Ok(Exit::DONE);
     }
-    context.output.print(&table.render(context.output.width()))?;
+    context.output.table(&table)?;
     Ok(Exit::DONE)
 }
 

@@ -10,7 +10,7 @@ use tokio::task::JoinHandle;
 
 use crate::cli::render::human::percent;
 use crate::cli::render::progress::{bar, spinner};
-use crate::cli::render::{Output, Style};
+use crate::cli::render::{Console, Style};
 use crate::model::Size;
 
 /// How often it is drawn.
@@ -25,12 +25,12 @@ pub(crate) struct Activity {
     total: Arc<AtomicU64>,
     task: Option<JoinHandle<()>>,
     line: Option<ProgressBar>,
-    output: Output,
+    output: Console,
 }
 
 impl Activity {
     /// Begins to show what is done, such as `hashing`.
-    pub(crate) fn start(output: &Output, what: &str) -> Self {
+    pub(crate) fn start(output: &Console, what: &str) -> Self {
         let (done, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let line = (output.style() == Style::Bars).then(|| {
             let line = output.bars().add(ProgressBar::new_spinner().with_style(spinner()));
@@ -100,7 +100,7 @@ async fn draw(line: ProgressBar, counts: Counts) {
     }
 }
 
-async fn write(output: Output, what: String, counts: Counts) {
+async fn write(output: Console, what: String, counts: Counts) {
     loop {
         tokio::time::sleep(EVERY).await;
         let (done, total) = counts.load();

@@ -1,6 +1,6 @@
 //! Hits, offers, peers and trees as tables for people.
 
-use crate::cli::render::human::{count, duration, percent};
+use crate::cli::render::human::{count, duration, percent, word};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
@@ -26,7 +26,7 @@ pub(crate) fn found(hits: &[FoundHit]) -> Table {
     let mut table = Table::new(&columns);
     for found in hits {
         let mut cells = hit_cells(&found.hit).to_vec();
-        cells.insert(cells.len() - 1, found.plane.word().to_owned());
+        cells.insert(cells.len() - 1, word(&found.plane));
         table.row(cells);
     }
     table
@@ -120,7 +120,7 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
     for row in rows {
         let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let node = names.whole(row.peer.node);
-        table.row([addrs.join(" "), count(row.peer.offers), row.plane.word().to_owned(), node]);
+        table.row([addrs.join(" "), count(row.peer.offers), word(&row.plane), node]);
     }
     table
 }
@@ -140,7 +140,7 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
         let (direction, rtt, since) = match (&row.direct, row.by) {
             (Some(direct), _) => {
                 let rtt = format!("{:.1} ms", direct.rtt.as_secs_f64() * 1000.0);
-                (direct.direction.word().to_owned(), rtt, duration(direct.since))
+                (word(&direct.direction), rtt, duration(direct.since))
             }
             (None, by) => {
                 let by = by.map_or_else(String::new, |by| format!("by {}", names.short(by)));
@@ -160,7 +160,7 @@ pub(crate) fn headline(hit: &Hit) -> String {
 
 fn kind(kind: Kind, locked: bool) -> String {
     let lock = if locked { ", locked" } else { "" };
-    format!("{}{lock}", kind.word())
+    word(&kind) + lock
 }
 
 fn id(id: Option<ContentId>) -> String {

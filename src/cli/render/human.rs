@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::model::Size;
 
 /// Bytes a second: `50.0 MiB/s`.
@@ -38,6 +40,11 @@ pub(crate) fn count(number: u64) -> String {
 pub(crate) fn counted(number: u64, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{} {noun}{plural}", count(number))
+}
+
+/// The word for one of several values, as in JSON.
+pub(crate) fn word(of: &impl Serialize) -> String {
+    serde_json::to_string(of).unwrap_or_default().trim_matches('"').to_owned()
 }
 
 /// How many whole hundredths `part` is of `whole`; 100 only when it is all.

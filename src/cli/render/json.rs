@@ -3,16 +3,18 @@
 //! `bench` and `benched` those of the bench, `check` the doctor's, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
-use std::fmt::Display;
+use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
 use crate::cli::say::names::Names;
-use crate::model::{ContentId, Friend, Hit, NodeId, PeerTarget, Provider, SafePath};
+use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
 use crate::node::{
-    Cause, Has, Hashing, Holder, NearRow, Outcome, Plane, Preview, Progress, ProviderProgress, Share, Why,
+    Beyond, Busy, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane, Preview,
+    PreviewFile, Progress, ProviderProgress, Share, Verdict, Why,
 };
 
 /// One line on standard output.
@@ -43,7 +45,7 @@ pub(crate) enum Line<'a> {
     },
     /// The end of a bench; the round trip is that of the idle network.
     Benched {
-        node: Text<NodeId>,
+        node: NodeId,
         addr: String,
         tests: u64,
         rtt_us: u64,
@@ -51,23 +53,10 @@ pub(crate) enum Line<'a> {
     /// One thing that the doctor looked at.
     Check {
         name: &'a str,
-        state: &'a str,
+        state: Verdict,
         message: &'a str,
     },
-    Done {
-        id: Text<ContentId>,
-        name: &'a SafePath,
-        path: Option<Text<std::path::Display<'a>>>,
-        bytes: u64,
-        fetched: u64,
-        seconds: f64,
-        providers: Vec<Giver>,
-        plane: Option<&'a str>,
-        /// Of a dry run only: what is at the target of each file, bytes that would be fetched, bytes that an earlier
-        /// run left, and how many files would keep it from doing anything. Its providers have given nothing yet.
-        #[serde(flatten)]
-        preview: Option<Previewed<'a>>,
-    },
+    Done(#[serde(with = "Ended")] &'a Outcome),
     /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
     Explain {
         limit: Option<&'a str>,
@@ -75,7 +64,7 @@ pub(crate) enum Line<'a> {
         paths: Vec<Giver>,
     },
     Error {
-        code: &'a str,
+        code: ErrorCode,
         exit: u8,
         message: String,
     },
@@ -85,71 +74,64 @@ pub(crate) enum Line<'a> {
     /// A friend; `addr` as it was given.
     Friend {
         name: &'a str,
-        node: Text<NodeId>,
+        node: NodeId,
         addr: Option<String>,
     },
     Hashed {
-        id: Text<ContentId>,
-        path: Text<std::path::Display<'a>>,
+        id: ContentId,
+        path: Cow<'a, str>,
     },
     /// A provider of the demo was killed, when this much of all was there.
     Killed {
-        node: Text<NodeId>,
+        node: NodeId,
         addr: SocketAddr,
         bytes: u64,
         total: u64,
     },
     Hit {
-        id: Option<Text<ContentId>>,
+        id: Option<ContentId>,
         name: Option<&'a SafePath>,
         names: &'a [SafePath],
         size: u64,
-        kind: &'a str,
+        kind: Kind,
         locked: bool,
-        providers: Vec<Where>,
-        plane: Option<&'a str>,
+        #[serde(serialize_with = "holding")]
+        providers: Vec<Holder>,
+        plane: Option<Plane>,
     },
     Id {
-        node: Text<NodeId>,
+        node: NodeId,
     },
     Listening {
         addr: SocketAddr,
-        node: Text<NodeId>,
+        node: NodeId,
     },
     /// A node near this one; `by` tells of it where it is not a neighbour itself.
     Neighbour {
-        node: Text<NodeId>,
+        node: NodeId,
         name: Option<&'a str>,
         addr: Option<SocketAddr>,
-        direction: Option<&'a str>,
+        direction: Option<Direction>,
         rtt_us: Option<u64>,
         seconds: Option<f64>,
         offers: u64,
-        by: Option<Text<NodeId>>,
+        by: Option<NodeId>,
     },
     Offer {
-        id: Text<ContentId>,
+        id: ContentId,
         name: &'a SafePath,
         get: String,
     },
     Peer {
-        node: Text<NodeId>,
+        node: NodeId,
         name: Option<&'a str>,
         addr: Option<SocketAddr>,
         offers: u64,
     },
     Phase {
-        name: &'a str,
+        name: Phase,
     },
-    Progress {
-        bytes: u64,
-        fetched: u64,
-        total: u64,
-        rate: u64,
-        providers: Vec<Giver>,
-        /// How far hashing is, in its phase: that proves nothing, so it is no part of `bytes`.
-        hashing: Option<Hashed>,
-    },
+    Progress(#[serde(with = "Reached")] &'a Progress),
     /// A name that is no friend's now.
     Removed {
         name: &'a str,
@@ -162,12 +144,12 @@ pub(crate) enum Line<'a> {
     /// `more` is a lower bound where `at_least` says so.
     Summary {
         hits: u64,
-        more: u64,
-        at_least: bool,
+        #[serde(flatten)]
+        beyond: Beyond,
     },
     Trust {
         addr: &'a str,
-        node: Text<NodeId>,
+        node: NodeId,
     },
     /// The demo compared every byte of the result with the original.
     Verified {
@@ -184,29 +166,61 @@ pub(crate) enum Line<'a> {
     },
 }
 
-/// A value in its text form.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Text<T>(pub(crate) T);
-
-impl<T: Display> Serialize for Text<T> {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        to.collect_str(&self.0)
-    }
+/// How a `get` has ended; of a dry run also what it found out.
+#[derive(Serialize)]
+#[serde(remote = "Outcome")]
+struct Ended {
+    id: ContentId,
+    name: SafePath,
+    #[serde(with = "crate::model::text::path")]
+    path: Option<PathBuf>,
+    bytes: u64,
+    fetched: u64,
+    #[serde(rename = "seconds", serialize_with = "seconds")]
+    elapsed: Duration,
+    #[serde(getter = "given")]
+    providers: Vec<Giver>,
+    plane: Option<Plane>,
+    #[serde(flatten, serialize_with = "previewed")]
+    preview: Option<Preview>,
 }
 
-/// A provider of a hit.
-#[derive(Debug, Serialize)]
-pub(crate) struct Where {
-    node: Text<NodeId>,
-    addr: Option<SocketAddr>,
-    /// Whether it has all of it, where it was asked.
-    whole: Option<bool>,
+/// What is at the target of each file, bytes that would be fetched, bytes that an earlier run left, and how many files would
+/// keep it from doing anything.
+#[derive(Serialize)]
+#[serde(remote = "Preview")]
+struct Previewed {
+    #[serde(rename = "plan")]
+    files: Vec<PreviewFile>,
+    to_come: u64,
+    kept: u64,
+    #[serde(getter = "Preview::in_the_way")]
+    in_the_way: usize,
+    /// Everyone who has it, or parts of it.
+    #[serde(serialize_with = "holding")]
+    holders: Vec<Holder>,
+    /// Whether another process is fetching the same to the same place.
+    #[serde(serialize_with = "is_some")]
+    busy: Option<Busy>,
+}
+
+/// How far a transfer is. Hashing proves nothing, so it is no part of `bytes`.
+#[derive(Serialize)]
+#[serde(remote = "Progress")]
+struct Reached {
+    bytes: u64,
+    fetched: u64,
+    total: u64,
+    rate: u64,
+    #[serde(getter = "giving")]
+    providers: Vec<Giver>,
+    hashing: Option<Hashing>,
 }
 
 /// A provider of a transfer, and what its event tells of it.
 #[derive(Debug, Serialize)]
 pub(crate) struct Giver {
-    node: Text<NodeId>,
+    node: NodeId,
     addr: SocketAddr,
     bytes: u64,
     #[serde(flatten)]
@@ -224,181 +238,122 @@ enum Told {
     Way { rtt_us: u64, mtu: u16, connections: usize },
 }
 
-fn givers(providers: &[ProviderProgress], more: impl Fn(&ProviderProgress) -> Told) -> Vec<Giver> {
-    let giver = |p: &ProviderProgress| Giver { node: Text(p.node), addr: p.addr, bytes: p.bytes, more: more(p) };
-    providers.iter().map(giver).collect()
-}
-
-/// Hashing at a provider, or here.
-#[derive(Debug, Serialize)]
-pub(crate) struct Hashed {
-    done: u64,
-    total: u64,
-    node: Option<Text<NodeId>>,
-}
-
 /// A share of the time of a transfer; a provider's has its node.
 #[derive(Debug, Serialize)]
 pub(crate) struct Spent {
     what: &'static str,
-    node: Option<Text<NodeId>>,
+    node: Option<NodeId>,
     share: f64,
     seconds: f64,
 }
 
-/// What a dry run found out.
-#[derive(Debug, Serialize)]
-pub(crate) struct Previewed<'a> {
-    plan: Vec<Planned<'a>>,
-    to_come: u64,
-    kept: u64,
-    in_the_way: u64,
-    /// Everyone who has it, or parts of it.
-    holders: Vec<Where>,
-    /// Whether another process is fetching the same to the same place.
-    busy: bool,
+/// Who has something, and whether all of it, where it was asked.
+#[derive(Serialize)]
+struct Holding {
+    node: NodeId,
+    addr: Option<SocketAddr>,
+    whole: Option<bool>,
 }
 
-/// A file that was asked for; `state` is `new`, `here`, `differs` or `blocked`.
-#[derive(Debug, Serialize)]
-pub(crate) struct Planned<'a> {
-    name: &'a SafePath,
-    size: u64,
-    state: &'a str,
-    path: Option<Text<std::path::Display<'a>>>,
+fn givers(providers: &[ProviderProgress], more: impl Fn(&ProviderProgress) -> Told) -> Vec<Giver> {
+    let giver = |p: &ProviderProgress| Giver { node: p.node, addr: p.addr, bytes: p.bytes, more: more(p) };
+    providers.iter().map(giver).collect()
+}
+
+fn given(outcome: &Outcome) -> Vec<Giver> {
+    givers(&outcome.providers, |_| Told::Given {})
+}
+
+fn giving(progress: &Progress) -> Vec<Giver> {
+    givers(&progress.providers, |p| Told::Giving { rate: p.rate, state: p.why.map(Why::word) })
+}
+
+fn holding<S: Serializer>(holders: &[Holder], to: S) -> Result<S::Ok, S::Error> {
+    to.collect_seq(holders.iter().map(|holder| {
+        let whole = match holder.has {
+            Has::Parts(_) => Some(false),
+            Has::Unknown => None,
+            Has::Whole => Some(true),
+        };
+        Holding { node: holder.node, addr: holder.addrs.first().copied(), whole }
+    }))
+}
+
+fn previewed<S: Serializer>(preview: &Option<Preview>, to: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct One<'a>(#[serde(with = "Previewed")] &'a Preview);
+    preview.as_ref().map(One).serialize(to)
+}
+
+fn is_some<T, S: Serializer>(it: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_bool(it.is_some())
+}
+
+fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_f64(time.as_secs_f64())
+}
+
+/// Microseconds, as round trips are told.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl<'a> Line<'a> {
     /// The event `hit`.
     pub(crate) fn hit(hit: &'a Hit, plane: Option<Plane>) -> Self {
-        Self::Hit {
-            id: hit.id.map(Text),
-            name: hit.names.first(),
-            names: &hit.names,
-            size: hit.size,
-            kind: hit.kind.word(),
-            locked: hit.locked,
-            providers: hit.providers.iter().map(at).collect(),
-            plane: plane.map(Plane::word),
-        }
+        let unknown = hit.providers.iter().map(|provider| Holder::new(provider, Has::Unknown));
+        Self::located(hit, plane, unknown.collect())
     }
 
     /// The event `hit`, of which each provider was asked how much it has.
-    pub(crate) fn located(hit: &'a Hit, plane: Plane, holders: &[Holder]) -> Self {
-        let mut line = Self::hit(hit, Some(plane));
-        if let Self::Hit { providers, .. } = &mut line {
-            *providers = holders.iter().map(holds).collect();
+    pub(crate) fn located(hit: &'a Hit, plane: Option<Plane>, providers: Vec<Holder>) -> Self {
+        Self::Hit {
+            id: hit.id,
+            name: hit.names.first(),
+            names: &hit.names,
+            size: hit.size,
+            kind: hit.kind,
+            locked: hit.locked,
+            providers,
+            plane,
         }
-        line
     }
 
     /// The event `neighbour`.
     pub(crate) fn neighbour(row: &NearRow, names: &'a Names) -> Self {
         let direct = row.direct.as_ref();
         Self::Neighbour {
-            node: Text(row.peer.node),
+            node: row.peer.node,
             name: names.of(row.peer.node),
             addr: row.peer.addrs.first().copied(),
-            direction: direct.map(|direct| direct.direction.word()),
-            rtt_us: direct.map(|direct| u64::try_from(direct.rtt.as_micros()).unwrap_or(u64::MAX)),
+            direction: direct.map(|direct| direct.direction),
+            rtt_us: direct.map(|direct| micros(direct.rtt)),
             seconds: direct.map(|direct| direct.since.as_secs_f64()),
             offers: row.peer.offers,
-            by: row.by.map(Text),
+            by: row.by,
         }
     }
 
     /// The event `friend`.
     pub(crate) fn friend(friend: &'a Friend) -> Self {
         let addr = friend.at.as_ref().map(PeerTarget::host_port);
-        Self::Friend { name: friend.name.as_str(), node: Text(friend.node), addr }
+        Self::Friend { name: friend.name.as_str(), node: friend.node, addr }
     }
-
-    /// The event `progress`.
-    pub(crate) fn progress(progress: &Progress) -> Self {
-        let hashed = |h: Hashing| Hashed { done: h.done, total: h.total, node: h.by.map(Text) };
-        Self::Progress {
-            bytes: progress.bytes,
-            fetched: progress.fetched,
-            total: progress.total,
-            rate: progress.rate,
-            providers: givers(&progress.providers, |p| Told::Giving { rate: p.rate, state: p.why.map(Why::word) }),
-            hashing: progress.hashing.map(hashed),
-        }
-    }
-
-    /// The event `done`; of a dry run with what would be done.
-    pub(crate) fn done(outcome: &'a Outcome) -> Self {
-        Self::Done {
-            id: Text(outcome.id),
-            name: &outcome.name,
-            path: outcome.path.as_deref().map(path),
-            bytes: outcome.bytes,
-            fetched: outcome.fetched,
-            seconds: outcome.elapsed.as_secs_f64(),
-            providers: givers(&outcome.providers, |_| Told::Given {}),
-            plane: outcome.plane.map(Plane::word),
-            preview: outcome.preview.as_ref().map(previewed),
-        }
-    }
-
     /// The event `explain`.
     pub(crate) fn explain(outcome: &Outcome) -> Self {
         let spent = |share: &Share| Spent {
             what: share.cause.word(),
-            node: if let Cause::Provider(node) = share.cause { Some(Text(node)) } else { None },
+            node: if let Cause::Provider(node) = share.cause { Some(node) } else { None },
             share: f64::from(share.permille) / 1000.0,
             seconds: share.time.as_secs_f64(),
         };
-        let way = |p: &ProviderProgress| Told::Way {
-            rtt_us: u64::try_from(p.rtt.as_micros()).unwrap_or(u64::MAX),
-            mtu: p.mtu,
-            connections: p.connections,
-        };
+        let way = |p: &ProviderProgress| Told::Way { rtt_us: micros(p.rtt), mtu: p.mtu, connections: p.connections };
         Self::Explain {
             limit: outcome.shares.first().map(|share| share.cause.word()),
             shares: outcome.shares.iter().map(spent).collect(),
             paths: givers(&outcome.providers, way),
         }
     }
-
-    /// The event `hashed`.
-    pub(crate) fn hashed(id: ContentId, of: &'a Path) -> Self {
-        Self::Hashed { id: Text(id), path: path(of) }
-    }
-}
-
-fn at(provider: &Provider) -> Where {
-    Where { node: Text(provider.node), addr: provider.addrs.first().copied(), whole: None }
-}
-
-fn holds(holder: &Holder) -> Where {
-    let whole = match holder.has {
-        Has::Parts(_) => Some(false),
-        Has::Unknown => None,
-        Has::Whole => Some(true),
-    };
-    Where { node: Text(holder.node), addr: holder.addrs.first().copied(), whole }
-}
-
-fn previewed(preview: &Preview) -> Previewed<'_> {
-    let plan = preview.files.iter().map(|file| Planned {
-        name: &file.name,
-        size: file.size,
-        state: file.there.word(),
-        path: file.path.as_deref().map(path),
-    });
-    Previewed {
-        plan: plan.collect(),
-        to_come: preview.to_come,
-        kept: preview.kept,
-        in_the_way: preview.in_the_way() as u64,
-        holders: preview.holders.iter().map(holds).collect(),
-        busy: preview.busy.is_some(),
-    }
-}
-
-fn path(path: &Path) -> Text<std::path::Display<'_>> {
-    Text(path.display())
 }
 
 /// The line to paste that fetches an offer without tracker or words.

@@ -32,7 +32,7 @@ pub(crate) fn activity(progress: &Progress) -> String {
 }
 
 fn by_provider(progress: &Progress) -> bool {
-    progress.hashing.is_some_and(|hashing| hashing.by.is_some())
+    progress.hashing.is_some_and(|hashing| hashing.node.is_some())
 }
 
 /// How far it is: `12 % of 9.8 GiB, 50.0 MiB/s, 2 m 05 s left`; empty while nothing is known.
@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn hashing_has_counts_of_its_own_and_a_wait_has_its_cause() {
         let node = NodeId::of_public_key(b"n");
-        let hashing = Hashing { done: 1 << 20, total: 4 << 20, by: Some(node) };
+        let hashing = Hashing { done: 1 << 20, total: 4 << 20, node: Some(node) };
         let at = Progress { phase: Phase::Hashing, hashing: Some(hashing), ..Progress::default() };
         let line = Lines::default().line(&at, Duration::ZERO).expect("first");
         assert_eq!(line, "hashing at the provider, 25 % of 4.0 MiB");

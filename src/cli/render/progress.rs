@@ -7,7 +7,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
 use crate::cli::render::plain::{self, Lines};
-use crate::cli::render::{Output, Style};
+use crate::cli::render::{Console, Style};
 use crate::cli::say::names::Names;
 use crate::model::NodeId;
 use crate::node::{Phase, Progress};
@@ -19,7 +19,7 @@ const PROVIDERS: usize = 16;
 
 /// Shows one transfer.
 pub(crate) struct View {
-    output: Output,
+    output: Console,
     kind: Kind,
 }
 
@@ -31,7 +31,7 @@ enum Kind {
 
 impl View {
     /// A view that has shown nothing yet.
-    pub(crate) fn new(output: &Output) -> Self {
+    pub(crate) fn new(output: &Console) -> Self {
         let kind = match output.style() {
             Style::Bars => Kind::Bars(Bars::new(output.bars())),
             Style::Lines => Kind::Lines(Lines::default()),

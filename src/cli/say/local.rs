@@ -1,8 +1,10 @@
 //! What is wrong on this machine: paths, the home, the socket; and what to do about it.
 
 use crate::cli::say::share::omission;
+use crate::config::ConfigError;
 use crate::io::home::HomeError;
 use crate::io::home::identity::IdentityError;
+use crate::io::home::lines::LinesError;
 use crate::io::net::endpoint::BindError;
 use crate::io::net::lan::LanError;
 use crate::io::receive::accepts::AcceptError;
@@ -11,6 +13,32 @@ use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::PartialError;
 use crate::io::share::scan::SurveyError;
 use crate::model::{Cause, Obstacle};
+
+/// What to do about what the system refused, as the beginning of an advice.
+pub(crate) const fn advice(of: Obstacle) -> &'static str {
+    match of {
+        Obstacle::Busy => "stop the program that uses it",
+        Obstacle::Directory => "give a file and not a directory",
+        Obstacle::Closed | Obstacle::Disk | Obstacle::OtherDevice => "see that the disk is well",
+        Obstacle::FileSize => {
+            "raise the limit of a file's size (ulimit -f), or use a file system that takes larger files"
+        }
+        Obstacle::FileTable => "end other programs or raise the sysctl fs.file-max",
+        Obstacle::Kind => "give a regular file and not a device, pipe or socket",
+        Obstacle::Loop => "mend its links (they lead in a circle)",
+        Obstacle::Name => "use a shorter or simpler name",
+        Obstacle::NotFound => "check the path",
+        Obstacle::NotDirectory => "check the path (a part of it is a file)",
+        Obstacle::OpenFiles => "raise the limit of open files (ulimit -n)",
+        Obstacle::Permission => "check its permissions and its owner",
+        Obstacle::Quota => "free some of your quota there",
+        Obstacle::ReadOnly => "make its file system writable",
+        Obstacle::Space => "free some space there",
+        Obstacle::Text => "save it as text in UTF-8",
+        Obstacle::Unsupported => "its file system cannot do what is needed, use another one",
+        Obstacle::Unreachable => "see that its file system is mounted and its server answers",
+    }
+}
 
 pub(super) fn accept(error: &AcceptError) -> String {
     let out = match error {
@@ -26,7 +54,7 @@ pub(super) fn bind(error: &BindError) -> String {
         BindError::Address { cause, .. } => {
             // Most causes lie in the address.
             let advice = match cause.kind {
-                kind @ (Obstacle::FileTable | Obstacle::OpenFiles) => kind.advice(),
+                kind @ (Obstacle::FileTable | Obstacle::OpenFiles) => advice(kind),
                 _ => "choose another address or port with --listen",
             };
             format!("{error}: {advice}")
@@ -45,7 +73,8 @@ pub(super) fn dest(error: &DestError) -> String {
         DestError::Link { .. } | DestError::NotADirectory { .. } | DestError::OfAnother { .. } => {
             "move it away or choose another place with -o"
         }
-        DestError::Foreign { .. } | DestError::Linked { .. } | DestError::NotAFile { .. } => return error.to_string(),
+        DestError::Foreign { .. } | DestError::NotAFile { .. } => "move it away and run the same command again",
+        DestError::Linked { .. } => "remove this name and run the same command again",
     };
     format!("{error}: {hint}")
 }
@@ -61,7 +90,7 @@ fn remedy(cause: &Cause) -> String {
         Obstacle::Permission => "check its permissions or choose another place with -o",
         Obstacle::ReadOnly => "choose another place with -o",
         Obstacle::Unsupported => "its file system cannot do what is needed: choose another place with -o",
-        kind => return format!("{} and run the same command again: what was verified is kept", kind.advice()),
+        kind => return format!("{} and run the same command again: what was verified is kept", advice(kind)),
     };
     remedy.to_owned()
 }
@@ -77,43 +106,68 @@ pub(super) fn existing(error: &ExistingError) -> String {
 pub(super) fn home(error: &HomeError) -> String {
     match error {
         HomeError::Absent => format!("{error}: set HOME, or give one with --home"),
-        HomeError::Io { source, .. } => format!("{error}: {}, or give another with --home", source.kind.advice()),
+        HomeError::Io { source, .. } => format!("{error}: {}, or give another with --home", advice(source.kind)),
         HomeError::Locked { .. } => format!("{error}: stop it, or give another directory with --home"),
     }
 }
 
 pub(super) fn identity(error: &IdentityError) -> String {
     match error {
-        IdentityError::Io { cause, .. } => format!("{error}: {}, or use another --home", cause.kind.advice()),
-        IdentityError::Generate(_) | IdentityError::Malformed { .. } => error.to_string(),
+        IdentityError::Io { cause, .. } => format!("{error}: {}, or use another --home", advice(cause.kind)),
+        IdentityError::Generate(_) => error.to_string(),
+        IdentityError::Malformed { .. } => format!("{error}: restore it, or remove it to get a new identity"),
+    }
+}
+
+pub(super) fn config(error: &ConfigError) -> String {
+    match error {
+        ConfigError::Refused { .. } => format!("{error}; config/default.toml documents every setting"),
+        ConfigError::Unreadable { source, .. } => format!("{error}: {}", advice(source.kind)),
+    }
+}
+
+/// A small file of the home, or the list of those that a tracker serves.
+pub(crate) fn lines(error: &LinesError) -> String {
+    match error {
+        LinesError::Io { cause, .. } => format!("{error}: {}", advice(cause.kind)),
+        LinesError::Malformed { .. } => format!("{error}: repair or remove it"),
     }
 }
 
 pub(super) fn lan(error: &LanError) -> String {
     match error {
-        LanError::Daemon(_) => format!("{error}; give --no-lan to do without"),
+        LanError::Daemon(_) | LanError::Ended(_) | LanError::Start { .. } | LanError::Unread(_) => {
+            format!("{error}; give --no-lan to do without")
+        }
         LanError::Flooded => format!("{error}: find out who, or name nodes with --peer or --tracker"),
     }
 }
 
 pub(super) fn partial(error: &PartialError) -> String {
-    match error {
-        PartialError::Dest(error) => dest(error),
-        PartialError::InUse { .. } => {
-            format!("{error}: wait until that transfer ends, or choose another place with -o")
-        }
-        PartialError::Reserved { .. } => format!("{error}: choose another with -o"),
-        PartialError::Space(_) => format!("{error}: free some space or choose another place with -o"),
-        _ => error.to_string(),
-    }
+    let hint = match error {
+        PartialError::Appeared { .. } => "move it away and run the same command again, nothing is fetched twice",
+        PartialError::Damaged { .. } => "run the same command again, only what is wrong is fetched",
+        PartialError::Dest(error) => return dest(error),
+        PartialError::InUse { .. } => "wait until that transfer ends, or choose another place with -o",
+        PartialError::Kind { .. } => "it is kept, run the same command again when somebody offers the collection",
+        PartialError::Reserved { .. } => "choose another with -o",
+        PartialError::Space(_) => "free some space or choose another place with -o",
+        PartialError::Unit { .. } => "please report this as a bug",
+        PartialError::Vanished { .. } => "run the same command again, what was verified is kept",
+        PartialError::Version { .. } => "finish with that one, or remove it and its .part to begin anew",
+    };
+    format!("{error}: {hint}")
 }
 
 pub(super) fn survey(error: &SurveyError) -> String {
-    match error {
-        SurveyError::Duplicate { .. } => format!("{error}: rename one of them, or name them with --list"),
-        SurveyError::Nothing(Some(first)) => format!("{error}: {}", omission(first)),
-        SurveyError::Name { .. } => format!("{error}: give it another with --list"),
-        SurveyError::Whole { .. } => format!("{error}: name directories in it, or add --all"),
-        _ => error.to_string(),
-    }
+    let hint = match error {
+        SurveyError::Duplicate { .. } => "rename one of them, or name them with --list",
+        SurveyError::Glob(_) | SurveyError::Nothing(None) => return error.to_string(),
+        SurveyError::List { .. } => "write name, tab, path",
+        SurveyError::Missing { cause, .. } => advice(cause.kind),
+        SurveyError::Name { .. } => "give it another with --list",
+        SurveyError::Nothing(Some(first)) => &omission(first),
+        SurveyError::Whole { .. } => "name directories in it, or add --all",
+    };
+    format!("{error}: {hint}")
 }

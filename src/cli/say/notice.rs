@@ -20,7 +20,7 @@ use crate::wire::{Code, LeftOutFile};
 pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
     match notice {
         Notice::Announcer(notice) => announcer(notice, names),
-        Notice::Broken(error) => error.to_string(),
+        Notice::Broken(error) => local::lines(error),
         Notice::CacheRenewed(renewed) => format!(
             "the hash cache was unusable ({}) and is begun again: the old one is {}",
             renewed.cause,
@@ -36,7 +36,7 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
             path.display()
         ),
-        Notice::List { list, stays, error } => format!("{}: {error}", remaining(*list, *stays)),
+        Notice::List { list, stays, error } => format!("{}: {}", remaining(*list, *stays), local::lines(error)),
         Notice::Look(notice) => look(notice, names),
         Notice::Neighbour(notice) => neighbour(notice, names),
         Notice::SmallBuffer(buffer) => small_buffer(*buffer),

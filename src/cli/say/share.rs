@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::actors::index::IndexNotice;
+use crate::cli::say::local::advice;
 use crate::io::share::scan::{Omission, Skipped, Unportable, Unseen, Why};
 use crate::io::share::watch::{Cause, Unwatched};
 use crate::model::safe_path::RESERVED;
@@ -18,7 +19,7 @@ pub(crate) fn omission(of: &Omission) -> String {
         }
         Omission::Skipped(Skipped { path, why }) => format!("{} is left out because {}", shown(path), because(why)),
         Omission::Unseen(Unseen { path, cause, .. }) => {
-            format!("{} is left out for now because {cause}: {}", shown(path), cause.kind.advice())
+            format!("{} is left out for now because {cause}: {}", shown(path), advice(cause.kind))
         }
     }
 }
@@ -77,7 +78,7 @@ pub(super) fn index(notice: &IndexNotice) -> String {
         IndexNotice::Omitted(of) => omission(of),
         IndexNotice::StillOffered { first: Unseen { path, cause, .. }, more } => {
             let others = if *more == 0 { String::new() } else { format!(" and {more} more") };
-            let (path, cure) = (shown(path), cause.kind.advice());
+            let (path, cure) = (shown(path), advice(cause.kind));
             format!("{path}{others} cannot be looked at because {cause}: what was offered of it stays offered, {cure}")
         }
         IndexNotice::Unreadable { path, cause } => {

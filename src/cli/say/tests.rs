@@ -5,7 +5,10 @@ use crate::actors::announcer::AnnouncerNotice;
 use crate::actors::download::DownloadNotice;
 use crate::actors::index::IndexNotice;
 use crate::actors::neighbours::NeighbourNotice;
+use crate::cli::render::human::word;
 use crate::io::home::HomeError;
+use crate::io::home::lines::LinesError;
+use crate::io::net::dial::Addresses;
 use crate::io::net::lan::LanError;
 use crate::io::net::resolve::ResolveError;
 use crate::io::net::udp::SmallBuffer;
@@ -15,7 +18,7 @@ use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Why};
 use crate::io::share::watch::{Cause as WatchCause, Unwatched};
 use crate::model::query::QueryError;
 use crate::model::{ContentId, Friend, Friends, NodeId, SafePath};
-use crate::node::{GetNotice, LookNotice, Notice, Silence, Who, Without};
+use crate::node::{GetNotice, LookNotice, Notice, Silence, Who, Whom, Without};
 use crate::wire::{LeftOut, LeftOutFile};
 
 fn said(error: &Error) -> String {
@@ -44,22 +47,22 @@ fn a_sentence_names_the_thing_the_cause_and_what_to_do() {
     let text = said(&error);
     assert!(text.contains(&found.to_string()) && text.contains(&remembered.to_string()), "{text}");
     assert!(text.contains("qshare trust forget h:1"), "{text}");
-    assert_eq!(error.code().word(), "key_changed");
+    assert_eq!(word(&error.code()), "key_changed");
 }
 
 #[test]
 fn text_from_outside_is_escaped() {
-    let error = Error::NotFound { what: "a\u{1b}[2J".to_owned(), asked: "3 places".to_owned() };
+    let error = Error::NotFound { what: "a\u{1b}[2J".to_owned(), asked: Whom::default() };
     assert!(!said(&error).contains('\u{1b}'));
 }
 
 #[test]
 fn exit_codes_are_those_of_the_design() {
     let error = Error::Incomplete { name: "n".to_owned(), have: 1, total: 2, lack: Box::default() };
-    assert_eq!((error.code().word(), error.code().exit()), ("incomplete", 6));
+    assert_eq!((word(&error.code()), error.code().exit()), ("incomplete".to_owned(), 6));
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
-    assert_eq!(Error::NotFound { what: String::new(), asked: String::new() }.code().exit(), 3);
+    assert_eq!(Error::NotFound { what: String::new(), asked: Whom::default() }.code().exit(), 3);
     let ambiguous =
         |more| Error::Ambiguous { what: "x".to_owned(), hits: Vec::new(), beyond: Beyond { more, at_least: false } };
     assert_eq!(ambiguous(0).code().exit(), 4);
@@ -106,7 +109,7 @@ fn hints_name_the_flags_and_settings_that_help() {
     assert!(io(Obstacle::Space).ends_with(full), "{}", io(Obstacle::Space));
     let differ = said(&Error::Existing(ExistingError::Different { paths: vec!["x".into()] }));
     assert!(differ.starts_with("`x` is there with other content: ") && differ.contains("--force"), "{differ}");
-    assert!(said(&Error::Survey(SurveyError::Whole { path: "/".to_owned() })).contains("--all"));
+    assert!(said(&Error::Survey(SurveyError::Whole { path: "/".into() })).contains("--all"));
     let lan = |error| told(Notice::Neighbour(NeighbourNotice::Lan(error)));
     assert!(lan(LanError::Daemon("no".to_owned())).ends_with("cannot be found: no; give --no-lan to do without"));
     assert!(lan(LanError::Flooded).ends_with("name nodes with --peer or --tracker"));
@@ -160,4 +163,62 @@ fn what_was_reached_is_not_called_unreachable() {
     let addr = "127.0.0.1:1".parse().expect("an address");
     let refused = unlinked(ConnectError::Dial(DialError::Forbidden { addr, own: NodeId::of_public_key(b"own") }));
     assert!(refused.contains("host:1 refuses this node") && !refused.contains("reached"), "{refused}");
+}
+
+#[test]
+fn who_was_asked_in_vain_is_named_or_counted() {
+    let found = |places: &[&str], near| {
+        let asked = Whom { places: places.iter().map(Who::tracker).collect(), near };
+        said(&Error::NotFound { what: "x".to_owned(), asked })
+    };
+    assert!(found(&["h:1"], false).starts_with("nothing was found for `x` at tracker h:1: check it, or name more"));
+    assert!(found(&["h:1", "h:2"], true).contains(" at 2 places and the nodes near this one: check it"));
+    assert!(found(&[], true).contains(" at the nodes near this one: check it"));
+}
+
+#[test]
+fn each_obstacle_and_each_failed_dial_has_its_advice() {
+    let of_the_disk = [Obstacle::Closed, Obstacle::Disk, Obstacle::OtherDevice];
+    let others = [
+        Obstacle::Busy,
+        Obstacle::Directory,
+        Obstacle::FileSize,
+        Obstacle::FileTable,
+        Obstacle::Kind,
+        Obstacle::Loop,
+        Obstacle::Name,
+        Obstacle::NotFound,
+        Obstacle::NotDirectory,
+        Obstacle::OpenFiles,
+        Obstacle::Permission,
+        Obstacle::Quota,
+        Obstacle::ReadOnly,
+        Obstacle::Space,
+        Obstacle::Text,
+        Obstacle::Unsupported,
+        Obstacle::Unreachable,
+    ];
+    let all = others.iter().chain(&of_the_disk).map(|kind| advice(*kind));
+    assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
+    let addr = "10.0.0.1:7".parse().expect("an address");
+    let text = |error: DialError| connect(&error.into(), &Names::default());
+    assert_eq!(text(DialError::Busy { addr }), "10.0.0.1:7 takes no more connections now: try again later");
+    assert!(text(DialError::NotQshare { addr }).ends_with(" node of this version: check the port"));
+    assert!(text(DialError::NoWelcome { addr }).ends_with(" say Welcome: it may be overloaded, try again"));
+    let addresses = || Addresses(vec![addr]);
+    assert_eq!(text(DialError::OwnId(addresses())), "10.0.0.1:7 is this node itself: give another one's address");
+    let silent = "nothing answers at 10.0.0.1:7 over UDP: check that it runs there and that no firewall is between";
+    assert_eq!(text(DialError::Silent(addresses())), silent);
+}
+
+#[test]
+fn what_is_wrong_with_a_file_of_the_home_is_told_with_its_cure() {
+    let malformed = LinesError::Malformed { path: "/h/f".into(), line: 2, form: "NAME ID".into() };
+    assert_eq!(lines(&malformed), "line 2 of /h/f is not `NAME ID`: repair or remove it");
+    let cause = Cause { kind: Obstacle::Permission, text: "permission denied".to_owned() };
+    let told = "/h/f cannot be read or written (permission denied): check its permissions and its owner";
+    let io = LinesError::Io { path: "/h/f".into(), cause };
+    assert_eq!(lines(&io), told);
+    assert_eq!(failure(&Failure::Other(io.clone().into()), &Names::default()), told);
+    assert_eq!((said(&Error::Allow(io.clone())), told.to_owned()), (said(&Error::Friends(io)), told.to_owned()));
 }

@@ -35,7 +35,7 @@ pub enum IdentityError {
         cause: Cause,
     },
     /// The file is not such a key.
-    #[error("{path} is not a key that this program made ({cause}): restore it, or remove it to get a new identity", path = path.display())]
+    #[error("{path} is not a key that this program made ({cause})", path = path.display())]
     Malformed {
         /// Which file.
         #[serde(with = "crate::model::text::path")]

@@ -42,7 +42,7 @@ pub trait Line: Sized {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LinesError {
     /// The file system refused.
-    #[error("{} cannot be read or written ({cause}): {}", path.display(), cause.kind.advice())]
+    #[error("{} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
         #[serde(with = "crate::model::text::path")]
@@ -51,7 +51,7 @@ pub enum LinesError {
         cause: Cause,
     },
     /// A line is not as it should be.
-    #[error("line {line} of {path} is not `{form}`: repair or remove it", path = path.display())]
+    #[error("line {line} of {path} is not `{form}`", path = path.display())]
     Malformed {
         /// Which file.
         #[serde(with = "crate::model::text::path")]

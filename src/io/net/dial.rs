@@ -40,7 +40,7 @@ pub type Answered = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DialError {
     /// The other side has too many connections.
-    #[error("{addr} takes no more connections now: try again later")]
+    #[error("{addr} takes no more connections now")]
     Busy {
         /// Who.
         addr: SocketAddr,
@@ -54,7 +54,7 @@ pub enum DialError {
         cause: String,
     },
     /// The other side does not let this node in.
-    #[error("{addr} does not let this node in: ask its operator to allow node {own}")]
+    #[error("{addr} does not let this node in")]
     Forbidden {
         /// Who.
         addr: SocketAddr,
@@ -73,13 +73,13 @@ pub enum DialError {
     #[error("no address of the node is known")]
     NoAddress,
     /// Something else answers.
-    #[error("what answers at {addr} is not a qshare node of this version: check the port")]
+    #[error("what answers at {addr} is not a qshare node of this version")]
     NotQshare {
         /// Who.
         addr: SocketAddr,
     },
     /// The handshake is done, Welcome does not come.
-    #[error("{addr} accepted the connection but did not say Welcome: it may be overloaded, try again")]
+    #[error("{addr} accepted the connection but did not say Welcome")]
     NoWelcome {
         /// Who.
         addr: SocketAddr,
@@ -91,7 +91,7 @@ pub enum DialError {
         addr: SocketAddr,
     },
     /// It is this node itself.
-    #[error("{0} is this node itself: give another one's address")]
+    #[error("{0} is this node itself")]
     OwnId(Addresses),
     /// The other side closed with a code.
     #[error("{addr} closed the connection: {code:?}")]
@@ -102,10 +102,10 @@ pub enum DialError {
         code: Code,
     },
     /// Nothing answers.
-    #[error("nothing answers at {0} over UDP: check that it runs there and that no firewall is between")]
+    #[error("nothing answers at {0} over UDP")]
     Silent(Addresses),
     /// Another node answers.
-    #[error("{addr} answers as node {found}, not as {expected}: check the id and the address")]
+    #[error("{addr} answers as node {found}, not as {expected}")]
     WrongKey {
         /// Who.
         addr: SocketAddr,

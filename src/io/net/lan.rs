@@ -3,25 +3,22 @@
 //! A child process listens ([`daemon`] says why); here it is started and read.
 
 use std::collections::BTreeSet;
-use std::fmt::Display;
 use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::str::FromStr;
 
-#[cfg(unix)]
 use itertools::Itertools as _;
+#[cfg(unix)]
 use rustix::process::Signal;
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
-use crate::model::NodeId;
 use crate::model::address::is_link_local;
+use crate::model::{Cause, NodeId};
 use crate::wire::limits::ADDRESSES;
 
 pub mod daemon;
@@ -36,20 +33,35 @@ pub const LISTEN_LAN: &str = "listen-lan";
 /// The LAN cannot be listened to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LanError {
-    /// There is no process, socket or thread for it.
+    /// `mdns-sd` cannot do it, in its words.
     #[error("nodes on the local network cannot be found: {0}")]
     Daemon(String),
+    /// The child has ended, with this status in the system's words.
+    #[error("nodes on the local network cannot be found: the process for it has ended ({0})")]
+    Ended(String),
     /// Somebody announces more than can be true, or faster than it can be taken in.
     #[error("somebody floods the local network with announcements, so it is not listened to for a while")]
     Flooded,
+    /// There is no child.
+    #[error("nodes on the local network cannot be found: {} cannot be started ({cause})", program.display())]
+    Start {
+        /// What was to be the child.
+        #[serde(with = "crate::model::text::path")]
+        program: PathBuf,
+        /// Why.
+        cause: Cause,
+    },
+    /// The child cannot be read or written to.
+    #[error("nodes on the local network cannot be found: the process for it cannot be read ({0})")]
+    Unread(Cause),
 }
 
 impl LanError {
     /// The exit status with which the child says it: nothing that it writes may be read in time.
     pub const fn exit_status(&self) -> u8 {
         match self {
-            Self::Daemon(_) => 1,
             Self::Flooded => FLOODED,
+            _ => 1,
         }
     }
 }
@@ -58,7 +70,6 @@ impl LanError {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Heard {
     /// Which it says to be.
-    #[serde(serialize_with = "as_text", deserialize_with = "from_text")]
     pub node: NodeId,
     /// Where.
     pub addrs: Vec<SocketAddr>,
@@ -67,7 +78,7 @@ pub struct Heard {
 }
 
 /// A line of the child's: what it heard, or why it cannot listen.
-type Told = Result<Heard, String>;
+type Told = Result<Heard, LanError>;
 
 /// The child's exit status when the network is flooded.
 const FLOODED: u8 = 3;
@@ -91,10 +102,9 @@ impl Lan {
         // A ctrl-c is for this process, which ends the child when it is done.
         #[cfg(unix)]
         command.process_group(0);
-        let failed =
-            |cause: &dyn Display| LanError::Daemon(format!("{} cannot be started ({cause})", program.display()));
-        let mut child = command.spawn().map_err(|error| failed(&error))?;
-        let stdout = child.stdout.take().ok_or_else(|| failed(&"no output"))?;
+        let failed = |error: io::Error| LanError::Start { program: program.to_owned(), cause: error.into() };
+        let mut child = command.spawn().map_err(failed)?;
+        let stdout = child.stdout.take().ok_or_else(|| failed(io::Error::other("no output")))?;
         Ok(Self { child, lines: BufReader::new(stdout).lines() })
     }
 
@@ -104,11 +114,11 @@ impl Lan {
     /// When there will be none, because somebody floods the network or it cannot be listened to: start again after a
     /// pause.
     pub async fn heard(&mut self) -> Result<Heard, LanError> {
-        let failed = |error: io::Error| LanError::Daemon(format!("the process for it cannot be read ({error})"));
+        let failed = |error: io::Error| LanError::Unread(error.into());
         let line = self.lines.next_line().await.map_err(failed)?;
         // The last line may be cut off.
         match line.and_then(|line| serde_json::from_str::<Told>(&line).ok()) {
-            Some(told) => told.map_err(LanError::Daemon),
+            Some(told) => told,
             None => Err(ended(self.child.wait().await.map_err(failed)?)),
         }
     }
@@ -124,21 +134,13 @@ fn ended(status: ExitStatus) -> LanError {
     if aborted || status.code() == Some(FLOODED.into()) {
         LanError::Flooded
     } else {
-        LanError::Daemon(format!("the process for it has ended ({status})"))
+        LanError::Ended(status.to_string())
     }
 }
 
 /// The likeliest first, the same at each time.
 fn in_order(addrs: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
     addrs.sorted_by_key(|addr| (addr.ip().is_loopback(), is_link_local(*addr), *addr)).take(ADDRESSES).collect()
-}
-
-fn as_text<S: Serializer>(value: &impl Display, to: S) -> Result<S::Ok, S::Error> {
-    to.collect_str(value)
-}
-
-fn from_text<'de, T: FromStr<Err: Display>, D: Deserializer<'de>>(from: D) -> Result<T, D::Error> {
-    String::deserialize(from)?.parse().map_err(D::Error::custom)
 }
 
 #[cfg(test)]
@@ -164,7 +166,7 @@ mod tests {
         assert_eq!(ended(status(flooded)), LanError::Flooded);
         assert_eq!(ended(status(Signal::ABORT.as_raw())), LanError::Flooded);
         for other in [0, 1 << 8, Signal::KILL.as_raw()] {
-            assert!(matches!(ended(status(other)), LanError::Daemon(_)), "{other}");
+            assert!(matches!(ended(status(other)), LanError::Ended(_)), "{other}");
         }
     }
 

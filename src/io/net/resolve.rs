@@ -20,7 +20,7 @@ pub const RESOLVE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ResolveError {
     /// The resolver says so.
-    #[error("the host name {host} cannot be resolved ({cause}): check its spelling and the network")]
+    #[error("the host name {host} cannot be resolved ({cause})")]
     Failed {
         /// Which.
         host: String,
@@ -28,7 +28,7 @@ pub enum ResolveError {
         cause: String,
     },
     /// The resolver does not answer.
-    #[error("the host name {host} was not resolved within 5 s: check the network, or give an IP address")]
+    #[error("the host name {host} was not resolved within 5 s")]
     TimedOut {
         /// Which.
         host: String,

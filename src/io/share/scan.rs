@@ -22,7 +22,7 @@ pub use fixed::Fixed;
 pub use ignores::GlobError;
 pub use roots::Whole;
 pub use skip::{Omission, Skipped, Why};
-pub use survey::{RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
+pub use survey::{BadName, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
 pub use unseen::Unseen;
 pub use walk::scan_root;
 

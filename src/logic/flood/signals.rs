@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::address::Teller;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought};
@@ -120,7 +122,7 @@ pub enum Fault {
 }
 
 /// What has gone through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Counts {
     /// Queries handled: each once.
     pub handled: u64,

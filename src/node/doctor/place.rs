@@ -9,8 +9,7 @@ use crate::actors::serve::clock;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{Epoch, PeerTarget};
-use crate::node::convert::connect_error;
-use crate::node::error::Who;
+use crate::node::error::{Error, Who};
 use crate::wire::{Announce, Announced, Answer, Clock, ClockNow, Code, Delta, Request, Role, Withdraw, limits};
 
 /// How long anything at one place may take.
@@ -33,7 +32,7 @@ impl Doctor<'_> {
         let link = match connected {
             Ok(Ok(link)) => link,
             Ok(Err(error)) => {
-                let error = connect_error(who, self.inner.endpoint.node_id(), error);
+                let error = Error::connect(who, self.inner.endpoint.node_id(), error);
                 return self.say("path", Verdict::Broken, Seen::NotConnected(Box::new(error))).await;
             }
             Err(_) => return self.say_at(&who, "path", Verdict::Broken, SeenAt::NotAnswered).await,

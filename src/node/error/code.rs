@@ -1,7 +1,10 @@
 //! The code words of errors, for programs, and the exit codes of the process (design, section 9).
 
-/// What went wrong, for programs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+use serde::{Deserialize, Serialize};
+
+/// What went wrong, for programs; serialised it is the word in the JSON event `error`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ErrorCode {
     /// Several things match.
     Ambiguous,
@@ -64,31 +67,6 @@ impl ErrorCode {
         Self::Usage,
     ];
 
-    /// The word in the JSON event `error`.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Ambiguous => "ambiguous",
-            Self::Busy => "busy",
-            Self::Destination => "destination",
-            Self::Exists => "exists",
-            Self::Failed => "failed",
-            Self::Forbidden => "forbidden",
-            Self::Home => "home",
-            Self::HomeLocked => "home_locked",
-            Self::Incomplete => "incomplete",
-            Self::Interrupted => "interrupted",
-            Self::KeyChanged => "key_changed",
-            Self::Listen => "listen",
-            Self::NoSpace => "no_space",
-            Self::NotFound => "not_found",
-            Self::Protocol => "protocol",
-            Self::Unreadable => "unreadable",
-            Self::Unreachable => "unreachable",
-            Self::Usage => "usage",
-        }
-    }
-
     /// The process's exit code (design, section 9).
     #[must_use]
     pub const fn exit(self) -> u8 {
@@ -109,8 +87,9 @@ mod tests {
 
     #[test]
     fn every_code_has_its_own_word() {
-        let words: std::collections::BTreeSet<_> = ErrorCode::ALL.iter().map(|c| c.word()).collect();
-        assert_eq!(words.len(), ErrorCode::ALL.len());
-        assert!(words.iter().all(|w| w.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+        let words = ErrorCode::ALL.map(|code| serde_json::to_string(&code).expect("a word"));
+        assert_eq!(words.iter().collect::<std::collections::BTreeSet<_>>().len(), ErrorCode::ALL.len());
+        assert!(words.iter().all(|w| w.trim_matches('"').bytes().all(|b| b.is_ascii_lowercase() || b == b'_')));
+        assert_eq!((&*words[13], &*words[7]), (r#""not_found""#, r#""home_locked""#));
     }
 }

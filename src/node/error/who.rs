@@ -53,6 +53,27 @@ impl fmt::Display for Who {
     }
 }
 
+/// Who was asked in vain.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Whom {
+    /// Trackers and peers.
+    pub places: Vec<Who>,
+    /// The nodes near this one, too.
+    pub near: bool,
+}
+
+impl fmt::Display for Whom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.places.as_slice() {
+            [] => {}
+            [one] => one.fmt(f)?,
+            many => write!(f, "{} places", many.len())?,
+        }
+        let and = if self.places.is_empty() { "" } else { " and " };
+        if self.near { write!(f, "{and}the nodes near this one") } else { Ok(()) }
+    }
+}
+
 /// A path, escaped.
 #[must_use]
 pub fn shown(path: &Path) -> String {

@@ -1,14 +1,16 @@
-//! What the person is told about transfers that were begun and never ended, and what the home keeps of them.
+//! What the person is told about transfers that were begun and never ended, so that nobody thinks what is left of them lost,
+//! and what the home keeps of them.
 
 use crate::io::home::begun::BegunFile;
+use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Superseded};
 use crate::model::query::fold;
+use crate::node::error::Error;
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::types::{GetNotice, Kept, What};
 
-/// Unfinished transfers that are told of where nothing was found.
+/// Unfinished transfers that are told of where a `get` ends before it has gone on with one.
 const KEPT: usize = 3;
 
 impl Get {
@@ -31,25 +33,50 @@ impl Get {
             });
         }
     }
-}
 
-impl Get {
     /// Where nobody was found: what of it earlier runs have left at the destination, so that nobody thinks it lost.
     pub(super) async fn tell_of_kept(&self) {
-        let Some(dir) = TargetPath::parent_of(&self.request.output, None) else { return };
+        let Some(dir) = self.parent(None) else { return };
         for kept in self.earlier().await.iter().take(KEPT) {
             self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone() });
         }
     }
 
+    /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
+    pub(super) async fn tell_how_to_go_on(&self) {
+        for kept in self.earlier().await.iter().take(KEPT) {
+            let (output, only) = (self.request.output.clone(), kept.only().to_vec());
+            self.report.warn(GetNotice::GoOn { kept: kept.into(), output, only });
+        }
+    }
+
+    /// Cancelled before what an earlier run left was opened: that is kept as it is.
+    pub(super) async fn interrupted_early(&self) -> Error {
+        let kept = self.earlier().await;
+        match (self.interrupted(), kept.as_slice()) {
+            (Error::Interrupted { .. }, [one]) => Error::Interrupted { have: one.bytes(), total: one.size() },
+            (error, _) => error,
+        }
+    }
+
+    /// What nobody goes on with now and may be what is asked for.
+    async fn earlier(&self) -> Vec<Earlier> {
+        let Some(dir) = self.parent(None) else { return Vec::new() };
+        let read = move || {
+            let dir = SafeDir::open(&dir).ok()?;
+            let mut all = Earlier::all_in(&dir).ok()?;
+            all.retain(|kept| kept.bytes() > 0 && !kept.is_in_use(&dir));
+            Some(all)
+        };
+        let all = tokio::task::spawn_blocking(read).await.ok().flatten().unwrap_or_default();
+        all.into_iter().filter(|kept| self.may_be(kept)).collect()
+    }
+
     /// Whether it is what is asked for, as far as that can be said.
-    pub(super) fn may_be(&self, kept: &Earlier) -> bool {
+    fn may_be(&self, kept: &Earlier) -> bool {
         match &self.request.what {
             What::Id(id) => kept.id() == *id,
-            What::Words(query) => kept.target().is_some_and(|target| {
-                let target = fold(target.as_str());
-                query.words().iter().all(|word| target.contains(word.as_str()))
-            }),
+            What::Words(query) => kept.target().is_some_and(|target| query.matches(&fold(target.as_str()))),
         }
     }
 }

@@ -188,7 +188,7 @@ impl Contents {
         tokio::pin!(job);
         loop {
             tokio::select! {
-                done = &mut job => return done.map_err(|e| Error::Internal { cause: e.to_string() })?,
+                done = &mut job => return done?,
                 _ = ticks.tick() => report.hashing(hashed.load(Ordering::Relaxed), self.wanted.content.size, None),
             }
         }

@@ -6,7 +6,6 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, SafePath};
 use crate::node::error::Error;
-use crate::node::types::Destination;
 
 /// A place for one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,34 +24,27 @@ impl TargetPath {
     /// # Errors
     /// When the path leads through a name that qshare gives to what is not finished, or its own name is not one that a
     /// file can have.
-    pub(crate) fn check(output: &Destination) -> Result<(), Error> {
-        let Destination::Path(path) = output else { return Ok(()) };
+    pub(crate) fn check(output: Option<&Path>) -> Result<(), Error> {
+        let Some(path) = output else { return Ok(()) };
         let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
         if path.components().any(reserved) {
-            return Err(PartialError::Reserved { path: path.clone() }.into());
+            return Err(PartialError::Reserved { path: path.to_owned() }.into());
         }
-        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.clone(), cause })?;
+        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
         Self::at(path, &any, None).map(drop)
     }
 
     /// Follows the design, section 9: into the current directory; into `DIR/` or an existing directory; or under
-    /// the path's own name. `None` for a stream. A directory that an earlier run has made of `id` under this very path, and
+    /// the path's own name. A directory that an earlier run has made of `id` under this very path, and
     /// was ended before it had cleared up, is that result and not a directory to put it into.
     ///
     /// # Errors
     /// When the path's own name is not one that a file can have everywhere.
-    pub(crate) fn of(output: &Destination, name: &SafePath, id: Option<ContentId>) -> Result<Option<Self>, Error> {
+    pub(crate) fn of(output: Option<&Path>, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
         match output {
-            Destination::Here => Ok(Some(Self { parent: PathBuf::from("."), name: name.last(), make: false })),
-            Destination::Path(path) => Self::at(path, name, id).map(Some),
-            Destination::Stream(_) => Ok(None),
+            None => Ok(Self { parent: PathBuf::from("."), name: name.last(), make: false }),
+            Some(path) => Self::at(path, name, id),
         }
-    }
-
-    /// The directory in which a result lands, whatever its name; `None` for a stream, and where it cannot land.
-    pub(crate) fn parent_of(output: &Destination, id: Option<ContentId>) -> Option<PathBuf> {
-        let any = SafePath::parse("x").ok()?;
-        Some(Self::of(output, &any, id).ok()??.parent)
     }
 
     fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
@@ -95,20 +87,18 @@ mod tests {
     fn the_output_decides_directory_and_name() {
         let dir = tempfile::tempdir().expect("a directory");
         let name = SafePath::parse("docs/a.txt").expect("valid");
-        let at = |path: PathBuf| {
-            TargetPath::of(&Destination::Path(path), &name, None).expect("valid").expect("not a stream").path()
-        };
+        let at = |path: PathBuf| TargetPath::of(Some(&path), &name, None).expect("valid").path();
         assert_eq!(at(dir.path().to_owned()), dir.path().join("a.txt"));
         assert_eq!(at(dir.path().join("new/")), dir.path().join("new/a.txt"));
         assert_eq!(at(dir.path().join("b.txt")), dir.path().join("b.txt"));
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
-        let here = TargetPath::of(&Destination::Here, &name, None).expect("valid").expect("not a stream");
+        let here = TargetPath::of(None, &name, None).expect("valid");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
     }
 
     #[test]
     fn nothing_is_put_to_or_beneath_what_is_unfinished() {
-        let check = |path: &str| TargetPath::check(&Destination::Path(path.into()));
+        let check = |path: &str| TargetPath::check(Some(Path::new(path)));
         let part = ".qshare-0123456789abcdef.part";
         for path in [part, &format!("{part}/"), &format!("{part}/a/b"), &format!("out/{part}"), "./.qshare-probe-1"] {
             let error = check(path).expect_err(path).to_string();

@@ -7,13 +7,13 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::existing::Existing;
 use crate::io::receive::partial::{Earlier, Partial, PartialError};
 use crate::io::receive::space;
-use crate::model::{Hit, Kind, Provider, SafePath};
+use crate::model::{Hit, Kind, SafePath};
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::holding::holdings;
-use crate::node::types::{Busy, GetNotice, Has, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
+use crate::node::types::{Busy, GetNotice, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
 
 impl Get {
     /// Compares with what is there, and counts.
@@ -55,8 +55,7 @@ impl Get {
         let has =
             holdings(&self.finder.connections, contents.wanted.content, Some(&contents.wanted.map), &hit.providers)
                 .await;
-        let of = |(provider, has): (&Provider, Has)| Holder { node: provider.node, addrs: provider.addrs.clone(), has };
-        hit.providers.iter().zip(has).map(of).collect()
+        hit.providers.iter().zip(has).map(|(provider, has)| Holder::new(provider, has)).collect()
     }
 
     fn previewed(

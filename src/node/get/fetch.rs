@@ -18,10 +18,10 @@ use crate::node::get::follow::follow;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
-use crate::node::get::{Get, Plan, Sink, kept};
+use crate::node::get::{Get, Plan, Sink, Stream, kept};
 use crate::node::look::beside::Beside;
 use crate::node::look::near;
-use crate::node::types::{Destination, Outcome, Phase, ShareBack};
+use crate::node::types::{Outcome, Phase, ShareBack};
 
 mod turn;
 
@@ -48,7 +48,7 @@ impl Get {
                 limit: self.request.limit,
                 wait: self.request.wait,
                 connections: self.request.connections,
-                in_order: matches!(self.request.output, Destination::Stream(_)),
+                in_order: self.stream.is_some(),
                 seed: rand::random(),
             },
             share: shares,
@@ -116,7 +116,7 @@ impl Get {
         }
         let mut cancelled = self.cancelled.clone();
         let mut ending = false;
-        let mut stream = Delivery::start(&mut self.request.output, download);
+        let mut stream = Delivery::start(self.stream.take(), download);
         loop {
             tokio::select! {
                 ended = download.ended() => {
@@ -169,12 +169,12 @@ impl Get {
 struct Delivery(Option<JoinHandle<std::io::Result<u64>>>);
 
 impl Delivery {
-    fn start(output: &mut Destination, download: &Download) -> Self {
-        let Destination::Stream(_) = output else { return Self(None) };
-        let Destination::Stream(mut stream) = std::mem::replace(output, Destination::Here) else { return Self(None) };
-        let source = Arc::clone(download.source());
-        // It ends with its transfer: aborted, or delivered whole.
-        Self(Some(tokio::spawn(async move { source.deliver(&mut *stream).await })))
+    fn start(stream: Option<Stream>, download: &Download) -> Self {
+        Self(stream.map(|mut stream| {
+            let source = Arc::clone(download.source());
+            // It ends with its transfer: aborted, or delivered whole.
+            tokio::spawn(async move { source.deliver(&mut *stream).await })
+        }))
     }
 
     /// Resolves only when the stream takes no more.
@@ -214,5 +214,5 @@ pub(super) async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::Internal { cause: error.to_string() }))
+    tokio::task::spawn_blocking(work).await?
 }

@@ -17,11 +17,10 @@ use crate::model::address::is_publishable;
 use crate::model::{ContentId, Hit, NodeId, Plane, Provider};
 use crate::node::error::{Error, Who};
 use crate::node::get::contents::Contents;
-use crate::node::get::destination::TargetPath;
 use crate::node::get::{Get, Sink};
 use crate::node::look::ask::locate_page;
 use crate::node::look::{Meant, look};
-use crate::node::types::{GetRequest, What};
+use crate::node::types::What;
 
 /// How long a giver may take to answer: as long as everyone who is asked.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -39,10 +38,10 @@ impl Get {
                 }
                 meant => meant?,
             };
-            let givers = if let Some(id) = meant.hit.id { remembered(&self.request, id).await } else { Vec::new() };
+            let givers = if let Some(id) = meant.hit.id { self.remembered(id).await } else { Vec::new() };
             return Ok(joined(meant, givers));
         };
-        let givers = remembered(&self.request, id).await;
+        let givers = self.remembered(id).await;
         let mut asking = ask(&self.finder.connections, id, &givers);
         tokio::pin!(looked);
         let (mut failed, mut nameless) = (None, None);
@@ -72,16 +71,15 @@ impl Get {
             }
         }
     }
-}
 
-/// Who gave of it to an earlier run; nobody where the request names whom to ask.
-async fn remembered(request: &GetRequest, id: ContentId) -> Vec<Provider> {
-    let parent = TargetPath::parent_of(&request.output, Some(id)).filter(|_| request.from.is_none());
-    let Some(parent) = parent else { return Vec::new() };
-    let read = move || SafeDir::open(&parent).map(|parent| Givers::of(&parent, id).read()).unwrap_or_default();
-    let mut givers = spawn_blocking(read).await.unwrap_or_default();
-    givers.retain(|(_, addr)| is_publishable(*addr));
-    givers.into_iter().map(|(node, addr)| Provider { node, addrs: vec![addr] }).collect()
+    /// Who gave of it to an earlier run; nobody where the request names whom to ask.
+    async fn remembered(&self, id: ContentId) -> Vec<Provider> {
+        let Some(parent) = self.parent(Some(id)).filter(|_| self.request.from.is_none()) else { return Vec::new() };
+        let read = move || SafeDir::open(&parent).map(|parent| Givers::of(&parent, id).read()).unwrap_or_default();
+        let mut givers = spawn_blocking(read).await.unwrap_or_default();
+        givers.retain(|(_, addr)| is_publishable(*addr));
+        givers.into_iter().map(|(node, addr)| Provider { node, addrs: vec![addr] }).collect()
+    }
 }
 
 /// Asks each of them for the id.

@@ -54,7 +54,7 @@ impl Get {
             }
             Some((path, proofs))
         });
-        let known = known.await.map_err(|error| Error::Internal { cause: error.to_string() })?;
+        let known = known.await?;
         if !seeds {
             return Ok(false);
         }

@@ -8,13 +8,13 @@ use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::{Told, beyond};
 use crate::model::{FoundHit, Hit, NodeId, Plane, Provider, Query};
 use crate::node::look::ask::{Asked, Page};
-use crate::node::types::{Found, LookNotice, Notice};
+use crate::node::types::{Hits, LookNotice, Notice};
 use crate::wire::limits;
 
 /// The most that one hit takes of a page: an answer that has less room left than this may have been cut short.
 const HIT_BYTES: usize = 64 << 10;
 
-pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Found {
+pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Hits {
     let told = told(&asked.answers);
     let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
     let (mut all, mut warnings) = (Vec::new(), asked.warnings);
@@ -29,7 +29,7 @@ pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> F
     let all = hits.len();
     hits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let beyond = beyond(&told, all as u64, hits.len() as u64, whole);
-    Found { hits, more: beyond.more, at_least: beyond.at_least, warnings }
+    Hits { hits, beyond, warnings }
 }
 
 /// A hit that nobody can have, and the first who is said to.
@@ -124,7 +124,7 @@ mod tests {
     fn found(answers: Vec<(Plane, Page)>) -> (usize, u64, bool) {
         let asked = Asked { answers, whole: true, ..Asked::default() };
         let found = merged(None, asked, 50);
-        (found.hits.len(), found.more, found.at_least)
+        (found.hits.len(), found.beyond.more, found.beyond.at_least)
     }
 
     #[test]

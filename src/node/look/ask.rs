@@ -8,7 +8,6 @@ use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::model::{ContentId, Hit, NodeId, Offer, PeerTarget, Plane, Provider};
-use crate::node::convert::{call_error, connect_error};
 use crate::node::error::{Error, Who};
 use crate::node::types::{LookNotice, Notice};
 use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, limits};
@@ -99,7 +98,7 @@ impl<T> Asked<T> {
 pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
     let link = match place.link.as_ref().filter(|link| !link.is_closed()) {
         Some(link) => link.clone(),
-        None => connections.to_target(&place.target).await.map_err(|error| connect_error(place.who(), own, error))?,
+        None => connections.to_target(&place.target).await.map_err(|error| Error::connect(place.who(), own, error))?,
     };
     let wanted = match place.plane {
         Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
@@ -118,7 +117,7 @@ pub(crate) async fn call<T: DeserializeOwned>(
     request: &Request,
     cap: usize,
 ) -> Result<T, Error> {
-    let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| call_error(who.clone(), error))?;
+    let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| Error::call(who.clone(), error))?;
     Ok(answer)
 }
 

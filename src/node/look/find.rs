@@ -13,11 +13,11 @@ use crate::io::home::met::Met;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, Plane, Query};
-use crate::node::error::{Error, Silence, Who};
+use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
-use crate::node::types::{Found, LookNotice, Notice, Options, PeerRow};
+use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 use crate::wire::Sought;
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
@@ -69,22 +69,16 @@ impl Finder {
         self.places.iter().filter(|place| place.plane == Plane::Tracker)
     }
 
-    /// Who is asked, for people: `tracker lab:4917`, `3 places`.
-    pub(crate) fn asked(&self) -> String {
-        let near = self.overlay.as_ref().map(|_| "the nodes near this one".to_owned());
-        let places = match self.places.as_slice() {
-            [] => None,
-            [one] => Some(one.who().to_string()),
-            many => Some(format!("{} places", many.len())),
-        };
-        places.into_iter().chain(near).collect::<Vec<_>>().join(" and ")
+    /// Who is asked.
+    pub(crate) fn asked(&self) -> Whom {
+        Whom { places: self.places.iter().map(Place::who).collect(), near: self.overlay.is_some() }
     }
 
     /// Which offers match the words, best first.
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Found, Error> {
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
         let words = query.words();
         let (mut asked, _) = self.look_for(words, limit, Enough::Everything).await?;
         if limit > FLOODED {
@@ -97,7 +91,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Found, Rest), Error> {
+    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
         let (asked, rest) = self.look_for(query.words(), limit, Enough::Choice).await?;
         Ok((answers::merged(Some(query), asked, limit), rest))
     }
@@ -136,7 +130,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate(&self, id: ContentId) -> Result<Found, Error> {
+    pub(crate) async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
         self.locate_until(id, Enough::Everything).await
     }
 
@@ -144,11 +138,11 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Found, Error> {
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Hits, Error> {
         self.locate_until(id, Enough::First).await
     }
 
-    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Found, Error> {
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let (asked, _) = self.look(direct, Sought::Content(id), enough).await?;
         Ok(answers::merged(None, asked, u32::MAX))

@@ -9,7 +9,6 @@ use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget, Plane};
-use crate::node::convert::connect_error;
 use crate::node::error::{Error, Who};
 use crate::node::look::ask::{Place, call, connect};
 use crate::node::look::find::Finder;
@@ -116,6 +115,6 @@ impl Finder {
     async fn at(&self, node: NodeId, addrs: Vec<SocketAddr>) -> Way {
         let Some(first) = addrs.first().copied() else { return Err(None) };
         let link = self.connections.to_node(node, addrs).await;
-        link.map_err(|error| Some(connect_error(Who::peer(first.to_string()), self.own, error)))
+        link.map_err(|error| Some(Error::connect(Who::peer(first.to_string()), self.own, error)))
     }
 }

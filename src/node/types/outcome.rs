@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::actors::download::ProviderProgress;
 use crate::logic::explain::Share;
 use crate::model::{ContentId, Kind, Plane, SafePath};
 use crate::node::types::Preview;
 
 /// How a transfer ended well.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
     /// What was fetched.
     pub id: ContentId,
@@ -18,6 +20,7 @@ pub struct Outcome {
     /// Its name.
     pub name: SafePath,
     /// Where it lies, or would after a dry run; none for a stream.
+    #[serde(with = "crate::model::text::path")]
     pub path: Option<PathBuf>,
     /// Its size in bytes (of the chosen files).
     pub bytes: u64,

@@ -3,10 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use crate::model::{NodeId, SafePath};
+use serde::{Deserialize, Serialize};
+
+use crate::model::{NodeId, Provider, SafePath};
 
 /// What is at the target of one file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum There {
     /// Something that is never replaced: a link, a device, a directory for a file or a file for a directory.
     Blocked,
@@ -15,37 +18,27 @@ pub enum There {
     /// Nothing: the file would be new.
     New,
     /// The same content.
+    #[serde(rename = "here")]
     Same,
 }
 
-impl There {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Blocked => "blocked",
-            Self::Differs => "differs",
-            Self::New => "new",
-            Self::Same => "here",
-        }
-    }
-}
-
 /// A file that was asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PreviewFile {
     /// Its path in the collection, or its name.
     pub name: SafePath,
     /// Its size in bytes.
     pub size: u64,
-    /// Where it would lie; none for a stream.
-    pub path: Option<PathBuf>,
     /// What is there.
+    #[serde(rename = "state")]
     pub there: There,
+    /// Where it would lie; none for a stream.
+    #[serde(with = "crate::model::text::path")]
+    pub path: Option<PathBuf>,
 }
 
 /// What a provider has of a content.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Has {
     /// Only parts: it is fetching it itself. How many bytes, where that is known.
     Parts(Option<u64>),
@@ -56,7 +49,7 @@ pub enum Has {
 }
 
 /// A provider, and what it has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Who.
     pub node: NodeId,
@@ -66,8 +59,15 @@ pub struct Holder {
     pub has: Has,
 }
 
+impl Holder {
+    /// A provider that has so much.
+    pub(crate) fn new(provider: &Provider, has: Has) -> Self {
+        Self { node: provider.node, addrs: provider.addrs.clone(), has }
+    }
+}
+
 /// Another process that is fetching the same into the same directory.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Busy {
     /// Which, when known.
     pub pid: Option<u32>,
@@ -76,7 +76,7 @@ pub struct Busy {
 }
 
 /// What a `get` would do.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Preview {
     /// The files that were asked for.
     pub files: Vec<PreviewFile>,

@@ -1,13 +1,12 @@
 //! What is asked of a transfer, and how it is ended from elsewhere.
 
-use std::fmt;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use globset::Glob;
-use tokio::io::AsyncWrite;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
 use crate::model::{ContentId, Query, Rate};
@@ -18,7 +17,7 @@ use crate::wire::limits;
 pub const MAX_CONNECTIONS: usize = 1 + limits::SIDES;
 
 /// What is wanted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum What {
     /// The content of this id.
     Id(ContentId),
@@ -26,28 +25,8 @@ pub enum What {
     Words(Query),
 }
 
-/// Where a result goes.
-pub enum Destination {
-    /// Into the current directory, under its own name.
-    Here,
-    /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that name.
-    Path(PathBuf),
-    /// The bytes of one file, in order.
-    Stream(Box<dyn AsyncWrite + Send + Sync + Unpin>),
-}
-
-impl fmt::Debug for Destination {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Here => f.write_str("Here"),
-            Self::Path(path) => f.debug_tuple("Path").field(path).finish(),
-            Self::Stream(_) => f.write_str("Stream"),
-        }
-    }
-}
-
 /// Whether a transfer's proven chunks are served to others.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShareBack {
     /// Not at all.
     Never,
@@ -57,47 +36,51 @@ pub enum ShareBack {
     While,
 }
 
-/// A wish to fetch something.
-#[derive(Debug)]
-pub struct GetRequest {
-    /// What.
-    pub what: What,
-    /// Only from this peer.
-    pub from: Option<PeerRef>,
-    /// Only the collection's files that match one of these; all when empty.
-    pub only: Vec<Glob>,
-    /// To where.
-    pub output: Destination,
-    /// Replace files that differ.
-    pub force: bool,
-    /// Apply modification times.
-    pub times: bool,
-    /// Whether others are served.
-    pub share: ShareBack,
-    /// The most bytes a second to fetch.
-    pub limit: Option<Rate>,
-    /// Connections to each provider; else as many as there is use for.
-    pub connections: Option<NonZeroU8>,
-    /// How long to go on while nothing comes and somebody may still come.
-    pub wait: Duration,
-    /// Find out what would be fetched, and end.
-    pub dry_run: bool,
-    /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
-    pub choose: Option<ContentId>,
+with_setters! {
+    /// A wish to fetch something; what is not set is as [`GetRequest::new`] has it. Its paths travel as text, so one that is
+    /// none cannot be sent.
+    #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+    pub struct GetRequest {
+        /// What.
+        what: What,
+        /// Only from this peer.
+        from: Option<PeerRef>,
+        /// Only the collection's files that match one of these; all when empty.
+        only: Vec<Glob>,
+        /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that
+        /// name. When none: into the current directory, under its own name.
+        output: Option<PathBuf>,
+        /// Replace files that differ.
+        force: bool,
+        /// Apply modification times.
+        times: bool,
+        /// Whether others are served.
+        share: ShareBack,
+        /// The most bytes a second to fetch.
+        limit: Option<Rate>,
+        /// Connections to each provider; else as many as there is use for.
+        connections: Option<NonZeroU8>,
+        /// How long to go on while nothing comes and somebody may still come.
+        wait: Duration,
+        /// Find out what would be fetched, and end.
+        dry_run: bool,
+        /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
+        choose: Option<ContentId>,
+    }
 }
 
 /// How long a transfer goes on while nothing comes, where nothing else is asked.
 const WAIT: Duration = Duration::from_secs(120);
 
 impl GetRequest {
-    /// All of it, from everyone who has it, replacing nothing; others are served meanwhile.
+    /// All of it, from everyone who has it, into the current directory, replacing nothing; others are served meanwhile.
     #[must_use]
-    pub const fn new(what: What, output: Destination) -> Self {
+    pub const fn new(what: What) -> Self {
         Self {
             what,
             from: None,
             only: Vec::new(),
-            output,
+            output: None,
             force: false,
             times: false,
             share: ShareBack::While,

@@ -19,7 +19,8 @@ use crate::logic::transfer::speed::Speed;
 use crate::model::{NodeId, Plane, SafePath};
 
 /// What a transfer is doing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// Looking for providers.
     #[default]
@@ -38,24 +39,8 @@ pub enum Phase {
     Seeding,
 }
 
-impl Phase {
-    /// The word for it, as in JSON.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Looking => "looking",
-            Self::Connecting => "connecting",
-            Self::Hashing => "hashing",
-            Self::Fetching => "fetching",
-            Self::Finishing => "finishing",
-            Self::Seeding => "seeding",
-            Self::Waiting => "waiting",
-        }
-    }
-}
-
 /// Where a transfer stands; sampled.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// What it is doing.
     pub phase: Phase,
@@ -120,18 +105,18 @@ impl fmt::Debug for Tell {
 }
 
 /// How far hashing is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hashing {
     /// Bytes hashed.
     pub done: u64,
     /// Bytes to hash.
     pub total: u64,
     /// The provider that hashes; none when what is here is compared.
-    pub by: Option<NodeId>,
+    pub node: Option<NodeId>,
 }
 
 /// What one provider has given.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderProgress {
     /// Who.
     pub node: NodeId,

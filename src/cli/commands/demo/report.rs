@@ -5,7 +5,7 @@ use std::fmt;
 use crate::cli::commands::demo::child::NodeAddr;
 use crate::cli::commands::demo::verify::Same;
 use crate::cli::render::human::{counted, duration, mean_rate, percent, rate};
-use crate::cli::render::json::{Line, Text};
+use crate::cli::render::json::Line;
 use crate::model::Size;
 use crate::node::{Outcome, Progress};
 
@@ -26,7 +26,7 @@ impl Killed {
 
     /// The event `killed`.
     pub(super) const fn line(&self) -> Line<'static> {
-        Line::Killed { node: Text(self.place.node), addr: self.place.addr, bytes: self.bytes, total: self.total }
+        Line::Killed { node: self.place.node, addr: self.place.addr, bytes: self.bytes, total: self.total }
     }
 }
 

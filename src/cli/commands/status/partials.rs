@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use crate::cli::failure::Failure;
 use crate::cli::render::human::percent;
-use crate::cli::render::json::Text;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Names, PartialError, is_alive};
 use crate::model::text::shell::{quoted, quoted_path};
@@ -27,7 +26,7 @@ pub(super) struct Partial {
 
 #[derive(Debug, Serialize)]
 struct Told {
-    id: Text<ContentId>,
+    id: ContentId,
     /// What it was to become; unknown of those that an older version began.
     target: Option<String>,
     /// The patterns of the paths that were asked for; all when there are none.
@@ -72,7 +71,7 @@ fn in_dir(dir: &Path, shown: &Path) -> Result<Vec<Partial>, PartialError> {
 fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
     let in_use = earlier.is_in_use(held);
     let told = Told {
-        id: Text(earlier.id()),
+        id: earlier.id(),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
         only: earlier.only().to_vec(),
         have: earlier.bytes(),
@@ -100,7 +99,7 @@ impl Partial {
         let Some(told) = &self.told else {
             return vec![format!("{path}  {on_disk} on disk, without a journal that can be read"), remove];
         };
-        let name = told.target.as_deref().map_or_else(|| told.id.0.to_string(), |name| Shown(name).to_string());
+        let name = told.target.as_deref().map_or_else(|| told.id.to_string(), |name| Shown(name).to_string());
         let (have, size, percent) = (Size(told.have), Size(told.size), percent(told.have, told.size));
         let mut lines = vec![format!("{name}  {have} of {size} ({percent} %) in {path}, {on_disk} on disk")];
         if told.in_use {
@@ -115,7 +114,7 @@ impl Partial {
         };
         let output = told.target.clone().or_else(into).unwrap_or_default();
         let only: String = told.only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
-        let command = format!("qshare get {} -o {}{only}", told.id.0, quoted_path(&output));
+        let command = format!("qshare get {} -o {}{only}", told.id, quoted_path(&output));
         lines.push(match told.target.as_deref().filter(|target| Path::new(target).is_dir()) {
             // The command would go on within it.
             Some(target) => format!("  go on: move the directory {} away, then: {command}", Shown(target)),

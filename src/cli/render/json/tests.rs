@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::model::Kind;
+use crate::model::Provider;
 use crate::node::{PreviewFile, There};
 
 fn text(line: &Line<'_>) -> String {
@@ -26,13 +26,13 @@ fn name(text: &str) -> SafePath {
 
 #[test]
 fn what_long_running_commands_say() {
-    let listening = Line::Listening { addr: addr(), node: Text(node()) };
+    let listening = Line::Listening { addr: addr(), node: node() };
     assert_eq!(text(&listening), format!(r#"{{"event":"listening","addr":"127.0.0.1:4917","node":"{}"}}"#, node()));
     let announced = Line::Announced { tracker: "h:1", offers: 3, hashed: 2 };
     assert_eq!(text(&announced), r#"{"event":"announced","tracker":"h:1","offers":3,"hashed":2}"#);
     let get = paste(id(), node(), addr());
     assert_eq!(get, format!("qshare get {} --from {}@127.0.0.1:4917", id(), node()));
-    let offer = Line::Offer { id: Text(id()), name: &name("a/b"), get: get.clone() };
+    let offer = Line::Offer { id: id(), name: &name("a/b"), get: get.clone() };
     assert_eq!(text(&offer), format!(r#"{{"event":"offer","id":"{}","name":"a/b","get":"{get}"}}"#, id()));
 }
 
@@ -51,10 +51,10 @@ fn what_finds_things_says() {
     hit.id = None;
     assert!(text(&Line::hit(&hit, None)).starts_with(r#"{"event":"hit","id":null,"#));
     assert_eq!(
-        text(&Line::Summary { hits: 1, more: 0, at_least: false }),
+        text(&Line::Summary { hits: 1, beyond: Beyond::default() }),
         r#"{"event":"summary","hits":1,"more":0,"at_least":false}"#
     );
-    let peer = Line::Peer { node: Text(node()), name: None, addr: Some(addr()), offers: 4 };
+    let peer = Line::Peer { node: node(), name: None, addr: Some(addr()), offers: 4 };
     let expected = format!(r#"{{"event":"peer","node":"{}","name":null,"addr":"127.0.0.1:4917","offers":4}}"#, node());
     assert_eq!(text(&peer), expected);
 }
@@ -68,14 +68,14 @@ fn what_a_transfer_says() {
         r#"{{"event":"progress","bytes":1,"fetched":2,"total":3,"rate":4,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5,"rate":6,"state":null}}],"hashing":null}}"#,
         node()
     );
-    assert_eq!(text(&Line::progress(&progress)), expected);
+    assert_eq!(text(&Line::Progress(&progress)), expected);
     progress.providers[0].why = Some(Why::Hashing(Duration::ZERO));
-    progress.hashing = Some(Hashing { done: 7, total: 8, by: Some(node()) });
-    let waiting = text(&Line::progress(&progress));
+    progress.hashing = Some(Hashing { done: 7, total: 8, node: Some(node()) });
+    let waiting = text(&Line::Progress(&progress));
     assert!(waiting.contains(r#""rate":6,"state":"hashing"}"#), "{waiting}");
     let hashing = format!(r#""hashing":{{"done":7,"total":8,"node":"{}"}}"#, node());
     assert!(waiting.contains(r#""bytes":1,"#) && waiting.contains(&hashing), "{waiting}");
-    assert_eq!(text(&Line::Phase { name: "looking" }), r#"{"event":"phase","name":"looking"}"#);
+    assert_eq!(text(&Line::Phase { name: Phase::Looking }), r#"{"event":"phase","name":"looking"}"#);
     let outcome = Outcome {
         id: id(),
         kind: Kind::File,
@@ -96,19 +96,19 @@ fn what_a_transfer_says() {
         id(),
         node()
     );
-    assert_eq!(text(&Line::done(&outcome)), expected);
+    assert_eq!(text(&Line::Done(&outcome)), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
     let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), busy: None };
     let dry = Outcome { preview: Some(preview), ..outcome };
     let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"busy":false}"#;
-    assert!(text(&Line::done(&dry)).ends_with(plan), "{}", text(&Line::done(&dry)));
+    assert!(text(&Line::Done(&dry)).ends_with(plan), "{}", text(&Line::Done(&dry)));
 }
 
 #[test]
 fn what_goes_wrong_is_told_in_a_line() {
     assert_eq!(text(&Line::Warning { message: "a \"b\"" }), r#"{"event":"warning","message":"a \"b\""}"#);
-    let error = Line::Error { code: "not_found", exit: 3, message: "m".to_owned() };
+    let error = Line::Error { code: ErrorCode::NotFound, exit: 3, message: "m".to_owned() };
     assert_eq!(text(&error), r#"{"event":"error","code":"not_found","exit":3,"message":"m"}"#);
-    let odd = Path::new("a\u{1b}\n");
-    assert!(!text(&Line::hashed(id(), odd)).contains(['\u{1b}', '\n']));
+    let odd = std::path::Path::new("a\u{1b}\n");
+    assert!(!text(&Line::Hashed { id: id(), path: odd.to_string_lossy() }).contains(['\u{1b}', '\n']));
 }

@@ -34,9 +34,9 @@ pub async fn run(own: NodeId, announce: Option<u16>) -> Result<(), LanError> {
         Ok(daemon) => daemon.listen().await,
         Err(error) => Err(error.into()),
     };
-    if let Err(LanError::Daemon(cause)) = &result {
-        // The reader may be gone, or not read.
-        let _ = timeout(LAST, write(&Err(cause.clone()))).await;
+    // Of a flood the exit status tells: the reader may be gone, or not read.
+    if let Err(error @ (LanError::Daemon(_) | LanError::Unread(_))) = &result {
+        let _ = timeout(LAST, write(&Err(error.clone()))).await;
     }
     result
 }
@@ -124,7 +124,7 @@ impl Daemon {
             if let Some(heard) = heard.filter(|heard| heard.node != self.own)
                 && let Err(error) = write(&Ok(heard)).await
             {
-                return LanError::Daemon(error.to_string());
+                return LanError::Unread(error.into());
             }
         }
         match self.handle.get_metrics() {

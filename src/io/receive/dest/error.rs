@@ -19,7 +19,7 @@ pub enum DestError {
         path: PathBuf,
     },
     /// A name that qshare never makes, in a directory of its own.
-    #[error("{} was not put there by qshare: move it away and run the same command again", quoted(path))]
+    #[error("{} was not put there by qshare", quoted(path))]
     Foreign {
         /// What is there.
         #[serde(with = "crate::model::text::path")]
@@ -44,17 +44,14 @@ pub enum DestError {
         path: PathBuf,
     },
     /// A file with a second name.
-    #[error(
-        "{} has another name as well, and writing to it would change what lies there: remove this name and run the same command again",
-        quoted(path)
-    )]
+    #[error("{} has another name as well, and writing to it would change what lies there", quoted(path))]
     Linked {
         /// The file.
         #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A directory, pipe, socket or device where a file is needed.
-    #[error("{} is not a regular file: move it away and run the same command again", quoted(path))]
+    #[error("{} is not a regular file", quoted(path))]
     NotAFile {
         /// What is there.
         #[serde(with = "crate::model::text::path")]

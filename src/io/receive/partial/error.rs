@@ -11,20 +11,14 @@ use crate::io::receive::space::SpaceError;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum PartialError {
     /// The target has got something since the start.
-    #[error(
-        "{} has appeared during the transfer and is not replaced: move it away and run the same command again, nothing is fetched twice",
-        quoted(path)
-    )]
+    #[error("{} has appeared during the transfer and is not replaced", quoted(path))]
     Appeared {
         /// What is there.
         #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A file in the partial tree is not as it was written.
-    #[error(
-        "{} was changed by another program during the transfer: run the same command again, only what is wrong is fetched",
-        quoted(path)
-    )]
+    #[error("{} was changed by another program during the transfer", quoted(path))]
     Damaged {
         /// The file.
         #[serde(with = "crate::model::text::path")]
@@ -43,10 +37,7 @@ pub enum PartialError {
         pid: Option<u32>,
     },
     /// A file is asked for, and what an earlier run has begun is proven to be a collection of that id.
-    #[error(
-        "what is offered is one file, and {} is of a collection of the same id: it is kept, run the same command again when somebody offers the collection",
-        quoted(path)
-    )]
+    #[error("what is offered is one file, and {} is of a collection of the same id", quoted(path))]
     Kind {
         /// The journal.
         #[serde(with = "crate::model::text::path")]
@@ -63,23 +54,20 @@ pub enum PartialError {
     #[error(transparent)]
     Space(#[from] SpaceError),
     /// There is no such unit here, or it has another length: a fault of the program.
-    #[error("unit {unit} does not belong to this transfer: please report this as a bug")]
+    #[error("unit {unit} does not belong to this transfer")]
     Unit {
         /// Which.
         unit: u32,
     },
     /// What the target had at the start is gone.
-    #[error("{} was removed during the transfer: run the same command again, what was verified is kept", quoted(path))]
+    #[error("{} was removed during the transfer", quoted(path))]
     Vanished {
         /// The target.
         #[serde(with = "crate::model::text::path")]
         path: PathBuf,
     },
     /// A journal of another version.
-    #[error(
-        "{} was written by another version of qshare: finish with that one, or remove it and its .part to begin anew",
-        quoted(path)
-    )]
+    #[error("{} was written by another version of qshare", quoted(path))]
     Version {
         /// The journal.
         #[serde(with = "crate::model::text::path")]

@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use directories::BaseDirs;
 
-use crate::io::share::scan::skip::shown;
-use crate::io::share::scan::{Root, Rules, Skipped, SurveyError, Why};
+use crate::io::share::scan::{BadName, Root, Rules, Skipped, SurveyError, Why};
 use crate::io::share::secrets;
 use crate::io::share::stamp::FileStamp;
 use crate::model::safe_path::RESERVED;
@@ -30,7 +29,7 @@ impl Roots {
         let path = fs::canonicalize(typed).map_err(missing)?;
         let meta = fs::symlink_metadata(&path).map_err(missing)?;
         match barred(&path, &meta, rules) {
-            Some(Why::Whole) => return Err(SurveyError::Whole { path: shown(&path) }),
+            Some(Why::Whole) => return Err(SurveyError::Whole { path }),
             Some(why) => {
                 self.skipped.push(Skipped::new(path, why));
                 return Ok(());
@@ -39,8 +38,7 @@ impl Roots {
         }
         let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
         if name.is_reserved() {
-            let cause = format!("names that begin with {RESERVED} are those of unfinished transfers");
-            return Err(SurveyError::Name { path: shown(typed), cause });
+            return Err(SurveyError::Name { path: typed.to_owned(), cause: BadName::Reserved });
         }
         let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
         let path = std::path::absolute(typed).map_err(missing)?;
@@ -50,9 +48,9 @@ impl Roots {
     fn insert(&mut self, root: Root) -> Result<(), SurveyError> {
         match self.by_name.get(&root.name) {
             Some(first) if canonical(&first.path) != canonical(&root.path) => Err(SurveyError::Duplicate {
-                name: root.name.to_string(),
-                first: shown(&first.path),
-                second: shown(&root.path),
+                name: root.name,
+                first: first.path.clone(),
+                second: root.path,
             }),
             Some(_) => Ok(()),
             None => {
@@ -80,17 +78,17 @@ pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyE
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
-            let bad = |cause: String| SurveyError::List { list: shown(list), line: i + 1, cause };
+            let bad = |cause| SurveyError::List { list: list.to_owned(), line: i + 1, cause };
             let parts = line.split_once('\t').filter(|(_, path)| !path.is_empty());
-            let (name, path) = parts.ok_or_else(|| bad("it has no tab and path after the name".to_owned()))?;
-            let name = SafePath::parse(name).map_err(|e| bad(e.to_string()))?;
+            let (name, path) = parts.ok_or_else(|| bad(BadName::NoPath))?;
+            let name = SafePath::parse(name).map_err(|error| bad(error.into()))?;
             Ok((name, PathBuf::from(path)))
         })
         .collect()
 }
 
 fn unreachable(path: &Path, error: &std::io::Error) -> SurveyError {
-    SurveyError::Missing { path: shown(path), cause: error.into() }
+    SurveyError::Missing { path: path.to_owned(), cause: error.into() }
 }
 
 /// A path without links where it exists, else as it is.
@@ -100,9 +98,8 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
 
 fn name_of(typed: &Path, path: &Path) -> Result<SafePath, SurveyError> {
     let name = typed.file_name().or_else(|| path.file_name()).map_or(Some(WHOLE), |n| n.to_str());
-    let bad = |cause: String| SurveyError::Name { path: shown(typed), cause };
-    let text = name.ok_or_else(|| bad("it is not UTF-8".to_owned()))?;
-    SafePath::parse(text).map_err(|e| bad(e.to_string()))
+    let bad = |cause| SurveyError::Name { path: typed.to_owned(), cause };
+    SafePath::parse(name.ok_or_else(|| bad(BadName::NotUtf8))?).map_err(|error| bad(error.into()))
 }
 
 /// The file system's root, where homes are kept, and homes themselves.

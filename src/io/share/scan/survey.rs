@@ -12,10 +12,11 @@ use crate::io::share::scan::ignores::excludes;
 use crate::io::share::scan::roots::{Roots, canonical, read_list};
 use crate::io::share::scan::skip::{Omission, shown};
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
-use crate::model::{Cause, Kind, Obstacle, SafePath, safe_path};
+use crate::model::safe_path::{self, PathError, RESERVED};
+use crate::model::{Cause, Kind, Obstacle, SafePath};
 
 /// What to leave out and what to allow.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SurveyOptions {
     /// Paths that are offered under a given name (the configuration's `[[share]]`).
     pub named: Vec<(SafePath, PathBuf)>,
@@ -35,53 +36,76 @@ pub struct SurveyOptions {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum SurveyError {
     /// Two things under one name.
-    #[error("both {first} and {second} would be offered as {name}")]
+    #[error("both {} and {} would be offered as {name}", shown(first), shown(second))]
     Duplicate {
         /// The name.
-        name: String,
+        name: SafePath,
         /// One path.
-        first: String,
+        #[serde(with = "crate::model::text::path")]
+        first: PathBuf,
         /// The other.
-        second: String,
+        #[serde(with = "crate::model::text::path")]
+        second: PathBuf,
     },
     /// A pattern that is none.
     #[error(transparent)]
     Glob(#[from] GlobError),
     /// A line of a list that is none.
-    #[error("line {line} of the list {list} cannot be used because {cause}: write name, tab, path")]
+    #[error("line {line} of the list {} cannot be used because {cause}", shown(list))]
     List {
         /// Which list.
-        list: String,
+        #[serde(with = "crate::model::text::path")]
+        list: PathBuf,
         /// Which line, from 1.
         line: usize,
         /// What is wrong.
-        cause: String,
+        cause: BadName,
     },
     /// A path that is not there or not to be reached.
-    #[error("{path} cannot be shared ({cause}): {}", cause.kind.advice())]
+    #[error("{} cannot be shared ({cause})", shown(path))]
     Missing {
         /// Which path.
-        path: String,
+        #[serde(with = "crate::model::text::path")]
+        path: PathBuf,
         /// Why.
         cause: Cause,
     },
     /// A name that cannot be offered.
-    #[error("{path} cannot be shared under its name because {cause}")]
+    #[error("{} cannot be shared under its name because {cause}", shown(path))]
     Name {
         /// Which path.
-        path: String,
+        #[serde(with = "crate::model::text::path")]
+        path: PathBuf,
         /// What is wrong with its name.
-        cause: String,
+        cause: BadName,
     },
     /// Everything was left out; the first of it.
     #[error("there is nothing to share")]
     Nothing(Option<Omission>),
     /// `/` or a home directory.
-    #[error("{path} holds more than is meant to be shared")]
+    #[error("{} holds more than is meant to be shared", shown(path))]
     Whole {
         /// Which directory.
-        path: String,
+        #[serde(with = "crate::model::text::path")]
+        path: PathBuf,
     },
+}
+
+/// Why nothing can be offered under a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum BadName {
+    /// It is none.
+    #[error(transparent)]
+    Invalid(#[from] PathError),
+    /// In a list, nothing stands behind it.
+    #[error("it has no tab and path after the name")]
+    NoPath,
+    /// It is no text.
+    #[error("it is not UTF-8")]
+    NotUtf8,
+    /// It is of the kind that unfinished transfers have.
+    #[error("names that begin with {RESERVED} are those of unfinished transfers")]
+    Reserved,
 }
 
 impl SurveyError {
@@ -101,7 +125,7 @@ pub struct Unportable {
 }
 
 /// One root of a plan, for showing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootSummary {
     /// What it is offered under.
     pub name: SafePath,
@@ -176,7 +200,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
 /// A root of which nothing can be seen would be offered as if it were empty.
 fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
     for scan in scans {
-        let path = || shown(&scan.root.path);
+        let path = || scan.root.path.clone();
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
             return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone() });
         }
@@ -214,8 +238,8 @@ fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
         let collection = (scan.root.kind == Kind::Collection).then_some((&scan.root.name, scan.root.path.as_path()));
         for (name, path) in scan.root.files.iter().map(|f| (&f.name, f.path.as_path())).chain(collection) {
             if let Some(first) = seen.insert(name, path) {
-                let (first, second) = (shown(first), shown(path));
-                return Err(SurveyError::Duplicate { name: name.to_string(), first, second });
+                let (first, second) = (first.to_owned(), path.to_owned());
+                return Err(SurveyError::Duplicate { name: name.clone(), first, second });
             }
         }
     }

@@ -143,7 +143,7 @@ fn typed_secrets_are_left_out_too() {
 #[test]
 fn the_whole_file_system_takes_all() {
     let error = survey(&["/".into()], &SurveyOptions::default()).expect_err("too much");
-    assert_eq!(error, SurveyError::Whole { path: "/".to_owned() });
+    assert_eq!(error, SurveyError::Whole { path: "/".into() });
     let home = directories::BaseDirs::new().expect("home").home_dir().to_owned();
     assert!(matches!(survey(&[home], &SurveyOptions::default()), Err(SurveyError::Whole { .. })));
 }

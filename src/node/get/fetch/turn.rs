@@ -11,7 +11,7 @@ use super::{blocking, until};
 use crate::io::receive::donor::{Donor, Donors};
 use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
-use crate::node::error::Error;
+use crate::node::error::{Error, Fault};
 use crate::node::get::{AllThere, Get, Plan, Sink};
 use crate::node::types::{GetNotice, Outcome, Phase};
 
@@ -120,7 +120,7 @@ impl Get {
         drop(partial);
         let Plan { hit, contents, present, place, .. } = plan;
         let Sink::Disk { destination, parent } = place else {
-            return Err(Error::Internal { cause: "what goes to a stream is never there already".to_owned() });
+            return Err(Fault::StreamIsThere.into());
         };
         let there = AllThere { destination, parent, present };
         Ok(Turn::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)))

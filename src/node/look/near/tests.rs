@@ -21,13 +21,11 @@ use crate::wire::{About, Code, FloodQuery, Join, NeighbourFrame, Role};
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
 async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
     let target = |node: &Node| format!("{}@{}", node.id(), node.addr()).parse().expect("a target");
-    let options = Options {
-        lifetime: Lifetime::LongRunning,
-        listen: Listen::At(listen),
-        peers: peer.map(target).into_iter().collect(),
-        near: Near { lan: None, only_peers: peer.is_some(), ttl: None, all_global: true },
-        ..Options::new(Home::at(home.to_owned()))
-    };
+    let options = Options::new(Home::at(home.to_owned()))
+        .lifetime(Lifetime::LongRunning)
+        .listen(Listen::At(listen))
+        .peers(peer.map(target).into_iter().collect::<Vec<_>>())
+        .near(Near { lan: None, only_peers: peer.is_some(), ttl: None, all_global: true });
     Ok(Node::start(options).await?.0)
 }
 
