@@ -158,7 +158,8 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
     let sharer = Sharer::start(friend.id()).await;
     let all = Request::FilesOf(FilesOf { node: None, after: None });
     let words = Request::Search(Search { words: vec!["e".into()], limit: 1, skip: 0 });
-    for (host, names, more) in [(&friend, &["kept", "kept/plan.bin", "open.txt"][..], 2), (&stranger, &["open.txt"], 0)] {
+    for (host, names, more) in [(&friend, &["kept", "kept/plan.bin", "open.txt"][..], 2), (&stranger, &["open.txt"], 0)]
+    {
         let page: OfferPage = sharer.call(host, &all).await.expect("answered");
         assert_eq!(page.offers.iter().map(|offer| offer.name.as_str()).collect::<Vec<_>>(), names);
         let page: HitPage = sharer.call(host, &words).await.expect("answered");

@@ -76,7 +76,9 @@ impl View {
         match what {
             Sought::Content(id) => self.locate(*id),
             Sought::Nodes | Sought::Unknown => Vec::new(),
-            Sought::Words(words) => Query::parse(words).map_or_else(|_| Vec::new(), |q| self.search(&q, FLOODED, 0).hits),
+            Sought::Words(words) => {
+                Query::parse(words).map_or_else(|_| Vec::new(), |q| self.search(&q, FLOODED, 0).hits)
+            }
         }
     }
 

@@ -189,11 +189,7 @@ impl Shares {
     /// network that holds least.
     fn next(&self) -> Option<Request> {
         let rank = |who: Who| (!who.friend, self.near(who.network));
-        self.waiting.next(
-            |of, least| self.open_to(of, least),
-            |request| self.may(request.who, request.amount),
-            rank,
-        )
+        self.waiting.next(|of, least| self.open_to(of, least), |request| self.may(request.who, request.amount), rank)
     }
 
     /// Up to which claim so much may be there for those of a network, or for friends.

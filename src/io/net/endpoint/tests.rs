@@ -267,7 +267,10 @@ async fn certificate_and_verification_are_those_of_the_protocol() {
     let accepting = accept_one(&server);
     let node = endpoint(Listen::Ephemeral);
     let link = node.dial(&[server.local_addr()], Some(identity.node_id())).await.expect("dialled");
-    assert_eq!((link.peer(), accepting.await.expect("task").expect("let in").peer()), (identity.node_id(), node.node_id()));
+    assert_eq!(
+        (link.peer(), accepting.await.expect("task").expect("let in").peer()),
+        (identity.node_id(), node.node_id())
+    );
 }
 
 /// The certificate is public: who shows another's without holding its key must not pass.

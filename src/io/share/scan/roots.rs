@@ -9,7 +9,6 @@ use directories::BaseDirs;
 use crate::io::share::scan::{BadName, Root, Rules, Skipped, SurveyError, Why};
 use crate::io::share::secrets;
 use crate::io::share::stamp::FileStamp;
-use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, SafePath};
 
 /// What is offered under no other name: the whole file system.
@@ -47,11 +46,9 @@ impl Roots {
 
     fn insert(&mut self, root: Root) -> Result<(), SurveyError> {
         match self.by_name.get(&root.name) {
-            Some(first) if canonical(&first.path) != canonical(&root.path) => Err(SurveyError::Duplicate {
-                name: root.name,
-                first: first.path.clone(),
-                second: root.path,
-            }),
+            Some(first) if canonical(&first.path) != canonical(&root.path) => {
+                Err(SurveyError::Duplicate { name: root.name, first: first.path.clone(), second: root.path })
+            }
             Some(_) => Ok(()),
             None => {
                 self.by_name.insert(root.name.clone(), root);

@@ -107,7 +107,8 @@ impl Waiting {
         rank: impl Fn(Who) -> R,
     ) -> Option<Request> {
         let first = |turns: &BTreeSet<Turn>| {
-            let mut requests = turns.iter().filter_map(|turn| Some((turn, self.queues.get(&turn.3)?.requests.front()?)));
+            let mut requests =
+                turns.iter().filter_map(|turn| Some((turn, self.queues.get(&turn.3)?.requests.front()?)));
             requests.find(|(_, request)| may(request)).map(|(turn, request)| (*turn, *request))
         };
         let able = self.lines.iter().filter_map(|(of, line)| {

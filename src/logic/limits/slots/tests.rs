@@ -332,7 +332,11 @@ fn new_identities_of_one_network_do_not_keep_another_network_to_one_slot() {
     for n in 1..4 {
         slots.ask(at(1, n), n.into(), START);
     }
-    assert_eq!(slots.ask(at(2, 99), 10, START), Admission::Granted, "beside two peers of a network that has more than its share");
+    assert_eq!(
+        slots.ask(at(2, 99), 10, START),
+        Admission::Granted,
+        "beside two peers of a network that has more than its share"
+    );
     for n in 4..20 {
         assert_eq!(slots.ask(at(1, n), 100 + u64::from(n), START), Admission::Queued(None));
     }
