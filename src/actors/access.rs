@@ -7,34 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use crate::model::{ContentId, Friends, NodeId, Offer, SafePath};
-
-/// What is asked for, or would be told of.
-#[derive(Debug, Clone, Copy)]
-pub struct Subject<'s> {
-    /// Its content; none while it has no id.
-    pub id: Option<ContentId>,
-    /// The name that it is offered under; none when it is asked for by its id, whatever it is called.
-    pub name: Option<&'s SafePath>,
-}
-
-impl From<ContentId> for Subject<'_> {
-    fn from(id: ContentId) -> Self {
-        Self { id: Some(id), name: None }
-    }
-}
-
-impl<'s> From<&'s Offer> for Subject<'s> {
-    fn from(offer: &'s Offer) -> Self {
-        Self { id: offer.id, name: Some(&offer.name) }
-    }
-}
+use crate::model::{ContentId, Friends, NodeId, SafePath};
 
 /// Who may have which content, of those that are served.
 pub trait Rule: Debug + Send + Sync {
-    /// Whether a node may have it and know of it. Without a node it is anybody: a neighbour that asks for others.
-    /// A content without a name is asked for under any of its names: one that may be known is enough.
-    fn grants(&self, node: Option<NodeId>, what: Subject<'_>) -> bool;
+    /// Whether a node may have what has this id (none while it is not known) and this name, and know of it. Without a node
+    /// it is anybody: a neighbour that asks for others. Without a name it is asked for under any that it has: one that
+    /// may be known is enough.
+    fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool;
 }
 
 /// Whom a node or a tracker serves, and with what.
@@ -80,10 +60,10 @@ impl Access {
         Self { rule: Some(rule), ..self }
     }
 
-    /// Whether a node that is served may have this and know of it.
+    /// Whether a node that is served may have this and know of it, as [`Rule::grants`] says.
     #[must_use]
-    pub fn grants(&self, node: Option<NodeId>, what: Subject<'_>) -> bool {
-        self.rule.as_ref().is_none_or(|rule| rule.grants(node, what))
+    pub fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
+        self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
     }
 
     /// Whether this node is served.

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
-use crate::actors::access::{Access, Rule, Subject};
+use crate::actors::access::{Access, Rule};
 use crate::actors::index::{Index, IndexArgs, IndexRef};
 use crate::actors::lab::Host;
 use crate::actors::limits::throttle::Throttle;
@@ -38,9 +38,9 @@ struct Kept {
 }
 
 impl Rule for Kept {
-    fn grants(&self, node: Option<NodeId>, what: Subject<'_>) -> bool {
-        let named = what.name.is_some_and(|name| name.as_str().starts_with("kept"));
-        let is_kept = named || what.id.is_some_and(|id| self.ids.contains(&id));
+    fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
+        let named = name.is_some_and(|name| name.as_str().starts_with("kept"));
+        let is_kept = named || id.is_some_and(|id| self.ids.contains(&id));
         !is_kept || node == Some(self.node)
     }
 }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 
 use super::{Shelf, fullest};
-use crate::actors::access::Subject;
 use crate::actors::index::{IndexRef, IndexSnapshot};
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
@@ -115,7 +114,7 @@ impl View {
     #[must_use]
     pub fn resolve(&self, index: &IndexRef, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
         let id = self.shelf.index().offer(&name).and_then(|offer| offer.id);
-        if self.may(Subject { id, name: Some(&name) }) {
+        if self.may(id, Some(&name)) {
             return index.resolve(name);
         }
         let (tell, events) = mpsc::channel(1);
@@ -128,7 +127,7 @@ impl View {
     #[must_use]
     pub fn resolved(&self, event: ResolveEvent) -> ResolveEvent {
         match event {
-            ResolveEvent::Done(offer) if !self.may((&offer).into()) => ResolveEvent::Failed(Code::NotFound.into()),
+            ResolveEvent::Done(offer) if !self.shows()(&offer) => ResolveEvent::Failed(Code::NotFound.into()),
             event => event,
         }
     }
@@ -142,16 +141,16 @@ impl View {
     }
 
     /// The question that every answer here comes through.
-    fn may(&self, what: Subject<'_>) -> bool {
-        self.shelf.access.grants(self.node, what)
+    fn may(&self, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
+        self.shelf.access.grants(self.node, id, name)
     }
 
     fn admit(&self, id: ContentId) -> Result<(), Code> {
-        if self.may(id.into()) { Ok(()) } else { Err(Code::NotFound) }
+        if self.may(Some(id), None) { Ok(()) } else { Err(Code::NotFound) }
     }
 
     fn shows(&self) -> impl Fn(&Offer) -> bool {
-        |offer| self.may(offer.into())
+        |offer| self.may(offer.id, Some(&offer.name))
     }
 }
 
