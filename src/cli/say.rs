@@ -56,7 +56,7 @@ pub(crate) fn error(error: &Error, names: &Names) -> String {
         Error::Existing(existing) => local::existing(existing),
         Error::Home(home) => local::home(home),
         Error::Identity(identity) => local::identity(identity),
-        Error::Survey(survey) => local::survey(survey),
+        Error::Survey(survey) => share::survey(survey),
         Error::Halted { error, have, total } => format!("{} ({})", self::error(error, names), Kept(*have, *total)),
         _ => transfer(error, names),
     }

@@ -1,6 +1,5 @@
 //! What is wrong on this machine: paths, the home, the socket; and what to do about it.
 
-use crate::cli::say::share::omission;
 use crate::config::ConfigError;
 use crate::io::home::HomeError;
 use crate::io::home::identity::IdentityError;
@@ -11,7 +10,6 @@ use crate::io::receive::accepts::AcceptError;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::PartialError;
-use crate::io::share::scan::SurveyError;
 use crate::model::{Cause, Obstacle};
 
 /// What to do about what the system refused, as the beginning of an advice.
@@ -155,19 +153,6 @@ pub(super) fn partial(error: &PartialError) -> String {
         PartialError::Unit { .. } => "please report this as a bug",
         PartialError::Vanished { .. } => "run the same command again, what was verified is kept",
         PartialError::Version { .. } => "finish with that one, or remove it and its .part to begin anew",
-    };
-    format!("{error}: {hint}")
-}
-
-pub(super) fn survey(error: &SurveyError) -> String {
-    let hint = match error {
-        SurveyError::Duplicate { .. } => "rename one of them, or name them with --list",
-        SurveyError::Glob(_) | SurveyError::Nothing(None) => return error.to_string(),
-        SurveyError::List { .. } => "write name, tab, path",
-        SurveyError::Missing { cause, .. } => advice(cause.kind),
-        SurveyError::Name { .. } => "give it another with --list",
-        SurveyError::Nothing(Some(first)) => &omission(first),
-        SurveyError::Whole { .. } => "name directories in it, or add --all",
     };
     format!("{error}: {hint}")
 }

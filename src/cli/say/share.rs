@@ -1,10 +1,10 @@
-//! What is left out of what is shared, and what becomes of it.
+//! What is left out of what is shared, why nothing is, and what becomes of it.
 
 use std::path::Path;
 
 use crate::actors::index::IndexNotice;
 use crate::cli::say::local::advice;
-use crate::io::share::scan::{Omission, Skipped, Unportable, Unseen, Why};
+use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Unseen, Why};
 use crate::io::share::watch::{Cause, Unwatched};
 use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, Shown};
@@ -38,6 +38,20 @@ fn because(why: &Why) -> String {
         Why::Utf8 => "its name is not UTF-8: rename it to share it".to_owned(),
         Why::Whole => "it holds more than is meant to be shared".to_owned(),
     }
+}
+
+/// Why nothing is shared.
+pub(super) fn survey(error: &SurveyError) -> String {
+    let hint = match error {
+        SurveyError::Duplicate { .. } => "rename one of them, or name them with --list",
+        SurveyError::Glob(_) | SurveyError::Nothing(None) => return error.to_string(),
+        SurveyError::List { .. } => "write name, tab, path",
+        SurveyError::Missing { cause, .. } => advice(cause.kind),
+        SurveyError::Name { .. } => "give it another with --list",
+        SurveyError::Nothing(Some(first)) => &omission(first),
+        SurveyError::Whole { .. } => "name directories in it, or add --all",
+    };
+    format!("{error}: {hint}")
 }
 
 /// Names that cannot exist everywhere.

@@ -7,6 +7,7 @@ use crate::actors::index::IndexNotice;
 use crate::actors::neighbours::NeighbourNotice;
 use crate::cli::render::human::word;
 use crate::io::home::HomeError;
+use crate::io::home::identity::IdentityError;
 use crate::io::home::lines::LinesError;
 use crate::io::net::dial::Addresses;
 use crate::io::net::lan::LanError;
@@ -220,5 +221,9 @@ fn what_is_wrong_with_a_file_of_the_home_is_told_with_its_cure() {
     let io = LinesError::Io { path: "/h/f".into(), cause };
     assert_eq!(lines(&io), told);
     assert_eq!(failure(&Failure::Other(io.clone().into()), &Names::default()), told);
-    assert_eq!((said(&Error::Allow(io.clone())), told.to_owned()), (said(&Error::Friends(io)), told.to_owned()));
+    assert_eq!((said(&Error::Allow(io.clone())), said(&Error::Friends(io))), (told.to_owned(), told.to_owned()));
+    let key = IdentityError::Malformed { path: "/h/node/identity.key".into(), cause: "no".to_owned() };
+    let told =
+        "/h/node/identity.key is not a key that this program made (no): restore it, or remove it to get a new identity";
+    assert_eq!(said(&Error::Identity(key)), told);
 }

@@ -249,7 +249,7 @@ mod tests {
             std::fs::write(dir.path().join(file), "nonsense").expect("written");
         }
         let error = Identity::load_or_create(dir.path()).expect_err("broken").to_string();
-        assert!(error.contains(KEY_FILE) && error.contains("restore"), "{error}");
+        assert!(error.contains(KEY_FILE) && error.contains("is not a key that this program made"), "{error}");
         let keys = LongTermKeys::load_or_create(dir.path()).expect("made anew");
         assert_eq!(keys.renewed(), Some(&(dir.path().join(TRANSPORT_FILE), 8)));
         assert_eq!(LongTermKeys::load_or_create(dir.path()).expect("whole").renewed(), None);
