@@ -187,7 +187,7 @@ async fn found(neighbours: &NeighboursRef, what: Sought) -> Vec<Hit> {
     while let Some(answer) = timeout(HANG, answers.recv()).await.expect("in time") {
         match answer {
             Near::Found { hits, .. } => found.extend(hits),
-            Near::Known(_) => {}
+            Near::Known(_) | Near::Silent(_) => {}
             Near::Over { .. } => break,
         }
     }
