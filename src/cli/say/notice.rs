@@ -205,13 +205,11 @@ pub(super) fn small_buffer(SmallBuffer { sends, got }: SmallBuffer) -> String {
 /// Friends near that have not answered.
 fn silent_friends(nodes: &[NodeId], names: &Names) -> String {
     let all: Vec<String> = nodes.iter().map(|node| names.brief(*node)).collect();
-    let (friends, have, it) =
-        if all.len() == 1 { ("your friend", "has", "it") } else { ("your friends", "have", "one of them") };
-    let from = nodes.first().map(|node| names.short(*node)).unwrap_or_default();
+    let (friends, have) = if all.len() == 1 { ("your friend", "has") } else { ("your friends", "have") };
+    let (all, from) = (all.join(", "), nodes.first().map(|node| names.short(*node)).unwrap_or_default());
     format!(
-        "{friends} {} {have} not answered, and may have another thing of that name: what others know is taken; to have it from {it}, \
-         give `--from {from}`",
-        all.join(", ")
+        "{friends} {all} {have} not answered, and may have another thing of that name: what others know is taken; \
+         `--from {from}` takes what {from} has"
     )
 }
 
