@@ -107,6 +107,11 @@ fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_
     whole.done();
     assert!(!warning_with(&whole.events, "app.log"), "{whole:#?}");
     common::assert_same_tree(&lab.path("logs"), &lab.path("whole/logs"));
+    // Who has found the earlier one and asks for it now is told what that lacks.
+    let first = first.as_str().expect("an id");
+    let former = lab.get(&tracker, &[first, "--from", &node.addr, "-o", "former/"]);
+    former.done();
+    assert!(warning_with(&former.events, "comes without app.log"), "{former:#?}");
 }
 
 #[cfg(unix)]

@@ -120,6 +120,53 @@ fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why
         let warning = ended.event("warning")["message"].as_str().expect("text").to_owned();
         assert!(warning.contains("key of its own") && warning.contains("friends"), "{warning}");
     }
+    // What others have under that name does not hide it.
+    let mut stranger = lab.start(hosts.near(&lab, 3, &lab.home()).arg("share").arg(&file));
+    stranger.process.event("offer");
+    for command in [&["search", "diary"], &["locate", &*content]] {
+        let ended = run(command);
+        assert_eq!(ended.code, Some(0), "{ended:#?}");
+        let warning = ended.event("warning")["message"].as_str().expect("text").to_owned();
+        assert!(warning.contains("key of its own") && warning.contains("friends told it nothing"), "{warning}");
+    }
+}
+
+#[test]
+fn a_strangers_file_is_not_taken_silently_while_a_friend_near_has_not_answered() {
+    let Some(hosts) = Hosts::up("f") else { return };
+    let lab = Lab::new();
+    let (anna, bob) = (lab.home(), lab.home());
+    let id = |home| hosts.run(&lab, 1, home, &["id"]).event("id")["node"].as_str().expect("text").to_owned();
+    hosts.run(&lab, 2, &bob, &["friends", "add", "anna", &id(&anna)]);
+    let share = |on, home: &Path, file: &Path| {
+        let mut node = lab.start(hosts.near(&lab, on, home).arg("share").arg(file));
+        node.process.event("offer");
+        node
+    };
+    let hers = share(1, &anna, &lab.file("anna/plan.txt", b"hers"));
+    let _other = share(3, &lab.home(), &lab.file("other/plan.txt", b"another"));
+    let get = |to: &str| {
+        // A neighbour that is remembered would be another case than one that is near.
+        let _ = fs::remove_file(bob.join("node/neighbours"));
+        Process::start(hosts.near(&lab, 2, &bob).args(["get", "plan.txt", "-o", to])).end()
+    };
+    let silent = |ended: &Ended| {
+        let told = |e: &&serde_json::Value| {
+            e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains("not answered"))
+        };
+        ended.events.iter().filter(told).map(|e| e["message"].to_string()).collect::<Vec<_>>()
+    };
+    let both = get("both");
+    assert_eq!((both.code, silent(&both).len()), (Some(4), 0), "{both:#?}");
+    hers.process.signal(Signal::STOP);
+    let taken = get("taken");
+    taken.done();
+    assert!(matches!(silent(&taken).as_slice(), [one] if one.contains("anna")), "{taken:#?}");
+    drop(hers);
+    // Who is not there is not waited for.
+    let gone = get("gone");
+    gone.done();
+    assert_eq!(silent(&gone).len(), 0, "{gone:#?}");
 }
 
 /// Responders do not say twice within a second where they are: who asks again at once remembers all that it met.

@@ -21,7 +21,7 @@ use tokio::time::interval;
 
 pub use self::reach::JoinError;
 pub use self::reference::NeighboursRef;
-pub use self::state::{Answer, State};
+pub use self::state::{Answer, SilentFriends, State};
 use self::talk::Ticket;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
@@ -232,7 +232,7 @@ impl Actor for Neighbours {
             Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
             Message::Failed(node, met) => state.failed(node, met),
             Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
-            Message::Friends(nodes) => state.table.befriend(nodes),
+            Message::Friends(nodes) => state.befriend(nodes),
             Message::FriendsSought => state.friends_sought(),
             Message::Frame(node, serial, frame, reply) => {
                 state.frame(node, serial, frame);

@@ -16,6 +16,7 @@ use crate::actors::index::IndexSnapshot;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::model::{ContentId, NodeId};
+use crate::wire::LeftOut;
 
 /// Transfers under way, by content id: two of one content into two directories are two entries.
 type Transfers = BTreeMap<ContentId, Vec<Entry>>;
@@ -26,6 +27,8 @@ struct Entry {
     /// Whose place it is; no other place has it.
     number: u64,
     source: Arc<dyn Source>,
+    /// What was told with a collection that it leaves out of its directory: told on with it.
+    left_out: Arc<LeftOut>,
     participants: mpsc::Sender<Link>,
 }
 
@@ -68,9 +71,16 @@ impl Shelf {
 
     /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
     #[must_use]
-    pub fn place(&self, id: ContentId, source: Arc<dyn Source>, participants: mpsc::Sender<Link>) -> Shelved {
+    pub fn place(
+        &self,
+        id: ContentId,
+        source: Arc<dyn Source>,
+        left_out: LeftOut,
+        participants: mpsc::Sender<Link>,
+    ) -> Shelved {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        self.transfers.send_modify(|all| all.entry(id).or_default().push(Entry { number, source, participants }));
+        let entry = Entry { number, source, left_out: Arc::new(left_out), participants };
+        self.transfers.send_modify(|all| all.entry(id).or_default().push(entry));
         Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
 
@@ -110,7 +120,10 @@ fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::share::shared_source::SharedCollection;
     use crate::io::share::source::drawn::Drawn;
+    use crate::model::collection::Entry as TreeEntry;
+    use crate::model::{Collection, SafePath};
     use crate::wire::Code;
 
     const SIZE: u64 = 4 << 18;
@@ -120,7 +133,7 @@ mod tests {
     }
 
     fn place(shelf: &Shelf, size: u64, picture: &str) -> Shelved {
-        shelf.place(id(), Drawn::of(id(), size, picture), mpsc::channel(1).0)
+        shelf.place(id(), Drawn::of(id(), size, picture), LeftOut::default(), mpsc::channel(1).0)
     }
 
     fn served(shelf: &Shelf, size: u64) -> Result<u32, Code> {
@@ -153,5 +166,17 @@ mod tests {
         assert_eq!((served(&shelf, SIZE), served(&shelf, 7)), (Ok(3), Ok(1)));
         assert_eq!(served(&shelf, 8), Err(Code::SizeDiffers));
         assert_eq!(shelf.seen_by(None).locate(id()).iter().map(|hit| hit.size).collect::<Vec<_>>(), [SIZE]);
+    }
+
+    #[test]
+    fn what_was_told_with_a_collection_is_told_on_while_it_is_fetched() {
+        let shelf = shelf();
+        let file = crate::wire::LeftOutFile { path: SafePath::parse("log").expect("valid"), why: Code::Changed };
+        let told = LeftOut { files: vec![file], more: 1 };
+        let tree = Collection::new(vec![(SafePath::parse("d").expect("valid"), TreeEntry::Directory)]).expect("sound");
+        let source = SharedCollection::new(&tree, &[]).expect("complete");
+        let id = source.id();
+        let _place = shelf.place(id, Arc::new(source), told.clone(), mpsc::channel(1).0);
+        assert_eq!(shelf.seen_by(None).manifest(id).map(|(_, left_out)| left_out), Ok(told));
     }
 }

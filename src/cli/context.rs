@@ -104,9 +104,13 @@ impl Context {
 
     /// Says that what was chosen by words was chosen without what friends would have told, for the same reason.
     pub(crate) fn warn_guest_choice(&self, guest: bool, outcome: &Outcome) {
-        let near = outcome.plane.is_some_and(|plane| plane != Plane::Tracker);
-        if guest && near && !self.output.names().are_none() {
-            self.warn_other_key("nodes that serve only their friends told it nothing of that name");
+        self.warn_guest_hits(guest && outcome.plane.is_some_and(|plane| plane != Plane::Tracker), "name");
+    }
+
+    /// Says that what is shown is without what friends would have told, for the same reason.
+    pub(crate) fn warn_guest_hits(&self, guest: bool, of: &str) {
+        if guest && !self.output.names().are_none() {
+            self.warn_other_key(&format!("nodes that serve only their friends told it nothing of that {of}"));
         }
     }
 

@@ -41,6 +41,8 @@ const UNDER_WAY: (usize, usize) = (128, 1024);
 pub struct Flood {
     own: NodeId,
     memory: Memory,
+    /// They are given longer where something is to be chosen.
+    friends: BTreeSet<NodeId>,
     neighbours: BTreeMap<NodeId, Neighbour>,
     queries: BTreeMap<QueryId, UnderWay>,
     /// When branches are given up.
@@ -54,6 +56,7 @@ impl Flood {
         Self {
             own,
             memory: Memory::default(),
+            friends: BTreeSet::new(),
             neighbours: BTreeMap::new(),
             queries: BTreeMap::new(),
             ends: BTreeSet::new(),
@@ -76,6 +79,18 @@ impl Flood {
         self.queries.get(&id).is_some_and(|query| query.is_whole() && query.branches().next().is_none())
     }
 
+    /// Whether somebody who was asked this may still answer.
+    pub fn is_awaited_by(&self, id: QueryId) -> bool {
+        self.queries.get(&id).is_some_and(|query| query.branches().next().is_some())
+    }
+
+    /// Whether a neighbour was asked this and has not answered: whether it still may.
+    pub fn is_silent(&self, id: QueryId, node: NodeId) -> Option<bool> {
+        let query = self.queries.get(&id)?;
+        let open = query.is_open(node);
+        (open || query.given_up().contains(&node)).then_some(open)
+    }
+
     /// What has gone through so far.
     pub const fn counts(&self) -> Counts {
         self.counts
@@ -94,6 +109,7 @@ impl Flood {
                 self.frame(from, frame, now, &mut out);
             }
             Input::Frame { .. } => {}
+            Input::Friends(nodes) => self.friends = nodes,
             Input::Joined { node, ends, visiting } => {
                 self.joined(node, Neighbour::new(ends, visiting, now), now, &mut out);
             }
@@ -121,7 +137,8 @@ impl Flood {
         for (id, query) in self.queries.iter_mut().filter(|_| !newcomer.visiting) {
             let Some(asked) = query.asked_here().filter(|_| newcomer.to_it.take(0, now)) else { continue };
             let asked = asked.clone();
-            let until = now + PER_LINK * u32::from(asked.ttl);
+            let friend = query.is_choice() && self.friends.contains(&node);
+            let until = now + newcomer.patience(asked.ttl, friend);
             query.open(node, until);
             self.ends.insert((until, *id, node));
             self.counts.sent += 1;
@@ -240,7 +257,8 @@ impl Flood {
         for (node, neighbour) in &mut self.neighbours {
             let asked = neighbour.is_asked(ttl, now).filter(|_| under_way.asker() != Some(*node));
             let Some(ttl) = asked.filter(|_| neighbour.to_it.take(keep, now)) else { continue };
-            let until = now + PER_LINK * u32::from(ttl);
+            let friend = under_way.is_choice() && self.friends.contains(node);
+            let until = now + neighbour.patience(ttl, friend);
             under_way.open(*node, until);
             self.ends.insert((until, query.id, *node));
             self.counts.sent += 1;
@@ -308,7 +326,7 @@ impl Flood {
     fn finish(&mut self, id: QueryId, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get(&id).filter(|query| query.is_over()) else { return };
         out.push(match query.asker() {
-            None => FloodOrder::Over { id, whole: query.is_whole() },
+            None => FloodOrder::Over { id, silent: query.given_up().iter().copied().collect() },
             Some(asker) => FloodOrder::Send(asker, NeighbourFrame::Done(id)),
         });
         self.queries.remove(&id);

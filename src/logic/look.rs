@@ -8,6 +8,9 @@ use std::time::Duration;
 const NEAR: Duration = Duration::from_secs(2);
 /// After the first hit near, how long the others near have (design, section 9, "Which one").
 const OTHERS: Duration = Duration::from_millis(300);
+/// The same while a friend near is silent, who may have the very thing under that name; and so much longer may those near
+/// take altogether.
+pub const FRIENDS: Duration = Duration::from_secs(1);
 /// How long they have with a hit: so late a first one leaves the others what is left of it.
 const ALTOGETHER: Duration = Duration::from_secs(1);
 /// When the trackers know something, how long the neighbours have to add to it.
@@ -60,6 +63,8 @@ pub struct Look {
     tracker_hit: bool,
     /// Since when somebody near does: a peer, a neighbour, a node of the local network.
     hit: Option<Duration>,
+    /// A friend near has not answered yet, and may.
+    friends: bool,
 }
 
 impl Look {
@@ -68,7 +73,7 @@ impl Look {
         let patience = if matches!(enough, Enough::Choice) && trackers > 0 { PATIENCE } else { Duration::ZERO };
         let near = if near { Near::Waiting } else { Near::Over { whole: true } };
         let near_since = Duration::ZERO;
-        Self { enough, trackers, peers, near, near_since, patience, tracker_hit: false, hit: None }
+        Self { enough, trackers, peers, near, near_since, patience, tracker_hit: false, hit: None, friends: false }
     }
 
     /// One of those asked directly has answered, with a hit or without, or has failed.
@@ -92,6 +97,11 @@ impl Look {
     /// A hit came from the nodes near.
     pub fn found(&mut self, now: Duration) {
         self.hit = self.hit.or(Some(now));
+    }
+
+    /// Whether a friend near is silent.
+    pub const fn awaits_friends(&mut self, silent: bool) {
+        self.friends = silent;
     }
 
     /// The nodes near have answered; all of them, or some were given up.
@@ -154,6 +164,7 @@ impl Look {
     fn until(&self) -> Option<Duration> {
         let hit = self.hit?;
         match self.enough {
+            Enough::Choice if self.friends => Some(hit + FRIENDS),
             Enough::Choice if self.trackers == 0 => Some(self.others_until(hit, OTHERS)),
             Enough::Choice => Some(hit + SILENT),
             Enough::Everything if self.trackers > 0 => Some(hit + SILENT),
@@ -171,7 +182,7 @@ impl Look {
 
     fn near_until(&self) -> Option<Duration> {
         let Near::Asked { since } = self.near else { return None };
-        let mut until = since + NEAR;
+        let mut until = since + if self.friends { NEAR + FRIENDS } else { NEAR };
         if self.enough == Enough::Everything {
             until = self.hit.map_or(until, |hit| until.min(self.others_until(hit, OTHERS)));
             if self.directly() == 0 && self.tracker_hit {
@@ -264,6 +275,27 @@ mod tests {
         look.answered(Asked::Tracker, false, ms(400));
         look.found(ms(1200));
         assert!(!look.is_over(ms(1299)) && look.is_over(ms(1300)));
+    }
+
+    #[test]
+    fn a_friend_that_is_silent_has_a_second_after_the_first_hit_and_one_that_answers_costs_nothing() {
+        for (trackers, others) in [(0, 320), (1, 720)] {
+            let mut look = begun(Enough::Choice, trackers, 0);
+            look.begins_near(PATIENCE);
+            look.awaits_friends(true);
+            look.found(ms(20));
+            assert!(!look.is_over(ms(1019)) && look.is_over(ms(1020)), "with {trackers} trackers");
+            assert_eq!(look.wake(), Some(ms(1020)));
+            look.awaits_friends(false);
+            assert!(!look.is_over(ms(others - 1)) && look.is_over(ms(others)), "with {trackers} trackers");
+        }
+        // Where nothing is found, the others are asked once more when it has not answered.
+        let mut look = begun(Enough::Choice, 0, 0);
+        look.awaits_friends(true);
+        assert!(!look.gives_up_near(ms(2999)) && look.gives_up_near(ms(3000)));
+        // Who is known to be gone is not waited for.
+        look.near_over(false);
+        assert!(look.is_over(ms(100)));
     }
 
     #[test]

@@ -170,6 +170,11 @@ impl Neighbours {
         self.known.addresses(node)
     }
 
+    /// Whether a node is being dialled.
+    pub fn is_dialling(&self, node: NodeId) -> bool {
+        self.known.is_dialling(node)
+    }
+
     /// Dials under way.
     pub fn dialling(&self) -> usize {
         self.known.dialling()

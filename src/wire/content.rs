@@ -34,6 +34,14 @@ pub struct LeftOut {
     pub more: u32,
 }
 
+impl LeftOut {
+    /// Whether it is nothing.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.more == 0
+    }
+}
+
 /// A file that a collection leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LeftOutFile {

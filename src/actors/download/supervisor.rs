@@ -18,6 +18,7 @@ use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::share::source::Source;
 use crate::model::{ContentId, NodeId, Provider};
+use crate::wire::LeftOut;
 
 /// How long a lie is remembered.
 const BARRED: Duration = Duration::from_secs(3600);
@@ -35,6 +36,8 @@ pub struct TransferRequest {
     pub resumed: Resumed,
     /// Whether a single file may be executed, as others are told.
     pub executable: bool,
+    /// What a collection leaves out of its directory, as those whom it is served to are told.
+    pub left_out: LeftOut,
     /// How it is to be fetched.
     pub terms: Terms,
     /// Whether it is served to others from its first proven unit.
@@ -160,7 +163,7 @@ impl State {
     }
 
     async fn start(&self, request: TransferRequest, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
-        let TransferRequest { partial, resumed, executable, terms, share, open, progress, tell } = request;
+        let TransferRequest { partial, resumed, executable, left_out, terms, share, open, progress, tell } = request;
         let id = partial.wanted().content.id;
         let source = Arc::new(PartialSource::new(partial, resumed.lists, executable));
         let watched = progress.subscribe();
@@ -182,7 +185,7 @@ impl State {
             if open {
                 tokio::spawn(introduce(arrivals, actor.clone()));
             }
-            self.shelf.place(id, Arc::clone(&source) as Arc<dyn Source>, participants)
+            self.shelf.place(id, Arc::clone(&source) as Arc<dyn Source>, left_out, participants)
         });
         Ok(Download { actor, source, progress: watched, end: Some(end), _place: place })
     }

@@ -25,7 +25,7 @@ use crate::io::receive::partial::{Names, Partial, PartialSpec};
 use crate::logic::transfer::Why;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, Provider, Rate, SafePath, UnitMap, Wanted};
-use crate::wire::Code;
+use crate::wire::{Code, LeftOut};
 use memory::Memory;
 
 const KIB: usize = 1 << 10;
@@ -81,7 +81,7 @@ impl TestNode {
     }
 
     fn offer_as(&self, id: ContentId, memory: Memory) -> Shelved {
-        self.shelf.place(id, Arc::new(memory), mpsc::channel(1).0)
+        self.shelf.place(id, Arc::new(memory), LeftOut::default(), mpsc::channel(1).0)
     }
 
     /// Begins (or goes on with) a transfer of these bytes in this node's home.
@@ -97,6 +97,7 @@ impl TestNode {
             partial: Arc::new(partial),
             resumed,
             executable: false,
+            left_out: LeftOut::default(),
             terms: Terms { limit, wait, connections: self.connections, in_order: false, seed: rand::random() },
             share: true,
             open: true,

@@ -80,7 +80,7 @@ pub(super) struct RootRow {
     outdated: bool,
     /// What is there and could not be read or looked at when it was last looked for.
     unread: Vec<SafePath>,
-    /// What its tree has and its collection has not.
+    /// What its tree has and its collection has not; of a content that was fetched, also what was told with it.
     left_out: Arc<LeftOut>,
     pub(super) gone: bool,
     /// Where its path led when something was last there.
@@ -288,7 +288,7 @@ impl Catalogue {
     pub(super) fn collectable(&mut self) -> Vec<RootKey> {
         let mut ready = Vec::new();
         for (key, root) in self.roots.iter_mut().enumerate() {
-            let hollow = root.count.files == 0 && !root.left_out.files.is_empty();
+            let hollow = root.count.files == 0 && !root.left_out.is_empty();
             let whole = root.root.kind == Kind::Collection && !root.gone && root.count.missing == 0 && !hollow;
             let due = root.collection.is_none() || (root.outdated && root.count.verifying == 0);
             let complete = root.root.fixed.as_ref().is_none_or(|fixed| fixed.files() == root.count.files);
@@ -341,7 +341,7 @@ impl Catalogue {
     pub(super) fn snapshot(&mut self) -> IndexSnapshot {
         let offers = self.offers().clone();
         let collections = self.roots.iter().filter_map(|r| Some((r.collection.as_ref()?.id(), r.collection.clone()?)));
-        let left_out = self.roots.iter().filter(|root| !root.left_out.files.is_empty());
+        let left_out = self.roots.iter().filter(|root| !root.left_out.is_empty());
         let left_out = left_out.filter_map(|r| Some((r.collection.as_ref()?.id(), r.left_out.clone())));
         let parts = Parts {
             offers,
@@ -365,18 +365,21 @@ impl Catalogue {
 
     /// After a change of a root's files: counts again; an older collection is no longer what is there.
     fn renew(&mut self, key: RootKey, now: Instant) {
+        // Who has found the older one still asks for it, and is told what that left out.
+        let left_out = Arc::clone(&self.roots[key].left_out);
         self.recount(key);
         let root = &mut self.roots[key];
         root.generation += 1;
         (root.collecting, root.outdated) = (false, false);
         if let Some(tree) = root.collection.take() {
-            self.former.keep(tree, now);
+            self.former.keep(tree, left_out, now);
         }
         self.touch_collection(key);
     }
 
     fn recount(&mut self, key: RootKey) {
-        let (mut count, mut left_out) = (Count::default(), LeftOut::default());
+        let told = self.roots[key].root.fixed.as_ref().map(|fixed| fixed.left_out.clone());
+        let (mut count, mut left_out) = (Count::default(), told.unwrap_or_default());
         let mut leave_out = |name, why| match below(&self.roots[key].root.name, name) {
             Some(path) if left_out.files.len() < NAMED => left_out.files.push(LeftOutFile { path, why }),
             _ => left_out.more = left_out.more.saturating_add(1),

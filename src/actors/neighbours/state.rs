@@ -18,6 +18,7 @@ use tokio::time::Instant;
 use self::about::Told;
 use self::answer::Turn;
 use self::friends::Seek;
+pub use self::friends::SilentFriends;
 pub use self::search::Answer;
 use self::search::Searches;
 use self::whereabouts::Sought;
@@ -171,6 +172,7 @@ impl State {
         if source == Source::Lan {
             self.heard_on_lan(node);
         }
+        self.friends.heard(node, source);
         let addrs: Vec<_> = addrs.iter().copied().filter(|addr| source.may_tell(*addr)).collect();
         if !addrs.is_empty() {
             self.sought.heard(node, &addrs);
@@ -309,7 +311,7 @@ impl State {
                 FloodOrder::Aside { id, from, what } => self.answer_aside(id, from, what),
                 FloodOrder::Blame(node, fault) => self.blame(node, fault),
                 FloodOrder::Found(from, found) => self.found(from, found),
-                FloodOrder::Over { id, whole } => self.over(id, whole),
+                FloodOrder::Over { id, silent } => self.over(id, &silent),
                 FloodOrder::Send(to, frame) => self.say(to, frame),
             }
         }

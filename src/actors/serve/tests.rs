@@ -21,7 +21,8 @@ use crate::io::share::watch::Pace;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Hit, SafePath};
 use crate::wire::{
-    Fetch, FilesOf, HitPage, List, Locate, Manifest, OfferPage, Resolve, ResolveEvent, Search, Sought, Times, Watch,
+    Fetch, FilesOf, HitPage, LeftOut, List, Locate, Manifest, OfferPage, Resolve, ResolveEvent, Search, Sought, Times,
+    Watch,
 };
 
 /// A hang, not a slow machine.
@@ -168,9 +169,9 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
     // What is under way is kept, too, and so is what turns out to be of a kept content.
     let of = |host: &Host| sharer.shelf.seen_by(Some(host.id()));
     let fetched = ContentId::of(b"fetched");
-    let _place = sharer.shelf.place(fetched, Drawn::of(fetched, 7, "#"), mpsc::channel(1).0);
+    let _place = sharer.shelf.place(fetched, Drawn::of(fetched, 7, "#"), LeftOut::default(), mpsc::channel(1).0);
     let [plan, _] = kept();
-    let _also = sharer.shelf.place(plan, Drawn::of(plan, 7, "#"), mpsc::channel(1).0);
+    let _also = sharer.shelf.place(plan, Drawn::of(plan, 7, "#"), LeftOut::default(), mpsc::channel(1).0);
     assert!(of(&stranger).source(fetched, 7).is_ok() && of(&friend).source(plan, 7).is_ok());
     assert_eq!(of(&stranger).source(plan, 7).map(drop), Err(Code::NotFound));
     let offer = sharer.shelf.index().offer(&path("open.txt")).cloned().expect("offered");
@@ -186,7 +187,7 @@ async fn found(neighbours: &NeighboursRef, what: Sought) -> Vec<Hit> {
     while let Some(answer) = timeout(HANG, answers.recv()).await.expect("in time") {
         match answer {
             Near::Found { hits, .. } => found.extend(hits),
-            Near::Known(_) => {}
+            Near::Known(_) | Near::Silent(_) => {}
             Near::Over { .. } => break,
         }
     }

@@ -46,18 +46,20 @@ impl View {
         }
     }
 
-    /// A collection's canonical bytes, and what it leaves out of its directory here.
+    /// A collection's canonical bytes, and what it leaves out of its directory, here or where it is fetched from.
     ///
     /// # Errors
     /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
         self.admit(id)?;
         let index = self.shelf.index();
-        let transfer = self.shelf.transfers(id).iter().find_map(|entry| entry.source.manifest());
+        let transfers = self.shelf.transfers(id);
+        let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
         let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
         let none = || if is_file() { Code::BadRequest } else { absent(&index, id) };
         let bytes = transfer.or_else(|| index.manifest(id)).ok_or_else(none)?;
-        Ok((bytes, index.left_out(id).cloned().unwrap_or_default()))
+        let told = || transfers.iter().map(|entry| entry.left_out.as_ref()).find(|told| !told.is_empty());
+        Ok((bytes, index.left_out(id).or_else(told).cloned().unwrap_or_default()))
     }
 
     /// What becomes of a content that is served from the index.

@@ -36,5 +36,6 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         let table = hits::holders(holders, hit.hit.size, context.output.names()).render(context.output.width());
         context.output.print(&format!("{}, {}\n{table}", hits::headline(&hit.hit), say::found(hit.plane)))?;
     }
+    context.warn_guest_hits(guest, "content");
     Ok(Exit::DONE)
 }

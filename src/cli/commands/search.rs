@@ -26,6 +26,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         return Err(failure);
     }
     context.output.table(&hits::found(&found.hits))?;
+    context.warn_guest_hits(guest, "name");
     if found.beyond.more > 0 {
         let least = if found.beyond.at_least { "at least " } else { "" };
         let more = counted(found.beyond.more, "more hit");

@@ -12,7 +12,7 @@ use crate::cli::say::{connect, error, found, local, share};
 use crate::io::net::udp::{BUFFER, SmallBuffer};
 use crate::io::receive::partial::holder;
 use crate::model::text::shell::{quoted, quoted_path};
-use crate::model::{Shown, Size};
+use crate::model::{NodeId, Shown, Size};
 use crate::node::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
 use crate::wire::{Code, LeftOutFile};
 
@@ -98,6 +98,7 @@ fn look(notice: &LookNotice, names: &Names) -> String {
             format!("{by} offers {id} with {size} bytes, which nothing of that id has: it is not asked")
         }
         LookNotice::Silent(who) => format!("{who} does not answer; what is shown is what others know"),
+        LookNotice::SilentFriends(nodes) => silent_friends(nodes, names),
         LookNotice::Unproven { node, id, size } => {
             format!("{} offers {id} with a size, {size}, that it cannot prove: it is not asked", names.whole(*node))
         }
@@ -198,6 +199,17 @@ pub(super) fn small_buffer(SmallBuffer { sends, got }: SmallBuffer) -> String {
         "the system gave {} KiB of {} KiB for the UDP {name} buffer, which costs speed: raise it with `sysctl -w {sysctl}={BUFFER}`",
         got >> 10,
         BUFFER >> 10
+    )
+}
+
+/// Friends near that have not answered.
+fn silent_friends(nodes: &[NodeId], names: &Names) -> String {
+    let all: Vec<String> = nodes.iter().map(|node| names.brief(*node)).collect();
+    let (friends, have) = if all.len() == 1 { ("your friend", "has") } else { ("your friends", "have") };
+    let (all, from) = (all.join(", "), nodes.first().map(|node| names.short(*node)).unwrap_or_default());
+    format!(
+        "{friends} {all} {have} not answered, and may have another thing of that name: what others know is taken; \
+         `--from {from}` takes what {from} has"
     )
 }
 

@@ -92,6 +92,9 @@ fn friends_are_named_in_errors_and_notices_and_what_is_to_be_pasted_stays() {
     assert!(text.starts_with(&format!("provider {} cannot be reached: 10.0.0.1:7 answers", other.short())), "{text}");
     let wrong_list = LookNotice::WrongList { node: anna, id: ContentId::of(b"x") };
     assert!(notice(&wrong_list.into(), &names).starts_with(&format!("anna ({short}) sent a wrong list")));
+    let text = notice(&LookNotice::SilentFriends(vec![anna]).into(), &names);
+    assert!(text.starts_with(&format!("your friend anna ({short}) has not answered")), "{text}");
+    assert!(text.ends_with("`--from anna` takes what anna has"), "{text}");
 }
 
 #[test]

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::{FORWARDED, RATE};
+use super::{FORWARDED, PER_LINK, RATE};
 use crate::logic::limits::bucket::Tokens;
+use crate::logic::look::FRIENDS;
 use crate::model::address::Teller;
 
 /// Branches in a row that a neighbour let run out, after which it is not asked for a while: who takes queries and never
@@ -42,6 +43,13 @@ impl Neighbour {
     pub(super) fn is_asked(&self, ttl: u8, now: Duration) -> Option<u8> {
         let asked = (!self.visiting || !self.addrs.is_empty()) && self.rests_until <= now;
         asked.then_some(if self.visiting { ttl.min(1) } else { ttl })
+    }
+
+    /// How long a branch of a query to it may take. Something is not chosen before a friend has had its time; but who has
+    /// not answered before is not waited for so long again.
+    pub(super) fn patience(&self, ttl: u8, friend: bool) -> Duration {
+        let more = if friend && self.unanswered == 0 { FRIENDS } else { Duration::ZERO };
+        PER_LINK * u32::from(ttl) + more
     }
 
     /// It answers, if late: it is slow, or this machine is, and need not rest.

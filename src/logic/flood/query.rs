@@ -1,11 +1,11 @@
 //! One query under way: who asked, which branches are open, how much of its answer has been passed on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
 const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
@@ -25,7 +25,8 @@ pub(super) struct UnderWay {
     branches: BTreeMap<NodeId, Branch>,
     passed: usize,
     providers: BTreeMap<NodeId, usize>,
-    given_up: bool,
+    /// Those whose branches were given up.
+    given_up: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
@@ -58,6 +59,16 @@ impl UnderWay {
         self.answering = false;
     }
 
+    /// Whether it is looked for by words, which may mean several things.
+    pub(super) fn is_choice(&self) -> bool {
+        self.asked.as_ref().is_some_and(|asked| matches!(asked.what, Sought::Words(_)))
+    }
+
+    /// Those whose branches were given up.
+    pub(super) const fn given_up(&self) -> &BTreeSet<NodeId> {
+        &self.given_up
+    }
+
     pub(super) fn open(&mut self, node: NodeId, until: Duration) {
         self.branches.insert(node, Branch { until, passed: 0 });
     }
@@ -69,7 +80,9 @@ impl UnderWay {
     /// Closes a branch; says when it would have been given up.
     pub(super) fn close(&mut self, node: NodeId, done: bool) -> Option<Duration> {
         let branch = self.branches.remove(&node)?;
-        self.given_up |= !done;
+        if !done {
+            self.given_up.insert(node);
+        }
         Some(branch.until)
     }
 
@@ -78,8 +91,8 @@ impl UnderWay {
     }
 
     /// Whether no branch was given up.
-    pub(super) const fn is_whole(&self) -> bool {
-        !self.given_up
+    pub(super) fn is_whole(&self) -> bool {
+        self.given_up.is_empty()
     }
 
     pub(super) fn branches(&self) -> impl Iterator<Item = (NodeId, Duration)> {

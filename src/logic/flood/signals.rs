@@ -1,5 +1,6 @@
 //! What goes into the machine and what comes out.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -44,6 +45,8 @@ pub enum Input {
         /// What it said.
         frame: NeighbourFrame,
     },
+    /// Who the friends are: see [`crate::logic::look::FRIENDS`].
+    Friends(BTreeSet<NodeId>),
     /// A new neighbour.
     Joined {
         /// Which.
@@ -101,8 +104,8 @@ pub enum FloodOrder {
     Over {
         /// Which.
         id: QueryId,
-        /// Every branch said so; else some were given up.
-        whole: bool,
+        /// Those who have not said so, and were given up.
+        silent: Vec<NodeId>,
     },
     /// To a neighbour.
     Send(NodeId, NeighbourFrame),

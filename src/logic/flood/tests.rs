@@ -202,9 +202,34 @@ fn a_branch_that_is_silent_is_given_up_after_150_ms_for_each_link() {
     flood.handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO);
     assert_eq!(flood.wake(), Some(Duration::from_millis(750)));
     assert_eq!(flood.handle(Input::Tick, Duration::from_millis(749)), []);
-    let over = FloodOrder::Over { id: id(9), whole: false };
+    let over = FloodOrder::Over { id: id(9), silent: vec![node(1)] };
     assert_eq!(flood.handle(Input::Tick, Duration::from_millis(750)), [over]);
     assert_eq!(flood.wake(), None);
+}
+
+#[test]
+fn a_friend_is_given_a_second_more_where_something_is_chosen_and_only_once() {
+    let mut flood = flood(&[1, 2]);
+    flood.handle(Input::Friends([node(1)].into()), Duration::ZERO);
+    let asked = |n: u8| Input::Ask {
+        query: FloodQuery { what: Sought::Words(vec!["w".into()]), ..query(n, 2) },
+        hold: Duration::ZERO,
+    };
+    let ms = Duration::from_millis;
+    flood.handle(asked(9), Duration::ZERO);
+    assert_eq!((flood.wake(), flood.is_silent(id(9), node(1))), (Some(ms(300)), Some(true)));
+    assert_eq!(flood.handle(Input::Tick, ms(300)), []);
+    assert_eq!((flood.wake(), flood.is_silent(id(9), node(2))), (Some(ms(1300)), Some(false)));
+    let over = FloodOrder::Over { id: id(9), silent: vec![node(1), node(2)] };
+    assert_eq!(flood.handle(Input::Tick, ms(1300)), [over]);
+    flood.handle(asked(8), ms(1300));
+    flood.handle(Input::Frame { from: node(2), frame: NeighbourFrame::Done(id(8)) }, ms(1400));
+    assert_eq!((flood.wake(), flood.is_silent(id(8), node(2))), (Some(ms(1600)), None));
+    // What is known by its id has nothing to be chosen.
+    flood.told(1, NeighbourFrame::Done(id(8)));
+    let query = FloodQuery { what: Sought::Content(crate::model::ContentId::of(b"x")), ..query(7, 2) };
+    flood.handle(Input::Ask { query, hold: Duration::ZERO }, ms(2000));
+    assert_eq!(flood.wake(), Some(ms(2300)));
 }
 
 #[test]
@@ -226,7 +251,7 @@ fn who_leaves_three_queries_unanswered_rests_until_it_answers_late() {
 
 #[test]
 fn a_search_of_a_node_without_neighbours_is_over_at_once() {
-    let over = FloodOrder::Over { id: id(9), whole: true };
+    let over = FloodOrder::Over { id: id(9), silent: Vec::new() };
     assert_eq!(flood(&[]).handle(Input::Ask { query: query(9, 5), hold: Duration::ZERO }, Duration::ZERO), [over]);
 }
 
@@ -299,12 +324,12 @@ fn a_search_is_held_for_neighbours_to_come_and_they_are_asked_too() {
     let newcomer = Input::Joined { node: node(2), ends: Teller { remote: addr(2).ip(), local: None }, visiting: false };
     assert_eq!(flood.handle(newcomer, Duration::ZERO), [to(2, NeighbourFrame::Query(query(9, 2)))]);
     assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), []);
-    let over = FloodOrder::Over { id: id(9), whole: true };
+    let over = FloodOrder::Over { id: id(9), silent: Vec::new() };
     assert_eq!(flood.handle(Input::Tick, hold), [over]);
     flood.handle(Input::Ask { query: query(8, 2), hold }, Duration::ZERO);
     flood.told(1, NeighbourFrame::Done(id(8)));
     flood.told(2, NeighbourFrame::Done(id(8)));
-    let over = FloodOrder::Over { id: id(8), whole: true };
+    let over = FloodOrder::Over { id: id(8), silent: Vec::new() };
     assert_eq!(flood.handle(Input::Settled, Duration::ZERO), [over]);
 }
 

@@ -22,6 +22,7 @@ use crate::node::get::manifest::{self, Fetched};
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase, Without};
+use crate::wire::LeftOut;
 
 /// How often hashing of what is there tells how far it is.
 const TELL: Duration = Duration::from_millis(200);
@@ -39,7 +40,9 @@ pub(crate) struct Contents {
     pub(crate) only: Vec<String>,
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
-    /// Files that were asked for and that the tree lacks.
+    /// What the tree lacks of the provider's directory.
+    pub(crate) left_out: LeftOut,
+    /// Files of that which were asked for.
     pub(crate) without: Option<Without>,
 }
 
@@ -93,6 +96,7 @@ impl Contents {
                 unwanted: HashSet::new(),
                 only: Vec::new(),
                 executable: hit.executable,
+                left_out: LeftOut::default(),
                 without: None,
             });
         }
@@ -119,7 +123,7 @@ impl Contents {
             });
         }
         let only = request.only.iter().map(ToString::to_string).collect();
-        Ok(Self { wanted, name, unwanted, only, executable: false, without })
+        Ok(Self { wanted, name, unwanted, only, executable: false, left_out, without })
     }
 
     /// The files that were asked for: name, size, id.

@@ -44,6 +44,7 @@ impl Get {
             partial: Arc::clone(&partial),
             resumed,
             executable: contents.executable,
+            left_out: contents.left_out.clone(),
             terms: Terms {
                 limit: self.request.limit,
                 wait: self.request.wait,

@@ -83,8 +83,8 @@ fn seed(contents: &Contents, destination: &TargetPath, path: PathBuf, proofs: Ve
     // What was known only by its id has the name that it was given here.
     let unnamed = contents.name.as_str() == id.to_string();
     let name = if unnamed { destination.name.clone() } else { contents.name.clone() };
-    let tree = contents.wanted.tree.clone();
-    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree }), proofs }
+    let (tree, left_out) = (contents.wanted.tree.clone(), contents.left_out.clone());
+    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree, left_out }), proofs }
 }
 
 /// A wanted file at its final place.

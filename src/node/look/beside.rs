@@ -103,7 +103,7 @@ impl Beside {
                 },
                 answer = next(flood), if flood.is_some() => match answer {
                     Some(Answer::Found { lan, hits, .. }) => (plane_of(lan), hits),
-                    Some(Answer::Known(_)) => continue,
+                    Some(Answer::Known(_) | Answer::Silent(_)) => continue,
                     Some(Answer::Over { .. }) | None => {
                         *flood = None;
                         continue;

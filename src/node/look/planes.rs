@@ -81,7 +81,8 @@ pub(crate) async fn look(
     };
     let rest = Rest { direct, flood: None, unasked: neighbours };
     let silent = (0..places.len()).collect();
-    let mut search = Search { begun: Instant::now(), look, rest, asked: Asked::default(), silent, known: false, id };
+    let (begun, asked, friends) = (Instant::now(), Asked::default(), Vec::new());
+    let mut search = Search { begun, look, rest, asked, silent, known: false, friends, id };
     search.run(places).await;
     search.into_answer(places)
 }
@@ -120,6 +121,8 @@ struct Search {
     silent: BTreeSet<usize>,
     /// All neighbours who are known have answered; others may still be heard of.
     known: bool,
+    /// Friends near that have not answered.
+    friends: Vec<NodeId>,
     /// What is looked for, if it has an id: others than it are no answer.
     id: Option<ContentId>,
 }
@@ -177,6 +180,10 @@ impl Search {
                 }
             }
             Some(Answer::Known(known)) => self.known = known,
+            Some(Answer::Silent(friends)) => {
+                self.look.awaits_friends(friends.awaited);
+                self.friends = friends.nodes;
+            }
             Some(Answer::Over { whole }) => {
                 self.known = whole;
                 self.near_over(whole);
@@ -200,6 +207,9 @@ impl Search {
         };
         let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
         self.asked.warnings.extend(silent.map(|place| LookNotice::Silent(place.who()).into()));
+        if self.look.enough() == Enough::Choice && !self.friends.is_empty() {
+            self.asked.warnings.push(LookNotice::SilentFriends(self.friends).into());
+        }
         // Whom nobody has heard of by now is not known to have anything.
         self.asked.whole = self.look.is_whole() || (self.known && self.silent.is_empty());
         Ok((self.asked.into_result()?, self.rest))

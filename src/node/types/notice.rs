@@ -128,6 +128,8 @@ pub enum LookNotice {
     },
     /// Somebody has not answered; what is shown is what others know.
     Silent(Who),
+    /// Friends near have not answered in time; what is chosen is what others know.
+    SilentFriends(Vec<NodeId>),
     /// A node cannot prove the size that it claims.
     Unproven {
         /// Which.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use crate::io::share::shared_source::SharedCollection;
 use crate::model::ContentId;
+use crate::wire::LeftOut;
 
 /// So long after it was last asked for a former tree is kept: whoever fetches it asks many times a minute, and one that
 /// was stopped for a moment finds it again.
@@ -26,6 +27,8 @@ const GONE: usize = 4096;
 #[derive(Debug)]
 pub(in crate::actors::index) struct FormerTree {
     pub(in crate::actors::index) tree: Arc<SharedCollection>,
+    /// What it left out of its directory, as long as it was what is there.
+    pub(in crate::actors::index) left_out: Arc<LeftOut>,
     /// Somebody has asked for it since this was last looked at.
     asked: AtomicBool,
 }
@@ -82,11 +85,11 @@ impl Gone {
 
 impl Former {
     /// A tree is no longer what is there.
-    pub(super) fn keep(&mut self, tree: Arc<SharedCollection>, now: Instant) {
+    pub(super) fn keep(&mut self, tree: Arc<SharedCollection>, left_out: Arc<LeftOut>, now: Instant) {
         self.lose(tree.id());
         self.forget(tree.id());
         self.sweep(now);
-        self.trees.push((Arc::new(FormerTree { tree, asked: AtomicBool::new(false) }), now + KEEP));
+        self.trees.push((Arc::new(FormerTree { tree, left_out, asked: AtomicBool::new(false) }), now + KEEP));
         while self.trees.len() > TREES || (self.bytes() > BYTES && self.trees.len() > 1) {
             let others = self.trees[..self.trees.len() - 1].iter().enumerate();
             let Some(least) = others.min_by_key(|(_, (_, until))| *until).map(|(place, _)| place) else { break };
@@ -154,7 +157,7 @@ mod tests {
     fn what_somebody_asks_for_is_kept_and_the_rest_goes_in_time() {
         let begin = Instant::now();
         let mut former = Former::default();
-        (0..2).for_each(|n| former.keep(tree(n), begin));
+        (0..2).for_each(|n| former.keep(tree(n), Arc::default(), begin));
         former.trees().next().expect("kept").ask();
         assert!(!former.sweep(begin + KEEP / 2));
         assert!(former.sweep(begin + KEEP));
@@ -166,10 +169,10 @@ mod tests {
     fn there_are_never_more_than_the_bound_and_those_asked_for_stay() {
         let begin = Instant::now();
         let mut former = Former::default();
-        former.keep(tree(0), begin);
+        former.keep(tree(0), Arc::default(), begin);
         for n in 1..100 {
             former.trees().next().expect("kept").ask();
-            former.keep(tree(n), begin + Duration::from_secs(n));
+            former.keep(tree(n), Arc::default(), begin + Duration::from_secs(n));
         }
         assert_eq!(former.trees().count(), TREES);
         assert!(former.trees().any(|kept| kept.tree.id() == tree(0).id()));

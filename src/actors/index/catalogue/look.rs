@@ -37,12 +37,12 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether what has this name could not be looked at.
     fn lacks(&self, name: &SafePath) -> bool {
-        let beneath = |unseen: &SafePath| {
-            let rest = name.as_str().strip_prefix(unseen.as_str());
-            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-        };
-        self.unseen.iter().any(beneath)
+        self.unseen.iter().any(|unseen| name == unseen || is_beneath(name, unseen))
     }
+}
+
+fn is_beneath(name: &SafePath, dir: &SafePath) -> bool {
+    name.as_str().strip_prefix(dir.as_str()).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Files that are no longer where they were, by device and inode: they may have been renamed.
@@ -110,8 +110,15 @@ impl Catalogue {
         absent.filter(|name| !seen.lacks(name)).cloned().collect()
     }
 
-    /// Directories that were empty and could not be looked at.
+    /// Directories that were empty and could not be looked at; and what could not be read beneath one of which the rest
+    /// stays: it is as absent from that as before.
     fn keep_unseen(&self, key: RootKey, seen: &mut Seen) {
+        let stays = |name: &SafePath, dir: &SafePath| is_beneath(name, dir) && self.has_below(dir);
+        let unread = self.roots[key].unread.iter();
+        let unread = unread.filter(|name| seen.unseen.iter().any(|dir| stays(name, dir))).cloned();
+        seen.root.unread.extend(unread);
+        seen.root.unread.sort_unstable();
+        seen.root.unread.dedup();
         let kept = |dir: &&SafePath| seen.lacks(dir) && seen.root.empty_dirs.binary_search(dir).is_err();
         let kept: Vec<SafePath> = self.roots[key].empty_dirs.iter().filter(kept).cloned().collect();
         seen.root.empty_dirs.extend(kept);

@@ -104,9 +104,14 @@ impl IndexSnapshot {
         self.parts.collections.get(&id).or_else(former)?.manifest()
     }
 
-    /// What a collection leaves out of its directory.
+    /// What a collection that is offered, or was, leaves out of its directory: told with it as long as it is served, for
+    /// whoever has found it fetches it also when another one has taken its place.
     pub fn left_out(&self, id: ContentId) -> Option<&LeftOut> {
-        self.parts.left_out.get(&id).map(AsRef::as_ref)
+        let now = self.parts.left_out.get(&id);
+        if now.is_some() || self.parts.collections.contains_key(&id) {
+            return now.map(AsRef::as_ref);
+        }
+        Some(self.remains.get(&id)?.former.left_out.as_ref()).filter(|left_out| !left_out.is_empty())
     }
 
     /// Whether this id was offered and has changed or gone since.

@@ -272,10 +272,7 @@ fn a_file_that_keeps_changing_is_left_out_of_its_tree_and_comes_back() {
     let files = |log: u64| tree(&[("t/a", 1), ("t/log", log)]);
     let (_, jobs) = catalogue.add(files(2), Arc::default(), begin).expect("free");
     hash(&mut catalogue, &jobs[0]);
-    let look = |catalogue: &mut Catalogue, log, now| {
-        let scan = Scan { root: files(log), unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false };
-        catalogue.rescanned(0, scan, now).0
-    };
+    let look = look_at;
     assert!(catalogue.not_hashed(&jobs[1], Unhashed::Changed, begin));
     for second in 1..4 {
         let jobs = look(&mut catalogue, 10 + second, at(second));
@@ -333,7 +330,12 @@ fn a_seeded_tree_that_is_that_no_longer_is_told_once_until_it_is_whole_again() {
         (path(name), crate::model::collection::Entry::File { size: 10, id, executable: false })
     };
     let tree_of = crate::model::Collection::new(vec![entry("a"), entry("b"), entry("c")]).expect("sound");
-    let fixed = crate::io::share::scan::Fixed { id: ContentId::of(b"t"), size: 30, tree: Some(tree_of) };
+    let fixed = crate::io::share::scan::Fixed {
+        id: ContentId::of(b"t"),
+        size: 30,
+        tree: Some(tree_of),
+        left_out: LeftOut::default(),
+    };
     let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
     let (key, _) = catalogue.seed(&path("t"), Path::new("/t"), Arc::new(fixed), now).expect("free");
     let all = [("t/a", 1), ("t/b", 2), ("t/c", 3)];
@@ -361,4 +363,145 @@ fn a_root_that_leads_elsewhere_is_told_at_each_turn() {
     assert_eq!(leads(Some("/etc")), Some("/etc".into()));
     assert_eq!((leads(Some("/etc")), leads(None)), (None, None), "nothing has changed, or nothing is there");
     assert_eq!(leads(Some("/t")), Some("/t".into()));
+}
+
+/// What is told with a collection that is offered, or was.
+fn told(catalogue: &mut Catalogue, id: ContentId) -> Vec<(String, Code)> {
+    let snapshot = catalogue.snapshot();
+    let left_out = snapshot.left_out(id).cloned().unwrap_or_default();
+    left_out.files.iter().map(|file| (file.path.as_str().to_owned(), file.why)).collect()
+}
+
+/// Makes and publishes the tree's collection.
+fn collect(catalogue: &mut Catalogue) -> ContentId {
+    assert_eq!(catalogue.collectable(), [0]);
+    let files: Vec<_> = catalogue.rows.values().filter(|row| row.is_in_tree()).filter_map(Row::offered).collect();
+    let entry = |file: &&Arc<HashedFile>| {
+        let name = SafePath::parse(file.path.to_str().and_then(|path| path.strip_prefix("t/")).expect("below t"));
+        (name.expect("valid"), crate::io::share::shared_source::file_entry(file))
+    };
+    let tree = crate::model::Collection::new(files.iter().map(entry).collect()).expect("sound");
+    let files: Vec<_> = files.into_iter().cloned().collect();
+    let made = SharedCollection::new(&tree, &files).expect("complete");
+    let (id, generation) = (made.id(), catalogue.roots[0].generation);
+    assert!(catalogue.collected(0, generation, Arc::new(made)));
+    id
+}
+
+fn log_left_out() -> (Catalogue, ContentId, HashJob, impl Fn(u64) -> Instant) {
+    let begin = Instant::now();
+    let at = move |seconds| begin + std::time::Duration::from_secs(seconds);
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, mut jobs) = catalogue.add(tree(&[("t/a", 1), ("t/log", 2)]), Arc::default(), begin).expect("free");
+    hash(&mut catalogue, &jobs.remove(0));
+    for second in 1..5 {
+        catalogue.not_hashed(&jobs[0], Unhashed::Changed, at(second - 1));
+        jobs = look_at(&mut catalogue, 10 + second, at(second));
+    }
+    catalogue.not_hashed(&jobs[0], Unhashed::Changed, at(4));
+    let job = look_at(&mut catalogue, 20, at(5)).remove(0);
+    let id = collect(&mut catalogue);
+    (catalogue, id, job, at)
+}
+
+fn look_at(catalogue: &mut Catalogue, log: u64, now: Instant) -> Vec<HashJob> {
+    let root = tree(&[("t/a", 1), ("t/log", log)]);
+    catalogue.rescanned(0, Scan { root, unseen: Vec::new(), skipped: Vec::new(), links: 0, gone: false }, now).0
+}
+
+#[test]
+fn a_file_that_settles_is_told_with_the_tree_that_left_it_out_until_another_one_has_it() {
+    let (mut catalogue, id, job, at) = log_left_out();
+    let log = vec![("log".to_owned(), Code::Changed)];
+    assert_eq!(told(&mut catalogue, id), log);
+    // It has an id of its own, and a row that is offered.
+    assert_eq!(catalogue.hashed(&job.name, hashed_as(&job), at(6)), Taken::New(0));
+    assert_eq!((told(&mut catalogue, id), offered(&catalogue, "t/log").is_some()), (log.clone(), true));
+    // It has settled, and the tree that has it is not made yet; who has found the other one asks for that.
+    look_at(&mut catalogue, 20, at(20));
+    assert_eq!((offered(&catalogue, "t"), told(&mut catalogue, id)), (None, log.clone()));
+    let whole = collect(&mut catalogue);
+    assert_eq!((told(&mut catalogue, whole), told(&mut catalogue, id)), (vec![], log), "each has its own");
+}
+
+#[test]
+fn a_file_that_can_be_read_again_is_told_with_the_tree_that_left_it_out() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), Instant::now()).expect("free");
+    hash(&mut catalogue, &jobs[0]);
+    catalogue.not_hashed(&jobs[1], Unhashed::Denied, Instant::now());
+    let id = collect(&mut catalogue);
+    assert_eq!(told(&mut catalogue, id), [("b".to_owned(), Code::Internal)]);
+    let again = catalogue.failed(0);
+    hash(&mut catalogue, &again[0]);
+    assert_eq!(told(&mut catalogue, id), [("b".to_owned(), Code::Internal)]);
+    let whole = collect(&mut catalogue);
+    assert_eq!(told(&mut catalogue, whole), []);
+}
+
+#[test]
+fn as_many_as_are_only_counted_are_told_with_the_tree_that_left_them_out() {
+    let names: Vec<String> = (0..NAMED + 3).map(|n| format!("t/b{n:02}")).collect();
+    let files: Vec<(&str, u64)> = names.iter().map(String::as_str).zip(2..).chain([("t/z", 1)]).collect();
+    let mut catalogue = Catalogue::new(Pace::default());
+    let (_, jobs) = catalogue.add(tree(&files), Arc::default(), Instant::now()).expect("free");
+    for job in &jobs {
+        if job.name.as_str() == "t/z" {
+            hash(&mut catalogue, job);
+        } else {
+            assert!(catalogue.not_hashed(job, Unhashed::Failed, Instant::now()));
+        }
+    }
+    let id = collect(&mut catalogue);
+    let told = |catalogue: &mut Catalogue| catalogue.snapshot().left_out(id).map(|told| (told.files.len(), told.more));
+    assert_eq!(told(&mut catalogue), Some((NAMED, 3)));
+    for job in catalogue.failed(0) {
+        hash(&mut catalogue, &job);
+    }
+    assert_eq!(told(&mut catalogue), Some((NAMED, 3)));
+}
+
+#[test]
+fn what_could_not_be_read_is_told_also_while_the_directory_around_it_cannot_be_looked_at() {
+    let mut catalogue = Catalogue::new(Pace::default());
+    let mut root = tree(&[("t/a", 1), ("t/d/b", 2)]);
+    root.unread = vec![path("t/d/key")];
+    let (_, jobs) = catalogue.add(root, Arc::default(), Instant::now()).expect("free");
+    for job in &jobs {
+        hash(&mut catalogue, job);
+    }
+    let id = collect(&mut catalogue);
+    let key = [("d/key".to_owned(), Code::Internal)];
+    assert_eq!(told(&mut catalogue, id), key);
+    let unseen = |name: &str| {
+        let cause = Cause { kind: Obstacle::OpenFiles, text: "too many open files".to_owned() };
+        Unseen { name: path(name), path: name.into(), cause }
+    };
+    // As a walk tells it: what could not be looked at could not be read either.
+    let root = ScannedRoot { unread: vec![path("t/d")], ..tree(&[("t/a", 1)]) };
+    let scan = Scan { root, unseen: vec![unseen("t/d")], skipped: Vec::new(), links: 0, gone: false };
+    catalogue.rescanned(0, scan, Instant::now());
+    assert_eq!(told(&mut catalogue, id), key);
+}
+
+#[test]
+fn what_was_told_with_a_seeded_tree_is_told_on() {
+    let entry = |name: &str| {
+        let id = ContentId::of(name.as_bytes());
+        (path(name), crate::model::collection::Entry::File { size: 10, id, executable: false })
+    };
+    let tree_of = crate::model::Collection::new(vec![entry("a")]).expect("sound");
+    let left_out = LeftOut { files: vec![LeftOutFile { path: path("log"), why: Code::Changed }], more: 2 };
+    let fixed = crate::io::share::scan::Fixed {
+        id: ContentId::of(&tree_of.manifest()),
+        size: 10,
+        tree: Some(tree_of),
+        left_out: left_out.clone(),
+    };
+    let mut catalogue = Catalogue::new(Pace::default());
+    catalogue.seed(&path("t"), Path::new("/t"), Arc::new(fixed), Instant::now()).expect("free");
+    let (jobs, _) = rescan(&mut catalogue, &[("t/a", 1)]);
+    hash_as(&mut catalogue, &jobs[0], "a", true);
+    let id = collect(&mut catalogue);
+    assert_eq!(catalogue.snapshot().left_out(id), Some(&left_out));
 }

@@ -1,6 +1,7 @@
 //! What was fetched, as the index goes on offering it.
 
 use super::*;
+use crate::wire::LeftOut;
 
 /// A file as a seed at a path, with what is known of it.
 fn seed(at: PathBuf, content: &[u8]) -> (Seed, ContentId) {
@@ -9,7 +10,7 @@ fn seed(at: PathBuf, content: &[u8]) -> (Seed, ContentId) {
     let (id, size) = (ContentId::of(content), content.len() as u64);
     let stamp = crate::io::share::stamp::stamp_at(&at).expect("there");
     let proofs = vec![crate::io::share::hash::Hashed { id, list: None, stamp, settled: true }];
-    let fixed = crate::io::share::scan::Fixed { id, size, tree: None }.into();
+    let fixed = crate::io::share::scan::Fixed { id, size, tree: None, left_out: LeftOut::default() }.into();
     (Seed { name: path("name"), path: at, fixed, proofs }, id)
 }
 

@@ -1,7 +1,7 @@
 //! Where friends are: at the address that was given with the name, or where a tracker knows them. They are dialled
 //! first, so a friend that is there is a neighbour soon.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,9 @@ use crate::actors::connections::ConnectionsRef;
 use crate::actors::neighbours::{Message, NeighbourNotice};
 use crate::io::net::frames;
 use crate::io::net::resolve::resolve;
+use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
-use crate::model::{Friend, Friends, NodeId, PeerTarget};
+use crate::model::{Friend, Friends, NodeId, PeerTarget, QueryId};
 use crate::wire::{PeerPage, Peers, Request, Role, limits};
 
 /// Friends that are looked for.
@@ -35,6 +36,8 @@ pub(super) struct Known {
     pub(super) only: bool,
     /// They have been looked for once.
     pub(super) sought: bool,
+    /// Those that are near, or at an address that is known now: others are only remembered from another time.
+    near: BTreeSet<NodeId>,
     /// Where the user says that they are.
     at: BTreeMap<NodeId, Vec<SocketAddr>>,
     /// Of whom the user has been told that somebody else is there.
@@ -44,7 +47,15 @@ pub(super) struct Known {
 impl Known {
     pub(super) fn new(all: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
         let sought = all.borrow().is_empty();
-        Self { all, only, sought, at: BTreeMap::new(), told: Vec::new() }
+        Self { all, only, sought, near: BTreeSet::new(), at: BTreeMap::new(), told: Vec::new() }
+    }
+
+    /// A node was heard of.
+    pub(super) fn heard(&mut self, node: NodeId, source: Source) {
+        let now = matches!(source, Source::Friend | Source::Lan | Source::Tracker);
+        if now && self.all.borrow().contains(node) {
+            self.near.insert(node);
+        }
     }
 
     /// Whether what is offered here may be told to a neighbour that asks. A friend's own commands ask as visitors; what
@@ -55,6 +66,30 @@ impl Known {
 }
 
 impl State {
+    /// Who the friends are.
+    pub(in crate::actors::neighbours) fn befriend(&mut self, nodes: BTreeSet<NodeId>) {
+        self.flood(Input::Friends(nodes.clone()));
+        self.table.befriend(nodes);
+    }
+
+    /// Friends that are about to be neighbours and be asked; one that cannot be reached is none of them any more.
+    pub(super) fn coming(&self) -> impl Iterator<Item = NodeId> {
+        let near = self.friends.near.iter().copied();
+        near.filter(|node| !self.voices.contains_key(node) && self.table.is_dialling(*node))
+    }
+
+    /// Friends near that have not answered a query.
+    pub(super) fn silent(&self, id: QueryId) -> SilentFriends {
+        let friends = self.friends.all.borrow();
+        let asked = friends.iter().filter_map(|f| Some((f.node, self.flood.is_silent(id, f.node)?)));
+        let (mut nodes, mut awaited) = (self.coming().collect::<Vec<_>>(), self.coming().next().is_some());
+        for (node, may_answer) in asked {
+            nodes.push(node);
+            awaited |= may_answer;
+        }
+        SilentFriends { nodes, awaited }
+    }
+
     /// All friends have been looked for.
     pub(in crate::actors::neighbours) const fn friends_sought(&mut self) {
         self.friends.sought = true;
@@ -75,6 +110,15 @@ impl State {
         self.friends.told.push(node);
         self.warn(NeighbourNotice::NotTheFriend { addr, found, name });
     }
+}
+
+/// Friends near that have not answered a query.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct SilentFriends {
+    /// Which.
+    pub nodes: Vec<NodeId>,
+    /// One of them may still answer.
+    pub awaited: bool,
 }
 
 /// Looks for friends as long as the node lives.

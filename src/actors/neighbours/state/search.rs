@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::State;
+use super::friends::SilentFriends;
 use super::settling::SETTLING;
 use crate::logic::flood::Input;
+use crate::logic::look::FRIENDS;
 use crate::logic::neighbours::Source;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, QueryHits, Seen, Sought};
@@ -29,6 +31,8 @@ pub enum Answer {
     },
     /// Whether everyone who is known by now has answered, where that has changed: others may still be heard of.
     Known(bool),
+    /// Which friends near have not answered, where that has changed: only for what is looked for by words.
+    Silent(SilentFriends),
     /// Nothing more comes.
     Over {
         /// Everyone who was asked has answered.
@@ -48,12 +52,22 @@ pub(super) struct Searches {
 struct Search {
     what: Sought,
     waves: VecDeque<u8>,
-    found: bool,
+    /// Since when something is found.
+    found: Option<Duration>,
     whole: bool,
     /// Whoever asked was told that all who are known have answered.
     known: bool,
+    /// What whoever asked was told of friends.
+    silent: SilentFriends,
     /// None: nodes for the own table.
     answers: Option<mpsc::Sender<Answer>>,
+}
+
+impl Search {
+    fn of(what: Sought, waves: VecDeque<u8>) -> Self {
+        let silent = SilentFriends::default();
+        Self { what, waves, found: None, whole: true, known: false, silent, answers: None }
+    }
 }
 
 impl Searches {
@@ -65,7 +79,18 @@ impl Searches {
 
     /// Searches that have found something.
     pub(super) fn with_hits(&self) -> Vec<QueryId> {
-        self.by_id.iter().filter(|(_, search)| search.found).map(|(id, _)| *id).collect()
+        self.by_id.iter().filter(|(_, search)| search.found.is_some()).map(|(id, _)| *id).collect()
+    }
+
+    /// All searches.
+    pub(super) fn all(&self) -> Vec<QueryId> {
+        self.by_id.keys().copied().collect()
+    }
+
+    /// Those by words that somebody waits for: of several things one is chosen.
+    fn choices(&self) -> Vec<QueryId> {
+        let is_choice = |search: &Search| matches!(search.what, Sought::Words(_)) && search.answers.is_some();
+        self.by_id.iter().filter(|(_, search)| is_choice(search)).map(|(id, _)| *id).collect()
     }
 
     /// Whether the actor has to be woken for this moment, for which it has not been yet.
@@ -85,33 +110,52 @@ impl State {
     ) {
         self.begin();
         let waves = waves.into();
-        self.next_wave(Search { what, waves, found: false, whole: true, known: false, answers: Some(answers) });
+        self.next_wave(Search { answers: Some(answers), ..Search::of(what, waves) });
     }
 
     /// Asks the neighbours for theirs.
     pub(super) fn discover(&mut self) {
         let waves = [DISCOVERY].into();
-        self.next_wave(Search { what: Sought::Nodes, waves, found: false, whole: true, known: false, answers: None });
+        self.next_wave(Search::of(Sought::Nodes, waves));
     }
 
     fn next_wave(&mut self, mut search: Search) {
         let Some(ttl) = search.waves.pop_front() else {
             if let Some(answers) = search.answers {
                 // Whoever asked may have gone.
+                let _ = answers.try_send(Answer::Silent(search.silent));
                 let _ = answers.try_send(Answer::Over { whole: search.whole });
             }
             return;
         };
+        let is_choice = matches!(search.what, Sought::Words(_));
         let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
         self.searches.by_id.insert(query.id, search);
         let settled = self.wanted.unwrap_or_default() + SETTLING;
-        let hold = if self.is_settled() { Duration::ZERO } else { settled };
+        let mut hold = if self.is_settled() { Duration::ZERO } else { settled };
+        if is_choice && self.coming().next().is_some() {
+            // Given up sooner where nothing is found, and where they come.
+            hold = self.now().max(settled) + FRIENDS;
+        }
         self.flood(Input::Ask { query, hold });
     }
 
+    /// Whether a search goes on for friends that are about to be asked. Where others have found nothing, it goes on to
+    /// those further away as it would without them.
+    pub(super) fn is_held_for_friends(&self, id: QueryId) -> bool {
+        let Some(search) = self.searches.by_id.get(&id) else { return false };
+        let found_lately = |at: Duration| self.now() < at + FRIENDS;
+        matches!(search.what, Sought::Words(_))
+            && self.coming().next().is_some()
+            && search.found.map_or_else(|| self.flood.is_awaited_by(id), found_lately)
+    }
+
     pub(super) fn found(&mut self, from: NodeId, found: QueryHits) {
+        let now = self.now();
         let Some(search) = self.searches.by_id.get_mut(&found.id) else { return };
-        search.found |= !found.hits.is_empty() || !found.nodes.is_empty();
+        if !found.hits.is_empty() || !found.nodes.is_empty() {
+            search.found.get_or_insert(now);
+        }
         let direct = found.hits.iter().all(|hit| hit.providers.iter().all(|provider| provider.node == from));
         let lan = direct && self.lan.contains(&from);
         match &search.answers {
@@ -145,10 +189,26 @@ impl State {
         }
     }
 
-    pub(super) fn over(&mut self, id: QueryId, whole: bool) {
+    /// Tells the same of friends that have not answered.
+    pub(super) fn tell_silent(&mut self) {
+        for id in self.searches.choices() {
+            let silent = self.silent(id);
+            let Some(search) = self.searches.by_id.get_mut(&id).filter(|search| search.silent != silent) else {
+                continue;
+            };
+            let Some(answers) = &search.answers else { continue };
+            if answers.try_send(Answer::Silent(silent.clone())).is_ok() {
+                search.silent = silent;
+            }
+        }
+    }
+
+    pub(super) fn over(&mut self, id: QueryId, silent: &[NodeId]) {
         let Some(mut search) = self.searches.by_id.remove(&id) else { return };
-        search.whole &= whole;
-        if search.found {
+        search.whole &= silent.is_empty();
+        let friends = silent.iter().copied().filter(|node| self.friends.all.borrow().contains(*node));
+        search.silent = SilentFriends { nodes: self.coming().chain(friends).collect(), awaited: false };
+        if search.found.is_some() {
             search.waves.clear();
         }
         self.next_wave(search);

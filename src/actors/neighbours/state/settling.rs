@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::State;
 use crate::logic::flood::Input;
-use crate::model::NodeId;
+use crate::model::{NodeId, QueryId};
 
 /// After its start a node expects neighbours this long at most; a search waits for them (design, section 9: 1 s).
 pub(super) const SETTLING: Duration = Duration::from_secs(1);
@@ -64,12 +64,29 @@ impl State {
 
     pub(in crate::actors::neighbours) fn settle(&mut self) {
         if self.is_settled() {
-            self.flood(Input::Settled);
+            self.release();
             self.waiting.drain(..).for_each(|reply| drop(reply.send(())));
             self.sought.end(self.now());
         } else if self.is_quiet() {
-            self.searches.with_hits().into_iter().for_each(|id| self.flood(Input::Release(id)));
+            let found = self.searches.with_hits();
+            self.release_of(found);
         }
+        self.tell_silent();
         self.tell_known();
+    }
+
+    fn release(&mut self) {
+        if self.coming().next().is_none() {
+            return self.flood(Input::Settled);
+        }
+        self.release_of(self.searches.all());
+    }
+
+    fn release_of(&mut self, searches: Vec<QueryId>) {
+        for id in searches {
+            if !self.is_held_for_friends(id) {
+                self.flood(Input::Release(id));
+            }
+        }
     }
 }

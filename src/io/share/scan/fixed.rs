@@ -12,6 +12,7 @@ use crate::io::share::scan::{Root, Scan, ScannedFile, ScannedRoot};
 use crate::io::share::stamp::FileStamp;
 use crate::model::collection::Entry;
 use crate::model::{Collection, ContentId, Kind, SafePath};
+use crate::wire::LeftOut;
 
 /// The content.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +23,8 @@ pub struct Fixed {
     pub size: u64,
     /// The tree, for a collection.
     pub tree: Option<Collection>,
+    /// What it leaves out of the directory that it was fetched from, as was told with it.
+    pub left_out: LeftOut,
 }
 
 impl Fixed {
@@ -114,7 +117,12 @@ mod tests {
         let _more = file("more", "not of it");
         fs::write(dir.path().join(".qshareignore"), "c\n").expect("write");
         let tree = Collection::new(entries).expect("sound");
-        let fixed = Fixed { id: ContentId::of(&tree.manifest()), size: tree.bytes(), tree: Some(tree) };
+        let fixed = Fixed {
+            id: ContentId::of(&tree.manifest()),
+            size: tree.bytes(),
+            tree: Some(tree),
+            left_out: LeftOut::default(),
+        };
         assert_eq!(fixed.id_of(Some(&path("a/b"))), Some(ContentId::of(b"one")));
         assert_eq!((fixed.id_of(Some(&path("d"))), fixed.id_of(None)), (None, None));
         let fixed = Some(fixed.into());

@@ -215,7 +215,7 @@ impl World {
             FloodOrder::Aside { .. } => panic!("nobody withholds anything here"),
             FloodOrder::Blame(by, fault) => panic!("an honest node is blamed: {by:?}, {fault:?}"),
             FloodOrder::Found(_, found) => self.found(&found),
-            FloodOrder::Over { id, whole } => self.over(id, whole),
+            FloodOrder::Over { id, silent } => self.over(id, silent.is_empty()),
             FloodOrder::Send(to, frame) => self.send(n, number(to), frame),
         }
     }
