@@ -185,8 +185,8 @@ proptest! {
         list in answer(any::<u32>().prop_map(|chunks| ListHead { chunks })),
         manifest in answer((any::<u64>(), left_out()).prop_map(|(len, left_out)| ManifestHead { len, left_out })),
         offers in answer((vec(offer(), 0..4), any::<bool>()).prop_map(|(offers, more)| OfferPage { offers, more })),
-        renewed in answer((any::<bool>(), vec(addr(), 0..5))
-            .prop_map(|(known, reachable)| Renewed { known, reachable })),
+        renewed in answer((any::<bool>(), vec(addr(), 0..5), any::<Option<u64>>(), any::<u64>())
+            .prop_map(|(known, reachable, held, room)| Renewed { known, reachable, held, room })),
         peer in (node(), vec(addr(), 0..4), any::<u64>()).prop_map(|(node, addrs, offers)| Peer { node, addrs, offers }),
         unit in answer(Just(())),
     ) {

@@ -121,7 +121,7 @@ fn answers(to: &mut Examples) {
     let peer = Peer { node: node(), addrs: vec![addr()], offers: 2 };
     to.add("PeerPage", Answer::Ok(PeerPage { peers: vec![peer], more: false }));
     to.add("Refusal", Answer::<()>::Err(Refusal { code: Code::Busy, retry_ms: 700 }));
-    to.add("Renewed", Answer::Ok(Renewed { known: true, reachable }));
+    to.add("Renewed", Answer::Ok(Renewed { known: true, reachable, held: Some(2), room: 199_998 }));
     to.add("TimesHead", Answer::Ok(TimesHead { count: 1 }));
     to.add("Unit", Answer::Ok(()));
 }

@@ -73,6 +73,15 @@ pub enum Event {
 /// What a person should know of a tracker, which is named as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnnouncerNotice {
+    /// It let go of some of the names that it had taken, since others needed room. They are announced again.
+    Cut {
+        /// Which.
+        tracker: String,
+        /// How many it still holds.
+        held: u64,
+        /// Of how many.
+        names: u64,
+    },
     /// It took only so many names, its quota is used up.
     Full {
         /// Which.

@@ -37,7 +37,7 @@ const DIAL_TARGETS: usize = 10_000;
 #[derive(Debug)]
 pub enum Message {
     /// An announcement begins.
-    Announce(NodeId, Announce, RpcReplyPort<Result<(), Code>>),
+    Announce(Who, Announce, RpcReplyPort<Result<(), Code>>),
     /// A part of it.
     Apply(AnnouncementId, Delta, RpcReplyPort<Result<(), Code>>),
     /// It ends.
@@ -174,8 +174,8 @@ impl DirectoryRef {
     ///
     /// # Errors
     /// As [`Directory::announce`]; `Closing` when the directory has stopped.
-    pub async fn announce(&self, node: NodeId, head: Announce) -> Result<(), Code> {
-        ractor::call!(self.actor, Message::Announce, node, head).unwrap_or(Err(Code::Closing))
+    pub async fn announce(&self, who: Who, head: Announce) -> Result<(), Code> {
+        ractor::call!(self.actor, Message::Announce, who, head).unwrap_or(Err(Code::Closing))
     }
 
     /// Takes a part of an announcement.
@@ -277,7 +277,7 @@ impl Actor for DirectoryActor {
         let now = state.started.elapsed();
         let directory = &mut state.directory;
         match message {
-            Message::Announce(node, head, reply) => drop(reply.send(directory.announce(node, &head, now))),
+            Message::Announce(who, head, reply) => drop(reply.send(directory.announce(who, &head, now))),
             Message::Apply(id, delta, reply) => drop(reply.send(directory.apply(id, delta, now))),
             Message::Complete(id, reply) => {
                 let completed = directory.complete(id, now);

@@ -5,14 +5,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::logic::limits::shares::Who;
 use crate::model::{Content, Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Renewed};
 
 mod follow;
+mod networks;
 mod quota;
 mod snapshot;
 #[cfg(test)]
@@ -26,6 +28,7 @@ pub use quota::Quotas;
 pub use snapshot::{Listing, Snapshot};
 
 use follow::Follows;
+use networks::{Holding, Networks};
 
 /// Which announcement: of a node, in an epoch, with a number.
 #[derive(Debug, Clone, Copy)]
@@ -56,13 +59,14 @@ pub struct Directory {
     leases: BTreeMap<NodeId, Lease>,
     snapshot: Snapshot,
     follows: Follows,
-    total: Amount,
-    parts: usize,
+    networks: Networks,
 }
 
 /// How long a node is believed, and which announcement was its last.
 #[derive(Debug)]
 struct Lease {
+    /// From where it announced last.
+    network: IpAddr,
     epoch: Epoch,
     /// The last announcement that was taken to its end.
     seq: Option<u64>,
@@ -79,7 +83,7 @@ impl Directory {
     /// An empty directory.
     pub fn new(quotas: Quotas, seed: u64) -> Self {
         let (leases, snapshot, follows) = (BTreeMap::new(), Snapshot::default(), Follows::new(seed));
-        Self { quotas, leases, snapshot, follows, total: Amount::default(), parts: 0 }
+        Self { quotas, leases, snapshot, follows, networks: Networks::default() }
     }
 
     /// What it holds now.
@@ -90,24 +94,26 @@ impl Directory {
     /// All offers together.
     #[cfg(feature = "lab")]
     pub const fn total(&self) -> Amount {
-        self.total
+        self.networks.total().offers
     }
 
     /// Begins an announcement. One in full replaces everything known of the node, of whichever epoch.
     ///
     /// # Errors
     /// `NotFound` when it continues what is not known: the node must announce in full. `Busy` when there are too
-    /// many nodes.
-    pub fn announce(&mut self, node: NodeId, head: &Announce, now: Duration) -> Result<(), Code> {
+    /// many nodes, and no network has more of them than this one.
+    pub fn announce(&mut self, who: Who, head: &Announce, now: Duration) -> Result<(), Code> {
         let ends = now + self.quotas.lease;
         if head.full {
-            return self.begin(node, head, ends);
+            return self.begin(who, head, ends);
         }
+        let node = who.peer;
         let lease = self.leases.get_mut(&node).filter(|lease| lease.epoch == head.epoch).ok_or(Code::NotFound)?;
         if lease.open.is_some() || lease.seq.and_then(|seq| seq.checked_add(1)) != Some(head.seq) {
             return Err(Code::NotFound);
         }
         (lease.open, lease.refused, lease.ends) = (Some(head.seq), 0, ends);
+        self.settle(who);
         Ok(())
     }
 
@@ -119,8 +125,8 @@ impl Directory {
         self.open(id)?.ends = now + self.quotas.lease;
         let mut touched = self.touched_by(id.node, &delta);
         let refused = self.change(id.node, delta, &mut touched);
-        self.open(id)?.refused += refused;
         self.reconcile(touched);
+        self.open(id)?.refused += refused;
         Ok(())
     }
 
@@ -158,11 +164,13 @@ impl Directory {
         let AnnouncementId { node, epoch, seq } = id;
         let same = |lease: &&mut Lease| lease.epoch == epoch && lease.seq == Some(seq) && lease.open.is_none();
         let Some(lease) = self.leases.get_mut(&node).filter(same) else {
-            return Renewed { known: false, reachable: Vec::new() };
+            return Renewed { known: false, reachable: Vec::new(), held: None, room: 0 };
         };
         lease.ends = now + self.quotas.lease;
-        let addrs = self.snapshot.nodes.get(&node).and_then(|listing| listing.addrs.clone());
-        Renewed { known: true, reachable: addrs.unwrap_or_default() }
+        let listing = self.snapshot.nodes.get(&node);
+        let addrs = listing.and_then(|listing| listing.addrs.clone());
+        let held = listing.map(|listing| listing.offers.all().names);
+        Renewed { known: true, reachable: addrs.unwrap_or_default(), held, room: self.room_of(node) }
     }
 
     /// Ends the lease of that epoch, of no other. Whether there was one.
@@ -215,19 +223,36 @@ impl Directory {
         self.follows.take_events()
     }
 
-    fn begin(&mut self, node: NodeId, head: &Announce, ends: Duration) -> Result<(), Code> {
+    fn begin(&mut self, who: Who, head: &Announce, ends: Duration) -> Result<(), Code> {
+        let Who { peer: node, network, .. } = who;
         let former = self.leases.get(&node).map(|lease| lease.epoch);
-        if former.is_none() && self.leases.len() >= self.quotas.nodes {
-            return Err(Code::Busy);
+        let addrs = self.snapshot.nodes.get(&node).and_then(|known| known.addrs.clone());
+        if former.is_none() {
+            self.make_place(who)?;
         }
-        let lease = Lease { epoch: head.epoch, seq: None, open: Some(head.seq), refused: 0, ends };
+        self.remove(node);
+        let lease = Lease { network, epoch: head.epoch, seq: None, open: Some(head.seq), refused: 0, ends };
         self.leases.insert(node, lease);
-        let known = Arc::make_mut(&mut self.snapshot.nodes).entry(node).or_default();
-        let addrs = known.addrs.clone().filter(|_| former == Some(head.epoch));
-        let old = mem::replace(known, Arc::new(Listing { addrs, ..Listing::default() }));
-        self.forget(&old);
+        self.networks.enter(network, node, Holding::default());
+        let addrs = addrs.filter(|_| former == Some(head.epoch));
+        Arc::make_mut(&mut self.snapshot.nodes).insert(node, Arc::new(Listing { addrs, ..Listing::default() }));
         self.reconcile_all(node);
+        let mut touched = Touched::new();
+        self.trim(node, &mut touched);
+        self.reconcile(touched);
         Ok(())
+    }
+
+    /// A node counts to the network from which it announces.
+    fn settle(&mut self, who: Who) {
+        let Who { peer: node, network, .. } = who;
+        let Some(lease) = self.leases.get_mut(&node) else { return };
+        let former = mem::replace(&mut lease.network, network);
+        if former != network {
+            let holds = self.snapshot.nodes.get(&node).map_or_else(Holding::default, |listing| listing.holds());
+            self.networks.leave(former, node, holds);
+            self.networks.enter(network, node, holds);
+        }
     }
 
     fn open(&mut self, id: AnnouncementId) -> Result<&mut Lease, Code> {
@@ -237,9 +262,9 @@ impl Directory {
 
     /// Changes a node's listing and keeps the quotas. How many of its offers were cut.
     fn change(&mut self, node: NodeId, delta: Delta, touched: &mut Touched) -> u64 {
-        let most_parts = self.parts_of_a_node();
+        let most_parts = self.parts_of(node);
         let Some(listing) = listing(&mut self.snapshot, node) else { return 0 };
-        let (before, parts_before) = (listing.offers.all(), listing.parts.len());
+        let before = listing.holds();
         let mut dropped = |offer: &Offer| touch(&self.follows, node, offer, touched);
         listing.offers.change(delta.remove, delta.add, &mut dropped);
         for part in &delta.leave {
@@ -249,22 +274,23 @@ impl Directory {
         listing.parts.extend(delta.join.into_iter().take(room));
         let too_many = listing.offers.all().names.saturating_sub(self.quotas.names_per_node);
         let cut = listing.offers.cut(Amount { names: too_many, bytes: 0 }, &mut dropped);
-        self.total.subtract(before);
-        self.total.add(listing.offers.all());
-        self.parts = self.parts - parts_before + listing.parts.len();
+        let after = listing.holds();
+        self.account(node, before, after);
         cut.names + self.trim(node, touched)
     }
 
     fn remove(&mut self, node: NodeId) {
-        self.leases.remove(&node);
+        let Some(lease) = self.leases.remove(&node) else { return };
         if let Some(old) = Arc::make_mut(&mut self.snapshot.nodes).remove(&node) {
-            self.forget(&old);
+            self.networks.leave(lease.network, node, old.holds());
         }
     }
 
-    fn forget(&mut self, old: &Listing) {
-        self.total.subtract(old.offers.all());
-        self.parts -= old.parts.len();
+    /// A node has something else than before.
+    fn account(&mut self, node: NodeId, before: Holding, after: Holding) {
+        if let Some(lease) = self.leases.get(&node) {
+            self.networks.change(lease.network, node, before, after);
+        }
     }
 
     fn touched_by(&self, node: NodeId, delta: &Delta) -> Touched {

@@ -3,6 +3,7 @@
 pub mod back_off;
 pub mod bucket;
 pub mod meter;
+pub mod regain;
 pub mod shares;
 pub mod slots;
 pub mod spread;

@@ -133,6 +133,13 @@ pub struct Renewed {
     /// The addresses that are published.
     #[serde(deserialize_with = "at_most::<_, _, { limits::ADDRESSES }>")]
     pub reachable: Vec<SocketAddr>,
+    /// Offers of the node that the directory holds now: fewer than were announced when others needed the room. None where
+    /// the lease is not known, and of who does not tell.
+    #[serde(default)]
+    pub held: Option<u64>,
+    /// So many offers more it would take of the node now.
+    #[serde(default)]
+    pub room: u64,
 }
 
 /// See [`super::Request::Withdraw`].

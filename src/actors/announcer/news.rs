@@ -16,7 +16,10 @@ pub(super) struct SessionNews {
     port: u16,
     events: mpsc::Sender<Event>,
     unreachable: bool,
-    refused: bool,
+    /// How many offers it holds as it said last.
+    held: u64,
+    /// It was told that those are not all.
+    lacks: bool,
     /// Kinds of failures that were told since the tracker was last heard of.
     failures: Vec<Failure>,
 }
@@ -30,22 +33,42 @@ enum Failure {
 
 impl SessionNews {
     pub(super) fn new(tracker: String, port: u16, events: mpsc::Sender<Event>) -> Self {
-        Self { tracker, port, events, unreachable: false, refused: false, failures: Vec::new() }
+        Self { tracker, port, events, unreachable: false, held: 0, lacks: false, failures: Vec::new() }
     }
 
     /// The tracker has taken an announcement, after which it should hold all of `shared`.
     pub(super) fn announced(&mut self, announced: &Announced, shared: &Shared) {
-        let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
         let Announced { taken, refused, .. } = *announced;
         let reachable = !announced.reachable.is_empty();
-        let tracker = self.tracker.clone();
-        self.say(Event::Announced { tracker, offers: taken, hashed: hashed.min(taken), refused, reachable });
-        if refused > 0 && !self.refused {
-            let names = shared.offers.all().names;
+        self.now(taken, refused, shared, reachable);
+        let names = shared.offers.all().names;
+        let lacks = taken < names;
+        if lacks && !self.lacks {
             self.warn(AnnouncerNotice::Full { tracker: self.tracker.clone(), taken, names });
         }
-        self.refused = refused > 0;
+        self.lacks = lacks;
         self.reachable(reachable);
+    }
+
+    /// The tracker holds so many of what was announced to it.
+    pub(super) fn holds(&mut self, held: u64, shared: &Shared, reachable: bool) {
+        let names = shared.offers.all().names;
+        if held == self.held {
+            return;
+        }
+        self.now(held, names.saturating_sub(held), shared, reachable);
+        let lacks = held < names;
+        if lacks && !self.lacks {
+            self.warn(AnnouncerNotice::Cut { tracker: self.tracker.clone(), held, names });
+        }
+        self.lacks = lacks;
+    }
+
+    fn now(&mut self, offers: u64, refused: u64, shared: &Shared, reachable: bool) {
+        let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
+        let tracker = self.tracker.clone();
+        self.say(Event::Announced { tracker, offers, hashed: hashed.min(offers), refused, reachable });
+        self.held = offers;
     }
 
     /// Whether the tracker reached this node.

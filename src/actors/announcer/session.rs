@@ -1,5 +1,6 @@
 //! One tracker: connect, announce, renew, tell of changes, withdraw; from the beginning when it was lost.
-//! Invariant: `known` is what the tracker holds if it still holds announcement `seq` of this epoch.
+//! Invariant: `known` is what the tracker holds if it still holds announcement `seq` of this epoch, but for what it let go of
+//! to make room; each renewal says how much that is.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -18,6 +19,7 @@ use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::logic::changes::{Changes, Shared};
 use crate::logic::limits::back_off::BackOff;
+use crate::logic::limits::regain::Regain;
 use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, Epoch, PeerTarget};
 use crate::wire::{Announce, Announced, Answer, Code, Renew, Renewed, Request, Withdraw, limits};
@@ -45,6 +47,7 @@ pub(super) struct Session {
     epoch: Epoch,
     seq: u64,
     known: Shared,
+    regain: Regain,
     /// The candidates that were last dialled back, and whether one of them was reached.
     candidates: Vec<SocketAddr>,
     reachable: bool,
@@ -78,6 +81,7 @@ impl Session {
             epoch,
             seq: 0,
             known: Shared::default(),
+            regain: Regain::default(),
             candidates: Vec::new(),
             reachable: false,
             rng: StdRng::from_os_rng(),
@@ -187,14 +191,28 @@ impl Session {
     async fn renew(&mut self, link: &Link) -> Result<(), CallError> {
         let request = Request::Renew(Renew { epoch: self.epoch, seq: self.seq });
         let (renewed, ..) = frames::call::<Renewed>(link, &request, limits::CONTROL).await?;
-        tracing::debug!(renewed.known, reachable = ?renewed.reachable, "renewed");
-        if renewed.known {
-            self.reachable = !renewed.reachable.is_empty();
+        let Renewed { known, reachable, held, room } = renewed;
+        tracing::debug!(known, ?reachable, held, room, "renewed");
+        if known {
+            self.reachable = !reachable.is_empty();
             self.news.reachable(self.reachable);
-            return Ok(());
+            return match held {
+                Some(held) => self.regain(link, held, room).await,
+                None => Ok(()),
+            };
         }
         sleep(self.rng.random_range(Duration::ZERO..=SPREAD)).await;
         self.announce_all(link).await
+    }
+
+    /// The tracker holds so many offers and would take so many more: what it let go of is announced again where that helps.
+    /// Not in full, which would take away first what is still there.
+    async fn regain(&mut self, link: &Link, held: u64, room: u64) -> Result<(), CallError> {
+        self.news.holds(held, &self.known, self.reachable);
+        if self.regain.is_due(missing(&self.known, held), room) {
+            return self.add(link, &Shared::default()).await;
+        }
+        Ok(())
     }
 
     /// Whether the addresses should be dialled back again: they are others, or none was reached.
@@ -203,9 +221,14 @@ impl Session {
     }
 
     async fn announce(&mut self, link: &Link) -> Result<(), CallError> {
-        let candidates = if self.has_moved() { self.endpoint.candidates() } else { Vec::new() };
         let known = self.known.clone();
-        match self.tell(link, &known, false, candidates).await {
+        self.add(link, &known).await
+    }
+
+    /// Announces what is beyond this.
+    async fn add(&mut self, link: &Link, known: &Shared) -> Result<(), CallError> {
+        let candidates = if self.has_moved() { self.endpoint.candidates() } else { Vec::new() };
+        match self.tell(link, known, false, candidates).await {
             Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound => self.announce_all(link).await,
             told => told,
         }
@@ -232,6 +255,7 @@ impl Session {
         self.reachable = !announced.reachable.is_empty();
         let Announced { taken, refused, reachable, .. } = &announced;
         tracing::debug!(self.seq, full, taken, refused, ?reachable, "announced");
+        self.regain.announced(missing(&self.known, announced.taken));
         self.news.announced(&announced, &self.known);
         Ok(())
     }
@@ -257,6 +281,11 @@ impl Session {
             else => std::future::pending().await,
         }
     }
+}
+
+/// How many of these names a tracker lacks that holds so many.
+fn missing(known: &Shared, held: u64) -> u64 {
+    known.offers.all().names.saturating_sub(held)
 }
 
 /// Whether every offer has its id.

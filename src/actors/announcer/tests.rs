@@ -248,6 +248,27 @@ async fn a_small_quota_is_said() {
 }
 
 #[tokio::test]
+async fn what_a_tracker_let_go_of_is_said_and_announced_again_when_there_is_room() {
+    let quotas = Quotas { names: 6, ..Quotas::default() };
+    let tracker = tracker_with(identity(), 0, quotas, None).await;
+    let mut first = Sharer::start(&tracker, &["d/a", "d/b", "d/c", "d/d", "d/e"]).await;
+    assert_eq!(first.announced().await, (5, 5, 0, true));
+    let mut second = Sharer::start(&tracker, &["e/a", "e/b", "e/c", "e/d"]).await;
+    assert_eq!(second.announced().await, (4, 4, 0, true));
+    // Who connects again renews at once.
+    link(&first.host, &tracker).await.close(Code::Closing);
+    assert_eq!(first.announced().await, (2, 2, 3, true));
+    let notice = first.notice().await;
+    assert!(matches!(notice, AnnouncerNotice::Cut { held: 2, names: 5, .. }), "{notice:?}");
+
+    second.announcer.stop().await;
+    link(&first.host, &tracker).await.close(Code::Closing);
+    assert_eq!(first.announced().await, (5, 5, 0, true));
+    let asker = Host::node().await;
+    assert_eq!(search(&link(&asker, &tracker).await, "d").await.len(), 5);
+}
+
+#[tokio::test]
 async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_unreachable() {
     let (events, mut told) = mpsc::channel(8);
     let mut news = SessionNews::new("host:1".to_owned(), 2, events);

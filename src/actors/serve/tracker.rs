@@ -120,7 +120,7 @@ impl TrackerAnswers {
         }
         let node = link.peer();
         let place = AnnouncementId { node, epoch: head.epoch, seq: head.seq };
-        self.directory.announce(node, head.clone()).await?;
+        self.directory.announce(self.who(link), head.clone()).await?;
         while self.page(place, self.who(link), pages).await? {}
         let tally = self.directory.complete(place).await?;
         let reachable = if head.full || !head.candidates.is_empty() {

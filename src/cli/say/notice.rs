@@ -111,9 +111,14 @@ fn look(notice: &LookNotice, names: &Names) -> String {
 
 fn announcer(notice: &AnnouncerNotice, names: &Names) -> String {
     match notice {
+        AnnouncerNotice::Cut { tracker, held, names: all } => format!(
+            "the tracker {tracker} is full and holds only {held} of {all} names now: the others are not found by name but \
+             still arrive with their collection, and are announced again when there is room; use another tracker too"
+        ),
         AnnouncerNotice::Full { tracker, taken, names: all } => format!(
             "the tracker {tracker} took {taken} of {all} names, its quota is used up: the others are not found by name but \
-             still arrive with their collection; share less, or use another tracker too"
+             still arrive with their collection, and are announced again when there is room; share less, or use another tracker \
+             too"
         ),
         AnnouncerNotice::NotTaken { tracker, error } => {
             format!("the tracker {tracker} does not take the announcement ({error}): trying again")

@@ -170,6 +170,12 @@ fn what_was_reached_is_not_called_unreachable() {
 }
 
 #[test]
+fn names_that_a_tracker_let_go_of_are_counted() {
+    let text = told(Notice::Announcer(AnnouncerNotice::Cut { tracker: "host:1".to_owned(), held: 2, names: 5 }));
+    assert!(text.contains("host:1 is full and holds only 2 of 5 names") && text.contains("announced again"), "{text}");
+}
+
+#[test]
 fn who_was_asked_in_vain_is_named_or_counted() {
     let found = |places: &[&str], near| {
         let asked = Whom { places: places.iter().map(Who::tracker).collect(), near };

@@ -11,6 +11,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::logic::addresses::{AskerView, addresses_for};
+use crate::logic::directory::networks::Holding;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
@@ -40,6 +41,11 @@ impl Listing {
         let first = Content { id, kind: Kind::Collection, size: 0 };
         let last = Content { id, kind: Kind::File, size: u64::MAX };
         self.parts.range(first..=last)
+    }
+
+    /// What it takes of the directory.
+    pub(super) fn holds(&self) -> Holding {
+        Holding { offers: self.offers.all(), parts: self.parts.len() }
     }
 
     /// The node as a provider, as it is told to an asker.

@@ -16,6 +16,11 @@ fn node(n: u16) -> NodeId {
     NodeId::from_bytes(bytes)
 }
 
+/// Each node at an address of its own.
+fn who(n: u16) -> Who {
+    Who { peer: node(n), network: addr(n as u8).ip(), friend: false }
+}
+
 fn content(n: u8) -> ContentId {
     ContentId::from_bytes([n; 32])
 }
@@ -59,7 +64,12 @@ fn addr(n: u8) -> SocketAddr {
 
 /// A node that announces all its offers at once and is reached.
 fn announced(directory: &mut Directory, n: u16, add: Vec<Offer>) -> Tally {
-    directory.announce(node(n), &head(1, 1, true), at(0)).expect("begins");
+    announced_from(directory, who(n), n, add)
+}
+
+/// As [`announced`], by somebody of a network.
+fn announced_from(directory: &mut Directory, who: Who, n: u16, add: Vec<Offer>) -> Tally {
+    directory.announce(who, &head(1, 1, true), at(0)).expect("begins");
     for offers in add.chunks(5000) {
         let delta = Delta { add: offers.to_vec(), ..Delta::default() };
         directory.apply(announcement(n, 1, 1), delta, at(0)).expect("applies");
@@ -95,7 +105,7 @@ fn the_same_content_of_two_nodes_is_one_hit_with_all_names() {
 fn a_late_withdrawal_of_the_former_epoch_ends_nothing() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("old", 1)]);
-    directory.announce(node(1), &head(2, 1, true), at(1)).expect("begins");
+    directory.announce(who(1), &head(2, 1, true), at(1)).expect("begins");
     assert_eq!(names(&directory, "old"), [""; 0]);
     let delta = Delta { add: vec![offer("new", 1)], ..Delta::default() };
     assert_eq!(directory.apply(announcement(1, 1, 1), delta.clone(), at(1)), Err(Code::Cancelled));
@@ -113,15 +123,19 @@ fn an_announcement_that_broke_off_is_not_known() {
     announced(&mut directory, 1, vec![offer("a", 1)]);
     assert!(directory.renew(announcement(1, 1, 1), at(2)).known);
     assert!(!directory.renew(announcement(1, 1, 2), at(2)).known, "a gap");
-    assert_eq!(directory.announce(node(1), &head(1, 3, false), at(2)), Err(Code::NotFound), "a gap");
-    directory.announce(node(1), &head(1, 2, false), at(2)).expect("begins");
+    assert_eq!(directory.announce(who(1), &head(1, 3, false), at(2)), Err(Code::NotFound), "a gap");
+    directory.announce(who(1), &head(1, 2, false), at(2)).expect("begins");
     assert!(!directory.renew(announcement(1, 1, 1), at(2)).known, "open");
-    assert_eq!(directory.announce(node(1), &head(1, 2, false), at(2)), Err(Code::NotFound), "open");
-    directory.announce(node(1), &head(1, 3, true), at(2)).expect("in full");
+    assert_eq!(directory.announce(who(1), &head(1, 2, false), at(2)), Err(Code::NotFound), "open");
+    directory.announce(who(1), &head(1, 3, true), at(2)).expect("in full");
     assert_eq!(directory.complete(announcement(1, 1, 2), at(2)), Err(Code::Cancelled));
     directory.complete(announcement(1, 1, 3), at(2)).expect("completes");
     let renewed = directory.renew(announcement(1, 1, 3), at(2));
-    assert_eq!(renewed, Renewed { known: true, reachable: vec![addr(1)] }, "the address outlives a gap");
+    assert_eq!(
+        (renewed.known, renewed.reachable, renewed.held),
+        (true, vec![addr(1)], Some(0)),
+        "the address outlives a gap"
+    );
 }
 
 #[test]
@@ -143,7 +157,7 @@ fn transfers_under_way_are_located_and_followed() {
     announced(&mut directory, 1, vec![offer("a", 1)]);
     let (id, first) = directory.follow(part(1), node(3), AskerView::default()).expect("follows");
     assert_eq!(first.joined.iter().map(|p| p.node).collect::<Vec<_>>(), [node(1)]);
-    directory.announce(node(2), &head(1, 1, true), at(0)).expect("begins");
+    directory.announce(who(2), &head(1, 1, true), at(0)).expect("begins");
     let delta = Delta { join: vec![part(1)], ..Delta::default() };
     directory.apply(announcement(2, 1, 1), delta, at(0)).expect("applies");
     assert!(directory.take_events().is_empty(), "not before it was dialled back");
@@ -282,11 +296,95 @@ fn nodes_and_followers_are_limited() {
     let quotas = Quotas { nodes: 1, follows: 1, parts_per_node: 1, ..Quotas::default() };
     let mut directory = Directory::new(quotas, 1);
     announced(&mut directory, 1, vec![]);
-    assert_eq!(directory.announce(node(2), &head(1, 1, true), at(0)), Err(Code::Busy));
-    directory.announce(node(1), &head(1, 2, false), at(0)).expect("begins");
+    assert_eq!(directory.announce(who(2), &head(1, 1, true), at(0)), Err(Code::Busy));
+    directory.announce(who(1), &head(1, 2, false), at(0)).expect("begins");
     let delta = Delta { join: vec![part(1), part(2)], ..Delta::default() };
     directory.apply(announcement(1, 1, 2), delta, at(0)).expect("applies");
     assert_eq!(directory.snapshot().locate(content(2), AskerView::default(), 0).hits.len(), 0);
     assert!(directory.follow(part(1), node(9), AskerView::default()).is_ok());
     assert!(directory.follow(part(1), node(9), AskerView::default()).is_err());
+}
+
+/// One of many identities of one address.
+fn sybil(n: u16) -> Who {
+    Who { peer: node(n), network: [203, 0, 113, 0].into(), friend: false }
+}
+
+#[test]
+fn identities_of_one_address_cut_each_other() {
+    let mut directory = Directory::new(Quotas { names: 10_000, ..Quotas::default() }, 1);
+    announced(&mut directory, 1, tree("honest", 3000));
+    for n in 2..32 {
+        announced_from(&mut directory, sybil(n), n, tree("evil", 3500));
+        let held = directory.renew(announcement(1, 1, 1), at(0)).held;
+        let all = (3000 + 3500 * u64::from(n - 1)).min(10_000);
+        assert_eq!((held, directory.total().names), (Some(3000), all), "{n} of them");
+    }
+    // Another honest one, whose network holds less than theirs, is taken as well.
+    let tally = announced(&mut directory, 200, tree("late", 2500));
+    assert_eq!((tally.taken, tally.refused), (2500, 0));
+    assert_eq!(directory.renew(announcement(1, 1, 1), at(0)).held, Some(3000));
+}
+
+#[test]
+fn memory_is_divided_by_networks_too() {
+    let mut directory = Directory::new(Quotas { bytes: 1 << 20, ..Quotas::default() }, 1);
+    announced(&mut directory, 1, tree("honest", 1000));
+    let long = "n".repeat(200);
+    for n in 2..30 {
+        let offers = (0..1000).map(|n| offer(&format!("{long}/{n}"), 0)).collect();
+        announced_from(&mut directory, sybil(n), n, offers);
+    }
+    assert_eq!(directory.renew(announcement(1, 1, 1), at(0)).held, Some(1000));
+    // Nodes that hold nothing but their places: they take those from each other, not from others their names.
+    for n in 100..1000 {
+        announced_from(&mut directory, sybil(n), n, vec![]);
+    }
+    assert_eq!(directory.renew(announcement(1, 1, 1), at(0)).held, Some(1000));
+    let used = directory.total().bytes + networks::NODE * directory.snapshot().nodes() as u64;
+    assert!(used <= 1 << 20, "{used}");
+}
+
+#[test]
+fn who_was_cut_learns_it_with_how_much_room_there_is() {
+    let mut directory = Directory::new(Quotas { names: 6000, names_per_node: 5000, ..Quotas::default() }, 1);
+    announced(&mut directory, 1, tree("first", 5500));
+    let renewed = |directory: &mut Directory, n| {
+        let Renewed { known, held, room, .. } = directory.renew(announcement(n, 1, 1), at(1));
+        (known, held, room)
+    };
+    assert_eq!(renewed(&mut directory, 1), (true, Some(5000), 0), "it has all that one may have");
+    announced(&mut directory, 2, tree("second", 2000));
+    assert_eq!(renewed(&mut directory, 1), (true, Some(4000), 0));
+    assert_eq!(renewed(&mut directory, 2), (true, Some(2000), 1000), "half of what another has more");
+    directory.withdraw(node(2), Epoch(1));
+    assert_eq!(renewed(&mut directory, 1), (true, Some(4000), 1000));
+    // Announced again, but not in full: what is there stays there.
+    directory.announce(who(1), &head(1, 2, false), at(2)).expect("begins");
+    assert_eq!(names(&directory, "first").len(), 50);
+    let delta = Delta { add: tree("first", 5000), ..Delta::default() };
+    directory.apply(announcement(1, 1, 2), delta, at(2)).expect("applies");
+    assert_eq!(directory.complete(announcement(1, 1, 2), at(2)).map(|tally| tally.taken), Ok(5000));
+    assert_eq!(directory.renew(announcement(9, 1, 1), at(2)).held, None);
+}
+
+#[test]
+fn places_and_parts_of_nodes_are_divided_by_networks() {
+    let mut directory = Directory::new(Quotas { nodes: 10, bytes: 1 << 20, ..Quotas::default() }, 1);
+    for n in 2..12 {
+        directory.announce(sybil(n), &head(1, 1, true), at(u64::from(n))).expect("begins");
+        let join = (0..=255).map(part).collect();
+        directory.apply(announcement(n, 1, 1), Delta { join, ..Delta::default() }, at(u64::from(n))).expect("applies");
+        directory.complete(announcement(n, 1, 1), at(u64::from(n))).expect("completes");
+    }
+    assert_eq!(directory.announce(sybil(12), &head(1, 1, true), at(20)), Err(Code::Busy));
+    directory.announce(who(1), &head(1, 1, true), at(20)).expect("a place of theirs");
+    assert!(!directory.renew(announcement(2, 1, 1), at(20)).known, "the one that was not heard of for longest");
+    assert_eq!(directory.snapshot().nodes(), 10);
+    let join = (0..=255).map(part).collect();
+    directory.apply(announcement(1, 1, 1), Delta { join, ..Delta::default() }, at(20)).expect("applies");
+    let all = (1 << 20) / 4 / 112;
+    let parts: Vec<_> = (1..12).map(|n| directory.snapshot.nodes.get(&node(n)).map_or(0, |l| l.parts.len())).collect();
+    assert!(parts[1..].iter().sum::<usize>() <= all / 2 + 1, "{parts:?} of {all}");
+    assert!(parts[0] >= all / 2 / 8, "{parts:?} of {all}");
 }

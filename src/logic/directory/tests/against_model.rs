@@ -73,7 +73,7 @@ impl Pair {
         let now = at(self.now);
         match op {
             Op::Announce { node: n, epoch, seq, full } => {
-                let taken = self.directory.announce(node(n), &head(epoch, seq, full), now).is_ok();
+                let taken = self.directory.announce(who(n), &head(epoch, seq, full), now).is_ok();
                 assert_eq!(taken, self.announce(n, epoch, seq, full));
             }
             Op::Apply { node: n, add, remove, join, leave } => self.apply(n, add, remove, join, leave),
