@@ -135,7 +135,7 @@ impl Follower {
         } else if !(moved && self.told.contains_key(&node)) {
             return None;
         }
-        left.iter().for_each(|node| drop(self.told.remove(node)));
+        self.told.retain(|node, _| !left.contains(node));
         self.told.insert(node, home);
         Some(FollowEvent { joined: vec![listing.provider(node, self.asker)], left })
     }
