@@ -63,7 +63,8 @@ impl Transfer {
         let of_it = || self.providers.values().filter(|other| other.network == provider.network);
         let few = || of_it().filter(|p| p.is_tried() && !p.late).count() <= of_it().filter(|p| p.gave).count();
         let first = provider.requests.is_empty() && !provider.gave;
-        !(first && !few() || provider.late) || !self.is_rivalled(provider, now)
+        let yields = provider.late || (first && !few());
+        !yields || !self.is_rivalled(provider, now)
     }
 
     /// How many of its network were tried in vain, or are being tried now; the fewer, the sooner it is its turn.

@@ -32,8 +32,9 @@ fn who(order: &Order) -> Option<(RequestId, NodeId, Option<usize>, Vec<u32>)> {
 /// Liars in so many networks, all met before the honest one, which answers each request a millisecond later; ticks come
 /// ten times a second. `fetching` is what all say of how many fetch from them.
 fn race(lie: Lie, networks: usize, mebibytes: u32, fetching: u32) -> Race {
-    let (all, none) = (Bitfield::full(mebibytes), Bitfield::empty(mebibytes));
     let map = file_of(u64::from(mebibytes) * MIB);
+    let total = map.units();
+    let (all, none) = (Bitfield::full(total), Bitfield::empty(total));
     let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::new(), Settings::new(1));
     let event = HaveEvent { complete: true, fetching, ..HaveEvent::default() };
     let mut asked = Vec::new();
@@ -56,7 +57,7 @@ fn race(lie: Lie, networks: usize, mebibytes: u32, fetching: u32) -> Race {
             let honest = of == node(HONEST);
             let inputs = match list {
                 Some(file) if honest => {
-                    let last = Input::Proven { request, units: vec![mebibytes - 1] };
+                    let last = Input::Proven { request, units: vec![total - 1] };
                     vec![Input::ListKnown { request, file }, last, Input::Ended { request, end: End::Finished }]
                 }
                 None if honest => {
