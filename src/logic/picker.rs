@@ -218,6 +218,11 @@ impl Picker {
         }
     }
 
+    /// The requests that hold the unit.
+    pub fn holders(&self, unit: u32) -> [Option<RequestId>; 2] {
+        self.flights.get(&unit).copied().unwrap_or_default()
+    }
+
     /// Whether a second request may hold the unit.
     pub fn is_shareable(&self, unit: u32) -> bool {
         matches!(self.flights.get(&unit), Some([Some(_), None]))

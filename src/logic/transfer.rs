@@ -7,6 +7,7 @@ mod denial;
 mod ends;
 mod event;
 mod lists;
+mod networks;
 mod outlook;
 mod provider;
 mod record;
@@ -17,6 +18,7 @@ mod steal;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +31,7 @@ pub use event::{End, Fault, Input, Order, Settings, Why};
 pub use record::Record;
 
 use lists::Lists;
+use networks::Vain;
 use provider::{Holding, Provider, SILENT};
 use request::{Asked, Request};
 
@@ -48,6 +51,7 @@ pub struct Transfer {
     /// Units of an earlier run that are still to be hashed again.
     unverified: Bitfield,
     barred: HashSet<NodeId>,
+    vain: Vain,
     /// Units among which some provider may choose: not listed to a second one.
     listed: HashSet<u32>,
     /// The largest unit in bytes.
@@ -116,6 +120,7 @@ impl Transfer {
             lists,
             unverified,
             barred: HashSet::new(),
+            vain: Vain::default(),
             listed: HashSet::new(),
             unit: unit.max(1),
             proven_bytes: 0,
@@ -181,7 +186,7 @@ impl Transfer {
             Input::ListKnown { request, file } => self.on_list(request, file, now, out),
             Input::Lost { node } => drop(self.remove(node, now, out)),
             Input::Proven { request, units } => self.on_proven(request, &units, now, out),
-            Input::Ready { node, rtt } => self.on_ready(node, rtt, now),
+            Input::Ready { node, rtt, network } => self.on_ready(node, rtt, network, now),
             Input::Started { request, unit } => self.on_started(request, unit, now, out),
             Input::Tick => self.on_tick(now, out),
             Input::Unproven { unit } => {
@@ -209,9 +214,10 @@ impl Transfer {
         }
     }
 
-    fn on_ready(&mut self, node: NodeId, rtt: Duration, now: Duration) {
+    fn on_ready(&mut self, node: NodeId, rtt: Duration, network: IpAddr, now: Duration) {
         if !self.barred.contains(&node) {
-            self.providers.entry(node).or_insert_with(|| Provider::new(rtt, now)).rtt = rtt;
+            let provider = self.providers.entry(node).or_insert_with(|| Provider::new(rtt, network, now));
+            (provider.rtt, provider.network) = (rtt, network);
         }
     }
 
@@ -249,6 +255,7 @@ impl Transfer {
         let bytes = units.iter().map(|u| self.picker.len(*u)).sum();
         self.count(request, 0, bytes, now);
         if let Some(provider) = self.requests.get(&request).and_then(|r| self.providers.get_mut(&r.node)) {
+            self.vain.gave(provider);
             provider.strikes = 0;
             provider.why_paused = None;
             for &unit in units {
@@ -330,6 +337,7 @@ impl Transfer {
             }
         }
         self.providers.values_mut().for_each(|p| p.denials.expire(now));
+        self.note_late(now, out);
         self.hurry_lists(now);
         self.hungry();
     }

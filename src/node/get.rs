@@ -13,6 +13,7 @@ pub(super) mod manifest;
 pub(super) mod seed;
 pub(super) mod times;
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use tracing::{Instrument as _, debug_span};
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
+use crate::logic::turns::{by_turns, home};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of};
@@ -156,6 +158,8 @@ impl Get {
         }
         let Meant { mut hit, beside } = found?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
+        // Whatever is asked of them one by one, too: many at one address are not asked before all others.
+        hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
         self.report.phase(Phase::Connecting);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));

@@ -1,16 +1,19 @@
 //! Who is told of joins and leaves of which content.
 //! Invariant: a follower is told of at most [`Hit::MAX_PROVIDERS`] nodes at a time, never of itself, and of each
-//! leave of a node of whose join it was told. Not responsible for who provides what.
+//! leave of a node of whose join it was told; while there are more, those whose turn it is by their networks. Not responsible for who provides what.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashMap};
 use std::mem;
+use std::net::IpAddr;
 
+use itertools::Itertools as _;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
-use rand::seq::IteratorRandom;
+use rand::seq::{IteratorRandom as _, SliceRandom as _};
 
 use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
+use crate::logic::turns::{by_turns, who_yields};
 use crate::model::{Content, Hit, NodeId, Provider};
 use crate::wire::FollowEvent;
 
@@ -22,7 +25,8 @@ pub struct FollowId(u64);
 struct Follower {
     node: NodeId,
     asker: AskerView,
-    told: BTreeSet<NodeId>,
+    /// With the network for which each counted then.
+    told: BTreeMap<NodeId, Option<IpAddr>>,
 }
 
 /// All followers.
@@ -64,8 +68,11 @@ impl Follows {
         let id = FollowId(self.next);
         self.next += 1;
         let present = snapshot.providers_of(part).filter(|provider| *provider != node);
-        let told: BTreeSet<NodeId> = present.choose_multiple(&mut self.rng, Hit::MAX_PROVIDERS).into_iter().collect();
-        let joined = told.iter().filter_map(|node| snapshot.provider(*node, asker)).collect();
+        let mut present: Vec<_> = present.map(|node| (node, snapshot.home(node))).collect();
+        present.shuffle(&mut self.rng);
+        let chosen = by_turns(present, HashMap::new(), |(_, home)| *home).into_iter().take(Hit::MAX_PROVIDERS);
+        let told: BTreeMap<_, _> = chosen.collect();
+        let joined = told.keys().filter_map(|node| snapshot.provider(*node, asker)).collect();
         self.parts.insert(id, part);
         self.followers.entry(part).or_default().insert(id, Follower { node, asker, told });
         (id, FollowEvent { joined, left: Vec::new() })
@@ -109,32 +116,56 @@ impl Follows {
 
 impl Follower {
     fn wants(&self, node: NodeId) -> bool {
-        node != self.node && !self.told.contains(&node) && self.told.len() < Hit::MAX_PROVIDERS
+        node != self.node && !self.told.contains_key(&node)
     }
 
+    fn is_full(&self) -> bool {
+        self.told.len() >= Hit::MAX_PROVIDERS
+    }
+
+    /// Where there is no place for it, a network that has more than its own gives one up.
     fn present(&mut self, node: NodeId, listing: &Listing, moved: bool) -> Option<FollowEvent> {
-        if !(self.wants(node) || moved && self.told.contains(&node)) {
+        let home = listing.home();
+        let mut left = Vec::new();
+        if self.wants(node) {
+            if self.is_full() {
+                let held: Vec<_> = self.told.iter().map(|(node, home)| (*home, Some(*node))).collect();
+                left.push(who_yields(home, &held)?);
+            }
+        } else if !(moved && self.told.contains_key(&node)) {
             return None;
         }
-        self.told.insert(node);
-        Some(FollowEvent { joined: vec![listing.provider(node, self.asker)], left: Vec::new() })
+        self.told.retain(|node, _| !left.contains(node));
+        self.told.insert(node, home);
+        Some(FollowEvent { joined: vec![listing.provider(node, self.asker)], left })
     }
 
     /// Its place goes to another one, should there have been too many.
     fn absent(&mut self, node: NodeId, part: Content, snapshot: &Snapshot, rng: &mut StdRng) -> Option<FollowEvent> {
-        let full = self.told.len() == Hit::MAX_PROVIDERS;
-        if !self.told.remove(&node) {
-            return None;
-        }
-        let spare = snapshot.providers_of(part).filter(|other| *other != node && self.wants(*other));
-        let spare = if full { spare.choose(rng) } else { None };
-        self.told.extend(spare);
+        let full = self.is_full();
+        self.told.remove(&node)?;
+        let spare = if full { self.spare(node, part, snapshot, rng) } else { None };
+        self.told.extend(spare.map(|spare| (spare, snapshot.home(spare))));
         let joined = spare.and_then(|spare| snapshot.provider(spare, self.asker)).into_iter().collect();
         Some(FollowEvent { joined, left: vec![node] })
+    }
+
+    /// One that was not told yet, of the network of which fewest were.
+    fn spare(&self, but: NodeId, part: Content, snapshot: &Snapshot, rng: &mut StdRng) -> Option<NodeId> {
+        let mut places: HashMap<Option<IpAddr>, usize> = HashMap::new();
+        self.told.values().for_each(|home| *places.entry(*home).or_default() += 1);
+        let others = snapshot.providers_of(part).filter(|other| *other != but && self.wants(*other));
+        let others = others.map(|other| (places.get(&snapshot.home(other)).copied().unwrap_or(0), other));
+        let fewest = others.min_set_by_key(|(places, _)| *places);
+        fewest.into_iter().map(|(_, other)| other).choose(rng)
     }
 }
 
 impl Snapshot {
+    fn home(&self, node: NodeId) -> Option<IpAddr> {
+        self.nodes.get(&node).and_then(|listing| listing.home())
+    }
+
     fn provider(&self, node: NodeId, asker: AskerView) -> Option<Provider> {
         self.nodes.get(&node).map(|listing: &std::sync::Arc<Listing>| listing.provider(node, asker))
     }

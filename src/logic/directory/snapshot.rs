@@ -2,19 +2,21 @@
 //! Cheap to clone and never changed: a change of the directory replaces only the parts that it touches.
 //! How many searches run at once is the caller's to bound.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use itertools::Itertools as _;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
+use rand::seq::SliceRandom as _;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::directory::networks::Holding;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
+use crate::logic::turns::{by_turns, home};
 use crate::model::{Content, ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
 
@@ -48,6 +50,11 @@ impl Listing {
         Holding { offers: self.offers.all(), parts: self.parts.len() }
     }
 
+    /// The network for which it counts among providers.
+    pub fn home(&self) -> Option<IpAddr> {
+        home(self.addrs.as_deref().unwrap_or_default())
+    }
+
     /// The node as a provider, as it is told to an asker.
     pub fn provider(&self, node: NodeId, asker: AskerView) -> Provider {
         let addrs = self.addrs.as_deref().map_or_else(Vec::new, |addrs| addresses_for(asker, addrs));
@@ -63,7 +70,8 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// The best hits for a query after `skip` better ones. Of more providers than travel a random choice is told.
+    /// The best hits for a query after `skip` better ones. Of more providers than travel those are told whose turn it
+    /// is by their networks, and a random choice of each.
     pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {
         self.reader(asker, seed).words(query, within)
     }
@@ -84,10 +92,14 @@ impl Snapshot {
         let nodes: Vec<_> = self.nodes.iter().collect();
         let tables = nodes.iter().map(|(_, listing)| &listing.offers).collect();
         let providers = move |offering: &[usize]| {
-            let count = offering.len().min(Hit::MAX_PROVIDERS);
-            let chosen = rand::seq::index::sample(&mut rng, offering.len(), count).into_iter().sorted_unstable();
+            let mut chosen = offering.to_vec();
+            if chosen.len() > Hit::MAX_PROVIDERS {
+                chosen.shuffle(&mut rng);
+                chosen = by_turns(chosen, HashMap::new(), |number| nodes[*number].1.home());
+                chosen.truncate(Hit::MAX_PROVIDERS);
+            }
             let provider = |(node, listing): (&NodeId, &Arc<Listing>)| listing.provider(*node, asker);
-            chosen.map(|i| provider(nodes[offering[i]])).collect()
+            chosen.into_iter().sorted_unstable().map(|number| provider(nodes[number])).collect()
         };
         Search::new(tables, |_| true, providers)
     }

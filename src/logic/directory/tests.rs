@@ -194,6 +194,40 @@ fn a_follower_of_a_crowd_is_told_of_fifty_and_of_another_when_one_leaves() {
     assert_eq!(located[0].providers.len(), 50);
 }
 
+/// Three hundred identities at one address, and one node elsewhere that is announced last.
+#[test]
+fn many_of_one_address_hide_nobody() {
+    for honest in [0, 150, 300] {
+        let mut directory = Directory::new(Quotas::default(), 1);
+        let at = |directory: &mut Directory, n: u16, ip: [u8; 4]| {
+            announced(directory, n, vec![offer("a", 1)]);
+            directory.publish(node(n), Epoch(1), vec![SocketAddr::from((ip, 5000 + n))]);
+        };
+        (0..301).filter(|n| *n != honest).for_each(|n| at(&mut directory, n, [8, 8, 4, n as u8]));
+        let (id, first) = directory.follow(part(1), node(999), AskerView::default()).expect("follows");
+        assert_eq!(first.joined.len(), 50);
+        at(&mut directory, honest, [9, 9, 9, 9]);
+        let event = directory.take_events().remove(&id).expect("told");
+        assert_eq!(event.joined.iter().map(|p| p.node).collect::<Vec<_>>(), [node(honest)]);
+        assert_eq!(event.left.len(), 1, "its place");
+        let has = |providers: &[crate::model::Provider]| {
+            providers.len() == 50 && providers.iter().any(|p| p.node == node(honest))
+        };
+        let (_, later) = directory.follow(part(1), node(998), AskerView::default()).expect("follows");
+        assert!(has(&later.joined));
+        for seed in 0..5 {
+            let shown = directory.snapshot();
+            assert!(has(&shown.locate(content(1), AskerView::default(), seed).hits[0].providers));
+            let within = Window { limit: 50, skip: 0 };
+            assert!(has(&shown.search(&words("a"), within, AskerView::default(), seed).hits[0].providers));
+        }
+        // A place that becomes free goes to the network of which fewest were told.
+        directory.withdraw(node(honest), Epoch(1));
+        let event = directory.take_events().remove(&id).expect("told");
+        assert_eq!((event.left, event.joined.len()), (vec![node(honest)], 1));
+    }
+}
+
 #[test]
 fn the_same_id_in_two_sizes_is_two_hits() {
     let mut directory = Directory::new(Quotas::default(), 1);

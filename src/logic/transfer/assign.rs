@@ -44,7 +44,8 @@ impl Transfer {
     /// Gives at most one request to each provider, so that nobody takes everything; says whether anyone got one.
     fn round(&mut self, now: Duration, out: &mut Vec<Order>) -> bool {
         let load = Load::of(self, now);
-        let key = |p: &Provider| (!p.is_partial(), p.requests.is_empty(), u64::MAX - p.speed.rate(now).unwrap_or(0));
+        let slow = |p: &Provider| u64::MAX - p.speed.rate(now).unwrap_or(0);
+        let key = |p: &Provider| (!p.is_partial(), self.vain.before(p), p.requests.is_empty(), slow(p));
         let ready = self.providers.iter().filter(|(_, p)| p.is_ready(now)).sorted_by_key(|(_, p)| key(p));
         let order: Vec<NodeId> = ready.map(|(node, _)| *node).collect();
         let mut any = false;
@@ -57,10 +58,11 @@ impl Transfer {
     fn feed(&mut self, node: NodeId, load: &Load, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&node) else { return false };
         let starting = provider.requests.is_empty();
-        if provider.requests.len() >= MAX_REQUESTS || provider.is_stalled(now) {
+        if provider.requests.len() >= MAX_REQUESTS || provider.is_stalled(now) || !self.may_try(provider, now) {
             return false;
         }
-        if starting && self.providers.values().filter(|p| !p.requests.is_empty()).count() >= self.settings.max_active {
+        let counts = |p: &Provider| !p.requests.is_empty() && (!p.late || p.network == provider.network);
+        if starting && self.providers.values().filter(|p| counts(p)).count() >= self.settings.max_active {
             return false;
         }
         let window = load.window(self, provider, now);

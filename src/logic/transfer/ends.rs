@@ -42,7 +42,7 @@ impl Transfer {
     pub(super) fn on_lie(&mut self, id: RequestId, now: Duration, out: &mut Vec<Order>) {
         let Some(Request { node, .. }) = self.requests.get(&id) else { return };
         let node = *node;
-        self.remove(node, now, out);
+        self.remove_vain(node, now, out);
         self.barred.insert(node);
         out.push(Order::Bar { node });
     }
@@ -135,9 +135,17 @@ impl Transfer {
 
     /// The provider is gone, for whatever reason but a lie.
     pub(super) fn leave(&mut self, node: NodeId, why: Why, now: Duration, out: &mut Vec<Order>) {
-        if self.remove(node, now, out) {
+        if self.remove_vain(node, now, out) {
             out.push(Order::Leave { node, why });
         }
+    }
+
+    /// Removes one by its own fault: its network stands for that.
+    fn remove_vain(&mut self, node: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
+        if let Some(provider) = self.providers.get(&node) {
+            self.vain.left(provider);
+        }
+        self.remove(node, now, out)
     }
 
     /// Says whether it was there.

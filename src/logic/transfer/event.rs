@@ -1,5 +1,6 @@
 //! What a transfer is told and what it orders.
 
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -72,6 +73,8 @@ pub enum Input {
         node: NodeId,
         /// The round trip to it.
         rtt: Duration,
+        /// The network in which it is (`model::address::network`).
+        network: IpAddr,
     },
     /// The provider has chosen this unit among those that it may send.
     Started {

@@ -1,7 +1,10 @@
 //! Which chunk lists are needed before units can be asked for, and who was asked for them.
-//! Invariant: at most two requests for one list at a time, and at most [`AHEAD`] lists under way.
+//! Invariant: at most two requests for one list at a time, or one for each of [`ASKED`] networks; at most [`AHEAD`] lists
+//! under way.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::logic::picker::{Hold, State};
@@ -18,9 +21,11 @@ use super::{RequestId, Transfer};
 pub(super) const AHEAD: usize = 8;
 /// Nothing of a file can be asked for before its list: one that has not come after so long and [`ROUNDS`] is asked of a
 /// second provider as well.
-const LATE: Duration = Duration::from_millis(100);
+pub(super) const LATE: Duration = Duration::from_millis(100);
 /// Round trips that a list may take besides.
-const ROUNDS: u32 = 4;
+pub(super) const ROUNDS: u32 = 4;
+/// Networks of which a late list is asked, one after the other.
+const ASKED: usize = 8;
 /// Of so many chunks at most, half a megabyte: a longer list may take its time, as its file does.
 const SHORT: u32 = 16 << 10;
 /// A last chunk of so many bytes is worth a cancelled stream; most of a smaller one is on its way already.
@@ -84,7 +89,13 @@ impl Transfer {
         let asked = self.lists.asked.iter();
         let late: Vec<_> =
             asked.filter(|(file, ids)| is_short(**file) && all_late(ids)).map(|(file, _)| *file).collect();
-        late.into_iter().for_each(|file| self.lists.need(file));
+        for file in late {
+            self.lists.need(file);
+            let elsewhere = self.lists.asked.get(&file).is_some_and(|ids| (2..ASKED).contains(&ids.len()));
+            if elsewhere && self.lister(file, now).is_some() {
+                self.lists.needed.insert(file);
+            }
+        }
     }
 
     fn next_list(&self, now: Duration) -> Option<(usize, NodeId)> {
@@ -96,13 +107,16 @@ impl Transfer {
     fn lister(&self, file: usize, now: Duration) -> Option<NodeId> {
         let asked = self.lists.asked.get(&file);
         let is_asked = |p: &Provider| asked.is_some_and(|ids| ids.iter().any(|id| p.requests.contains(id)));
+        let networks: BTreeSet<IpAddr> = self.providers.values().filter(|p| is_asked(p)).map(|p| p.network).collect();
+        let is_new = |p: &Provider| !networks.contains(&p.network);
+        let full = asked.is_some_and(|ids| ids.len() >= 2);
         let able = self.providers.iter().filter(|(_, p)| {
             let able = p.is_ready(now) && !p.is_stalled(now) && !p.denials.blocks(Part::File(file));
-            able && !is_asked(p) && self.lists_of(p, file)
+            able && !is_asked(p) && self.lists_of(p, file) && (is_new(p) || !full)
         });
         // Not all lists to one provider: how many it already owes counts against its rate.
         let merit = |p: &Provider| p.speed.rate(now).unwrap_or(1 << 20) / (1 + self.lists_asked(p));
-        able.max_by_key(|(_, p)| (!p.is_partial(), merit(p))).map(|(node, _)| *node)
+        able.max_by_key(|(_, p)| (is_new(p), !p.is_partial(), Reverse(self.tries(p)), merit(p))).map(|(node, _)| *node)
     }
 
     pub(super) fn lists_of(&self, provider: &Provider, file: usize) -> bool {

@@ -1,6 +1,7 @@
 //! One provider as a transfer sees it: what it has, how fast it is, what it was asked for.
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::logic::picker::RequestId;
@@ -29,9 +30,14 @@ pub(super) enum Holding {
 }
 
 /// A connected provider.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct Provider {
     pub(super) rtt: Duration,
+    pub(super) network: IpAddr,
+    /// It has brought something that was proven.
+    pub(super) gave: bool,
+    /// It has given nothing at all so far, and that is late.
+    pub(super) late: bool,
     /// None until its first Have event.
     pub(super) holding: Option<Holding>,
     /// Units that its Have events claimed, repetitions included.
@@ -60,8 +66,28 @@ pub(super) struct Provider {
 }
 
 impl Provider {
-    pub(super) fn new(rtt: Duration, now: Duration) -> Self {
-        Self { rtt, last_byte: now, step: (now, 0), ..Self::default() }
+    pub(super) fn new(rtt: Duration, network: IpAddr, now: Duration) -> Self {
+        Self {
+            rtt,
+            network,
+            gave: false,
+            late: false,
+            holding: None,
+            claimed: 0,
+            fetching: 0,
+            speed: Speed::default(),
+            requests: BTreeSet::new(),
+            last_byte: now,
+            step: (now, 0),
+            slow_before: Duration::ZERO,
+            quiet_before: Duration::ZERO,
+            retry_at: Duration::ZERO,
+            strikes: 0,
+            why_paused: None,
+            denials: Denials::default(),
+            no_list: BTreeSet::new(),
+            starved: None,
+        }
     }
 
     /// Whether it may be asked now.
@@ -124,7 +150,7 @@ impl Provider {
 
     /// Bytes have come, or something was proven.
     pub(super) fn gave(&mut self, bytes: u64, proven: bool, now: Duration) {
-        (self.last_byte, self.quiet_before) = (now, Duration::ZERO);
+        (self.last_byte, self.quiet_before, self.late) = (now, Duration::ZERO, false);
         self.step.1 += bytes;
         if proven || self.step.1 >= STEP {
             (self.step, self.slow_before) = ((now, 0), Duration::ZERO);

@@ -54,10 +54,14 @@ impl Transfer {
 
     /// The request of others that will take longest among those that hold something the thief can bring.
     fn slowest(&self, thief: NodeId, provider: &Provider, now: Duration) -> Option<(RequestId, Duration, u32)> {
+        // A second of one network that nobody knows yet would hold it as well as the first.
+        let unknown = !provider.gave && self.is_rivalled(provider, now);
+        let is_kin = |r: &Request| self.providers.get(&r.node).is_some_and(|p| p.network == provider.network);
         let others = self.requests.iter().filter(|(_, r)| r.node != thief && r.asked.holds());
+        let others = others.filter(|(_, r)| !(unknown && is_kin(r)));
         let able = others.filter_map(|(id, r)| {
             let unit = r.pending.iter().rev().find(|u| self.can_steal(provider, **u))?;
-            Some((*id, self.time_left(r, now), *unit))
+            Some((*id, self.time_left(r, provider, now), *unit))
         });
         able.max_by_key(|(_, left, _)| *left)
     }
@@ -82,9 +86,10 @@ impl Transfer {
     }
 
     /// When the request will be done, as far as can be told: a provider's requests advance side by side.
-    fn time_left(&self, request: &Request, now: Duration) -> Duration {
+    /// One of another network does not wait for one that is late with all.
+    fn time_left(&self, request: &Request, thief: &Provider, now: Duration) -> Duration {
         let Some(provider) = self.providers.get(&request.node) else { return Duration::MAX };
-        if provider.is_stalled(now) {
+        if provider.is_stalled(now) || (provider.late && provider.network != thief.network) {
             return Duration::MAX;
         }
         match provider.speed.rate(now).filter(|_| provider.speed.busy(now) >= SETTLED) {

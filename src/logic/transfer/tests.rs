@@ -3,6 +3,7 @@ mod crowd;
 mod endings;
 mod simulation;
 mod slow;
+mod sybils;
 
 use proptest::prelude::*;
 
@@ -136,7 +137,7 @@ fn small(units: u32) -> (Transfer, Vec<Order>) {
 }
 
 fn meet(transfer: &mut Transfer, n: usize, now: Duration) -> Vec<Order> {
-    assert_eq!(transfer.handle(Input::Ready { node: node(n), rtt: LAN }, now), []);
+    assert_eq!(transfer.handle(Input::Ready { node: node(n), rtt: LAN, network: place(n) }, now), []);
     let event = HaveEvent { complete: true, fetching: 1, ..HaveEvent::default() };
     transfer.handle(Input::Have { node: node(n), event }, now)
 }
@@ -302,7 +303,7 @@ fn input(transfer: &Transfer, op: &Op) -> Input {
             Some(Asked::List(file)) => Input::ListKnown { request: nth(n), file },
             _ => Input::Proven { request: nth(n), units: unit(nth(n)).into_iter().collect() },
         },
-        Op::Ready(n) => Input::Ready { node: node(n.into()), rtt: LAN },
+        Op::Ready(n) => Input::Ready { node: node(n.into()), rtt: LAN, network: place(n.into()) },
         Op::Started(n) => {
             let listed = transfer.requests.get(&nth(n)).and_then(|r| r.listed.last().copied());
             Input::Started { request: nth(n), unit: listed.unwrap_or(0) }

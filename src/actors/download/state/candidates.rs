@@ -1,10 +1,12 @@
 //! Who may have the content: dialled, linked, resting after a failure, or barred.
-//! Invariant: a node is in exactly one [`LinkState`]. How long one rests is its [`Record`]'s to say.
+//! Invariant: a node is in exactly one [`LinkState`]. How long one rests is its [`Record`]'s to say; whose turn it is to have
+//! one of the places, that of its network.
 
 use std::collections::{HashMap, HashSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use tokio::task::AbortHandle;
 
 use super::ending::Outlook;
@@ -14,7 +16,8 @@ use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::logic::transfer::{Input, Record, Why};
-use crate::model::{NodeId, Provider};
+use crate::logic::turns::{by_turns, home, who_yields};
+use crate::model::{NodeId, Provider, address};
 use crate::wire::Code;
 
 /// Nodes linked or dialled at a time.
@@ -29,15 +32,42 @@ const ADDRESSES: usize = 8;
 pub(super) struct Candidates {
     known: HashMap<NodeId, Candidate>,
     barred: HashSet<NodeId>,
+    /// How many were ever told.
+    told: u64,
 }
 
 #[derive(Debug)]
 struct Candidate {
+    /// The how many-th that was told: whom a person named, friends and neighbours come before the others.
+    number: u64,
     addrs: Vec<SocketAddr>,
     standing: LinkState,
     record: Record,
+    /// Something that it brought was proven.
+    gave: bool,
     /// Why it could not be dialled last.
     error: Option<ConnectError>,
+}
+
+impl Candidate {
+    const fn rests(&self) -> bool {
+        matches!(self.standing, LinkState::Resting)
+    }
+
+    /// The network for which it counts: that in which it is, else where it is said to be.
+    fn home(&self) -> Option<IpAddr> {
+        match &self.standing {
+            LinkState::Linked { link, .. } => Some(address::network(link.remote().ip())),
+            _ => home(&self.addrs),
+        }
+    }
+}
+
+/// Who gets places now, and who gives one up.
+#[derive(Debug, Default)]
+struct Turns {
+    dialled: Vec<(NodeId, Vec<SocketAddr>)>,
+    yielding: Vec<NodeId>,
 }
 
 /// How one stands that gives nothing.
@@ -64,7 +94,7 @@ enum LinkState {
 
 impl Candidates {
     pub(super) fn new(barred: HashSet<NodeId>) -> Self {
-        Self { known: HashMap::new(), barred }
+        Self { known: HashMap::new(), barred, told: 0 }
     }
 
     pub(super) fn link(&self, node: NodeId) -> Option<Link> {
@@ -110,6 +140,7 @@ impl Candidates {
     pub(super) fn healthy(&mut self, node: NodeId) {
         if let Some(candidate) = self.known.get_mut(&node) {
             candidate.record.proven();
+            candidate.gave = true;
         }
     }
 
@@ -165,9 +196,7 @@ impl Candidates {
     pub(super) fn rest(&mut self, node: NodeId, why: Why, now: Duration) {
         let Some(candidate) = self.known.get_mut(&node) else { return };
         candidate.record.failed(why, now);
-        if let LinkState::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, LinkState::Resting) {
-            watch.abort();
-        }
+        self.unlink(node);
     }
 
     /// It cannot be dialled now.
@@ -198,12 +227,23 @@ impl Candidates {
 
     /// Takes note of a provider; keeps its addresses fresh.
     fn note(&mut self, provider: Provider) {
-        if self.barred.contains(&provider.node) || self.known.len() >= KNOWN {
+        if self.barred.contains(&provider.node) {
             return;
         }
-        let new =
-            || Candidate { addrs: Vec::new(), standing: LinkState::Resting, record: Record::default(), error: None };
-        let candidate = self.known.entry(provider.node).or_insert_with(new);
+        let new = !self.known.contains_key(&provider.node);
+        if new && self.known.len() >= KNOWN && !self.make_room(home(&provider.addrs)) {
+            return;
+        }
+        self.told += u64::from(new);
+        let number = self.told;
+        let candidate = self.known.entry(provider.node).or_insert_with(|| Candidate {
+            number,
+            addrs: Vec::new(),
+            standing: LinkState::Resting,
+            record: Record::default(),
+            gave: false,
+            error: None,
+        });
         if provider.addrs.iter().any(|addr| !candidate.addrs.contains(addr)) {
             // It has moved, or was never where it was said to be.
             candidate.record.wake();
@@ -217,18 +257,59 @@ impl Candidates {
         }
     }
 
-    /// Those whose rest is over, as far as there is room.
-    fn rested(&mut self, now: Duration, stuck: bool) -> Vec<(NodeId, Vec<SocketAddr>)> {
-        let busy = self.known.values().filter(|c| !matches!(c.standing, LinkState::Resting)).count();
-        let due = |c: &Candidate| matches!(c.standing, LinkState::Resting) && c.record.is_due(now, stuck);
-        let rested = self.known.iter_mut().filter(|(_, candidate)| due(candidate));
-        let chosen = rested.take(LINKED.saturating_sub(busy));
-        chosen
-            .map(|(node, candidate)| {
+    /// Forgets one of the network of which most are known, for one of a network of which fewer are. Says whether it could.
+    fn make_room(&mut self, network: Option<IpAddr>) -> bool {
+        let known = self.known.iter().sorted_by_key(|(_, candidate)| candidate.number);
+        let held: Vec<_> = known.map(|(node, c)| (c.home(), (c.rests() && !c.gave).then_some(*node))).collect();
+        let yielding = who_yields(network, &held);
+        yielding.is_some_and(|node| self.known.remove(&node).is_some())
+    }
+
+    /// Those whose rest is over get the places that are free by turns of their networks: one that has failed counts as a
+    /// place of its network. Where none is free, a network with more than its share gives up links of those that gave
+    /// nothing yet.
+    fn take_turns(&mut self, now: Duration, stuck: bool) -> Turns {
+        let due = |c: &Candidate| c.rests() && c.record.is_due(now, stuck);
+        let waiting = self.known.iter().filter(|(_, candidate)| due(candidate));
+        let waiting = waiting.sorted_by_key(|(_, candidate)| candidate.number);
+        let waiting: Vec<_> = waiting.map(|(node, candidate)| (*node, candidate.home())).collect();
+        if waiting.is_empty() {
+            return Turns::default();
+        }
+        let spent = self.known.values().filter(|c| !c.rests() || !c.record.is_trusted());
+        let spent = spent.map(Candidate::home).counts();
+        let mut turns = Turns::default();
+        let mut held = self.held();
+        for (node, network) in by_turns(waiting, spent, |(_, network)| *network) {
+            if held.len() >= LINKED {
+                let Some(yielding) = who_yields(network, &held) else { continue };
+                held.retain(|(_, who)| *who != Some(yielding));
+                turns.yielding.push(yielding);
+            }
+            held.push((network, None));
+            if let Some(candidate) = self.known.get_mut(&node) {
                 candidate.standing = LinkState::Dialling;
-                (*node, candidate.addrs.clone())
-            })
-            .collect()
+                turns.dialled.push((node, candidate.addrs.clone()));
+            }
+        }
+        turns.yielding.iter().for_each(|node| self.unlink(*node));
+        turns
+    }
+
+    /// The networks of the places that are taken, with who may give one up; those told first are the last to do so.
+    fn held(&self) -> Vec<(Option<IpAddr>, Option<NodeId>)> {
+        let taken = self.known.iter().filter(|(_, candidate)| !candidate.rests());
+        let taken = taken.sorted_by_key(|(_, candidate)| candidate.number);
+        let may_go = |c: &Candidate| matches!(c.standing, LinkState::Linked { .. }) && !c.gave;
+        taken.map(|(node, candidate)| (candidate.home(), may_go(candidate).then_some(*node))).collect()
+    }
+
+    /// It has no place any more, which is no fault of its own.
+    fn unlink(&mut self, node: NodeId) {
+        let Some(candidate) = self.known.get_mut(&node) else { return };
+        if let LinkState::Linked { watch, .. } = std::mem::replace(&mut candidate.standing, LinkState::Resting) {
+            watch.abort();
+        }
     }
 }
 
@@ -250,7 +331,12 @@ impl State {
 
     pub(super) fn dial_rested(&mut self) {
         let stuck = self.outlook != Outlook::Open;
-        for (node, addrs) in self.candidates.rested(self.now(), stuck) {
+        let Turns { dialled, yielding } = self.candidates.take_turns(self.now(), stuck);
+        for node in yielding {
+            tracing::debug!(?node, "its place goes to one of another network");
+            self.input(Input::Lost { node });
+        }
+        for (node, addrs) in dialled {
             let (connections, myself) = (self.connections.clone(), self.myself.clone());
             self.tasks.spawn(async move {
                 let linked = connections.to_node(node, addrs).await;
@@ -275,7 +361,7 @@ impl State {
         let Some(candidate) = self.candidates.known.get_mut(&node) else { return };
         candidate.error = None;
         let task = watch(link.clone(), self.context.wanted.content, self.myself.clone());
-        let rtt = link.rtt();
+        let (rtt, network) = (link.rtt(), address::network(link.remote().ip()));
         self.tallies.met(node, link.remote());
         let watch = self.tasks.spawn(task);
         if let LinkState::Linked { watch: before, .. } =
@@ -283,7 +369,7 @@ impl State {
         {
             before.abort();
         }
-        self.input(Input::Ready { node, rtt });
+        self.input(Input::Ready { node, rtt, network });
         self.widen();
     }
 
@@ -304,5 +390,54 @@ impl State {
         let now = self.now();
         self.candidates.rest(node, why, now);
         self.input(Input::Lost { node });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(n: u16) -> NodeId {
+        NodeId::of_public_key(&n.to_be_bytes())
+    }
+
+    fn told(candidates: &mut Candidates, n: u16, ip: [u8; 4]) {
+        candidates.note(Provider { node: node(n), addrs: vec![SocketAddr::from((ip, 1000 + n))] });
+    }
+
+    const NOW: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn one_among_three_hundred_of_another_address_is_dialled_among_the_first_two() {
+        let mut candidates = Candidates::new(HashSet::new());
+        (0..300).for_each(|n| told(&mut candidates, n, [8, 8, 4, 4]));
+        told(&mut candidates, 300, [9, 9, 9, 9]);
+        let Turns { dialled, yielding } = candidates.take_turns(NOW, false);
+        assert_eq!(dialled.len(), LINKED);
+        assert_eq!(dialled[..2].iter().map(|(node, _)| *node).collect::<Vec<_>>(), [node(0), node(300)]);
+        assert!(yielding.is_empty());
+    }
+
+    #[test]
+    fn who_refused_gives_its_place_to_another_network_first() {
+        let mut candidates = Candidates::new(HashSet::new());
+        (0..50).for_each(|n| told(&mut candidates, n, [8, 8, 4, 4]));
+        assert_eq!(candidates.take_turns(NOW, false).dialled.len(), LINKED);
+        (50..100).for_each(|n| told(&mut candidates, n, [8, 8, 4, 4]));
+        (100..102).for_each(|n| told(&mut candidates, n, [9, 9, 9, 9]));
+        assert!(candidates.take_turns(NOW, false).dialled.is_empty(), "they are being dialled");
+        (0..3).for_each(|n| candidates.rest(node(n), Why::Refused(Code::NotFound), NOW));
+        let dialled = candidates.take_turns(NOW, false).dialled;
+        assert_eq!(dialled.iter().map(|(node, _)| *node).collect::<Vec<_>>(), [node(100), node(101), node(50)]);
+    }
+
+    #[test]
+    fn one_of_another_network_is_remembered_though_a_thousand_of_one_are() {
+        let mut candidates = Candidates::new(HashSet::new());
+        (0..1100).for_each(|n| told(&mut candidates, n, [8, 8, 4, 4]));
+        assert_eq!(candidates.known.len(), KNOWN);
+        told(&mut candidates, 2000, [9, 9, 9, 9]);
+        assert!(candidates.known.len() == KNOWN && candidates.known.contains_key(&node(2000)));
+        assert_eq!(candidates.take_turns(NOW, false).dialled[1].0, node(2000));
     }
 }

@@ -6,7 +6,7 @@ use super::*;
 fn what_a_provider_says_has_changed_is_not_asked_of_it() {
     let (all, none) = (Bitfield::full(4), Bitfield::empty(4));
     let mut transfer = Transfer::new(tree(4, 1000), &all, &none, &BTreeSet::new(), Settings::new(1));
-    transfer.handle(Input::Ready { node: node(1), rtt: LAN }, LAN);
+    transfer.handle(Input::Ready { node: node(1), rtt: LAN, network: place(1) }, LAN);
     let event = HaveEvent { units: vec![(0, 4)], changed: vec![(2, 1)], fetching: 1, ..HaveEvent::default() };
     let asked = fetches(&transfer.handle(Input::Have { node: node(1), event }, LAN));
     let mut units: Vec<u32> = asked.iter().flat_map(|(_, _, units)| units.clone()).collect();

@@ -62,7 +62,7 @@ fn listless(fetching: u32) -> (Transfer, RequestId) {
     let mut transfer = Transfer::new(file_of(64 * MIB), &all, &none, &BTreeSet::new(), Settings::new(1));
     let mut asked = Vec::new();
     for n in 1..3 {
-        transfer.handle(Input::Ready { node: node(n), rtt: LAN }, LAN);
+        transfer.handle(Input::Ready { node: node(n), rtt: LAN, network: place(n) }, LAN);
         let event = HaveEvent { complete: true, fetching, ..HaveEvent::default() };
         asked.extend(transfer.handle(Input::Have { node: node(n), event }, LAN));
     }
@@ -94,7 +94,7 @@ fn a_crowd_does_not_fetch_the_last_chunk_from_the_source_one_by_one() {
 fn a_partial_peer_that_has_nothing_new_steals_nothing_while_there_is_other_work() {
     let (mut transfer, out) = small(64);
     let (request, _, units) = fetches(&out).remove(0);
-    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(10));
+    transfer.handle(Input::Ready { node: node(2), rtt: LAN, network: place(2) }, ms(10));
     // Four units in six seconds, where the peer would need one for each: three times longer, but not ten times.
     transfer.handle(Input::Bytes { request, bytes: 1_200_000 }, ms(1800));
     let event = HaveEvent { units: vec![(units[0], 1)], fetching: 1, ..HaveEvent::default() };

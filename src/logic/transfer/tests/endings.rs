@@ -91,7 +91,7 @@ fn whoever_has_only_a_part_may_get_more() {
     let (mut transfer, _) = small(8);
     transfer.handle(Input::Lost { node: node(1) }, ms(10));
     assert!(!transfer.has_hope());
-    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(20));
+    transfer.handle(Input::Ready { node: node(2), rtt: LAN, network: place(2) }, ms(20));
     assert!(transfer.has_hope(), "it has not said yet what it has");
     let event = HaveEvent { units: vec![(3, 1)], fetching: 1, ..HaveEvent::default() };
     let (request, _, units) = fetches(&transfer.handle(Input::Have { node: node(2), event }, ms(30))).remove(0);
@@ -109,7 +109,7 @@ fn what_remains_of_a_tree_may_deny_the_rest_too() {
     let map = tree(2, 1000);
     let (all, none) = (Bitfield::full(2), Bitfield::empty(2));
     let mut transfer = Transfer::new(map, &all, &none, &BTreeSet::new(), Settings::new(1));
-    transfer.handle(Input::Ready { node: node(1), rtt: LAN }, LAN);
+    transfer.handle(Input::Ready { node: node(1), rtt: LAN, network: place(1) }, LAN);
     let event = HaveEvent { units: vec![(0, 2)], fetching: 1, ..HaveEvent::default() };
     let first = fetches(&transfer.handle(Input::Have { node: node(1), event }, LAN));
     let mut out = Vec::new();

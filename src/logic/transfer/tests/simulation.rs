@@ -24,6 +24,11 @@ pub(super) fn node(n: usize) -> NodeId {
     NodeId::from_bytes([u8::try_from(n).expect("few nodes"); 32])
 }
 
+/// The network of a node: all are in a private one, where each address stands for itself.
+pub(super) fn place(n: usize) -> IpAddr {
+    IpAddr::from([10, 0, 0, u8::try_from(n).expect("few nodes")])
+}
+
 pub(super) fn file_of(bytes: u64) -> Arc<UnitMap> {
     Arc::new(UnitMap::of_file(ContentId::of(if bytes == 0 { b"" } else { b"sim" }), bytes).expect("small"))
 }
@@ -153,7 +158,7 @@ impl World {
                 let rtt = self.servers[&server].latency * 2;
                 let complete = self.servers[&server].has.is_full();
                 let event = HaveEvent { units: vec![], complete, fetching: crowd, ..HaveEvent::default() };
-                self.at(rtt, Event::Deliver(client, Input::Ready { node: node(server), rtt }));
+                self.at(rtt, Event::Deliver(client, Input::Ready { node: node(server), rtt, network: place(server) }));
                 self.at(rtt, Event::Deliver(client, Input::Have { node: node(server), event }));
             }
         }

@@ -73,7 +73,7 @@ fn a_provider_that_crawls_is_doubted_after_two_seconds_and_left_for_others_after
 #[test]
 fn who_never_tells_what_it_has_is_left() {
     let (mut transfer, _) = small(64);
-    transfer.handle(Input::Ready { node: node(2), rtt: LAN }, ms(100));
+    transfer.handle(Input::Ready { node: node(2), rtt: LAN, network: place(2) }, ms(100));
     assert!(!transfer.handle(Input::Tick, ms(10_000)).contains(&Order::Leave { node: node(2), why: Why::Silent }));
     assert!(transfer.handle(Input::Tick, ms(10_100)).contains(&Order::Leave { node: node(2), why: Why::Silent }));
 }
