@@ -15,4 +15,3 @@ pub mod picker;
 pub mod publication;
 pub mod transfer;
 pub mod trials;
-pub mod turns;

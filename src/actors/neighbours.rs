@@ -21,7 +21,7 @@ use tokio::time::interval;
 
 pub use self::reach::JoinError;
 pub use self::reference::NeighboursRef;
-pub use self::state::{Answer, SilentFriends, State};
+pub use self::state::{Answer, State};
 use self::talk::Ticket;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;

@@ -7,4 +7,5 @@ pub mod regain;
 pub mod shares;
 pub mod slots;
 pub mod spread;
+pub mod turns;
 pub mod vain;

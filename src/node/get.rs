@@ -25,7 +25,7 @@ use tracing::{Instrument as _, debug_span};
 
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
-use crate::logic::turns::{by_turns, home};
+use crate::logic::limits::turns::{by_turns, home};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of};

@@ -18,7 +18,6 @@ use tokio::time::Instant;
 use self::about::Told;
 use self::answer::Turn;
 use self::friends::Seek;
-pub use self::friends::SilentFriends;
 pub use self::search::Answer;
 use self::search::Searches;
 use self::whereabouts::Sought;

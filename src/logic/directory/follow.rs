@@ -13,7 +13,7 @@ use rand::seq::{IteratorRandom as _, SliceRandom as _};
 
 use crate::logic::addresses::AskerView;
 use crate::logic::directory::snapshot::{Listing, Snapshot};
-use crate::logic::turns::{by_turns, who_yields};
+use crate::logic::limits::turns::{by_turns, who_yields};
 use crate::model::{Content, Hit, NodeId, Provider};
 use crate::wire::FollowEvent;
 

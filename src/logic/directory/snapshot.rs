@@ -13,10 +13,10 @@ use rand::seq::SliceRandom as _;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::directory::networks::Holding;
+use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::search::{Search, Window};
 use crate::logic::offers::table::OfferTable;
-use crate::logic::turns::{by_turns, home};
 use crate::model::{Content, ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, OfferPage, Peer, PeerPage};
 

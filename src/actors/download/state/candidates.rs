@@ -15,8 +15,8 @@ use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
+use crate::logic::limits::turns::{by_turns, home, who_yields};
 use crate::logic::transfer::{Input, Record, Why};
-use crate::logic::turns::{by_turns, home, who_yields};
 use crate::model::{NodeId, Provider, address};
 use crate::wire::Code;
 
