@@ -1,8 +1,8 @@
 //! Places that everybody shares, divided by peer and by network, so that whoever comes first does not have them all.
 //! What is counted is the pool's own affair: streams, threads, KiB. Those who wait take turns: networks that hold least
 //! first, of their peers the one whose last turn is longest ago.
-//! Invariant: nobody holds more than its share, and nobody waits beside room that it may have. What one costs does not
-//! depend on how many others wait. Not responsible for how long a place is held.
+//! Invariant: nobody holds more than its share, and nobody waits beside room that it may have. Not responsible for how
+//! long a place is held.
 
 mod waiting;
 

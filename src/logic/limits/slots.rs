@@ -24,7 +24,8 @@ pub use recall::View;
 pub struct Capacity {
     /// Uploads at once.
     pub slots: usize,
-    /// More of them, for friends and for networks that hold less than half as many; half of them also for peers that have none.
+    /// More of them, for friends and for networks that hold less than half as many; half of them also for peers that have
+    /// none.
     pub reserve: usize,
     /// Peers served at once, unless one of them has waited too long. Who takes next to nothing does not count, nor does
     /// what a network has beyond its share before one that has less than its own.
@@ -214,8 +215,8 @@ impl Slots {
     }
 
     /// The place in the queue of who begins next of those who may: who does not keep others waiting, nor comes after many
-    /// of its network that did, then the network whose last turn is longest ago, then the peer. Who has never been served and who has proven to take what it asks
-    /// for begin by turns: new identities cost nothing.
+    /// of its network that did, then the network whose last turn is longest ago, then the peer. Who has never been served
+    /// and who has proven to take what it asks for begin by turns: new identities cost nothing.
     fn next(&self, now: Duration) -> Option<usize> {
         let moment = self.moment(now);
         let mut able = HashMap::new();

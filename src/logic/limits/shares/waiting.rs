@@ -1,5 +1,5 @@
 //! Those who wait for places: each peer's requests in the order in which they came, and of each network the peers in the
-//! order of their turns, so that what a look costs does not depend on how many wait.
+//! order of their turns, so that what a look costs depends on how many networks wait, and not on how many peers.
 //! Invariant: each peer that waits stands once in one line, that of its first request, with what it holds now.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
@@ -91,7 +91,7 @@ impl Waiting {
         let Some(Queue { requests, line, claim, turn }) = self.queues.remove(&peer) else { return VecDeque::new() };
         if let Some(those) = self.lines.get_mut(&line) {
             those.of(claim).remove(&turn);
-            if those.modest.is_empty() && those.more.is_empty() && those.own.is_empty() {
+            if those.is_empty() {
                 self.lines.remove(&line);
             }
         }
@@ -130,9 +130,12 @@ impl Line {
     }
 
     fn enter(&mut self, claim: Claim, turn: Turn, amount: usize) {
-        let first = self.modest.is_empty() && self.more.is_empty() && self.own.is_empty();
-        self.least = if first { amount } else { self.least.min(amount) };
+        self.least = if self.is_empty() { amount } else { self.least.min(amount) };
         self.of(claim).insert(turn);
+    }
+
+    fn is_empty(&self) -> bool {
+        self.modest.is_empty() && self.more.is_empty() && self.own.is_empty()
     }
 }
 
