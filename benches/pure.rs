@@ -8,8 +8,10 @@ use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_mai
 use qshare::io::share::hash::hash_file;
 use qshare::io::share::stamp::FileStamp;
 use qshare::logic::offers::names::{FoldedNames, Needle};
+use qshare::logic::offers::search::{Search, Window};
+use qshare::logic::offers::table::OfferTable;
 use qshare::logic::picker::{Picker, RequestId, Span, State, Taker};
-use qshare::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath, UnitMap};
+use qshare::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath, UnitMap};
 use qshare::wire::codec::LEN;
 use qshare::wire::{HitPage, decode, encode, limits};
 
@@ -116,10 +118,24 @@ fn names(c: &mut Criterion) {
     group.finish();
 }
 
+/// The best thousand of 100,000 offers that all match: what costs a tracker most.
+fn search(c: &mut Criterion) {
+    let id = |n: u32| Some(ContentId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes()));
+    let offer =
+        |n| Offer { name: name(n), size: 1, id: id(n), kind: Kind::File, files: 1, locked: false, executable: false };
+    let mut table = OfferTable::default();
+    table.change(Vec::new(), (0..100_000).map(offer).collect(), &mut |_| ());
+    let query = Query::parse(&["shelf"]).expect("words");
+    let window = Window { limit: 1000, skip: 0 };
+    c.bench_function("search 100,000 that match", |b| {
+        b.iter(|| Search::new(vec![&table], |_| true, |_| Vec::new()).words(black_box(&query), window).hits.len());
+    });
+}
+
 fn name(n: u32) -> SafePath {
     let text = format!("library/shelf-{}/Collected Works/volume-{}/chapter-{n:05}.pdf", n % 10, n % 500);
     SafePath::parse(&text).expect("a name")
 }
 
-criterion_group!(benches, hashing, codec, picker, names);
+criterion_group!(benches, hashing, codec, picker, names, search);
 criterion_main!(benches);

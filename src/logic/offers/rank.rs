@@ -50,7 +50,9 @@ pub fn rank(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
 }
 
 fn exact(query: &Query, name: &str, last: usize) -> bool {
-    let same = |text: &str| text.split_whitespace().eq(query.words());
+    // Most begin with something else.
+    let begins = |text: &str| query.words().first().is_some_and(|word| text.trim_start().starts_with(word));
+    let same = |text: &str| begins(text) && text.split_whitespace().eq(query.words());
     same(&name[last..]) || (last > 0 && same(name))
 }
 

@@ -1,7 +1,7 @@
 //! Answers to words and ids from the offers of any number of nodes: grouped by content, ranked, as many as a page holds.
-//! A search holds at most 40 bytes per matching offer and one page of hits; how many run at once is the caller's to bound.
+//! A search holds at most 24 bytes per matching offer and one page of hits; how many run at once is the caller's to bound.
 
-use std::cmp::Reverse;
+use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};
 
 use itertools::Itertools as _;
@@ -26,21 +26,22 @@ pub struct Window {
 #[derive(Debug, Clone, Copy)]
 struct Match {
     /// The beginning of the id: equal for equal ids. Zero without an id.
-    prefix: u64,
+    prefix: u32,
     rank: Rank,
     node: u32,
     segment: u32,
     place: u16,
+    /// Of the name, in bytes: at most 4096.
+    length: u16,
 }
 
 /// Consecutive matches of one content.
 #[derive(Debug, Clone, Copy)]
-struct Group {
-    first: u32,
-    len: u32,
-    providers: u32,
-    /// Which of them has the best name.
-    best: u32,
+struct Group<'m> {
+    matches: &'m [Match],
+    providers: usize,
+    /// That of the best name.
+    best: &'m Match,
 }
 
 /// The offers of some nodes, by number, which of them are there for who asks, and who of the nodes that offer a content
@@ -62,13 +63,11 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
     pub fn words(&mut self, query: &Query, Window { limit, skip }: Window) -> HitPage {
         let mut matches = self.matches(query);
         matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(&self.key(b))));
-        let groups = self.groups(&matches);
-        let total = groups.len();
         let (skip, limit) = (skip as usize, limit.min(limits::HITS) as usize);
-        let order = |a: &Group, b: &Group| self.order(&matches, a).cmp(&self.order(&matches, b));
-        let groups = groups.into_iter().k_smallest_by(skip.saturating_add(limit), order).skip(skip);
-        let hits = groups.map(|group| self.hit(&matches[group.first as usize..][..group.len as usize]));
-        let hits = page_of(hits);
+        let mut total = 0_usize;
+        let groups = matches.chunk_by(|a, b| self.same(a, b)).filter_map(|run| self.group(run)).inspect(|_| total += 1);
+        let best = groups.k_smallest_by(skip.saturating_add(limit), |a, b| self.order(a, b)).skip(skip);
+        let hits = page_of(best.map(|group| self.hit(group.matches)));
         HitPage { more: total.saturating_sub(skip.saturating_add(hits.len())) as u64, hits }
     }
 
@@ -103,7 +102,8 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
                     let Some(rank) = rank else { continue };
                     let prefix = offer.id.map_or(0, |id| prefix(&id));
                     // A segment has at most 1024 places.
-                    matches.push(Match { prefix, rank, node, segment, place: place as u16 });
+                    let (place, length) = (place as u16, offer.name.as_str().len() as u16);
+                    matches.push(Match { prefix, rank, node, segment, place, length });
                 }
             }
         }
@@ -121,29 +121,33 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
     }
 
     fn same(&self, a: &Match, b: &Match) -> bool {
-        let (a, b) = (self.key(a), self.key(b));
-        a.0.is_some() && (a.0, a.1, a.2) == (b.0, b.1, b.2)
-    }
-
-    fn groups(&self, matches: &[Match]) -> Vec<Group> {
-        let mut groups = Vec::new();
-        let mut first = 0;
-        for run in matches.chunk_by(|a, b| self.same(a, b)) {
-            let providers = run.chunk_by(|a, b| a.node == b.node).count() as u32;
-            let best = (first..).zip(run).min_by_key(|(_, m)| (m.rank, by_length(&self.offer(m).name)));
-            if let Some((best, _)) = best {
-                groups.push(Group { first, len: run.len() as u32, providers, best });
-            }
-            first += run.len() as u32;
+        // Offers are looked at only where they may be the same: a query may match all there are.
+        a.prefix == b.prefix && {
+            let (a, b) = (self.offer(a), self.offer(b));
+            a.id.is_some() && (a.id, a.kind, a.size) == (b.id, b.kind, b.size)
         }
-        groups
     }
 
-    fn order(&self, matches: &[Match], group: &Group) -> impl Ord + use<'s, S, P> {
-        let best = &matches[group.best as usize];
-        let offer = self.offer(best);
-        let tie = (offer.id, offer.kind, offer.size, best.node);
-        (best.rank, Reverse(group.providers), by_length(&offer.name), tie)
+    fn group<'m>(&self, matches: &'m [Match]) -> Option<Group<'m>> {
+        let providers = matches.chunk_by(|a, b| a.node == b.node).count();
+        let best = matches.iter().min_by(|a, b| a.rank.cmp(&b.rank).then_with(|| self.by_name(a, b)))?;
+        Some(Group { matches, providers, best })
+    }
+
+    /// The best first.
+    fn order(
+        &self,
+        Group { best: a, providers: of_a, .. }: &Group<'_>,
+        Group { best: b, providers: of_b, .. }: &Group<'_>,
+    ) -> Ordering {
+        let tie = |at: &Match| (self.offer(at).id, self.offer(at).kind, self.offer(at).size, at.node);
+        let known = a.rank.cmp(&b.rank).then_with(|| of_b.cmp(of_a));
+        known.then_with(|| self.by_name(a, b)).then_with(|| tie(a).cmp(&tie(b)))
+    }
+
+    /// The shortest first.
+    fn by_name(&self, a: &Match, b: &Match) -> Ordering {
+        a.length.cmp(&b.length).then_with(|| self.offer(a).name.cmp(&self.offer(b).name))
     }
 
     fn hit(&mut self, matches: &[Match]) -> Hit {
@@ -199,8 +203,8 @@ impl<'s> Located<'s> {
     }
 }
 
-fn prefix(id: &ContentId) -> u64 {
-    id.as_bytes().iter().take(8).fold(0, |n, byte| n << 8 | u64::from(*byte))
+fn prefix(id: &ContentId) -> u32 {
+    id.as_bytes().iter().take(4).fold(0, |n, byte| n << 8 | u32::from(*byte))
 }
 
 fn by_length(name: &SafePath) -> (usize, &SafePath) {
