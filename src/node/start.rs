@@ -89,9 +89,9 @@ impl Wiring<'_> {
             index: index.clone(),
             uploads,
             throttle: Throttle::new(self.options.upload_limit),
-            // Each upload holds one buffer on its way out and one that is being filled; as many as uploads are lent to QUIC.
-            // One peer's windows hold 16 of them: what two need is kept.
-            buffers: BufferPool::new(3 * slots, upload::BUFFER).keeping(slots / 2),
+            // Each upload fills one buffer; as many again, of which two thirds may be with QUIC: one peer's windows hold 16,
+            // and what two need is kept.
+            buffers: BufferPool::new(2 * slots, upload::BUFFER).keeping(slots / 2),
             reads: Reads::default(),
             pages: Pages::default(),
             resolves: node::resolves(),

@@ -33,7 +33,7 @@ const UNIT: usize = 4 << 10;
 /// Requests longer than [`SMALL`], in KiB: the longest is 64.
 const BYTES: Limits = Limits { all: 8192, network: 4096, peer: 512, reserve: 2048, modest: 64 };
 /// Answers on their way, in KiB: a page is at most 1024.
-const PAGES: Limits = Limits { all: 64 << 10, network: 40 << 10, peer: 4 << 10, reserve: 16 << 10, modest: 1024 };
+const PAGES: Limits = Limits { all: 32 << 10, network: 20 << 10, peer: 4 << 10, reserve: 8 << 10, modest: 1024 };
 
 /// Room for requests, over all links; cheap to clone.
 #[derive(Debug, Clone)]
