@@ -82,6 +82,13 @@ impl BufferPool {
         Bytes::from_owner(Copied { bytes: buffer.as_ref()[..len].to_vec(), _room: room })
     }
 
+    /// Whether the peer has copies that it did not acknowledge yet: who has none and waits in [`BufferPool::lend`] waits for
+    /// others.
+    #[must_use]
+    pub fn has_copies(&self, who: Who) -> bool {
+        self.copies.held(who.peer) > 0
+    }
+
     /// Waits for a buffer.
     ///
     /// # Panics
@@ -181,6 +188,7 @@ mod tests {
         assert_eq!((copy.len(), pool.permits.available_permits()), (1 << 10, 1), "the buffer is free again");
         let mut waits = Box::pin(pool.lend(second, 5, who(2)));
         assert!(futures_poll(&mut waits).is_pending(), "one buffer's worth of copies");
+        assert!(pool.has_copies(who(1)) && !pool.has_copies(who(2)), "it waits for another");
         drop(copy);
         assert_eq!(waits.await.len(), 5);
         drop(third);

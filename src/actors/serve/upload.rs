@@ -113,8 +113,10 @@ impl UnitWriter<'_> {
             }
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
-            // For room that it gives back by acknowledging.
-            self.slot.waits();
+            if self.buffers.has_copies(self.slot.who()) {
+                // For room that it gives back by acknowledging.
+                self.slot.waits();
+            }
             let bytes = self.buffers.lend(buffer, len, self.slot.who()).await;
             self.write(bytes).await?;
             self.slot.works();

@@ -215,8 +215,8 @@ impl Slots {
     }
 
     /// The place in the queue of who begins next of those who may: who does not keep others waiting, nor comes after many
-    /// of its network that did, then the network whose last turn is longest ago, then the peer. Who has never been served
-    /// and who has proven to take what it asks for begin by turns: new identities cost nothing.
+    /// of its network that did; who has never been served and who has proven to take what it asks for by turns, since new
+    /// identities, and many addresses, cost little; then the network whose last turn is longest ago, then the peer.
     fn next(&self, now: Duration) -> Option<usize> {
         let moment = self.moment(now);
         let mut able = HashMap::new();
@@ -226,7 +226,7 @@ impl Slots {
             let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
             let class = self.memory.class(who, now);
             let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
-            let key = (idle, class == Class::Suspect, turns.0, class == self.memory.last_class(), turns.1, at);
+            let key = (idle, class == Class::Suspect, class == self.memory.last_class(), turns.0, turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
             }

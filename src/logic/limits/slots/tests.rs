@@ -403,9 +403,24 @@ fn one_that_vanishes_is_held_against_nobody_else() {
     slots.look(unread(ms(200)), ms(200));
     assert_eq!(slots.look(unread(ms(400)), ms(400)).recall, [1]);
     assert_eq!(slots.release(1, false, ms(400)), [2]);
-    slots.ask(at(2, 50), 3, ms(400));
+    slots.ask(at(2, 51), 3, ms(400));
     slots.ask(at(1, 9), 4, ms(400));
     assert_eq!(slots.release(2, true, ms(400)), [4], "its network was served last longest ago");
+}
+
+#[test]
+fn who_takes_what_it_asks_for_does_not_wait_for_new_ones_of_every_address() {
+    let mut slots = Slots::new(Capacity { peers: 9, ..capacity(1, 0) });
+    slots.ask(at(1, 1), 1, START);
+    for (network, ticket) in (2..9).zip(2..) {
+        slots.ask(at(network, network), ticket, START);
+    }
+    assert_eq!(slots.release(1, true, START), [2]);
+    slots.ask(at(1, 1), 100, START);
+    assert_eq!(slots.release(2, false, START), [100], "by turns with all that are new");
+    assert_eq!(slots.release(100, true, START), [3]);
+    slots.ask(at(1, 1), 101, START);
+    assert_eq!(slots.release(3, false, START), [101]);
 }
 
 #[derive(Debug, Clone)]
