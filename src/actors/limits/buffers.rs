@@ -1,32 +1,26 @@
 //! A bounded pool of equal buffers: fresh pages cost a fault each, and memory stays flat when a disk stalls.
-//! Invariant: at most `count` buffers exist, and copies of as many bytes as a third of them hold, divided by peer and by
-//! network; who finds none waits.
+//! Invariant: at most `count` buffers exist; who finds none waits.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::actors::limits::pool::{Pool, Taken};
-use crate::logic::limits::shares::{Limits, Who};
-
 /// The pool; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct BufferPool {
     free: Arc<Mutex<Vec<Vec<u8>>>>,
     permits: Arc<Semaphore>,
-    /// Room for copies, in KiB.
-    copies: Pool,
     count: usize,
     size: usize,
     /// As many free ones are kept.
     kept: usize,
 }
 
-/// A copy of what was in a buffer, and its room.
+/// A copy of what was in a buffer, and the room for it.
 struct Copied {
     bytes: Vec<u8>,
-    _room: Taken,
+    _room: OwnedSemaphorePermit,
 }
 
 impl AsRef<[u8]> for Copied {
@@ -48,9 +42,7 @@ impl BufferPool {
     /// At most `count` buffers of `size` bytes, made when first needed.
     #[must_use]
     pub fn new(count: usize, size: usize) -> Self {
-        let copies = Pool::new(division((count / 3 * size) >> 10));
-        let permits = Arc::new(Semaphore::new(count));
-        Self { free: Arc::default(), permits, copies, count, size, kept: count }
+        Self { free: Arc::default(), permits: Arc::new(Semaphore::new(count)), count, size, kept: count }
     }
 
     /// Of those that are free no more than so many are kept: what many took at once is not held for good.
@@ -71,22 +63,13 @@ impl BufferPool {
         self.permits.available_permits() > self.count / 3 * 2
     }
 
-    /// The first `len` bytes of a buffer, for `who`, who keeps them until it has acknowledged them: lent without a copy while
-    /// the pool is ample, copied when buffers are short, so that peers that do not read keep at most a third of them; and
-    /// as many bytes again in copies, for which this waits when all or its share of them is taken.
-    pub async fn lend(&self, buffer: Buffer, len: usize, who: Who) -> Bytes {
-        if self.is_ample() {
-            return buffer.into_bytes(len);
-        }
-        let room = self.copies.take(who, len.div_ceil(1 << 10)).await;
-        Bytes::from_owner(Copied { bytes: buffer.as_ref()[..len].to_vec(), _room: room })
-    }
-
-    /// Whether the peer has copies that it did not acknowledge yet: who has none and waits in [`BufferPool::lend`] waits for
-    /// others.
-    #[must_use]
-    pub fn has_copies(&self, who: Who) -> bool {
-        self.copies.held(who.peer) > 0
+    /// The first `len` bytes of a buffer, without a copy, to whoever keeps them until a peer has acknowledged them; the
+    /// buffer again when the pool is not ample: peers that do not read keep at most a third of it.
+    ///
+    /// # Errors
+    /// The buffer, to be copied with [`Buffer::copy`].
+    pub fn lend(&self, buffer: Buffer, len: usize) -> Result<Bytes, Buffer> {
+        if self.is_ample() { Ok(buffer.into_bytes(len)) } else { Err(buffer) }
     }
 
     /// Waits for a buffer.
@@ -101,16 +84,17 @@ impl BufferPool {
     }
 }
 
-/// How room for so many KiB of copies is divided: who comes and goes leaves its copies behind until they time out.
-fn division(all: usize) -> Limits {
-    Limits { all, network: (all / 2).max(1), peer: (all / 4).max(1), reserve: all / 4, modest: all / 32 }
-}
-
 impl Buffer {
     /// The first `len` bytes, without a copy; the buffer goes back to the pool with the last clone of them.
     #[must_use]
     pub fn into_bytes(self, len: usize) -> Bytes {
         Bytes::from_owner(self).slice(..len)
+    }
+
+    /// A copy of the first `len` bytes; the buffer goes back now, and the room with the last clone of them.
+    #[must_use]
+    pub fn copy(self, len: usize, room: OwnedSemaphorePermit) -> Bytes {
+        Bytes::from_owner(Copied { bytes: self.as_ref()[..len].to_vec(), _room: room })
     }
 }
 
@@ -138,14 +122,7 @@ impl Drop for Buffer {
 
 #[cfg(test)]
 mod tests {
-    use std::net::IpAddr;
-
     use super::*;
-    use crate::model::NodeId;
-
-    fn who(peer: u8) -> Who {
-        Who { peer: NodeId::from_bytes([peer; 32]), network: IpAddr::from([10, 0, peer, 1]), friend: false }
-    }
 
     #[tokio::test]
     async fn a_taker_waits_until_a_buffer_returns() {
@@ -181,35 +158,21 @@ mod tests {
 
     /// What peers do not acknowledge is bounded, lent or copied.
     #[tokio::test]
-    async fn copies_have_room_until_they_are_gone() {
-        let pool = BufferPool::new(3, 1 << 10);
-        let (first, second, third) = (pool.take().await, pool.take().await, pool.take().await);
-        let copy = pool.lend(first, 1 << 10, who(1)).await;
-        assert_eq!((copy.len(), pool.permits.available_permits()), (1 << 10, 1), "the buffer is free again");
-        let mut waits = Box::pin(pool.lend(second, 5, who(2)));
-        assert!(futures_poll(&mut waits).is_pending(), "one buffer's worth of copies");
-        assert!(pool.has_copies(who(1)) && !pool.has_copies(who(2)), "it waits for another");
+    async fn a_third_is_lent_and_what_is_copied_comes_back_at_once() {
+        let pool = BufferPool::new(6, 8);
+        let mut lent = Vec::new();
+        let refused = loop {
+            match pool.lend(pool.take().await, 5) {
+                Ok(bytes) => lent.push(bytes),
+                Err(buffer) => break buffer,
+            }
+        };
+        assert_eq!((lent.len(), pool.permits.available_permits()), (1, 4));
+        let room = Arc::new(Semaphore::new(1));
+        let copy = refused.copy(5, Arc::clone(&room).try_acquire_owned().expect("free"));
+        assert_eq!((copy.len(), pool.permits.available_permits(), room.available_permits()), (5, 5, 0));
         drop(copy);
-        assert_eq!(waits.await.len(), 5);
-        drop(third);
-    }
-
-    /// What some leave unacknowledged is not waited for by others.
-    #[tokio::test]
-    async fn a_peer_and_a_network_have_a_share_of_the_copies() {
-        let pool = BufferPool::new(24, 1 << 10);
-        let mut kept = Vec::new();
-        while pool.is_ample() {
-            kept.push(pool.take().await.into_bytes(1));
-        }
-        for _ in 0..2 {
-            kept.push(pool.lend(pool.take().await, 1 << 10, who(1)).await);
-        }
-        let mut waits = Box::pin(pool.lend(pool.take().await, 1 << 10, who(1)));
-        assert!(futures_poll(&mut waits).is_pending(), "a quarter of eight");
-        assert_eq!(pool.lend(pool.take().await, 1 << 10, who(2)).await.len(), 1 << 10);
-        kept.clear();
-        assert_eq!(waits.await.len(), 1 << 10);
+        assert_eq!(room.available_permits(), 1);
     }
 
     fn futures_poll<F: Future>(future: &mut std::pin::Pin<Box<F>>) -> std::task::Poll<F::Output> {

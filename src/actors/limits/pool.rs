@@ -11,7 +11,6 @@ use tokio::time::sleep;
 
 use crate::io::net::link::Link;
 use crate::logic::limits::shares::{Limits, Request, Shares, Ticket, Who};
-use crate::model::NodeId;
 use crate::model::address::network;
 
 /// The pool; cheap to clone.
@@ -59,11 +58,6 @@ impl Pool {
     pub fn new(limits: Limits) -> Self {
         let table = Table { shares: Shares::new(limits), waiting: HashMap::new(), next: 0 };
         Self(Arc::new(Inner { table: Mutex::new(table), pressed: watch::Sender::new(false) }))
-    }
-
-    /// How much the peer holds.
-    pub fn held(&self, peer: NodeId) -> usize {
-        self.table().shares.held(peer)
     }
 
     /// Takes so many places, or as many as a peer may have if that is less; none when there are none for this one now.

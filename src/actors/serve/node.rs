@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
@@ -327,7 +328,7 @@ impl NodeAnswers {
         slot: &'a Slot,
     ) -> UnitWriter<'a> {
         let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
-        UnitWriter { source, send, buffers, throttle, index, slot, begun: false }
+        UnitWriter { source, send, buffers, throttle, index, slot, room: Arc::new(Semaphore::new(1)), begun: false }
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use quinn::SendStream;
+use tokio::sync::Semaphore;
 
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::{Buffer, BufferPool};
@@ -72,6 +73,8 @@ pub struct UnitWriter<'a> {
     pub index: &'a IndexRef,
     /// Under which right; told whom the upload waits for.
     pub slot: &'a Slot,
+    /// For one buffer's worth that is copied and not acknowledged.
+    pub room: Arc<Semaphore>,
     /// Something of the answer is on its way.
     pub begun: bool,
 }
@@ -111,16 +114,23 @@ impl UnitWriter<'_> {
             if len == 0 {
                 return Ok(());
             }
+            let bytes = match self.buffers.lend(buffer, len) {
+                Ok(bytes) => bytes,
+                Err(buffer) => self.copy(buffer, len).await,
+            };
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
-            if self.buffers.has_copies(self.slot.who()) {
-                // For room that it gives back by acknowledging.
-                self.slot.waits();
-            }
-            let bytes = self.buffers.lend(buffer, len, self.slot.who()).await;
             self.write(bytes).await?;
             self.slot.works();
         }
+    }
+
+    /// While buffers are short each upload has one buffer's worth with its peer: it waits for none but its own.
+    async fn copy(&self, buffer: Buffer, len: usize) -> Bytes {
+        self.slot.waits();
+        let room = Arc::clone(&self.room).acquire_owned().await.expect("nobody closes this semaphore");
+        self.slot.works();
+        buffer.copy(len, room)
     }
 
     /// Whatever the peer takes is a sign that it reads.

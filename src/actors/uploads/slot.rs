@@ -12,7 +12,6 @@ use tokio::time::Instant;
 
 use super::{Asking, Message};
 use crate::io::net::link::WeakLink;
-use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Ticket, View};
 use crate::model::{ContentId, NodeId};
 
@@ -24,7 +23,6 @@ const OURS: u64 = u64::MAX;
 pub struct Slot {
     pool: ActorRef<Message>,
     ticket: Ticket,
-    who: Who,
     standing: Arc<UploadState>,
     whole: AtomicBool,
 }
@@ -48,19 +46,14 @@ impl Slot {
     pub(super) fn new(
         pool: ActorRef<Message>,
         ticket: Ticket,
-        Asking { who, link }: Asking,
+        Asking { link, .. }: Asking,
         started: Instant,
     ) -> (Self, Upload) {
         let standing = Arc::new(UploadState { started, since: AtomicU64::new(0), recall: Notify::new() });
         let upload = Upload { standing: Arc::clone(&standing), link, acknowledged: 0, view: View::default() };
-        let slot = Self { pool, ticket, who, standing, whole: AtomicBool::new(false) };
+        let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
         slot.waits();
         (slot, upload)
-    }
-
-    /// Who is served.
-    pub const fn who(&self) -> Who {
-        self.who
     }
 
     /// From now on the upload waits for its peer, which has just taken something or is about to be given the first.

@@ -154,7 +154,7 @@ impl Shares {
         total <= all - reserve && near <= network
     }
 
-    pub fn held(&self, peer: NodeId) -> usize {
+    fn held(&self, peer: NodeId) -> usize {
         self.peers.get(&peer).copied().unwrap_or(0)
     }
 

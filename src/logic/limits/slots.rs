@@ -91,6 +91,8 @@ struct Held {
 struct Moment {
     /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
     new: Option<usize>,
+    /// The same for who has proven to take what it asks for: while many that are new do not, only others like it count.
+    trusted: Option<usize>,
     /// How many peers of each network are served, without those that take next to nothing.
     served: HashMap<IpAddr, usize>,
 }
@@ -238,7 +240,8 @@ impl Slots {
     /// is waiting, but of networks that hold more: new identities cost nothing, and are no reason to wait for ever.
     fn may_begin(&self, who: &Who, moment: &Moment, now: Duration) -> bool {
         let turn = if self.by_node.contains_key(&who.peer) {
-            moment.new.is_none_or(|holds| self.network_holds(who) < holds)
+            let new = if self.is_trusted(who, now) { moment.trusted } else { moment.new };
+            new.is_none_or(|holds| self.network_holds(who) < holds)
         } else {
             self.are_few(who, &moment.served)
         };
@@ -246,7 +249,15 @@ impl Slots {
     }
 
     fn moment(&self, now: Duration) -> Moment {
-        Moment { new: self.someone_new(now), served: self.served(now) }
+        let new = self.someone_new(|_| true, now);
+        let abused = self.memory.is_abused(now);
+        let trusted = if abused { self.someone_new(|who| self.is_trusted(who, now), now) } else { new };
+        Moment { new, trusted, served: self.served(now) }
+    }
+
+    /// Whether it has shown that it takes what it asks for.
+    fn is_trusted(&self, who: &Who, now: Duration) -> bool {
+        who.friend || self.memory.class(who, now) == Class::Proven
     }
 
     /// Whether there is room for one more peer of this network beside those that are served.
@@ -258,9 +269,10 @@ impl Slots {
         served.values().map(|peers| *peers.min(&most)).sum::<usize>() < self.capacity.peers
     }
 
-    /// The fewest slots of a network of which a peer waits that has nothing on its way, and does not keep others waiting.
-    fn someone_new(&self, now: Duration) -> Option<usize> {
-        let is_new = |who: &Who| !self.by_node.contains_key(&who.peer);
+    /// The fewest slots of a network of which a peer waits that counts, has nothing on its way, and does not keep others
+    /// waiting.
+    fn someone_new(&self, counts: impl Fn(&Who) -> bool, now: Duration) -> Option<usize> {
+        let is_new = |who: &Who| !self.by_node.contains_key(&who.peer) && counts(who);
         let waiting = self.queue.iter().map(|(who, _)| who);
         let new = waiting.filter(|who| is_new(who) && self.memory.class(who, now) >= Class::New);
         new.map(|who| self.network_holds(who)).min()
@@ -274,7 +286,9 @@ impl Slots {
         let own = self.by_node.get(&who.peer).copied().unwrap_or(0);
         let blamed = self.memory.class(who, now) < Class::New;
         let Capacity { slots, reserve, per_peer, .. } = self.capacity;
-        let most = if who.friend || (!blamed && self.network_holds(who) < reserve / 2) {
+        let is_modest = self.network_holds(who) < reserve / 2;
+        let may_have_all = self.is_trusted(who, now) || !self.memory.is_abused(now);
+        let most = if who.friend || (!blamed && is_modest && may_have_all) {
             self.capacity.most()
         } else if own == 0 && !blamed {
             slots + reserve.div_ceil(2)
@@ -288,8 +302,8 @@ impl Slots {
     /// How many peers of each network are served now, without those that take next to nothing.
     fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
         let counts = |held: &&Held| {
-            let is_suspect = self.memory.class(&held.who, now) < Class::New;
-            !held.recalled && held.flow.counts(self.pace, !is_suspect, now)
+            let trusted = if self.memory.is_abused(now) { Class::Proven } else { Class::New };
+            !held.recalled && held.flow.counts(self.pace, self.memory.class(&held.who, now) >= trusted, now)
         };
         let moving = self.held.values().filter(counts);
         let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer)).collect();

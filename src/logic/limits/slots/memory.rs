@@ -35,8 +35,8 @@ pub(super) enum Class {
 #[derive(Debug, Clone, Copy, Default)]
 struct Network {
     turn: u64,
-    /// New peers that did not read, and when the last of them was noticed.
-    blamed: (u32, Duration),
+    /// Its new peers that did not read.
+    blamed: Blamed,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -53,6 +53,25 @@ pub(super) struct Memory {
     networks: HashMap<IpAddr, Network>,
     clock: u64,
     last_class: Class,
+    /// New peers of any network that did not read, and when the last of them was noticed.
+    blamed: Blamed,
+}
+
+/// How many were blamed, none of them longer than [`BLAMED`] after the one before, and when the last of them was.
+#[derive(Debug, Clone, Copy, Default)]
+struct Blamed {
+    count: u32,
+    last: Duration,
+}
+
+impl Blamed {
+    fn add(&mut self, now: Duration) {
+        *self = Self { count: if is_recent(self.last, now) { self.count + 1 } else { 1 }, last: now };
+    }
+
+    fn are_many(self, now: Duration) -> bool {
+        self.count >= SUSPICIOUS && is_recent(self.last, now)
+    }
 }
 
 impl Memory {
@@ -66,8 +85,13 @@ impl Memory {
     }
 
     fn is_suspicious(&self, network: IpAddr, now: Duration) -> bool {
-        let blamed = self.networks.get(&network).map(|network| network.blamed);
-        blamed.is_some_and(|(count, last)| count >= SUSPICIOUS && is_recent(last, now))
+        self.networks.get(&network).is_some_and(|network| network.blamed.are_many(now))
+    }
+
+    /// Whether many new peers did not read of late, wherever they came from: those that come next are no reason for others
+    /// to wait.
+    pub(super) fn is_abused(&self, now: Duration) -> bool {
+        self.blamed.are_many(now)
     }
 
     /// Of what class the last was that began.
@@ -91,7 +115,7 @@ impl Memory {
         self.networks.entry(who.network).or_default().turn = self.clock;
         // Those first that have shown nothing: else new identities would push out the others.
         trim(&mut self.nodes, |peer| (peer.proven, peer.turn));
-        trim(&mut self.networks, |network| (network.blamed.0, network.turn));
+        trim(&mut self.networks, |network| (network.blamed.count, network.turn));
     }
 
     /// It has taken all that it asked for.
@@ -106,12 +130,12 @@ impl Memory {
         let Some(peer) = self.nodes.get_mut(&who.peer) else { return };
         let was_proven = std::mem::replace(&mut peer.proven, false);
         let again = peer.blamed.replace(now).is_some();
-        if let Some(network) = self.networks.get_mut(&who.network)
-            && !was_proven
-            && !again
-        {
-            let (count, last) = network.blamed;
-            network.blamed = (if is_recent(last, now) { count + 1 } else { 1 }, now);
+        if was_proven || again {
+            return;
+        }
+        self.blamed.add(now);
+        if let Some(network) = self.networks.get_mut(&who.network) {
+            network.blamed.add(now);
         }
     }
 }

@@ -358,13 +358,13 @@ fn the_reserve_stays_for_networks_that_hold_little() {
     assert_eq!(slots.ask(at(3, 98), 52, START), Admission::Queued(None), "all are taken");
 }
 
-/// Ever new names that ask and vanish: each is recalled once others wait.
-fn vanished(slots: &mut Slots) -> Duration {
+/// Ever new names, each of such a network, that ask and vanish: each is recalled once others wait.
+fn vanished(slots: &mut Slots, network: impl Fn(u8) -> u8) -> Duration {
     for n in 1..=4 {
-        assert_eq!(slots.ask(at(1, n), n.into(), START), Admission::Granted);
+        assert_eq!(slots.ask(at(network(n), n), n.into(), START), Admission::Granted);
     }
     for n in 5..=8 {
-        assert_eq!(slots.ask(at(1, n), n.into(), START), Admission::Queued(None));
+        assert_eq!(slots.ask(at(network(n), n), n.into(), START), Admission::Queued(None));
     }
     slots.look(unread(ms(200)), ms(200));
     let now = ms(400);
@@ -380,7 +380,7 @@ fn vanished(slots: &mut Slots) -> Duration {
 #[test]
 fn who_comes_after_many_of_its_network_that_vanished_has_one_slot_after_all_others() {
     let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
-    let now = vanished(&mut slots);
+    let now = vanished(&mut slots, |_| 1);
     for (network, n, ticket) in [(1, 9, 20), (1, 10, 21), (2, 50, 22), (2, 50, 23), (2, 50, 24)] {
         assert_eq!(slots.ask(at(network, n), ticket, now), Admission::Queued(None));
     }
@@ -421,6 +421,38 @@ fn who_takes_what_it_asks_for_does_not_wait_for_new_ones_of_every_address() {
     assert_eq!(slots.release(100, true, START), [3]);
     slots.ask(at(1, 1), 101, START);
     assert_eq!(slots.release(3, false, START), [101]);
+}
+
+#[test]
+fn while_many_new_ones_vanish_who_reads_does_not_wait_for_more_of_them() {
+    let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
+    slots.ask(at(99, 99), 90, START);
+    slots.release(90, true, START);
+    let now = vanished(&mut slots, |n| n);
+    for (network, ticket) in [(99, 91), (99, 92), (9, 20), (10, 21), (11, 22)] {
+        assert_eq!(slots.ask(at(network, network), ticket, now), Admission::Queued(None));
+    }
+    assert_eq!(slots.release(5, false, now), [91], "by turns with those who are new");
+    assert_eq!(slots.release(6, false, now), [20]);
+    assert_eq!(slots.release(7, false, now), [92], "with something on its way, while others have nothing");
+}
+
+#[test]
+fn while_many_new_ones_vanish_the_rest_of_the_reserve_is_for_who_reads() {
+    let mut slots = Slots::new(Capacity { peers: 99, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 8) });
+    slots.ask(at(99, 99), 90, START);
+    slots.release(90, true, START);
+    let new = |slots: &mut Slots, n: u8, now| slots.ask(at(n, n), n.into(), now);
+    assert!((1..=12).all(|n| new(&mut slots, n, START) == Admission::Granted));
+    assert!((13..=16).all(|n| new(&mut slots, n, START) == Admission::Queued(None)));
+    slots.look(unread(ms(200)), ms(200));
+    let recalled = slots.look(unread(ms(400)), ms(400)).recall;
+    assert_eq!(recalled.len(), 4, "as many as wait");
+    recalled.iter().for_each(|ticket| drop(slots.release(*ticket, false, ms(400))));
+    assert_eq!((slots.active(), slots.waiting()), (8, 4), "half of the reserve");
+    assert_eq!(slots.ask(at(99, 99), 91, ms(400)), Admission::Granted);
+    assert_eq!(slots.ask(at(99, 99), 92, ms(400)), Admission::Granted);
+    assert_eq!(new(&mut slots, 17, ms(400)), Admission::Queued(None));
 }
 
 #[derive(Debug, Clone)]
