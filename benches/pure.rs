@@ -9,7 +9,7 @@ use qshare::io::share::hash::hash_file;
 use qshare::io::share::stamp::FileStamp;
 use qshare::logic::offers::names::{FoldedNames, Needle};
 use qshare::logic::picker::{Picker, RequestId, Span, State, Taker};
-use qshare::model::{ContentId, Hit, Kind, NodeId, Provider, Query, SafePath, UnitMap};
+use qshare::model::{ContentId, Hit, NodeId, Provider, Query, SafePath, UnitMap};
 use qshare::wire::codec::LEN;
 use qshare::wire::{HitPage, decode, encode, limits};
 
@@ -39,14 +39,9 @@ fn codec(c: &mut Criterion) {
         addrs: vec![format!("10.0.{}.{}:4917", n / 250 % 250, n % 250).parse().expect("an address")],
     };
     let hit = |n: u32| Hit {
-        id: Some(ContentId::of(&n.to_be_bytes())),
-        kind: Kind::File,
-        size: u64::from(n) * MIB,
-        files: 1,
-        locked: false,
-        executable: false,
         names: vec![name(n)],
         providers: vec![provider(n), provider(n + 1)],
+        ..Hit::file(Some(ContentId::of(&n.to_be_bytes())), u64::from(n) * MIB)
     };
     let page = HitPage { hits: (0..1000).map(hit).collect(), more: 0 };
     let frame = encode(&page, limits::PAGE).expect("a page");
