@@ -11,7 +11,7 @@ use qshare::logic::offers::names::{FoldedNames, Needle};
 use qshare::logic::offers::search::{Search, Window};
 use qshare::logic::offers::table::OfferTable;
 use qshare::logic::picker::{Picker, RequestId, Span, State, Taker};
-use qshare::model::{ContentId, Hit, Kind, NodeId, Offer, Provider, Query, SafePath, UnitMap};
+use qshare::model::{ContentId, Hit, NodeId, Offer, Provider, Query, SafePath, UnitMap};
 use qshare::wire::codec::LEN;
 use qshare::wire::{HitPage, decode, encode, limits};
 
@@ -41,14 +41,9 @@ fn codec(c: &mut Criterion) {
         addrs: vec![format!("10.0.{}.{}:4917", n / 250 % 250, n % 250).parse().expect("an address")],
     };
     let hit = |n: u32| Hit {
-        id: Some(ContentId::of(&n.to_be_bytes())),
-        kind: Kind::File,
-        size: u64::from(n) * MIB,
-        files: 1,
-        locked: false,
-        executable: false,
         names: vec![name(n)],
         providers: vec![provider(n), provider(n + 1)],
+        ..Hit::file(Some(ContentId::of(&n.to_be_bytes())), u64::from(n) * MIB)
     };
     let page = HitPage { hits: (0..1000).map(hit).collect(), more: 0 };
     let frame = encode(&page, limits::PAGE).expect("a page");
@@ -121,8 +116,7 @@ fn names(c: &mut Criterion) {
 /// The best thousand of 100,000 offers that all match: what costs a tracker most.
 fn search(c: &mut Criterion) {
     let id = |n: u32| Some(ContentId::from_bytes(*blake3::hash(&n.to_le_bytes()).as_bytes()));
-    let offer =
-        |n| Offer { name: name(n), size: 1, id: id(n), kind: Kind::File, files: 1, locked: false, executable: false };
+    let offer = |n| Offer::file(name(n), 1, id(n));
     let mut table = OfferTable::default();
     table.change(Vec::new(), (0..100_000).map(offer).collect(), &mut |_| ());
     let query = Query::parse(&["shelf"]).expect("words");

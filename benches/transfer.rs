@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use qshare::model::{ContentId, PeerTarget};
 use qshare::node::{
-    Event, GetRequest, Home, Lifetime, Listen, Node, Options, SurveyOptions, Tracker, TrackerOptions, What, survey,
+    Acknowledged, Event, GetRequest, Home, Lifetime, Listen, Node, Options, SurveyOptions, Tracker, TrackerOptions,
+    What, survey,
 };
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -82,7 +83,7 @@ async fn provider(home: &Path, tracker: &PeerTarget, file: &Path) -> Node {
     node.share(survey(&[file.to_owned()], &SurveyOptions::default()).expect("a plan"));
     loop {
         match events.recv().await.expect("it runs") {
-            Event::Announced { offers, hashed, .. } if offers > 0 && offers == hashed => break,
+            Event::Announced(Acknowledged { offers, hashed, .. }) if offers > 0 && offers == hashed => break,
             _ => {}
         }
     }

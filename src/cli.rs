@@ -23,6 +23,7 @@ mod settings;
 mod signals;
 
 use crate::io::home::friends::FriendFile;
+use crate::io::home::lines::ListFile as _;
 use crate::model::Friends;
 use args::{Command, Globals};
 use commands::listen_lan::ListenLan;

@@ -29,6 +29,7 @@ pub use query::Query;
 pub use rate::Rate;
 pub use safe_path::SafePath;
 pub use size::Size;
+pub use text::path::LocalPath;
 pub use text::shown::Shown;
 pub use units::UnitMap;
 pub use units::bitfield::Bitfield;

@@ -45,8 +45,9 @@ pub use host::Host;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
+use get::manifest::Listed;
 use inner::Inner;
-use look::ask::{Place, all_offers, connect};
+use look::ask::{Responder, all_offers, connect};
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]
@@ -124,11 +125,11 @@ impl Node {
         let mut failed = None;
         let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
-                return Ok((self.list_at(&Place::of(target), None).await?, Plane::Peer));
+                return Ok((self.list_at(&Responder::of(target), None).await?, Plane::Peer));
             }
             Resolved::Node { node, at } => {
-                if let Some(place) = at.map(Place::of) {
-                    match self.list_at(&place, None).await {
+                if let Some(responder) = at.map(Responder::of) {
+                    match self.list_at(&responder, None).await {
                         Ok(offers) => return Ok((offers, Plane::Peer)),
                         Err(error) => drop(failed.get_or_insert(error)),
                     }
@@ -136,27 +137,27 @@ impl Node {
                 node
             }
         };
-        for place in finder.trackers() {
-            match self.list_at(place, Some(node)).await {
+        for responder in finder.trackers() {
+            match self.list_at(responder, Some(node)).await {
                 Ok(offers) if !offers.is_empty() => return Ok((offers, Plane::Tracker)),
                 Ok(_) => {}
                 Err(error) => drop(failed.get_or_insert(error)),
             }
         }
         match finder.reach(node, None).await {
-            Ok(link) => Ok((self.list_at(&Place::at(link), None).await?, Plane::Peer)),
+            Ok(link) => Ok((self.list_at(&Responder::at(link), None).await?, Plane::Peer)),
             Err(error) => Err(failed.or(error).unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() })),
         }
     }
 
-    /// Offers of the node at a place, or of one that a tracker knows.
-    async fn list_at(&self, place: &Place, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
+    /// Offers of the node that is asked, or of one that a tracker knows.
+    async fn list_at(&self, responder: &Responder, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
         let finder = &self.inner.finder;
-        let link = connect(&finder.connections, place, finder.own).await?;
-        if place.plane == Plane::Peer {
+        let link = connect(&finder.connections, responder, finder.own).await?;
+        if responder.plane == Plane::Peer {
             self.inner.meet([link.peer()]).await;
         }
-        all_offers(&link, &place.who(), node).await
+        all_offers(&link, &responder.who(), node).await
     }
 
     /// What a collection holds.
@@ -172,9 +173,9 @@ impl Node {
             return Err(Error::NotACollection { id });
         }
         let mut liars = Vec::new();
-        let (most, wait) = (finder.max_files, Duration::ZERO);
         // Nobody waits for a list to be shown: everyone is asked once.
-        let fetched = get::manifest::fetch(&finder.connections, id, &hit.providers, most, wait, &mut liars).await;
+        let listed = Listed { finder, id, providers: &hit.providers };
+        let fetched = listed.fetch(Duration::ZERO, &mut liars).await;
         liars.into_iter().for_each(|node| self.inner.warn(LookNotice::WrongList { node, id }));
         Ok(fetched?.collection)
     }

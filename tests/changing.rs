@@ -3,16 +3,12 @@
 mod common;
 
 use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::JoinHandle;
-use std::time::{Duration, UNIX_EPOCH};
+use std::path::Path;
+use std::time::UNIX_EPOCH;
 
 use serde_json::Value;
 
-use common::{Lab, Node, Process, noise};
+use common::{Lab, Node, Process, Writer, noise};
 
 const MIB: usize = 1 << 20;
 /// Less than the rest of a provider that has been left: who waits for it to be over ends without everything.
@@ -23,34 +19,6 @@ type Change<'a> = &'a dyn Fn(&Path);
 
 fn warning_with(events: &[Value], text: &str) -> bool {
     events.iter().any(|e| e["event"] == "warning" && e["message"].as_str().is_some_and(|m| m.contains(text)))
-}
-
-/// Appends to a file all the time until it is dropped.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    fn of(path: PathBuf) -> Self {
-        let stop = Arc::new(AtomicBool::new(false));
-        let stopped = stop.clone();
-        let thread = std::thread::spawn(move || {
-            let mut file = File::options().append(true).create(true).open(path).expect("own file");
-            while !stopped.load(Ordering::Relaxed) {
-                file.write_all(b"another line\n").expect("own file");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().map(JoinHandle::join);
-    }
 }
 
 /// Shares without waiting for all ids: of a file that keeps changing there is none.

@@ -4,11 +4,9 @@
 mod common;
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::thread::JoinHandle;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use qshare::actors::serve::Stream;
@@ -17,7 +15,7 @@ use qshare::wire::{Code, Delta, Refusal, Request, ResolveEvent, limits};
 use rustix::process::Signal;
 
 use common::scripted::{Answering, Content, Guise, Script, Scripted, honest};
-use common::{Ended, Lab, Node, Process, noise, until};
+use common::{Ended, Lab, Node, Process, Writer, noise, until};
 
 const MIB: u64 = 1 << 20;
 
@@ -181,38 +179,10 @@ fn without_a_tracker_one_that_was_killed_is_dialled_where_it_was() {
     assert!(fs::read(lab.path("result")).expect("published") == bytes);
 }
 
-/// Something that writes to a file all the time.
-struct Writer {
-    stop: Arc<AtomicBool>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    fn to(path: &Path) -> Self {
-        let (stop, path) = (Arc::new(AtomicBool::new(false)), path.to_owned());
-        let stopped = Arc::clone(&stop);
-        let thread = std::thread::spawn(move || {
-            let mut log = OpenOptions::new().create(true).append(true).open(path).expect("opened");
-            while !stopped.load(Ordering::Relaxed) {
-                writeln!(log, "a line").expect("written");
-                std::thread::sleep(Duration::from_millis(20));
-            }
-        });
-        Self { stop, thread: Some(thread) }
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
-    }
-}
-
 /// A file that is written to all the time, with a tracker that knows its name.
 fn written_to(lab: &Lab, name: &str) -> (Writer, Node, Node) {
     let log = lab.file(&format!("shared/{name}"), &noise(9, 300_000));
-    let writer = Writer::to(&log);
+    let writer = Writer::of(log.clone());
     let tracker = lab.tracker();
     let mut command = lab.qshare();
     command.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&log);
@@ -337,7 +307,7 @@ fn resolving(event: ResolveEvent, wait: &str) -> (Ended, Scripted) {
         }
     });
     let name = SafePath::parse("growing.log").expect("a name");
-    let offer = Offer { name, size: 10, id: None, kind: Kind::File, files: 1, locked: false, executable: false };
+    let offer = Offer::file(name, 10, None);
     let delta = Delta { add: vec![offer], ..Delta::default() };
     let only = Scripted::announcing(&tracker, &delta, false, Content::file(b"0123456789"), script);
     (lab.get(&tracker, &["growing.log", "--wait", wait]), only)
@@ -358,7 +328,7 @@ fn hashing_that_does_not_get_on_ends_with_the_wait_and_names_who_hashes() {
 fn what_has_become_another_kind_of_thing_is_refused_with_that_cause() {
     let name = SafePath::parse("growing.log").expect("a name");
     let id = Some(qshare::model::ContentId::of(b"a tree"));
-    let tree = Offer { name, size: 10, id, kind: Kind::Collection, files: 2, locked: false, executable: false };
+    let tree = Offer { kind: Kind::Collection, files: 2, ..Offer::file(name, 10, id) };
     let (ended, only) = resolving(ResolveEvent::Done(tree), FOREVER);
     let sentence = ended.error(1);
     assert!(sentence.contains("growing.log") && sentence.contains("has changed its copy"), "{sentence}");

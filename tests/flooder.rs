@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 
 use common::flooder::{Flooder, Frames, Silent, frame, query};
 use common::{Lab, Node, Process, until};
-use qshare::model::{ContentId, Hit, Kind, NodeId, QueryId, SafePath};
+use qshare::model::{ContentId, Hit, NodeId, QueryId, SafePath};
 use qshare::wire::{NeighbourFrame, QueryHits, limits};
 
 /// Ten thousand a second.
@@ -81,17 +81,7 @@ fn hits_that_nobody_asked_for_cost_only_their_sender() {
         let mut id = [9; 16];
         id[..8].copy_from_slice(&n.to_be_bytes());
         let names = vec![SafePath::parse("needle.bin").expect("a name")];
-        let (false_id, providers) = (Some(ContentId::of(&id)), Vec::new());
-        let hit = Hit {
-            id: false_id,
-            kind: Kind::File,
-            size: 1,
-            files: 1,
-            locked: false,
-            executable: false,
-            names,
-            providers,
-        };
+        let hit = Hit { names, ..Hit::file(Some(ContentId::of(&id)), 1) };
         frame(&NeighbourFrame::Found(QueryHits { id: QueryId::from_bytes(id), hits: vec![hit], nodes: Vec::new() }))
     });
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use common::{Lab, Node, heeding};
+use common::{Lab, Mounted, Node, heeding};
 
 /// What a command says when its home is this one, and what it came to.
 fn at_home(mut command: Command, home: &Path, line: &[&str]) -> Output {
@@ -69,9 +69,6 @@ fn a_home_that_is_a_file_does_not_hinder_a_finite_command() {
     }
 }
 
-/// A file system that is unmounted at the end.
-struct Mounted(PathBuf);
-
 impl Mounted {
     /// `None`, and a word about it, where none can be made.
     fn tmpfs(place: PathBuf, options: &str) -> Option<Self> {
@@ -81,12 +78,6 @@ impl Mounted {
             return None;
         }
         Some(Self(place))
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -5,32 +5,17 @@ mod common;
 use std::fs;
 use std::path::Path;
 
-use common::{Ended, Lab, Node, Process, noise, until};
+use common::{Ended, Lab, Node, Process, at_peers, noise, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
 /// Bytes of one chunk of a small file.
 const CHUNK: u64 = 256 << 10;
 
-/// Shares a path without a tracker, as a neighbour of these.
-fn share(lab: &Lab, path: &Path, peers: &[&Node]) -> Node {
-    let mut command = lab.qshare();
-    command.args(["share", "--listen", "127.0.0.1:0", "--only-peers"]).arg(path);
-    for peer in peers {
-        command.args(["--peer", &peer.addr]);
-    }
-    let mut node = lab.start(&mut command);
-    node.process.event("offer");
-    node
-}
-
 fn start(lab: &Lab, peers: &[&Node], arguments: &[&str]) -> Process {
     let mut command = lab.qshare();
     // Who has answered is told there.
-    command.env("RUST_LOG", "qshare=debug").args(arguments);
-    for peer in peers {
-        command.args(["--peer", &peer.addr]);
-    }
+    command.env("RUST_LOG", "qshare=debug").args(arguments).args(at_peers(peers));
     Process::start(&mut command)
 }
 
@@ -49,8 +34,8 @@ fn id(node: &Node) -> String {
 
 /// Two nodes that share one name with other bytes; the second is a neighbour of the first.
 fn rivals(lab: &Lab) -> [Node; 2] {
-    let one = share(lab, &lab.file("one/same.bin", &noise(1, 40_000)), &[]);
-    let other = share(lab, &lab.file("other/same.bin", &noise(2, 50_000)), &[&one]);
+    let one = lab.near(&lab.file("one/same.bin", &noise(1, 40_000)), &[], &["--only-peers"]);
+    let other = lab.near(&lab.file("other/same.bin", &noise(2, 50_000)), &[&one], &["--only-peers"]);
     until("each is found through the other", || {
         [&one, &other].iter().all(|node| hits(&run(lab, &[node], &["search", "same", "--only-peers"])).len() == 2)
     });
@@ -130,7 +115,7 @@ fn a_trackers_word_goes_first_and_a_rival_around_is_a_warning_with_both_ids() {
     let lab = Lab::new();
     let tracker = lab.tracker();
     let _known = lab.share(&tracker, &[&lab.file("one/same.bin", &noise(1, 1 << 20))], &["--limit", "400KiB/s"]);
-    let around = share(&lab, &lab.file("other/same.bin", &noise(2, 50_000)), &[]);
+    let around = lab.near(&lab.file("other/same.bin", &noise(2, 50_000)), &[], &["--only-peers"]);
     let search = run(&lab, &[], &["search", "same.bin", "--tracker", &tracker.addr]);
     let known = hits(&search)[0]["id"].as_str().map(str::to_owned).expect("hashed");
     let ended = run(&lab, &[&around], &["get", "same.bin", "--tracker", &tracker.addr, "-o", "out/"]);
@@ -299,8 +284,8 @@ fn counts_over_neighbours_say_when_they_are_lower_bounds_and_more_is_paged_on() 
     for n in 0..300 {
         lab.file(&format!("many/match-{n:03}.txt"), format!("{n}").as_bytes());
     }
-    let hub = share(&lab, &lab.file("hub/hub.bin", b"hub"), &[]);
-    let many = share(&lab, &lab.path("many"), &[&hub]);
+    let hub = lab.near(&lab.file("hub/hub.bin", b"hub"), &[], &["--only-peers"]);
+    let many = lab.near(&lab.path("many"), &[&hub], &["--only-peers"]);
     let search = |more: &[&str]| run(&lab, &[&hub], &[&["search", "match", "--only-peers"], more].concat());
     until("the directory is hashed and near", || search(&[]).code == Some(0));
     until("all of it", || hits(&search(&["--limit-hits", "400"])).len() == 300);

@@ -4,24 +4,11 @@
 mod common;
 
 use std::fs;
-use std::path::Path;
 use std::time::Duration;
 
 use common::{DEADLINE, Ended, Lab, Node, Process, noise};
 use qshare::model::{PeerTarget, Query};
 use qshare::node::{self, Counts, Event, Home, Lifetime, Listen, Near, Options, SurveyOptions};
-
-/// Shares a path without a tracker, as a neighbour of these.
-fn share(lab: &Lab, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
-    let mut command = lab.qshare();
-    command.args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(path);
-    for peer in peers {
-        command.args(["--peer", &peer.addr]);
-    }
-    let mut node = lab.start(&mut command);
-    node.process.event("offer");
-    node
-}
 
 fn run(lab: &Lab, peer: &Node, arguments: &[&str]) -> Ended {
     Process::start(lab.qshare().args(arguments).args(["--peer", &peer.addr])).end()
@@ -39,11 +26,11 @@ fn a_line_of_six_is_searched_to_its_end_with_five_links_and_not_with_four() {
     let lab = Lab::new();
     let bytes = noise(1, 3 << 20);
     let only = ["--only-peers"];
-    let far = share(&lab, &lab.file("far/needle.bin", &bytes), &[], &only);
+    let far = lab.near(&lab.file("far/needle.bin", &bytes), &[], &only);
     let mut line = vec![far];
     for n in 2..6 {
         let other = lab.file(&format!("{n}/other{n}.bin"), b"other");
-        let next = share(&lab, &other, &[line.last().expect("one")], &only);
+        let next = lab.near(&other, &[line.last().expect("one")], &only);
         line.push(next);
     }
     let near = line.last().expect("one");
@@ -80,7 +67,7 @@ fn what_one_tracker_knows_is_kept_when_another_is_silent() {
     let lab = Lab::new();
     let tracker = lab.tracker();
     let provider = lab.share(&tracker, &[&lab.file("one/kept-one.bin", b"one")], &[]);
-    let near = share(&lab, &lab.file("two/kept-two.bin", b"two"), &[], &[]);
+    let near = lab.near(&lab.file("two/kept-two.bin", b"two"), &[], &[]);
     let silent = std::net::UdpSocket::bind("127.0.0.1:0").expect("bound");
     let silent = silent.local_addr().expect("bound").to_string();
     let search = ["search", "kept", "--only-peers", "--tracker", &tracker.addr, "--tracker", &silent];
@@ -99,13 +86,13 @@ fn a_transfer_found_by_neighbours_alone_takes_in_one_who_comes_later() {
     let bytes = noise(3, 24 << 20);
     let file = lab.file("first/two.bin", &bytes);
     let slow = ["--limit", "4MiB/s"];
-    let hub = share(&lab, &lab.file("hub/hub.bin", b"hub"), &[], &[]);
-    let first = share(&lab, &file, &[&hub], &slow);
+    let hub = lab.near(&lab.file("hub/hub.bin", b"hub"), &[], &[]);
+    let first = lab.near(&file, &[&hub], &slow);
     until(&lab, &hub, &["search", "two.bin"], |ended| ended.code == Some(0));
     let mut get = Process::start(lab.qshare().args(["get", "two.bin", "--peer", &hub.addr]));
     get.event_that("progress", |event| event["bytes"].as_u64() > Some(0));
     let copy = lab.file("second/copy.bin", &bytes);
-    let second = share(&lab, &copy, &[&hub], &slow);
+    let second = lab.near(&copy, &[&hub], &slow);
     let ended = get.end();
     let providers = ended.done()["providers"].as_array().expect("a list");
     let gave = |node: &Node| providers.iter().any(|p| p["node"] == *node.id && p["bytes"].as_u64() > Some(0));
@@ -116,8 +103,8 @@ fn a_transfer_found_by_neighbours_alone_takes_in_one_who_comes_later() {
 #[test]
 fn the_neighbourhood_shows_who_is_near_and_who_tells_of_whom() {
     let lab = Lab::new();
-    let far = share(&lab, &lab.file("a/a.bin", b"a"), &[], &[]);
-    let near = share(&lab, &lab.file("b/b.bin", b"b"), &[&far], &[]);
+    let far = lab.near(&lab.file("a/a.bin", b"a"), &[], &[]);
+    let near = lab.near(&lab.file("b/b.bin", b"b"), &[&far], &[]);
     let both = |ended: &Ended| ended.events.iter().filter(|event| event["event"] == "neighbour").count() == 2;
     let ended = until(&lab, &near, &["neighbours", "--only-peers"], both);
     let of = |id: &str| ended.events.iter().find(|event| event["node"] == id).expect("shown").clone();

@@ -5,10 +5,10 @@ mod common;
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use common::{Ended, Lab, Node, assert_same_tree, noise};
+use common::{Ended, Lab, Mounted, Node, assert_same_tree, noise};
 use rustix::process::Signal;
 
 const MIB: usize = 1 << 20;
@@ -193,8 +193,6 @@ fn what_is_unfinished_elsewhere_is_copied_from_and_told_by_status() {
     assert_eq!(unfinished(&lab.path(".")), Vec::<String>::new());
 }
 
-struct Mounted(PathBuf);
-
 impl Mounted {
     /// A small file system of this kind, if one can be had.
     fn new(lab: &Lab, kind: &str) -> Option<Self> {
@@ -207,12 +205,6 @@ impl Mounted {
         }
         eprintln!("skipped: no {kind} can be mounted here");
         None
-    }
-}
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
     }
 }
 

@@ -142,18 +142,8 @@ fn a_seed_that_changes_or_goes_is_no_longer_offered_and_is_again_when_it_is_back
 fn without_a_tracker_a_seed_is_found_at_itself_and_over_a_neighbour() {
     let lab = Lab::new();
     let (tree, other) = (tree(&lab), lab.file("other.bin", b"other"));
-    let share = |path: &Path, peers: &[&Node]| {
-        let mut command = lab.qshare();
-        command.args(["share", "--listen", "127.0.0.1:0"]).arg(path);
-        for peer in peers {
-            command.args(["--peer", &peer.addr]);
-        }
-        let mut node = lab.start(&mut command);
-        node.process.event("offer");
-        node
-    };
-    let between = share(&other, &[]);
-    let mut source = share(&tree, &[]);
+    let between = lab.near(&other, &[], &[]);
+    let mut source = lab.near(&tree, &[], &[]);
     let seed = seeding(&lab, &["docs", "-o", "t/", "--peer", &source.addr, "--peer", &between.addr]);
     let id = run(&lab, &["search", "docs", "--peer", &source.addr]).event("hit")["id"].as_str().expect("id").to_owned();
     source.process.kill();

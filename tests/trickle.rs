@@ -4,7 +4,7 @@ mod common;
 
 use std::fs;
 
-use qshare::model::{ContentId, Kind, Offer, SafePath};
+use qshare::model::{ContentId, Offer, SafePath};
 use qshare::wire::Delta;
 
 use common::scripted::{Content, Guise, Script, Scripted};
@@ -115,8 +115,7 @@ fn lists_of_collections_that_trickle_are_taken_over() {
 /// Something that its provider has not hashed yet.
 fn unhashed(tracker: &Node, name: &str, size: usize) -> Scripted {
     let name = SafePath::parse(name).expect("a name");
-    let (size, kind) = (size as u64, Kind::File);
-    let offer = Offer { name, size, id: None, kind, files: 1, locked: false, executable: false };
+    let offer = Offer::file(name, size as u64, None);
     let delta = Delta { add: vec![offer], ..Delta::default() };
     Scripted::announcing(tracker, &delta, false, Content::file(b""), resolves_trickle())
 }

@@ -84,16 +84,7 @@ fn provider() -> impl Strategy<Value = Provider> {
 
 fn hit() -> impl Strategy<Value = Hit> {
     let fields = (option::of(id()), kind(), any::<u64>(), vec(path(), 0..4), vec(provider(), 0..4));
-    fields.prop_map(|(id, kind, size, names, providers)| Hit {
-        id,
-        kind,
-        size,
-        files: 1,
-        locked: false,
-        executable: false,
-        names,
-        providers,
-    })
+    fields.prop_map(|(id, kind, size, names, providers)| Hit { kind, names, providers, ..Hit::file(id, size) })
 }
 
 fn ranges() -> impl Strategy<Value = Vec<(u32, u32)>> {

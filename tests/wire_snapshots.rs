@@ -52,15 +52,7 @@ fn path() -> SafePath {
 }
 
 fn offer() -> Offer {
-    Offer {
-        name: path(),
-        size: 300_000,
-        id: Some(content()),
-        kind: Kind::File,
-        files: 1,
-        locked: false,
-        executable: false,
-    }
+    Offer::file(path(), 300_000, Some(content()))
 }
 
 fn provider() -> Provider {
@@ -68,17 +60,7 @@ fn provider() -> Provider {
 }
 
 fn hit() -> Hit {
-    let (names, providers) = (vec![path()], vec![provider()]);
-    Hit {
-        id: Some(content()),
-        kind: Kind::File,
-        size: 300_000,
-        files: 1,
-        locked: false,
-        executable: false,
-        names,
-        providers,
-    }
+    Hit { providers: vec![provider()], ..offer().into() }
 }
 
 fn about() -> About {

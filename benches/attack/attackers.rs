@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use qshare::model::{ContentId, Kind, NodeId, Offer, SafePath};
+use qshare::model::{ContentId, NodeId, Offer, SafePath};
 use qshare::wire::Delta;
 use serde_json::{Value, json};
 
@@ -204,7 +204,7 @@ fn half_handshakes(target: &Target) -> Standing {
 fn unhashed(target: &Target) -> Standing {
     let liars = ["small.bin", "large.bin"].map(|name| {
         let (path, size) = (SafePath::parse(name).expect("a name"), target.file(name).len() as u64);
-        let offer = Offer { name: path, size, id: None, kind: Kind::File, files: 1, locked: false, executable: false };
+        let offer = Offer::file(path, size, None);
         let delta = Delta { add: vec![offer], ..Delta::default() };
         Scripted::announcing_at(target.tracker, &delta, false, Content::file(b""), resolves_trickle())
     });

@@ -7,13 +7,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, Friends, NodeId, SafePath};
 
 /// Who may have which content, of those that are served.
 pub trait Rule: Debug + Send + Sync {
     /// Whether a node may have what has this id (none while it is not known) and this name, and know of it. Without a node
     /// it is anybody: a neighbour that asks for others. Without a name it is asked for under any that it has: one that
-    /// may be known is enough.
+    /// may be known is enough. Of what is told to everybody it is asked when that changes.
     fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool;
 }
 
@@ -66,13 +67,30 @@ impl Access {
         self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
     }
 
-    /// Whether this node is served.
+    /// Whether anybody may know of this.
     #[must_use]
-    pub fn serves(&self, node: NodeId) -> bool {
+    pub fn is_public(&self, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
+        self.serves(None::<NodeId>) && self.grants(None, id, name)
+    }
+
+    /// What anybody may know of these offers: what trackers are told, who tell it to everyone, and how much neighbours are
+    /// told that there is.
+    #[must_use]
+    pub fn public(&self, offers: &Arc<OfferTable>) -> Arc<OfferTable> {
+        if self.serves(None::<NodeId>) && self.rule.is_none() {
+            return Arc::clone(offers);
+        }
+        Arc::new(offers.only(|offer| self.is_public(offer.id, Some(&offer.name))))
+    }
+
+    /// Whether this node is served; without one, whether anybody is.
+    #[must_use]
+    pub fn serves(&self, node: impl Into<Option<NodeId>>) -> bool {
+        let node = node.into();
         match &self.members {
             Members::Everyone => true,
-            Members::Friends => self.has_friend(node),
-            Members::Listed(nodes) => nodes.borrow().contains(&node),
+            Members::Friends => node.is_some_and(|node| self.has_friend(node)),
+            Members::Listed(nodes) => node.is_some_and(|node| nodes.borrow().contains(&node)),
         }
     }
 

@@ -7,14 +7,15 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tracing::{Instrument as _, debug_span};
 
+use crate::actors::access::Access;
 use crate::actors::connections::{ConnectError, ConnectionsRef};
-use crate::actors::start::start;
+use crate::actors::start::{Owner, start};
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
@@ -54,20 +55,24 @@ pub fn connect_through(connections: ConnectionsRef) -> Connect {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A tracker has acknowledged an announcement.
-    Announced {
-        /// Which, as it was given.
-        tracker: String,
-        /// Offers that it holds.
-        offers: u64,
-        /// How many of them have an id.
-        hashed: u64,
-        /// Offers that it did not take.
-        refused: u64,
-        /// It reached this node at an address.
-        reachable: bool,
-    },
+    Announced(Acknowledged),
     /// Something that a person should know.
     Notice(AnnouncerNotice),
+}
+
+/// What a tracker has acknowledged.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Acknowledged {
+    /// `HOST:PORT` of the tracker, as it was given.
+    pub tracker: String,
+    /// Offers of this node that it now holds.
+    pub offers: u64,
+    /// How many of this node's offers have an id.
+    pub hashed: u64,
+    /// Offers that it did not take, over its quota.
+    pub refused: u64,
+    /// Whether it could reach this node's UDP port.
+    pub reachable: bool,
 }
 
 /// What a person should know of a tracker, which is named as it was given.
@@ -122,7 +127,9 @@ pub struct Dependencies {
     pub connect: Connect,
     /// Whose addresses are announced.
     pub endpoint: Endpoint,
-    /// What is offered, as it changes.
+    /// Who may know of what.
+    pub access: Access,
+    /// What anybody may know of what is offered, as it changes.
     pub offers: watch::Receiver<Arc<OfferTable>>,
     /// The node is announced even when there is nothing to tell of.
     pub always: bool,
@@ -165,7 +172,7 @@ impl AnnouncerRef {
     /// # Errors
     /// When the supervisor is gone.
     pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
-        let (actor, _) = start(Announcer, dependencies, supervisor).await?;
+        let (actor, _) = start::<Announcer>(dependencies, supervisor).await?;
         Ok(Self(actor))
     }
 
@@ -185,12 +192,9 @@ impl AnnouncerRef {
     }
 }
 
-/// The actor; [`AnnouncerRef`] is its handle.
-#[derive(Debug)]
-pub struct Announcer;
-
-/// What it owns.
-pub struct State {
+/// What it owns; [`AnnouncerRef`] is its handle.
+pub struct Announcer {
+    access: Access,
     parts: watch::Sender<Arc<BTreeSet<Content>>>,
     /// How often each part was joined.
     joined: BTreeMap<Content, usize>,
@@ -198,12 +202,11 @@ pub struct State {
     sessions: JoinSet<()>,
 }
 
-impl Actor for Announcer {
-    type Msg = Message;
-    type State = State;
+impl Owner for Announcer {
+    type Message = Message;
     type Arguments = Dependencies;
 
-    async fn pre_start(&self, _: ActorRef<Message>, needs: Dependencies) -> Result<State, ActorProcessingErr> {
+    fn begin(_: &ActorRef<Message>, needs: Dependencies) -> Result<Self, ActorProcessingErr> {
         let (parts, stop) = (watch::Sender::new(Arc::default()), watch::Sender::new(false));
         let epoch = Epoch(rand::random());
         let mut sessions = JoinSet::new();
@@ -211,25 +214,20 @@ impl Actor for Announcer {
             let session = Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe());
             sessions.spawn(session.run().instrument(debug_span!("tracker", at = %target.host_port())));
         }
-        Ok(State { parts, joined: BTreeMap::new(), stop, sessions })
+        Ok(Self { access: needs.access, parts, joined: BTreeMap::new(), stop, sessions })
     }
 
-    async fn handle(
-        &self,
-        _: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Join(part) => state.join(part),
-            Message::Leave(part) => state.leave(part),
-            Message::Stop(reply) => state.stop(reply),
+            Message::Join(part) => self.join(part),
+            Message::Leave(part) => self.leave(part),
+            Message::Stop(reply) => self.stop(reply),
         }
         Ok(())
     }
 }
 
-impl State {
+impl Announcer {
     fn join(&mut self, part: Content) {
         let count = self.joined.entry(part).or_default();
         *count += 1;
@@ -248,7 +246,9 @@ impl State {
     }
 
     fn tell(&self) {
-        self.parts.send_replace(Arc::new(self.joined.keys().copied().collect()));
+        let public = self.joined.keys().filter(|part| self.access.is_public(Some(part.id), None));
+        let parts: Arc<BTreeSet<Content>> = Arc::new(public.copied().collect());
+        self.parts.send_if_modified(|told| std::mem::replace(told, parts.clone()) != parts);
     }
 
     fn stop(&mut self, reply: RpcReplyPort<()>) {

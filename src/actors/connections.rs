@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -26,14 +26,15 @@ use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
 use crate::actors::access::Access;
-use crate::actors::start::start;
+use crate::actors::start::{Owner, start};
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;
+use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::{Link, Loss};
 use crate::io::net::purpose::Purpose;
 use crate::model::NodeId;
-use crate::wire::Code;
+use crate::wire::{Code, PeerPage, Peers, Request, limits};
 
 /// A dial that failed is not repeated for this long.
 pub const BACK_OFF: Duration = Duration::from_secs(1);
@@ -43,6 +44,17 @@ pub const SETTLE: Duration = Duration::from_secs(1);
 const DRAIN: u32 = 10;
 /// Remembered failures; the oldest mean nothing after [`BACK_OFF`] anyway.
 const FAILURES: usize = 1024;
+
+/// Where a tracker knows a node: the first of its list from just before the node's id on.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn known_at(tracker: &Link, node: NodeId) -> Result<Option<Vec<SocketAddr>>, CallError> {
+    let request = Request::Peers(Peers { after: node.before() });
+    let (page, ..) = frames::call::<PeerPage>(tracker, &request, limits::PAGE).await?;
+    let addrs = page.peers.into_iter().find(|peer| peer.node == node).map(|peer| peer.addrs);
+    Ok(addrs.map(|addrs| addrs.into_iter().filter(|addr| tracker.teller().may_tell(*addr)).collect()))
+}
 
 /// What the actor needs.
 #[derive(Debug)]
@@ -96,13 +108,9 @@ pub struct Wanted {
     reply: RpcReplyPort<Result<Link, ConnectError>>,
 }
 
-/// The actor.
+/// The actor; [`ConnectionsRef`] is its handle.
 #[derive(Debug)]
-pub struct Connections;
-
-/// Its state.
-#[derive(Debug)]
-pub struct State {
+pub struct Connections {
     endpoint: Endpoint,
     links: mpsc::Sender<Link>,
     table: Table,
@@ -146,18 +154,17 @@ impl Connections {
         supervisor: Option<ActorCell>,
     ) -> Result<(ConnectionsRef, JoinHandle<()>), SpawnErr> {
         let (endpoint, trust) = (dependencies.endpoint.clone(), dependencies.trust.clone());
-        let (actor, ended) = start(Self, dependencies, supervisor).await?;
+        let (actor, ended) = start::<Self>(dependencies, supervisor).await?;
         Ok((ConnectionsRef::new(actor, endpoint, trust), ended))
     }
 }
 
-impl Actor for Connections {
-    type Msg = Message;
-    type State = State;
+impl Owner for Connections {
+    type Message = Message;
     type Arguments = Dependencies;
 
-    async fn pre_start(&self, _: ActorRef<Message>, arguments: Dependencies) -> Result<State, ActorProcessingErr> {
-        Ok(State {
+    fn begin(_: &ActorRef<Message>, arguments: Dependencies) -> Result<Self, ActorProcessingErr> {
+        Ok(Self {
             table: Table::new(arguments.endpoint.node_id()),
             endpoint: arguments.endpoint,
             links: arguments.links,
@@ -170,30 +177,25 @@ impl Actor for Connections {
         })
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        while state.tasks.try_join_next().is_some() {}
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        while self.tasks.try_join_next().is_some() {}
         match message {
             #[cfg(feature = "lab")]
-            Message::All(reply) => drop(reply.send(state.table.all())),
-            Message::Closed(node) => state.table.prune(node),
-            Message::Dialled(target, number, result) => state.dialled(&myself, &target, number, result),
-            Message::Established(link) if link.purpose() == Purpose::Side => state.side(link),
-            Message::Established(link) => state.established(&myself, link),
-            Message::Existing(node, reply) => drop(reply.send(state.table.current(node).cloned())),
-            Message::Keep(access) => state.keep(&access),
-            Message::Settle(node) => state.settle(node),
-            Message::Wanted(wanted) => state.wanted(&myself, wanted),
+            Message::All(reply) => drop(reply.send(self.table.all())),
+            Message::Closed(node) => self.table.prune(node),
+            Message::Dialled(target, number, result) => self.dialled(myself, &target, number, result),
+            Message::Established(link) if link.purpose() == Purpose::Side => self.side(link),
+            Message::Established(link) => self.established(myself, link),
+            Message::Existing(node, reply) => drop(reply.send(self.table.current(node).cloned())),
+            Message::Keep(access) => self.keep(&access),
+            Message::Settle(node) => self.settle(node),
+            Message::Wanted(wanted) => self.wanted(myself, wanted),
         }
         Ok(())
     }
 }
 
-impl State {
+impl Connections {
     fn wanted(&mut self, myself: &ActorRef<Message>, wanted: Wanted) {
         if let Some(link) = self.found(&wanted.target) {
             return answer(wanted, Ok(link));

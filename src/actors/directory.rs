@@ -7,14 +7,14 @@ use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::access::Access;
 use crate::actors::limits::reads::Reads;
-use crate::actors::start::start;
+use crate::actors::start::{Owner, start};
 pub use crate::logic::directory::{AnnouncementId, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
@@ -108,7 +108,7 @@ impl DirectoryRef {
         let (sender, snapshots) = watch::channel(Snapshot::default());
         let (refused, refusals) = watch::channel(None);
         let arguments = (quotas, sender, refused);
-        let (actor, _) = start(DirectoryActor, arguments, supervisor).await?;
+        let (actor, _) = start::<State>(arguments, supervisor).await?;
         Ok(Self { actor, snapshots, reads: Reads::default(), refusals })
     }
 
@@ -232,11 +232,7 @@ impl DirectoryRef {
     }
 }
 
-/// The actor; [`DirectoryRef`] is its handle.
-#[derive(Debug)]
-pub struct DirectoryActor;
-
-/// What it owns.
+/// What the actor owns; [`DirectoryRef`] is its handle.
 #[derive(Debug)]
 pub struct State {
     directory: Directory,
@@ -247,18 +243,16 @@ pub struct State {
     dials: Meter<IpAddr>,
 }
 
-impl Actor for DirectoryActor {
-    type Msg = Message;
-    type State = State;
+impl Owner for State {
+    type Message = Message;
     type Arguments = (Quotas, watch::Sender<Snapshot>, watch::Sender<Option<Refusals>>);
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Message>,
+    fn begin(
+        myself: &ActorRef<Message>,
         (quotas, snapshots, refusals): Self::Arguments,
-    ) -> Result<State, ActorProcessingErr> {
+    ) -> Result<Self, ActorProcessingErr> {
         myself.send_interval(TICK, || Message::Expire);
-        Ok(State {
+        Ok(Self {
             directory: Directory::new(quotas, rand::random()),
             started: Instant::now(),
             snapshots,
@@ -268,41 +262,36 @@ impl Actor for DirectoryActor {
         })
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        let now = state.started.elapsed();
-        let directory = &mut state.directory;
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        let now = self.started.elapsed();
+        let directory = &mut self.directory;
         match message {
             Message::Announce(who, head, reply) => drop(reply.send(directory.announce(who, &head, now))),
             Message::Apply(id, delta, reply) => drop(reply.send(directory.apply(id, delta, now))),
             Message::Complete(id, reply) => {
                 let completed = directory.complete(id, now);
                 if let Some(names) = completed.as_ref().ok().map(|tally| tally.refused).filter(|names| *names > 0) {
-                    state.refusals.send_replace(Some(Refusals { node: id.node, names }));
+                    self.refusals.send_replace(Some(Refusals { node: id.node, names }));
                 }
                 drop(reply.send(completed));
             }
             Message::Dismiss(access, reply) => {
-                state.dismiss(&access);
+                self.dismiss(&access);
                 drop(reply.send(()));
             }
             Message::Expire => drop(directory.expire(now)),
             // Unsent, it is dropped, and so ends.
-            Message::Follow(part, node, asker, reply) => drop(reply.send(state.follow(part, node, asker, &myself))),
+            Message::Follow(part, node, asker, reply) => drop(reply.send(self.follow(part, node, asker, myself))),
             Message::MayDial(mut addrs, reply) => {
-                addrs.retain(|addr| state.dials.allow(addr.ip(), now));
+                addrs.retain(|addr| self.dials.allow(addr.ip(), now));
                 drop(reply.send(addrs));
             }
             Message::Publish(node, epoch, addrs, reply) => drop(reply.send(directory.publish(node, epoch, addrs))),
             Message::Renew(id, reply) => drop(reply.send(directory.renew(id, now))),
-            Message::Unfollow(id) => state.unfollow(id),
+            Message::Unfollow(id) => self.unfollow(id),
             Message::Withdraw(node, epoch, reply) => drop(reply.send(directory.withdraw(node, epoch))),
         }
-        state.tell();
+        self.tell();
         Ok(())
     }
 }

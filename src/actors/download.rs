@@ -13,10 +13,11 @@ mod tests;
 
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::connections::ConnectError;
+use crate::actors::start::Owner;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::io::receive::partial::PartialError;
@@ -86,54 +87,40 @@ pub enum DownloadError {
     Stopped,
 }
 
-/// The actor.
-#[derive(Debug)]
-pub(crate) struct Download;
-
-impl Actor for Download {
-    type Msg = Message;
-    type State = State;
+impl Owner for State {
+    type Message = Message;
     type Arguments = Box<Arguments>;
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Message>,
-        arguments: Box<Arguments>,
-    ) -> Result<State, ActorProcessingErr> {
+    fn begin(myself: &ActorRef<Message>, arguments: Box<Arguments>) -> Result<Self, ActorProcessingErr> {
         // Ends by itself when the actor has ended.
         drop(myself.send_interval(TICK, || Message::Tick));
-        Ok(State::new(myself, *arguments))
+        Ok(Self::new(myself.clone(), *arguments))
     }
 
-    async fn handle(
-        &self,
-        _: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Cancel => state.end(Ok(Ending::Cancelled)),
-            Message::Checkpointed(done) => state.on_checkpoint(done),
-            Message::Failed(error) => state.end(Err(error)),
+            Message::Cancel => self.end(Ok(Ending::Cancelled)),
+            Message::Checkpointed(done) => self.on_checkpoint(done),
+            Message::Failed(error) => self.end(Err(error)),
             Message::Have(node, event, reply) => {
-                state.on_have(node, event);
+                self.on_have(node, event);
                 // Whoever waits for the reply may have been aborted.
                 let _ = reply.send(());
             }
-            Message::Input(input) => state.input(input),
-            Message::Linked(node, result) => state.on_linked(node, result),
-            Message::ListKnown { request, file } => state.on_list(request, file),
+            Message::Input(input) => self.input(input),
+            Message::Linked(node, result) => self.on_linked(node, result),
+            Message::ListKnown { request, file } => self.on_list(request, file),
             Message::Participant(link, reply) => {
-                state.on_participant(link);
+                self.on_participant(link);
                 // Whoever waits for the reply may have been aborted.
                 let _ = reply.send(());
             }
-            Message::Proven { request, node, units } => state.on_proven(request, node, &units),
-            Message::Providers(providers) => state.on_providers(providers),
-            Message::Settled(result) => state.on_settled(result),
-            Message::Tick => state.on_tick(),
-            Message::WatchEnded { link, error } => state.on_watch_ended(&link, error.as_ref()),
-            Message::Widened(link, sides) => state.on_widened(&link, sides),
+            Message::Proven { request, node, units } => self.on_proven(request, node, &units),
+            Message::Providers(providers) => self.on_providers(providers),
+            Message::Settled(result) => self.on_settled(result),
+            Message::Tick => self.on_tick(),
+            Message::WatchEnded { link, error } => self.on_watch_ended(&link, error.as_ref()),
+            Message::Widened(link, sides) => self.on_widened(&link, sides),
         }
         Ok(())
     }

@@ -5,9 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::actors::access::Access;
+use crate::actors::start::Owner;
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
@@ -105,25 +107,23 @@ pub struct IndexArgs {
     pub pace: Pace,
     /// Who is told.
     pub events: mpsc::Sender<IndexEvent>,
-    /// The offers, for announcing.
-    pub offers: watch::Sender<Arc<OfferTable>>,
+    /// Who may know of what.
+    pub access: Access,
+    /// What anybody may know of the offers, for announcing. Of changes of the others it tells nothing.
+    pub public: watch::Sender<Arc<OfferTable>>,
     /// The offers, for searching and serving.
     pub snapshot: watch::Sender<Arc<IndexSnapshot>>,
 }
 
-/// The actor.
+/// The actor. Hashing threads and a file-system watch would cost a short command more than its own work, so they come with
+/// the first thing that is shared.
 #[derive(Debug)]
-pub struct Index;
-
-/// The actor's state. Hashing threads and a file-system watch would cost a short command more than its own work, so
-/// they come with the first thing that is shared.
-#[derive(Debug)]
-pub struct State {
+pub struct Index {
     waiting: Option<IndexArgs>,
     index: Option<IndexState>,
 }
 
-impl State {
+impl Index {
     /// The index, begun if it was not.
     fn begun(&mut self, me: &ActorRef<IndexMessage>) -> Result<Option<&mut IndexState>, ActorProcessingErr> {
         if let Some(args) = self.waiting.take() {
@@ -133,29 +133,23 @@ impl State {
     }
 }
 
-impl Actor for Index {
-    type Msg = IndexMessage;
-    type State = State;
+impl Owner for Index {
+    type Message = IndexMessage;
     type Arguments = IndexArgs;
 
-    async fn pre_start(&self, me: ActorRef<IndexMessage>, args: IndexArgs) -> Result<State, ActorProcessingErr> {
+    fn begin(me: &ActorRef<IndexMessage>, args: IndexArgs) -> Result<Self, ActorProcessingErr> {
         let shares = args.plan.is_some();
-        let mut state = State { waiting: Some(args), index: None };
+        let mut index = Self { waiting: Some(args), index: None };
         if shares {
-            state.begun(&me)?;
+            index.begun(me)?;
         }
-        Ok(state)
+        Ok(index)
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<IndexMessage>,
-        message: IndexMessage,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: IndexMessage, me: &ActorRef<IndexMessage>) -> Result<(), ActorProcessingErr> {
         let index = match &message {
-            IndexMessage::Seed(..) | IndexMessage::Share(_) => state.begun(&me)?,
-            _ => state.index.as_mut(),
+            IndexMessage::Seed(..) | IndexMessage::Share(_) => self.begun(me)?,
+            _ => self.index.as_mut(),
         };
         let Some(index) = index else {
             refuse(&message);

@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use ractor::Actor;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -14,10 +13,11 @@ use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
-use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
+use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{NodeAnswers, resolves};
 use crate::actors::serve::{Answers, Pages, serve_links};
 use crate::actors::shelf::Shelf;
+use crate::actors::start::start;
 use crate::actors::uploads::{Uploads, UploadsRef};
 use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::home::remembered::RememberedFile;
@@ -74,7 +74,6 @@ impl Host {
     pub(super) async fn neighbours(&self, shelf: Shelf, visiting: bool, given: Vec<PeerTarget>) -> NeighboursRef {
         let dependencies = neighbours::Dependencies {
             friends: watch::channel(Arc::default()).1,
-            friends_only: false,
             trackers: Vec::new(),
             endpoint: self.endpoint.clone(),
             connections: self.connections.clone(),
@@ -88,7 +87,7 @@ impl Host {
             writes: false,
             warnings: mpsc::channel(1).0,
         };
-        Neighbours::start(dependencies, None).await.expect("started")
+        NeighboursRef::start(dependencies, None).await.expect("started")
     }
 
     /// What a node answers from this shelf.
@@ -98,7 +97,7 @@ impl Host {
             neighbours: self.neighbours(shelf.clone(), true, Vec::new()).await,
             shelf,
             index,
-            uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
+            uploads: UploadsRef(start::<Uploads>(Capacity::default(), None).await.expect("spawned").0),
             throttle,
             buffers: BufferPool::new(96, 256 << 10),
             reads: Reads::default(),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
@@ -26,7 +26,7 @@ use self::talk::Ticket;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::Shelf;
-use crate::actors::start::start;
+use crate::actors::start::{Owner, start};
 use crate::io::home::remembered::RememberedFile;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::lan::LanError;
@@ -51,8 +51,6 @@ pub struct Dependencies {
     pub given: Vec<PeerTarget>,
     /// Nodes that the user knows, as they change.
     pub friends: watch::Receiver<Arc<Friends>>,
-    /// What is offered here is told to friends only.
-    pub friends_only: bool,
     /// Who may know where friends are.
     pub trackers: Vec<PeerTarget>,
     /// How neighbours are chosen.
@@ -182,33 +180,28 @@ pub enum Message {
     Whereabouts(NodeId, mpsc::Sender<Vec<SocketAddr>>),
 }
 
-/// The actor.
-#[derive(Debug)]
-pub struct Neighbours;
-
-impl Neighbours {
+impl NeighboursRef {
     /// Starts the actor.
     ///
     /// # Errors
     /// When the supervisor is gone.
-    pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<NeighboursRef, SpawnErr> {
-        let (actor, _) = start(Self, dependencies, supervisor).await?;
-        Ok(NeighboursRef(actor))
+    pub async fn start(dependencies: Dependencies, supervisor: Option<ActorCell>) -> Result<Self, SpawnErr> {
+        Ok(Self(start::<State>(dependencies, supervisor).await?.0))
     }
 }
 
-impl Actor for Neighbours {
-    type Msg = Message;
-    type State = State;
+impl Owner for State {
+    type Message = Message;
     type Arguments = Dependencies;
 
-    async fn pre_start(&self, myself: ActorRef<Message>, of: Dependencies) -> Result<State, ActorProcessingErr> {
-        let mut state = State::new(of, &myself);
+    fn begin(me: &ActorRef<Message>, of: Dependencies) -> Result<Self, ActorProcessingErr> {
+        let mut state = Self::new(of, me);
+        let me = me.clone();
         state.tasks.spawn(async move {
             let mut ticks = interval(TICK);
             loop {
                 ticks.tick().await;
-                if myself.cast(Message::Tick).is_err() {
+                if me.cast(Message::Tick).is_err() {
                     return;
                 }
             }
@@ -216,45 +209,40 @@ impl Actor for Neighbours {
         Ok(state)
     }
 
-    async fn handle(
-        &self,
-        _myself: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
-        while state.tasks.try_join_next().is_some() {}
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+        while self.tasks.try_join_next().is_some() {}
         match message {
-            Message::About(reply) => drop(reply.send(state.about())),
-            Message::All(reply) => drop(reply.send(state.rows())),
-            Message::Answered(id, hits) => state.flood(Input::Answered { id, hits, nodes: Vec::new() }),
-            Message::AnsweredAside(id, from, hits) => state.flood(Input::Aside { id, from, hits }),
-            Message::Counts(reply) => drop(reply.send(state.flood.counts())),
-            Message::Ended { node, serial, duplicate } => state.ended(node, serial, duplicate),
-            Message::Failed(node, met) => state.failed(node, met),
-            Message::FriendAt(node, addrs) => state.friend_at(node, addrs),
-            Message::Friends(nodes) => state.befriend(nodes),
-            Message::FriendsSought => state.friends_sought(),
+            Message::About(reply) => drop(reply.send(self.about())),
+            Message::All(reply) => drop(reply.send(self.rows())),
+            Message::Answered(id, hits) => self.flood(Input::Answered { id, hits, nodes: Vec::new() }),
+            Message::AnsweredAside(id, from, hits) => self.flood(Input::Aside { id, from, hits }),
+            Message::Counts(reply) => drop(reply.send(self.flood.counts())),
+            Message::Ended { node, serial, duplicate } => self.ended(node, serial, duplicate),
+            Message::Failed(node, met) => self.failed(node, met),
+            Message::FriendAt(node, addrs) => self.friend_at(node, addrs),
+            Message::Friends(nodes) => self.befriend(nodes),
+            Message::FriendsSought => self.friends_sought(),
             Message::Frame(node, serial, frame, reply) => {
-                state.frame(node, serial, frame);
+                self.frame(node, serial, frame);
                 drop(reply.send(()));
             }
-            Message::Given(target, failed) => state.given(&target, failed),
-            Message::Heard(node, addrs, source) => state.heard(node, &addrs, source),
-            Message::Join(newcomer, reply) => drop(reply.send(state.join(newcomer))),
-            Message::Joining(node, begins) => state.joining(node, begins),
-            Message::Reached(node, addrs) => state.flood(Input::Reached(node, addrs)),
-            Message::Remember(reply) => state.remember(Some(reply)),
-            Message::Search { what, waves, answers } => state.search(what, waves, answers),
-            Message::ShelfChanged => state.tell(),
-            Message::Tick => state.tick(),
+            Message::Given(target, failed) => self.given(&target, failed),
+            Message::Heard(node, addrs, source) => self.heard(node, &addrs, source),
+            Message::Join(newcomer, reply) => drop(reply.send(self.join(newcomer))),
+            Message::Joining(node, begins) => self.joining(node, begins),
+            Message::Reached(node, addrs) => self.flood(Input::Reached(node, addrs)),
+            Message::Remember(reply) => self.remember(Some(reply)),
+            Message::Search { what, waves, answers } => self.search(what, waves, answers),
+            Message::ShelfChanged => self.tell(),
+            Message::Tick => self.tick(),
             Message::WhenSettled(reply) => {
-                state.begin();
-                state.waiting.push(reply);
+                self.begin();
+                self.waiting.push(reply);
             }
-            Message::Whereabouts(node, tell) => state.whereabouts(node, tell),
+            Message::Whereabouts(node, tell) => self.whereabouts(node, tell),
         }
-        state.settle();
-        state.wake();
+        self.settle();
+        self.wake();
         Ok(())
     }
 }

@@ -84,9 +84,11 @@ impl Shelf {
         Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
 
-    /// How many transfers are under way here that are served to others.
-    pub fn under_way(&self) -> usize {
-        self.transfers.borrow().len()
+    /// How many offers and transfers under way here anybody may know of.
+    pub fn public(&self) -> (u64, usize) {
+        let transfers = self.transfers.borrow();
+        let public = transfers.keys().filter(|id| self.access.is_public(Some(**id), None));
+        (self.index().public().all().names, public.count())
     }
 
     /// Changes whenever one begins or ends.

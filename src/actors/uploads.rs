@@ -9,10 +9,11 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::actors::start::Owner;
 use crate::io::net::link::{Link, WeakLink};
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Capacity, Slots, Ticket};
@@ -58,13 +59,9 @@ pub enum Message {
     Sent(ContentId, std::ops::Range<u32>),
 }
 
-/// The actor; [`UploadsRef`] is its handle.
+/// What the pool owns; [`UploadsRef`] is its handle.
 #[derive(Debug)]
-pub struct Uploads;
-
-/// What the pool owns.
-#[derive(Debug)]
-pub struct State {
+pub struct Uploads {
     started: Instant,
     slots: Slots,
     uploads: HashMap<Ticket, Upload>,
@@ -82,13 +79,12 @@ struct Audience {
     count: watch::Sender<u32>,
 }
 
-impl Actor for Uploads {
-    type Msg = Message;
-    type State = State;
+impl Owner for Uploads {
+    type Message = Message;
     type Arguments = Capacity;
 
-    async fn pre_start(&self, _: ActorRef<Message>, capacity: Capacity) -> Result<State, ActorProcessingErr> {
-        Ok(State {
+    fn begin(_: &ActorRef<Message>, capacity: Capacity) -> Result<Self, ActorProcessingErr> {
+        Ok(Self {
             started: Instant::now(),
             slots: Slots::new(capacity),
             uploads: HashMap::new(),
@@ -100,28 +96,23 @@ impl Actor for Uploads {
         })
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Admit(asking, reply) => state.admit(asking, reply, &myself),
-            Message::Choose(id, acceptable, reply) => drop(reply.send(state.spread.choose(id, acceptable))),
-            Message::Hurry(ticket) => state.hurry(ticket, &myself),
+            Message::Admit(asking, reply) => self.admit(asking, reply, myself),
+            Message::Choose(id, acceptable, reply) => drop(reply.send(self.spread.choose(id, acceptable))),
+            Message::Hurry(ticket) => self.hurry(ticket, myself),
             // Unsent, the seat is dropped, and so left.
-            Message::Join(id, node, reply) => drop(reply.send(state.join(id, node, &myself))),
-            Message::Leave(id, node) => state.leave(id, node),
-            Message::Look => state.look(&myself),
-            Message::Release(ticket, whole) => state.release(ticket, whole, &myself),
-            Message::Sent(id, units) => state.spread.sent(id, units),
+            Message::Join(id, node, reply) => drop(reply.send(self.join(id, node, myself))),
+            Message::Leave(id, node) => self.leave(id, node),
+            Message::Look => self.look(myself),
+            Message::Release(ticket, whole) => self.release(ticket, whole, myself),
+            Message::Sent(id, units) => self.spread.sent(id, units),
         }
         Ok(())
     }
 }
 
-impl State {
+impl Uploads {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }

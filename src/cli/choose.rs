@@ -60,22 +60,11 @@ fn chosen(line: &str, candidates: &[Hit]) -> Option<ContentId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Kind;
 
     #[test]
     fn an_answer_is_a_number_of_the_list() {
-        let hit = |id| Hit {
-            id,
-            kind: Kind::File,
-            size: 1,
-            files: 1,
-            locked: false,
-            executable: false,
-            names: Vec::new(),
-            providers: Vec::new(),
-        };
         let id = ContentId::of(b"2");
-        let candidates = [hit(None), hit(Some(id))];
+        let candidates = [Hit::file(None, 1), Hit::file(Some(id), 1)];
         assert_eq!(chosen(" 2\n", &candidates), Some(id));
         for none in ["", "\n", "0", "1", "3", "-1", "x", "99999999999999999999999"] {
             assert_eq!(chosen(none, &candidates), None, "{none:?}");

@@ -8,7 +8,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Line, Reached};
 use crate::cli::render::progress::View;
 use crate::cli::signals::{Signals, Stop};
 use crate::model::Size;
@@ -111,7 +111,7 @@ impl<'a> Teller<'a> {
         }
         if last || self.progressed.is_none_or(|at| now.saturating_sub(at) >= EVERY) {
             self.progressed = Some(now);
-            output.emit(&Line::Progress(progress))?;
+            output.emit(&Line::Progress(Reached::of(progress)))?;
         }
         if !last {
             self.view.show(progress, now);

@@ -21,7 +21,7 @@ use std::time::Duration;
 use directories::ProjectDirs;
 use serde::{Deserialize, Serialize};
 
-use crate::model::Cause;
+use crate::model::{Cause, LocalPath};
 use crate::wire::Role;
 
 /// Never a directory.
@@ -47,11 +47,9 @@ pub enum HomeError {
     #[error("the home directory {} cannot be used ({}: {source})", home.display(), path.display())]
     Io {
         /// Which home.
-        #[serde(with = "crate::model::text::path")]
-        home: PathBuf,
+        home: LocalPath,
         /// Which path of it.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         source: Cause,
     },
@@ -59,8 +57,7 @@ pub enum HomeError {
     #[error("{} is in use by {}", path.display(), holder_text(*pid))]
     Locked {
         /// The role's directory.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The other process, when it could be read.
         pid: Option<u32>,
     },
@@ -118,8 +115,11 @@ impl Home {
         }
         let dir = self.role_dir(role);
         let path = dir.join(LOCK_FILE);
-        let failed =
-            |source: io::Error| HomeError::Io { home: self.root.clone(), path: path.clone(), source: source.into() };
+        let failed = |source: io::Error| HomeError::Io {
+            home: self.root.clone().into(),
+            path: path.clone().into(),
+            source: source.into(),
+        };
         secret::create_dir(&dir).map_err(failed)?;
         let mut file = open(&path).map_err(failed)?;
         for attempt in 1..=TRIES {
@@ -134,7 +134,7 @@ impl Home {
             }
         }
         let pid = read_pid(&mut file);
-        Err(HomeError::Locked { path: dir, pid })
+        Err(HomeError::Locked { path: dir.into(), pid })
     }
 
     /// The process that holds a role's lock, if one does.

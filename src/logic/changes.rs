@@ -11,7 +11,7 @@ use crate::model::{Content, Offer, SafePath};
 use crate::wire::{Delta, limits};
 
 /// What a node offers and takes part in at one moment.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Shared {
     /// Its offers.
     pub offers: Arc<OfferTable>,
@@ -23,11 +23,6 @@ impl Shared {
     /// Whether there is nothing at all.
     pub fn is_empty(&self) -> bool {
         self.offers.is_empty() && self.parts.is_empty()
-    }
-
-    /// Whether both are the same values, not only equal ones.
-    pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.offers, &other.offers) && Arc::ptr_eq(&self.parts, &other.parts)
     }
 }
 
@@ -128,7 +123,7 @@ mod tests {
     fn shared(offers: &BTreeMap<u8, u64>, parts: &BTreeSet<u8>, prefix: &str) -> Shared {
         let offer = |(n, size): (&u8, &u64)| {
             let name = SafePath::parse(&format!("{prefix}{n}")).expect("name");
-            Offer { name, size: *size, id: None, kind: Kind::File, files: 1, locked: false, executable: false }
+            Offer::file(name, *size, None)
         };
         let part = |n: &u8| Content { id: ContentId::from_bytes([*n; 32]), kind: Kind::File, size: 1 };
         let offers = offers.iter().map(offer).collect();

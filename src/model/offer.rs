@@ -40,6 +40,12 @@ pub struct Offer {
 }
 
 impl Offer {
+    /// An open file that nobody may execute.
+    #[must_use]
+    pub const fn file(name: SafePath, size: u64, id: Option<ContentId>) -> Self {
+        Self { name, size, id, kind: Kind::File, files: 1, locked: false, executable: false }
+    }
+
     /// Whether a file of that size can have that id; of a collection its list decides.
     #[must_use]
     pub fn is_possible(&self) -> bool {
@@ -100,6 +106,13 @@ impl Hit {
     /// The most providers that travel with one hit.
     pub const MAX_PROVIDERS: usize = 50;
 
+    /// An open file that nobody may execute, of no name and no provider yet.
+    #[must_use]
+    pub fn file(id: Option<ContentId>, size: u64) -> Self {
+        let (names, providers) = (Vec::new(), Vec::new());
+        Self { id, kind: Kind::File, size, files: 1, locked: false, executable: false, names, providers }
+    }
+
     /// As [`Offer::is_possible`].
     #[must_use]
     pub fn is_possible(&self) -> bool {
@@ -110,6 +123,13 @@ impl Hit {
     #[must_use]
     pub fn is_same_content(&self, other: &Self) -> bool {
         (self.id, self.kind, self.size) == (other.id, other.kind, other.size)
+    }
+}
+
+impl From<Offer> for Hit {
+    fn from(offer: Offer) -> Self {
+        let Offer { name, size, id, kind, files, locked, executable } = offer;
+        Self { id, kind, size, files, locked, executable, names: vec![name], providers: Vec::new() }
     }
 }
 

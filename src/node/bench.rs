@@ -66,6 +66,20 @@ pub struct BenchRow {
     pub memory_there: u64,
 }
 
+impl BenchRow {
+    /// What was measured, as in JSON.
+    #[must_use]
+    pub const fn test(&self) -> &'static str {
+        if self.file { "file" } else { "memory" }
+    }
+
+    /// Which way, as in JSON.
+    #[must_use]
+    pub const fn direction(&self) -> &'static str {
+        if self.download { "download" } else { "upload" }
+    }
+}
+
 /// A bench that listens. Dropping it ends it at once; [`Host::stop`] ends it cleanly.
 pub struct Bench {
     host: Host,
@@ -185,7 +199,7 @@ impl Run<'_> {
     fn failed(&self, error: BenchError) -> Error {
         match error {
             BenchError::Call(error) => self.call(error),
-            BenchError::File(source) => Error::Temporary { dir: std::env::temp_dir(), source: source.into() },
+            BenchError::File(source) => Error::Temporary { dir: std::env::temp_dir().into(), source: source.into() },
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::io::net::frames::CallError;
 use crate::io::net::interfaces;
 use crate::io::net::lan::LanError;
 use crate::io::net::udp::SmallBuffer;
-use crate::model::{NodeId, PeerTarget};
+use crate::model::{LocalPath, NodeId, PeerTarget};
 use crate::node::error::{Error, Who};
 use crate::node::inner::Inner;
 use crate::node::types::Guest;
@@ -57,8 +57,7 @@ pub enum Seen {
     /// The home, and who this is.
     Home {
         /// Where it is.
-        #[serde(with = "crate::model::text::path")]
-        root: PathBuf,
+        root: LocalPath,
         /// This node.
         node: NodeId,
         /// Another process has the home; which, where that is known.
@@ -198,7 +197,7 @@ impl Doctor<'_> {
     }
 
     async fn home(&self) {
-        let (root, node) = (self.inner.home.root().to_owned(), self.inner.endpoint.node_id());
+        let (root, node) = (self.inner.home.root().into(), self.inner.endpoint.node_id());
         let (verdict, seen) = match &self.inner.guest {
             Some(Guest::Homeless(error)) => (Verdict::Broken, Seen::Homeless(error.clone())),
             Some(Guest::Beside) => {

@@ -2,7 +2,6 @@
 //! one exit code. What to do about it, in the words of a command line, stands in `cli/say.rs`.
 //! Invariant: no message holds text from the network or a path that was not escaped.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use ractor::SpawnErr;
@@ -25,7 +24,7 @@ use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
 use crate::model::safe_path::PathError;
-use crate::model::{Cause, ContentId, Hit, NodeId, Obstacle, Shown, Size};
+use crate::model::{Cause, ContentId, Hit, LocalPath, NodeId, Obstacle, Shown, Size};
 use crate::node::types::Without;
 use crate::wire::{Code, Role};
 
@@ -33,9 +32,10 @@ mod code;
 mod lack;
 mod who;
 
+pub use crate::model::text::path::shown;
 pub use code::ErrorCode;
 pub use lack::Lack;
-pub use who::{Who, Whom, shown};
+pub use who::{Who, Whom};
 
 /// Why the node could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -65,8 +65,7 @@ pub enum Error {
     #[error("{} fetches the same content into {} and nothing came there for {}", holder(*.pid), shown(.path), humantime::format_duration(*.waited))]
     Awaited {
         /// The partial file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The other process, when known.
         pid: Option<u32>,
         /// For how long nothing came.
@@ -84,8 +83,7 @@ pub enum Error {
     #[error("{} cannot be a result's name ({cause})", shown(.path))]
     BadTarget {
         /// As given.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: PathError,
     },
@@ -275,8 +273,7 @@ pub enum Error {
     #[error("a temporary file in {} cannot be used ({source})", shown(.dir))]
     Temporary {
         /// Where.
-        #[serde(with = "crate::model::text::path")]
-        dir: PathBuf,
+        dir: LocalPath,
         /// Why.
         source: Cause,
     },
@@ -318,8 +315,7 @@ pub enum Error {
     #[error("{} cannot be read ({source})", shown(.path))]
     Unreadable {
         /// Which.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         source: Cause,
     },

@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use crate::io::home::allow::AllowFile;
 use crate::io::home::friends::FriendFile;
-use crate::io::home::lines::{LinesError, Stamp};
-use crate::model::{Friends, NodeId};
+use crate::io::home::lines::{LinesError, ListFile, Stamp};
+use crate::model::Friends;
 use crate::node::types::{Event, ListName, Notice};
 
 /// Between two looks.
@@ -22,21 +22,10 @@ const LOOK: Duration = Duration::from_millis(500);
 /// changed for so long, as no tool takes longer between its truncation and its write.
 const REST: Duration = Duration::from_millis(100);
 
-/// A file with a list.
-pub(crate) trait ListFile: Clone + Send + 'static {
-    /// What it holds.
-    type List: Default + Send + Sync + 'static;
+/// A list that a node follows.
+pub(crate) trait Followed: ListFile {
     /// How notices about it name it.
     const NAME: ListName;
-
-    /// The stamp of this moment.
-    fn stamp(&self) -> Stamp;
-
-    /// What it holds now, all of it. Blocks.
-    fn read(&self) -> Result<Self::List, LinesError>;
-
-    /// What it holds now in lines that can be understood, and what is wrong with another. Blocks.
-    fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError>;
 
     /// What it holds when a node begins, and what is wrong with the rest: there is nothing from before that could stay.
     ///
@@ -47,46 +36,20 @@ pub(crate) trait ListFile: Clone + Send + 'static {
     }
 }
 
-impl ListFile for AllowFile {
-    type List = std::collections::HashSet<NodeId>;
+impl Followed for AllowFile {
     const NAME: ListName = ListName::Allowed;
-
-    fn stamp(&self) -> Stamp {
-        Self::stamp(self)
-    }
-
-    fn read(&self) -> Result<Self::List, LinesError> {
-        Self::read(self)
-    }
-
-    fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError> {
-        Self::read_good(self)
-    }
 }
 
-impl ListFile for FriendFile {
-    type List = Friends;
+impl Followed for FriendFile {
     const NAME: ListName = ListName::Friends;
 
-    fn stamp(&self) -> Stamp {
-        Self::stamp(self)
-    }
-
-    fn read(&self) -> Result<Friends, LinesError> {
-        Self::read(self)
-    }
-
-    fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
-        Self::read_good(self)
-    }
-
     fn begin(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
-        Self::read_good(self)
+        self.read_good()
     }
 }
 
 /// The list of a file, and what keeps it up to date.
-pub(crate) struct Following<F: ListFile> {
+pub(crate) struct Following<F: Followed> {
     file: F,
     /// Of the list that holds.
     stamp: Stamp,
@@ -96,7 +59,7 @@ pub(crate) struct Following<F: ListFile> {
 }
 
 /// A list that was read for the first time.
-pub(crate) struct Begun<F: ListFile> {
+pub(crate) struct Begun<F: Followed> {
     /// Looks at it again and again.
     pub(crate) following: Following<F>,
     /// What it holds.
@@ -105,7 +68,7 @@ pub(crate) struct Begun<F: ListFile> {
     pub(crate) broken: Option<LinesError>,
 }
 
-impl<F: ListFile> Following<F> {
+impl<F: Followed> Following<F> {
     /// Reads it for the first time.
     ///
     /// # Errors
@@ -172,6 +135,7 @@ impl<F: ListFile> Following<F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::NodeId;
 
     async fn following(
         text: &str,

@@ -33,8 +33,8 @@ use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
-use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
+use crate::node::look::late::LateAnswers;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Notice, Outcome, Phase, Progress};
 
@@ -156,7 +156,7 @@ impl Get {
         if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
         }
-        let Meant { mut hit, beside } = found?;
+        let Meant { mut hit, late } = found?;
         let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
@@ -166,14 +166,14 @@ impl Get {
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
-        let contents = Contents::of(&hit, id, &self.request, parent, &self.finder, &mut liars).await;
+        let contents = Contents::of(self, &hit, id, parent, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
         let destination = self.target(&contents.name, Some(id))?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
-            return Err(PartialError::Reserved { path: destination.path() }.into());
+            return Err(PartialError::Reserved { path: destination.path().into() }.into());
         }
         self.report.name(&contents.name);
         self.report.total(contents.wanted.content.size);
@@ -181,7 +181,7 @@ impl Get {
         if self.request.dry_run {
             return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
         }
-        let Some(destination) = destination else { return self.prepare_stream(hit, contents, beside) };
+        let Some(destination) = destination else { return self.prepare_stream(hit, contents, late) };
         let parent = open_parent(&destination)?;
         let present = self.compare(&contents, &destination, &parent).await?;
         if present.complete {
@@ -192,7 +192,7 @@ impl Get {
             return Ok(Prepared::Done(Box::new(self.nothing_to_do(contents, there, &hit).await?)));
         }
         let place = Sink::Disk { destination, parent };
-        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, beside })))
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, late })))
     }
 
     /// Where a result of this name and id lands; nowhere when it goes to a stream.
@@ -222,12 +222,12 @@ impl Get {
         Ok(())
     }
 
-    fn prepare_stream(&self, hit: Hit, contents: Contents, beside: Option<Beside>) -> Result<Prepared, Error> {
+    fn prepare_stream(&self, hit: Hit, contents: Contents, late: Option<LateAnswers>) -> Result<Prepared, Error> {
         contents.is_streamable()?;
         let dir = tempfile::tempdir().map_err(|error| Error::Stdout(error.into()))?;
         let parent = SafeDir::open(dir.path())?;
         let place = Sink::Stream { parent, _dir: dir };
-        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, beside })))
+        Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, late })))
     }
 
     fn name_of(&self, hit: &Hit) -> String {
@@ -264,7 +264,7 @@ impl Get {
         let seeding = self.keep(&contents, &destination, learned).await?;
         let bytes = contents.bytes();
         self.report.bytes(bytes, bytes);
-        Ok(Outcome { path: Some(destination.path()), seeding, ..self.outcome(contents, bytes) })
+        Ok(Outcome { path: Some(destination.path().into()), seeding, ..self.outcome(contents, bytes) })
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
@@ -315,7 +315,7 @@ pub(super) struct Plan {
     pub(super) present: Present,
     pub(super) place: Sink,
     /// What is heard beside the transfer.
-    pub(super) beside: Option<Beside>,
+    pub(super) late: Option<LateAnswers>,
 }
 
 /// Where the bytes go.

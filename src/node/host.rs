@@ -3,14 +3,14 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use ractor::{Actor, ActorCell, ActorRef};
+use ractor::{ActorCell, ActorRef};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use crate::actors::access::Access;
 use crate::actors::connections::{Connections, ConnectionsRef, Dependencies};
 use crate::actors::node::{Ended, Node as Supervisor};
-use crate::actors::start;
+use crate::actors::start::{Owner, spawn, start};
 use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::home::trust::TrustStore;
 use crate::io::home::{Home, HomeError, HomeLock};
@@ -54,11 +54,11 @@ impl Host {
     /// Starts what every role needs; `access` says whom it lets in.
     pub(crate) async fn start(options: &Options, role: Role, access: Access) -> Result<Started, Error> {
         let ProcessIdentity { identity, keys, lock, guest } = person(options, role)?;
-        let renewed = keys.renewed().cloned().map(|(path, len)| Notice::KeyRenewed { path, len });
+        let renewed = keys.renewed().cloned().map(|(path, len)| Notice::KeyRenewed { path: path.into(), len });
         let endpoint = Endpoint::bind(Arc::new(identity), keys, EndpointOptions { listen: options.listen, role })?;
         let (events, received) = mpsc::channel(EVENTS);
         let ended: Ended = watch::Sender::new(None);
-        let (supervisor, _) = start::start(Supervisor, ended.clone(), None).await?;
+        let (supervisor, _) = spawn(Supervisor, ended.clone(), None).await?;
         let trust = TrustStore::at(options.home.root());
         let broken = trust.broken().map(Notice::Broken);
         let trust = if let Some(Guest::Homeless(_)) = guest { trust.lost() } else { trust };
@@ -141,8 +141,8 @@ impl Host {
     }
 
     /// Starts an actor that is ended, and whose failure is told, with the host.
-    pub(crate) async fn spawn<A: Actor>(&self, actor: A, arguments: A::Arguments) -> Result<ActorRef<A::Msg>, Error> {
-        Ok(start::start(actor, arguments, Some(self.cell())).await?.0)
+    pub(crate) async fn spawn<O: Owner>(&self, arguments: O::Arguments) -> Result<ActorRef<O::Message>, Error> {
+        Ok(start::<O>(arguments, Some(self.cell())).await?.0)
     }
 
     pub(crate) fn cell(&self) -> ActorCell {

@@ -17,7 +17,7 @@ use crate::io::home::met::{Met, MetNode};
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::error::{Error, Who};
 use crate::node::host::Host;
-use crate::node::look::ask::Place;
+use crate::node::look::ask::Responder;
 use crate::node::look::find::Finder;
 use crate::node::types::{PeerRef, is_prefix};
 use crate::wire::Role;
@@ -84,14 +84,16 @@ impl Inner {
     /// When nobody is called so, nobody knows where it is, or it cannot be reached there.
     pub(crate) async fn finder_at(&self, peer: &PeerRef) -> Result<Finder, Error> {
         let finder = &self.finder;
-        let place = match self.resolved(peer).await? {
-            Resolved::Target(target) => Place::of(target),
+        let responder = match self.resolved(peer).await? {
+            Resolved::Target(target) => Responder::of(target),
             Resolved::Node { node, at } => {
                 let link = finder.reach(node, at).await;
-                Place::at(link.map_err(|error| error.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))?)
+                Responder::at(
+                    link.map_err(|error| error.unwrap_or_else(|| Error::UnknownPeer { peer: peer.to_string() }))?,
+                )
             }
         };
-        Ok(finder.only(place))
+        Ok(finder.only(responder))
     }
 
     /// Which node or address is meant, where a host without its port is one, too.

@@ -2,21 +2,21 @@
 
 mod answers;
 pub(super) mod ask;
-pub(super) mod beside;
 pub(super) mod find;
-pub(super) mod hashed;
+pub(super) mod late;
 pub(super) mod near;
 pub(super) mod planes;
 pub(super) mod reach;
+pub(super) mod resolve;
 pub(super) mod size;
 pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose};
 use crate::model::{ContentId, FoundHit, Hit, Plane, Query};
 use crate::node::error::Error;
-use crate::node::look::beside::Beside;
 use crate::node::look::find::Finder;
-use crate::node::look::hashed::hashed;
+use crate::node::look::late::LateAnswers;
+use crate::node::look::resolve::resolve;
 use crate::node::look::size::of_true_size;
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Phase, What};
@@ -29,7 +29,7 @@ pub(crate) struct Meant {
     /// It, with its id.
     pub(crate) hit: Hit,
     /// What is to be heard beside the transfer, where words have chosen it.
-    pub(crate) beside: Option<Beside>,
+    pub(crate) late: Option<LateAnswers>,
 }
 
 /// Finds what the request means; afterwards the hit has an id.
@@ -38,16 +38,16 @@ pub(crate) struct Meant {
 /// When nothing or several things match, or nobody could be asked.
 pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report) -> Result<Meant, Error> {
     report.phase(Phase::Looking);
-    let (mut found, mut beside) = match &request.what {
+    let (mut found, mut late) = match &request.what {
         What::Id(id) => (by_id(finder, *id, request.dry_run, report).await?, None),
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     if found.hit.id.is_none() {
-        let (with_id, others) = hashed(finder, found, request.wait, report).await?;
+        let (with_id, others) = resolve(finder, found, request.wait, report).await?;
         found = with_id;
-        beside = beside.map(|beside| beside.hashed(found.hit.id, others));
+        late = late.map(|late| late.resolved(found.hit.id, others));
     }
-    Ok(Meant { hit: found.hit, beside })
+    Ok(Meant { hit: found.hit, late })
 }
 
 async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Result<FoundHit, Error> {
@@ -67,7 +67,7 @@ async fn by_words(
     query: &Query,
     chosen: Option<ContentId>,
     report: &Report,
-) -> Result<(FoundHit, Option<Beside>), Error> {
+) -> Result<(FoundHit, Option<LateAnswers>), Error> {
     let (found, rest) = finder.candidates(query, CANDIDATES).await?;
     found.warnings.into_iter().for_each(|notice| report.warn(notice));
     if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
@@ -90,7 +90,7 @@ async fn by_words(
     };
     report.plane(found.plane);
     let overlay = finder.overlay().filter(|_| finder.is_open()).cloned();
-    let mut beside = Beside::of(query.clone(), found.clone(), rest, overlay);
-    around.iter().for_each(|found| beside.compare(found.plane, std::slice::from_ref(&found.hit), report));
-    Ok((found, Some(beside)))
+    let mut late = LateAnswers::of(query.clone(), found.clone(), rest, overlay);
+    around.iter().for_each(|found| late.compare(found.plane, std::slice::from_ref(&found.hit), report));
+    Ok((found, Some(late)))
 }

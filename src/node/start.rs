@@ -11,7 +11,7 @@ use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexNotice, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
-use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
+use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::upload;
 use crate::actors::serve::{Pages, serve_links};
@@ -57,11 +57,12 @@ struct Wiring<'a> {
 
 impl Wiring<'_> {
     async fn node(self, links: mpsc::Receiver<Link>) -> Result<Inner, Error> {
-        let offers = watch::Sender::new(Arc::<OfferTable>::default());
+        let public = watch::Sender::new(Arc::<OfferTable>::default());
         let snapshot = watch::Sender::new(Arc::default());
         let friends = self.friends().await?;
-        let shelf = Shelf::new(snapshot.subscribe(), Access::new(friends.clone(), self.options.friends_only));
-        let offered = offers.subscribe();
+        let access = Access::new(friends.clone(), self.options.friends_only);
+        let shelf = Shelf::new(snapshot.subscribe(), access.clone());
+        let offered = public.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
         let cache = self.cache().await;
         let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
@@ -72,13 +73,14 @@ impl Wiring<'_> {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             pace: Pace::default(),
             events: index_events,
-            offers,
+            access: access.clone(),
+            public,
             snapshot,
         };
-        let index = IndexRef(self.host.spawn(Index, index_args).await?);
+        let index = IndexRef(self.host.spawn::<Index>(index_args).await?);
         self.host.run(arrivals::take(handover.zip(cache), index.clone()));
-        let uploads = UploadsRef(self.host.spawn(Uploads, Capacity::default()).await?);
-        let (announcer, from_announcer) = self.announcer(offered).await?;
+        let uploads = UploadsRef(self.host.spawn::<Uploads>(Capacity::default()).await?);
+        let (announcer, from_announcer) = self.announcer(access, offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
         let neighbours = self.neighbours(&shelf, friends.clone()).await?;
         let slots = Capacity::default().most();
@@ -107,21 +109,21 @@ impl Wiring<'_> {
         Ok(Inner { host: self.host, index, downloads, announcer, neighbours, finder, friends })
     }
 
-    /// The announcer of what is offered, and what it tells.
+    /// The announcer of what anybody may know of, and what it tells.
     async fn announcer(
         &self,
+        access: Access,
         offers: watch::Receiver<Arc<OfferTable>>,
     ) -> Result<(AnnouncerRef, mpsc::Receiver<announcer::Event>), Error> {
         let (events, from_announcer) = mpsc::channel(EVENTS);
-        let friends_only = self.options.friends_only;
-        // What only friends may know is announced to nobody; the node itself is, so that they find it.
-        let offers = if friends_only { watch::Sender::new(Arc::default()).subscribe() } else { offers };
         let dependencies = announcer::Dependencies {
             trackers: self.options.trackers.clone(),
             connect: announcer::connect_through(self.host.connections.clone()),
             endpoint: self.host.endpoint.clone(),
+            access,
             offers,
-            always: friends_only,
+            // What only friends may know is announced to nobody; the node itself is, so that they find it.
+            always: self.options.friends_only,
             events,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await?;
@@ -169,7 +171,6 @@ impl Wiring<'_> {
             shelf: shelf.clone(),
             given: self.options.peers.clone(),
             friends,
-            friends_only: self.options.friends_only,
             trackers: self.options.trackers.clone(),
             settings: Settings { only_peers: near.only_peers, all_global: near.all_global, lasting },
             lan: near.lan.clone(),
@@ -187,7 +188,7 @@ impl Wiring<'_> {
                 }
             }
         });
-        Ok(Neighbours::start(dependencies, Some(self.host.cell())).await?)
+        Ok(NeighboursRef::start(dependencies, Some(self.host.cell())).await?)
     }
 
     /// Ids of earlier runs. Only who shares for long keeps them; without a cache files are hashed again.
@@ -227,9 +228,7 @@ async fn pass_on(
                 IndexEvent::Notice(notice) => Event::Notice(Notice::Index(notice)),
             },
             Some(event) = announcer.recv() => match event {
-                announcer::Event::Announced { tracker, offers, hashed, refused, reachable } => {
-                    Event::Announced { tracker, offers, hashed, refused, reachable }
-                }
+                announcer::Event::Announced(acknowledged) => Event::Announced(acknowledged),
                 announcer::Event::Notice(notice) => Event::Notice(Notice::Announcer(notice)),
             },
             else => return,

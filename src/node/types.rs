@@ -46,6 +46,7 @@ mod outcome;
 mod preview;
 mod request;
 
+pub use crate::actors::announcer::Acknowledged;
 pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
 pub use outcome::Outcome;
@@ -137,18 +138,7 @@ pub enum Event {
         nodes: usize,
     },
     /// A tracker has acknowledged an announcement.
-    Announced {
-        /// `HOST:PORT` of the tracker.
-        tracker: String,
-        /// Offers of this node that it now holds.
-        offers: u64,
-        /// How many of this node's offers have an id.
-        hashed: u64,
-        /// Offers that it did not take, over its quota.
-        refused: u64,
-        /// Whether it could reach this node's UDP port.
-        reachable: bool,
-    },
+    Announced(Acknowledged),
     /// How far hashing is, in bytes; sampled, and once more with `done == total` at its end.
     Hashing {
         /// Bytes hashed.

@@ -19,12 +19,14 @@ pub mod stall;
 pub mod trickling;
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use qshare::model::NodeId;
@@ -132,8 +134,14 @@ impl Lab {
 
     /// Offers a file that holds its own name, without a tracker.
     pub fn offering(&self, name: &str) -> Node {
-        let file = self.file(&format!("shared/{name}"), name.as_bytes());
-        let mut node = self.start(self.qshare().args(["share", "--listen", "127.0.0.1:0"]).arg(file));
+        self.near(&self.file(&format!("shared/{name}"), name.as_bytes()), &[], &[])
+    }
+
+    /// Shares a path without a tracker, as a neighbour of these.
+    pub fn near(&self, path: &Path, peers: &[&Node], more: &[&str]) -> Node {
+        let mut command = self.qshare();
+        command.args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(path).args(at_peers(peers));
+        let mut node = self.start(&mut command);
         node.process.event("offer");
         node
     }
@@ -167,6 +175,50 @@ pub fn heeding(program: &Path) -> Command {
     let mut command = Command::new("env");
     command.arg("--default-signal=HUP,INT").arg(program);
     command
+}
+
+/// Names these as peers.
+pub fn at_peers<'n>(peers: &[&'n Node]) -> impl Iterator<Item = &'n str> {
+    let addrs: Vec<_> = peers.iter().map(|peer| peer.addr.as_str()).collect();
+    addrs.into_iter().flat_map(|addr| ["--peer", addr])
+}
+
+/// A file system that is unmounted at the end.
+pub struct Mounted(pub PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}
+
+/// Appends to a file all the time until it is dropped.
+pub struct Writer {
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Writer {
+    /// Begins; makes the file.
+    pub fn of(path: PathBuf) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let thread = std::thread::spawn(move || {
+            let mut file = fs::File::options().append(true).create(true).open(path).expect("own file");
+            while !stopped.load(Ordering::Relaxed) {
+                file.write_all(b"another line\n").expect("own file");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        Self { stop, thread: Some(thread) }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.take().into_iter().for_each(|thread| drop(thread.join()));
+    }
 }
 
 /// Waits until something holds that no event tells of.

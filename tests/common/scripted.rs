@@ -177,8 +177,7 @@ impl Scripted {
     pub fn start_at(tracker: (SocketAddr, NodeId), guise: &Guise, content: Content, script: Script) -> Self {
         let size = guise.size.unwrap_or(content.size);
         let name = SafePath::parse(guise.name).expect("a name");
-        let id = Some(content.id);
-        let offer = Offer { name, size, id, kind: guise.kind, files: 1, locked: false, executable: false };
+        let offer = Offer { kind: guise.kind, ..Offer::file(name, size, Some(content.id)) };
         let delta = Delta { add: vec![offer], ..Delta::default() };
         Self::announcing_at(tracker, &delta, guise.closes, content, script)
     }

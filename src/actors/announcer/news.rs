@@ -4,7 +4,7 @@ use std::mem::{Discriminant, discriminant};
 
 use tokio::sync::mpsc;
 
-use super::{AnnouncerNotice, Event};
+use super::{Acknowledged, AnnouncerNotice, Event};
 use crate::actors::connections::{ConnectError, ConnectKind};
 use crate::io::net::frames::CallError;
 use crate::logic::changes::Shared;
@@ -67,7 +67,7 @@ impl SessionNews {
     fn now(&mut self, offers: u64, refused: u64, shared: &Shared, reachable: bool) {
         let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
         let tracker = self.tracker.clone();
-        self.say(Event::Announced { tracker, offers, hashed: hashed.min(offers), refused, reachable });
+        self.say(Event::Announced(Acknowledged { tracker, offers, hashed: hashed.min(offers), refused, reachable }));
         self.held = offers;
     }
 

@@ -150,7 +150,7 @@ impl Session {
         back_off.reset();
         self.news.heard();
         loop {
-            if !self.shared().is_same(&self.known) {
+            if self.shared() != self.known {
                 self.announce(link).await?;
                 self.gather().await;
                 continue;

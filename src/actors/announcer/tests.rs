@@ -55,6 +55,7 @@ impl Sharer {
             trackers: vec![tracker.target(None)],
             connect: connect_through(host.connections.clone()),
             endpoint: host.endpoint.clone(),
+            access: Access::everyone(),
             offers: offers.subscribe(),
             always: false,
             events: sender,
@@ -78,7 +79,7 @@ impl Sharer {
     /// The next announcement that a tracker has taken: offers, hashed, refused, reachable.
     async fn announced(&mut self) -> (u64, u64, u64, bool) {
         loop {
-            if let Event::Announced { offers, hashed, refused, reachable, .. } = self.event().await {
+            if let Event::Announced(Acknowledged { offers, hashed, refused, reachable, .. }) = self.event().await {
                 return (offers, hashed, refused, reachable);
             }
         }
@@ -98,7 +99,7 @@ fn offers(names: &[&str]) -> Arc<OfferTable> {
     let offer = |text: &&str| {
         let name = SafePath::parse(text.trim_start_matches('?')).expect("name");
         let id = (!text.starts_with('?')).then(|| ContentId::of(text.as_bytes()));
-        Offer { name, size: 1, id, kind: Kind::File, files: 1, locked: false, executable: false }
+        Offer::file(name, 1, id)
     };
     Arc::new(names.iter().map(offer).collect())
 }

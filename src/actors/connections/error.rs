@@ -5,8 +5,9 @@ use serde::{Deserialize, Serialize};
 use crate::io::home::lines::LinesError;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
+use crate::logic::transfer::Why;
 use crate::model::NodeId;
-use crate::wire::Role;
+use crate::wire::{Code, Role};
 
 /// Why there is no link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -82,6 +83,12 @@ impl ConnectError {
             Self::Trust(_) => ConnectKind::Trust,
             Self::WrongRole { .. } => ConnectKind::OtherRole,
         }
+    }
+}
+
+impl From<&ConnectError> for Why {
+    fn from(error: &ConnectError) -> Self {
+        if error.kind() == ConnectKind::Forbidden { Self::Refused(Code::Forbidden) } else { Self::Unreachable }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::source::PartialSource;
 use crate::actors::download::{self, Arguments, DownloadError, Ending, Progress, Tell, Terms};
 use crate::actors::shelf::{Shelf, Shelved};
-use crate::actors::start::start;
+use crate::actors::start::{spawn, start};
 use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::share::source::Source;
@@ -85,7 +85,7 @@ impl Downloads {
         supervisor: Option<ActorCell>,
     ) -> Result<DownloadsRef, SpawnErr> {
         let state = State { connections, shelf, bars: HashMap::new() };
-        let (actor, _) = start(Self, state, supervisor).await?;
+        let (actor, _) = spawn(Self, state, supervisor).await?;
         Ok(DownloadsRef(actor))
     }
 }
@@ -179,7 +179,7 @@ impl State {
             tell,
             ended,
         };
-        let (actor, _) = start(download::Download, Box::new(arguments), Some(myself.get_cell())).await?;
+        let (actor, _) = start::<download::State>(Box::new(arguments), Some(myself.get_cell())).await?;
         let place = share.then(|| {
             let (participants, arrivals) = mpsc::channel(PARTICIPANTS);
             if open {

@@ -10,7 +10,7 @@ use std::num::NonZeroU8;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use ractor::{Actor, ActorProcessingErr, ActorRef};
+use ractor::{ActorProcessingErr, ActorRef};
 use tokio::sync::{mpsc, watch};
 
 use super::{DownloadNotice, Ending, Progress, Shortfall, Tell, Terms, Trouble};
@@ -20,6 +20,7 @@ use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
 use crate::actors::lab::Host;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::shelf::{Shelf, Shelved};
+use crate::actors::start::{Owner, start};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialSpec};
 use crate::logic::transfer::Why;
@@ -34,12 +35,15 @@ const MIB: usize = 1 << 20;
 /// Takes no message: these nodes share nothing of their own.
 struct NoIndex;
 
-impl Actor for NoIndex {
-    type Msg = IndexMessage;
-    type State = ();
+impl Owner for NoIndex {
+    type Message = IndexMessage;
     type Arguments = ();
 
-    async fn pre_start(&self, _: ActorRef<IndexMessage>, (): ()) -> Result<(), ActorProcessingErr> {
+    fn begin(_: &ActorRef<IndexMessage>, (): ()) -> Result<Self, ActorProcessingErr> {
+        Ok(Self)
+    }
+
+    fn handle(&mut self, _: IndexMessage, _: &ActorRef<IndexMessage>) -> Result<(), ActorProcessingErr> {
         Ok(())
     }
 }
@@ -58,7 +62,7 @@ impl TestNode {
         let mut host = Host::node().await;
         let (_, index) = watch::channel(Arc::new(IndexSnapshot::default()));
         let shelf = Shelf::new(index, Access::everyone());
-        let index = IndexRef(Actor::spawn(None, NoIndex, ()).await.expect("spawned").0);
+        let index = IndexRef(start::<NoIndex>((), None).await.expect("spawned").0);
         let throttle = Throttle::new(upload.and_then(Rate::bytes_per_second));
         let answers = host.answers(shelf.clone(), index, throttle).await;
         host.serve(answers);

@@ -323,18 +323,18 @@ impl Catalogue {
     /// What a root offers under a name: a file of it, or itself as a collection.
     fn offer_of(&self, name: &SafePath, key: RootKey) -> Option<Offer> {
         let RootRow { root, count, collection, gone, .. } = &self.roots[key];
-        let (locked, name) = (false, name.clone());
+        let name = name.clone();
         if root.kind == Kind::Collection && root.name == name {
             let incomplete = root.fixed.is_some() && collection.is_none();
             let (id, size, files) = (collection.as_ref().map(|tree| tree.id()), count.bytes, count.files);
-            let offer = Offer { name, size, id, kind: Kind::Collection, files, locked, executable: false };
+            let offer = Offer { kind: Kind::Collection, files, ..Offer::file(name, size, id) };
             return Some(offer).filter(|_| !gone && !incomplete);
         }
         let row = self.rows.get(&name).filter(|row| !matches!(row.state, State::Failed | State::Foreign))?;
         let (id, size, executable) = (row.offered().map(|file| file.id), row.stamp.size, row.stamp.executable);
         // Of what is shared as one known content nothing is offered before it was found to be that.
         let unknown = id.is_none() && root.fixed.is_some();
-        (!unknown).then_some(Offer { name, size, id, kind: Kind::File, files: 1, locked, executable })
+        (!unknown).then_some(Offer { executable, ..Offer::file(name, size, id) })
     }
 
     /// What the world may see of it, from now on.

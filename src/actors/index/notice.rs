@@ -1,14 +1,12 @@
 //! What the person who shares should know of what is shared.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::actors::index::collect::NoTree;
 use crate::io::share::cache::CacheError;
 use crate::io::share::scan::{Omission, Unseen};
 use crate::io::share::watch::Unwatched;
-use crate::model::{Cause, Kind, SafePath};
+use crate::model::{Cause, Kind, LocalPath, SafePath};
 
 /// What the person who shares should know.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -18,18 +16,16 @@ pub enum IndexNotice {
         /// What the root is.
         kind: Kind,
         /// Where it is.
-        #[serde(with = "crate::model::text::path")]
-        root: PathBuf,
+        root: LocalPath,
         /// The first file that is missing or another one.
-        #[serde(with = "crate::model::text::path")]
-        first: PathBuf,
+        first: LocalPath,
         /// How many more there are.
         more: usize,
     },
     /// Hashes cannot be kept.
     Cache(CacheError),
     /// A shared path is not there.
-    Gone(#[serde(with = "crate::model::text::path")] PathBuf),
+    Gone(LocalPath),
     /// Files of a root cannot be read for something that passes.
     Lacking {
         /// The root.
@@ -42,14 +38,12 @@ pub enum IndexNotice {
     /// A shared path leads to another place than before.
     LeadsTo {
         /// The path.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Where it leads; the path itself where it is no link any more.
-        #[serde(with = "crate::model::text::path")]
-        real: PathBuf,
+        real: LocalPath,
     },
     /// Something is not shared because another thing has its name.
-    NameTaken(#[serde(with = "crate::model::text::path")] PathBuf),
+    NameTaken(LocalPath),
     /// A directory is offered file by file only.
     NoTree {
         /// Its name.
@@ -69,16 +63,14 @@ pub enum IndexNotice {
     /// A file is left out until it can be read.
     Unreadable {
         /// Which.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: Cause,
     },
     /// Files are being written all the time.
     Unsettled {
         /// The first of them.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// How many more.
         more: usize,
         /// The directory that is offered without them; none of a single file.

@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
+use crate::actors::access::Access;
 use crate::actors::index::catalogue::{Catalogue, KEEP};
 use crate::actors::index::collect::NoTree;
 use crate::actors::index::hashing::{Batch, Hashing};
@@ -56,7 +57,8 @@ pub(super) struct IndexState {
     me: ActorRef<IndexMessage>,
     cache: Option<HashCache>,
     handover: Option<Handover>,
-    offers: watch::Sender<Arc<OfferTable>>,
+    access: Access,
+    public: watch::Sender<Arc<OfferTable>>,
     pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
     pub(super) catalogue: Catalogue,
     seeds: Seeds,
@@ -86,7 +88,8 @@ impl IndexState {
             hashing: Hashing::new(args.threads, args.cache.clone())?,
             cache: args.cache,
             handover: args.handover,
-            offers: args.offers,
+            access: args.access,
+            public: args.public,
             snapshot: args.snapshot,
             catalogue: Catalogue::new(args.pace),
             seeds: Seeds::default(),
@@ -118,7 +121,7 @@ impl IndexState {
                     self.tell(Input::Added { root, unseen });
                     jobs.extend(more);
                 }
-                None => self.outbox.warn(IndexNotice::NameTaken(path)),
+                None => self.outbox.warn(IndexNotice::NameTaken(path.into())),
             }
         }
         self.look_up(jobs);
@@ -226,8 +229,9 @@ impl IndexState {
     }
 
     fn publish(&mut self) {
-        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot()));
-        self.offers.send_replace(self.catalogue.offers().clone());
+        let public = self.access.public(self.catalogue.offers());
+        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot().with_public(public.clone())));
+        self.public.send_if_modified(|told| std::mem::replace(told, public.clone()) != public);
         for event in std::mem::take(&mut self.identified) {
             self.outbox.push(event);
         }
@@ -244,7 +248,8 @@ impl IndexState {
     fn tell_waiters(&mut self, progress: bool) {
         let (catalogue, hashing) = (&self.catalogue, &self.hashing);
         // An id counts once it is published: whoever is told may ask for it at once.
-        let published = self.offers.borrow();
+        let snapshot = self.snapshot.borrow();
+        let published = snapshot.offers();
         let is_published = |offer: &Offer| published.get(&offer.name) == Some(offer);
         self.waiters.tell(|name| how_far(catalogue, hashing, name, is_published), progress);
     }

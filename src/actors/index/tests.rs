@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
 use crate::model::collection::Entry;
 use crate::model::{Collection, Kind, Offer, Query};
@@ -90,10 +91,11 @@ impl Story {
             threads: 2,
             pace,
             events: to_events,
-            offers: to_offers,
+            access: Access::everyone(),
+            public: to_offers,
             snapshot: to_snapshot,
         };
-        let (index, task) = Actor::spawn(None, Index, args).await.expect("started");
+        let (index, task) = start::<Index>(args, None).await.expect("started");
         Running { index, task, events, offers, snapshot }
     }
 }
@@ -201,7 +203,7 @@ async fn a_root_that_goes_is_told_and_found_again() {
     let id = running.id("tree").await;
     fs::rename(story.path("tree"), story.path("moved")).expect("rename");
     running.offer("tree", |offer| offer.is_none()).await;
-    assert_eq!(running.notice().await, IndexNotice::Gone(story.path("tree")));
+    assert_eq!(running.notice().await, IndexNotice::Gone(story.path("tree").into()));
     fs::rename(story.path("moved"), story.path("tree")).expect("rename");
     assert_eq!(running.id("tree").await, id);
     running.stop().await;
@@ -238,7 +240,7 @@ async fn a_file_that_is_written_all_the_time_keeps_nobody_waiting() {
     let mut running = story.start_at(pace, Some(story.plan(&["tree"])), None).await;
     let (tell, mut told) = mpsc::channel(16);
     running.index.cast(IndexMessage::Resolve { name: path("tree/log"), tell }).expect("lives");
-    let log = IndexNotice::Unsettled { path: story.path("tree/log"), more: 0, root: Some(path("tree")) };
+    let log = IndexNotice::Unsettled { path: story.path("tree/log").into(), more: 0, root: Some(path("tree")) };
     assert_eq!(running.notice().await, log);
     let id = running.id("tree").await;
     let snapshot = running.now();
@@ -326,7 +328,7 @@ async fn a_name_that_is_taken_is_not_shared_twice() {
     let mut running = story.share(&["tree/a"]).await;
     running.id("a").await;
     running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree/x/a"])))).expect("lives");
-    assert_eq!(running.notice().await, IndexNotice::NameTaken(story.path("tree/x/a")));
+    assert_eq!(running.notice().await, IndexNotice::NameTaken(story.path("tree/x/a").into()));
     assert_eq!(running.id("a").await, ContentId::of(b"one"));
     running.stop().await;
 }

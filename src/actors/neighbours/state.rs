@@ -106,7 +106,7 @@ impl State {
             wanted: None,
             table: Table::new(own, dependencies.settings, remembered, rand::random()),
             flood: Flood::new(own),
-            friends: friends::Known::new(dependencies.friends.clone(), dependencies.friends_only),
+            friends: friends::Known::new(dependencies.friends.clone()),
             voices: HashMap::new(),
             room: Pool::new(ROOM),
             serial: 0,

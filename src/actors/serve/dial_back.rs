@@ -41,28 +41,28 @@ pub fn probe_through(connections: ConnectionsRef) -> Probe {
 /// Dials back.
 #[derive(Clone)]
 pub struct DialBack {
+    directory: DirectoryRef,
     probe: Probe,
     dials: Pool,
 }
 
 impl DialBack {
-    /// With a way to see who answers at an address.
+    /// With a way to see who answers at an address; the directory knows which were dialled in vain.
     #[must_use]
-    pub fn new(probe: Probe) -> Self {
-        Self { probe, dials: Pool::new(DIALS) }
+    pub fn new(directory: DirectoryRef, probe: Probe) -> Self {
+        Self { directory, probe, dials: Pool::new(DIALS) }
     }
 
     /// The addresses at which the node was reached, in the order of the candidates.
     pub async fn reached(
         &self,
-        directory: &DirectoryRef,
         node: NodeId,
         observed: SocketAddr,
         port: u16,
         candidates: &[SocketAddr],
     ) -> Vec<SocketAddr> {
         let who = Who { peer: node, network: network(observed.ip()), friend: false };
-        let addrs = directory.may_dial(allowed(observed, port, candidates)).await;
+        let addrs = self.directory.may_dial(allowed(observed, port, candidates)).await;
         let mut probes = JoinSet::new();
         for (place, addr) in addrs.iter().copied().enumerate() {
             let this = self.clone();

@@ -229,38 +229,37 @@ impl NodeAnswers {
 
     async fn list(&self, link: &Link, list: List, mut stream: Stream) {
         stream.queue_behind_earlier();
-        let (source, slot) = match self.admit(link, list.id, list.size).await {
-            Ok(admitted) => admitted,
+        let upload = match self.admit(link, list.id, list.size).await {
+            Ok(upload) => upload,
             Err(refusal) => return stream.refuse(refusal).await,
         };
-        let (list, last) = match chunk_list(Arc::clone(&source), list.unit).await {
+        let (list, last) = match chunk_list(Arc::clone(&upload.source), list.unit).await {
             Ok(found) => found,
             Err(refusal) => return stream.refuse(refusal).await,
         };
         let sent = tokio::select! {
             biased;
-            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
-            sent = self.send_list(&list, last, source, &mut stream, &slot) => sent,
+            () = upload.slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_list(&list, last, &upload, &mut stream) => sent,
         };
-        end(stream, sent, &slot).await;
+        end(stream, sent, &upload.slot).await;
     }
 
     async fn send_list(
         &self,
         list: &ChunkList,
         last: u32,
-        source: Arc<dyn Source>,
+        upload: &Upload,
         stream: &mut Stream,
-        slot: &Slot,
     ) -> Result<(), UploadError> {
-        slot.waits();
+        upload.slot.waits();
         let head = ListHead { chunks: list.layout().chunks() };
         stream.grant(head, limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
         for part in list.as_bytes().chunks(PART) {
-            slot.waits();
+            upload.slot.waits();
             stream.send.write_all(part).await?;
         }
-        self.writer(source, &mut stream.send, slot).bare(last).await
+        self.writer(upload, &mut stream.send).bare(last).await
     }
 
     async fn fetch(&self, link: &Link, fetch: Fetch, mut stream: Stream) {
@@ -271,21 +270,21 @@ impl NodeAnswers {
             _ = &mut stopped => return stream.reset(Code::Cancelled),
             admitted = self.admit(link, fetch.id, fetch.size) => admitted,
         };
-        let (source, slot) = match admitted {
-            Ok(admitted) => admitted,
+        let upload = match admitted {
+            Ok(upload) => upload,
             Err(refusal) => return stream.refuse(refusal).await,
         };
-        let units = match accepted_units(&fetch, source.map().units()) {
+        let units = match accepted_units(&fetch, upload.source.map().units()) {
             Ok(units) => units,
             Err(code) => return stream.refuse(code).await,
         };
         let sent = tokio::select! {
             biased;
             _ = stopped => Err(UploadError::Gone),
-            () = slot.recalled() => Err(UploadError::Reset(Code::Busy)),
-            sent = self.send_units(&fetch, units, source, &mut stream, &slot) => sent,
+            () = upload.slot.recalled() => Err(UploadError::Reset(Code::Busy)),
+            sent = self.send_units(&fetch, units, &upload, &mut stream) => sent,
         };
-        end(stream, sent, &slot).await;
+        end(stream, sent, &upload.slot).await;
     }
 
     /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
@@ -293,20 +292,19 @@ impl NodeAnswers {
         &self,
         fetch: &Fetch,
         mut units: Vec<u32>,
-        source: Arc<dyn Source>,
+        upload: &Upload,
         stream: &mut Stream,
-        slot: &Slot,
     ) -> Result<(), UploadError> {
-        slot.waits();
+        upload.slot.waits();
         stream.grant((), limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
-        let mut writer = self.writer(Arc::clone(&source), &mut stream.send, slot);
+        let mut writer = self.writer(upload, &mut stream.send);
         if fetch.max as usize >= units.len() {
             for (first, count) in &fetch.units {
                 self.uploads.sent(fetch.id, *first..first + count);
             }
             return writer.records(units).await;
         }
-        units.retain(|unit| source.has(*unit));
+        units.retain(|unit| upload.source.has(*unit));
         for _ in 0..fetch.max {
             let Some(unit) = self.uploads.choose(fetch.id, units.clone()).await else { break };
             units.retain(|other| *other != unit);
@@ -315,21 +313,23 @@ impl NodeAnswers {
         Ok(())
     }
 
-    async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<(Arc<dyn Source>, Slot), Refusal> {
+    async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<Upload, Refusal> {
         let source = self.view(link).source(id, size)?;
         let slot = self.uploads.admit(link, self.who(link)).await.ok_or_else(busy)?;
-        Ok((source, slot))
+        Ok(Upload { source, slot })
     }
 
-    fn writer<'a>(
-        &'a self,
-        source: Arc<dyn Source>,
-        send: &'a mut quinn::SendStream,
-        slot: &'a Slot,
-    ) -> UnitWriter<'a> {
+    fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
         let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
+        let (source, slot) = (Arc::clone(&upload.source), &upload.slot);
         UnitWriter { source, send, buffers, throttle, index, slot, room: Arc::new(Semaphore::new(1)), begun: false }
     }
+}
+
+/// What has its slot.
+struct Upload {
+    source: Arc<dyn Source>,
+    slot: Slot,
 }
 
 const fn busy() -> Refusal {

@@ -3,26 +3,31 @@
 use std::fs;
 use std::time::Duration;
 
-use ractor::Actor as _;
 use serde::de::IgnoredAny;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::*;
 use crate::actors::access::{Access, Rule};
+use crate::actors::announcer::{self, AnnouncerRef, connect_through};
+use crate::actors::directory::DirectoryRef;
 use crate::actors::index::{Index, IndexArgs, IndexRef};
-use crate::actors::lab::Host;
+use crate::actors::lab::{Host, identity};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{Answer as Near, NeighboursRef};
+use crate::actors::serve::dial_back::probe_through;
+use crate::actors::serve::tracker::TrackerAnswers;
 use crate::actors::shelf::Shelf;
+use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
 use crate::io::share::source::drawn::Drawn;
 use crate::io::share::watch::Pace;
+use crate::logic::directory::Quotas;
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Hit, SafePath};
+use crate::model::{Collection, Content, ContentId, Hit, Kind, PeerTarget, SafePath};
 use crate::wire::{
-    Fetch, FilesOf, HitPage, LeftOut, List, Locate, Manifest, OfferPage, Resolve, ResolveEvent, Search, Sought, Times,
-    Watch,
+    About, Fetch, FilesOf, HitPage, Join, LeftOut, List, Locate, Manifest, OfferPage, Resolve, ResolveEvent, Role,
+    Search, Sought, Times, Watch,
 };
 
 /// A hang, not a slow machine.
@@ -50,6 +55,9 @@ impl Rule for Kept {
 struct Sharer {
     host: Host,
     shelf: Shelf,
+    /// What trackers are told of it.
+    announcer: AnnouncerRef,
+    told: mpsc::Receiver<announcer::Event>,
     _dir: TempDir,
 }
 
@@ -62,13 +70,30 @@ fn kept() -> [ContentId; 2] {
 
 impl Sharer {
     async fn start(only: NodeId) -> Self {
+        Self::start_with(only, Vec::new()).await
+    }
+
+    async fn start_with(only: NodeId, trackers: Vec<PeerTarget>) -> Self {
         let dir = tempfile::tempdir().expect("tempdir");
         let (tree, open) = (dir.path().join("kept"), dir.path().join("open.txt"));
         fs::create_dir(&tree).expect("mkdir");
         fs::write(tree.join("plan.bin"), PLAN).expect("write");
         fs::write(&open, "for all").expect("write");
         let snapshot = watch::Sender::new(Arc::default());
-        let mut shared = snapshot.subscribe();
+        let (mut shared, public) = (snapshot.subscribe(), watch::Sender::default());
+        let access = Access::everyone().with_rule(Arc::new(Kept { node: only, ids: kept().to_vec() }));
+        let mut host = Host::node().await;
+        let (events, told) = mpsc::channel(64);
+        let announced = announcer::Dependencies {
+            trackers,
+            connect: connect_through(host.connections.clone()),
+            endpoint: host.endpoint.clone(),
+            access: access.clone(),
+            offers: public.subscribe(),
+            always: false,
+            events,
+        };
+        let announcer = AnnouncerRef::start(announced, None).await.expect("started");
         let args = IndexArgs {
             plan: Some(survey(&[tree, open], &SurveyOptions::default()).expect("survey")),
             cache: None,
@@ -76,20 +101,19 @@ impl Sharer {
             threads: 1,
             pace: Pace::default(),
             events: mpsc::channel(64).0,
-            offers: watch::Sender::default(),
+            access: access.clone(),
+            public,
             snapshot,
         };
-        let index = IndexRef(Index::spawn(None, Index, args).await.expect("spawned").0);
-        let rule = Kept { node: only, ids: kept().to_vec() };
-        let shelf = Shelf::new(shared.clone(), Access::everyone().with_rule(Arc::new(rule)));
-        let mut host = Host::node().await;
+        let index = IndexRef(start::<Index>(args, None).await.expect("spawned").0);
+        let shelf = Shelf::new(shared.clone(), access);
         let answers = host.answers(shelf.clone(), index, Throttle::new(None)).await;
         host.serve(answers);
         let hashed = shared.wait_for(|now: &Arc<crate::actors::index::IndexSnapshot>| {
             now.offers().iter().filter(|offer| offer.id.is_some()).count() == 3
         });
         drop(timeout(HANG, hashed).await.expect("in time").expect("the index lives"));
-        Self { host, shelf, _dir: dir }
+        Self { host, shelf, announcer, told, _dir: dir }
     }
 
     async fn dialled_by(&self, host: &Host) -> Link {
@@ -178,6 +202,41 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
     let done = ResolveEvent::Done(crate::model::Offer { id: Some(plan), ..offer });
     assert_eq!(of(&friend).resolved(done.clone()), done);
     assert_eq!(of(&stranger).resolved(done), ResolveEvent::Failed(Code::NotFound.into()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_for_one_node_is_neither_announced_nor_counted() {
+    let friend = Host::node().await;
+    let mut tracker = Host::start(Role::Tracker, identity(), 0).await;
+    let (directory, probe) =
+        (DirectoryRef::start(Quotas::default(), None).await, probe_through(tracker.connections.clone()));
+    tracker.serve(TrackerAnswers::new(directory.expect("started"), Access::everyone(), probe));
+    let mut sharer = Sharer::start_with(friend.id(), vec![tracker.target(None)]).await;
+
+    let part = |id, size| Content { id, kind: Kind::File, size };
+    let ([plan, _], open) = (kept(), ContentId::of(b"fetched"));
+    let _parts = [(plan, 300 << 10), (open, 7)].map(|(id, size)| sharer.announcer.join(part(id, size)));
+    let link = friend.connections.to_target(&tracker.target(None)).await.expect("dialled");
+    let located = async |id| {
+        let page = frames::call::<HitPage>(&link, &Request::Locate(Locate { id }), limits::PAGE).await;
+        page.expect("answered").0.hits.len()
+    };
+    // What is told later is told with it or after it.
+    while located(open).await == 0 || located(ContentId::of(b"for all")).await == 0 {
+        timeout(HANG, sharer.told.recv()).await.expect("in time").expect("the announcer lives");
+    }
+    assert_eq!(located(plan).await, 0, "the transfer of what is kept, and the file");
+    let files = Request::FilesOf(FilesOf { node: Some(sharer.host.id()), after: None });
+    let (page, ..) = frames::call::<OfferPage>(&link, &files, limits::PAGE).await.expect("known");
+    assert_eq!(page.offers.iter().map(|offer| offer.name.as_str()).collect::<Vec<_>>(), ["open.txt"]);
+
+    // One offer and one transfer, whoever asks: it is told on.
+    let place = |id| sharer.shelf.place(id, Drawn::of(id, 7, "#"), LeftOut::default(), mpsc::channel(1).0);
+    let _places = [place(plan), place(open)];
+    for host in [&friend, &Host::node().await] {
+        let join = Request::Join(Join { visiting: true, about: About::default() });
+        assert_eq!(sharer.call::<About>(host, &join).await.expect("let in").offers, 2);
+    }
 }
 
 /// All hits of a search.

@@ -54,7 +54,8 @@ impl TrackerAnswers {
     #[must_use]
     pub fn new(directory: DirectoryRef, access: Access, probe: Probe) -> Self {
         let [coming, turns] = [COMING, TURNS].map(Pool::new);
-        Self { directory, access, dial_back: DialBack::new(probe), coming, turns, pages: Pages::default() }
+        let dial_back = DialBack::new(directory.clone(), probe);
+        Self { directory, access, dial_back, coming, turns, pages: Pages::default() }
     }
 }
 
@@ -124,8 +125,7 @@ impl TrackerAnswers {
         while self.page(place, self.who(link), pages).await? {}
         let tally = self.directory.complete(place).await?;
         let reachable = if head.full || !head.candidates.is_empty() {
-            let reached = self.dial_back.reached(&self.directory, node, link.remote(), head.port, &head.candidates);
-            let reached = reached.await;
+            let reached = self.dial_back.reached(node, link.remote(), head.port, &head.candidates).await;
             self.directory.publish(node, head.epoch, reached.clone()).await;
             reached
         } else {

@@ -191,5 +191,5 @@ fn absent(index: &IndexSnapshot, id: ContentId) -> Code {
 fn nameless(id: ContentId, source: &dyn Source) -> Hit {
     let (kind, size, executable) = (source.kind(), source.size(), source.executable());
     let files = u32::try_from(source.map().files().len()).unwrap_or(u32::MAX);
-    Hit { id: Some(id), kind, size, files, locked: false, executable, names: Vec::new(), providers: Vec::new() }
+    Hit { kind, files, executable, ..Hit::file(Some(id), size) }
 }

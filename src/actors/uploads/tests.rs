@@ -5,11 +5,12 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
+use crate::actors::start::start;
 
 const ONE: Capacity = Capacity { slots: 1, reserve: 0, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 };
 
 async fn pool(capacity: Capacity) -> UploadsRef {
-    UploadsRef(Actor::spawn(None, Uploads, capacity).await.expect("spawned").0)
+    UploadsRef(start::<Uploads>(capacity, None).await.expect("spawned").0)
 }
 
 fn node(n: u8) -> NodeId {

@@ -10,7 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{mean_rate, rate};
-use crate::cli::render::json::{Line, micros};
+use crate::cli::render::json::{Benched, Line, Tested};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::service;
 use crate::model::{PeerTarget, Size};
@@ -48,10 +48,9 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
         Ok(node.bench(target, bytes, &activity.counter()).await?)
     };
     let report = context.look(&format!("bench with {}", target.host_port()), work).await?;
-    context.output.emit_all(report.rows.iter().map(line))?;
+    context.output.emit_all(report.rows.iter().map(|row| Line::Bench(Tested::of(row))))?;
     let addr = target.host_port();
-    let (node, tests, rtt_us) = (report.node, report.rows.len() as u64, micros(report.rtt));
-    context.output.emit(&Line::Benched { node, addr: addr.clone(), tests, rtt_us })?;
+    context.output.emit(&Line::Benched(Benched::of(&report, addr.clone())))?;
     context.output.table(&table(&report))?;
     let (size, rtt) = (Size(bytes), millis(report.rtt));
     context.output.remark(&format!(
@@ -59,26 +58,6 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
          disk"
     ));
     Ok(Exit::DONE)
-}
-
-fn line(row: &BenchRow) -> Line<'static> {
-    let bytes_per_second = mean_rate(row.bytes, row.elapsed);
-    Line::Bench {
-        test: test(row),
-        direction: direction(row),
-        bytes: row.bytes,
-        seconds: row.elapsed.as_secs_f64(),
-        rate: bytes_per_second,
-        bits: bytes_per_second.saturating_mul(8),
-        cpu_here: row.cpu_here.as_secs_f64(),
-        cpu_there: row.cpu_there.as_secs_f64(),
-        rtt_us: micros(row.rtt),
-        mtu: row.mtu,
-        sent: row.sent,
-        lost: row.lost,
-        memory_here: row.memory_here,
-        memory_there: row.memory_there,
-    }
 }
 
 fn table(report: &BenchReport) -> Table {
@@ -98,8 +77,8 @@ fn table(report: &BenchReport) -> Table {
     for row in &report.rows {
         let bytes_per_second = mean_rate(row.bytes, row.elapsed);
         table.row([
-            test(row).to_owned(),
-            direction(row).to_owned(),
+            row.test().to_owned(),
+            row.direction().to_owned(),
             bits(bytes_per_second),
             rate(bytes_per_second),
             cpu(row.cpu_here, row.bytes),
@@ -112,14 +91,6 @@ fn table(report: &BenchReport) -> Table {
         ]);
     }
     table
-}
-
-const fn test(row: &BenchRow) -> &'static str {
-    if row.file { "file" } else { "memory" }
-}
-
-const fn direction(row: &BenchRow) -> &'static str {
-    if row.download { "download" } else { "upload" }
 }
 
 /// Bits a second with a decimal unit, as networks are sold: `9.41 Gbit/s`.
@@ -199,7 +170,7 @@ memory  download   8.59 Gbit/s  1.0 GiB/s        0.52 s  0.61 s   32.0 MiB  48.0
 
     #[test]
     fn a_json_line_has_every_figure() {
-        let text = serde_json::to_string(&line(&row())).expect("JSON");
+        let text = serde_json::to_string(&Line::Bench(Tested::of(&row()))).expect("JSON");
         assert_eq!(
             text,
             r#"{"event":"bench","test":"memory","direction":"download","bytes":1073741824,"seconds":1.0,"rate":1073741824,"bits":8589934592,"cpu_here":0.52,"cpu_there":0.61,"rtt_us":1234,"mtu":1452,"sent":1000,"lost":5,"memory_here":33554432,"memory_there":50331648}"#

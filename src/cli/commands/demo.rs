@@ -16,10 +16,10 @@ use crate::cli::follow;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Ended, Line};
 use crate::cli::say;
 use crate::cli::signals::Signals;
-use crate::model::{ContentId, Kind, PeerTarget, Query, SafePath, Shown, Size};
+use crate::model::{ContentId, Kind, LocalPath, PeerTarget, Query, SafePath, Shown, Size};
 use crate::node::{
     Error, GetRequest, Home, Lifetime, Listen, Node, Options, Outcome, Phase, Progress, ShareBack, SharePlan,
     SurveyOptions, What, survey,
@@ -92,7 +92,7 @@ impl Play<'_> {
         node: &Node,
         original: &Original,
         tracker: PeerTarget,
-    ) -> Result<(Outcome, Option<Killed>, PathBuf), Failure> {
+    ) -> Result<(Outcome, Option<Killed>, LocalPath), Failure> {
         let (outcome, killed) = self.fetch(node, original).await?;
         self.step("all providers are killed; a second downloader finds it by its name at the first, which seeds it")?;
         for provider in &mut self.stage.providers {
@@ -108,7 +108,7 @@ impl Play<'_> {
         Ok((outcome, killed, again?))
     }
 
-    async fn fetch_again(&mut self, node: &Node, query: Query, id: ContentId) -> Result<PathBuf, Failure> {
+    async fn fetch_again(&mut self, node: &Node, query: Query, id: ContentId) -> Result<LocalPath, Failure> {
         let target = self.stage.again();
         std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
         let request = request(query, id, target, ShareBack::While);
@@ -144,7 +144,7 @@ impl Play<'_> {
     }
 
     fn given(&self, dir: &Path) -> Result<PathBuf, Failure> {
-        let unreadable = |source: std::io::Error| Error::Unreadable { path: dir.to_owned(), source: source.into() };
+        let unreadable = |source: std::io::Error| Error::Unreadable { path: dir.into(), source: source.into() };
         let dir = dir.canonicalize().map_err(unreadable)?;
         let shown = Shown(&dir.to_string_lossy()).to_string();
         if !dir.is_dir() {
@@ -219,7 +219,7 @@ impl Play<'_> {
                 result = &mut kill, if killed.is_none() => killed = Some(result?),
             }
         };
-        self.context.output.emit(&Line::Done(&outcome))?;
+        self.context.output.emit(&Line::Done(Ended::of(&outcome)))?;
         Ok((outcome, killed.flatten()))
     }
 
@@ -245,7 +245,7 @@ impl Play<'_> {
         original: &Original,
         outcome: Outcome,
         killed: Option<Killed>,
-        again: PathBuf,
+        again: LocalPath,
     ) -> Result<Exit, Failure> {
         let (root, copy) = (original.plan.scanned.first().cloned(), outcome.path.clone());
         let (Some(root), Some(copy)) = (root, copy) else {

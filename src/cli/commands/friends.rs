@@ -4,11 +4,12 @@ use crate::cli::args::{FriendsArgs, FriendsCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Line, Named};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::io::home::friends::{Added, FriendFile};
 use crate::io::home::identity::Identity;
+use crate::io::home::lines::ListFile as _;
 use crate::model::{Friend, FriendName};
 use crate::wire::Role;
 
@@ -34,7 +35,7 @@ fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<Exit, Fai
     let Friend { name, node, .. } = &friend;
     match file.add(&friend).map_err(anyhow::Error::from)? {
         Added::Now => {
-            context.output.emit(&Line::friend(&friend))?;
+            context.output.emit(&Line::Friend(Named::of(&friend)))?;
             context.output.note(&format!("qshare: {name} is node {node}"));
             Ok(Exit::DONE)
         }
@@ -51,7 +52,7 @@ fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
     let friends = file.read_what_is_right().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
     for friend in friends.iter() {
-        context.output.emit(&Line::friend(friend))?;
+        context.output.emit(&Line::Friend(Named::of(friend)))?;
         let at = friend.at.as_ref().map(crate::model::PeerTarget::host_port).unwrap_or_default();
         table.row([friend.name.to_string(), at, friend.node.to_string()]);
     }

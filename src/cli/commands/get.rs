@@ -11,7 +11,7 @@ use crate::cli::explain;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Ended, Explained, Line};
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Kind, Query, Shown, Size};
@@ -139,9 +139,9 @@ fn is_stream(arguments: &GetArgs) -> bool {
 }
 
 fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(), Failure> {
-    context.output.emit(&Line::Done(outcome))?;
+    context.output.emit(&Line::Done(Ended::of(outcome)))?;
     if arguments.explain {
-        context.output.emit(&Line::explain(outcome))?;
+        context.output.emit(&Line::Explain(Explained::of(outcome)))?;
     }
     if context.output.is_json() {
         return Ok(());

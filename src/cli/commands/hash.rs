@@ -1,7 +1,7 @@
 //! `qshare hash`: content ids of files, in the form that b3sum prints and in the order of the arguments.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -17,7 +17,8 @@ use crate::cli::render::json::Line;
 use crate::cli::say;
 use crate::io::share::hash::{HashError, hash_typed};
 use crate::model::obstacle::cause;
-use crate::model::{ContentId, Obstacle, Shown};
+use crate::model::{ContentId, Obstacle};
+use crate::node::shown;
 
 /// Results that wait to be printed; when it is full, hashing waits.
 const WAITING: usize = 1024;
@@ -133,10 +134,6 @@ fn line(id: ContentId, path: &str) -> String {
     let escaped = path.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
     let mark = if escaped == path { "" } else { "\\" };
     format!("{mark}{id}  {escaped}\n")
-}
-
-fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Found, Line};
 use crate::cli::say;
 use crate::node::{Holder, Node};
 
@@ -24,7 +24,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     let (found, holders, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
     for (hit, holders) in found.hits.iter().zip(&holders) {
-        context.output.emit(&Line::located(&hit.hit, Some(hit.plane), holders.clone()))?;
+        context.output.emit(&Line::Hit(Found::of(&hit.hit, holders, Some(hit.plane))))?;
     }
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {

@@ -9,7 +9,7 @@ use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
 use crate::cli::say;
 use crate::model::collection::Entry;
-use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Size};
+use crate::model::{ContentId, Offer, Size};
 use crate::node::{Beyond, PeerRef};
 
 /// Runs the command.
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Fa
 async fn offers(context: &Context, peer: &PeerRef) -> Result<Exit, Failure> {
     let (offers, plane) = context.look("connecting", async |node| Ok(node.list(peer).await?)).await?;
     for offer in &offers {
-        context.output.emit(&Line::hit(&hit_of(offer), Some(plane)))?;
+        context.output.emit(&Line::hit(&offer.clone().into(), Some(plane)))?;
     }
     context.output.emit(&Line::Summary { hits: offers.len() as u64, beyond: Beyond::default() })?;
     if offers.is_empty() {
@@ -47,7 +47,7 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
     let collection = context.look("looking", async |node| Ok(node.manifest(id).await?)).await?;
     for (path, entry) in collection.entries() {
         if let Entry::File { size, id, .. } = entry {
-            context.output.emit(&Line::hit(&file_hit(path, *size, *id), None))?;
+            context.output.emit(&Line::hit(&Offer::file(path.clone(), *size, Some(*id)).into(), None))?;
         }
     }
     context.output.emit(&Line::Summary { hits: collection.files().into(), beyond: Beyond::default() })?;
@@ -55,14 +55,4 @@ async fn collection(context: &Context, id: ContentId) -> Result<Exit, Failure> {
     let files = counted(collection.files().into(), "file");
     context.output.remark(&format!("qshare: {files}, {}", Size(collection.bytes())));
     Ok(Exit::DONE)
-}
-
-fn hit_of(offer: &Offer) -> Hit {
-    let Offer { name, size, id, kind, files, locked, executable } = offer.clone();
-    Hit { id, kind, size, files, locked, executable, names: vec![name], providers: Vec::new() }
-}
-
-fn file_hit(path: &SafePath, size: u64, id: ContentId) -> Hit {
-    let (names, providers) = (vec![path.clone()], Vec::new());
-    Hit { id: Some(id), kind: Kind::File, size, files: 1, locked: false, executable: false, names, providers }
 }

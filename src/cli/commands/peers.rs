@@ -4,15 +4,13 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Known, Line};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     let rows = context.look("looking", async |node| Ok(node.peers().await?)).await?;
     for row in &rows {
-        let (node, addr) = (row.peer.node, row.peer.addrs.first().copied());
-        let name = context.output.names().of(row.peer.node);
-        context.output.emit(&Line::Peer { node, name, addr, offers: row.peer.offers })?;
+        context.output.emit(&Line::Peer(Known::of(&row.peer, context.output.names())))?;
     }
     if rows.is_empty() {
         context.output.note(&format!("qshare: no node is known at {}", context.places()));

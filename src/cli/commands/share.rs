@@ -15,7 +15,9 @@ use crate::cli::service;
 use crate::cli::signals::Signals;
 use crate::io::share::scan::Omission;
 use crate::model::{Shown, Size};
-use crate::node::{Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey};
+use crate::node::{
+    Acknowledged, Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey,
+};
 
 /// The most skipped things that are named before the rest is counted.
 const NAMED: usize = 20;
@@ -107,7 +109,7 @@ impl Told {
     fn tell(&mut self, context: &Context, event: Event) -> Result<(), Failure> {
         match event {
             // What a tracker refuses or cannot reach comes as a warning too.
-            Event::Announced { tracker, offers, hashed, .. } => {
+            Event::Announced(Acknowledged { tracker, offers, hashed, .. }) => {
                 context.output.emit(&Line::Announced { tracker: &tracker, offers, hashed })?;
                 self.announced(context, tracker, (offers, hashed));
             }

@@ -60,6 +60,6 @@ fn tell(output: &Console, event: Event) {
             output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));
         }
         Event::Notice(notice) => output.notice(&notice),
-        Event::Announced { .. } | Event::Hashing { .. } | Event::Offer { .. } => {}
+        Event::Announced(_) | Event::Hashing { .. } | Event::Offer { .. } => {}
     }
 }

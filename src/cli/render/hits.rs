@@ -177,16 +177,7 @@ mod tests {
     fn hit(name: &str, id: Option<ContentId>) -> Hit {
         let provider = Provider { node: NodeId::of_public_key(b"n"), addrs: vec!["[::1]:7".parse().expect("addr")] };
         let names = vec![SafePath::parse(name).expect("a name")];
-        Hit {
-            id,
-            kind: Kind::File,
-            size: 1536,
-            files: 1,
-            locked: false,
-            executable: false,
-            names,
-            providers: vec![provider],
-        }
+        Hit { names, providers: vec![provider], ..Hit::file(id, 1536) }
     }
 
     #[test]

@@ -5,17 +5,19 @@
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
+use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
 use crate::node::{
-    Beyond, Busy, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane, Preview,
-    PreviewFile, Progress, ProviderProgress, Share, Verdict, Why,
+    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
+    Preview, PreviewFile, Progress, ProviderProgress, Share, Verdict, Why,
 };
+use crate::wire::Peer;
 
 /// One line on standard output.
 #[derive(Debug, Serialize)]
@@ -26,43 +28,16 @@ pub(crate) enum Line<'a> {
         offers: u64,
         hashed: u64,
     },
-    /// One test of a bench; `rate` in bytes a second, processor time in seconds, round trips in microseconds.
-    Bench {
-        test: &'a str,
-        direction: &'a str,
-        bytes: u64,
-        seconds: f64,
-        rate: u64,
-        bits: u64,
-        cpu_here: f64,
-        cpu_there: f64,
-        rtt_us: u64,
-        mtu: u16,
-        sent: u64,
-        lost: u64,
-        memory_here: u64,
-        memory_there: u64,
-    },
-    /// The end of a bench; the round trip is that of the idle network.
-    Benched {
-        node: NodeId,
-        addr: String,
-        tests: u64,
-        rtt_us: u64,
-    },
+    Bench(Tested),
+    Benched(Benched),
     /// One thing that the doctor looked at.
     Check {
         name: &'a str,
         state: Verdict,
         message: &'a str,
     },
-    Done(#[serde(with = "Ended")] &'a Outcome),
-    /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
-    Explain {
-        limit: Option<&'a str>,
-        shares: Vec<Spent>,
-        paths: Vec<Giver>,
-    },
+    Done(Ended<'a>),
+    Explain(Explained),
     Error {
         code: ErrorCode,
         exit: u8,
@@ -71,12 +46,7 @@ pub(crate) enum Line<'a> {
     Forgotten {
         addr: &'a str,
     },
-    /// A friend; `addr` as it was given.
-    Friend {
-        name: &'a str,
-        node: NodeId,
-        addr: Option<String>,
-    },
+    Friend(Named<'a>),
     Hashed {
         id: ContentId,
         path: Cow<'a, str>,
@@ -88,17 +58,7 @@ pub(crate) enum Line<'a> {
         bytes: u64,
         total: u64,
     },
-    Hit {
-        id: Option<ContentId>,
-        name: Option<&'a SafePath>,
-        names: &'a [SafePath],
-        size: u64,
-        kind: Kind,
-        locked: bool,
-        #[serde(serialize_with = "holding")]
-        providers: Vec<Holder>,
-        plane: Option<Plane>,
-    },
+    Hit(Found<'a>),
     Id {
         node: NodeId,
     },
@@ -106,32 +66,17 @@ pub(crate) enum Line<'a> {
         addr: SocketAddr,
         node: NodeId,
     },
-    /// A node near this one; `by` tells of it where it is not a neighbour itself.
-    Neighbour {
-        node: NodeId,
-        name: Option<&'a str>,
-        addr: Option<SocketAddr>,
-        direction: Option<Direction>,
-        rtt_us: Option<u64>,
-        seconds: Option<f64>,
-        offers: u64,
-        by: Option<NodeId>,
-    },
+    Neighbour(Near<'a>),
     Offer {
         id: ContentId,
         name: &'a SafePath,
         get: String,
     },
-    Peer {
-        node: NodeId,
-        name: Option<&'a str>,
-        addr: Option<SocketAddr>,
-        offers: u64,
-    },
+    Peer(Known<'a>),
     Phase {
         name: Phase,
     },
-    Progress(#[serde(with = "Reached")] &'a Progress),
+    Progress(Reached),
     /// A name that is no friend's now.
     Removed {
         name: &'a str,
@@ -166,193 +111,218 @@ pub(crate) enum Line<'a> {
     },
 }
 
-/// How a `get` has ended; of a dry run also what it found out.
-#[derive(Serialize)]
-#[serde(remote = "Outcome")]
-struct Ended {
-    id: ContentId,
-    name: SafePath,
-    #[serde(with = "crate::model::text::path")]
-    path: Option<PathBuf>,
-    bytes: u64,
-    fetched: u64,
-    #[serde(rename = "seconds", serialize_with = "seconds")]
-    elapsed: Duration,
-    #[serde(getter = "given")]
-    providers: Vec<Giver>,
-    plane: Option<Plane>,
-    #[serde(flatten, serialize_with = "previewed")]
-    preview: Option<Preview>,
+/// Defines what an event tells of values of the node: each field, its type, and how it is made.
+macro_rules! view {
+    ($(#[$about:meta])* $name:ident$(<$life:lifetime>)?($($from:ident: $of:ty),*) {
+        $($(#[$attribute:meta])* $field:ident: $type:ty = $value:expr,)*
+    }) => {
+        $(#[$about])*
+        #[derive(Debug, Serialize)]
+        pub(crate) struct $name$(<$life>)? { $($(#[$attribute])* $field: $type,)* }
+
+        impl$(<$life>)? $name$(<$life>)? {
+            pub(crate) fn of($($from: $of),*) -> Self {
+                Self { $($field: $value,)* }
+            }
+        }
+    };
 }
 
-/// What is at the target of each file, bytes that would be fetched, bytes that an earlier run left, and how many files would
-/// keep it from doing anything.
-#[derive(Serialize)]
-#[serde(remote = "Preview")]
-struct Previewed {
-    #[serde(rename = "plan")]
-    files: Vec<PreviewFile>,
-    to_come: u64,
-    kept: u64,
-    #[serde(getter = "Preview::in_the_way")]
-    in_the_way: usize,
-    /// Everyone who has it, or parts of it.
-    #[serde(serialize_with = "holding")]
-    holders: Vec<Holder>,
-    /// Whether another process is fetching the same to the same place.
-    #[serde(serialize_with = "is_some")]
-    busy: Option<Busy>,
+view! {
+    /// How a `get` has ended; of a dry run also what it found out.
+    Ended<'a>(outcome: &'a Outcome) {
+        id: ContentId = outcome.id,
+        name: &'a SafePath = &outcome.name,
+        path: Option<Cow<'a, str>> = outcome.path.as_deref().map(Path::to_string_lossy),
+        bytes: u64 = outcome.bytes,
+        fetched: u64 = outcome.fetched,
+        seconds: f64 = outcome.elapsed.as_secs_f64(),
+        providers: Vec<Given> = all(&outcome.providers, Given::of),
+        plane: Option<Plane> = outcome.plane,
+        #[serde(flatten)]
+        preview: Option<Previewed<'a>> = outcome.preview.as_ref().map(Previewed::of),
+    }
 }
 
-/// How far a transfer is. Hashing proves nothing, so it is no part of `bytes`.
-#[derive(Serialize)]
-#[serde(remote = "Progress")]
-struct Reached {
-    bytes: u64,
-    fetched: u64,
-    total: u64,
-    rate: u64,
-    #[serde(getter = "giving")]
-    providers: Vec<Giver>,
-    hashing: Option<Hashing>,
+view! {
+    /// What is at the target of each file, bytes that would be fetched, bytes that an earlier run left, and how many files
+    /// would keep it from doing anything; everyone who has it, or parts of it; whether another process is fetching the same
+    /// to the same place.
+    Previewed<'a>(preview: &'a Preview) {
+        plan: &'a [PreviewFile] = &preview.files,
+        to_come: u64 = preview.to_come,
+        kept: u64 = preview.kept,
+        in_the_way: usize = preview.in_the_way(),
+        holders: Vec<Holding> = all(&preview.holders, Holding::of),
+        busy: bool = preview.busy.is_some(),
+    }
 }
 
-/// A provider of a transfer, and what its event tells of it.
-#[derive(Debug, Serialize)]
-pub(crate) struct Giver {
-    node: NodeId,
-    addr: SocketAddr,
-    bytes: u64,
-    #[serde(flatten)]
-    more: Told,
+view! {
+    /// How far a transfer is. Hashing proves nothing, so it is no part of `bytes`.
+    Reached(progress: &Progress) {
+        bytes: u64 = progress.bytes,
+        fetched: u64 = progress.fetched,
+        total: u64 = progress.total,
+        rate: u64 = progress.rate,
+        providers: Vec<Giving> = all(&progress.providers, Giving::of),
+        hashing: Option<Hashing> = progress.hashing,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[serde(untagged)]
-enum Told {
-    /// Of a transfer that has ended.
-    Given {},
-    /// Of one under way; `state` is why it gives nothing now: `busy`, `changed`, `hashing`, `unreachable`…
-    Giving { rate: u64, state: Option<&'static str> },
-    /// The path to it.
-    Way { rtt_us: u64, mtu: u16, connections: usize },
+view! {
+    /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
+    Explained(outcome: &Outcome) {
+        limit: Option<&'static str> = outcome.shares.first().map(|share| share.cause.word()),
+        shares: Vec<Spent> = all(&outcome.shares, Spent::of),
+        paths: Vec<Way> = all(&outcome.providers, Way::of),
+    }
 }
 
-/// A share of the time of a transfer; a provider's has its node.
-#[derive(Debug, Serialize)]
-pub(crate) struct Spent {
-    what: &'static str,
-    node: Option<NodeId>,
-    share: f64,
-    seconds: f64,
+view! {
+    /// A provider of a transfer that has ended.
+    Given(provider: &ProviderProgress) {
+        node: NodeId = provider.node,
+        addr: SocketAddr = provider.addr,
+        bytes: u64 = provider.bytes,
+    }
 }
 
-/// Who has something, and whether all of it, where it was asked.
-#[derive(Serialize)]
-struct Holding {
-    node: NodeId,
-    addr: Option<SocketAddr>,
-    whole: Option<bool>,
+view! {
+    /// One of a transfer under way; `state` is why it gives nothing now: `busy`, `changed`, `hashing`, `unreachable`…
+    Giving(provider: &ProviderProgress) {
+        #[serde(flatten)]
+        given: Given = Given::of(provider),
+        rate: u64 = provider.rate,
+        state: Option<&'static str> = provider.why.map(Why::word),
+    }
 }
 
-fn givers(providers: &[ProviderProgress], more: impl Fn(&ProviderProgress) -> Told) -> Vec<Giver> {
-    let giver = |p: &ProviderProgress| Giver { node: p.node, addr: p.addr, bytes: p.bytes, more: more(p) };
-    providers.iter().map(giver).collect()
+view! {
+    /// The path to one.
+    Way(provider: &ProviderProgress) {
+        #[serde(flatten)]
+        given: Given = Given::of(provider),
+        rtt_us: u64 = micros(provider.rtt),
+        mtu: u16 = provider.mtu,
+        connections: usize = provider.connections,
+    }
 }
 
-fn given(outcome: &Outcome) -> Vec<Giver> {
-    givers(&outcome.providers, |_| Told::Given {})
+view! {
+    /// A share of the time of a transfer; a provider's has its node.
+    Spent(spent: &Share) {
+        what: &'static str = spent.cause.word(),
+        node: Option<NodeId> = if let Cause::Provider(node) = spent.cause { Some(node) } else { None },
+        share: f64 = f64::from(spent.permille) / 1000.0,
+        seconds: f64 = spent.time.as_secs_f64(),
+    }
 }
 
-fn giving(progress: &Progress) -> Vec<Giver> {
-    givers(&progress.providers, |p| Told::Giving { rate: p.rate, state: p.why.map(Why::word) })
-}
-
-fn holding<S: Serializer>(holders: &[Holder], to: S) -> Result<S::Ok, S::Error> {
-    to.collect_seq(holders.iter().map(|holder| {
-        let whole = match holder.has {
+view! {
+    /// Who has something, and whether all of it, where it was asked.
+    Holding(holder: &Holder) {
+        node: NodeId = holder.node,
+        addr: Option<SocketAddr> = holder.addrs.first().copied(),
+        whole: Option<bool> = match holder.has {
             Has::Parts(_) => Some(false),
             Has::Unknown => None,
             Has::Whole => Some(true),
-        };
-        Holding { node: holder.node, addr: holder.addrs.first().copied(), whole }
-    }))
+        },
+    }
 }
 
-fn previewed<S: Serializer>(preview: &Option<Preview>, to: S) -> Result<S::Ok, S::Error> {
-    #[derive(Serialize)]
-    struct One<'a>(#[serde(with = "Previewed")] &'a Preview);
-    preview.as_ref().map(One).serialize(to)
+view! {
+    /// What was found, and who has it.
+    Found<'a>(hit: &'a Hit, holders: &[Holder], found: Option<Plane>) {
+        id: Option<ContentId> = hit.id,
+        name: Option<&'a SafePath> = hit.names.first(),
+        names: &'a [SafePath] = &hit.names,
+        size: u64 = hit.size,
+        kind: Kind = hit.kind,
+        locked: bool = hit.locked,
+        providers: Vec<Holding> = all(holders, Holding::of),
+        plane: Option<Plane> = found,
+    }
 }
 
-fn is_some<T, S: Serializer>(it: &Option<T>, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_bool(it.is_some())
+view! {
+    /// A node that is known.
+    Known<'a>(peer: &Peer, names: &'a Names) {
+        node: NodeId = peer.node,
+        name: Option<&'a str> = names.of(peer.node),
+        addr: Option<SocketAddr> = peer.addrs.first().copied(),
+        offers: u64 = peer.offers,
+    }
 }
 
-fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
-    to.serialize_f64(time.as_secs_f64())
+view! {
+    /// A node that is near; `by` tells of it where it is not a neighbour itself.
+    Near<'a>(row: &NearRow, names: &'a Names) {
+        node: NodeId = row.peer.node,
+        name: Option<&'a str> = names.of(row.peer.node),
+        addr: Option<SocketAddr> = row.peer.addrs.first().copied(),
+        direction: Option<Direction> = row.direct.map(|direct| direct.direction),
+        rtt_us: Option<u64> = row.direct.map(|direct| micros(direct.rtt)),
+        seconds: Option<f64> = row.direct.map(|direct| direct.since.as_secs_f64()),
+        offers: u64 = row.peer.offers,
+        by: Option<NodeId> = row.by,
+    }
+}
+
+view! {
+    /// A friend; `addr` as it was given.
+    Named<'a>(friend: &'a Friend) {
+        name: &'a str = friend.name.as_str(),
+        node: NodeId = friend.node,
+        addr: Option<String> = friend.at.as_ref().map(PeerTarget::host_port),
+    }
+}
+
+view! {
+    /// One test of a bench; `rate` in bytes a second, processor time in seconds, round trips in microseconds.
+    Tested(row: &BenchRow) {
+        test: &'static str = row.test(),
+        direction: &'static str = row.direction(),
+        bytes: u64 = row.bytes,
+        seconds: f64 = row.elapsed.as_secs_f64(),
+        rate: u64 = mean_rate(row.bytes, row.elapsed),
+        bits: u64 = mean_rate(row.bytes, row.elapsed).saturating_mul(8),
+        cpu_here: f64 = row.cpu_here.as_secs_f64(),
+        cpu_there: f64 = row.cpu_there.as_secs_f64(),
+        rtt_us: u64 = micros(row.rtt),
+        mtu: u16 = row.mtu,
+        sent: u64 = row.sent,
+        lost: u64 = row.lost,
+        memory_here: u64 = row.memory_here,
+        memory_there: u64 = row.memory_there,
+    }
+}
+
+view! {
+    /// The end of a bench; the round trip is that of the idle network.
+    Benched(report: &BenchReport, at: String) {
+        node: NodeId = report.node,
+        addr: String = at,
+        tests: u64 = report.rows.len() as u64,
+        rtt_us: u64 = micros(report.rtt),
+    }
+}
+
+fn all<T, V>(values: &[T], view: impl Fn(&T) -> V) -> Vec<V> {
+    values.iter().map(view).collect()
 }
 
 /// Microseconds, as round trips are told.
-pub(crate) fn micros(time: Duration) -> u64 {
+fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl<'a> Line<'a> {
-    /// The event `hit`.
+    /// The event `hit`, where nobody was asked how much of it they have.
     pub(crate) fn hit(hit: &'a Hit, plane: Option<Plane>) -> Self {
-        let unknown = hit.providers.iter().map(|provider| Holder::new(provider, Has::Unknown));
-        Self::located(hit, plane, unknown.collect())
-    }
-
-    /// The event `hit`, of which each provider was asked how much it has.
-    pub(crate) fn located(hit: &'a Hit, plane: Option<Plane>, providers: Vec<Holder>) -> Self {
-        Self::Hit {
-            id: hit.id,
-            name: hit.names.first(),
-            names: &hit.names,
-            size: hit.size,
-            kind: hit.kind,
-            locked: hit.locked,
-            providers,
-            plane,
-        }
-    }
-
-    /// The event `neighbour`.
-    pub(crate) fn neighbour(row: &NearRow, names: &'a Names) -> Self {
-        let direct = row.direct.as_ref();
-        Self::Neighbour {
-            node: row.peer.node,
-            name: names.of(row.peer.node),
-            addr: row.peer.addrs.first().copied(),
-            direction: direct.map(|direct| direct.direction),
-            rtt_us: direct.map(|direct| micros(direct.rtt)),
-            seconds: direct.map(|direct| direct.since.as_secs_f64()),
-            offers: row.peer.offers,
-            by: row.by,
-        }
-    }
-
-    /// The event `friend`.
-    pub(crate) fn friend(friend: &'a Friend) -> Self {
-        let addr = friend.at.as_ref().map(PeerTarget::host_port);
-        Self::Friend { name: friend.name.as_str(), node: friend.node, addr }
-    }
-    /// The event `explain`.
-    pub(crate) fn explain(outcome: &Outcome) -> Self {
-        let spent = |share: &Share| Spent {
-            what: share.cause.word(),
-            node: if let Cause::Provider(node) = share.cause { Some(node) } else { None },
-            share: f64::from(share.permille) / 1000.0,
-            seconds: share.time.as_secs_f64(),
-        };
-        let way = |p: &ProviderProgress| Told::Way { rtt_us: micros(p.rtt), mtu: p.mtu, connections: p.connections };
-        Self::Explain {
-            limit: outcome.shares.first().map(|share| share.cause.word()),
-            shares: outcome.shares.iter().map(spent).collect(),
-            paths: givers(&outcome.providers, way),
-        }
+        let unknown = all(&hit.providers, |provider| Holder::new(provider, Has::Unknown));
+        Self::Hit(Found::of(hit, &unknown, plane))
     }
 }
 

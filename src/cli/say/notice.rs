@@ -57,7 +57,7 @@ fn get(notice: &GetNotice, names: &Names) -> String {
         GetNotice::Kept { kept, dir } => format!(
             "{} are kept {} from an earlier run ({}): the same command goes on with them when it is found",
             of(kept),
-            if dir == Path::new(".") { "here".to_owned() } else { format!("in {}", Shown(&dir.to_string_lossy())) },
+            if **dir == *Path::new(".") { "here".to_owned() } else { format!("in {}", Shown(&dir.to_string_lossy())) },
             kept.id
         ),
         GetNotice::LeftOut(left) => without(left),

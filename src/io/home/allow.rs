@@ -1,14 +1,30 @@
 //! The file of a tracker's allowed nodes: one node id a line, and what follows a `#` is a remark. People write it.
 
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use crate::io::home::lines::{LinesError, Stamp, stamp};
+use crate::io::home::lines::{Line, LinesError, ListFile, good};
 use crate::io::home::small;
 use crate::model::NodeId;
 
 /// Bytes that such a file may have: a quarter of a million ids.
 const MOST: u64 = 16 << 20;
+
+/// A line of it; none allowed where it is only a remark.
+struct Entry(Option<NodeId>);
+
+impl Line for Entry {
+    const FORM: &str = "ID [# REMARK]";
+
+    fn parse(text: &str) -> Option<Self> {
+        let text = text.split('#').next().unwrap_or_default().trim();
+        if text.is_empty() { Some(Self(None)) } else { text.parse().ok().map(|node| Self(Some(node))) }
+    }
+
+    fn text(&self) -> String {
+        self.0.map(|node| node.to_string()).unwrap_or_default()
+    }
+}
 
 /// Such a file.
 #[derive(Debug, Clone)]
@@ -21,45 +37,21 @@ impl AllowFile {
     pub const fn at(path: PathBuf) -> Self {
         Self { path }
     }
+}
 
-    /// The stamp of this moment.
-    pub fn stamp(&self) -> Stamp {
-        stamp(&self.path)
+impl ListFile for AllowFile {
+    type List = HashSet<NodeId>;
+
+    fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// All that are allowed. Blocks on the disk.
-    ///
-    /// # Errors
-    /// When the file is missing, or cannot be read or understood.
-    pub fn read(&self) -> Result<HashSet<NodeId>, LinesError> {
-        let (nodes, wrong) = self.read_good()?;
-        wrong.map_or(Ok(nodes), Err)
-    }
-
-    /// All that are allowed by lines that can be understood, and what is wrong with the first that cannot. Blocks on the
-    /// disk.
-    ///
-    /// # Errors
-    /// When the file is missing or cannot be read.
-    pub fn read_good(&self) -> Result<(HashSet<NodeId>, Option<LinesError>), LinesError> {
-        let unreadable = |cause: std::io::Error| LinesError::Io { path: self.path.clone(), cause: cause.into() };
+    /// A file that is missing cannot be read.
+    fn read_good(&self) -> Result<(HashSet<NodeId>, Option<LinesError>), LinesError> {
+        let unreadable = |cause: std::io::Error| LinesError::Io { path: self.path.clone().into(), cause: cause.into() };
         let text = small::text(&self.path, MOST).map_err(unreadable)?;
-        let (mut nodes, mut first) = (HashSet::new(), None);
-        for (index, line) in text.lines().enumerate() {
-            let line = line.split('#').next().unwrap_or_default().trim();
-            if line.is_empty() {
-                continue;
-            }
-            let wrong =
-                || LinesError::Malformed { path: self.path.clone(), line: index + 1, form: "ID [# REMARK]".into() };
-            match line.parse() {
-                Ok(node) => {
-                    nodes.insert(node);
-                }
-                Err(_) => first = first.or_else(|| Some(wrong())),
-            }
-        }
-        Ok((nodes, first))
+        let (entries, wrong) = good(&self.path, &text);
+        Ok((entries.into_iter().filter_map(|Entry(node)| node).collect(), wrong))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use crate::io::home::lines::{Line, LineFile, LinesError, Stamp, stamp};
+use crate::io::home::lines::{Line, LineFile, LinesError, ListFile};
 use crate::model::{Friend, FriendName, Friends, NodeId};
 
 /// The file within a home.
@@ -49,39 +49,9 @@ impl FriendFile {
         Self(LineFile::at(home.join(FRIENDS_FILE)))
     }
 
-    /// All friends.
-    ///
-    /// # Errors
-    /// When the file cannot be read or understood.
-    pub fn read(&self) -> Result<Friends, LinesError> {
-        Ok(Friends::new(self.0.read()?))
-    }
-
-    /// All friends on lines that can be understood, and what is wrong with the first that cannot.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
-        let (friends, wrong) = self.0.read_good()?;
-        Ok((Friends::new(friends), wrong))
-    }
-
-    /// All friends whose lines can be understood.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read_what_is_right(&self) -> Result<Friends, LinesError> {
-        Ok(Friends::new(self.0.read_what_is_right()?))
-    }
-
     /// What is wrong with a line that cannot be understood: whose it is, is no friend.
     pub fn broken(&self) -> Option<LinesError> {
         self.0.broken()
-    }
-
-    /// The stamp of this moment.
-    pub fn stamp(&self) -> Stamp {
-        stamp(self.0.path())
     }
 
     /// Adds a friend. Of one that is known the address is replaced, if one is given.
@@ -120,6 +90,19 @@ impl FriendFile {
             known.retain(|friend| friend.name != *name);
             (node.is_some(), node)
         })
+    }
+}
+
+impl ListFile for FriendFile {
+    type List = Friends;
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+
+    fn read_good(&self) -> Result<(Friends, Option<LinesError>), LinesError> {
+        let (friends, wrong) = self.0.read_good()?;
+        Ok((Friends::new(friends), wrong))
     }
 }
 

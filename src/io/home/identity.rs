@@ -12,7 +12,7 @@ use rustls::server::ParsedCertificate;
 use serde::{Deserialize, Serialize};
 
 use crate::io::home::secret;
-use crate::model::{Cause, NodeId};
+use crate::model::{Cause, LocalPath, NodeId};
 
 /// The file with the key, in PEM, within a role's directory.
 pub const KEY_FILE: &str = "identity.key";
@@ -29,8 +29,7 @@ pub enum IdentityError {
     #[error("the key file {} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: Cause,
     },
@@ -38,8 +37,7 @@ pub enum IdentityError {
     #[error("{path} is not a key that this program made ({cause})", path = path.display())]
     Malformed {
         /// Which file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: String,
     },
@@ -75,8 +73,8 @@ impl Identity {
         let path = dir.join(KEY_FILE);
         let make = || Ok(generate().map_err(io::Error::other)?.serialize_pem().into_bytes());
         let pem = secret::read_or_create(&path, make)
-            .map_err(|e| IdentityError::Io { path: path.clone(), cause: e.into() })?;
-        let malformed = |cause: String| IdentityError::Malformed { path: path.clone(), cause };
+            .map_err(|e| IdentityError::Io { path: path.clone().into(), cause: e.into() })?;
+        let malformed = |cause: String| IdentityError::Malformed { path: path.clone().into(), cause };
         if pem.is_empty() {
             return Err(malformed("it is empty".into()));
         }
@@ -161,7 +159,7 @@ impl LongTermKeys {
     /// When the file cannot be read or written.
     pub fn load_or_create(dir: &Path) -> Result<Self, IdentityError> {
         let path = dir.join(TRANSPORT_FILE);
-        let failed = |cause: io::Error| IdentityError::Io { path: path.clone(), cause: cause.into() };
+        let failed = |cause: io::Error| IdentityError::Io { path: path.clone().into(), cause: cause.into() };
         let bytes = secret::read_or_create(&path, || Ok(random()?.to_vec())).map_err(failed)?;
         let len = bytes.len();
         if let Ok(secret) = bytes.try_into() {

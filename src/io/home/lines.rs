@@ -13,18 +13,13 @@ use serde::{Deserialize, Serialize};
 use crate::io::home::secret;
 use crate::io::home::small;
 use crate::io::share::stamp::FileStamp;
-use crate::model::Cause;
+use crate::model::{Cause, LocalPath};
 
 /// Bytes that such a file may have: 1024 lines with the longest paths, or tens of thousands of the usual ones.
 const MOST: u64 = 1024 * (4096 + 128);
 
 /// The state of a file, none when there is none: another value means that it may hold something else.
 pub type Stamp = Option<FileStamp>;
-
-/// The stamp of a file at this moment.
-pub fn stamp(path: &Path) -> Stamp {
-    std::fs::metadata(path).ok().map(|meta| FileStamp::of(&meta))
-}
 
 /// One line of such a file.
 pub trait Line: Sized {
@@ -38,6 +33,56 @@ pub trait Line: Sized {
     fn text(&self) -> String;
 }
 
+/// The lines of a file's text that can be understood, and what is wrong with the first that cannot.
+pub(super) fn good<T: Line>(path: &Path, text: &str) -> (Vec<T>, Option<LinesError>) {
+    let malformed = |line| LinesError::Malformed { path: path.into(), line, form: T::FORM.into() };
+    let (mut good, mut first) = (Vec::new(), None);
+    for (index, line) in text.lines().enumerate() {
+        match T::parse(line) {
+            Some(one) => good.push(one),
+            None => first = first.or_else(|| Some(malformed(index + 1))),
+        }
+    }
+    (good, first)
+}
+
+/// A file whose lines together are a list. Every method blocks on the disk.
+pub trait ListFile: Clone + Send + 'static {
+    /// What it holds.
+    type List: Default + Send + Sync + 'static;
+
+    /// Where it is.
+    fn path(&self) -> &Path;
+
+    /// What it holds in lines that can be understood, and what is wrong with the first that cannot.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read_good(&self) -> Result<(Self::List, Option<LinesError>), LinesError>;
+
+    /// What it holds, all of it.
+    ///
+    /// # Errors
+    /// When the file cannot be read or understood.
+    fn read(&self) -> Result<Self::List, LinesError> {
+        let (list, wrong) = self.read_good()?;
+        wrong.map_or(Ok(list), Err)
+    }
+
+    /// What it holds in lines that can be understood.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    fn read_what_is_right(&self) -> Result<Self::List, LinesError> {
+        Ok(self.read_good()?.0)
+    }
+
+    /// The stamp of this moment.
+    fn stamp(&self) -> Stamp {
+        std::fs::metadata(self.path()).ok().map(|meta| FileStamp::of(&meta))
+    }
+}
+
 /// Why such a file cannot be read or written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum LinesError {
@@ -45,8 +90,7 @@ pub enum LinesError {
     #[error("{} cannot be read or written ({cause})", path.display())]
     Io {
         /// Which file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: Cause,
     },
@@ -54,8 +98,7 @@ pub enum LinesError {
     #[error("line {line} of {path} is not `{form}`", path = path.display())]
     Malformed {
         /// Which file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Which line, from 1.
         line: usize,
         /// What it should be.
@@ -91,6 +134,7 @@ impl<T: Line> LineFile<T> {
     ///
     /// # Errors
     /// When the file cannot be read or understood.
+    #[cfg(feature = "lab")]
     pub fn read(&self) -> Result<Vec<T>, LinesError> {
         let (lines, wrong) = self.read_good()?;
         wrong.map_or(Ok(lines), Err)
@@ -101,15 +145,7 @@ impl<T: Line> LineFile<T> {
     /// # Errors
     /// When the file cannot be read.
     pub fn read_good(&self) -> Result<(Vec<T>, Option<LinesError>), LinesError> {
-        let malformed = |line| LinesError::Malformed { path: self.path.clone(), line, form: T::FORM.into() };
-        let (mut good, mut first) = (Vec::new(), None);
-        for (index, line) in self.contents()?.lines().enumerate() {
-            match T::parse(line) {
-                Some(one) => good.push(one),
-                None => first = first.or_else(|| Some(malformed(index + 1))),
-            }
-        }
-        Ok((good, first))
+        Ok(good(&self.path, &self.contents()?))
     }
 
     /// All lines that can be understood: what a crash or an editor has torn is left out.
@@ -182,7 +218,7 @@ impl<T: Line> LineFile<T> {
     }
 
     fn failed(&self, cause: io::Error) -> LinesError {
-        LinesError::Io { path: self.path.clone(), cause: cause.into() }
+        LinesError::Io { path: self.path.clone().into(), cause: cause.into() }
     }
 }
 

@@ -7,7 +7,7 @@ use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 
 use itertools::Itertools as _;
@@ -18,7 +18,7 @@ use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout, Command};
 
 use crate::model::address::is_link_local;
-use crate::model::{Cause, NodeId};
+use crate::model::{Cause, LocalPath, NodeId};
 use crate::wire::limits::ADDRESSES;
 
 pub mod daemon;
@@ -46,8 +46,7 @@ pub enum LanError {
     #[error("nodes on the local network cannot be found: {} cannot be started ({cause})", program.display())]
     Start {
         /// What was to be the child.
-        #[serde(with = "crate::model::text::path")]
-        program: PathBuf,
+        program: LocalPath,
         /// Why.
         cause: Cause,
     },
@@ -102,7 +101,7 @@ impl Lan {
         // A ctrl-c is for this process, which ends the child when it is done.
         #[cfg(unix)]
         command.process_group(0);
-        let failed = |error: io::Error| LanError::Start { program: program.to_owned(), cause: error.into() };
+        let failed = |error: io::Error| LanError::Start { program: program.into(), cause: error.into() };
         let mut child = command.spawn().map_err(failed)?;
         let stdout = child.stdout.take().ok_or_else(|| failed(io::Error::other("no output")))?;
         Ok(Self { child, lines: BufReader::new(stdout).lines() })

@@ -4,13 +4,12 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 
 use crate::io::receive::dest::{Access, DestError, SafeDir, quoted};
-use crate::model::SafePath;
+use crate::model::{LocalPath, SafePath};
 
 /// How many doubtful names or pairs are tried; a file system that holds that many kinds holds the rest.
 const TRIED: usize = 1000;
@@ -22,8 +21,7 @@ pub enum AcceptError {
     #[error("{} cannot hold both `{first}` and `{second}`, which are one name to its file system", quoted(path))]
     Collision {
         /// The destination.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// One of them.
         first: SafePath,
         /// The other.
@@ -36,8 +34,7 @@ pub enum AcceptError {
     #[error("{} cannot hold the name `{name}`", quoted(path))]
     Name {
         /// The destination.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The path with that name.
         name: SafePath,
     },
@@ -45,8 +42,7 @@ pub enum AcceptError {
     #[error("`{name}` has a name of more than {longest} bytes, the most that {} takes", quoted(path))]
     TooLong {
         /// The destination.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The path with that name.
         name: SafePath,
         /// What the file system takes, in bytes.
@@ -63,7 +59,7 @@ pub fn accepts<'p>(dir: &SafeDir, paths: impl IntoIterator<Item = &'p SafePath>)
     let mut doubts = Doubts::default();
     for path in paths {
         if path.components().any(|name| name.len() as u64 > longest) {
-            return Err(AcceptError::TooLong { path: dir.path().to_owned(), name: path.clone(), longest });
+            return Err(AcceptError::TooLong { path: dir.path().into(), name: path.clone(), longest });
         }
         doubts.note(path);
     }
@@ -113,14 +109,14 @@ impl<'p> Doubts<'p> {
     fn try_in(&self, dir: &SafeDir, inside: &SafeDir) -> Result<(), AcceptError> {
         for name in &self.names {
             if name.components().any(|component| !holds(inside, component)) {
-                return Err(AcceptError::Name { path: dir.path().to_owned(), name: (*name).clone() });
+                return Err(AcceptError::Name { path: dir.path().into(), name: (*name).clone() });
             }
         }
         for (first, second) in &self.pairs {
             let mut differing = first.split('/').zip(second.split('/')).filter(|(a, b)| a != b);
             if differing.any(|(a, b)| !holds_both(inside, a, b)) {
                 let (first, second) = (parsed(first)?, parsed(second)?);
-                return Err(AcceptError::Collision { path: dir.path().to_owned(), first, second });
+                return Err(AcceptError::Collision { path: dir.path().into(), first, second });
             }
         }
         Ok(())

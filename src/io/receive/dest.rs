@@ -24,10 +24,10 @@ use portable::Handle;
 use unix::Handle;
 
 use crate::io::share::stamp::FileStamp;
-use crate::model::SafePath;
+use crate::model::{LocalPath, SafePath};
 
+pub(super) use crate::model::text::path::quoted;
 pub use error::DestError;
-pub(super) use error::quoted;
 pub use last_dir::LastDir;
 pub use lock::try_lock;
 pub use own::set_executable;
@@ -124,8 +124,8 @@ impl SafeDir {
     }
 
     /// Where `below` is, for messages only.
-    pub fn shown(&self, below: &SafePath) -> PathBuf {
-        self.path.join(below.as_str())
+    pub fn shown(&self, below: &SafePath) -> LocalPath {
+        self.path.join(below.as_str()).into()
     }
 
     /// Holds a directory beneath.
@@ -134,7 +134,7 @@ impl SafeDir {
     /// When it is missing, not a directory, or behind a link.
     pub fn dir(&self, path: &SafePath) -> Result<Self, DestError> {
         let handle = self.handle.open_dir(path.as_str()).map_err(|e| self.explain("open", path, e))?;
-        Ok(Self { handle: Arc::new(handle), path: self.shown(path) })
+        Ok(Self { handle: Arc::new(handle), path: self.path.join(path.as_str()) })
     }
 
     /// Opens a file beneath; directories above it are made when it may be made itself.
@@ -285,7 +285,7 @@ impl SafeDir {
     /// # Errors
     /// [`DestError::Foreign`] when qshare never makes such a name.
     pub fn child(&self, parent: Option<&SafePath>, name: &str) -> Result<SafePath, DestError> {
-        let shown = || parent.map_or_else(|| self.path.clone(), |p| self.shown(p)).join(name);
+        let shown = || LocalPath::from(parent.map_or_else(|| self.path.clone().into(), |p| self.shown(p)).join(name));
         let below = SafePath::parse(name).map_err(|_| DestError::Foreign { path: shown() })?;
         parent.map_or_else(|| Ok(below.clone()), |p| p.join(&below)).map_err(|_| DestError::Foreign { path: shown() })
     }
@@ -373,14 +373,15 @@ impl SafeDir {
             prefix.push_str(component);
             let Ok(stat) = self.handle.stat(&prefix) else { break };
             let last = prefix.len() == path.as_str().len();
+            let at = LocalPath::from(self.path.join(&prefix));
             match stat.kind {
-                FileKind::Link => return DestError::Link { path: self.path.join(&prefix) },
+                FileKind::Link => return DestError::Link { path: at },
                 FileKind::File | FileKind::Other if !last => {
-                    return DestError::NotADirectory { path: self.path.join(&prefix) };
+                    return DestError::NotADirectory { path: at };
                 }
-                FileKind::Other => return DestError::NotAFile { path: self.path.join(&prefix) },
+                FileKind::Other => return DestError::NotAFile { path: at },
                 FileKind::Directory if last && error.kind() == io::ErrorKind::IsADirectory => {
-                    return DestError::NotAFile { path: self.path.join(&prefix) };
+                    return DestError::NotAFile { path: at };
                 }
                 _ => {}
             }

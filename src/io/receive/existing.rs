@@ -2,7 +2,6 @@
 //! Invariant: only regular files are read, no link is followed, and nothing is changed.
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rayon::prelude::*;
@@ -11,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::io::receive::dest::{Access, DestError, FileKind, SafeDir, quoted};
 use crate::io::share::hash::{Hashed, hash_held};
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, SafePath};
+use crate::model::{Collection, ContentId, LocalPath, SafePath};
 
 /// How many paths an error names.
 const NAMED: usize = 20;
@@ -38,15 +37,13 @@ pub enum ExistingError {
     #[error("{} in the way and never replaced", listed(paths))]
     Blocked {
         /// All of them.
-        #[serde(with = "crate::model::text::path")]
-        paths: Vec<PathBuf>,
+        paths: Vec<LocalPath>,
     },
     /// Files of other content.
     #[error("{} there with other content", listed(paths))]
     Different {
         /// All of them.
-        #[serde(with = "crate::model::text::path")]
-        paths: Vec<PathBuf>,
+        paths: Vec<LocalPath>,
     },
 }
 
@@ -194,7 +191,7 @@ fn stat(dir: &SafeDir, path: &SafePath) -> Result<AtPath, DestError> {
     }
 }
 
-fn listed(paths: &[PathBuf]) -> String {
+fn listed(paths: &[LocalPath]) -> String {
     let mut text = paths.iter().take(NAMED).map(|p| quoted(p)).collect::<Vec<_>>().join(", ");
     if paths.len() > NAMED {
         text.push_str(&format!(" and {} more ({} in all)", paths.len() - NAMED, paths.len()));

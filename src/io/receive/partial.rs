@@ -13,7 +13,6 @@ mod open;
 mod trace;
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,7 +24,7 @@ pub use inherit::Superseded;
 use crate::io::receive::dest::{DestError, SafeDir};
 use crate::io::receive::journal::{Log, Record};
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkList, ContentId, SafePath, Wanted};
+use crate::model::{Bitfield, ChunkList, ContentId, LocalPath, SafePath, Wanted};
 
 pub(super) use data::{Data, Tree};
 use inherit::Kin;
@@ -244,7 +243,7 @@ impl Partial {
     }
 
     /// Where the bytes are, for messages.
-    pub fn path(&self) -> PathBuf {
+    pub fn path(&self) -> LocalPath {
         self.parent.shown(&self.names.part)
     }
 

@@ -8,7 +8,6 @@ mod finish;
 use std::collections::HashSet;
 use std::fs::File;
 use std::iter::successors;
-use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::SystemTime;
 
@@ -17,7 +16,7 @@ use crate::io::receive::partial::{Data, Givers, Names, Partial, PartialError, Tr
 use crate::io::share::hash::hash_held;
 use crate::io::share::stamp::FileStamp;
 use crate::model::collection::Entry;
-use crate::model::{Collection, Content, ContentId, SafePath};
+use crate::model::{Collection, Content, ContentId, LocalPath, SafePath};
 
 use finish::Finish;
 
@@ -43,7 +42,7 @@ impl Partial {
     ///
     /// # Errors
     /// When something has the name and may not be replaced, or the disk fails.
-    pub fn publish(&self, plan: &PublishPlan) -> Result<PathBuf, PartialError> {
+    pub fn publish(&self, plan: &PublishPlan) -> Result<LocalPath, PartialError> {
         let path = self.parent.shown(&plan.target);
         if Names::is_reserved(plan.target.name()) {
             return Err(PartialError::Reserved { path });

@@ -1,19 +1,17 @@
 //! Whether the destination has room, asked before the first byte.
 //! Not a promise: others write too, and a full disk later is an error that keeps what was verified.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::io::receive::dest::{SafeDir, quoted};
+use crate::model::LocalPath;
 
 /// There is no room.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[error("{} has {} free but {} are needed", quoted(path), bytes(*available), bytes(*needed))]
 pub struct SpaceError {
     /// The destination.
-    #[serde(with = "crate::model::text::path")]
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// Bytes needed.
     pub needed: u64,
     /// Bytes free.
@@ -26,7 +24,7 @@ pub struct SpaceError {
 /// When they do not.
 pub fn check(dir: &SafeDir, needed: u64) -> Result<(), SpaceError> {
     match dir.available() {
-        Some(available) if available < needed => Err(SpaceError { path: dir.path().to_owned(), needed, available }),
+        Some(available) if available < needed => Err(SpaceError { path: dir.path().into(), needed, available }),
         _ => Ok(()),
     }
 }

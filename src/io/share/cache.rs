@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::io::share::hash::Hashed;
 use crate::io::share::stamp::FileStamp;
-use crate::model::{ChunkList, ContentId, Layout};
+use crate::model::{ChunkList, ContentId, Layout, LocalPath};
 
 type Key = [u8; FileStamp::KEY_LEN];
 
@@ -56,8 +56,7 @@ pub struct Renewed {
     /// Why.
     pub cause: String,
     /// Where the old one is.
-    #[serde(with = "crate::model::text::path")]
-    pub aside: PathBuf,
+    pub aside: LocalPath,
 }
 
 impl HashCache {
@@ -76,7 +75,7 @@ impl HashCache {
         let aside = aside(path);
         fs::rename(path, &aside).map_err(|e| error(path, &e))?;
         let cache = Self::of(create(path).map_err(|e| error(path, &e))?, path);
-        Ok(Opened { cache, renewed: Some(Renewed { cause: first.to_string(), aside }) })
+        Ok(Opened { cache, renewed: Some(Renewed { cause: first.to_string(), aside: aside.into() }) })
     }
 
     fn of(db: Database, path: &Path) -> Self {

@@ -9,7 +9,7 @@ use crate::io::share::cache::HashCache;
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::io::share::stamp::{FileStamp, open_stamped};
 use crate::model::collection::Entry;
-use crate::model::{Bitfield, ChunkList, Collection, ContentId, Kind, UnitMap};
+use crate::model::{ChunkList, Collection, ContentId, Kind, UnitMap};
 
 mod open;
 mod remains;
@@ -115,24 +115,8 @@ impl SharedCollection {
 }
 
 impl Source for SharedFile {
-    fn kind(&self) -> Kind {
-        Kind::File
-    }
-
-    fn size(&self) -> u64 {
-        self.file.stamp.size
-    }
-
     fn map(&self) -> &UnitMap {
         &self.map
-    }
-
-    fn have(&self) -> Bitfield {
-        Bitfield::full(self.map.units())
-    }
-
-    fn has(&self, unit: u32) -> bool {
-        unit < self.map.units()
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
@@ -163,14 +147,6 @@ impl Source for SharedCollection {
 
     fn map(&self) -> &UnitMap {
         &self.map
-    }
-
-    fn have(&self) -> Bitfield {
-        Bitfield::full(self.map.units())
-    }
-
-    fn has(&self, unit: u32) -> bool {
-        unit < self.map.units()
     }
 
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {

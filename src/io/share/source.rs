@@ -29,19 +29,25 @@ pub enum ReadError {
     Io(#[from] std::io::Error),
 }
 
-/// One content that can be served, whole or in part. Cheap to share; every method may be called from any thread.
+/// One content that can be served: a file, and whole, where nothing else is said. Cheap to share; every method may be called from any thread.
 pub trait Source: Send + Sync + 'static {
-    /// File or collection.
-    fn kind(&self) -> Kind;
-    /// The content's size in bytes, as offers tell it.
-    fn size(&self) -> u64;
     /// Its units.
     fn map(&self) -> &UnitMap;
+    /// File or collection.
+    fn kind(&self) -> Kind {
+        Kind::File
+    }
+    /// The content's size in bytes, as offers tell it.
+    fn size(&self) -> u64 {
+        self.map().bytes()
+    }
     /// Which units are there now.
-    fn have(&self) -> Bitfield;
-    /// Whether a unit is there now.
+    fn have(&self) -> Bitfield {
+        Bitfield::full(self.map().units())
+    }
+    /// Whether a unit is there now: one of [`Source::have`].
     fn has(&self, unit: u32) -> bool {
-        self.have().has(unit)
+        unit < self.map().units()
     }
     /// Changes whenever units are added; `None` when none ever are.
     fn growth(&self) -> Option<watch::Receiver<u32>> {

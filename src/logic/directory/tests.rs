@@ -26,16 +26,7 @@ fn content(n: u8) -> ContentId {
 }
 
 fn offer(name: &str, id: u8) -> Offer {
-    let name = SafePath::parse(name).expect(name);
-    Offer {
-        name,
-        size: 5,
-        id: (id > 0).then(|| content(id)),
-        kind: Kind::File,
-        files: 1,
-        locked: false,
-        executable: false,
-    }
+    Offer::file(SafePath::parse(name).expect(name), 5, (id > 0).then(|| content(id)))
 }
 
 fn part(id: u8) -> Content {

@@ -2,7 +2,7 @@ mod simulation;
 
 use super::*;
 use crate::model::address::Teller;
-use crate::model::{Kind, Provider, SafePath};
+use crate::model::{Provider, SafePath};
 
 fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
@@ -27,7 +27,7 @@ fn query(n: u8, ttl: u8) -> FloodQuery {
 fn hit(providers: &[u8]) -> Hit {
     let providers = providers.iter().map(|n| Provider { node: node(*n), addrs: vec![addr(*n)] }).collect();
     let names = vec![SafePath::parse("a").expect("a name")];
-    Hit { id: None, kind: Kind::File, size: 1, files: 1, locked: false, executable: false, names, providers }
+    Hit { names, providers, ..Hit::file(None, 1) }
 }
 
 fn found(n: u8, hits: Vec<Hit>) -> NeighbourFrame {

@@ -53,15 +53,14 @@ const fn allocated(bytes: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Kind, SafePath};
+    use crate::model::SafePath;
 
     #[test]
     fn names_are_counted_as_the_allocator_takes_them() {
         let sizes = [(1, 16), (16, 16), (17, 32), (128, 128), (129, 160), (1025, 1280), (4096, 4096), (4112, 5120)];
         assert_eq!(sizes.map(|(bytes, _)| allocated(bytes)), sizes.map(|(_, size)| size));
         let name = SafePath::parse(&vec!["n".repeat(240); 16].join("/")).expect("a name");
-        let (id, kind) = (None, Kind::File);
-        let long = Offer { name, size: 1, id, kind, files: 1, locked: false, executable: false };
+        let long = Offer::file(name, 1, None);
         let bytes = Amount::of(&long, long.name.as_str()).bytes;
         assert!((8300..9000).contains(&bytes), "{bytes}");
     }

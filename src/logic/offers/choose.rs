@@ -83,14 +83,10 @@ mod tests {
 
     fn hit(id: u8, kind: Kind, names: &[&str], nodes: &[u8]) -> Hit {
         Hit {
-            id: (id > 0).then(|| ContentId::from_bytes([id; 32])),
             kind,
-            size: 7,
-            files: 1,
-            locked: false,
-            executable: false,
             names: names.iter().map(|n| SafePath::parse(n).expect(n)).collect(),
             providers: nodes.iter().map(|n| Provider { node: NodeId::from_bytes([*n; 32]), addrs: vec![] }).collect(),
+            ..Hit::file((id > 0).then(|| ContentId::from_bytes([id; 32])), 7)
         }
     }
 

@@ -153,14 +153,9 @@ mod tests {
             addrs: vec![SocketAddr::from(([10, 0, 0, *n], 1))],
         };
         Hit {
-            id: (id > 0).then(|| ContentId::from_bytes([id; 32])),
-            kind: Kind::File,
-            size: 1,
-            files: 1,
-            locked: false,
-            executable: false,
             names: names.iter().map(|n| SafePath::parse(n).expect(n)).collect(),
             providers: nodes.iter().map(provider).collect(),
+            ..Hit::file((id > 0).then(|| ContentId::from_bytes([id; 32])), 1)
         }
     }
 

@@ -30,7 +30,7 @@ impl<'q> Needle<'q> {
 }
 
 /// Folded names, one a line; grows at the end only.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FoldedNames {
     text: String,
     /// Where each line ends in the text, its `\n` included.

@@ -21,8 +21,8 @@ fn is_top(offer: &Offer) -> bool {
     offer.kind == Kind::Collection || !offer.name.as_str().contains('/')
 }
 
-/// The offers of one node. Cloning shares the segments.
-#[derive(Debug, Clone, Default)]
+/// The offers of one node. Cloning shares the segments, and shared ones are equal without a look into them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OfferTable {
     segments: Vec<Arc<Segment>>,
     all: Amount,
@@ -31,7 +31,7 @@ pub struct OfferTable {
 }
 
 /// Some offers, consecutive by name.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Segment {
     offers: Vec<Offer>,
     folded: FoldedNames,
@@ -89,6 +89,21 @@ impl OfferTable {
         let first = self.segments.partition_point(|s| s.offers.last().is_some_and(before));
         let offers = self.segments[first..].iter().flat_map(|s| &s.offers);
         offers.skip_while(move |offer| before(offer))
+    }
+
+    /// Those of the offers that are shown, in a table of their own.
+    #[must_use]
+    pub fn only(&self, shows: impl Fn(&Offer) -> bool) -> Self {
+        let mut table = Self::default();
+        for segment in &self.segments {
+            if segment.offers.iter().all(&shows) {
+                table.keep(Arc::clone(segment));
+            } else if segment.offers.iter().any(&shows) {
+                let shown = segment.offers.iter().filter(|offer| shows(offer)).cloned();
+                table.keep(Arc::new(Segment::new(shown.collect())));
+            }
+        }
+        table
     }
 
     /// The offers of an id.
@@ -203,10 +218,14 @@ impl OfferTable {
                 bytes += offer.name.as_str().len();
                 some.push(offer);
             }
-            let segment = Arc::new(Segment::new(some));
-            self.remember(&segment);
-            self.segments.push(segment);
+            self.keep(Arc::new(Segment::new(some)));
         }
+    }
+
+    /// Adds a segment, which follows all others by name.
+    fn keep(&mut self, segment: Arc<Segment>) {
+        self.remember(&segment);
+        self.segments.push(segment);
     }
 
     fn remember(&mut self, segment: &Segment) {
@@ -320,16 +339,8 @@ mod tests {
     use super::*;
 
     fn offer(name: &str, size: u64) -> Offer {
-        let name = SafePath::parse(name).expect(name);
-        Offer {
-            name,
-            size,
-            id: (size > 0).then(|| ContentId::from_bytes([size as u8; 32])),
-            kind: Kind::File,
-            files: 1,
-            locked: false,
-            executable: false,
-        }
+        let id = (size > 0).then(|| ContentId::from_bytes([size as u8; 32]));
+        Offer::file(SafePath::parse(name).expect(name), size, id)
     }
 
     fn check(table: &OfferTable, model: &BTreeMap<SafePath, Offer>) {
@@ -365,6 +376,10 @@ mod tests {
             }
             let id = ContentId::from_bytes([3; 32]);
             prop_assert!(table.of_id(id).eq(model.values().filter(|o| o.id == Some(id))));
+            let mut shown = model.clone();
+            shown.retain(|_, offer| offer.size % 2 == 0);
+            check(&table.only(|offer| offer.size % 2 == 0), &shown);
+            prop_assert_eq!(&table.only(|_| true), &table);
             let cut = table.cut(Amount { names: cut, bytes: 0 }, &mut |o| { model.remove(&o.name); });
             prop_assert!(cut.names <= 900);
             check(&table, &model);

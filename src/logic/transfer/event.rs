@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::logic::picker::RequestId;
 use crate::model::NodeId;
-use crate::wire::{Code, HaveEvent};
+use crate::wire::{Code, HaveEvent, Refusal};
 
 /// What happened.
 #[derive(Debug, Clone)]
@@ -211,6 +211,16 @@ pub enum Why {
     /// It could not be dialled.
     #[error("it cannot be reached")]
     Unreachable,
+}
+
+impl From<&Refusal> for Why {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal.code {
+            Code::Busy => Self::Busy(Duration::from_millis(refusal.retry_ms.into())),
+            Code::Changed => Self::Changed,
+            code => Self::Refused(code),
+        }
+    }
 }
 
 impl Why {

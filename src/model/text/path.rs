@@ -1,70 +1,58 @@
-//! Paths in what is sent and kept for people: as text, in which what is not UTF-8 is replaced. Nobody opens what comes out.
-//! For serde's attribute `with`.
+//! Paths on this machine in what is told, sent and kept for people.
 
-use std::path::PathBuf;
+use std::fmt;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
-/// A path, or some.
-pub trait Paths: Sized {
-    /// The same as text.
-    type Text: Serialize + for<'de> Deserialize<'de>;
+use crate::model::Shown;
 
-    /// As text.
-    fn to_text(&self) -> Self::Text;
+/// A path that is told. It travels as text, in which what is not UTF-8 is replaced: nobody opens what comes out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct LocalPath(PathBuf);
 
-    /// From text.
-    fn from_text(text: Self::Text) -> Self;
-}
-
-impl Paths for PathBuf {
-    type Text = String;
-
-    fn to_text(&self) -> String {
-        self.to_string_lossy().into_owned()
-    }
-
-    fn from_text(text: String) -> Self {
-        text.into()
+impl<P: Into<PathBuf>> From<P> for LocalPath {
+    fn from(path: P) -> Self {
+        Self(path.into())
     }
 }
 
-impl Paths for Option<PathBuf> {
-    type Text = Option<String>;
-
-    fn to_text(&self) -> Option<String> {
-        self.as_ref().map(PathBuf::to_text)
-    }
-
-    fn from_text(text: Option<String>) -> Self {
-        text.map(PathBuf::from)
+impl From<LocalPath> for String {
+    fn from(path: LocalPath) -> Self {
+        path.to_string_lossy().into_owned()
     }
 }
 
-impl Paths for Vec<PathBuf> {
-    type Text = Vec<String>;
+impl Deref for LocalPath {
+    type Target = Path;
 
-    fn to_text(&self) -> Vec<String> {
-        self.iter().map(PathBuf::to_text).collect()
-    }
-
-    fn from_text(text: Vec<String>) -> Self {
-        text.into_iter().map(PathBuf::from).collect()
+    fn deref(&self) -> &Path {
+        &self.0
     }
 }
 
-/// Writes it.
-///
-/// # Errors
-/// Those of the serializer.
-pub fn serialize<P: Paths, S: Serializer>(paths: &P, to: S) -> Result<S::Ok, S::Error> {
-    paths.to_text().serialize(to)
+impl AsRef<Path> for LocalPath {
+    fn as_ref(&self) -> &Path {
+        self
+    }
 }
 
-/// Reads it.
-///
-/// # Errors
-/// Those of the deserializer.
-pub fn deserialize<'de, P: Paths, D: Deserializer<'de>>(from: D) -> Result<P, D::Error> {
-    P::Text::deserialize(from).map(P::from_text)
+impl fmt::Display for LocalPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&shown(self))
+    }
+}
+
+/// A path, escaped.
+#[must_use]
+pub fn shown(path: &Path) -> String {
+    Shown(&path.to_string_lossy()).to_string()
+}
+
+/// A path in back quotes, escaped.
+#[must_use]
+pub fn quoted(path: &Path) -> String {
+    format!("`{}`", shown(path))
 }

@@ -1,7 +1,6 @@
-//! Whom an error is about, and a path as it is shown.
+//! Whom an error is about.
 
 use std::fmt;
-use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -72,10 +71,4 @@ impl fmt::Display for Whom {
         let and = if self.places.is_empty() { "" } else { " and " };
         if self.near { write!(f, "{and}the nodes near this one") } else { Ok(()) }
     }
-}
-
-/// A path, escaped.
-#[must_use]
-pub fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }

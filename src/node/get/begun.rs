@@ -38,14 +38,14 @@ impl Get {
     pub(super) async fn tell_of_kept(&self) {
         let Some(dir) = self.parent(None) else { return };
         for kept in self.earlier().await.iter().take(KEPT) {
-            self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone() });
+            self.report.warn(GetNotice::Kept { kept: kept.into(), dir: dir.clone().into() });
         }
     }
 
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         for kept in self.earlier().await.iter().take(KEPT) {
-            let (output, only) = (self.request.output.clone(), kept.only().to_vec());
+            let (output, only) = (self.request.output.clone().map(Into::into), kept.only().to_vec());
             self.report.warn(GetNotice::GoOn { kept: kept.into(), output, only });
         }
     }

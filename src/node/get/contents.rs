@@ -17,11 +17,11 @@ use crate::io::share::hash::Hashed;
 use crate::model::collection::Entry;
 use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, SafePath, Wanted};
 use crate::node::error::Error;
+use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
-use crate::node::get::manifest::{self, Fetched};
-use crate::node::look::find::Finder;
+use crate::node::get::manifest::{self, Fetched, Listed};
 use crate::node::report::Report;
-use crate::node::types::{GetRequest, Phase, Without};
+use crate::node::types::{Phase, Without};
 use crate::wire::LeftOut;
 
 /// How often hashing of what is there tells how far it is.
@@ -66,13 +66,13 @@ impl Contents {
     /// # Errors
     /// When nobody can give the list, or it cannot be used.
     pub(crate) async fn of(
+        get: &Get,
         hit: &Hit,
         id: ContentId,
-        request: &GetRequest,
         parent: Option<&Path>,
-        finder: &Finder,
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
+        let Get { finder, request, .. } = get;
         let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
         let name = plain.unwrap_or_else(|| name_of(id));
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
@@ -100,15 +100,10 @@ impl Contents {
                 without: None,
             });
         }
+        let listed = Listed { finder, id, providers: &hit.providers };
         let Fetched { bytes, collection, left_out } = match kept {
-            Some((collection, bytes)) => {
-                let left_out = manifest::left_out(&finder.connections, id, &hit.providers).await;
-                Fetched { bytes, collection, left_out }
-            }
-            None => {
-                let most = finder.max_files;
-                manifest::fetch(&finder.connections, id, &hit.providers, most, request.wait, liars).await?
-            }
+            Some((collection, bytes)) => Fetched { bytes, collection, left_out: listed.left_out().await },
+            None => listed.fetch(request.wait, liars).await?,
         };
         let without = manifest::without(&name, &left_out, matcher(&request.only));
         let unwanted = unwanted(&collection, &request.only);

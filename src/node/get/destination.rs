@@ -28,9 +28,9 @@ impl TargetPath {
         let Some(path) = output else { return Ok(()) };
         let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
         if path.components().any(reserved) {
-            return Err(PartialError::Reserved { path: path.to_owned() }.into());
+            return Err(PartialError::Reserved { path: path.into() }.into());
         }
-        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
+        let any = SafePath::parse("x").map_err(|cause| Error::BadTarget { path: path.into(), cause })?;
         Self::at(path, &any, None).map(drop)
     }
 
@@ -64,7 +64,7 @@ impl TargetPath {
 
     fn itself(path: &Path) -> Result<Self, Error> {
         let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.to_owned(), cause })?;
+        let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.into(), cause })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
         Ok(Self { parent: parent.unwrap_or_else(|| Path::new(".")).to_owned(), name, make: false })
     }

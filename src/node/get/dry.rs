@@ -76,7 +76,7 @@ impl Get {
                 preview.kept += kept;
                 preview.to_come += size - kept;
             }
-            let path = target.as_ref().map(|target| below(target, &contents, &name));
+            let path = target.as_ref().map(|target| below(target, &contents, &name).into());
             preview.files.push(PreviewFile { name, size, path, there });
         }
         let bytes = preview.files.iter().map(|file| file.size).sum();
@@ -84,7 +84,7 @@ impl Get {
             holders.iter().filter_map(|provider| Some(ProviderProgress::new(provider.node, *provider.addrs.first()?)));
         let providers = providers.collect();
         preview.holders = holders;
-        Outcome { path: target, providers, preview: Some(preview), ..self.outcome(contents, bytes) }
+        Outcome { path: target.map(Into::into), providers, preview: Some(preview), ..self.outcome(contents, bytes) }
     }
 }
 

@@ -19,7 +19,7 @@ use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
 use crate::node::get::{Get, Plan, Sink, Stream, kept};
-use crate::node::look::beside::Beside;
+use crate::node::look::late::LateAnswers;
 use crate::node::look::near;
 use crate::node::types::{Outcome, Phase, ShareBack};
 
@@ -33,7 +33,7 @@ const PROVIDERS: usize = 16;
 impl Get {
     /// Fetches and publishes.
     pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
-        let (Plan { hit, contents, present, place, beside }, partial, resumed) = match self.open(plan).await? {
+        let (Plan { hit, contents, present, place, late }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
             Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
         };
@@ -63,7 +63,7 @@ impl Get {
         let noting = givers::begin(&place, &contents, &download);
         let participation =
             (shares && contents.wanted.map.units() > 1).then(|| parts.announcer.join(contents.wanted.content));
-        let ended = self.until_end(&mut download, &contents, beside).await;
+        let ended = self.until_end(&mut download, &contents, late).await;
         match ended? {
             Ending::Cancelled => return Err(self.interrupted_with(&partial)),
             Ending::Complete => {}
@@ -89,7 +89,7 @@ impl Get {
         let seeding = self.keep(&contents, &destination, learned).await?;
         // Only now: what goes on being served has been so all the time.
         drop(participation);
-        Ok(Outcome { path: Some(destination.path()), seeding, ..self.fetched(contents) })
+        Ok(Outcome { path: Some(destination.path().into()), seeding, ..self.fetched(contents) })
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
@@ -97,14 +97,14 @@ impl Get {
         &mut self,
         download: &mut Download,
         contents: &Contents,
-        beside: Option<Beside>,
+        late: Option<LateAnswers>,
     ) -> Result<Ending, Error> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
         following.spawn(look_again(self.finder.clone(), contents.wanted.content, download.progress(), found.clone()));
         if self.finder.is_open() {
-            for place in self.finder.trackers() {
-                following.spawn(follow(self.finder.clone(), place.clone(), contents.wanted.content, found.clone()));
+            for tracker in self.finder.trackers() {
+                following.spawn(follow(self.finder.clone(), tracker.clone(), contents.wanted.content, found.clone()));
             }
             if let Some(overlay) = self.finder.overlay() {
                 let own = self.finder.own;
@@ -112,8 +112,8 @@ impl Get {
                 following.spawn(near::follow(overlay.clone(), own, contents.wanted.content, plane, found.clone()));
             }
         }
-        if let Some(beside) = beside {
-            following.spawn(beside.run(self.report.clone(), found.clone()));
+        if let Some(late) = late {
+            following.spawn(late.run(self.report.clone(), found.clone()));
         }
         let mut cancelled = self.cancelled.clone();
         let mut ending = false;

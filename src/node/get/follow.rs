@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 
 use crate::io::net::frames;
 use crate::model::{Content, Provider};
-use crate::node::look::ask::{Place, connect};
+use crate::node::look::ask::{Responder, connect};
 use crate::node::look::find::Finder;
 use crate::wire::{FollowEvent, Heard, Request, limits};
 
@@ -15,12 +15,17 @@ use crate::wire::{FollowEvent, Heard, Request, limits};
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
 
 /// Sends the providers that this tracker tells of until the receiver is gone.
-pub(crate) async fn follow(finder: Finder, place: Place, content: Content, providers: mpsc::Sender<Vec<Provider>>) {
+pub(crate) async fn follow(
+    finder: Finder,
+    responder: Responder,
+    content: Content,
+    providers: mpsc::Sender<Vec<Provider>>,
+) {
     let mut pause = AGAIN.0;
     while !providers.is_closed() {
-        match once(&finder, &place, content, &providers).await {
+        match once(&finder, &responder, content, &providers).await {
             Ok(()) => pause = AGAIN.0,
-            Err(error) => tracing::debug!(tracker = %place.target.host_port(), %error, "cannot follow"),
+            Err(error) => tracing::debug!(tracker = %responder.target.host_port(), %error, "cannot follow"),
         }
         tokio::time::sleep(pause).await;
         pause = (pause * 2).min(AGAIN.1);
@@ -29,11 +34,11 @@ pub(crate) async fn follow(finder: Finder, place: Place, content: Content, provi
 
 async fn once(
     finder: &Finder,
-    place: &Place,
+    responder: &Responder,
     content: Content,
     providers: &mpsc::Sender<Vec<Provider>>,
 ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-    let link = connect(&finder.connections, place, finder.own).await?;
+    let link = connect(&finder.connections, responder, finder.own).await?;
     let request = Request::Follow(content);
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     while let Some(heard) = frames::receive::<Heard<FollowEvent>>(&mut events, limits::PAGE).await? {

@@ -17,6 +17,7 @@ use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
 use crate::node::error::Error;
+use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
 use crate::node::types::Without;
 use crate::wire::{FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
@@ -46,68 +47,74 @@ pub(crate) struct Fetched {
     pub(crate) left_out: LeftOut,
 }
 
-/// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
-/// for `wait` at most. A list of more than `most` files and directories is not taken. Those whose bytes are not the collection's are added to `liars`.
-///
-/// # Errors
-/// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
-/// provider can do better.
-pub(crate) async fn fetch(
-    connections: &ConnectionsRef,
-    id: ContentId,
-    providers: &[Provider],
-    most: usize,
-    wait: Duration,
-    liars: &mut Vec<NodeId>,
-) -> Result<Fetched, Error> {
-    let mut trials = Trials::new(providers, wait);
-    let turns = Arc::new(Turns::new());
-    let mut tasks = JoinSet::new();
-    let mut ticks = tokio::time::interval(TICK);
-    let mut last = Instant::now();
-    loop {
-        // One that has gone without a word must not keep the others waiting.
-        let late = if tasks.len() < 2 { SECOND } else { NEXT };
-        if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= late))
-            && let Some((number, provider)) = trials.next()
-        {
-            last = Instant::now();
-            let (connections, turns) = (connections.clone(), Arc::clone(&turns));
-            tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
-        }
-        if !trials.is_asking()
-            && let Some(lack) = trials.lack()
-        {
-            return Err(Error::NoManifest { id, lack: Box::new(lack) });
-        }
-        tokio::select! {
-            _ = ticks.tick() => trials.tick(),
-            Some(Ok((number, got))) = tasks.join_next() => match got {
-                Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
-                Ok(Answer::Wrong) => {
-                    liars.push(providers[number].node);
-                    trials.failed(number, Why::Lied.into());
-                }
-                Err(failure) => trials.failed(number, failure),
-            },
-        }
-    }
+/// A collection whose list is asked for.
+pub(crate) struct Listed<'a> {
+    /// Through whom; how many files and directories a list that is taken has at most.
+    pub(crate) finder: &'a Finder,
+    /// Which.
+    pub(crate) id: ContentId,
+    /// Who may have it.
+    pub(crate) providers: &'a [Provider],
 }
 
-/// What a collection leaves out at the first provider that says it; asked where its list is known already.
-pub(crate) async fn left_out(connections: &ConnectionsRef, id: ContentId, providers: &[Provider]) -> LeftOut {
-    for provider in providers.iter().take(ASKED) {
-        let head = timeout(NEXT, async {
-            let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
-            let request = Request::Manifest(Manifest { id });
-            let (head, _open, _recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
-            Some(head.left_out)
-        });
-        if let Ok(Some(left_out)) = head.await {
-            return left_out;
+impl Listed<'_> {
+    /// The bytes and what they say, from the first provider that has them right. One that is only not ready is asked again,
+    /// for `wait` at most. Those whose bytes are not the collection's are added to `liars`.
+    ///
+    /// # Errors
+    /// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
+    /// provider can do better.
+    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Fetched, Error> {
+        let (id, most) = (self.id, self.finder.max_files);
+        let mut trials = Trials::new(self.providers, wait);
+        let turns = Arc::new(Turns::new());
+        let mut tasks = JoinSet::new();
+        let mut ticks = tokio::time::interval(TICK);
+        let mut last = Instant::now();
+        loop {
+            // One that has gone without a word must not keep the others waiting.
+            let late = if tasks.len() < 2 { SECOND } else { NEXT };
+            if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= late))
+                && let Some((number, provider)) = trials.next()
+            {
+                last = Instant::now();
+                let (connections, turns) = (self.finder.connections.clone(), Arc::clone(&turns));
+                tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
+            }
+            if !trials.is_asking()
+                && let Some(lack) = trials.lack()
+            {
+                return Err(Error::NoManifest { id, lack: Box::new(lack) });
+            }
+            tokio::select! {
+                _ = ticks.tick() => trials.tick(),
+                Some(Ok((number, got))) = tasks.join_next() => match got {
+                    Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
+                    Ok(Answer::Wrong) => {
+                        liars.push(self.providers[number].node);
+                        trials.failed(number, Why::Lied.into());
+                    }
+                    Err(failure) => trials.failed(number, failure),
+                },
+            }
         }
     }
-    LeftOut::default()
+
+    /// What it leaves out at the first provider that says it; asked where its list is known already.
+    pub(crate) async fn left_out(&self) -> LeftOut {
+        for provider in self.providers.iter().take(ASKED) {
+            let head = timeout(NEXT, async {
+                let link = self.finder.connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+                let request = Request::Manifest(Manifest { id: self.id });
+                let (head, _open, _recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;
+                Some(head.left_out)
+            });
+            if let Ok(Some(left_out)) = head.await {
+                return left_out;
+            }
+        }
+        LeftOut::default()
+    }
 }
 
 /// Files that a collection leaves out and that are `wanted`; none when there are none.

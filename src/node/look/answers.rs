@@ -103,20 +103,14 @@ pub(crate) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SafePath;
-    use crate::model::{ContentId, Kind};
+    use crate::model::{ContentId, SafePath};
 
     fn page(node: u8, count: u32, more: Option<u64>) -> Page {
         let provider = Provider { node: NodeId::from_bytes([node; 32]), addrs: Vec::new() };
         let hit = |n: u32| Hit {
-            id: Some(ContentId::of(&n.to_be_bytes())),
-            kind: Kind::File,
-            size: 1,
-            files: 1,
-            locked: false,
-            executable: false,
             names: vec![SafePath::parse(&format!("a{n}")).expect("a name")],
             providers: vec![provider.clone()],
+            ..Hit::file(Some(ContentId::of(&n.to_be_bytes())), 1)
         };
         Page { hits: (0..count).map(hit).collect(), more }
     }

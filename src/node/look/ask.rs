@@ -1,4 +1,4 @@
-//! One place that is asked: which it is, the link to it, what it is asked page by page; and what several have answered.
+//! One tracker or node that is asked: which it is, the link to it, what it is asked page by page; and what several have answered.
 //! Not responsible for whom to ask, nor for how long.
 
 use serde::de::DeserializeOwned;
@@ -12,16 +12,16 @@ use crate::node::error::{Error, Who};
 use crate::node::types::{LookNotice, Notice};
 use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, limits};
 
-/// One place to look.
+/// A tracker or a node that is asked directly.
 #[derive(Debug, Clone)]
-pub(crate) struct Place {
+pub(crate) struct Responder {
     pub(crate) target: PeerTarget,
     pub(crate) plane: Plane,
     /// The link to it, where there is one already.
     pub(super) link: Option<Link>,
 }
 
-impl Place {
+impl Responder {
     /// A peer that is to be dialled.
     pub(crate) const fn of(target: PeerTarget) -> Self {
         Self { target, plane: Plane::Peer, link: None }
@@ -34,7 +34,7 @@ impl Place {
         Self { target, plane: Plane::Peer, link: Some(link) }
     }
 
-    /// Whom an error about this place names.
+    /// Whom an error about this responder names.
     pub(crate) fn who(&self) -> Who {
         match self.plane {
             Plane::Lan | Plane::Neighbours | Plane::Peer => Who::peer(self.target.host_port()),
@@ -71,7 +71,7 @@ impl<T> Default for Asked<T> {
 }
 
 impl<T> Asked<T> {
-    /// Notes what a place answered.
+    /// Notes what a responder answered.
     pub(crate) fn take(&mut self, plane: Plane, answer: Result<T, Error>) {
         match answer {
             Ok(answer) => self.answers.push((plane, answer)),
@@ -94,18 +94,21 @@ impl<T> Asked<T> {
     }
 }
 
-/// A link to a place that plays the role which the place is named for.
-pub(crate) async fn connect(connections: &ConnectionsRef, place: &Place, own: NodeId) -> Result<Link, Error> {
-    let link = match place.link.as_ref().filter(|link| !link.is_closed()) {
+/// A link to a responder, which plays the role that it is named for.
+pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder, own: NodeId) -> Result<Link, Error> {
+    let link = match responder.link.as_ref().filter(|link| !link.is_closed()) {
         Some(link) => link.clone(),
-        None => connections.to_target(&place.target).await.map_err(|error| Error::connect(place.who(), own, error))?,
+        None => connections
+            .to_target(&responder.target)
+            .await
+            .map_err(|error| Error::connect(responder.who(), own, error))?,
     };
-    let wanted = match place.plane {
+    let wanted = match responder.plane {
         Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,
         Plane::Tracker => Role::Tracker,
     };
     match link.role() {
-        Some(role) if role != wanted => Err(Error::WrongRole { who: place.who(), role }),
+        Some(role) if role != wanted => Err(Error::WrongRole { who: responder.who(), role }),
         _ => Ok(link),
     }
 }

@@ -15,7 +15,7 @@ use crate::logic::look::Enough;
 use crate::model::{ContentId, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
-use crate::node::look::ask::{Asked, Asking, Page, Place, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::ask::{Asked, Asking, Page, Responder, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 use crate::wire::Sought;
@@ -34,7 +34,7 @@ pub(crate) struct Finder {
     pub(crate) met: Met,
     /// Of a collection that is fetched: files and directories at most.
     pub(crate) max_files: usize,
-    places: Vec<Place>,
+    responders: Vec<Responder>,
     /// One node alone is asked, and gives.
     alone: bool,
     overlay: Option<Overlay>,
@@ -43,15 +43,15 @@ pub(crate) struct Finder {
 impl Finder {
     pub(crate) fn new(connections: ConnectionsRef, own: NodeId, options: &Options, overlay: Option<Overlay>) -> Self {
         let (trackers, peers) = (options.trackers.iter(), options.peers.iter());
-        let trackers = trackers.map(|target| Place { plane: Plane::Tracker, ..Place::of(target.clone()) });
-        let places = trackers.chain(peers.cloned().map(Place::of));
+        let trackers = trackers.map(|target| Responder { plane: Plane::Tracker, ..Responder::of(target.clone()) });
+        let responders = trackers.chain(peers.cloned().map(Responder::of));
         let (met, max_files) = (Met::at(options.home.root()), options.max_files);
-        Self { connections, own, met, max_files, places: places.collect(), alone: false, overlay }
+        Self { connections, own, met, max_files, responders: responders.collect(), alone: false, overlay }
     }
 
     /// The same, looking at one peer only.
-    pub(crate) fn only(&self, place: Place) -> Self {
-        Self { places: vec![place], overlay: None, alone: true, ..self.clone() }
+    pub(crate) fn only(&self, responder: Responder) -> Self {
+        Self { responders: vec![responder], overlay: None, alone: true, ..self.clone() }
     }
 
     /// Whether everyone who has a content may give it.
@@ -60,18 +60,18 @@ impl Finder {
     }
 
     /// Everyone who is asked directly.
-    pub(crate) fn places(&self) -> &[Place] {
-        &self.places
+    pub(crate) fn responders(&self) -> &[Responder] {
+        &self.responders
     }
 
     /// The configured trackers.
-    pub(crate) fn trackers(&self) -> impl Iterator<Item = &Place> {
-        self.places.iter().filter(|place| place.plane == Plane::Tracker)
+    pub(crate) fn trackers(&self) -> impl Iterator<Item = &Responder> {
+        self.responders.iter().filter(|responder| responder.plane == Plane::Tracker)
     }
 
     /// Who is asked.
     pub(crate) fn asked(&self) -> Whom {
-        Whom { places: self.places.iter().map(Place::who).collect(), near: self.overlay.is_some() }
+        Whom { places: self.responders.iter().map(Responder::who).collect(), near: self.overlay.is_some() }
     }
 
     /// Which offers match the words, best first.
@@ -149,11 +149,11 @@ impl Finder {
     }
 
     async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
-        if self.places.is_empty() && self.overlay.is_none() {
+        if self.responders.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
         let neighbours = self.overlay.clone().map(|overlay| (overlay, sought));
-        planes::look(direct, &self.places, neighbours, enough).await
+        planes::look(direct, &self.responders, neighbours, enough).await
     }
 
     /// The neighbours, where they are asked.
@@ -166,11 +166,11 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>), Error> {
-        let asked = match (&self.overlay, self.places.is_empty()) {
+        let asked = match (&self.overlay, self.responders.is_empty()) {
             (None, true) => return Err(Error::NowhereToLook),
             (None, false) => self.ask(peer_pages).await?,
-            (Some(overlay), places) => {
-                let direct = async { if places { Ok(Asked::default()) } else { self.ask(peer_pages).await } };
+            (Some(overlay), nobody) => {
+                let direct = async { if nobody { Ok(Asked::default()) } else { self.ask(peer_pages).await } };
                 let (asked, near) = tokio::join!(direct, overlay.near(self.own));
                 let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
                 let mut asked = match asked {
@@ -196,7 +196,7 @@ impl Finder {
         Ok((rows, asked.warnings))
     }
 
-    /// Begins to ask every place at once; each answers with its number, in its time or with an error that says so.
+    /// Begins to ask every responder at once; each answers with its number, in its time or with an error that says so.
     fn begin<T, F, A>(&self, ask: A) -> Asking<T>
     where
         T: Send + 'static,
@@ -205,21 +205,21 @@ impl Finder {
     {
         let deadline = Instant::now() + ANSWER;
         let mut tasks = JoinSet::new();
-        for (number, place) in self.places.iter().cloned().enumerate() {
+        for (number, responder) in self.responders.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
                 let answered = timeout_at(deadline, async {
-                    let link = connect(&connections, &place, own).await?;
-                    ask(link, place.who()).await
+                    let link = connect(&connections, &responder, own).await?;
+                    ask(link, responder.who()).await
                 });
-                let silent = || Err(Error::Unreachable { who: place.who(), cause: Silence::Late(ANSWER) });
+                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(ANSWER) });
                 (number, answered.await.unwrap_or_else(|_| silent()))
             });
         }
         tasks
     }
 
-    /// Asks every place at once. Those that fail become warnings, unless all of them do.
+    /// Asks every responder at once. Those that fail become warnings, unless all of them do.
     async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>, Error>
     where
         T: Send + 'static,
@@ -229,7 +229,7 @@ impl Finder {
         let (mut tasks, mut asked) = (self.begin(ask), Asked::default());
         while let Some(joined) = tasks.join_next().await {
             if let Ok((number, answer)) = joined {
-                asked.take(self.places[number].plane, answer);
+                asked.take(self.responders[number].plane, answer);
             }
         }
         asked.into_result()

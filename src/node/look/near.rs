@@ -9,9 +9,9 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
-use crate::model::{Content, Hit, NodeId, Plane, Provider};
+use crate::model::{Content, NodeId, Plane, Provider};
 use crate::node::error::Error;
-use crate::node::look::ask::{Place, call, connect};
+use crate::node::look::ask::{Responder, call, connect};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
 use crate::wire::{Peer, PeerPage, Peers, Request, Sought, limits};
@@ -48,9 +48,9 @@ pub(crate) async fn follow(
         let mut answers = overlay.search(Sought::Content(part.id));
         let deadline = Instant::now() + ANSWER;
         while let Ok(Some(Answer::Found { hits, .. })) = timeout_at(deadline, answers.recv()).await {
-            let found: Vec<Provider> =
-                hits.into_iter().filter(|hit| is_of(hit, part)).flat_map(|hit| hit.providers).collect();
-            let others: Vec<Provider> = found.into_iter().filter(|provider| provider.node != own).collect();
+            let same = hits.into_iter().filter(|hit| hit.content() == Some(part));
+            let others = same.flat_map(|hit| hit.providers).filter(|provider| provider.node != own);
+            let others: Vec<Provider> = others.collect();
             if !others.is_empty() && providers.send(others).await.is_err() {
                 return;
             }
@@ -62,8 +62,8 @@ pub(crate) async fn follow(
 pub(crate) async fn meet(finder: Finder, neighbours: NeighboursRef) {
     sleep(MEET.0).await;
     loop {
-        for place in finder.trackers() {
-            match some_peers(&finder, place).await {
+        for responder in finder.trackers() {
+            match some_peers(&finder, responder).await {
                 Ok(peers) => {
                     let others = peers.into_iter().filter(|peer| peer.node != finder.own && !peer.addrs.is_empty());
                     others.for_each(|peer| neighbours.heard(peer.node, peer.addrs, Source::Tracker));
@@ -76,20 +76,16 @@ pub(crate) async fn meet(finder: Finder, neighbours: NeighboursRef) {
 }
 
 /// One page of the nodes that a tracker knows, from a random place on.
-async fn some_peers(finder: &Finder, place: &Place) -> Result<Vec<Peer>, Error> {
-    let link = connect(&finder.connections, place, finder.own).await?;
+async fn some_peers(finder: &Finder, responder: &Responder) -> Result<Vec<Peer>, Error> {
+    let link = connect(&finder.connections, responder, finder.own).await?;
     let after = Some(NodeId::from_bytes(rand::random()));
-    let mut page: PeerPage = call(&link, &place.who(), &Request::Peers(Peers { after }), limits::PAGE).await?;
+    let mut page: PeerPage = call(&link, &responder.who(), &Request::Peers(Peers { after }), limits::PAGE).await?;
     if page.peers.len() < FEW {
-        page = call(&link, &place.who(), &Request::Peers(Peers { after: None }), limits::PAGE).await?;
+        page = call(&link, &responder.who(), &Request::Peers(Peers { after: None }), limits::PAGE).await?;
     }
     page.peers.iter_mut().for_each(|peer| peer.addrs.retain(|addr| link.teller().may_tell(*addr)));
     page.peers.truncate(MANY);
     Ok(page.peers)
-}
-
-fn is_of(hit: &Hit, part: Content) -> bool {
-    (hit.id, hit.kind, hit.size) == (Some(part.id), part.kind, part.size)
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::logic::flood::WAVES;
 use crate::logic::look::{self, Enough, Look};
 use crate::model::{ContentId, NodeId, Plane};
 use crate::node::error::Error;
-use crate::node::look::ask::{Asked, Asking, Page, Place};
+use crate::node::look::ask::{Asked, Asking, Page, Responder};
 use crate::node::types::{Direct, LookNotice, NearRow};
 use crate::wire::{Peer, Sought, limits};
 
@@ -23,7 +23,7 @@ const ACQUAINTED: Duration = Duration::from_secs(2);
 /// How far is asked who is near.
 const NEAR: u8 = 2;
 
-/// The neighbours, as a place to look.
+/// The neighbours, who are asked all together.
 #[derive(Clone)]
 pub(crate) struct Overlay {
     pub(crate) neighbours: NeighboursRef,
@@ -69,27 +69,27 @@ fn row(row: Row) -> NearRow {
 /// When nobody answered and somebody failed.
 pub(crate) async fn look(
     direct: Asking<Page>,
-    places: &[Place],
+    responders: &[Responder],
     neighbours: Option<(Overlay, Sought)>,
     enough: Enough,
 ) -> Result<(Asked<Page>, Rest), Error> {
-    let trackers = places.iter().filter(|place| place.plane == Plane::Tracker).count();
-    let look = Look::new(enough, trackers, places.len() - trackers, neighbours.is_some());
+    let trackers = responders.iter().filter(|responder| responder.plane == Plane::Tracker).count();
+    let look = Look::new(enough, trackers, responders.len() - trackers, neighbours.is_some());
     let id = match &neighbours {
         Some((_, Sought::Content(id))) => Some(*id),
         _ => None,
     };
     let rest = Rest { direct, flood: None, unasked: neighbours };
-    let silent = (0..places.len()).collect();
+    let silent = (0..responders.len()).collect();
     let (begun, asked, friends) = (Instant::now(), Asked::default(), Vec::new());
     let mut search = Search { begun, look, rest, asked, silent, known: false, friends, id };
-    search.run(places).await;
-    search.into_answer(places)
+    search.run(responders).await;
+    search.into_answer(responders)
 }
 
 /// What was still under way when a look was over.
 pub(crate) struct Rest {
-    /// The places that are silent.
+    /// The responders that are silent.
     pub(crate) direct: Asking<Page>,
     /// The neighbours, if they were asked and have not all answered.
     pub(crate) flood: Option<mpsc::Receiver<Answer>>,
@@ -117,7 +117,7 @@ struct Search {
     look: Look,
     rest: Rest,
     asked: Asked<Page>,
-    /// The places that have not answered.
+    /// The responders that have not answered.
     silent: BTreeSet<usize>,
     /// All neighbours who are known have answered; others may still be heard of.
     known: bool,
@@ -128,7 +128,7 @@ struct Search {
 }
 
 impl Search {
-    async fn run(&mut self, places: &[Place]) {
+    async fn run(&mut self, responders: &[Responder]) {
         loop {
             let now = self.begun.elapsed();
             if self.look.begins_near(now) {
@@ -145,7 +145,7 @@ impl Search {
             tokio::select! {
                 biased;
                 joined = direct.join_next(), if !self.silent.is_empty() => match joined {
-                    Some(Ok((number, answer))) => self.answered(number, places[number].plane, answer),
+                    Some(Ok((number, answer))) => self.answered(number, responders[number].plane, answer),
                     Some(Err(_)) if !direct.is_empty() => {}
                     // Nobody is left to wait for, whatever became of the others' tasks.
                     Some(Err(_)) | None => {
@@ -159,7 +159,7 @@ impl Search {
         }
     }
 
-    /// Takes the answer of a place.
+    /// Takes the answer of a responder.
     fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) {
         let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
         let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
@@ -198,15 +198,15 @@ impl Search {
     }
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
-    fn into_answer(mut self, places: &[Place]) -> Result<(Asked<Page>, Rest), Error> {
-        let told = |place: &&Place| match self.look.enough() {
+    fn into_answer(mut self, responders: &[Responder]) -> Result<(Asked<Page>, Rest), Error> {
+        let told = |responder: &&Responder| match self.look.enough() {
             // The others were waited for as long as the choice allows, and are heard beside the transfer.
-            Enough::Choice => place.plane == Plane::Tracker,
+            Enough::Choice => responder.plane == Plane::Tracker,
             Enough::Everything => true,
             Enough::First => false,
         };
-        let silent = self.silent.iter().map(|number| &places[*number]).filter(told);
-        self.asked.warnings.extend(silent.map(|place| LookNotice::Silent(place.who()).into()));
+        let silent = self.silent.iter().map(|number| &responders[*number]).filter(told);
+        self.asked.warnings.extend(silent.map(|responder| LookNotice::Silent(responder.who()).into()));
         if self.look.enough() == Enough::Choice && !self.friends.is_empty() {
             self.asked.warnings.push(LookNotice::SilentFriends(self.friends).into());
         }

@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 use tokio::sync::mpsc;
 use tokio::task::{JoinSet, spawn_blocking};
 
+use crate::actors::connections::known_at;
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget, Plane};
 use crate::node::error::{Error, Who};
-use crate::node::look::ask::{Place, call, connect};
+use crate::node::look::ask::{Responder, connect};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
-use crate::wire::{PeerPage, Peers, Request, limits};
 
 /// A way to the node: the link, or why it leads nowhere; no error when it only does not know the node.
 type Way = Result<Link, Option<Error>>;
@@ -30,11 +30,11 @@ impl Finder {
         let mut ways = JoinSet::new();
         if let Some(target) = at {
             let finder = self.clone();
-            ways.spawn(async move { (true, finder.dial(Place::of(target)).await.map_err(Some)) });
+            ways.spawn(async move { (true, finder.dial(Responder::of(target)).await.map_err(Some)) });
         }
-        for place in self.places().iter().cloned() {
+        for responder in self.responders().iter().cloned() {
             let finder = self.clone();
-            ways.spawn(async move { (false, finder.by_way_of(place, node).await) });
+            ways.spawn(async move { (false, finder.by_way_of(responder, node).await) });
         }
         let finder = self.clone();
         ways.spawn(async move { (false, finder.where_it_was_met(node).await) });
@@ -56,22 +56,18 @@ impl Finder {
         Err(given.or(other))
     }
 
-    async fn dial(&self, place: Place) -> Result<Link, Error> {
-        connect(&self.connections, &place, self.own).await
+    async fn dial(&self, responder: Responder) -> Result<Link, Error> {
+        connect(&self.connections, &responder, self.own).await
     }
 
     /// Where a tracker knows the node; or a given peer, which may be the node itself.
-    async fn by_way_of(&self, place: Place, node: NodeId) -> Way {
-        let link = self.dial(place.clone()).await.map_err(Some)?;
-        if place.plane != Plane::Tracker {
+    async fn by_way_of(&self, responder: Responder, node: NodeId) -> Way {
+        let link = self.dial(responder.clone()).await.map_err(Some)?;
+        if responder.plane != Plane::Tracker {
             return if link.peer() == node { Ok(link) } else { Err(None) };
         }
-        // The tracker's list from just before the node's id on.
-        let request = Request::Peers(Peers { after: node.before() });
-        let page: PeerPage = call(&link, &place.who(), &request, limits::PAGE).await.map_err(Some)?;
-        let mut addrs = page.peers.into_iter().find(|peer| peer.node == node).ok_or(None)?.addrs;
-        addrs.retain(|addr| link.teller().may_tell(*addr));
-        self.at(node, addrs).await
+        let known = known_at(&link, node).await.map_err(|error| Some(Error::call(responder.who(), error)))?;
+        self.at(node, known.ok_or(None)?).await
     }
 
     /// Where a command of this home had a link to it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::actors::connections::{ConnectError, ConnectKind};
+use crate::actors::connections::ConnectError;
 use crate::actors::download::Trouble;
 use crate::io::net::frames::CallError;
 use crate::logic::transfer::Why;
@@ -34,20 +34,13 @@ impl From<Why> for Failure {
 
 impl From<ConnectError> for Failure {
     fn from(error: ConnectError) -> Self {
-        let forbidden = error.kind() == ConnectKind::Forbidden;
-        let why = if forbidden { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
-        Self { why, error: Some(error) }
+        Self { why: (&error).into(), error: Some(error) }
     }
 }
 
 impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Self {
-        let why = match refusal.code {
-            Code::Busy => Why::Busy(Duration::from_millis(refusal.retry_ms.into())),
-            Code::Changed => Why::Changed,
-            code => Why::Refused(code),
-        };
-        why.into()
+        Why::from(&refusal).into()
     }
 }
 

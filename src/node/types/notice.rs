@@ -1,7 +1,5 @@
 //! What a person should know that ends nothing: values, whose words are in `cli/say/notice.rs`.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::actors::announcer::AnnouncerNotice;
@@ -14,7 +12,7 @@ use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::partial::Superseded;
 use crate::io::share::cache::Renewed;
-use crate::model::{ContentId, NodeId, Plane, SafePath};
+use crate::model::{ContentId, LocalPath, NodeId, Plane, SafePath};
 use crate::node::{Error, Who};
 use crate::wire::LeftOut;
 
@@ -36,8 +34,7 @@ pub enum Notice {
     /// The transport's key had another length than 32 bytes and was made anew.
     KeyRenewed {
         /// The file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// How many bytes it had.
         len: usize,
     },
@@ -70,8 +67,7 @@ pub enum GetNotice {
         /// What is left.
         kept: Kept,
         /// Where the result was to be put, where that was said.
-        #[serde(with = "crate::model::text::path")]
-        output: Option<PathBuf>,
+        output: Option<LocalPath>,
         /// The globs of what was asked for.
         only: Vec<String>,
     },
@@ -80,8 +76,7 @@ pub enum GetNotice {
         /// What is left.
         kept: Kept,
         /// In which directory.
-        #[serde(with = "crate::model::text::path")]
-        dir: PathBuf,
+        dir: LocalPath,
     },
     /// A collection comes without some of its files that were asked for.
     LeftOut(Without),
@@ -105,8 +100,7 @@ pub enum GetNotice {
     /// Another transfer of the same content has the place.
     Waiting {
         /// The partial file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The other process, when known.
         pid: Option<u32>,
     },
@@ -242,8 +236,8 @@ mod tests {
     #[test]
     fn a_path_that_is_no_text_is_told_all_the_same() {
         use std::os::unix::ffi::OsStrExt as _;
-        let path = PathBuf::from(std::ffi::OsStr::from_bytes(b"a\xff"));
-        let bytes = rmp_serde::to_vec_named(&Notice::Index(IndexNotice::Gone(path))).expect("written");
+        let path = std::path::PathBuf::from(std::ffi::OsStr::from_bytes(b"a\xff"));
+        let bytes = rmp_serde::to_vec_named(&Notice::Index(IndexNotice::Gone(path.into()))).expect("written");
         let read: Notice = rmp_serde::from_slice(&bytes).expect("read");
         assert_eq!(read, Notice::Index(IndexNotice::Gone("a\u{fffd}".into())));
     }

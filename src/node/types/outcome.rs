@@ -1,13 +1,12 @@
 //! How a transfer ended.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use crate::actors::download::ProviderProgress;
 use crate::logic::explain::Share;
-use crate::model::{ContentId, Kind, Plane, SafePath};
+use crate::model::{ContentId, Kind, LocalPath, Plane, SafePath};
 use crate::node::types::Preview;
 
 /// How a transfer ended well.
@@ -20,8 +19,7 @@ pub struct Outcome {
     /// Its name.
     pub name: SafePath,
     /// Where it lies, or would after a dry run; none for a stream.
-    #[serde(with = "crate::model::text::path")]
-    pub path: Option<PathBuf>,
+    pub path: Option<LocalPath>,
     /// Its size in bytes (of the chosen files).
     pub bytes: u64,
     /// Bytes fetched in this run.

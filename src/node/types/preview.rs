@@ -1,11 +1,10 @@
 //! What a dry run finds out.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Provider, SafePath};
+use crate::model::{LocalPath, NodeId, Provider, SafePath};
 
 /// What is at the target of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,8 +32,7 @@ pub struct PreviewFile {
     #[serde(rename = "state")]
     pub there: There,
     /// Where it would lie; none for a stream.
-    #[serde(with = "crate::model::text::path")]
-    pub path: Option<PathBuf>,
+    pub path: Option<LocalPath>,
 }
 
 /// What a provider has of a content.

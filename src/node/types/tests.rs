@@ -92,7 +92,13 @@ fn what_is_no_request_is_not_read() {
 #[test]
 fn what_a_node_reports_travels() {
     travels(Event::Allowed { nodes: 3 });
-    travels(Event::Announced { tracker: "h:1".to_owned(), offers: 3, hashed: 2, refused: 1, reachable: true });
+    travels(Event::Announced(Acknowledged {
+        tracker: "h:1".to_owned(),
+        offers: 3,
+        hashed: 2,
+        refused: 1,
+        reachable: true,
+    }));
     travels(Event::Hashing { done: 1, total: 2 });
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));

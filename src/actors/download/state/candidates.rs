@@ -11,14 +11,13 @@ use tokio::task::AbortHandle;
 
 use super::ending::Outlook;
 use super::{DownloadNotice, Message, State};
-use crate::actors::connections::{ConnectError, ConnectKind};
+use crate::actors::connections::ConnectError;
 use crate::actors::download::have::watch;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::logic::limits::turns::{by_turns, home, who_yields};
 use crate::logic::transfer::{Input, Record, Why};
 use crate::model::{NodeId, Provider, address};
-use crate::wire::Code;
 
 /// Nodes linked or dialled at a time.
 const LINKED: usize = 50;
@@ -201,9 +200,7 @@ impl Candidates {
 
     /// It cannot be dialled now.
     fn unreachable(&mut self, node: NodeId, error: ConnectError, now: Duration) {
-        let forbidden = error.kind() == ConnectKind::Forbidden;
-        let why = if forbidden { Why::Refused(Code::Forbidden) } else { Why::Unreachable };
-        self.rest(node, why, now);
+        self.rest(node, (&error).into(), now);
         if let Some(candidate) = self.known.get_mut(&node) {
             candidate.error = Some(error);
         }
@@ -380,11 +377,7 @@ impl State {
         }
         tracing::debug!(?node, ?error, "watch ended");
         let why = match error {
-            Some(CallError::Refused(refusal)) => match refusal.code {
-                Code::Busy => Why::Busy(Duration::from_millis(refusal.retry_ms.into())),
-                Code::Changed => Why::Changed,
-                code => Why::Refused(code),
-            },
+            Some(CallError::Refused(refusal)) => refusal.into(),
             _ => Why::Lost,
         };
         let now = self.now();
@@ -396,6 +389,7 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Code;
 
     fn node(n: u16) -> NodeId {
         NodeId::of_public_key(&n.to_be_bytes())

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::io::share::source::{ReadError, Source, SourceFile};
 use crate::model::units::chunk_list::chunk_value;
-use crate::model::{Bitfield, ChunkIndex, ChunkList, ContentId, Kind, Layout, UnitMap};
+use crate::model::{ChunkIndex, ChunkList, ContentId, Kind, Layout, UnitMap};
 
 /// A content in memory.
 pub(super) struct Memory {
@@ -62,17 +62,8 @@ impl Source for Memory {
     fn kind(&self) -> Kind {
         self.kind
     }
-    fn size(&self) -> u64 {
-        self.map.bytes()
-    }
     fn map(&self) -> &UnitMap {
         &self.map
-    }
-    fn have(&self) -> Bitfield {
-        Bitfield::full(self.map.units())
-    }
-    fn has(&self, unit: u32) -> bool {
-        unit < self.map.units()
     }
     fn open(&self, file: usize) -> Result<Box<dyn SourceFile>, ReadError> {
         if self.changed.as_ref().is_some_and(|(which, still)| *which == file && still.load(Ordering::Relaxed)) {

@@ -19,6 +19,8 @@ use crate::wire::{HitPage, LeftOut, OfferPage};
 #[derive(Default)]
 pub struct IndexSnapshot {
     parts: Parts,
+    /// Those of the offers that anybody may know of.
+    public: Arc<OfferTable>,
     /// What is offered by id, then what is no longer offered and perhaps still is of it. Made when first asked for: most
     /// snapshots are replaced before.
     files: OnceLock<Vec<Arc<HashedFile>>>,
@@ -54,6 +56,11 @@ impl IndexSnapshot {
         let former = std::mem::take(&mut parts.former).into_iter();
         let remains = former.map(|former| (former.tree.id(), Left { former, remains: OnceLock::new() })).collect();
         Self { parts, remains, ..Self::default() }
+    }
+
+    /// The same, where anybody may know of these offers.
+    pub(in crate::actors::index) fn with_public(self, public: Arc<OfferTable>) -> Self {
+        Self { public, ..self }
     }
 
     /// The hits for a query among the offers that are shown, best first, after the first `skip`; at most `limit` and no
@@ -138,6 +145,11 @@ impl IndexSnapshot {
     /// The offer of a name.
     pub fn offer(&self, name: &SafePath) -> Option<&Offer> {
         self.parts.offers.get(name)
+    }
+
+    /// Those of the offers that anybody may know of.
+    pub fn public(&self) -> &OfferTable {
+        &self.public
     }
 
     /// All offers.

@@ -45,14 +45,14 @@ impl IndexState {
         for Looked { key, scan, cost } in looks {
             self.watch.looked(key, cost);
             if scan.gone && !self.catalogue.roots[key].gone && scan.skipped.is_empty() {
-                self.outbox.push(IndexNotice::Gone(scan.root.path.clone()));
+                self.outbox.push(IndexNotice::Gone(scan.root.path.clone().into()));
             }
             for skipped in &scan.skipped {
                 self.outbox.warn(IndexNotice::Omitted(Omission::Skipped(skipped.clone())));
             }
             if let Some(real) = self.catalogue.leads(key, scan.root.real.as_deref()) {
                 // Who swaps a link wants that, and who did not do it wants to know.
-                self.outbox.push(IndexNotice::LeadsTo { path: scan.root.path.clone(), real });
+                self.outbox.push(IndexNotice::LeadsTo { path: scan.root.path.clone().into(), real: real.into() });
             }
             let seen = Input::Seen { root: key, cost, unseen: !scan.unseen.is_empty() };
             for output in self.publication.handle(seen, self.begun.elapsed()) {
@@ -80,8 +80,8 @@ impl IndexState {
     pub(super) fn tell_broken(&mut self, key: RootKey) {
         let Some((first, count)) = self.catalogue.broken(key) else { return };
         let root = &self.catalogue.roots[key].root;
-        let (kind, root) = (root.kind, root.path.clone());
-        self.outbox.push(IndexNotice::Broken { kind, root, first, more: count - 1 });
+        let (kind, root) = (root.kind, root.path.clone().into());
+        self.outbox.push(IndexNotice::Broken { kind, root, first: first.into(), more: count - 1 });
     }
 
     /// Forgets the troubles of roots of which everything could be read by now.

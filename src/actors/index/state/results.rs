@@ -77,7 +77,7 @@ impl IndexState {
 
     fn cannot_read(&mut self, job: &HashJob, why: Unhashed, cause: Cause, now: Instant) {
         if self.catalogue.not_hashed(job, why, now) {
-            self.outbox.warn_of(&job.path, IndexNotice::Unreadable { path: job.path.to_path_buf(), cause });
+            self.outbox.warn_of(&job.path, IndexNotice::Unreadable { path: job.path.to_path_buf().into(), cause });
             self.tell(Input::Unreadable(job.root));
         }
     }
@@ -90,7 +90,7 @@ impl IndexState {
         }
         for (key, names) in roots {
             let Some(row) = names.first().and_then(|name| self.catalogue.rows.get(name)) else { continue };
-            let (path, root) = (row.path.to_path_buf(), &self.catalogue.roots[key].root);
+            let (path, root) = (row.path.to_path_buf().into(), &self.catalogue.roots[key].root);
             let root = (root.kind == Kind::Collection).then(|| root.name.clone());
             self.outbox.warn(IndexNotice::Unsettled { path, more: names.len() - 1, root });
             self.tell(Input::Changed);

@@ -35,11 +35,10 @@ impl State {
         About { candidates, offers, version: limits::VERSION }
     }
 
-    /// How many offers it says to have. How many there are is for friends, too, and this is told to everyone.
+    /// How many offers it says to have: this is told to everyone.
     fn offers(&self) -> u64 {
-        let shelf = &self.dependencies.shelf;
-        let under_way = if self.dependencies.visiting { shelf.under_way() } else { 0 };
-        if self.friends.only { 0 } else { shelf.index().offers().all().names + under_way as u64 }
+        let (offers, under_way) = self.dependencies.shelf.public();
+        if self.dependencies.visiting { offers + under_way as u64 } else { offers }
     }
 
     /// Tells the neighbours when this node offers more or less than before. That a command has something to give, or

@@ -55,18 +55,18 @@ impl State {
     }
 
     fn may_know(&self, node: NodeId) -> bool {
-        self.friends.may_know(node, self.visits(node))
+        self.dependencies.shelf.access().serves(self.asking(node))
     }
 
-    fn visits(&self, node: NodeId) -> bool {
-        self.table.direction(node) == Some(Direction::Visiting)
+    /// Who is answered: a node's own commands ask as visitors; what comes from another neighbour may be anybody's question.
+    fn asking(&self, from: NodeId) -> Option<NodeId> {
+        Some(from).filter(|node| self.table.direction(*node) == Some(Direction::Visiting))
     }
 
     fn read(&mut self, from: NodeId, what: Sought, tell: impl FnOnce(Vec<Hit>) -> Message + Send + 'static) {
         let Some(neighbour) = self.voices.get(&from) else { return };
         let (turn, who) = (neighbour.turn.clone(), self.who(&neighbour.link));
-        // What comes from another neighbour may be anybody's question.
-        let view = self.dependencies.shelf.seen_by(self.visits(from).then_some(from));
+        let view = self.dependencies.shelf.seen_by(self.asking(from));
         let (reads, actor) = (self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };

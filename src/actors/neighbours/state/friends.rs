@@ -12,14 +12,13 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::State;
-use crate::actors::connections::ConnectionsRef;
+use crate::actors::connections::{ConnectionsRef, known_at};
 use crate::actors::neighbours::{Message, NeighbourNotice};
-use crate::io::net::frames;
 use crate::io::net::resolve::resolve;
 use crate::logic::flood::Input;
 use crate::logic::neighbours::Source;
 use crate::model::{Friend, Friends, NodeId, PeerTarget, QueryId};
-use crate::wire::{PeerPage, Peers, Request, Role, limits};
+use crate::wire::Role;
 
 /// Friends that are looked for.
 const MOST: usize = 64;
@@ -32,8 +31,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub(super) struct Known {
     /// All of them, as they change.
     pub(super) all: watch::Receiver<Arc<Friends>>,
-    /// Only they are answered.
-    pub(super) only: bool,
     /// They have been looked for once.
     pub(super) sought: bool,
     /// Those that are near, or at an address that is known now: others are only remembered from another time.
@@ -45,9 +42,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(all: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
+    pub(super) fn new(all: watch::Receiver<Arc<Friends>>) -> Self {
         let sought = all.borrow().is_empty();
-        Self { all, only, sought, near: BTreeSet::new(), at: BTreeMap::new(), told: Vec::new() }
+        Self { all, sought, near: BTreeSet::new(), at: BTreeMap::new(), told: Vec::new() }
     }
 
     /// A node was heard of.
@@ -56,12 +53,6 @@ impl Known {
         if now && self.all.borrow().contains(node) {
             self.near.insert(node);
         }
-    }
-
-    /// Whether what is offered here may be told to a neighbour that asks. A friend's own commands ask as visitors; what
-    /// comes from another neighbour may be anybody's question.
-    pub(super) fn may_know(&self, node: NodeId, visiting: bool) -> bool {
-        !self.only || (visiting && self.all.borrow().contains(node))
     }
 }
 
@@ -172,13 +163,9 @@ impl Seek {
         }
     }
 
-    /// Where a tracker knows a node: the first of its list from just before the node's id on.
+    /// Where a tracker knows a node.
     async fn ask(&self, tracker: &PeerTarget, node: NodeId) -> Option<Vec<SocketAddr>> {
         let link = self.connections.to_role(tracker, Role::Tracker).await.ok()?;
-        let request = Request::Peers(Peers { after: node.before() });
-        let (page, ..) = frames::call::<PeerPage>(&link, &request, limits::PAGE).await.ok()?;
-        let mut addrs = page.peers.into_iter().find(|peer| peer.node == node)?.addrs;
-        addrs.retain(|addr| link.teller().may_tell(*addr));
-        Some(addrs)
+        known_at(&link, node).await.ok()?
     }
 }

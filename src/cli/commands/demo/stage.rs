@@ -116,5 +116,5 @@ impl Provider {
 
 /// A place among the temporary files that cannot be used.
 pub(super) fn unusable(dir: &Path, source: io::Error) -> Failure {
-    Failure::Node(Error::Temporary { dir: dir.to_owned(), source: source.into() })
+    Failure::Node(Error::Temporary { dir: dir.into(), source: source.into() })
 }

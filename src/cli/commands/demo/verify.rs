@@ -10,8 +10,7 @@ use anyhow::{Context as _, anyhow, bail};
 
 use crate::cli::commands::demo::job::Watch;
 use crate::cli::failure::Failure;
-use crate::model::Shown;
-use crate::node::ScannedRoot;
+use crate::node::{ScannedRoot, shown};
 
 /// What is compared at a time.
 const PIECE: usize = 1 << 20;
@@ -133,10 +132,6 @@ fn is_executable(meta: &Metadata) -> bool {
 #[cfg(not(unix))]
 fn is_executable(_: &Metadata) -> bool {
     false
-}
-
-fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn what_finds_things_says() {
     let provider = Provider { node: node(), addrs: vec![addr()] };
     let names = vec![name("a"), name("b/a")];
     let (kind, providers) = (Kind::Collection, vec![provider]);
-    let mut hit = Hit { id: Some(id()), kind, size: 7, files: 2, locked: false, executable: false, names, providers };
+    let mut hit = Hit { kind, files: 2, names, providers, ..Hit::file(Some(id()), 7) };
     let expected = format!(
         r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
         id(),
@@ -54,7 +54,9 @@ fn what_finds_things_says() {
         text(&Line::Summary { hits: 1, beyond: Beyond::default() }),
         r#"{"event":"summary","hits":1,"more":0,"at_least":false}"#
     );
-    let peer = Line::Peer { node: node(), name: None, addr: Some(addr()), offers: 4 };
+    let peer = Peer { node: node(), addrs: vec![addr()], offers: 4 };
+    let names = Names::default();
+    let peer = Line::Peer(Known::of(&peer, &names));
     let expected = format!(r#"{{"event":"peer","node":"{}","name":null,"addr":"127.0.0.1:4917","offers":4}}"#, node());
     assert_eq!(text(&peer), expected);
 }
@@ -68,10 +70,10 @@ fn what_a_transfer_says() {
         r#"{{"event":"progress","bytes":1,"fetched":2,"total":3,"rate":4,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5,"rate":6,"state":null}}],"hashing":null}}"#,
         node()
     );
-    assert_eq!(text(&Line::Progress(&progress)), expected);
+    assert_eq!(text(&Line::Progress(Reached::of(&progress))), expected);
     progress.providers[0].why = Some(Why::Hashing(Duration::ZERO));
     progress.hashing = Some(Hashing { done: 7, total: 8, node: Some(node()) });
-    let waiting = text(&Line::Progress(&progress));
+    let waiting = text(&Line::Progress(Reached::of(&progress)));
     assert!(waiting.contains(r#""rate":6,"state":"hashing"}"#), "{waiting}");
     let hashing = format!(r#""hashing":{{"done":7,"total":8,"node":"{}"}}"#, node());
     assert!(waiting.contains(r#""bytes":1,"#) && waiting.contains(&hashing), "{waiting}");
@@ -96,12 +98,12 @@ fn what_a_transfer_says() {
         id(),
         node()
     );
-    assert_eq!(text(&Line::Done(&outcome)), expected);
+    assert_eq!(text(&Line::Done(Ended::of(&outcome))), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
     let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), busy: None };
     let dry = Outcome { preview: Some(preview), ..outcome };
     let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"busy":false}"#;
-    assert!(text(&Line::Done(&dry)).ends_with(plan), "{}", text(&Line::Done(&dry)));
+    assert!(text(&Line::Done(Ended::of(&dry))).ends_with(plan), "{}", text(&Line::Done(Ended::of(&dry))));
 }
 
 #[test]
@@ -109,6 +111,6 @@ fn what_goes_wrong_is_told_in_a_line() {
     assert_eq!(text(&Line::Warning { message: "a \"b\"" }), r#"{"event":"warning","message":"a \"b\""}"#);
     let error = Line::Error { code: ErrorCode::NotFound, exit: 3, message: "m".to_owned() };
     assert_eq!(text(&error), r#"{"event":"error","code":"not_found","exit":3,"message":"m"}"#);
-    let odd = std::path::Path::new("a\u{1b}\n");
+    let odd = Path::new("a\u{1b}\n");
     assert!(!text(&Line::Hashed { id: id(), path: odd.to_string_lossy() }).contains(['\u{1b}', '\n']));
 }

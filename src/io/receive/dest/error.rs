@@ -2,11 +2,12 @@
 
 use std::borrow::Cow;
 use std::io::{self, ErrorKind};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, Obstacle, Shown};
+use crate::model::text::path::quoted;
+use crate::model::{Cause, LocalPath, Obstacle};
 
 /// Why an operation in the destination failed. Nothing outside the destination was touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -15,15 +16,13 @@ pub enum DestError {
     #[error("{} already exists", quoted(path))]
     Exists {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A name that qshare never makes, in a directory of its own.
     #[error("{} was not put there by qshare", quoted(path))]
     Foreign {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// The operating system refused.
     #[error("cannot {doing} {}: {source}", quoted(path))]
@@ -31,8 +30,7 @@ pub enum DestError {
         /// What was tried.
         doing: Cow<'static, str>,
         /// On what.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The system's own error.
         source: Cause,
     },
@@ -40,45 +38,40 @@ pub enum DestError {
     #[error("{} is a symbolic link, and links in a destination are never followed", quoted(path))]
     Link {
         /// The link.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A file with a second name.
     #[error("{} has another name as well, and writing to it would change what lies there", quoted(path))]
     Linked {
         /// The file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A directory, pipe, socket or device where a file is needed.
     #[error("{} is not a regular file", quoted(path))]
     NotAFile {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A file or directory of another user, where it has to be ours.
     #[error("{} belongs to another user, who could change it after it was proven", quoted(path))]
     OfAnother {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A file where a directory is needed.
     #[error("{} is not a directory but has to be one", quoted(path))]
     NotADirectory {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
 }
 
 impl DestError {
     pub(in crate::io) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         if source.kind() == ErrorKind::AlreadyExists {
-            return Self::Exists { path: path.to_owned() };
+            return Self::Exists { path: path.into() };
         }
-        Self::Io { doing: doing.into(), path: path.to_owned(), source: source.into() }
+        Self::Io { doing: doing.into(), path: path.into(), source: source.into() }
     }
 
     /// Whether the disk is full, or the user's share of it.
@@ -99,9 +92,4 @@ impl DestError {
     fn is(&self, kinds: &[Obstacle]) -> bool {
         matches!(self, Self::Io { source, .. } if kinds.contains(&source.kind))
     }
-}
-
-/// A path in back quotes, escaped.
-pub(in crate::io) fn quoted(path: &Path) -> String {
-    format!("`{}`", Shown(&path.to_string_lossy()))
 }

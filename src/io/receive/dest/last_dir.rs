@@ -78,7 +78,7 @@ mod tests {
             held.create_dirs(&last).expect("made");
             assert!(dir.path().join(name).is_dir(), "{name}");
             let (held, last) = places.find(&path(name)).expect("looked").expect("there");
-            assert_eq!(held.shown(&last), dir.path().join(name));
+            assert_eq!(&*held.shown(&last), dir.path().join(name));
         }
         #[cfg(unix)]
         {

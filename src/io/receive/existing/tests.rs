@@ -111,7 +111,7 @@ fn case_095_a_target_that_is_another_file_system_than_its_parent_is_refused_at_o
     let compare = || compare_collection(&parent, &path("top"), &tree, |_| true, &AtomicU64::new(0));
     let error = compare().expect_err("nothing can be renamed into it");
     let other = |cause: &Cause| cause.kind == Obstacle::OtherDevice;
-    assert!(matches!(&error, DestError::Io { source, path, .. } if other(source) && *path == top), "{error}");
+    assert!(matches!(&error, DestError::Io { source, path, .. } if other(source) && **path == *top), "{error}");
     std::fs::write(dir.path().join("top/a"), b"a").expect("written");
     assert!(compare().expect("nothing is to be renamed").is_complete());
 }

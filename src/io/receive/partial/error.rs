@@ -1,11 +1,10 @@
 //! Why a transfer's bytes cannot be kept or published: the path and the cause.
 
-use std::path::PathBuf;
-
 use serde::{Deserialize, Serialize};
 
 use crate::io::receive::dest::{DestError, quoted};
 use crate::io::receive::space::SpaceError;
+use crate::model::LocalPath;
 
 /// Why something with a partial file failed. What was noted before stays noted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -14,15 +13,13 @@ pub enum PartialError {
     #[error("{} has appeared during the transfer and is not replaced", quoted(path))]
     Appeared {
         /// What is there.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A file in the partial tree is not as it was written.
     #[error("{} was changed by another program during the transfer", quoted(path))]
     Damaged {
         /// The file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// The destination refused.
     #[error(transparent)]
@@ -31,8 +28,7 @@ pub enum PartialError {
     #[error("{} is in use by {}", quoted(path), holder(*pid))]
     InUse {
         /// The partial file.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// The process, when known.
         pid: Option<u32>,
     },
@@ -40,15 +36,13 @@ pub enum PartialError {
     #[error("what is offered is one file, and {} is of a collection of the same id", quoted(path))]
     Kind {
         /// The journal.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A target with a name that qshare gives to what is not finished.
     #[error("{} is a name that qshare uses for unfinished transfers", quoted(path))]
     Reserved {
         /// The target.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// There is no room.
     #[error(transparent)]
@@ -63,15 +57,13 @@ pub enum PartialError {
     #[error("{} was removed during the transfer", quoted(path))]
     Vanished {
         /// The target.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
     /// A journal of another version.
     #[error("{} was written by another version of qshare", quoted(path))]
     Version {
         /// The journal.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
 }
 

@@ -59,7 +59,7 @@ impl<'t> Finish<'t> {
                 return Ok(());
             }
         }
-        Err(PartialError::Damaged { path: self.tree.root.path().to_owned() })
+        Err(PartialError::Damaged { path: self.tree.root.path().into() })
     }
 
     fn root(&self) -> &'t SafeDir {

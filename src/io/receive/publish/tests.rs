@@ -35,7 +35,7 @@ fn executable(path: &Path) -> bool {
 }
 
 /// Opens, writes everything, and publishes.
-fn fetch(content: &Sample, parent: &SafeDir, plan: &PublishPlan) -> Result<PathBuf, PartialError> {
+fn fetch(content: &Sample, parent: &SafeDir, plan: &PublishPlan) -> Result<LocalPath, PartialError> {
     let (partial, _) = content.open(parent);
     content.put_all(&partial);
     partial.publish(plan)
@@ -63,7 +63,7 @@ fn a_file_gets_its_name_and_nothing_stays_behind() {
         let (dir, parent) = place();
         let content = Sample::file(bytes(size, 9));
         let published = fetch(&content, &parent, &plan("final")).expect("published");
-        assert_eq!((read(&published), published), (bytes(size, 9), dir.path().join("final")));
+        assert_eq!((read(&published), &*published), (bytes(size, 9), &*dir.path().join("final")));
         assert_eq!(names(dir.path()), ["final"]);
     }
 }
@@ -210,7 +210,7 @@ fn a_file_changed_behind_our_back_is_not_published() {
     let two = partial.path().join("a/two");
     std::fs::OpenOptions::new().append(true).open(&two).and_then(|f| f.set_len(21)).expect("grown");
     let error = partial.publish(&plan("top")).expect_err("damaged");
-    assert!(matches!(&error, PartialError::Damaged { path } if *path == two), "{error}");
+    assert!(matches!(&error, PartialError::Damaged { path } if **path == *two), "{error}");
     assert!(!dir.path().join("top").exists());
     // The next run hashes again what is claimed; what lies behind the end is not in its way.
     drop(partial);
@@ -319,7 +319,7 @@ fn what_others_put_in_the_place_of_what_was_proven_is_not_published() {
             content.put_all(&partial);
             // So that a write cannot be within the same tick of the file system's clock.
             std::thread::sleep(Duration::from_millis(20));
-            let at = if is_tree { partial.path().join("a/two") } else { partial.path() };
+            let at = if is_tree { partial.path().join("a/two") } else { partial.path().to_path_buf() };
             deed(&at, &victim);
             let published = partial.publish(&plan("top"));
             assert_eq!(published.is_ok(), is_tree && fine_in_a_tree, "{published:?}");
@@ -336,7 +336,8 @@ fn what_was_touched_and_is_right_is_published() {
         let (partial, _) = content.open(&parent);
         content.put_all(&partial);
         let part = partial.path();
-        let at = if content.spec.wanted.content.kind == Kind::Collection { part.join("big") } else { part };
+        let at =
+            if content.spec.wanted.content.kind == Kind::Collection { part.join("big") } else { part.to_path_buf() };
         let file = std::fs::OpenOptions::new().write(true).open(at).expect("opened");
         file.set_modified(SystemTime::UNIX_EPOCH + Duration::from_secs(9)).expect("set");
         partial.publish(&plan("top")).expect("published");

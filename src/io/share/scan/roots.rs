@@ -28,7 +28,7 @@ impl Roots {
         let path = fs::canonicalize(typed).map_err(missing)?;
         let meta = fs::symlink_metadata(&path).map_err(missing)?;
         match barred(&path, &meta, rules) {
-            Some(Why::Whole) => return Err(SurveyError::Whole { path }),
+            Some(Why::Whole) => return Err(SurveyError::Whole { path: path.into() }),
             Some(why) => {
                 self.skipped.push(Skipped::new(path, why));
                 return Ok(());
@@ -37,7 +37,7 @@ impl Roots {
         }
         let name = name.map_or_else(|| name_of(typed, &path), Ok)?;
         if name.is_reserved() {
-            return Err(SurveyError::Name { path: typed.to_owned(), cause: BadName::Reserved });
+            return Err(SurveyError::Name { path: typed.into(), cause: BadName::Reserved });
         }
         let kind = if meta.is_dir() { Kind::Collection } else { Kind::File };
         let path = std::path::absolute(typed).map_err(missing)?;
@@ -46,9 +46,11 @@ impl Roots {
 
     fn insert(&mut self, root: Root) -> Result<(), SurveyError> {
         match self.by_name.get(&root.name) {
-            Some(first) if canonical(&first.path) != canonical(&root.path) => {
-                Err(SurveyError::Duplicate { name: root.name, first: first.path.clone(), second: root.path })
-            }
+            Some(first) if canonical(&first.path) != canonical(&root.path) => Err(SurveyError::Duplicate {
+                name: root.name,
+                first: first.path.clone().into(),
+                second: root.path.into(),
+            }),
             Some(_) => Ok(()),
             None => {
                 self.by_name.insert(root.name.clone(), root);
@@ -75,7 +77,7 @@ pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyE
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());
     lines
         .map(|(i, line)| {
-            let bad = |cause| SurveyError::List { list: list.to_owned(), line: i + 1, cause };
+            let bad = |cause| SurveyError::List { list: list.into(), line: i + 1, cause };
             let parts = line.split_once('\t').filter(|(_, path)| !path.is_empty());
             let (name, path) = parts.ok_or_else(|| bad(BadName::NoPath))?;
             let name = SafePath::parse(name).map_err(|error| bad(error.into()))?;
@@ -85,7 +87,7 @@ pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyE
 }
 
 fn unreachable(path: &Path, error: &std::io::Error) -> SurveyError {
-    SurveyError::Missing { path: path.to_owned(), cause: error.into() }
+    SurveyError::Missing { path: path.into(), cause: error.into() }
 }
 
 /// A path without links where it exists, else as it is.
@@ -95,7 +97,7 @@ pub(super) fn canonical(path: &Path) -> PathBuf {
 
 fn name_of(typed: &Path, path: &Path) -> Result<SafePath, SurveyError> {
     let name = typed.file_name().or_else(|| path.file_name()).map_or(Some(WHOLE), |n| n.to_str());
-    let bad = |cause| SurveyError::Name { path: typed.to_owned(), cause };
+    let bad = |cause| SurveyError::Name { path: typed.into(), cause };
     SafePath::parse(name.ok_or_else(|| bad(BadName::NotUtf8))?).map_err(|error| bad(error.into()))
 }
 

@@ -1,12 +1,10 @@
 //! What is not shared, and why.
 
-use std::borrow::Cow;
-use std::path::{Path, PathBuf};
-
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 use crate::io::share::scan::unseen::Unseen;
-use crate::model::Shown;
+use crate::model::LocalPath;
 use crate::model::safe_path::PathError;
 
 /// What a look leaves out.
@@ -24,8 +22,7 @@ pub enum Omission {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Skipped {
     /// What.
-    #[serde(with = "crate::model::text::path")]
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// Why.
     pub why: Why,
 }
@@ -54,12 +51,7 @@ pub enum Why {
 }
 
 impl Skipped {
-    pub(super) fn new(path: impl Into<PathBuf>, why: Why) -> Self {
+    pub(super) fn new(path: impl Into<LocalPath>, why: Why) -> Self {
         Self { path: path.into(), why }
     }
-}
-
-/// A path fit to be shown.
-pub(super) fn shown(path: &Path) -> String {
-    Shown(&path.to_string_lossy()).to_string()
 }

@@ -10,10 +10,11 @@ use unicode_normalization::UnicodeNormalization;
 
 use crate::io::share::scan::ignores::excludes;
 use crate::io::share::scan::roots::{Roots, canonical, read_list};
-use crate::io::share::scan::skip::{Omission, shown};
+use crate::io::share::scan::skip::Omission;
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
 use crate::model::safe_path::{self, PathError, RESERVED};
-use crate::model::{Cause, Kind, Obstacle, SafePath};
+use crate::model::text::path::shown;
+use crate::model::{Cause, Kind, LocalPath, Obstacle, SafePath};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -41,11 +42,9 @@ pub enum SurveyError {
         /// The name.
         name: SafePath,
         /// One path.
-        #[serde(with = "crate::model::text::path")]
-        first: PathBuf,
+        first: LocalPath,
         /// The other.
-        #[serde(with = "crate::model::text::path")]
-        second: PathBuf,
+        second: LocalPath,
     },
     /// A pattern that is none.
     #[error(transparent)]
@@ -54,8 +53,7 @@ pub enum SurveyError {
     #[error("line {line} of the list {} cannot be used because {cause}", shown(list))]
     List {
         /// Which list.
-        #[serde(with = "crate::model::text::path")]
-        list: PathBuf,
+        list: LocalPath,
         /// Which line, from 1.
         line: usize,
         /// What is wrong.
@@ -65,8 +63,7 @@ pub enum SurveyError {
     #[error("{} cannot be shared ({cause})", shown(path))]
     Missing {
         /// Which path.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// Why.
         cause: Cause,
     },
@@ -74,8 +71,7 @@ pub enum SurveyError {
     #[error("{} cannot be shared under its name because {cause}", shown(path))]
     Name {
         /// Which path.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
         /// What is wrong with its name.
         cause: BadName,
     },
@@ -86,8 +82,7 @@ pub enum SurveyError {
     #[error("{} holds more than is meant to be shared", shown(path))]
     Whole {
         /// Which directory.
-        #[serde(with = "crate::model::text::path")]
-        path: PathBuf,
+        path: LocalPath,
     },
 }
 
@@ -200,7 +195,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
 /// A root of which nothing can be seen would be offered as if it were empty.
 fn check_seen(scans: &[Scan]) -> Result<(), SurveyError> {
     for scan in scans {
-        let path = || scan.root.path.clone();
+        let path = || scan.root.path.clone().into();
         if let Some(unseen) = scan.unseen.iter().find(|unseen| unseen.name == scan.root.name) {
             return Err(SurveyError::Missing { path: path(), cause: unseen.cause.clone() });
         }
@@ -238,7 +233,7 @@ fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
         let collection = (scan.root.kind == Kind::Collection).then_some((&scan.root.name, scan.root.path.as_path()));
         for (name, path) in scan.root.files.iter().map(|f| (&f.name, f.path.as_path())).chain(collection) {
             if let Some(first) = seen.insert(name, path) {
-                let (first, second) = (first.to_owned(), path.to_owned());
+                let (first, second) = (first.into(), path.into());
                 return Err(SurveyError::Duplicate { name: name.clone(), first, second });
             }
         }

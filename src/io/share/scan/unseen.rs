@@ -1,11 +1,11 @@
 //! What could not be looked at, and why: that says nothing about what is there.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Cause, SafePath};
+use crate::model::{Cause, LocalPath, SafePath};
 
 /// A place in a root that could not be looked at; everything beneath it is as unknown as itself.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -13,15 +13,14 @@ pub struct Unseen {
     /// The name that it has, or would have, in what is offered.
     pub name: SafePath,
     /// Where it is.
-    #[serde(with = "crate::model::text::path")]
-    pub path: PathBuf,
+    pub path: LocalPath,
     /// Why.
     pub cause: Cause,
 }
 
 impl Unseen {
     pub(super) fn new(name: &SafePath, path: &Path, error: &io::Error) -> Self {
-        Self { name: name.clone(), path: path.to_owned(), cause: error.into() }
+        Self { name: name.clone(), path: path.into(), cause: error.into() }
     }
 }
 

@@ -235,7 +235,7 @@ fn resolve_links(found: &mut Walked) -> (Vec<ScannedFile>, u64) {
                 Some(file) => linked.push(ScannedFile { name: name.clone(), ..(*file).clone() }),
                 // A link into what could not be looked at is as unknown as that.
                 None => match found.unseen.iter().find(|unseen| target.starts_with(&unseen.path)) {
-                    Some(at) => unseen.push(Unseen { name: name.clone(), path: path.clone(), ..at.clone() }),
+                    Some(at) => unseen.push(Unseen { name: name.clone(), path: path.clone().into(), ..at.clone() }),
                     None => left += 1,
                 },
             },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{ReadError, Source, SourceFile};
 use crate::model::units::bitfield::ranges_of;
-use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitMap};
+use crate::model::{Bitfield, ChunkList, ContentId, UnitMap};
 
 /// Some units of a file, of which no byte can be read.
 pub(crate) struct Drawn {
@@ -28,20 +28,16 @@ impl Drawn {
 }
 
 impl Source for Drawn {
-    fn kind(&self) -> Kind {
-        Kind::File
-    }
-
-    fn size(&self) -> u64 {
-        self.map.bytes()
-    }
-
     fn map(&self) -> &UnitMap {
         &self.map
     }
 
     fn have(&self) -> Bitfield {
         self.have.clone()
+    }
+
+    fn has(&self, unit: u32) -> bool {
+        self.have.has(unit)
     }
 
     fn lost(&self) -> Vec<Range<u32>> {

@@ -1,17 +1,18 @@
 //! Why changes are not told at once.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use notify::ErrorKind;
 use serde::{Deserialize, Serialize};
+
+use crate::model::LocalPath;
 
 /// Changes are noticed only by looking through everything.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Unwatched {
     /// Of what; all that is shared if it is not of one path.
-    #[serde(with = "crate::model::text::path")]
-    pub path: Option<PathBuf>,
+    pub path: Option<LocalPath>,
     /// Why.
     pub cause: Cause,
 }
@@ -37,6 +38,6 @@ impl Unwatched {
             ErrorKind::Io(e) => Cause::Other(e.to_string()),
             _ => Cause::Other(error.to_string()),
         };
-        Self { path: path.map(Path::to_owned), cause }
+        Self { path: path.map(LocalPath::from), cause }
     }
 }

@@ -180,9 +180,7 @@ impl Pair {
         let mut hits = Vec::new();
         for (n, known) in &self.model {
             for (name, id) in known.offers.iter().filter(|(name, _)| query.matches(name)) {
-                let Offer { name, size, id, kind, files, locked, executable } = offer(name, *id);
-                let (names, providers) = (vec![name], vec![self.provider(*n)]);
-                let hit = Hit { id, kind, size, files, locked, executable, names, providers };
+                let hit = Hit { providers: vec![self.provider(*n)], ..offer(name, *id).into() };
                 hits.push(FoundHit { hit, plane: Plane::Tracker });
             }
         }

@@ -10,8 +10,8 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use super::super::*;
+use crate::model::ContentId;
 use crate::model::address::Teller;
-use crate::model::{ContentId, Kind};
 
 const fn ms(n: u64) -> Duration {
     Duration::from_millis(n)
@@ -247,11 +247,7 @@ impl World {
         let Sought::Content(wanted) = what else { return };
         let item = self.searches[self.of[&id]].item;
         let has = content(item) == *wanted && self.items[&item].contains(&at);
-        let (size, files) = (1, 1);
-        let (names, providers) = (Vec::new(), Vec::new());
-        let (id_of, kind, locked, executable) = (Some(*wanted), Kind::File, false, false);
-        let hit = Hit { id: id_of, kind, size, files, locked, executable, names, providers };
-        let hits = if has { vec![hit] } else { Vec::new() };
+        let hits = if has { vec![Hit::file(Some(*wanted), 1)] } else { Vec::new() };
         self.feed(at, Input::Answered { id, hits, nodes: Vec::new() });
     }
 

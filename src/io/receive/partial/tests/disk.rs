@@ -145,7 +145,7 @@ fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
         let (_dir, parent) = place();
         let (partial, _) = content.open(&parent);
         content.put(&partial, [0, 1, 2]);
-        let part = partial.path();
+        let part = partial.path().to_path_buf();
         drop(partial);
         let part_of = |name: &str| if name.is_empty() { part.clone() } else { part.join(name) };
         for name in &within {
@@ -169,7 +169,7 @@ fn a_part_that_is_longer_than_its_content_is_cut_and_goes_on() {
         let (target, times) = (path("whole"), Vec::new());
         let plan =
             crate::io::receive::publish::PublishPlan { target, replace: HashSet::new(), times, executable: false };
-        let published = partial.publish(&plan).expect("published");
+        let published = partial.publish(&plan).expect("published").to_path_buf();
         let len =
             |name: &&str| std::fs::metadata(if name.is_empty() { published.clone() } else { published.join(name) });
         let lens: u64 = within.iter().map(|name| len(name).expect("there").len()).sum();

@@ -39,7 +39,7 @@ const ASKED: usize = 16;
 /// # Errors
 /// When nobody has an id for it, or nobody comes nearer to one for `wait`; when another provider has another id under that
 /// name: one name and size that nobody had hashed may be several contents.
-pub(crate) async fn hashed(
+pub(crate) async fn resolve(
     finder: &Finder,
     found: FoundHit,
     wait: Duration,
@@ -48,7 +48,7 @@ pub(crate) async fn hashed(
     report.phase(Phase::Hashing);
     let FoundHit { hit, plane } = found;
     let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
-    let resolved = resolve(&finder.connections, &hit, name, wait, report).await;
+    let resolved = first_resolved(&finder.connections, &hit, name, wait, report).await;
     let (provider, offer, id) =
         resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
     let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
@@ -120,7 +120,7 @@ enum Told {
 }
 
 /// The first that has an id for it.
-async fn resolve(
+async fn first_resolved(
     connections: &ConnectionsRef,
     hit: &Hit,
     name: &SafePath,

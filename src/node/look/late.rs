@@ -11,8 +11,8 @@ use tokio::time::{sleep, timeout};
 use crate::actors::neighbours::Answer;
 use crate::logic::offers::choose::rivals;
 use crate::model::{ContentId, FoundHit, Hit, Plane, Provider, Query};
-use crate::node::look::hashed::Resolving;
 use crate::node::look::planes::{Overlay, Rest, next, plane_of};
+use crate::node::look::resolve::Resolving;
 use crate::node::report::Report;
 use crate::node::types::{GetNotice, LookNotice, Rival};
 use crate::wire::Sought;
@@ -27,7 +27,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 const TOLD: usize = 3;
 
 /// What is listened to beside a transfer.
-pub(crate) struct Beside {
+pub(crate) struct LateAnswers {
     query: Query,
     /// What was chosen, and where it was found.
     chosen: FoundHit,
@@ -38,13 +38,13 @@ pub(crate) struct Beside {
     told: BTreeSet<ContentId>,
 }
 
-impl Beside {
+impl LateAnswers {
     pub(crate) fn of(query: Query, chosen: FoundHit, rest: Rest, overlay: Option<Overlay>) -> Self {
         Self { query, chosen, rest, resolving: None, overlay, told: BTreeSet::new() }
     }
 
     /// Its id, once a provider has told it, and the others who may yet tell another one.
-    pub(crate) fn hashed(mut self, id: Option<ContentId>, others: Resolving) -> Self {
+    pub(crate) fn resolved(mut self, id: Option<ContentId>, others: Resolving) -> Self {
         self.chosen.hit.id = id;
         Self { resolving: Some(others), ..self }
     }
@@ -69,7 +69,7 @@ impl Beside {
     /// Listens until the receiver is gone.
     pub(crate) async fn run(mut self, report: Report, providers: mpsc::Sender<Vec<Provider>>) {
         let listening = async {
-            self.late(&report, &providers).await;
+            self.hear_out(&report, &providers).await;
             let Some(overlay) = self.overlay.take() else { return };
             let mut pause = BEGIN;
             let mut next_pause = AGAIN.0;
@@ -78,7 +78,7 @@ impl Beside {
                 let answers = overlay.search(Sought::Words(self.query.words().to_vec()));
                 self.rest.flood = Some(answers);
                 // Who has not answered by then is asked again.
-                let _ = timeout(ANSWER, self.late(&report, &providers)).await;
+                let _ = timeout(ANSWER, self.hear_out(&report, &providers)).await;
                 (pause, next_pause) = (next_pause, (next_pause * 2).min(AGAIN.1));
             }
         };
@@ -89,7 +89,7 @@ impl Beside {
     }
 
     /// Hears those out who are being asked.
-    async fn late(&mut self, report: &Report, providers: &mpsc::Sender<Vec<Provider>>) {
+    async fn hear_out(&mut self, report: &Report, providers: &mpsc::Sender<Vec<Provider>>) {
         loop {
             let (Rest { direct, flood, .. }, resolving) = (&mut self.rest, &mut self.resolving);
             let (plane, hits) = tokio::select! {
