@@ -4,7 +4,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 
-use ractor::Actor;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -18,7 +17,7 @@ use crate::actors::neighbours::{self, Neighbours, NeighboursRef};
 use crate::actors::serve::node::{NodeAnswers, resolves};
 use crate::actors::serve::{Answers, Pages, serve_links};
 use crate::actors::shelf::Shelf;
-use crate::actors::uploads::{Uploads, UploadsRef};
+use crate::actors::uploads::UploadsRef;
 use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::home::remembered::RememberedFile;
 use crate::io::home::trust::TrustStore;
@@ -96,9 +95,9 @@ impl Host {
         NodeAnswers {
             own: self.id(),
             neighbours: self.neighbours(shelf.clone(), true, Vec::new()).await,
+            uploads: UploadsRef::start(Capacity::default(), shelf.clone(), None).await.expect("spawned").0,
             shelf,
             index,
-            uploads: UploadsRef(Actor::spawn(None, Uploads, Capacity::default()).await.expect("spawned").0),
             throttle,
             buffers: BufferPool::new(96, 256 << 10),
             reads: Reads::default(),

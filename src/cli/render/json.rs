@@ -14,7 +14,7 @@ use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
 use crate::node::{
     Beyond, Busy, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane, Preview,
-    PreviewFile, Progress, ProviderProgress, Share, Verdict, Why,
+    PreviewFile, Progress, ProviderProgress, Share, Upload, Verdict, Why,
 };
 
 /// One line on standard output.
@@ -151,6 +151,20 @@ pub(crate) enum Line<'a> {
         addr: &'a str,
         node: NodeId,
     },
+    /// A node takes a content from this one, or has taken what it wanted: `bytes` of its `size`, in `seconds`.
+    Upload {
+        state: UploadState,
+        id: ContentId,
+        name: Option<&'a SafePath>,
+        node: NodeId,
+        friend: Option<&'a str>,
+        addr: SocketAddr,
+        bytes: u64,
+        size: u64,
+        seconds: f64,
+        /// Whether as many bytes went out as the content has.
+        whole: bool,
+    },
     /// The demo compared every byte of the result with the original.
     Verified {
         files: u64,
@@ -164,6 +178,14 @@ pub(crate) enum Line<'a> {
     Warning {
         message: &'a str,
     },
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UploadState {
+    Begun,
+    Ended,
 }
 
 /// How a `get` has ended; of a dry run also what it found out.
@@ -331,6 +353,22 @@ impl<'a> Line<'a> {
             seconds: direct.map(|direct| direct.since.as_secs_f64()),
             offers: row.peer.offers,
             by: row.by,
+        }
+    }
+
+    /// The event `upload`.
+    pub(crate) fn upload(state: UploadState, upload: &'a Upload, names: &'a Names) -> Self {
+        Self::Upload {
+            state,
+            id: upload.id,
+            name: upload.name.as_ref(),
+            node: upload.node,
+            friend: names.of(upload.node),
+            addr: upload.addr,
+            bytes: upload.bytes,
+            size: upload.size,
+            seconds: upload.elapsed.as_secs_f64(),
+            whole: upload.is_whole(),
         }
     }
 
