@@ -215,6 +215,11 @@ impl Node {
         self.inner.neighbours.counts().await
     }
 
+    /// What is being fetched from this node, and what was, at this moment; nothing once it was stopped.
+    pub async fn count_uploads(&self) -> Uploads {
+        self.inner.uploads.view().await.unwrap_or_default()
+    }
+
     /// What is being fetched from this node, and what was; sampled some times a second while something is.
     #[must_use]
     pub fn uploads(&self) -> watch::Receiver<Uploads> {

@@ -64,6 +64,8 @@ pub enum Message {
     Release(Ticket, bool),
     /// These units were sent without a choice.
     Sent(ContentId, std::ops::Range<u32>),
+    /// How the uploads stand at this moment.
+    View(RpcReplyPort<Uploads>),
 }
 
 /// The actor; [`UploadsRef`] is its handle.
@@ -140,6 +142,7 @@ impl Actor for UploadPool {
             Message::Look => state.look(&myself),
             Message::Release(ticket, whole) => state.release(ticket, whole, &myself),
             Message::Sent(id, units) => state.spread.sent(id, units),
+            Message::View(reply) => drop(reply.send(state.view())),
         }
         Ok(())
     }
@@ -204,10 +207,8 @@ impl State {
         self.looks = false;
         self.forget_the_gone(myself);
         let now = self.now();
-        for upload in self.uploads.values_mut() {
-            upload.sample();
-            self.ledger.sent(upload.number(), upload.newly_sent(), now);
-        }
+        self.uploads.values_mut().for_each(Held::sample);
+        self.count(now);
         let uploads = &self.uploads;
         let looked = self.slots.look(|ticket| uploads.get(&ticket).map(Held::view).unwrap_or_default(), now);
         for upload in looked.recall.iter().filter_map(|ticket| self.uploads.get(ticket)) {
@@ -219,6 +220,18 @@ impl State {
         self.grant_all(looked.granted, myself);
         self.show(now);
         self.keep_looking(myself);
+    }
+
+    fn count(&mut self, now: Duration) {
+        for upload in self.uploads.values() {
+            self.ledger.sent(upload.number(), upload.newly_sent(), now);
+        }
+    }
+
+    fn view(&mut self) -> Uploads {
+        let now = self.now();
+        self.count(now);
+        self.ledger.view(now)
     }
 
     /// Shows how the uploads stand, and tells which have begun and ended.
@@ -339,6 +352,11 @@ impl UploadsRef {
         let (events, told) = mpsc::channel(EVENTS);
         let (actor, _) = start(UploadPool, Arguments { capacity, shelf, shown, events }, supervisor).await?;
         Ok((Self { actor, shown: sampled }, told))
+    }
+
+    /// How the uploads stand at this moment; `None` when the pool has stopped.
+    pub async fn view(&self) -> Option<Uploads> {
+        ractor::call!(self.actor, Message::View).ok()
     }
 
     /// How the uploads stand, as it changes.

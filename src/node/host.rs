@@ -215,7 +215,7 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, acc
                             tracing::info!(peer = %link.peer().short(), at = %remote, "arrived");
                             connections.established(link);
                         }
-                        Err(error) => tracing::info!(%remote, %error, "an arrival was not taken in"),
+                        Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
                     }
                 });
             }

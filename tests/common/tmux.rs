@@ -1,9 +1,9 @@
 //! Terminals of any size, by tmux: what stands on their screens is what a person would see.
 
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{Lab, until};
+use super::{DEADLINE, Lab, until};
 
 /// A tmux server of its own, gone at the end with everything in it.
 pub struct Tmux {
@@ -69,13 +69,15 @@ impl Terminal<'_> {
 
     /// The screen once it shows what is waited for.
     pub fn wait(&self, what: &str, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
-        let mut screen = Vec::new();
-        until(&format!("{what} in {}", self.name), || {
-            screen = self.screen();
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            let screen = self.screen();
+            if holds(&screen) {
+                return screen;
+            }
+            assert!(Instant::now() < deadline, "not in time: {what} in {}, but {screen:#?}", self.name);
             std::thread::sleep(Duration::from_millis(40));
-            holds(&screen)
-        });
-        screen
+        }
     }
 
     /// Waits until something was written.

@@ -61,7 +61,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         served
     }
     .await;
-    let last = node.uploads().borrow().clone();
+    let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
     result.and(summarise(context, last).await.map(|()| Exit::DONE))
 }

@@ -31,11 +31,9 @@ impl Page {
         let pieces = std::mem::take(&mut self.pieces);
         let lines: Vec<_> = pieces.chunks(2).map(|line| truncate_str(&line[0], most, "…")).collect();
         let rows: usize = self.drawn.iter().map(|width| width.max(&1).div_ceil(columns.max(1))).sum();
-        let mut text = if rows > 0 { format!("\r\x1b[{rows}A") } else { String::new() };
-        lines.iter().for_each(|line| text.extend([line, "\x1b[K\r\n"]));
-        if rows > 0 {
-            text.push_str("\x1b[J");
-        }
+        // Rows that are only written over stay joined, in some terminals, to what they were wrapped to.
+        let mut text = if rows > 0 { format!("\r\x1b[{rows}A\x1b[J") } else { String::new() };
+        lines.iter().for_each(|line| text.extend([line, "\r\n"]));
         self.drawn = lines.iter().map(|line| measure_text_width(line)).collect();
         text
     }
@@ -116,8 +114,8 @@ mod tests {
     #[test]
     fn new_lines_stand_where_the_former_ones_did() {
         let mut page = Page::default();
-        assert_eq!(drawn(&mut page, &["ab", "cde"], 10), "ab\x1b[K\r\ncde\x1b[K\r\n");
-        assert_eq!(drawn(&mut page, &["x"], 10), "\r\x1b[2Ax\x1b[K\r\n\x1b[J");
+        assert_eq!(drawn(&mut page, &["ab", "cde"], 10), "ab\r\ncde\r\n");
+        assert_eq!(drawn(&mut page, &["x"], 10), "\r\x1b[2A\x1b[Jx\r\n");
         assert_eq!(drawn(&mut page, &[], 10), "\r\x1b[1A\x1b[J");
         assert_eq!(drawn(&mut page, &[], 10), "", "what is not there is not erased");
     }
@@ -127,7 +125,7 @@ mod tests {
         let mut page = Page::default();
         drawn(&mut page, &["0123456789012345678", "", "short"], 20);
         // Three rows of the first, one of each other.
-        assert_eq!(drawn(&mut page, &["0123456789"], 8), "\r\x1b[5A012345…\x1b[K\r\n\x1b[J");
+        assert_eq!(drawn(&mut page, &["0123456789"], 8), "\r\x1b[5A\x1b[J012345…\r\n");
         assert_eq!(drawn(&mut page, &[], 80), "\r\x1b[1A\x1b[J");
     }
 
@@ -177,7 +175,7 @@ mod tests {
         one.set_message("a\nbc");
         two.set_message("a line that fills all 30 of it");
         let text = paper.lock().expect("no panic").1.clone();
-        assert!(text.ends_with("a\x1b[K\r\nbc\x1b[K\r\na line that fills all 30 of it\x1b[K\r\n\x1b[J"), "{text:?}");
+        assert!(text.ends_with("a\r\nbc\r\na line that fills all 30 of it\r\n"), "{text:?}");
         bars.suspend(|| assert_eq!(paper.lock().expect("no panic").1, "\r\x1b[3A\x1b[J"));
     }
 }

@@ -32,6 +32,10 @@ pub(crate) fn logged(of: &Logged, names: &Names) -> String {
     match of.name.as_str() {
         "a connection has ended" => format!("the connection to {} has ended: {}", node("peer"), get("cause")),
         "a new phase" => format!("now {}", get("phase").to_lowercase()),
+        "a request has ended" => match get("ended") {
+            "Ok(())" => format!("{} has sent what it was asked for", node("provider")),
+            cause => format!("{} has not sent all that it was asked for: {cause}", node("provider")),
+        },
         "an arrival was not taken in" => format!("{} was not let in: {}", get("remote"), get("error")),
         "announced" => format!(
             "the tracker {} has taken {} offers, refused {}, and reaches this node at {}",
@@ -110,6 +114,9 @@ mod tests {
         assert_eq!(say(looked), "looked at tracker h:1: 3 hits");
         let fetch = [("content", "abcd"), ("provider", short.as_str()), ("units", "[(0, 64)]"), ("max", "64")];
         assert_eq!(say(of("asked", &[], &fetch)), format!("asked anna ({short}) for units [(0, 64)] of abcd"));
+        let ended = |how: &str| say(of("a request has ended", &[("ended", how)], &fetch));
+        assert_eq!(ended("Ok(())"), format!("anna ({short}) has sent what it was asked for"));
+        assert!(ended("Err(Told)").ends_with("has not sent all that it was asked for: Err(Told)"));
         let list = [("content", "abcd"), ("provider", "zzzzzzzz"), ("file", "7")];
         assert_eq!(say(of("asked", &[], &list)), "asked zzzzzzzz for the chunk list of file 7 of abcd");
         let around = [("request", "Search"), ("peer", "zzzzzzzz"), ("at", "10.0.0.2:1")];

@@ -77,8 +77,8 @@ fn how_it_went_is_one_sentence() {
     assert_eq!(summary(&uploads(2)), "sent 5.0 GiB in 6 uploads to 3 nodes");
     assert_eq!(summary(&Uploads::default()), "nobody has fetched anything from here");
     let short = NodeId::from_bytes([2; 32]).short();
-    let part = "took 256.0 MiB of papers/physics/on-computable-numbers.pdf (1.0 GiB) in 12 s (21.3 MiB/s)";
+    let part = "took 256 MiB of papers/physics/on-computable-numbers.pdf (1.0 GiB) in 12 s (21.3 MiB/s)";
     assert_eq!(taken(&upload(2), &names()), format!("anna ({short}) {part}"));
     let nameless = Upload { name: None, ..upload(2) };
-    assert!(taken(&nameless, &names()).contains(&format!("256.0 MiB of {} (1.0 GiB)", ContentId::of(b"x").short())));
+    assert!(taken(&nameless, &names()).contains(&format!("256 MiB of {} (1.0 GiB)", ContentId::of(b"x").short())));
 }
