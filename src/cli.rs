@@ -2,11 +2,9 @@
 //! Not responsible for anything but asking the node and telling what it says.
 
 use std::ffi::OsString;
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use tokio::runtime::Runtime;
-use tracing_subscriber::EnvFilter;
 
 mod args;
 mod choose;
@@ -59,10 +57,10 @@ pub fn run(runtime: Runtime) -> ExitCode {
 
 fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
     let output = Console::new(globals);
-    log(globals, &output);
     let default_home = crate::node::Home::default_root();
     let settings = Settings::resolve(globals, &Environment::of_process(), default_home);
     let output = settings.iter().fold(output, |output, settings| output.naming(friends_of(settings)));
+    render::log::begin(globals, &output);
     let result = settings.and_then(|settings| {
         let context = Context { settings, output: output.clone() };
         runtime.block_on(dispatch(&context, command))
@@ -121,22 +119,6 @@ fn one_line(message: &str) -> String {
     let paragraph = message.split("\n\n").next().unwrap_or_default();
     let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// Log lines go to standard error. `$RUST_LOG` goes before `-v` and `-q`.
-fn log(globals: &Globals, output: &Console) {
-    let level = match (globals.quiet, globals.verbose) {
-        // What cannot be sent to an address is told where it matters, as why nobody answers there.
-        (true, _) => "error,quinn_udp=off",
-        (false, 0) => "warn,quinn_udp=off",
-        (false, 1) => "warn,quinn_udp=off,qshare=info",
-        (false, _) => "info,qshare=debug",
-    };
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    // A second subscriber in one process is refused; the first one stays.
-    let ansi = std::io::stderr().is_terminal();
-    let _ =
-        tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(output.log_writer()).try_init();
 }
 
 #[cfg(test)]

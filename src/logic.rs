@@ -15,3 +15,4 @@ pub mod picker;
 pub mod publication;
 pub mod transfer;
 pub mod trials;
+pub mod uploads;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 
@@ -26,6 +26,7 @@ mod start;
 mod tracker;
 pub mod types;
 
+pub use crate::actors::directory::Census;
 pub use crate::io::home::Home;
 pub use crate::io::net::endpoint::Listen;
 pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
@@ -35,6 +36,8 @@ pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::tally::Beyond;
 pub use crate::logic::transfer::Why;
+pub use crate::logic::transfer::files::FileCount;
+pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
@@ -211,6 +214,17 @@ impl Node {
     /// How many queries of neighbours have gone through this node.
     pub async fn flooded(&self) -> Counts {
         self.inner.neighbours.counts().await
+    }
+
+    /// What is being fetched from this node, and what was, at this moment; nothing once it was stopped.
+    pub async fn count_uploads(&self) -> Uploads {
+        self.inner.uploads.view().await.unwrap_or_default()
+    }
+
+    /// What is being fetched from this node, and what was; sampled some times a second while something is.
+    #[must_use]
+    pub fn uploads(&self) -> watch::Receiver<Uploads> {
+        self.inner.uploads.shown()
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.

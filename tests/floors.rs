@@ -89,6 +89,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "picker",
             "transfer",
             "trials",
+            "uploads",
             "directory",
             "flood",
             "neighbours",

@@ -38,7 +38,7 @@ fn a_transfers_log_says_whom_each_line_is_about() {
     let (one, other) = (lab.file("one/x.bin", &bytes), lab.file("other/x.bin", &bytes));
     let tracker = lab.tracker();
     let providers = [lab.share(&tracker, &[&one], &[]), lab.share(&tracker, &[&other], &[])];
-    let ended = lab.get(&tracker, &["x.bin", "-vv"]);
+    let ended = lab.get(&tracker, &["x.bin", "-vvv"]);
     ended.done();
     let of = |at: &str| ended.stderr.lines().filter(|line| line.contains(at)).collect::<Vec<_>>();
     let known = |line: &&str| providers.iter().any(|node| line.contains(&format!("provider={}", &node.id[..8])));

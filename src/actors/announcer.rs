@@ -11,7 +11,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use tracing::{Instrument as _, debug_span};
+use tracing::{Instrument as _, info_span};
 
 use crate::actors::access::Access;
 use crate::actors::connections::{ConnectError, ConnectionsRef};
@@ -212,7 +212,7 @@ impl Owner for Announcer {
         let mut sessions = JoinSet::new();
         for target in &needs.trackers {
             let session = Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe());
-            sessions.spawn(session.run().instrument(debug_span!("tracker", at = %target.host_port())));
+            sessions.spawn(session.run().instrument(info_span!("tracker", at = %target.host_port())));
         }
         Ok(Self { access: needs.access, parts, joined: BTreeMap::new(), stop, sessions })
     }

@@ -250,8 +250,8 @@ impl Connections {
                 false => endpoint.dial_told(&addrs, expect, &admit).await,
             };
             match &result {
-                Ok(link) => tracing::debug!(peer = %link.peer().short(), at = %link.remote(), "connected"),
-                Err(error) => tracing::debug!(%error, "not connected"),
+                Ok(link) => tracing::info!(peer = %link.peer().short(), at = %link.remote(), "connected"),
+                Err(error) => tracing::info!(?addrs, %error, "not connected"),
             }
             let _ = myself.cast(Message::Dialled(target, number, result));
         };
@@ -328,7 +328,7 @@ impl Connections {
         self.tasks.spawn(async move {
             let _ = links.send(link.clone()).await;
             let cause = link.closed().await;
-            tracing::debug!(peer = %node.short(), cause = %Loss::from(cause), "a connection has ended");
+            tracing::info!(peer = %node.short(), cause = %Loss::from(cause), "a connection has ended");
             let _ = myself.cast(Message::Closed(node));
         });
     }

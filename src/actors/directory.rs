@@ -5,6 +5,8 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
@@ -15,7 +17,7 @@ use tokio::time::Instant;
 use crate::actors::access::Access;
 use crate::actors::limits::reads::Reads;
 use crate::actors::start::{Owner, start};
-pub use crate::logic::directory::{AnnouncementId, Window};
+pub use crate::logic::directory::{AnnouncementId, Census, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
 use crate::logic::limits::shares::Who;
@@ -85,6 +87,7 @@ pub struct DirectoryRef {
     snapshots: watch::Receiver<Snapshot>,
     reads: Reads,
     refusals: watch::Receiver<Option<Refusals>>,
+    searches: Arc<AtomicU64>,
 }
 
 /// A page of an answer, encoded as it is sent; as long as it is counted for.
@@ -109,7 +112,7 @@ impl DirectoryRef {
         let (refused, refusals) = watch::channel(None);
         let arguments = (quotas, sender, refused);
         let (actor, _) = start::<State>(arguments, supervisor).await?;
-        Ok(Self { actor, snapshots, reads: Reads::default(), refusals })
+        Ok(Self { actor, snapshots, reads: Reads::default(), refusals, searches: Arc::default() })
     }
 
     /// The last that was refused, as it changes.
@@ -117,11 +120,18 @@ impl DirectoryRef {
         self.refusals.clone()
     }
 
+    /// How much there is.
+    pub fn census(&self) -> Census {
+        let snapshot = self.snapshots.borrow().clone();
+        Census { searches: self.searches.load(Ordering::Relaxed), ..snapshot.census() }
+    }
+
     /// The best hits for a query after `skip` better ones, at the turn of the one who asks.
     ///
     /// # Errors
     /// `Internal` when it cannot be told.
     pub async fn search(&self, who: Who, query: Query, within: Window, asker: AskerView) -> Result<EncodedPage, Code> {
+        self.searches.fetch_add(1, Ordering::Relaxed);
         self.read(who, move |all| Ok(all.search(&query, within, asker, rand::random()))).await
     }
 

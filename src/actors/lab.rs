@@ -17,8 +17,7 @@ use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{NodeAnswers, resolves};
 use crate::actors::serve::{Answers, Pages, serve_links};
 use crate::actors::shelf::Shelf;
-use crate::actors::start::start;
-use crate::actors::uploads::{Uploads, UploadsRef};
+use crate::actors::uploads::UploadsRef;
 use crate::io::home::identity::{Identity, LongTermKeys};
 use crate::io::home::remembered::RememberedFile;
 use crate::io::home::trust::TrustStore;
@@ -95,9 +94,9 @@ impl Host {
         NodeAnswers {
             own: self.id(),
             neighbours: self.neighbours(shelf.clone(), true, Vec::new()).await,
+            uploads: UploadsRef::start(Capacity::default(), shelf.clone(), None).await.expect("spawned").0,
             shelf,
             index,
-            uploads: UploadsRef(start::<Uploads>(Capacity::default(), None).await.expect("spawned").0),
             throttle,
             buffers: BufferPool::new(96, 256 << 10),
             reads: Reads::default(),

@@ -20,7 +20,7 @@ use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
-use tracing::{Instrument as _, debug_span};
+use tracing::{Instrument as _, info_span};
 
 use self::places::{Places, RequestPlace};
 use crate::actors::limits::pool::who;
@@ -91,7 +91,7 @@ impl Stream {
     /// Refuses the request and ends the stream.
     pub async fn refuse(mut self, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        tracing::debug!(code = ?refusal.code, "refused");
+        tracing::info!(code = ?refusal.code, "refused");
         let answer: Answer<()> = Err(refusal);
         let sent = frames::send(&mut self.send, &answer, limits::CONTROL).await;
         self.end(sent);
@@ -157,7 +157,7 @@ pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: A
         tokio::select! {
             link = links.recv() => match link {
                 Some(link) => {
-                    let span = debug_span!("link", peer = %link.peer().short(), at = %link.remote());
+                    let span = info_span!("link", peer = %link.peer().short(), at = %link.remote());
                     drop(tasks.spawn(serve_link(link, Arc::clone(&answers), places.clone()).instrument(span)));
                 }
                 None => return,
@@ -204,7 +204,7 @@ async fn serve_stream<A: Answers>(
             }
             stream.place = Some(place);
             drop(turn);
-            let span = debug_span!("request", ?request);
+            let span = info_span!("request", ?request);
             span.in_scope(|| tracing::debug!("asked"));
             // On the heap, so that streams whose requests do not come are small.
             Box::pin(answers.answer(&link, request, stream)).instrument(span).await;

@@ -15,7 +15,7 @@ use crate::actors::access::Access;
 use crate::actors::index::IndexSnapshot;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
-use crate::model::{ContentId, NodeId};
+use crate::model::{ContentId, NodeId, SafePath};
 use crate::wire::LeftOut;
 
 /// Transfers under way, by content id: two of one content into two directories are two entries.
@@ -67,6 +67,13 @@ impl Shelf {
     /// The index as it is now.
     pub fn index(&self) -> Arc<IndexSnapshot> {
         Arc::clone(&self.index.borrow())
+    }
+
+    /// What a content is offered as here: the shortest of its names.
+    pub fn name_of(&self, id: ContentId) -> Option<SafePath> {
+        let index = self.index();
+        let names = index.offers().of_id(id).map(|offer| &offer.name);
+        names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
     }
 
     /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
@@ -124,8 +131,8 @@ mod tests {
     use super::*;
     use crate::io::share::shared_source::SharedCollection;
     use crate::io::share::source::drawn::Drawn;
+    use crate::model::Collection;
     use crate::model::collection::Entry as TreeEntry;
-    use crate::model::{Collection, SafePath};
     use crate::wire::Code;
 
     const SIZE: u64 = 4 << 18;

@@ -1,4 +1,4 @@
-//! The pool of uploads: slots with quotas, which unit a crowd gets next, and how many fetch a content.
+//! The pool of uploads: slots with quotas, which unit a crowd gets next, how many fetch a content, and what people see of it.
 //! Invariants: bytes never pass here; a task asks for a slot, serves, and gives the slot back by dropping it. What is
 //! granted is a guard from the moment it is granted: made here, it comes back also when nobody takes it.
 
@@ -9,18 +9,20 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
-use tokio::sync::watch;
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
-use crate::actors::start::Owner;
+use crate::actors::shelf::Shelf;
+use crate::actors::start::{Owner, start};
 use crate::io::net::link::{Link, WeakLink};
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Capacity, Slots, Ticket};
 use crate::logic::limits::spread::Spread;
+use crate::logic::uploads::{Ledger, Taking, Upload, UploadEvent, Uploads};
 use crate::model::{ContentId, NodeId};
 
-use slot::Upload;
+use slot::Upload as Held;
 pub use slot::{Seat, Slot};
 
 /// How long a request waits for its turn at most: who is served by slow peers, or over long ways, must not keep all
@@ -29,10 +31,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Between two looks at how uploads get on: half of the time after which one is still.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// Events that wait for whoever tells them; further ones are left out, the totals have them.
+const EVENTS: usize = 256;
+
 /// A request for a slot.
 #[derive(Debug)]
 pub struct Asking {
     who: Who,
+    /// For which content.
+    taking: Taking,
     /// Over which connection the upload will go.
     link: Option<WeakLink>,
 }
@@ -57,14 +64,28 @@ pub enum Message {
     Release(Ticket, bool),
     /// These units were sent without a choice.
     Sent(ContentId, std::ops::Range<u32>),
+    /// How the uploads stand at this moment.
+    View(RpcReplyPort<Uploads>),
+}
+
+/// What the pool is started with.
+pub struct Arguments {
+    capacity: Capacity,
+    shelf: Shelf,
+    shown: watch::Sender<Uploads>,
+    events: mpsc::Sender<UploadEvent>,
 }
 
 /// What the pool owns; [`UploadsRef`] is its handle.
-#[derive(Debug)]
-pub struct Uploads {
+pub struct UploadPool {
     started: Instant,
+    /// Where contents have names.
+    shelf: Shelf,
+    ledger: Ledger,
+    shown: watch::Sender<Uploads>,
+    events: mpsc::Sender<UploadEvent>,
     slots: Slots,
-    uploads: HashMap<Ticket, Upload>,
+    uploads: HashMap<Ticket, Held>,
     waiting: HashMap<Ticket, (Asking, RpcReplyPort<Option<Slot>>)>,
     next_ticket: Ticket,
     /// The next look is due already.
@@ -79,14 +100,18 @@ struct Audience {
     count: watch::Sender<u32>,
 }
 
-impl Owner for Uploads {
+impl Owner for UploadPool {
     type Message = Message;
-    type Arguments = Capacity;
+    type Arguments = Arguments;
 
-    fn begin(_: &ActorRef<Message>, capacity: Capacity) -> Result<Self, ActorProcessingErr> {
+    fn begin(_: &ActorRef<Message>, of: Arguments) -> Result<Self, ActorProcessingErr> {
         Ok(Self {
             started: Instant::now(),
-            slots: Slots::new(capacity),
+            shelf: of.shelf,
+            ledger: Ledger::default(),
+            shown: of.shown,
+            events: of.events,
+            slots: Slots::new(of.capacity),
             uploads: HashMap::new(),
             waiting: HashMap::new(),
             next_ticket: 0,
@@ -107,12 +132,13 @@ impl Owner for Uploads {
             Message::Look => self.look(myself),
             Message::Release(ticket, whole) => self.release(ticket, whole, myself),
             Message::Sent(id, units) => self.spread.sent(id, units),
+            Message::View(reply) => drop(reply.send(self.view())),
         }
         Ok(())
     }
 }
 
-impl Uploads {
+impl UploadPool {
     fn now(&self) -> Duration {
         self.started.elapsed()
     }
@@ -171,9 +197,10 @@ impl Uploads {
         self.looks = false;
         self.forget_the_gone(myself);
         let now = self.now();
-        self.uploads.values_mut().for_each(Upload::sample);
+        self.uploads.values_mut().for_each(Held::sample);
+        self.count(now);
         let uploads = &self.uploads;
-        let looked = self.slots.look(|ticket| uploads.get(&ticket).map(Upload::view).unwrap_or_default(), now);
+        let looked = self.slots.look(|ticket| uploads.get(&ticket).map(Held::view).unwrap_or_default(), now);
         for upload in looked.recall.iter().filter_map(|ticket| self.uploads.get(ticket)) {
             upload.recall();
         }
@@ -181,11 +208,36 @@ impl Uploads {
             tracing::debug!(recalled = looked.recall.len(), held = self.slots.active(), "uploads that do not move");
         }
         self.grant_all(looked.granted, myself);
+        self.show(now);
         self.keep_looking(myself);
     }
 
+    fn count(&mut self, now: Duration) {
+        for upload in self.uploads.values() {
+            self.ledger.sent(upload.number(), upload.newly_sent(), now);
+        }
+    }
+
+    fn view(&mut self) -> Uploads {
+        let now = self.now();
+        self.count(now);
+        self.ledger.view(now)
+    }
+
+    /// Shows how the uploads stand, and tells which have begun and ended.
+    fn show(&mut self, now: Duration) {
+        let fetches = |id, node| self.audiences.get(&id).is_some_and(|audience| audience.nodes.contains_key(&node));
+        self.ledger.look(fetches, now);
+        for event in self.ledger.take_events() {
+            log(&event);
+            // Full: nobody reads them.
+            let _ = self.events.try_send(event);
+        }
+        self.shown.send_replace(self.ledger.view(now));
+    }
+
     fn keep_looking(&mut self, myself: &ActorRef<Message>) {
-        let needed = self.slots.active() > 0 || self.slots.waiting() > 0;
+        let needed = self.slots.active() > 0 || self.slots.waiting() > 0 || !self.ledger.is_idle();
         if needed && !std::mem::replace(&mut self.looks, true) {
             // Ends by itself when the actor has ended.
             drop(myself.send_after(LOOK, || Message::Look));
@@ -193,15 +245,21 @@ impl Uploads {
     }
 
     fn grant(&mut self, ticket: Ticket, asking: Asking, reply: RpcReplyPort<Option<Slot>>, myself: &ActorRef<Message>) {
-        let (slot, upload) = Slot::new(myself.clone(), ticket, asking, self.started);
+        let shelf = &self.shelf;
+        let number = self.ledger.open(asking.taking, || shelf.name_of(asking.taking.id), self.started.elapsed());
+        let (slot, upload) = Slot::new(myself.clone(), ticket, asking, (self.started, number));
         self.uploads.insert(ticket, upload);
         // Unsent, it is dropped, and so given back.
         drop(reply.send(Some(slot)));
     }
 
     fn release(&mut self, ticket: Ticket, whole: bool, myself: &ActorRef<Message>) {
-        self.uploads.remove(&ticket);
-        let granted = self.slots.release(ticket, whole, self.now());
+        let now = self.now();
+        if let Some(upload) = self.uploads.remove(&ticket) {
+            self.ledger.sent(upload.number(), upload.newly_sent(), now);
+            self.ledger.close(upload.number(), now);
+        }
+        let granted = self.slots.release(ticket, whole, now);
         self.grant_all(granted, myself);
         if self.slots.active() == 0 {
             tracing::debug!(waiting = self.slots.waiting(), "no upload is under way");
@@ -240,6 +298,18 @@ impl Uploads {
     }
 }
 
+fn log(event: &UploadEvent) {
+    let what = |upload: &Upload| upload.name.as_ref().map_or_else(|| upload.id.short(), ToString::to_string);
+    match event {
+        UploadEvent::Begun(upload) => {
+            tracing::info!(peer = %upload.node.short(), what = what(upload), "an upload begins");
+        }
+        UploadEvent::Ended(upload) => {
+            tracing::info!(peer = %upload.node.short(), what = what(upload), bytes = upload.bytes, "an upload is over");
+        }
+    }
+}
+
 fn patience(ticket: Ticket, myself: &ActorRef<Message>) {
     // Ends by itself when the actor has ended.
     drop(myself.send_after(PATIENCE, move || Message::Hurry(ticket)));
@@ -253,31 +323,61 @@ impl Audience {
 
 /// A handle to the pool.
 #[derive(Debug, Clone)]
-pub struct UploadsRef(pub ActorRef<Message>);
+pub struct UploadsRef {
+    actor: ActorRef<Message>,
+    shown: watch::Receiver<Uploads>,
+}
 
 impl UploadsRef {
-    /// Waits for a slot for `who`, which is at the other end; `None` when it is over its quota, or the pool has stopped.
-    pub async fn admit(&self, link: &Link, who: Who) -> Option<Slot> {
-        self.ask(Asking { who, link: Some(link.downgrade()) }).await
+    /// Starts a pool under a supervisor, and gives what it tells. The shelf says what contents are called.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    pub async fn start(
+        capacity: Capacity,
+        shelf: Shelf,
+        supervisor: Option<ActorCell>,
+    ) -> Result<(Self, mpsc::Receiver<UploadEvent>), SpawnErr> {
+        let (shown, sampled) = watch::channel(Uploads::default());
+        let (events, told) = mpsc::channel(EVENTS);
+        let (actor, _) = start::<UploadPool>(Arguments { capacity, shelf, shown, events }, supervisor).await?;
+        Ok((Self { actor, shown: sampled }, told))
+    }
+
+    /// How the uploads stand at this moment; `None` when the pool has stopped.
+    pub async fn view(&self) -> Option<Uploads> {
+        ractor::call!(self.actor, Message::View).ok()
+    }
+
+    /// How the uploads stand, as it changes.
+    pub fn shown(&self) -> watch::Receiver<Uploads> {
+        self.shown.clone()
+    }
+
+    /// Waits for a slot for `who`, which is at the other end, to be sent some of a content; `None` when it is over its
+    /// quota, or the pool has stopped.
+    pub async fn admit(&self, link: &Link, who: Who, (id, size): (ContentId, u64)) -> Option<Slot> {
+        let taking = Taking { node: who.peer, addr: link.remote(), id, size };
+        self.ask(Asking { who, taking, link: Some(link.downgrade()) }).await
     }
 
     async fn ask(&self, asking: Asking) -> Option<Slot> {
-        ractor::call!(self.0, Message::Admit, asking).ok().flatten()
+        ractor::call!(self.actor, Message::Admit, asking).ok().flatten()
     }
 
     /// Which of these units should go next.
     pub async fn choose(&self, id: ContentId, acceptable: Vec<u32>) -> Option<u32> {
-        ractor::call!(self.0, Message::Choose, id, acceptable).ok().flatten()
+        ractor::call!(self.actor, Message::Choose, id, acceptable).ok().flatten()
     }
 
     /// Counts units that are sent without a choice.
     pub fn sent(&self, id: ContentId, units: std::ops::Range<u32>) {
         // A stopped pool needs no count.
-        let _ = self.0.cast(Message::Sent(id, units));
+        let _ = self.actor.cast(Message::Sent(id, units));
     }
 
     /// Counts the node among those who fetch the content.
     pub async fn join(&self, id: ContentId, node: NodeId) -> Option<Seat> {
-        ractor::call!(self.0, Message::Join, id, node).ok()
+        ractor::call!(self.actor, Message::Join, id, node).ok()
     }
 }

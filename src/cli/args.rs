@@ -50,12 +50,15 @@ pub(crate) struct Globals {
     /// Errors and results only
     #[arg(short, long)]
     pub(crate) quiet: bool,
-    /// More about what happens; twice for everything
+    /// Say what happens; twice for every request, three times for the transport too
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
     /// No bars and no periodic lines
     #[arg(long)]
     pub(crate) no_progress: bool,
+    /// Tables with whole ids and all columns, also on a terminal that is narrower
+    #[arg(long)]
+    pub(crate) wide: bool,
 }
 
 impl Globals {
@@ -71,6 +74,7 @@ impl Globals {
         self.quiet |= later.quiet;
         self.verbose = self.verbose.saturating_add(later.verbose);
         self.no_progress |= later.no_progress;
+        self.wide |= later.wide;
     }
 }
 

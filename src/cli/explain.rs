@@ -25,9 +25,9 @@ pub(crate) fn report(outcome: &Outcome, names: &Names, width: Option<usize>) -> 
         ("ADDRESS", Align::Flexible),
         ("GAVE", Align::Right),
         ("RATE", Align::Right),
-        ("ROUND TRIP", Align::Right),
-        ("MTU", Align::Right),
-        ("CONNECTIONS", Align::Right),
+        ("ROUND TRIP", Align::SpareRight),
+        ("MTU", Align::SpareRight),
+        ("CONNECTIONS", Align::SpareRight),
     ]);
     for provider in &outcome.providers {
         providers.row([

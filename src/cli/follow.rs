@@ -10,6 +10,7 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::{Line, Reached};
 use crate::cli::render::progress::View;
+use crate::cli::render::uploads;
 use crate::cli::signals::{Signals, Stop};
 use crate::model::Size;
 use crate::node::{Error, Node, Notice, Outcome, Phase, Progress, Transfer};
@@ -75,10 +76,13 @@ pub(crate) async fn seed(
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
     context.output.remark(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
-    tokio::select! {
+    let view = uploads::live(&context.output, "seeding", node.uploads());
+    let served = tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),
         ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),
-    }
+    };
+    view.end().await;
+    served
 }
 
 /// Tells of a transfer what has changed since the last sample.

@@ -3,6 +3,7 @@
 //! reaches standard error. A service (`sink.rs`) goes on when standard output is lost. Not responsible for what is said.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
@@ -16,17 +17,29 @@ use crate::model::{Friends, Shown};
 use crate::node::Notice;
 
 pub(crate) mod activity;
+mod bottom;
+pub(crate) mod census;
+pub(crate) mod fit;
 pub(crate) mod hits;
 pub(crate) mod human;
 pub(crate) mod json;
+pub(crate) mod live;
+pub(crate) mod log;
 pub(crate) mod plain;
 pub(crate) mod progress;
 mod sink;
 pub(crate) mod table;
+pub(crate) mod uploads;
 
+use bottom::Bottom;
+use fit::Paint;
 use json::Line;
+use live::Frame;
 use sink::{Lost, Sink};
 use table::Table;
+
+/// How often the terminal is drawn on at most, a second.
+const REFRESH: u8 = 20;
 
 /// How progress is shown to people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +57,7 @@ pub(crate) enum Style {
 pub(crate) struct Console {
     json: bool,
     quiet: bool,
+    wide: bool,
     style: Style,
     bars: MultiProgress,
     names: Names,
@@ -55,12 +69,16 @@ impl Console {
     pub(crate) fn new(globals: &Globals) -> Self {
         let style = match () {
             () if globals.json || globals.quiet || globals.no_progress => Style::Nothing,
-            () if io::stderr().is_terminal() => Style::Bars,
+            () if io::stderr().is_terminal() && !console::is_dumb() => Style::Bars,
             () => Style::Lines,
         };
-        let target = if style == Style::Bars { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = match style {
+            Style::Bars => ProgressDrawTarget::term_like_with_hz(Box::new(Bottom::new()), REFRESH),
+            Style::Lines | Style::Nothing => ProgressDrawTarget::hidden(),
+        };
         let bars = MultiProgress::with_draw_target(target);
-        Self { json: globals.json, quiet: globals.quiet, style, bars, names: Names::default(), sink: Sink::default() }
+        let (names, sink) = (Names::default(), Sink::default());
+        Self { json: globals.json, quiet: globals.quiet, wide: globals.wide, style, bars, names, sink }
     }
 
     /// The same, with these friends shown by name.
@@ -93,25 +111,30 @@ impl Console {
         &self.bars
     }
 
+    /// The room for lines on standard error at this moment of what they show.
+    pub(crate) fn frame(&self, now: Duration) -> Frame {
+        let (rows, columns) = console::Term::stderr().size();
+        Frame { width: usize::from(columns).saturating_sub(1), height: rows.into(), paint: Paint::new(colours()), now }
+    }
+
     /// Whether somebody can be asked.
     pub(crate) fn is_interactive(&self) -> bool {
         !self.json && !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
-    /// To how many columns tables are bounded: those of the terminal, if results go to one.
+    /// To how many columns tables are bounded: those of the terminal, if results go to one and nobody wants them whole.
     pub(crate) fn width(&self) -> Option<usize> {
-        if !io::stdout().is_terminal() {
-            return None;
-        }
-        console::Term::stdout().size_checked().map(|(_, columns)| usize::from(columns))
+        self.columns(&console::Term::stdout())
     }
 
     /// The same for tables on standard error.
     pub(crate) fn error_width(&self) -> Option<usize> {
-        if !io::stderr().is_terminal() {
-            return None;
-        }
-        console::Term::stderr().size_checked().map(|(_, columns)| usize::from(columns))
+        self.columns(&console::Term::stderr())
+    }
+
+    fn columns(&self, of: &console::Term) -> Option<usize> {
+        let bounded = of.is_term() && !self.wide;
+        of.size_checked().filter(|_| bounded).map(|(_, columns)| usize::from(columns))
     }
 
     /// A JSON line; nothing without `--json`.
@@ -230,6 +253,12 @@ impl Console {
         let output = self.clone();
         move || LogWriter(output.clone())
     }
+}
+
+/// Whether standard error is shown in colours: nobody is to see their codes, and who sets `$NO_COLOR` wants none.
+fn colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !console::is_dumb() && !unwanted
 }
 
 /// A line's bytes, with its end.

@@ -4,6 +4,7 @@
 mod doctor;
 mod lack;
 mod local;
+pub(crate) mod log;
 pub(crate) mod names;
 mod notice;
 mod share;

@@ -2,13 +2,27 @@
 //! Invariant: neither an output that nobody reads nor one that cannot be written holds up the node or a signal, so what
 //! the node reports is told on a thread of its own.
 
+use std::time::Duration;
+
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
+use tokio::time::timeout;
 
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::signals::Signals;
 use crate::node::{Event, Host};
+
+/// How long the last words may take whoever reads them.
+const LAST: Duration = Duration::from_millis(500);
+
+/// Tells something at the end of a service; no longer than a moment, where nobody reads it.
+pub(crate) async fn tell_last(tell: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+    match timeout(LAST, spawn_blocking(tell)).await {
+        Ok(Ok(told)) => told,
+        Ok(Err(_)) | Err(_) => Ok(()),
+    }
+}
 
 /// Serves, and tells what the node reports with `tell`.
 pub(crate) async fn serve(

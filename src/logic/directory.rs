@@ -25,7 +25,7 @@ pub use crate::logic::offers::amount::Amount;
 pub use crate::logic::offers::search::Window;
 pub use follow::FollowId;
 pub use quota::Quotas;
-pub use snapshot::{Listing, Snapshot};
+pub use snapshot::{Census, Listing, Snapshot};
 
 use follow::Follows;
 use networks::{Holding, Networks};

@@ -52,6 +52,11 @@ impl Patience {
         now.saturating_sub(self.since) >= self.limit
     }
 
+    /// How much longer is waited without news.
+    pub fn left(&self, now: Duration) -> Duration {
+        self.limit.saturating_sub(now.saturating_sub(self.since))
+    }
+
     /// How long is waited without news.
     pub const fn limit(&self) -> Duration {
         self.limit

@@ -6,6 +6,7 @@ mod assign;
 mod denial;
 mod ends;
 mod event;
+pub mod files;
 mod lists;
 mod networks;
 mod outlook;

@@ -211,7 +211,10 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, acc
                     let remote = arrival.remote();
                     let allowed = |node| if access.serves(node) { Ok(()) } else { Err(Code::Forbidden) };
                     match arrival.establish(role, allowed).await {
-                        Ok(link) => connections.established(link),
+                        Ok(link) => {
+                            tracing::info!(peer = %link.peer().short(), at = %remote, "arrived");
+                            connections.established(link);
+                        }
                         Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
                     }
                 });

@@ -13,6 +13,7 @@ use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
+use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::error::{Error, Who};
@@ -30,6 +31,7 @@ const PORTS: [u16; 2] = [4917, 4918];
 pub(crate) struct Inner {
     pub(crate) host: Host,
     pub(crate) index: IndexRef,
+    pub(crate) uploads: UploadsRef,
     pub(crate) downloads: DownloadsRef,
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,

@@ -53,7 +53,7 @@ impl Report {
 
     /// A new phase; what was hashed in the one before no longer counts.
     pub(crate) fn phase(&self, phase: Phase) {
-        tracing::debug!(?phase, "a new phase");
+        tracing::info!(?phase, "a new phase");
         self.phases.lock().unwrap_or_else(PoisonError::into_inner).go_to(phase);
         self.progress.send_modify(|progress| (progress.phase, progress.hashing) = (phase, None));
     }

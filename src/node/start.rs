@@ -16,7 +16,7 @@ use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::upload;
 use crate::actors::serve::{Pages, serve_links};
 use crate::actors::shelf::Shelf;
-use crate::actors::uploads::{Uploads, UploadsRef};
+use crate::actors::uploads::UploadsRef;
 use crate::io::home::friends::FriendFile;
 use crate::io::home::lines::LinesError;
 use crate::io::home::remembered::RememberedFile;
@@ -28,6 +28,7 @@ use crate::io::share::watch::Pace;
 use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
 use crate::logic::offers::table::OfferTable;
+use crate::logic::uploads::UploadEvent;
 use crate::model::Friends;
 use crate::node::arrivals;
 use crate::node::error::Error;
@@ -79,7 +80,8 @@ impl Wiring<'_> {
         };
         let index = IndexRef(self.host.spawn::<Index>(index_args).await?);
         self.host.run(arrivals::take(handover.zip(cache), index.clone()));
-        let uploads = UploadsRef(self.host.spawn::<Uploads>(Capacity::default()).await?);
+        let (uploads, from_uploads) =
+            UploadsRef::start(Capacity::default(), shelf.clone(), Some(self.host.cell())).await?;
         let (announcer, from_announcer) = self.announcer(access, offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
         let neighbours = self.neighbours(&shelf, friends.clone()).await?;
@@ -89,7 +91,7 @@ impl Wiring<'_> {
             neighbours: neighbours.clone(),
             shelf: shelf.clone(),
             index: index.clone(),
-            uploads,
+            uploads: uploads.clone(),
             throttle: Throttle::new(self.options.upload_limit),
             // Each upload fills one buffer; as many again, of which two thirds may be with QUIC: one peer's windows hold 16,
             // and what two need is kept.
@@ -99,14 +101,15 @@ impl Wiring<'_> {
             resolves: node::resolves(),
         };
         self.host.run(serve_links(links, Arc::new(answers)));
-        self.host.run(pass_on(from_index, from_announcer, self.host.events.clone(), self.host.endpoint.clone()));
+        let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
+        self.host.run(pass_on(reports, self.host.events.clone(), self.host.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
         let overlay = Some(overlay).filter(|_| self.has_near(&friends.borrow()));
         let finder = Finder::new(self.host.connections.clone(), self.host.endpoint.node_id(), self.options, overlay);
         if self.options.lifetime != Lifetime::Finite && !self.options.near.only_peers {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Inner { host: self.host, index, downloads, announcer, neighbours, finder, friends })
+        Ok(Inner { host: self.host, index, uploads, downloads, announcer, neighbours, finder, friends })
     }
 
     /// The announcer of what anybody may know of, and what it tells.
@@ -211,26 +214,29 @@ impl Wiring<'_> {
     }
 }
 
-/// Passes on what the actors report, as the node's events.
-async fn pass_on(
-    mut index: mpsc::Receiver<IndexEvent>,
-    mut announcer: mpsc::Receiver<announcer::Event>,
-    events: mpsc::Sender<Event>,
-    endpoint: Endpoint,
-) {
+/// What actors report.
+struct Reports {
+    index: mpsc::Receiver<IndexEvent>,
+    announcer: mpsc::Receiver<announcer::Event>,
+    uploads: mpsc::Receiver<UploadEvent>,
+}
+
+/// Passes it on as the node's events.
+async fn pass_on(mut from: Reports, events: mpsc::Sender<Event>, endpoint: Endpoint) {
     loop {
         let event = tokio::select! {
-            Some(event) = index.recv() => match event {
+            Some(event) = from.index.recv() => match event {
                 IndexEvent::Hashing { done, total } => Event::Hashing { done, total },
                 IndexEvent::Offer { id, name } => {
                     Event::Offer { id, name, node: endpoint.node_id(), addr: endpoint.outward_addr() }
                 }
                 IndexEvent::Notice(notice) => Event::Notice(Notice::Index(notice)),
             },
-            Some(event) = announcer.recv() => match event {
+            Some(event) = from.announcer.recv() => match event {
                 announcer::Event::Announced(acknowledged) => Event::Announced(acknowledged),
                 announcer::Event::Notice(notice) => Event::Notice(Notice::Announcer(notice)),
             },
+            Some(event) = from.uploads.recv() => Event::Upload(event),
             else => return,
         };
         if events.send(event).await.is_err() {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::sleep;
 
-use crate::actors::directory::{DirectoryRef, Refusals};
+use crate::actors::directory::{Census, DirectoryRef, Refusals};
 use crate::actors::serve::dial_back::probe_through;
 use crate::actors::serve::serve_links;
 use crate::actors::serve::tracker::TrackerAnswers;
@@ -21,6 +22,9 @@ use crate::wire::Role;
 /// After the directory was said to be full, that is not said again for this long.
 const FULL_AGAIN: Duration = Duration::from_secs(300);
 
+/// Between two counts of what the directory holds.
+const COUNT: Duration = Duration::from_secs(1);
+
 /// What a tracker has beside what every host has.
 #[derive(Debug, Clone, Default)]
 pub struct TrackerOptions {
@@ -33,6 +37,8 @@ pub struct TrackerOptions {
 /// A running tracker. Dropping it ends it at once; [`Host::stop`] ends it cleanly.
 pub struct Tracker {
     host: Host,
+    directory: DirectoryRef,
+    census: watch::Receiver<Census>,
 }
 
 impl Tracker {
@@ -48,9 +54,23 @@ impl Tracker {
         let probe = probe_through(host.connections.clone());
         let answers = TrackerAnswers::new(directory.clone(), allowed.access(), probe);
         host.run(tell_refusals(directory.refusals(), host.events.clone()));
-        allowed.follow(&host, directory);
+        let (counts, census) = watch::channel(Census::default());
+        host.run(count(directory.clone(), counts));
+        allowed.follow(&host, directory.clone());
         host.run(serve_links(links, Arc::new(answers)));
-        Ok((Self { host }, events))
+        Ok((Self { host, directory, census }, events))
+    }
+
+    /// What its directory holds at this moment.
+    #[must_use]
+    pub fn count(&self) -> Census {
+        self.directory.census()
+    }
+
+    /// What its directory holds, counted each second.
+    #[must_use]
+    pub fn census(&self) -> watch::Receiver<Census> {
+        self.census.clone()
     }
 }
 
@@ -62,6 +82,14 @@ impl Deref for Tracker {
     }
 }
 
+/// Counts what the directory holds, as long as the tracker runs.
+async fn count(directory: DirectoryRef, counts: watch::Sender<Census>) {
+    loop {
+        counts.send_replace(directory.census());
+        sleep(COUNT).await;
+    }
+}
+
 /// Says that the directory is full, once a while.
 async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: mpsc::Sender<Event>) {
     while refusals.changed().await.is_ok() {
@@ -70,6 +98,6 @@ async fn tell_refusals(mut refusals: watch::Receiver<Option<Refusals>>, events: 
         if events.send(Event::Notice(Notice::DirectoryFull(refusals))).await.is_err() {
             return;
         }
-        tokio::time::sleep(FULL_AGAIN).await;
+        sleep(FULL_AGAIN).await;
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 pub use crate::model::FoundHit;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Plane, Rate, SafePath};
-use crate::node::{Beyond, Direction, Error, Home, Listen};
+use crate::node::{Beyond, Direction, Error, Home, Listen, UploadEvent};
 use crate::wire::Peer;
 
 /// A struct whose fields the crate reads, and for each of them a setter of its name: one more breaks no caller.
@@ -159,6 +159,8 @@ pub enum Event {
     },
     /// Something to tell the user.
     Notice(Notice),
+    /// A node takes a content from this one, or has taken what it wanted; left out while nobody reads events.
+    Upload(UploadEvent),
 }
 
 /// What a search found.

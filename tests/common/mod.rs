@@ -16,6 +16,8 @@ pub mod readers;
 pub mod scripted;
 #[cfg(target_os = "linux")]
 pub mod stall;
+#[cfg(unix)]
+pub mod tmux;
 pub mod trickling;
 
 use std::fs;

@@ -254,7 +254,7 @@ impl Session {
         self.candidates = dialled.unwrap_or_else(|| std::mem::take(&mut self.candidates));
         self.reachable = !announced.reachable.is_empty();
         let Announced { taken, refused, reachable, .. } = &announced;
-        tracing::debug!(self.seq, full, taken, refused, ?reachable, "announced");
+        tracing::info!(self.seq, full, taken, refused, ?reachable, "announced");
         self.regain.announced(missing(&self.known, announced.taken));
         self.news.announced(&announced, &self.known);
         Ok(())

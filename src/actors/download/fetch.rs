@@ -77,7 +77,7 @@ impl FetchContext {
     }
 
     fn finish(&self, request: RequestId, ended: Result<(), Stop>) {
-        tracing::debug!(?ended);
+        tracing::debug!(?ended, "a request has ended");
         match ended {
             Ok(()) => self.tell(Input::Ended { request, end: End::Finished }),
             Err(Stop::End(end)) => self.tell(Input::Ended { request, end }),

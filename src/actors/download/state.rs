@@ -33,6 +33,7 @@ use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::partial::PartialError;
 use crate::logic::patience::{Awake, ByteNews, Patience};
+use crate::logic::transfer::files::Files;
 use crate::logic::transfer::{Input, RequestId, Settings, Transfer};
 use crate::model::units::UnitPlace;
 use crate::model::{Bitfield, NodeId, Rate, UnitMap};
@@ -121,6 +122,7 @@ impl State {
         }
         let transfer = Transfer::new(Arc::clone(&wanted.map), &units, &claimed, &lists, settings);
         let total = units.iter().map(|unit| wanted.map.len(unit)).sum();
+        let files = Files::new(&wanted.map, &units);
         let context = Arc::new(FetchContext {
             buffers: pool(&wanted.map),
             wanted,
@@ -142,7 +144,7 @@ impl State {
             tasks: JoinSet::new(),
             candidates: Candidates::new(args.barred),
             running: HashMap::new(),
-            tallies: Tallies::new(args.progress, args.tell, total),
+            tallies: Tallies::new(args.progress, args.tell, total, files),
             width: Width::new(terms.connections),
             checkpoint: Checkpoint { at: now, bytes: 0, under_way: false },
             patience: Patience::new(terms.wait, Duration::ZERO),

@@ -315,7 +315,7 @@ impl NodeAnswers {
 
     async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<Upload, Refusal> {
         let source = self.view(link).source(id, size)?;
-        let slot = self.uploads.admit(link, self.who(link)).await.ok_or_else(busy)?;
+        let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
         Ok(Upload { source, slot })
     }
 

@@ -114,6 +114,7 @@ impl UnitWriter<'_> {
             if len == 0 {
                 return Ok(());
             }
+            let content = std::mem::take(&mut reader.content);
             let bytes = match self.buffers.lend(buffer, len) {
                 Ok(bytes) => bytes,
                 Err(buffer) => self.copy(buffer, len).await,
@@ -121,6 +122,7 @@ impl UnitWriter<'_> {
             next = self.read(reader, step).await;
             self.throttle.pass(len as u64).await;
             self.write(bytes).await?;
+            self.slot.sent(content);
             self.slot.works();
         }
     }
@@ -186,11 +188,13 @@ struct Reader {
     doubted: bool,
     /// Something of the answer is read already.
     begun: bool,
+    /// Bytes of the content in what was read last, without record heads.
+    content: u64,
 }
 
 impl Reader {
     fn new(source: Arc<dyn Source>, units: VecDeque<u32>) -> Self {
-        Self { source, units, file: None, rest: None, bare: false, doubted: false, begun: false }
+        Self { source, units, file: None, rest: None, bare: false, doubted: false, begun: false, content: 0 }
     }
 
     /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
@@ -223,6 +227,7 @@ impl Reader {
             self.write_head(unit, RecordKind::Bytes, buffer);
         }
         rest.start += len as u64;
+        self.content += len as u64;
         self.rest = (rest.start < rest.end).then_some((place, rest));
         Ok(head + len)
     }
@@ -277,6 +282,7 @@ impl Reader {
         let len = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len());
         self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| self.failed(&error))?;
         rest.start += len as u64;
+        self.content += len as u64;
         self.rest = (rest.start < rest.end).then_some((place, rest));
         Ok(len)
     }

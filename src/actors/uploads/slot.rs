@@ -1,6 +1,6 @@
 //! What the pool of uploads grants: guards that give back what they stand for when they are dropped, wherever that is.
 //! A slot's guard also says whom its upload waits for, so that the pool can tell a peer that does not read from a disk
-//! that is slow: one atomic store for each buffer, no message.
+//! that is slow, and how much went out: atomic stores for each buffer, no message.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -34,6 +34,8 @@ struct UploadState {
     /// Since when the peer is waited for, in milliseconds after `started`.
     since: AtomicU64,
     recall: Notify,
+    /// Bytes of the content that went out and were not counted yet.
+    sent: AtomicU64,
 }
 
 impl UploadState {
@@ -47,10 +49,11 @@ impl Slot {
         pool: ActorRef<Message>,
         ticket: Ticket,
         Asking { link, .. }: Asking,
-        started: Instant,
+        (started, number): (Instant, u64),
     ) -> (Self, Upload) {
-        let standing = Arc::new(UploadState { started, since: AtomicU64::new(0), recall: Notify::new() });
-        let upload = Upload { standing: Arc::clone(&standing), link, acknowledged: 0, view: View::default() };
+        let (since, sent) = (AtomicU64::new(0), AtomicU64::new(0));
+        let standing = Arc::new(UploadState { started, since, recall: Notify::new(), sent });
+        let upload = Upload { standing: Arc::clone(&standing), number, link, acknowledged: 0, view: View::default() };
         let slot = Self { pool, ticket, standing, whole: AtomicBool::new(false) };
         slot.waits();
         (slot, upload)
@@ -64,6 +67,11 @@ impl Slot {
     /// The upload waits for this side: a disk, a buffer, the user's limit.
     pub fn works(&self) {
         self.standing.since.store(OURS, Ordering::Relaxed);
+    }
+
+    /// So many bytes of the content went out.
+    pub fn sent(&self, bytes: u64) {
+        self.standing.sent.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// The peer has everything.
@@ -88,6 +96,8 @@ impl Drop for Slot {
 #[derive(Debug)]
 pub(super) struct Upload {
     standing: Arc<UploadState>,
+    /// Of which upload it is, as people think of it.
+    number: u64,
     link: Option<WeakLink>,
     /// Frames of acknowledgements that had come when something was last known to arrive.
     acknowledged: u64,
@@ -107,6 +117,15 @@ impl Upload {
             (self.acknowledged, self.view.sent) = (stats.frame_rx.acks, stats.udp_tx.bytes);
         }
         self.view.rtt = stats.path.rtt;
+    }
+
+    pub(super) const fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Bytes of the content that went out since the last call.
+    pub(super) fn newly_sent(&self) -> u64 {
+        self.standing.sent.swap(0, Ordering::Relaxed)
     }
 
     pub(super) const fn view(&self) -> View {

@@ -2,15 +2,20 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use super::*;
-use crate::actors::start::start;
+use crate::actors::access::Access;
 
 const ONE: Capacity = Capacity { slots: 1, reserve: 0, peers: 1, per_peer: 1, queue: 1, queue_per_peer: 1 };
 
 async fn pool(capacity: Capacity) -> UploadsRef {
-    UploadsRef(start::<Uploads>(capacity, None).await.expect("spawned").0)
+    UploadsRef::start(capacity, shelf(), None).await.expect("spawned").0
+}
+
+fn shelf() -> Shelf {
+    Shelf::new(watch::channel(Arc::default()).1, Access::everyone())
 }
 
 fn node(n: u8) -> NodeId {
@@ -19,7 +24,8 @@ fn node(n: u8) -> NodeId {
 
 fn asking(n: u8) -> Asking {
     let network = IpAddr::V4(Ipv4Addr::new(10, 0, 0, n));
-    Asking { who: Who { peer: node(n), network, friend: false }, link: None }
+    let taking = Taking { node: node(n), addr: (network, 4918).into(), id: ContentId::of(b"content"), size: 100 };
+    Asking { who: Who { peer: node(n), network, friend: false }, taking, link: None }
 }
 
 /// Polls once, so that the message is on its way, and leaves time for the pool to reply. What the future has not taken
@@ -141,4 +147,21 @@ async fn the_audience_counts_nodes_not_streams() {
     drop(again);
     one.fetching.changed().await.expect("pool lives");
     assert_eq!(*one.fetching.borrow(), 1);
+}
+
+#[tokio::test]
+async fn what_goes_out_is_told_when_it_begins_and_when_it_is_over() {
+    let (pool, mut events) = UploadsRef::start(Capacity::default(), shelf(), None).await.expect("spawned");
+    let slot = pool.ask(asking(1)).await.expect("free");
+    slot.sent(60);
+    let Some(UploadEvent::Begun(begun)) = events.recv().await else { panic!("it has begun") };
+    assert_eq!((begun.node, begun.bytes, begun.size), (node(1), 60, 100));
+    assert_eq!(pool.shown().borrow().under_way.len(), 1);
+    slot.sent(40);
+    drop(slot);
+    let Some(UploadEvent::Ended(ended)) = events.recv().await else { panic!("it is over") };
+    assert_eq!((ended.number, ended.bytes, ended.is_whole()), (begun.number, 100, true));
+    let mut shown = pool.shown();
+    let last = shown.wait_for(|uploads| uploads.ended == 1).await.expect("pool lives").clone();
+    assert_eq!((last.under_way.len(), last.recent.len(), last.bytes, last.nodes), (0, 1, 100, 1));
 }

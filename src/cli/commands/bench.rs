@@ -68,11 +68,11 @@ fn table(report: &BenchReport) -> Table {
         ("BYTE/S", Align::Right),
         ("CPU/GIB HERE", Align::Right),
         ("THERE", Align::Right),
-        ("PEAK HERE", Align::Right),
-        ("THERE", Align::Right),
-        ("RTT", Align::Right),
-        ("MTU", Align::Right),
-        ("LOST", Align::Right),
+        ("PEAK HERE", Align::SpareRight),
+        ("THERE", Align::SpareRight),
+        ("RTT", Align::SpareRight),
+        ("MTU", Align::SpareRight),
+        ("LOST", Align::SpareRight),
     ]);
     for row in &report.rows {
         let bytes_per_second = mean_rate(row.bytes, row.elapsed);

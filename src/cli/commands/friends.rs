@@ -50,7 +50,7 @@ fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<Exit, Fai
 
 fn list(context: &Context, file: &FriendFile) -> Result<Exit, Failure> {
     let friends = file.read_what_is_right().map_err(anyhow::Error::from)?;
-    let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
+    let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
     for friend in friends.iter() {
         context.output.emit(&Line::Friend(Named::of(friend)))?;
         let at = friend.at.as_ref().map(crate::model::PeerTarget::host_port).unwrap_or_default();

@@ -50,8 +50,9 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     }
     let result = fetch(context, &arguments, &node, &mut signals).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
+    let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
-    result
+    if arguments.seed { result.and(share::summarise(context, last).await.map(|()| Exit::DONE)) } else { result }
 }
 
 async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mut Signals) -> Result<Exit, Failure> {

@@ -25,7 +25,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         context.warn_guest(guest, &failure);
         return Err(failure);
     }
-    context.output.table(&hits::found(&found.hits))?;
+    context.output.table(&hits::found(&found.hits, context.output.names()))?;
     context.warn_guest_hits(guest, "name");
     if found.beyond.more > 0 {
         let least = if found.beyond.at_least { "at least " } else { "" };

@@ -1,6 +1,6 @@
 //! `qshare share`: shows what is about to be published, then offers it until a signal comes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::cli::args::ShareArgs;
 use crate::cli::context::{Context, stop};
@@ -8,15 +8,18 @@ use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{count, counted, word};
-use crate::cli::render::json::{Line, paste};
+use crate::cli::render::json::{Line, UploadState, Uploaded, paste};
 use crate::cli::render::table::{Align, Table};
+use crate::cli::render::uploads;
 use crate::cli::say;
 use crate::cli::service;
 use crate::cli::signals::Signals;
 use crate::io::share::scan::Omission;
-use crate::model::{Shown, Size};
+use crate::model::text::shell::quoted;
+use crate::model::{SafePath, Shown, Size};
 use crate::node::{
-    Acknowledged, Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, survey,
+    Acknowledged, Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, UploadEvent, Uploads,
+    survey,
 };
 
 /// The most skipped things that are named before the rest is counted.
@@ -53,11 +56,28 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         node.share(plan);
-        service::serve(&node, events, &mut signals, tell(context)).await
+        let view = uploads::live(&context.output, "sharing", node.uploads());
+        let served = service::serve(&node, events, &mut signals, tell(context)).await;
+        view.end().await;
+        served
     }
     .await;
+    let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
-    result
+    result.and(summarise(context, last).await.map(|()| Exit::DONE))
+}
+
+/// What was fetched from a node that has stopped serving.
+pub(crate) async fn summarise(context: &Context, uploads: Uploads) -> Result<(), Failure> {
+    let output = context.output.clone();
+    service::tell_last(move || {
+        let names = output.names();
+        output
+            .emit_all(uploads.under_way.iter().map(|of| Line::Upload(Uploaded::of(UploadState::Ended, of, names))))?;
+        output.remark(&format!("qshare: {}", uploads::summary(&uploads)));
+        Ok(())
+    })
+    .await
 }
 
 fn options(context: &Context, arguments: &ShareArgs) -> Options {
@@ -102,6 +122,8 @@ pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<(), Failure
 struct Told {
     /// Offers that a tracker holds, and how many of them have ids.
     announced: HashMap<String, (u64, u64)>,
+    /// Names whose lines to paste were printed.
+    offered: HashSet<SafePath>,
     hashing: Option<Activity>,
 }
 
@@ -120,10 +142,14 @@ impl Told {
             }
             Event::Offer { id, name, node, addr } => {
                 let get = paste(id, node, addr);
-                context.output.print(&format!("{}\n    {get}\n", Shown(name.as_str())))?;
-                context.output.emit(&Line::Offer { id, name: &name, get })?;
+                context.output.emit(&Line::Offer { id, name: &name, get: get.clone() })?;
+                if self.offered.insert(name.clone()) {
+                    let (title, words) = (Shown(name.as_str()), quoted(name.as_str()));
+                    context.output.print(&format!("{title}\n    qshare get {words}\n    {get}\n"))?;
+                }
             }
             Event::Notice(notice) => context.output.notice(&notice),
+            Event::Upload(event) => upload(context, &event)?,
             // A tracker's.
             Event::Allowed { .. } => {}
         }
@@ -140,6 +166,18 @@ impl Told {
             context.output.remark(&format!("qshare: announced to {tracker}: {offers}, {hashed} with ids"));
         }
     }
+}
+
+fn upload(context: &Context, event: &UploadEvent) -> Result<(), Failure> {
+    let (state, upload) = match event {
+        UploadEvent::Begun(upload) => (UploadState::Begun, upload),
+        UploadEvent::Ended(upload) => (UploadState::Ended, upload),
+    };
+    context.output.emit(&Line::Upload(Uploaded::of(state, upload, context.output.names())))?;
+    if state == UploadState::Ended {
+        uploads::ended(&context.output, upload);
+    }
+    Ok(())
 }
 
 /// What is about to be published, and to whom.

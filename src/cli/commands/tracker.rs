@@ -7,9 +7,9 @@ use crate::cli::args::TrackerArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::Console;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::cli::render::{Console, census};
 use crate::cli::service;
 use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Options, Tracker, TrackerOptions};
 
@@ -29,16 +29,26 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
             "qshare: use it with --tracker {}, or with the whole line to pin its key",
             node.outward_addr()
         ));
+        let views = [census::live, census::now_and_then].map(|view| view(&context.output, node.census()));
         let output = context.output.clone();
-        service::serve(&node, events, &mut signals, move |event| {
+        let served = service::serve(&node, events, &mut signals, move |event| {
             tell(&output, event);
             Ok(())
         })
-        .await
+        .await;
+        for view in views {
+            view.end().await;
+        }
+        served
     }
     .await;
+    let (last, output) = (node.count(), context.output.clone());
     stop(node.stop(), &mut signals).await;
-    result
+    let summary = move || {
+        output.remark(&format!("qshare: {}", census::sentence(&last, output.names())));
+        Ok(())
+    };
+    result.and(service::tell_last(summary).await.map(|()| Exit::DONE))
 }
 
 fn options(context: &Context, listen: Option<SocketAddr>, allow: Option<PathBuf>) -> (Options, TrackerOptions) {
@@ -60,6 +70,6 @@ fn tell(output: &Console, event: Event) {
             output.note(&format!("qshare: serving {} only", counted(nodes as u64, "listed node")));
         }
         Event::Notice(notice) => output.notice(&notice),
-        Event::Announced(_) | Event::Hashing { .. } | Event::Offer { .. } => {}
+        Event::Announced(_) | Event::Hashing { .. } | Event::Offer { .. } | Event::Upload(_) => {}
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Fail
 
 fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
     let known = store.list().map_err(anyhow::Error::from)?;
-    let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Left)]);
+    let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
     for (addr, node) in &known {
         context.output.emit(&Line::Trust { addr, node: *node })?;
         table.row([addr.clone(), context.output.names().whole(*node)]);

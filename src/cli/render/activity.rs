@@ -5,11 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use indicatif::ProgressBar;
+use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use crate::cli::render::human::percent;
-use crate::cli::render::progress::{bar, spinner};
 use crate::cli::render::{Console, Style};
 use crate::model::Size;
 
@@ -33,7 +32,7 @@ impl Activity {
     pub(crate) fn start(output: &Console, what: &str) -> Self {
         let (done, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
         let line = (output.style() == Style::Bars).then(|| {
-            let line = output.bars().add(ProgressBar::new_spinner().with_style(spinner()));
+            let line = output.bars().add(ProgressBar::new_spinner().with_style(style(SPINNER)));
             line.set_message(what.to_owned());
             line
         });
@@ -70,6 +69,14 @@ impl Drop for Activity {
     }
 }
 
+/// A template that cannot be parsed would be a mistake of this file, seen by its test; then there is a plain spinner.
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner())
+}
+
+const BAR: &str = "{spinner} {msg}  [{wide_bar}]  {prefix}";
+const SPINNER: &str = "{spinner} {msg}  {prefix}";
+
 struct Counts {
     done: Arc<AtomicU64>,
     total: Arc<AtomicU64>,
@@ -89,7 +96,7 @@ async fn draw(line: ProgressBar, counts: Counts) {
         let (done, total) = counts.load();
         if total > 0 && !is_bar {
             is_bar = true;
-            line.set_style(bar());
+            line.set_style(style(BAR).progress_chars("=> "));
         }
         if is_bar {
             line.set_length(total);
@@ -120,6 +127,13 @@ fn standing(done: u64, total: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_templates_are_sound() {
+        for template in [BAR, SPINNER] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
 
     #[test]
     fn what_is_known_is_told() {

@@ -19,13 +19,14 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
     table
 }
 
-/// What a search found, and where.
-pub(crate) fn found(hits: &[FoundHit]) -> Table {
+/// What a search found, and where; friends who have it by their names.
+pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
     let mut columns = HIT_COLUMNS.to_vec();
-    columns.insert(columns.len() - 1, ("FROM", Align::Left));
+    columns.insert(columns.len() - 1, ("FROM", Align::Spare));
     let mut table = Table::new(&columns);
     for found in hits {
         let mut cells = hit_cells(&found.hit).to_vec();
+        cells[PROVIDERS] = who(&found.hit, names);
         cells.insert(cells.len() - 1, word(&found.plane));
         table.row(cells);
     }
@@ -45,24 +46,36 @@ pub(crate) fn numbered(hits: &[Hit]) -> Table {
 
 const HIT_COLUMNS: [(&str, Align); 5] = [
     ("NAME", Align::Flexible),
-    ("KIND", Align::Left),
+    ("KIND", Align::Spare),
     ("SIZE", Align::Right),
-    ("PROVIDERS", Align::Right),
-    ("ID", Align::Left),
+    ("PROVIDERS", Align::Spare),
+    ("ID", Align::Id),
 ];
+/// The column of those who have it.
+const PROVIDERS: usize = 3;
 
 fn hit_cells(hit: &Hit) -> [String; 5] {
     let name = hit.names.first().map_or_else(String::new, ToString::to_string);
+    let providers = who(hit, &Names::default());
+    [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
+}
+
+/// How many have it: `3`, or with a friend among them `anna and 2 more`.
+fn who(hit: &Hit, names: &Names) -> String {
     // No more travel with a hit, so there may be others.
     let more = if hit.providers.len() >= Hit::MAX_PROVIDERS { "+" } else { "" };
-    let providers = format!("{}{more}", count(hit.providers.len() as u64));
-    [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
+    let all = hit.providers.len() as u64;
+    match hit.providers.iter().find_map(|provider| names.of(provider.node)) {
+        None => format!("{}{more}", count(all)),
+        Some(friend) if all == 1 => friend.to_owned(),
+        Some(friend) => format!("{friend} and {}{more} more", count(all - 1)),
+    }
 }
 
 /// Who provides what a `get` would fetch, and who of them has only parts of its `bytes`.
 pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
     let marked = holders.iter().any(|holder| matches!(holder.has, Has::Parts(_)));
-    let mut columns = vec![("ADDRESSES", Align::Flexible), ("NODE", Align::Left)];
+    let mut columns = vec![("ADDRESSES", Align::Flexible), ("NODE", Align::Id)];
     columns.extend(marked.then_some(("", Align::Left)));
     let mut table = Table::new(&columns);
     for holder in holders {
@@ -81,10 +94,10 @@ pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
 pub(crate) fn offers(offers: &[Offer]) -> Table {
     let mut table = Table::new(&[
         ("NAME", Align::Flexible),
-        ("KIND", Align::Left),
+        ("KIND", Align::Spare),
         ("SIZE", Align::Right),
-        ("FILES", Align::Right),
-        ("ID", Align::Left),
+        ("FILES", Align::SpareRight),
+        ("ID", Align::Id),
     ]);
     for offer in offers {
         let (name, size, files) = (offer.name.to_string(), Size(offer.size).to_string(), count(offer.files.into()));
@@ -96,7 +109,7 @@ pub(crate) fn offers(offers: &[Offer]) -> Table {
 /// What a collection holds.
 pub(crate) fn tree(collection: &Collection) -> Table {
     let mut table =
-        Table::new(&[("PATH", Align::Flexible), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Left)]);
+        Table::new(&[("PATH", Align::Flexible), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Id)]);
     for (path, entry) in collection.entries() {
         match entry {
             Entry::Directory => table.row([format!("{path}/"), String::new(), String::new(), String::new()]),
@@ -114,8 +127,8 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
     let mut table = Table::new(&[
         ("ADDRESSES", Align::Flexible),
         ("OFFERS", Align::Right),
-        ("FROM", Align::Left),
-        ("NODE", Align::Left),
+        ("FROM", Align::Spare),
+        ("NODE", Align::Id),
     ]);
     for row in rows {
         let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
@@ -128,11 +141,11 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
 /// The nodes near this one: first the neighbours, then those that they tell of.
 pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
     let mut table = Table::new(&[
-        ("NODE", Align::Left),
+        ("NODE", Align::Id),
         ("ADDRESSES", Align::Flexible),
-        ("DIRECTION", Align::Left),
-        ("RTT", Align::Right),
-        ("SINCE", Align::Right),
+        ("DIRECTION", Align::Spare),
+        ("RTT", Align::SpareRight),
+        ("SINCE", Align::SpareRight),
         ("OFFERS", Align::Right),
     ]);
     for row in rows {
@@ -170,7 +183,7 @@ fn id(id: Option<ContentId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeId, Provider, SafePath};
+    use crate::model::{Friend, Friends, NodeId, Provider, SafePath};
     use crate::node::Plane;
     use crate::wire::Peer;
 
@@ -186,14 +199,18 @@ mod tests {
         let text = hits([&hit("docs/a b.txt", Some(id)), &hit("c", None)]).render(None);
         let expected = format!(
             "NAME          KIND     SIZE  PROVIDERS  ID\n\
-             docs/a b.txt  file  1.5 KiB          1  {id}\n\
-             c             file  1.5 KiB          1  (not hashed yet)\n"
+             docs/a b.txt  file  1.5 KiB  1          {id}\n\
+             c             file  1.5 KiB  1          (not hashed yet)\n"
         );
         assert_eq!(text, expected);
-        let text = found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }]).render(None);
-        assert!(text.ends_with("\nc     file  1.5 KiB          1  lan   (not hashed yet)\n"), "{text}");
+        let found = |names: Names| found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }], &names).render(None);
+        let text = found(Names::default());
+        assert!(text.ends_with("\nc     file  1.5 KiB  1          lan   (not hashed yet)\n"), "{text}");
+        let friend = Friend { name: "anna".parse().expect("a name"), node: NodeId::of_public_key(b"n"), at: None };
+        let text = found(Names::new(Friends::new([friend])));
+        assert!(text.ends_with("\nc     file  1.5 KiB  anna       lan   (not hashed yet)\n"), "{text}");
         let text = numbered(&[hit("c", None)]).render(None);
-        assert!(text.ends_with("\n1  c     file  1.5 KiB          1  (not hashed yet)\n"), "{text}");
+        assert!(text.ends_with("\n1  c     file  1.5 KiB  1          (not hashed yet)\n"), "{text}");
     }
 
     #[test]

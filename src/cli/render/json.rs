@@ -15,7 +15,7 @@ use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
-    Preview, PreviewFile, Progress, ProviderProgress, Share, Verdict, Why,
+    Preview, PreviewFile, Progress, ProviderProgress, Share, Upload, Verdict, Why,
 };
 use crate::wire::Peer;
 
@@ -96,6 +96,7 @@ pub(crate) enum Line<'a> {
         addr: &'a str,
         node: NodeId,
     },
+    Upload(Uploaded<'a>),
     /// The demo compared every byte of the result with the original.
     Verified {
         files: u64,
@@ -109,6 +110,14 @@ pub(crate) enum Line<'a> {
     Warning {
         message: &'a str,
     },
+}
+
+/// Where an upload stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum UploadState {
+    Begun,
+    Ended,
 }
 
 /// Defines what an event tells of values of the node: each field, its type, and how it is made.
@@ -267,6 +276,23 @@ view! {
         seconds: Option<f64> = row.direct.map(|direct| direct.since.as_secs_f64()),
         offers: u64 = row.peer.offers,
         by: Option<NodeId> = row.by,
+    }
+}
+
+view! {
+    /// A node takes a content from this one, or has taken what it wanted: `bytes` of its `size`; it is whole when as many
+    /// went out as the content has.
+    Uploaded<'a>(stands: UploadState, upload: &'a Upload, names: &'a Names) {
+        state: UploadState = stands,
+        id: ContentId = upload.id,
+        name: Option<&'a SafePath> = upload.name.as_ref(),
+        node: NodeId = upload.node,
+        friend: Option<&'a str> = names.of(upload.node),
+        addr: SocketAddr = upload.addr,
+        bytes: u64 = upload.bytes,
+        size: u64 = upload.size,
+        seconds: f64 = upload.elapsed.as_secs_f64(),
+        whole: bool = upload.is_whole(),
     }
 }
 

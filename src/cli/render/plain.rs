@@ -1,21 +1,21 @@
-//! A transfer's progress as text: the parts that bars are labelled with, and whole lines where there is no terminal.
+//! A transfer's progress as text: the parts of lines on a terminal, and whole lines where there is none.
 //! Time is an argument.
 
 use std::time::Duration;
 
-use crate::cli::render::human::{counted, duration, percent, rate, time_left};
-use crate::cli::say::names::Names;
+use crate::cli::render::fit::shortened;
+use crate::cli::render::human::{count, counted, duration, percent, rate, time_left};
 use crate::model::{Shown, Size};
-use crate::node::{Phase, Progress, ProviderProgress};
+use crate::node::{Phase, Progress};
 
 /// Between two plain lines.
 const EVERY: Duration = Duration::from_secs(3);
 /// The most characters of a name in a line.
 const NAME: usize = 40;
 
-/// What is being done: `fetching docs/a.txt`.
-pub(crate) fn activity(progress: &Progress) -> String {
-    let (phase, of) = match progress.phase {
+/// What is being done, and what to add where it is to nothing that has a name: `fetching`.
+pub(crate) fn action(progress: &Progress) -> (&'static str, &'static str) {
+    match progress.phase {
         Phase::Looking => ("looking", " for providers"),
         Phase::Connecting => ("connecting", " to providers"),
         Phase::Hashing if by_provider(progress) => ("hashing at the provider", ""),
@@ -24,10 +24,6 @@ pub(crate) fn activity(progress: &Progress) -> String {
         Phase::Finishing => ("finishing", ""),
         Phase::Seeding => ("seeding", ""),
         Phase::Waiting => ("waiting", " for the other one that fetches it"),
-    };
-    match &progress.name {
-        Some(name) => format!("{phase} {}", shortened(name.as_str())),
-        None => format!("{phase}{of}"),
     }
 }
 
@@ -35,10 +31,30 @@ fn by_provider(progress: &Progress) -> bool {
     progress.hashing.is_some_and(|hashing| hashing.node.is_some())
 }
 
+/// Bytes done, of how many: proven, or hashed while something is hashed.
+pub(crate) fn amounts(progress: &Progress) -> (u64, u64) {
+    progress.hashing.map_or((progress.bytes, progress.total), |hashing| (hashing.done, hashing.total))
+}
+
+/// Files that are whole, where there are several: `12 of 340 files`.
+pub(crate) fn files(progress: &Progress) -> Option<String> {
+    let files = progress.files;
+    let some = progress.phase == Phase::Fetching && files.all > 1;
+    some.then(|| format!("{} of {} files", count(files.whole.into()), count(files.all.into())))
+}
+
+/// What is being done to what: `fetching docs/a.txt`.
+fn activity(progress: &Progress) -> String {
+    let (what, of) = action(progress);
+    match &progress.name {
+        Some(name) => format!("{what} {}", shortened(&Shown(name.as_str()).to_string(), NAME)),
+        None => format!("{what}{of}"),
+    }
+}
+
 /// How far it is: `12 % of 9.8 GiB, 50.0 MiB/s, 2 m 05 s left`; empty while nothing is known.
-pub(crate) fn standing(progress: &Progress) -> String {
-    let proven = (progress.bytes, progress.total);
-    let (done, total) = progress.hashing.map_or(proven, |hashing| (hashing.done, hashing.total));
+fn standing(progress: &Progress) -> String {
+    let (done, total) = amounts(progress);
     if total == 0 {
         return String::new();
     }
@@ -50,18 +66,6 @@ pub(crate) fn standing(progress: &Progress) -> String {
         }
     }
     text
-}
-
-/// One provider: name or short id, address, rate and share of what came: `abcdefgh  10.0.0.1:4917  20.0 MiB/s  40 %`.
-pub(crate) fn provider(names: &Names, provider: &ProviderProgress, fetched: u64) -> String {
-    let share = if fetched == 0 { 0 } else { percent(provider.bytes, fetched) };
-    let (node, addr) = (names.short(provider.node), provider.addr.to_string());
-    let why = provider.why.map(|why| format!("  {why}")).unwrap_or_default();
-    format!("{node:<8}  {addr:<21}  {:>12}  {share:>3} %{why}", rate(provider.rate))
-}
-
-fn shortened(name: &str) -> String {
-    console::truncate_str(&Shown(name).to_string(), NAME, "…").into_owned()
 }
 
 /// Decides when a line is due: at a new phase, and every few seconds.
@@ -81,9 +85,11 @@ impl Lines {
         }
         self.last = Some((progress.phase, now));
         let mut parts = vec![activity(progress), standing(progress)];
+        parts.extend(files(progress));
         if progress.phase == Phase::Fetching {
             parts.push(counted(progress.providers.len() as u64, "provider"));
             parts.extend(waits_for(progress));
+            parts.extend(progress.gives_up.map(|left| format!("gives up in {}", duration(left))));
         }
         parts.retain(|part| !part.is_empty());
         Some(parts.join(", "))
@@ -103,7 +109,7 @@ fn waits_for(progress: &Progress) -> Option<String> {
 mod tests {
     use super::*;
     use crate::model::{NodeId, SafePath};
-    use crate::node::{Hashing, Why};
+    use crate::node::{FileCount, Hashing, ProviderProgress, Why};
 
     fn fetching() -> Progress {
         let node = NodeId::of_public_key(b"n");
@@ -135,15 +141,6 @@ mod tests {
     }
 
     #[test]
-    fn a_provider_has_its_rate_and_share() {
-        let progress = fetching();
-        let text = provider(&Names::default(), &progress.providers[0], progress.fetched);
-        let short = progress.providers[0].node.short();
-        assert_eq!(text, format!("{short}  10.0.0.1:4917            20.0 MiB/s   40 %"));
-        assert!(provider(&Names::default(), &progress.providers[0], 0).ends_with("  0 %"));
-    }
-
-    #[test]
     fn hashing_has_counts_of_its_own_and_a_wait_has_its_cause() {
         let node = NodeId::of_public_key(b"n");
         let hashing = Hashing { done: 1 << 20, total: 4 << 20, node: Some(node) };
@@ -155,7 +152,16 @@ mod tests {
         waiting.providers[0].why = Some(Why::Hashing(Duration::ZERO));
         let line = Lines::default().line(&waiting, Duration::ZERO).expect("first");
         assert!(line.ends_with(&format!("waiting for {}: it hashes its copy again", node.short())), "{line}");
-        assert!(provider(&Names::default(), &waiting.providers[0], 75).ends_with("it hashes its copy again"));
+        let alone = Progress { gives_up: Some(Duration::from_secs(108)), providers: Vec::new(), ..waiting };
+        let line = Lines::default().line(&alone, Duration::ZERO).expect("first");
+        assert!(line.ends_with(", 0 providers, gives up in 1 m 48 s"), "{line}");
+    }
+
+    #[test]
+    fn of_a_tree_the_files_are_counted() {
+        let tree = Progress { files: FileCount { whole: 12, all: 1340 }, ..fetching() };
+        let line = Lines::default().line(&tree, Duration::ZERO).expect("first");
+        assert!(line.ends_with(", 8.0 s left, 12 of 1,340 files, 1 provider"), "{line}");
     }
 
     #[test]

@@ -3,21 +3,29 @@
 
 use console::{measure_text_width, truncate_str};
 
-use crate::model::Shown;
+use crate::model::{ContentId, NodeId, Shown};
 
 const GAP: &str = "  ";
 /// No flexible column is made narrower than this; rather its last column goes to a line of its own.
-const NARROWEST: usize = 24;
+const NARROWEST: usize = 20;
+/// How much of a content id and of a node id stays: a beginning by which they can be named.
+const SHORT: [(usize, usize); 2] = [(ContentId::TEXT_LEN, 12), (NodeId::TEXT_LEN, 8)];
 
 /// How a column is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
     /// To the left; the column that is cut when the width does not suffice.
     Flexible,
+    /// To the left, whole ids; only their beginnings where the width does not suffice.
+    Id,
     /// To the left.
     Left,
     /// To the right.
     Right,
+    /// To the left; left out where the width does not suffice, the last such column first.
+    Spare,
+    /// The same to the right.
+    SpareRight,
 }
 
 /// Rows of cells under a heading.
@@ -42,23 +50,56 @@ impl Table {
 
     /// The lines, each ended; never wider than `width` if there is one, unless the fixed columns are.
     pub(crate) fn render(&self, width: Option<usize>) -> String {
-        let natural: Vec<usize> = (0..self.columns.len()).map(|c| self.natural(c)).collect();
-        let total = natural.iter().sum::<usize>() + GAP.len() * natural.len().saturating_sub(1);
-        let over = width.map_or(0, |width| total.saturating_sub(width));
-        if over == 0 {
-            return self.lines(&natural, None);
+        match width.filter(|width| self.width() > *width) {
+            Some(width) => self.with_short_ids().fitted(width),
+            None => self.lines(&self.naturals(), None),
         }
+    }
+
+    fn with_short_ids(&self) -> Self {
+        let mut short = self.clone();
+        for (c, _) in self.columns.iter().enumerate().filter(|(_, (_, align))| *align == Align::Id) {
+            short.rows.iter_mut().for_each(|row| shorten(&mut row[c]));
+        }
+        short
+    }
+
+    /// The flexible column gives way, then spare ones are left out, then the last column goes below.
+    fn fitted(&self, width: usize) -> String {
+        let natural = self.naturals();
+        let over = self.width().saturating_sub(width);
         let flexible = self.columns.iter().position(|(_, align)| *align == Align::Flexible);
-        let Some(flexible) = flexible else { return self.lines(&natural, None) };
+        let narrowest = flexible.map_or(0, |flexible| NARROWEST.min(natural[flexible]));
         let mut widths = natural.clone();
-        if natural[flexible] >= over + NARROWEST.min(natural[flexible]) {
+        if let Some(flexible) = flexible.filter(|flexible| natural[*flexible] >= over + narrowest) {
             widths[flexible] -= over;
             return self.lines(&widths, None);
         }
+        let is_spare = |(_, align): &(&str, Align)| matches!(align, Align::Spare | Align::SpareRight);
+        if let Some(spare) = self.columns.iter().rposition(is_spare).filter(|_| over > 0) {
+            return self.without(spare).fitted(width);
+        }
+        let Some(flexible) = flexible.filter(|_| over > 0) else { return self.lines(&natural, None) };
         let last = natural.len() - 1;
         let over = over.saturating_sub(natural[last] + GAP.len());
-        widths[flexible] = natural[flexible].saturating_sub(over).max(NARROWEST.min(natural[flexible]));
+        widths[flexible] = natural[flexible].saturating_sub(over).max(narrowest);
         self.lines(&widths, Some(last))
+    }
+
+    fn without(&self, column: usize) -> Self {
+        let mut fewer = self.clone();
+        fewer.columns.remove(column);
+        fewer.rows.iter_mut().for_each(|row| drop(row.remove(column)));
+        fewer
+    }
+
+    /// How wide it is where nothing bounds it.
+    pub(crate) fn width(&self) -> usize {
+        self.naturals().iter().sum::<usize>() + GAP.len() * self.columns.len().saturating_sub(1)
+    }
+
+    fn naturals(&self) -> Vec<usize> {
+        (0..self.columns.len()).map(|c| self.natural(c)).collect()
     }
 
     fn natural(&self, column: usize) -> usize {
@@ -88,12 +129,20 @@ impl Table {
     }
 }
 
+/// Leaves of an id what suffices to name it.
+fn shorten(cell: &mut String) {
+    let short = SHORT.iter().find(|(whole, _)| cell.len() == *whole && cell.bytes().all(|b| b.is_ascii_alphanumeric()));
+    if let Some((_, short)) = short {
+        cell.truncate(*short);
+    }
+}
+
 fn pad(line: &mut String, cell: &str, width: usize, align: Align) {
     let cell = truncate_str(cell, width, "…");
     let blank = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
     match align {
-        Align::Flexible | Align::Left => line.extend([cell.as_ref(), &blank]),
-        Align::Right => line.extend([blank.as_str(), &cell]),
+        Align::Flexible | Align::Id | Align::Left | Align::Spare => line.extend([cell.as_ref(), &blank]),
+        Align::Right | Align::SpareRight => line.extend([blank.as_str(), &cell]),
     }
 }
 
@@ -132,13 +181,40 @@ docs/a-rather-long-name…      5 B  0123456789abcdef
     #[test]
     fn where_there_is_no_room_the_last_column_stands_below() {
         let text = "\
-NAME                         SIZE
-docs/a-rather-long-name…      5 B
+NAME                     SIZE
+docs/a-rather-long-…      5 B
     0123456789abcdef
-été                       1.5 KiB
+été                   1.5 KiB
     fedcba9876543210
 ";
-        assert_eq!(table().render(Some(30)), text);
+        assert_eq!(table().render(Some(29)), text);
+    }
+
+    #[test]
+    fn ids_are_whole_only_where_they_have_room_and_spare_columns_give_way() {
+        let columns = [
+            ("NAME", Align::Flexible),
+            ("KIND", Align::Spare),
+            ("SIZE", Align::Right),
+            ("FROM", Align::Spare),
+            ("ID", Align::Id),
+        ];
+        let mut table = Table::new(&columns);
+        let (content, node) = (ContentId::of(b"x").to_string(), NodeId::of_public_key(b"n").to_string());
+        let name = "papers/on-computable-numbers.pdf";
+        for id in [&content, &node, "(not hashed yet)", "anna (abcdefgh)"] {
+            table.row([name, "collection", "1000.0 MiB", "neighbours", id]);
+        }
+        assert!(table.render(Some(200)).contains(&content) && table.render(None).contains(&node));
+        let text = table.render(Some(80));
+        assert!(text.lines().all(|line| measure_text_width(line) <= 80) && text.contains("neighbours"), "{text}");
+        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with(&format!("  {}", &content[..12]))), "{text}");
+        assert!(text.lines().nth(2).is_some_and(|line| line.ends_with(&format!("  {}", &node[..8]))), "{text}");
+        assert!(text.contains("(not hashed yet)") && text.contains("anna (abcdefgh)"), "{text}");
+        let text = table.render(Some(60));
+        assert!(!text.contains("FROM") && !text.contains("KIND") && text.contains("  1000.0 MiB  "), "{text}");
+        let text = table.render(Some(40));
+        assert!(text.lines().all(|line| measure_text_width(line) <= 40), "{text}");
     }
 
     #[test]

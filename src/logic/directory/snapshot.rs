@@ -10,6 +10,7 @@ use itertools::Itertools as _;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
+use serde::{Deserialize, Serialize};
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::logic::directory::networks::Holding;
@@ -69,7 +70,40 @@ pub struct Snapshot {
     pub(super) nodes: Arc<BTreeMap<NodeId, Arc<Listing>>>,
 }
 
+/// Nodes of which a census tells the names.
+const NAMED: usize = 8;
+
+/// How much there is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Census {
+    /// Nodes that have announced something.
+    pub nodes: u64,
+    /// Their offers.
+    pub offers: u64,
+    /// Searches that were answered since the start.
+    pub searches: u64,
+    /// The first nodes, by their ids, that were dialled back in vain.
+    pub unreached: Vec<NodeId>,
+    /// How many of those there are beyond them.
+    pub more: u64,
+}
+
 impl Snapshot {
+    /// How much there is, but for the searches.
+    pub fn census(&self) -> Census {
+        let mut census = Census::default();
+        for (node, listing) in self.nodes.iter() {
+            census.nodes += 1;
+            census.offers += listing.offers.all().names;
+            let unreached = listing.addrs.as_ref().is_some_and(Vec::is_empty);
+            match census.unreached.len() {
+                0..NAMED if unreached => census.unreached.push(*node),
+                _ => census.more += u64::from(unreached),
+            }
+        }
+        census
+    }
+
     /// The best hits for a query after `skip` better ones. Of more providers than travel those are told whose turn it
     /// is by their networks, and a random choice of each.
     pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {

@@ -307,6 +307,20 @@ fn pages_fit_their_frames_and_leave_nothing_out() {
 }
 
 #[test]
+fn a_census_names_some_of_those_who_cannot_be_dialled() {
+    let mut directory = Directory::new(Quotas::default(), 1);
+    for n in 1..=10 {
+        announced(&mut directory, n, vec![offer("a", 1), offer("b", 2)]);
+        directory.publish(node(n), Epoch(1), Vec::new());
+    }
+    announced(&mut directory, 11, vec![offer("c", 1)]);
+    directory.announce(who(12), &head(1, 1, true), at(0)).expect("begins");
+    let census = directory.snapshot().census();
+    assert_eq!((census.nodes, census.offers, census.unreached.len(), census.more), (12, 21, 8, 2));
+    assert!(!census.unreached.contains(&node(11)), "it was reached");
+}
+
+#[test]
 fn a_snapshot_stays_as_it_was() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, tree("a", 3000));

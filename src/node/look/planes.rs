@@ -145,7 +145,7 @@ impl Search {
             tokio::select! {
                 biased;
                 joined = direct.join_next(), if !self.silent.is_empty() => match joined {
-                    Some(Ok((number, answer))) => self.answered(number, responders[number].plane, answer),
+                    Some(Ok((number, answer))) => self.answered(number, &responders[number], answer),
                     Some(Err(_)) if !direct.is_empty() => {}
                     // Nobody is left to wait for, whatever became of the others' tasks.
                     Some(Err(_)) | None => {
@@ -160,10 +160,14 @@ impl Search {
     }
 
     /// Takes the answer of a responder.
-    fn answered(&mut self, number: usize, plane: Plane, answer: Result<Page, Error>) {
+    fn answered(&mut self, number: usize, responder: &Responder, answer: Result<Page, Error>) {
+        let plane = responder.plane;
         let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
         let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
-        tracing::debug!(?plane, number, hit, "who was asked has answered");
+        match &answer {
+            Ok(page) => tracing::info!(who = %responder.who(), hits = page.hits.len(), "looked"),
+            Err(error) => tracing::info!(who = %responder.who(), %error, "looked"),
+        }
         self.asked.take(plane, answer);
         self.silent.remove(&number);
         self.look.answered(who, hit, self.begun.elapsed());
@@ -175,6 +179,8 @@ impl Search {
             Some(Answer::Found { lan, mut hits, .. }) => {
                 hits.retain(|hit| self.id.is_none() || hit.id == self.id);
                 if !hits.is_empty() {
+                    let from = if lan { "the local network" } else { "neighbours" };
+                    tracing::info!(from, hits = hits.len(), "heard");
                     self.look.found(self.begun.elapsed());
                     self.asked.answers.push((plane_of(lan), Page { hits, more: None }));
                 }

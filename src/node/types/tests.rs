@@ -10,7 +10,8 @@ use crate::logic::explain::{Cause, Share, Spent, Waits};
 use crate::logic::transfer::Why;
 use crate::model::{Hit, Kind, Provider, Query};
 use crate::node::{
-    BenchReport, BenchRow, Beyond, Check, Counts, Examination, RootSummary, Seen, SurveyOptions, Verdict,
+    BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, Past, RootSummary, Seen, SurveyOptions,
+    Upload, UploadEvent, Uploads, Verdict,
 };
 
 fn travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
@@ -102,6 +103,20 @@ fn what_a_node_reports_travels() {
     travels(Event::Hashing { done: 1, total: 2 });
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));
+    let upload = Upload {
+        number: 1,
+        node: node(),
+        addr: addr(),
+        id: ContentId::of(b"x"),
+        name: Some(name()),
+        size: 7,
+        bytes: 5,
+        rate: 3,
+        elapsed: Duration::from_millis(1500),
+    };
+    travels([UploadEvent::Begun(upload.clone()), UploadEvent::Ended(upload.clone())].map(Event::Upload));
+    let recent = vec![Past { upload: upload.clone(), ago: Duration::from_secs(1) }];
+    travels(Uploads { under_way: vec![upload], recent, ended: 2, bytes: 9, nodes: 1 });
     travels(Check { name: "home".into(), verdict: Verdict::Doubtful, seen: Seen::NoTracker });
     travels(Progress {
         phase: Phase::Hashing,
@@ -120,6 +135,8 @@ fn what_a_node_reports_travels() {
             ..Spent::default()
         },
         stuck: true,
+        gives_up: Some(Duration::from_secs(5)),
+        files: FileCount { whole: 1, all: 2 },
     });
 }
 

@@ -104,6 +104,16 @@ impl State {
         self.end(Ok(Ending::Incomplete(shortfall)));
     }
 
+    /// How long it is until this is given up, while nobody is there who could give anything.
+    pub(super) fn gives_up(&self, now: Duration) -> Option<Duration> {
+        let patience = self.patience.left(now);
+        match self.outlook {
+            Outlook::Open => None,
+            Outlook::Stranded(since) => Some(self.last_look().saturating_sub(now.saturating_sub(since)).min(patience)),
+            Outlook::Stuck => Some(patience),
+        }
+    }
+
     fn last_look(&self) -> Duration {
         if self.candidates.all().next().is_some() { LAST_LOOK } else { LIARS }
     }

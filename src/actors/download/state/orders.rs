@@ -79,7 +79,7 @@ impl State {
     }
 
     fn leave(&mut self, node: NodeId, why: Why) {
-        tracing::debug!(?node, %why, "provider left");
+        tracing::info!(node = %node.short(), %why, "provider left");
         let now = self.now();
         self.candidates.rest(node, why, now);
     }

@@ -15,6 +15,7 @@ use super::ending::Outlook;
 use crate::actors::connections::ConnectError;
 use crate::logic::explain::Spent;
 use crate::logic::transfer::Why;
+use crate::logic::transfer::files::{FileCount, Files};
 use crate::logic::transfer::speed::Speed;
 use crate::model::{NodeId, Plane, SafePath};
 
@@ -66,6 +67,10 @@ pub struct Progress {
     pub spent: Spent,
     /// Nobody who is known gives anything now: it is time to look for others.
     pub stuck: bool,
+    /// How long it is then until this is given up.
+    pub gives_up: Option<Duration>,
+    /// Files that are whole, of those that are fetched.
+    pub files: FileCount,
 }
 
 /// What went wrong with a provider.
@@ -143,6 +148,9 @@ impl ProviderProgress {
     }
 }
 
+/// Between two counts of whole files: of many it takes a while.
+const COUNT: Duration = Duration::from_millis(500);
+
 /// What a transfer counts, and where it shows it.
 #[derive(Debug)]
 pub(super) struct Tallies {
@@ -153,13 +161,24 @@ pub(super) struct Tallies {
     speed: Speed,
     /// Those that were linked.
     providers: BTreeMap<NodeId, ProviderProgress>,
+    files: Files,
+    /// What was counted of them, and when.
+    counted: (FileCount, Option<Duration>),
 }
 
 impl Tallies {
-    pub(super) fn new(progress: watch::Sender<Progress>, tell: Tell, total: u64) -> Self {
+    pub(super) fn new(progress: watch::Sender<Progress>, tell: Tell, total: u64, files: Files) -> Self {
         let mut speed = Speed::default();
         speed.start(Duration::ZERO);
-        Self { progress, tell, total, fetched: 0, speed, providers: BTreeMap::new() }
+        let (providers, counted) = (BTreeMap::new(), (FileCount::default(), None));
+        Self { progress, tell, total, fetched: 0, speed, providers, files, counted }
+    }
+
+    fn count_files(&mut self, has: impl Fn(u32) -> bool, now: Duration) -> FileCount {
+        if self.counted.1.is_none_or(|at| now.saturating_sub(at) >= COUNT) {
+            self.counted = (self.files.count(has), Some(now));
+        }
+        self.counted.0
     }
 
     pub(super) fn met(&mut self, node: NodeId, addr: SocketAddr) {
@@ -203,6 +222,8 @@ impl State {
             met.why = troubles.get(node).copied();
         }
         let spent = self.context.clocks.spent(self.idle);
+        let gives_up = self.gives_up(now);
+        let files = self.tallies.count_files(|unit| self.transfer.has(unit), now);
         let tallies = &self.tallies;
         tallies.progress.send_modify(|shown| {
             shown.bytes = self.transfer.proven_bytes();
@@ -212,6 +233,8 @@ impl State {
             shown.providers = tallies.providers.values().copied().collect();
             shown.spent = spent;
             shown.stuck = self.outlook != Outlook::Open;
+            shown.gives_up = gives_up;
+            shown.files = files;
         });
     }
 }

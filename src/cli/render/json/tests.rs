@@ -37,6 +37,31 @@ fn what_long_running_commands_say() {
 }
 
 #[test]
+fn what_is_fetched_from_here() {
+    let name = name("docs/a");
+    let upload = Upload {
+        number: 1,
+        node: node(),
+        addr: addr(),
+        id: id(),
+        name: Some(name),
+        size: 7,
+        bytes: 5,
+        rate: 3,
+        elapsed: Duration::from_millis(1500),
+    };
+    let expected = format!(
+        r#"{{"event":"upload","state":"begun","id":"{}","name":"docs/a","node":"{}","friend":null,"addr":"127.0.0.1:4917","bytes":5,"size":7,"seconds":1.5,"whole":false}}"#,
+        id(),
+        node()
+    );
+    assert_eq!(text(&Line::Upload(Uploaded::of(UploadState::Begun, &upload, &Names::default()))), expected);
+    let whole = Upload { bytes: 7, ..upload };
+    let ended = text(&Line::Upload(Uploaded::of(UploadState::Ended, &whole, &Names::default())));
+    assert!(ended.contains(r#""state":"ended""#) && ended.ends_with(r#""whole":true}"#), "{ended}");
+}
+
+#[test]
 fn what_finds_things_says() {
     let provider = Provider { node: node(), addrs: vec![addr()] };
     let names = vec![name("a"), name("b/a")];

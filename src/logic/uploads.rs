@@ -1,0 +1,313 @@
+//! What nodes fetch from this one, as people think of it: an upload is what one node takes of one content, however many
+//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has asked for nothing for a while.
+//! Invariant: every byte is counted for one upload, and so in the totals. Not responsible for who may be served.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::transfer::speed::Speed;
+use crate::model::{ContentId, NodeId, SafePath};
+
+/// Without a request under way an upload is over after so long: who wants more has asked for it by then.
+const QUIET: Duration = Duration::from_secs(2);
+/// The same of a node that watches the content: it fetches it, at the moment from others.
+const WATCHED: Duration = Duration::from_secs(60);
+/// Uploads at a time. Far fewer have a request under way (`logic/limits/slots.rs`); of the others the quietest one is over.
+const MOST: usize = 1024;
+/// Uploads that are over and still shown.
+const RECENT: usize = 3;
+/// Nodes that are told apart in the totals: 320 KiB of ids.
+const NODES: usize = 10_000;
+
+/// What one node takes of one content.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upload {
+    /// Tells it from all others of this node.
+    pub number: u64,
+    /// Who takes it.
+    pub node: NodeId,
+    /// From where.
+    pub addr: SocketAddr,
+    /// Which content.
+    pub id: ContentId,
+    /// What it is offered as; none of a content that is not offered.
+    pub name: Option<SafePath>,
+    /// The content's bytes in all.
+    pub size: u64,
+    /// Bytes that went out.
+    pub bytes: u64,
+    /// Bytes a second, lately.
+    pub rate: u64,
+    /// From its begin to now, or to its last byte.
+    pub elapsed: Duration,
+}
+
+impl Upload {
+    /// Whether as many bytes went out as the content has.
+    #[must_use]
+    pub const fn is_whole(&self) -> bool {
+        self.bytes >= self.size
+    }
+}
+
+/// What is being fetched from a node, and what was.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Uploads {
+    /// The uploads under way, the oldest first.
+    pub under_way: Vec<Upload>,
+    /// Those that were over last, the last one first.
+    pub recent: Vec<Past>,
+    /// How many are over.
+    pub ended: u64,
+    /// Bytes of all of them together.
+    pub bytes: u64,
+    /// Nodes that took something; no more than 10,000 are told apart.
+    pub nodes: u64,
+}
+
+/// An upload that is over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Past {
+    /// Which.
+    pub upload: Upload,
+    /// For how long it had been over when this was told.
+    pub ago: Duration,
+}
+
+/// Something to tell of uploads.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum UploadEvent {
+    /// The first byte of one went out.
+    Begun(Upload),
+    /// One is over.
+    Ended(Upload),
+}
+
+/// A request that is served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taking {
+    /// Who asks.
+    pub node: NodeId,
+    /// From where.
+    pub addr: SocketAddr,
+    /// For which content.
+    pub id: ContentId,
+    /// The content's bytes in all.
+    pub size: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    upload: Upload,
+    requests: usize,
+    begun: Duration,
+    /// When a byte went out, or a request began or ended.
+    active: Duration,
+    speed: Speed,
+}
+
+/// The uploads of a node.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    sessions: BTreeMap<u64, Session>,
+    by_taker: HashMap<(NodeId, ContentId), u64>,
+    last: u64,
+    recent: VecDeque<(Upload, Duration)>,
+    nodes: HashSet<NodeId>,
+    ended: u64,
+    bytes: u64,
+    events: Vec<UploadEvent>,
+}
+
+impl Ledger {
+    /// A request is served from now on; the number of the upload that it is of. `name` is asked for once an upload.
+    pub fn open(&mut self, of: Taking, name: impl FnOnce() -> Option<SafePath>, now: Duration) -> u64 {
+        let number = match self.by_taker.get(&(of.node, of.id)) {
+            Some(number) => *number,
+            None => self.begin(of, name(), now),
+        };
+        if let Some(session) = self.sessions.get_mut(&number) {
+            session.requests += 1;
+            session.active = now;
+        }
+        number
+    }
+
+    fn begin(&mut self, of: Taking, name: Option<SafePath>, now: Duration) -> u64 {
+        if self.sessions.len() >= MOST {
+            let resting = self.sessions.iter().filter(|(_, session)| session.requests == 0);
+            let quietest = resting.min_by_key(|(_, session)| session.active).map(|(number, _)| *number);
+            quietest.into_iter().for_each(|number| self.end(number));
+        }
+        self.last += 1;
+        let Taking { node, addr, id, size } = of;
+        let number = self.last;
+        let upload = Upload { number, node, addr, id, name, size, bytes: 0, rate: 0, elapsed: Duration::ZERO };
+        let mut speed = Speed::default();
+        speed.start(now);
+        self.sessions.insert(number, Session { upload, requests: 0, begun: now, active: now, speed });
+        self.by_taker.insert((node, id), number);
+        number
+    }
+
+    /// So many bytes of the content went out for an upload.
+    pub fn sent(&mut self, number: u64, bytes: u64, now: Duration) {
+        let Some(session) = self.sessions.get_mut(&number).filter(|_| bytes > 0) else { return };
+        session.upload.bytes += bytes;
+        session.active = now;
+        session.speed.add(bytes, now);
+        self.bytes += bytes;
+        if session.upload.bytes == bytes {
+            self.events.push(UploadEvent::Begun(session.told(now)));
+            if self.nodes.len() < NODES {
+                self.nodes.insert(session.upload.node);
+            }
+        }
+    }
+
+    /// A request of an upload is served no longer.
+    pub fn close(&mut self, number: u64, now: Duration) {
+        if let Some(session) = self.sessions.get_mut(&number) {
+            session.requests = session.requests.saturating_sub(1);
+            session.active = now;
+        }
+    }
+
+    /// Sees which uploads are over; `watches` says whether a node watches a content.
+    pub fn look(&mut self, watches: impl Fn(ContentId, NodeId) -> bool, now: Duration) {
+        let over = |session: &Session| {
+            let limit = if watches(session.upload.id, session.upload.node) { WATCHED } else { QUIET };
+            session.requests == 0 && now.saturating_sub(session.active) >= limit
+        };
+        let over: Vec<u64> = self.sessions.iter().filter(|(_, session)| over(session)).map(|(n, _)| *n).collect();
+        over.into_iter().for_each(|number| self.end(number));
+    }
+
+    fn end(&mut self, number: u64) {
+        let Some(session) = self.sessions.remove(&number) else { return };
+        self.by_taker.remove(&(session.upload.node, session.upload.id));
+        // Whoever was given nothing, took nothing.
+        if session.upload.bytes > 0 {
+            self.ended += 1;
+            let upload = session.told(session.active);
+            self.recent.push_front((upload.clone(), session.active));
+            self.recent.truncate(RECENT);
+            self.events.push(UploadEvent::Ended(upload));
+        }
+    }
+
+    /// What is new since the last call.
+    pub fn take_events(&mut self) -> Vec<UploadEvent> {
+        std::mem::take(&mut self.events)
+    }
+
+    /// Whether no upload is under way, not even one that rests.
+    pub fn is_idle(&self) -> bool {
+        self.sessions.is_empty()
+    }
+
+    /// As it stands.
+    pub fn view(&self, now: Duration) -> Uploads {
+        let moving = self.sessions.values().filter(|session| session.upload.bytes > 0);
+        Uploads {
+            under_way: moving.map(|session| session.told(now)).collect(),
+            recent: self
+                .recent
+                .iter()
+                .map(|(upload, at)| Past { upload: upload.clone(), ago: now.saturating_sub(*at) })
+                .collect(),
+            ended: self.ended,
+            bytes: self.bytes,
+            nodes: self.nodes.len() as u64,
+        }
+    }
+}
+
+impl Session {
+    fn told(&self, now: Duration) -> Upload {
+        let elapsed = now.saturating_sub(self.begun);
+        Upload { rate: self.speed.rate(now).unwrap_or(0), elapsed, ..self.upload.clone() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn taking(node: u8, id: &[u8]) -> Taking {
+        let addr = "10.0.0.1:4918".parse().expect("an address");
+        Taking { node: NodeId::from_bytes([node; 32]), addr, id: ContentId::of(id), size: 100 }
+    }
+
+    fn at(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    fn name() -> Option<SafePath> {
+        SafePath::parse("docs/a.txt").ok()
+    }
+
+    #[test]
+    fn requests_of_one_node_for_one_content_are_one_upload() {
+        let mut ledger = Ledger::default();
+        let first = ledger.open(taking(1, b"a"), name, at(1000));
+        let second = ledger.open(taking(1, b"a"), || panic!("it has its name"), at(1100));
+        let others = [taking(2, b"a"), taking(1, b"b")].map(|taking| ledger.open(taking, || None, at(1100)));
+        assert!(first == second && !others.contains(&first) && others[0] != others[1]);
+        ledger.sent(first, 40, at(1200));
+        let Some(UploadEvent::Begun(begun)) = ledger.take_events().pop() else { panic!("its first byte") };
+        assert_eq!((begun.number, begun.name, begun.bytes), (first, name(), 40));
+        ledger.sent(second, 60, at(1300));
+        ledger.close(first, at(1300));
+        ledger.look(|_, _| false, at(9000));
+        assert!(ledger.take_events().is_empty(), "a request of it is still served");
+        ledger.close(second, at(9000));
+        ledger.look(|_, _| false, at(10_999));
+        assert_eq!(ledger.view(at(10_999)).under_way.len(), 1, "what has sent nothing is not shown");
+        ledger.look(|_, _| false, at(11_000));
+        let [UploadEvent::Ended(ended)] = &ledger.take_events()[..] else { panic!("quiet for long enough") };
+        assert_eq!((ended.bytes, ended.is_whole(), ended.elapsed), (100, true, at(8000)));
+        others.iter().for_each(|number| ledger.close(*number, at(11_000)));
+        ledger.look(|_, _| false, at(20_000));
+        assert!(ledger.is_idle() && ledger.take_events().is_empty(), "nobody took anything of the others");
+        let view = ledger.view(at(20_000));
+        assert_eq!((view.ended, view.bytes, view.nodes, view.under_way.len()), (1, 100, 1, 0));
+        assert_eq!(view.recent[0].ago, at(11_000), "since its last byte");
+    }
+
+    #[test]
+    fn who_watches_is_not_done_while_it_fetches_from_others() {
+        let mut ledger = Ledger::default();
+        let number = ledger.open(taking(1, b"a"), name, at(0));
+        ledger.sent(number, 10, at(0));
+        ledger.close(number, at(0));
+        ledger.look(|_, _| true, at(59_999));
+        assert!(!ledger.is_idle());
+        assert_eq!(ledger.open(taking(1, b"a"), name, at(59_999)), number, "it goes on");
+        ledger.close(number, at(59_999));
+        ledger.look(|_, _| false, at(61_999));
+        assert!(ledger.is_idle());
+        let Some(UploadEvent::Ended(ended)) = ledger.take_events().pop() else { panic!("told") };
+        assert!(!ended.is_whole());
+    }
+
+    #[test]
+    fn of_too_many_the_quietest_is_over() {
+        let mut ledger = Ledger::default();
+        for n in 0..MOST as u64 {
+            let number = ledger.open(taking(1, &n.to_be_bytes()), || None, at(n));
+            ledger.sent(number, 1, at(n));
+            if n != 0 {
+                ledger.close(number, at(n));
+            }
+        }
+        ledger.take_events();
+        ledger.open(taking(1, b"more"), || None, at(5000));
+        let [UploadEvent::Ended(ended)] = &ledger.take_events()[..] else { panic!("one had to go") };
+        assert_eq!(ended.id, ContentId::of(&1_u64.to_be_bytes()), "the first one has a request under way");
+        assert_eq!(ledger.sessions.len(), MOST);
+    }
+}
