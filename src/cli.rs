@@ -144,9 +144,9 @@ mod tests {
 
     #[test]
     fn a_usage_error_becomes_one_line() {
-        let line = ["qshare", "get", "x", "--limit", "5"].map(OsString::from);
+        let line = ["qshare", "get", "x", "--limit", "much"].map(OsString::from);
         let error = args::parse(line).expect_err("refused");
         let text = one_line(&error.to_string());
-        assert!(text.starts_with("invalid value '5' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
+        assert!(text.starts_with("invalid value 'much' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
     }
 }

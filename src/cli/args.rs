@@ -6,10 +6,12 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches as _, Subcommand};
 
 use crate::model::PeerTarget;
+use crate::model::address::{NODE_PORT, TRACKER_PORT, TargetError};
 use crate::node::MAX_CONNECTIONS;
 
 mod commands;
@@ -29,11 +31,11 @@ pub(crate) struct Globals {
     /// The configuration file [else config.toml in the home, if it is there]
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// A tracker to look at and to announce to; repeatable [$QSHARE_TRACKER; else the configuration]
-    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    /// A tracker to look at and to announce to, port 4917 unless given; repeatable [$QSHARE_TRACKER; else the configuration]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = tracker)]
     pub(crate) tracker: Vec<PeerTarget>,
-    /// A node to keep as a neighbour and to ask directly; repeatable [else the configuration]
-    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    /// A node to keep as a neighbour and to ask directly, port 4918 unless given; repeatable [else the configuration]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = peer)]
     pub(crate) peer: Vec<PeerTarget>,
     /// Neighbours are exactly the --peers and whoever dials; none are asked for or told
     #[arg(long)]
@@ -138,6 +140,23 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals
         level = matches.subcommand().map(|(_, below)| below);
     }
     Ok((globals, Command::from_arg_matches(&matches)?))
+}
+
+/// A tracker's place.
+pub(crate) fn tracker(text: &str) -> Result<PeerTarget, TargetError> {
+    PeerTarget::parse(text, TRACKER_PORT)
+}
+
+/// A node's place.
+pub(crate) fn peer(text: &str) -> Result<PeerTarget, TargetError> {
+    PeerTarget::parse(text, NODE_PORT)
+}
+
+/// A time: a number of seconds, or with units.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let with_units = || humantime::parse_duration(text).ok();
+    seconds.or_else(with_units).ok_or_else(|| "give seconds as a number, or a time such as 30s, 5m or 1h30m".to_owned())
 }
 
 /// An address to listen on.

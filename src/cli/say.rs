@@ -126,7 +126,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NotACollection { id } => return Some(format!("`qshare locate {id}` shows who has it")),
         Error::NotAFile { .. } => "give a directory with -o DIR/, or the id of one file of it",
         Error::NowhereToLook => {
-            "name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do without --no-lan"
+            "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan"
         }
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",

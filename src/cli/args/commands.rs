@@ -10,13 +10,14 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use globset::Glob;
 
-use crate::cli::args::{connections, listen};
+use crate::cli::args::{connections, duration, listen, peer, tracker};
+use crate::model::address::TargetError;
 use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Rate};
 use crate::node::{MAX_BENCH_BYTES, PeerRef};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
-    /// The UDP address [default: any, port 4917 or the next free one]
+    /// The UDP address [default: any, port 4917 or the next free one, which is told]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Serve only the node ids in this file, one a line; it is read again when it changes
@@ -35,10 +36,10 @@ pub(crate) struct ShareArgs {
     /// Leave out what matches; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
-    /// The UDP address [default: any, port 4917 or the next free one]
+    /// The UDP address [default: any, port 4918 or the next free one, which is told]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
-    /// The most that all uploads take together, such as 50MiB/s or 100Mbit/s
+    /// The most that all uploads take together: bytes a second, such as 50M, 50MiB/s or 100Mbit/s
     #[arg(long, value_name = "RATE")]
     pub(crate) limit: Option<Rate>,
     /// Serve friends only: strangers are refused, and no offer is announced by name
@@ -60,7 +61,7 @@ pub(crate) struct GetArgs {
     /// Into this directory or to this file name; `-` writes one file to standard output
     #[arg(short, long, value_name = "PATH|-")]
     pub(crate) output: Option<PathBuf>,
-    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST
+    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST[:PORT] (4918)
     #[arg(long, value_name = "PEER")]
     pub(crate) from: Option<PeerRef>,
     /// Only the files of the collection that match; repeatable
@@ -84,7 +85,7 @@ pub(crate) struct GetArgs {
     /// Never serve it to others
     #[arg(long)]
     pub(crate) no_share: bool,
-    /// The most to fetch, such as 50MiB/s or 100Mbit/s
+    /// The most to fetch: bytes a second, such as 50M, 50MiB/s or 100Mbit/s
     #[arg(long, value_name = "RATE")]
     pub(crate) limit: Option<Rate>,
     /// The most that all uploads take together
@@ -93,8 +94,8 @@ pub(crate) struct GetArgs {
     /// Connections to each provider, 1 to 8 [default: to a fast one up to 4, one for every two cores]
     #[arg(long, value_name = "N", value_parser = connections)]
     pub(crate) connections: Option<NonZeroU8>,
-    /// How long to go on while nothing comes [default: 2m]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// How long to go on while nothing comes: seconds, or such as 5m [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) wait: Option<Duration>,
     /// The most files and directories of a collection [default: 200000]
     #[arg(long, value_name = "N")]
@@ -167,10 +168,22 @@ pub(crate) enum TrustCommand {
     List,
     /// Trust whoever is seen next at this address
     Forget {
-        /// The address, as it was given
-        #[arg(value_name = "HOST:PORT")]
-        target: PeerTarget,
+        /// The address, as it was given; without its port that of a tracker and of a node
+        #[arg(value_name = "HOST[:PORT]")]
+        target: Forgettable,
     },
+}
+
+/// The addresses that are meant by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forgettable(pub(crate) Vec<PeerTarget>);
+
+impl FromStr for Forgettable {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        text.parse().map(|one| Self(vec![one])).or_else(|_| Ok(Self(vec![tracker(text)?, peer(text)?])))
+    }
 }
 
 #[derive(Args, Debug, Clone)]
@@ -187,7 +200,7 @@ pub(crate) enum FriendsCommand {
         #[arg(value_name = "NAME")]
         name: FriendName,
         /// Its node id, as `qshare id` prints it there
-        #[arg(value_name = "ID[@HOST:PORT]")]
+        #[arg(value_name = "ID[@HOST[:PORT]]")]
         node: FriendNode,
     },
     /// List all friends
@@ -211,7 +224,7 @@ impl FromStr for FriendNode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let target = text.contains('@').then(|| text.parse::<PeerTarget>().map_err(|error| error.to_string()));
+        let target = text.contains('@').then(|| peer(text).map_err(|error| error.to_string()));
         let at = target.transpose()?;
         let id = match &at {
             Some(target) => target.id.ok_or("the node id is missing")?,
@@ -227,16 +240,16 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen, group = "end", required = true)]
     pub(crate) listen: Option<SocketAddr>,
     /// Measure to the other end
-    #[arg(value_name = "HOST:PORT", group = "end", required = true)]
+    #[arg(value_name = "HOST[:PORT]", value_parser = peer, group = "end", required = true)]
     pub(crate) target: Option<PeerTarget>,
     /// Bytes of each of the four tests, at most 16GiB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bench_bytes, conflicts_with = "listen")]
     pub(crate) bytes: u64,
 }
 
-/// A size is written like a rate without its time.
+/// A size is written like a rate.
 fn bench_bytes(text: &str) -> Result<u64, String> {
-    let bytes = format!("{text}/s").parse::<Rate>().map(Rate::get).ok();
+    let bytes = text.parse::<Rate>().map(Rate::get).ok();
     let bytes = bytes.filter(|bytes| *bytes <= MAX_BENCH_BYTES);
     bytes.ok_or_else(|| "give a size from 1B to 16GiB, such as 64MiB or 1GB".to_owned())
 }

@@ -19,7 +19,8 @@ fn what_is_accepted_and_what_is_not() {
         ("tracker --listen 4917", false),
         ("tracker x", false),
         ("share a b --list f --exclude *.o --exclude *.a --limit 100Mbit/s --all --include-secrets", true),
-        ("share a --limit 100", false),
+        ("share a --limit 50M", true),
+        ("share a --limit much", false),
         ("get a --connections 8", true),
         ("get a --connections 9", false),
         ("get a --connections 0", false),
@@ -28,6 +29,8 @@ fn what_is_accepted_and_what_is_not() {
         ("get some words -o - --only *.c --only *.h -n --force --times --wait 30s", true),
         ("get x --seed --no-share", false),
         ("get x --wait soon", false),
+        ("get x --wait 5", true),
+        ("get x --wait -5", false),
         ("get x --from anna", true),
         ("get x --from a/b", false),
         ("get x --from abcdefgh", true),
@@ -48,7 +51,8 @@ fn what_is_accepted_and_what_is_not() {
         ("trust", false),
         ("trust list", true),
         ("trust forget h:1", true),
-        ("trust forget h", false),
+        ("trust forget h", true),
+        ("trust forget h/", false),
         ("bench", false),
         ("bench --listen 127.0.0.1:0", true),
         ("bench h:1", true),
@@ -56,7 +60,7 @@ fn what_is_accepted_and_what_is_not() {
         ("bench h:1 --bytes 16GiB", true),
         ("bench h:1 --bytes 17GiB", false),
         ("bench h:1 --bytes 0B", false),
-        ("bench h:1 --bytes 5", false),
+        ("bench h --bytes 5k", true),
         ("bench --listen 127.0.0.1:0 --bytes 1GiB", false),
         ("bench --bytes 1GiB", false),
         ("demo", true),
@@ -81,7 +85,8 @@ fn a_friend_has_a_name_and_a_whole_id() {
         (&format!("add an:na {id}"), false),
         (&format!("add anna {id}"), true),
         (&format!("add anna {id}@h:1"), true),
-        (&format!("add anna {id}@h"), false),
+        (&format!("add anna {id}@h"), true),
+        (&format!("add anna {id}@h/"), false),
     ];
     for (line, good) in cases {
         assert_eq!(read(&format!("friends {line}")).is_ok(), good, "{line}");
@@ -94,7 +99,18 @@ fn global_flags_stand_on_both_sides_and_add_up() {
     let hosts: Vec<_> = globals.tracker.iter().map(|t| t.host.as_str()).collect();
     assert_eq!((hosts, globals.verbose, globals.json), (vec!["a", "b"], 2, true));
     assert_eq!(globals.home, Some("y".into()));
-    assert!(read("--tracker nowhere peers").is_err());
+    assert!(read("--tracker no/where peers").is_err());
+}
+
+#[test]
+fn a_host_alone_has_the_port_of_what_it_is_taken_for() {
+    let (globals, _) = read("--tracker a --peer b id").expect("parsed");
+    let ports = |targets: &[PeerTarget]| targets.iter().map(PeerTarget::host_port).collect::<Vec<_>>();
+    assert_eq!((ports(&globals.tracker), ports(&globals.peer)), (vec!["a:4917".to_owned()], vec!["b:4918".to_owned()]));
+    assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+    assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
+    assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+    assert!(duration("inf").is_err() && duration("").is_err());
 }
 
 #[test]

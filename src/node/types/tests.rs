@@ -54,9 +54,9 @@ fn what_is_asked_of_a_node_travels() {
     travels(
         GetRequest::new(What::Words(words))
             .from(PeerRef::Target(target()))
-            .only([globset::Glob::new("*.{rs,toml}").expect("a glob")])
+            .only(["*.{rs,toml}", "!target/"].map(|text| text.parse().expect("a pattern")))
             .output(PathBuf::from("out/"))
-            .force(true)
+            .replace(Replace::Older)
             .times(true)
             .share(ShareBack::Seed)
             .limit(Rate::bytes_per_second(1 << 20))
