@@ -16,6 +16,7 @@ mod exit;
 mod explain;
 mod failure;
 mod follow;
+mod named;
 mod render;
 mod say;
 mod service;

@@ -17,7 +17,7 @@ use crate::node::MAX_CONNECTIONS;
 mod commands;
 
 pub(crate) use commands::{
-    BenchArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, LsTarget, SearchArgs,
+    BenchArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, SearchArgs,
     ShareArgs, TrackerArgs, TrustArgs, TrustCommand,
 };
 

@@ -67,14 +67,14 @@ fn ended(error: Error, stopped: Option<Stop>) -> Failure {
 pub(crate) async fn seed(
     context: &Context,
     node: &Node,
-    outcome: &Outcome,
+    bytes: u64,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     if signals.have_come() {
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
-    context.output.remark(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
+    context.output.remark(&format!("qshare: seeding {} until stopped", Size(bytes)));
     tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),
         ended = node.ended() => ended.map(|()| Exit::DONE).map_err(Failure::from),

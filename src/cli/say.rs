@@ -80,7 +80,7 @@ fn transfer(error: &Error, names: &Names) -> String {
         Error::BadCollection { .. } => format!("{error}; nothing of it was written, ask who shares it to rename"),
         Error::Connect { who, source } => format!("{who}: {}", connect(source, names)),
         Error::DoesNotMatch { name } => {
-            format!("`{}` is a single file and does not match --only: do without --only to fetch it", Shown(name))
+            format!("`{}` is a single file, and --only or --exclude leaves it out: do without to fetch it", Shown(name))
         }
         Error::Forbidden { node, .. } => {
             format!("{error}: ask its operator to allow node {}", names.whole(*node))
@@ -93,11 +93,11 @@ fn transfer(error: &Error, names: &Names) -> String {
             format!("interrupted, {}: run the same command again to go on", Kept(*have, *total))
         }
         Error::LeftOut { name, without } => {
-            format!("nothing of `{}` can be had that matches --only: {}", Shown(name), notice::without(without))
+            format!("nothing of `{}` can be had that was asked for: {}", Shown(name), notice::without(without))
         }
         Error::NoManifest { lack, .. } => format!("{error} ({}): {}", lack::cause(lack, names), lack::advice(lack)),
         Error::NoneMatch { name, id } => {
-            format!("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(name))
+            format!("no file in `{}` is what --only and --exclude ask for: `qshare ls {id}` shows what it holds", Shown(name))
         }
         Error::NotFound { what, asked } => nothing(what, asked),
         Error::NotHashed { lack, .. } => format!(

@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 
 pub use crate::model::FoundHit;
 use crate::model::address::NODE_PORT;
+use crate::model::collection::Entry;
 use crate::model::collection::manifest::MAX_FILES;
-use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Plane, Rate, SafePath};
+use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
 use crate::node::{Beyond, Direction, Error, Home, Listen};
 use crate::wire::Peer;
 
@@ -181,6 +182,17 @@ pub struct Hits {
     pub beyond: Beyond,
     /// Who did not answer, or not as it should.
     pub warnings: Vec<Notice>,
+}
+
+/// What words mean, and what that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// A file or a collection.
+    pub hit: Hit,
+    /// Where it was found.
+    pub plane: Option<Plane>,
+    /// What the collection holds, or what the directory holds that was meant; nothing of a file.
+    pub entries: Vec<(SafePath, Entry)>,
 }
 
 /// A known node, with where it was learned.

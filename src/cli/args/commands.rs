@@ -8,12 +8,11 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
-use globset::Glob;
 
 use crate::cli::args::{connections, duration, listen, peer, tracker};
 use crate::model::address::TargetError;
-use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Rate};
-use crate::node::{MAX_BENCH_BYTES, PeerRef};
+use crate::model::{FriendName, NodeId, PeerTarget, Rate};
+use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
@@ -55,7 +54,7 @@ pub(crate) struct ShareArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct GetArgs {
-    /// Words of its name, or its id
+    /// Words of its name, a directory of it (papers/physics), or ids
     #[arg(value_name = "WORDS|ID", required = true)]
     pub(crate) words: Vec<String>,
     /// Into this directory or to this file name; `-` writes one file to standard output
@@ -64,15 +63,24 @@ pub(crate) struct GetArgs {
     /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST[:PORT] (4918)
     #[arg(long, value_name = "PEER")]
     pub(crate) from: Option<PeerRef>,
+    /// Every thing that the words match, and not only the one that is meant
+    #[arg(long)]
+    pub(crate) all: bool,
     /// Only the files of the collection that match; repeatable
     #[arg(long, value_name = "GLOB")]
-    pub(crate) only: Vec<Glob>,
+    pub(crate) only: Vec<Pattern>,
+    /// Not the files of the collection that match, nor what is below directories that do; repeatable
+    #[arg(long, value_name = "GLOB")]
+    pub(crate) exclude: Vec<Pattern>,
     /// Show what would be fetched, to where and from whom, and change nothing; ends with 0 also where other content is in the way, and as the get would where the place takes nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
     /// Replace files that exist with other content
     #[arg(long)]
     pub(crate) force: bool,
+    /// Replace files that exist with other content and are older, leave the others; implies --times
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) update: bool,
     /// Apply modification times
     #[arg(long)]
     pub(crate) times: bool,
@@ -114,39 +122,19 @@ pub(crate) struct SearchArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LsArgs {
-    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST), or a collection's id
-    #[arg(value_name = "PEER|ID")]
-    pub(crate) target: LsTarget,
+    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST[:PORT]), or a collection, by id or by name
+    #[arg(value_name = "PEER|ID|NAME", required = true)]
+    pub(crate) words: Vec<String>,
     /// The most files and directories of a collection [default: 200000]
     #[arg(long, value_name = "N")]
     pub(crate) max_files: Option<u32>,
 }
 
-/// What `ls` lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LsTarget {
-    /// What a collection holds.
-    Collection(ContentId),
-    /// What a peer offers.
-    Peer(PeerRef),
-}
-
-impl FromStr for LsTarget {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(id) = text.parse() {
-            return Ok(Self::Collection(id));
-        }
-        text.parse().map(Self::Peer).map_err(|error| format!("{error}; or the 64 characters of a collection's id"))
-    }
-}
-
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LocateArgs {
-    /// A content id
-    #[arg(value_name = "ID")]
-    pub(crate) id: ContentId,
+    /// A content id, or words of a name
+    #[arg(value_name = "ID|WORDS", required = true)]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Args, Debug, Clone)]

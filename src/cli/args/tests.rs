@@ -1,5 +1,4 @@
 use super::*;
-use crate::model::ContentId;
 
 fn read(line: &str) -> Result<(Globals, Command), clap::Error> {
     parse(std::iter::once("qshare").chain(line.split_whitespace()).map(OsString::from))
@@ -27,6 +26,9 @@ fn what_is_accepted_and_what_is_not() {
         ("share", true),
         ("get", false),
         ("get some words -o - --only *.c --only *.h -n --force --times --wait 30s", true),
+        ("get x --exclude *.o --exclude build/ --update --all", true),
+        ("get x --exclude [", false),
+        ("get x --update --force", false),
         ("get x --seed --no-share", false),
         ("get x --wait soon", false),
         ("get x --wait 5", true),
@@ -43,7 +45,9 @@ fn what_is_accepted_and_what_is_not() {
         ("ls h:1", true),
         (&format!("ls {id}"), true),
         (&format!("locate {id}"), true),
-        ("locate x", false),
+        ("locate", false),
+        ("locate some words", true),
+        ("ls some words", true),
         ("hash", false),
         ("hash a b", true),
         ("status", true),
@@ -119,13 +123,4 @@ fn a_bench_has_a_gibibyte_or_the_size_that_was_given() {
         let (_, Command::Bench(bench)) = read(line).expect(line) else { panic!("{line}") };
         assert_eq!(bench.bytes, expected);
     }
-}
-
-#[test]
-fn ls_takes_a_collection_or_a_peer() {
-    let id = ContentId::of(b"x");
-    assert_eq!(id.to_string().parse(), Ok(LsTarget::Collection(id)));
-    assert!(matches!("h:1".parse(), Ok(LsTarget::Peer(_))));
-    assert!(matches!("anna".parse(), Ok(LsTarget::Peer(_))));
-    assert!("h h".parse::<LsTarget>().is_err());
 }
