@@ -35,6 +35,9 @@ pub(crate) struct ShareArgs {
     /// Leave out what matches; repeatable
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
+    /// Leave out what .gitignore files say too, and not only .qshareignore files
+    #[arg(long)]
+    pub(crate) gitignore: bool,
     /// The UDP address [default: any, port 4918 or the next free one, which is told]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
@@ -44,7 +47,7 @@ pub(crate) struct ShareArgs {
     /// Serve friends only: strangers are refused, and no offer is announced by name
     #[arg(long)]
     pub(crate) friends_only: bool,
-    /// Share key stores, .env files and the like too
+    /// Share key stores, .env files, shell histories and the like too
     #[arg(long)]
     pub(crate) include_secrets: bool,
     /// Allow `/` or a home directory itself

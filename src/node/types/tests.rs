@@ -69,6 +69,7 @@ fn what_is_asked_of_a_node_travels() {
     travels(SurveyOptions {
         named: vec![(name(), "/srv/a".into())],
         exclude: vec!["*.tmp".to_owned()],
+        gitignore: true,
         list: Some("list".into()),
         include_secrets: true,
         all: true,

@@ -14,7 +14,7 @@ const SHOWN: usize = 20;
 pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: Option<usize>) -> String {
     let mut table = Table::new(&[("TARGET", Align::Flexible), ("SIZE", Align::Right), ("", Align::Left)]);
     let mut files: Vec<_> = preview.files.iter().collect();
-    files.sort_by_key(|file| file.there);
+    files.sort_by_key(|file| urgency(file.there));
     for file in files.iter().take(SHOWN) {
         let target = file.path.as_ref().map_or_else(|| file.name.to_string(), |path| path.to_string_lossy().into());
         table.row([target, Size(file.size).to_string(), state(file.there, preview.force).to_owned()]);
@@ -36,14 +36,24 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
     format!("{}{more}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
 }
 
+/// What a person would want to see first.
+const fn urgency(there: There) -> u8 {
+    match there {
+        There::Blocked | There::Differs => 0,
+        There::Newer | There::Older => 1,
+        There::New => 2,
+        There::Same => 3,
+    }
+}
+
 const fn state(there: There, force: bool) -> &'static str {
     match there {
         There::Blocked => "in the way, never replaced",
         There::Differs if force => "other content, to be replaced",
         There::Differs => "in the way with other content",
         There::New => "new",
-        There::Newer => "other content, not older, stays",
-        There::Older => "other content, older, to be replaced",
+        There::Newer => "content that is not older, stays",
+        There::Older => "older content, to be replaced",
         There::Same => "here already",
     }
 }
@@ -150,8 +160,8 @@ mod tests {
         let mut there = vec![There::New; 3000];
         there[2999] = There::Older;
         let text = shown(&there, false);
-        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with("older, to be replaced")), "{text}");
-        assert!(text.contains("and 2,980 more files (--json shows all)\n3,000 files: 2999 new, 1 other"), "{text}");
+        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with("older content, to be replaced")), "{text}");
+        assert!(text.contains("and 2,980 more files (--json shows all)\n3,000 files: 2999 new, 1 older"), "{text}");
     }
 
     #[test]
