@@ -142,9 +142,12 @@ pub(crate) struct LocateArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
-    /// Files
-    #[arg(value_name = "FILE", required = true)]
+    /// Files, and directories with all their files; `-` or none is standard input
+    #[arg(value_name = "PATH")]
     pub(crate) files: Vec<PathBuf>,
+    /// Read ids and paths from these files, as this command prints them, and say which still have them
+    #[arg(short, long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Args, Debug, Clone)]

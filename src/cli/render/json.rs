@@ -1,5 +1,5 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
-//! programs wait for; `id`, `hashed`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
+//! programs wait for; `id`, `hashed`, `checked`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
 //! `bench` and `benched` those of the bench, `check` the doctor's, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
@@ -55,6 +55,13 @@ pub(crate) enum Line<'a> {
         name: &'a str,
         state: Verdict,
         message: &'a str,
+    },
+    /// Whether a file has the id that a list says; `error` where it could not be read.
+    Checked {
+        path: Cow<'a, str>,
+        id: ContentId,
+        ok: bool,
+        error: Option<String>,
     },
     Done(#[serde(with = "Ended")] &'a Outcome),
     /// Where the time of a `get` went; what limited it most is the first share. Seconds, microseconds, bytes.
