@@ -71,7 +71,7 @@ fn what_is_wrong_with_the_line_is_told_with_exit_2() {
         &["share"],
         &["--config", "absent", "id"],
         &["get", "x", "--peer", "h:1", "-o", "-", "--json"],
-        &["locate", "0"],
+        &["locate"],
     ];
     for line in lines {
         let output = run(home.path(), line);

@@ -15,10 +15,11 @@ use crate::model::address::{NODE_PORT, TRACKER_PORT, TargetError};
 use crate::node::MAX_CONNECTIONS;
 
 mod commands;
+mod help;
 
 pub(crate) use commands::{
-    BenchArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, SearchArgs,
-    ShareArgs, TrackerArgs, TrustArgs, TrustCommand,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, ManArgs, SearchArgs,
+    ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -26,37 +27,37 @@ pub(crate) use commands::{
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
     /// Where identity, caches and configuration are kept [$QSHARE_HOME; else the platform's data directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) home: Option<PathBuf>,
     /// The configuration file [else config.toml in the home, if it is there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
     /// A tracker to look at and to announce to, port 4917 unless given; repeatable [$QSHARE_TRACKER; else the configuration]
-    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = tracker)]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = tracker, hide_short_help = true)]
     pub(crate) tracker: Vec<PeerTarget>,
     /// A node to keep as a neighbour and to ask directly, port 4918 unless given; repeatable [else the configuration]
-    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = peer)]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = peer, hide_short_help = true)]
     pub(crate) peer: Vec<PeerTarget>,
     /// Neighbours are exactly the --peers and whoever dials; none are asked for or told
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) only_peers: bool,
     /// Neither look for nodes on the local network nor be found there
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_lan: bool,
     /// How many links a search over neighbours travels, 1 to 7 [default: 2, then 3, then 5 while nothing comes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7), hide_short_help = true)]
     pub(crate) ttl: Option<u8>,
     /// One JSON object a line on standard output, nothing else there
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) json: bool,
     /// Errors and results only
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     pub(crate) quiet: bool,
     /// More about what happens; twice for everything
-    #[arg(short, long, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count, hide_short_help = true)]
     pub(crate) verbose: u8,
     /// No bars and no periodic lines
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_progress: bool,
 }
 
@@ -111,6 +112,10 @@ pub(crate) enum Command {
     Doctor,
     /// See it work: a tracker, three providers and a download on this machine
     Demo(DemoArgs),
+    /// Print what a shell needs to complete commands, options, friends, peers and ids that were shown
+    Completions(CompletionsArgs),
+    /// Print the manual page, or that of a command
+    Man(ManArgs),
 }
 
 /// The parser: global flags are known to the program and to every subcommand.
@@ -120,7 +125,7 @@ pub(crate) fn parser() -> clap::Command {
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .subcommand_required(true)
         .arg_required_else_help(true);
-    with_globals(Command::augment_subcommands(root))
+    help::with_examples(with_globals(Command::augment_subcommands(root)))
 }
 
 fn with_globals(command: clap::Command) -> clap::Command {
@@ -132,7 +137,7 @@ fn with_globals(command: clap::Command) -> clap::Command {
 /// # Errors
 /// clap's: usage errors, and the wish for help or the version.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals, Command), clap::Error> {
-    let matches = parser().try_get_matches_from(line)?;
+    let matches = parser().try_get_matches_from(line).map_err(help::suggesting)?;
     let mut globals = Globals::default();
     let mut level: Option<&ArgMatches> = Some(&matches);
     while let Some(matches) = level {
