@@ -137,8 +137,8 @@ const ROOMS: [(&str, &[&str]); 7] = [
     (
         "cli",
         &[
-            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "named",
-            "choose", "explain", "follow", "commands",
+            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "named", "choose",
+            "explain", "follow", "commands",
         ],
     ),
 ];

@@ -42,9 +42,7 @@ fn a_directory_of_a_collection_is_fetched_and_listed_by_its_path() {
     assert!(is_there(&lab, "some/papers/physics/a.pdf") && !is_there(&lab, "some/papers/physics/deep"));
     lab.get(&tracker, &["papers", "--exclude", "physics/", "-o", "rest/"]).done();
     assert!(is_there(&lab, "rest/papers/turing.pdf") && !is_there(&lab, "rest/papers/physics"));
-    let at = |words: &[&str]| {
-        Process::start(lab.qshare().args(["--tracker", &tracker.addr, "ls"]).args(words)).end()
-    };
+    let at = |words: &[&str]| Process::start(lab.qshare().args(["--tracker", &tracker.addr, "ls"]).args(words)).end();
     assert_eq!(hits(&at(&["papers/physics/deep"])), ["physics/deep/b.pdf", "physics/deep/c.txt"]);
     assert_eq!(hits(&at(&["papers"])).len(), 5);
     assert_eq!(hits(&at(&["turing", "1936"])), ["papers/Turing 1936.pdf"]);
@@ -107,7 +105,10 @@ fn what_is_older_is_replaced_after_it_was_told_and_the_rest_is_left() {
     let plan = lab.get(&tracker, &["papers", "--update", "-n"]);
     let states = |state: &str| {
         let plan = plan.done()["plan"].as_array().expect("a plan").clone();
-        plan.iter().filter(|file| file["state"] == state).map(|file| file["name"].as_str().expect("text").to_owned()).collect::<Vec<_>>()
+        plan.iter()
+            .filter(|file| file["state"] == state)
+            .map(|file| file["name"].as_str().expect("text").to_owned())
+            .collect::<Vec<_>>()
     };
     assert_eq!((states("older"), states("newer")), (vec!["physics/a.pdf".into()], vec!["turing.pdf".to_owned()]));
     let ended = lab.get(&tracker, &["papers", "--update"]);
@@ -117,7 +118,11 @@ fn what_is_older_is_replaced_after_it_was_told_and_the_rest_is_left() {
     place("turing.pdf is there with other content, not older");
     assert_eq!(fs::read(lab.path("papers/physics/a.pdf")).expect("there"), b"physics/a.pdf");
     assert_eq!(fs::read(lab.path("papers/turing.pdf")).expect("there"), b"my own");
-    assert!(lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/"]).error(1).contains("is there with other content"));
+    assert!(
+        lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/"])
+            .error(1)
+            .contains("is there with other content")
+    );
 }
 
 #[test]

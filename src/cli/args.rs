@@ -18,8 +18,8 @@ mod commands;
 mod help;
 
 pub(crate) use commands::{
-    BenchArgs, CompletionsArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, ManArgs, SearchArgs,
-    ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, ManArgs,
+    SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.

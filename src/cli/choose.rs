@@ -78,7 +78,8 @@ pub(crate) async fn ask(
 /// Contents that are found together, each once: a file within one of the collections comes with that.
 pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
     let roots: Vec<&str> = hits.iter().filter(|hit| hit.kind == Kind::Collection).flat_map(names).collect();
-    let within = |name: &str| roots.iter().any(|root| name.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')));
+    let within =
+        |name: &str| roots.iter().any(|root| name.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')));
     hits.iter().filter(|hit| hit.names.is_empty() || !names(hit).all(within)).collect()
 }
 

@@ -64,12 +64,7 @@ fn ended(error: Error, stopped: Option<Stop>) -> Failure {
 }
 
 /// Serves what was fetched until a signal comes or the node fails.
-pub(crate) async fn seed(
-    context: &Context,
-    node: &Node,
-    bytes: u64,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
+pub(crate) async fn seed(context: &Context, node: &Node, bytes: u64, signals: &mut Signals) -> Result<Exit, Failure> {
     if signals.have_come() {
         return Ok(Exit::DONE);
     }

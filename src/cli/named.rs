@@ -49,7 +49,8 @@ fn the_one(word: &str, seen: &[SeenContent]) -> Result<Option<ContentId>, Failur
         [] => Ok(None),
         [one] => Ok(Some(one.id)),
         many => {
-            let all: Vec<String> = many.iter().map(|one| format!("{} ({})", one.id, Shown(one.name.as_str()))).collect();
+            let all: Vec<String> =
+                many.iter().map(|one| format!("{} ({})", one.id, Shown(one.name.as_str()))).collect();
             let all = all.join(", ");
             Err(Failure::Ambiguous(format!("the id prefix `{word}` fits {all}: give more of its characters")))
         }

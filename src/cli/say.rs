@@ -97,7 +97,10 @@ fn transfer(error: &Error, names: &Names) -> String {
         }
         Error::NoManifest { lack, .. } => format!("{error} ({}): {}", lack::cause(lack, names), lack::advice(lack)),
         Error::NoneMatch { name, id } => {
-            format!("no file in `{}` is what --only and --exclude ask for: `qshare ls {id}` shows what it holds", Shown(name))
+            format!(
+                "no file in `{}` is what --only and --exclude ask for: `qshare ls {id}` shows what it holds",
+                Shown(name)
+            )
         }
         Error::NotFound { what, asked } => nothing(what, asked),
         Error::NotHashed { lack, .. } => format!(
@@ -125,9 +128,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NotAFriend { .. } => "ask its owner to add this node, whose id `qshare id` prints",
         Error::NotACollection { id } => return Some(format!("`qshare locate {id}` shows who has it")),
         Error::NotAFile { .. } => "give a directory with -o DIR/, or the id of one file of it",
-        Error::NowhereToLook => {
-            "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan"
-        }
+        Error::NowhereToLook => "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan",
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",
         Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", advice(source.kind))),

@@ -79,7 +79,8 @@ impl Settings {
             [] => all("the setting `peers`", config.peers.iter().map(String::as_str), peer)?,
             given => given.to_vec(),
         };
-        let shares = config.share.iter().map(|s| Ok((one("the setting `share`", &s.name, str::parse)?, s.path.clone())));
+        let shares =
+            config.share.iter().map(|s| Ok((one("the setting `share`", &s.name, str::parse)?, s.path.clone())));
         Ok(Self {
             home,
             trackers: distinct(trackers),

@@ -272,7 +272,10 @@ mod tests {
             assert_eq!(parsed(text).as_deref(), Ok(expected));
         }
         let id = NodeId::of_public_key(b"k");
-        assert_eq!(PeerTarget::parse(&format!("{id}@lab1"), 5).map(|target| (target.id, target.port)), Ok((Some(id), 5)));
+        assert_eq!(
+            PeerTarget::parse(&format!("{id}@lab1"), 5).map(|target| (target.id, target.port)),
+            Ok((Some(id), 5))
+        );
         for wrong in ["", "lab1:", "lab1:0", "fd66::1", "[fd66::1", "[fd66::1]7", "a b", "a/b", "-x", "x@lab1"] {
             assert!(parsed(wrong).is_err(), "{wrong}");
         }

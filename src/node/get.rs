@@ -168,8 +168,7 @@ impl Get {
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
-        let contents =
-            Contents::of(&hit, beneath.as_deref(), &self.request, parent, &self.finder, &mut liars).await;
+        let contents = Contents::of(&hit, beneath.as_deref(), &self.request, parent, &self.finder, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let mut contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));

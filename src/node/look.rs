@@ -78,12 +78,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     Ok(best)
 }
 
-async fn by_words(
-    finder: &Finder,
-    query: &Query,
-    chosen: Option<ContentId>,
-    report: &Report,
-) -> Result<Chosen, Error> {
+async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Chosen, Error> {
     let (found, rest) = finder.candidates(query, CANDIDATES).await?;
     found.warnings.into_iter().for_each(|notice| report.warn(notice));
     if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {

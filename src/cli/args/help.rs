@@ -13,71 +13,112 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 /// A command line and what it does; nothing where the command says it all.
 type Example = (&'static str, &'static str);
 
-const fn examples(command: &str) -> &'static [Example] {
-    match command.as_bytes() {
-        b"qshare" => &[
+/// Those of each command.
+const EXAMPLES: [(&str, &[Example]); 13] = [
+    (
+        "qshare",
+        &[
             ("qshare share ~/papers", "offer a directory and all that is in it"),
             ("qshare search turing", "who has what"),
             ("qshare get turing 1936", "fetch it, from everyone who has it at once"),
         ],
-        b"bench" => &[
+    ),
+    (
+        "bench",
+        &[
             ("qshare bench --listen 0.0.0.0:4918", "on one machine"),
             ("qshare bench lab1", "on the other: time, processor, losses of both directions"),
             ("qshare bench lab1 --bytes 100M", "the same with less"),
         ],
-        b"completions" => &[
+    ),
+    (
+        "completions",
+        &[
             ("source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
             ("qshare completions fish | source", "in ~/.config/fish/config.fish"),
         ],
-        b"friends" => &[
+    ),
+    (
+        "friends",
+        &[
             ("qshare friends add anna ID@lab2", "the id is what `qshare id` prints there"),
             ("qshare ls anna", "what she shares"),
             ("qshare friends remove anna", ""),
         ],
-        b"get" => &[
+    ),
+    (
+        "get",
+        &[
             ("qshare get turing 1936 -o papers/", "one file, by words of its path, into a directory"),
             ("qshare get papers/physics --only '*.pdf'", "some files of a directory"),
             ("qshare get papers -n", "what would come, and what is here already"),
         ],
-        b"hash" => &[
+    ),
+    (
+        "hash",
+        &[
             ("qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
             ("qshare hash --check sums", "which files still have them"),
             ("tar c . | qshare hash", "of standard input"),
         ],
-        b"locate" => &[
+    ),
+    (
+        "locate",
+        &[
             ("qshare locate turing-1936.pdf", "who has it"),
             ("qshare locate 3fd2a9c1", "an id that was shown here, by its beginning"),
         ],
-        b"ls" => &[
+    ),
+    (
+        "ls",
+        &[
             ("qshare ls anna", "what a friend shares"),
             ("qshare ls papers/physics", "what a directory holds"),
             ("qshare ls lab2:4918 --json", "what a node offers, for programs"),
         ],
-        b"man" => &[
+    ),
+    (
+        "man",
+        &[
             ("qshare man | man -l -", "read it"),
             ("qshare man get | man -l -", "that of a command"),
             ("qshare man --into man1/", "all of them, for a package"),
         ],
-        b"search" => &[
+    ),
+    (
+        "search",
+        &[
             ("qshare search turing", "names that hold the word"),
             ("qshare search turing pdf --limit-hits 200", "both words, more hits"),
             ("qshare search turing --json", "for programs"),
         ],
-        b"share" => &[
+    ),
+    (
+        "share",
+        &[
             ("qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
             ("qshare share . --exclude '*.o' --gitignore", "without what is built"),
             ("qshare share ~/diary --friends-only", "for your friends alone"),
         ],
-        b"tracker" => &[
+    ),
+    (
+        "tracker",
+        &[
             ("qshare tracker", "then give --tracker HOST to the others"),
             ("qshare tracker --allow nodes", "for the nodes of a list alone"),
         ],
-        b"trust" => &[
+    ),
+    (
+        "trust",
+        &[
             ("qshare trust list", "which key was seen where"),
             ("qshare trust forget lab1", "after lab1 was installed anew"),
         ],
-        _ => &[],
-    }
+    ),
+];
+
+fn examples(command: &str) -> &'static [Example] {
+    EXAMPLES.iter().find(|(of, _)| *of == command).map_or(&[], |(_, examples)| examples)
 }
 
 /// The command with its examples, and of all below it; what is short in `-h` is whole in `--help`.
@@ -160,7 +201,8 @@ mod tests {
     fn examples_are_commands() {
         for command in parser().get_subcommands().map(clap::Command::get_name).chain(["qshare"]) {
             for (line, _) in examples(command) {
-                let line = line.split(['|', '>', '<', '(', ')']).map(str::trim).find(|part| part.starts_with("qshare "));
+                let line =
+                    line.split(['|', '>', '<', '(', ')']).map(str::trim).find(|part| part.starts_with("qshare "));
                 let words = line.expect(command).split_whitespace().map(|word| word.trim_matches('\'').into());
                 let id = "a".repeat(52);
                 let words = words.map(|word: String| word.replace("ID@", &format!("{id}@")).into());
@@ -171,14 +213,19 @@ mod tests {
 
     #[test]
     fn what_other_programs_call_it_is_suggested() {
-        for (name, command) in [("download", "'get'"), ("send", "'share'"), ("list", "'ls', 'search'"), ("find", "'search'")] {
+        for (name, command) in
+            [("download", "'get'"), ("send", "'share'"), ("list", "'ls', 'search'"), ("find", "'search'")]
+        {
             let error = parse(["qshare", name].map(Into::into)).expect_err(name).to_string();
             assert!(error.contains(command), "{error}");
         }
         for name in ["get", "ls", "share"] {
             assert!(meant(name).is_empty(), "{name} is itself");
         }
-        for name in ["checksum", "clone", "add", "check", "contacts", "daemon", "dir", "find", "hosts", "key", "info", "speed", "try", "who"] {
+        for name in [
+            "checksum", "clone", "add", "check", "contacts", "daemon", "dir", "find", "hosts", "key", "info", "speed",
+            "try", "who",
+        ] {
             assert!(meant(name).iter().all(|meant| parser().find_subcommand(meant).is_some()), "{name}");
         }
     }

@@ -19,9 +19,7 @@ use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
 use crate::model::{ContentId, Hit, Kind, Shown, Size};
-use crate::node::{
-    Beyond, Error, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Replace, ShareBack, What,
-};
+use crate::node::{Beyond, Error, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Replace, ShareBack, What};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {

@@ -53,10 +53,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     for (hit, holders) in found.hits.iter().zip(&holders) {
         context.output.emit(&Line::located(&hit.hit, Some(hit.plane), holders.clone()))?;
     }
-    context.output.emit(&Line::Summary {
-        hits: found.hits.len() as u64,
-        beyond: found.beyond,
-    })?;
+    context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
         let failure = Failure::Nothing(say::nothing(&what, context.places()));
         context.warn_guest(guest, &failure);

@@ -19,9 +19,9 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
     program.build();
     let command = match &arguments.command {
         None => &program,
-        Some(name) => program.find_subcommand(name).ok_or_else(|| {
-            Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(name)))
-        })?,
+        Some(name) => program
+            .find_subcommand(name)
+            .ok_or_else(|| Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(name))))?,
     };
     let mut page = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut page).map_err(anyhow::Error::from)?;

@@ -175,7 +175,8 @@ pub fn of_file(path: &Path, size: u64) -> Option<&'static str> {
     if let Some((_, what)) = ENDINGS.iter().find(|(end, _)| name.ends_with(end)) {
         return Some(what);
     }
-    if let Some((_, what)) = PATHS.iter().find(|(end, _)| end.rsplit('/').next() == Some(&name) && path_ends(path, end)) {
+    if let Some((_, what)) = PATHS.iter().find(|(end, _)| end.rsplit('/').next() == Some(&name) && path_ends(path, end))
+    {
         return Some(what);
     }
     match name.as_str() {
@@ -259,8 +260,14 @@ mod tests {
         ] {
             assert!(of_file(Path::new(file), 100).is_some(), "{file}");
         }
-        for dir in [".ssh", "u/.gnupg", "u/.config/google-chrome", "u/Library/Application Support/Firefox", ".mozilla", "etc/ssl/private"]
-        {
+        for dir in [
+            ".ssh",
+            "u/.gnupg",
+            "u/.config/google-chrome",
+            "u/Library/Application Support/Firefox",
+            ".mozilla",
+            "etc/ssl/private",
+        ] {
             assert!(of_directory(Path::new(dir)).is_some(), "{dir}");
         }
     }
@@ -270,7 +277,9 @@ mod tests {
         for file in ["config", "a/config", ".git/HEAD", ".env.example", "id_rsa.pub", "id_card.jpg", "environment"] {
             assert_eq!(of_file(Path::new(file), 100), None, "{file}");
         }
-        for file in ["shadow", "textures/shadow", "hosts.yml", "config.json", "my_history", "ssh_host_rsa_key.pub", "hub"] {
+        for file in
+            ["shadow", "textures/shadow", "hosts.yml", "config.json", "my_history", "ssh_host_rsa_key.pub", "hub"]
+        {
             assert_eq!(of_file(Path::new(file), 100), None, "{file}");
         }
         assert_eq!(of_file(Path::new("talk.key"), 10 << 20), None);

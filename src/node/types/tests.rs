@@ -54,7 +54,7 @@ fn what_is_asked_of_a_node_travels() {
     travels(
         GetRequest::new(What::Words(words))
             .from(PeerRef::Target(target()))
-            .only(["*.{rs,toml}", "!target/"].map(|text| text.parse().expect("a pattern")))
+            .only(["*.{rs,toml}", "!target/"].map(|text| text.parse::<Pattern>().expect("a pattern")))
             .output(PathBuf::from("out/"))
             .replace(Replace::Older)
             .times(true)

@@ -176,7 +176,8 @@ fn with(name: &str, stamp: FileStamp) -> ScannedRoot {
 }
 
 fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<HashJob>, bool) {
-    let scan = Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false };
+    let scan =
+        Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
 }
 
@@ -407,7 +408,9 @@ fn log_left_out() -> (Catalogue, ContentId, HashJob, impl Fn(u64) -> Instant) {
 
 fn look_at(catalogue: &mut Catalogue, log: u64, now: Instant) -> Vec<HashJob> {
     let root = tree(&[("t/a", 1), ("t/log", log)]);
-    catalogue.rescanned(0, Scan { root, unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false }, now).0
+    catalogue
+        .rescanned(0, Scan { root, unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false }, now)
+        .0
 }
 
 #[test]

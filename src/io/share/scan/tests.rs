@@ -110,7 +110,8 @@ fn excludes_and_ignore_files_leave_things_out() {
 
 #[test]
 fn what_git_ignores_is_left_out_where_that_is_wanted() {
-    let words = ".git/HEAD .gitignore=*.o,/target/ a/b.o a/c a/.gitignore=d a/d target/x a/target/y e.o .qshareignore=!e.o";
+    let words =
+        ".git/HEAD .gitignore=*.o,/target/ a/b.o a/c a/.gitignore=d a/d target/x a/target/y e.o .qshareignore=!e.o";
     let tree = Tree::of(words);
     let options = SurveyOptions { gitignore: true, ..SurveyOptions::default() };
     let plan = tree.survey(&options).expect("survey");

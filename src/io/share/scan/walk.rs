@@ -114,13 +114,14 @@ impl Walk<'_> {
     fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Walked {
         let mut found = Walked::default();
         let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
-        let (entries, ignores) = match entries.and_then(|entries| Ok((entries, outer.within(dir, self.rules.gitignore)?))) {
-            Ok(both) => both,
-            Err(error) => {
-                found.failed(name, dir, &error);
-                return found;
-            }
-        };
+        let (entries, ignores) =
+            match entries.and_then(|entries| Ok((entries, outer.within(dir, self.rules.gitignore)?))) {
+                Ok(both) => both,
+                Err(error) => {
+                    found.failed(name, dir, &error);
+                    return found;
+                }
+            };
         for entry in entries {
             self.entry(&entry, name, &ignores, &mut found);
         }
