@@ -62,19 +62,21 @@ async fn find(node: &Node, peer: Option<PeerRef>, query: Result<Query, Failure>)
     let unfound = match (&peer, query) {
         (PeerRef::Name(_), Ok(query)) if !node.knows(&peer) => match node.meant(&query).await {
             Ok(listing) => return Ok(Listed::Named(listing)),
-            Err(Error::NotFound { .. } | Error::NowhereToLook) => true,
-            Err(error) => return Err(error.into()),
+            Err(error @ Error::Ambiguous { .. }) => return Err(error.into()),
+            Err(error) => Some(error),
         },
-        _ => false,
+        _ => None,
     };
-    match node.list(&peer).await {
-        Ok((offers, plane)) => Ok(Listed::Offers(peer, offers, plane)),
-        Err(Error::NoFriend { name }) if unfound => Err(Failure::Nothing(format!(
-            "`{}` is neither a friend's name nor that of a host, and nothing of this name was found: `qshare friends list` \
-             shows your friends, and `qshare search` looks for words",
-            Shown(&name)
-        ))),
-        Err(error) => Err(error.into()),
+    match (node.list(&peer).await, unfound) {
+        (Ok((offers, plane)), _) => Ok(Listed::Offers(peer, offers, plane)),
+        (Err(Error::NoFriend { name }), Some(Error::NotFound { .. } | Error::NowhereToLook)) => {
+            Err(Failure::Nothing(format!(
+                "`{}` is neither a friend's name nor that of a host, and nothing of this name was found: `qshare friends \
+                 list` shows your friends, and `qshare search` looks for words",
+                Shown(&name)
+            )))
+        }
+        (Err(Error::NoFriend { .. }), Some(error)) | (Err(error), _) => Err(error.into()),
     }
 }
 
