@@ -13,6 +13,7 @@ use std::fmt;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
+use crate::io::home::seen::is_prefix;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
@@ -193,8 +194,11 @@ fn dial(error: &DialError, names: &Names) -> String {
 
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
-    let what = Shown(what);
-    format!("nothing was found for `{what}` at {asked}: check it, or name more places to look with --tracker or --peer")
+    let advice = match is_prefix(what) {
+        true => "the beginning of an id stands for it only where this home was shown the whole, give that",
+        false => "check it, or name more places to look with --tracker or --peer",
+    };
+    format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
 }
 
 /// Where something was found: `found at a tracker`.
