@@ -1,7 +1,7 @@
 //! `qshare completions`: what a shell runs to complete a line, and the answers to it, which this program gives itself: commands and
 //! options from its own parser, friends, peers and contents from the home. Not responsible for paths: the parser knows which they are.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 

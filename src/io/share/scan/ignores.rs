@@ -56,7 +56,7 @@ impl Ignores {
     /// # Errors
     /// When it has one that cannot be read: what it leaves out is not known, so nothing there may be shared.
     pub(super) fn within(&self, dir: &Path, git: bool) -> io::Result<Self> {
-        let names = FILE_NAMES.into_iter().filter(|name| git || *name != GIT);
+        let mut names = FILE_NAMES.into_iter().filter(|name| git || *name != GIT);
         names.try_fold(self.clone(), |outer, name| outer.with(dir, name))
     }
 
