@@ -94,9 +94,9 @@ pub(crate) enum Command {
     Peers,
     /// List what a peer offers, or what a collection holds
     Ls(LsArgs),
-    /// Show who offers an id
+    /// Show who offers an id, or what words name
     Locate(LocateArgs),
-    /// Print content ids of files, as b3sum does
+    /// Print or check content ids of files, as b3sum does
     Hash(HashArgs),
     /// Show this home: identities, cache, known trackers; and partial files here
     Status,
@@ -108,11 +108,11 @@ pub(crate) enum Command {
     Friends(FriendsArgs),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
-    /// Say what of this node's surroundings works: port, interfaces, multicast, buffers, paths, clocks
+    /// Say what of this node's surroundings works: port, multicast, buffers, paths, clocks
     Doctor,
     /// See it work: a tracker, three providers and a download on this machine
     Demo(DemoArgs),
-    /// Print what a shell needs to complete commands, options, friends, peers and ids that were shown
+    /// Print what a shell needs to complete commands, options, friends and ids
     Completions(CompletionsArgs),
     /// Print the manual page, or that of a command
     Man(ManArgs),

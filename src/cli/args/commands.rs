@@ -16,7 +16,7 @@ use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
-    /// The UDP address [default: any, port 4917 or the next free one, which is told]
+    /// The UDP address [default: any, port 4917 or the next free one]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Serve only the node ids in this file, one a line; it is read again when it changes
@@ -47,10 +47,12 @@ pub(crate) struct ShareArgs {
     /// Allow `/` or a home directory itself
     #[arg(long, help_heading = "What is shared")]
     pub(crate) all: bool,
-    /// Serve friends only: strangers are refused, and no offer is announced by name
+    /// Serve friends only
+    ///
+    /// Strangers are refused, and no offer is announced by name.
     #[arg(long, help_heading = "To whom, and how")]
     pub(crate) friends_only: bool,
-    /// The UDP address [default: any, port 4918 or the next free one, which is told]
+    /// The UDP address [default: any, port 4918 or the next free one]
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen, help_heading = "To whom, and how")]
     pub(crate) listen: Option<SocketAddr>,
     /// The most that all uploads take together, such as 50M or 100Mbit/s
@@ -83,14 +85,15 @@ pub(crate) struct GetArgs {
     #[arg(long, value_name = "GLOB", help_heading = "What comes")]
     pub(crate) only: Vec<Pattern>,
     /// Not the files that match, nor what is below directories that do; repeatable
-    #[arg(long, value_name = "GLOB", help_heading = "What comes")]
+    #[arg(long, value_name = "GLOB", value_parser = without, help_heading = "What comes")]
     pub(crate) exclude: Vec<Pattern>,
     /// The most files and directories of a collection [default: 200000]
     #[arg(long, value_name = "N", help_heading = "What comes")]
     pub(crate) max_files: Option<u32>,
-    /// Into this directory or to this file name; `-` writes one file to standard output
+    /// Into this directory, or to this file name; `-` is standard output
     ///
-    /// A path that ends in a slash or is a directory takes the result under its own name, any other is its name.
+    /// A path that ends in a slash or is a directory takes the result under its own name, any other is its name. One file alone can be
+    /// written to standard output.
     #[arg(short, long, value_name = "PATH|-", help_heading = "What is here")]
     pub(crate) output: Option<PathBuf>,
     /// Show what would be fetched, to where and from whom, and change nothing
@@ -101,7 +104,7 @@ pub(crate) struct GetArgs {
     /// Replace files that exist with other content
     #[arg(long, help_heading = "What is here")]
     pub(crate) force: bool,
-    /// Replace files that exist with other content and are older, leave the others; implies --times
+    /// Replace those that are older, and leave the others; implies --times
     ///
     /// How old the offered files are is the word of one provider. What will be replaced is told first.
     #[arg(long, conflicts_with = "force", help_heading = "What is here")]
@@ -134,6 +137,11 @@ pub(crate) struct GetArgs {
     /// Say at the end where the time went and what limited it
     #[arg(long, conflicts_with = "dry_run", help_heading = "How")]
     pub(crate) explain: bool,
+}
+
+/// The pattern that leaves out what a glob matches.
+fn without(glob: &str) -> Result<Pattern, globset::Error> {
+    format!("!{glob}").parse()
 }
 
 #[derive(Args, Debug, Clone)]

@@ -205,10 +205,9 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         (_, true) => Replace::Older,
         _ => Replace::Nothing,
     };
-    let without = arguments.exclude.iter().cloned().map(Pattern::without);
     GetRequest::new(want.what.clone())
         .from(arguments.from.clone())
-        .only(arguments.only.iter().cloned().chain(without).collect::<Vec<_>>())
+        .only(arguments.only.iter().chain(&arguments.exclude).cloned().collect::<Vec<Pattern>>())
         .output(arguments.output.clone())
         .replace(replace)
         // What was replaced would never be older again.

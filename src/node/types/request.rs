@@ -36,12 +36,6 @@ pub struct Pattern {
 }
 
 impl Pattern {
-    /// The same glob, leaving out what it matches.
-    #[must_use]
-    pub fn without(self) -> Self {
-        Self { negative: true, ..self }
-    }
-
     /// Whether it leaves out what its glob matches.
     #[must_use]
     pub const fn is_negative(&self) -> bool {

@@ -179,7 +179,9 @@ fn a_peer_is_named_in_four_ways() {
     assert!(is_prefix(&id.short()) && !is_prefix("anna") && !is_prefix("abcdefg1") && !is_prefix(&id.to_string()));
     let target = format!("{id}@[::1]:4917");
     assert_eq!(target.parse::<PeerRef>().expect("target").to_string(), target);
-    for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@host")] {
+    let host = format!("{id}@host").parse::<PeerRef>().expect("target").to_string();
+    assert_eq!(host, format!("{id}@host:4918"), "a node's port");
+    for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@")] {
         assert!(wrong.parse::<PeerRef>().is_err(), "{wrong}");
     }
 }
