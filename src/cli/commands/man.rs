@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
         write_all(dir)?;
         return Ok(Exit::DONE);
     }
-    let mut program = parser();
+    let mut program = whole(parser());
     program.build();
     let command = match &arguments.command {
         None => &program,
@@ -29,8 +29,13 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
     Ok(Exit::DONE)
 }
 
+/// With the options that only long help has.
+fn whole(command: clap::Command) -> clap::Command {
+    command.mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(whole)
+}
+
 fn write_all(dir: &Path) -> Result<(), Failure> {
-    let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(parser(), dir));
+    let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(whole(parser()), dir));
     written.map_err(|error| {
         let (dir, advice) = (dir.to_string_lossy(), say::advice(Obstacle::of(&error)));
         Failure::Other(anyhow::anyhow!("the manual cannot be written to {} ({error}): {advice}", Shown(&dir)))
@@ -48,7 +53,7 @@ mod tests {
         for command in parser().get_subcommands().map(clap::Command::get_name) {
             let page = dir.path().join(format!("man1/qshare-{command}.1"));
             let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
-            assert!(text.contains("Exit codes: 0 done"), "{text}");
+            assert!(text.contains("Exit codes: 0 done") && text.contains("Neither look for nodes"), "{text}");
         }
         assert!(dir.path().join("man1/qshare.1").exists());
     }
