@@ -5,7 +5,7 @@ mod common;
 
 use std::fs;
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use common::{Ended, Lab, Node, Process};
 
@@ -98,7 +98,8 @@ fn what_is_older_is_replaced_after_it_was_told_and_the_rest_is_left() {
     for (name, hours) in own {
         let path = lab.file(name, b"my own");
         let hour = Duration::from_secs(3600);
-        let time = if hours > 0 { SystemTime::now() + hour } else { SystemTime::now() - hour };
+        let shared = fs::metadata(lab.path("shared").join(name)).and_then(|meta| meta.modified()).expect("there");
+        let time = if hours > 0 { shared + hour } else { shared - hour };
         fs::File::options().write(true).open(path).and_then(|file| file.set_modified(time)).expect("own file");
     }
     lab.get(&tracker, &["papers"]).error(1);
