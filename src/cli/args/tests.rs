@@ -20,24 +20,7 @@ fn what_is_accepted_and_what_is_not() {
         ("share a b --list f --exclude *.o --exclude *.a --limit 100Mbit/s --all --include-secrets", true),
         ("share a --limit 50M", true),
         ("share a --limit much", false),
-        ("get a --connections 8", true),
-        ("get a --connections 9", false),
-        ("get a --connections 0", false),
         ("share", true),
-        ("get", false),
-        ("get some words -o - --only *.c --only *.h -n --force --times --wait 30s", true),
-        ("get x --exclude *.o --exclude build/ --update --all", true),
-        ("get x --exclude [", false),
-        ("get x --update --force", false),
-        ("get x --seed --no-share", false),
-        ("get x --wait soon", false),
-        ("get x --wait 5", true),
-        ("get x --wait -5", false),
-        ("get x --from anna", true),
-        ("get x --from a/b", false),
-        ("get x --from abcdefgh", true),
-        ("get x --only [", false),
-        ("get x --http 1.1.1.1:1", false),
         ("search", false),
         ("search a --limit-hits 0", false),
         ("peers", true),
@@ -72,6 +55,32 @@ fn what_is_accepted_and_what_is_not() {
         ("demo d", true),
         ("friends", false),
         ("--json", false),
+    ];
+    for (line, good) in cases {
+        assert_eq!(read(line).is_ok(), good, "{line}");
+    }
+}
+
+#[test]
+fn what_get_takes() {
+    let cases = [
+        ("get a --connections 8", true),
+        ("get a --connections 9", false),
+        ("get a --connections 0", false),
+        ("get", false),
+        ("get some words -o - --only *.c --only *.h -n --force --times --wait 30s", true),
+        ("get x --exclude *.o --exclude build/ --update --all", true),
+        ("get x --exclude [", false),
+        ("get x --update --force", false),
+        ("get x --seed --no-share", false),
+        ("get x --wait soon", false),
+        ("get x --wait 5", true),
+        ("get x --wait -5", false),
+        ("get x --from anna", true),
+        ("get x --from a/b", false),
+        ("get x --from abcdefgh", true),
+        ("get x --only [", false),
+        ("get x --http 1.1.1.1:1", false),
     ];
     for (line, good) in cases {
         assert_eq!(read(line).is_ok(), good, "{line}");

@@ -137,7 +137,7 @@ mod tests {
         let a = hit(1, Kind::File, &["x/report.pdf"], &[1, 2]);
         let fake = hit(2, Kind::File, &["report.pdf"], &[3]);
         let other = hit(3, Kind::File, &["old-report.pdf"], &[4]);
-        let choice = chosen("report.pdf", &[other.clone(), a.clone(), fake.clone()]);
+        let choice = chosen("report.pdf", &[other, a.clone(), fake.clone()]);
         assert_eq!(choice, Err(vec![a, fake]));
     }
 

@@ -109,7 +109,7 @@ pub(super) fn line(id: ContentId, path: &str) -> String {
     format!("{mark}{id}  {escaped}\n")
 }
 
-/// Reads what [`line`] writes.
+/// Reads what [`line()`] writes.
 fn parse(line: &str) -> Option<(ContentId, PathBuf)> {
     let (rest, escaped) = line.strip_prefix('\\').map_or((line, false), |rest| (rest, true));
     let (id, path) = rest.split_once("  ")?;
