@@ -14,6 +14,7 @@ mod exit;
 mod explain;
 mod failure;
 mod follow;
+mod named;
 mod render;
 mod say;
 mod service;
@@ -42,6 +43,9 @@ pub fn run(runtime: Runtime) -> ExitCode {
         if let Err(error) = crate::io::ignored::write_errors_instead_of_signals() {
             tracing::debug!(%error, "a limit of file sizes ends the process");
         }
+    }
+    if let Some(exit) = commands::completions::answer(&line) {
+        return exit.into();
     }
     let exit = match ListenLan::parse(&line) {
         Some(child) => runtime.block_on(child.run()),
@@ -79,6 +83,7 @@ fn friends_of(settings: &Settings) -> Friends {
 async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Bench(arguments) => commands::bench::run(context, arguments).await,
+        Command::Completions(arguments) => commands::completions::run(context, &arguments),
         Command::Demo(arguments) => commands::demo::run(context, arguments).await,
         Command::Doctor => commands::doctor::run(context).await,
         Command::Friends(arguments) => commands::friends::run(context, arguments),
@@ -87,6 +92,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Id => commands::id::run(context),
         Command::Locate(arguments) => commands::locate::run(context, arguments).await,
         Command::Ls(arguments) => commands::ls::run(context, arguments).await,
+        Command::Man(arguments) => commands::man::run(context, &arguments),
         Command::Neighbours => commands::neighbours::run(context).await,
         Command::Peers => commands::peers::run(context).await,
         Command::Search(arguments) => commands::search::run(context, arguments).await,
@@ -114,11 +120,13 @@ fn refuse(line: &[OsString], error: &clap::Error) -> Exit {
     Exit::USAGE
 }
 
-/// The first paragraph of clap's message, in one line.
+/// The first paragraph of clap's message in one line, and what it suggests.
 fn one_line(message: &str) -> String {
-    let paragraph = message.split("\n\n").next().unwrap_or_default();
-    let paragraph = paragraph.strip_prefix("error: ").unwrap_or(paragraph);
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+    let mut paragraphs = message.split("\n\n");
+    let first = paragraphs.next().unwrap_or_default();
+    let tip = paragraphs.filter_map(|paragraph| paragraph.trim().strip_prefix("tip: "));
+    let all = std::iter::once(first.strip_prefix("error: ").unwrap_or(first)).chain(tip);
+    all.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(test)]
@@ -127,9 +135,9 @@ mod tests {
 
     #[test]
     fn a_usage_error_becomes_one_line() {
-        let line = ["qshare", "get", "x", "--limit", "5"].map(OsString::from);
+        let line = ["qshare", "get", "x", "--limit", "much"].map(OsString::from);
         let error = args::parse(line).expect_err("refused");
         let text = one_line(&error.to_string());
-        assert!(text.starts_with("invalid value '5' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
+        assert!(text.starts_with("invalid value 'much' for '--limit <RATE>'") && !text.contains('\n'), "{text}");
     }
 }

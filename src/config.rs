@@ -39,9 +39,9 @@ pub enum ConfigError {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Config {
-    /// Trackers, as `[ID@]HOST:PORT`.
+    /// Trackers, as `[ID@]HOST[:PORT]`.
     pub trackers: Vec<String>,
-    /// Nodes that are asked too, as `[ID@]HOST:PORT`.
+    /// Nodes that are asked too, as `[ID@]HOST[:PORT]`.
     pub peers: Vec<String>,
     /// What is shared besides the command line's paths.
     pub share: Vec<NamedPath>,
@@ -73,7 +73,7 @@ pub struct NodeConfig {
     pub download_limit: String,
     /// A rate or `none`.
     pub upload_limit: String,
-    /// A duration.
+    /// A number of seconds, or a duration with units.
     pub wait: String,
     /// How many hits a search shows.
     pub limit_hits: u32,

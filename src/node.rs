@@ -51,6 +51,8 @@ pub use types::*;
 use get::manifest::Listed;
 use inner::Inner;
 use look::ask::{Responder, all_offers, connect};
+use look::{Meant, look};
+use report::Report;
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
 #[derive(Clone)]
@@ -175,6 +177,39 @@ impl Node {
         if hit.kind == crate::model::Kind::File {
             return Err(Error::NotACollection { id });
         }
+        self.list_of(id, &hit).await
+    }
+
+    /// What words mean, as a `get` takes them, and what it holds.
+    ///
+    /// # Errors
+    /// When nothing or several things match, or nobody could be asked.
+    pub async fn meant(&self, query: &Query) -> Result<Listing, Error> {
+        let (request, report) = (GetRequest::new(What::Words(query.clone())), Report::new());
+        let meant = look(&self.inner.finder, &request, &report).await;
+        let notices = report.notices().borrow().clone();
+        notices.into_iter().for_each(|notice| self.inner.warn(notice));
+        let Meant { hit, beneath, .. } = meant?;
+        let plane = report.now().plane;
+        let Some(id) = hit.id.filter(|_| hit.kind == crate::model::Kind::Collection) else {
+            return Ok(Listing { hit, plane, entries: Vec::new() });
+        };
+        let collection = self.list_of(id, &hit).await?;
+        let patterns = beneath.and_then(|dir| get::selection::beneath(&collection, &dir, &[])).unwrap_or_default();
+        let selection = get::selection::Selection::of(&patterns);
+        let entries = collection.entries().iter().filter(|(path, _)| selection.takes(path));
+        Ok(Listing { plane, entries: entries.cloned().collect(), hit })
+    }
+
+    /// Whether somebody is known by what a person gave: a friend's name, an id, its beginning.
+    #[must_use]
+    pub fn knows(&self, peer: &PeerRef) -> bool {
+        self.inner.resolve_peer(peer).is_ok()
+    }
+
+    /// What a collection holds, from those who have it.
+    async fn list_of(&self, id: ContentId, hit: &crate::model::Hit) -> Result<Collection, Error> {
+        let finder = &self.inner.finder;
         let mut liars = Vec::new();
         // Nobody waits for a list to be shown: everyone is asked once.
         let listed = Listed { finder, id, providers: &hit.providers };

@@ -37,6 +37,32 @@ fn hashes_are_those_of_blake3_and_what_fails_is_named() {
 }
 
 #[test]
+fn a_list_of_ids_is_checked_as_b3sum_does() {
+    let home = tempfile::tempdir().expect("a directory");
+    std::fs::create_dir(home.path().join("d")).expect("made");
+    for name in ["d/a", "d/b", "d/c"] {
+        std::fs::write(home.path().join(name), name).expect("written");
+    }
+    let sums = run(home.path(), &["hash", "d"]);
+    assert_eq!((text(&sums.stdout).lines().count(), sums.status.code()), (3, Some(0)));
+    std::fs::write(home.path().join("sums"), &sums.stdout).expect("written");
+    let good = run(home.path(), &["hash", "--check", "sums"]);
+    assert_eq!((text(&good.stdout), good.status.code()), ("d/a: OK\nd/b: OK\nd/c: OK\n", Some(0)));
+    std::fs::write(home.path().join("d/b"), "other").expect("written");
+    std::fs::remove_file(home.path().join("d/c")).expect("removed");
+    let bad = run(home.path(), &["hash", "-c", "sums"]);
+    assert!(text(&bad.stdout).starts_with("d/a: OK\nd/b: FAILED\nd/c: FAILED ("), "{bad:?}");
+    assert_eq!(bad.status.code(), Some(1));
+    let told = json(&run(home.path(), &["hash", "-c", "sums", "--json"]).stdout);
+    let ok: Vec<_> = told.iter().filter(|line| line["event"] == "checked").map(|line| line["ok"].clone()).collect();
+    assert_eq!(ok, [true, false, false]);
+    let mut piped = qshare(home.path(), &["hash"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("runs");
+    std::io::Write::write_all(&mut piped.stdin.take().expect("a pipe"), b"some bytes").expect("written");
+    let piped = piped.wait_with_output().expect("ends");
+    assert_eq!(text(&piped.stdout), format!("{}  -\n", blake3::hash(b"some bytes")));
+}
+
+#[test]
 fn what_is_wrong_with_the_line_is_told_with_exit_2() {
     let home = tempfile::tempdir().expect("a directory");
     let lines: [&[&str]; 6] = [
@@ -45,7 +71,7 @@ fn what_is_wrong_with_the_line_is_told_with_exit_2() {
         &["share"],
         &["--config", "absent", "id"],
         &["get", "x", "--peer", "h:1", "-o", "-", "--json"],
-        &["locate", "0"],
+        &["locate"],
     ];
     for line in lines {
         let output = run(home.path(), line);

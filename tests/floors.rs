@@ -138,7 +138,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
     (
         "cli",
         &[
-            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "choose",
+            "args", "exit", "signals", "failure", "settings", "service", "say", "render", "context", "named", "choose",
             "explain", "follow", "commands",
         ],
     ),

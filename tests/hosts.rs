@@ -113,3 +113,25 @@ fn a_tracker_with_another_key_is_refused_until_it_is_forgotten() {
     hosts.run(&lab, 3, &home, &["search", "x", "--tracker", &at]).error(3);
     hosts.run(&lab, 3, &home, &["trust", "forget", "10.66.0.9:1"]).error(3);
 }
+
+/// A node that starts before the tracker of its machine does not take the port at which that is looked for.
+#[test]
+fn a_host_is_named_without_ports_whoever_starts_first() {
+    let Some(hosts) = Hosts::up("e") else { return };
+    let lab = Lab::new();
+    let file = lab.file("shared/x.bin", &noise(4, 1 << 20));
+    let mut share = lab.start(hosts.qshare(&lab, 1, &lab.home()).args(["share", "--tracker", "10.66.0.1"]).arg(&file));
+    let tracker = lab.start(hosts.qshare(&lab, 1, &lab.home()).arg("tracker"));
+    let port = |node: &Node| node.addr.rsplit(':').next().expect("a port").to_owned();
+    assert_eq!((port(&share), port(&tracker)), ("4918".to_owned(), "4917".to_owned()));
+    share.wait_hashed();
+    let run = |line: &[&str]| hosts.run(&lab, 2, &lab.home(), line);
+    assert_eq!(run(&["ls", "10.66.0.1"]).event("hit")["name"], "x.bin");
+    run(&["get", "x.bin", "--tracker", "10.66.0.1", "-o", "a/"]).done();
+    run(&["get", "x.bin", "--from", "10.66.0.1", "-o", "b/"]).done();
+    // A second one is told that it has another port.
+    let second = lab.file("shared/y.bin", b"y");
+    let mut second = lab.start(hosts.qshare(&lab, 1, &lab.home()).arg("share").arg(second));
+    assert_eq!(port(&second), "4919");
+    second.process.event_that("warning", |e| e["message"].as_str().is_some_and(|m| m.contains("UDP port 4918")));
+}

@@ -352,7 +352,7 @@ fn a_named_node_is_asked_itself_wherever_on_the_network_it_is() {
         assert_eq!(from(&got).0, share.id, "--from {peer}");
         assert_eq!(run(&["ls", peer]).event("hit")["name"], "found.bin", "ls {peer}");
     }
-    // A host without its port: the first one that a node tries, or the next, beside a tracker.
+    // A host without its port, also beside a tracker.
     let mut tracker = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("tracker"));
     let mut beside = lab.start(hosts.qshare(&lab, 3, &lab.home()).arg("share").arg(lab.file("b/found.bin", b"found")));
     beside.process.event("offer");

@@ -6,17 +6,20 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{ArgAction, ArgMatches, Args, FromArgMatches as _, Subcommand};
 
 use crate::model::PeerTarget;
+use crate::model::address::{NODE_PORT, TRACKER_PORT, TargetError};
 use crate::node::MAX_CONNECTIONS;
 
 mod commands;
+mod help;
 
 pub(crate) use commands::{
-    BenchArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, LsTarget, SearchArgs,
-    ShareArgs, TrackerArgs, TrustArgs, TrustCommand,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, ManArgs,
+    SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -24,40 +27,40 @@ pub(crate) use commands::{
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Globals {
     /// Where identity, caches and configuration are kept [$QSHARE_HOME; else the platform's data directory]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", hide_short_help = true)]
     pub(crate) home: Option<PathBuf>,
     /// The configuration file [else config.toml in the home, if it is there]
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", hide_short_help = true)]
     pub(crate) config: Option<PathBuf>,
-    /// A tracker to look at and to announce to; repeatable [$QSHARE_TRACKER; else the configuration]
-    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    /// A tracker to look at and to announce to, port 4917 unless given; repeatable [$QSHARE_TRACKER; else the configuration]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = tracker, hide_short_help = true)]
     pub(crate) tracker: Vec<PeerTarget>,
-    /// A node to keep as a neighbour and to ask directly; repeatable [else the configuration]
-    #[arg(long, value_name = "[ID@]HOST:PORT")]
+    /// A node to keep as a neighbour and to ask directly, port 4918 unless given; repeatable [else the configuration]
+    #[arg(long, value_name = "[ID@]HOST[:PORT]", value_parser = peer, hide_short_help = true)]
     pub(crate) peer: Vec<PeerTarget>,
     /// Neighbours are exactly the --peers and whoever dials; none are asked for or told
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) only_peers: bool,
     /// Neither look for nodes on the local network nor be found there
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_lan: bool,
     /// How many links a search over neighbours travels, 1 to 7 [default: 2, then 3, then 5 while nothing comes]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=7), hide_short_help = true)]
     pub(crate) ttl: Option<u8>,
     /// One JSON object a line on standard output, nothing else there
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) json: bool,
     /// Errors and results only
-    #[arg(short, long)]
+    #[arg(short, long, hide_short_help = true)]
     pub(crate) quiet: bool,
     /// Say what happens; twice for every request, three times for the transport too
-    #[arg(short, long, action = ArgAction::Count)]
+    #[arg(short, long, action = ArgAction::Count, hide_short_help = true)]
     pub(crate) verbose: u8,
     /// No bars and no periodic lines
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) no_progress: bool,
     /// Tables with whole ids and all columns, also on a terminal that is narrower
-    #[arg(long)]
+    #[arg(long, hide_short_help = true)]
     pub(crate) wide: bool,
 }
 
@@ -95,9 +98,9 @@ pub(crate) enum Command {
     Peers,
     /// List what a peer offers, or what a collection holds
     Ls(LsArgs),
-    /// Show who offers an id
+    /// Show who offers an id, or what words name
     Locate(LocateArgs),
-    /// Print content ids of files, as b3sum does
+    /// Print or check content ids of files, as b3sum does
     Hash(HashArgs),
     /// Show this home: identities, cache, known trackers; and partial files here
     Status,
@@ -109,10 +112,14 @@ pub(crate) enum Command {
     Friends(FriendsArgs),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
-    /// Say what of this node's surroundings works: port, interfaces, multicast, buffers, paths, clocks
+    /// Say what of this node's surroundings works: port, multicast, buffers, paths, clocks
     Doctor,
     /// See it work: a tracker, three providers and a download on this machine
     Demo(DemoArgs),
+    /// Print what a shell needs to complete commands, options, friends and ids
+    Completions(CompletionsArgs),
+    /// Print the manual page, or that of a command
+    Man(ManArgs),
 }
 
 /// The parser: global flags are known to the program and to every subcommand.
@@ -122,7 +129,7 @@ pub(crate) fn parser() -> clap::Command {
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .subcommand_required(true)
         .arg_required_else_help(true);
-    with_globals(Command::augment_subcommands(root))
+    help::with_examples(with_globals(Command::augment_subcommands(root)))
 }
 
 fn with_globals(command: clap::Command) -> clap::Command {
@@ -134,7 +141,7 @@ fn with_globals(command: clap::Command) -> clap::Command {
 /// # Errors
 /// clap's: usage errors, and the wish for help or the version.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals, Command), clap::Error> {
-    let matches = parser().try_get_matches_from(line)?;
+    let matches = parser().try_get_matches_from(line).map_err(help::suggesting)?;
     let mut globals = Globals::default();
     let mut level: Option<&ArgMatches> = Some(&matches);
     while let Some(matches) = level {
@@ -142,6 +149,23 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals
         level = matches.subcommand().map(|(_, below)| below);
     }
     Ok((globals, Command::from_arg_matches(&matches)?))
+}
+
+/// A tracker's place.
+pub(crate) fn tracker(text: &str) -> Result<PeerTarget, TargetError> {
+    PeerTarget::parse(text, TRACKER_PORT)
+}
+
+/// A node's place.
+pub(crate) fn peer(text: &str) -> Result<PeerTarget, TargetError> {
+    PeerTarget::parse(text, NODE_PORT)
+}
+
+/// A time: a number of seconds, or with units.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    let with_units = || humantime::parse_duration(text).ok();
+    seconds.or_else(with_units).ok_or_else(|| "give seconds as a number, or a time such as 30s, 5m or 1h30m".to_owned())
 }
 
 /// An address to listen on.

@@ -1,14 +1,26 @@
 //! What to do when words match several ids: list them, and ask who sits at a terminal.
 
 use std::io::{self, BufRead as _};
+use std::ops::ControlFlow;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
+use crate::cli::render::human::word;
 use crate::cli::render::json::Line;
+use crate::cli::render::table::{Align, Table};
+use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
-use crate::model::{ContentId, Hit};
+use crate::model::query::fold;
+use crate::model::{ContentId, Hit, Kind, Query, Shown, Size};
 use crate::node::Beyond;
+
+/// Rows of a page where the terminal does not tell its height, and the fewest.
+const PAGE: (usize, usize) = (20, 5);
+/// Rows that are not the candidates': headings, hints and what is typed.
+const BESIDE: usize = 4;
+/// Characters of an id that are shown: its beginning can be given in place of the whole.
+const SHORT: usize = 8;
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
 pub(crate) fn list(
@@ -28,46 +40,251 @@ pub(crate) fn list(
     output.table(&table)
 }
 
-/// Asks which one; `None` when the answer is none of them.
+/// Asks which of them, until that is said; nothing when the answer is none of them.
 pub(crate) async fn ask(
     context: &Context,
     candidates: &[Hit],
     beyond: Beyond,
     signals: &mut Signals,
-) -> Result<Option<ContentId>, Failure> {
-    context.output.note(hits::numbered(candidates).render(context.output.error_width()).trim_end());
+) -> Result<Vec<ContentId>, Failure> {
+    let rows = console::Term::stderr().size_checked().map_or(PAGE.0, |(rows, _)| usize::from(rows));
+    let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
     if beyond != Beyond::default() {
         context.output.note("There are more; more words leave fewer.");
     }
-    context.output.note(&format!("Which one? (1-{}, enter for none)", candidates.len()));
-    let line = tokio::task::spawn_blocking(|| {
-        let mut line = String::new();
-        io::stdin().lock().read_line(&mut line).map(|_| line)
-    });
-    let line = tokio::select! {
-        line = line => line.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
-    Ok(chosen(&line, candidates))
+    context.output.note(chooser.page(context.output.names()).render(context.output.error_width()).trim_end());
+    loop {
+        context.output.note(&chooser.question());
+        let line = tokio::task::spawn_blocking(|| {
+            let mut line = String::new();
+            io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
+        });
+        let line = tokio::select! {
+            line = line => line.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?,
+            stop = signals.next() => return Err(Failure::Stopped(stop)),
+        };
+        let Some(line) = line else { return Ok(Vec::new()) };
+        match chooser.answer(&line) {
+            ControlFlow::Break(chosen) => return Ok(chosen),
+            ControlFlow::Continue(Some(wrong)) => context.output.note(&wrong),
+            ControlFlow::Continue(None) => {
+                let page = chooser.page(context.output.names());
+                context.output.note(page.render(context.output.error_width()).trim_end());
+            }
+        }
+    }
 }
 
-/// What is not hashed yet has no id and cannot be chosen.
-fn chosen(line: &str, candidates: &[Hit]) -> Option<ContentId> {
-    let number: usize = line.trim().parse().ok()?;
-    candidates.get(number.checked_sub(1)?)?.id
+/// Contents that are found together, each once: a file within one of the collections comes with that.
+pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
+    let roots: Vec<&str> = hits.iter().filter(|hit| hit.kind == Kind::Collection).flat_map(names).collect();
+    let within =
+        |name: &str| roots.iter().any(|root| name.strip_prefix(root).is_some_and(|rest| rest.starts_with('/')));
+    hits.iter().filter(|hit| hit.names.is_empty() || !names(hit).all(within)).collect()
+}
+
+fn names(hit: &Hit) -> impl Iterator<Item = &str> {
+    hit.names.iter().map(|name| name.as_str())
+}
+
+/// What is chosen from, and which part of it is shown. A candidate keeps its number whatever is shown.
+struct Chooser<'a> {
+    candidates: &'a [Hit],
+    /// Places of those that the filter leaves.
+    left: Vec<usize>,
+    /// How many of those were on pages before this one.
+    from: usize,
+    rows: usize,
+}
+
+impl<'a> Chooser<'a> {
+    fn new(candidates: &'a [Hit], rows: usize) -> Self {
+        Self { candidates, left: (0..candidates.len()).collect(), from: 0, rows }
+    }
+
+    fn more(&self) -> usize {
+        self.left.len().saturating_sub(self.from + self.rows)
+    }
+
+    fn page(&self, names: &Names) -> Table {
+        let mut table = Table::new(&[
+            ("", Align::Right),
+            ("NAME", Align::Flexible),
+            ("KIND", Align::Left),
+            ("SIZE", Align::Right),
+            ("FROM", Align::Left),
+            ("ID", Align::Left),
+        ]);
+        for place in self.left.iter().skip(self.from).take(self.rows) {
+            let hit = &self.candidates[*place];
+            let name = hit.names.first().map_or_else(String::new, ToString::to_string);
+            let id = hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..SHORT].to_owned());
+            let number = (place + 1).to_string();
+            table.row([number, name, word(&hit.kind), Size(hit.size).to_string(), from(hit, names), id]);
+        }
+        table
+    }
+
+    fn question(&self) -> String {
+        let enter = match self.more() {
+            0 => "enter for none".to_owned(),
+            more => format!("enter for {more} more, q for none"),
+        };
+        format!("Which? (1-{}, or several such as 1,3; all; a word to filter by; {enter})", self.candidates.len())
+    }
+
+    /// Takes an answer: what is chosen; or what was wrong with it; or nothing, and another page is to be shown.
+    fn answer(&mut self, line: &str) -> ControlFlow<Vec<ContentId>, Option<String>> {
+        let line = line.trim();
+        match (line, self.more()) {
+            ("", 0) | ("q", _) => return ControlFlow::Break(Vec::new()),
+            ("", _) => {
+                self.from += self.rows;
+                return ControlFlow::Continue(None);
+            }
+            ("*", _) => return self.filter(|_| true, line),
+            ("all", _) => return self.chosen(&self.left.clone()),
+            _ => {}
+        }
+        match numbers(line, self.candidates.len()) {
+            Some(Ok(places)) => self.chosen(&places),
+            Some(Err(wrong)) => ControlFlow::Continue(Some(wrong)),
+            None => match Query::parse(&[line.strip_prefix('/').unwrap_or(line)]) {
+                Ok(query) => self.filter(|hit| names(hit).any(|name| query.matches(&fold(name))), line),
+                Err(error) => ControlFlow::Continue(Some(error.to_string())),
+            },
+        }
+    }
+
+    fn filter(&mut self, wanted: impl Fn(&Hit) -> bool, line: &str) -> ControlFlow<Vec<ContentId>, Option<String>> {
+        let left: Vec<usize> = (0..self.candidates.len()).filter(|place| wanted(&self.candidates[*place])).collect();
+        if left.is_empty() {
+            return ControlFlow::Continue(Some(format!("None of them matches `{}`; * shows all.", Shown(line))));
+        }
+        (self.left, self.from) = (left, 0);
+        ControlFlow::Continue(None)
+    }
+
+    /// What is not hashed yet has no id and cannot be chosen.
+    fn chosen(&self, places: &[usize]) -> ControlFlow<Vec<ContentId>, Option<String>> {
+        match places.iter().find(|place| self.candidates[**place].id.is_none()) {
+            Some(place) => ControlFlow::Continue(Some(format!("{} is not hashed yet; choose others.", place + 1))),
+            None => ControlFlow::Break(places.iter().filter_map(|place| self.candidates[*place].id).collect()),
+        }
+    }
+}
+
+/// The places that `1,3 5-7` means, each once; none where it is no such list; what is wrong with one that is.
+fn numbers(line: &str, count: usize) -> Option<Result<Vec<usize>, String>> {
+    let mut places = Vec::new();
+    for part in line.split([',', ' ']).filter(|part| !part.is_empty()) {
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        if ![first, last].iter().all(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())) {
+            return None;
+        }
+        let number = |text: &str| text.parse::<usize>().ok().filter(|number| (1..=count).contains(number));
+        match (number(first), number(last)) {
+            (Some(first), Some(last)) if first <= last => {
+                places.extend((first - 1..last).filter(|place| !places.contains(place)).collect::<Vec<_>>());
+            }
+            _ => return Some(Err(format!("There is no {part}: give numbers from 1 to {count}."))),
+        }
+    }
+    (!places.is_empty()).then_some(Ok(places))
+}
+
+/// Who offers it: a friend by name if there is one, and how many others.
+fn from(hit: &Hit, names: &Names) -> String {
+    let friend = hit.providers.iter().find(|provider| names.of(provider.node).is_some());
+    let Some(first) = friend.or_else(|| hit.providers.first()) else { return String::new() };
+    match hit.providers.len() - 1 {
+        0 => names.short(first.node),
+        others => format!("{} +{others}", names.short(first.node)),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Friend, Friends, NodeId, Provider, SafePath};
+
+    fn hit(name: &str, kind: Kind, hashed: bool) -> Hit {
+        let provider = |key: &[u8]| Provider { node: NodeId::of_public_key(key), addrs: Vec::new() };
+        Hit {
+            kind,
+            names: vec![SafePath::parse(name).expect(name)],
+            providers: vec![provider(b"a"), provider(b"b")],
+            ..Hit::file(hashed.then(|| ContentId::of(name.as_bytes())), 1)
+        }
+    }
+
+    fn candidates() -> Vec<Hit> {
+        ["a/one.txt", "a/two.txt", "b/three.pdf", "b/four.pdf"]
+            .iter()
+            .enumerate()
+            .map(|(n, name)| hit(name, Kind::File, n != 1))
+            .collect()
+    }
+
+    fn ids(names: &[&str]) -> Vec<ContentId> {
+        names.iter().map(|name| ContentId::of(name.as_bytes())).collect()
+    }
 
     #[test]
-    fn an_answer_is_a_number_of_the_list() {
-        let id = ContentId::of(b"2");
-        let candidates = [Hit::file(None, 1), Hit::file(Some(id), 1)];
-        assert_eq!(chosen(" 2\n", &candidates), Some(id));
-        for none in ["", "\n", "0", "1", "3", "-1", "x", "99999999999999999999999"] {
-            assert_eq!(chosen(none, &candidates), None, "{none:?}");
+    fn numbers_ranges_and_all_are_chosen_and_wrong_ones_asked_again() {
+        let candidates = candidates();
+        let answer = |line: &str| Chooser::new(&candidates, 20).answer(line);
+        assert_eq!(answer(" 3\n"), ControlFlow::Break(ids(&["b/three.pdf"])));
+        assert_eq!(answer("1, 3-4 3"), ControlFlow::Break(ids(&["a/one.txt", "b/three.pdf", "b/four.pdf"])));
+        for none in ["", "\n", "q"] {
+            assert_eq!(answer(none), ControlFlow::Break(Vec::new()), "{none:?}");
         }
+        for wrong in ["0", "5", "4-3", "1,9", "99999999999999999999999", "2", "all", "/", "zzz"] {
+            assert!(matches!(answer(wrong), ControlFlow::Continue(Some(_))), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_word_filters_and_the_numbers_stay() {
+        let candidates = candidates();
+        let mut chooser = Chooser::new(&candidates, 20);
+        assert_eq!(chooser.answer("PDF"), ControlFlow::Continue(None));
+        assert_eq!(chooser.left, [2, 3]);
+        assert_eq!(chooser.answer("all"), ControlFlow::Break(ids(&["b/three.pdf", "b/four.pdf"])));
+        assert_eq!(chooser.answer("*"), ControlFlow::Continue(None));
+        assert_eq!(chooser.left.len(), 4);
+        assert!(matches!(chooser.answer("/2"), ControlFlow::Continue(Some(_))), "a filter, and no number");
+        assert_eq!(chooser.left.len(), 4);
+    }
+
+    #[test]
+    fn enter_turns_the_page_until_the_last() {
+        let candidates = candidates();
+        let mut chooser = Chooser::new(&candidates, 3);
+        assert!(chooser.question().contains("enter for 1 more"), "{}", chooser.question());
+        assert_eq!(chooser.answer(""), ControlFlow::Continue(None));
+        let page = chooser.page(&Names::default()).render(None);
+        assert!(page.contains("4  b/four.pdf") && !page.contains("three"), "{page}");
+        assert_eq!(chooser.answer(""), ControlFlow::Break(Vec::new()));
+    }
+
+    #[test]
+    fn a_friend_is_named_before_strangers() {
+        let node = NodeId::of_public_key(b"b");
+        let names = Names::new(Friends::new([Friend { name: "anna".parse().expect("a name"), node, at: None }]));
+        assert_eq!(from(&candidates()[0], &names), "anna +1");
+        let first = NodeId::of_public_key(b"a").short();
+        assert_eq!(from(&candidates()[0], &Names::default()), format!("{first} +1"));
+    }
+
+    #[test]
+    fn what_comes_with_a_collection_is_not_fetched_besides() {
+        let hits = [
+            hit("papers", Kind::Collection, true),
+            hit("papers/a.pdf", Kind::File, true),
+            hit("papers-2/b.pdf", Kind::File, true),
+        ];
+        let left: Vec<_> = apart(&hits).iter().map(|hit| hit.names[0].to_string()).collect();
+        assert_eq!(left, ["papers", "papers-2/b.pdf"]);
     }
 }

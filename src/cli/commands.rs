@@ -1,6 +1,7 @@
 //! The commands, one a file.
 
 pub(super) mod bench;
+pub(super) mod completions;
 pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod friends;
@@ -10,6 +11,7 @@ pub(super) mod id;
 pub(super) mod listen_lan;
 pub(super) mod locate;
 pub(super) mod ls;
+pub(super) mod man;
 pub(super) mod neighbours;
 pub(super) mod peers;
 pub(super) mod search;

@@ -11,6 +11,9 @@ use crate::node::{Error, ErrorCode};
 /// Why a command did not end well.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
+    /// Several things are meant.
+    #[error("{0}")]
+    Ambiguous(String),
     /// Who reads standard output has had enough: nothing more to say to anybody.
     #[error("standard output was closed")]
     Closed,
@@ -54,6 +57,7 @@ impl Failure {
     /// The code for programs.
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
+            Self::Ambiguous(_) => ErrorCode::Ambiguous,
             Self::Closed | Self::Other(_) | Self::Some { .. } => ErrorCode::Failed,
             Self::Config(_) | Self::Usage(_) => ErrorCode::Usage,
             Self::Interrupted { .. } | Self::Stopped(_) => ErrorCode::Interrupted,
@@ -71,6 +75,11 @@ impl Failure {
             Self::Node(Error::Halted { .. }) => ErrorCode::Incomplete.into(),
             _ => self.code().into(),
         }
+    }
+
+    /// Whether it ends the command even where others of several things could be done.
+    pub(crate) const fn ends_all(&self) -> bool {
+        matches!(self, Self::Closed | Self::Interrupted { .. } | Self::Stopped(_))
     }
 
     /// Whether there is nothing to tell: nobody reads, or the person at the keyboard did it.

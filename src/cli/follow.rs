@@ -65,17 +65,12 @@ fn ended(error: Error, stopped: Option<Stop>) -> Failure {
 }
 
 /// Serves what was fetched until a signal comes or the node fails.
-pub(crate) async fn seed(
-    context: &Context,
-    node: &Node,
-    outcome: &Outcome,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
+pub(crate) async fn seed(context: &Context, node: &Node, bytes: u64, signals: &mut Signals) -> Result<Exit, Failure> {
     if signals.have_come() {
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
-    context.output.remark(&format!("qshare: seeding {} until stopped", Size(outcome.bytes)));
+    context.output.remark(&format!("qshare: seeding {} until stopped", Size(bytes)));
     let view = uploads::live(&context.output, "seeding", node.uploads());
     let served = tokio::select! {
         _ = signals.next() => Ok(Exit::DONE),

@@ -14,6 +14,7 @@ use std::fmt;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
+use crate::io::home::seen::is_prefix;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
@@ -81,7 +82,7 @@ fn transfer(error: &Error, names: &Names) -> String {
         Error::BadCollection { .. } => format!("{error}; nothing of it was written, ask who shares it to rename"),
         Error::Connect { who, source } => format!("{who}: {}", connect(source, names)),
         Error::DoesNotMatch { name } => {
-            format!("`{}` is a single file and does not match --only: do without --only to fetch it", Shown(name))
+            format!("`{}` is a single file, and --only or --exclude leaves it out: do without to fetch it", Shown(name))
         }
         Error::Forbidden { node, .. } => {
             format!("{error}: ask its operator to allow node {}", names.whole(*node))
@@ -94,11 +95,14 @@ fn transfer(error: &Error, names: &Names) -> String {
             format!("interrupted, {}: run the same command again to go on", Kept(*have, *total))
         }
         Error::LeftOut { name, without } => {
-            format!("nothing of `{}` can be had that matches --only: {}", Shown(name), notice::without(without))
+            format!("nothing of `{}` can be had that was asked for: {}", Shown(name), notice::without(without))
         }
         Error::NoManifest { lack, .. } => format!("{error} ({}): {}", lack::cause(lack, names), lack::advice(lack)),
         Error::NoneMatch { name, id } => {
-            format!("no file in `{}` matches --only: `qshare ls {id}` shows what it holds", Shown(name))
+            format!(
+                "no file in `{}` is what --only and --exclude ask for: `qshare ls {id}` shows what it holds",
+                Shown(name)
+            )
         }
         Error::NotFound { what, asked } => nothing(what, asked),
         Error::NotHashed { lack, .. } => format!(
@@ -126,9 +130,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NotAFriend { .. } => "ask its owner to add this node, whose id `qshare id` prints",
         Error::NotACollection { id } => return Some(format!("`qshare locate {id}` shows who has it")),
         Error::NotAFile { .. } => "give a directory with -o DIR/, or the id of one file of it",
-        Error::NowhereToLook => {
-            "name a tracker with --tracker HOST:PORT or a peer with --peer HOST:PORT, or do without --no-lan"
-        }
+        Error::NowhereToLook => "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan",
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",
         Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", advice(source.kind))),
@@ -193,8 +195,11 @@ fn dial(error: &DialError, names: &Names) -> String {
 
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
-    let what = Shown(what);
-    format!("nothing was found for `{what}` at {asked}: check it, or name more places to look with --tracker or --peer")
+    let advice = match is_prefix(what) {
+        true => "the beginning of an id stands for it only where this home was shown the whole, give that",
+        false => "check it, or name more places to look with --tracker or --peer",
+    };
+    format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
 }
 
 /// Where something was found: `found at a tracker`.

@@ -4,10 +4,9 @@
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::str::FromStr;
 use std::time::Duration;
 
-use crate::cli::args::{Globals, listen};
+use crate::cli::args::{Globals, duration, listen, peer, tracker};
 use crate::cli::failure::Failure;
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, SafePath, Shown};
@@ -71,16 +70,17 @@ impl Settings {
         let trackers = match (&globals.tracker[..], &environment.trackers) {
             ([], Some(text)) => {
                 let texts = text.split([',', ' ', '\t', '\n']).filter(|t| !t.is_empty());
-                all("$QSHARE_TRACKER", texts)?
+                all("$QSHARE_TRACKER", texts, tracker)?
             }
-            ([], None) => all("the setting `trackers`", config.trackers.iter().map(String::as_str))?,
+            ([], None) => all("the setting `trackers`", config.trackers.iter().map(String::as_str), tracker)?,
             (given, _) => given.to_vec(),
         };
         let peers = match &globals.peer[..] {
-            [] => all("the setting `peers`", config.peers.iter().map(String::as_str))?,
+            [] => all("the setting `peers`", config.peers.iter().map(String::as_str), peer)?,
             given => given.to_vec(),
         };
-        let shares = config.share.iter().map(|s| Ok((one("the setting `share`", &s.name)?, s.path.clone())));
+        let shares =
+            config.share.iter().map(|s| Ok((one("the setting `share`", &s.name, str::parse)?, s.path.clone())));
         Ok(Self {
             home,
             trackers: distinct(trackers),
@@ -97,7 +97,7 @@ impl Settings {
             tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen)?,
             download_limit: rate("the setting `node.download-limit`", &config.node.download_limit)?,
             upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
-            wait: one::<humantime::Duration>("the setting `node.wait`", &config.node.wait)?.into(),
+            wait: one("the setting `node.wait`", &config.node.wait, duration)?,
             limit_hits: config.node.limit_hits.max(1),
             max_files: config.node.max_files as usize,
             allow: Some(config.tracker.allow.clone()).filter(|path| !path.as_os_str().is_empty()),
@@ -113,12 +113,16 @@ fn program() -> PathBuf {
     if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "qshare".into()) }
 }
 
-fn one<T: FromStr<Err: Display>>(place: &str, text: &str) -> Result<T, Failure> {
-    text.parse().map_err(|error| wrong(place, text, &error))
+fn one<T, E: Display>(place: &str, text: &str, read: impl Fn(&str) -> Result<T, E>) -> Result<T, Failure> {
+    read(text).map_err(|error| wrong(place, text, &error))
 }
 
-fn all<'a, T: FromStr<Err: Display>>(place: &str, texts: impl Iterator<Item = &'a str>) -> Result<Vec<T>, Failure> {
-    texts.map(|text| one(place, text)).collect()
+fn all<'a, T, E: Display>(
+    place: &str,
+    texts: impl Iterator<Item = &'a str>,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Vec<T>, Failure> {
+    texts.map(|text| one(place, text, &read)).collect()
 }
 
 fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
@@ -128,14 +132,14 @@ fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
 fn address(place: &str, text: &str) -> Result<Option<SocketAddr>, Failure> {
     match text {
         "auto" => Ok(None),
-        _ => listen(text).map(Some).map_err(|error| wrong(place, text, &error)),
+        _ => one(place, text, listen).map(Some),
     }
 }
 
 fn rate(place: &str, text: &str) -> Result<Option<Rate>, Failure> {
     match text {
         "none" => Ok(None),
-        _ => one(place, text).map(Some),
+        _ => one(place, text, str::parse).map(Some),
     }
 }
 
@@ -197,9 +201,9 @@ mod tests {
     fn a_wrong_text_is_named_with_its_place() {
         let home = tempfile::tempdir().expect("a directory");
         let cases = [
-            ("trackers = ['x']", "`trackers`"),
+            ("trackers = ['x/']", "`trackers`"),
             ("node.listen = '4917'", "`node.listen`"),
-            ("node.upload-limit = '5'", "`node.upload-limit`"),
+            ("node.upload-limit = 'much'", "`node.upload-limit`"),
             ("node.wait = 'soon'", "`node.wait`"),
             ("[[share]]\nname = '../x'\npath = 'y'", "`share`"),
         ];
@@ -210,7 +214,7 @@ mod tests {
             assert!(failure.to_string().contains(place) && failure.exit().code() == 2, "{failure}");
         }
         let globals = Globals { home: Some("/nonexistent".into()), ..Globals::default() };
-        let failure = Settings::resolve(&globals, &environment(None, Some("nowhere")), None).expect_err("refused");
-        assert!(failure.to_string().starts_with("$QSHARE_TRACKER has `nowhere`"), "{failure}");
+        let failure = Settings::resolve(&globals, &environment(None, Some("no/where")), None).expect_err("refused");
+        assert!(failure.to_string().starts_with("$QSHARE_TRACKER has `no/where`"), "{failure}");
     }
 }

@@ -10,6 +10,7 @@ pub mod lines;
 pub mod met;
 pub mod remembered;
 pub mod secret;
+pub mod seen;
 pub mod small;
 pub mod trust;
 

@@ -8,9 +8,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::NodeId;
 
+/// Where a tracker listens whose port is not given.
+pub const TRACKER_PORT: u16 = 4917;
+/// Where a node listens whose port is not given: another one, so that it does not matter which of both starts first.
+pub const NODE_PORT: u16 = 4918;
+
 /// Why a text is not `[ID@]HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not [ID@]HOST:PORT")]
+#[error("`{0}` is not [ID@]HOST:PORT (an IPv6 address stands in brackets)")]
 pub struct TargetError(String);
 
 /// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.
@@ -47,29 +52,53 @@ impl PeerTarget {
             format!("{}:{}", self.host, self.port)
         }
     }
+
+    /// Reads `[ID@]HOST[:PORT]`; without a port it is `port`.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn parse(text: &str, port: u16) -> Result<Self, TargetError> {
+        Self::read(text, Some(port))
+    }
+
+    fn read(text: &str, default: Option<u16>) -> Result<Self, TargetError> {
+        let error = || TargetError(text.to_owned());
+        let (id, rest) = match text.split_once('@') {
+            Some((id, rest)) => (Some(id.parse().map_err(|_| error())?), rest),
+            None => (None, text),
+        };
+        let (host, port) = host_and_port(rest).ok_or_else(error)?;
+        let port = match port {
+            Some(port) => port.parse().ok().filter(|port| *port != 0),
+            None => default,
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || host.starts_with('-') || !host.chars().all(plain) {
+            return Err(error());
+        }
+        Ok(Self { id, host: host.to_ascii_lowercase(), port: port.ok_or_else(error)? })
+    }
+}
+
+/// `HOST`, `HOST:PORT`, `[HOST]` or `[HOST]:PORT`, in parts.
+fn host_and_port(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(inner) = text.strip_prefix('[') {
+        let (host, rest) = inner.split_once(']')?;
+        return if rest.is_empty() { Some((host, None)) } else { Some((host, Some(rest.strip_prefix(':')?))) };
+    }
+    match text.split_once(':') {
+        // Which of the colons was the port's?
+        Some((_, port)) if port.contains(':') => None,
+        Some((host, port)) => Some((host, Some(port))),
+        None => Some((text, None)),
+    }
 }
 
 impl FromStr for PeerTarget {
     type Err = TargetError;
 
     fn from_str(text: &str) -> Result<Self, TargetError> {
-        let error = || TargetError(text.to_owned());
-        let (id, rest) = match text.split_once('@') {
-            Some((id, rest)) => (Some(id.parse().map_err(|_| error())?), rest),
-            None => (None, text),
-        };
-        let (host, port) = rest.rsplit_once(':').ok_or_else(error)?;
-        let port = port.parse().ok().filter(|p| *p != 0).ok_or_else(error)?;
-        let host = match host.strip_prefix('[').map(|h| h.strip_suffix(']')) {
-            Some(inner) => inner.ok_or_else(error)?,
-            None if host.contains(':') => return Err(error()),
-            None => host,
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
-        if host.is_empty() || !host.chars().all(plain) {
-            return Err(error());
-        }
-        Ok(Self { id, host: host.to_ascii_lowercase(), port })
+        Self::read(text, None)
     }
 }
 
@@ -227,6 +256,28 @@ mod tests {
             ["", "host", "host:", "host:0", "host:99999", ":1", "fd66::1:1", "x@host:1", "[::1:1", "a b:1", "a/b:1"]
         {
             assert!(text.parse::<PeerTarget>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_host_without_a_port_has_the_one_that_is_usual() {
+        let parsed = |text: &str| PeerTarget::parse(text, NODE_PORT).map(|target| target.host_port());
+        for (text, expected) in [
+            ("lab1", "lab1:4918"),
+            ("lab1:7", "lab1:7"),
+            ("10.0.0.1", "10.0.0.1:4918"),
+            ("[fd66::1]", "[fd66::1]:4918"),
+            ("[fd66::1]:7", "[fd66::1]:7"),
+        ] {
+            assert_eq!(parsed(text).as_deref(), Ok(expected));
+        }
+        let id = NodeId::of_public_key(b"k");
+        assert_eq!(
+            PeerTarget::parse(&format!("{id}@lab1"), 5).map(|target| (target.id, target.port)),
+            Ok((Some(id), 5))
+        );
+        for wrong in ["", "lab1:", "lab1:0", "fd66::1", "[fd66::1", "[fd66::1]7", "a b", "a/b", "-x", "x@lab1"] {
+            assert!(parsed(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -1,4 +1,4 @@
-//! Rates with units: `50MiB/s`, `100Mbit/s`.
+//! Rates: `50M`, `50MiB/s`, `100Mbit/s`.
 
 use std::fmt;
 use std::num::NonZeroU64;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Why a text is not a rate.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a rate with a unit, such as 50MiB/s, 12MB/s or 100Mbit/s")]
+#[error("`{0}` is not a rate, such as 50M, 50MiB/s, 12MB/s or 100Mbit/s")]
 pub struct RateError(String);
 
 /// Bytes per second; at least one.
@@ -35,34 +35,50 @@ impl Rate {
 impl FromStr for Rate {
     type Err = RateError;
 
+    /// A number alone is bytes, and a letter alone counts by 1024, as for curl; `/s` may be left out.
     fn from_str(text: &str) -> Result<Self, RateError> {
         let error = || RateError(text.to_owned());
-        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(error)?;
+        let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let number: f64 = number.parse().map_err(|_| error())?;
-        let unit = unit.trim().strip_suffix("/s").ok_or_else(error)?;
-        let (bytes, bits) = match (unit.strip_suffix("bit"), unit.strip_suffix('B')) {
-            (Some(prefix), _) => (prefix, 8.0),
-            (None, Some(prefix)) => (prefix, 1.0),
-            (None, None) => return Err(error()),
-        };
-        let factor = match bytes {
-            "" => 1.0,
-            "k" | "K" => 1e3,
-            "M" => 1e6,
-            "G" => 1e9,
-            "Ki" => 1024.0,
-            "Mi" => 1024.0 * 1024.0,
-            "Gi" => 1024.0 * 1024.0 * 1024.0,
-            _ => return Err(error()),
-        };
-        let rate = number * factor / bits;
+        let unit = unit.trim();
+        let factor = bytes_of(unit.strip_suffix("/s").unwrap_or(unit)).ok_or_else(error)?;
+        let rate = number * factor;
         if !(1.0..=1e15).contains(&rate) {
             return Err(error());
         }
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 1 and 1e15")]
         Self::bytes_per_second(rate as u64).ok_or_else(error)
     }
+}
+
+/// The bytes of one unit.
+fn bytes_of(unit: &str) -> Option<f64> {
+    const KIB: f64 = 1024.0;
+    let (prefix, of) = match (unit.strip_suffix("bit"), unit.strip_suffix('B')) {
+        (Some(prefix), _) => (prefix, 1.0 / 8.0),
+        (None, Some(prefix)) => (prefix, 1.0),
+        (None, None) => {
+            return match unit {
+                "" => Some(1.0),
+                "k" | "K" | "Ki" => Some(KIB),
+                "m" | "M" | "Mi" => Some(KIB * KIB),
+                "g" | "G" | "Gi" => Some(KIB * KIB * KIB),
+                _ => None,
+            };
+        }
+    };
+    let factor = match prefix {
+        "" => 1.0,
+        "k" | "K" => 1e3,
+        "M" => 1e6,
+        "G" => 1e9,
+        "Ki" => KIB,
+        "Mi" => KIB * KIB,
+        "Gi" => KIB * KIB * KIB,
+        _ => return None,
+    };
+    Some(factor * of)
 }
 
 impl fmt::Display for Rate {
@@ -76,12 +92,23 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rates_have_units() {
+    fn rates_are_read_as_curl_and_rsync_read_them() {
         let rate = |text: &str| text.parse::<Rate>().map(Rate::get).ok();
-        assert_eq!(rate("50MiB/s"), Some(50 << 20));
-        assert_eq!(rate("100Mbit/s"), Some(12_500_000));
-        assert_eq!(rate("1.5kB/s"), Some(1500));
-        for wrong in ["", "50", "50MiB", "0B/s", "-1B/s", "1XB/s", "1e9B/s", "MiB/s"] {
+        for (text, bytes) in [
+            ("50M", 50 << 20),
+            ("50m", 50 << 20),
+            ("50MiB", 50 << 20),
+            ("50MiB/s", 50 << 20),
+            ("2G", 2 << 30),
+            ("1.5k", 1536),
+            ("4096", 4096),
+            ("12MB/s", 12_000_000),
+            ("100Mbit/s", 12_500_000),
+            ("1.5kB/s", 1500),
+        ] {
+            assert_eq!(rate(text), Some(bytes), "{text}");
+        }
+        for wrong in ["", "0", "M", "50Mb", "0B/s", "-1B/s", "1XB/s", "1e9B/s", "MiB/s", "5/s/s", "inf"] {
             assert_eq!(rate(wrong), None, "{wrong}");
         }
     }

@@ -11,7 +11,9 @@ pub(super) mod givers;
 pub(super) mod holding;
 pub(super) mod manifest;
 pub(super) mod seed;
+pub(super) mod selection;
 pub(super) mod times;
+pub(super) mod update;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
-use crate::node::get::contents::{Contents, Present, name_of};
+use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
@@ -156,8 +158,8 @@ impl Get {
         if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
         }
-        let Meant { mut hit, late } = found?;
-        let Some(id) = hit.id else { return Err(Error::NotHashed { name: self.name_of(&hit), lack: Box::default() }) };
+        let Meant { mut hit, late, beneath } = found?;
+        let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
@@ -166,9 +168,9 @@ impl Get {
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
-        let contents = Contents::of(self, &hit, id, parent, &mut liars).await;
+        let contents = Contents::of(self, &hit, beneath.as_deref(), parent, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
-        let contents = contents?;
+        let mut contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
         let destination = self.target(&contents.name, Some(id))?;
@@ -183,7 +185,10 @@ impl Get {
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, late) };
         let parent = open_parent(&destination)?;
+        contents.older = self.older(&contents, &destination.name, &parent, &hit.providers).await;
         let present = self.compare(&contents, &destination, &parent).await?;
+        self.tell_of_update(&present);
+        contents.unwanted.extend(present.newer.iter().cloned());
         if present.complete {
             if contents.unwanted.is_empty() {
                 Partial::discard(&parent, id)?;
@@ -230,10 +235,6 @@ impl Get {
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present: Present::default(), place, late })))
     }
 
-    fn name_of(&self, hit: &Hit) -> String {
-        hit.names.first().map(ToString::to_string).unwrap_or_default()
-    }
-
     /// Compares with what is at the destination, and gives that its executable bits: a warning when they cannot be set,
     /// for the content is right.
     pub(super) async fn compare(
@@ -242,7 +243,7 @@ impl Get {
         destination: &TargetPath,
         parent: &SafeDir,
     ) -> Result<Present, Error> {
-        let mut present = contents.compare(destination, parent, self.request.force, &self.report).await?;
+        let mut present = contents.compare(destination, parent, self.request.replace, &self.report).await?;
         let (contents, parent, target) = (contents.clone(), parent.clone(), destination.name.clone());
         let given = tokio::task::spawn_blocking(move || {
             let given = contents.give_bits(&parent, &target, &mut present);

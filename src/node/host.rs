@@ -79,7 +79,8 @@ impl Host {
             lock: Mutex::new(lock),
         };
         let small = host.endpoint.small_buffers().iter().copied().map(Notice::SmallBuffer);
-        small.chain(renewed).chain(broken).for_each(|notice| host.warn(notice));
+        let taken = host.endpoint.taken_port().map(|usual| Notice::PortTaken { usual, got: host.endpoint.port() });
+        small.chain(renewed).chain(broken).chain(taken).for_each(|notice| host.warn(notice));
         host.run(accept(host.endpoint.clone(), host.connections.clone(), role, access));
         Ok(Started { host, links: to_serve, events: received })
     }

@@ -15,6 +15,7 @@ use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
+use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::error::{Error, Who};
 use crate::node::host::Host;
@@ -22,10 +23,6 @@ use crate::node::look::ask::Responder;
 use crate::node::look::find::Finder;
 use crate::node::types::{PeerRef, is_prefix};
 use crate::wire::Role;
-
-/// Where a node listens whose port was not given: the first port that it tries, and the next one, which it has beside a
-/// tracker of the same machine.
-const PORTS: [u16; 2] = [4917, 4918];
 
 /// A running node.
 pub(crate) struct Inner {
@@ -103,23 +100,17 @@ impl Inner {
     /// # Errors
     /// When it is nobody's name nor that of a host, the beginning of no id or of several, or no node answers there.
     pub(crate) async fn resolved(&self, peer: &PeerRef) -> Result<Resolved, Error> {
-        let (name, unknown) = match self.resolve_peer(peer) {
-            Err(Error::NoFriend { name }) => (name.clone(), Error::NoFriend { name }),
+        let unknown = match self.resolve_peer(peer) {
+            Err(error @ (Error::NoFriend { .. } | Error::UnknownPeer { .. })) => error,
             other => return other,
         };
-        let mut failed = None;
-        for port in PORTS {
-            let Ok(target) = format!("{name}:{port}").parse::<PeerTarget>() else { return Err(unknown) };
-            match self.connections.to_role(&target, Role::Node).await {
-                Ok(_) => return Ok(Resolved::Target(target)),
-                Err(ConnectError::Resolve(_)) => return Err(unknown),
-                Err(error) => {
-                    let error = Error::connect(Who::peer(target.host_port()), self.endpoint.node_id(), error);
-                    failed.get_or_insert(error);
-                }
-            }
+        let PeerRef::Name(name) = peer else { return Err(unknown) };
+        let Ok(target) = PeerTarget::parse(name, NODE_PORT) else { return Err(unknown) };
+        match self.connections.to_role(&target, Role::Node).await {
+            Ok(_) => Ok(Resolved::Target(target)),
+            Err(ConnectError::Resolve(_)) => Err(unknown),
+            Err(error) => Err(Error::connect(Who::peer(target.host_port()), self.endpoint.node_id(), error)),
         }
-        Err(failed.unwrap_or(unknown))
     }
 
     fn with_prefix(&self, prefix: &str) -> Result<NodeId, Error> {

@@ -11,8 +11,9 @@ pub(super) mod resolve;
 pub(super) mod size;
 pub(super) mod trials;
 
-use crate::logic::offers::choose::{Choice, choose};
-use crate::model::{ContentId, FoundHit, Hit, Plane, Query};
+use crate::logic::offers::choose::{Choice, choose, directory};
+use crate::model::query::fold;
+use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
 use crate::node::error::Error;
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
@@ -30,6 +31,8 @@ pub(crate) struct Meant {
     pub(crate) hit: Hit,
     /// What is to be heard beside the transfer, where words have chosen it.
     pub(crate) late: Option<LateAnswers>,
+    /// The directory of it that is meant, folded; all of it where there is none.
+    pub(crate) beneath: Option<String>,
 }
 
 /// Finds what the request means; afterwards the hit has an id.
@@ -38,8 +41,8 @@ pub(crate) struct Meant {
 /// When nothing or several things match, or nobody could be asked.
 pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report) -> Result<Meant, Error> {
     report.phase(Phase::Looking);
-    let (mut found, mut late) = match &request.what {
-        What::Id(id) => (by_id(finder, *id, request.dry_run, report).await?, None),
+    let Chosen { mut found, mut late, beneath } = match &request.what {
+        What::Id(id) => by_id(finder, *id, request.dry_run, report).await?.into(),
         What::Words(query) => by_words(finder, query, request.choose, report).await?,
     };
     if found.hit.id.is_none() {
@@ -47,7 +50,20 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
         found = with_id;
         late = late.map(|late| late.resolved(found.hit.id, others));
     }
-    Ok(Meant { hit: found.hit, late })
+    Ok(Meant { hit: found.hit, late, beneath })
+}
+
+/// What is meant, before it has an id.
+struct Chosen {
+    found: FoundHit,
+    late: Option<LateAnswers>,
+    beneath: Option<String>,
+}
+
+impl From<FoundHit> for Chosen {
+    fn from(found: FoundHit) -> Self {
+        Self { found, late: None, beneath: None }
+    }
 }
 
 async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Result<FoundHit, Error> {
@@ -62,23 +78,21 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     Ok(best)
 }
 
-async fn by_words(
-    finder: &Finder,
-    query: &Query,
-    chosen: Option<ContentId>,
-    report: &Report,
-) -> Result<(FoundHit, Option<LateAnswers>), Error> {
+async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Chosen, Error> {
     let (found, rest) = finder.candidates(query, CANDIDATES).await?;
     found.warnings.into_iter().for_each(|notice| report.warn(notice));
     if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
         report.plane(found.plane);
         // A person has seen the rivals.
-        return Ok((found.clone(), None));
+        return Ok(found.clone().into());
     }
-    // The trackers' word goes before that of the network around.
-    let known = found.hits.iter().any(|found| found.plane == Plane::Tracker);
-    let (heard, around): (Vec<_>, Vec<_>) =
-        found.hits.into_iter().partition(|found| !known || found.plane == Plane::Tracker);
+    if let Some(path) = directory(query, &found.hits)
+        && let Some(chosen) = in_collection(finder, &path, chosen).await?
+    {
+        report.plane(chosen.found.plane);
+        return Ok(chosen);
+    }
+    let (heard, around) = by_standing(found.hits);
     let what = query.words().join(" ");
     let found = match choose(query, &heard) {
         Choice::Ambiguous(all) => {
@@ -92,5 +106,34 @@ async fn by_words(
     let overlay = finder.overlay().filter(|_| finder.is_open()).cloned();
     let mut late = LateAnswers::of(query.clone(), found.clone(), rest, overlay);
     around.iter().for_each(|found| late.compare(found.plane, std::slice::from_ref(&found.hit), report));
-    Ok((found, Some(late)))
+    Ok(Chosen { found, late: Some(late), beneath: None })
+}
+
+/// Those among whom is chosen, and the others: the trackers' word goes before that of the network around.
+fn by_standing(hits: Vec<FoundHit>) -> (Vec<FoundHit>, Vec<FoundHit>) {
+    let known = hits.iter().any(|found| found.plane == Plane::Tracker);
+    hits.into_iter().partition(|found| !known || found.plane == Plane::Tracker)
+}
+
+/// The collection whose directory a folded path is, the longest name first; none where none has such a name.
+async fn in_collection(finder: &Finder, path: &str, chosen: Option<ContentId>) -> Result<Option<Chosen>, Error> {
+    for (at, _) in path.rmatch_indices('/') {
+        let (name, beneath) = (&path[..at], Some(path[at + 1..].to_owned()));
+        let query = Query::parse(&[name])?;
+        let (mut found, _) = finder.candidates(&query, CANDIDATES).await?;
+        let is_named = |hit: &Hit| hit.names.iter().any(|other| fold(other.as_str()) == name);
+        found.hits.retain(|found| found.hit.kind == Kind::Collection && is_named(&found.hit));
+        if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
+            return Ok(Some(Chosen { beneath, ..found.clone().into() }));
+        }
+        match choose(&query, &by_standing(found.hits).0) {
+            Choice::Ambiguous(all) => {
+                let hits = all.into_iter().map(|found| found.hit).collect();
+                return Err(Error::Ambiguous { what: name.to_owned(), hits, beyond: found.beyond });
+            }
+            Choice::Nothing => {}
+            Choice::One(found) => return Ok(Some(Chosen { beneath, ..found.into() })),
+        }
+    }
+    Ok(None)
 }

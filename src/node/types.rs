@@ -10,8 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::FoundHit;
+use crate::model::address::NODE_PORT;
+use crate::model::collection::Entry;
 use crate::model::collection::manifest::MAX_FILES;
-use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Plane, Rate, SafePath};
+use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
 use crate::node::{Beyond, Direction, Error, Home, Listen, UploadEvent};
 use crate::wire::Peer;
 
@@ -48,10 +50,10 @@ mod request;
 
 pub use crate::actors::announcer::Acknowledged;
 pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
-pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
+pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
-pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, ShareBack, What};
+pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Pattern, Replace, ShareBack, What};
 
 with_setters! {
     /// How a node is started; what is not set is as [`Options::new`] has it.
@@ -174,6 +176,17 @@ pub struct Hits {
     pub warnings: Vec<Notice>,
 }
 
+/// What words mean, and what that holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// A file or a collection.
+    pub hit: Hit,
+    /// Where it was found.
+    pub plane: Option<Plane>,
+    /// What the collection holds, or what the directory holds that was meant; nothing of a file.
+    pub entries: Vec<(SafePath, Entry)>,
+}
+
 /// A known node, with where it was learned.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PeerRow {
@@ -210,7 +223,7 @@ pub const MIN_PREFIX: usize = 8;
 
 /// Why a text does not name a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a peer: give a friend's name, a node id, at least its first 8 characters, or [ID@]HOST:PORT")]
+#[error("`{0}` is not a peer: give a friend's name, a node id, at least its first 8 characters, or [ID@]HOST[:PORT]")]
 pub struct PeerRefError(String);
 
 /// A peer as people name it.
@@ -218,7 +231,7 @@ pub struct PeerRefError(String);
 pub enum PeerRef {
     /// By its full node id.
     Id(NodeId),
-    /// By a friend's name, or by the first characters of its node id, unique among those this home has met.
+    /// By a friend's name, by the first characters of its node id, unique among those this home has met, or by its host.
     Name(String),
     /// By its address.
     Target(PeerTarget),
@@ -229,8 +242,8 @@ impl FromStr for PeerRef {
 
     fn from_str(text: &str) -> Result<Self, PeerRefError> {
         let error = || PeerRefError(text.to_owned());
-        if text.contains(':') {
-            return text.parse().map(Self::Target).map_err(|_| error());
+        if text.contains([':', '@', '[']) {
+            return PeerTarget::parse(text, NODE_PORT).map(Self::Target).map_err(|_| error());
         }
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));

@@ -7,12 +7,12 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
-use globset::Glob;
+use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::{connections, listen};
-use crate::model::{ContentId, FriendName, NodeId, PeerTarget, Rate};
-use crate::node::{MAX_BENCH_BYTES, PeerRef};
+use crate::cli::args::{connections, duration, listen, peer, tracker};
+use crate::model::address::TargetError;
+use crate::model::{FriendName, NodeId, PeerTarget, Rate};
+use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
@@ -27,78 +27,121 @@ pub(crate) struct TrackerArgs {
 #[derive(Args, Debug, Clone)]
 pub(crate) struct ShareArgs {
     /// Files and directories
+    ///
+    /// A file is offered under its name, a directory with all that is in it under its own. What is configured as [[share]] is
+    /// offered too.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Offer more, from a file of `name<TAB>path` lines
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "What is shared")]
     pub(crate) list: Option<PathBuf>,
-    /// Leave out what matches; repeatable
-    #[arg(long, value_name = "GLOB")]
+    /// Leave out what matches, in gitignore syntax; repeatable
+    #[arg(long, value_name = "GLOB", help_heading = "What is shared")]
     pub(crate) exclude: Vec<String>,
-    /// The UDP address [default: any, port 4917 or the next free one]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
-    pub(crate) listen: Option<SocketAddr>,
-    /// The most that all uploads take together, such as 50MiB/s or 100Mbit/s
-    #[arg(long, value_name = "RATE")]
-    pub(crate) limit: Option<Rate>,
-    /// Serve friends only: strangers are refused, and no offer is announced by name
-    #[arg(long)]
-    pub(crate) friends_only: bool,
-    /// Share key stores, .env files and the like too
-    #[arg(long)]
+    /// Leave out what .gitignore files say too, and not only .qshareignore files
+    #[arg(long, help_heading = "What is shared")]
+    pub(crate) gitignore: bool,
+    /// Share key stores, .env files, shell histories and the like too
+    #[arg(long, help_heading = "What is shared")]
     pub(crate) include_secrets: bool,
     /// Allow `/` or a home directory itself
-    #[arg(long)]
+    #[arg(long, help_heading = "What is shared")]
     pub(crate) all: bool,
+    /// Serve friends only
+    ///
+    /// Strangers are refused, and no offer is announced by name.
+    #[arg(long, help_heading = "To whom, and how")]
+    pub(crate) friends_only: bool,
+    /// The UDP address [default: any, port 4918 or the next free one]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = listen, help_heading = "To whom, and how")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The most that all uploads take together, such as 50M or 100Mbit/s
+    ///
+    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
+    #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
+    pub(crate) limit: Option<Rate>,
 }
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct GetArgs {
-    /// Words of its name, or its id
+    /// Words of its name, a directory of it (papers/physics), or ids
+    ///
+    /// Words that match one thing, or exactly the name of one, fetch it; else those that match are listed, and on a terminal chosen
+    /// from. An id that was shown here may be shortened to its first 8 characters or more. Several ids are so many things.
     #[arg(value_name = "WORDS|ID", required = true)]
     pub(crate) words: Vec<String>,
-    /// Into this directory or to this file name; `-` writes one file to standard output
-    #[arg(short, long, value_name = "PATH|-")]
-    pub(crate) output: Option<PathBuf>,
-    /// Only from this peer: a friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST
-    #[arg(long, value_name = "PEER")]
+    /// Every thing that the words match, and not only the one that is meant
+    #[arg(long, help_heading = "What comes")]
+    pub(crate) all: bool,
+    /// Only from this peer: a friend, a node id or its beginning, [ID@]HOST[:PORT]
+    ///
+    /// The beginning of a node id has at least 8 characters, and is one that this home has met. A host without its port means port
+    /// 4918.
+    #[arg(long, value_name = "PEER", help_heading = "What comes")]
     pub(crate) from: Option<PeerRef>,
-    /// Only the files of the collection that match; repeatable
-    #[arg(long, value_name = "GLOB")]
-    pub(crate) only: Vec<Glob>,
-    /// Show what would be fetched, to where and from whom, and change nothing; ends with 0 also where other content is in the way, and as the get would where the place takes nothing
-    #[arg(short = 'n', long)]
+    /// Only the files of the collection that match, such as '*.pdf'; repeatable
+    ///
+    /// A pattern is tried on the whole path below the collection and on the name alone. With a `!` before it, it leaves out as --exclude does.
+    #[arg(long, value_name = "GLOB", help_heading = "What comes")]
+    pub(crate) only: Vec<Pattern>,
+    /// Not the files that match, nor what is below directories that do; repeatable
+    #[arg(long, value_name = "GLOB", value_parser = without, help_heading = "What comes")]
+    pub(crate) exclude: Vec<Pattern>,
+    /// The most files and directories of a collection [default: 200000]
+    #[arg(long, value_name = "N", help_heading = "What comes")]
+    pub(crate) max_files: Option<u32>,
+    /// Into this directory, or to this file name; `-` is standard output
+    ///
+    /// A path that ends in a slash or is a directory takes the result under its own name, any other is its name. One file alone can be
+    /// written to standard output.
+    #[arg(short, long, value_name = "PATH|-", help_heading = "What is here")]
+    pub(crate) output: Option<PathBuf>,
+    /// Show what would be fetched, to where and from whom, and change nothing
+    ///
+    /// It ends with 0 also where other content is in the way, and as the get would where the place takes nothing.
+    #[arg(short = 'n', long, help_heading = "What is here")]
     pub(crate) dry_run: bool,
     /// Replace files that exist with other content
-    #[arg(long)]
+    #[arg(long, help_heading = "What is here")]
     pub(crate) force: bool,
+    /// Replace those that are older, and leave the others; implies --times
+    ///
+    /// How old the offered files are is the word of one provider. What will be replaced is told first.
+    #[arg(long, conflicts_with = "force", help_heading = "What is here")]
+    pub(crate) update: bool,
     /// Apply modification times
-    #[arg(long)]
+    #[arg(long, help_heading = "What is here")]
     pub(crate) times: bool,
-    /// Say at the end where the time went and what limited it
-    #[arg(long, conflicts_with = "dry_run")]
-    pub(crate) explain: bool,
     /// Go on serving it after the end, until stopped
-    #[arg(long, conflicts_with_all = ["no_share", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["no_share", "dry_run"], help_heading = "For others")]
     pub(crate) seed: bool,
     /// Never serve it to others
-    #[arg(long)]
+    #[arg(long, help_heading = "For others")]
     pub(crate) no_share: bool,
-    /// The most to fetch, such as 50MiB/s or 100Mbit/s
-    #[arg(long, value_name = "RATE")]
-    pub(crate) limit: Option<Rate>,
-    /// The most that all uploads take together
-    #[arg(long, value_name = "RATE")]
+    /// The most that all uploads take together, as --limit
+    #[arg(long, value_name = "RATE", help_heading = "For others")]
     pub(crate) upload_limit: Option<Rate>,
-    /// Connections to each provider, 1 to 8 [default: to a fast one up to 4, one for every two cores]
-    #[arg(long, value_name = "N", value_parser = connections)]
-    pub(crate) connections: Option<NonZeroU8>,
-    /// How long to go on while nothing comes [default: 2m]
-    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    /// The most to fetch, such as 50M or 100Mbit/s
+    ///
+    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
+    #[arg(long, value_name = "RATE", help_heading = "How")]
+    pub(crate) limit: Option<Rate>,
+    /// How long to go on while nothing comes: seconds, or such as 5m [default: 2m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "How")]
     pub(crate) wait: Option<Duration>,
-    /// The most files and directories of a collection [default: 200000]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_files: Option<u32>,
+    /// Connections to each provider, 1 to 8
+    ///
+    /// Unless given, a fast one gets up to 4, one for every two cores.
+    #[arg(long, value_name = "N", value_parser = connections, help_heading = "How")]
+    pub(crate) connections: Option<NonZeroU8>,
+    /// Say at the end where the time went and what limited it
+    #[arg(long, conflicts_with = "dry_run", help_heading = "How")]
+    pub(crate) explain: bool,
+}
+
+/// The pattern that leaves out what a glob matches.
+fn without(glob: &str) -> Result<Pattern, globset::Error> {
+    format!("!{glob}").parse()
 }
 
 #[derive(Args, Debug, Clone)]
@@ -113,46 +156,32 @@ pub(crate) struct SearchArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LsArgs {
-    /// A peer (friend's name, node id, at least 8 characters of it, or [ID@]HOST:PORT, HOST), or a collection's id
-    #[arg(value_name = "PEER|ID")]
-    pub(crate) target: LsTarget,
+    /// A peer, or a collection or a directory of one, by id or by name
+    ///
+    /// A peer is a friend's name, a node id or its first 8 characters or more, or [ID@]HOST[:PORT] (port 4918 unless given). Of one
+    /// word a friend or a known id goes before what is shared under that name, and that before a host.
+    #[arg(value_name = "PEER|ID|NAME", required = true)]
+    pub(crate) words: Vec<String>,
     /// The most files and directories of a collection [default: 200000]
     #[arg(long, value_name = "N")]
     pub(crate) max_files: Option<u32>,
 }
 
-/// What `ls` lists.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum LsTarget {
-    /// What a collection holds.
-    Collection(ContentId),
-    /// What a peer offers.
-    Peer(PeerRef),
-}
-
-impl FromStr for LsTarget {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        if let Ok(id) = text.parse() {
-            return Ok(Self::Collection(id));
-        }
-        text.parse().map(Self::Peer).map_err(|error| format!("{error}; or the 64 characters of a collection's id"))
-    }
-}
-
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LocateArgs {
-    /// A content id
-    #[arg(value_name = "ID")]
-    pub(crate) id: ContentId,
+    /// A content id, or words of a name
+    #[arg(value_name = "ID|WORDS", required = true)]
+    pub(crate) words: Vec<String>,
 }
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct HashArgs {
-    /// Files
-    #[arg(value_name = "FILE", required = true)]
+    /// Files, and directories with all their files; `-` or none is standard input
+    #[arg(value_name = "PATH")]
     pub(crate) files: Vec<PathBuf>,
+    /// Read ids and paths from these files, as this command prints them, and say which still have them
+    #[arg(short, long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -167,10 +196,22 @@ pub(crate) enum TrustCommand {
     List,
     /// Trust whoever is seen next at this address
     Forget {
-        /// The address, as it was given
-        #[arg(value_name = "HOST:PORT")]
-        target: PeerTarget,
+        /// The address, as it was given; without its port that of a tracker and of a node
+        #[arg(value_name = "HOST[:PORT]")]
+        target: Forgettable,
     },
+}
+
+/// The addresses that are meant by one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Forgettable(pub(crate) Vec<PeerTarget>);
+
+impl FromStr for Forgettable {
+    type Err = TargetError;
+
+    fn from_str(text: &str) -> Result<Self, TargetError> {
+        text.parse().map(|one| Self(vec![one])).or_else(|_| Ok(Self(vec![tracker(text)?, peer(text)?])))
+    }
 }
 
 #[derive(Args, Debug, Clone)]
@@ -187,7 +228,7 @@ pub(crate) enum FriendsCommand {
         #[arg(value_name = "NAME")]
         name: FriendName,
         /// Its node id, as `qshare id` prints it there
-        #[arg(value_name = "ID[@HOST:PORT]")]
+        #[arg(value_name = "ID[@HOST[:PORT]]")]
         node: FriendNode,
     },
     /// List all friends
@@ -211,7 +252,7 @@ impl FromStr for FriendNode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let target = text.contains('@').then(|| text.parse::<PeerTarget>().map_err(|error| error.to_string()));
+        let target = text.contains('@').then(|| peer(text).map_err(|error| error.to_string()));
         let at = target.transpose()?;
         let id = match &at {
             Some(target) => target.id.ok_or("the node id is missing")?,
@@ -222,21 +263,22 @@ impl FromStr for FriendNode {
 }
 
 #[derive(Args, Debug, Clone)]
+#[command(arg_required_else_help = true)]
 pub(crate) struct BenchArgs {
     /// Be the end that is measured, at this UDP address
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen, group = "end", required = true)]
     pub(crate) listen: Option<SocketAddr>,
     /// Measure to the other end
-    #[arg(value_name = "HOST:PORT", group = "end", required = true)]
+    #[arg(value_name = "HOST[:PORT]", value_parser = peer, group = "end", required = true)]
     pub(crate) target: Option<PeerTarget>,
     /// Bytes of each of the four tests, at most 16GiB
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = bench_bytes, conflicts_with = "listen")]
     pub(crate) bytes: u64,
 }
 
-/// A size is written like a rate without its time.
+/// A size is written like a rate.
 fn bench_bytes(text: &str) -> Result<u64, String> {
-    let bytes = format!("{text}/s").parse::<Rate>().map(Rate::get).ok();
+    let bytes = text.parse::<Rate>().map(Rate::get).ok();
     let bytes = bytes.filter(|bytes| *bytes <= MAX_BENCH_BYTES);
     bytes.ok_or_else(|| "give a size from 1B to 16GiB, such as 64MiB or 1GB".to_owned())
 }
@@ -246,4 +288,29 @@ pub(crate) struct DemoArgs {
     /// What to share [default: a generated tree of about 256 MiB]
     #[arg(value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+}
+
+/// A shell that can complete.
+#[derive(ValueEnum, Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shell {
+    Bash,
+    Fish,
+    Zsh,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    #[arg(value_name = "SHELL", value_enum)]
+    pub(crate) shell: Shell,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct ManArgs {
+    /// The page of this command [default: that of the program]
+    #[arg(value_name = "COMMAND")]
+    pub(crate) command: Option<String>,
+    /// Write all pages into this directory
+    #[arg(long, value_name = "DIR", conflicts_with = "command")]
+    pub(crate) into: Option<PathBuf>,
 }

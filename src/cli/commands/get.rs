@@ -1,6 +1,8 @@
-//! `qshare get`: fetches one thing by words or by id, and shows how.
+//! `qshare get`: fetches one thing by words or by id, or several, one after the other, and shows how.
 //! Not responsible for the choice among what words match: the node decides, and only where it will not a person
 //! at a terminal is asked.
+
+use std::collections::VecDeque;
 
 use crate::cli::args::GetArgs;
 use crate::cli::choose;
@@ -10,29 +12,23 @@ use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
+use crate::cli::named;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::{Ended, Explained, Line};
 use crate::cli::say;
 use crate::cli::signals::Signals;
-use crate::model::{ContentId, Kind, Query, Shown, Size};
-use crate::node::{Error, GetRequest, Lifetime, Node, Options, Outcome, ShareBack, What};
+use crate::io::home::seen::SeenContent;
+use crate::model::{ContentId, Hit, Kind, Shown, Size};
+use crate::node::{Beyond, Error, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Replace, ShareBack, What};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {
-    if is_stream(&arguments) && context.output.is_json() {
-        let message = "-o - and --json both want standard output; give a file with -o FILE";
-        return Err(Failure::Usage(message.to_owned()));
-    }
-    if is_stream(&arguments) && arguments.seed {
-        let message =
-            "-o - leaves nothing here that --seed could serve; give a file with -o FILE, or do without --seed";
-        return Err(Failure::Usage(message.to_owned()));
-    }
+    check(context, &arguments)?;
     if is_stream(&arguments) {
         stdout::is_open().await?;
     }
     // Words that are no query are refused before anything is started.
-    what(&arguments)?;
+    let wants = wants(context, &arguments)?;
     let service = context.of_service();
     let context = if arguments.seed { &service } else { context };
     let mut signals = context.signals()?;
@@ -48,54 +44,148 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     } else {
         context.pass_warnings(events);
     }
-    let result = fetch(context, &arguments, &node, &mut signals).await;
+    let result = Getting { context, arguments: &arguments, node: &node, signals: &mut signals }.all(wants).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
     let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
     if arguments.seed { result.and(share::summarise(context, last).await.map(|()| Exit::DONE)) } else { result }
 }
 
-async fn fetch(context: &Context, arguments: &GetArgs, node: &Node, signals: &mut Signals) -> Result<Exit, Failure> {
-    let mut chosen = None;
-    let outcome = loop {
-        match attempt(context, arguments, node, signals, chosen).await {
-            Ok(outcome) => break outcome,
-            Err(Failure::Closed) => return Ok(Exit::FAILED),
-            Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if chosen.is_none() => {
-                if context.output.is_interactive() {
-                    chosen = choose::ask(context, &hits, beyond, signals).await?;
-                } else {
-                    choose::list(context, &hits, beyond, is_stream(arguments))?;
-                }
-                chosen.ok_or(Error::Ambiguous { what, hits, beyond })?;
-            }
-            Err(failure) => return Err(failure),
+/// Refuses what does not go together.
+fn check(context: &Context, arguments: &GetArgs) -> Result<(), Failure> {
+    let message = match () {
+        () if is_stream(arguments) && context.output.is_json() => {
+            "-o - and --json both want standard output; give a file with -o FILE"
         }
+        () if is_stream(arguments) && arguments.seed => {
+            "-o - leaves nothing here that --seed could serve; give a file with -o FILE, or do without --seed"
+        }
+        () => return Ok(()),
     };
-    if is_stream(arguments) && outcome.bytes == 0 {
-        // Nothing was written that could have failed.
-        stdout::is_open().await?;
-    }
-    if arguments.from.is_none() && chosen.is_none() && matches!(what(arguments)?, What::Words(_)) {
-        context.warn_guest_choice(node.is_guest_beside(), &outcome);
-    }
-    tell(context, arguments, &outcome)?;
-    if outcome.seeding { follow::seed(context, node, &outcome, signals).await } else { Ok(Exit::DONE) }
+    Err(Failure::Usage(message.to_owned()))
 }
 
-async fn attempt(
-    context: &Context,
-    arguments: &GetArgs,
-    node: &Node,
-    signals: &mut Signals,
-    chosen: Option<ContentId>,
-) -> Result<Outcome, Failure> {
-    let request = request(context, arguments, chosen)?;
-    let transfer = match is_stream(arguments) {
-        true => node.get_to(request, tokio::io::stdout()),
-        false => node.get(request),
+/// One of the things that are to be fetched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Want {
+    what: What,
+    /// Which of what the words match, once that was decided.
+    choose: Option<ContentId>,
+}
+
+/// All words that are ids are so many things; everything else is words of one.
+fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failure> {
+    let Some(ids) = context.ids_of(&arguments.words)? else {
+        return Ok([Want { what: What::Words(named::query(&arguments.words)?), choose: None }].into());
     };
-    follow::transfer(context, transfer, signals).await
+    if ids.len() > 1 {
+        into_directory(arguments)?;
+    }
+    Ok(ids.into_iter().map(|id| Want { what: What::Id(id), choose: None }).collect())
+}
+
+/// Several things need a directory.
+fn into_directory(arguments: &GetArgs) -> Result<(), Failure> {
+    let Some(path) = &arguments.output else { return Ok(()) };
+    if !is_stream(arguments) && (path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")) {
+        return Ok(());
+    }
+    let path = Shown(&path.to_string_lossy()).to_string();
+    Err(Failure::Usage(format!("several things do not go to one file, {path}; give a directory with -o DIR/")))
+}
+
+/// The fetching of all that is wanted, one after the other.
+struct Getting<'a> {
+    context: &'a Context,
+    arguments: &'a GetArgs,
+    node: &'a Node,
+    signals: &'a mut Signals,
+}
+
+impl Getting<'_> {
+    async fn all(&mut self, mut wants: VecDeque<Want>) -> Result<Exit, Failure> {
+        let (mut total, mut failed, mut seeding) = (wants.len(), 0, 0);
+        while let Some(want) = wants.pop_front() {
+            match self.one(&want).await {
+                Ok(outcome) => seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 },
+                Err(Failure::Closed) => return Ok(Exit::FAILED),
+                Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if want.choose.is_none() => {
+                    let chosen = self.choose(what, hits, beyond).await?;
+                    total += chosen.len() - 1;
+                    for id in chosen.into_iter().rev() {
+                        wants.push_front(Want { choose: Some(id), ..want.clone() });
+                    }
+                }
+                Err(failure) if total == 1 || failure.ends_all() => return Err(failure),
+                Err(failure) => {
+                    failed += 1;
+                    self.context.output.fail(&failure);
+                }
+            }
+        }
+        let exit = match seeding {
+            0 => Exit::DONE,
+            bytes => follow::seed(self.context, self.node, bytes, self.signals).await?,
+        };
+        if failed > 0 { Err(Failure::Some { failed, total }) } else { Ok(exit) }
+    }
+
+    async fn one(&mut self, want: &Want) -> Result<Outcome, Failure> {
+        let (context, arguments) = (self.context, self.arguments);
+        let request = request(context, arguments, want);
+        let transfer = match is_stream(arguments) {
+            true => self.node.get_to(request, tokio::io::stdout()),
+            false => self.node.get(request),
+        };
+        let outcome = follow::transfer(context, transfer, self.signals).await?;
+        if is_stream(arguments) && outcome.bytes == 0 {
+            // Nothing was written that could have failed.
+            stdout::is_open().await?;
+        }
+        if arguments.from.is_none() && want.choose.is_none() && matches!(want.what, What::Words(_)) {
+            context.warn_guest_choice(self.node.is_guest_beside(), &outcome);
+        }
+        context.remember_all(vec![SeenContent { id: outcome.id, name: outcome.name.last() }]).await;
+        tell(context, arguments, &outcome)?;
+        Ok(outcome)
+    }
+
+    /// Which of several things are meant; at least one.
+    async fn choose(&mut self, what: String, hits: Vec<Hit>, beyond: Beyond) -> Result<Vec<ContentId>, Failure> {
+        let (context, arguments) = (self.context, self.arguments);
+        context.remember(&hits).await;
+        let chosen = if arguments.all {
+            every(&what, &hits, beyond)?
+        } else if context.output.is_interactive() {
+            choose::ask(context, &hits, beyond, self.signals).await?
+        } else {
+            choose::list(context, &hits, beyond, is_stream(arguments))?;
+            Vec::new()
+        };
+        if chosen.len() > 1 {
+            into_directory(arguments)?;
+        }
+        if chosen.is_empty() { Err(Error::Ambiguous { what, hits, beyond }.into()) } else { Ok(chosen) }
+    }
+}
+
+/// All that words match, as far as they are known to be all.
+fn every(what: &str, hits: &[Hit], beyond: Beyond) -> Result<Vec<ContentId>, Failure> {
+    let what = Shown(what);
+    if beyond != Beyond::default() {
+        let least = hits.len();
+        return Err(Failure::Ambiguous(format!(
+            "`{what}` matches more than the {least} things that --all takes: give more words, or the directory they are in"
+        )));
+    }
+    let apart = choose::apart(hits);
+    match apart.iter().find(|hit| hit.id.is_none()) {
+        Some(hit) => Err(Failure::Ambiguous(format!(
+            "`{what}` matches {}, which is not hashed yet: try again in a moment",
+            hit.names.first().map_or_else(String::new, |name| Shown(name.as_str()).to_string())
+        ))),
+        None => Ok(apart.iter().filter_map(|hit| hit.id).collect()),
+    }
 }
 
 fn options(context: &Context, arguments: &GetArgs) -> Options {
@@ -105,34 +195,30 @@ fn options(context: &Context, arguments: &GetArgs) -> Options {
     context.options().lifetime(lifetime).upload_limit(upload_limit).max_files(max_files)
 }
 
-fn request(context: &Context, arguments: &GetArgs, chosen: Option<ContentId>) -> Result<GetRequest, Failure> {
+fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
     let share = match (arguments.seed, arguments.no_share) {
         (true, _) => ShareBack::Seed,
         (_, true) => ShareBack::Never,
         _ => ShareBack::While,
     };
-    Ok(GetRequest::new(what(arguments)?)
+    let replace = match (arguments.force, arguments.update) {
+        (true, _) => Replace::All,
+        (_, true) => Replace::Older,
+        _ => Replace::Nothing,
+    };
+    GetRequest::new(want.what.clone())
         .from(arguments.from.clone())
-        .only(arguments.only.clone())
+        .only(arguments.only.iter().chain(&arguments.exclude).cloned().collect::<Vec<Pattern>>())
         .output(arguments.output.clone())
-        .force(arguments.force)
-        .times(arguments.times)
+        .replace(replace)
+        // What was replaced would never be older again.
+        .times(arguments.times || arguments.update)
         .share(share)
         .limit(arguments.limit.or(context.settings.download_limit))
         .connections(arguments.connections)
         .wait(arguments.wait.unwrap_or(context.settings.wait))
         .dry_run(arguments.dry_run)
-        .choose(chosen))
-}
-
-/// A single word that is an id is one; everything else is words.
-fn what(arguments: &GetArgs) -> Result<What, Failure> {
-    if let [word] = &arguments.words[..]
-        && let Ok(id) = word.parse()
-    {
-        return Ok(What::Id(id));
-    }
-    Ok(What::Words(Query::parse(&arguments.words).map_err(Error::from)?))
+        .choose(want.choose)
 }
 
 fn is_stream(arguments: &GetArgs) -> bool {

@@ -1,4 +1,5 @@
-//! `qshare hash`: content ids of files, in the form that b3sum prints and in the order of the arguments.
+//! `qshare hash`: content ids of files, in the form that b3sum prints and in the order of the arguments; with `--check` whether
+//! files still have the ids of such a list.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,28 +14,39 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
-use crate::cli::render::json::Line;
+use crate::cli::render::json::{Checked, Line};
 use crate::cli::say;
-use crate::io::share::hash::{HashError, hash_typed};
+use crate::io::share::hash::{HashError, hash_stream, hash_typed};
 use crate::model::obstacle::cause;
 use crate::model::{ContentId, Obstacle};
-use crate::node::shown;
+
+mod work;
+
+use work::{STDIN, Work, line, shown};
 
 /// Results that wait to be printed; when it is full, hashing waits.
 const WAITING: usize = 1024;
 
-/// A result with the place of its file among the arguments.
+/// A result with the place of its file among all.
 type Told = (usize, Result<ContentId, HashError>);
 
 /// Runs the command. A file that cannot be hashed is named; the others are hashed nevertheless.
 pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, Failure> {
     let mut signals = context.signals()?;
     let activity = Activity::start(&context.output, "hashing");
-    let total = arguments.files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
+    let HashArgs { files, check } = arguments;
+    let looking = spawn_blocking(move || if check { Work::of_lists(files) } else { Work::of_paths(files) });
+    let Work { files, expected, failed } = tokio::select! {
+        work = looking => work.map_err(anyhow::Error::from)?,
+        stop = signals.next() => return Err(Failure::Stopped(stop)),
+    };
+    failed.iter().for_each(|sentence| context.output.fail(&Failure::Other(anyhow::anyhow!("{sentence}"))));
+    let (failed, all) = (failed.len(), files.len() + failed.len());
+    let total = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
     activity.set(0, total);
-    let files: Arc<[PathBuf]> = arguments.files.into();
+    let files: Arc<[PathBuf]> = files.into();
     let mut hashing = Hashing::start(files.clone(), &activity);
-    let mut lines = Lines { context, files: &files, waiting: BTreeMap::new(), next: 0, failed: 0 };
+    let mut lines = Lines { context, files: &files, expected, waiting: BTreeMap::new(), next: 0, failed };
     loop {
         let mut told = Vec::new();
         let count = tokio::select! {
@@ -50,7 +62,7 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
     drop(activity);
     match lines.failed {
         0 => Ok(Exit::DONE),
-        failed => Err(Failure::Some { failed, total: files.len() }),
+        failed => Err(Failure::Some { failed, total: all }),
     }
 }
 
@@ -72,7 +84,13 @@ impl Hashing {
             };
             // Nobody waits for results of a command that has ended.
             let tell = |place, hashed: Result<_, _>| drop(tell.blocking_send((place, hashed)));
-            hash_typed(&files, &count, &cancelled, &|place, hashed| tell(place, hashed.map(|h| h.id)));
+            let (streams, files): (Vec<_>, Vec<_>) =
+                files.iter().enumerate().partition(|(_, file)| file.as_os_str() == STDIN);
+            let (places, files): (Vec<usize>, Vec<&PathBuf>) = files.into_iter().unzip();
+            hash_typed(&files, &count, &cancelled, &|n, hashed| tell(places[n], hashed.map(|h| h.id)));
+            for (place, _) in streams {
+                tell(place, hash_stream(&mut std::io::stdin().lock(), &count, &cancelled));
+            }
         });
         Self { told, job, cancel }
     }
@@ -88,6 +106,7 @@ impl Drop for Hashing {
 struct Lines<'a> {
     context: &'a Context,
     files: &'a [PathBuf],
+    expected: Option<Vec<ContentId>>,
     /// Results of files whose predecessors are not done yet.
     waiting: BTreeMap<usize, Result<ContentId, HashError>>,
     next: usize,
@@ -99,24 +118,50 @@ impl Lines<'_> {
         self.waiting.extend(told);
         let mut text = String::new();
         while let Some(hashed) = self.waiting.remove(&self.next) {
-            let file = &self.files[self.next];
+            let place = self.next;
             self.next += 1;
-            match hashed {
-                Ok(id) => {
-                    self.context.output.emit(&Line::Hashed { id, path: file.to_string_lossy() })?;
-                    text.push_str(&line(id, &file.to_string_lossy()));
-                }
-                Err(error) => {
-                    self.failed += 1;
-                    self.context.output.fail(&Failure::Other(anyhow::anyhow!(
-                        "{} cannot be hashed: {}",
-                        shown(file),
-                        why(&error)
-                    )));
-                }
-            }
+            text += &match self.expected.as_ref().map(|expected| expected[place]) {
+                None => self.hashed(place, hashed)?,
+                Some(expected) => self.checked(place, &hashed, expected)?,
+            };
         }
         self.context.output.print(&text)
+    }
+
+    /// An id for people; an error is told at once.
+    fn hashed(&mut self, place: usize, hashed: Result<ContentId, HashError>) -> Result<String, Failure> {
+        let (file, output) = (&self.files[place], &self.context.output);
+        match hashed {
+            Ok(id) => {
+                output.emit(&Line::Hashed { id, path: file.to_string_lossy() })?;
+                Ok(line(id, &file.to_string_lossy()))
+            }
+            Err(error) => {
+                self.failed += 1;
+                let sentence = anyhow::anyhow!("{} cannot be hashed: {}", shown(file), why(&error));
+                output.fail(&Failure::Other(sentence));
+                Ok(String::new())
+            }
+        }
+    }
+
+    /// Whether it has the id that it is to have, in b3sum's words.
+    fn checked(
+        &mut self,
+        place: usize,
+        hashed: &Result<ContentId, HashError>,
+        expected: ContentId,
+    ) -> Result<String, Failure> {
+        let file = &self.files[place];
+        let (verdict, error) = match hashed {
+            Ok(id) if *id == expected => ("OK".to_owned(), None),
+            Ok(_) => ("FAILED".to_owned(), None),
+            Err(error) => (format!("FAILED ({})", why(error)), Some(why(error))),
+        };
+        let ok = verdict == "OK";
+        self.failed += usize::from(!ok);
+        self.context.output.emit(&Line::Checked(Checked::of(file, expected, ok, error)))?;
+        Ok(format!("{}: {verdict}\n", shown(file)))
     }
 }
 
@@ -126,24 +171,5 @@ fn why(error: &HashError) -> String {
         HashError::Io(error) => format!("{}; {}", cause(error), say::advice(Obstacle::of(error))),
         HashError::Changed => format!("{error}; run it again when nobody writes to it"),
         HashError::Cancelled | HashError::TooLarge => error.to_string(),
-    }
-}
-
-/// As b3sum prints it: a backslash first when the path has a backslash or a line end, which are then escaped.
-fn line(id: ContentId, path: &str) -> String {
-    let escaped = path.replace('\\', "\\\\").replace('\n', "\\n").replace('\r', "\\r");
-    let mark = if escaped == path { "" } else { "\\" };
-    format!("{mark}{id}  {escaped}\n")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_are_those_of_b3sum() {
-        let id = ContentId::of(b"");
-        assert_eq!(line(id, "a b"), format!("{id}  a b\n"));
-        assert_eq!(line(id, "a\\b\nc"), format!("\\{id}  a\\\\b\\nc\n"));
     }
 }

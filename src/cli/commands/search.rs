@@ -25,6 +25,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         context.warn_guest(guest, &failure);
         return Err(failure);
     }
+    context.remember(found.hits.iter().map(|found| &found.hit)).await;
     context.output.table(&hits::found(&found.hits, context.output.names()))?;
     context.warn_guest_hits(guest, "name");
     if found.beyond.more > 0 {

@@ -45,7 +45,10 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let friends_only = arguments.friends_only;
     let plan = survey_all(context, arguments, &mut signals).await?;
     context.output.note(&overview(&plan.roots, &context.audience(friends_only), context.output.error_width()));
-    let mut told = bounded(&plan.skipped);
+    let (wanted, skipped): (Vec<_>, Vec<_>) =
+        plan.skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
+    wanted.into_iter().for_each(|omission| context.output.note(&format!("qshare: {}", say::omission(omission))));
+    let mut told = bounded(&skipped);
     told.extend(plan.unportable.iter().map(say::unportable));
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
@@ -96,6 +99,7 @@ async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signa
     let options = SurveyOptions {
         named: context.settings.shares.clone(),
         exclude,
+        gitignore: arguments.gitignore,
         list: arguments.list,
         include_secrets: arguments.include_secrets,
         all: arguments.all,
@@ -193,8 +197,8 @@ fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> Stri
     format!("{}sharing {files}, {bytes}, with {audience}", table.render(width))
 }
 
-fn bounded(skipped: &[Omission]) -> Vec<String> {
-    let mut kept: Vec<String> = skipped.iter().take(NAMED).map(say::omission).collect();
+fn bounded(skipped: &[&Omission]) -> Vec<String> {
+    let mut kept: Vec<String> = skipped.iter().take(NAMED).map(|omission| say::omission(omission)).collect();
     let rest = skipped.len() - kept.len();
     if rest > 0 {
         kept.push(format!("{} more left out; list one of their directories to see why", counted(rest as u64, "thing")));

@@ -8,6 +8,7 @@ use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::io::home::trust::TrustStore;
+use crate::model::PeerTarget;
 
 /// Runs the command.
 pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
@@ -15,7 +16,7 @@ pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Fail
     store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match &arguments.command {
         TrustCommand::List => list(context, &store),
-        TrustCommand::Forget { target } => forget(context, &store, &target.host_port()),
+        TrustCommand::Forget { target } => forget(context, &store, &target.0),
     }
 }
 
@@ -34,11 +35,20 @@ fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
     Ok(Exit::DONE)
 }
 
-fn forget(context: &Context, store: &TrustStore, addr: &str) -> Result<Exit, Failure> {
-    if !store.forget(addr).map_err(anyhow::Error::from)? {
-        return Err(Failure::Nothing(format!("no key is remembered for {addr}; `qshare trust list` shows which are")));
+fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<Exit, Failure> {
+    let addrs: Vec<String> = targets.iter().map(PeerTarget::host_port).collect();
+    let mut forgotten = Vec::new();
+    for addr in &addrs {
+        if store.forget(addr).map_err(anyhow::Error::from)? {
+            context.output.emit(&Line::Forgotten { addr })?;
+            forgotten.push(addr.as_str());
+        }
     }
-    context.output.emit(&Line::Forgotten { addr })?;
-    context.output.note(&format!("qshare: {addr} is forgotten; whoever answers there next is remembered"));
+    if forgotten.is_empty() {
+        let addrs = addrs.join(" nor for ");
+        return Err(Failure::Nothing(format!("no key is remembered for {addrs}; `qshare trust list` shows which are")));
+    }
+    let (addrs, verb) = (forgotten.join(" and "), if forgotten.len() == 1 { "is" } else { "are" });
+    context.output.note(&format!("qshare: {addrs} {verb} forgotten; whoever answers there next is remembered"));
     Ok(Exit::DONE)
 }

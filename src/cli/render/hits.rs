@@ -4,7 +4,7 @@ use crate::cli::render::human::{count, duration, percent, word};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
-use crate::model::{Collection, ContentId, Hit, Kind, Offer, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Shown, Size};
 use crate::node::{FoundHit, Has, Holder, NearRow, PeerRow};
 
 /// Shown for an offer without an id.
@@ -29,17 +29,6 @@ pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
         cells[PROVIDERS] = who(&found.hit, names);
         cells.insert(cells.len() - 1, word(&found.plane));
         table.row(cells);
-    }
-    table
-}
-
-/// What a search found, numbered from 1, to choose from.
-pub(crate) fn numbered(hits: &[Hit]) -> Table {
-    let mut columns = vec![("", Align::Right)];
-    columns.extend(HIT_COLUMNS);
-    let mut table = Table::new(&columns);
-    for (number, hit) in hits.iter().enumerate() {
-        table.row([(number + 1).to_string()].into_iter().chain(hit_cells(hit)));
     }
     table
 }
@@ -106,11 +95,11 @@ pub(crate) fn offers(offers: &[Offer]) -> Table {
     table
 }
 
-/// What a collection holds.
-pub(crate) fn tree(collection: &Collection) -> Table {
+/// What a collection or a directory of it holds.
+pub(crate) fn tree(entries: &[(SafePath, Entry)]) -> Table {
     let mut table =
         Table::new(&[("PATH", Align::Flexible), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Id)]);
-    for (path, entry) in collection.entries() {
+    for (path, entry) in entries {
         match entry {
             Entry::Directory => table.row([format!("{path}/"), String::new(), String::new(), String::new()]),
             Entry::File { size, id, executable } => {
@@ -209,8 +198,6 @@ mod tests {
         let friend = Friend { name: "anna".parse().expect("a name"), node: NodeId::of_public_key(b"n"), at: None };
         let text = found(Names::new(Friends::new([friend])));
         assert!(text.ends_with("\nc     file  1.5 KiB  anna       lan   (not hashed yet)\n"), "{text}");
-        let text = numbered(&[hit("c", None)]).render(None);
-        assert!(text.ends_with("\n1  c     file  1.5 KiB  1          (not hashed yet)\n"), "{text}");
     }
 
     #[test]
@@ -231,7 +218,7 @@ mod tests {
         let id = ContentId::of(b"");
         let path = |text| SafePath::parse(text).expect("a path");
         let entries = vec![(path("a"), Entry::File { size: 0, id, executable: true }), (path("b"), Entry::Directory)];
-        let text = tree(&Collection::new(entries).expect("a tree")).render(None);
+        let text = tree(&entries).render(None);
         assert_eq!(text, format!("PATH     SIZE  ID\na     x   0 B  {id}\nb/\n"));
     }
 }

@@ -1,5 +1,5 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
-//! programs wait for; `id`, `hashed`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
+//! programs wait for; `id`, `hashed`, `checked`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
 //! `bench` and `benched` those of the bench, `check` the doctor's, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
@@ -36,6 +36,7 @@ pub(crate) enum Line<'a> {
         state: Verdict,
         message: &'a str,
     },
+    Checked(Checked<'a>),
     Done(Ended<'a>),
     Explain(Explained),
     Error {
@@ -135,6 +136,16 @@ macro_rules! view {
             }
         }
     };
+}
+
+view! {
+    /// Whether a file has the id that a list says; `error` where it could not be read.
+    Checked<'a>(file: &'a Path, expected: ContentId, is_right: bool, cause: Option<String>) {
+        path: Cow<'a, str> = file.to_string_lossy(),
+        id: ContentId = expected,
+        ok: bool = is_right,
+        error: Option<String> = cause,
+    }
 }
 
 view! {

@@ -96,7 +96,9 @@ fn remedy(cause: &Cause) -> String {
 pub(super) fn existing(error: &ExistingError) -> String {
     let hint = match error {
         ExistingError::Blocked { .. } => "move what is there away or choose another place with -o",
-        ExistingError::Different { .. } => "choose another place with -o, or replace what differs with --force",
+        ExistingError::Different { .. } => {
+            "choose another place with -o, replace what is older with --update, or all that differs with --force"
+        }
     };
     format!("{error}: {hint}")
 }

@@ -13,7 +13,7 @@ use crate::io::net::udp::{BUFFER, SmallBuffer};
 use crate::io::receive::partial::holder;
 use crate::model::text::shell::{quoted, quoted_path};
 use crate::model::{NodeId, Shown, Size};
-use crate::node::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Without};
+use crate::node::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 use crate::wire::{Code, LeftOutFile};
 
 /// A notice in one sentence.
@@ -39,6 +39,10 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         Notice::List { list, stays, error } => format!("{}: {}", remaining(*list, *stays), local::lines(error)),
         Notice::Look(notice) => look(notice, names),
         Notice::Neighbour(notice) => neighbour(notice, names),
+        Notice::PortTaken { usual, got } => format!(
+            "UDP port {usual} is another program's, so this listens on {got}: who names this machine by its host alone does \
+             not find it there; end that program, or choose a port with --listen and name it"
+        ),
         Notice::SmallBuffer(buffer) => small_buffer(*buffer),
     }
 }
@@ -61,11 +65,17 @@ fn get(notice: &GetNotice, names: &Names) -> String {
             kept.id
         ),
         GetNotice::LeftOut(left) => without(left),
+        GetNotice::NotOlder(paths) => {
+            format!("{} with other content, not older than what is offered, and left so", several(paths))
+        }
         GetNotice::NotServed(name) => format!("{name} is not served further: not all of it is there"),
         GetNotice::PartNotServed(name) => format!(
-            "{name} will not be served after the end, as --only leaves out some of it: do without --only, or share what \
+            "{name} will not be served after the end, as not all of it was asked for: do without --only and --exclude, or share what \
              comes with `qshare share`"
         ),
+        GetNotice::Replaces(paths) => {
+            format!("{} with other content, older than what is offered, and replaced", several(paths))
+        }
         GetNotice::Rival(of) => rival(of),
         GetNotice::Superseded { name, earlier, whole } => {
             let end = match whole {
@@ -171,6 +181,14 @@ fn neighbour(notice: &NeighbourNotice, names: &Names) -> String {
             names.whole(*found)
         ),
     }
+}
+
+/// `a, b and 3 more are there`.
+fn several(of: &Several) -> String {
+    let first: Vec<String> = of.first.iter().map(|path| Shown(path.as_str()).to_string()).collect();
+    let more = if of.more == 0 { String::new() } else { format!(" and {} more", of.more) };
+    let verb = if of.first.len() + of.more == 1 { "is" } else { "are" };
+    format!("{}{more} {verb} there", first.join(", "))
 }
 
 const fn remaining(list: ListName, stays: bool) -> &'static str {

@@ -13,6 +13,10 @@ use crate::node::shown;
 /// Something that is not shared.
 pub(crate) fn omission(of: &Omission) -> String {
     match of {
+        Omission::Ignored(1) => "1 thing is left out as --exclude or an ignore file says".to_owned(),
+        Omission::Ignored(things) => {
+            format!("{things} things are left out as --exclude and ignore files say, a directory counted as one")
+        }
         Omission::Links(1) => "1 link is left out because it leads to a directory, outside, or nowhere".to_owned(),
         Omission::Links(links) => {
             format!("{links} links are left out because they lead to directories, outside, or nowhere")

@@ -1,22 +1,23 @@
-//! The friends of a home: the file HOME/friends, one `NAME ID [HOST:PORT]` a line, which people may edit too.
+//! The friends of a home: the file HOME/friends, one `NAME ID [HOST[:PORT]]` a line, which people may edit too.
 //! Invariant: no change leaves a name or a node twice. Every method blocks on the disk.
 
 use std::path::Path;
 
 use crate::io::home::lines::{Line, LineFile, LinesError, ListFile};
-use crate::model::{Friend, FriendName, Friends, NodeId};
+use crate::model::address::NODE_PORT;
+use crate::model::{Friend, FriendName, Friends, NodeId, PeerTarget};
 
 /// The file within a home.
 pub const FRIENDS_FILE: &str = "friends";
 
 impl Line for Friend {
-    const FORM: &str = "NAME ID [HOST:PORT]";
+    const FORM: &str = "NAME ID [HOST[:PORT]]";
 
     fn parse(text: &str) -> Option<Self> {
         let mut words = text.split_whitespace();
         let (name, node) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         let at = match words.next() {
-            Some(host_port) => Some(format!("{node}@{host_port}").parse().ok()?),
+            Some(host_port) => Some(PeerTarget::parse(&format!("{node}@{host_port}"), NODE_PORT).ok()?),
             None => None,
         };
         words.next().is_none().then_some(Self { name, node, at })
@@ -149,10 +150,10 @@ mod tests {
     fn a_line_that_is_no_friend_is_named() {
         let dir = tempfile::tempdir().expect("tempdir");
         let id = NodeId::of_public_key(b"a");
-        for line in ["anna".to_owned(), format!("an:na {id}"), format!("anna {id} h"), format!("anna {id} h:1 more")] {
+        for line in ["anna".to_owned(), format!("an:na {id}"), format!("anna {id} h/"), format!("anna {id} h:1 more")] {
             std::fs::write(dir.path().join(FRIENDS_FILE), &line).expect("written");
             let error = FriendFile::at(dir.path()).read().expect_err(&line).to_string();
-            assert!(error.contains("`NAME ID [HOST:PORT]`"), "{error}");
+            assert!(error.contains("`NAME ID [HOST[:PORT]]`"), "{error}");
         }
     }
 }

@@ -21,14 +21,12 @@ use crate::io::net::purpose::Purpose;
 use crate::io::net::tls;
 use crate::io::net::transport::{self, Configs};
 use crate::io::net::udp::{self, SmallBuffer};
-use crate::model::address::canonical;
+use crate::model::address::{NODE_PORT, TRACKER_PORT, canonical};
 use crate::model::{Cause, NodeId};
 use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
 
-/// The port that trackers and sharing nodes take first.
-pub const DEFAULT_PORT: u16 = 4917;
-/// The last of those tried after it.
+/// The last of the ports that are tried after the usual one.
 pub const LAST_PORT: u16 = 4936;
 /// A handshake takes at most this long.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -42,7 +40,7 @@ const CLOSE: Duration = Duration::from_millis(50);
 pub enum Listen {
     /// On this address; port 0 is any free port.
     At(SocketAddr),
-    /// On 4917, else the first free port up to 4936, else any.
+    /// On the role's usual port, else the first free one after it up to 4936, else any.
     DefaultPorts,
     /// On any free port.
     Ephemeral,
@@ -98,6 +96,7 @@ struct Inner {
     gate: Arc<Gate>,
     open: Arc<Open>,
     small_buffers: Vec<SmallBuffer>,
+    taken: Option<u16>,
 }
 
 impl Endpoint {
@@ -135,7 +134,7 @@ impl Endpoint {
         configs: Configs,
         open_links: Arc<Open>,
     ) -> Result<Self, BindError> {
-        let (addr, bound) = open(options.listen)?;
+        let (addr, bound) = open(options.listen, options.role)?;
         let failed = |cause: io::Error| BindError::Address { addr, cause: cause.into() };
         let local = bound.socket.local_addr().map_err(failed)?;
         let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
@@ -151,6 +150,8 @@ impl Endpoint {
             gate: Arc::default(),
             open: open_links,
             small_buffers: bound.small,
+            taken: Some(usual_port(options.role))
+                .filter(|port| options.listen == Listen::DefaultPorts && *port != local.port()),
         };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -179,6 +180,12 @@ impl Endpoint {
     #[must_use]
     pub fn port(&self) -> u16 {
         self.inner.bound.port()
+    }
+
+    /// The usual port, where another one had to be taken in its place.
+    #[must_use]
+    pub fn taken_port(&self) -> Option<u16> {
+        self.inner.taken
     }
 
     /// Addresses that may reach this endpoint, the likeliest first.
@@ -327,10 +334,19 @@ async fn welcome(connection: &Connection, role: Role) -> Result<(), CallError> {
     to.finish().map_err(|_| CallError::Ended)
 }
 
-fn open(listen: Listen) -> Result<(SocketAddr, udp::Bound), BindError> {
+/// The port at which a process of this role is looked for where none is given.
+const fn usual_port(role: Role) -> u16 {
+    match role {
+        Role::Tracker => TRACKER_PORT,
+        Role::Bench | Role::Node => NODE_PORT,
+    }
+}
+
+fn open(listen: Listen, role: Role) -> Result<(SocketAddr, udp::Bound), BindError> {
     let any = |port| SocketAddr::from((Ipv6Addr::UNSPECIFIED, port));
     if listen == Listen::DefaultPorts {
-        let mut free = (DEFAULT_PORT..=LAST_PORT).map(any).filter_map(|addr| Some((addr, udp::bind(addr).ok()?)));
+        let ports = usual_port(role)..=LAST_PORT;
+        let mut free = ports.map(any).filter_map(|addr| Some((addr, udp::bind(addr).ok()?)));
         if let Some(found) = free.next() {
             return Ok(found);
         }

@@ -178,6 +178,30 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
     paths.iter().enumerate().par_bridge().for_each(|(place, path)| tell(place, one(path.as_ref())));
 }
 
+/// The id of all that a stream gives. Blocks.
+///
+/// # Errors
+/// When it cannot be read, or it is cancelled.
+pub fn hash_stream(
+    from: &mut dyn io::Read,
+    progress: &(dyn Fn(u64) + Sync),
+    cancel: &AtomicBool,
+) -> Result<ContentId, HashError> {
+    let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; PIECE]);
+    while !cancel.load(Ordering::Relaxed) {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok(ContentId::from_bytes(*hasher.finalize().as_bytes())),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                progress(read as u64);
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(HashError::Cancelled)
+}
+
 /// Hashes an open file in one turn; `None` when it changes meanwhile. `progress` is told the bytes as they are done. Blocks.
 ///
 /// # Errors

@@ -44,6 +44,8 @@ pub struct Root {
 pub struct Rules {
     /// Patterns in gitignore syntax, relative to each root.
     pub exclude: Vec<String>,
+    /// Leave out what git's own ignore files say, too.
+    pub gitignore: bool,
     /// Share keys, key stores and credentials too.
     pub include_secrets: bool,
     /// Directories that are never shared: qshare's own.
@@ -95,6 +97,8 @@ pub struct Scan {
     pub skipped: Vec<Skipped>,
     /// Links to directories, to outside, to nothing or to what is itself left out.
     pub links: u64,
+    /// What a person wants to be left out, a directory counted as one.
+    pub ignored: u64,
     /// Nothing lies at the root's path that it could be; never set because it could not be looked at.
     pub gone: bool,
 }

@@ -11,7 +11,7 @@ use crate::model::{ContentId, FoundHit, Hit, Kind, Query};
 /// What words mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Choice {
-    /// Several ids: all that match, exact names first.
+    /// Several ids: those of exactly that name where there are any, else all that match.
     Ambiguous(Vec<FoundHit>),
     /// No hit.
     Nothing,
@@ -30,8 +30,25 @@ pub fn choose(query: &Query, hits: &[FoundHit]) -> Choice {
     match (exact.as_slice(), partial.as_slice()) {
         ([], []) => Choice::Nothing,
         ([one], _) | ([], [one]) => Choice::One(one.clone()),
-        _ => Choice::Ambiguous(exact.into_iter().chain(partial).collect()),
+        ([], _) => Choice::Ambiguous(partial),
+        _ => Choice::Ambiguous(exact),
     }
+}
+
+/// The hits that are of exactly the name that the words are; all where none is.
+pub fn closest(query: &Query, hits: Vec<FoundHit>) -> Vec<FoundHit> {
+    let (exact, partial): (Vec<_>, Vec<_>) = hits.into_iter().partition(|found| is_exact(query, &found.hit));
+    if exact.is_empty() { partial } else { exact }
+}
+
+/// The folded path that the words are, where they name a directory of something that is shared: some names begin with it, and
+/// none is it.
+pub fn directory(query: &Query, hits: &[FoundHit]) -> Option<String> {
+    let path = query.words().join(" ");
+    let below = |name: &str| fold(name).strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'));
+    let mut names = hits.iter().flat_map(|found| &found.hit.names);
+    let is_one = path.contains('/') && names.any(|name| below(name.as_str()));
+    (is_one && !hits.iter().any(|found| is_exact(query, &found.hit))).then_some(path)
 }
 
 /// Those of the hits that have as good a right to the words as the chosen one, and another id.
@@ -112,12 +129,29 @@ mod tests {
     }
 
     #[test]
-    fn rivals_of_an_exact_name_are_listed_before_the_rest() {
+    fn rivals_of_an_exact_name_alone_are_listed() {
         let a = hit(1, Kind::File, &["x/report.pdf"], &[1, 2]);
         let fake = hit(2, Kind::File, &["report.pdf"], &[3]);
         let other = hit(3, Kind::File, &["old-report.pdf"], &[4]);
-        let choice = chosen("report.pdf", &[other.clone(), a.clone(), fake.clone()]);
-        assert_eq!(choice, Err(vec![a, fake, other]));
+        let choice = chosen("report.pdf", &[other, a.clone(), fake.clone()]);
+        assert_eq!(choice, Err(vec![a, fake]));
+    }
+
+    #[test]
+    fn a_directory_is_one_that_names_begin_with_and_none_is() {
+        let of = |words: &str, names: &[&str]| {
+            let hits: Vec<_> = names
+                .iter()
+                .map(|name| FoundHit { hit: hit(1, Kind::File, &[name], &[1]), plane: Plane::Lan })
+                .collect();
+            directory(&Query::parse(&[words]).expect("words"), &hits)
+        };
+        let files = ["My Papers/Physics/a.pdf", "x/papers/physics/b"];
+        assert_eq!(of("my papers/physics", &files).as_deref(), Some("my papers/physics"));
+        assert_eq!((of("papers/physics", &files), of("my papers", &files)), (None, None));
+        assert_eq!(of("my papers/phys", &files), None);
+        assert_eq!(of("d/e", &["d/e/f", "c/d/e"]), Some("d/e".to_owned()));
+        assert_eq!(of("d/e", &["d/e/f", "d/e"]), None, "something has this very name");
     }
 
     #[test]

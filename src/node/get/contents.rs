@@ -6,8 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use globset::{Glob, GlobSet, GlobSetBuilder};
-
 use crate::io::receive::accepts::accepts;
 use crate::io::receive::bits::give_bits;
 use crate::io::receive::dest::{DestError, SafeDir};
@@ -20,8 +18,9 @@ use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
 use crate::node::get::manifest::{self, Fetched, Listed};
+use crate::node::get::selection::{self, Selection};
 use crate::node::report::Report;
-use crate::node::types::{Phase, Without};
+use crate::node::types::{GetRequest, Pattern, Phase, Replace, Without};
 use crate::wire::LeftOut;
 
 /// How often hashing of what is there tells how far it is.
@@ -38,6 +37,8 @@ pub(crate) struct Contents {
     pub(crate) unwanted: HashSet<SafePath>,
     /// The patterns by which paths were asked for.
     pub(crate) only: Vec<String>,
+    /// Paths at which something older lies than what is offered, where that was asked.
+    pub(crate) older: Option<Arc<HashSet<SafePath>>>,
     /// Whether a single file may be executed.
     pub(crate) executable: bool,
     /// What the tree lacks of the provider's directory.
@@ -53,6 +54,8 @@ pub(crate) struct Present {
     pub(crate) same: HashSet<SafePath>,
     /// Paths that may be replaced.
     pub(crate) replace: HashSet<SafePath>,
+    /// Paths with other content that is not older, and stays.
+    pub(crate) newer: Vec<SafePath>,
     /// Whether nothing is missing.
     pub(crate) complete: bool,
     /// What was read of it.
@@ -61,18 +64,19 @@ pub(crate) struct Present {
 
 impl Contents {
     /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched, and those who
-    /// sent a wrong one are added to `liars`.
+    /// sent a wrong one are added to `liars`. `beneath`: only this directory of it, folded.
     ///
     /// # Errors
     /// When nobody can give the list, or it cannot be used.
     pub(crate) async fn of(
         get: &Get,
         hit: &Hit,
-        id: ContentId,
+        beneath: Option<&str>,
         parent: Option<&Path>,
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
         let Get { finder, request, .. } = get;
+        let Some(id) = hit.id else { return Err(not_hashed(hit)) };
         let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
         let name = plain.unwrap_or_else(|| name_of(id));
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
@@ -80,45 +84,61 @@ impl Contents {
         let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
         // What an earlier run has begun of it is proven to be a collection, whatever is offered now.
         if hit.kind == Kind::File && kept.is_none() {
-            let refused = if hit.is_possible() {
-                Error::TooLarge { id, size: hit.size }
-            } else {
-                Error::Impossible { id, size: hit.size }
-            };
-            let wanted = Wanted::file(id, hit.size).ok_or(refused)?;
-            let matched = matcher(&request.only);
-            if !matched(&name) && !hit.names.iter().any(matched) {
-                return Err(Error::DoesNotMatch { name: name.to_string() });
-            }
-            return Ok(Self {
-                wanted: Arc::new(wanted),
-                name,
-                unwanted: HashSet::new(),
-                only: Vec::new(),
-                executable: hit.executable,
-                left_out: LeftOut::default(),
-                without: None,
-            });
+            return Self::of_file(hit, id, name, request);
         }
         let listed = Listed { finder, id, providers: &hit.providers };
-        let Fetched { bytes, collection, left_out } = match kept {
+        let fetched = match kept {
             Some((collection, bytes)) => Fetched { bytes, collection, left_out: listed.left_out().await },
             None => listed.fetch(request.wait, liars).await?,
         };
-        let without = manifest::without(&name, &left_out, matcher(&request.only));
-        let unwanted = unwanted(&collection, &request.only);
+        let patterns = match beneath {
+            None => request.only.clone(),
+            Some(dir) => selection::beneath(&fetched.collection, dir, &request.only)
+                .ok_or_else(|| Error::NoneMatch { name: name.to_string(), id })?,
+        };
+        Self::of_tree(fetched, id, name, &patterns)
+    }
+
+    fn of_file(hit: &Hit, id: ContentId, name: SafePath, request: &GetRequest) -> Result<Self, Error> {
+        let refused = if hit.is_possible() {
+            Error::TooLarge { id, size: hit.size }
+        } else {
+            Error::Impossible { id, size: hit.size }
+        };
+        let wanted = Wanted::file(id, hit.size).ok_or(refused)?;
+        let selection = Selection::of(&request.only);
+        if !selection.takes(&name) && !hit.names.iter().any(|name| selection.takes(name)) {
+            return Err(Error::DoesNotMatch { name: name.to_string() });
+        }
+        Ok(Self {
+            wanted: Arc::new(wanted),
+            name,
+            unwanted: HashSet::new(),
+            only: Vec::new(),
+            older: None,
+            executable: hit.executable,
+            left_out: LeftOut::default(),
+            without: None,
+        })
+    }
+
+    fn of_tree(fetched: Fetched, id: ContentId, name: SafePath, patterns: &[Pattern]) -> Result<Self, Error> {
+        let Fetched { bytes, collection, left_out } = fetched;
+        let selection = Selection::of(patterns);
+        let without = manifest::without(&name, &left_out, |path| selection.takes(path));
+        let unwanted = selection.unwanted(&collection);
         let wanted_files = collection.entries().len() - unwanted.len();
         let too_large = Error::TooLarge { id, size: collection.bytes() };
         let wanted = Arc::new(Wanted::tree(id, collection, bytes).ok_or(too_large)?);
-        if !request.only.is_empty() && wanted_files == 0 {
+        if !patterns.is_empty() && wanted_files == 0 {
             let name = name.to_string();
             return Err(match without {
                 Some(without) => Error::LeftOut { name, without },
                 None => Error::NoneMatch { name, id },
             });
         }
-        let only = request.only.iter().map(ToString::to_string).collect();
-        Ok(Self { wanted, name, unwanted, only, executable: false, left_out, without })
+        let only = patterns.iter().map(ToString::to_string).collect();
+        Ok(Self { wanted, name, unwanted, only, older: None, executable: false, left_out, without })
     }
 
     /// The files that were asked for: name, size, id.
@@ -152,11 +172,11 @@ impl Contents {
         &self,
         destination: &TargetPath,
         parent: &SafeDir,
-        force: bool,
+        replace: Replace,
         report: &Report,
     ) -> Result<Present, Error> {
         let (parent, target) = (parent.clone(), destination.name.clone());
-        self.watched(report, move |this, hashed| this.compare_now(&parent, &target, force, hashed)).await
+        self.watched(report, move |this, hashed| this.compare_now(&parent, &target, replace, hashed)).await
     }
 
     /// What is at the destination, whatever it is.
@@ -222,14 +242,14 @@ impl Contents {
         &self,
         parent: &SafeDir,
         target: &SafePath,
-        force: bool,
+        replace: Replace,
         hashed: &AtomicU64,
     ) -> Result<Present, Error> {
         let Some(collection) = &self.wanted.tree else {
             accepts(parent, [target])?;
             let Content { id, size, .. } = self.wanted.content;
             let existing = compare_file(parent, target, id, size, hashed)?;
-            return present(existing, parent, force);
+            return self.present(existing, parent, replace);
         };
         let paths = collection.entries().iter().map(|(path, _)| path);
         accepts(parent, paths.filter(|path| !self.unwanted.contains(path)))?;
@@ -237,10 +257,39 @@ impl Contents {
         let existing = compare_collection(parent, target, collection, wanted, hashed)?;
         // Errors name paths relative to the directory that exists, if it does.
         let base = parent.dir(target).unwrap_or_else(|_| parent.clone());
-        let found = present(existing, &base, force)?;
+        let found = self.present(existing, &base, replace)?;
         // An empty collection misses nothing, and yet its directory has to be made.
         let complete = found.complete && parent.stat(target)?.is_some();
         Ok(Present { complete, ..found })
+    }
+
+    /// What may be done about what is there; `base` is what the paths are relative to.
+    fn present(&self, mut existing: Existing, base: &SafeDir, replace: Replace) -> Result<Present, Error> {
+        let mut newer = Vec::new();
+        let force = match replace {
+            Replace::All => true,
+            Replace::Nothing => false,
+            Replace::Older if self.wanted.tree.is_none() => self.is_older(None),
+            Replace::Older => {
+                (existing.different, newer) =
+                    existing.different.into_iter().partition(|path| self.is_older(Some(path)));
+                true
+            }
+        };
+        existing.permit(base, force)?;
+        let complete = existing.is_complete();
+        Ok(Present {
+            same: existing.same.into_iter().collect(),
+            replace: existing.different.into_iter().collect(),
+            newer,
+            complete,
+            proofs: existing.proofs,
+        })
+    }
+
+    /// Whether what lies at a path of the tree, or at the target of a file, is older than what is offered.
+    pub(crate) fn is_older(&self, path: Option<&SafePath>) -> bool {
+        self.older.as_ref().is_some_and(|older| path.map_or(!older.is_empty(), |path| older.contains(path)))
     }
 
     /// Gives what was there already its executable bits: those of a tree are part of its id, that of a file is told
@@ -284,68 +333,13 @@ impl Contents {
     }
 }
 
-fn present(existing: Existing, base: &SafeDir, force: bool) -> Result<Present, Error> {
-    existing.permit(base, force)?;
-    let complete = existing.is_complete();
-    Ok(Present {
-        same: existing.same.into_iter().collect(),
-        replace: existing.different.into_iter().collect(),
-        complete,
-        proofs: existing.proofs,
-    })
+/// That nobody knows an id of it.
+pub(crate) fn not_hashed(hit: &Hit) -> Error {
+    let name = hit.names.first().map(ToString::to_string).unwrap_or_default();
+    Error::NotHashed { name, lack: Box::default() }
 }
 
 /// A transfer that is known only by its id is named so.
 pub(crate) fn name_of(id: ContentId) -> SafePath {
     SafePath::parse(&id.to_string()).expect("hexadecimal digits are a name")
-}
-
-/// The entries that no glob matches; a glob is tried on the whole path and on the last component. Empty
-/// directories come only when everything does.
-fn unwanted(collection: &Collection, only: &[Glob]) -> HashSet<SafePath> {
-    if only.is_empty() {
-        return HashSet::new();
-    }
-    let matched = matcher(only);
-    let entries = collection.entries().iter();
-    let left_out = entries.filter(|(path, entry)| *entry == Entry::Directory || !matched(path));
-    left_out.map(|(path, _)| path.clone()).collect()
-}
-
-/// Whether a path is asked for: by any glob, or all when there are none.
-fn matcher(only: &[Glob]) -> impl Fn(&SafePath) -> bool {
-    let all = only.is_empty();
-    let globs = only.iter().cloned().fold(GlobSetBuilder::new(), |mut all, glob| {
-        all.add(glob);
-        all
-    });
-    let globs = globs.build().unwrap_or_else(|_| GlobSet::empty());
-    move |path| all || globs.is_match(path.as_str()) || globs.is_match(path.name())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_glob_matches_names_and_paths() {
-        let file = |size| Entry::File { size, id: ContentId::of(b"x"), executable: false };
-        let path = |text: &str| SafePath::parse(text).expect("valid");
-        let entries = vec![
-            (path("a.pdf"), file(1)),
-            (path("b/c.pdf"), file(2)),
-            (path("b/d.txt"), file(3)),
-            (path("e"), Entry::Directory),
-        ];
-        let collection = Collection::new(entries).expect("sound");
-        let left = |glob: &str| {
-            let mut left: Vec<_> =
-                unwanted(&collection, &[Glob::new(glob).expect("a glob")]).iter().map(ToString::to_string).collect();
-            left.sort();
-            left
-        };
-        assert_eq!(left("*.pdf"), ["b/d.txt", "e"]);
-        assert_eq!(left("b/*"), ["a.pdf", "e"]);
-        assert!(unwanted(&collection, &[]).is_empty());
-    }
 }

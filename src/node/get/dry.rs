@@ -13,7 +13,7 @@ use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::holding::holdings;
-use crate::node::types::{Busy, GetNotice, Holder, Outcome, Preview, PreviewFile, ProviderProgress, There};
+use crate::node::types::{Busy, GetNotice, Holder, Outcome, Preview, PreviewFile, ProviderProgress, Replace, There};
 
 impl Get {
     /// Compares with what is there, and counts.
@@ -23,6 +23,7 @@ impl Get {
         contents: Contents,
         destination: Option<TargetPath>,
     ) -> Result<Outcome, Error> {
+        let mut contents = contents;
         let Some(destination) = destination else {
             contents.is_streamable()?;
             let holders = self.holders(hit, &contents).await;
@@ -30,6 +31,7 @@ impl Get {
         };
         let at_target = match SafeDir::open(&destination.parent) {
             Ok(parent) => {
+                contents.older = self.older(&contents, &destination.name, &parent, &hit.providers).await;
                 let existing = contents.existing(&destination, &parent, &self.report).await?;
                 AtTarget::of(&contents, &parent, existing)
             }
@@ -66,11 +68,12 @@ impl Get {
         at_target: AtTarget,
     ) -> Outcome {
         let target = destination.map(TargetPath::path);
-        let mut preview = Preview { force: self.request.force, busy: at_target.busy, ..Preview::default() };
+        let force = self.request.replace == Replace::All;
+        let mut preview = Preview { force, busy: at_target.busy, ..Preview::default() };
         let (mut seen, units) = (HashSet::new(), contents.wanted.map.by_content());
         for (name, size, id) in contents.files() {
             let there = at_target.at(&name);
-            let comes = there == There::New || (there == There::Differs && preview.force);
+            let comes = matches!(there, There::New | There::Older) || (there == There::Differs && preview.force);
             if comes && seen.insert((id, size)) {
                 let kept = units.get(&(id, size)).map_or(0, |index| at_target.kept(&contents, *index));
                 preview.kept += kept;
@@ -110,7 +113,7 @@ impl AtTarget {
         let units = if busy.is_none() { Partial::peek(parent, &spec).iter().collect() } else { HashSet::new() };
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
         let there = of(same, There::Same)
-            .chain(of(different, There::Differs))
+            .chain(different.into_iter().map(|path| contents.differing(path)))
             .chain(of(missing, There::New))
             .chain(of(in_the_way, There::Blocked));
         Self { there: there.collect(), blocked, units, busy }
@@ -128,6 +131,17 @@ impl AtTarget {
 }
 
 impl Contents {
+    /// A path with other content at it, and what would become of that.
+    fn differing(&self, path: SafePath) -> (SafePath, There) {
+        let in_tree = self.wanted.tree.is_some();
+        let there = match self.older {
+            Some(_) if self.is_older(Some(&path).filter(|_| in_tree)) => There::Older,
+            Some(_) if in_tree => There::Newer,
+            _ => There::Differs,
+        };
+        (path, there)
+    }
+
     fn holds(&self, path: &SafePath) -> bool {
         self.wanted.tree.as_ref().is_some_and(|tree| tree.entries().iter().any(|(there, _)| there == path))
     }

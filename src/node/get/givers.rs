@@ -111,7 +111,7 @@ fn joined(mut meant: Meant, givers: Vec<Provider>) -> Meant {
 
 /// An id has no rivals.
 const fn alone(hit: Hit) -> Meant {
-    Meant { hit, late: None }
+    Meant { hit, late: None, beneath: None }
 }
 
 /// Givers being noted: until this is dropped.

@@ -29,8 +29,18 @@ pub(super) type TimesOf = Vec<(SafePath, SystemTime)>;
 impl Get {
     /// The times of what was asked for; none without `--times`, and a warning when nobody can tell.
     pub(super) async fn times(&self, contents: &Contents, target: &SafePath, providers: &[Provider]) -> TimesOf {
+        if self.request.times { self.offered_times(contents, target, providers).await } else { Vec::new() }
+    }
+
+    /// The times that somebody tells of what was asked for; a warning when nobody can.
+    pub(super) async fn offered_times(
+        &self,
+        contents: &Contents,
+        target: &SafePath,
+        providers: &[Provider],
+    ) -> TimesOf {
         let paths = paths(contents, target);
-        if !self.request.times || paths.is_empty() {
+        if paths.is_empty() {
             return Vec::new();
         }
         // Those that gave bytes first: a connection to them is there.
@@ -107,7 +117,8 @@ async fn from_one(
     Some(bytes.chunks_exact(LEN).filter_map(|time| time.try_into().ok().map(i64::from_be_bytes)).collect())
 }
 
-fn time(nanos: i64) -> Option<SystemTime> {
+/// A point in time, as a file system has it.
+pub(super) fn time(nanos: i64) -> Option<SystemTime> {
     let distance = Duration::from_nanos(nanos.unsigned_abs());
     if nanos < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
 }

@@ -51,6 +51,13 @@ pub enum Notice {
     Look(LookNotice),
     /// Of the neighbours.
     Neighbour(NeighbourNotice),
+    /// The usual port is another program's.
+    PortTaken {
+        /// Which that is.
+        usual: u16,
+        /// Where this listens.
+        got: u16,
+    },
     /// A buffer of the socket is far smaller than it should be.
     SmallBuffer(SmallBuffer),
 }
@@ -80,10 +87,14 @@ pub enum GetNotice {
     },
     /// A collection comes without some of its files that were asked for.
     LeftOut(Without),
+    /// Files with other content stay, as they are not older than what is offered.
+    NotOlder(Several),
     /// The result is not served further: not all of it is there.
     NotServed(SafePath),
     /// The result will not be served, as not all of it is asked for.
     PartNotServed(SafePath),
+    /// Files that are older than what is offered are replaced.
+    Replaces(Several),
     /// Something else is meant by the same words.
     Rival(Rival),
     /// An unfinished transfer of other content is at the same name.
@@ -165,6 +176,27 @@ pub struct Kept {
     pub have: u64,
     /// Bytes altogether.
     pub size: u64,
+}
+
+/// One or more files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Several {
+    /// The first of them.
+    pub first: Vec<SafePath>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl Several {
+    /// How many are named.
+    const NAMED: usize = 5;
+
+    /// Of all of them; none where there is none.
+    pub(crate) fn of<'p>(all: impl IntoIterator<Item = &'p SafePath>) -> Option<Self> {
+        let mut all = all.into_iter();
+        let first: Vec<_> = all.by_ref().take(Self::NAMED).cloned().collect();
+        (!first.is_empty()).then(|| Self { first, more: all.count() })
+    }
 }
 
 /// Files that a collection comes without.

@@ -16,6 +16,10 @@ pub enum There {
     Differs,
     /// Nothing: the file would be new.
     New,
+    /// A file of other content that is not older, where only older ones are replaced: it stays.
+    Newer,
+    /// A file of other content that is older, and replaced.
+    Older,
     /// The same content.
     #[serde(rename = "here")]
     Same,
@@ -100,7 +104,7 @@ impl Preview {
     /// Whether anything would be put in place.
     #[must_use]
     pub fn comes(&self) -> bool {
-        self.in_the_way() == 0 && self.count(There::Same) < self.files.len()
+        self.in_the_way() == 0 && self.count(There::Same) + self.count(There::Newer) < self.files.len()
     }
 
     /// How many files would keep it from doing anything.

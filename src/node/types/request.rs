@@ -1,7 +1,9 @@
 //! What is asked of a transfer, and how it is ended from elsewhere.
 
+use std::fmt;
 use std::num::NonZeroU8;
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,76 @@ pub enum What {
     Words(Query),
 }
 
+/// Which paths are asked for: those that a glob matches; or, with a `!` before it, those that it does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Pattern {
+    glob: Glob,
+    negative: bool,
+}
+
+impl Pattern {
+    /// Whether it leaves out what its glob matches.
+    #[must_use]
+    pub const fn is_negative(&self) -> bool {
+        self.negative
+    }
+
+    /// The glob.
+    #[must_use]
+    pub const fn glob(&self) -> &Glob {
+        &self.glob
+    }
+}
+
+impl From<Glob> for Pattern {
+    fn from(glob: Glob) -> Self {
+        Self { glob, negative: false }
+    }
+}
+
+impl FromStr for Pattern {
+    type Err = globset::Error;
+
+    /// A directory may be written with a slash at its end.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (text, negative) = text.strip_prefix('!').map_or((text, false), |rest| (rest, true));
+        let glob = Glob::new(text.strip_suffix('/').filter(|_| negative).unwrap_or(text))?;
+        Ok(Self { glob, negative })
+    }
+}
+
+impl TryFrom<String> for Pattern {
+    type Error = globset::Error;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<Pattern> for String {
+    fn from(pattern: Pattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+impl fmt::Display for Pattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.negative { "!" } else { "" }, self.glob)
+    }
+}
+
+/// What becomes of files that are there with other content.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Replace {
+    /// They are replaced.
+    All,
+    /// They are in the way.
+    Nothing,
+    /// Those that are older than what is offered are replaced, and the others stay as they are.
+    Older,
+}
+
 /// Whether a transfer's proven chunks are served to others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ShareBack {
@@ -45,13 +117,13 @@ with_setters! {
         what: What,
         /// Only from this peer.
         from: Option<PeerRef>,
-        /// Only the collection's files that match one of these; all when empty.
-        only: Vec<Glob>,
+        /// Which of the collection's files; all when empty.
+        only: Vec<Pattern>,
         /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that
         /// name. When none: into the current directory, under its own name.
         output: Option<PathBuf>,
-        /// Replace files that differ.
-        force: bool,
+        /// What becomes of files that differ.
+        replace: Replace,
         /// Apply modification times.
         times: bool,
         /// Whether others are served.
@@ -81,7 +153,7 @@ impl GetRequest {
             from: None,
             only: Vec::new(),
             output: None,
-            force: false,
+            replace: Replace::Nothing,
             times: false,
             share: ShareBack::While,
             limit: None,

@@ -55,9 +55,9 @@ fn what_is_asked_of_a_node_travels() {
     travels(
         GetRequest::new(What::Words(words))
             .from(PeerRef::Target(target()))
-            .only([globset::Glob::new("*.{rs,toml}").expect("a glob")])
+            .only(["*.{rs,toml}", "!target/"].map(|text| text.parse::<Pattern>().expect("a pattern")))
             .output(PathBuf::from("out/"))
-            .force(true)
+            .replace(Replace::Older)
             .times(true)
             .share(ShareBack::Seed)
             .limit(Rate::bytes_per_second(1 << 20))
@@ -70,6 +70,7 @@ fn what_is_asked_of_a_node_travels() {
     travels(SurveyOptions {
         named: vec![(name(), "/srv/a".into())],
         exclude: vec!["*.tmp".to_owned()],
+        gitignore: true,
         list: Some("list".into()),
         include_secrets: true,
         all: true,
@@ -201,7 +202,9 @@ fn a_peer_is_named_in_four_ways() {
     assert!(is_prefix(&id.short()) && !is_prefix("anna") && !is_prefix("abcdefg1") && !is_prefix(&id.to_string()));
     let target = format!("{id}@[::1]:4917");
     assert_eq!(target.parse::<PeerRef>().expect("target").to_string(), target);
-    for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@host")] {
+    let host = format!("{id}@host").parse::<PeerRef>().expect("target").to_string();
+    assert_eq!(host, format!("{id}@host:4918"), "a node's port");
+    for wrong in ["", "a b", "host:", "-x", &"a".repeat(65), &format!("{id}@")] {
         assert!(wrong.parse::<PeerRef>().is_err(), "{wrong}");
     }
 }

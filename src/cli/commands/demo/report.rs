@@ -83,8 +83,8 @@ pub(super) fn text(same: &Same, outcome: &Outcome, killed: Option<&Killed>) -> S
         text.push_str("No provider was killed half-way: it was all there before. A larger tree shows that.\n");
     }
     text.push_str(
-        "Now with your files: `qshare tracker` on one machine, `qshare share DIR --tracker HOST:4917` where they are,\n\
-         `qshare get WORDS --tracker HOST:4917` where they are wanted.\n",
+        "Now with your files: `qshare tracker` on one machine, `qshare share DIR --tracker HOST` where they are,\n\
+         `qshare get WORDS --tracker HOST` where they are wanted.\n",
     );
     text
 }

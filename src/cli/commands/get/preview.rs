@@ -7,13 +7,22 @@ use crate::cli::say::names::Names;
 use crate::model::Size;
 use crate::node::{Busy, Has, Outcome, Preview, There};
 
+/// Files that are shown: those that are in the way before the others. Programs are told all.
+const SHOWN: usize = 20;
+
 /// All of it, each line ended.
 pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: Option<usize>) -> String {
     let mut table = Table::new(&[("TARGET", Align::Flexible), ("SIZE", Align::Right), ("", Align::Left)]);
-    for file in &preview.files {
+    let mut files: Vec<_> = preview.files.iter().collect();
+    files.sort_by_key(|file| urgency(file.there));
+    for file in files.iter().take(SHOWN) {
         let target = file.path.as_ref().map_or_else(|| file.name.to_string(), |path| path.to_string_lossy().into());
         table.row([target, Size(file.size).to_string(), state(file.there, preview.force).to_owned()]);
     }
+    let more = match files.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!("and {} (--json shows all)\n", counted(more as u64, "more file")),
+    };
     let holders = &preview.holders;
     let who = match holders.len() as u64 {
         0 => "nobody who has it is known\n".to_owned(),
@@ -24,7 +33,17 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
             format!("{}{only}:\n{table}", counted(count, "provider"))
         }
     };
-    format!("{}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+    format!("{}{more}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+}
+
+/// What a person would want to see first.
+const fn urgency(there: There) -> u8 {
+    match there {
+        There::Blocked | There::Differs => 0,
+        There::Newer | There::Older => 1,
+        There::New => 2,
+        There::Same => 3,
+    }
 }
 
 const fn state(there: There, force: bool) -> &'static str {
@@ -33,6 +52,8 @@ const fn state(there: There, force: bool) -> &'static str {
         There::Differs if force => "other content, to be replaced",
         There::Differs => "in the way with other content",
         There::New => "new",
+        There::Newer => "content that is not older, stays",
+        There::Older => "older content, to be replaced",
         There::Same => "here already",
     }
 }
@@ -40,7 +61,8 @@ const fn state(there: There, force: bool) -> &'static str {
 /// `3 files: 1 new, 2 here already`.
 fn totals(preview: &Preview) -> String {
     let of = |there| (preview.count(there), state(there, preview.force));
-    let counts = [There::New, There::Same, There::Differs, There::Blocked].map(of);
+    let all = [There::New, There::Same, There::Older, There::Newer, There::Differs, There::Blocked];
+    let counts = all.map(of);
     let counts: Vec<_> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     format!("{}: {}", counted(preview.files.len() as u64, "file"), counts.join(", "))
@@ -62,7 +84,7 @@ fn verdict(preview: &Preview) -> String {
             Some(busy) => return waiting(busy),
             None => return coming(preview),
         },
-        (_, 0) => "choose another place with -o, or replace what differs with --force",
+        (_, 0) => "choose another place with -o, replace what is older with --update, or all that differs with --force",
         _ => "move away what is never replaced, or choose another place with -o",
     };
     let files = counted(preview.in_the_way() as u64, "file");
@@ -119,10 +141,10 @@ mod tests {
         let all = shown(&[There::New, There::Same, There::Differs], false);
         let node = NodeId::of_public_key(b"a");
         let expected = format!(
-            "TARGET     SIZE\nout/f0  2.0 KiB  new\nout/f1  2.0 KiB  here already\nout/f2  2.0 KiB  in the way with other \
-             content\n3 files: 1 new, 1 here already, 1 in the way with other content\nnothing would be fetched \
-             while 1 file cannot be put in place: choose another place with -o, or replace what differs with --force\n\
-             1 provider:\nADDRESSES   NODE\n10.0.0.1:7  {node}\n"
+            "TARGET     SIZE\nout/f2  2.0 KiB  in the way with other content\nout/f0  2.0 KiB  new\nout/f1  2.0 KiB  \
+             here already\n3 files: 1 new, 1 here already, 1 in the way with other content\nnothing would be fetched \
+             while 1 file cannot be put in place: choose another place with -o, replace what is older with --update, or \
+             all that differs with --force\n1 provider:\nADDRESSES   NODE\n10.0.0.1:7  {node}\n"
         );
         assert_eq!(all, expected);
         let free = shown(&[There::New, There::Same], false);
@@ -131,6 +153,15 @@ mod tests {
         let forced = shown(&[There::Differs], true);
         assert!(forced.contains("to be replaced") && !forced.contains("nothing would"), "{forced}");
         assert!(shown(&[There::Blocked], true).contains("never replaced, or choose"), "force does not help");
+    }
+
+    #[test]
+    fn of_many_files_the_first_are_shown_and_all_are_counted() {
+        let mut there = vec![There::New; 3000];
+        there[2999] = There::Older;
+        let text = shown(&there, false);
+        assert!(text.lines().nth(1).is_some_and(|line| line.ends_with("older content, to be replaced")), "{text}");
+        assert!(text.contains("and 2,980 more files (--json shows all)\n3,000 files: 2999 new, 1 older"), "{text}");
     }
 
     #[test]

@@ -34,12 +34,38 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
 }
 
 #[test]
-fn one_word_that_is_an_id_is_an_id() {
-    let id = ContentId::of(b"x").to_string();
-    assert_eq!(what(&arguments(&[&id])).expect("what"), What::Id(ContentId::of(b"x")));
-    assert!(matches!(what(&arguments(&[&id, "more"])), Ok(What::Words(_))));
-    assert!(matches!(what(&arguments(&["two words"])), Ok(What::Words(q)) if q.words() == ["two", "words"]));
-    assert_eq!(what(&arguments(&[" "])).expect_err("refused").exit(), Exit::USAGE);
+fn words_that_are_all_ids_are_so_many_things() {
+    let context = Context::of_nobody();
+    let wants = |line: &[&str]| {
+        wants(&context, &arguments(line)).map(|wants| wants.into_iter().map(|want| want.what).collect::<Vec<_>>())
+    };
+    let (x, y) = (ContentId::of(b"x"), ContentId::of(b"y"));
+    assert_eq!(wants(&[&x.to_string()]).expect("one"), [What::Id(x)]);
+    assert_eq!(wants(&[&x.to_string(), &y.to_string()]).expect("two"), [What::Id(x), What::Id(y)]);
+    assert!(matches!(&wants(&[&x.to_string(), "more"]).expect("words")[..], [What::Words(_)]));
+    assert!(matches!(&wants(&["two words"]).expect("words")[..], [What::Words(q)] if q.words() == ["two", "words"]));
+    assert_eq!(wants(&[" "]).expect_err("refused").exit(), Exit::USAGE);
+    let to_a_file = wants(&[&x.to_string(), &y.to_string(), "-o", "f"]).expect_err("two to one file");
+    assert_eq!(to_a_file.exit(), Exit::USAGE);
+}
+
+#[test]
+fn all_means_all_that_are_known_and_hashed() {
+    let hit = |id| Hit {
+        id,
+        kind: Kind::File,
+        size: 1,
+        files: 1,
+        locked: false,
+        executable: false,
+        names: vec![SafePath::parse("f").expect("a name")],
+        providers: Vec::new(),
+    };
+    let (x, y) = (ContentId::of(b"x"), ContentId::of(b"y"));
+    assert_eq!(every("f", &[hit(Some(x)), hit(Some(y))], Beyond::default()).expect("both"), [x, y]);
+    let unhashed = every("f", &[hit(Some(x)), hit(None)], Beyond::default()).expect_err("one is not hashed");
+    let beyond = every("f", &[hit(Some(x))], Beyond { more: 3, at_least: false }).expect_err("others are not known");
+    assert_eq!((unhashed.exit().code(), beyond.exit().code()), (4, 4));
 }
 
 #[test]

@@ -111,6 +111,9 @@ async fn default_ports_move_on_when_taken() {
     let first = endpoint(Listen::DefaultPorts);
     let second = endpoint(Listen::DefaultPorts);
     assert_ne!(first.port(), second.port());
+    // Whatever else has the usual port on this machine, the second of them cannot.
+    assert_eq!((second.taken_port(), endpoint(Listen::Ephemeral).taken_port()), (Some(NODE_PORT), None));
+    assert_ne!(first.port(), TRACKER_PORT, "a tracker that comes later has it");
     let taken = Listen::At(SocketAddr::from((Ipv6Addr::UNSPECIFIED, first.port())));
     let identity = Arc::new(Identity::ephemeral().expect("identity"));
     let keys = LongTermKeys::ephemeral().expect("keys");

@@ -85,7 +85,7 @@ pub(super) fn scan_fixed(root: &Root, fixed: &Fixed) -> Scan {
     let empty_dirs = empty.filter_map(|(path, _)| root.name.join(path).ok()).collect();
     let Root { name, path, kind, .. } = root.clone();
     let root = ScannedRoot { name, path, real: None, kind, files, empty_dirs, unread: Vec::new() };
-    Scan { root, unseen, skipped: Vec::new(), links: 0, gone }
+    Scan { root, unseen, skipped: Vec::new(), links: 0, ignored: 0, gone }
 }
 
 /// A file of the tree: its whole name, where it is, its size. None where the name would be longer than a name may be.

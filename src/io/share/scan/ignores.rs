@@ -1,4 +1,4 @@
-//! What `--exclude` and `.qshareignore` leave out, in gitignore syntax.
+//! What `--exclude` and `.qshareignore` leave out, and `.gitignore` where that is wanted, in gitignore syntax.
 //! The innermost file that says anything about a path decides, after the command line.
 
 use std::fs;
@@ -13,8 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::io::share::scan::unseen::is_absence;
 use crate::io::share::stamp::open_regular;
 
-/// The name of ignore files.
-pub(super) const FILE_NAME: &str = ".qshareignore";
+/// The names of ignore files; of one directory the later goes before the earlier.
+const FILE_NAMES: [&str; 2] = [GIT, ".qshareignore"];
+/// The name of git's.
+const GIT: &str = ".gitignore";
 /// The most that is read of one: some ten thousand patterns.
 const MAX_FILE: u64 = 1 << 20;
 
@@ -37,12 +39,29 @@ struct Layer {
 }
 
 impl Ignores {
-    /// With the ignore file of a directory, if it has one; lines that are no patterns are ignored.
+    /// What git's ignore files above a directory say of it, up to the top of its repository; nothing unless `git`.
+    pub(super) fn above(dir: &Path, git: bool) -> Self {
+        let mut above: Vec<&Path> = Vec::new();
+        let mut inner = Some(dir).filter(|dir| git && !is_top(dir));
+        while let Some(dir) = inner {
+            let Some(parent) = dir.parent() else { return Self::default() };
+            above.push(parent);
+            inner = Some(parent).filter(|parent| !is_top(parent));
+        }
+        above.into_iter().rev().fold(Self::default(), |outer, dir| outer.with(dir, GIT).unwrap_or(outer))
+    }
+
+    /// With the ignore files of a directory, if it has any; lines that are no patterns are ignored.
     ///
     /// # Errors
     /// When it has one that cannot be read: what it leaves out is not known, so nothing there may be shared.
-    pub(super) fn within(&self, dir: &Path) -> io::Result<Self> {
-        let path = dir.join(FILE_NAME);
+    pub(super) fn within(&self, dir: &Path, git: bool) -> io::Result<Self> {
+        let mut names = FILE_NAMES.into_iter().filter(|name| git || *name != GIT);
+        names.try_fold(self.clone(), |outer, name| outer.with(dir, name))
+    }
+
+    fn with(&self, dir: &Path, name: &str) -> io::Result<Self> {
+        let path = dir.join(name);
         let Some(text) = read(&path)? else { return Ok(self.clone()) };
         let mut builder = GitignoreBuilder::new(dir);
         for line in text.lines() {
@@ -67,6 +86,11 @@ impl Ignores {
         }
         false
     }
+}
+
+/// Whether a directory is the top of a git repository.
+fn is_top(dir: &Path) -> bool {
+    dir.join(".git").exists()
 }
 
 /// The patterns of the command line, for one root.

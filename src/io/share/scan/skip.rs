@@ -10,6 +10,8 @@ use crate::model::safe_path::PathError;
 /// What a look leaves out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Omission {
+    /// So many things that a person wants to be left out, a directory counted as one.
+    Ignored(u64),
     /// So many links that lead to directories, outside, or nowhere.
     Links(u64),
     /// Something that is not shared.

@@ -23,6 +23,8 @@ pub struct SurveyOptions {
     pub named: Vec<(SafePath, PathBuf)>,
     /// `--exclude` patterns, gitignore syntax.
     pub exclude: Vec<String>,
+    /// `--gitignore`: leave out what git's own ignore files say, too.
+    pub gitignore: bool,
     /// `--list`: a file of `name<TAB>path` lines; relative paths are relative to the working directory.
     pub list: Option<PathBuf>,
     /// `--include-secrets`.
@@ -159,6 +161,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     excludes(Path::new("/"), &options.exclude)?;
     let rules = Rules {
         exclude: options.exclude.clone(),
+        gitignore: options.gitignore,
         include_secrets: options.include_secrets,
         avoid: options.avoid.iter().map(|a| canonical(a)).collect(),
         all: options.all,
@@ -182,6 +185,8 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().cloned().map(Omission::Skipped)));
     let links = scans.iter().map(|s| s.links).sum();
     skipped.extend((links > 0).then_some(Omission::Links(links)));
+    let ignored = scans.iter().map(|s| s.ignored).sum();
+    skipped.extend((ignored > 0).then_some(Omission::Ignored(ignored)));
     let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
     let shared = |s: &Scan| (s.root.kind == Kind::Collection && !s.gone) || !s.root.files.is_empty();
     let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();

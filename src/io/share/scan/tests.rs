@@ -105,7 +105,24 @@ fn excludes_and_ignore_files_leave_things_out() {
         "tree/z",
     ];
     assert_eq!(names(&plan), expected);
-    assert_eq!(plan.skipped, []);
+    assert!(matches!(plan.skipped[..], [Omission::Ignored(1..)]), "{:?}", plan.skipped);
+}
+
+#[test]
+fn what_git_ignores_is_left_out_where_that_is_wanted() {
+    let words =
+        ".git/HEAD .gitignore=*.o,/target/ a/b.o a/c a/.gitignore=d a/d target/x a/target/y e.o .qshareignore=!e.o";
+    let tree = Tree::of(words);
+    let options = SurveyOptions { gitignore: true, ..SurveyOptions::default() };
+    let plan = tree.survey(&options).expect("survey");
+    let dots = [".git/HEAD", ".gitignore", ".qshareignore"].map(|name| format!("tree/{name}"));
+    let mut expected = dots.to_vec();
+    expected.extend(["a/.gitignore", "a/c", "a/target/y", "e.o"].map(|name| format!("tree/{name}")));
+    assert_eq!(names(&plan), expected);
+    assert_eq!(plan.skipped, [Omission::Ignored(3)], "a/b.o, a/d and target");
+    let below = survey(&[tree.path("tree/a")], &options).expect("survey");
+    assert_eq!(names(&below), ["a/.gitignore", "a/c", "a/target/y"], "what the repository says above it holds");
+    assert_eq!(names(&tree.plan()).len(), 10, "nothing of this unless it is wanted");
 }
 
 #[test]

@@ -53,7 +53,7 @@ fn look(root: &Root, rules: &Rules, path: &Path, meta: &Metadata, found: &mut Wa
     let walk = Walk { rules, excludes };
     match root.kind {
         Kind::Collection if meta.is_dir() => {
-            *found = walk.directory(path, &root.name, &Ignores::default());
+            *found = walk.directory(path, &root.name, &Ignores::above(path, rules.gitignore));
             found.absent
         }
         Kind::File if !meta.is_dir() => {
@@ -77,6 +77,7 @@ struct Walked {
     below: Vec<(PathBuf, SafePath)>,
     links: Vec<(SafePath, PathBuf)>,
     skipped: Vec<Skipped>,
+    ignored: u64,
     unseen: Vec<Unseen>,
     /// What may not be read.
     unread: Vec<SafePath>,
@@ -90,6 +91,7 @@ impl Walked {
         self.dirs.append(&mut other.dirs);
         self.links.append(&mut other.links);
         self.skipped.append(&mut other.skipped);
+        self.ignored += other.ignored;
         self.unseen.append(&mut other.unseen);
         self.unread.append(&mut other.unread);
     }
@@ -112,13 +114,14 @@ impl Walk<'_> {
     fn directory(&self, dir: &Path, name: &SafePath, outer: &Ignores) -> Walked {
         let mut found = Walked::default();
         let entries = fs::read_dir(dir).and_then(Iterator::collect::<io::Result<Vec<DirEntry>>>);
-        let (entries, ignores) = match entries.and_then(|entries| Ok((entries, outer.within(dir)?))) {
-            Ok(both) => both,
-            Err(error) => {
-                found.failed(name, dir, &error);
-                return found;
-            }
-        };
+        let (entries, ignores) =
+            match entries.and_then(|entries| Ok((entries, outer.within(dir, self.rules.gitignore)?))) {
+                Ok(both) => both,
+                Err(error) => {
+                    found.failed(name, dir, &error);
+                    return found;
+                }
+            };
         for entry in entries {
             self.entry(&entry, name, &ignores, &mut found);
         }
@@ -140,7 +143,11 @@ impl Walk<'_> {
         let meta = entry.metadata();
         // The list has it too, where the rest cannot be had.
         let is_dir = meta.as_ref().map_or_else(|_| entry.file_type().is_ok_and(|t| t.is_dir()), Metadata::is_dir);
-        if self.is_own(&path) || self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
+        if self.is_own(&path) {
+            return;
+        }
+        if self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
+            found.ignored += 1;
             return;
         }
         let Some(text) = path.file_name().and_then(|n| n.to_str()) else { return found.skip(path, Why::Utf8) };
@@ -219,7 +226,7 @@ fn finish(root: &Root, mut found: Walked, gone: bool, real: Option<PathBuf>) -> 
     let unseen = found.unseen.iter().map(|unseen| unseen.name.clone());
     let unread = found.unread.into_iter().chain(unseen).sorted_unstable().collect();
     let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread };
-    Scan { root, unseen: found.unseen, skipped: found.skipped, links, gone }
+    Scan { root, unseen: found.unseen, skipped: found.skipped, links, ignored: found.ignored, gone }
 }
 
 /// The files that links stand for, and how many links stand for nothing that is shared.

@@ -1,0 +1,232 @@
+//! What help says besides the options: examples of each command, exit codes, and which command is meant by another's name.
+
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+
+/// The global options on one line; `--help` has each.
+const GLOBAL: &str = "Global: --tracker HOST, --peer HOST, --no-lan, --home DIR, --json, -q, -v and others, see --help";
+
+/// How the process ends.
+const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not whole, what came is \
+                     kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share` and `tracker` end with 0 when they are stopped.";
+
+/// A command line and what it does; nothing where the command says it all.
+type Example = (&'static str, &'static str);
+
+/// Those of each command.
+const EXAMPLES: [(&str, &[Example]); 13] = [
+    (
+        "qshare",
+        &[
+            ("qshare share ~/papers", "offer a directory and all that is in it"),
+            ("qshare search turing", "who has what"),
+            ("qshare get turing 1936", "fetch it, from everyone who has it at once"),
+        ],
+    ),
+    (
+        "bench",
+        &[
+            ("qshare bench --listen 0.0.0.0:4918", "on one machine"),
+            ("qshare bench lab1", "on the other: time, processor, losses of both directions"),
+            ("qshare bench lab1 --bytes 100M", "the same with less"),
+        ],
+    ),
+    (
+        "completions",
+        &[
+            ("source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
+            ("qshare completions fish | source", "in ~/.config/fish/config.fish"),
+        ],
+    ),
+    (
+        "friends",
+        &[
+            ("qshare friends add anna ID@lab2", "the id is what `qshare id` prints there"),
+            ("qshare ls anna", "what she shares"),
+            ("qshare friends remove anna", ""),
+        ],
+    ),
+    (
+        "get",
+        &[
+            ("qshare get turing 1936 -o papers/", "one file, by words of its path, into a directory"),
+            ("qshare get papers/physics --only '*.pdf'", "some files of a directory"),
+            ("qshare get papers -n", "what would come, and what is here already"),
+        ],
+    ),
+    (
+        "hash",
+        &[
+            ("qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
+            ("qshare hash --check sums", "which files still have them"),
+            ("tar c . | qshare hash", "of standard input"),
+        ],
+    ),
+    (
+        "locate",
+        &[
+            ("qshare locate turing-1936.pdf", "who has it"),
+            ("qshare locate 3fd2a9c1", "an id that was shown here, by its beginning"),
+        ],
+    ),
+    (
+        "ls",
+        &[
+            ("qshare ls anna", "what a friend shares"),
+            ("qshare ls papers/physics", "what a directory holds"),
+            ("qshare ls lab2:4918 --json", "what a node offers, for programs"),
+        ],
+    ),
+    (
+        "man",
+        &[
+            ("qshare man | man -l -", "read it"),
+            ("qshare man get | man -l -", "that of a command"),
+            ("qshare man --into man1/", "all of them, for a package"),
+        ],
+    ),
+    (
+        "search",
+        &[
+            ("qshare search turing", "names that hold the word"),
+            ("qshare search turing pdf --limit-hits 200", "both words, more hits"),
+            ("qshare search turing --json", "for programs"),
+        ],
+    ),
+    (
+        "share",
+        &[
+            ("qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
+            ("qshare share . --exclude '*.o' --gitignore", "without what is built"),
+            ("qshare share ~/diary --friends-only", "for your friends alone"),
+        ],
+    ),
+    (
+        "tracker",
+        &[
+            ("qshare tracker", "then give --tracker HOST to the others"),
+            ("qshare tracker --allow nodes", "for the nodes of a list alone"),
+        ],
+    ),
+    (
+        "trust",
+        &[
+            ("qshare trust list", "which key was seen where"),
+            ("qshare trust forget lab1", "after lab1 was installed anew"),
+        ],
+    ),
+];
+
+fn examples(command: &str) -> &'static [Example] {
+    EXAMPLES.iter().find(|(of, _)| *of == command).map_or(&[], |(_, examples)| examples)
+}
+
+/// The command with its examples, and of all below it; what is short in `-h` is whole in `--help`.
+pub(super) fn with_examples(command: clap::Command) -> clap::Command {
+    let shown = text(examples(command.get_name()));
+    let [short, long] = [GLOBAL, EXITS].map(|last| StyledStr::from(format!("{shown}{last}")));
+    command.after_help(short).after_long_help(long).mut_subcommands(with_examples)
+}
+
+fn text(examples: &[Example]) -> String {
+    let Some(width) = examples.iter().map(|(line, _)| line.len()).max() else { return String::new() };
+    let rows = examples.iter().map(|(line, what)| format!("  {line:width$}  {what}").trim_end().to_owned() + "\n");
+    format!("Examples:\n{}\n", rows.collect::<String>())
+}
+
+/// Which command is meant by a name that other programs have for it.
+fn meant(name: &str) -> &'static [&'static str] {
+    match name.to_ascii_lowercase().as_str() {
+        "checksum" | "b3sum" | "sum" | "verify" => &["hash"],
+        "clone" | "cp" | "copy" | "download" | "fetch" | "pull" | "receive" | "recv" | "wget" => &["get"],
+        "add" | "offer" | "publish" | "push" | "put" | "seed" | "send" | "serve" | "upload" => &["share"],
+        "check" | "diagnose" => &["doctor"],
+        "contacts" => &["friends"],
+        "daemon" | "server" | "start" => &["tracker", "share"],
+        "dir" | "list" | "show" | "tree" => &["ls", "search"],
+        "find" | "grep" | "look" | "query" => &["search"],
+        "hosts" | "nodes" => &["peers", "neighbours"],
+        "identity" | "key" | "whoami" => &["id"],
+        "info" | "stat" => &["status"],
+        "iperf" | "speed" | "test" => &["bench"],
+        "try" | "example" => &["demo"],
+        "where" | "which" | "who" | "whohas" => &["locate"],
+        _ => &[],
+    }
+}
+
+/// The same error, with what may be meant.
+pub(super) fn suggesting(mut error: clap::Error) -> clap::Error {
+    if error.kind() != ErrorKind::InvalidSubcommand {
+        return error;
+    }
+    let meant = match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(name)) => meant(name),
+        _ => &[],
+    };
+    if !meant.is_empty() {
+        let meant = meant.iter().map(ToString::to_string).collect();
+        error.insert(ContextKind::SuggestedSubcommand, ContextValue::Strings(meant));
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::args::{parse, parser};
+
+    fn help(command: &str, long: bool) -> String {
+        let mut parser = parser();
+        parser.build();
+        let command = parser.find_subcommand_mut(command).expect(command).clone().term_width(100);
+        let mut command = command;
+        if long { command.render_long_help().to_string() } else { command.render_help().to_string() }
+    }
+
+    #[test]
+    fn short_help_is_a_screen_and_long_help_is_whole() {
+        let parser = parser();
+        for command in parser.get_subcommands().map(clap::Command::get_name) {
+            let (short, long) = (help(command, false), help(command, true));
+            assert!(short.lines().count() <= 48, "{command}: {}", short.lines().count());
+            assert!(short.contains(GLOBAL) && !short.contains("--only-peers"), "{short}");
+            assert!(long.contains("--only-peers") && long.contains("Exit codes: 0 done"), "{long}");
+        }
+        let get = help("get", false);
+        assert_eq!(get.matches("  qshare get ").count(), 3, "{get}");
+    }
+
+    #[test]
+    fn examples_are_commands() {
+        for command in parser().get_subcommands().map(clap::Command::get_name).chain(["qshare"]) {
+            for (line, _) in examples(command) {
+                let line =
+                    line.split(['|', '>', '<', '(', ')']).map(str::trim).find(|part| part.starts_with("qshare "));
+                let words = line.expect(command).split_whitespace().map(|word| word.trim_matches('\'').into());
+                let id = "a".repeat(52);
+                let words = words.map(|word: String| word.replace("ID@", &format!("{id}@")).into());
+                assert!(parse(words).is_ok(), "{line:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_other_programs_call_it_is_suggested() {
+        for (name, command) in
+            [("download", "'get'"), ("send", "'share'"), ("list", "'ls', 'search'"), ("find", "'search'")]
+        {
+            let error = parse(["qshare", name].map(Into::into)).expect_err(name).to_string();
+            assert!(error.contains(command), "{error}");
+        }
+        for name in ["get", "ls", "share"] {
+            assert!(meant(name).is_empty(), "{name} is itself");
+        }
+        for name in [
+            "checksum", "clone", "add", "check", "contacts", "daemon", "dir", "find", "hosts", "key", "info", "speed",
+            "try", "who",
+        ] {
+            assert!(meant(name).iter().all(|meant| parser().find_subcommand(meant).is_some()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,171 @@
+//! `qshare completions`: what a shell runs to complete a line, and the answers to it, which this program gives itself: commands and
+//! options from its own parser, friends, peers and contents from the home. Not responsible for paths: the parser knows which they are.
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap_complete::engine::{ArgValueCandidates, CompletionCandidate};
+use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
+
+use crate::cli::args::{CompletionsArgs, Shell, parser};
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::io::home::friends::FriendFile;
+use crate::io::home::met::Met;
+use crate::io::home::seen::Seen;
+use crate::io::home::trust::TrustStore;
+use crate::node::Home;
+
+/// Set by the shell when it asks, to its name.
+const VARIABLE: &str = "QSHARE_COMPLETE";
+/// Nodes and contents that are offered, the newest: a list of thousands helps nobody.
+const NEWEST: usize = 100;
+
+const fn completer(shell: Shell) -> &'static dyn EnvCompleter {
+    match shell {
+        Shell::Bash => &Bash,
+        Shell::Fish => &Fish,
+        Shell::Zsh => &Zsh,
+    }
+}
+
+/// Runs the command.
+pub(crate) fn run(context: &Context, arguments: &CompletionsArgs) -> Result<Exit, Failure> {
+    let mut script = Vec::new();
+    let written = completer(arguments.shell).write_registration(VARIABLE, "qshare", "qshare", "qshare", &mut script);
+    written.map_err(anyhow::Error::from)?;
+    context.output.print(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::DONE)
+}
+
+/// Answers a shell that asks; none where none does.
+pub(crate) fn answer(line: &[OsString]) -> Option<Exit> {
+    let shell = std::env::var(VARIABLE).ok()?;
+    let shells = [Shell::Bash, Shell::Fish, Shell::Zsh].map(completer);
+    let shell = shells.into_iter().find(|known| known.is(&shell))?;
+    let words: Vec<OsString> = line.iter().skip_while(|word| *word != "--").skip(1).cloned().collect();
+    let mut command = knowing(&home(&words));
+    command.build();
+    let mut answer = Vec::new();
+    let here = std::env::current_dir().ok();
+    let written = shell.write_complete(&mut command, words, here.as_deref(), &mut answer);
+    let told = written.and_then(|()| std::io::stdout().write_all(&answer));
+    Some(if told.is_ok() { Exit::DONE } else { Exit::FAILED })
+}
+
+/// The home that the line names, or the usual one.
+fn home(words: &[OsString]) -> PathBuf {
+    let named = words.windows(2).rev().find(|two| two[0] == "--home").map(|two| PathBuf::from(&two[1]));
+    let set = || std::env::var_os("QSHARE_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+    named.or_else(set).or_else(Home::default_root).unwrap_or_default()
+}
+
+/// The parser, with what this home knows in place of some arguments.
+fn knowing(home: &Path) -> clap::Command {
+    let of = |list: fn(&Path) -> Vec<CompletionCandidate>| {
+        let home = home.to_owned();
+        ArgValueCandidates::new(move || list(&home))
+    };
+    let (friends, peers, contents, places) = (of(friends), of(peers), of(contents), of(places));
+    let both = {
+        let home = home.to_owned();
+        ArgValueCandidates::new(move || peers_and_contents(&home))
+    };
+    with_places(parser(), &places)
+        .mut_subcommand("get", |get| {
+            get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers))
+        })
+        .mut_subcommand("locate", |locate| locate.mut_arg("words", |words| words.add(contents)))
+        .mut_subcommand("ls", |ls| ls.mut_arg("words", |words| words.add(both)))
+        .mut_subcommand("friends", |all| {
+            all.mut_subcommand("remove", |one| one.mut_arg("name", |name| name.add(friends)))
+        })
+        .mut_subcommand("trust", |all| all.mut_subcommand("forget", |one| one.mut_arg("target", |to| to.add(places))))
+}
+
+fn with_places(command: clap::Command, places: &ArgValueCandidates) -> clap::Command {
+    let command =
+        command.mut_arg("tracker", |arg| arg.add(places.clone())).mut_arg("peer", |arg| arg.add(places.clone()));
+    command.mut_subcommands(|below| with_places(below, places))
+}
+
+fn candidate(value: impl Into<OsString>, help: impl ToString) -> CompletionCandidate {
+    CompletionCandidate::new(value).help(Some(help.to_string().into()))
+}
+
+fn friends(home: &Path) -> Vec<CompletionCandidate> {
+    let friends = FriendFile::at(home).read_what_is_right().unwrap_or_default();
+    friends.iter().map(|friend| candidate(friend.name.as_str(), friend.node.short())).collect()
+}
+
+fn peers(home: &Path) -> Vec<CompletionCandidate> {
+    let known = FriendFile::at(home).read_what_is_right().unwrap_or_default();
+    let met = Met::at(home).nodes().into_iter().rev().filter(|met| !known.contains(met.node)).take(NEWEST);
+    let strangers =
+        met.map(|met| candidate(met.node.to_string(), met.addr.map_or_else(String::new, |a| a.to_string())));
+    friends(home).into_iter().chain(strangers).collect()
+}
+
+/// Contents that were shown here: by their ids, and by names that a shell takes as they are.
+fn contents(home: &Path) -> Vec<CompletionCandidate> {
+    let plain =
+        |name: &str| name.chars().all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '+' | '@' | '%'));
+    let mut all = Vec::new();
+    for content in Seen::at(home).contents().into_iter().rev().take(NEWEST) {
+        all.push(candidate(content.id.to_string(), &content.name));
+        if plain(content.name.as_str()) {
+            all.push(candidate(content.name.as_str(), &content.id.to_string()[..8]));
+        }
+    }
+    all
+}
+
+fn peers_and_contents(home: &Path) -> Vec<CompletionCandidate> {
+    peers(home).into_iter().chain(contents(home)).collect()
+}
+
+/// Where somebody was met under a remembered key.
+fn places(home: &Path) -> Vec<CompletionCandidate> {
+    let known = TrustStore::at(home).list().unwrap_or_default();
+    known.into_iter().map(|(addr, node)| candidate(addr, node.short())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::home::seen::SeenContent;
+    use crate::model::{ContentId, Friend, NodeId, SafePath};
+
+    fn completed(home: &Path, line: &[&str]) -> Vec<String> {
+        let words: Vec<OsString> = line.iter().map(OsString::from).collect();
+        let (mut command, last) = (knowing(home), words.len() - 1);
+        let all = clap_complete::engine::complete(&mut command, words, last, None).expect("completed");
+        all.iter().map(|one| one.get_value().to_string_lossy().into_owned()).collect()
+    }
+
+    #[test]
+    fn what_the_home_knows_completes() {
+        let home = tempfile::tempdir().expect("a directory");
+        let node = NodeId::of_public_key(b"a");
+        let friend = Friend { name: "anna".parse().expect("a name"), node, at: None };
+        FriendFile::at(home.path()).add(&friend).expect("written");
+        let (id, name) = (ContentId::of(b"x"), SafePath::parse("turing-1936.pdf").expect("a name"));
+        Seen::at(home.path()).remember(vec![SeenContent { id, name }]).expect("written");
+        let of = |line: &[&str]| completed(home.path(), line);
+        assert_eq!(of(&["qshare", "get", "x", "--from", "an"]), ["anna"]);
+        assert!(of(&["qshare", "friends", "remove", ""]).contains(&"anna".to_owned()));
+        assert_eq!(of(&["qshare", "get", &id.to_string()[..4]]), [id.to_string()]);
+        assert_eq!(of(&["qshare", "locate", "tur"]), ["turing-1936.pdf"]);
+        assert!(of(&["qshare", "ls", "an"]).contains(&"anna".to_owned()));
+        assert_eq!(of(&["qshare", "loc"]), ["locate"]);
+        assert!(of(&["qshare", "get", "--exp"]).contains(&"--explain".to_owned()));
+    }
+
+    #[test]
+    fn the_home_of_the_line_is_the_one_that_is_asked() {
+        let words = ["qshare", "--home", "/h", "get", ""].map(OsString::from);
+        assert_eq!(home(&words), PathBuf::from("/h"));
+    }
+}

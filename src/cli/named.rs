@@ -1,0 +1,94 @@
+//! Contents as people name them: by an id, or by its beginning where this home was shown the whole of it.
+//! Not responsible for words: the node decides what they mean.
+
+use crate::cli::context::Context;
+use crate::cli::failure::Failure;
+use crate::io::home::seen::{Seen, SeenContent, is_prefix};
+use crate::model::{ContentId, Hit, Query, Shown};
+use crate::node::Error;
+
+impl Context {
+    /// The contents that are meant where each word is an id; none where one of them is not.
+    ///
+    /// # Errors
+    /// When a word is the beginning of several.
+    pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<ContentId>>, Failure> {
+        words.iter().map(|word| self.id_of(word)).collect()
+    }
+
+    fn id_of(&self, word: &str) -> Result<Option<ContentId>, Failure> {
+        if let Ok(id) = word.parse() {
+            return Ok(Some(id));
+        }
+        if !is_prefix(word) {
+            return Ok(None);
+        }
+        let seen = Seen::at(&self.settings.home).with_prefix(word);
+        if let [SeenContent { id, name }] = seen.as_slice() {
+            self.output.remark(&format!("qshare: {word} is {id}, {}", Shown(name.as_str())));
+        }
+        the_one(word, &seen)
+    }
+
+    /// Remembers what is shown, the best first: the beginning of its id stands for it from now on.
+    pub(crate) async fn remember<'h>(&self, hits: impl IntoIterator<Item = &'h Hit>) {
+        self.remember_all(hits.into_iter().filter_map(SeenContent::of).collect()).await;
+    }
+
+    /// The same for what is no hit.
+    pub(crate) async fn remember_all(&self, contents: Vec<SeenContent>) {
+        let seen = Seen::at(&self.settings.home);
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(move || seen.remember(contents)).await {
+            tracing::debug!(%error, "what is shown cannot be remembered");
+        }
+    }
+}
+
+fn the_one(word: &str, seen: &[SeenContent]) -> Result<Option<ContentId>, Failure> {
+    match seen {
+        [] => Ok(None),
+        [one] => Ok(Some(one.id)),
+        many => {
+            let all: Vec<String> =
+                many.iter().map(|one| format!("{} ({})", one.id, Shown(one.name.as_str()))).collect();
+            let all = all.join(", ");
+            Err(Failure::Ambiguous(format!("the id prefix `{word}` fits {all}: give more of its characters")))
+        }
+    }
+}
+
+/// The query that words are. A slash at the end of one is that of a directory.
+///
+/// # Errors
+/// When they are none.
+pub(crate) fn query(words: &[String]) -> Result<Query, Failure> {
+    let words: Vec<&str> = words.iter().map(|word| word.trim_end_matches('/')).collect();
+    Ok(Query::parse(&words).map_err(Error::from)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::SafePath;
+
+    #[test]
+    fn a_beginning_that_fits_several_is_never_picked() {
+        let content = |text: &str| SeenContent {
+            id: ContentId::of(text.as_bytes()),
+            name: SafePath::parse(text).expect("a name"),
+        };
+        let all = [content("a"), content("b")];
+        assert_eq!(the_one("x", &[]).expect("none"), None);
+        assert_eq!(the_one("x", &all[..1]).expect("one"), Some(all[0].id));
+        let failure = the_one("x", &all).expect_err("two");
+        assert_eq!(failure.exit().code(), 4);
+        assert!(failure.to_string().contains(&format!("{} (b)", all[1].id)), "{failure}");
+    }
+
+    #[test]
+    fn a_directory_may_end_in_a_slash() {
+        let of = |words: &[&str]| query(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
+        assert_eq!(of(&["papers/physics/", "x"]).expect("words").words(), ["papers/physics", "x"]);
+        assert_eq!(of(&["/"]).expect_err("no word").exit().code(), 2);
+    }
+}

@@ -1,0 +1,145 @@
+//! What people type in place of a whole id, one name or one path: several things at once, directories of collections, names for
+//! `ls` and `locate`, beginnings of ids, what is left out and what is only brought up to date.
+
+mod common;
+
+use std::fs;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Ended, Lab, Node, Process};
+
+/// A tracker and somebody who shares `papers`, with a directory `physics` in it.
+fn papers(lab: &Lab) -> (Node, Node) {
+    for name in ["physics/a.pdf", "physics/deep/b.pdf", "physics/deep/c.txt", "turing.pdf", "Turing 1936.pdf"] {
+        lab.file(&format!("shared/papers/{name}"), name.as_bytes());
+    }
+    let tracker = lab.tracker();
+    let provider = lab.share(&tracker, &[&lab.path("shared/papers")], &[]);
+    (tracker, provider)
+}
+
+fn id(of: &str) -> String {
+    blake3::hash(of.as_bytes()).to_string()
+}
+
+fn hits(ended: &Ended) -> Vec<String> {
+    let hits = ended.events.iter().filter(|event| event["event"] == "hit");
+    hits.map(|hit| hit["name"].as_str().expect("a name").to_owned()).collect()
+}
+
+fn is_there(lab: &Lab, path: &str) -> bool {
+    lab.path(path).exists()
+}
+
+#[test]
+fn a_directory_of_a_collection_is_fetched_and_listed_by_its_path() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    lab.get(&tracker, &["papers/physics", "-o", "out/"]).done();
+    assert!(is_there(&lab, "out/papers/physics/deep/b.pdf") && !is_there(&lab, "out/papers/turing.pdf"));
+    lab.get(&tracker, &["Papers/Physics/", "--only", "*.pdf", "--exclude", "deep", "-o", "some/"]).done();
+    assert!(is_there(&lab, "some/papers/physics/a.pdf") && !is_there(&lab, "some/papers/physics/deep"));
+    lab.get(&tracker, &["papers", "--exclude", "physics/", "-o", "rest/"]).done();
+    assert!(is_there(&lab, "rest/papers/turing.pdf") && !is_there(&lab, "rest/papers/physics"));
+    let at = |words: &[&str]| Process::start(lab.qshare().args(["--tracker", &tracker.addr, "ls"]).args(words)).end();
+    assert_eq!(hits(&at(&["papers/physics/deep"])), ["physics/deep/b.pdf", "physics/deep/c.txt"]);
+    assert_eq!(hits(&at(&["papers"])).len(), 5);
+    assert_eq!(hits(&at(&["turing", "1936"])), ["papers/Turing 1936.pdf"]);
+    at(&["nobody-of-this-name"]).error(3);
+}
+
+#[test]
+fn several_things_come_at_once() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    let (a, b) = (id("physics/a.pdf"), id("turing.pdf"));
+    let both = lab.get(&tracker, &[&a, &b, "-o", "both/"]);
+    assert_eq!((both.code, both.events.iter().filter(|e| e["event"] == "done").count()), (Some(0), 2), "{both:#?}");
+    assert!(is_there(&lab, "both/a.pdf") && is_there(&lab, "both/turing.pdf"));
+    lab.get(&tracker, &[&a, &b, "-o", "one-file"]).error(2);
+    // One that nobody has does not keep the others from coming.
+    let some = lab.get(&tracker, &[&id("nobody has it"), &a, "-o", "some/"]);
+    assert_eq!(some.code, Some(1), "{some:#?}");
+    assert!(is_there(&lab, "some/a.pdf"));
+    // Of what words match without being its name, all; and then of an exact name that alone.
+    lab.get(&tracker, &["uring"]).error(4);
+    assert_eq!(lab.get(&tracker, &["uring", "--all", "-o", "all/"]).code, Some(0));
+    assert!(is_there(&lab, "all/turing.pdf") && is_there(&lab, "all/Turing 1936.pdf"));
+    lab.get(&tracker, &["turing.pdf", "--all", "-o", "exact/"]).done();
+    assert!(!is_there(&lab, "exact/Turing 1936.pdf"));
+}
+
+#[test]
+fn a_name_is_located_and_the_beginning_of_an_id_that_was_shown_stands_for_it() {
+    let lab = Lab::new();
+    let (tracker, provider) = papers(&lab);
+    let (home, id) = (lab.home(), id("turing.pdf"));
+    let run = |line: &[&str]| Process::start(lab.qshare_at(&home).args(["--tracker", &tracker.addr]).args(line)).end();
+    // A name, or nothing: this home has not been shown any id.
+    run(&["get", &id[..12]]).error(3);
+    let located = run(&["locate", "turing.pdf"]);
+    let hit = located.event("hit");
+    assert_eq!((&hit["id"], &hit["providers"][0]["node"]), (&id.as_str().into(), &provider.id.as_str().into()));
+    assert_eq!(run(&["get", &id[..8], "-o", "short/"]).done()["id"], id);
+    assert_eq!(hits(&run(&["locate", &id[..10].to_uppercase()])), ["papers/turing.pdf"]);
+    // Two that begin alike, as a lie or by chance: never picked silently.
+    let seen = home.join("seen");
+    let line = format!("{}{} other\n", &id[..20], "0".repeat(44));
+    fs::write(&seen, fs::read_to_string(&seen).expect("written") + &line).expect("written");
+    assert!(run(&["get", &id[..8]]).error(4).contains("(other)"));
+}
+
+#[test]
+fn what_is_older_is_replaced_after_it_was_told_and_the_rest_is_left() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    let own = [("papers/turing.pdf", 1), ("papers/physics/a.pdf", -1)];
+    for (name, hours) in own {
+        let path = lab.file(name, b"my own");
+        let hour = Duration::from_secs(3600);
+        let shared = fs::metadata(lab.path("shared").join(name)).and_then(|meta| meta.modified()).expect("there");
+        let time = if hours > 0 { shared + hour } else { shared - hour };
+        fs::File::options().write(true).open(path).and_then(|file| file.set_modified(time)).expect("own file");
+    }
+    lab.get(&tracker, &["papers"]).error(1);
+    let plan = lab.get(&tracker, &["papers", "--update", "-n"]);
+    let states = |state: &str| {
+        let plan = plan.done()["plan"].as_array().expect("a plan").clone();
+        plan.iter()
+            .filter(|file| file["state"] == state)
+            .map(|file| file["name"].as_str().expect("text").to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((states("older"), states("newer")), (vec!["physics/a.pdf".into()], vec!["turing.pdf".to_owned()]));
+    let ended = lab.get(&tracker, &["papers", "--update"]);
+    ended.done();
+    let place = |what: &str| ended.events.iter().position(|event| event.to_string().contains(what)).expect(what);
+    assert!(place("physics/a.pdf is there with other content, older") < place(r#""event":"done""#), "{ended:#?}");
+    place("turing.pdf is there with other content, not older");
+    assert_eq!(fs::read(lab.path("papers/physics/a.pdf")).expect("there"), b"physics/a.pdf");
+    assert_eq!(fs::read(lab.path("papers/turing.pdf")).expect("there"), b"my own");
+    assert!(
+        lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/"])
+            .error(1)
+            .contains("is there with other content")
+    );
+}
+
+#[test]
+fn a_shell_is_answered_with_what_the_home_knows() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    let (home, id) = (lab.home(), id("turing.pdf"));
+    Process::start(lab.qshare_at(&home).args(["--tracker", &tracker.addr, "search", "turing"])).end();
+    for shell in ["bash", "zsh", "fish"] {
+        let program = env!("CARGO_BIN_EXE_qshare");
+        let script = Command::new(program).args(["completions", shell]).output().expect("it runs");
+        assert!(script.status.success() && String::from_utf8_lossy(&script.stdout).contains("qshare"), "{script:?}");
+        let mut asking = Command::new(program);
+        asking.env("QSHARE_COMPLETE", shell).env("QSHARE_HOME", &home).env("_CLAP_COMPLETE_INDEX", "2");
+        let line = ["--", "qshare", "get", &id[..5]];
+        let answer = asking.args(line).stdin(Stdio::null()).output().expect("it runs");
+        assert!(String::from_utf8_lossy(&answer.stdout).contains(&id), "{shell}: {answer:?}");
+    }
+}
