@@ -13,6 +13,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::io::home::friends::FriendFile;
+use crate::io::home::lines::ListFile as _;
 use crate::io::home::met::Met;
 use crate::io::home::seen::Seen;
 use crate::io::home::trust::TrustStore;
