@@ -64,7 +64,7 @@ fn one_name_of_two_contents_is_never_picked_without_a_word() {
     for (slow, peers) in [(one, [one, other]), (other, [one, other]), (one, [other, one])] {
         slow.process.signal(Signal::STOP);
         let getting = start(&lab, &peers, &get);
-        until("the first has answered", || getting.stderr().contains("has answered"));
+        until("the first has answered", || getting.stderr().contains("looked"));
         slow.process.signal(Signal::CONT);
         ambiguous(&getting.end(), &nodes);
     }
