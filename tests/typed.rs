@@ -62,6 +62,10 @@ fn several_things_come_at_once() {
     let some = lab.get(&tracker, &[&id("nobody has it"), &a, "-o", "some/"]);
     assert_eq!(some.code, Some(1), "{some:#?}");
     assert!(is_there(&lab, "some/a.pdf"));
+    // One that is no id is not looked for as a word.
+    let refused = lab.get(&tracker, &[&a, "turing.pdf", "-o", "neither/"]);
+    assert!(refused.error(3).contains("`turing.pdf` is not the id of anything"));
+    assert!(!is_there(&lab, "neither"));
     // Of what words match without being its name, all; and then of an exact name that alone.
     lab.get(&tracker, &["uring"]).error(4);
     assert_eq!(lab.get(&tracker, &["uring", "--all", "-o", "all/"]).code, Some(0));

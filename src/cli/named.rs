@@ -8,12 +8,19 @@ use crate::model::{ContentId, Hit, Query, Shown};
 use crate::node::Error;
 
 impl Context {
-    /// The contents that are meant where each word is an id; none where one of them is not.
+    /// The contents that are meant where each word is an id; none where none of them is one.
     ///
     /// # Errors
-    /// When a word is the beginning of several.
+    /// When a word is the beginning of several, or not all of them are ids.
     pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<ContentId>>, Failure> {
-        words.iter().map(|word| self.id_of(word)).collect()
+        let ids: Vec<Option<ContentId>> = words.iter().map(|word| self.id_of(word)).collect::<Result<_, _>>()?;
+        match words.iter().zip(&ids).find(|(_, id)| id.is_none()) {
+            Some((word, _)) if ids.iter().any(Option::is_some) => Err(Failure::Nothing(format!(
+                "`{}` is not the id of anything that was shown here: give ids alone, or words alone",
+                Shown(word)
+            ))),
+            _ => Ok(ids.into_iter().collect()),
+        }
     }
 
     fn id_of(&self, word: &str) -> Result<Option<ContentId>, Failure> {

@@ -263,7 +263,10 @@ impl FromStr for FriendNode {
 }
 
 #[derive(Args, Debug, Clone)]
-#[command(arg_required_else_help = true)]
+#[command(
+    arg_required_else_help = true,
+    override_usage = "qshare bench HOST[:PORT] [OPTIONS]\n       qshare bench --listen ADDR:PORT"
+)]
 pub(crate) struct BenchArgs {
     /// Be the end that is measured, at this UDP address
     #[arg(long, value_name = "ADDR:PORT", value_parser = listen, group = "end", required = true)]

@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::time::Duration;
 
+use console::measure_text_width;
 use itertools::Itertools as _;
 use tokio::sync::watch;
 
@@ -55,17 +56,24 @@ pub(crate) fn summary(uploads: &Uploads) -> String {
 
 /// What a node took: `anna (abcdefgh) took papers: 1.2 GiB in 12 s (100.0 MiB/s)`.
 fn taken(upload: &Upload, names: &Names) -> String {
-    let who = match names.of(upload.node) {
-        Some(_) => names.whole(upload.node),
-        None => format!("{} at {}", names.short(upload.node), upload.addr),
+    told(upload, names, (true, true), &what(upload))
+}
+
+/// The same with where from or without, with how fast or without, and the name as it is given.
+fn told(upload: &Upload, names: &Names, (from, fast): (bool, bool), what: &str) -> String {
+    let who = match (names.of(upload.node), from) {
+        (Some(_), true) => names.whole(upload.node),
+        (None, true) => format!("{} at {}", names.short(upload.node), upload.addr),
+        (_, false) => names.short(upload.node),
     };
-    let (what, size) = (what(upload), Size(upload.size));
+    let size = Size(upload.size);
     let amount = match upload.is_whole() {
         true => format!("{what}: {size}"),
         false => format!("{} of {what} ({size})", Size(upload.bytes)),
     };
     let speed = rate(mean_rate(upload.bytes, upload.elapsed));
-    format!("{who} took {amount} in {} ({speed})", duration(upload.elapsed))
+    let speed = if fast { format!(" in {} ({speed})", duration(upload.elapsed)) } else { String::new() };
+    format!("{who} took {amount}{speed}")
 }
 
 fn what(upload: &Upload) -> String {
@@ -146,7 +154,13 @@ fn over(past: &Past, old: Duration, names: &Names, frame: Frame) -> String {
     let ago = duration(Duration::from_secs((past.ago + old).as_secs().max(10)));
     let lead = format!("{INDENT}{ago} ago: ");
     let room = frame.width.saturating_sub(lead.len());
-    frame.paint.aside(&format!("{lead}{}", shortened(&taken(&past.upload, names), room)))
+    let what = what(&past.upload);
+    let with = |parts| told(&past.upload, names, parts, &what);
+    let parts = [(true, true), (false, true), (false, false)].into_iter();
+    let parts = parts.find_or_last(|parts| measure_text_width(&with(*parts)) <= room).unwrap_or((false, false));
+    let missing = measure_text_width(&with(parts)).saturating_sub(room);
+    let what = shortened(&what, measure_text_width(&what).saturating_sub(missing).max(WHAT));
+    frame.paint.aside(&format!("{lead}{}", shortened(&told(&past.upload, names, parts, &what), room)))
 }
 
 #[cfg(test)]

@@ -55,6 +55,19 @@ fn each_upload_has_its_line() {
 }
 
 #[test]
+fn of_what_is_over_the_amount_and_the_name_are_left_last() {
+    let part = Upload { bytes: 36 << 20, size: 58 << 20, ..upload(9) };
+    let past = Past { upload: part, ago: Duration::from_secs(12) };
+    let nine = NodeId::from_bytes([9; 32]).short();
+    let at = |width| over(&past, Duration::ZERO, &names(), frame(width));
+    let of = "36.0 MiB of papers/physics/on-computable-numbers.pdf (58.0 MiB)";
+    assert_eq!(at(119), format!("  12 s ago: {nine} took {of} in 12 s (3.0 MiB/s)"));
+    assert_eq!(at(90), format!("  12 s ago: {nine} took {of}"));
+    let short = at(75);
+    assert!(short.contains("36.0 MiB of papers/") && short.ends_with(".pdf (58.0 MiB)"), "{short}");
+}
+
+#[test]
 fn nothing_is_wider_than_the_terminal() {
     for width in [39, 59, 79, 119, 199] {
         for many in [0, 1, 4, 30] {
