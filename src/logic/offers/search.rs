@@ -1,5 +1,6 @@
 //! Answers to words and ids from the offers of any number of nodes: grouped by content, ranked, as many as a page holds.
-//! A search holds at most 24 bytes per matching offer and one page of hits; how many run at once is the caller's to bound.
+//! A search holds 20 bytes per matching offer, as many again to spare, and one page of hits; how many run at once is the
+//! caller's to bound.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet};

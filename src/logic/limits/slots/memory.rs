@@ -14,8 +14,8 @@ const REMEMBERED: usize = 512;
 /// For how long whoever kept a slot without reading comes after the others: some times what it may keep one for.
 const BLAMED: Duration = Duration::from_secs(30);
 
-/// So many new peers of a network that kept a slot without reading, none of them longer than [`BLAMED`] after the one before:
-/// those that come next may be the same under new names. Fewer may have been shut or have lost their network.
+/// So many new peers, of a network or of all, that kept a slot without reading, none of them longer than [`BLAMED`] after the
+/// one before: those that come next may be the same under new names. Fewer may have been shut or have lost their network.
 const SUSPICIOUS: u32 = 4;
 
 /// What a peer has shown of itself.
@@ -36,7 +36,7 @@ pub(super) enum Class {
 struct Network {
     turn: u64,
     /// Its new peers that did not read.
-    blamed: Blamed,
+    blamed: Blames,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -54,17 +54,17 @@ pub(super) struct Memory {
     clock: u64,
     last_class: Class,
     /// New peers of any network that did not read, and when the last of them was noticed.
-    blamed: Blamed,
+    blamed: Blames,
 }
 
 /// How many were blamed, none of them longer than [`BLAMED`] after the one before, and when the last of them was.
 #[derive(Debug, Clone, Copy, Default)]
-struct Blamed {
+struct Blames {
     count: u32,
     last: Duration,
 }
 
-impl Blamed {
+impl Blames {
     fn add(&mut self, now: Duration) {
         *self = Self { count: if is_recent(self.last, now) { self.count + 1 } else { 1 }, last: now };
     }
