@@ -85,9 +85,9 @@ impl Shop {
     fn is_free_again(&self) {
         until("no upload is under way", || {
             let log = self.share.process.stderr();
-            log.lines()
-                .rfind(|line| line.contains("upload"))
-                .is_some_and(|line| line.contains("no upload is under way"))
+            // What an upload was is told later, when its peer has asked for nothing more.
+            let last = log.lines().rfind(|line| line.contains("upload is under way"));
+            last.is_some_and(|line| line.contains("no upload is under way"))
         });
         let status = fs::read_to_string(format!("/proc/{}/status", self.share.process.pid())).expect("it runs");
         eprintln!("{:?}", status.lines().find(|line| line.starts_with("VmRSS")));

@@ -248,6 +248,9 @@ impl UploadPool {
         let shelf = &self.shelf;
         let number = self.ledger.open(asking.taking, || shelf.name_of(asking.taking.id), self.started.elapsed());
         let (slot, upload) = Slot::new(myself.clone(), ticket, asking, (self.started, number));
+        if self.uploads.is_empty() {
+            tracing::debug!("an upload is under way");
+        }
         self.uploads.insert(ticket, upload);
         // Unsent, it is dropped, and so given back.
         drop(reply.send(Some(slot)));
