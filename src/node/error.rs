@@ -20,6 +20,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
+use crate::logic::offers::suggest::Suggestion;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
@@ -226,6 +227,8 @@ pub enum Error {
         what: String,
         /// Who was asked.
         asked: Whom,
+        /// What is nearly so.
+        near: Vec<Suggestion>,
     },
     /// Whoever offers it could not hash it.
     #[error("`{}` has no id yet", Shown(.name))]
