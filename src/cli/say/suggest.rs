@@ -3,13 +3,12 @@
 use std::fmt;
 
 use crate::cli::failure::Failure;
-use crate::cli::render::human::counted;
 use crate::model::Shown;
 use crate::node::{Error, Suggestion};
 
 /// That nobody who was asked has it, and what they have instead.
 pub(super) fn instead(what: &str, asked: impl fmt::Display, near: &[Suggestion]) -> String {
-    let one = |one: &Suggestion| format!("`{}` ({})", Shown(&one.words), counted(one.hits, "hit"));
+    let one = |one: &Suggestion| format!("`{}` ({})", Shown(&one.words), one.hits);
     let near: Vec<String> = near.iter().map(one).collect();
     format!("nothing was found for `{}` at {asked}: look for what is near it, {}", Shown(what), near.join(" or "))
 }
