@@ -373,6 +373,12 @@ pub enum Silence {
 }
 
 impl Error {
+    /// Whether nothing was found, but something that is spelled nearly so.
+    #[must_use]
+    pub const fn is_nearly_found(&self) -> bool {
+        matches!(self, Self::NotFound { near, .. } if !near.is_empty())
+    }
+
     /// There is no link to a place.
     pub(crate) fn connect(who: Who, own: NodeId, error: ConnectError) -> Self {
         match error.kind() {

@@ -69,6 +69,11 @@ async fn find(node: &Node, peer: Option<PeerRef>, query: Result<Query, Failure>)
     };
     match (node.list(&peer).await, unfound) {
         (Ok((offers, plane)), _) => Ok(Listed::Offers(peer, offers, plane)),
+        (Err(Error::NoFriend { .. } | Error::UnknownPeer { .. }), Some(error @ Error::NotFound { .. }))
+            if error.is_nearly_found() =>
+        {
+            Err(error.into())
+        }
         (Err(Error::NoFriend { name }), Some(Error::NotFound { .. } | Error::NowhereToLook)) => {
             Err(Failure::Nothing(format!(
                 "`{}` is neither a friend's name nor that of a host, and nothing of this name was found: `qshare friends \
