@@ -169,6 +169,19 @@ fn hits_that_do_not_match_are_left_out_and_told() {
 }
 
 #[test]
+fn what_a_neighbour_says_that_does_not_match_is_left_out_and_told() {
+    for (word, finds) in [("need*", false), ("*.exe", true), ("05050505", true), ("01234567", false)] {
+        let lab = Lab::new();
+        let own = neighbour(5, vec![hit("a.exe", [5; 32], Vec::new())], channel().0);
+        let ended = Process::start(lab.qshare().args(["--peer", &own.target, "search", word])).end();
+        assert_eq!(ended.code, Some(if finds { 0 } else { 3 }), "{word} {ended:#?}");
+        let told =
+            ended.events.iter().any(|event| event["event"] == "warning" && event.to_string().contains("do not match"));
+        assert_eq!(told, !finds, "{word} {ended:#?}");
+    }
+}
+
+#[test]
 fn who_is_misspelled_is_not_taken_from_a_liar() {
     let (lab, liar) = (Lab::new(), Own::new());
     // Two mistakes in six characters are one too many.
@@ -196,11 +209,11 @@ fn a_tracker_of_version_4_is_asked_for_the_words_and_what_it_finds_counts() {
     }
 }
 
-/// A neighbour of this version, which tells what it is asked for, and is done.
-fn neighbour(version: u64, told: Sender<Value>) -> Own {
+/// A neighbour of this version, which tells what it is asked for, answers with these hits, and is done.
+fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
     let own = Own::new();
     let script: Script = Arc::new(move |request: Value, mut talk: Talk| {
-        let told = told.clone();
+        let (told, hits) = (told.clone(), hits.clone());
         Box::pin(async move {
             if request.tag() != "Join" {
                 talk.say(&tagged("Err", map([("code", number(13))])).frame()).await;
@@ -211,7 +224,10 @@ fn neighbour(version: u64, told: Sender<Value>) -> Own {
             while let Ok(frame) = talk.next().await {
                 let Some(query) = frame.get("Query") else { continue };
                 let _ = told.send(query.get("what").expect("a look-up").clone());
-                talk.say(&tagged("Done", query.get("id").expect("an id").clone()).frame()).await;
+                let id = query.get("id").expect("an id").clone();
+                let found = map([("id", id.clone()), ("hits", list(hits.clone())), ("nodes", list([]))]);
+                talk.say(&tagged("Found", found).frame()).await;
+                talk.say(&tagged("Done", id).frame()).await;
             }
         })
     });
@@ -224,7 +240,7 @@ fn a_neighbour_of_version_4_is_asked_for_words_where_one_of_version_5_is_asked_f
     for (version, name) in [(4, "Words"), (5, "Names")] {
         for (word, flag) in [("need*", "glob"), ("01234567", "ids")] {
             let (lab, (told, asked)) = (Lab::new(), channel());
-            let own = neighbour(version, told);
+            let own = neighbour(version, Vec::new(), told);
             Process::start(lab.qshare().args(["--peer", &own.target, "search", word])).end();
             let what: Vec<Value> = asked.try_iter().filter(|what| what.tag() != "Nodes").collect();
             assert!(!what.is_empty() && what.iter().all(|what| what.tag() == name), "{version}: {what:?}");
@@ -239,7 +255,7 @@ fn a_neighbour_of_version_4_is_asked_for_words_where_one_of_version_5_is_asked_f
         }
         // What needs no more than words is the same for both.
         let (lab, (told, asked)) = (Lab::new(), channel());
-        let own = neighbour(version, told);
+        let own = neighbour(version, Vec::new(), told);
         Process::start(lab.qshare().args(["--peer", &own.target, "search", "cat"])).end();
         assert!(asked.try_iter().any(|what| what.tag() == "Words"), "version {version}");
     }

@@ -90,7 +90,7 @@ impl From<Query> for Vec<String> {
 }
 
 impl Query {
-    /// Splits the arguments on white space and folds them; patterns and beginnings of ids are such.
+    /// Folds the arguments and splits them on white space; patterns and beginnings of ids are such.
     ///
     /// # Errors
     /// When nothing remains, or too much.
@@ -105,7 +105,7 @@ impl Query {
     pub fn read<S: AsRef<str>>(arguments: &[S], reading: Reading) -> Result<Self, QueryError> {
         let mut words = Vec::new();
         for argument in arguments {
-            words.extend(argument.as_ref().split_whitespace().map(fold).filter(|w| !w.is_empty()));
+            words.extend(fold(argument.as_ref()).split_whitespace().map(str::to_owned));
         }
         if words.is_empty() {
             return Err(QueryError::Empty);
@@ -241,6 +241,8 @@ pub fn fold(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -297,5 +299,23 @@ mod tests {
     fn what_nobody_sees_is_not_searched() {
         let typed = Query::parse(&["\u{645}\u{6cc}\u{62e}\u{648}", "pass\u{ad}word"]).expect("words");
         assert!(typed.matches(&fold("\u{645}\u{6cc}\u{200c}\u{62e}\u{648}/pa\u{200b}ss\u{feff}word")));
+    }
+
+    proptest! {
+        #[test]
+        fn any_words_are_read_and_what_matches_is_near(
+            typed in proptest::collection::vec("\\PC{0,12}|[ab*?{},\\[\\]!-]{0,12}|[a-d]{4,9}", 0..4),
+            name in "\\PC{0,24}|[a-d]{4,9}([ /][a-d]{4,9}){0,2}",
+            glob in any::<bool>(),
+        ) {
+            let Ok(query) = Query::read(&typed, Reading { glob, ids: true, near: false }) else { return Ok(()) };
+            let (near, name) = (query.nearly(), fold(&name));
+            prop_assert_eq!(near.matches(&name), near.spelled(&name).is_some());
+            prop_assert!(!query.matches(&name) || near.mistakes(&name) == Some(0));
+            prop_assert!(near.matches(&name) || !query.matches(&name));
+            // It is the same at the other side.
+            prop_assert_eq!(&Query::read(query.words(), query.reading()).expect("a query"), &query);
+            prop_assert_eq!(&Query::read(near.words(), near.reading()).expect("a query"), &near);
+        }
     }
 }

@@ -164,7 +164,7 @@ impl Finder {
         if self.responders.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
-        planes::look(direct, &self.responders, self.overlay.clone(), (looked, enough)).await
+        planes::look(direct, &self.responders, self.overlay.clone(), looked, enough).await
     }
 
     /// The neighbours, where they are asked.

@@ -71,7 +71,8 @@ pub(crate) async fn look(
     direct: Asking<Page>,
     responders: &[Responder],
     neighbours: Option<Overlay>,
-    (looked, enough): (Looked, Enough),
+    looked: Looked,
+    enough: Enough,
 ) -> Result<(Asked<Page>, Rest), Error> {
     let trackers = responders.iter().filter(|responder| responder.plane == Plane::Tracker).count();
     let look = Look::new(enough, trackers, responders.len() - trackers, neighbours.is_some());
