@@ -19,6 +19,8 @@ use near::{Spelling, words};
 pub const MAX_WORDS: usize = 16;
 /// The longest word, in bytes after folding.
 pub const MAX_WORD: usize = 255;
+/// The most pieces of letters and digits in words that may be misspelled: each is held against each of a name.
+pub const MAX_PIECES: usize = 8;
 
 /// Why words are not a query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -155,16 +157,15 @@ impl Query {
         self.id
     }
 
-    /// The same words, spelled as they are or nearly so. Patterns are left as they are.
+    /// The same words, spelled as they are or nearly so; more than [`MAX_PIECES`] only as they are. Patterns are left.
     #[must_use]
     pub fn nearly(&self) -> Self {
-        let pieces = |(word, glob): (&str, Option<&Glob>)| -> Vec<Piece> {
-            let all = words(word).take(MAX_WORDS);
-            all.map(|text| Piece { text: text.to_owned(), spelling: Spelling::of(text).filter(|_| glob.is_none()) })
-                .collect()
-        };
-        let near = self.terms().map(pieces).collect::<Vec<_>>();
-        Self { near: Some(near.into()), ..self.clone() }
+        let pieces: usize = self.words.iter().map(|word| words(word).count()).sum();
+        let near = self.terms().map(|(word, glob)| {
+            let all = words(word).filter(|_| glob.is_none() && pieces <= MAX_PIECES);
+            all.map(|text| Piece { text: text.to_owned(), spelling: Spelling::of(text) }).collect()
+        });
+        Self { near: Some(near.collect::<Vec<_>>().into()), ..self.clone() }
     }
 
     /// Whether looking for what is nearly it can find more.
@@ -196,7 +197,7 @@ impl Query {
             if folded.contains(word) || glob.is_some_and(|glob| glob.matches(folded)) {
                 continue;
             }
-            for piece in self.near.as_ref()?.get(place).filter(|pieces| !pieces.is_empty() && glob.is_none())? {
+            for piece in self.near.as_ref()?.get(place).filter(|pieces| !pieces.is_empty())? {
                 let (mistakes, there) = piece.find_in(folded)?;
                 tell(place, piece, mistakes, there);
             }
@@ -293,6 +294,8 @@ mod tests {
         assert!(!exact.matches("turinng") && exact.nearly().matches("turinng"));
         let [no, yes] = ["cat *.pdf", "cat turing"].map(|text| Query::parse(&[text]).expect(text));
         assert!(!no.may_be_misspelled() && yes.may_be_misspelled());
+        let pieces = |count| Query::parse(&["turinng ".repeat(count)]).expect("words").nearly();
+        assert!(pieces(MAX_PIECES).matches("turing") && !pieces(MAX_PIECES + 1).matches("turing"));
     }
 
     #[test]

@@ -147,7 +147,7 @@ fn without(glob: &str) -> Result<Pattern, globset::Error> {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SearchArgs {
-    /// Words, each of them somewhere in the name; patterns ('*.pdf'); or the beginning of an id
+    /// Words of a name, patterns ('*.pdf'), or the beginning of an id
     ///
     /// A pattern without a slash is for the last part of a name, else for the whole; `*` and `?` are any characters, `[a-z]` one of
     /// some. Where nothing is found, words that are spelled nearly so are told.

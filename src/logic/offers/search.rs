@@ -14,8 +14,9 @@ use crate::logic::offers::table::{OfferTable, Segment};
 use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
 
-/// Segments in which what is near is looked for, each of at most 1024 names: what takes half a second is no mere suggestion.
-const NEAR_SEGMENTS: usize = 1024;
+/// Segments in which what is near is looked for, each of at most 1024 names: as many as a tracker holds by itself. The worst
+/// words take a processor's second for them.
+const NEAR_SEGMENTS: usize = 512;
 
 /// Which of all hits are asked for.
 #[derive(Debug, Clone, Copy)]
