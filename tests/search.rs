@@ -25,7 +25,7 @@ fn papers(lab: &Lab, tracker: Option<&Node>) -> Node {
     }
 }
 
-fn hits(ended: &Ended) -> Vec<&str> {
+fn hits_of(ended: &Ended) -> Vec<&str> {
     let hits = ended.events.iter().filter(|event| event["event"] == "hit");
     let mut names: Vec<_> = hits.map(|hit| hit["name"].as_str().expect("a name")).collect();
     names.sort_unstable();
@@ -41,13 +41,13 @@ fn near(ended: &Ended) -> Vec<(&str, u64)> {
 /// What patterns find, asked in this way.
 fn patterns(ask: impl Fn(&[&str]) -> Ended) {
     let pdfs = ["papers/Turing 1936.PDF", "papers/physics/a.pdf", "papers/turing.pdf"];
-    assert_eq!(hits(&ask(&["search", "*.pdf"])), pdfs);
-    assert_eq!(hits(&ask(&["search", "turing", "*.pdf"])), ["papers/Turing 1936.PDF", "papers/turing.pdf"]);
-    assert_eq!(hits(&ask(&["search", "papers/physics/*"])), ["papers/physics/a.pdf", "papers/physics/notes.txt"]);
-    assert_eq!(hits(&ask(&["search", "**/physics/[!n]*"])), ["papers/physics/a.pdf"]);
-    assert_eq!(hits(&ask(&["search", "love*.{djvu,ps}"])), ["papers/lovelace.djvu"]);
-    assert_eq!(hits(&ask(&["search", "Show [1080p].mkv"])), ["papers/Show [1080p].mkv"], "a name with brackets");
-    assert_eq!(hits(&ask(&["locate", "papers/phys*/a.pdf"])), ["papers/physics/a.pdf"]);
+    assert_eq!(hits_of(&ask(&["search", "*.pdf"])), pdfs);
+    assert_eq!(hits_of(&ask(&["search", "turing", "*.pdf"])), ["papers/Turing 1936.PDF", "papers/turing.pdf"]);
+    assert_eq!(hits_of(&ask(&["search", "papers/physics/*"])), ["papers/physics/a.pdf", "papers/physics/notes.txt"]);
+    assert_eq!(hits_of(&ask(&["search", "**/physics/[!n]*"])), ["papers/physics/a.pdf"]);
+    assert_eq!(hits_of(&ask(&["search", "love*.{djvu,ps}"])), ["papers/lovelace.djvu"]);
+    assert_eq!(hits_of(&ask(&["search", "Show [1080p].mkv"])), ["papers/Show [1080p].mkv"], "a name with brackets");
+    assert_eq!(hits_of(&ask(&["locate", "papers/phys*/a.pdf"])), ["papers/physics/a.pdf"]);
     ask(&["get", "*.pdf", "-o", "several/"]).error(4);
     assert_eq!(ask(&["get", "*.txt", "-o", "one/"]).done()["name"], "notes.txt");
     assert_eq!(
@@ -63,7 +63,7 @@ fn misspelled(ask: impl Fn(&[&str]) -> Ended) {
     let searched = ask(&["search", "turinng"]);
     let told = searched.error(3);
     assert!(told.contains("`turing` (2)"), "{told}");
-    assert_eq!((hits(&searched), near(&searched)), (vec![], vec![("turing", 2)]));
+    assert_eq!((hits_of(&searched), near(&searched)), (vec![], vec![("turing", 2)]));
     assert!(searched.event("near")["names"].to_string().contains("papers/turing.pdf"));
     let fetched = ask(&["get", "lovelcae", "djvu", "-o", "never/"]);
     assert!(fetched.error(3).contains("`lovelace djvu` (1)"));
@@ -93,7 +93,7 @@ fn a_peer_and_the_neighbours_find_them_too() {
             let mut command = lab.qshare();
             Process::start(command.args(at_peers(&[peer])).args(line)).end()
         };
-        common::until("both are neighbours", || !hits(&ask(&["search", "love*"])).is_empty());
+        common::until("both are neighbours", || !hits_of(&ask(&["search", "love*"])).is_empty());
         misspelled(ask);
         let id = blake3::hash(b"turing.pdf").to_string();
         assert_eq!(ask(&["get", &id[..8], "-o", "by-id/"]).done()["id"], id);
@@ -166,6 +166,22 @@ fn hits_that_do_not_match_are_left_out_and_told() {
             ended.events.iter().any(|event| event["event"] == "warning" && event.to_string().contains("do not match"));
         assert!(told || line[1] == "05050505", "{line:?} {ended:#?}");
     }
+}
+
+#[test]
+fn ids_that_begin_alike_are_chosen_from() {
+    let (lab, tracker) = (Lab::new(), Own::new());
+    let mut other = [5; 32];
+    other[31] = 6;
+    // The last one has the very word for a name, and as good a right to it.
+    let hits = vec![hit("a", [5; 32], vec![]), hit("b", other, vec![]), hit("05050505", [7; 32], vec![])];
+    tracker.serve(&welcome(5, "tracker", tracker.addr), answering(hits, channel().0));
+    let run =
+        |line: &[&str]| Process::start(lab.qshare().args(["--tracker", &tracker.addr.to_string()]).args(line)).end();
+    let ended = run(&["get", "05050505"]);
+    ended.error(4);
+    assert_eq!(hits_of(&ended), ["05050505", "a", "b"]);
+    assert_eq!(hits_of(&run(&["locate", "0505050505"])), ["a", "b"]);
 }
 
 #[test]
