@@ -232,7 +232,8 @@ fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
         let (told, hits) = (told.clone(), hits.clone());
         Box::pin(async move {
             if request.tag() != "Join" {
-                talk.say(&tagged("Err", map([("code", number(13))])).frame()).await;
+                // Asked directly, it has nothing.
+                talk.say(&ok(map([("hits", list([])), ("more", number(0))]))).await;
                 return talk.end();
             }
             let about = [("candidates", list([])), ("offers", number(1)), ("version", number(version))];
