@@ -144,7 +144,7 @@ fn verbose_says_in_words_what_happens() {
         assert!(once.contains(&said), "{said} in {once}");
     }
     let twice = told(&["-vv"], "c");
-    assert!(!once.contains("asked") && twice.contains(&format!(" s: asked {short} for units [")), "{twice}");
+    assert!(!once.contains("asked") && twice.contains(&format!(" s: asked {short} for units ")), "{twice}");
     assert!(!once.contains("congestion") && !twice.contains("congestion"), "{twice}");
     assert!(told(&["-vvv"], "d").contains(" DEBUG "), "the log itself");
     let missing = lab.get(&tracker, &["nothing-like-this", "-v"]);

@@ -265,7 +265,7 @@ impl UploadPool {
         let granted = self.slots.release(ticket, whole, now);
         self.grant_all(granted, myself);
         if self.slots.active() == 0 {
-            tracing::debug!(waiting = self.slots.waiting(), "no upload is under way");
+            tracing::debug!("no upload is under way");
         }
     }
 
@@ -291,6 +291,7 @@ impl UploadPool {
             *count -= 1;
             if *count == 0 {
                 audience.nodes.remove(&node);
+                self.ledger.leave(id, node);
             }
         }
         audience.announce();

@@ -9,8 +9,6 @@ pub(crate) mod names;
 mod notice;
 mod share;
 
-use std::fmt;
-
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
@@ -19,7 +17,7 @@ use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
 use crate::model::{Cause, Obstacle, Plane, Shown};
-use crate::node::Error;
+use crate::node::{Error, Whom};
 use crate::wire::{Code, Role};
 
 use lack::Kept;
@@ -28,7 +26,7 @@ use names::Names;
 pub(crate) use doctor::check;
 pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
-pub(crate) use share::{omission, unportable};
+pub(crate) use share::{omission, secrets, unportable};
 
 /// Why a command did not end well.
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
@@ -194,10 +192,16 @@ fn dial(error: &DialError, names: &Names) -> String {
 }
 
 /// That nobody who was asked has it, and where else to look.
-pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
-    let advice = match is_prefix(what) {
-        true => "the beginning of an id stands for it only where this home was shown the whole, give that",
-        false => "check it, or name more places to look with --tracker or --peer",
+pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
+    let advice = match asked {
+        Whom { places, near: Some(0) } if places.is_empty() => {
+            "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
+             to look with --tracker or --peer"
+        }
+        _ if is_prefix(what) => {
+            "the beginning of an id stands for it only where this home was shown the whole, give that"
+        }
+        _ => "check it, or name more places to look with --tracker or --peer",
     };
     format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
 }

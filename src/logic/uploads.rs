@@ -1,5 +1,6 @@
 //! What nodes fetch from this one, as people think of it: an upload is what one node takes of one content, however many
-//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has asked for nothing for a while.
+//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has stopped watching the
+//! content, or has asked for nothing for a while.
 //! Invariant: every byte is counted for one upload, and so in the totals. Not responsible for who may be served.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -107,6 +108,8 @@ struct Session {
     /// When a byte went out, or a request began or ended.
     active: Duration,
     speed: Speed,
+    /// Its node no longer watches the content: what it asks for next is of another transfer.
+    left: bool,
 }
 
 /// The uploads of a node.
@@ -125,8 +128,11 @@ pub struct Ledger {
 impl Ledger {
     /// A request is served from now on; the number of the upload that it is of. `name` is asked for once an upload.
     pub fn open(&mut self, of: Taking, name: impl FnOnce() -> Option<SafePath>, now: Duration) -> u64 {
-        let number = match self.by_taker.get(&(of.node, of.id)) {
-            Some(number) => *number,
+        let before = self.by_taker.get(&(of.node, of.id)).copied();
+        let over = before.filter(|number| self.sessions.get(number).is_some_and(Session::is_left));
+        over.into_iter().for_each(|number| self.end(number));
+        let number = match before.filter(|_| over.is_none()) {
+            Some(number) => number,
             None => self.begin(of, name(), now),
         };
         if let Some(session) = self.sessions.get_mut(&number) {
@@ -148,7 +154,7 @@ impl Ledger {
         let upload = Upload { number, node, addr, id, name, size, bytes: 0, rate: 0, elapsed: Duration::ZERO };
         let mut speed = Speed::default();
         speed.start(now);
-        self.sessions.insert(number, Session { upload, requests: 0, begun: now, active: now, speed });
+        self.sessions.insert(number, Session { upload, requests: 0, begun: now, active: now, speed, left: false });
         self.by_taker.insert((node, id), number);
         number
     }
@@ -176,11 +182,19 @@ impl Ledger {
         }
     }
 
+    /// A node watches a content no longer: its transfer has ended, or does without this node.
+    pub fn leave(&mut self, id: ContentId, node: NodeId) {
+        let number = self.by_taker.get(&(node, id));
+        if let Some(session) = number.and_then(|number| self.sessions.get_mut(number)) {
+            session.left = true;
+        }
+    }
+
     /// Sees which uploads are over; `watches` says whether a node watches a content.
     pub fn look(&mut self, watches: impl Fn(ContentId, NodeId) -> bool, now: Duration) {
         let over = |session: &Session| {
             let limit = if watches(session.upload.id, session.upload.node) { WATCHED } else { QUIET };
-            session.requests == 0 && now.saturating_sub(session.active) >= limit
+            session.is_left() || (session.requests == 0 && now.saturating_sub(session.active) >= limit)
         };
         let over: Vec<u64> = self.sessions.iter().filter(|(_, session)| over(session)).map(|(n, _)| *n).collect();
         over.into_iter().for_each(|number| self.end(number));
@@ -227,6 +241,10 @@ impl Ledger {
 }
 
 impl Session {
+    const fn is_left(&self) -> bool {
+        self.left && self.requests == 0
+    }
+
     fn told(&self, now: Duration) -> Upload {
         let elapsed = now.saturating_sub(self.begun);
         Upload { rate: self.speed.rate(now).unwrap_or(0), elapsed, ..self.upload.clone() }
@@ -292,6 +310,29 @@ mod tests {
         assert!(ledger.is_idle());
         let Some(UploadEvent::Ended(ended)) = ledger.take_events().pop() else { panic!("told") };
         assert!(!ended.is_whole());
+    }
+
+    #[test]
+    fn two_transfers_in_a_row_are_two_uploads() {
+        let mut ledger = Ledger::default();
+        let first = ledger.open(taking(1, b"a"), name, at(0));
+        ledger.sent(first, 100, at(100));
+        ledger.leave(ContentId::of(b"a"), NodeId::from_bytes([1; 32]));
+        assert_eq!(ledger.open(taking(1, b"a"), name, at(100)), first, "a request of it is still served");
+        ledger.close(first, at(100));
+        ledger.close(first, at(100));
+        let second = ledger.open(taking(1, b"a"), name, at(1500));
+        assert_ne!(second, first);
+        ledger.sent(second, 100, at(1600));
+        ledger.close(second, at(1600));
+        ledger.leave(ContentId::of(b"a"), NodeId::from_bytes([1; 32]));
+        ledger.look(|_, _| false, at(1600));
+        let took = |event| match event {
+            UploadEvent::Ended(upload) => Some((upload.number, upload.bytes, upload.elapsed)),
+            UploadEvent::Begun(_) => None,
+        };
+        let ended: Vec<_> = ledger.take_events().into_iter().filter_map(took).collect();
+        assert_eq!(ended, [(first, 100, at(100)), (second, 100, at(100))]);
     }
 
     #[test]

@@ -256,7 +256,7 @@ pub enum Error {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The other side refused.
-    #[error("{who} refused: {code:?}")]
+    #[error("{who} refused: {code}")]
     Refused {
         /// Who.
         who: Who,

@@ -71,7 +71,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let Some(best) = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned() else {
         found.warnings.into_iter().for_each(|notice| report.warn(notice));
-        return Err(Error::NotFound { what: id.to_string(), asked: finder.asked() });
+        return Err(Error::NotFound { what: id.to_string(), asked: found.asked });
     };
     let best = of_true_size(&finder.connections, best, &found.hits, report).await;
     report.plane(best.plane);
@@ -99,7 +99,7 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
             let hits = all.into_iter().map(|found| found.hit).collect();
             return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
         }
-        Choice::Nothing => return Err(Error::NotFound { what, asked: finder.asked() }),
+        Choice::Nothing => return Err(Error::NotFound { what, asked: found.asked }),
         Choice::One(found) => of_true_size(&finder.connections, found, &heard, report).await,
     };
     report.plane(found.plane);

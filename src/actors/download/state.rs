@@ -246,6 +246,7 @@ impl State {
                 self.news();
             }
         }
+        self.held();
         self.input(Input::Tick);
         self.look_ahead();
         self.dial_rested();
@@ -253,6 +254,14 @@ impl State {
         self.checkpoint_if_due();
         self.show();
         self.end_if_hopeless();
+    }
+
+    /// While this side takes nothing, nobody is silent, and nobody is waited for.
+    fn held(&mut self) {
+        let (held, now) = (self.context.clocks.held(), self.now());
+        let longest = held.iter().map(|(_, time)| *time).max().unwrap_or_default();
+        self.patience.held(longest, now);
+        held.into_iter().for_each(|(node, time)| self.input(Input::Held { node, time }));
     }
 
     /// Takes the bytes that a request has received since the last time; says whether they are news: what trickles, or keeps

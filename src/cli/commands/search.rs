@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
     context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let failure = Failure::Nothing(say::nothing(&arguments.words.join(" "), context.places()));
+        let failure = Failure::Nothing(say::nothing(&arguments.words.join(" "), &found.asked));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }

@@ -26,7 +26,9 @@ pub struct Outcome {
     pub fetched: u64,
     /// Bytes copied here from another transfer of the same content, for whose end this run has waited.
     pub copied: u64,
-    /// How long this run took.
+    /// Files of other content that were replaced.
+    pub replaced: u64,
+    /// How long this run took, without waiting for another transfer of the same content.
     pub elapsed: Duration,
     /// Who gave.
     pub providers: Vec<ProviderProgress>,
@@ -38,4 +40,6 @@ pub struct Outcome {
     pub shares: Vec<Share>,
     /// Whether it goes on being served.
     pub seeding: bool,
+    /// Whether files that were asked for are left out where it is shared, and so are not in it.
+    pub lacks: bool,
 }

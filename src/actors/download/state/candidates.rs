@@ -330,7 +330,7 @@ impl State {
         let stuck = self.outlook != Outlook::Open;
         let Turns { dialled, yielding } = self.candidates.take_turns(self.now(), stuck);
         for node in yielding {
-            tracing::debug!(?node, "its place goes to one of another network");
+            tracing::debug!(node = %node.short(), "its place goes to one of another network");
             self.input(Input::Lost { node });
         }
         for (node, addrs) in dialled {
@@ -347,7 +347,7 @@ impl State {
         let link = match linked {
             Ok(link) => link,
             Err(error) => {
-                tracing::debug!(?node, %error, "provider cannot be reached");
+                tracing::debug!(node = %node.short(), %error, "provider cannot be reached");
                 if self.candidates.is_first_trouble(node) && self.tallies.is_idle() {
                     self.tallies.warn(DownloadNotice::Unreachable { node, error: error.clone() });
                 }
@@ -375,11 +375,11 @@ impl State {
         if !self.candidates.link(node).is_some_and(|current| current.is_same(link)) {
             return;
         }
-        tracing::debug!(?node, ?error, "watch ended");
         let why = match error {
             Some(CallError::Refused(refusal)) => refusal.into(),
             _ => Why::Lost,
         };
+        tracing::debug!(node = %node.short(), cause = %why, "watch ended");
         let now = self.now();
         self.candidates.rest(node, why, now);
         self.input(Input::Lost { node });

@@ -78,6 +78,18 @@ async fn nobody_left_but_another_one_found_goes_on() {
     assert!(written(&download) == bytes);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_its_own_limit_does_not_wait_for_others() {
+    // 64 KiB come at once, the rest in 4 s.
+    let bytes = noise(68 * KIB);
+    let (giver, taker) = (TestNode::start(None).await, TestNode::start(None).await);
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut download = taker.get(&bytes, Some(1 << 10), Duration::from_secs(2)).await;
+    download.providers(vec![giver.provider()]);
+    complete(&mut download).await;
+    assert!(written(&download) == bytes);
+}
+
 /// A tree of three files of which the second has changed, while the flag says so.
 async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Shelved, Download) {
     let files: Vec<Vec<u8>> = [300, 100_000, 7000].map(noise).into();

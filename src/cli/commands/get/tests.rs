@@ -24,12 +24,14 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         bytes,
         fetched,
         copied: 0,
+        replaced: 0,
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plane: Some(crate::node::Plane::Lan),
         preview: None,
         shares: Vec::new(),
         seeding: false,
+        lacks: false,
     }
 }
 
