@@ -286,12 +286,13 @@ impl UploadPool {
     }
 
     fn leave(&mut self, id: ContentId, node: NodeId) {
+        let now = self.now();
         let Some(audience) = self.audiences.get_mut(&id) else { return };
         if let Some(count) = audience.nodes.get_mut(&node) {
             *count -= 1;
             if *count == 0 {
                 audience.nodes.remove(&node);
-                self.ledger.leave(id, node);
+                self.ledger.leave(id, node, now);
             }
         }
         audience.announce();

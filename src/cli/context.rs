@@ -166,7 +166,7 @@ impl Context {
     pub(crate) fn places(&self) -> String {
         let trackers = self.settings.trackers.iter().map(|t| format!("tracker {}", t.host_port()));
         let peers = self.settings.peers.iter().map(|p| format!("peer {}", p.host_port()));
-        let lan = self.settings.near.lan.as_ref().map(|_| "the nodes near this one".to_owned());
+        let lan = self.settings.near.lan.as_ref().map(|_| "the local network".to_owned());
         let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
         places.join(", ")
     }

@@ -101,6 +101,7 @@ mod tests {
             shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
             seeding: false,
             lacks: false,
+            waited: Duration::ZERO,
         };
         let text = report(&outcome, &Names::default(), None);
         let upload = format!("provider {} (10.0.0.1:4917): its upload or the path from it", node.short());

@@ -269,7 +269,7 @@ impl Get {
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
-        let lacks = contents.without.is_some();
+        let (lacks, waited) = (contents.without.is_some(), self.report.took(Phase::Waiting));
         Outcome {
             id: contents.wanted.content.id,
             kind: contents.wanted.content.kind,
@@ -279,7 +279,8 @@ impl Get {
             fetched: 0,
             copied: self.report.now().copied,
             replaced: 0,
-            elapsed: self.started.elapsed().saturating_sub(self.report.took(Phase::Waiting)),
+            elapsed: self.started.elapsed().saturating_sub(waited),
+            waited,
             providers: Vec::new(),
             plane: self.report.now().plane,
             preview: None,

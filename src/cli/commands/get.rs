@@ -307,6 +307,9 @@ fn summary(outcome: &Outcome) -> String {
             "{place}: {copied} of {all} were copied from another transfer that fetched the same, and all are proven"
         );
     }
+    if outcome.fetched == 0 && !outcome.waited.is_zero() {
+        return format!("{place}: {} were fetched by another get meanwhile and are proven", Size(outcome.bytes));
+    }
     if outcome.fetched == 0 {
         return format!("{place}: {} were here already and are proven", Size(outcome.bytes));
     }

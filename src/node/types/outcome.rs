@@ -30,6 +30,8 @@ pub struct Outcome {
     pub replaced: u64,
     /// How long this run took, without waiting for another transfer of the same content.
     pub elapsed: Duration,
+    /// How long it waited for that one before.
+    pub waited: Duration,
     /// Who gave.
     pub providers: Vec<ProviderProgress>,
     /// Where it was found first.

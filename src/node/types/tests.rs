@@ -11,7 +11,7 @@ use crate::logic::transfer::Why;
 use crate::model::{Hit, Kind, Provider, Query};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, Past, RootSummary, Seen, SurveyOptions,
-    Upload, UploadEvent, Uploads, Verdict,
+    Upload, UploadEvent, Uploads, Verdict, Who,
 };
 
 fn travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
@@ -179,6 +179,7 @@ fn what_a_node_answers_travels() {
         shares: vec![share(Cause::Provider(node())), share(Cause::NoProvider)],
         seeding: true,
         lacks: true,
+        waited: Duration::from_secs(6),
     });
     let row = BenchRow {
         file: true,

@@ -116,6 +116,7 @@ mod tests {
             shares: Vec::new(),
             seeding: false,
             lacks: false,
+            waited: Duration::ZERO,
         }
     }
 

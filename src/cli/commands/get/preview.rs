@@ -58,7 +58,7 @@ pub(super) fn add(all: &mut Preview, one: &Preview) {
 
 /// What is told of several things together.
 pub(super) fn sum(things: u64, all: &Preview) -> String {
-    let hint = hint(all).map(|hint| format!("; of what holds files that cannot be put in place nothing: {hint}"));
+    let hint = hint(all).map(|hint| format!("; nothing of the things with files that cannot be put in place: {hint}"));
     let hint = hint.unwrap_or_default();
     format!("{} with {}\n{}{hint}\n", counted(things, "thing"), totals(all), coming(all))
 }
@@ -163,6 +163,7 @@ mod tests {
             shares: Vec::new(),
             seeding: false,
             lacks: false,
+            waited: Duration::ZERO,
         }
     }
 
@@ -199,9 +200,13 @@ mod tests {
         let way = "in the way with other content";
         assert_eq!(line(&taken, two), format!("t: 1 file: 1 {way}; nothing would be fetched\n"));
         let mut all = Preview::default();
-        [one, two].map(|one| add(&mut all, one));
+        [one, two].into_iter().for_each(|one| add(&mut all, one));
         let text = sum(2, &all);
-        assert!(text.starts_with(&format!("2 things with 3 files: 1 new, 1 here already, 1 {way}\n{coming}; of what")));
+        assert!(
+            text.starts_with(&format!(
+                "2 things with 3 files: 1 new, 1 here already, 1 {way}\n{coming}; nothing of the"
+            ))
+        );
         assert!(text.ends_with(" with --force\n") && all.in_the_way() == 1, "{text}");
     }
 

@@ -32,6 +32,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         shares: Vec::new(),
         seeding: false,
         lacks: false,
+        waited: Duration::ZERO,
     }
 }
 
@@ -79,6 +80,10 @@ fn a_hyphen_is_standard_output() {
 #[test]
 fn the_summary_tells_what_came_now() {
     assert_eq!(summary(&outcome(8 << 20, 0)), "/d/f: 8.0 MiB were here already and are proven");
+    let waited = Outcome { waited: Duration::from_secs(9), ..outcome(8 << 20, 0) };
+    assert_eq!(summary(&waited), "/d/f: 8.0 MiB were fetched by another get meanwhile and are proven");
+    let replaced = Outcome { replaced: 2, ..outcome(8 << 20, 8 << 20) };
+    assert!(summary(&replaced).ends_with(", replaced 2 files"), "{}", summary(&replaced));
     let whole = summary(&outcome(8 << 20, 8 << 20));
     assert_eq!(
         whole,

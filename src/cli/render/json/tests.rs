@@ -119,6 +119,7 @@ fn what_a_transfer_says() {
         shares: Vec::new(),
         seeding: false,
         lacks: false,
+        waited: Duration::ZERO,
     };
     let expected = format!(
         r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
