@@ -162,7 +162,7 @@ fn what_is_left_of_a_tree_is_found_by_its_former_id() {
     lab.file("tree/small", &noise(9, MIB));
     let tracker = lab.tracker();
     let node = lab.share(&tracker, &[&lab.path("tree")], &[]);
-    let looked = || lab.get(&tracker, &["tree", "-n"]).done()["id"].as_str().expect("known").to_owned();
+    let looked = || lab.get(&tracker, &["tree", "-n"]).event("done")["id"].as_str().expect("known").to_owned();
     let former = looked();
     lab.file("tree/small", b"now it is another one");
     common::until("the tree has another id", || looked() != former);

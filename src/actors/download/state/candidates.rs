@@ -44,6 +44,8 @@ struct Candidate {
     record: Record,
     /// Something that it brought was proven.
     gave: bool,
+    /// A connection to it has given way to another one.
+    moved: bool,
     /// Why it could not be dialled last.
     error: Option<ConnectError>,
 }
@@ -198,6 +200,17 @@ impl Candidates {
         self.unlink(node);
     }
 
+    /// Its connection gave way to another one between the same nodes, which is no failure: it goes on there at once. Says whether
+    /// that was the first time.
+    fn moved(&mut self, node: NodeId) -> bool {
+        let Some(candidate) = self.known.get_mut(&node) else { return false };
+        let first = !std::mem::replace(&mut candidate.moved, true);
+        if first {
+            self.unlink(node);
+        }
+        first
+    }
+
     /// It cannot be dialled now.
     fn unreachable(&mut self, node: NodeId, error: ConnectError, now: Duration) {
         self.rest(node, (&error).into(), now);
@@ -239,6 +252,7 @@ impl Candidates {
             standing: LinkState::Resting,
             record: Record::default(),
             gave: false,
+            moved: false,
             error: None,
         });
         if provider.addrs.iter().any(|addr| !candidate.addrs.contains(addr)) {
@@ -381,7 +395,9 @@ impl State {
         };
         tracing::debug!(node = %node.short(), cause = %why, "watch ended");
         let now = self.now();
-        self.candidates.rest(node, why, now);
+        if !(error.is_some_and(CallError::is_duplicate) && self.candidates.moved(node)) {
+            self.candidates.rest(node, why, now);
+        }
         self.input(Input::Lost { node });
     }
 }
