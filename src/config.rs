@@ -253,7 +253,7 @@ mod tests {
         let mut writer = File::options().read(true).write(true).open(&pipe).expect("open");
         io::Write::write_all(&mut writer, b"peers = ['h:1']").expect("written");
         let reading = std::thread::spawn({
-            let (pipe, dir) = (pipe.clone(), dir.path().to_owned());
+            let dir = dir.path().to_owned();
             move || Config::load(Some(&pipe), &dir)
         });
         // All of it is read when the last writer has gone.
