@@ -166,39 +166,49 @@ async fn colours_are_for_terminals_that_want_them() {
 async fn who_shares_sees_who_fetches() {
     let lab = Lab::new();
     let Some(tmux) = Tmux::new(&lab) else { return };
-    let bytes = noise(7, SIZE);
+    let bytes = noise(7, 300 << 10);
     lab.file("notes.bin", &bytes);
-    let share = qshare(&lab, "share notes.bin --listen 127.0.0.1:0 --only-peers");
-    let terminal = tmux.start("share", (200, 40), &share);
-    terminal.wait("nobody", |screen| {
-        live(screen).first().is_some_and(|line| masked(line).starts_with("* sharing, nobody"))
-    });
-    let text = terminal.all();
-    let (_, after) = text.split_once("listening on ").expect("it says where");
-    let addr: node::PeerRef = after.split(' ').next().expect("an address").parse().expect("a peer");
+    let start = |width: usize| {
+        let share = qshare(&lab, "share notes.bin --listen 127.0.0.1:0 --only-peers");
+        tmux.start(&format!("share-{width}"), (width, 40), &share)
+    };
+    let terminals: Vec<(usize, Terminal<'_>)> = WIDTHS.iter().map(|width| (*width, start(*width))).collect();
+    let listens = |(_, terminal): &(usize, Terminal<'_>)| {
+        terminal.wait("nobody", |screen| {
+            live(screen).first().is_some_and(|line| masked(line).starts_with("* sharing, nobody"))
+        });
+        let text = terminal.all();
+        let (_, after) = text.split_once("listening on ").expect("it says where");
+        after.split(' ').next().expect("an address").parse().expect("a peer")
+    };
+    let addrs: Vec<node::PeerRef> = terminals.iter().map(listens).collect();
     let mut getters = Vec::new();
     for count in [1, 4, 30] {
         for n in getters.len()..count {
             let (getter, _) = node::Node::start(options(&lab)).await.expect("started");
-            let output = lab.dir(&format!("got-{n}")).join("notes.bin");
-            let request = GetRequest::new(What::Id(ContentId::of(&bytes))).from(addr.clone()).output(output);
-            let limit = Rate::bytes_per_second(64 << 10);
-            getters.push((getter.get(request.limit(limit).share(node::ShareBack::Never)), getter));
+            let get = |(width, addr): (usize, &node::PeerRef)| {
+                let output = lab.dir(&format!("got-{n}-{width}")).join("notes.bin");
+                let request = GetRequest::new(What::Id(ContentId::of(&bytes))).from(addr.clone()).output(output);
+                // Two minutes for each: it is interrupted before.
+                getter.get(request.limit(Rate::bytes_per_second(2 << 10)).share(node::ShareBack::Never))
+            };
+            getters.push((WIDTHS.into_iter().zip(&addrs).map(get).collect::<Vec<_>>(), getter.clone()));
         }
-        for width in WIDTHS {
-            terminal.resize(width, 40);
-            let wanted = uploads(width, count);
+        for (width, terminal) in &terminals {
+            let wanted = uploads(*width, count);
             let all = |screen: &[String]| live(screen).iter().any(|line| line.contains(&format!(" {count} upload")));
             let screen = terminal.wait(&format!("{wanted:#?}"), |screen| shape(screen) == wanted && all(screen));
-            assert!(live(&screen).iter().all(|line| line.chars().count() < width), "{screen:#?}");
+            assert!(live(&screen).iter().all(|line| line.chars().count() < *width), "{screen:#?}");
         }
     }
     drop(getters);
-    terminal.interrupt();
-    terminal.wait_for("exit 0");
-    let text = terminal.all();
-    assert!(text.contains("in 30 uploads to 30 nodes") && live(&terminal.screen()).is_empty(), "{text}");
-    assert_eq!(text.matches("qshare get notes.bin").count(), 1, "{text}");
+    terminals.iter().for_each(|(_, terminal)| terminal.interrupt());
+    for (_, terminal) in &terminals {
+        terminal.wait_for("exit 0");
+        let text = terminal.all();
+        assert!(text.contains("in 30 uploads to 30 nodes") && live(&terminal.screen()).is_empty(), "{text}");
+        assert_eq!(text.matches("qshare get notes.bin").count(), 1, "{text}");
+    }
 }
 
 /// What a `share` shows at a width while so many fetch, without figures.

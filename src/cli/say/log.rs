@@ -42,6 +42,7 @@ fn connection(of: &Logged, names: &Names) -> Option<String> {
         "an arrival was not taken in" => format!("{} was not let in: {}", get("remote"), get("error")),
         "arrived" => format!("{} has connected from {}", node("peer"), get("at")),
         "connected" => format!("connected to {} at {}", node("peer"), get("at")),
+        "dialled back" => format!("{} has seen who answers here", get("remote")),
         "not connected" => format!("no connection to {}: {}", bare(get("addrs")), get("error")),
         "not dialled" => format!("nobody was dialled: {}", get("error")),
         "side connections" => match get("sides") {
@@ -63,7 +64,7 @@ fn exchange(of: &Logged, names: &Names) -> Option<String> {
         },
         "asked" => match (of.get("provider"), of.get("units"), of.get("file")) {
             (Some(_), Some(units), _) => {
-                format!("asked {} for units {} of {}", node("provider"), bare(units), get("content"))
+                format!("asked {} for {} of {}", node("provider"), asked_units(units), get("content"))
             }
             (Some(_), None, file) => {
                 let file = file.unwrap_or_default();
@@ -166,6 +167,18 @@ fn bare(list: &str) -> &str {
     list.strip_prefix(['[', '{']).and_then(|inner| inner.strip_suffix([']', '}'])).unwrap_or(list)
 }
 
+/// `[0..2, 7..8]` as people count: `units 0-1, 7`.
+fn asked_units(ranges: &str) -> String {
+    let one = |range: &str| {
+        let (first, end) = range.split_once("..")?;
+        let last = end.parse::<u32>().ok()?.checked_sub(1)?.to_string();
+        Some(if first == last { last } else { format!("{first}-{last}") })
+    };
+    let all: Vec<String> =
+        bare(ranges).split(", ").map(|range| one(range).unwrap_or_else(|| range.to_owned())).collect();
+    format!("units {}", all.join(", "))
+}
+
 fn hits(count: &str) -> String {
     if count == "1" { "1 hit".to_owned() } else { format!("{count} hits") }
 }
@@ -230,8 +243,8 @@ mod tests {
         assert_eq!(say(connected), format!("connected to anna ({short}) at 10.0.0.1:4918"));
         let looked = of("looked", &[("who", "tracker h:1"), ("hits", "3")], &[]);
         assert_eq!(say(looked), "looked at tracker h:1: 3 hits");
-        let fetch = [("content", "abcd"), ("provider", short.as_str()), ("units", "[0..64]"), ("max", "64")];
-        assert_eq!(say(of("asked", &[], &fetch)), format!("asked anna ({short}) for units 0..64 of abcd"));
+        let fetch = [("content", "abcd"), ("provider", short.as_str()), ("units", "[0..64, 70..71]"), ("max", "64")];
+        assert_eq!(say(of("asked", &[], &fetch)), format!("asked anna ({short}) for units 0-63, 70 of abcd"));
         let ended = |how: &str| say(of("a request has ended", &[("ended", how)], &fetch));
         assert_eq!(ended("whole"), format!("anna ({short}) has sent what it was asked for"));
         assert!(ended("it is busy").ends_with("has not sent all that it was asked for: it is busy"));

@@ -34,7 +34,7 @@ pub(crate) fn omission(of: &Omission) -> String {
 /// All that looks like secrets, in one sentence; none where there is nothing of it.
 pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
     let named = all.iter().filter_map(|of| match of {
-        Omission::Skipped(Skipped { path, why: Why::Secret(what) }) => Some(format!("{} ({what})", shown(path))),
+        Omission::Skipped(Skipped { path, why: Why::Secret(_) }) => Some(shown(path).to_string()),
         _ => None,
     });
     let (first, more) = (named.take(SECRETS).collect::<Vec<_>>().join(", "), all.len().saturating_sub(SECRETS));
@@ -43,7 +43,7 @@ pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
         [] => None,
         [one] => Some(omission(one)),
         many => Some(format!(
-            "{} things are left out because they look like secrets, {first}{more}: --include-secrets shares them",
+            "{} things look like secrets and are left out, {first}{more}: --include-secrets shares them",
             many.len()
         )),
     }

@@ -134,8 +134,8 @@ fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     let all = vec![&secret; 7];
     assert_eq!((secrets(&[]), secrets(&all[..1])), (None, Some(omission(&secret))));
     let text = secrets(&all).expect("some");
-    assert!(text.starts_with("7 things are left out because they look like secrets, /s/.env (settings), "), "{text}");
-    assert!(text.ends_with(", /s/.env (settings) and 2 more: --include-secrets shares them"), "{text}");
+    assert!(text.starts_with("7 things look like secrets and are left out, /s/.env, "), "{text}");
+    assert!(text.ends_with(", /s/.env and 2 more: --include-secrets shares them"), "{text}");
     assert_eq!(
         omission(&skipped(Why::Unusual("a pipe".into()))),
         "/s/.env is left out because it is a pipe, not a file"
