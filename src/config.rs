@@ -2,6 +2,7 @@
 //! Invariant: a key that is not known is an error. Not responsible for what the texts mean (addresses, rates,
 //! durations): who uses a setting parses it, and for flags and environment, which go before the file.
 
+use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
@@ -67,7 +68,7 @@ pub struct NamedPath {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct NodeConfig {
-    /// `ADDR:PORT` or `auto`.
+    /// `ADDR[:PORT]` or `auto`.
     pub listen: String,
     /// A rate or `none`.
     pub download_limit: String,
@@ -104,7 +105,7 @@ impl Default for NodeConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TrackerConfig {
-    /// `ADDR:PORT` or `auto`.
+    /// `ADDR[:PORT]` or `auto`.
     pub listen: String,
     /// A file of node ids; everyone when empty.
     pub allow: PathBuf,
@@ -154,14 +155,47 @@ impl Config {
     }
 }
 
-/// A pipe is read only where somebody named it: one in the place of the home's own file would never end.
+/// A pipe is read only where somebody named it: one in the place of the home's own file would never end. One to which nobody
+/// writes would not either.
 fn read(path: &Path, named: bool) -> io::Result<String> {
     if !named && !path.metadata()?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
     }
     let mut text = String::new();
-    std::fs::File::open(path)?.take(MOST).read_to_string(&mut text)?;
+    open(path)?.take(MOST).read_to_string(&mut text)?;
+    if text.is_empty() && is_pipe(path)? {
+        return Err(io::Error::other("it is a pipe to which nobody writes"));
+    }
     Ok(text)
+}
+
+/// Opens what is there, without waiting for somebody at the other end of a pipe.
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    use rustix::fs::{OFlags, fcntl_getfl, fcntl_setfl};
+    let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
+    // Who writes may take its time.
+    fcntl_setfl(&file, fcntl_getfl(&file)? - OFlags::NONBLOCK)?;
+    Ok(file)
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+#[cfg(unix)]
+fn is_pipe(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::FileTypeExt as _;
+    Ok(path.metadata()?.file_type().is_fifo())
+}
+
+#[cfg(not(unix))]
+fn is_pipe(_: &Path) -> io::Result<bool> {
+    Ok(false)
 }
 
 /// Whether nothing in the home can be reached: whoever needs the home says so.
@@ -205,6 +239,29 @@ mod tests {
             let cause = Config::parse(text).expect_err(text);
             assert!(cause.starts_with(line) && !cause.contains('\n'), "{cause}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_named_pipe_is_read_and_one_without_a_writer_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, 0o600.into(), 0).expect("made");
+        let error = Config::load(Some(&pipe), dir.path()).expect_err("nobody writes").to_string();
+        assert!(error.contains("nobody writes"), "{error}");
+        // Both ends, so that it has a writer before it is read.
+        let mut writer = File::options().read(true).write(true).open(&pipe).expect("open");
+        io::Write::write_all(&mut writer, b"peers = ['h:1']").expect("written");
+        let reading = std::thread::spawn({
+            let dir = dir.path().to_owned();
+            move || Config::load(Some(&pipe), &dir)
+        });
+        // All of it is read when the last writer has gone.
+        while rustix::io::ioctl_fionread(&writer).expect("asked") > 0 {
+            std::thread::yield_now();
+        }
+        drop(writer);
+        assert_eq!(reading.join().expect("no panic").expect("read").peers, ["h:1"]);
     }
 
     #[test]

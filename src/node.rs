@@ -46,6 +46,7 @@ pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{Error, ErrorCode, Fault, Lack, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
+pub(crate) use inner::met;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -173,7 +174,7 @@ impl Node {
     pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
         let finder = &self.inner.finder;
         let found = finder.locate(id).await?;
-        let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked(), near: Vec::new() };
+        let not_found = || Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() };
         let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
         if hit.kind == crate::model::Kind::File {
             return Err(Error::NotACollection { id });
@@ -229,7 +230,8 @@ impl Node {
     /// # Errors
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
-        let (rows, warnings) = self.inner.finder.peers().await?;
+        let (mut rows, warnings) = self.inner.finder.peers().await?;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
         warnings.into_iter().for_each(|warning| self.inner.warn(warning));
         self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
         Ok(rows)
@@ -242,7 +244,8 @@ impl Node {
     pub async fn neighbours(&self) -> Result<Vec<NearRow>, Error> {
         let finder = &self.inner.finder;
         let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
-        let rows = overlay.near(finder.own).await;
+        let mut rows = overlay.near(finder.own).await;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
         self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
         Ok(rows)
     }

@@ -46,7 +46,7 @@ fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_
     only.done();
     assert!(!warning_with(&only.events, "app.log"), "it was not asked for: {only:#?}");
     let all = lab.get(&tracker, &["logs", "-o", "all/"]);
-    let first = all.done()["id"].clone();
+    let first = all.done_with_less()["id"].clone();
     assert!(warning_with(&all.events, "logs comes without app.log"), "{all:#?}");
     for dir in ["only", "all"] {
         assert!(
@@ -60,7 +60,8 @@ fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_
     begun.signal(rustix::process::Signal::INT);
     begun.end().error(130);
     let resumed = lab.get(&tracker, &arguments);
-    assert!(resumed.done()["fetched"].as_u64() < resumed.done()["bytes"].as_u64(), "{resumed:#?}");
+    let done = resumed.done_with_less();
+    assert!(done["fetched"].as_u64() < done["bytes"].as_u64(), "{resumed:#?}");
     assert!(warning_with(&resumed.events, "logs comes without app.log"), "{resumed:#?}");
     let one = lab.get(&tracker, &["app.log", "-o", "log"]);
     // Between two writes it may have had an id for a moment: then it is fetched, or it changed meanwhile.
@@ -78,7 +79,7 @@ fn a_file_that_is_written_all_the_time_is_left_out_told_on_both_sides_and_comes_
     // Who has found the earlier one and asks for it now is told what that lacks.
     let first = first.as_str().expect("an id");
     let former = lab.get(&tracker, &[first, "--from", &node.addr, "-o", "former/"]);
-    former.done();
+    former.done_with_less();
     assert!(warning_with(&former.events, "comes without app.log"), "{former:#?}");
 }
 
@@ -161,7 +162,7 @@ fn what_is_left_of_a_tree_is_found_by_its_former_id() {
     lab.file("tree/small", &noise(9, MIB));
     let tracker = lab.tracker();
     let node = lab.share(&tracker, &[&lab.path("tree")], &[]);
-    let looked = || lab.get(&tracker, &["tree", "-n"]).done()["id"].as_str().expect("known").to_owned();
+    let looked = || lab.get(&tracker, &["tree", "-n"]).event("done")["id"].as_str().expect("known").to_owned();
     let former = looked();
     lab.file("tree/small", b"now it is another one");
     common::until("the tree has another id", || looked() != former);

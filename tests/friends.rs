@@ -182,6 +182,28 @@ fn names_are_added_listed_and_removed_and_never_taken_over() {
 }
 
 #[test]
+fn a_friend_is_added_by_the_beginning_of_an_id_and_tells_a_friend_how_much_it_has() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    bob.befriend(&lab, "anna", &anna.id);
+    let more = ["--friends-only", "--tracker", &tracker.addr];
+    let mut node = bob.share(&lab, &lab.file("shared/diary.bin", b"diary"), &more);
+    node.process.first("announced");
+    let at_tracker = ["peers", "--tracker", &tracker.addr];
+    let short = &bob.id[..8];
+    assert!(anna.run(&lab, &["friends", "add", "bob", short]).error(3).contains(short), "it was never shown");
+    assert_eq!(anna.run(&lab, &at_tracker).event("peer")["offers"], 0, "nobody is told");
+    anna.befriend(&lab, "bob", short);
+    assert_eq!(anna.run(&lab, &at_tracker).event("peer")["offers"], 1);
+    let near = anna.run(&lab, &["neighbours", "--only-peers", "--peer", &node.addr]);
+    assert_eq!((&near.event("neighbour")["offers"], near.code), (&1.into(), Some(0)), "{near:#?}");
+    let stranger = Person::new(&lab);
+    stranger.befriend(&lab, "bob", &bob.id);
+    assert_eq!(stranger.run(&lab, &at_tracker).event("peer")["offers"], 0, "no friend of his");
+}
+
+#[test]
 fn a_guest_of_a_friends_home_is_told_why_it_is_a_stranger() {
     let lab = Lab::new();
     let (anna, bob) = (Person::new(&lab), Person::new(&lab));

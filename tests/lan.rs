@@ -162,6 +162,11 @@ fn a_strangers_file_is_not_taken_silently_while_a_friend_near_has_not_answered()
     let taken = get("taken");
     taken.done();
     assert!(matches!(silent(&taken).as_slice(), [one] if one.contains("anna")), "{taken:#?}");
+    fs::remove_file(bob.join("node/neighbours")).expect("remembered");
+    let searched = Process::start(hosts.near(&lab, 2, &bob).args(["search", "plan.txt"])).end();
+    searched.event("hit");
+    let told = silent(&searched);
+    assert!(matches!(told.as_slice(), [one] if one.contains("anna") && one.contains("what is shown")), "{searched:#?}");
     drop(hers);
     // Who is not there is not waited for.
     let gone = get("gone");

@@ -244,9 +244,9 @@ fn a_dry_run_says_what_would_come_to_where_and_from_whom_and_touches_nothing() {
     lab.file("out/tree/b", b"a file");
     let ended = dry(&["-o", "out/"]);
     let state =
-        |ended: &Ended| states(ended.done()).iter().map(|(_, state, _)| (*state).to_owned()).collect::<Vec<_>>();
+        |ended: &Ended| states(ended.event("done")).iter().map(|(_, state, _)| (*state).to_owned()).collect::<Vec<_>>();
     assert_eq!(state(&ended), ["here", "blocked", "blocked", "differs"]);
-    assert_eq!(numbers(ended.done()), [0, 0, 3]);
+    assert_eq!((numbers(ended.event("done")), ended.code), ([0, 0, 3], Some(1)), "as the get would end");
     let forced = dry(&["-o", "out/", "--force", "--only", "*.bin"]);
     assert_eq!((state(&forced), numbers(forced.done())), (vec!["differs".to_owned()], [big.len() as u64, 0, 0]));
     assert_eq!(fs::read(lab.path("out/tree/d.bin")).expect("there"), b"other");

@@ -234,6 +234,11 @@ fn a_content_that_is_being_fetched_under_another_name_is_waited_for_and_copied()
     let mut same = lab.getting(&tracker, &["big.bin", "-o", "out/one.bin"]);
     waits(&mut second);
     waits(&mut same);
+    let mut third = lab.getting(&tracker, &["big.bin", "-o", "out/three.bin"]);
+    waits(&mut third);
+    third.signal(Signal::INT);
+    let sentence = third.end().error(130);
+    assert!(sentence.contains(&format!("process {} goes on fetching the same content", first.pid())), "{sentence}");
     first.signal(Signal::CONT);
     first.end().done();
     for (other, name) in [(second, "two.bin"), (same, "one.bin")] {

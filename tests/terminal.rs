@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use common::tmux::{Terminal, Tmux, live, masked};
 use common::{Lab, Node, noise};
-use qshare::model::{ContentId, Rate};
+use qshare::model::{ContentId, PeerTarget, Rate};
 use qshare::node::{self, Event, GetRequest, Home, Lifetime, Listen, Near, Options, SurveyOptions, What};
 
 const WIDTHS: [usize; 5] = [40, 60, 80, 120, 200];
@@ -31,7 +31,12 @@ fn options(lab: &Lab) -> Options {
 
 /// A node in this process that shares these at a tracker, once all of them have ids there.
 async fn sharing(lab: &Lab, tracker: &Node, paths: Vec<PathBuf>) -> node::Node {
-    let options = options(lab).lifetime(Lifetime::LongRunning).trackers([tracker.addr.parse().expect("a target")]);
+    sharing_at(lab, vec![tracker.addr.parse().expect("a target")], paths).await
+}
+
+/// The same at the first of these trackers that says so.
+async fn sharing_at(lab: &Lab, trackers: Vec<PeerTarget>, paths: Vec<PathBuf>) -> node::Node {
+    let options = options(lab).lifetime(Lifetime::LongRunning).trackers(trackers);
     let (node, mut events) = node::Node::start(options).await.expect("started");
     let plan = tokio::task::spawn_blocking(move || node::survey(&paths, &SurveyOptions::default()));
     node.share(plan.await.expect("no panic").expect("a plan"));
@@ -161,53 +166,101 @@ async fn colours_are_for_terminals_that_want_them() {
 async fn who_shares_sees_who_fetches() {
     let lab = Lab::new();
     let Some(tmux) = Tmux::new(&lab) else { return };
-    let bytes = noise(7, SIZE);
+    let bytes = noise(7, 300 << 10);
     lab.file("notes.bin", &bytes);
-    for width in WIDTHS {
-        (0..4).for_each(|n| drop(lab.dir(&format!("got-{width}-{n}"))));
+    let start = |width: usize| {
         let share = qshare(&lab, "share notes.bin --listen 127.0.0.1:0 --only-peers");
-        let terminal = tmux.start(&format!("share-{width}"), (width, 40), &share);
+        tmux.start(&format!("share-{width}"), (width, 40), &share)
+    };
+    let terminals: Vec<(usize, Terminal<'_>)> = WIDTHS.iter().map(|width| (*width, start(*width))).collect();
+    let listens = |(_, terminal): &(usize, Terminal<'_>)| {
         terminal.wait("nobody", |screen| {
             live(screen).first().is_some_and(|line| masked(line).starts_with("* sharing, nobody"))
         });
         let text = terminal.all();
         let (_, after) = text.split_once("listening on ").expect("it says where");
-        let addr = after.split(' ').next().expect("an address").to_owned();
-        let mut getters = Vec::new();
-        for n in 0..4 {
+        after.split(' ').next().expect("an address").parse().expect("a peer")
+    };
+    let addrs: Vec<node::PeerRef> = terminals.iter().map(listens).collect();
+    let mut getters = Vec::new();
+    for count in [1, 4, 30] {
+        for n in getters.len()..count {
             let (getter, _) = node::Node::start(options(&lab)).await.expect("started");
-            let request = GetRequest::new(What::Id(ContentId::of(&bytes)))
-                .from(addr.parse::<node::PeerRef>().expect("a peer"))
-                .limit(Rate::bytes_per_second(200 << 10))
-                .share(node::ShareBack::Never)
-                .output(lab.path(&format!("got-{width}-{n}/notes.bin")));
-            getters.push((getter.get(request), getter));
+            let get = |(width, addr): (usize, &node::PeerRef)| {
+                let output = lab.dir(&format!("got-{n}-{width}")).join("notes.bin");
+                let request = GetRequest::new(What::Id(ContentId::of(&bytes))).from(addr.clone()).output(output);
+                // Two minutes for each: it is interrupted before.
+                getter.get(request.limit(Rate::bytes_per_second(2 << 10)).share(node::ShareBack::Never))
+            };
+            getters.push((WIDTHS.into_iter().zip(&addrs).map(get).collect::<Vec<_>>(), getter.clone()));
         }
-        let screen = terminal.wait("four uploads", |screen| shape(screen) == uploads(width));
-        assert!(live(&screen).iter().all(|line| line.chars().count() < width), "{screen:#?}");
-        drop(getters);
-        terminal.interrupt();
+        for (width, terminal) in &terminals {
+            let wanted = uploads(*width, count);
+            let all = |screen: &[String]| live(screen).iter().any(|line| line.contains(&format!(" {count} upload")));
+            let screen = terminal.wait(&format!("{wanted:#?}"), |screen| shape(screen) == wanted && all(screen));
+            assert!(live(&screen).iter().all(|line| line.chars().count() < *width), "{screen:#?}");
+        }
+    }
+    drop(getters);
+    terminals.iter().for_each(|(_, terminal)| terminal.interrupt());
+    for (_, terminal) in &terminals {
         terminal.wait_for("exit 0");
         let text = terminal.all();
-        assert!(text.contains("in 4 uploads to 4 nodes") && live(&terminal.screen()).is_empty(), "{text}");
+        assert!(text.contains("in 30 uploads to 30 nodes") && live(&terminal.screen()).is_empty(), "{text}");
         assert_eq!(text.matches("qshare get notes.bin").count(), 1, "{text}");
     }
 }
 
-/// What a `share` shows at a width while four fetch, without figures.
-fn uploads(width: usize) -> Vec<String> {
+/// What a `share` shows at a width while so many fetch, without figures.
+fn uploads(width: usize, count: usize) -> Vec<String> {
+    let (uploads, nodes) = if count == 1 { ("upload", "node") } else { ("uploads", "nodes") };
     let head = match width {
-        40 => "* sharing, # uploads # B/s",
-        60 => "* sharing, # uploads # B/s # B sent to # nodes",
-        _ => "* sharing, # uploads # B/s # B sent to # nodes # s",
+        40 => format!("* sharing, # {uploads} # B/s"),
+        60 => format!("* sharing, # {uploads} # B/s # B sent to # {nodes}"),
+        _ => format!("* sharing, # {uploads} # B/s # B sent to # {nodes} # s"),
     };
     let (heading, row) = match width {
-        40 => ("NODE WHAT SENT RATE", "ID notes.bin # % # B/s"),
-        60 => ("NODE WHAT SENT RATE", "ID notes.bin # %"),
+        40 | 60 => ("NODE WHAT SENT RATE", "ID notes.bin # %"),
         _ => ("NODE ADDRESS WHAT SENT RATE", "ID # notes.bin # %"),
     };
-    let row = if width == 40 { "ID notes.bin # %" } else { row };
-    [vec![head.to_owned(), heading.to_owned()], vec![row.to_owned(); 4]].concat()
+    let mut lines = vec![head, heading.to_owned()];
+    lines.extend(vec![row.to_owned(); count.min(12)]);
+    lines.extend((count > 13).then(|| "# more # B/s".to_owned()));
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tracker_fits_its_terminal() {
+    let lab = Lab::new();
+    let Some(tmux) = Tmux::new(&lab) else { return };
+    let start = |width: usize| {
+        let tracker = qshare(&lab, "tracker --listen 127.0.0.1:0");
+        tmux.start(&format!("tracker-{width}"), (width, ROWS), &tracker)
+    };
+    let terminals: Vec<(usize, Terminal<'_>)> = WIDTHS.iter().map(|width| (*width, start(*width))).collect();
+    let of_tracker = |terminal: &Terminal<'_>| {
+        terminal.wait_for("use it with --tracker ");
+        let text = terminal.all();
+        let (_, after) = text.split_once("use it with --tracker ").expect("it says so");
+        after.split(',').next().expect("an address").parse().expect("a target")
+    };
+    let trackers: Vec<PeerTarget> = terminals.iter().map(|(_, terminal)| of_tracker(terminal)).collect();
+    let offered = vec![lab.file("notes.bin", b"notes"), lab.file("more.bin", b"more")];
+    let node = sharing_at(&lab, trackers, offered).await;
+    for (width, terminal) in &terminals {
+        let more = if *width == 40 { "" } else { " # s" };
+        let wanted = vec![format!("* # node # offers # searches a minute{more}")];
+        let screen = terminal.wait(&format!("{wanted:#?}"), |screen| shape(screen) == wanted);
+        assert!(live(&screen).iter().all(|line| line.chars().count() < *width), "{screen:#?}");
+        terminal.interrupt();
+        terminal.wait_for("exit 0");
+        let text = terminal.all();
+        assert!(
+            text.contains("1 node, 2 offers, 0 searches answered") && live(&terminal.screen()).is_empty(),
+            "{text}"
+        );
+    }
+    node.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -228,17 +281,17 @@ async fn hits_fit_their_terminal() {
         terminal.wait_for("exit 0");
         let screen = terminal.screen();
         let wanted: Vec<String> = match width {
-            40 => vec!["NAME                  SIZE  ID".into(), format!("on-computable-numbe…  14 B  {}", &id[..12])],
+            40 => vec!["NAME                  SIZE  ID".into(), format!("on-computa…mbers.txt  14 B  {}", &id[..12])],
             60 => vec![
                 "NAME                     KIND  SIZE  PROVIDERS  ID".into(),
-                format!("on-computable-numbers.…  file  14 B  2          {}", &id[..12]),
+                format!("on-computab…numbers.txt  file  14 B  2          {}", &id[..12]),
             ],
             80 | 120 => vec![
-                "NAME                       KIND  SIZE  PROVIDERS  FROM     ID".into(),
+                "NAME                       KIND  SIZE  PROVIDERS  VIA      ID".into(),
                 format!("on-computable-numbers.txt  file  14 B  2          tracker  {}", &id[..12]),
             ],
             _ => vec![
-                "NAME                       KIND  SIZE  PROVIDERS  FROM     ID".into(),
+                "NAME                       KIND  SIZE  PROVIDERS  VIA      ID".into(),
                 format!("on-computable-numbers.txt  file  14 B  2          tracker  {id}"),
             ],
         };

@@ -85,6 +85,7 @@ fn who_fetches_is_told_in_lines_and_the_line_to_paste_once() {
     share.args(["share", "--listen", "127.0.0.1:0", "--tracker", &tracker.addr]).arg(&file);
     let mut share = share.spawn().expect("starts");
     common::until("it is offered", || read(&lab, "share.out").contains("qshare get notes.bin\n    qshare get "));
+    common::until("the tracker has it", || read(&lab, "share.err").contains("qshare: announced to "));
     let first = lab.get(&tracker, &["notes.bin", "-o", "first"]).done()["id"].clone();
     common::until("a line for it", || read(&lab, "share.err").contains(" took notes.bin: 3.0 MiB in "));
     std::fs::write(&file, noise(3, 2 * MIB)).expect("own file");
@@ -144,7 +145,7 @@ fn verbose_says_in_words_what_happens() {
         assert!(once.contains(&said), "{said} in {once}");
     }
     let twice = told(&["-vv"], "c");
-    assert!(!once.contains("asked") && twice.contains(&format!(" s: asked {short} for units [")), "{twice}");
+    assert!(!once.contains("asked") && twice.contains(&format!(" s: asked {short} for units ")), "{twice}");
     assert!(!once.contains("congestion") && !twice.contains("congestion"), "{twice}");
     assert!(told(&["-vvv"], "d").contains(" DEBUG "), "the log itself");
     let missing = lab.get(&tracker, &["nothing-like-this", "-v"]);

@@ -330,7 +330,13 @@ impl Connections {
         self.tasks.spawn(async move {
             let _ = links.send(link.clone()).await;
             let cause = link.closed().await;
-            tracing::info!(peer = %node.short(), cause = %Loss::from(cause), "a connection has ended");
+            match Loss::from(cause) {
+                // What was to be so is no news.
+                cause @ (Loss::Closed(Code::Duplicate | Code::Probe) | Loss::Here) => {
+                    tracing::debug!(peer = %node.short(), %cause, "a connection has ended");
+                }
+                cause => tracing::info!(peer = %node.short(), %cause, "a connection has ended"),
+            }
             let _ = myself.cast(Message::Closed(node));
         });
     }

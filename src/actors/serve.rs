@@ -91,7 +91,7 @@ impl Stream {
     /// Refuses the request and ends the stream.
     pub async fn refuse(mut self, refusal: impl Into<Refusal>) {
         let refusal = refusal.into();
-        tracing::info!(code = ?refusal.code, "refused");
+        tracing::info!(code = %refusal.code, "refused");
         let answer: Answer<()> = Err(refusal);
         let sent = frames::send(&mut self.send, &answer, limits::CONTROL).await;
         self.end(sent);

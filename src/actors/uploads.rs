@@ -265,7 +265,7 @@ impl UploadPool {
         let granted = self.slots.release(ticket, whole, now);
         self.grant_all(granted, myself);
         if self.slots.active() == 0 {
-            tracing::debug!(waiting = self.slots.waiting(), "no upload is under way");
+            tracing::debug!("no upload is under way");
         }
     }
 
@@ -286,11 +286,13 @@ impl UploadPool {
     }
 
     fn leave(&mut self, id: ContentId, node: NodeId) {
+        let now = self.now();
         let Some(audience) = self.audiences.get_mut(&id) else { return };
         if let Some(count) = audience.nodes.get_mut(&node) {
             *count -= 1;
             if *count == 0 {
                 audience.nodes.remove(&node);
+                self.ledger.leave(id, node, now);
             }
         }
         audience.announce();

@@ -3,7 +3,7 @@
 //! Not responsible for environment and configuration: see `settings`.
 
 use std::ffi::OsString;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -18,8 +18,8 @@ mod commands;
 mod help;
 
 pub(crate) use commands::{
-    BenchArgs, CompletionsArgs, DemoArgs, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs, LsArgs, ManArgs,
-    SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs,
+    LsArgs, ManArgs, SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -168,9 +168,23 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     seconds.or_else(with_units).ok_or_else(|| "give seconds as a number, or a time such as 30s, 5m or 1h30m".to_owned())
 }
 
-/// An address to listen on.
-pub(crate) fn listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "give ADDR:PORT, such as 0.0.0.0:4917 or [::]:4917".to_owned())
+/// An address for a tracker to listen on.
+pub(crate) fn tracker_listen(text: &str) -> Result<SocketAddr, String> {
+    listen(text, TRACKER_PORT)
+}
+
+/// The same for a node.
+pub(crate) fn node_listen(text: &str) -> Result<SocketAddr, String> {
+    listen(text, NODE_PORT)
+}
+
+/// Without its port the usual one, as everywhere.
+fn listen(text: &str, usual: u16) -> Result<SocketAddr, String> {
+    let inner = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let alone = || inner.parse::<IpAddr>().ok().map(|ip| SocketAddr::new(ip, usual));
+    let wrong =
+        || format!("give an IP address of this machine, with a port or without, such as 0.0.0.0 or [::]:{usual}");
+    text.parse().ok().or_else(alone).ok_or_else(wrong)
 }
 
 /// How many connections to a provider.

@@ -108,10 +108,10 @@ impl<'a> Chooser<'a> {
     fn page(&self, names: &Names) -> Table {
         let mut table = Table::new(&[
             ("", Align::Right),
-            ("NAME", Align::Flexible),
-            ("KIND", Align::Left),
+            ("NAME", Align::Path),
+            ("KIND", Align::Spare),
             ("SIZE", Align::Right),
-            ("FROM", Align::Left),
+            ("PROVIDER", Align::Spare),
             ("ID", Align::Left),
         ]);
         for place in self.left.iter().skip(self.from).take(self.rows) {
@@ -126,17 +126,20 @@ impl<'a> Chooser<'a> {
 
     fn question(&self) -> String {
         let enter = match self.more() {
-            0 => "enter for none".to_owned(),
-            more => format!("enter for {more} more, q for none"),
+            0 => "enter or q for none".to_owned(),
+            more => format!("enter for {more} more; q for none"),
         };
-        format!("Which? (1-{}, or several such as 1,3; all; a word to filter by; {enter})", self.candidates.len())
+        let last = self.candidates.len();
+        // Of two, no more is a range than the two.
+        let several = if last > 2 { "1,3 or 2-3" } else { "1,2" };
+        format!("Which? (1 to {last}; several such as {several}; all; a word to filter by, * for all again; {enter})")
     }
 
     /// Takes an answer: what is chosen; or what was wrong with it; or nothing, and another page is to be shown.
     fn answer(&mut self, line: &str) -> ControlFlow<Vec<ContentId>, Option<String>> {
         let line = line.trim();
         match (line, self.more()) {
-            ("", 0) | ("q", _) => return ControlFlow::Break(Vec::new()),
+            ("", 0) | ("q" | "quit" | "none", _) => return ControlFlow::Break(Vec::new()),
             ("", _) => {
                 self.from += self.rows;
                 return ControlFlow::Continue(None);
@@ -235,10 +238,10 @@ mod tests {
         let answer = |line: &str| Chooser::new(&candidates, 20).answer(line);
         assert_eq!(answer(" 3\n"), ControlFlow::Break(ids(&["b/three.pdf"])));
         assert_eq!(answer("1, 3-4 3"), ControlFlow::Break(ids(&["a/one.txt", "b/three.pdf", "b/four.pdf"])));
-        for none in ["", "\n", "q"] {
+        for none in ["", "\n", "q", "quit", "none\n"] {
             assert_eq!(answer(none), ControlFlow::Break(Vec::new()), "{none:?}");
         }
-        for wrong in ["0", "5", "4-3", "1,9", "99999999999999999999999", "2", "all", "/", "zzz"] {
+        for wrong in ["0", "5", "4-3", "1,9", "99999999999999999999999", "2", "all", "/", "/none", "zzz"] {
             assert!(matches!(answer(wrong), ControlFlow::Continue(Some(_))), "{wrong:?}");
         }
     }
@@ -260,7 +263,9 @@ mod tests {
     fn enter_turns_the_page_until_the_last() {
         let candidates = candidates();
         let mut chooser = Chooser::new(&candidates, 3);
-        assert!(chooser.question().contains("enter for 1 more"), "{}", chooser.question());
+        let asked = "Which? (1 to 4; several such as 1,3 or 2-3; all; a word to filter by, * for all again; enter for 1 more; q \
+                     for none)";
+        assert_eq!(chooser.question(), asked);
         assert_eq!(chooser.answer(""), ControlFlow::Continue(None));
         let page = chooser.page(&Names::default()).render(None);
         assert!(page.contains("4  b/four.pdf") && !page.contains("three"), "{page}");

@@ -42,6 +42,17 @@ impl Context {
         Signals::listen().map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot heed signals")))
     }
 
+    /// Says how a service is stopped where Ctrl-C does not.
+    pub(crate) fn note_of_signals(&self, signals: &Signals) {
+        if signals.ignore_interrupts() {
+            let pid = std::process::id();
+            self.output.note(&format!(
+                "qshare: SIGINT is ignored, as a shell has it with what it starts in the background of a script: `kill {pid}` \
+                 stops this"
+            ));
+        }
+    }
+
     /// The options of a node that only looks and fetches.
     pub(crate) fn options(&self) -> Options {
         let settings = &self.settings;
@@ -155,7 +166,7 @@ impl Context {
     pub(crate) fn places(&self) -> String {
         let trackers = self.settings.trackers.iter().map(|t| format!("tracker {}", t.host_port()));
         let peers = self.settings.peers.iter().map(|p| format!("peer {}", p.host_port()));
-        let lan = self.settings.near.lan.as_ref().map(|_| "the nodes near this one".to_owned());
+        let lan = self.settings.near.lan.as_ref().map(|_| "the local network".to_owned());
         let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
         places.join(", ")
     }

@@ -93,12 +93,15 @@ mod tests {
             bytes: 30 << 20,
             fetched: 30 << 20,
             copied: 0,
+            replaced: 0,
             elapsed: Duration::from_secs(1),
             providers: vec![provider],
             plane: None,
             preview: None,
             shares: vec![share(Cause::Provider(node), 900, 900), share(Cause::Disk, 100, 100)],
             seeding: false,
+            lacks: false,
+            waited: Duration::ZERO,
         };
         let text = report(&outcome, &Names::default(), None);
         let upload = format!("provider {} (10.0.0.1:4917): its upload or the path from it", node.short());

@@ -59,7 +59,9 @@ pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mu
 
 fn ended(error: Error, stopped: Option<Stop>) -> Failure {
     match (error, stopped) {
-        (error @ Error::Interrupted { .. }, Some(stop)) => Failure::Interrupted { stop, error },
+        (error @ (Error::Interrupted { .. } | Error::Overtaken { .. }), Some(stop)) => {
+            Failure::Interrupted { stop, error }
+        }
         (error, _) => Failure::Node(error),
     }
 }

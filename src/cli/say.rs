@@ -10,8 +10,6 @@ mod notice;
 mod share;
 mod suggest;
 
-use std::fmt;
-
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
@@ -20,7 +18,7 @@ use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
 use crate::model::{Cause, Obstacle, Plane, Shown};
-use crate::node::Error;
+use crate::node::{Error, Whom};
 use crate::wire::{Code, Role};
 
 use lack::Kept;
@@ -29,7 +27,7 @@ use names::Names;
 pub(crate) use doctor::check;
 pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
-pub(crate) use share::{omission, unportable};
+pub(crate) use share::{omission, secrets, unportable};
 pub(crate) use suggest::{names as suggested, near};
 
 /// Why a command did not end well.
@@ -197,12 +195,16 @@ fn dial(error: &DialError, names: &Names) -> String {
 }
 
 /// That nobody who was asked has it, and where else to look.
-pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
-    let advice = match is_prefix(what) {
-        true => {
+pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
+    let advice = match asked {
+        Whom { places, near: Some(0) } if places.is_empty() => {
+            "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
+             to look with --tracker or --peer"
+        }
+        _ if is_prefix(what) => {
             "no name there has it and no id begins so, give the whole id or name more places to look with --tracker"
         }
-        false => "check it, or name more places to look with --tracker or --peer",
+        _ => "check it, or name more places to look with --tracker or --peer",
     };
     format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
 }

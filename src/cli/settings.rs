@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::cli::args::{Globals, duration, listen, peer, tracker};
+use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
 use crate::cli::failure::Failure;
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, SafePath, Shown};
@@ -93,8 +93,8 @@ impl Settings {
             },
             shares: shares.collect::<Result<_, Failure>>()?,
             exclude: config.exclude,
-            node_listen: address("the setting `node.listen`", &config.node.listen)?,
-            tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen)?,
+            node_listen: address("the setting `node.listen`", &config.node.listen, node_listen)?,
+            tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
             download_limit: rate("the setting `node.download-limit`", &config.node.download_limit)?,
             upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
             wait: one("the setting `node.wait`", &config.node.wait, duration)?,
@@ -129,10 +129,14 @@ fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
     Failure::Usage(format!("{place} has `{}`, which is refused: {error}", Shown(text)))
 }
 
-fn address(place: &str, text: &str) -> Result<Option<SocketAddr>, Failure> {
+fn address(
+    place: &str,
+    text: &str,
+    read: fn(&str) -> Result<SocketAddr, String>,
+) -> Result<Option<SocketAddr>, Failure> {
     match text {
         "auto" => Ok(None),
-        _ => one(place, text, listen).map(Some),
+        _ => one(place, text, read).map(Some),
     }
 }
 

@@ -80,6 +80,18 @@ impl Signals {
 }
 
 impl Signals {
+    /// Whether Ctrl-C does nothing, because whoever started the process wants that.
+    #[cfg(unix)]
+    pub(crate) const fn ignore_interrupts(&self) -> bool {
+        self.interrupt.is_none()
+    }
+
+    /// Never here.
+    #[cfg(not(unix))]
+    pub(crate) const fn ignore_interrupts(&self) -> bool {
+        false
+    }
+
     /// Whether there was a wish to stop, which may have been too late for what it was to end.
     pub(crate) const fn have_come(&self) -> bool {
         self.came

@@ -47,6 +47,11 @@ impl Patience {
         self.since = self.since.max(now);
     }
 
+    /// So much of the time was no waiting for others: it does not count.
+    pub fn held(&mut self, time: Duration, now: Duration) {
+        self.since = (self.since + time).min(now).max(self.since);
+    }
+
     /// Whether nothing came for too long.
     pub fn is_over(&self, now: Duration) -> bool {
         now.saturating_sub(self.since) >= self.limit
@@ -180,6 +185,15 @@ mod tests {
         let mut patience = Patience::new(s(5), s(0));
         patience.news(s(4));
         assert!(!patience.is_over(s(8)) && patience.is_over(s(9)));
+    }
+
+    #[test]
+    fn what_was_no_waiting_does_not_count() {
+        let mut patience = Patience::new(s(5), s(0));
+        patience.held(s(3), s(4));
+        assert!(!patience.is_over(s(7)) && patience.is_over(s(8)));
+        patience.held(s(3600), s(8));
+        assert!(!patience.is_over(s(12)) && patience.is_over(s(13)), "never beyond now");
     }
 
     /// Which of these words of a provider, one every so many milliseconds, are news.

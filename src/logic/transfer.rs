@@ -184,6 +184,11 @@ impl Transfer {
             Input::Fault { request, fault: Fault::Lie, .. } => self.on_lie(request, now, out),
             Input::Fault { request, unit, fault: Fault::Missing } => self.on_missing(request, unit, now, out),
             Input::Have { node, event } => self.on_have(node, &event, now, out),
+            Input::Held { node, time } => {
+                if let Some(provider) = self.providers.get_mut(&node) {
+                    provider.held(time, now);
+                }
+            }
             Input::ListKnown { request, file } => self.on_list(request, file, now, out),
             Input::Lost { node } => drop(self.remove(node, now, out)),
             Input::Proven { request, units } => self.on_proven(request, &units, now, out),

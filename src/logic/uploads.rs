@@ -1,5 +1,6 @@
 //! What nodes fetch from this one, as people think of it: an upload is what one node takes of one content, however many
-//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has asked for nothing for a while.
+//! requests it makes for it. It begins with the first byte that goes out, and is over when its node has stopped watching the
+//! content, or has asked for nothing for a while.
 //! Invariant: every byte is counted for one upload, and so in the totals. Not responsible for who may be served.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
@@ -15,6 +16,8 @@ use crate::model::{ContentId, NodeId, SafePath};
 const QUIET: Duration = Duration::from_secs(2);
 /// The same of a node that watches the content: it fetches it, at the moment from others.
 const WATCHED: Duration = Duration::from_secs(60);
+/// The same of one that has stopped watching it, unless it comes back by then.
+const LEFT: Duration = Duration::from_millis(500);
 /// Uploads at a time. Far fewer have a request under way (`logic/limits/slots.rs`); of the others the quietest one is over.
 const MOST: usize = 1024;
 /// Uploads that are over and still shown.
@@ -107,6 +110,8 @@ struct Session {
     /// When a byte went out, or a request began or ended.
     active: Duration,
     speed: Speed,
+    /// Since when its node watches the content no longer.
+    left: Option<Duration>,
 }
 
 /// The uploads of a node.
@@ -125,13 +130,17 @@ pub struct Ledger {
 impl Ledger {
     /// A request is served from now on; the number of the upload that it is of. `name` is asked for once an upload.
     pub fn open(&mut self, of: Taking, name: impl FnOnce() -> Option<SafePath>, now: Duration) -> u64 {
-        let number = match self.by_taker.get(&(of.node, of.id)) {
-            Some(number) => *number,
+        let before = self.by_taker.get(&(of.node, of.id)).copied();
+        let is_over = |session: &Session| session.is_left_by(of.addr);
+        let over = before.filter(|number| self.sessions.get(number).is_some_and(is_over));
+        over.into_iter().for_each(|number| self.end(number));
+        let number = match before.filter(|_| over.is_none()) {
+            Some(number) => number,
             None => self.begin(of, name(), now),
         };
         if let Some(session) = self.sessions.get_mut(&number) {
             session.requests += 1;
-            session.active = now;
+            (session.active, session.left) = (now, None);
         }
         number
     }
@@ -148,7 +157,7 @@ impl Ledger {
         let upload = Upload { number, node, addr, id, name, size, bytes: 0, rate: 0, elapsed: Duration::ZERO };
         let mut speed = Speed::default();
         speed.start(now);
-        self.sessions.insert(number, Session { upload, requests: 0, begun: now, active: now, speed });
+        self.sessions.insert(number, Session { upload, requests: 0, begun: now, active: now, speed, left: None });
         self.by_taker.insert((node, id), number);
         number
     }
@@ -176,11 +185,20 @@ impl Ledger {
         }
     }
 
+    /// A node watches a content no longer: its transfer has ended, or does without this node.
+    pub fn leave(&mut self, id: ContentId, node: NodeId, now: Duration) {
+        let number = self.by_taker.get(&(node, id));
+        if let Some(session) = number.and_then(|number| self.sessions.get_mut(number)) {
+            session.left = Some(now);
+        }
+    }
+
     /// Sees which uploads are over; `watches` says whether a node watches a content.
     pub fn look(&mut self, watches: impl Fn(ContentId, NodeId) -> bool, now: Duration) {
         let over = |session: &Session| {
             let limit = if watches(session.upload.id, session.upload.node) { WATCHED } else { QUIET };
-            session.requests == 0 && now.saturating_sub(session.active) >= limit
+            let is_over = |since: Duration, limit| session.requests == 0 && now.saturating_sub(since) >= limit;
+            is_over(session.active, limit) || session.left.is_some_and(|since| is_over(since, LEFT))
         };
         let over: Vec<u64> = self.sessions.iter().filter(|(_, session)| over(session)).map(|(n, _)| *n).collect();
         over.into_iter().for_each(|number| self.end(number));
@@ -227,6 +245,12 @@ impl Ledger {
 }
 
 impl Session {
+    /// Whether its transfer is over, for somebody who asks from there: of two connections between the same nodes one gives way,
+    /// and what asks again over the other one comes from the same place.
+    fn is_left_by(&self, addr: SocketAddr) -> bool {
+        self.left.is_some() && self.requests == 0 && self.upload.addr != addr
+    }
+
     fn told(&self, now: Duration) -> Upload {
         let elapsed = now.saturating_sub(self.begun);
         Upload { rate: self.speed.rate(now).unwrap_or(0), elapsed, ..self.upload.clone() }
@@ -292,6 +316,37 @@ mod tests {
         assert!(ledger.is_idle());
         let Some(UploadEvent::Ended(ended)) = ledger.take_events().pop() else { panic!("told") };
         assert!(!ended.is_whole());
+    }
+
+    #[test]
+    fn two_transfers_in_a_row_are_two_uploads() {
+        let mut ledger = Ledger::default();
+        let (id, node) = (ContentId::of(b"a"), NodeId::from_bytes([1; 32]));
+        let next = Taking { addr: "10.0.0.1:4919".parse().expect("an address"), ..taking(1, b"a") };
+        let first = ledger.open(taking(1, b"a"), name, at(0));
+        ledger.sent(first, 60, at(50));
+        ledger.leave(id, node, at(50));
+        assert_eq!(ledger.open(next, name, at(50)), first, "a request of it is still served");
+        (0..2).for_each(|_| ledger.close(first, at(60)));
+        ledger.leave(id, node, at(60));
+        assert_eq!(ledger.open(taking(1, b"a"), name, at(100)), first, "it is back, over another connection");
+        ledger.sent(first, 40, at(100));
+        ledger.close(first, at(100));
+        ledger.leave(id, node, at(100));
+        let second = ledger.open(next, name, at(500));
+        assert_ne!(second, first);
+        ledger.sent(second, 100, at(600));
+        ledger.close(second, at(600));
+        ledger.leave(id, node, at(600));
+        ledger.look(|_, _| false, at(1099));
+        assert!(!ledger.is_idle(), "it may come back");
+        ledger.look(|_, _| false, at(1100));
+        let took = |event| match event {
+            UploadEvent::Ended(upload) => Some((upload.number, upload.bytes, upload.elapsed)),
+            UploadEvent::Begun(_) => None,
+        };
+        let ended: Vec<_> = ledger.take_events().into_iter().filter_map(took).collect();
+        assert_eq!(ended, [(first, 100, at(100)), (second, 100, at(100))]);
     }
 
     #[test]

@@ -72,6 +72,14 @@ pub enum Error {
         /// For how long nothing came.
         waited: Duration,
     },
+    /// It was cancelled while another transfer of the same content had the partial file.
+    #[error("interrupted; {} goes on fetching the same content into {}", holder(*.pid), shown(.path))]
+    Overtaken {
+        /// The partial file.
+        path: LocalPath,
+        /// The other process, when known.
+        pid: Option<u32>,
+    },
     /// A collection's list cannot be used.
     #[error("the collection {id} is refused whole: {source}")]
     BadCollection {
@@ -259,7 +267,7 @@ pub enum Error {
     #[error(transparent)]
     Query(#[from] QueryError),
     /// The other side refused.
-    #[error("{who} refused: {code:?}")]
+    #[error("{who} refused: {code}")]
     Refused {
         /// Who.
         who: Who,
@@ -434,7 +442,7 @@ impl Error {
             | Self::Refused { .. }
             | Self::Stdout(_)
             | Self::TooManyFiles { .. } => ErrorCode::Failed,
-            Self::Interrupted { .. } => ErrorCode::Interrupted,
+            Self::Interrupted { .. } | Self::Overtaken { .. } => ErrorCode::Interrupted,
             Self::NoManifest { .. } | Self::NotHashed { .. } | Self::Unreachable { .. } => ErrorCode::Unreachable,
             Self::LeftOut { .. } => ErrorCode::Incomplete,
             Self::DoesNotMatch { .. }

@@ -269,6 +269,7 @@ impl Get {
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
+        let (lacks, waited) = (contents.without.is_some(), self.report.took(Phase::Waiting));
         Outcome {
             id: contents.wanted.content.id,
             kind: contents.wanted.content.kind,
@@ -277,12 +278,15 @@ impl Get {
             bytes,
             fetched: 0,
             copied: self.report.now().copied,
-            elapsed: self.started.elapsed(),
+            replaced: 0,
+            elapsed: self.started.elapsed().saturating_sub(waited),
+            waited,
             providers: Vec::new(),
             plane: self.report.now().plane,
             preview: None,
             shares: Vec::new(),
             seeding: false,
+            lacks,
         }
     }
 }

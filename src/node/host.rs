@@ -14,7 +14,7 @@ use crate::actors::start::{Owner, spawn, start};
 use crate::io::home::identity::{Identity, IdentityError, LongTermKeys};
 use crate::io::home::trust::TrustStore;
 use crate::io::home::{Home, HomeError, HomeLock};
-use crate::io::net::endpoint::{Endpoint, EndpointOptions};
+use crate::io::net::endpoint::{ArrivalError, Endpoint, EndpointOptions};
 use crate::io::net::link::Link;
 use crate::model::NodeId;
 use crate::node::error::{Error, Fault};
@@ -216,6 +216,7 @@ async fn accept(endpoint: Endpoint, connections: ConnectionsRef, role: Role, acc
                             tracing::info!(peer = %link.peer().short(), at = %remote, "arrived");
                             connections.established(link);
                         }
+                        Err(ArrivalError::Probe) => tracing::debug!(%remote, "dialled back"),
                         Err(error) => tracing::debug!(%remote, %error, "an arrival was not taken in"),
                     }
                 });

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::Arc;
 
 use tokio::sync::watch;
-use tokio::task::spawn_blocking;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::timeout;
 
 use super::Resolved;
 use crate::actors::announcer::AnnouncerRef;
@@ -15,14 +17,15 @@ use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
+use crate::logic::look::FRIENDS;
 use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget};
 use crate::node::error::{Error, Who};
 use crate::node::host::Host;
-use crate::node::look::ask::Responder;
+use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::types::{PeerRef, is_prefix};
-use crate::wire::Role;
+use crate::wire::{Peer, Role};
 
 /// A running node.
 pub(crate) struct Inner {
@@ -58,6 +61,23 @@ impl Inner {
         }
     }
 
+    /// Asks friends that tell everybody of no offer how many they have for this node; one that does not answer stays so.
+    pub(crate) async fn ask_friends(&self, peers: impl Iterator<Item = &mut Peer>) {
+        let friends = Arc::clone(&self.friends.borrow());
+        let mut quiet: Vec<_> = peers.filter(|peer| peer.offers == 0 && friends.contains(peer.node)).collect();
+        let mut asking = JoinSet::new();
+        for (number, peer) in quiet.iter().enumerate() {
+            let (connections, node, addrs) = (self.connections.clone(), peer.node, peer.addrs.clone());
+            asking.spawn(timeout(FRIENDS, async move {
+                let link = connections.to_node(node, addrs).await.ok()?;
+                Some((number, count_offers(&link, &Who::peer(link.remote())).await.ok()?))
+            }));
+        }
+        for (number, offers) in asking.join_all().await.into_iter().filter_map(Result::ok).flatten() {
+            quiet[number].offers = offers;
+        }
+    }
+
     /// Which node or address is meant. What may be a friend's name or the beginning of an id is the name.
     ///
     /// # Errors
@@ -70,7 +90,7 @@ impl Inner {
             PeerRef::Id(id) => Ok(node(*id)),
             PeerRef::Name(name) => match (friends.named(name), is_prefix(name)) {
                 (Some(friend), _) => Ok(node(friend.node)),
-                (None, true) => self.with_prefix(name).map(node),
+                (None, true) => met(self.home.root(), name).map(node),
                 (None, false) => Err(Error::NoFriend { name: name.clone() }),
             },
             PeerRef::Target(target) => Ok(Resolved::Target(target.clone())),
@@ -113,17 +133,21 @@ impl Inner {
         }
     }
 
-    fn with_prefix(&self, prefix: &str) -> Result<NodeId, Error> {
-        match Met::at(self.home.root()).with_prefix(prefix).as_slice() {
-            [] => Err(Error::UnknownPeer { peer: prefix.to_owned() }),
-            [one] => Ok(*one),
-            many => Err(Error::AmbiguousPeer { prefix: prefix.to_owned(), count: many.len() }),
-        }
-    }
-
     /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
         tokio::join!(self.announcer.stop(), self.neighbours.remember());
         self.host.stop().await;
+    }
+}
+
+/// The node that a home has met whose id begins so.
+///
+/// # Errors
+/// When it is none, or several.
+pub(crate) fn met(home: &Path, prefix: &str) -> Result<NodeId, Error> {
+    match Met::at(home).with_prefix(prefix).as_slice() {
+        [] => Err(Error::UnknownPeer { peer: prefix.to_owned() }),
+        [one] => Ok(*one),
+        many => Err(Error::AmbiguousPeer { prefix: prefix.to_owned(), count: many.len() }),
     }
 }

@@ -72,7 +72,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let Some(best) = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned() else {
         found.warnings.into_iter().for_each(|notice| report.warn(notice));
-        return Err(Error::NotFound { what: id.to_string(), asked: finder.asked(), near: Vec::new() });
+        return Err(Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() });
     };
     let best = of_true_size(&finder.connections, best, &found.hits, report).await;
     report.plane(best.plane);
@@ -113,7 +113,7 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
 /// That nothing matches, with what is spelled nearly so.
 pub(super) async fn not_found(finder: &Finder, what: String, query: &Query) -> Error {
     let near = suggestions(query, &finder.near(query).await);
-    Error::NotFound { what, asked: finder.asked(), near }
+    Error::NotFound { what, asked: finder.asked().await, near }
 }
 
 /// Those among whom is chosen, and the others: the trackers' word goes before that of the network around.

@@ -107,7 +107,6 @@ impl Report {
     /// Something to tell the user, unless it was told already.
     pub(crate) fn warn(&self, notice: impl Into<Notice>) {
         let notice = notice.into();
-        tracing::debug!(?notice, "warning");
         self.notices.send_if_modified(|told| {
             let new = !told.contains(&notice);
             told.extend(Some(notice).filter(|_| new));

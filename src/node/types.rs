@@ -14,7 +14,7 @@ use crate::model::address::NODE_PORT;
 use crate::model::collection::Entry;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
-use crate::node::{Beyond, Direction, Error, Home, Listen, UploadEvent};
+use crate::node::{Beyond, Direction, Error, Home, Listen, UploadEvent, Whom};
 use crate::wire::Peer;
 
 /// A struct whose fields the crate reads, and for each of them a setter of its name: one more breaks no caller.
@@ -174,6 +174,8 @@ pub struct Hits {
     pub beyond: Beyond,
     /// Who did not answer, or not as it should.
     pub warnings: Vec<Notice>,
+    /// Where it was looked for.
+    pub asked: Whom,
 }
 
 /// What words mean, and what that holds.

@@ -1,5 +1,7 @@
 //! Error codes: one type for refusals in answers, for stream resets and for closed connections.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 /// What went wrong, as a number on the wire.
@@ -73,9 +75,33 @@ impl From<u32> for Code {
     }
 }
 
+/// In words: a cause, as it stands behind a colon.
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::BadRequest => "the request is wrong in itself",
+            Self::Busy => "too much is asked at once",
+            Self::Cancelled => "it is no longer wanted",
+            Self::Changed => "the file has changed",
+            Self::Closing => "it is stopping",
+            Self::Duplicate => "another connection between the two stays",
+            Self::Forbidden => "this node is not served there",
+            Self::Internal => "something failed on that side",
+            Self::NotFound => "it is not offered",
+            Self::Other(number) => return write!(f, "code {number}, which this version does not know"),
+            Self::Probe => "it was only to see who answers",
+            Self::SizeDiffers => "it is offered with another size",
+            Self::TimedOut => "nothing came for too long",
+            Self::TooLarge => "it is more than the limits allow",
+            Self::Unreadable => "the file may not be read any more",
+            Self::Unsupported => "such requests are not answered there",
+        })
+    }
+}
+
 /// A request that was not granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
-#[error("{code:?}")]
+#[error("{code}")]
 pub struct Refusal {
     /// Why.
     pub code: Code,

@@ -420,6 +420,12 @@ impl Ended {
         self.event("done")
     }
 
+    /// Expects that it came without files that its provider leaves out.
+    pub fn done_with_less(&self) -> &Value {
+        assert_eq!(self.code, Some(6), "{self:#?}");
+        self.event("done")
+    }
+
     /// Expects this exit code and gives the error's sentence.
     pub fn error(&self, code: i32) -> String {
         assert_eq!(self.code, Some(code), "{self:#?}");

@@ -50,11 +50,18 @@ struct StreamStates {
     waiting: [u32; 3],
     since: Instant,
     waits: Waits,
+    /// Of it, what was told as held.
+    told: Duration,
 }
 
 impl Default for StreamClocks {
     fn default() -> Self {
-        Self(Mutex::new(StreamStates { waiting: [0; 3], since: Instant::now(), waits: Waits::default() }))
+        Self(Mutex::new(StreamStates {
+            waiting: [0; 3],
+            since: Instant::now(),
+            waits: Waits::default(),
+            told: Duration::ZERO,
+        }))
     }
 }
 
@@ -89,6 +96,14 @@ impl StreamClocks {
         let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         standing.count();
         standing.waits
+    }
+
+    /// For how long this side has held up the provider since the last call.
+    fn held(&self) -> Duration {
+        let mut standing = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        standing.count();
+        let held = standing.waits.limit + standing.waits.room;
+        held - std::mem::replace(&mut standing.told, held)
     }
 }
 
@@ -136,6 +151,12 @@ impl Clocks {
         Arc::clone(self.streams.lock().unwrap_or_else(PoisonError::into_inner).entry(node).or_default())
     }
 
+    /// The providers that this side has held up since the last call, by the user's limit or for want of room, and how long.
+    pub(crate) fn held(&self) -> Vec<(NodeId, Duration)> {
+        let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
+        streams.iter().map(|(node, clocks)| (*node, clocks.held())).filter(|(_, time)| !time.is_zero()).collect()
+    }
+
     /// What they show now; `idle` is how long nobody was asked for anything.
     pub(crate) fn spent(&self, idle: Duration) -> Spent {
         let streams = self.streams.lock().unwrap_or_else(PoisonError::into_inner);
@@ -173,6 +194,8 @@ mod tests {
         assert_eq!(spent.streams.len(), 1);
         let waits = spent.streams[0].1;
         assert!(waits.bytes >= nap && waits.limit >= nap && waits.room == Duration::ZERO, "{waits:?}");
+        assert_eq!(clocks.held(), [(node, waits.limit)], "bytes are the provider's");
+        assert_eq!(clocks.held(), []);
         assert!(spent.hashed >= nap && spent.written == Duration::ZERO && spent.fetching >= 3 * nap);
     }
 

@@ -62,11 +62,14 @@ pub(crate) struct Ask {
 }
 
 /// Why a request stopped before its end.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 enum Stop {
+    #[error("{0}")]
     End(End),
+    #[error("{1}")]
     Fault(Option<u32>, Fault),
     /// The disk refused, or the process ends; told already.
+    #[error("it could not be kept here")]
     Told,
 }
 
@@ -77,7 +80,8 @@ impl FetchContext {
     }
 
     fn finish(&self, request: RequestId, ended: Result<(), Stop>) {
-        tracing::debug!(?ended, "a request has ended");
+        let told = ended.as_ref().map_or_else(ToString::to_string, |()| "whole".to_owned());
+        tracing::debug!(ended = told, "a request has ended");
         match ended {
             Ok(()) => self.tell(Input::Ended { request, end: End::Finished }),
             Err(Stop::End(end)) => self.tell(Input::Ended { request, end }),

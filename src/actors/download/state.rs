@@ -263,6 +263,7 @@ impl State {
             tracing::debug!("the process was stopped for a while: everybody is dialled again");
             self.candidates.wake();
         }
+        self.held();
         self.look();
         self.look_ahead();
         self.dial_rested();
@@ -270,6 +271,14 @@ impl State {
         self.checkpoint_if_due();
         self.show();
         self.end_if_hopeless();
+    }
+
+    /// While this side takes nothing, nobody is silent, and nobody is waited for.
+    fn held(&mut self) {
+        let (held, now) = (self.context.clocks.held(), self.now());
+        let longest = held.iter().map(|(_, time)| *time).max().unwrap_or_default();
+        self.patience.held(longest, now);
+        held.into_iter().for_each(|(node, time)| self.input(Input::Held { node, time }));
     }
 
     /// Takes the bytes that a request has received since the last time; says whether they are news: what trickles, or keeps

@@ -62,7 +62,7 @@ pub enum JoinError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// It is not wanted here.
-    #[error("it is not wanted as a neighbour now: {0:?}")]
+    #[error("it is not wanted as a neighbour now: {0}")]
     NotNow(Code),
 }
 

@@ -92,6 +92,7 @@ impl State {
         let remembered = dependencies.remembered.read().into_iter();
         let of_lan = |one: &Remembered| one.lan && dependencies.lan.is_none();
         let (unused, remembered): (_, Vec<_>) = remembered.partition(of_lan);
+        let known = remembered.iter().map(|one| one.node).collect();
         let lan = remembered.iter().filter(|one| one.lan).map(|one| one.node).collect();
         let reach = Reach {
             connections: dependencies.connections.clone(),
@@ -106,7 +107,7 @@ impl State {
             wanted: None,
             table: Table::new(own, dependencies.settings, remembered, rand::random()),
             flood: Flood::new(own),
-            friends: friends::Known::new(dependencies.friends.clone()),
+            friends: friends::Known::new(dependencies.friends.clone(), known),
             voices: HashMap::new(),
             room: Pool::new(ROOM),
             serial: 0,

@@ -30,7 +30,7 @@ pub enum UploadError {
     #[error("the peer no longer wants it")]
     Gone,
     /// The stream must be reset with this code.
-    #[error("{0:?}")]
+    #[error("{0}")]
     Reset(Code),
 }
 

@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::{connections, duration, listen, peer, tracker};
+use crate::cli::args::{connections, duration, node_listen, peer, tracker, tracker_listen};
 use crate::model::address::TargetError;
 use crate::model::{FriendName, NodeId, PeerTarget, Rate};
-use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef};
+use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef, is_prefix};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
     /// The UDP address [default: any, port 4917 or the next free one]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen)]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = tracker_listen)]
     pub(crate) listen: Option<SocketAddr>,
     /// Serve only the node ids in this file, one a line; it is read again when it changes
     #[arg(long, value_name = "FILE")]
@@ -38,7 +38,7 @@ pub(crate) struct ShareArgs {
     /// Leave out what matches, in gitignore syntax; repeatable
     #[arg(long, value_name = "GLOB", help_heading = "What is shared")]
     pub(crate) exclude: Vec<String>,
-    /// Leave out what .gitignore files say too, and not only .qshareignore files
+    /// Leave out .git and what .gitignore files say too, and not only what .qshareignore files say
     #[arg(long, help_heading = "What is shared")]
     pub(crate) gitignore: bool,
     /// Share key stores, .env files, shell histories and the like too
@@ -53,7 +53,7 @@ pub(crate) struct ShareArgs {
     #[arg(long, help_heading = "To whom, and how")]
     pub(crate) friends_only: bool,
     /// The UDP address [default: any, port 4918 or the next free one]
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen, help_heading = "To whom, and how")]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen, help_heading = "To whom, and how")]
     pub(crate) listen: Option<SocketAddr>,
     /// The most that all uploads take together, such as 50M or 100Mbit/s
     ///
@@ -99,10 +99,11 @@ pub(crate) struct GetArgs {
     pub(crate) output: Option<PathBuf>,
     /// Show what would be fetched, to where and from whom, and change nothing
     ///
-    /// It ends with 0 also where other content is in the way, and as the get would where the place takes nothing.
+    /// It ends as the get would: with 1 where other content is in the way or the place takes nothing. Of several things each has a line,
+    /// and all have a sum.
     #[arg(short = 'n', long, help_heading = "What is here")]
     pub(crate) dry_run: bool,
-    /// Replace files that exist with other content
+    /// Replace files that exist with other content, and say how many
     #[arg(long, help_heading = "What is here")]
     pub(crate) force: bool,
     /// Replace those that are older, and leave the others; implies --times
@@ -231,7 +232,7 @@ pub(crate) enum FriendsCommand {
         /// What you call it
         #[arg(value_name = "NAME")]
         name: FriendName,
-        /// Its node id, as `qshare id` prints it there
+        /// Its node id, as `qshare id` prints it there; of one that was shown here the first 8 characters or more
         #[arg(value_name = "ID[@HOST[:PORT]]")]
         node: FriendNode,
     },
@@ -247,9 +248,11 @@ pub(crate) enum FriendsCommand {
 
 /// A friend's node, and where it is if that is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct FriendNode {
-    pub(crate) id: NodeId,
-    pub(crate) at: Option<PeerTarget>,
+pub(crate) enum FriendNode {
+    /// By the whole id.
+    Id(NodeId, Option<PeerTarget>),
+    /// By its first characters.
+    Prefix(String),
 }
 
 impl FromStr for FriendNode {
@@ -258,22 +261,25 @@ impl FromStr for FriendNode {
     fn from_str(text: &str) -> Result<Self, String> {
         let target = text.contains('@').then(|| peer(text).map_err(|error| error.to_string()));
         let at = target.transpose()?;
-        let id = match &at {
-            Some(target) => target.id.ok_or("the node id is missing")?,
-            None => text.parse().map_err(|_| "give the 52 characters that `qshare id` prints there")?,
-        };
-        Ok(Self { id, at })
+        match at {
+            Some(target) => Ok(Self::Id(target.id.ok_or("the node id is missing")?, Some(target))),
+            None if is_prefix(text) => Ok(Self::Prefix(text.to_owned())),
+            None => text.parse().map(|id| Self::Id(id, None)).map_err(|_| {
+                "give the 52 characters that `qshare id` prints there, or the first 8 or more of an id that was shown here"
+                    .to_owned()
+            }),
+        }
     }
 }
 
 #[derive(Args, Debug, Clone)]
 #[command(
     arg_required_else_help = true,
-    override_usage = "qshare bench HOST[:PORT] [OPTIONS]\n       qshare bench --listen ADDR:PORT"
+    override_usage = "qshare bench HOST[:PORT] [OPTIONS]\n       qshare bench --listen ADDR[:PORT]"
 )]
 pub(crate) struct BenchArgs {
     /// Be the end that is measured, at this UDP address
-    #[arg(long, value_name = "ADDR:PORT", value_parser = listen, group = "end", required = true)]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen, group = "end", required = true)]
     pub(crate) listen: Option<SocketAddr>,
     /// Measure to the other end
     #[arg(value_name = "HOST[:PORT]", value_parser = peer, group = "end", required = true)]

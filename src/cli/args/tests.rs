@@ -88,13 +88,15 @@ fn what_get_takes() {
 }
 
 #[test]
-fn a_friend_has_a_name_and_a_whole_id() {
+fn a_friend_has_a_name_and_an_id_or_its_beginning() {
     let id = "a".repeat(52);
     let cases = [
         ("list", true),
         ("remove anna", true),
         ("add anna", false),
-        ("add anna abcdefgh", false),
+        ("add anna abcdefgh", true),
+        ("add anna abcdefg", false),
+        ("add anna abcdefgh@h", false),
         ("add anna h:1", false),
         (&format!("add an:na {id}"), false),
         (&format!("add anna {id}"), true),
@@ -121,6 +123,16 @@ fn a_host_alone_has_the_port_of_what_it_is_taken_for() {
     let (globals, _) = read("--tracker a --peer b id").expect("parsed");
     let ports = |targets: &[PeerTarget]| targets.iter().map(PeerTarget::host_port).collect::<Vec<_>>();
     assert_eq!((ports(&globals.tracker), ports(&globals.peer)), (vec!["a:4917".to_owned()], vec!["b:4918".to_owned()]));
+    let listens = |line: &str| match read(line).expect(line).1 {
+        Command::Share(share) => share.listen.map(|addr| addr.to_string()),
+        Command::Tracker(tracker) => tracker.listen.map(|addr| addr.to_string()),
+        other => panic!("{other:?}"),
+    };
+    for (given, expected) in [("::", "[::]"), ("[::1]", "[::1]"), ("10.0.0.1", "10.0.0.1")] {
+        assert_eq!(listens(&format!("share x --listen {given}")), Some(format!("{expected}:4918")));
+        assert_eq!(listens(&format!("tracker --listen {given}")), Some(format!("{expected}:4917")));
+    }
+    assert_eq!(listens("tracker --listen [::]:7").as_deref(), Some("[::]:7"));
     assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
     assert_eq!(duration("1.5"), Ok(Duration::from_millis(1500)));
     assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));

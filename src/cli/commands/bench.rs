@@ -21,7 +21,9 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
     match (arguments.listen, arguments.target) {
         (_, Some(target)) => measure(context, &target, arguments.bytes).await,
         (Some(listen), None) => serve(context, listen).await,
-        (None, None) => Err(Failure::Usage("give the other end's HOST[:PORT], or --listen ADDR:PORT to be it".into())),
+        (None, None) => {
+            Err(Failure::Usage("give the other end's HOST[:PORT], or --listen ADDR[:PORT] to be it".into()))
+        }
     }
 }
 

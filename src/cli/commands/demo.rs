@@ -233,7 +233,7 @@ impl Play<'_> {
         self.context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
         let tree = |hit: &&_| is_tree(hit, &original.name);
         let hit = found.hits.iter().map(|found| &found.hit).find(tree);
-        let hit = hit.ok_or_else(|| Failure::Nothing(say::nothing(name, "the demo's tracker")))?;
+        let hit = hit.ok_or_else(|| Failure::Nothing(say::nothing(name, &found.asked)))?;
         let table = hits::hits([hit]).render(self.context.output.error_width());
         table.lines().for_each(|line| self.detail(line));
         let id = hit.id.ok_or_else(|| Error::NotHashed { name: name.to_owned(), lack: Box::default() })?;

@@ -1,6 +1,6 @@
 //! `qshare friends`: names for node ids.
 
-use crate::cli::args::{FriendsArgs, FriendsCommand};
+use crate::cli::args::{FriendNode, FriendsArgs, FriendsCommand};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -11,6 +11,7 @@ use crate::io::home::friends::{Added, FriendFile};
 use crate::io::home::identity::Identity;
 use crate::io::home::lines::ListFile as _;
 use crate::model::{Friend, FriendName};
+use crate::node::met;
 use crate::wire::Role;
 
 /// Runs the command.
@@ -18,10 +19,19 @@ pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<Exit, Fai
     let file = FriendFile::at(context.own_home()?.root());
     file.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match arguments.command {
-        FriendsCommand::Add { name, node } => add(context, &file, Friend { name, node: node.id, at: node.at }),
+        FriendsCommand::Add { name, node } => add(context, &file, friend(context, name, node)?),
         FriendsCommand::List => list(context, &file),
         FriendsCommand::Remove { name } => remove(context, &file, &name),
     }
+}
+
+/// Whom a person means. What was shown here stands for it by its first characters.
+fn friend(context: &Context, name: FriendName, node: FriendNode) -> Result<Friend, Failure> {
+    let (node, at) = match node {
+        FriendNode::Id(node, at) => (node, at),
+        FriendNode::Prefix(prefix) => (met(context.own_home()?.root(), &prefix)?, None),
+    };
+    Ok(Friend { name, node, at })
 }
 
 fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<Exit, Failure> {

@@ -19,7 +19,9 @@ use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
 use crate::model::{ContentId, Hit, Kind, Shown, Size};
-use crate::node::{Beyond, Error, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Replace, ShareBack, What};
+use crate::node::{
+    Beyond, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Replace, ShareBack, What,
+};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {
@@ -44,7 +46,16 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     } else {
         context.pass_warnings(events);
     }
-    let result = Getting { context, arguments: &arguments, node: &node, signals: &mut signals }.all(wants).await;
+    let mut getting = Getting {
+        context,
+        arguments: &arguments,
+        node: &node,
+        signals: &mut signals,
+        total: wants.len(),
+        planned: Preview::default(),
+        lacks: false,
+    };
+    let result = getting.all(wants).await;
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
     let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
@@ -101,23 +112,32 @@ struct Getting<'a> {
     arguments: &'a GetArgs,
     node: &'a Node,
     signals: &'a mut Signals,
+    /// How many there are.
+    total: usize,
+    /// What a dry run has found of all of them.
+    planned: Preview,
+    /// Something came without files that were asked for.
+    lacks: bool,
 }
 
 impl Getting<'_> {
     async fn all(&mut self, mut wants: VecDeque<Want>) -> Result<Exit, Failure> {
-        let (mut total, mut failed, mut seeding) = (wants.len(), 0, 0);
+        let (mut failed, mut seeding) = (0, 0);
         while let Some(want) = wants.pop_front() {
             match self.one(&want).await {
-                Ok(outcome) => seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 },
+                Ok(outcome) => {
+                    self.lacks |= outcome.lacks;
+                    seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 };
+                }
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
                 Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if want.choose.is_none() => {
                     let chosen = self.choose(what, hits, beyond).await?;
-                    total += chosen.len() - 1;
+                    self.total += chosen.len() - 1;
                     for id in chosen.into_iter().rev() {
                         wants.push_front(Want { choose: Some(id), ..want.clone() });
                     }
                 }
-                Err(failure) if total == 1 || failure.ends_all() => return Err(failure),
+                Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),
                 Err(failure) => {
                     failed += 1;
                     self.context.output.fail(&failure);
@@ -125,10 +145,23 @@ impl Getting<'_> {
             }
         }
         let exit = match seeding {
-            0 => Exit::DONE,
+            0 => self.exit(failed)?,
             bytes => follow::seed(self.context, self.node, bytes, self.signals).await?,
         };
-        if failed > 0 { Err(Failure::Some { failed, total }) } else { Ok(exit) }
+        if failed > 0 { Err(Failure::Some { failed, total: self.total }) } else { Ok(exit) }
+    }
+
+    /// How it ends, a dry run as the run would; one of several things tells their sum.
+    fn exit(&self, failed: usize) -> Result<Exit, Failure> {
+        if self.total > 1 && self.arguments.dry_run {
+            self.context.output.print(&preview::sum((self.total - failed) as u64, &self.planned))?;
+        }
+        Ok(match () {
+            () if self.planned.in_the_way() > 0 => ErrorCode::Exists.into(),
+            // Each was told.
+            () if self.lacks => ErrorCode::Incomplete.into(),
+            () => Exit::DONE,
+        })
     }
 
     async fn one(&mut self, want: &Want) -> Result<Outcome, Failure> {
@@ -147,7 +180,8 @@ impl Getting<'_> {
             context.warn_guest_choice(self.node.is_guest_beside(), &outcome);
         }
         context.remember_all(vec![SeenContent { id: outcome.id, name: outcome.name.last() }]).await;
-        tell(context, arguments, &outcome)?;
+        outcome.preview.iter().for_each(|one| preview::add(&mut self.planned, one));
+        tell(context, arguments, &outcome, self.total > 1)?;
         Ok(outcome)
     }
 
@@ -226,7 +260,7 @@ fn is_stream(arguments: &GetArgs) -> bool {
     arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-")
 }
 
-fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(), Failure> {
+fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: bool) -> Result<(), Failure> {
     context.output.emit(&Line::Done(Ended::of(outcome)))?;
     if arguments.explain {
         context.output.emit(&Line::Explain(Explained::of(outcome)))?;
@@ -235,7 +269,10 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome) -> Result<(),
         return Ok(());
     }
     if let Some(preview) = &outcome.preview {
-        let text = preview::text(outcome, preview, context.output.names(), context.output.width());
+        let text = match of_several {
+            true => preview::line(outcome, preview),
+            false => preview::text(outcome, preview, context.output.names(), context.output.width()),
+        };
         return context.output.print(&text);
     }
     match &outcome.path {
@@ -271,6 +308,9 @@ fn summary(outcome: &Outcome) -> String {
             "{place}: {copied} of {all} were copied from another transfer that fetched the same, and all are proven"
         );
     }
+    if outcome.fetched == 0 && !outcome.waited.is_zero() {
+        return format!("{place}: {} were fetched by another get meanwhile and are proven", Size(outcome.bytes));
+    }
     if outcome.fetched == 0 {
         return format!("{place}: {} were here already and are proven", Size(outcome.bytes));
     }
@@ -279,7 +319,12 @@ fn summary(outcome: &Outcome) -> String {
     let givers = outcome.providers.iter().filter(|provider| provider.bytes > 0).count() as u64;
     let (took, givers) = (duration(outcome.elapsed), counted(givers, "provider"));
     let found = outcome.plane.map(|plane| format!(", {}", say::found(plane))).unwrap_or_default();
-    format!("{place}: {part}{} fetched and proven in {took} ({speed}) from {givers}{found}", Size(outcome.bytes))
+    let replaced = match outcome.replaced {
+        0 => String::new(),
+        count => format!(", replaced {}", counted(count, "file")),
+    };
+    let bytes = Size(outcome.bytes);
+    format!("{place}: {part}{bytes} fetched and proven in {took} ({speed}) from {givers}{found}{replaced}")
 }
 
 mod preview;

@@ -52,14 +52,15 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     }
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
     if found.hits.is_empty() {
-        let failure = Failure::Nothing(say::nothing(&what, context.places()));
+        let failure = Failure::Nothing(say::nothing(&what, &found.asked));
         context.warn_guest(guest, &failure);
         return Err(failure);
     }
-    for (FoundHit { hit, plane }, holders) in found.hits.iter().zip(&holders) {
+    for (number, (FoundHit { hit, plane }, holders)) in found.hits.iter().zip(&holders).enumerate() {
         let table = hits::holders(holders, hit.size, context.output.names()).render(context.output.width());
         let id = hit.id.filter(|id| !sought.contains(&What::Id(*id))).map(|id| format!("{id}\n")).unwrap_or_default();
-        context.output.print(&format!("{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
+        let apart = if number == 0 { "" } else { "\n" };
+        context.output.print(&format!("{apart}{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
     }
     context.warn_guest_hits(guest, "content");
     Ok(Exit::DONE)
@@ -78,7 +79,7 @@ async fn find(node: &Node, sought: &[What]) -> Result<Hits, Failure> {
         };
         all.hits.extend(found.hits);
         all.warnings.extend(found.warnings);
-        all.beyond = found.beyond;
+        (all.beyond, all.asked) = (found.beyond, found.asked);
     }
     Ok(all)
 }

@@ -13,7 +13,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         context.output.emit(&Line::Peer(Known::of(&row.peer, context.output.names())))?;
     }
     if rows.is_empty() {
-        context.output.note(&format!("qshare: no node is known at {}", context.places()));
+        context.output.note(&format!("qshare: no node is known; looked at {}", context.places()));
         return Ok(Exit::DONE);
     }
     context.output.table(&hits::peers(&rows, context.output.names()))?;

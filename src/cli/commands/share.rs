@@ -48,7 +48,8 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let (wanted, skipped): (Vec<_>, Vec<_>) =
         plan.skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
     wanted.into_iter().for_each(|omission| context.output.note(&format!("qshare: {}", say::omission(omission))));
-    let mut told = bounded(&skipped);
+    let (secrets, skipped): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|omission| omission.is_secret());
+    let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&skipped)).collect();
     told.extend(plan.unportable.iter().map(say::unportable));
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
@@ -58,6 +59,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
+        context.note_of_signals(&signals);
         node.share(plan);
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
@@ -186,7 +188,7 @@ fn upload(context: &Context, event: &UploadEvent) -> Result<(), Failure> {
 
 /// What is about to be published, and to whom.
 fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> String {
-    let columns = [("NAME", Align::Flexible), ("KIND", Align::Left), ("FILES", Align::Right), ("SIZE", Align::Right)];
+    let columns = [("NAME", Align::Path), ("KIND", Align::Spare), ("FILES", Align::Right), ("SIZE", Align::Right)];
     let mut table = Table::new(&columns);
     for root in roots {
         let (files, size) = (count(root.files), Size(root.bytes).to_string());

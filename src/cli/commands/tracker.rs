@@ -29,6 +29,7 @@ pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exi
             "qshare: use it with --tracker {}, or with the whole line to pin its key",
             node.outward_addr()
         ));
+        context.note_of_signals(&signals);
         let views = [census::live, census::now_and_then].map(|view| view(&context.output, node.census()));
         let output = context.output.clone();
         let served = service::serve(&node, events, &mut signals, move |event| {

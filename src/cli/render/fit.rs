@@ -58,6 +58,16 @@ pub(crate) fn shortened(text: &str, most: usize) -> String {
     if most == 0 { String::new() } else { format!("{front}…{back}") }
 }
 
+/// The same of a path: its last component stays whole where there is room for it.
+pub(crate) fn path(text: &str, most: usize) -> String {
+    let last = text.rfind('/').map_or("", |at| &text[at..]);
+    let front = most.saturating_sub(measure_text_width(last) + 1);
+    match measure_text_width(text) <= most || last.is_empty() || front == 0 {
+        true => shortened(text, most),
+        false => format!("{}…{last}", taken(text.chars(), front)),
+    }
+}
+
 /// As many characters as have room.
 fn taken(chars: impl Iterator<Item = char>, most: usize) -> String {
     let mut text = String::new();
@@ -123,6 +133,17 @@ mod tests {
         assert_eq!([0, 1, 2].map(|most| shortened("abc", most)), ["", "…", "a…"]);
         assert_eq!(shortened("日本語日本語", 7), "日…語", "a wide character has room or not");
         assert!((0..12).all(|most| measure_text_width(&shortened("日本語日本語", most)) <= most));
+    }
+
+    #[test]
+    fn the_last_component_of_a_path_stays_while_there_is_room() {
+        let of = |most| path("papers/physics/one-two.pdf", most);
+        assert_eq!(
+            [of(26), of(25), of(14)],
+            ["papers/physics/one-two.pdf", "papers/physi…/one-two.pdf", "p…/one-two.pdf"]
+        );
+        assert_eq!([of(13), path("one-two.pdf", 7)], ["papers…wo.pdf", "one…pdf"]);
+        assert!((0..30).all(|most| measure_text_width(&of(most)) <= most));
     }
 
     #[test]

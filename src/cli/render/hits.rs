@@ -22,7 +22,7 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
 /// What a search found, and where; friends who have it by their names.
 pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
     let mut columns = HIT_COLUMNS.to_vec();
-    columns.insert(columns.len() - 1, ("FROM", Align::Spare));
+    columns.insert(columns.len() - 1, ("VIA", Align::Spare));
     let mut table = Table::new(&columns);
     for found in hits {
         let mut cells = hit_cells(&found.hit).to_vec();
@@ -34,7 +34,7 @@ pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
 }
 
 const HIT_COLUMNS: [(&str, Align); 5] = [
-    ("NAME", Align::Flexible),
+    ("NAME", Align::Path),
     ("KIND", Align::Spare),
     ("SIZE", Align::Right),
     ("PROVIDERS", Align::Spare),
@@ -82,7 +82,7 @@ pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
 /// What a node offers.
 pub(crate) fn offers(offers: &[Offer]) -> Table {
     let mut table = Table::new(&[
-        ("NAME", Align::Flexible),
+        ("NAME", Align::Path),
         ("KIND", Align::Spare),
         ("SIZE", Align::Right),
         ("FILES", Align::SpareRight),
@@ -97,8 +97,7 @@ pub(crate) fn offers(offers: &[Offer]) -> Table {
 
 /// What a collection or a directory of it holds.
 pub(crate) fn tree(entries: &[(SafePath, Entry)]) -> Table {
-    let mut table =
-        Table::new(&[("PATH", Align::Flexible), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Id)]);
+    let mut table = Table::new(&[("PATH", Align::Path), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Id)]);
     for (path, entry) in entries {
         match entry {
             Entry::Directory => table.row([format!("{path}/"), String::new(), String::new(), String::new()]),
@@ -116,7 +115,7 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
     let mut table = Table::new(&[
         ("ADDRESSES", Align::Flexible),
         ("OFFERS", Align::Right),
-        ("FROM", Align::Spare),
+        ("VIA", Align::Spare),
         ("NODE", Align::Id),
     ]);
     for row in rows {
@@ -194,10 +193,10 @@ mod tests {
         assert_eq!(text, expected);
         let found = |names: Names| found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }], &names).render(None);
         let text = found(Names::default());
-        assert!(text.ends_with("\nc     file  1.5 KiB  1          lan   (not hashed yet)\n"), "{text}");
+        assert!(text.ends_with("\nc     file  1.5 KiB  1          lan  (not hashed yet)\n"), "{text}");
         let friend = Friend { name: "anna".parse().expect("a name"), node: NodeId::of_public_key(b"n"), at: None };
         let text = found(Names::new(Friends::new([friend])));
-        assert!(text.ends_with("\nc     file  1.5 KiB  anna       lan   (not hashed yet)\n"), "{text}");
+        assert!(text.ends_with("\nc     file  1.5 KiB  anna       lan  (not hashed yet)\n"), "{text}");
     }
 
     #[test]

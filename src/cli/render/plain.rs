@@ -23,7 +23,7 @@ pub(crate) fn action(progress: &Progress) -> (&'static str, &'static str) {
         Phase::Fetching => ("fetching", ""),
         Phase::Finishing => ("finishing", ""),
         Phase::Seeding => ("seeding", ""),
-        Phase::Waiting => ("waiting", " for the other one that fetches it"),
+        Phase::Waiting => ("waiting for another get of", " the same"),
     }
 }
 
@@ -31,8 +31,11 @@ fn by_provider(progress: &Progress) -> bool {
     progress.hashing.is_some_and(|hashing| hashing.node.is_some())
 }
 
-/// Bytes done, of how many: proven, or hashed while something is hashed.
+/// Bytes done, of how many: proven, or hashed while something is hashed; none while only another one fetches.
 pub(crate) fn amounts(progress: &Progress) -> (u64, u64) {
+    if progress.phase == Phase::Waiting {
+        return (0, 0);
+    }
     progress.hashing.map_or((progress.bytes, progress.total), |hashing| (hashing.done, hashing.total))
 }
 

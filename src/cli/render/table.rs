@@ -3,6 +3,7 @@
 
 use console::{measure_text_width, truncate_str};
 
+use crate::cli::render::fit;
 use crate::model::{ContentId, NodeId, Shown};
 
 const GAP: &str = "  ";
@@ -14,12 +15,14 @@ const SHORT: [(usize, usize); 2] = [(ContentId::TEXT_LEN, 12), (NodeId::TEXT_LEN
 /// How a column is laid out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
-    /// To the left; the column that is cut when the width does not suffice.
+    /// To the left; the column whose end is cut when the width does not suffice.
     Flexible,
     /// To the left, whole ids; only their beginnings where the width does not suffice.
     Id,
     /// To the left.
     Left,
+    /// As a flexible one, but of names and paths: the middle is cut, as ends tell them apart.
+    Path,
     /// To the right.
     Right,
     /// To the left; left out where the width does not suffice, the last such column first.
@@ -68,7 +71,7 @@ impl Table {
     fn fitted(&self, width: usize) -> String {
         let natural = self.naturals();
         let over = self.width().saturating_sub(width);
-        let flexible = self.columns.iter().position(|(_, align)| *align == Align::Flexible);
+        let flexible = self.columns.iter().position(|(_, align)| matches!(align, Align::Flexible | Align::Path));
         let narrowest = flexible.map_or(0, |flexible| NARROWEST.min(natural[flexible]));
         let mut widths = natural.clone();
         if let Some(flexible) = flexible.filter(|flexible| natural[*flexible] >= over + narrowest) {
@@ -138,11 +141,14 @@ fn shorten(cell: &mut String) {
 }
 
 fn pad(line: &mut String, cell: &str, width: usize, align: Align) {
-    let cell = truncate_str(cell, width, "…");
+    let cell = match align {
+        Align::Path => fit::path(cell, width),
+        _ => truncate_str(cell, width, "…").into_owned(),
+    };
     let blank = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
     match align {
-        Align::Flexible | Align::Id | Align::Left | Align::Spare => line.extend([cell.as_ref(), &blank]),
-        Align::Right | Align::SpareRight => line.extend([blank.as_str(), &cell]),
+        Align::Flexible | Align::Id | Align::Left | Align::Path | Align::Spare => line.extend([cell, blank]),
+        Align::Right | Align::SpareRight => line.extend([blank, cell]),
     }
 }
 
@@ -151,7 +157,7 @@ mod tests {
     use super::*;
 
     fn table() -> Table {
-        let mut table = Table::new(&[("NAME", Align::Flexible), ("SIZE", Align::Right), ("ID", Align::Left)]);
+        let mut table = Table::new(&[("NAME", Align::Path), ("SIZE", Align::Right), ("ID", Align::Left)]);
         table.row(["docs/a-rather-long-name-of-a-file.txt", "5 B", "0123456789abcdef"]);
         table.row(["été", "1.5 KiB", "fedcba9876543210"]);
         table
@@ -172,7 +178,7 @@ docs/a-rather-long-name-of-a-file.txt      5 B  0123456789abcdef
     fn the_flexible_column_is_cut_to_the_width() {
         let text = "\
 NAME                         SIZE  ID
-docs/a-rather-long-name…      5 B  0123456789abcdef
+docs/a-rathe…-a-file.txt      5 B  0123456789abcdef
 été                       1.5 KiB  fedcba9876543210
 ";
         assert_eq!(table().render(Some(51)), text);
@@ -182,7 +188,7 @@ docs/a-rather-long-name…      5 B  0123456789abcdef
     fn where_there_is_no_room_the_last_column_stands_below() {
         let text = "\
 NAME                     SIZE
-docs/a-rather-long-…      5 B
+docs/a-rat…-file.txt      5 B
     0123456789abcdef
 été                   1.5 KiB
     fedcba9876543210
@@ -193,10 +199,10 @@ docs/a-rather-long-…      5 B
     #[test]
     fn ids_are_whole_only_where_they_have_room_and_spare_columns_give_way() {
         let columns = [
-            ("NAME", Align::Flexible),
+            ("NAME", Align::Path),
             ("KIND", Align::Spare),
             ("SIZE", Align::Right),
-            ("FROM", Align::Spare),
+            ("VIA", Align::Spare),
             ("ID", Align::Id),
         ];
         let mut table = Table::new(&columns);
@@ -212,7 +218,7 @@ docs/a-rather-long-…      5 B
         assert!(text.lines().nth(2).is_some_and(|line| line.ends_with(&format!("  {}", &node[..8]))), "{text}");
         assert!(text.contains("(not hashed yet)") && text.contains("anna (abcdefgh)"), "{text}");
         let text = table.render(Some(60));
-        assert!(!text.contains("FROM") && !text.contains("KIND") && text.contains("  1000.0 MiB  "), "{text}");
+        assert!(!text.contains("VIA") && !text.contains("KIND") && text.contains("  1000.0 MiB  "), "{text}");
         let text = table.render(Some(40));
         assert!(text.lines().all(|line| measure_text_width(line) <= 40), "{text}");
     }

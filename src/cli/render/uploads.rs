@@ -137,7 +137,7 @@ fn table((own, rest): (&[&Upload], &[&Upload]), names: &Names, (addresses, sizes
         let sent = if sizes { format!("{part} % of {}", Size(upload.size)) } else { format!("{part} %") };
         let mut cells = vec![node];
         cells.extend(addresses.then(|| upload.addr.to_string()));
-        cells.extend([shortened(&what(upload), most), sent, rate(upload.rate)]);
+        cells.extend([fit::path(&what(upload), most), sent, rate(upload.rate)]);
         table.row(cells);
     }
     if !rest.is_empty() {
@@ -159,7 +159,7 @@ fn over(past: &Past, old: Duration, names: &Names, frame: Frame) -> String {
     let parts = [(true, true), (false, true), (false, false)].into_iter();
     let parts = parts.find_or_last(|parts| measure_text_width(&with(*parts)) <= room).unwrap_or((false, false));
     let missing = measure_text_width(&with(parts)).saturating_sub(room);
-    let what = shortened(&what, measure_text_width(&what).saturating_sub(missing).max(WHAT));
+    let what = fit::path(&what, measure_text_width(&what).saturating_sub(missing).max(WHAT));
     frame.paint.aside(&format!("{lead}{}", shortened(&told(&past.upload, names, parts, &what), room)))
 }
 

@@ -109,6 +109,9 @@ fn look(notice: &LookNotice, names: &Names) -> String {
         }
         LookNotice::Silent(who) => format!("{who} does not answer; what is shown is what others know"),
         LookNotice::SilentFriends(nodes) => silent_friends(nodes, names),
+        LookNotice::UnheardFriends(nodes) => {
+            format!("{} not answered; what is shown is what others know", friends_have(nodes, names))
+        }
         LookNotice::Unproven { node, id, size } => {
             format!("{} offers {id} with a size, {size}, that it cannot prove: it is not asked", names.whole(*node))
         }
@@ -231,13 +234,19 @@ pub(super) fn small_buffer(SmallBuffer { sends, got }: SmallBuffer) -> String {
 
 /// Friends near that have not answered.
 fn silent_friends(nodes: &[NodeId], names: &Names) -> String {
+    let from = nodes.first().map(|node| names.short(*node)).unwrap_or_default();
+    format!(
+        "{} not answered, and may have another thing of that name: what others know is taken; `--from {from}` takes what \
+         {from} has",
+        friends_have(nodes, names)
+    )
+}
+
+/// `your friends anna and bob have`.
+fn friends_have(nodes: &[NodeId], names: &Names) -> String {
     let all: Vec<String> = nodes.iter().map(|node| names.brief(*node)).collect();
     let (friends, have) = if all.len() == 1 { ("your friend", "has") } else { ("your friends", "have") };
-    let (all, from) = (all.join(", "), nodes.first().map(|node| names.short(*node)).unwrap_or_default());
-    format!(
-        "{friends} {all} {have} not answered, and may have another thing of that name: what others know is taken; \
-         `--from {from}` takes what {from} has"
-    )
+    format!("{friends} {} {have}", all.join(", "))
 }
 
 /// Files that a collection comes without.

@@ -10,6 +10,9 @@ use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, Shown};
 use crate::node::shown;
 
+/// Secrets that are named before the rest is counted.
+const SECRETS: usize = 5;
+
 /// Something that is not shared.
 pub(crate) fn omission(of: &Omission) -> String {
     match of {
@@ -25,6 +28,24 @@ pub(crate) fn omission(of: &Omission) -> String {
         Omission::Unseen(Unseen { path, cause, .. }) => {
             format!("{} is left out for now because {cause}: {}", shown(path), advice(cause.kind))
         }
+    }
+}
+
+/// All that looks like secrets, in one sentence; none where there is nothing of it.
+pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
+    let named = all.iter().filter_map(|of| match of {
+        Omission::Skipped(Skipped { path, why: Why::Secret(_) }) => Some(shown(path).to_string()),
+        _ => None,
+    });
+    let (first, more) = (named.take(SECRETS).collect::<Vec<_>>().join(", "), all.len().saturating_sub(SECRETS));
+    let more = if more == 0 { String::new() } else { format!(" and {more} more") };
+    match all {
+        [] => None,
+        [one] => Some(omission(one)),
+        many => Some(format!(
+            "{} things look like secrets and are left out, {first}{more}: --include-secrets shares them",
+            many.len()
+        )),
     }
 }
 

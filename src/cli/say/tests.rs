@@ -92,6 +92,8 @@ fn friends_are_named_in_errors_and_notices_and_what_is_to_be_pasted_stays() {
     assert!(text.starts_with(&format!("provider {} cannot be reached: 10.0.0.1:7 answers", other.short())), "{text}");
     let wrong_list = LookNotice::WrongList { node: anna, id: ContentId::of(b"x") };
     assert!(notice(&wrong_list.into(), &names).starts_with(&format!("anna ({short}) sent a wrong list")));
+    let text = notice(&LookNotice::UnheardFriends(vec![anna]).into(), &names);
+    assert_eq!(text, format!("your friend {} has not answered; what is shown is what others know", names.brief(anna)));
     let text = notice(&LookNotice::SilentFriends(vec![anna]).into(), &names);
     assert!(text.starts_with(&format!("your friend anna ({short}) has not answered")), "{text}");
     assert!(text.ends_with("`--from anna` takes what anna has"), "{text}");
@@ -129,6 +131,11 @@ fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     let skipped = |why| Omission::Skipped(Skipped { path: "/s/.env".into(), why });
     let secret = skipped(Why::Secret("settings".into()));
     assert_eq!(omission(&secret), "/s/.env is left out because it looks like settings: --include-secrets shares it");
+    let all = vec![&secret; 7];
+    assert_eq!((secrets(&[]), secrets(&all[..1])), (None, Some(omission(&secret))));
+    let text = secrets(&all).expect("some");
+    assert!(text.starts_with("7 things look like secrets and are left out, /s/.env, "), "{text}");
+    assert!(text.ends_with(", /s/.env and 2 more: --include-secrets shares them"), "{text}");
     assert_eq!(
         omission(&skipped(Why::Unusual("a pipe".into()))),
         "/s/.env is left out because it is a pipe, not a file"
@@ -181,9 +188,11 @@ fn who_was_asked_in_vain_is_named_or_counted() {
         let asked = Whom { places: places.iter().map(Who::tracker).collect(), near };
         said(&Error::NotFound { what: "x".to_owned(), asked, near: Vec::new() })
     };
-    assert!(found(&["h:1"], false).starts_with("nothing was found for `x` at tracker h:1: check it, or name more"));
-    assert!(found(&["h:1", "h:2"], true).contains(" at 2 places and the nodes near this one: check it"));
-    assert!(found(&[], true).contains(" at the nodes near this one: check it"));
+    assert!(found(&["h:1"], None).starts_with("nothing was found for `x` at tracker h:1: check it, or name more"));
+    assert!(found(&["h:1", "h:2"], Some(3)).contains(" at 2 places and the nodes near this one: check it"));
+    assert!(found(&[], Some(1)).contains(" at the nodes near this one: check it"));
+    assert!(found(&["h:1"], Some(0)).contains(" and the nodes near this one, of which there are none: check it"));
+    assert!(found(&[], Some(0)).contains(" there are none: see that `qshare share` runs on another machine"));
 }
 
 #[test]

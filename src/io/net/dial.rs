@@ -94,7 +94,7 @@ pub enum DialError {
     #[error("{0} is this node itself")]
     OwnId(Addresses),
     /// The other side closed with a code.
-    #[error("{addr} closed the connection: {code:?}")]
+    #[error("{addr} closed the connection: {code}")]
     Refused {
         /// Who.
         addr: SocketAddr,

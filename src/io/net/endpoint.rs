@@ -255,7 +255,7 @@ pub enum ArrivalError {
     #[error("the handshake failed: {0}")]
     Handshake(#[from] ConnectionError),
     /// It is not a node, or not one that is let in.
-    #[error("the node was not let in: {0:?}")]
+    #[error("the node was not let in: {0}")]
     NotAdmitted(Code),
     /// It was only to see who answers; it has been told.
     #[error("the connection was a dial-back")]

@@ -44,7 +44,7 @@ pub enum CallError {
     #[error("the peer refused: {0}")]
     Refused(Refusal),
     /// The other side gave the stream up.
-    #[error("the peer broke the exchange off: {0:?}")]
+    #[error("the peer broke the exchange off: {0}")]
     Reset(Code),
     /// It took too long.
     #[error("the peer took too long")]

@@ -222,7 +222,7 @@ pub fn code(number: VarInt) -> Code {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Loss {
     /// The peer closed it.
-    #[error("the peer closed it: {0:?}")]
+    #[error("the peer closed it: {0}")]
     Closed(Code),
     /// It was closed here.
     #[error("it was closed here")]

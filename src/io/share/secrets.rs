@@ -53,7 +53,7 @@ const PROFILES: [&str; 24] = [
 ];
 
 /// Files by their whole name.
-const FILES: [(&str, &str); 54] = [
+const FILES: [(&str, &str); 59] = [
     (".boto", CREDENTIALS),
     (".databrickscfg", CREDENTIALS),
     (".dbshell", HISTORY),
@@ -94,10 +94,14 @@ const FILES: [(&str, &str); 54] = [
     ("key3.db", "a browser's passwords"),
     ("key4.db", "a browser's passwords"),
     ("logins.json", "a browser's passwords"),
+    ("password.txt", PASSWORDS),
+    ("passwords.txt", PASSWORDS),
     ("proftpdpasswd", PASSWORDS),
     ("recentservers.xml", CREDENTIALS),
     ("robomongo.json", CREDENTIALS),
     ("secring.gpg", KEY),
+    ("secrets.json", PASSWORDS),
+    ("secrets.toml", PASSWORDS),
     ("secrets.yaml", PASSWORDS),
     ("secrets.yml", PASSWORDS),
     ("service-account.json", CREDENTIALS),
@@ -105,6 +109,7 @@ const FILES: [(&str, &str); 54] = [
     ("signons.sqlite", "a browser's passwords"),
     ("sitemanager.xml", CREDENTIALS),
     ("terraform.tfvars", SETTINGS),
+    ("token.txt", "an access token"),
     ("wallet.dat", "a wallet"),
     ("wp-config.php", SETTINGS),
     ("wpa_supplicant.conf", "network passwords"),
@@ -248,6 +253,7 @@ mod tests {
             "www/.htpasswd",
             ".config/gh/hosts.yml",
             "app/credentials.json",
+            "app/token.txt",
             "infra/terraform.tfstate",
             ".bitcoin/wallet.dat",
             ".bash_history",
@@ -277,9 +283,16 @@ mod tests {
         for file in ["config", "a/config", ".git/HEAD", ".env.example", "id_rsa.pub", "id_card.jpg", "environment"] {
             assert_eq!(of_file(Path::new(file), 100), None, "{file}");
         }
-        for file in
-            ["shadow", "textures/shadow", "hosts.yml", "config.json", "my_history", "ssh_host_rsa_key.pub", "hub"]
-        {
+        for file in [
+            "shadow",
+            "textures/shadow",
+            "hosts.yml",
+            "config.json",
+            "tokens.py",
+            "my_history",
+            "ssh_host_rsa_key.pub",
+            "hub",
+        ] {
             assert_eq!(of_file(Path::new(file), 100), None, "{file}");
         }
         assert_eq!(of_file(Path::new("talk.key"), 10 << 20), None);

@@ -48,6 +48,13 @@ pub enum Input {
         /// Its event.
         event: HaveEvent,
     },
+    /// For so long this side itself has not taken what a provider sends: the user's limit, or no room. That is not its silence.
+    Held {
+        /// Which provider.
+        node: NodeId,
+        /// How long, since the last time.
+        time: Duration,
+    },
     /// A file's chunk list merges to its id and is kept; the request goes on with the file's last chunk.
     ListKnown {
         /// The request that brought it.
@@ -98,33 +105,42 @@ pub enum Input {
 }
 
 /// How a request's stream ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum End {
     /// Over a quota: to be asked again after that time.
+    #[error("it is busy")]
     Busy {
         /// After which time.
         retry: Duration,
     },
     /// Everything that the provider wanted to send has come.
+    #[error("it has sent all that it wanted")]
     Finished,
     /// The connection is gone.
+    #[error("the connection was lost")]
     Lost,
     /// Refused in the answer.
+    #[error("{0}")]
     Refused(Code),
     /// Reset on the way.
+    #[error("it broke off, {0}")]
     Reset(Code),
     /// No byte for too long.
+    #[error("nothing came for too long")]
     TimedOut,
 }
 
 /// What was wrong with a unit or a list.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// Its file changed at the provider.
+    #[error("its file has changed")]
     Changed,
     /// The bytes are not what was asked for, or not in the form they should have.
+    #[error("it sent wrong bytes")]
     Lie,
     /// The provider has not got it.
+    #[error("it has it no longer")]
     Missing,
 }
 

@@ -160,6 +160,12 @@ impl Provider {
         }
     }
 
+    /// For so long nobody took what it sends: that is no silence of its own.
+    pub(super) fn held(&mut self, time: Duration, now: Duration) {
+        self.last_byte = (self.last_byte + time).min(now).max(self.last_byte);
+        self.step.0 = (self.step.0 + time).min(now).max(self.step.0);
+    }
+
     /// It is asked for nothing any more. That requests were given up does not make it any better.
     pub(super) fn stop(&mut self, now: Duration) {
         self.quiet_before += now.saturating_sub(self.last_byte);

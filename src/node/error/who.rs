@@ -57,8 +57,8 @@ impl fmt::Display for Who {
 pub struct Whom {
     /// Trackers and peers.
     pub places: Vec<Who>,
-    /// The nodes near this one, too.
-    pub near: bool,
+    /// How many nodes near this one, where those were asked, too.
+    pub near: Option<usize>,
 }
 
 impl fmt::Display for Whom {
@@ -69,6 +69,10 @@ impl fmt::Display for Whom {
             many => write!(f, "{} places", many.len())?,
         }
         let and = if self.places.is_empty() { "" } else { " and " };
-        if self.near { write!(f, "{and}the nodes near this one") } else { Ok(()) }
+        match self.near {
+            None => Ok(()),
+            Some(0) => write!(f, "{and}the nodes near this one, of which there are none"),
+            Some(_) => write!(f, "{and}the nodes near this one"),
+        }
     }
 }

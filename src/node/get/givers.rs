@@ -66,7 +66,10 @@ impl Get {
                         Ok(joined(alone(hit), givers))
                     }
                     (None, Some(error)) => Err(error),
-                    (None, None) => Err(Error::NotFound { what: id.to_string(), asked: self.finder.asked(), near: Vec::new() }),
+                    (None, None) => {
+                        let asked = self.finder.asked().await;
+                        Err(Error::NotFound { what: id.to_string(), asked, near: Vec::new() })
+                    }
                 },
             }
         }

@@ -29,7 +29,7 @@ pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> H
     let all = hits.len();
     hits.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let beyond = beyond(&told, all as u64, hits.len() as u64, whole);
-    Hits { hits, beyond, warnings }
+    Hits { hits, beyond, warnings, ..Hits::default() }
 }
 
 /// A hit that nobody can have, and the first who is said to.

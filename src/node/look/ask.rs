@@ -199,7 +199,8 @@ pub(crate) async fn peer_pages(link: Link, who: Who) -> Result<Vec<Peer>, Error>
     Ok(peers)
 }
 
-async fn count_offers(link: &Link, who: &Who) -> Result<u64, Error> {
+/// How many offers a node has for this one.
+pub(crate) async fn count_offers(link: &Link, who: &Who) -> Result<u64, Error> {
     Ok(all_offers(link, who, None).await?.len() as u64)
 }
 

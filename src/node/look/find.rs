@@ -38,6 +38,8 @@ pub(crate) struct Finder {
     responders: Vec<Responder>,
     /// One node alone is asked, and gives.
     alone: bool,
+    /// The local network is listened to.
+    lan: bool,
     overlay: Option<Overlay>,
 }
 
@@ -47,7 +49,8 @@ impl Finder {
         let trackers = trackers.map(|target| Responder { plane: Plane::Tracker, ..Responder::of(target.clone()) });
         let responders = trackers.chain(peers.cloned().map(Responder::of));
         let (met, max_files) = (Met::at(options.home.root()), options.max_files);
-        Self { connections, own, met, max_files, responders: responders.collect(), alone: false, overlay }
+        let (responders, lan) = (responders.collect(), options.near.lan.is_some());
+        Self { connections, own, met, max_files, responders, alone: false, lan, overlay }
     }
 
     /// The same, looking at one peer only.
@@ -70,9 +73,18 @@ impl Finder {
         self.responders.iter().filter(|responder| responder.plane == Plane::Tracker)
     }
 
-    /// Who is asked.
-    pub(crate) fn asked(&self) -> Whom {
-        Whom { places: self.responders.iter().map(Responder::who).collect(), near: self.overlay.is_some() }
+    /// Who is asked: of the nodes near those that there are by now.
+    pub(crate) async fn asked(&self) -> Whom {
+        let near = match &self.overlay {
+            Some(overlay) => Some(overlay.neighbours.all().await.len()).filter(|count| self.lan || *count > 0),
+            None => None,
+        };
+        Whom { places: self.responders.iter().map(Responder::who).collect(), near }
+    }
+
+    /// What was found, and where it was looked for.
+    async fn merged(&self, query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Hits {
+        Hits { asked: self.asked().await, ..answers::merged(query, asked, limit) }
     }
 
     /// Which offers match a query, best first.
@@ -84,7 +96,7 @@ impl Finder {
         if limit > FLOODED {
             self.page_on(query, limit, &mut asked).await;
         }
-        Ok(answers::merged(Some(query), asked, limit))
+        Ok(self.merged(Some(query), asked, limit).await)
     }
 
     /// What is spelled nearly as a query that nothing matches; nothing when its words leave no room for it, or nobody could
@@ -102,7 +114,7 @@ impl Finder {
     /// When nobody could be asked.
     pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
         let (asked, rest) = self.look_for(query, limit, Enough::Choice).await?;
-        Ok((answers::merged(Some(query), asked, limit), rest))
+        Ok((self.merged(Some(query), asked, limit).await, rest))
     }
 
     async fn look_for(&self, query: &Query, limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
@@ -157,7 +169,7 @@ impl Finder {
     async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let (asked, _) = self.look(direct, Looked::Id(id), enough).await?;
-        Ok(answers::merged(None, asked, u32::MAX))
+        Ok(self.merged(None, asked, u32::MAX).await)
     }
 
     async fn look(&self, direct: Asking<Page>, looked: Looked, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {

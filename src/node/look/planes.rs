@@ -223,9 +223,12 @@ impl Search {
         };
         let silent = self.silent.iter().map(|number| &responders[*number]).filter(told);
         self.asked.warnings.extend(silent.map(|responder| LookNotice::Silent(responder.who()).into()));
-        if self.look.enough() == Enough::Choice && !self.friends.is_empty() {
-            self.asked.warnings.push(LookNotice::SilentFriends(self.friends).into());
-        }
+        let friends = Some(self.friends).filter(|friends| !friends.is_empty());
+        self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough() {
+            Enough::Choice => Some(LookNotice::SilentFriends(nodes).into()),
+            Enough::Everything => Some(LookNotice::UnheardFriends(nodes).into()),
+            Enough::First => None,
+        }));
         // Whom nobody has heard of by now is not known to have anything.
         self.asked.whole = self.look.is_whole() || (self.known && self.silent.is_empty());
         Ok((self.asked.into_result()?, self.rest))

@@ -135,6 +135,8 @@ pub enum LookNotice {
     Silent(Who),
     /// Friends near have not answered in time; what is chosen is what others know.
     SilentFriends(Vec<NodeId>),
+    /// Friends near have not answered in time; what is shown is what others know.
+    UnheardFriends(Vec<NodeId>),
     /// A node cannot prove the size that it claims.
     Unproven {
         /// Which.

@@ -26,8 +26,12 @@ pub struct Outcome {
     pub fetched: u64,
     /// Bytes copied here from another transfer of the same content, for whose end this run has waited.
     pub copied: u64,
-    /// How long this run took.
+    /// Files of other content that were replaced.
+    pub replaced: u64,
+    /// How long this run took, without waiting for another transfer of the same content.
     pub elapsed: Duration,
+    /// How long it waited for that one before.
+    pub waited: Duration,
     /// Who gave.
     pub providers: Vec<ProviderProgress>,
     /// Where it was found first.
@@ -38,4 +42,6 @@ pub struct Outcome {
     pub shares: Vec<Share>,
     /// Whether it goes on being served.
     pub seeding: bool,
+    /// Whether files that were asked for are left out where it is shared, and so are not in it.
+    pub lacks: bool,
 }

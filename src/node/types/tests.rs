@@ -11,7 +11,7 @@ use crate::logic::transfer::Why;
 use crate::model::{Hit, Kind, Provider, Query};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, Past, RootSummary, Seen, SurveyOptions,
-    Upload, UploadEvent, Uploads, Verdict,
+    Upload, UploadEvent, Uploads, Verdict, Who,
 };
 
 fn travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
@@ -144,7 +144,9 @@ fn what_a_node_reports_travels() {
 #[test]
 fn what_a_node_answers_travels() {
     let peer = Peer { node: node(), addrs: vec![addr()], offers: 9 };
-    travels(Hits { hits: vec![hit()], beyond: Beyond { more: 1, at_least: true }, warnings: Vec::new() });
+    let beyond = Beyond { more: 1, at_least: true };
+    let asked = Whom { places: vec![Who::tracker("h:1")], near: Some(2) };
+    travels(Hits { hits: vec![hit()], beyond, warnings: Vec::new(), asked });
     travels(PeerRow { peer: peer.clone(), plane: Plane::Neighbours });
     let direct = Direct { direction: Direction::Given, rtt: Duration::from_nanos(7), since: Duration::from_secs(3) };
     travels(NearRow { peer, direct: Some(direct), by: Some(node()) });
@@ -169,12 +171,15 @@ fn what_a_node_answers_travels() {
         bytes: 1,
         fetched: 2,
         copied: 3,
+        replaced: 4,
         elapsed: Duration::from_nanos(4),
         providers: vec![provider()],
         plane: Some(Plane::Peer),
         preview: Some(preview),
         shares: vec![share(Cause::Provider(node())), share(Cause::NoProvider)],
         seeding: true,
+        lacks: true,
+        waited: Duration::from_secs(6),
     });
     let row = BenchRow {
         file: true,

@@ -44,6 +44,8 @@ struct Candidate {
     record: Record,
     /// Something that it brought was proven.
     gave: bool,
+    /// A connection to it has given way to another one.
+    moved: bool,
     /// Why it could not be dialled last.
     error: Option<ConnectError>,
 }
@@ -198,6 +200,17 @@ impl Candidates {
         self.unlink(node);
     }
 
+    /// Its connection gave way to another one between the same nodes, which is no failure: it goes on there at once. Says whether
+    /// that was the first time.
+    fn moved(&mut self, node: NodeId) -> bool {
+        let Some(candidate) = self.known.get_mut(&node) else { return false };
+        let first = !std::mem::replace(&mut candidate.moved, true);
+        if first {
+            self.unlink(node);
+        }
+        first
+    }
+
     /// It cannot be dialled now.
     fn unreachable(&mut self, node: NodeId, error: ConnectError, now: Duration) {
         self.rest(node, (&error).into(), now);
@@ -239,6 +252,7 @@ impl Candidates {
             standing: LinkState::Resting,
             record: Record::default(),
             gave: false,
+            moved: false,
             error: None,
         });
         if provider.addrs.iter().any(|addr| !candidate.addrs.contains(addr)) {
@@ -330,7 +344,7 @@ impl State {
         let stuck = self.outlook != Outlook::Open;
         let Turns { dialled, yielding } = self.candidates.take_turns(self.now(), stuck);
         for node in yielding {
-            tracing::debug!(?node, "its place goes to one of another network");
+            tracing::debug!(node = %node.short(), "its place goes to one of another network");
             self.input(Input::Lost { node });
         }
         for (node, addrs) in dialled {
@@ -347,7 +361,7 @@ impl State {
         let link = match linked {
             Ok(link) => link,
             Err(error) => {
-                tracing::debug!(?node, %error, "provider cannot be reached");
+                tracing::debug!(node = %node.short(), %error, "provider cannot be reached");
                 if self.candidates.is_first_trouble(node) && self.tallies.is_idle() {
                     self.tallies.warn(DownloadNotice::Unreachable { node, error: error.clone() });
                 }
@@ -375,13 +389,15 @@ impl State {
         if !self.candidates.link(node).is_some_and(|current| current.is_same(link)) {
             return;
         }
-        tracing::debug!(?node, ?error, "watch ended");
         let why = match error {
             Some(CallError::Refused(refusal)) => refusal.into(),
             _ => Why::Lost,
         };
+        tracing::debug!(node = %node.short(), cause = %why, "watch ended");
         let now = self.now();
-        self.candidates.rest(node, why, now);
+        if !(error.is_some_and(CallError::is_duplicate) && self.candidates.moved(node)) {
+            self.candidates.rest(node, why, now);
+        }
         self.input(Input::Lost { node });
     }
 }

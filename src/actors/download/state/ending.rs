@@ -20,6 +20,10 @@ const LAST_LOOK: Duration = Duration::from_secs(5);
 /// lease (20 s) or found its tracker again (5 s).
 const LIARS: Duration = Duration::from_secs(30);
 
+/// Whoever is there and sends nothing may only be slow, and is no reason to speak of an end before so long: what comes within
+/// 4 s is news (`logic/patience.rs`).
+const SLOW: Duration = Duration::from_secs(5);
+
 /// What can be expected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Outlook {
@@ -100,7 +104,7 @@ impl State {
             }));
         }
         let shortfall = Shortfall { waited, providers, files };
-        tracing::debug!(?shortfall, "the rest cannot be had");
+        tracing::debug!("the rest cannot be had");
         self.end(Ok(Ending::Incomplete(shortfall)));
     }
 
@@ -110,6 +114,7 @@ impl State {
         match self.outlook {
             Outlook::Open => None,
             Outlook::Stranded(since) => Some(self.last_look().saturating_sub(now.saturating_sub(since)).min(patience)),
+            Outlook::Stuck if self.transfer.has_hope() && self.patience.limit() - patience < SLOW => None,
             Outlook::Stuck => Some(patience),
         }
     }

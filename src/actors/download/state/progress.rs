@@ -14,9 +14,9 @@ use super::State;
 use super::ending::Outlook;
 use crate::actors::connections::ConnectError;
 use crate::logic::explain::Spent;
-use crate::logic::transfer::Why;
 use crate::logic::transfer::files::{FileCount, Files};
 use crate::logic::transfer::speed::Speed;
+use crate::logic::transfer::{ProviderView, Why};
 use crate::model::{NodeId, Plane, SafePath};
 
 /// What a transfer is doing.
@@ -211,15 +211,19 @@ impl Tallies {
 impl State {
     pub(super) fn show(&mut self) {
         let now = self.now();
-        let rates: BTreeMap<NodeId, u64> = self.transfer.providers(now).iter().map(|p| (p.node, p.rate)).collect();
+        let views: BTreeMap<NodeId, ProviderView> =
+            self.transfer.providers(now).into_iter().map(|view| (view.node, view)).collect();
         let troubles: BTreeMap<NodeId, Why> = self.troubles().into_iter().map(|t| (t.node, t.why)).collect();
         for (node, met) in &mut self.tallies.providers {
             if let Some(link) = self.candidates.link(*node) {
                 (met.rtt, met.mtu) = (link.rtt(), link.mtu());
                 met.connections = met.connections.max(self.candidates.connections(*node).count());
             }
-            met.rate = rates.get(node).copied().unwrap_or(0);
-            met.why = troubles.get(node).copied();
+            let view = views.get(node);
+            met.rate = view.map_or(0, |view| view.rate);
+            // Whoever is asked and does not keep us waiting is in no trouble any more.
+            let asked = view.is_some_and(|view| view.active && view.pausing.is_none());
+            met.why = troubles.get(node).copied().filter(|_| !asked);
         }
         let spent = self.context.clocks.spent(self.idle);
         let gives_up = self.gives_up(now);

@@ -50,7 +50,7 @@ impl State {
     }
 
     pub(in crate::actors::download) fn on_widened(&mut self, link: &Link, sides: Vec<Link>) {
-        tracing::debug!(node = ?link.peer(), sides = sides.len(), "side connections");
+        tracing::debug!(node = %link.peer().short(), sides = sides.len(), "side connections");
         self.candidates.widened(link, sides);
     }
 

@@ -78,6 +78,34 @@ async fn nobody_left_but_another_one_found_goes_on() {
     assert!(written(&download) == bytes);
 }
 
+/// A transfer at the limit of who gives or of who takes: 64 KiB come at once, the rest in 4 s.
+async fn limited(upload: Option<u64>, limit: Option<u64>, wait: Duration) {
+    let bytes = noise(68 * KIB);
+    let (giver, taker) = (TestNode::start(upload).await, TestNode::start(None).await);
+    let _place = giver.offer(Memory::file(bytes.clone()));
+    let mut download = taker.get(&bytes, limit, wait).await;
+    let mut progress = download.progress();
+    let unworried = tokio::spawn(async move {
+        let mut told = None;
+        while progress.changed().await.is_ok() {
+            told = told.or(progress.borrow().gives_up);
+        }
+        told
+    });
+    download.providers(vec![giver.provider()]);
+    complete(&mut download).await;
+    assert!(written(&download) == bytes);
+    drop(download);
+    assert_eq!(unworried.await.expect("no panic"), None, "{upload:?} {limit:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_waits_for_a_limit_does_not_wait_for_others() {
+    // What comes more slowly than 4 KiB in 4 s is no news; what is here and waits for its turn is not waited for.
+    let (short, long) = (Duration::from_secs(2), Duration::from_secs(8));
+    tokio::join!(limited(None, Some(1 << 10), short), limited(Some(1 << 10), None, long));
+}
+
 /// A tree of three files of which the second has changed, while the flag says so.
 async fn tree_with_a_change(taker: &TestNode, giver: &TestNode, still: &Arc<AtomicBool>) -> (Shelved, Download) {
     let files: Vec<Vec<u8>> = [300, 100_000, 7000].map(noise).into();

@@ -35,6 +35,8 @@ pub(super) struct Known {
     pub(super) sought: bool,
     /// Those that are near, or at an address that is known now: others are only remembered from another time.
     near: BTreeSet<NodeId>,
+    /// Nodes that are remembered from another time.
+    remembered: BTreeSet<NodeId>,
     /// Where the user says that they are.
     at: BTreeMap<NodeId, Vec<SocketAddr>>,
     /// Of whom the user has been told that somebody else is there.
@@ -42,9 +44,9 @@ pub(super) struct Known {
 }
 
 impl Known {
-    pub(super) fn new(all: watch::Receiver<Arc<Friends>>) -> Self {
+    pub(super) fn new(all: watch::Receiver<Arc<Friends>>, remembered: BTreeSet<NodeId>) -> Self {
         let sought = all.borrow().is_empty();
-        Self { all, sought, near: BTreeSet::new(), at: BTreeMap::new(), told: Vec::new() }
+        Self { all, sought, near: BTreeSet::new(), remembered, at: BTreeMap::new(), told: Vec::new() }
     }
 
     /// A node was heard of.
@@ -69,11 +71,20 @@ impl State {
         near.filter(|node| !self.voices.contains_key(node) && self.table.is_dialling(*node))
     }
 
+    /// Friends that are only remembered and are dialled: they are waited for as those are, and not named, for who is away does
+    /// not keep quiet.
+    fn returning(&self) -> impl Iterator<Item = NodeId> {
+        let friends = self.friends.all.borrow().clone();
+        let remembered = self.friends.remembered.iter().copied().filter(move |node| friends.contains(*node));
+        remembered.filter(|node| !self.voices.contains_key(node) && self.table.is_dialling(*node))
+    }
+
     /// Friends near that have not answered a query.
     pub(super) fn silent(&self, id: QueryId) -> SilentFriends {
         let friends = self.friends.all.borrow();
         let asked = friends.iter().filter_map(|f| Some((f.node, self.flood.is_silent(id, f.node)?)));
-        let (mut nodes, mut awaited) = (self.coming().collect::<Vec<_>>(), self.coming().next().is_some());
+        let mut nodes: Vec<NodeId> = self.coming().collect();
+        let mut awaited = !nodes.is_empty() || self.returning().next().is_some();
         for (node, may_answer) in asked {
             nodes.push(node);
             awaited |= may_answer;

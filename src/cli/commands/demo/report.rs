@@ -108,12 +108,15 @@ mod tests {
             bytes: 4 << 20,
             fetched: 4 << 20,
             copied: 0,
+            replaced: 0,
             elapsed: Duration::from_secs(2),
             providers: vec![ProviderProgress { bytes: 1 << 20, ..ProviderProgress::new(node, addr) }],
             plane: None,
             preview: None,
             shares: Vec::new(),
             seeding: false,
+            lacks: false,
+            waited: Duration::ZERO,
         }
     }
 

@@ -4,7 +4,7 @@ use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
-use crate::model::Size;
+use crate::model::{Shown, Size};
 use crate::node::{Busy, Has, Outcome, Preview, There};
 
 /// Files that are shown: those that are in the way before the others. Programs are told all.
@@ -12,7 +12,7 @@ const SHOWN: usize = 20;
 
 /// All of it, each line ended.
 pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: Option<usize>) -> String {
-    let mut table = Table::new(&[("TARGET", Align::Flexible), ("SIZE", Align::Right), ("", Align::Left)]);
+    let mut table = Table::new(&[("TARGET", Align::Path), ("SIZE", Align::Right), ("", Align::Left)]);
     let mut files: Vec<_> = preview.files.iter().collect();
     files.sort_by_key(|file| urgency(file.there));
     for file in files.iter().take(SHOWN) {
@@ -34,6 +34,33 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
         }
     };
     format!("{}{more}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+}
+
+/// The same of one of several things: one line.
+pub(super) fn line(outcome: &Outcome, preview: &Preview) -> String {
+    let what = match (preview.in_the_way(), preview.busy.filter(|_| preview.comes())) {
+        (0, None) => coming(preview),
+        (0, Some(busy)) => waiting(busy),
+        _ => "nothing would be fetched".to_owned(),
+    };
+    format!("{}: {}; {what}\n", Shown(outcome.name.as_str()), totals(preview))
+}
+
+/// Takes one of several things into what is told of all.
+pub(super) fn add(all: &mut Preview, one: &Preview) {
+    if one.in_the_way() == 0 {
+        all.to_come += one.to_come;
+        all.kept += one.kept;
+    }
+    all.force = one.force;
+    all.files.extend_from_slice(&one.files);
+}
+
+/// What is told of several things together.
+pub(super) fn sum(things: u64, all: &Preview) -> String {
+    let hint = hint(all).map(|hint| format!("; nothing of the things with files that cannot be put in place: {hint}"));
+    let hint = hint.unwrap_or_default();
+    format!("{} with {}\n{}{hint}\n", counted(things, "thing"), totals(all), coming(all))
 }
 
 /// What a person would want to see first.
@@ -79,16 +106,22 @@ fn coming(preview: &Preview) -> String {
 
 /// The one thing that a `get` would do.
 fn verdict(preview: &Preview) -> String {
-    let hint = match (preview.in_the_way(), preview.count(There::Blocked)) {
-        (0, _) => match preview.busy.filter(|_| preview.comes()) {
-            Some(busy) => return waiting(busy),
-            None => return coming(preview),
-        },
-        (_, 0) => "choose another place with -o, replace what is older with --update, or all that differs with --force",
-        _ => "move away what is never replaced, or choose another place with -o",
+    let Some(hint) = hint(preview) else {
+        return preview.busy.filter(|_| preview.comes()).map_or_else(|| coming(preview), waiting);
     };
     let files = counted(preview.in_the_way() as u64, "file");
     format!("nothing would be fetched while {files} cannot be put in place: {hint}")
+}
+
+/// What to do about files that are in the way.
+fn hint(preview: &Preview) -> Option<&'static str> {
+    match (preview.in_the_way(), preview.count(There::Blocked)) {
+        (0, _) => None,
+        (_, 0) => {
+            Some("choose another place with -o, replace what is older with --update, or all that differs with --force")
+        }
+        _ => Some("move away what is never replaced, or choose another place with -o"),
+    }
 }
 
 fn waiting(busy: Busy) -> String {
@@ -122,12 +155,15 @@ mod tests {
             bytes: 0,
             fetched: 0,
             copied: 0,
+            replaced: 0,
             elapsed: Duration::ZERO,
             providers: Vec::new(),
             plane: None,
             preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, busy: None }),
             shares: Vec::new(),
             seeding: false,
+            lacks: false,
+            waited: Duration::ZERO,
         }
     }
 
@@ -153,6 +189,25 @@ mod tests {
         let forced = shown(&[There::Differs], true);
         assert!(forced.contains("to be replaced") && !forced.contains("nothing would"), "{forced}");
         assert!(shown(&[There::Blocked], true).contains("never replaced, or choose"), "force does not help");
+    }
+
+    #[test]
+    fn of_several_things_each_has_a_line_and_all_have_a_sum() {
+        let (free, taken) = (outcome(&[There::New, There::Same], false), outcome(&[There::Differs], false));
+        let [one, two] = [&free, &taken].map(|of| of.preview.as_ref().expect("dry"));
+        let coming = "3.0 KiB to come (1.0 KiB of 4.0 KiB are here from an earlier run)";
+        assert_eq!(line(&free, one), format!("t: 2 files: 1 new, 1 here already; {coming}\n"));
+        let way = "in the way with other content";
+        assert_eq!(line(&taken, two), format!("t: 1 file: 1 {way}; nothing would be fetched\n"));
+        let mut all = Preview::default();
+        [one, two].into_iter().for_each(|one| add(&mut all, one));
+        let text = sum(2, &all);
+        assert!(
+            text.starts_with(&format!(
+                "2 things with 3 files: 1 new, 1 here already, 1 {way}\n{coming}; nothing of the"
+            ))
+        );
+        assert!(text.ends_with(" with --force\n") && all.in_the_way() == 1, "{text}");
     }
 
     #[test]

@@ -24,12 +24,15 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         bytes,
         fetched,
         copied: 0,
+        replaced: 0,
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plane: Some(crate::node::Plane::Lan),
         preview: None,
         shares: Vec::new(),
         seeding: false,
+        lacks: false,
+        waited: Duration::ZERO,
     }
 }
 
@@ -77,6 +80,10 @@ fn a_hyphen_is_standard_output() {
 #[test]
 fn the_summary_tells_what_came_now() {
     assert_eq!(summary(&outcome(8 << 20, 0)), "/d/f: 8.0 MiB were here already and are proven");
+    let waited = Outcome { waited: Duration::from_secs(9), ..outcome(8 << 20, 0) };
+    assert_eq!(summary(&waited), "/d/f: 8.0 MiB were fetched by another get meanwhile and are proven");
+    let replaced = Outcome { replaced: 2, ..outcome(8 << 20, 8 << 20) };
+    assert!(summary(&replaced).ends_with(", replaced 2 files"), "{}", summary(&replaced));
     let whole = summary(&outcome(8 << 20, 8 << 20));
     assert_eq!(
         whole,

@@ -111,12 +111,15 @@ fn what_a_transfer_says() {
         bytes: 9,
         fetched: 8,
         copied: 0,
+        replaced: 0,
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
         preview: None,
         shares: Vec::new(),
         seeding: false,
+        lacks: false,
+        waited: Duration::ZERO,
     };
     let expected = format!(
         r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,

@@ -52,6 +52,13 @@ pub enum Why {
     Whole,
 }
 
+impl Omission {
+    /// Whether it is left out because of what it would give away.
+    pub const fn is_secret(&self) -> bool {
+        matches!(self, Self::Skipped(Skipped { why: Why::Secret(_), .. }))
+    }
+}
+
 impl Skipped {
     pub(super) fn new(path: impl Into<LocalPath>, why: Why) -> Self {
         Self { path: path.into(), why }

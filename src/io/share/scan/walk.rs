@@ -146,7 +146,7 @@ impl Walk<'_> {
         if self.is_own(&path) {
             return;
         }
-        if self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
+        if self.is_git(&path) || self.excluded(&path, is_dir) || ignores.leave_out(&path, is_dir) {
             found.ignored += 1;
             return;
         }
@@ -206,6 +206,11 @@ impl Walk<'_> {
 
     fn excluded(&self, path: &Path, is_dir: bool) -> bool {
         !self.excludes.is_empty() && self.excludes.matched(path, is_dir).is_ignore()
+    }
+
+    /// Whether it is git's own, where what git leaves out is left out: git itself never takes it in.
+    fn is_git(&self, path: &Path) -> bool {
+        self.rules.gitignore && path.file_name().is_some_and(|name| name == ".git")
     }
 
     /// Whether it is qshare's own: its home, or a transfer under way.

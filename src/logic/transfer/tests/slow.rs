@@ -32,6 +32,17 @@ fn a_silent_provider_is_doubted_after_two_seconds_and_left_after_ten() {
     assert!(out.contains(&Order::Leave { node: node(1), why: Why::Silent }), "{out:?}");
 }
 
+#[test]
+fn whom_this_side_holds_up_is_not_silent() {
+    let (mut transfer, _) = small(64);
+    for now in (1..300).map(|n| ms(100 * n)) {
+        transfer.handle(Input::Held { node: node(1), time: ms(100) }, now);
+        assert_eq!(transfer.handle(Input::Tick, now), []);
+    }
+    assert!(!transfer.is_silent(ms(30_000)));
+    assert!(transfer.handle(Input::Tick, ms(40_000)).contains(&Order::Leave { node: node(1), why: Why::Silent }));
+}
+
 /// A byte every 300 ms for 11 s; what is done, and when.
 fn crawl(transfer: &mut Transfer, honest: Option<usize>) -> Vec<(Duration, Order)> {
     let mut all = Vec::new();

@@ -11,6 +11,7 @@ use super::{blocking, until};
 use crate::io::receive::donor::{Donor, Donors};
 use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
+use crate::model::LocalPath;
 use crate::node::error::{Error, Fault};
 use crate::node::get::{AllThere, Get, Plan, Sink};
 use crate::node::types::{GetNotice, Outcome, Phase};
@@ -55,7 +56,7 @@ impl Get {
                     if wait.is_over(noted, began.elapsed()) {
                         return Err(Error::Awaited { path, pid, waited: self.request.wait });
                     }
-                    self.pause().await?;
+                    self.pause(path, pid).await?;
                 }
                 (Err(error), ..) => return Err(error.into()),
                 (Ok((partial, resumed)), ..) if !waited => return self.own(plan, partial, resumed, donors).await,
@@ -71,11 +72,11 @@ impl Get {
         }
     }
 
-    async fn pause(&self) -> Result<(), Error> {
+    async fn pause(&self, path: LocalPath, pid: Option<u32>) -> Result<(), Error> {
         let mut cancelled = self.cancelled.clone();
         tokio::select! {
             () = sleep(LOOK) => Ok(()),
-            () = until(&mut cancelled) => Err(self.interrupted()),
+            () = until(&mut cancelled) => Err(Error::Overtaken { path, pid }),
         }
     }
 
