@@ -16,6 +16,7 @@ pub struct Told {
 
 /// Hits beyond those that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Beyond {
     /// How many.
     pub more: u64,
