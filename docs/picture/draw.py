@@ -13,6 +13,7 @@ FOREGROUND, BACKGROUND = "#d6deeb", "#161b22"
 COLOURS = ["#484f58", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#d2a8ff", "#56d4dd", "#d6deeb",
            "#8b949e", "#ffa198", "#7ee787", "#f2cc60", "#a5d6ff", "#e2c5ff", "#b3f0ff", "#ffffff"]
 SGR = re.compile(r"\x1b\[([0-9;]*)m")
+CELL = re.compile(r"\S+( \S+)*")
 OTHER = re.compile(r"\x1b(\[[0-9;?]*[A-Za-ln-z]|\(B|\x0f)")
 
 
@@ -51,14 +52,14 @@ class Style:
 
 
 def runs(line, style):
-    """The pieces of a line, each with the column where it begins."""
+    """The pieces of a line, each with the column where it begins: columns of a table stay below each other in any font."""
     column = 0
     for index, piece in enumerate(SGR.split(OTHER.sub("", line))):
         if index % 2:
             style.take(piece)
         else:
-            if piece.strip():
-                yield column, piece, style.attributes()
+            for cell in CELL.finditer(piece):
+                yield column + cell.start(), cell.group(), style.attributes()
             column += len(piece)
 
 
@@ -72,9 +73,7 @@ def draw(screen):
     style = Style()
     for row, line in enumerate(lines):
         for column, text, attributes in runs(line, style):
-            lead = len(text) - len(text.lstrip())
-            text = text.strip()
-            x, y = MARGIN + (column + lead) * COLUMN, MARGIN + row * ROW + 13
+            x, y = MARGIN + column * COLUMN, MARGIN + row * ROW + 13
             out.append(f'<text x="{x:.1f}" y="{y}" textLength="{len(text) * COLUMN:.1f}" lengthAdjust="spacingAndGlyphs"'
                        f' xml:space="preserve" {attributes}>{escape(text)}</text>')
     return "\n".join(out + ["</svg>"]) + "\n"
