@@ -1,5 +1,5 @@
 //! `docs/cli.md` says of commands, settings and JSON lines what the code says: its parts between marks are made of the
-//! parser, of `config/default.toml` and of the types that are written. `QSHARE_BLESS=1 cargo test --lib reference` writes them.
+//! parser, of `config/default.toml` and of the types that are written. `QSHARE_BLESS=1 cargo test --lib reference_tests` writes them.
 //! And what the README and that page tell people to type is accepted.
 
 use std::fmt::Write as _;
@@ -58,9 +58,13 @@ fn the_page_of_the_command_line_says_what_the_code_says() {
         return;
     }
     for (is, ought) in page.lines().zip(made.lines()) {
-        assert_eq!(is, ought, "docs/cli.md: run QSHARE_BLESS=1 cargo test --lib reference");
+        assert_eq!(is, ought, "docs/cli.md: run QSHARE_BLESS=1 cargo test --lib reference_tests");
     }
-    assert_eq!(page.lines().count(), made.lines().count(), "docs/cli.md: run QSHARE_BLESS=1 cargo test --lib reference");
+    assert_eq!(
+        page.lines().count(),
+        made.lines().count(),
+        "docs/cli.md: run QSHARE_BLESS=1 cargo test --lib reference_tests"
+    );
 }
 
 /// The page with this text between the marks of a part.
@@ -100,7 +104,7 @@ fn section(mut command: Command) -> String {
     let usage = usage.trim_start_matches("Usage: ").lines().map(str::trim).collect::<Vec<_>>().join("`, `");
     let about = command.get_about().expect("what it does").to_string();
     let own = command.get_arguments().filter(|arg| !is_global(arg) && arg.get_id() != "help");
-    format!("### `{usage}`\n\n{about}.\n\n{}\n", options(own))
+    format!("### `{usage}`\n\n{about}.\n\n{}", options(own))
 }
 
 fn options<'a>(args: impl Iterator<Item = &'a Arg>) -> String {
@@ -116,8 +120,13 @@ fn option(arg: &Arg) -> String {
     let shown = format!("{}{value}", flags.join(", "));
     let help = arg.get_long_help().or_else(|| arg.get_help()).expect("what it does").to_string();
     let choices = arg.get_possible_values().iter().map(|one| format!("`{}`", one.get_name())).collect::<Vec<_>>();
-    let default = arg.get_default_values().iter().map(|one| format!(" [default: {}]", one.to_string_lossy()));
-    let choices = if choices.is_empty() || arg.get_long().is_some() { String::new() } else { format!(": {}", choices.join(", ")) };
+    let defaults = if arg.get_action().takes_values() { arg.get_default_values() } else { &[] };
+    let default = defaults.iter().map(|one| format!(" [default: {}]", one.to_string_lossy()));
+    let choices = if choices.is_empty() || arg.get_long().is_some() {
+        String::new()
+    } else {
+        format!(": {}", choices.join(", "))
+    };
     format!("| `{}` | {}{choices}{} |\n", cell(&shown), sentences(&help), default.collect::<String>())
 }
 
@@ -132,7 +141,8 @@ fn exits() -> String {
     let mut rows = String::new();
     for one in list(schema::<ErrorCode>().get("oneOf")) {
         let code: ErrorCode = serde_json::from_value(one["const"].clone()).expect("a code");
-        let _ = writeln!(rows, "| {} | {} | {} |", one["const"].as_str().expect("a word"), code.exit(), description(one));
+        let _ =
+            writeln!(rows, "| {} | {} | {} |", one["const"].as_str().expect("a word"), code.exit(), description(one));
     }
     format!("{numbers}\n\n| `code` | `exit` | meaning |\n|---|---|---|\n{rows}")
 }
@@ -155,7 +165,10 @@ fn settings() -> String {
 }
 
 fn schema<T: JsonSchema>() -> Schema {
-    SchemaSettings::default().with(|settings| settings.inline_subschemas = true).into_generator().into_root_schema_for::<T>()
+    SchemaSettings::default()
+        .with(|settings| settings.inline_subschemas = true)
+        .into_generator()
+        .into_root_schema_for::<T>()
 }
 
 fn list(value: Option<&Value>) -> &[Value] {
@@ -170,14 +183,19 @@ fn events() -> String {
     let lines = schema::<Line<'_>>();
     let status = Value::from(schema::<Status>());
     let mut all: Vec<&Value> = list(lines.get("oneOf")).iter().chain([&status]).collect();
-    all.sort_by_key(|event| event["properties"]["event"]["const"].as_str().expect("its name"));
+    all.sort_by_key(|event| name(event));
     all.into_iter().map(event).collect()
+}
+
+/// An event's name: its tag, or what a struct that is one calls itself.
+fn name(of: &Value) -> &str {
+    of["properties"]["event"]["const"].as_str().or_else(|| of["title"].as_str()).expect("its name")
 }
 
 fn event(of: &Value) -> String {
     let mut rows = String::new();
     fields("", of, &mut rows);
-    let name = of["properties"]["event"]["const"].as_str().expect("its name");
+    let name = name(of);
     format!("### `{name}`\n\n{}\n\n| field | type | what it is |\n|---|---|---|\n{rows}\n", description(of))
 }
 
@@ -197,30 +215,22 @@ fn kind(field: &Value) -> String {
     if !either.is_empty() {
         return either.iter().map(kind).collect::<Vec<_>>().join(" or ");
     }
-    let words: Vec<_> = list(field.get("enum")).iter().chain(field.get("const")).filter_map(Value::as_str).collect();
+    let described = list(field.get("oneOf")).iter().filter_map(|one| one["const"].as_str());
+    let words: Vec<_> = list(field.get("enum")).iter().filter_map(Value::as_str).chain(described).collect();
+    let words = words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ");
     let types = match &field["type"] {
         Value::Array(types) => types.iter().filter_map(Value::as_str).collect(),
-        one => vec![one.as_str().unwrap_or_else(|| panic!("no type: {field}"))],
+        one => vec![one.as_str().unwrap_or("string")],
     };
-    let named = types.into_iter().map(|name| match name {
-        "string" if !words.is_empty() => words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "),
-        other => other.to_owned(),
-    });
-    let either: Vec<_> = one_of(field).into_iter().chain(named).collect();
-    either.join(" or ")
+    let named = types.into_iter().map(|name| if name == "string" && !words.is_empty() { &words } else { name });
+    named.collect::<Vec<_>>().join(" or ")
 }
 
-/// The words of an enum whose variants have comments.
-fn one_of(field: &Value) -> Option<String> {
-    let words: Vec<_> = list(field.get("oneOf")).iter().filter_map(|one| one["const"].as_str()).collect();
-    (!words.is_empty()).then(|| words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", "))
-}
-
-/// The commands of a page: what stands in code blocks that are indented or fenced.
-fn typed(page: &str) -> Vec<String> {
-    let lines = page.lines().filter_map(|line| line.trim().trim_start_matches("$ ").strip_prefix("qshare "));
-    let lines = lines.filter(|line| !line.starts_with("is ")).map(|line| line.split(" #").next().unwrap_or_default().trim());
-    lines.map(|line| line.trim_end_matches('&').to_owned()).collect()
+/// The commands of a page: lines of indented blocks and of tables that begin with one.
+fn typed(page: &str) -> Vec<&str> {
+    let lines = page.lines().map(|line| line.trim_start().trim_start_matches("| `"));
+    let commands = lines.filter_map(|line| line.strip_prefix("qshare "));
+    commands.map(|line| line.split(['#', '`', '&']).next().unwrap_or_default().trim()).collect()
 }
 
 #[test]
@@ -229,7 +239,9 @@ fn what_the_pages_tell_people_to_type_is_accepted() {
         let commands = typed(&read(page));
         assert!(commands.len() > 5, "{page} has commands");
         for command in commands {
-            let words = command.split_whitespace().map(|word| word.trim_matches('\'').replace("ID@", &format!("{}@", "a".repeat(52))));
+            let words = command
+                .split_whitespace()
+                .map(|word| word.trim_matches('\'').replace("ID@", &format!("{}@", "a".repeat(52))));
             let line = std::iter::once("qshare".to_owned()).chain(words).map(Into::into);
             assert!(parse(line).is_ok(), "{page}: {command}");
         }

@@ -36,7 +36,7 @@ pub(crate) struct Status {
     cache: CacheStatus,
     /// Keys that are remembered.
     trust: Vec<Trusted>,
-    /// Unfinished transfers, in this directory and where this home began some.
+    /// Unfinished transfers, in this directory and where this home began some; of those whose journal cannot be read `path` and `bytes` alone.
     partials: Vec<Partial>,
 }
 

@@ -18,7 +18,7 @@ pub struct Told {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Beyond {
-    /// How many.
+    /// How many more there are.
     pub more: u64,
     /// There may be even more.
     pub at_least: bool,

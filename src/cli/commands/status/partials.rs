@@ -29,7 +29,7 @@ pub(super) struct Partial {
 #[derive(Debug, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Told {
-    /// The content id of what comes. This and what follows is absent where its journal cannot be read.
+    /// The content id of what comes.
     id: ContentId,
     /// What it was to become; unknown of those that an older version began.
     target: Option<String>,
