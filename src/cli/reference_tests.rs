@@ -236,7 +236,8 @@ fn typed(page: &str) -> Vec<&str> {
 #[test]
 fn what_the_pages_tell_people_to_type_is_accepted() {
     for page in ["README.md", "docs/cli.md"] {
-        let commands = typed(&read(page));
+        let text = read(page);
+        let commands = typed(&text);
         assert!(commands.len() > 5, "{page} has commands");
         for command in commands {
             let words = command
