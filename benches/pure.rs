@@ -95,7 +95,8 @@ fn pick_all(mut picker: Picker, acquire: impl Fn(&mut Picker, RequestId, NodeId)
     picker
 }
 
-/// 100,000 names of five components; words that are rare, frequent and in no name.
+/// 100,000 names of five components; words that are rare, frequent and in no name; patterns with and without a literal part,
+/// and the dearest of them; words that are nearly spelled so.
 fn names(c: &mut Criterion) {
     let mut all = FoldedNames::default();
     for n in 0..100_000 {
@@ -104,10 +105,22 @@ fn names(c: &mut Criterion) {
     let mut group = c.benchmark_group("search 100,000 names");
     let cases =
         [("one", vec!["chapter-77777"], 1), ("many", vec!["chapter", "shelf-3"], 10_000), ("none", vec!["zzz"], 0)];
-    for (case, words, found) in cases {
+    // All states that a pattern may have, of which the last is never reached.
+    let dear = format!("*[/]{}", "?".repeat(240));
+    let patterns = [
+        ("pattern", vec!["chapter-777??.pdf"], 100),
+        ("pattern without literal", vec!["*[0-7][0-7][0-7][0-7][0-7][.]???"], 32_768),
+        ("dearest pattern", vec![dear.as_str()], 0),
+    ];
+    for (case, words, found) in cases.into_iter().chain(patterns) {
         let query = Query::parse(&words).expect("words");
         let needle = Needle::new(&query);
         assert!((found..=2 * found).contains(&all.find(&needle).count()), "{case}");
+        group.bench_function(case, |b| b.iter(|| all.find(black_box(&needle)).count()));
+    }
+    for (case, words) in [("near", "chpater shellf"), ("near none", "turinng")] {
+        let query = Query::parse(&[words]).expect("words").nearly();
+        let needle = Needle::new(&query);
         group.bench_function(case, |b| b.iter(|| all.find(black_box(&needle)).count()));
     }
     group.finish();

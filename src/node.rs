@@ -34,6 +34,7 @@ pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
 pub use crate::logic::neighbours::Direction;
+pub use crate::logic::offers::suggest::Suggestion;
 pub use crate::logic::offers::tally::Beyond;
 pub use crate::logic::transfer::Why;
 pub use crate::logic::transfer::files::FileCount;
@@ -172,12 +173,17 @@ impl Node {
     pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
         let finder = &self.inner.finder;
         let found = finder.locate(id).await?;
-        let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked() };
+        let not_found = || Error::NotFound { what: id.to_string(), asked: finder.asked(), near: Vec::new() };
         let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
         if hit.kind == crate::model::Kind::File {
             return Err(Error::NotACollection { id });
         }
         self.list_of(id, &hit).await
+    }
+
+    /// That nothing was found for what a person typed, with what is spelled nearly so, which is looked for now.
+    pub async fn not_found(&self, what: &str, query: &Query) -> Error {
+        look::not_found(&self.inner.finder, what.to_owned(), query).await
     }
 
     /// What words mean, as a `get` takes them, and what it holds.

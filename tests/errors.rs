@@ -16,6 +16,8 @@ const PROTOCOL: &str = include_str!("../docs/protocol.md");
 /// Three chunks.
 const BIG: usize = 600_000;
 const PAGE: u32 = 1 << 20;
+const SEARCH: &str =
+    "Search for nothing, for too many words, for one that is too long, for patterns that are too large";
 
 /// The cells of the rows of the table below a heading, without its head.
 fn rows(heading: &str) -> Vec<Vec<&'static str>> {
@@ -83,7 +85,13 @@ impl Stage {
 
     fn searches(&self, of: fn(&Self, &Value) -> Ending) -> Vec<Ending> {
         let words: [Vec<String>; 4] = [vec![], vec![" ".into()], vec!["w".into(); 17], vec!["w".repeat(256)]];
-        words.map(|words| of(self, &search(list(words.iter().map(|word| text(word)))))).into()
+        let patterns = ["*".repeat(1024), "{a,b}".repeat(9), "?".repeat(255) + " ?"].map(|pattern| vec![pattern]);
+        let search = |words: &Vec<String>| {
+            let words = list(words.iter().map(|word| text(word)));
+            let fields = [("words", words), ("limit", number(1)), ("skip", number(0)), ("glob", Value::Flag(true))];
+            of(self, &tagged("Search", map(fields)))
+        };
+        words.iter().chain(&patterns).map(search).collect()
     }
 
     /// The head of the next announcement in full.
@@ -179,7 +187,7 @@ impl Stage {
             }
             "Announce, Bench, Follow, Peers, Renew, Withdraw" => self.all(Self::share, what),
             "FilesOf of another node" => vec![self.share(&files_of(self.own.node))],
-            "Search for nothing, for too many words, for one that is too long" => self.searches(Self::share),
+            SEARCH => self.searches(Self::share),
             "Resolve of what is not offered: in Failed" => {
                 let mut talk = self.own.open(&self.to_share, &request("Resolve").frame());
                 assert_eq!(self.own.runtime.block_on(talk.answer()), Ending::Answer(Value::Nil));
@@ -262,7 +270,7 @@ impl Stage {
         match what {
             "Bench, Fetch, Join, List, Manifest, Resolve, Times, Watch" => self.all(Self::tracker, what),
             "FilesOf of a node that is not known" => vec![self.tracker(&files_of([7; 32]))],
-            "Search for nothing, for too many words, for one that is too long" => self.searches(Self::tracker),
+            SEARCH => self.searches(Self::tracker),
             "Announce that continues what is not known, or leaves a gap" => {
                 let unknown = self.tracker(&announce(7, 2, false, [], 9));
                 assert!(matches!(self.announces(), Ending::Answer(_)));

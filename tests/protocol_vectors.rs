@@ -1,6 +1,8 @@
 //! The vectors of `docs/protocol.md` against what the code makes; `tests/interop` holds the same against its own code.
 
 use qshare::io::home::identity;
+use qshare::model::query::glob::Glob;
+use qshare::model::query::near::Spelling;
 use qshare::model::units::chunk_list::{chunk_value, root};
 use qshare::model::{ChunkIndex, Collection, ContentId, Layout, NodeId, SafePath, UnitMap};
 
@@ -35,6 +37,36 @@ fn chunks_are_as_long_as_the_document_says() {
         let at = u32::try_from(chunks).expect(line).checked_sub(1);
         let length = at.map_or(0, |at| layout.len(ChunkIndex(at)));
         assert_eq!((layout.chunk_size(), u64::from(layout.chunks()), length), (chunk, chunks, last), "{line}");
+    }
+}
+
+fn json(line: &str) -> Vec<serde_json::Value> {
+    serde_json::Deserializer::from_str(line).into_iter().map(|value| value.expect("JSON")).collect()
+}
+
+#[test]
+fn patterns_match_as_the_document_says() {
+    let lines = vectors("patterns");
+    assert!(lines.len() > 10);
+    for line in lines {
+        let (says, rest) = line.split_once(' ').expect(line);
+        let [pattern, name] = &json(rest)[..] else { panic!("{line}") };
+        let [pattern, name] = [pattern, name].map(|value| value.as_str().expect(line));
+        let glob = Glob::parse(pattern).expect("a pattern").expect(line);
+        assert_eq!(glob.matches(name), says == "yes", "{line}");
+    }
+}
+
+#[test]
+fn mistakes_are_forgiven_as_the_document_says() {
+    let lines = vectors("near");
+    assert!(lines.len() > 5);
+    for line in lines {
+        let (most, rest) = line.split_once(' ').expect(line);
+        let [word, other] = &json(rest)[..] else { panic!("{line}") };
+        let [word, other] = [word, other].map(|value| value.as_str().expect(line));
+        let mistakes = Spelling::of(word).and_then(|spelling| spelling.mistakes(other));
+        assert_eq!(mistakes, most.parse().ok(), "{line}");
     }
 }
 

@@ -64,7 +64,7 @@ fn several_things_come_at_once() {
     assert!(is_there(&lab, "some/a.pdf"));
     // One that is no id is not looked for as a word.
     let refused = lab.get(&tracker, &[&a, "turing.pdf", "-o", "neither/"]);
-    assert!(refused.error(3).contains("`turing.pdf` is not the id of anything"));
+    assert!(refused.error(3).contains("`turing.pdf` is not an id"));
     assert!(!is_there(&lab, "neither"));
     // Of what words match without being its name, all; and then of an exact name that alone.
     lab.get(&tracker, &["uring"]).error(4);
@@ -75,13 +75,21 @@ fn several_things_come_at_once() {
 }
 
 #[test]
-fn a_name_is_located_and_the_beginning_of_an_id_that_was_shown_stands_for_it() {
+fn a_name_is_located_and_the_beginning_of_an_id_stands_for_it() {
     let lab = Lab::new();
     let (tracker, provider) = papers(&lab);
     let (home, id) = (lab.home(), id("turing.pdf"));
     let run = |line: &[&str]| Process::start(lab.qshare_at(&home).args(["--tracker", &tracker.addr]).args(line)).end();
-    // A name, or nothing: this home has not been shown any id.
-    run(&["get", &id[..12]]).error(3);
+    // This home has not been shown any id: it is looked for.
+    assert_eq!(run(&["get", &id[..12], "-o", "unseen/"]).done()["id"], id);
+    fs::remove_file(home.join("seen")).expect("it was shown");
+    run(&["get", &id[..7], "-o", "too-short/"]).error(3);
+    assert!(run(&["get", "0123456789", "-o", "nobodys/"]).error(3).contains("no id begins so"));
+    let other = self::id("physics/a.pdf");
+    let both = run(&["get", &id[..9], &other[..9], "-o", "both/"]);
+    assert_eq!(both.events.iter().filter(|event| event["event"] == "done").count(), 2, "{both:#?}");
+    assert_eq!(hits(&run(&["search", &id[..10].to_uppercase()])), ["papers/turing.pdf"]);
+    fs::remove_file(home.join("seen")).expect("it was shown");
     let located = run(&["locate", "turing.pdf"]);
     let hit = located.event("hit");
     assert_eq!((&hit["id"], &hit["providers"][0]["node"]), (&id.as_str().into(), &provider.id.as_str().into()));

@@ -98,7 +98,7 @@ fn request() -> impl Strategy<Value = Request> {
     });
     let bench = (any::<u64>(), any::<bool>(), any::<bool>());
     let fetch = (id(), any::<u64>(), ranges(), any::<u32>());
-    let search = (vec(".{0,20}", 0..4), any::<u32>(), any::<u32>());
+    let search = (vec(".{0,20}", 0..4), any::<u32>(), any::<u32>(), any::<(bool, bool, bool)>());
     prop_oneof![
         announce,
         bench.prop_map(|(bytes, download, file)| Request::Bench(Bench { bytes, download, file })),
@@ -112,7 +112,9 @@ fn request() -> impl Strategy<Value = Request> {
         option::of(node()).prop_map(|after| Request::Peers(Peers { after })),
         (any::<u64>(), any::<u64>()).prop_map(|(epoch, seq)| Request::Renew(Renew { epoch: Epoch(epoch), seq })),
         path().prop_map(|name| Request::Resolve(Resolve { name })),
-        search.prop_map(|(words, limit, skip)| Request::Search(Search { words, limit, skip })),
+        search.prop_map(|(words, limit, skip, (glob, ids, near))| {
+            Request::Search(Search { words, limit, skip, glob, ids, near })
+        }),
         (id(), any::<u64>()).prop_map(|(id, size)| Request::Watch(Watch { id, size })),
         any::<u64>().prop_map(|epoch| Request::Withdraw(Withdraw { epoch: Epoch(epoch) })),
     ]

@@ -83,7 +83,7 @@ fn requests(to: &mut Examples) {
     to.request("Peers", Request::Peers(Peers { after: None }));
     to.request("Renew", Request::Renew(Renew { epoch, seq: 1 }));
     to.request("Resolve", Request::Resolve(Resolve { name: path() }));
-    to.request("Search", Request::Search(Search { words: vec!["a.txt".into()], limit: 50, skip: 0 }));
+    to.request("Search", Request::Search(Search { words: vec!["a.txt".into()], limit: 50, ..Search::default() }));
     to.request("Times", Request::Times(Times { id, size }));
     to.request("Watch", Request::Watch(Watch { id, size }));
     to.request("Withdraw", Request::Withdraw(Withdraw { epoch }));

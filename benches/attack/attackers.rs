@@ -103,13 +103,12 @@ impl Target {
     }
 
     /// Nodes that ask both for all sorts of things on fresh connections and are gone in mid-answer.
-    fn vanishing(&self, goes: Goes) -> Standing {
+    fn vanishing(&self, nodes: (u8, fn(u8) -> Ipv4Addr), how: (Goes, Duration)) -> Standing {
         let much = self.much();
         let ask = |what| about(what, &much.id, much.size.into());
         let requests = vec![fetch(much), ask("Watch"), search("e"), ask("Follow"), announce(), fetch(much)];
-        let from = ELSEWHERE.into();
         let both = [self.tracker, self.share];
-        let both = both.map(|(addr, _)| Vanishing::start(from, addr, 15, requests.clone(), goes));
+        let both = both.map(|(addr, _)| Vanishing::start(nodes, addr, requests.clone(), how));
         let asked = both.each_ref().map(Vanishing::counted);
         let sum = move || asked.iter().map(|asked| asked.load(Ordering::Relaxed)).sum::<u64>();
         Standing::new(both, move || format!("{} requests", sum()))
@@ -287,8 +286,15 @@ pub(crate) const ATTACKS: &[Attack] = &[
         }
         streams(crowds.into())
     }),
-    attack!("go-asking", "15 nodes that ask 40 things on a fresh connection and close it", Plain, t => t.vanishing(Goes::Closing)),
-    attack!("vanish", "the same, silent from one moment to the next", Plain, t => t.vanishing(Goes::Silently)),
+    attack!("go-asking", "15 nodes that ask 40 things on a fresh connection and close it", Plain, t => {
+        t.vanishing((15, |_| ELSEWHERE.into()), (Goes::Closing, Duration::ZERO))
+    }),
+    attack!("vanish", "the same, silent from one moment to the next", Plain, t => {
+        t.vanishing((15, |_| ELSEWHERE.into()), (Goes::Silently, Duration::ZERO))
+    }),
+    attack!("vanish-many", "120 nodes of as many addresses that ask 40 things and vanish, 30 in a second", Plain, t => {
+        t.vanishing((120, |n| Ipv4Addr::new(127, 0, 3, n + 1)), (Goes::Silently, Duration::from_secs(4)))
+    }),
     attack!("handshakes", "first packets of handshakes from many addresses", Plain, t => half_handshakes(t)),
     attack!("words", "a neighbour that asks 10,000 times a second", Plain, t => flood(t, false, |n| query(n, 7, "e"))),
     attack!("rotates", "the same, another one whenever it is thrown out", Plain, t => flood(t, true, |n| query(n, 7, "e"))),

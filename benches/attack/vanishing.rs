@@ -39,18 +39,26 @@ const AFTER: [Duration; 4] =
     [Duration::ZERO, Duration::from_millis(10), Duration::from_millis(300), Duration::from_secs(1)];
 
 impl Vanishing {
-    /// So many at once from this address.
-    pub(crate) fn start(from: Ipv4Addr, to: SocketAddr, count: usize, requests: Vec<Vec<u8>>, goes: Goes) -> Self {
+    /// So many at once; `from` gives the address of each, which rests between two connections.
+    pub(crate) fn start(
+        (count, from): (u8, fn(u8) -> Ipv4Addr),
+        to: SocketAddr,
+        requests: Vec<Vec<u8>>,
+        (goes, rest): (Goes, Duration),
+    ) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let (runtime, asked, requests) = (runtime.expect("a runtime"), Arc::default(), Arc::new(requests));
         for n in 0..count {
             let (asked, requests) = (Arc::clone(&asked), Arc::clone(&requests));
             runtime.spawn(async move {
-                for after in AFTER.into_iter().cycle().skip(n) {
+                // Not all at the same moment.
+                sleep(rest * u32::from(n) / u32::from(count)).await;
+                for after in AFTER.into_iter().cycle().skip(usize::from(n)) {
                     // Not let in: it comes back.
-                    if come(from, to, &requests, (goes, after), &asked).await.is_none() {
+                    if come(from(n), to, &requests, (goes, after), &asked).await.is_none() {
                         sleep(Duration::from_millis(500)).await;
                     }
+                    sleep(rest).await;
                 }
             });
         }

@@ -31,6 +31,8 @@ pub use state::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Shor
 
 /// How often time is told to the transfer and progress is sampled.
 const TICK: Duration = Duration::from_millis(100);
+/// The same while somebody has nothing to do and others still owe: a short transfer is not to wait for a tick.
+const SOON: Duration = Duration::from_millis(10);
 
 /// What a transfer is told.
 #[derive(Debug)]
@@ -49,6 +51,8 @@ pub(crate) enum Message {
     Linked(NodeId, Result<Link, ConnectError>),
     /// A chunk list merges to its file's id and is kept.
     ListKnown { request: RequestId, file: usize },
+    /// Time has passed, and somebody has nothing to do.
+    Look,
     /// A peer takes part in the transfer and has something, or will.
     Participant(Link, RpcReplyPort<()>),
     /// Units are proven and written.
@@ -110,6 +114,7 @@ impl Owner for State {
             Message::Input(input) => self.input(input),
             Message::Linked(node, result) => self.on_linked(node, result),
             Message::ListKnown { request, file } => self.on_list(request, file),
+            Message::Look => self.look_soon(),
             Message::Participant(link, reply) => {
                 self.on_participant(link);
                 // Whoever waits for the reply may have been aborted.

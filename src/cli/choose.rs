@@ -11,7 +11,6 @@ use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
-use crate::model::query::fold;
 use crate::model::{ContentId, Hit, Kind, Query, Shown, Size};
 use crate::node::Beyond;
 
@@ -150,7 +149,7 @@ impl<'a> Chooser<'a> {
             Some(Ok(places)) => self.chosen(&places),
             Some(Err(wrong)) => ControlFlow::Continue(Some(wrong)),
             None => match Query::parse(&[line.strip_prefix('/').unwrap_or(line)]) {
-                Ok(query) => self.filter(|hit| names(hit).any(|name| query.matches(&fold(name))), line),
+                Ok(query) => self.filter(|hit| hit.clone().keep_what_answers(&query), line),
                 Err(error) => ControlFlow::Continue(Some(error.to_string())),
             },
         }

@@ -1,31 +1,31 @@
-//! Contents as people name them: by an id, or by its beginning where this home was shown the whole of it.
+//! Contents as people name them: by an id, or by its beginning, which this home was shown the whole of or which is looked for.
 //! Not responsible for words: the node decides what they mean.
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::io::home::seen::{Seen, SeenContent, is_prefix};
 use crate::model::{ContentId, Hit, Query, Shown};
-use crate::node::Error;
+use crate::node::{Error, What};
 
 impl Context {
-    /// The contents that are meant where each word is an id; none where none of them is one.
+    /// What is meant where each word is an id or the beginning of one; none where words are looked for. A beginning that was
+    /// not shown here is looked for like words.
     ///
     /// # Errors
-    /// When a word is the beginning of several, or not all of them are ids.
-    pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<ContentId>>, Failure> {
-        let ids: Vec<Option<ContentId>> = words.iter().map(|word| self.id_of(word)).collect::<Result<_, _>>()?;
-        match words.iter().zip(&ids).find(|(_, id)| id.is_none()) {
-            Some((word, _)) if ids.iter().any(Option::is_some) => Err(Failure::Nothing(format!(
-                "`{}` is not the id of anything that was shown here: give ids alone, or words alone",
-                Shown(word)
-            ))),
-            _ => Ok(ids.into_iter().collect()),
+    /// When a word is the beginning of several, or some of them are ids and others cannot be.
+    pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<What>>, Failure> {
+        let all: Vec<Option<What>> = words.iter().map(|word| self.id_of(word)).collect::<Result<_, _>>()?;
+        match words.iter().zip(&all).find(|(_, what)| what.is_none()) {
+            Some((word, _)) if all.iter().any(|what| matches!(what, Some(What::Id(_)))) => {
+                Err(Failure::Nothing(format!("`{}` is not an id: give ids alone, or words alone", Shown(word))))
+            }
+            _ => Ok(all.into_iter().collect()),
         }
     }
 
-    fn id_of(&self, word: &str) -> Result<Option<ContentId>, Failure> {
+    fn id_of(&self, word: &str) -> Result<Option<What>, Failure> {
         if let Ok(id) = word.parse() {
-            return Ok(Some(id));
+            return Ok(Some(What::Id(id)));
         }
         if !is_prefix(word) {
             return Ok(None);
@@ -34,7 +34,10 @@ impl Context {
         if let [SeenContent { id, name }] = seen.as_slice() {
             self.output.remark(&format!("qshare: {word} is {id}, {}", Shown(name.as_str())));
         }
-        the_one(word, &seen)
+        match the_one(word, &seen)? {
+            None => Ok(Some(What::Words(query(&[word.to_owned()])?))),
+            Some(id) => Ok(Some(What::Id(id))),
+        }
     }
 
     /// Remembers what is shown, the best first: the beginning of its id stands for it from now on.

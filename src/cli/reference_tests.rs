@@ -54,7 +54,10 @@ fn the_page_of_the_command_line_says_what_the_code_says() {
     ];
     let made = parts.iter().fold(page.clone(), |page, (name, text)| with(&page, name, text));
     if std::env::var_os("QSHARE_BLESS").is_some() {
-        std::fs::write(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/cli.md"), &made).expect("written");
+        let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        // Whole at each moment: another test reads it, too.
+        std::fs::write(docs.join("cli.md.new"), &made).expect("written");
+        std::fs::rename(docs.join("cli.md.new"), docs.join("cli.md")).expect("renamed");
         return;
     }
     for (is, ought) in page.lines().zip(made.lines()) {

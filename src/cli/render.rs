@@ -235,9 +235,13 @@ impl Console {
         let message = say::failure(failure, &self.names);
         let sentence = format!("qshare: {message}");
         let line = Line::Error { code: failure.code(), exit: failure.exit().code(), message };
-        let told = self.json && bytes(&line).is_ok_and(|line| self.put(&line).is_ok());
+        let near = say::near(failure);
+        let lines = near.iter().map(Line::Near).chain([line]);
+        let told =
+            self.json && lines.map(|line| bytes(&line)).all(|line| line.is_ok_and(|line| self.put(&line).is_ok()));
         if !told {
             self.tell(&sentence);
+            near.iter().for_each(|one| self.tell(&say::suggested(one)));
         }
     }
 

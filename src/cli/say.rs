@@ -8,6 +8,7 @@ pub(crate) mod log;
 pub(crate) mod names;
 mod notice;
 mod share;
+mod suggest;
 
 use std::fmt;
 
@@ -29,6 +30,7 @@ pub(crate) use doctor::check;
 pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
 pub(crate) use share::{omission, unportable};
+pub(crate) use suggest::{names as suggested, near};
 
 /// Why a command did not end well.
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
@@ -104,7 +106,8 @@ fn transfer(error: &Error, names: &Names) -> String {
                 Shown(name)
             )
         }
-        Error::NotFound { what, asked } => nothing(what, asked),
+        Error::NotFound { what, asked, near } if near.is_empty() => nothing(what, asked),
+        Error::NotFound { what, asked, near } => suggest::instead(what, asked, near),
         Error::NotHashed { lack, .. } => format!(
             "{error} ({}): a file that is written to all the time gets none, else try again in a moment",
             lack::cause(lack, names)
@@ -196,7 +199,9 @@ fn dial(error: &DialError, names: &Names) -> String {
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: impl fmt::Display) -> String {
     let advice = match is_prefix(what) {
-        true => "the beginning of an id stands for it only where this home was shown the whole, give that",
+        true => {
+            "no name there has it and no id begins so, give the whole id or name more places to look with --tracker"
+        }
         false => "check it, or name more places to look with --tracker or --peer",
     };
     format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))

@@ -8,5 +8,6 @@ pub mod names;
 pub mod page;
 pub mod rank;
 pub mod search;
+pub mod suggest;
 pub mod table;
 pub mod tally;

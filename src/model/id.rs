@@ -160,6 +160,42 @@ impl FromStr for ContentId {
     }
 }
 
+/// The beginning of a content id's text form: all ids from one to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct IdPrefix {
+    first: ContentId,
+    last: ContentId,
+}
+
+impl IdPrefix {
+    /// The shortest beginning that may stand for an id, in characters.
+    pub const MIN_LEN: usize = 8;
+
+    /// Whether an id begins with it.
+    #[must_use]
+    pub fn is_of(self, id: ContentId) -> bool {
+        (self.first..=self.last).contains(&id)
+    }
+
+    /// The least id that begins with it.
+    #[must_use]
+    pub const fn first(self) -> ContentId {
+        self.first
+    }
+}
+
+impl FromStr for IdPrefix {
+    type Err = IdError;
+
+    fn from_str(text: &str) -> Result<Self, IdError> {
+        if text.len() < Self::MIN_LEN || text.len() > ContentId::TEXT_LEN {
+            return Err(IdError::Content);
+        }
+        let filled = |by: &str| (text.to_owned() + &by.repeat(ContentId::TEXT_LEN - text.len())).parse();
+        Ok(Self { first: filled("0")?, last: filled("f")? })
+    }
+}
+
 /// A random number drawn at start: a lease is one per (node id, epoch).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -236,6 +272,19 @@ mod bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_beginning_of_an_id_is_that_of_all_that_begin_with_it() {
+        let id = ContentId::of(b"x");
+        let text = id.to_string();
+        for length in [8, 9, 63, 64] {
+            let prefix: IdPrefix = text[..length].to_uppercase().parse().expect("a beginning");
+            assert!(prefix.is_of(id) && prefix.first() <= id && !prefix.is_of(ContentId::of(b"y")), "{length}");
+        }
+        for text in [&text[..7], &format!("{text}0"), "papers12", "\u{e9}1234567"] {
+            assert!(text.parse::<IdPrefix>().is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn text_forms_round_trip() {

@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
-use crate::model::{ContentId, NodeId, Plane, SafePath};
+use crate::model::query::fold;
+use crate::model::{ContentId, NodeId, Plane, Query, SafePath};
 
 /// What an id stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,6 +118,15 @@ impl Hit {
     #[must_use]
     pub fn is_possible(&self) -> bool {
         is_possible(self.kind, self.id, self.size)
+    }
+
+    /// Leaves of the names those that match, or all where the id is meant; says whether there is one: whoever answers with
+    /// another says what is not true.
+    pub fn keep_what_answers(&mut self, query: &Query) -> bool {
+        if !query.means(self.id) {
+            self.names.retain(|name| query.matches(&fold(name.as_str())));
+        }
+        query.means(self.id) || !self.names.is_empty()
     }
 
     /// Whether both say that they are of one content, of one size.

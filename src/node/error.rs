@@ -20,6 +20,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
+use crate::logic::offers::suggest::Suggestion;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
 use crate::model::query::QueryError;
@@ -226,6 +227,8 @@ pub enum Error {
         what: String,
         /// Who was asked.
         asked: Whom,
+        /// What is nearly so.
+        near: Vec<Suggestion>,
     },
     /// Whoever offers it could not hash it.
     #[error("`{}` has no id yet", Shown(.name))]
@@ -370,6 +373,12 @@ pub enum Silence {
 }
 
 impl Error {
+    /// Whether nothing was found, but something that is spelled nearly so.
+    #[must_use]
+    pub const fn is_nearly_found(&self) -> bool {
+        matches!(self, Self::NotFound { near, .. } if !near.is_empty())
+    }
+
     /// There is no link to a place.
     pub(crate) fn connect(who: Who, own: NodeId, error: ConnectError) -> Self {
         match error.kind() {

@@ -12,6 +12,7 @@ pub(super) mod size;
 pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose, directory};
+use crate::logic::offers::suggest::suggestions;
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
 use crate::node::error::Error;
@@ -71,7 +72,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
     let found = if all { finder.locate(id).await? } else { finder.locate_first(id).await? };
     let Some(best) = found.hits.iter().max_by_key(|found| found.hit.providers.len()).cloned() else {
         found.warnings.into_iter().for_each(|notice| report.warn(notice));
-        return Err(Error::NotFound { what: id.to_string(), asked: finder.asked() });
+        return Err(Error::NotFound { what: id.to_string(), asked: finder.asked(), near: Vec::new() });
     };
     let best = of_true_size(&finder.connections, best, &found.hits, report).await;
     report.plane(best.plane);
@@ -99,7 +100,7 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
             let hits = all.into_iter().map(|found| found.hit).collect();
             return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
         }
-        Choice::Nothing => return Err(Error::NotFound { what, asked: finder.asked() }),
+        Choice::Nothing => return Err(not_found(finder, what, query).await),
         Choice::One(found) => of_true_size(&finder.connections, found, &heard, report).await,
     };
     report.plane(found.plane);
@@ -107,6 +108,12 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
     let mut late = LateAnswers::of(query.clone(), found.clone(), rest, overlay);
     around.iter().for_each(|found| late.compare(found.plane, std::slice::from_ref(&found.hit), report));
     Ok(Chosen { found, late: Some(late), beneath: None })
+}
+
+/// That nothing matches, with what is spelled nearly so.
+pub(super) async fn not_found(finder: &Finder, what: String, query: &Query) -> Error {
+    let near = suggestions(query, &finder.near(query).await);
+    Error::NotFound { what, asked: finder.asked(), near }
 }
 
 /// Those among whom is chosen, and the others: the trackers' word goes before that of the network around.

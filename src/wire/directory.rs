@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
-use crate::model::query::MAX_WORDS;
-use crate::model::{Content, ContentId, Epoch, Hit, NodeId, Offer, Provider, SafePath};
+use crate::model::query::{MAX_WORDS, QueryError, Reading};
+use crate::model::{Content, ContentId, Epoch, Hit, NodeId, Offer, Provider, Query, SafePath};
 use crate::wire::limits;
 
 /// See [`super::Request::Search`].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Search {
     /// The words as typed; the asked side folds them.
     #[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")]
@@ -19,6 +19,33 @@ pub struct Search {
     pub limit: u32,
     /// How many of the best hits to skip.
     pub skip: u32,
+    /// Words may be patterns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub glob: bool,
+    /// One word alone may be the beginning of an id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ids: bool,
+    /// Words that are nearly theirs are as good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub near: bool,
+}
+
+impl Search {
+    /// The hits of a query after so many.
+    #[must_use]
+    pub fn of(query: &Query, limit: u32, skip: u32) -> Self {
+        let Reading { glob, ids, near } = query.reading();
+        Self { words: query.words().to_vec(), limit, skip, glob, ids, near }
+    }
+
+    /// What is looked for.
+    ///
+    /// # Errors
+    /// When it is no query.
+    pub fn query(&self) -> Result<Query, QueryError> {
+        let Self { glob, ids, near, .. } = *self;
+        Query::read(&self.words, Reading { glob, ids, near })
+    }
 }
 
 /// A page of hits, best first.

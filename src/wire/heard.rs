@@ -14,7 +14,7 @@ use crate::wire::{FollowEvent, HaveEvent, NeighbourFrame, ResolveEvent};
 
 /// Since which version a node knows what may come to it unasked, on a stream that stands; `docs/protocol.md` has the same
 /// table. It is sent to nobody of an earlier version.
-pub const SINCE: [(&str, u16); 12] = [
+pub const SINCE: [(&str, u16); 13] = [
     ("FollowEvent", 1),
     ("HaveEvent", 1),
     ("NeighbourFrame::About", 1),
@@ -25,6 +25,7 @@ pub const SINCE: [(&str, u16); 12] = [
     ("ResolveEvent::Failed", 1),
     ("ResolveEvent::Hashing", 1),
     ("Sought::Content", 1),
+    ("Sought::Names", 5),
     ("Sought::Nodes", 1),
     ("Sought::Words", 1),
 ];

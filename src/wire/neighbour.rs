@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
-use crate::model::query::MAX_WORDS;
-use crate::model::{ContentId, Hit, NodeId, QueryId};
+use crate::model::query::{MAX_WORDS, QueryError, Reading};
+use crate::model::{ContentId, Hit, NodeId, Query, QueryId};
 use crate::wire::heard::{Event, Heard, since};
 use crate::wire::limits::{self, UNTOLD};
 
@@ -57,6 +57,15 @@ pub enum NeighbourFrame {
 }
 
 impl NeighbourFrame {
+    /// The same for a neighbour of this version.
+    #[must_use]
+    pub fn for_version(self, version: u16) -> Self {
+        match self {
+            Self::Query(query) => Self::Query(FloodQuery { what: query.what.for_version(version), ..query }),
+            frame => frame,
+        }
+    }
+
     /// The first version that has all of this frame.
     pub fn since(&self) -> u16 {
         match self {
@@ -85,6 +94,8 @@ pub struct FloodQuery {
 pub enum Sought {
     /// Who has this content.
     Content(ContentId),
+    /// Offers whose names match, where words are more than parts of names.
+    Names(Names),
     /// Which nodes are there.
     Nodes,
     /// Something that a later version looks for: answered by Done alone, and never said.
@@ -94,10 +105,65 @@ pub enum Sought {
     Words(#[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")] Vec<String>),
 }
 
+/// Words, and how they are read; as in [`crate::wire::Search`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Names {
+    /// The words as typed.
+    #[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")]
+    pub words: Vec<String>,
+    /// Words may be patterns.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub glob: bool,
+    /// One word alone may be the beginning of an id.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ids: bool,
+    /// Words that are nearly theirs are as good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub near: bool,
+}
+
+impl From<&Query> for Sought {
+    /// What needs no more than words is understood by every version.
+    fn from(query: &Query) -> Self {
+        let (words, Reading { glob, ids, near }) = (query.words().to_vec(), query.reading());
+        if glob || ids || near { Self::Names(Names { words, glob, ids, near }) } else { Self::Words(words) }
+    }
+}
+
 impl Sought {
+    /// The query, where names are looked for.
+    ///
+    /// # Errors
+    /// When the words are none.
+    pub fn query(&self) -> Option<Result<Query, QueryError>> {
+        match self {
+            Self::Content(_) | Self::Nodes | Self::Unknown => None,
+            Self::Names(Names { words, glob, ids, near }) => {
+                Some(Query::read(words, Reading { glob: *glob, ids: *ids, near: *near }))
+            }
+            Self::Words(words) => Some(Query::read(words, Reading::default())),
+        }
+    }
+
+    /// Whether names are looked for: one of several things is chosen then.
+    #[must_use]
+    pub const fn is_by_name(&self) -> bool {
+        matches!(self, Self::Names(_) | Self::Words(_))
+    }
+
+    /// The same for a neighbour of an earlier version, which finds a part of it by the words alone.
+    #[must_use]
+    pub fn for_version(self, version: u16) -> Self {
+        match self {
+            Self::Names(names) if version < since("Sought::Names") => Self::Words(names.words),
+            what => what,
+        }
+    }
+
     fn since(&self) -> u16 {
         match self {
             Self::Content(_) => since("Sought::Content"),
+            Self::Names(_) => since("Sought::Names"),
             Self::Nodes => since("Sought::Nodes"),
             Self::Unknown => u16::MAX,
             Self::Words(_) => since("Sought::Words"),
@@ -109,6 +175,7 @@ impl Sought {
 #[derive(Deserialize)]
 enum Named {
     Content(ContentId),
+    Names(Names),
     Nodes,
     Words(#[serde(deserialize_with = "at_most::<_, _, MAX_WORDS>")] Vec<String>),
 }
@@ -119,6 +186,7 @@ impl From<Heard<Named>> for Sought {
     fn from(heard: Heard<Named>) -> Self {
         match heard {
             Heard::Known(Named::Content(id)) => Self::Content(id),
+            Heard::Known(Named::Names(names)) => Self::Names(names),
             Heard::Known(Named::Nodes) => Self::Nodes,
             Heard::Known(Named::Words(words)) => Self::Words(words),
             Heard::Unknown => Self::Unknown,

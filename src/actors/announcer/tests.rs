@@ -113,7 +113,7 @@ async fn ask<T: serde::de::DeserializeOwned>(link: &Link, request: Request) -> R
 }
 
 async fn search(link: &Link, words: &str) -> Vec<Hit> {
-    let search = Search { words: vec![words.to_owned()], limit: 50, skip: 0 };
+    let search = Search { words: vec![words.to_owned()], limit: 50, ..Search::default() };
     ask::<HitPage>(link, Request::Search(search)).await.expect("answered").hits
 }
 
@@ -313,7 +313,7 @@ async fn wrong_requests_are_refused_and_the_tracker_lives() {
     let too_many = Announce { full: true, candidates: vec![tracker.endpoint.local_addr(); 5], ..head.clone() };
     let fetch = Fetch { id: ContentId::of(b"x"), size: 1, units: vec![(0, 1)], max: 1 };
     let unknown = FilesOf { node: Some(NodeId::of_public_key(b"x")), after: None };
-    let empty = Search { words: vec![String::new()], limit: 1, skip: 0 };
+    let empty = Search { words: vec![String::new()], limit: 1, ..Search::default() };
     let cases = [
         (Request::Announce(head), Code::NotFound),
         (Request::Announce(too_many), Code::BadRequest),

@@ -23,7 +23,7 @@ use self::orders::Running;
 use self::progress::Tallies;
 pub use self::progress::{DownloadNotice, Hashing, Phase, Progress, ProviderProgress, Tell};
 use self::sides::Width;
-use super::{DownloadError, Ending, Message};
+use super::{DownloadError, Ending, Message, SOON};
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::clocks::Clocks;
 use crate::actors::download::fetch::{FetchContext, WRITERS, from_kin, verify};
@@ -96,6 +96,8 @@ pub(crate) struct State {
     arrivals: ByteNews,
     outlook: Outlook,
     last_tick: Instant,
+    /// A look before the next tick is due already.
+    looks: bool,
     idle: Duration,
     ending: bool,
     ended: Option<oneshot::Sender<Result<Ending, DownloadError>>>,
@@ -151,6 +153,7 @@ impl State {
             arrivals: ByteNews::default(),
             outlook: Outlook::Open,
             last_tick: now,
+            looks: false,
             idle: Duration::ZERO,
             ending: false,
             ended: Some(args.ended),
@@ -182,6 +185,26 @@ impl State {
         }
         let outputs = self.transfer.handle(input, self.now());
         outputs.into_iter().for_each(|output| self.obey(output));
+        if !self.ending && self.transfer.somebody_idles(self.now()) && !std::mem::replace(&mut self.looks, true) {
+            // Ends by itself when the actor has ended.
+            drop(self.myself.send_after(SOON, || Message::Look));
+        }
+    }
+
+    /// Tells the transfer what has come and that time has passed.
+    fn look(&mut self) {
+        let requests: Vec<_> = self.running.keys().copied().collect();
+        for request in requests {
+            if self.sample(request) {
+                self.news();
+            }
+        }
+        self.input(Input::Tick);
+    }
+
+    pub(super) fn look_soon(&mut self) {
+        self.looks = false;
+        self.look();
     }
 
     fn news(&mut self) {
@@ -240,13 +263,7 @@ impl State {
             tracing::debug!("the process was stopped for a while: everybody is dialled again");
             self.candidates.wake();
         }
-        let requests: Vec<_> = self.running.keys().copied().collect();
-        for request in requests {
-            if self.sample(request) {
-                self.news();
-            }
-        }
-        self.input(Input::Tick);
+        self.look();
         self.look_ahead();
         self.dial_rested();
         self.widen();

@@ -318,6 +318,7 @@ impl State {
 
     pub(super) fn say(&mut self, to: NodeId, frame: NeighbourFrame) {
         let Some(neighbour) = self.voices.get(&to) else { return };
+        let frame = frame.for_version(neighbour.version);
         if frame.since() > neighbour.version {
             return self.unsaid(to, &frame);
         }

@@ -24,7 +24,7 @@ use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::limits::shares::{Limits, Who};
-use crate::model::{ChunkList, ContentId, NodeId, Query};
+use crate::model::{ChunkList, ContentId, NodeId};
 use crate::wire::{
     Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
     ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
@@ -107,7 +107,7 @@ impl Answers for NodeAnswers {
 
 impl NodeAnswers {
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
-        let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
+        let Ok(query) = search.query() else { return stream.refuse(Code::BadRequest).await };
         let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
         self.read(link, stream, move |view| view.search(&query, limit, skip)).await;
     }

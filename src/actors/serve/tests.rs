@@ -146,7 +146,7 @@ fn requests(id: ContentId, size: u64, name: &str) -> Vec<Request> {
         Request::Locate(Locate { id }),
         Request::Manifest(Manifest { id }),
         Request::Resolve(Resolve { name: path(name) }),
-        Request::Search(Search { words: vec![name.into()], limit: 10, skip: 0 }),
+        Request::Search(Search { words: vec![name.into()], limit: 10, ..Search::default() }),
         Request::Times(Times { id, size }),
         Request::Watch(Watch { id, size }),
     ]
@@ -182,7 +182,7 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
     let (friend, stranger) = (Host::node().await, Host::node().await);
     let sharer = Sharer::start(friend.id()).await;
     let all = Request::FilesOf(FilesOf { node: None, after: None });
-    let words = Request::Search(Search { words: vec!["e".into()], limit: 1, skip: 0 });
+    let words = Request::Search(Search { words: vec!["e".into()], limit: 1, ..Search::default() });
     for (host, names, more) in [(&friend, &["kept", "kept/plan.bin", "open.txt"][..], 2), (&stranger, &["open.txt"], 0)]
     {
         let page: OfferPage = sharer.call(host, &all).await.expect("answered");

@@ -19,7 +19,7 @@ use crate::io::net::link::Link;
 use crate::logic::addresses::AskerView;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::address::is_loopback;
-use crate::model::{Content, NodeId, Query};
+use crate::model::{Content, NodeId};
 use crate::wire::{
     Announce, Announced, Code, Delta, FilesOf, Locate, Peers, Refusal, Renew, Request, Search, Withdraw, decode, limits,
 };
@@ -164,7 +164,7 @@ impl TrackerAnswers {
     }
 
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
-        let Ok(query) = Query::parse(&search.words) else { return stream.refuse(Code::BadRequest).await };
+        let Ok(query) = search.query() else { return stream.refuse(Code::BadRequest).await };
         let within = Window { limit: search.limit, skip: search.skip };
         self.deliver(link, stream, self.directory.search(self.who(link), query, within, view(link))).await;
     }

@@ -77,8 +77,9 @@ impl View {
         match what {
             Sought::Content(id) => self.locate(*id),
             Sought::Nodes | Sought::Unknown => Vec::new(),
-            Sought::Words(words) => {
-                Query::parse(words).map_or_else(|_| Vec::new(), |q| self.search(&q, FLOODED, 0).hits)
+            Sought::Names(_) | Sought::Words(_) => {
+                let query = what.query().and_then(Result::ok);
+                query.map_or_else(Vec::new, |query| self.search(&query, FLOODED, 0).hits)
             }
         }
     }

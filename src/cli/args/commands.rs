@@ -64,10 +64,11 @@ pub(crate) struct ShareArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct GetArgs {
-    /// Words of its name, a directory of it (papers/physics), or ids
+    /// Words of its name, a pattern ('*.pdf'), a directory of it (papers/physics), or ids
     ///
     /// Words that match one thing, or exactly the name of one, fetch it; else those that match are listed, and on a terminal chosen
-    /// from. An id that was shown here may be shortened to its first 8 characters or more. Several ids are so many things.
+    /// from. A pattern without a slash is for the last part of a name, else for the whole; `*` and `?` are any characters, `[a-z]`
+    /// one of some. An id may be shortened to its first 8 characters or more. Several ids are so many things.
     #[arg(value_name = "WORDS|ID", required = true)]
     pub(crate) words: Vec<String>,
     /// Every thing that the words match, and not only the one that is meant
@@ -146,7 +147,10 @@ fn without(glob: &str) -> Result<Pattern, globset::Error> {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SearchArgs {
-    /// Words, each of them somewhere in the name
+    /// Words of a name, patterns ('*.pdf'), or the beginning of an id
+    ///
+    /// A pattern without a slash is for the last part of a name, else for the whole; `*` and `?` are any characters, `[a-z]` one of
+    /// some. Where nothing is found, words that are spelled nearly so are told.
     #[arg(value_name = "WORDS", required = true)]
     pub(crate) words: Vec<String>,
     /// How many hits to show [default: 50]
@@ -169,7 +173,7 @@ pub(crate) struct LsArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct LocateArgs {
-    /// A content id, or words of a name
+    /// A content id or its beginning, or words of a name
     #[arg(value_name = "ID|WORDS", required = true)]
     pub(crate) words: Vec<String>,
 }

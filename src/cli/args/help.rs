@@ -89,7 +89,7 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         "search",
         &[
             ("qshare search turing", "names that hold the word"),
-            ("qshare search turing pdf --limit-hits 200", "both words, more hits"),
+            ("qshare search turing '*.pdf' --limit-hits 200", "the word, and how it ends; more hits"),
             ("qshare search turing --json", "for programs"),
         ],
     ),

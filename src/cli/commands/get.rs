@@ -75,13 +75,14 @@ struct Want {
 
 /// All words that are ids are so many things; everything else is words of one.
 fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failure> {
-    let Some(ids) = context.ids_of(&arguments.words)? else {
-        return Ok([Want { what: What::Words(named::query(&arguments.words)?), choose: None }].into());
+    let all = match context.ids_of(&arguments.words)? {
+        Some(all) => all,
+        None => vec![What::Words(named::query(&arguments.words)?)],
     };
-    if ids.len() > 1 {
+    if all.len() > 1 {
         into_directory(arguments)?;
     }
-    Ok(ids.into_iter().map(|id| Want { what: What::Id(id), choose: None }).collect())
+    Ok(all.into_iter().map(|what| Want { what, choose: None }).collect())
 }
 
 /// Several things need a directory.

@@ -10,29 +10,26 @@ use crate::cli::render::hits;
 use crate::cli::render::json::{Found, Line};
 use crate::cli::say;
 use crate::logic::offers::choose::closest;
-use crate::model::{ContentId, FoundHit, Hit, Query, Shown};
-use crate::node::{Hits, Holder, Node};
+use crate::model::{FoundHit, Hit, Shown};
+use crate::node::{Hits, Holder, Node, What};
 
 /// The most things of one name whose providers are shown; they are asked one by one.
 const MOST: usize = 20;
 /// Hits among which the words choose.
 const CANDIDATES: u32 = 200;
 
-/// Whom to look for.
-enum Sought {
-    Ids(Vec<ContentId>),
-    Words(Query),
-}
-
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
     let sought = match context.ids_of(&arguments.words)? {
-        Some(ids) => Sought::Ids(ids),
-        None => Sought::Words(named::query(&arguments.words)?),
+        Some(all) => all,
+        None => vec![What::Words(named::query(&arguments.words)?)],
     };
     let what = arguments.words.join(" ");
     let look = async |node: Node| {
-        let found = sought.find(&node).await?;
+        let found = find(&node, &sought).await?;
+        if let (true, [What::Words(query)]) = (found.hits.is_empty(), sought.as_slice()) {
+            return Err(node.not_found(&what, query).await.into());
+        }
         let mut holders = Vec::new();
         for found in found.hits.iter().take(MOST) {
             let has = node.holdings(&found.hit).await;
@@ -61,31 +58,27 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
     }
     for (FoundHit { hit, plane }, holders) in found.hits.iter().zip(&holders) {
         let table = hits::holders(holders, hit.size, context.output.names()).render(context.output.width());
-        let id = hit.id.filter(|_| matches!(sought, Sought::Words(_))).map(|id| format!("{id}\n")).unwrap_or_default();
+        let id = hit.id.filter(|id| !sought.contains(&What::Id(*id))).map(|id| format!("{id}\n")).unwrap_or_default();
         context.output.print(&format!("{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
     }
     context.warn_guest_hits(guest, "content");
     Ok(Exit::DONE)
 }
 
-impl Sought {
-    /// Everything of it, best first.
-    async fn find(&self, node: &Node) -> Result<Hits, Failure> {
-        match self {
-            Self::Ids(ids) => {
-                let mut all = Hits::default();
-                for id in ids {
-                    let found = node.locate(*id).await?;
-                    all.hits.extend(found.hits);
-                    all.warnings.extend(found.warnings);
-                    all.beyond = found.beyond;
-                }
-                Ok(all)
-            }
-            Self::Words(query) => {
+/// Everything that is meant, best first.
+async fn find(node: &Node, sought: &[What]) -> Result<Hits, Failure> {
+    let mut all = Hits::default();
+    for what in sought {
+        let found = match what {
+            What::Id(id) => node.locate(*id).await?,
+            What::Words(query) => {
                 let found = node.search(query, CANDIDATES).await?;
-                Ok(Hits { hits: closest(query, found.hits), ..found })
+                Hits { hits: closest(query, found.hits), ..found }
             }
-        }
+        };
+        all.hits.extend(found.hits);
+        all.warnings.extend(found.warnings);
+        all.beyond = found.beyond;
     }
+    Ok(all)
 }

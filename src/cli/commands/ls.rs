@@ -13,7 +13,7 @@ use crate::cli::say;
 use crate::io::home::seen::SeenContent;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Offer, Plane, Query, SafePath, Shown, Size};
-use crate::node::{Beyond, Error, Listing, Node, PeerRef};
+use crate::node::{Beyond, Error, Listing, Node, PeerRef, What};
 
 /// What was asked for.
 enum Listed {
@@ -30,7 +30,7 @@ pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Fa
         context.settings.max_files = most as usize;
     }
     let context = &context;
-    if let Some([id]) = context.ids_of(&arguments.words)?.as_deref() {
+    if let Some([What::Id(id)]) = context.ids_of(&arguments.words)?.as_deref() {
         let collection = context.look("looking", async |node| Ok(node.manifest(*id).await?)).await?;
         return entries(context, collection.entries()).await;
     }
@@ -69,6 +69,11 @@ async fn find(node: &Node, peer: Option<PeerRef>, query: Result<Query, Failure>)
     };
     match (node.list(&peer).await, unfound) {
         (Ok((offers, plane)), _) => Ok(Listed::Offers(peer, offers, plane)),
+        (Err(Error::NoFriend { .. } | Error::UnknownPeer { .. }), Some(error @ Error::NotFound { .. }))
+            if error.is_nearly_found() =>
+        {
+            Err(error.into())
+        }
         (Err(Error::NoFriend { name }), Some(Error::NotFound { .. } | Error::NowhereToLook)) => {
             Err(Failure::Nothing(format!(
                 "`{}` is neither a friend's name nor that of a host, and nothing of this name was found: `qshare friends \

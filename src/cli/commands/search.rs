@@ -1,4 +1,4 @@
-//! `qshare search`: names that hold all the words.
+//! `qshare search`: names that hold all the words, or match a pattern.
 
 use crate::cli::args::SearchArgs;
 use crate::cli::context::Context;
@@ -7,7 +7,6 @@ use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
-use crate::cli::say;
 use crate::model::Query;
 use crate::node::{Error, Node};
 
@@ -15,13 +14,17 @@ use crate::node::{Error, Node};
 pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
     let query = Query::parse(&arguments.words).map_err(Error::from)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
-    let look = async |node: Node| Ok((node.search(&query, limit).await?, node.is_guest_beside()));
-    let (found, guest) = context.look("looking", look).await?;
+    let what = arguments.words.join(" ");
+    let look = async |node: Node| {
+        let found = node.search(&query, limit).await?;
+        let failure = if found.hits.is_empty() { Some(node.not_found(&what, &query).await) } else { None };
+        Ok((found, failure, node.is_guest_beside()))
+    };
+    let (found, failure, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
     context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
-    if found.hits.is_empty() {
-        let failure = Failure::Nothing(say::nothing(&arguments.words.join(" "), context.places()));
+    if let Some(failure) = failure.map(Failure::from) {
         context.warn_guest(guest, &failure);
         return Err(failure);
     }

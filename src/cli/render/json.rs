@@ -1,5 +1,5 @@
 //! The JSON lines: each an object with `event` first. The design, section 9, lists the fields of those that
-//! programs wait for; `id`, `hashed`, `checked`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
+//! programs wait for; `near` comes before an error; `id`, `hashed`, `checked`, `status`, `trust`, `forgotten`, `friend` and `removed` are the results of the commands about this home,
 //! `bench` and `benched` those of the bench, `check` the doctor's, `neighbour` the result of `neighbours`, `step`, `killed` and `verified` those of the demo.
 //! Invariant: a field is there in every line of its event, null when unknown.
 
@@ -15,7 +15,7 @@ use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
-    Preview, PreviewFile, Progress, ProviderProgress, Share, Upload, Verdict, Why,
+    Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
 };
 use crate::wire::Peer;
 
@@ -100,6 +100,8 @@ pub(crate) enum Line<'a> {
         /// Its node id.
         node: NodeId,
     },
+    /// Before an `error` of what was not found: words that are nearly those, which somebody has.
+    Near(&'a Suggestion),
     /// `neighbours`: a node that is near.
     Neighbour(Near<'a>),
     /// `share`, `get --seed`: something can be fetched now.

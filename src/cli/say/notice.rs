@@ -112,6 +112,10 @@ fn look(notice: &LookNotice, names: &Names) -> String {
         LookNotice::Unproven { node, id, size } => {
             format!("{} offers {id} with a size, {size}, that it cannot prove: it is not asked", names.whole(*node))
         }
+        LookNotice::Untrue(who) => {
+            let who = who.as_ref().map_or_else(|| "a node near this one".to_owned(), ToString::to_string);
+            format!("{who} answers with names or ids that do not match what was asked: they are left out")
+        }
         LookNotice::WrongList { node, id } => format!(
             "{} sent a wrong list of the collection {id}: it is not asked for this collection again for an hour",
             names.whole(*node)

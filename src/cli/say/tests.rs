@@ -53,7 +53,7 @@ fn a_sentence_names_the_thing_the_cause_and_what_to_do() {
 
 #[test]
 fn text_from_outside_is_escaped() {
-    let error = Error::NotFound { what: "a\u{1b}[2J".to_owned(), asked: Whom::default() };
+    let error = Error::NotFound { what: "a\u{1b}[2J".to_owned(), asked: Whom::default(), near: Vec::new() };
     assert!(!said(&error).contains('\u{1b}'));
 }
 
@@ -63,7 +63,7 @@ fn exit_codes_are_those_of_the_design() {
     assert_eq!((word(&error.code()), error.code().exit()), ("incomplete".to_owned(), 6));
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
-    assert_eq!(Error::NotFound { what: String::new(), asked: Whom::default() }.code().exit(), 3);
+    assert_eq!(Error::NotFound { what: String::new(), asked: Whom::default(), near: Vec::new() }.code().exit(), 3);
     let ambiguous =
         |more| Error::Ambiguous { what: "x".to_owned(), hits: Vec::new(), beyond: Beyond { more, at_least: false } };
     assert_eq!(ambiguous(0).code().exit(), 4);
@@ -179,7 +179,7 @@ fn names_that_a_tracker_let_go_of_are_counted() {
 fn who_was_asked_in_vain_is_named_or_counted() {
     let found = |places: &[&str], near| {
         let asked = Whom { places: places.iter().map(Who::tracker).collect(), near };
-        said(&Error::NotFound { what: "x".to_owned(), asked })
+        said(&Error::NotFound { what: "x".to_owned(), asked, near: Vec::new() })
     };
     assert!(found(&["h:1"], false).starts_with("nothing was found for `x` at tracker h:1: check it, or name more"));
     assert!(found(&["h:1", "h:2"], true).contains(" at 2 places and the nodes near this one: check it"));

@@ -5,12 +5,11 @@ use std::collections::HashSet;
 use std::path::Path;
 
 use crate::io::home::lines::{Line, LineFile, LinesError};
+use crate::model::id::IdPrefix;
 use crate::model::{ContentId, Hit, SafePath};
 
 /// Contents that are kept; the oldest go first.
 const KEPT: usize = 4096;
-/// The shortest beginning that may stand for an id.
-pub const MIN_PREFIX: usize = 8;
 
 /// The file of them. Every method blocks on the disk.
 #[derive(Debug, Clone)]
@@ -47,7 +46,7 @@ impl SeenContent {
 
 /// Whether a text may be the beginning of a content id.
 pub fn is_prefix(text: &str) -> bool {
-    (MIN_PREFIX..ContentId::TEXT_LEN).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_hexdigit())
+    text.len() < ContentId::TEXT_LEN && text.parse::<IdPrefix>().is_ok()
 }
 
 impl Seen {

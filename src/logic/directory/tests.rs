@@ -93,6 +93,17 @@ fn the_same_content_of_two_nodes_is_one_hit_with_all_names() {
 }
 
 #[test]
+fn what_is_nearly_spelled_so_is_found_only_where_it_is_asked_for() {
+    let mut directory = Directory::new(Quotas::default(), 1);
+    announced(&mut directory, 1, vec![offer("x/turing.pdf", 1), offer("turinng", 2), offer("tunning", 3)]);
+    assert_eq!(names(&directory, "turinng"), ["turinng"]);
+    let near = words("turinng").nearly();
+    let page = directory.snapshot().search(&near, Window { limit: 50, skip: 0 }, AskerView::default(), 0);
+    let found: Vec<_> = page.hits.iter().map(|hit| hit.names[0].as_str()).collect();
+    assert_eq!(found, ["turinng", "x/turing.pdf"], "the fewest mistakes first");
+}
+
+#[test]
 fn a_late_withdrawal_of_the_former_epoch_ends_nothing() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("old", 1)]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
-use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen, Sought};
+use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen};
 
 /// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
 const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
@@ -61,7 +61,7 @@ impl UnderWay {
 
     /// Whether it is looked for by words, which may mean several things.
     pub(super) fn is_choice(&self) -> bool {
-        self.asked.as_ref().is_some_and(|asked| matches!(asked.what, Sought::Words(_)))
+        self.asked.as_ref().is_some_and(|asked| asked.what.is_by_name())
     }
 
     /// Those whose branches were given up.

@@ -3,6 +3,7 @@ mod simulation;
 use super::*;
 use crate::model::address::Teller;
 use crate::model::{Provider, SafePath};
+use crate::wire::Names;
 
 fn node(n: u8) -> NodeId {
     NodeId::from_bytes([n; 32])
@@ -93,9 +94,11 @@ fn a_forged_ttl_is_clamped() {
 fn words_that_are_no_query_are_done_at_once() {
     let mut flood = flood(&[1, 2]);
     let (none, long) = (Vec::new(), vec!["a".repeat(1 << 20)]);
-    for (n, words) in [none, long, vec!["a".to_owned(); 17]].into_iter().enumerate() {
+    let names = Names { words: vec!["?".repeat(200); 2], glob: true, ids: false, near: false };
+    let words = [none, long, vec!["a".to_owned(); 17]].map(Sought::Words);
+    for (n, what) in words.into_iter().chain([Sought::Names(names)]).enumerate() {
         let id = id(u8::try_from(n).expect("few"));
-        let query = FloodQuery { id, ttl: 3, what: Sought::Words(words) };
+        let query = FloodQuery { id, ttl: 3, what };
         let out = flood.told(1, NeighbourFrame::Query(query));
         assert_eq!(out, [FloodOrder::Blame(node(1), Fault::Malformed), to(1, NeighbourFrame::Done(id))]);
     }

@@ -5,8 +5,7 @@ use std::net::SocketAddr;
 
 use crate::logic::addresses::{AskerView, addresses_for};
 use crate::model::address::{Teller, is_publishable};
-use crate::model::query::MAX_WORDS;
-use crate::model::{Hit, NodeId, Provider, Query};
+use crate::model::{Hit, NodeId, Provider};
 use crate::wire::{Sought, limits};
 
 /// What nobody could have typed is not passed on.
@@ -14,7 +13,7 @@ pub(super) fn is_sound(what: &Sought) -> bool {
     match what {
         Sought::Content(_) | Sought::Nodes => true,
         Sought::Unknown => false,
-        Sought::Words(words) => words.len() <= MAX_WORDS && Query::parse(words).is_ok(),
+        Sought::Names(_) | Sought::Words(_) => what.query().is_some_and(|query| query.is_ok()),
     }
 }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::logic::offers::merge::add_provider;
-use crate::logic::offers::rank::rank;
+use crate::logic::offers::rank::{Rank, of_hit};
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Query};
 
@@ -59,11 +59,11 @@ pub fn rivals<'h>(query: &Query, chosen: &Hit, hits: impl IntoIterator<Item = &'
 }
 
 fn matches(query: &Query, hit: &Hit) -> bool {
-    hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some())
+    of_hit(query, hit).is_some()
 }
 
 fn is_exact(query: &Query, hit: &Hit) -> bool {
-    hit.names.iter().any(|name| rank(query, &fold(name.as_str()), hit.kind).is_some_and(|r| r.is_exact()))
+    of_hit(query, hit).is_some_and(Rank::is_exact)
 }
 
 fn candidates(hits: &[FoundHit]) -> Vec<FoundHit> {

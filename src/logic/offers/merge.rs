@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 
 use itertools::Itertools as _;
 
-use crate::logic::offers::rank::{Rank, rank};
+use crate::logic::offers::rank::{Rank, of_hit, of_name};
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Provider, Query, SafePath};
 use crate::wire::limits;
@@ -104,12 +104,11 @@ fn add_addresses(provider: &mut Provider, addrs: Vec<SocketAddr>) {
 
 /// Puts the best names first; the rank of the best.
 fn order_names(query: Option<&Query>, hit: &mut Hit) -> Option<Rank> {
-    let mut best = None;
+    let best = query.and_then(|query| of_hit(query, hit));
     if let Some(query) = query {
-        let of = |name: &SafePath| rank(query, &fold(name.as_str()), hit.kind);
-        // A name that does not match, from a liar or from a locate, comes last.
+        let of = |name: &SafePath| of_name(query, &fold(name.as_str()), hit.kind);
+        // A name that does not match, of what is meant by its id, comes last.
         hit.names.sort_by_cached_key(|name| (of(name).map_or((1, None), |r| (0, Some(r))), length_and_bytes(name)));
-        best = hit.names.first().and_then(of);
     }
     hit.names.truncate(Hit::MAX_NAMES);
     best

@@ -1,31 +1,40 @@
-//! Finding the names that hold all words of a query, by scanning one text of folded names.
+//! Finding the names that match a query, by scanning one text of folded names.
 //! Invariant: every name is one line of the text, in the order of insertion; a line never holds `\n` inside.
 //! Not responsible for ranking.
 
 use memchr::memmem;
 
-use crate::model::query::fold;
+use crate::model::query::glob::Glob;
+use crate::model::query::{Reading, fold};
 use crate::model::{Query, SafePath};
 
 /// A query made ready to scan many texts.
 #[derive(Debug)]
 pub struct Needle<'q> {
-    longest: memmem::Finder<'q>,
+    query: &'q Query,
+    /// What every line that matches has; without it each line is looked at.
+    longest: Option<memmem::Finder<'q>>,
+    /// Words that are no patterns.
     others: Vec<memmem::Finder<'q>>,
 }
 
 impl<'q> Needle<'q> {
-    /// Looks for the longest word first: it is the rarest.
+    /// Looks for the longest word first, or what is longer of a pattern: it is the rarest.
     pub fn new(query: &'q Query) -> Self {
-        let mut words: Vec<&str> = query.words().iter().map(String::as_str).collect();
-        words.sort_by_key(|w| std::cmp::Reverse(w.len()));
-        let mut finders = words.into_iter().map(|w| memmem::Finder::new(w.as_bytes()));
-        let longest = finders.next().unwrap_or_else(|| memmem::Finder::new(b""));
-        Self { longest, others: finders.collect() }
+        let near = query.reading().near;
+        let literal = |(word, glob): (&'q str, Option<&'q Glob>)| glob.map_or(Some(word), Glob::literal);
+        let literals = query.terms().filter_map(literal).filter(|_| !near);
+        let longest = literals.max_by_key(|text| text.len());
+        let words = query.terms().filter(|(_, glob)| glob.is_none() && !near).map(|(word, _)| word);
+        let words = words.filter(|word| Some(*word) != longest);
+        let finder = |text: &'q str| memmem::Finder::new(text.as_bytes());
+        Self { query, longest: longest.map(finder), others: words.map(finder).collect() }
     }
 
-    fn others_match(&self, line: &[u8]) -> bool {
-        self.others.iter().all(|word| word.find(line).is_some())
+    fn matches(&self, line: &str) -> bool {
+        let Reading { glob, near, .. } = self.query.reading();
+        self.others.iter().all(|word| word.find(line.as_bytes()).is_some())
+            && (!(glob || near) || self.query.matches(line))
     }
 }
 
@@ -74,16 +83,17 @@ impl FoldedNames {
         self.ends.shrink_to_fit();
     }
 
-    /// The lines that hold every word, in order.
+    /// The lines that match, in order.
     pub fn find<'a>(&'a self, needle: &'a Needle<'a>) -> impl Iterator<Item = usize> + 'a {
         let mut line = 0;
         let mut from = 0;
         std::iter::from_fn(move || {
             loop {
-                let at = from + needle.longest.find(self.text.as_bytes().get(from..)?)?;
+                let rest = self.text.as_bytes().get(from..)?;
+                let at = from + needle.longest.as_ref().map_or(Some(0), |longest| longest.find(rest))?;
                 line += self.ends[line..].partition_point(|end| *end as usize <= at);
                 from = *self.ends.get(line)? as usize;
-                if needle.others_match(self.line(line).as_bytes()) {
+                if needle.matches(self.line(line)) {
                     return Some(line);
                 }
             }
@@ -105,9 +115,8 @@ mod tests {
         SafePath::parse(text).expect(text)
     }
 
-    fn found(names: &FoldedNames, words: &[impl AsRef<str>]) -> Vec<String> {
-        let query = Query::parse(words).expect("words");
-        let needle = Needle::new(&query);
+    fn found(names: &FoldedNames, query: &Query) -> Vec<String> {
+        let needle = Needle::new(query);
         names.find(&needle).map(|line| names.line(line).to_owned()).collect()
     }
 
@@ -115,21 +124,25 @@ mod tests {
     fn a_name_is_found_once_however_often_it_holds_the_word() {
         let mut names = FoldedNames::default();
         ["a/aa/aaa", "b/Éa"].iter().for_each(|name| assert!(names.push(&path(name)).is_some()));
-        assert_eq!(found(&names, &["a", "aa"]), ["a/aa/aaa"]);
-        assert_eq!(found(&names, &["ea"]), ["b/ea"]);
+        let query = |words: &[&str]| Query::parse(words).expect("words");
+        assert_eq!(found(&names, &query(&["a", "aa"])), ["a/aa/aaa"]);
+        assert_eq!(found(&names, &query(&["ea"])), ["b/ea"]);
+        assert_eq!(found(&names, &query(&["?a", "b"])), ["b/ea"]);
     }
 
     proptest! {
         #[test]
         fn finds_what_the_query_matches(
-            all in proptest::collection::vec("[ab]{1,3}(/[ab]{1,3}){0,2}", 0..40),
-            words in proptest::collection::vec("[ab/]{1,2}", 1..4),
+            all in proptest::collection::vec("[ab]{1,6}(/[ab]{1,6}){0,2}", 0..40),
+            words in proptest::collection::vec("[ab/]{1,2}|[ab*?]{1,4}|[ab]{4,5}", 1..4),
+            near in any::<bool>(),
         ) {
             let mut names = FoldedNames::default();
             all.iter().for_each(|name| assert!(names.push(&path(name)).is_some()));
             let query = Query::parse(&words).expect("words");
+            let query = if near { query.nearly() } else { query };
             let expected: Vec<_> = all.into_iter().filter(|name| query.matches(name)).collect();
-            prop_assert_eq!(found(&names, &words), expected);
+            prop_assert_eq!(found(&names, &query), expected);
         }
     }
 }

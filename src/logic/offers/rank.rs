@@ -1,7 +1,8 @@
 //! How well a name answers a query (design, section 9, "Words").
 //! What is compared after the rank (providers, length, bytes) is in [`crate::logic::offers::merge`].
 
-use crate::model::{Kind, Query};
+use crate::model::query::fold;
+use crate::model::{Hit, Kind, Offer, Query};
 
 /// How well a name answers a query; the smallest is the best.
 ///
@@ -16,6 +17,11 @@ pub struct Rank {
 }
 
 impl Rank {
+    /// Of what is meant by its id.
+    const fn of_meant(kind: Kind) -> Self {
+        Self { inexact: false, kind, worst: MatchKind::Word, sum: 0 }
+    }
+
     /// The words are the whole last component, or the whole name.
     #[must_use]
     pub const fn is_exact(self) -> bool {
@@ -36,12 +42,33 @@ enum MatchKind {
     Parent,
 }
 
-/// The rank of a folded name; `None` when it does not hold every word.
-pub fn rank(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
+/// The rank of an offer with this folded name; `None` when neither that matches nor its id is meant.
+pub fn rank(query: &Query, folded_name: &str, offer: &Offer) -> Option<Rank> {
+    if query.means(offer.id) { Some(Rank::of_meant(offer.kind)) } else { of_name(query, folded_name, offer.kind) }
+}
+
+/// The rank of a hit whose names are these: that of the best of them, if any matches or its id is meant.
+pub fn of_hit(query: &Query, hit: &Hit) -> Option<Rank> {
+    if query.means(hit.id) {
+        return Some(Rank::of_meant(hit.kind));
+    }
+    hit.names.iter().filter_map(|name| of_name(query, &fold(name.as_str()), hit.kind)).min()
+}
+
+/// The rank of a folded name; `None` when it does not match.
+pub fn of_name(query: &Query, folded_name: &str, kind: Kind) -> Option<Rank> {
     let last = folded_name.rfind('/').map_or(0, |slash| slash + 1);
     let mut rank = Rank { inexact: !exact(query, folded_name, last), kind, worst: MatchKind::Word, sum: 0 };
-    for word in query.words() {
-        let place = place(word, folded_name, last)?;
+    if query.reading().near {
+        // Fewer mistakes go first, whatever the words' places are.
+        rank.sum = u8::try_from(query.mistakes(folded_name)?).unwrap_or(u8::MAX);
+        return Some(rank);
+    }
+    for (word, glob) in query.terms() {
+        let place = match place(word, folded_name, last) {
+            None if glob?.matches(folded_name) => MatchKind::Word,
+            place => place?,
+        };
         rank.worst = rank.worst.max(place);
         // At most 16 words of at most 3 each.
         rank.sum += place as u8;
@@ -87,10 +114,9 @@ fn place_at(name: &str, start: usize, end: usize, last: usize) -> MatchKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::query::fold;
 
     fn of(words: &str, name: &str, kind: Kind) -> Option<Rank> {
-        rank(&Query::parse(&[words]).expect("words"), &fold(name), kind)
+        of_name(&Query::parse(&[words]).expect("words"), &fold(name), kind)
     }
 
     #[test]

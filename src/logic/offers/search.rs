@@ -10,9 +10,13 @@ use itertools::Itertools as _;
 use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
-use crate::logic::offers::table::OfferTable;
+use crate::logic::offers::table::{OfferTable, Segment};
 use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
+
+/// Segments in which what is near is looked for, each of at most 1024 names: as many as a tracker holds by itself. The worst
+/// words take a processor's second for them.
+const NEAR_SEGMENTS: usize = 512;
 
 /// Which of all hits are asked for.
 #[derive(Debug, Clone, Copy)]
@@ -95,20 +99,27 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
     fn matches(&self, query: &Query) -> Vec<Match> {
         let needle = Needle::new(query);
         let mut matches = Vec::new();
-        for (node, table) in (0..).zip(&self.tables) {
-            for (segment, offers) in (0..).zip(table.segments()) {
-                for (place, folded) in offers.find(&needle) {
-                    let offer = &offers.offers()[place];
-                    let rank = rank(query, folded, offer.kind).filter(|_| (self.shows)(offer));
-                    let Some(rank) = rank else { continue };
-                    let prefix = offer.id.map_or(0, |id| prefix(&id));
-                    // A segment has at most 1024 places.
-                    let (place, length) = (place as u16, offer.name.as_str().len() as u16);
-                    matches.push(Match { prefix, rank, node, segment, place, length });
-                }
+        for (node, (segment, offers)) in self.segments(query.reading().near) {
+            let named = offers.find(&needle);
+            let meant = query.id().into_iter().flat_map(|prefix| offers.of_prefix(prefix));
+            for (place, folded) in named.chain(meant.filter(|(_, folded)| !query.matches(folded))) {
+                let offer = &offers.offers()[place];
+                let rank = rank(query, folded, offer).filter(|_| (self.shows)(offer));
+                let Some(rank) = rank else { continue };
+                let prefix = offer.id.map_or(0, |id| prefix(&id));
+                // A segment has at most 1024 places.
+                let (place, length) = (place as u16, offer.name.as_str().len() as u16);
+                matches.push(Match { prefix, rank, node, segment, place, length });
             }
         }
         matches
+    }
+
+    /// The segments by the numbers of their nodes; not all of very many, where only what is near is looked for.
+    fn segments(&self, near: bool) -> impl Iterator<Item = (u32, (u32, &'s Segment))> {
+        let of =
+            |(node, table): (u32, &&'s OfferTable)| (0..).zip(table.segments()).map(move |(n, s)| (node, (n, &**s)));
+        (0..).zip(&self.tables).flat_map(of).take(if near { NEAR_SEGMENTS } else { usize::MAX })
     }
 
     fn offer(&self, at: &Match) -> &'s Offer {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use crate::logic::offers::amount::Amount;
 use crate::logic::offers::names::{FoldedNames, Needle};
 use crate::logic::offers::page::{self, Page};
+use crate::model::id::IdPrefix;
 use crate::model::{ContentId, Kind, Offer, SafePath};
 use crate::wire::OfferPage;
 
@@ -293,7 +294,16 @@ impl Segment {
         &self.offers
     }
 
-    /// The places of the offers whose names hold every word, with their folded names.
+    /// The places of the offers whose ids begin so, with their folded names.
+    pub fn of_prefix(&self, prefix: IdPrefix) -> impl Iterator<Item = (usize, &str)> {
+        let id = |place: &u16| self.offers[usize::from(*place)].id;
+        let first = self.by_id.partition_point(|place| id(place) < Some(prefix.first()));
+        let begins = move |place: &&u16| id(place).is_some_and(|id| prefix.is_of(id));
+        let places = self.by_id[first..].iter().take_while(begins).map(|place| usize::from(*place));
+        places.map(|place| (place, self.folded.line(place)))
+    }
+
+    /// The places of the offers whose names match, with their folded names.
     pub fn find<'a>(&'a self, needle: &'a Needle<'a>) -> impl Iterator<Item = (usize, &'a str)> + 'a {
         self.folded.find(needle).map(|line| (line, self.folded.line(line)))
     }

@@ -27,6 +27,12 @@ impl Transfer {
         provider.is_partial() && provider.requests.is_empty() && self.picker.missing() > 0
     }
 
+    /// Whether somebody could be asked for what others still owe, as soon as these are late: all else was asked for.
+    pub fn somebody_idles(&self, now: Duration) -> bool {
+        let idles = |p: &Provider| p.is_ready(now) && p.requests.is_empty() && !p.is_partial();
+        !self.requests.is_empty() && self.picker.wanted() == 0 && self.providers.values().any(idles)
+    }
+
     fn may_help(&self, provider: &Provider) -> bool {
         let denials = &provider.denials;
         denials.is_empty() || self.missing().any(|(unit, file)| denials.fault(unit, file).is_none())

@@ -7,7 +7,7 @@ use crate::logic::picker::Hold;
 use crate::model::NodeId;
 
 use super::event::Order;
-use super::provider::{Provider, STALLED};
+use super::provider::{Provider, STALLED, STEP};
 use super::request::{Asked, Request};
 use super::{RequestId, Transfer};
 
@@ -18,12 +18,14 @@ pub(super) struct Margin {
     times: u32,
     /// And more than this.
     least: Duration,
+    /// How many times the age of a request counts that has brought nothing after two round trips.
+    mute: u32,
 }
 
 /// Before new work: only from one that has stalled, or is ten times slower and not about to be done.
-pub(super) const WITH_WORK: Margin = Margin { times: 10, least: STALLED };
+pub(super) const WITH_WORK: Margin = Margin { times: 10, least: STALLED, mute: 1 };
 /// With nothing left to be asked for: from whoever needs three times longer.
-pub(super) const IDLE: Margin = Margin { times: 3, least: Duration::ZERO };
+pub(super) const IDLE: Margin = Margin { times: 3, least: Duration::ZERO, mute: 3 };
 /// A flow needs some round trips to find its rate, and may have to wait for its turn first: until then its rate says
 /// only how it began.
 const SETTLED: Duration = Duration::from_secs(1);
@@ -33,7 +35,7 @@ const UNKNOWN_RATE: u64 = 1 << 20;
 impl Transfer {
     pub(super) fn steal(&mut self, thief: NodeId, margin: Margin, now: Duration, out: &mut Vec<Order>) -> bool {
         let Some(provider) = self.providers.get(&thief) else { return false };
-        let Some((victim, left, unit)) = self.slowest(thief, provider, now) else { return false };
+        let Some((victim, left, unit)) = self.slowest(thief, margin, now) else { return false };
         let own = self.time_for(provider, self.picker.len(unit), now);
         if left <= (own * margin.times).max(margin.least) {
             return false;
@@ -53,7 +55,8 @@ impl Transfer {
     }
 
     /// The request of others that will take longest among those that hold something the thief can bring.
-    fn slowest(&self, thief: NodeId, provider: &Provider, now: Duration) -> Option<(RequestId, Duration, u32)> {
+    fn slowest(&self, thief: NodeId, margin: Margin, now: Duration) -> Option<(RequestId, Duration, u32)> {
+        let provider = self.providers.get(&thief)?;
         // A second of one network that nobody knows yet would hold it as well as the first.
         let unknown = !provider.gave && self.is_rivalled(provider, now);
         let is_kin = |r: &Request| self.providers.get(&r.node).is_some_and(|p| p.network == provider.network);
@@ -61,7 +64,7 @@ impl Transfer {
         let others = others.filter(|(_, r)| !(unknown && is_kin(r)));
         let able = others.filter_map(|(id, r)| {
             let unit = r.pending.iter().rev().find(|u| self.can_steal(provider, **u))?;
-            Some((*id, self.time_left(r, provider, now), *unit))
+            Some((*id, self.time_left(r, (provider, margin), now), *unit))
         });
         able.max_by_key(|(_, left, _)| *left)
     }
@@ -87,12 +90,13 @@ impl Transfer {
 
     /// When the request will be done, as far as can be told: a provider's requests advance side by side.
     /// One of another network does not wait for one that is late with all.
-    fn time_left(&self, request: &Request, thief: &Provider, now: Duration) -> Duration {
+    fn time_left(&self, request: &Request, (thief, margin): (&Provider, Margin), now: Duration) -> Duration {
         let Some(provider) = self.providers.get(&request.node) else { return Duration::MAX };
         if provider.is_stalled(now) || (provider.late && provider.network != thief.network) {
             return Duration::MAX;
         }
         match provider.speed.rate(now).filter(|_| provider.speed.busy(now) >= SETTLED) {
+            None if request.received < STEP => now.saturating_sub(request.since + 2 * provider.rtt) * margin.mute,
             None => now.saturating_sub(request.since),
             Some(rate) => duration(self.outstanding_of(provider), rate),
         }

@@ -76,7 +76,10 @@ impl Get {
     fn may_be(&self, kept: &Earlier) -> bool {
         match &self.request.what {
             What::Id(id) => kept.id() == *id,
-            What::Words(query) => kept.target().is_some_and(|target| query.matches(&fold(target.as_str()))),
+            What::Words(query) => {
+                let is_named = kept.target().is_some_and(|target| query.matches(&fold(target.as_str())));
+                is_named || query.means(Some(kept.id()))
+            }
         }
     }
 }

@@ -66,7 +66,7 @@ impl Get {
                         Ok(joined(alone(hit), givers))
                     }
                     (None, Some(error)) => Err(error),
-                    (None, None) => Err(Error::NotFound { what: id.to_string(), asked: self.finder.asked() }),
+                    (None, None) => Err(Error::NotFound { what: id.to_string(), asked: self.finder.asked(), near: Vec::new() }),
                 },
             }
         }

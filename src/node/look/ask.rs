@@ -7,10 +7,10 @@ use tokio::task::JoinSet;
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames;
 use crate::io::net::link::Link;
-use crate::model::{ContentId, Hit, NodeId, Offer, PeerTarget, Plane, Provider};
+use crate::model::{ContentId, Hit, NodeId, Offer, PeerTarget, Plane, Provider, Query};
 use crate::node::error::{Error, Who};
 use crate::node::types::{LookNotice, Notice};
-use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, limits};
+use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, Sought, limits};
 
 /// A tracker or a node that is asked directly.
 #[derive(Debug, Clone)]
@@ -49,6 +49,33 @@ pub(crate) struct Page {
     pub(crate) hits: Vec<Hit>,
     /// How many more there are; an answer over the neighbours does not tell.
     pub(crate) more: Option<u64>,
+}
+
+/// What is looked for, against which answers are held.
+#[derive(Debug, Clone)]
+pub(crate) enum Looked {
+    Id(ContentId),
+    Names(Query),
+}
+
+impl Looked {
+    /// How the neighbours are asked.
+    pub(crate) fn sought(&self) -> Sought {
+        match self {
+            Self::Id(id) => Sought::Content(*id),
+            Self::Names(query) => query.into(),
+        }
+    }
+
+    /// Leaves of an answer what answers this; says how many hits did not.
+    pub(crate) fn keep_what_answers(&self, hits: &mut Vec<Hit>) -> usize {
+        let all = hits.len();
+        match self {
+            Self::Id(id) => hits.retain(|hit| hit.id == Some(*id)),
+            Self::Names(query) => hits.retain_mut(|hit| hit.keep_what_answers(query)),
+        }
+        all - hits.len()
+    }
 }
 
 /// Places that are being asked.
@@ -127,7 +154,7 @@ pub(crate) async fn call<T: DeserializeOwned>(
 /// The most pages taken from one answering side, so that nobody keeps a command busy for ever.
 const PAGES: usize = 1000;
 
-pub(crate) async fn search_pages(link: Link, who: Who, words: Vec<String>, limit: u32) -> Result<Page, Error> {
+pub(crate) async fn search_pages(link: Link, who: Who, query: Query, limit: u32) -> Result<Page, Error> {
     let (mut hits, mut more) = (Vec::new(), 0);
     for _ in 0..PAGES {
         let skip = u32::try_from(hits.len()).unwrap_or(u32::MAX);
@@ -135,7 +162,7 @@ pub(crate) async fn search_pages(link: Link, who: Who, words: Vec<String>, limit
         if left == 0 {
             break;
         }
-        let request = Request::Search(Search { words: words.clone(), limit: left, skip });
+        let request = Request::Search(Search::of(&query, left, skip));
         let page: HitPage = call(&link, &who, &request, limits::PAGE).await?;
         more = page.more;
         if page.hits.is_empty() {
@@ -150,8 +177,7 @@ pub(crate) async fn search_pages(link: Link, who: Who, words: Vec<String>, limit
 }
 
 pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<Page, Error> {
-    let mut page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
-    page.hits.retain(|hit| hit.id == Some(id));
+    let page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     Ok(Page { hits: own_hits(page.hits, &link), more: Some(page.more) })
 }
 

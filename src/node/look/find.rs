@@ -12,18 +12,19 @@ use crate::actors::shelf::FLOODED;
 use crate::io::home::met::Met;
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
-use crate::model::{ContentId, NodeId, Plane, Query};
+use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
-use crate::node::look::ask::{Asked, Asking, Page, Responder, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
-use crate::wire::Sought;
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
 const ANSWER: Duration = Duration::from_secs(2);
 /// Nodes near that are asked directly for what one answer over the neighbours does not hold.
 const PAGED_ON: usize = 16;
+/// Hits that are looked at for what is spelled nearly as was asked.
+const NEAR: u32 = 100;
 
 /// Knows whom to ask.
 #[derive(Clone)]
@@ -74,52 +75,63 @@ impl Finder {
         Whom { places: self.responders.iter().map(Responder::who).collect(), near: self.overlay.is_some() }
     }
 
-    /// Which offers match the words, best first.
+    /// Which offers match a query, best first.
     ///
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
-        let words = query.words();
-        let (mut asked, _) = self.look_for(words, limit, Enough::Everything).await?;
+        let (mut asked, _) = self.look_for(query, limit, Enough::Everything).await?;
         if limit > FLOODED {
-            self.page_on(words, limit, &mut asked).await;
+            self.page_on(query, limit, &mut asked).await;
         }
         Ok(answers::merged(Some(query), asked, limit))
     }
 
-    /// What the words may mean, best first, and who has not answered yet.
+    /// What is spelled nearly as a query that nothing matches; nothing when its words leave no room for it, or nobody could
+    /// be asked again.
+    pub(crate) async fn near(&self, query: &Query) -> Vec<FoundHit> {
+        if query.reading().near || !query.may_be_misspelled() {
+            return Vec::new();
+        }
+        self.search(&query.nearly(), NEAR).await.map(|found| found.hits).unwrap_or_default()
+    }
+
+    /// What a query may mean, best first, and who has not answered yet.
     ///
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
-        let (asked, rest) = self.look_for(query.words(), limit, Enough::Choice).await?;
+        let (asked, rest) = self.look_for(query, limit, Enough::Choice).await?;
         Ok((answers::merged(Some(query), asked, limit), rest))
     }
 
-    async fn look_for(&self, words: &[String], limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
-        let words = words.to_vec();
-        let sought = Sought::Words(words.clone());
+    async fn look_for(&self, query: &Query, limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+        let words = query.clone();
         let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
-        self.look(direct, sought, enough).await
+        self.look(direct, Looked::Names(query.clone()), enough).await
     }
 
     /// Asks those near directly that may have more than they could give over the neighbours.
-    async fn page_on(&self, words: &[String], limit: u32, asked: &mut Asked<Page>) {
+    async fn page_on(&self, query: &Query, limit: u32, asked: &mut Asked<Page>) {
         let mut paging = JoinSet::new();
         let mut unfinished = answers::unfinished(&asked.answers);
         asked.whole &= unfinished.len() <= PAGED_ON;
         unfinished.truncate(PAGED_ON);
         for (plane, provider) in unfinished {
-            let (connections, words) = (self.connections.clone(), words.to_vec());
+            let (connections, query) = (self.connections.clone(), query.clone());
             paging.spawn(timeout(ANSWER, async move {
                 let link = connections.to_node(provider.node, provider.addrs).await.ok()?;
                 let who = Who::peer(link.remote().to_string());
-                Some((plane, search_pages(link, who, words, limit).await.ok()?))
+                Some((plane, search_pages(link, who, query, limit).await.ok()?))
             }));
         }
+        let looked = Looked::Names(query.clone());
         while let Some(joined) = paging.join_next().await {
             match joined {
-                Ok(Ok(Some(answer))) => asked.answers.push(answer),
+                Ok(Ok(Some((plane, mut page)))) => {
+                    looked.keep_what_answers(&mut page.hits);
+                    asked.answers.push((plane, page));
+                }
                 // What it gave before stays.
                 Ok(Ok(None) | Err(_)) | Err(_) => asked.whole = false,
             }
@@ -144,16 +156,15 @@ impl Finder {
 
     async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
-        let (asked, _) = self.look(direct, Sought::Content(id), enough).await?;
+        let (asked, _) = self.look(direct, Looked::Id(id), enough).await?;
         Ok(answers::merged(None, asked, u32::MAX))
     }
 
-    async fn look(&self, direct: Asking<Page>, sought: Sought, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+    async fn look(&self, direct: Asking<Page>, looked: Looked, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
         if self.responders.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
-        let neighbours = self.overlay.clone().map(|overlay| (overlay, sought));
-        planes::look(direct, &self.responders, neighbours, enough).await
+        planes::look(direct, &self.responders, self.overlay.clone(), looked, enough).await
     }
 
     /// The neighbours, where they are asked.

@@ -15,7 +15,6 @@ use crate::node::look::planes::{Overlay, Rest, next, plane_of};
 use crate::node::look::resolve::Resolving;
 use crate::node::report::Report;
 use crate::node::types::{GetNotice, LookNotice, Rival};
-use crate::wire::Sought;
 
 /// A transfer of so short a time asks nobody around.
 const BEGIN: Duration = Duration::from_millis(200);
@@ -75,7 +74,7 @@ impl LateAnswers {
             let mut next_pause = AGAIN.0;
             loop {
                 sleep(pause).await;
-                let answers = overlay.search(Sought::Words(self.query.words().to_vec()));
+                let answers = overlay.search((&self.query).into());
                 self.rest.flood = Some(answers);
                 // Who has not answered by then is asked again.
                 let _ = timeout(ANSWER, self.hear_out(&report, &providers)).await;

@@ -11,9 +11,9 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use crate::actors::neighbours::{Answer, NeighboursRef, Row};
 use crate::logic::flood::WAVES;
 use crate::logic::look::{self, Enough, Look};
-use crate::model::{ContentId, NodeId, Plane};
-use crate::node::error::Error;
-use crate::node::look::ask::{Asked, Asking, Page, Responder};
+use crate::model::{Hit, NodeId, Plane};
+use crate::node::error::{Error, Who};
+use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder};
 use crate::node::types::{Direct, LookNotice, NearRow};
 use crate::wire::{Peer, Sought, limits};
 
@@ -70,19 +70,16 @@ fn row(row: Row) -> NearRow {
 pub(crate) async fn look(
     direct: Asking<Page>,
     responders: &[Responder],
-    neighbours: Option<(Overlay, Sought)>,
+    neighbours: Option<Overlay>,
+    looked: Looked,
     enough: Enough,
 ) -> Result<(Asked<Page>, Rest), Error> {
     let trackers = responders.iter().filter(|responder| responder.plane == Plane::Tracker).count();
     let look = Look::new(enough, trackers, responders.len() - trackers, neighbours.is_some());
-    let id = match &neighbours {
-        Some((_, Sought::Content(id))) => Some(*id),
-        _ => None,
-    };
-    let rest = Rest { direct, flood: None, unasked: neighbours };
+    let rest = Rest { direct, flood: None, unasked: neighbours.map(|overlay| (overlay, looked.sought())) };
     let silent = (0..responders.len()).collect();
     let (begun, asked, friends) = (Instant::now(), Asked::default(), Vec::new());
-    let mut search = Search { begun, look, rest, asked, silent, known: false, friends, id };
+    let mut search = Search { begun, look, rest, asked, silent, known: false, friends, looked };
     search.run(responders).await;
     search.into_answer(responders)
 }
@@ -123,8 +120,8 @@ struct Search {
     known: bool,
     /// Friends near that have not answered.
     friends: Vec<NodeId>,
-    /// What is looked for, if it has an id: others than it are no answer.
-    id: Option<ContentId>,
+    /// What is looked for: other things are no answer.
+    looked: Looked,
 }
 
 impl Search {
@@ -160,8 +157,11 @@ impl Search {
     }
 
     /// Takes the answer of a responder.
-    fn answered(&mut self, number: usize, responder: &Responder, answer: Result<Page, Error>) {
+    fn answered(&mut self, number: usize, responder: &Responder, mut answer: Result<Page, Error>) {
         let plane = responder.plane;
+        if let Ok(page) = &mut answer {
+            self.vet(&mut page.hits, || Some(responder.who()));
+        }
         let who = if plane == Plane::Tracker { look::Asked::Tracker } else { look::Asked::Peer };
         let hit = answer.as_ref().is_ok_and(|page| !page.hits.is_empty());
         match &answer {
@@ -173,11 +173,21 @@ impl Search {
         self.look.answered(who, hit, self.begun.elapsed());
     }
 
+    /// Leaves what answers the question: who answers with something else is told of.
+    fn vet(&mut self, hits: &mut Vec<Hit>, who: impl FnOnce() -> Option<Who>) {
+        if self.looked.keep_what_answers(hits) > 0 {
+            let notice = LookNotice::Untrue(who()).into();
+            if !self.asked.warnings.contains(&notice) {
+                self.asked.warnings.push(notice);
+            }
+        }
+    }
+
     /// Takes what came from the neighbours.
     fn heard(&mut self, answer: Option<Answer>) {
         match answer {
             Some(Answer::Found { lan, mut hits, .. }) => {
-                hits.retain(|hit| self.id.is_none() || hit.id == self.id);
+                self.vet(&mut hits, || None);
                 if !hits.is_empty() {
                     let from = if lan { "the local network" } else { "neighbours" };
                     tracing::info!(from, hits = hits.len(), "heard");

@@ -144,6 +144,8 @@ pub enum LookNotice {
         /// The claim.
         size: u64,
     },
+    /// Somebody answers with what was not asked for; none where it is one of those near.
+    Untrue(Option<Who>),
     /// A node sent another list than the collection's.
     WrongList {
         /// Which.

@@ -89,7 +89,7 @@ impl Searches {
 
     /// Those by words that somebody waits for: of several things one is chosen.
     fn choices(&self) -> Vec<QueryId> {
-        let is_choice = |search: &Search| matches!(search.what, Sought::Words(_)) && search.answers.is_some();
+        let is_choice = |search: &Search| search.what.is_by_name() && search.answers.is_some();
         self.by_id.iter().filter(|(_, search)| is_choice(search)).map(|(id, _)| *id).collect()
     }
 
@@ -128,7 +128,7 @@ impl State {
             }
             return;
         };
-        let is_choice = matches!(search.what, Sought::Words(_));
+        let is_choice = search.what.is_by_name();
         let query = FloodQuery { id: QueryId::from_bytes(rand::random()), ttl, what: search.what.clone() };
         self.searches.by_id.insert(query.id, search);
         let settled = self.wanted.unwrap_or_default() + SETTLING;
@@ -145,7 +145,7 @@ impl State {
     pub(super) fn is_held_for_friends(&self, id: QueryId) -> bool {
         let Some(search) = self.searches.by_id.get(&id) else { return false };
         let found_lately = |at: Duration| self.now() < at + FRIENDS;
-        matches!(search.what, Sought::Words(_))
+        search.what.is_by_name()
             && self.coming().next().is_some()
             && search.found.map_or_else(|| self.flood.is_awaited_by(id), found_lately)
     }
@@ -181,7 +181,7 @@ impl State {
         let settled = !self.is_expecting();
         for (id, search) in &mut self.searches.by_id {
             let known = settled && search.whole && self.flood.is_answered(*id);
-            let (Sought::Words(_), Some(answers)) = (&search.what, &search.answers) else { continue };
+            let Some(answers) = search.answers.as_ref().filter(|_| search.what.is_by_name()) else { continue };
             // Full: whoever asked has more than it can take, and is told the next time.
             if known != search.known && answers.try_send(Answer::Known(known)).is_ok() {
                 search.known = known;

@@ -134,6 +134,9 @@ fn what_a_transfer_says() {
 #[test]
 fn what_goes_wrong_is_told_in_a_line() {
     assert_eq!(text(&Line::Warning { message: "a \"b\"" }), r#"{"event":"warning","message":"a \"b\""}"#);
+    let near = Suggestion { words: "turing".to_owned(), hits: 7, names: vec![name("a/turing.pdf")] };
+    let expected = r#"{"event":"near","words":"turing","hits":7,"names":["a/turing.pdf"]}"#;
+    assert_eq!(text(&Line::Near(&near)), expected);
     let error = Line::Error { code: ErrorCode::NotFound, exit: 3, message: "m".to_owned() };
     assert_eq!(text(&error), r#"{"event":"error","code":"not_found","exit":3,"message":"m"}"#);
     let odd = Path::new("a\u{1b}\n");

@@ -159,7 +159,8 @@ impl Pair {
     }
 
     fn check(&mut self) {
-        for text in ["a", "x", "b a", "c/"] {
+        // Words, patterns, the beginning of an id.
+        for text in ["a", "x", "b a", "c/", "*a", "?/*", "a b*", "0101010101"] {
             let query = words(text);
             let page =
                 self.directory.snapshot().search(&query, Window { limit: 100, skip: 0 }, AskerView::default(), 3);
@@ -179,7 +180,8 @@ impl Pair {
     fn expected(&self, query: &Query) -> Vec<Hit> {
         let mut hits = Vec::new();
         for (n, known) in &self.model {
-            for (name, id) in known.offers.iter().filter(|(name, _)| query.matches(name)) {
+            let found = |(name, id): &(&&str, &u8)| query.matches(name) || query.means(offer(name, **id).id);
+            for (name, id) in known.offers.iter().filter(found) {
                 let hit = Hit { providers: vec![self.provider(*n)], ..offer(name, *id).into() };
                 hits.push(FoundHit { hit, plane: Plane::Tracker });
             }

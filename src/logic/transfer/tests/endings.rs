@@ -195,3 +195,16 @@ fn every_cause_has_its_own_word() {
     let denying = all.iter().filter(|why| why.denies()).map(|why| why.word()).collect::<Vec<_>>();
     assert_eq!(denying, ["changed", "gone", "lied", "forbidden", "size_differs"]);
 }
+
+#[test]
+fn who_owes_the_first_byte_is_not_waited_for_once_another_could_have_brought_all() {
+    let (mut transfer, out) = tree_of(4);
+    assert_eq!(fetches(&out).len(), 1);
+    assert_eq!(fetches(&meet(&mut transfer, 2, LAN)), [], "it may still come");
+    assert!(transfer.somebody_idles(LAN));
+    let soon = 4 * LAN;
+    assert_eq!(fetches(&transfer.handle(Input::Tick, soon)), []);
+    let taken = fetches(&transfer.handle(Input::Tick, soon + ms(2)));
+    assert!(taken.iter().all(|(_, by, _)| *by == 2) && taken.len() == 1, "{taken:?}");
+    assert!(!transfer.somebody_idles(soon + ms(2)));
+}
