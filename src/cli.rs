@@ -130,6 +130,8 @@ fn one_line(message: &str) -> String {
 }
 
 #[cfg(test)]
+mod reference_tests;
+#[cfg(test)]
 mod tests {
     use super::*;
 

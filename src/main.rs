@@ -5,7 +5,7 @@ use std::process::ExitCode;
 /// QUIC allocates a fresh block for every batch of datagrams and frees it on another thread: the C library gives such
 /// blocks back to the system and faults them in again (docs/performance.md). Threads of its own give back what has been free
 /// for 10 s: without them a node that has become quiet would keep what it held in its busiest moment.
-#[cfg(not(target_env = "msvc"))]
+#[cfg(unix)]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -23,35 +23,49 @@ use crate::wire::Role;
 /// The hash cache within the node role's directory.
 const CACHE_FILE: &str = "cache.redb";
 
-/// What there is.
+/// `status`: what this home holds, and the transfers that were begun and not ended.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(tag = "event", rename = "status")]
-struct Status {
+pub(crate) struct Status {
+    /// Where it is.
     home: String,
+    /// Its identities.
     roles: Vec<RoleStatus>,
+    /// The hash cache.
     cache: CacheStatus,
+    /// Keys that are remembered.
     trust: Vec<Trusted>,
+    /// Unfinished transfers, in this directory and where this home began some; of those whose journal cannot be read `path` and `bytes` alone.
     partials: Vec<Partial>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct RoleStatus {
+    /// Whose.
     role: Role,
+    /// Its node id; null before its first start.
     node: Option<NodeId>,
     /// The process that runs with it now.
     pid: Option<u32>,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct CacheStatus {
-    /// Unknown while a process uses the cache.
+    /// Files whose ids it knows; null while a process uses it.
     entries: Option<u64>,
+    /// What it takes on the disk.
     bytes: u64,
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Trusted {
+    /// At which address.
     addr: String,
+    /// Whose.
     node: NodeId,
 }
 

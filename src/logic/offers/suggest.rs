@@ -14,6 +14,7 @@ const MOST: (usize, usize) = (3, 3);
 
 /// Words that nearly are those that were looked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Suggestion {
     /// The words.
     pub words: String,

@@ -16,8 +16,9 @@ pub struct Told {
 
 /// Hits beyond those that are shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Beyond {
-    /// How many.
+    /// How many more there are.
     pub more: u64,
     /// There may be even more.
     pub at_least: bool,

@@ -27,6 +27,7 @@ pub enum There {
 
 /// A file that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct PreviewFile {
     /// Its path in the collection, or its name.
     pub name: SafePath,

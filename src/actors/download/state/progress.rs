@@ -111,6 +111,7 @@ impl fmt::Debug for Tell {
 
 /// How far hashing is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Hashing {
     /// Bytes hashed.
     pub done: u64,

@@ -15,7 +15,9 @@ use crate::node::Error;
 
 /// An unfinished transfer.
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub(super) struct Partial {
+    /// The partial file or directory.
     path: String,
     /// What it takes on the disk.
     bytes: u64,
@@ -25,7 +27,9 @@ pub(super) struct Partial {
 }
 
 #[derive(Debug, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 struct Told {
+    /// The content id of what comes.
     id: ContentId,
     /// What it was to become; unknown of those that an older version began.
     target: Option<String>,
@@ -35,6 +39,7 @@ struct Told {
     have: u64,
     /// Bytes altogether.
     size: u64,
+    /// Whether a process is at it now.
     in_use: bool,
     /// The process that has it, or had it last.
     pid: Option<u32>,
