@@ -189,10 +189,15 @@ async fn who_shares_sees_who_fetches() {
             let get = |(width, addr): (usize, &node::PeerRef)| {
                 let output = lab.dir(&format!("got-{n}-{width}")).join("notes.bin");
                 let request = GetRequest::new(What::Id(ContentId::of(&bytes))).from(addr.clone()).output(output);
-                // Two minutes for each: it is interrupted before.
-                getter.get(request.limit(Rate::bytes_per_second(2 << 10)).share(node::ShareBack::Never))
+                // Four minutes for each: it is interrupted before.
+                getter.get(request.limit(Rate::bytes_per_second(1 << 10)).share(node::ShareBack::Never))
             };
-            getters.push((WIDTHS.into_iter().zip(&addrs).map(get).collect::<Vec<_>>(), getter.clone()));
+            let transfers: Vec<_> = WIDTHS.into_iter().zip(&addrs).map(get).collect();
+            for transfer in &transfers {
+                let mut progress = transfer.progress();
+                progress.wait_for(|now| now.phase == node::Phase::Fetching).await.expect("it begins");
+            }
+            getters.push((transfers, getter));
         }
         for (width, terminal) in &terminals {
             let wanted = uploads(*width, count);

@@ -34,7 +34,7 @@ pub(crate) fn omission(of: &Omission) -> String {
 /// All that looks like secrets, in one sentence; none where there is nothing of it.
 pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
     let named = all.iter().filter_map(|of| match of {
-        Omission::Skipped(Skipped { path, why: Why::Secret(_) }) => Some(shown(path).to_string()),
+        Omission::Skipped(Skipped { path, why: Why::Secret(_) }) => Some(shown(path)),
         _ => None,
     });
     let (first, more) = (named.take(SECRETS).collect::<Vec<_>>().join(", "), all.len().saturating_sub(SECRETS));
