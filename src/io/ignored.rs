@@ -2,6 +2,7 @@
 //! with the SIGINT of what it runs in the background. Listening to such a signal would bring it back.
 
 /// Whether the process ignores this signal now. Known on Linux; elsewhere it is taken not to.
+#[cfg(unix)]
 pub fn is_ignored(signal: i32) -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| is_in(&status, signal))
 }
@@ -28,6 +29,7 @@ pub fn write_errors_instead_of_signals() -> std::io::Result<()> {
 }
 
 /// `SigIgn` in `/proc/PID/status` is a mask in hexadecimal, in which bit 0 is signal 1 (proc_pid_status(5)).
+#[cfg(unix)]
 fn is_in(status: &str, signal: i32) -> bool {
     let text = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = text.and_then(|text| u64::from_str_radix(text.trim(), 16).ok()).unwrap_or_default();
@@ -39,10 +41,11 @@ fn is_in(status: &str, signal: i32) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
+    #[cfg(unix)]
     #[test]
     fn the_mask_has_a_bit_for_each_signal() {
+        use super::is_in;
+
         let status = "Name:\tqshare\nSigBlk:\tffffffffffffffff\nSigIgn:\t0000000000001003\nSigCgt:\t0\n";
         let ignored: Vec<i32> = (-1..=70).filter(|signal| is_in(status, *signal)).collect();
         assert_eq!(ignored, [1, 2, 13]);

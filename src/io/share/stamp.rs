@@ -201,6 +201,11 @@ fn open(path: &Path, links: Links) -> io::Result<(File, FileStamp)> {
         let no_follow = if links == Links::Refused { OFlags::NOFOLLOW } else { OFlags::empty() };
         options.custom_flags((OFlags::NONBLOCK | no_follow).bits().cast_signed());
     }
+    #[cfg(windows)]
+    if links == Links::Refused {
+        // FILE_FLAG_OPEN_REPARSE_POINT: a link is opened itself, and is no regular file.
+        std::os::windows::fs::OpenOptionsExt::custom_flags(&mut options, 0x0020_0000);
+    }
     let file = options.open(path)?;
     let meta = file.metadata()?;
     if !meta.is_file() {
