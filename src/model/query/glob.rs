@@ -387,8 +387,10 @@ mod tests {
             text in "([ab/]|\\*|\\*\\*/|\\?|\\[ab\\]|\\[!a\\]|\\{a,b/\\}|\\\\b){1,7}",
             path in "[ab]{1,3}(/[ab]{1,3}){0,3}",
         ) {
-            // Alone it is everything there, and directories here.
-            prop_assume!(text != "**/");
+            // Nothing but directories is everything there.
+            if text.replace("**/", "").is_empty() {
+                return Ok(());
+            }
             let (Some(Ok(own)), Ok(other)) = (Glob::parse(&text), globset::Glob::new(&text)) else { return Ok(()) };
             let other = other.compile_matcher();
             let last = path.rsplit('/').next().expect("one");
