@@ -45,7 +45,7 @@ fn a_transfers_log_says_whom_each_line_is_about() {
     for (at, what) in [("fetch{content=", "units=["), ("list{content=", "file=0")] {
         let lines = of(at);
         assert!(lines.iter().any(|line| line.contains("asked")), "{}", ended.stderr);
-        assert!(lines.iter().any(|line| line.contains("ended=Ok(())")), "{}", ended.stderr);
+        assert!(lines.iter().any(|line| line.contains("ended=\"whole\"")), "{}", ended.stderr);
         assert!(lines.iter().all(|line| known(line) && line.contains(what)), "{lines:#?}");
     }
     assert!(of("qshare::actors::download::fetch:").iter().all(known), "{}", ended.stderr);
