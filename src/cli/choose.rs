@@ -48,8 +48,10 @@ pub(crate) async fn ask(
 ) -> Result<Vec<ContentId>, Failure> {
     let rows = console::Term::stderr().size_checked().map_or(PAGE.0, |(rows, _)| usize::from(rows));
     let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
-    if beyond != Beyond::default() {
-        context.output.note("There are more; more words leave fewer.");
+    match beyond {
+        Beyond { more: 0, at_least: false } => {}
+        Beyond { more: 0, .. } => context.output.note("There may be more: not all who were asked have answered."),
+        _ => context.output.note("There are more; more words leave fewer."),
     }
     context.output.note(chooser.page(context.output.names()).render(context.output.error_width()).trim_end());
     loop {

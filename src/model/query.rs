@@ -19,6 +19,8 @@ use near::{Spelling, words};
 pub const MAX_WORDS: usize = 16;
 /// The longest word, in bytes after folding.
 pub const MAX_WORD: usize = 255;
+/// The most words that are patterns: each is held against each name.
+pub const MAX_PATTERNS: usize = 4;
 /// The most pieces of letters and digits in words that may be misspelled: each is held against each of a name.
 pub const MAX_PIECES: usize = 8;
 
@@ -28,9 +30,9 @@ pub enum QueryError {
     /// No word at all.
     #[error("there is no word to look for")]
     Empty,
-    /// Patterns of more than [`MAX_STATES`] states together.
+    /// More than [`MAX_PATTERNS`] patterns, or of more than [`MAX_STATES`] states together.
     #[error(
-        "the patterns of a search have at most 256 characters together, and braces count for each way to read them"
+        "a search has at most 4 patterns of at most 256 characters together, and braces count for each way to read them"
     )]
     Large,
     /// More than 16 words, or one of more than 255 bytes.
@@ -227,8 +229,9 @@ fn globs(words: &[String]) -> Result<Vec<Option<Arc<Glob>>>, QueryError> {
             Some(Ok(glob)) => Some(Arc::new(glob)),
         });
     }
-    let states: usize = globs.iter().flatten().map(|glob| glob.states()).sum();
-    if states > MAX_STATES { Err(QueryError::Large) } else { Ok(globs) }
+    let patterns = || globs.iter().flatten();
+    let states: usize = patterns().map(|glob| glob.states()).sum();
+    if states > MAX_STATES || patterns().count() > MAX_PATTERNS { Err(QueryError::Large) } else { Ok(globs) }
 }
 
 /// NFKD without combining marks and what nobody sees, lower case: the form in which words and paths are compared.
@@ -266,6 +269,8 @@ mod tests {
         assert!(query("[draft").matches("a [draft] b") && query("what?").matches("what?/a.txt"));
         assert_eq!((turing.reading().glob, query("turing").reading()), (true, Reading::default()));
         assert_eq!(Query::parse(&["?".repeat(255), "a?".to_owned()]), Err(QueryError::Large));
+        assert!(Query::parse(&["a*"; MAX_PATTERNS]).is_ok());
+        assert_eq!(Query::parse(&["a*"; MAX_PATTERNS + 1]), Err(QueryError::Large));
         assert_eq!(Query::parse(&["*".repeat(1024)]), Err(QueryError::TooLong));
         let as_words = Query::read(&["*.pdf"], Reading::default()).expect("words");
         assert!(!as_words.matches("a.pdf") && as_words.matches("*.pdf"));

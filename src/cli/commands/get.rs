@@ -190,6 +190,11 @@ impl Getting<'_> {
         let (context, arguments) = (self.context, self.arguments);
         context.remember(&hits).await;
         let chosen = if arguments.all {
+            if beyond.at_least {
+                context
+                    .output
+                    .warn(&format!("not all who were asked have answered, `{}` may match more", Shown(&what)));
+            }
             every(&what, &hits, beyond)?
         } else if context.output.is_interactive() {
             choose::ask(context, &hits, beyond, self.signals).await?
@@ -207,7 +212,7 @@ impl Getting<'_> {
 /// All that words match, as far as they are known to be all.
 fn every(what: &str, hits: &[Hit], beyond: Beyond) -> Result<Vec<ContentId>, Failure> {
     let what = Shown(what);
-    if beyond != Beyond::default() {
+    if beyond.more > 0 {
         let least = hits.len();
         return Err(Failure::Ambiguous(format!(
             "`{what}` matches more than the {least} things that --all takes: give more words, or the directory they are in"

@@ -93,9 +93,13 @@ struct Moment {
     new: Option<usize>,
     /// The same for who has proven to take what it asks for: while many that are new do not, only others like it count.
     trusted: Option<usize>,
-    /// How many peers of each network are served, without those that take next to nothing.
+    /// What the peers of each network that are served weigh, without those that take next to nothing.
     served: HashMap<IpAddr, usize>,
 }
+
+/// What a peer that is served weighs, and one that is new and has yet to show that it reads while many others do not: as many
+/// of these at once are served as a slot each is there for, since most of them are gone before that is seen.
+const WEIGHT: (usize, usize) = (8, 1);
 
 /// The table of slots.
 #[derive(Debug, Default)]
@@ -264,9 +268,9 @@ impl Slots {
     fn are_few(&self, who: &Who, served: &HashMap<IpAddr, usize>) -> bool {
         let own = served.get(&who.network).copied().unwrap_or(0);
         let networks = served.len() + usize::from(own == 0);
-        let share = (self.capacity.peers / networks).max(1);
+        let share = (self.capacity.peers / networks).max(1) * WEIGHT.0;
         let most = if own < share { share } else { usize::MAX };
-        served.values().map(|peers| *peers.min(&most)).sum::<usize>() < self.capacity.peers
+        served.values().map(|peers| *peers.min(&most)).sum::<usize>() < self.capacity.peers * WEIGHT.0
     }
 
     /// The fewest slots of a network of which a peer waits that counts, has nothing on its way, and does not keep others
@@ -299,16 +303,16 @@ impl Slots {
         own < if blamed { 1 } else { per_peer } && self.held.len() < most
     }
 
-    /// How many peers of each network are served now, without those that take next to nothing.
+    /// What the peers of each network that are served now weigh, without those that take next to nothing.
     fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
-        let counts = |held: &&Held| {
-            let trusted = if self.memory.is_abused(now) { Class::Proven } else { Class::New };
-            !held.recalled && held.flow.counts(self.pace, self.memory.class(&held.who, now) >= trusted, now)
-        };
+        let trusted = if self.memory.is_abused(now) { Class::Proven } else { Class::New };
+        let is_trusted = |who: &Who| who.friend || self.memory.class(who, now) >= trusted;
+        let counts = |held: &&Held| !held.recalled && held.flow.counts(self.pace, is_trusted(&held.who), now);
         let moving = self.held.values().filter(counts);
-        let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer)).collect();
+        let weigh = |who: &Who| if is_trusted(who) { WEIGHT.0 } else { WEIGHT.1 };
+        let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer, weigh(&held.who))).collect();
         let mut served = HashMap::new();
-        peers.into_iter().for_each(|(network, _)| *served.entry(network).or_default() += 1);
+        peers.into_iter().for_each(|(network, _, weight)| *served.entry(network).or_default() += weight);
         served
     }
 

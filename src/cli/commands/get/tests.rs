@@ -69,6 +69,8 @@ fn all_means_all_that_are_known_and_hashed() {
     let unhashed = every("f", &[hit(Some(x)), hit(None)], Beyond::default()).expect_err("one is not hashed");
     let beyond = every("f", &[hit(Some(x))], Beyond { more: 3, at_least: false }).expect_err("others are not known");
     assert_eq!((unhashed.exit().code(), beyond.exit().code()), (4, 4));
+    let silent = Beyond { more: 0, at_least: true };
+    assert_eq!(every("f", &[hit(Some(x))], silent).expect("what those who answer know"), [x]);
 }
 
 #[test]

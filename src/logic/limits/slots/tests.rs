@@ -438,6 +438,31 @@ fn while_many_new_ones_vanish_who_reads_does_not_wait_for_more_of_them() {
 }
 
 #[test]
+fn while_many_new_ones_vanish_one_more_does_not_wait_for_those_that_still_read() {
+    let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
+    let before = vanished(&mut slots, |n| n);
+    slots.capacity.slots = 24;
+    slots
+        .held
+        .keys()
+        .copied()
+        .collect::<Vec<_>>()
+        .into_iter()
+        .for_each(|ticket| drop(slots.release(ticket, false, before)));
+    for n in 0..12 {
+        assert_eq!(slots.ask(at(20 + n, 20 + n), 100 + u64::from(n), before), Admission::Granted);
+    }
+    let now = before + ms(200);
+    slots.look(|ticket| View { sent: ticket * 10_000, ..View::default() }, before + ms(100));
+    slots.look(|ticket| View { sent: ticket * 20_000, ..View::default() }, now);
+    assert_eq!(
+        slots.ask(at(99, 99), 99, now),
+        Admission::Granted,
+        "twelve read, and four at once are served at other times"
+    );
+}
+
+#[test]
 fn while_many_new_ones_vanish_the_rest_of_the_reserve_is_for_who_reads() {
     let mut slots = Slots::new(Capacity { peers: 99, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 8) });
     slots.ask(at(99, 99), 90, START);
