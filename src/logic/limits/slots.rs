@@ -305,11 +305,12 @@ impl Slots {
 
     /// What the peers of each network that are served now weigh, without those that take next to nothing.
     fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
-        let trusted = if self.memory.is_abused(now) { Class::Proven } else { Class::New };
+        let abused = self.memory.is_abused(now);
+        let trusted = if abused { Class::Proven } else { Class::New };
         let is_trusted = |who: &Who| who.friend || self.memory.class(who, now) >= trusted;
         let counts = |held: &&Held| !held.recalled && held.flow.counts(self.pace, is_trusted(&held.who), now);
         let moving = self.held.values().filter(counts);
-        let weigh = |who: &Who| if is_trusted(who) { WEIGHT.0 } else { WEIGHT.1 };
+        let weigh = |who: &Who| if abused && !is_trusted(who) { WEIGHT.1 } else { WEIGHT.0 };
         let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer, weigh(&held.who))).collect();
         let mut served = HashMap::new();
         peers.into_iter().for_each(|(network, _, weight)| *served.entry(network).or_default() += weight);
