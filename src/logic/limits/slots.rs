@@ -91,8 +91,8 @@ struct Held {
 struct Moment {
     /// The fewest slots that a network holds of which a peer waits that has nothing on its way; none waits.
     new: Option<usize>,
-    /// The same for who has proven to take what it asks for: while many that are new do not, only others like it count.
-    trusted: Option<usize>,
+    /// The same for who is credible: only others like it count.
+    credible: Option<usize>,
     /// What the peers of each network that are served weigh, without those that take next to nothing.
     served: HashMap<IpAddr, usize>,
 }
@@ -146,7 +146,7 @@ impl Slots {
         }
         let mut displaced = None;
         if self.queue.len() >= self.capacity.queue {
-            let Some(at) = self.greediest(&who) else { return Admission::Busy };
+            let Some(at) = self.greediest(&who, now) else { return Admission::Busy };
             displaced = self.queue.get(at).map(|(_, ticket)| *ticket);
         }
         self.queue.push_back((who, ticket));
@@ -154,8 +154,8 @@ impl Slots {
     }
 
     /// The last place in the queue of whoever has most, its network first; none when that is who asks. What is held counts
-    /// as well.
-    fn greediest(&self, asks: &Who) -> Option<usize> {
+    /// as well. Whoever is not credible comes before all others.
+    fn greediest(&self, asks: &Who, now: Duration) -> Option<usize> {
         let (mut networks, mut nodes) = (self.by_network.clone(), self.by_node.clone());
         for (who, _) in &self.queue {
             *networks.entry(who.network).or_default() += 1;
@@ -163,7 +163,7 @@ impl Slots {
         }
         let most = |who: &Who| {
             let of = |count: Option<&usize>| count.copied().unwrap_or(0);
-            (of(networks.get(&who.network)), of(nodes.get(&who.peer)))
+            (!self.is_credible(who, now), of(networks.get(&who.network)), of(nodes.get(&who.peer)))
         };
         // Of several that have as much, the one that came last.
         let (at, (greediest, _)) = self.queue.iter().enumerate().max_by_key(|(at, (who, _))| (most(who), *at))?;
@@ -244,7 +244,7 @@ impl Slots {
     /// is waiting, but of networks that hold more: new identities cost nothing, and are no reason to wait for ever.
     fn may_begin(&self, who: &Who, moment: &Moment, now: Duration) -> bool {
         let turn = if self.by_node.contains_key(&who.peer) {
-            let new = if self.is_trusted(who, now) { moment.trusted } else { moment.new };
+            let new = if self.is_credible(who, now) { moment.credible } else { moment.new };
             new.is_none_or(|holds| self.network_holds(who) < holds)
         } else {
             self.are_few(who, &moment.served)
@@ -254,14 +254,14 @@ impl Slots {
 
     fn moment(&self, now: Duration) -> Moment {
         let new = self.someone_new(|_| true, now);
-        let abused = self.memory.is_abused(now);
-        let trusted = if abused { self.someone_new(|who| self.is_trusted(who, now), now) } else { new };
-        Moment { new, trusted, served: self.served(now) }
+        let credible = self.someone_new(|who| self.is_credible(who, now), now);
+        Moment { new, credible, served: self.served(now) }
     }
 
-    /// Whether it has shown that it takes what it asks for.
-    fn is_trusted(&self, who: &Who, now: Duration) -> bool {
-        who.friend || self.memory.class(who, now) == Class::Proven
+    /// Whether nothing speaks against it. While many new ones do not read, it has to have shown that it does.
+    fn is_credible(&self, who: &Who, now: Duration) -> bool {
+        let least = if self.memory.is_abused(now) { Class::Proven } else { Class::New };
+        who.friend || self.memory.class(who, now) >= least
     }
 
     /// Whether there is room for one more peer of this network beside those that are served.
@@ -291,26 +291,25 @@ impl Slots {
         let blamed = self.memory.class(who, now) < Class::New;
         let Capacity { slots, reserve, per_peer, .. } = self.capacity;
         let is_modest = self.network_holds(who) < reserve / 2;
-        let may_have_all = self.is_trusted(who, now) || !self.memory.is_abused(now);
-        let most = if who.friend || (!blamed && is_modest && may_have_all) {
+        let credible = self.is_credible(who, now);
+        let most = if who.friend || (is_modest && credible) {
             self.capacity.most()
         } else if own == 0 && !blamed {
             slots + reserve.div_ceil(2)
         } else {
             slots
         };
-        // Who did not read has to show with one that it does now.
-        own < if blamed { 1 } else { per_peer } && self.held.len() < most
+        // Who is not credible has to show with one that it reads.
+        own < if credible { per_peer } else { 1 } && self.held.len() < most
     }
 
     /// What the peers of each network that are served now weigh, without those that take next to nothing.
     fn served(&self, now: Duration) -> HashMap<IpAddr, usize> {
-        let abused = self.memory.is_abused(now);
-        let trusted = if abused { Class::Proven } else { Class::New };
-        let is_trusted = |who: &Who| who.friend || self.memory.class(who, now) >= trusted;
-        let counts = |held: &&Held| !held.recalled && held.flow.counts(self.pace, is_trusted(&held.who), now);
+        let counts =
+            |held: &&Held| !held.recalled && held.flow.counts(self.pace, self.is_credible(&held.who, now), now);
         let moving = self.held.values().filter(counts);
-        let weigh = |who: &Who| if abused && !is_trusted(who) { WEIGHT.1 } else { WEIGHT.0 };
+        let abused = self.memory.is_abused(now);
+        let weigh = |who: &Who| if abused && !self.is_credible(who, now) { WEIGHT.1 } else { WEIGHT.0 };
         let peers: BTreeSet<_> = moving.map(|held| (held.who.network, held.who.peer, weigh(&held.who))).collect();
         let mut served = HashMap::new();
         peers.into_iter().for_each(|(network, _, weight)| *served.entry(network).or_default() += weight);

@@ -15,15 +15,18 @@ use super::denial::Part;
 use super::event::Order;
 use super::provider::{Holding, Provider};
 use super::request::{Asked, Request};
+use super::steal::duration;
 use super::{RequestId, Transfer};
 
 /// Lists asked for at the same time: enough to hide a round trip, few enough to leave the streams to units.
 pub(super) const AHEAD: usize = 8;
-/// Nothing of a file can be asked for before its list: one that has not come after so long and [`ROUNDS`] is asked of a
-/// second provider as well.
-pub(super) const LATE: Duration = Duration::from_millis(100);
+/// Nothing of a file can be asked for before its list: one that has not come after so long, [`ROUNDS`] and the time that it
+/// takes at [`LINE`] is asked of a second provider as well. That costs a thirtieth of the file where the line is slower.
+const LATE: Duration = Duration::from_millis(10);
 /// Round trips that a list may take besides.
-pub(super) const ROUNDS: u32 = 4;
+const ROUNDS: u32 = 2;
+/// Bytes per second of a line on which nothing is late.
+const LINE: u64 = 10_000_000;
 /// Networks of which a late list is asked, one after the other.
 const ASKED: usize = 8;
 /// Of so many chunks at most, half a megabyte: a longer list may take its time, as its file does.
@@ -82,7 +85,7 @@ impl Transfer {
         let is_late = |id: &RequestId| {
             let request = self.requests.get(id)?;
             let rtt = self.providers.get(&request.node)?.rtt;
-            Some(now >= request.since + LATE + ROUNDS * rtt)
+            Some(now >= request.since + LATE + ROUNDS * rtt + duration(request.expected, LINE))
         };
         let all_late = |ids: &BTreeSet<RequestId>| ids.iter().all(|id| is_late(id).unwrap_or(true));
         let is_short = |file: usize| self.map.files()[file].layout.chunks() <= SHORT;

@@ -13,9 +13,13 @@ use crate::model::NodeId;
 
 use super::Transfer;
 use super::event::Order;
-use super::lists::{LATE, ROUNDS};
 use super::provider::Provider;
 use super::request::Asked;
+
+/// Whoever was asked and has given nothing for so long and [`ROUNDS`] is late with all.
+const LATE: Duration = Duration::from_millis(100);
+/// Round trips that its first byte may take besides.
+const ROUNDS: u32 = 4;
 
 /// How many of each network were left without having brought anything, since one of it last did.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,7 @@ const SLOT: Duration = Duration::from_millis(100);
 /// Two seconds: long enough to smooth bursts, short enough to notice a provider that slows down.
 const SLOTS: usize = 20;
 /// The first bytes of a fast provider come in less than a slot; a shorter time would be noise.
-const SHORTEST: Duration = Duration::from_millis(50);
+const SHORTEST: Duration = Duration::from_millis(10);
 
 /// The rate of one flow.
 #[derive(Debug, Clone, Default)]

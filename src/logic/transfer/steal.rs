@@ -114,6 +114,7 @@ impl Asked {
     }
 }
 
-fn duration(bytes: u64, rate: u64) -> Duration {
+/// How long so many bytes take at so many a second.
+pub(super) fn duration(bytes: u64, rate: u64) -> Duration {
     Duration::from_millis(bytes.saturating_mul(1000) / rate.max(1)).min(Duration::from_secs(3600))
 }

@@ -97,9 +97,9 @@ impl Flow {
     }
 
     /// Whether its peer counts among those that are served: it takes its part, or is new and nothing speaks against it.
-    pub(super) fn counts(&self, pace: u64, trusted: bool, now: Duration) -> bool {
+    pub(super) fn counts(&self, pace: u64, credible: bool, now: Duration) -> bool {
         if now.saturating_sub(self.since) < STILL {
-            return trusted || self.view.sent.saturating_sub(self.before) >= DATAGRAM;
+            return credible || self.view.sent.saturating_sub(self.before) >= DATAGRAM;
         }
         self.still(now) < STILL && !self.is_slow(pace)
     }

@@ -438,6 +438,22 @@ fn while_many_new_ones_vanish_who_reads_does_not_wait_for_more_of_them() {
 }
 
 #[test]
+fn while_many_new_ones_vanish_those_that_wait_make_room_for_who_reads() {
+    let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 4, queue_per_peer: 9, ..capacity(4, 0) });
+    slots.ask(at(99, 99), 90, START);
+    slots.release(90, true, START);
+    let now = vanished(&mut slots, |n| n);
+    for (n, ticket) in [(9, 20), (10, 21), (11, 22), (12, 23)] {
+        assert_eq!(slots.ask(at(n, n), ticket, now), Admission::Queued(None));
+    }
+    for (ticket, loser) in [(91, 23), (92, 22), (93, 21), (94, 20)] {
+        assert_eq!(slots.ask(at(99, 99), ticket, now), Admission::Queued(Some(loser)), "though it has most");
+        assert!(slots.forget(loser, now).is_empty());
+    }
+    assert_eq!(slots.ask(at(13, 13), 24, now), Admission::Busy);
+}
+
+#[test]
 fn while_many_new_ones_vanish_one_more_does_not_wait_for_those_that_still_read() {
     let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
     let before = vanished(&mut slots, |n| n);
