@@ -20,13 +20,14 @@ use super::{RequestId, Transfer};
 
 /// Lists asked for at the same time: enough to hide a round trip, few enough to leave the streams to units.
 pub(super) const AHEAD: usize = 8;
-/// Nothing of a file can be asked for before its list: one that has not come after so long, [`ROUNDS`] and the time that it
-/// takes at [`LINE`] is asked of a second provider as well. That costs a thirtieth of the file where the line is slower.
+/// Nothing of a file can be asked for before its list: one that has not come after so long and [`ROUNDS`] is asked of a
+/// second provider as well. That costs a thirtieth of the file where the line is slow.
 const LATE: Duration = Duration::from_millis(10);
 /// Round trips that a list may take besides.
 const ROUNDS: u32 = 2;
-/// Bytes per second of a line on which nothing is late.
+/// And the time that all takes that its provider owes, at so many bytes per second, up to [`LATEST`].
 const LINE: u64 = 10_000_000;
+const LATEST: Duration = Duration::from_millis(100);
 /// Networks of which a late list is asked, one after the other.
 const ASKED: usize = 8;
 /// Of so many chunks at most, half a megabyte: a longer list may take its time, as its file does.
@@ -84,8 +85,9 @@ impl Transfer {
     pub(super) fn hurry_lists(&mut self, now: Duration) {
         let is_late = |id: &RequestId| {
             let request = self.requests.get(id)?;
-            let rtt = self.providers.get(&request.node)?.rtt;
-            Some(now >= request.since + LATE + ROUNDS * rtt + duration(request.expected, LINE))
+            let provider = self.providers.get(&request.node)?;
+            let line = duration(self.outstanding_of(provider), LINE).min(LATEST);
+            Some(now >= request.since + LATE + ROUNDS * provider.rtt + line)
         };
         let all_late = |ids: &BTreeSet<RequestId>| ids.iter().all(|id| is_late(id).unwrap_or(true));
         let is_short = |file: usize| self.map.files()[file].layout.chunks() <= SHORT;

@@ -380,6 +380,8 @@ fn vanished(slots: &mut Slots, network: impl Fn(u8) -> u8) -> Duration {
 #[test]
 fn who_comes_after_many_of_its_network_that_vanished_has_one_slot_after_all_others() {
     let mut slots = Slots::new(Capacity { peers: 4, per_peer: 4, queue: 99, queue_per_peer: 9, ..capacity(4, 0) });
+    slots.ask(at(2, 50), 90, START);
+    slots.release(90, true, START);
     let now = vanished(&mut slots, |_| 1);
     for (network, n, ticket) in [(1, 9, 20), (1, 10, 21), (2, 50, 22), (2, 50, 23), (2, 50, 24)] {
         assert_eq!(slots.ask(at(network, n), ticket, now), Admission::Queued(None));
