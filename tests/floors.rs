@@ -45,6 +45,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "friend",
             "id",
             "list",
+            "modified",
             "obstacle",
             "rate",
             "size",

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
-use crate::cli::render::human::word;
+use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
@@ -113,6 +113,7 @@ impl<'a> Chooser<'a> {
             ("NAME", Align::Path),
             ("KIND", Align::Spare),
             ("SIZE", Align::Right),
+            hits::CHANGED,
             ("PROVIDER", Align::Spare),
             ("ID", Align::Left),
         ]);
@@ -121,9 +122,10 @@ impl<'a> Chooser<'a> {
             let name = hit.names.first().map_or_else(String::new, ToString::to_string);
             let id = hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..SHORT].to_owned());
             let number = (place + 1).to_string();
-            table.row([number, name, word(&hit.kind), Size(hit.size).to_string(), from(hit, names), id]);
+            let (size, changed) = (Size(hit.size).to_string(), date(hit.modified));
+            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), id]);
         }
-        table
+        table.without_empty(hits::CHANGED)
     }
 
     fn question(&self) -> String {

@@ -160,6 +160,8 @@ impl Get {
         }
         let Meant { mut hit, late, beneath } = found?;
         let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
+        // It is told of the whole collection.
+        hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;

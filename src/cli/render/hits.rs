@@ -1,10 +1,10 @@
 //! Hits, offers, peers and trees as tables for people.
 
-use crate::cli::render::human::{count, duration, percent, word};
+use crate::cli::render::human::{count, date, duration, percent, word};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
-use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, Modified, Offer, SafePath, Shown, Size};
 use crate::node::{FoundHit, Has, Holder, NearRow, PeerRow};
 
 /// Shown for an offer without an id.
@@ -16,7 +16,7 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
     for hit in hits {
         table.row(hit_cells(hit));
     }
-    table
+    table.without_empty(CHANGED)
 }
 
 /// What a search found, and where; friends who have it by their names.
@@ -30,23 +30,27 @@ pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
         cells.insert(cells.len() - 1, word(&found.plane));
         table.row(cells);
     }
-    table
+    table.without_empty(CHANGED)
 }
 
-const HIT_COLUMNS: [(&str, Align); 5] = [
+/// The column of when it was last changed.
+pub(crate) const CHANGED: (&str, Align) = ("CHANGED", Align::Spare);
+
+const HIT_COLUMNS: [(&str, Align); 6] = [
     ("NAME", Align::Path),
     ("KIND", Align::Spare),
     ("SIZE", Align::Right),
+    CHANGED,
     ("PROVIDERS", Align::Spare),
     ("ID", Align::Id),
 ];
 /// The column of those who have it.
-const PROVIDERS: usize = 3;
+const PROVIDERS: usize = 4;
 
-fn hit_cells(hit: &Hit) -> [String; 5] {
+fn hit_cells(hit: &Hit) -> [String; 6] {
     let name = hit.names.first().map_or_else(String::new, ToString::to_string);
-    let providers = who(hit, &Names::default());
-    [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
+    let (size, providers) = (Size(hit.size).to_string(), who(hit, &Names::default()));
+    [name, kind(hit.kind, hit.locked), size, date(hit.modified), providers, id(hit.id)]
 }
 
 /// How many have it: `3`, or with a friend among them `anna and 2 more`.
@@ -85,14 +89,15 @@ pub(crate) fn offers(offers: &[Offer]) -> Table {
         ("NAME", Align::Path),
         ("KIND", Align::Spare),
         ("SIZE", Align::Right),
+        CHANGED,
         ("FILES", Align::SpareRight),
         ("ID", Align::Id),
     ]);
     for offer in offers {
         let (name, size, files) = (offer.name.to_string(), Size(offer.size).to_string(), count(offer.files.into()));
-        table.row([name, kind(offer.kind, offer.locked), size, files, id(offer.id)]);
+        table.row([name, kind(offer.kind, offer.locked), size, date(offer.modified), files, id(offer.id)]);
     }
-    table
+    table.without_empty(CHANGED)
 }
 
 /// What a collection or a directory of it holds.
@@ -153,10 +158,15 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
     table
 }
 
-/// One line about a hit: `NAME, file, 1.5 GiB`.
+/// One line about a hit: `NAME, file, 1.5 GiB, changed 2026-11-30`.
 pub(crate) fn headline(hit: &Hit) -> String {
     let name = hit.names.first().map_or("(no name)", |name| name.as_str());
-    format!("{}, {}, {}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size))
+    format!("{}, {}, {}{}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size), changed(hit.modified))
+}
+
+/// `, changed 2026-11-30`, where that is known.
+pub(crate) fn changed(modified: Option<Modified>) -> String {
+    modified.map_or_else(String::new, |_| format!(", changed {}", date(modified)))
 }
 
 fn kind(kind: Kind, locked: bool) -> String {
@@ -191,6 +201,9 @@ mod tests {
              c             file  1.5 KiB  1          (not hashed yet)\n"
         );
         assert_eq!(text, expected);
+        let dated = Hit { modified: Modified::new(1_795_996_799), ..hit("c", None) };
+        let text = hits([&dated]).render(None);
+        assert!(text.ends_with("\nc     file  1.5 KiB  2026-11-29  1          (not hashed yet)\n"), "{text}");
         let found = |names: Names| found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }], &names).render(None);
         let text = found(Names::default());
         assert!(text.ends_with("\nc     file  1.5 KiB  1          lan  (not hashed yet)\n"), "{text}");

@@ -1,10 +1,10 @@
 //! Numbers as people read them: rates, durations, counts. Sizes are [`crate::model::Size`].
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use crate::model::Size;
+use crate::model::{Modified, Size};
 
 /// Bytes a second: `50.0 MiB/s`.
 pub(crate) fn rate(bytes_per_second: u64) -> String {
@@ -21,6 +21,12 @@ pub(crate) fn duration(duration: Duration) -> String {
         3600..86_400 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
     }
+}
+
+/// The day of a change, in UTC as its provider's clock says: `2026-11-30`; nothing where it is not known.
+pub(crate) fn date(modified: Option<Modified>) -> String {
+    let at = modified.map(|modified| UNIX_EPOCH + Duration::from_secs(modified.seconds()));
+    at.map_or_else(String::new, |at| humantime::format_rfc3339_seconds(at).to_string().chars().take(10).collect())
 }
 
 /// A count with its thousands apart: `12,345`.
@@ -84,6 +90,13 @@ mod tests {
         for (millis, text) in cases {
             assert_eq!(duration(Duration::from_millis(millis)), text);
         }
+    }
+
+    #[test]
+    fn dates_are_days() {
+        let of = |seconds| date(Modified::new(seconds));
+        assert_eq!((of(86_400), of(1_795_996_799)), ("1970-01-02".into(), "2026-11-29".into()));
+        assert_eq!((of(253_402_300_799), of(0)), ("9999-12-31".into(), String::new()));
     }
 
     #[test]

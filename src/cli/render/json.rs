@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
-use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
+use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
     Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
@@ -254,6 +254,8 @@ view! {
         in_the_way: usize = preview.in_the_way(),
         /// With `-n`: everyone who has it, or parts of it.
         holders: Vec<Holding> = all(&preview.holders, Holding::of),
+        /// With `-n`: when it was last changed, as `modified` of `hit`.
+        modified: Option<u64> = preview.modified.map(Modified::seconds),
         /// With `-n`: whether another process fetches the same to the same place.
         busy: bool = preview.busy.is_some(),
     }
@@ -370,6 +372,8 @@ view! {
         size: u64 = hit.size,
         /// A file or a directory.
         kind: Kind = hit.kind,
+        /// When its bytes were last changed, of a collection those of its youngest file, as those who offer it say: the earliest date that any of them tells, in seconds since 1970 UTC; null where none does.
+        modified: Option<u64> = hit.modified.map(Modified::seconds),
         /// Whether it needs a password.
         locked: bool = hit.locked,
         /// Who has it.

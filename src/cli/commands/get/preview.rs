@@ -33,7 +33,8 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
             format!("{}{only}:\n{table}", counted(count, "provider"))
         }
     };
-    format!("{}{more}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+    let changed = hits::changed(preview.modified);
+    format!("{}{more}{}{changed}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
 }
 
 /// The same of one of several things: one line.
@@ -159,7 +160,7 @@ mod tests {
             elapsed: Duration::ZERO,
             providers: Vec::new(),
             plane: None,
-            preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, busy: None }),
+            preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, ..Preview::default() }),
             shares: Vec::new(),
             seeding: false,
             lacks: false,

@@ -66,9 +66,10 @@ fn what_finds_things_says() {
     let provider = Provider { node: node(), addrs: vec![addr()] };
     let names = vec![name("a"), name("b/a")];
     let (kind, providers) = (Kind::Collection, vec![provider]);
-    let mut hit = Hit { kind, files: 2, names, providers, ..Hit::file(Some(id()), 7) };
+    let modified = Modified::new(1_795_996_800);
+    let mut hit = Hit { kind, files: 2, modified, names, providers, ..Hit::file(Some(id()), 7) };
     let expected = format!(
-        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
+        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","modified":1795996800,"locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
         id(),
         node()
     );
@@ -128,9 +129,9 @@ fn what_a_transfer_says() {
     );
     assert_eq!(text(&Line::Done(Ended::of(&outcome))), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
-    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), busy: None };
+    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), ..Preview::default() };
     let dry = Outcome { preview: Some(preview), ..outcome };
-    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"busy":false}"#;
+    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"modified":null,"busy":false}"#;
     assert!(text(&Line::Done(Ended::of(&dry))).ends_with(plan), "{}", text(&Line::Done(Ended::of(&dry))));
 }
 
