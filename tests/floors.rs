@@ -45,7 +45,6 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "friend",
             "id",
             "list",
-            "modified",
             "obstacle",
             "rate",
             "size",

@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use common::tmux::{Terminal, Tmux, live, masked};
 use common::{Lab, Node, noise};

@@ -94,6 +94,7 @@ mod tests {
             fetched: 30 << 20,
             copied: 0,
             replaced: 0,
+            left: 0,
             elapsed: Duration::from_secs(1),
             providers: vec![provider],
             plane: None,

@@ -134,6 +134,7 @@ fn hint(error: &Error) -> Option<String> {
         Error::NowhereToLook => "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan",
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",
+        Error::Taken { id, .. } => return Some(format!("get it by itself, `qshare get {id} -o DIR/`")),
         Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", advice(source.kind))),
         Error::TooLarge { .. } => "name another provider with --from",
         Error::TooManyFiles { needed, .. } => {
@@ -201,12 +202,23 @@ pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
             "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
              to look with --tracker or --peer"
         }
+        _ if what.contains(' ') => {
+            "all words have to be in one path, so give fewer of them, or get several things one after the other or by their ids"
+        }
+        _ if is_short(what) => "no name there has it, and the beginning of an id takes at least 8 characters",
         _ if is_prefix(what) => {
             "no name there has it and no id begins so, give the whole id or name more places to look with --tracker"
         }
         _ => "check it, or name more places to look with --tracker or --peer",
     };
     format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
+}
+
+/// Whether it looks like the beginning of an id, of too few characters.
+fn is_short(what: &str) -> bool {
+    (4..8).contains(&what.len())
+        && what.bytes().all(|b| b.is_ascii_hexdigit())
+        && what.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Where something was found: `found at a tracker`.

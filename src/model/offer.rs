@@ -1,12 +1,15 @@
 //! What nodes share and what a search finds.
 
+pub mod modified;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
 use crate::model::list::at_most;
 use crate::model::query::fold;
-use crate::model::{ContentId, Modified, NodeId, Plane, Query, SafePath};
+use crate::model::{ContentId, NodeId, Plane, Query, SafePath};
+use modified::Modified;
 
 /// What an id stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,7 +120,17 @@ impl Hit {
     #[must_use]
     pub fn file(id: Option<ContentId>, size: u64) -> Self {
         let (names, providers) = (Vec::new(), Vec::new());
-        Self { id, kind: Kind::File, size, files: 1, locked: false, executable: false, modified: None, names, providers }
+        Self {
+            id,
+            kind: Kind::File,
+            size,
+            files: 1,
+            locked: false,
+            executable: false,
+            modified: None,
+            names,
+            providers,
+        }
     }
 
     /// As [`Offer::is_possible`].

@@ -228,8 +228,16 @@ view! {
         bytes: u64 = outcome.bytes,
         /// Bytes that came over the network in this run.
         fetched: u64 = outcome.fetched,
-        /// How long it took.
+        /// Files of other content that were replaced.
+        replaced: u64 = outcome.replaced,
+        /// With `--update`: files of other content that stay, as they are not older.
+        left: u64 = outcome.left,
+        /// Whether files that were asked for are left out where it is shared, and so are not in it.
+        lacks: bool = outcome.lacks,
+        /// How long it took, without `waited`.
         seconds: f64 = outcome.elapsed.as_secs_f64(),
+        /// How long it waited for another transfer of the same, in seconds.
+        waited: f64 = outcome.waited.as_secs_f64(),
         /// Who gave.
         providers: Vec<Given> = all(&outcome.providers, Given::of),
         /// Where it was looked up: the plane whose word counted; null of an id.

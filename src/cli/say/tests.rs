@@ -221,7 +221,10 @@ fn each_obstacle_and_each_failed_dial_has_its_advice() {
     assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
     let addr = "10.0.0.1:7".parse().expect("an address");
     let text = |error: DialError| connect(&error.into(), &Names::default());
-    assert_eq!(text(DialError::Busy { addr }), "10.0.0.1:7 takes no more connections now: try again later");
+    assert_eq!(
+        text(DialError::Busy { addr }),
+        "10.0.0.1:7 takes no connections now, as it is stopping or has too many: try again later"
+    );
     assert!(text(DialError::NotQshare { addr }).ends_with(" node of this version: check the port"));
     assert!(text(DialError::NoWelcome { addr }).ends_with(" say Welcome: it may be overloaded, try again"));
     let addresses = || Addresses(vec![addr]);

@@ -40,7 +40,7 @@ pub type Answered = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DialError {
     /// The other side has too many connections.
-    #[error("{addr} takes no more connections now")]
+    #[error("{addr} takes no connections now, as it is stopping or has too many")]
     Busy {
         /// Who.
         addr: SocketAddr,

@@ -135,8 +135,8 @@ impl Contents {
         let in_tree = self.wanted.tree.is_some();
         let there = match self.older {
             Some(_) if self.is_older(Some(&path).filter(|_| in_tree)) => There::Older,
-            Some(_) if in_tree => There::Newer,
-            _ => There::Differs,
+            Some(_) => There::Newer,
+            None => There::Differs,
         };
         (path, there)
     }

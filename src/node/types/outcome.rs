@@ -28,6 +28,8 @@ pub struct Outcome {
     pub copied: u64,
     /// Files of other content that were replaced.
     pub replaced: u64,
+    /// Files of other content that stay, as they are not older.
+    pub left: u64,
     /// How long this run took, without waiting for another transfer of the same content.
     pub elapsed: Duration,
     /// How long it waited for that one before.

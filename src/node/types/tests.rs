@@ -43,7 +43,17 @@ fn provider() -> ProviderProgress {
 fn hit() -> FoundHit {
     let providers = vec![Provider { node: node(), addrs: vec![addr()] }];
     let (id, kind, names) = (Some(ContentId::of(b"x")), Kind::Collection, vec![name()]);
-    let hit = Hit { id, kind, size: 7, files: 2, locked: true, executable: false, modified: Modified::new(1 << 30), names, providers };
+    let hit = Hit {
+        id,
+        kind,
+        size: 7,
+        files: 2,
+        locked: true,
+        executable: false,
+        modified: Modified::new(1 << 30),
+        names,
+        providers,
+    };
     FoundHit { hit, plane: Plane::Lan }
 }
 
@@ -173,6 +183,7 @@ fn what_a_node_answers_travels() {
         fetched: 2,
         copied: 3,
         replaced: 4,
+        left: 5,
         elapsed: Duration::from_nanos(4),
         providers: vec![provider()],
         plane: Some(Plane::Peer),

@@ -109,6 +109,7 @@ mod tests {
             fetched: 4 << 20,
             copied: 0,
             replaced: 0,
+            left: 0,
             elapsed: Duration::from_secs(2),
             providers: vec![ProviderProgress { bytes: 1 << 20, ..ProviderProgress::new(node, addr) }],
             plane: None,

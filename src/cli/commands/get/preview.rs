@@ -38,13 +38,23 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
 }
 
 /// The same of one of several things: one line.
-pub(super) fn line(outcome: &Outcome, preview: &Preview) -> String {
+pub(super) fn line(outcome: &Outcome, preview: &Preview, names: &Names) -> String {
     let what = match (preview.in_the_way(), preview.busy.filter(|_| preview.comes())) {
         (0, None) => coming(preview),
         (0, Some(busy)) => waiting(busy),
         _ => "nothing would be fetched".to_owned(),
     };
-    format!("{}: {}; {what}\n", Shown(outcome.name.as_str()), totals(preview))
+    let path = outcome.path.as_ref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
+    format!("{}: {}; {what} {}\n", Shown(&path), totals(preview), from(preview, names))
+}
+
+/// Who has it: `from anna (ucsw4zkp) and 2 more`.
+fn from(preview: &Preview, names: &Names) -> String {
+    let more = |count| if count == 0 { String::new() } else { format!(" and {count} more") };
+    match preview.holders.split_first() {
+        None => "from nobody who is known".to_owned(),
+        Some((first, others)) => format!("from {}{}", names.brief(first.node), more(others.len())),
+    }
 }
 
 /// Takes one of several things into what is told of all.
@@ -157,6 +167,7 @@ mod tests {
             fetched: 0,
             copied: 0,
             replaced: 0,
+            left: 0,
             elapsed: Duration::ZERO,
             providers: Vec::new(),
             plane: None,
@@ -197,9 +208,11 @@ mod tests {
         let (free, taken) = (outcome(&[There::New, There::Same], false), outcome(&[There::Differs], false));
         let [one, two] = [&free, &taken].map(|of| of.preview.as_ref().expect("dry"));
         let coming = "3.0 KiB to come (1.0 KiB of 4.0 KiB are here from an earlier run)";
-        assert_eq!(line(&free, one), format!("t: 2 files: 1 new, 1 here already; {coming}\n"));
+        let from = format!("from {}", NodeId::of_public_key(b"a").short());
+        let line = |of, plan| line(of, plan, &Names::default());
+        assert_eq!(line(&free, one), format!("out: 2 files: 1 new, 1 here already; {coming} {from}\n"));
         let way = "in the way with other content";
-        assert_eq!(line(&taken, two), format!("t: 1 file: 1 {way}; nothing would be fetched\n"));
+        assert_eq!(line(&taken, two), format!("out: 1 file: 1 {way}; nothing would be fetched {from}\n"));
         let mut all = Preview::default();
         [one, two].into_iter().for_each(|one| add(&mut all, one));
         let text = sum(2, &all);

@@ -112,7 +112,8 @@ fn what_a_transfer_says() {
         bytes: 9,
         fetched: 8,
         copied: 0,
-        replaced: 0,
+        replaced: 1,
+        left: 2,
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
@@ -123,13 +124,14 @@ fn what_a_transfer_says() {
         waited: Duration::ZERO,
     };
     let expected = format!(
-        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
+        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"replaced":1,"left":2,"lacks":false,"seconds":1.5,"waited":0.0,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
         id(),
         node()
     );
     assert_eq!(text(&Line::Done(Ended::of(&outcome))), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
-    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), ..Preview::default() };
+    let preview =
+        Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), ..Preview::default() };
     let dry = Outcome { preview: Some(preview), ..outcome };
     let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"modified":null,"busy":false}"#;
     assert!(text(&Line::Done(Ended::of(&dry))).ends_with(plan), "{}", text(&Line::Done(Ended::of(&dry))));
