@@ -141,10 +141,16 @@ fn hint(error: &Error) -> Option<String> {
             return Some(format!("get it with --max-files {needed}, or raise the setting `node.max-files`"));
         }
         Error::Unreachable { who, .. } => {
-            let port = who.at.rsplit_once(':').map_or("4917", |(_, port)| port);
-            return Some(format!("check that it runs and that UDP port {port} is open on the way"));
+            let (host, port) = who.at.rsplit_once(':').unwrap_or((&who.at, "4917"));
+            // Whoever resolves it may be silent itself.
+            let named = !host.starts_with('[') && host.parse::<std::net::IpAddr>().is_err();
+            let name = if named { "that the name is right, " } else { "" };
+            return Some(format!("check {name}that it runs and that UDP port {port} is open on the way"));
         }
         Error::Unreadable { source, .. } => advice(source.kind),
+        Error::WrongRole { who, .. } if who.role == Role::Bench => {
+            "start `qshare bench --listen ADDR` there and give the port that it tells"
+        }
         Error::WrongRole { role, .. } => return Some(format!("check the port, or name it with {}", option(*role))),
         _ => return None,
     };

@@ -1,10 +1,14 @@
 //! Hits, offers, peers and trees as tables for people.
 
+use std::net::SocketAddr;
+
+use itertools::Itertools as _;
+
 use crate::cli::render::human::{count, date, duration, percent, word};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
-use crate::model::{ContentId, Hit, Kind, Modified, Offer, SafePath, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, Offer, SafePath, Shown, Size};
 use crate::node::{FoundHit, Has, Holder, NearRow, PeerRow};
 
 /// Shown for an offer without an id.
@@ -72,15 +76,19 @@ pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
     columns.extend(marked.then_some(("", Align::Left)));
     let mut table = Table::new(&columns);
     for holder in holders {
-        let addrs: Vec<String> = holder.addrs.iter().map(ToString::to_string).collect();
         let has = match holder.has {
             Has::Parts(Some(have)) => format!("fetches it itself, has {} % of it", percent(have, bytes)),
             Has::Parts(None) => "fetches it itself, has parts of it".to_owned(),
             Has::Unknown | Has::Whole => String::new(),
         };
-        table.row([addrs.join(" "), names.whole(holder.node), has].into_iter().take(columns.len()));
+        table.row([places(&holder.addrs), names.whole(holder.node), has].into_iter().take(columns.len()));
     }
     table
+}
+
+/// Where a node is; it may only be known that a tracker or neighbour is linked to it.
+fn places(addrs: &[SocketAddr]) -> String {
+    if addrs.is_empty() { "(not told)".to_owned() } else { addrs.iter().join(" ") }
 }
 
 /// What a node offers.
@@ -124,9 +132,8 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
         ("NODE", Align::Id),
     ]);
     for row in rows {
-        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let node = names.whole(row.peer.node);
-        table.row([addrs.join(" "), count(row.peer.offers), word(&row.plane), node]);
+        table.row([places(&row.peer.addrs), count(row.peer.offers), word(&row.plane), node]);
     }
     table
 }
@@ -142,7 +149,6 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
         ("OFFERS", Align::Right),
     ]);
     for row in rows {
-        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let (direction, rtt, since) = match (&row.direct, row.by) {
             (Some(direct), _) => {
                 let rtt = format!("{:.1} ms", direct.rtt.as_secs_f64() * 1000.0);
@@ -153,7 +159,7 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
                 (by, String::new(), String::new())
             }
         };
-        table.row([names.whole(row.peer.node), addrs.join(" "), direction, rtt, since, count(row.peer.offers)]);
+        table.row([names.whole(row.peer.node), places(&row.peer.addrs), direction, rtt, since, count(row.peer.offers)]);
     }
     table
 }
@@ -161,12 +167,8 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
 /// One line about a hit: `NAME, file, 1.5 GiB, changed 2026-11-30`.
 pub(crate) fn headline(hit: &Hit) -> String {
     let name = hit.names.first().map_or("(no name)", |name| name.as_str());
-    format!("{}, {}, {}{}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size), changed(hit.modified))
-}
-
-/// `, changed 2026-11-30`, where that is known.
-pub(crate) fn changed(modified: Option<Modified>) -> String {
-    modified.map_or_else(String::new, |_| format!(", changed {}", date(modified)))
+    let changed = hit.modified.map(|_| format!(", changed {}", date(hit.modified))).unwrap_or_default();
+    format!("{}, {}, {}{changed}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size))
 }
 
 fn kind(kind: Kind, locked: bool) -> String {
@@ -181,7 +183,7 @@ fn id(id: Option<ContentId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Friend, Friends, NodeId, Provider, SafePath};
+    use crate::model::{Friend, Friends, Modified, NodeId, Provider, SafePath};
     use crate::node::Plane;
     use crate::wire::Peer;
 

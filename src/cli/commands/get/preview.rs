@@ -1,7 +1,7 @@
 //! What a dry run says: each file with what is at its target, then how much would come and from whom.
 
 use crate::cli::render::hits;
-use crate::cli::render::human::counted;
+use crate::cli::render::human::{counted, date};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::{Shown, Size};
@@ -33,8 +33,8 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
             format!("{}{only}:\n{table}", counted(count, "provider"))
         }
     };
-    let changed = hits::changed(preview.modified);
-    format!("{}{more}{}{changed}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+    let changed = preview.modified.map(|_| format!("last changed {}\n", date(preview.modified))).unwrap_or_default();
+    format!("{}{more}{}\n{}\n{changed}{who}", table.render(width), totals(preview), verdict(preview))
 }
 
 /// The same of one of several things: one line.
