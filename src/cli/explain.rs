@@ -92,6 +92,7 @@ mod tests {
             path: None,
             bytes: 30 << 20,
             fetched: 30 << 20,
+            part: false,
             copied: 0,
             replaced: 0,
             left: 0,

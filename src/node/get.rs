@@ -291,6 +291,7 @@ impl Get {
         Outcome {
             id: contents.wanted.content.id,
             kind: contents.wanted.content.kind,
+            part: !contents.only.is_empty(),
             name: contents.name,
             path: None,
             bytes,

@@ -319,7 +319,7 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
 /// How it went: where it lies, how much came, how fast, from whom.
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
-    let place = Shown(&place).to_string();
+    let place = Shown(&place).to_string() + if outcome.part { " (a part of it)" } else { "" };
     if outcome.bytes == 0 && outcome.left > 0 {
         return format!("{place}: left as it is, which is not older");
     }

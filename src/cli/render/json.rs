@@ -224,7 +224,9 @@ view! {
         name: &'a SafePath = &outcome.name,
         /// Where it lies; null of a stream, and where nothing was made.
         path: Option<Cow<'a, str>> = outcome.path.as_deref().map(Path::to_string_lossy),
-        /// Its size.
+        /// Whether only some of its files were asked for.
+        part: bool = outcome.part,
+        /// Its size; of a part the part's.
         bytes: u64 = outcome.bytes,
         /// Bytes that came over the network in this run.
         fetched: u64 = outcome.fetched,

@@ -18,6 +18,8 @@ pub struct Outcome {
     pub kind: Kind,
     /// Its name.
     pub name: SafePath,
+    /// Whether only some of its files were asked for.
+    pub part: bool,
     /// Where it lies, or would after a dry run; none for a stream.
     pub path: Option<LocalPath>,
     /// Its size in bytes (of the chosen files).

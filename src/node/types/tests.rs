@@ -181,6 +181,7 @@ fn what_a_node_answers_travels() {
         path: Some("out/a".into()),
         bytes: 1,
         fetched: 2,
+        part: true,
         copied: 3,
         replaced: 4,
         left: 5,

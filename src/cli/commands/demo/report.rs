@@ -108,6 +108,7 @@ mod tests {
             path: None,
             bytes: 4 << 20,
             fetched: 4 << 20,
+            part: false,
             copied: 0,
             replaced: 0,
             left: 0,

@@ -165,6 +165,7 @@ mod tests {
             path: Some("out".into()),
             bytes: 0,
             fetched: 0,
+            part: false,
             copied: 0,
             replaced: 0,
             left: 0,

@@ -23,6 +23,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         path: Some("/d/f".into()),
         bytes,
         fetched,
+        part: false,
         copied: 0,
         replaced: 0,
         left: 0,
@@ -100,6 +101,8 @@ fn the_summary_tells_what_came_now() {
         summary(&outcome(8 << 20, (8 << 20) - 1)).starts_with("/d/f: 8.0 MiB fetched"),
         "no less, as far as one sees"
     );
+    let part = Outcome { part: true, ..outcome(8 << 20, 8 << 20) };
+    assert!(summary(&part).starts_with("/d/f (a part of it): 8.0 MiB fetched"), "{}", summary(&part));
     let left = Outcome { left: 1, ..outcome(0, 0) };
     assert_eq!(summary(&left), "/d/f: left as it is, which is not older");
     let some = Outcome { left: 2, kind: Kind::Collection, ..outcome(8 << 20, 8 << 20) };

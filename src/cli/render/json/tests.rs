@@ -111,6 +111,7 @@ fn what_a_transfer_says() {
         path: Some("/d/f".into()),
         bytes: 9,
         fetched: 8,
+        part: false,
         copied: 0,
         replaced: 1,
         left: 2,
@@ -124,7 +125,7 @@ fn what_a_transfer_says() {
         waited: Duration::ZERO,
     };
     let expected = format!(
-        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"replaced":1,"left":2,"lacks":false,"seconds":1.5,"waited":0.0,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
+        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","part":false,"bytes":9,"fetched":8,"replaced":1,"left":2,"lacks":false,"seconds":1.5,"waited":0.0,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
         id(),
         node()
     );
