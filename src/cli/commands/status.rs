@@ -110,7 +110,7 @@ fn cache_status(home: &Home) -> CacheStatus {
 fn text(status: &Status, names: &Names) -> String {
     let mut lines = vec![("home", Shown(&status.home).to_string())];
     // Few homes ever keep a directory.
-    let used = |role: &&RoleStatus| role.role == Role::Node || role.node.is_some();
+    let used = |role: &&RoleStatus| role.role == Role::Node || role.node.is_some() || role.pid.is_some();
     for role in status.roles.iter().filter(used) {
         let heading = if role.role == Role::Tracker { "tracker" } else { "node" };
         let id = role.node.as_ref().map_or_else(|| "none yet".to_owned(), ToString::to_string);

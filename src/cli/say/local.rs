@@ -67,7 +67,7 @@ pub(super) fn dest(error: &DestError) -> String {
         DestError::Exists { .. } => {
             "move it away, choose another place with -o, or replace a different file with --force"
         }
-        DestError::Io { source, .. } => return format!("{error}: {}", remedy(source)),
+        DestError::Io { source, .. } => return format!("{error}; {}", remedy(source)),
         DestError::Link { .. } | DestError::NotADirectory { .. } | DestError::OfAnother { .. } => {
             "move it away or choose another place with -o"
         }

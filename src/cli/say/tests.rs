@@ -142,7 +142,10 @@ fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     );
     let text = said(&Error::Survey(SurveyError::Nothing(Some(skipped(Why::Utf8)))));
     assert!(text.starts_with("there is nothing to share: /s/.env is left out because its name is not UTF-8"), "{text}");
-    assert_eq!(said(&Error::Survey(SurveyError::Nothing(None))), "there is nothing to share");
+    assert_eq!(
+        said(&Error::Survey(SurveyError::Nothing(None))),
+        "there is nothing to share: give a path that holds a file"
+    );
     assert!(omission(&skipped(Why::Own)).ends_with("it belongs to qshare's own home"));
     assert!(omission(&Omission::Links(1)).starts_with("1 link is left out because it leads"));
     assert!(omission(&Omission::Links(5)).starts_with("5 links are left out because they lead"));

@@ -116,6 +116,13 @@ pub enum DialError {
     },
 }
 
+impl DialError {
+    /// Whether it is only that this node is being stopped.
+    pub fn is_of_the_end(&self) -> bool {
+        matches!(self, Self::Cannot { cause, .. } if *cause == quinn::ConnectError::EndpointStopping.to_string())
+    }
+}
+
 /// Addresses, shown with commas.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addresses(pub Vec<SocketAddr>);
