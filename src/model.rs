@@ -23,6 +23,7 @@ pub use content::{Content, Wanted};
 pub use friend::{Friend, FriendName, Friends};
 pub use id::{ContentId, Epoch, NodeId, QueryId};
 pub use obstacle::{Cause, Obstacle};
+pub use offer::modified::Modified;
 pub use offer::{FoundHit, Hit, Kind, Offer, Provider};
 pub use plane::Plane;
 pub use query::Query;

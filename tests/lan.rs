@@ -10,6 +10,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, UNIX_EPOCH};
 
 use common::hosts::Hosts;
 use common::multicast::{broken, fakes, send, strangers};
@@ -243,6 +244,34 @@ fn two_hosts_with_nothing_configured_find_each_other() {
     assert!(addr.starts_with("10.66.0.1:") || addr.starts_with("[f"), "{addr}");
     let none = Process::start(hosts.qshare(&lab, 2, &lab.home()).args(["search", "found"])).end();
     assert!(none.error(2).contains("--no-lan"), "{none:#?}");
+}
+
+#[test]
+fn patterns_and_words_that_are_nearly_spelled_so_find_what_is_near() {
+    let Some(hosts) = Hosts::up("g") else { return };
+    let lab = Lab::new();
+    let names = ["turing.pdf", "physics/a.pdf", "physics/notes.txt"];
+    let [old, ..] = names.map(|name| lab.file(&format!("shared/papers/{name}"), name.as_bytes()));
+    let changed = UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+    fs::File::options().write(true).open(old).and_then(|file| file.set_modified(changed)).expect("a date");
+    let mut share = lab.start(hosts.near(&lab, 1, &lab.home()).arg("share").arg(lab.path("shared/papers")));
+    share.process.event_that("offer", |event| event["name"] == "papers");
+    let run = |arguments: &[&str]| Process::start(hosts.near(&lab, 2, &lab.home()).args(arguments)).end();
+    let found = run(&["search", "*.pdf"]);
+    let mut hits: Vec<_> = found.events.iter().filter(|event| event["event"] == "hit").collect();
+    hits.sort_by_key(|hit| hit["name"].to_string());
+    let told: Vec<_> = hits.iter().map(|hit| (hit["name"].as_str().expect("text"), hit["plane"].as_str())).collect();
+    assert_eq!(told, [("papers/physics/a.pdf", Some("lan")), ("papers/turing.pdf", Some("lan"))], "{found:#?}");
+    assert_eq!(hits[1]["modified"], 1_500_000_000, "its date comes along");
+    run(&["get", "*.txt", "-o", "one/"]).done();
+    assert!(fs::read(lab.path("one/notes.txt")).is_ok_and(|there| there == b"physics/notes.txt"));
+    let several = run(&["get", "papers/*/*", "--all", "-o", "all/"]);
+    assert!(
+        several.code == Some(0) && lab.path("all/a.pdf").exists() && lab.path("all/notes.txt").exists(),
+        "{several:#?}"
+    );
+    let near = run(&["search", "turinng"]);
+    assert!(near.error(3).contains("`turing` (1)"), "{near:#?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use qshare::io::home::identity;
 use qshare::model::query::glob::Glob;
 use qshare::model::query::near::Spelling;
 use qshare::model::units::chunk_list::{chunk_value, root};
-use qshare::model::{ChunkIndex, Collection, ContentId, Layout, NodeId, SafePath, UnitMap};
+use qshare::model::{ChunkIndex, Collection, ContentId, Layout, Modified, NodeId, SafePath, UnitMap};
 
 const PROTOCOL: &str = include_str!("../docs/protocol.md");
 
@@ -37,6 +37,14 @@ fn chunks_are_as_long_as_the_document_says() {
         let at = u32::try_from(chunks).expect(line).checked_sub(1);
         let length = at.map_or(0, |at| layout.len(ChunkIndex(at)));
         assert_eq!((layout.chunk_size(), u64::from(layout.chunks()), length), (chunk, chunks, last), "{line}");
+    }
+}
+
+#[test]
+fn dates_are_those_that_the_document_takes() {
+    for line in vectors("dates") {
+        let (seconds, day) = line.split_once(' ').expect(line);
+        assert_eq!(Modified::new(seconds.parse().expect(line)).is_some(), day != "nil", "{line}");
     }
 }
 

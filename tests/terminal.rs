@@ -2,7 +2,9 @@
 
 mod common;
 
+use std::fs;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use common::tmux::{Terminal, Tmux, live, masked};
 use common::{Lab, Node, noise};
@@ -274,6 +276,8 @@ async fn hits_fit_their_terminal() {
     let Some(tmux) = Tmux::new(&lab) else { return };
     let tracker = lab.tracker();
     let long = lab.file("papers/physics/on-computable-numbers.txt", b"an application");
+    let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(1_795_996_800);
+    fs::File::options().write(true).open(&long).and_then(|file| file.set_modified(changed)).expect("a date");
     let tree = lab.file("papers/physics/notes/a.txt", b"a").parent().expect("a directory").to_owned();
     let _nodes = [sharing(&lab, &tracker, vec![long.clone(), tree]).await, sharing(&lab, &tracker, vec![long]).await];
     let id = ContentId::of(b"an application").to_string();
@@ -288,16 +292,20 @@ async fn hits_fit_their_terminal() {
         let wanted: Vec<String> = match width {
             40 => vec!["NAME                  SIZE  ID".into(), format!("on-computa…mbers.txt  14 B  {}", &id[..12])],
             60 => vec![
-                "NAME                     KIND  SIZE  PROVIDERS  ID".into(),
-                format!("on-computab…numbers.txt  file  14 B  2          {}", &id[..12]),
+                "NAME                    KIND  SIZE  CHANGED     ID".into(),
+                format!("on-computab…umbers.txt  file  14 B  2026-11-30  {}", &id[..12]),
             ],
-            80 | 120 => vec![
-                "NAME                       KIND  SIZE  PROVIDERS  VIA      ID".into(),
-                format!("on-computable-numbers.txt  file  14 B  2          tracker  {}", &id[..12]),
+            80 => vec![
+                "NAME                    KIND  SIZE  CHANGED     PROVIDERS  VIA      ID".into(),
+                format!("on-computab…umbers.txt  file  14 B  2026-11-30  2          tracker  {}", &id[..12]),
+            ],
+            120 => vec![
+                "NAME                       KIND  SIZE  CHANGED     PROVIDERS  VIA      ID".into(),
+                format!("on-computable-numbers.txt  file  14 B  2026-11-30  2          tracker  {}", &id[..12]),
             ],
             _ => vec![
-                "NAME                       KIND  SIZE  PROVIDERS  VIA      ID".into(),
-                format!("on-computable-numbers.txt  file  14 B  2          tracker  {id}"),
+                "NAME                       KIND  SIZE  CHANGED     PROVIDERS  VIA      ID".into(),
+                format!("on-computable-numbers.txt  file  14 B  2026-11-30  2          tracker  {id}"),
             ],
         };
         assert_eq!(screen[..wanted.len()], wanted, "{screen:#?}");

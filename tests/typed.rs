@@ -131,11 +131,72 @@ fn what_is_older_is_replaced_after_it_was_told_and_the_rest_is_left() {
     place("turing.pdf is there with other content, not older");
     assert_eq!(fs::read(lab.path("papers/physics/a.pdf")).expect("there"), b"physics/a.pdf");
     assert_eq!(fs::read(lab.path("papers/turing.pdf")).expect("there"), b"my own");
+    // A file by itself as one in a tree.
+    let plan = lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/", "-n"]);
+    assert_eq!(plan.done()["plan"][0]["state"], "newer");
+    let alone = lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/"]);
+    assert_eq!((&alone.done()["left"], &alone.done()["fetched"]), (&1.into(), &0.into()));
+    assert!(alone.event("warning")["message"].as_str().is_some_and(|told| told.contains("not older")), "{alone:#?}");
+    assert_eq!(fs::read(lab.path("papers/turing.pdf")).expect("there"), b"my own");
+}
+
+#[test]
+fn nothing_is_put_where_the_same_command_has_put_another_thing() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    for name in ["one/notes/a.txt", "two/notes/b.txt", "one/same.txt", "two/same.txt"] {
+        lab.file(&format!("shared/{name}"), name.as_bytes());
+    }
+    let _providers = ["one", "two"].map(|name| {
+        let paths = ["notes", "same.txt"].map(|path| lab.path(&format!("shared/{name}/{path}")));
+        lab.share(&tracker, &[&paths[0], &paths[1]], &[])
+    });
+    for (words, alone) in [("notes", "notes"), ("same.txt", "same.txt")] {
+        let refused = lab.get(&tracker, &[words, "--all", "-o", "all/"]);
+        let told = refused.error(4);
+        assert!(told.contains(&format!("both be put to `{alone}`")) && told.contains("qshare get "), "{told}");
+    }
+    assert!(!is_there(&lab, "all"), "refused before anything came");
+    let ids = ["one", "two"].map(|name| id(&format!("{name}/same.txt")));
+    let both = lab.get(&tracker, &[&ids[0], &ids[1], &ids[0], "-o", "ids/"]);
+    assert_eq!(both.code, Some(1), "{both:#?}");
+    assert_eq!(both.events.iter().filter(|event| event["event"] == "done").count(), 1);
+    let told = both.event("error")["message"].as_str().expect("text");
     assert!(
-        lab.get(&tracker, &["turing.pdf", "--update", "-o", "papers/"])
-            .error(1)
-            .contains("is there with other content")
+        told.contains("another thing of this command") && told.contains(&format!("qshare get {} -o", ids[1])),
+        "{told}"
     );
+    assert_eq!(fs::read(lab.path("ids/same.txt")).expect("the first"), b"one/same.txt");
+}
+
+#[test]
+fn words_may_be_written_as_paths_and_several_are_told_to_be_of_one() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    lab.get(&tracker, &["./papers/", "-o", "dot/"]).done();
+    lab.get(&tracker, &["./papers//physics/", "-o", "below/"]).done();
+    assert!(is_there(&lab, "dot/papers/turing.pdf") && is_there(&lab, "below/papers/physics/a.pdf"));
+    let two = lab.get(&tracker, &["papers/turing.pdf", "papers/physics/a.pdf"]);
+    assert!(two.error(3).contains("all words have to be in one path"), "{two:#?}");
+    let short = lab.get(&tracker, &[&id("turing.pdf")[..7]]);
+    assert!(short.error(3).contains("at least 8 characters"), "{short:#?}");
+}
+
+#[test]
+fn what_has_several_names_comes_under_the_one_that_was_shown() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let _providers = ["aaa.txt", "zzzzzz.txt"].map(|name| {
+        let path = lab.file(&format!("shared/{name}"), b"one content");
+        lab.share(&tracker, &[&path], &[])
+    });
+    let home = lab.home();
+    let run = |line: &[&str]| Process::start(lab.qshare_at(&home).args(["--tracker", &tracker.addr]).args(line)).end();
+    let id = id("one content");
+    for name in ["aaa.txt", "zzzzzz.txt"] {
+        assert_eq!(hits(&run(&["search", name])), [name]);
+        assert_eq!(run(&["get", &id[..10], "-o", "out/"]).done()["name"], name);
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, SafePath};
 use qshare::wire::codec::{LEN, decode_request, length};
 use qshare::wire::limits::PAGE;
 use qshare::wire::*;
@@ -66,8 +66,8 @@ fn part() -> impl Strategy<Value = Content> {
 }
 
 fn offer() -> impl Strategy<Value = Offer> {
-    let fields = (path(), any::<u64>(), option::of(id()), kind(), any::<u32>(), any::<bool>(), any::<bool>());
-    fields.prop_map(|(name, size, id, kind, files, locked, executable)| Offer {
+    let fields = (path(), any::<u64>(), option::of(id()), kind(), any::<u32>(), any::<(bool, bool, u64)>());
+    fields.prop_map(|(name, size, id, kind, files, (locked, executable, seconds))| Offer {
         name,
         size,
         id,
@@ -75,6 +75,7 @@ fn offer() -> impl Strategy<Value = Offer> {
         files,
         locked,
         executable,
+        modified: Modified::new(seconds % (1 << 39)),
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, NodeId, Offer, Provider, QueryId, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, QueryId, SafePath};
 use qshare::wire::limits::{
     CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
 };
@@ -52,7 +52,7 @@ fn path() -> SafePath {
 }
 
 fn offer() -> Offer {
-    Offer::file(path(), 300_000, Some(content()))
+    Offer { modified: Modified::new(1_795_996_800), ..Offer::file(path(), 300_000, Some(content())) }
 }
 
 fn provider() -> Provider {

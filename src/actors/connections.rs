@@ -251,8 +251,10 @@ impl Connections {
             };
             match &result {
                 Ok(link) => tracing::info!(peer = %link.peer().short(), at = %link.remote(), "connected"),
-                // Nobody was dialled.
-                Err(error) if addrs.is_empty() => tracing::debug!(%error, "not dialled"),
+                // Nobody was dialled, or this node is ending.
+                Err(error) if addrs.is_empty() || error.is_of_the_end() => {
+                    tracing::debug!(%error, "not dialled")
+                }
                 Err(error) => tracing::info!(?addrs, %error, "not connected"),
             }
             let _ = myself.cast(Message::Dialled(target, number, result));

@@ -128,6 +128,7 @@ pub(crate) fn parser() -> clap::Command {
         .version(env!("CARGO_PKG_VERSION"))
         .about(env!("CARGO_PKG_DESCRIPTION"))
         .subcommand_required(true)
+        .subcommand_value_name("COMMAND")
         .arg_required_else_help(true);
     help::with_examples(with_globals(Command::augment_subcommands(root)))
 }

@@ -1,17 +1,18 @@
 //! What to do when words match several ids: list them, and ask who sits at a terminal.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::ops::ControlFlow;
 
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
-use crate::cli::render::human::word;
+use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
-use crate::model::{ContentId, Hit, Kind, Query, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, Query, SafePath, Shown, Size};
 use crate::node::Beyond;
 
 /// Rows of a page where the terminal does not tell its height, and the fewest.
@@ -84,6 +85,32 @@ pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
     hits.iter().filter(|hit| hit.names.is_empty() || !names(hit).all(within)).collect()
 }
 
+/// That no two of what was chosen would come under one name.
+///
+/// # Errors
+/// With the first two that would.
+pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId]) -> Result<(), Failure> {
+    let mut seen: HashMap<SafePath, &Hit> = HashMap::new();
+    for hit in hits.iter().filter(|hit| hit.id.is_some_and(|id| chosen.contains(&id))) {
+        let Some(name) = hit.names.first() else { continue };
+        if let Some(other) = seen.insert(name.last(), hit) {
+            let [one, two] = [other, hit].map(|hit| format!("{} ({})", hits::headline(hit), short(hit)));
+            let [first, second] = [other, hit].map(short);
+            return Err(Failure::Ambiguous(format!(
+                "{one} and {two} would both be put to `{}`: fetch each to a place of its own, `qshare get {first} -o DIR/` \
+                 and `qshare get {second} -o OTHER/`",
+                Shown(name.last().as_str())
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The beginning of an id by which it can be named.
+fn short(hit: &Hit) -> String {
+    hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..SHORT].to_owned())
+}
+
 fn names(hit: &Hit) -> impl Iterator<Item = &str> {
     hit.names.iter().map(|name| name.as_str())
 }
@@ -113,17 +140,18 @@ impl<'a> Chooser<'a> {
             ("NAME", Align::Path),
             ("KIND", Align::Spare),
             ("SIZE", Align::Right),
+            hits::CHANGED,
             ("PROVIDER", Align::Spare),
             ("ID", Align::Left),
         ]);
         for place in self.left.iter().skip(self.from).take(self.rows) {
             let hit = &self.candidates[*place];
             let name = hit.names.first().map_or_else(String::new, ToString::to_string);
-            let id = hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..SHORT].to_owned());
             let number = (place + 1).to_string();
-            table.row([number, name, word(&hit.kind), Size(hit.size).to_string(), from(hit, names), id]);
+            let (size, changed) = (Size(hit.size).to_string(), date(hit.modified));
+            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), short(hit)]);
         }
-        table
+        table.without_empty(hits::CHANGED)
     }
 
     fn question(&self) -> String {
@@ -210,7 +238,7 @@ fn from(hit: &Hit, names: &Names) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Friend, Friends, NodeId, Provider, SafePath};
+    use crate::model::{Friend, Friends, NodeId, Provider};
 
     fn hit(name: &str, kind: Kind, hashed: bool) -> Hit {
         let provider = |key: &[u8]| Provider { node: NodeId::of_public_key(key), addrs: Vec::new() };
@@ -281,6 +309,25 @@ mod tests {
         assert_eq!(from(&candidates()[0], &names), "anna +1");
         let first = NodeId::of_public_key(b"a").short();
         assert_eq!(from(&candidates()[0], &Names::default()), format!("{first} +1"));
+    }
+
+    #[test]
+    fn two_things_of_one_name_are_not_put_to_one_place() {
+        let all = [
+            hit("a/notes", Kind::Collection, true),
+            hit("b/notes", Kind::Collection, true),
+            hit("c", Kind::File, true),
+        ];
+        let [a, b, c] = ["a/notes", "b/notes", "c"].map(|name| ContentId::of(name.as_bytes()));
+        is_apart(&all, &[a, c]).expect("two names");
+        let failure = is_apart(&all, &[a, b, c]).expect_err("one name");
+        let told = failure.to_string();
+        assert_eq!(failure.exit().code(), 4);
+        assert!(told.starts_with("a/notes, collection, 1 B (") && told.contains("both be put to `notes`"), "{told}");
+        assert!(
+            [a, b].iter().all(|id| told.contains(&format!("qshare get {} -o ", &id.to_string()[..SHORT]))),
+            "{told}"
+        );
     }
 
     #[test]

@@ -21,9 +21,15 @@ const SAMPLE: Duration = Duration::from_millis(250);
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Waits for the end of a transfer. The first signal cancels it, a second one leaves at once.
-pub(crate) async fn transfer(context: &Context, transfer: Transfer, signals: &mut Signals) -> Result<Outcome, Failure> {
+/// `subject` is what it is called before anything was found.
+pub(crate) async fn transfer(
+    context: &Context,
+    subject: &str,
+    transfer: Transfer,
+    signals: &mut Signals,
+) -> Result<Outcome, Failure> {
     let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
-    let mut teller = Teller::new(context);
+    let mut teller = Teller::new(context, subject);
     let mut samples = tokio::time::interval(SAMPLE);
     samples.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let finish = transfer.finish();
@@ -93,8 +99,8 @@ struct Teller<'a> {
 }
 
 impl<'a> Teller<'a> {
-    fn new(context: &'a Context) -> Self {
-        let view = View::new(&context.output);
+    fn new(context: &'a Context, subject: &str) -> Self {
+        let view = View::new(&context.output, subject);
         Self { context, view, started: Instant::now(), phase: None, progressed: None, warnings: 0 }
     }
 

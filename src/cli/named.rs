@@ -4,7 +4,7 @@
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::io::home::seen::{Seen, SeenContent, is_prefix};
-use crate::model::{ContentId, Hit, Query, Shown};
+use crate::model::{ContentId, Hit, Query, SafePath, Shown};
 use crate::node::{Error, What};
 
 impl Context {
@@ -40,6 +40,12 @@ impl Context {
         }
     }
 
+    /// As what this home was shown a content.
+    pub(crate) fn name_of(&self, id: ContentId) -> Option<SafePath> {
+        let seen = Seen::at(&self.settings.home).with_prefix(&id.to_string());
+        seen.into_iter().next().map(|content| content.name)
+    }
+
     /// Remembers what is shown, the best first: the beginning of its id stands for it from now on.
     pub(crate) async fn remember<'h>(&self, hits: impl IntoIterator<Item = &'h Hit>) {
         self.remember_all(hits.into_iter().filter_map(SeenContent::of).collect()).await;
@@ -67,19 +73,23 @@ fn the_one(word: &str, seen: &[SeenContent]) -> Result<Option<ContentId>, Failur
     }
 }
 
-/// The query that words are. A slash at the end of one is that of a directory.
+/// The query that words are. They may be written as paths are: `./papers/` is `papers`.
 ///
 /// # Errors
 /// When they are none.
 pub(crate) fn query(words: &[String]) -> Result<Query, Failure> {
-    let words: Vec<&str> = words.iter().map(|word| word.trim_end_matches('/')).collect();
+    let words: Vec<String> = words.iter().map(|word| plain(word)).collect();
     Ok(Query::parse(&words).map_err(Error::from)?)
+}
+
+/// A path without what makes no difference in it.
+fn plain(path: &str) -> String {
+    path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::SafePath;
 
     #[test]
     fn a_beginning_that_fits_several_is_never_picked() {
@@ -96,9 +106,13 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_may_end_in_a_slash() {
+    fn words_may_be_written_as_paths() {
         let of = |words: &[&str]| query(&words.iter().map(ToString::to_string).collect::<Vec<_>>());
         assert_eq!(of(&["papers/physics/", "x"]).expect("words").words(), ["papers/physics", "x"]);
+        assert_eq!(
+            of(&["./papers//physics/.", "...", "v1."]).expect("words").words(),
+            ["papers/physics", "...", "v1."]
+        );
         assert_eq!(of(&["/"]).expect_err("no word").exit().code(), 2);
     }
 }

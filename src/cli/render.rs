@@ -198,6 +198,11 @@ impl Console {
         if self.style == Style::Bars { self.bars.suspend(write) } else { write() }
     }
 
+    /// Whether only results and errors are told.
+    pub(crate) const fn is_quiet(&self) -> bool {
+        self.quiet
+    }
+
     /// Something that may interest people: a line on standard error, unless `-q`.
     pub(crate) fn note(&self, text: &str) {
         if !self.quiet {

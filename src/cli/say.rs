@@ -134,16 +134,23 @@ fn hint(error: &Error) -> Option<String> {
         Error::NowhereToLook => "name a tracker with --tracker HOST or a peer with --peer HOST, or do without --no-lan",
         Error::Protocol { .. } => "check that it is of this version",
         Error::Query(_) => "give other words",
+        Error::Taken { id, .. } => return Some(format!("get it by itself, `qshare get {id} -o DIR/`")),
         Error::Temporary { source, .. } => return Some(format!("{}, or set TMPDIR to another", advice(source.kind))),
         Error::TooLarge { .. } => "name another provider with --from",
         Error::TooManyFiles { needed, .. } => {
             return Some(format!("get it with --max-files {needed}, or raise the setting `node.max-files`"));
         }
         Error::Unreachable { who, .. } => {
-            let port = who.at.rsplit_once(':').map_or("4917", |(_, port)| port);
-            return Some(format!("check that it runs and that UDP port {port} is open on the way"));
+            let (host, port) = who.at.rsplit_once(':').unwrap_or((&who.at, "4917"));
+            // Whoever resolves it may be silent itself.
+            let named = !host.starts_with('[') && host.parse::<std::net::IpAddr>().is_err();
+            let name = if named { "that the name is right, " } else { "" };
+            return Some(format!("check {name}that it runs and that UDP port {port} is open on the way"));
         }
         Error::Unreadable { source, .. } => advice(source.kind),
+        Error::WrongRole { who, .. } if who.role == Role::Bench => {
+            "start `qshare bench --listen ADDR` there and give the port that it tells"
+        }
         Error::WrongRole { role, .. } => return Some(format!("check the port, or name it with {}", option(*role))),
         _ => return None,
     };
@@ -201,12 +208,23 @@ pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
             "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
              to look with --tracker or --peer"
         }
+        _ if what.contains(' ') => {
+            "all words have to be in one path, so give fewer of them, or get several things one after the other or by their ids"
+        }
+        _ if is_short(what) => "no name there has it, and the beginning of an id takes at least 8 characters",
         _ if is_prefix(what) => {
             "no name there has it and no id begins so, give the whole id or name more places to look with --tracker"
         }
         _ => "check it, or name more places to look with --tracker or --peer",
     };
     format!("nothing was found for `{}` at {asked}: {advice}", Shown(what))
+}
+
+/// Whether it looks like the beginning of an id, of too few characters.
+fn is_short(what: &str) -> bool {
+    (4..8).contains(&what.len())
+        && what.bytes().all(|b| b.is_ascii_hexdigit())
+        && what.bytes().any(|b| b.is_ascii_digit())
 }
 
 /// Where something was found: `found at a tracker`.

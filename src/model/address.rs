@@ -15,7 +15,7 @@ pub const NODE_PORT: u16 = 4918;
 
 /// Why a text is not `[ID@]HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not [ID@]HOST:PORT (an IPv6 address stands in brackets)")]
+#[error("`{0}` is not [ID@]HOST:PORT (a port is 1 to 65535, and an IPv6 address stands in brackets)")]
 pub struct TargetError(String);
 
 /// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.

@@ -1,5 +1,7 @@
 //! What nodes share and what a search finds.
 
+pub mod modified;
+
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::list::at_most;
 use crate::model::query::fold;
 use crate::model::{ContentId, NodeId, Plane, Query, SafePath};
+use modified::Modified;
 
 /// What an id stands for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -38,13 +41,16 @@ pub struct Offer {
     /// collection have their own.
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
+    /// When its bytes were last changed, of a collection those of the youngest file; none where that is not known.
+    #[serde(default, deserialize_with = "Modified::claimed", skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Modified>,
 }
 
 impl Offer {
     /// An open file that nobody may execute.
     #[must_use]
     pub const fn file(name: SafePath, size: u64, id: Option<ContentId>) -> Self {
-        Self { name, size, id, kind: Kind::File, files: 1, locked: false, executable: false }
+        Self { name, size, id, kind: Kind::File, files: 1, locked: false, executable: false, modified: None }
     }
 
     /// Whether a file of that size can have that id; of a collection its list decides.
@@ -93,6 +99,9 @@ pub struct Hit {
     /// lost the bit on the way, and an id proves the bytes whichever it is.
     #[serde(default, skip_serializing_if = "is_false")]
     pub executable: bool,
+    /// When its bytes were last changed, as those who offer it say: the earliest date that any of them tells.
+    #[serde(default, deserialize_with = "Modified::claimed", skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Modified>,
     /// Names it is offered under, best-ranked first; at most [`Hit::MAX_NAMES`].
     #[serde(deserialize_with = "at_most::<_, _, { Hit::MAX_NAMES }>")]
     pub names: Vec<SafePath>,
@@ -111,7 +120,17 @@ impl Hit {
     #[must_use]
     pub fn file(id: Option<ContentId>, size: u64) -> Self {
         let (names, providers) = (Vec::new(), Vec::new());
-        Self { id, kind: Kind::File, size, files: 1, locked: false, executable: false, names, providers }
+        Self {
+            id,
+            kind: Kind::File,
+            size,
+            files: 1,
+            locked: false,
+            executable: false,
+            modified: None,
+            names,
+            providers,
+        }
     }
 
     /// As [`Offer::is_possible`].
@@ -138,8 +157,8 @@ impl Hit {
 
 impl From<Offer> for Hit {
     fn from(offer: Offer) -> Self {
-        let Offer { name, size, id, kind, files, locked, executable } = offer;
-        Self { id, kind, size, files, locked, executable, names: vec![name], providers: Vec::new() }
+        let Offer { name, size, id, kind, files, locked, executable, modified } = offer;
+        Self { id, kind, size, files, locked, executable, modified, names: vec![name], providers: Vec::new() }
     }
 }
 

@@ -280,6 +280,14 @@ pub enum Error {
     /// What was given to share cannot be shared.
     #[error(transparent)]
     Survey(#[from] SurveyError),
+    /// It would go where other content of the same errand is.
+    #[error("{id} would go to {}, where another thing of this command is", shown(.path))]
+    Taken {
+        /// Where.
+        path: LocalPath,
+        /// Which.
+        id: ContentId,
+    },
     /// A temporary file cannot be made, filled or read.
     #[error("a temporary file in {} cannot be used ({source})", shown(.dir))]
     Temporary {
@@ -425,7 +433,7 @@ impl Error {
                 ErrorCode::NoSpace
             }
             Self::Download(DownloadError::Partial(_)) | Self::Partial(_) => ErrorCode::Destination,
-            Self::Existing(_) => ErrorCode::Exists,
+            Self::Existing(_) | Self::Taken { .. } => ErrorCode::Exists,
             Self::Forbidden { .. } | Self::NotAFriend { .. } => ErrorCode::Forbidden,
             Self::Friends(_) => ErrorCode::Home,
             Self::Halted { error, .. } => error.code(),

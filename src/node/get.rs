@@ -160,10 +160,13 @@ impl Get {
         }
         let Meant { mut hit, late, beneath } = found?;
         let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
+        // It is told of the whole collection.
+        hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
         self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
         self.report.phase(Phase::Connecting);
+        self.call(&mut hit);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
@@ -177,6 +180,10 @@ impl Get {
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path().into() }.into());
         }
+        if let Some(path) = destination.as_ref().map(TargetPath::path).filter(|path| self.request.taken.contains(path))
+        {
+            return Err(Error::Taken { path: path.into(), id });
+        }
         self.report.name(&contents.name);
         self.report.total(contents.wanted.content.size);
         self.tell_of_seeding(&contents);
@@ -188,6 +195,10 @@ impl Get {
         contents.older = self.older(&contents, &destination.name, &parent, &hit.providers).await;
         let present = self.compare(&contents, &destination, &parent).await?;
         self.tell_of_update(&present);
+        if contents.wanted.tree.is_none() && !present.newer.is_empty() {
+            let (path, outcome) = (Some(destination.path().into()), self.outcome(contents, 0));
+            return Ok(Prepared::Done(Box::new(Outcome { path, left: 1, ..outcome })));
+        }
         contents.unwanted.extend(present.newer.iter().cloned());
         if present.complete {
             if contents.unwanted.is_empty() {
@@ -198,6 +209,12 @@ impl Get {
         }
         let place = Sink::Disk { destination, parent };
         Ok(Prepared::Fetch(Box::new(Plan { hit, contents, present, place, late })))
+    }
+
+    /// Puts the name first that it was shown under, where it has several.
+    fn call(&self, hit: &mut Hit) {
+        let known = self.request.called.as_ref().and_then(|name| hit.names.iter().position(|one| one.last() == *name));
+        known.into_iter().for_each(|place| hit.names.swap(0, place));
     }
 
     /// Where a result of this name and id lands; nowhere when it goes to a stream.
@@ -265,7 +282,8 @@ impl Get {
         let seeding = self.keep(&contents, &destination, learned).await?;
         let bytes = contents.bytes();
         self.report.bytes(bytes, bytes);
-        Ok(Outcome { path: Some(destination.path().into()), seeding, ..self.outcome(contents, bytes) })
+        let (path, left) = (Some(destination.path().into()), present.newer.len() as u64);
+        Ok(Outcome { path, seeding, left, ..self.outcome(contents, bytes) })
     }
 
     pub(super) fn outcome(&self, contents: Contents, bytes: u64) -> Outcome {
@@ -273,12 +291,14 @@ impl Get {
         Outcome {
             id: contents.wanted.content.id,
             kind: contents.wanted.content.kind,
+            part: !contents.only.is_empty(),
             name: contents.name,
             path: None,
             bytes,
             fetched: 0,
             copied: self.report.now().copied,
             replaced: 0,
+            left: 0,
             elapsed: self.started.elapsed().saturating_sub(waited),
             waited,
             providers: Vec::new(),

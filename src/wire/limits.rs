@@ -9,7 +9,7 @@ pub const PROBE_ALPN: &[u8] = b"qshare-probe/1";
 /// The ALPN of a side connection: one more between two nodes that have a link, for requests of whoever dialled it.
 pub const SIDE_ALPN: &[u8] = b"qshare-side/1";
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// The version of a neighbour that does not say it: since 3 they do.
 pub const UNTOLD: u16 = 2;
 

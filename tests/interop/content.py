@@ -1,5 +1,6 @@
 """What contents are made of: chunks, lists, collections and the numbering of units."""
 
+import datetime
 import unicodedata
 from dataclasses import dataclass, field
 
@@ -15,6 +16,13 @@ def chunk_size(size):
     if size <= 16 * GIB:
         return MIB
     return 4 * MIB
+
+
+def day(seconds):
+    """The day of a change, UTC; none where that is no date."""
+    if not 86_400 <= seconds <= 253_402_300_799:
+        return None
+    return (datetime.date(1970, 1, 1) + datetime.timedelta(days=seconds // 86_400)).isoformat()
 
 
 def is_safe(path):

@@ -13,10 +13,12 @@ import re
 import sys
 import time
 
-from content import File, chunk_size, collection, is_safe, parse, single
+from content import File, chunk_size, collection, day, is_safe, parse, single
 from hashing import blake3, merge, parent, subtree
 from node import Node
 from peer import Refused, node_text
+
+CHANGED = 1_500_000_000  # 2017-07-14, UTC
 
 
 class Binary:
@@ -96,6 +98,9 @@ async def holds_the_vectors(_):
         file = File(b"", size)
         length = file.span(file.units - 1)[1] if chunks else 0
         assert (chunk_size(size), file.units, length) == (chunk, chunks, last), line
+    for line in vectors(document, "dates"):
+        seconds, told = line.split()
+        assert (day(int(seconds)) or "nil") == told, line
     node = dict(line.split() for line in vectors(document, "node-id"))
     id_ = blake3(bytes.fromhex(node["spki"]))
     assert (id_.hex(), node_text(id_)) == (node["id"], node["text"])
@@ -129,6 +134,8 @@ async def asks(binary):
     for path, data in tree.items():
         binary.write(f"tree/{path}", data, executable=path.endswith(".sh"))
     os.makedirs(binary.path("tree/nothing in it"))
+    for number, path in enumerate(tree):
+        os.utime(binary.path("tree", path), (0, CHANGED + number))
     port = await binary.start("share", "share", binary.path("tree"))
     node = Node()
     try:
@@ -138,6 +145,8 @@ async def asks(binary):
         expected = collection(tree, ["nothing in it"], ["sub/run me.sh"])
         assert offers["tree"]["id"] == expected.id, "the collection's bytes are not those of the document"
         assert offers["tree/sub/run me.sh"]["executable"] is True
+        assert [offers[f"tree/{path}"]["modified"] for path in tree] == [CHANGED + number for number in range(len(tree))]
+        assert offers["tree"]["modified"] == CHANGED + len(tree) - 1, "the youngest file's"
         content, left_out = await node.manifest(connection, expected.id)
         assert not left_out or not left_out["files"]
         await node.fetch(connection, content)
@@ -168,12 +177,12 @@ async def serves(binary):
     port = await node.endpoint.listen()
     try:
         data = os.urandom(600_000)
-        node.offer("given.bin", single(data))
+        node.offer("given.bin", single(data), modified=CHANGED)
         tree = {"a/b.txt": b"hello", "a/c.bin": os.urandom(300_000), "a/dup": b"hello", "z": b"", "ü/é": b"accents"}
         node.offer("given tree", collection(tree, ["e"], ["a/b.txt"]))
         address = f"{node_text(node.id)}@127.0.0.1:{port}"
         listing = await binary.run("getter", "ls", address)
-        assert "given.bin" in listing and "given tree" in listing, listing
+        assert "given.bin" in listing and "given tree" in listing and day(CHANGED) in listing, listing
         await binary.run("getter", "get", node.offers["given tree"]["id"].hex(), "--from", address, "-o", binary.path("out"))
         for path, expected in tree.items():
             assert binary.read("out", path) == expected, path
@@ -193,12 +202,13 @@ async def announces(binary):
     try:
         connection = await node.endpoint.dial(tracker)
         data = os.urandom(300_000)
-        node.offer("wanted thing.bin", single(data))
+        node.offer("wanted thing.bin", single(data), modified=CHANGED)
         answer = await node.announce(connection, port)
         here = [{"V4": [[127, 0, 0, 1], port]}]
         assert (answer["taken"], answer["refused"], answer["reachable"]) == (1, 0, here), answer
         assert (await node.renew(connection))["known"] is True
         assert await node.pages(connection, node.id) == [node.offers["wanted thing.bin"] | {"locked": False}]
+        assert [hit["modified"] for hit in await node.search(connection, "wanted")] == [CHANGED]
         peers = await (await connection.ask({"Peers": {"after": None}})).answer(1048576)
         assert [peer["node"] for peer in peers["peers"]] == [node.id]
         where = ("--tracker", f"127.0.0.1:{tracker}")

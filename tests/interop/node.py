@@ -21,13 +21,15 @@ class Node:
     def id(self):
         return self.endpoint.identity.node
 
-    def offer(self, name, content, executable=False):
+    def offer(self, name, content, executable=False, modified=None):
         self.contents[content.id] = content
         self.offers[name] = {
             "name": name, "size": content.size, "id": content.id, "kind": content.kind, "files": content.files,
         }
         if executable:
             self.offers[name]["executable"] = True
+        if modified is not None:
+            self.offers[name]["modified"] = modified
 
     # --- asking -----------------------------------------------------------------------------------------------
 
@@ -149,6 +151,7 @@ class Node:
         hits = []
         for offer in offers:
             hit = {key: offer[key] for key in ("id", "kind", "size", "files")}
+            hit |= {key: offer[key] for key in ("modified",) if key in offer}
             hit |= {"locked": False, "names": [offer["name"]], "providers": []}
             hits.append(hit)
         return {"hits": hits, "more": 0}

@@ -271,7 +271,7 @@ class Endpoint:
         host, port = connection._quic._network_paths[0].addr[:2]
         stream = connection.open()
         observed = {"V4": [[int(part) for part in host.split(".")], port]}
-        stream.frame({"version": 2, "role": "node", "observed": observed}, end=True)
+        stream.frame({"version": 6, "role": "node", "observed": observed}, end=True)
 
     async def dial(self, port, alpn="qshare/1", host="127.0.0.1"):
         """Connects and waits for Welcome."""

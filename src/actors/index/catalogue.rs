@@ -15,7 +15,7 @@ use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
 use crate::logic::offers::name_map::NameMap;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Kind, Offer, SafePath};
+use crate::model::{Kind, Modified, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
@@ -100,6 +100,8 @@ pub(super) struct Count {
     pub(super) verifying: u32,
     /// Those that are left out because they keep changing.
     pub(super) restless: u32,
+    /// That of the youngest.
+    modified: Option<Modified>,
 }
 
 #[derive(Debug, Default)]
@@ -327,14 +329,15 @@ impl Catalogue {
         if root.kind == Kind::Collection && root.name == name {
             let incomplete = root.fixed.is_some() && collection.is_none();
             let (id, size, files) = (collection.as_ref().map(|tree| tree.id()), count.bytes, count.files);
-            let offer = Offer { kind: Kind::Collection, files, ..Offer::file(name, size, id) };
+            let offer =
+                Offer { kind: Kind::Collection, files, modified: count.modified, ..Offer::file(name, size, id) };
             return Some(offer).filter(|_| !gone && !incomplete);
         }
         let row = self.rows.get(&name).filter(|row| !matches!(row.state, State::Failed | State::Foreign))?;
         let (id, size, executable) = (row.offered().map(|file| file.id), row.stamp.size, row.stamp.executable);
         // Of what is shared as one known content nothing is offered before it was found to be that.
         let unknown = id.is_none() && root.fixed.is_some();
-        (!unknown).then_some(Offer { executable, ..Offer::file(name, size, id) })
+        (!unknown).then_some(Offer { executable, modified: row.stamp.modified(), ..Offer::file(name, size, id) })
     }
 
     /// What the world may see of it, from now on.
@@ -419,6 +422,7 @@ impl Count {
         self.files = self.files.saturating_add(1);
         self.bytes = self.bytes.saturating_add(row.stamp.size);
         self.verifying += u32::from(row.is_verifying());
+        self.modified = self.modified.max(row.stamp.modified());
         if row.offered().is_none() {
             self.missing += 1;
             self.missing_bytes = self.missing_bytes.saturating_add(row.stamp.size);

@@ -7,8 +7,8 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 const GLOBAL: &str = "Global: --tracker HOST, --peer HOST, --no-lan, --home DIR, --json, -q, -v and others, see --help";
 
 /// How the process ends.
-const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not whole, what came is \
-                     kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share` and `tracker` end with 0 when they are stopped.";
+const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not all \
+                     of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share` and `tracker` end with 0 when they are stopped.";
 
 /// A command line and what it does; nothing where the command says it all.
 type Example = (&'static str, &'static str);

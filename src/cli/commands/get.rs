@@ -3,6 +3,7 @@
 //! at a terminal is asked.
 
 use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
 
 use crate::cli::args::GetArgs;
 use crate::cli::choose;
@@ -18,7 +19,7 @@ use crate::cli::render::json::{Ended, Explained, Line};
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
-use crate::model::{ContentId, Hit, Kind, Shown, Size};
+use crate::model::{ContentId, Hit, Kind, SafePath, Shown, Size};
 use crate::node::{
     Beyond, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Replace, ShareBack, What,
 };
@@ -52,6 +53,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         node: &node,
         signals: &mut signals,
         total: wants.len(),
+        taken: Vec::new(),
         planned: Preview::default(),
         lacks: false,
     };
@@ -82,6 +84,8 @@ struct Want {
     what: What,
     /// Which of what the words match, once that was decided.
     choose: Option<ContentId>,
+    /// As what an id was shown here.
+    called: Option<SafePath>,
 }
 
 /// All words that are ids are so many things; everything else is words of one.
@@ -90,10 +94,19 @@ fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failu
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
     };
+    let mut all = all;
+    let mut seen = Vec::new();
+    all.retain(|what| {
+        !seen.contains(what) && {
+            seen.push(what.clone());
+            true
+        }
+    });
     if all.len() > 1 {
         into_directory(arguments)?;
     }
-    Ok(all.into_iter().map(|what| Want { what, choose: None }).collect())
+    let called = |what: &What| if let What::Id(id) = what { context.name_of(*id) } else { None };
+    Ok(all.into_iter().map(|what| Want { called: called(&what), what, choose: None }).collect())
 }
 
 /// Several things need a directory.
@@ -114,6 +127,8 @@ struct Getting<'a> {
     signals: &'a mut Signals,
     /// How many there are.
     total: usize,
+    /// Where those are that came, or would.
+    taken: Vec<PathBuf>,
     /// What a dry run has found of all of them.
     planned: Preview,
     /// Something came without files that were asked for.
@@ -166,12 +181,13 @@ impl Getting<'_> {
 
     async fn one(&mut self, want: &Want) -> Result<Outcome, Failure> {
         let (context, arguments) = (self.context, self.arguments);
-        let request = request(context, arguments, want);
+        let request = request(context, arguments, want).taken(self.taken.clone());
+        let subject = want.what.to_string();
         let transfer = match is_stream(arguments) {
             true => self.node.get_to(request, tokio::io::stdout()),
             false => self.node.get(request),
         };
-        let outcome = follow::transfer(context, transfer, self.signals).await?;
+        let outcome = follow::transfer(context, &subject, transfer, self.signals).await?;
         if is_stream(arguments) && outcome.bytes == 0 {
             // Nothing was written that could have failed.
             stdout::is_open().await?;
@@ -180,6 +196,7 @@ impl Getting<'_> {
             context.warn_guest_choice(self.node.is_guest_beside(), &outcome);
         }
         context.remember_all(vec![SeenContent { id: outcome.id, name: outcome.name.last() }]).await;
+        self.taken.extend(outcome.path.as_deref().map(Path::to_owned));
         outcome.preview.iter().for_each(|one| preview::add(&mut self.planned, one));
         tell(context, arguments, &outcome, self.total > 1)?;
         Ok(outcome)
@@ -204,6 +221,7 @@ impl Getting<'_> {
         };
         if chosen.len() > 1 {
             into_directory(arguments)?;
+            choose::is_apart(&hits, &chosen)?;
         }
         if chosen.is_empty() { Err(Error::Ambiguous { what, hits, beyond }.into()) } else { Ok(chosen) }
     }
@@ -258,6 +276,7 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         .connections(arguments.connections)
         .wait(arguments.wait.unwrap_or(context.settings.wait))
         .dry_run(arguments.dry_run)
+        .called(want.called.clone())
         .choose(want.choose)
 }
 
@@ -275,7 +294,7 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
     }
     if let Some(preview) = &outcome.preview {
         let text = match of_several {
-            true => preview::line(outcome, preview),
+            true => preview::line(outcome, preview, context.output.names()),
             false => preview::text(outcome, preview, context.output.names(), context.output.width()),
         };
         return context.output.print(&text);
@@ -300,7 +319,10 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
 /// How it went: where it lies, how much came, how fast, from whom.
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
-    let place = Shown(&place).to_string();
+    let place = Shown(&place).to_string() + if outcome.part { " (a part of it)" } else { "" };
+    if outcome.bytes == 0 && outcome.left > 0 {
+        return format!("{place}: left as it is, which is not older");
+    }
     if outcome.bytes == 0 && outcome.kind == Kind::Collection {
         return format!("{place}: there, with no bytes to fetch");
     }
@@ -320,7 +342,8 @@ fn summary(outcome: &Outcome) -> String {
         return format!("{place}: {} were here already and are proven", Size(outcome.bytes));
     }
     let speed = rate(mean_rate(outcome.fetched, outcome.elapsed));
-    let part = if outcome.fetched < outcome.bytes { format!("{} of ", Size(outcome.fetched)) } else { String::new() };
+    let (bytes, fetched) = (Size(outcome.bytes).to_string(), Size(outcome.fetched).to_string());
+    let part = if fetched == bytes { String::new() } else { format!("{fetched} of ") };
     let givers = outcome.providers.iter().filter(|provider| provider.bytes > 0).count() as u64;
     let (took, givers) = (duration(outcome.elapsed), counted(givers, "provider"));
     let found = outcome.plane.map(|plane| format!(", {}", say::found(plane))).unwrap_or_default();
@@ -328,8 +351,13 @@ fn summary(outcome: &Outcome) -> String {
         0 => String::new(),
         count => format!(", replaced {}", counted(count, "file")),
     };
-    let bytes = Size(outcome.bytes);
-    format!("{place}: {part}{bytes} fetched and proven in {took} ({speed}) from {givers}{found}{replaced}")
+    let left = match outcome.left {
+        0 => String::new(),
+        count => {
+            format!(", left {} not older", counted(count, "file") + if count == 1 { " that is" } else { " that are" })
+        }
+    };
+    format!("{place}: {part}{bytes} fetched and proven in {took} ({speed}) from {givers}{found}{replaced}{left}")
 }
 
 mod preview;

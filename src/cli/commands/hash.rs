@@ -46,7 +46,15 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
     activity.set(0, total);
     let files: Arc<[PathBuf]> = files.into();
     let mut hashing = Hashing::start(files.clone(), &activity);
-    let mut lines = Lines { context, files: &files, expected, waiting: BTreeMap::new(), next: 0, failed };
+    let mut lines = Lines {
+        context,
+        files: &files,
+        expected,
+        waiting: BTreeMap::new(),
+        next: 0,
+        failed,
+        quiet: context.output.is_quiet(),
+    };
     loop {
         let mut told = Vec::new();
         let count = tokio::select! {
@@ -111,6 +119,8 @@ struct Lines<'a> {
     waiting: BTreeMap<usize, Result<ContentId, HashError>>,
     next: usize,
     failed: usize,
+    /// What is right is not told, as for b3sum.
+    quiet: bool,
 }
 
 impl Lines<'_> {
@@ -161,7 +171,7 @@ impl Lines<'_> {
         let ok = verdict == "OK";
         self.failed += usize::from(!ok);
         self.context.output.emit(&Line::Checked(Checked::of(file, expected, ok, error)))?;
-        Ok(format!("{}: {verdict}\n", shown(file)))
+        Ok(if ok && self.quiet { String::new() } else { format!("{}: {verdict}\n", shown(file)) })
     }
 }
 

@@ -23,11 +23,22 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
             .find_subcommand(name)
             .ok_or_else(|| Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(name))))?,
     };
-    let mut page = Vec::new();
-    clap_mangen::Man::new(command.clone()).render(&mut page).map_err(anyhow::Error::from)?;
-    context.output.print(&String::from_utf8_lossy(&page))?;
+    let page = page(clap_mangen::Man::new(command.clone())).map_err(anyhow::Error::from)?;
+    context.output.print(&page)?;
     Ok(Exit::DONE)
 }
+
+/// A page with what stands after help under the headings that manuals have for it.
+fn page(of: clap_mangen::Man) -> std::io::Result<String> {
+    let mut page = Vec::new();
+    of.render(&mut page)?;
+    let page = String::from_utf8_lossy(&page).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n.nf\n");
+    let page = page.replace(".SH EXTRA\nExit codes: ", STATUS);
+    Ok(page.replace("\n\nExit codes: ", &format!("\n.fi\n{STATUS}")))
+}
+
+/// The heading of exit codes.
+const STATUS: &str = ".SH \"EXIT STATUS\"\n";
 
 /// With the options that only long help has.
 fn whole(command: clap::Command) -> clap::Command {
@@ -35,11 +46,21 @@ fn whole(command: clap::Command) -> clap::Command {
 }
 
 fn write_all(dir: &Path) -> Result<(), Failure> {
-    let written = std::fs::create_dir_all(dir).and_then(|()| clap_mangen::generate_to(whole(parser()), dir));
+    let mut program = whole(parser()).disable_help_subcommand(true);
+    program.build();
+    let written = std::fs::create_dir_all(dir).and_then(|()| write(&program, dir));
     written.map_err(|error| {
         let (dir, advice) = (dir.to_string_lossy(), say::advice(Obstacle::of(&error)));
         Failure::Other(anyhow::anyhow!("the manual cannot be written to {} ({error}): {advice}", Shown(&dir)))
     })
+}
+
+/// The page of a command and those of its own.
+fn write(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
+    command.get_subcommands().filter(|own| !own.is_hide_set()).try_for_each(|own| write(own, dir))?;
+    let man = clap_mangen::Man::new(command.clone());
+    let path = dir.join(man.get_filename());
+    std::fs::write(path, page(man)?)
 }
 
 #[cfg(test)]
@@ -53,8 +74,14 @@ mod tests {
         for command in parser().get_subcommands().map(clap::Command::get_name) {
             let page = dir.path().join(format!("man1/qshare-{command}.1"));
             let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
-            assert!(text.contains("Exit codes: 0 done") && text.contains("Neither look for nodes"), "{text}");
+            assert!(
+                text.contains(".SH \"EXIT STATUS\"\n0 done")
+                    && !text.contains("EXTRA")
+                    && text.contains("Neither look for nodes"),
+                "{text}"
+            );
         }
-        assert!(dir.path().join("man1/qshare.1").exists());
+        let program = std::fs::read_to_string(dir.path().join("man1/qshare.1")).expect("there");
+        assert!(program.contains("<\\fIcommand\\fR>") && program.contains(".SH EXAMPLES\n.nf\n"), "{program}");
     }
 }

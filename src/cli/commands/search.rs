@@ -4,15 +4,15 @@ use crate::cli::args::SearchArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
-use crate::model::Query;
-use crate::node::{Error, Node};
+use crate::node::Node;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
-    let query = Query::parse(&arguments.words).map_err(Error::from)?;
+    let query = named::query(&arguments.words)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let what = arguments.words.join(" ");
     let look = async |node: Node| {

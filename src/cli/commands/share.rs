@@ -44,10 +44,10 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let options = options(context, &arguments);
     let friends_only = arguments.friends_only;
     let plan = survey_all(context, arguments, &mut signals).await?;
-    context.output.note(&overview(&plan.roots, &context.audience(friends_only), context.output.error_width()));
     let (wanted, skipped): (Vec<_>, Vec<_>) =
         plan.skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
-    wanted.into_iter().for_each(|omission| context.output.note(&format!("qshare: {}", say::omission(omission))));
+    let mut shown = vec![overview(&plan.roots, &context.audience(friends_only), context.output.error_width())];
+    shown.extend(wanted.into_iter().map(|omission| format!("qshare: {}", say::omission(omission))));
     let (secrets, skipped): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|omission| omission.is_secret());
     let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&skipped)).collect();
     told.extend(plan.unportable.iter().map(say::unportable));
@@ -55,6 +55,8 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    // Nothing is offered yet.
+    shown.iter().for_each(|text| context.output.note(text));
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
         told.iter().for_each(|sentence| context.output.warn(sentence));

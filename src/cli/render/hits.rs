@@ -1,6 +1,10 @@
 //! Hits, offers, peers and trees as tables for people.
 
-use crate::cli::render::human::{count, duration, percent, word};
+use std::net::SocketAddr;
+
+use itertools::Itertools as _;
+
+use crate::cli::render::human::{count, date, duration, percent, word};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
@@ -16,7 +20,7 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
     for hit in hits {
         table.row(hit_cells(hit));
     }
-    table
+    table.without_empty(CHANGED)
 }
 
 /// What a search found, and where; friends who have it by their names.
@@ -30,23 +34,27 @@ pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
         cells.insert(cells.len() - 1, word(&found.plane));
         table.row(cells);
     }
-    table
+    table.without_empty(CHANGED)
 }
 
-const HIT_COLUMNS: [(&str, Align); 5] = [
+/// The column of when it was last changed.
+pub(crate) const CHANGED: (&str, Align) = ("CHANGED", Align::Spare);
+
+const HIT_COLUMNS: [(&str, Align); 6] = [
     ("NAME", Align::Path),
     ("KIND", Align::Spare),
     ("SIZE", Align::Right),
+    CHANGED,
     ("PROVIDERS", Align::Spare),
     ("ID", Align::Id),
 ];
 /// The column of those who have it.
-const PROVIDERS: usize = 3;
+const PROVIDERS: usize = 4;
 
-fn hit_cells(hit: &Hit) -> [String; 5] {
+fn hit_cells(hit: &Hit) -> [String; 6] {
     let name = hit.names.first().map_or_else(String::new, ToString::to_string);
-    let providers = who(hit, &Names::default());
-    [name, kind(hit.kind, hit.locked), Size(hit.size).to_string(), providers, id(hit.id)]
+    let (size, providers) = (Size(hit.size).to_string(), who(hit, &Names::default()));
+    [name, kind(hit.kind, hit.locked), size, date(hit.modified), providers, id(hit.id)]
 }
 
 /// How many have it: `3`, or with a friend among them `anna and 2 more`.
@@ -68,15 +76,19 @@ pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
     columns.extend(marked.then_some(("", Align::Left)));
     let mut table = Table::new(&columns);
     for holder in holders {
-        let addrs: Vec<String> = holder.addrs.iter().map(ToString::to_string).collect();
         let has = match holder.has {
             Has::Parts(Some(have)) => format!("fetches it itself, has {} % of it", percent(have, bytes)),
             Has::Parts(None) => "fetches it itself, has parts of it".to_owned(),
             Has::Unknown | Has::Whole => String::new(),
         };
-        table.row([addrs.join(" "), names.whole(holder.node), has].into_iter().take(columns.len()));
+        table.row([places(&holder.addrs), names.whole(holder.node), has].into_iter().take(columns.len()));
     }
     table
+}
+
+/// Where a node is; it may only be known that a tracker or neighbour is linked to it.
+fn places(addrs: &[SocketAddr]) -> String {
+    if addrs.is_empty() { "(not told)".to_owned() } else { addrs.iter().join(" ") }
 }
 
 /// What a node offers.
@@ -85,14 +97,15 @@ pub(crate) fn offers(offers: &[Offer]) -> Table {
         ("NAME", Align::Path),
         ("KIND", Align::Spare),
         ("SIZE", Align::Right),
+        CHANGED,
         ("FILES", Align::SpareRight),
         ("ID", Align::Id),
     ]);
     for offer in offers {
         let (name, size, files) = (offer.name.to_string(), Size(offer.size).to_string(), count(offer.files.into()));
-        table.row([name, kind(offer.kind, offer.locked), size, files, id(offer.id)]);
+        table.row([name, kind(offer.kind, offer.locked), size, date(offer.modified), files, id(offer.id)]);
     }
-    table
+    table.without_empty(CHANGED)
 }
 
 /// What a collection or a directory of it holds.
@@ -119,9 +132,8 @@ pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
         ("NODE", Align::Id),
     ]);
     for row in rows {
-        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let node = names.whole(row.peer.node);
-        table.row([addrs.join(" "), count(row.peer.offers), word(&row.plane), node]);
+        table.row([places(&row.peer.addrs), count(row.peer.offers), word(&row.plane), node]);
     }
     table
 }
@@ -137,7 +149,6 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
         ("OFFERS", Align::Right),
     ]);
     for row in rows {
-        let addrs: Vec<String> = row.peer.addrs.iter().map(ToString::to_string).collect();
         let (direction, rtt, since) = match (&row.direct, row.by) {
             (Some(direct), _) => {
                 let rtt = format!("{:.1} ms", direct.rtt.as_secs_f64() * 1000.0);
@@ -148,15 +159,16 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
                 (by, String::new(), String::new())
             }
         };
-        table.row([names.whole(row.peer.node), addrs.join(" "), direction, rtt, since, count(row.peer.offers)]);
+        table.row([names.whole(row.peer.node), places(&row.peer.addrs), direction, rtt, since, count(row.peer.offers)]);
     }
     table
 }
 
-/// One line about a hit: `NAME, file, 1.5 GiB`.
+/// One line about a hit: `NAME, file, 1.5 GiB, changed 2026-11-30`.
 pub(crate) fn headline(hit: &Hit) -> String {
     let name = hit.names.first().map_or("(no name)", |name| name.as_str());
-    format!("{}, {}, {}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size))
+    let changed = hit.modified.map(|_| format!(", changed {}", date(hit.modified))).unwrap_or_default();
+    format!("{}, {}, {}{changed}", Shown(name), kind(hit.kind, hit.locked), Size(hit.size))
 }
 
 fn kind(kind: Kind, locked: bool) -> String {
@@ -171,7 +183,7 @@ fn id(id: Option<ContentId>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Friend, Friends, NodeId, Provider, SafePath};
+    use crate::model::{Friend, Friends, Modified, NodeId, Provider, SafePath};
     use crate::node::Plane;
     use crate::wire::Peer;
 
@@ -191,6 +203,9 @@ mod tests {
              c             file  1.5 KiB  1          (not hashed yet)\n"
         );
         assert_eq!(text, expected);
+        let dated = Hit { modified: Modified::new(1_795_996_799), ..hit("c", None) };
+        let text = hits([&dated]).render(None);
+        assert!(text.ends_with("\nc     file  1.5 KiB  2026-11-29  1          (not hashed yet)\n"), "{text}");
         let found = |names: Names| found(&[FoundHit { hit: hit("c", None), plane: Plane::Lan }], &names).render(None);
         let text = found(Names::default());
         assert!(text.ends_with("\nc     file  1.5 KiB  1          lan  (not hashed yet)\n"), "{text}");

@@ -1,10 +1,11 @@
 //! Numbers as people read them: rates, durations, counts. Sizes are [`crate::model::Size`].
 
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
+use itertools::Itertools as _;
 use serde::Serialize;
 
-use crate::model::Size;
+use crate::model::{Modified, Size};
 
 /// Bytes a second: `50.0 MiB/s`.
 pub(crate) fn rate(bytes_per_second: u64) -> String {
@@ -21,6 +22,12 @@ pub(crate) fn duration(duration: Duration) -> String {
         3600..86_400 => format!("{} h {:02} m", seconds / 3600, seconds / 60 % 60),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3600 % 24),
     }
+}
+
+/// The day of a change, in UTC as its provider's clock says: `2026-11-30`; nothing where it is not known.
+pub(crate) fn date(modified: Option<Modified>) -> String {
+    let at = modified.map(|modified| UNIX_EPOCH + Duration::from_secs(modified.seconds()));
+    at.map_or_else(String::new, |at| humantime::format_rfc3339_seconds(at).to_string().chars().take(10).collect())
 }
 
 /// A count with its thousands apart: `12,345`.
@@ -55,6 +62,18 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(part) * 100 / u128::from(whole)).unwrap_or(100)
 }
 
+/// How many hundredths each part is of all of them: 100 together, what was cut off going to where most was cut off.
+pub(crate) fn shares(parts: &[u64]) -> Vec<u64> {
+    let all = parts.iter().map(|part| u128::from(*part)).sum::<u128>().max(1);
+    let mut shares: Vec<u64> = parts.iter().map(|part| (u128::from(*part) * 100 / all) as u64).collect();
+    let cut = |place: &usize| std::cmp::Reverse(u128::from(parts[*place]) * 100 % all);
+    let left = (100 - shares.iter().sum::<u64>()) as usize;
+    for place in (0..parts.len()).sorted_by_key(cut).take(left) {
+        shares[place] += u64::from(parts[place] > 0);
+    }
+    shares
+}
+
 /// How long `bytes` take at a rate, if that is known.
 pub(crate) fn time_left(bytes: u64, rate: u64) -> Option<Duration> {
     let millis = (u128::from(bytes) * 1000).checked_div(u128::from(rate))?;
@@ -87,10 +106,21 @@ mod tests {
     }
 
     #[test]
+    fn dates_are_days() {
+        let of = |seconds| date(Modified::new(seconds));
+        assert_eq!((of(86_400), of(1_795_996_799)), ("1970-01-02".into(), "2026-11-29".into()));
+        assert_eq!((of(253_402_300_799), of(0)), ("9999-12-31".into(), String::new()));
+    }
+
+    #[test]
     fn counts_shares_and_rates() {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
         assert_eq!((counted(1, "file"), counted(1000, "file")), ("1 file".into(), "1,000 files".into()));
         assert_eq!((percent(0, 0), percent(999, 1000), percent(u64::MAX - 1, u64::MAX)), (100, 99, 99));
+        assert_eq!(
+            (shares(&[1, 1, 1, 0]), shares(&[2, 1]), shares(&[0]), shares(&[])),
+            (vec![34, 33, 33, 0], vec![67, 33], vec![0], vec![])
+        );
         assert_eq!(rate(50 << 20), "50.0 MiB/s");
         assert_eq!((time_left(100, 10), time_left(1, 0)), (Some(Duration::from_secs(10)), None));
         assert_eq!(time_left(71, 100), Some(Duration::from_millis(710)), "less than a second is not none");

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
-use crate::model::{ContentId, Friend, Hit, Kind, NodeId, PeerTarget, SafePath};
+use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
     Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
@@ -224,12 +224,22 @@ view! {
         name: &'a SafePath = &outcome.name,
         /// Where it lies; null of a stream, and where nothing was made.
         path: Option<Cow<'a, str>> = outcome.path.as_deref().map(Path::to_string_lossy),
-        /// Its size.
+        /// Whether only some of its files were asked for.
+        part: bool = outcome.part,
+        /// Its size; of a part the part's.
         bytes: u64 = outcome.bytes,
         /// Bytes that came over the network in this run.
         fetched: u64 = outcome.fetched,
-        /// How long it took.
+        /// Files of other content that were replaced.
+        replaced: u64 = outcome.replaced,
+        /// With `--update`: files of other content that stay, as they are not older.
+        left: u64 = outcome.left,
+        /// Whether files that were asked for are left out where it is shared, and so are not in it.
+        lacks: bool = outcome.lacks,
+        /// How long it took, without `waited`.
         seconds: f64 = outcome.elapsed.as_secs_f64(),
+        /// How long it waited for another transfer of the same, in seconds.
+        waited: f64 = outcome.waited.as_secs_f64(),
         /// Who gave.
         providers: Vec<Given> = all(&outcome.providers, Given::of),
         /// Where it was looked up: the plane whose word counted; null of an id.
@@ -254,6 +264,8 @@ view! {
         in_the_way: usize = preview.in_the_way(),
         /// With `-n`: everyone who has it, or parts of it.
         holders: Vec<Holding> = all(&preview.holders, Holding::of),
+        /// With `-n`: when it was last changed, as `modified` of `hit`.
+        modified: Option<u64> = preview.modified.map(Modified::seconds),
         /// With `-n`: whether another process fetches the same to the same place.
         busy: bool = preview.busy.is_some(),
     }
@@ -370,6 +382,8 @@ view! {
         size: u64 = hit.size,
         /// A file or a directory.
         kind: Kind = hit.kind,
+        /// When its bytes were last changed, of a collection those of its youngest file, as those who offer it say: the earliest date that any of them tells, in seconds since 1970 UTC; null where none does.
+        modified: Option<u64> = hit.modified.map(Modified::seconds),
         /// Whether it needs a password.
         locked: bool = hit.locked,
         /// Who has it.

@@ -46,15 +46,6 @@ pub(crate) fn files(progress: &Progress) -> Option<String> {
     some.then(|| format!("{} of {} files", count(files.whole.into()), count(files.all.into())))
 }
 
-/// What is being done to what: `fetching docs/a.txt`.
-fn activity(progress: &Progress) -> String {
-    let (what, of) = action(progress);
-    match &progress.name {
-        Some(name) => format!("{what} {}", shortened(&Shown(name.as_str()).to_string(), NAME)),
-        None => format!("{what}{of}"),
-    }
-}
-
 /// How far it is: `12 % of 9.8 GiB, 50.0 MiB/s, 2 m 05 s left`; empty while nothing is known.
 fn standing(progress: &Progress) -> String {
     let (done, total) = amounts(progress);
@@ -74,10 +65,29 @@ fn standing(progress: &Progress) -> String {
 /// Decides when a line is due: at a new phase, and every few seconds.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
+    /// What is looked for.
+    subject: String,
     last: Option<(Phase, Duration)>,
 }
 
 impl Lines {
+    /// Of something that is called so before it was found.
+    pub(crate) fn of(subject: &str) -> Self {
+        Self { subject: shortened(&Shown(subject).to_string(), NAME), last: None }
+    }
+
+    /// What is being done to what: `fetching docs/a.txt`.
+    fn activity(&self, progress: &Progress) -> String {
+        let (what, of) = action(progress);
+        match &progress.name {
+            Some(name) => format!("{what} {}", shortened(&Shown(name.as_str()).to_string(), NAME)),
+            None if matches!(progress.phase, Phase::Connecting | Phase::Looking) => {
+                format!("{what}{of} of {}", self.subject)
+            }
+            None => format!("{what}{of}"),
+        }
+    }
+
     /// The line that is due now, if one is.
     pub(crate) fn line(&mut self, progress: &Progress, now: Duration) -> Option<String> {
         if let Some((phase, at)) = self.last
@@ -87,7 +97,7 @@ impl Lines {
             return None;
         }
         self.last = Some((progress.phase, now));
-        let mut parts = vec![activity(progress), standing(progress)];
+        let mut parts = vec![self.activity(progress), standing(progress)];
         parts.extend(files(progress));
         if progress.phase == Phase::Fetching {
             parts.push(counted(progress.providers.len() as u64, "provider"));
@@ -132,10 +142,10 @@ mod tests {
 
     #[test]
     fn a_line_is_due_every_few_seconds_and_at_a_new_phase() {
-        let mut lines = Lines::default();
+        let mut lines = Lines::of("docs a.txt");
         let at = Duration::from_millis;
         let looking = Progress::default();
-        assert_eq!(lines.line(&looking, at(0)).expect("first"), "looking for providers");
+        assert_eq!(lines.line(&looking, at(0)).expect("first"), "looking for providers of docs a.txt");
         assert_eq!(lines.line(&looking, at(2999)), None);
         assert!(lines.line(&looking, at(3000)).is_some());
         let line = lines.line(&fetching(), at(3001)).expect("a new phase");
@@ -170,7 +180,8 @@ mod tests {
     #[test]
     fn long_names_are_cut() {
         let name = SafePath::parse(&"é".repeat(100)).expect("a name");
-        let text = activity(&Progress { name: Some(name), phase: Phase::Finishing, ..Progress::default() });
+        let text =
+            Lines::default().activity(&Progress { name: Some(name), phase: Phase::Finishing, ..Progress::default() });
         assert_eq!(text.chars().count(), "finishing ".len() + NAME);
     }
 }

@@ -51,6 +51,15 @@ impl Table {
         self.rows.push(cells);
     }
 
+    /// Without the column of this heading where it has nothing to say.
+    pub(crate) fn without_empty(self, column: (&str, Align)) -> Self {
+        let place = self.columns.iter().position(|(heading, _)| *heading == column.0);
+        match place.filter(|place| self.rows.iter().all(|row| row[*place].is_empty())) {
+            Some(place) => self.without(place),
+            None => self,
+        }
+    }
+
     /// The lines, each ended; never wider than `width` if there is one, unless the fixed columns are.
     pub(crate) fn render(&self, width: Option<usize>) -> String {
         match width.filter(|width| self.width() > *width) {

@@ -17,7 +17,7 @@ const NAMED: usize = 3;
 pub(super) fn advice(of: &Lack) -> &'static str {
     let all = |is: fn(Why) -> bool| !of.providers.is_empty() && of.providers.iter().all(|one| is(one.why));
     match () {
-        () if has_changed(of) => "get it again by its name to fetch it as it is now",
+        () if has_changed(of) => "get it by its name to fetch it as it is now, as its id is that of what it was",
         () if all(denies_by_lack) => "get it again by its name, or name another provider with --from",
         () if all(|why| why == Why::Refused(Code::Forbidden)) => {
             "ask its operator to allow this node, whose id `qshare id` prints"

@@ -81,9 +81,7 @@ fn remedy(cause: &Cause) -> String {
     let remedy = match cause.kind {
         Obstacle::Name => "this file system takes no such name: choose another place with -o",
         Obstacle::NotDirectory => "check the path, a part of it is a file, or choose another place with -o",
-        Obstacle::NotFound => {
-            "it is not there: check the path, or run the same command again if it was removed meanwhile"
-        }
+        Obstacle::NotFound => "check the path, or end that of -o with a slash to have its directories made",
         Obstacle::OtherDevice => "it is another file system: give a directory inside it with -o",
         Obstacle::Permission => "check its permissions or choose another place with -o",
         Obstacle::ReadOnly => "choose another place with -o",

@@ -69,10 +69,11 @@ fn because(why: &Why) -> String {
 pub(super) fn survey(error: &SurveyError) -> String {
     let hint = match error {
         SurveyError::Duplicate { .. } => "rename one of them, or name them with --list",
-        SurveyError::Glob(_) | SurveyError::Nothing(None) => return error.to_string(),
+        SurveyError::Glob(_) => return error.to_string(),
         SurveyError::List { .. } => "write name, tab, path",
         SurveyError::Missing { cause, .. } => advice(cause.kind),
         SurveyError::Name { .. } => "give it another with --list",
+        SurveyError::Nothing(None) => "give a path that holds a file",
         SurveyError::Nothing(Some(first)) => &omission(first),
         SurveyError::Whole { .. } => "name directories in it, or add --all",
     };

@@ -142,7 +142,10 @@ fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     );
     let text = said(&Error::Survey(SurveyError::Nothing(Some(skipped(Why::Utf8)))));
     assert!(text.starts_with("there is nothing to share: /s/.env is left out because its name is not UTF-8"), "{text}");
-    assert_eq!(said(&Error::Survey(SurveyError::Nothing(None))), "there is nothing to share");
+    assert_eq!(
+        said(&Error::Survey(SurveyError::Nothing(None))),
+        "there is nothing to share: give a path that holds a file"
+    );
     assert!(omission(&skipped(Why::Own)).ends_with("it belongs to qshare's own home"));
     assert!(omission(&Omission::Links(1)).starts_with("1 link is left out because it leads"));
     assert!(omission(&Omission::Links(5)).starts_with("5 links are left out because they lead"));
@@ -221,7 +224,10 @@ fn each_obstacle_and_each_failed_dial_has_its_advice() {
     assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
     let addr = "10.0.0.1:7".parse().expect("an address");
     let text = |error: DialError| connect(&error.into(), &Names::default());
-    assert_eq!(text(DialError::Busy { addr }), "10.0.0.1:7 takes no more connections now: try again later");
+    assert_eq!(
+        text(DialError::Busy { addr }),
+        "10.0.0.1:7 takes no connections now, as it is stopping or has too many: try again later"
+    );
     assert!(text(DialError::NotQshare { addr }).ends_with(" node of this version: check the port"));
     assert!(text(DialError::NoWelcome { addr }).ends_with(" say Welcome: it may be overloaded, try again"));
     let addresses = || Addresses(vec![addr]);

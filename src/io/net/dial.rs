@@ -40,7 +40,7 @@ pub type Answered = Box<dyn FnOnce() + Send>;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DialError {
     /// The other side has too many connections.
-    #[error("{addr} takes no more connections now")]
+    #[error("{addr} takes no connections now, as it is stopping or has too many")]
     Busy {
         /// Who.
         addr: SocketAddr,
@@ -114,6 +114,13 @@ pub enum DialError {
         /// Who does.
         found: NodeId,
     },
+}
+
+impl DialError {
+    /// Whether it is only that this node is being stopped.
+    pub fn is_of_the_end(&self) -> bool {
+        matches!(self, Self::Cannot { cause, .. } if *cause == quinn::ConnectError::EndpointStopping.to_string())
+    }
 }
 
 /// Addresses, shown with commas.

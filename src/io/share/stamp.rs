@@ -7,6 +7,8 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use crate::model::Modified;
+
 /// How close to the start of hashing a file's times make its stamp doubtful: a later write within the same tick
 /// of the file system's clock would not change it. Kernel ticks are 1 to 10 ms; 100 ms covers slow clocks.
 const RACY_NS: i64 = 100_000_000;
@@ -105,6 +107,11 @@ impl FileStamp {
     /// Whether stamps name one file among all: without inode numbers they must not be a cache's key.
     pub const fn identifies() -> bool {
         cfg!(unix)
+    }
+
+    /// When its bytes were last changed, if that is a date.
+    pub fn modified(&self) -> Option<Modified> {
+        u64::try_from(self.mtime_ns.div_euclid(1_000_000_000)).ok().and_then(Modified::new)
     }
 
     /// Device and inode, where the platform tells them.

@@ -10,7 +10,7 @@ use itertools::Itertools as _;
 
 use crate::logic::offers::rank::{Rank, of_hit, of_name};
 use crate::model::query::fold;
-use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Provider, Query, SafePath};
+use crate::model::{ContentId, FoundHit, Hit, Kind, Modified, NodeId, Provider, Query, SafePath};
 use crate::wire::limits;
 
 /// What makes two hits one.
@@ -71,6 +71,7 @@ impl Group {
         hit.files = hit.files.max(other.hit.files);
         hit.locked &= other.hit.locked;
         hit.executable |= other.hit.executable;
+        hit.modified = Modified::earlier(hit.modified, other.hit.modified);
         hit.names.extend(other.hit.names.into_iter().filter(|name| known.insert(name.clone())));
         for Provider { node, addrs } in other.hit.providers {
             let place = *self.places.entry(node).or_insert_with(|| {

@@ -73,7 +73,7 @@ mod tests {
     use std::net::SocketAddr;
 
     use super::*;
-    use crate::model::{Content, ContentId, Kind, NodeId};
+    use crate::model::{Content, ContentId, Kind, Modified, NodeId};
     use crate::wire::encode;
 
     #[test]
@@ -81,8 +81,8 @@ mod tests {
         let name = SafePath::parse(&vec!["n".repeat(250); 16].join("/")).expect("name");
         let id = Some(ContentId::from_bytes([255; 32]));
         let (size, files) = (u64::MAX, u32::MAX);
-        let offer =
-            Offer { name: name.clone(), size, id, kind: Kind::Collection, files, locked: true, executable: true };
+        let (kind, locked, executable, modified) = (Kind::Collection, true, true, Modified::new(253_402_300_799));
+        let offer = Offer { name: name.clone(), size, id, kind, files, locked, executable, modified };
         assert!(encode(&offer, limits::PAGE).expect("fits").len() <= of_offer(&offer));
         let addr = SocketAddr::from(([0xffff; 8], u16::MAX));
         let provider = Provider { node: NodeId::from_bytes([255; 32]), addrs: vec![addr; limits::ADDRESSES] };
@@ -90,7 +90,7 @@ mod tests {
         let part = Content { id: ContentId::from_bytes([255; 32]), kind: Kind::Collection, size };
         assert!(encode(&part, limits::PAGE).expect("fits").len() <= of_part());
         let (names, providers) = (vec![name; Hit::MAX_NAMES], vec![provider; Hit::MAX_PROVIDERS]);
-        let hit = Hit { id, kind: Kind::Collection, size, files, locked: true, executable: true, names, providers };
+        let hit = Hit { id, kind, size, files, locked, executable, modified, names, providers };
         assert!(encode(&hit, limits::PAGE).expect("fits").len() <= of_hit(&hit));
         assert!(of_hit(&hit) < limits::PAGE_FILL);
     }

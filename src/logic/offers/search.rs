@@ -11,7 +11,7 @@ use crate::logic::offers::names::Needle;
 use crate::logic::offers::page::{self, Page};
 use crate::logic::offers::rank::{Rank, rank};
 use crate::logic::offers::table::{OfferTable, Segment};
-use crate::model::{Content, ContentId, Hit, Kind, Offer, Provider, Query, SafePath};
+use crate::model::{Content, ContentId, Hit, Kind, Modified, Offer, Provider, Query, SafePath};
 use crate::wire::{HitPage, limits};
 
 /// Segments in which what is near is looked for, each of at most 1024 names: as many as a tracker holds by itself. The worst
@@ -168,19 +168,20 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
         let names = names.take(Hit::MAX_NAMES).map(|(_, (_, name))| name.clone()).collect();
         let locked = matches.iter().all(|m| self.offer(m).locked);
         let executable = matches.iter().any(|m| self.offer(m).executable);
+        let modified = matches.iter().filter_map(|m| self.offer(m).modified).min();
         let nodes: Vec<_> = matches.chunk_by(|a, b| a.node == b.node).map(|run| run[0].node as usize).collect();
         let providers = (self.providers)(&nodes);
-        Hit { id, kind, size, files, locked, executable, names, providers }
+        Hit { id, kind, size, files, locked, executable, modified, names, providers }
     }
 
     fn located(&mut self, id: ContentId, kind: Kind, size: u64, located: Located<'_>) -> Hit {
-        let Located { names, nodes, files, locked, executable } = located;
+        let Located { names, nodes, files, locked, executable, modified } = located;
         let names = names.into_iter().map(|(n, count)| (Reverse(count), by_length(n))).sorted_unstable();
         let names = names.take(Hit::MAX_NAMES).map(|(_, (_, name))| name.clone()).collect();
         let nodes: Vec<_> = nodes.into_iter().collect();
         let providers = (self.providers)(&nodes);
         let (id, files) = (Some(id), files.unwrap_or_else(|| u32::from(kind == Kind::File)));
-        Hit { id, kind, size, files, locked, executable, names, providers }
+        Hit { id, kind, size, files, locked, executable, modified, names, providers }
     }
 }
 
@@ -203,6 +204,7 @@ struct Located<'s> {
     files: Option<u32>,
     locked: bool,
     executable: bool,
+    modified: Option<Modified>,
 }
 
 impl<'s> Located<'s> {
@@ -211,6 +213,7 @@ impl<'s> Located<'s> {
         self.nodes.insert(node);
         self.locked = offer.locked && (self.locked || self.files.is_none());
         self.executable |= offer.executable;
+        self.modified = Modified::earlier(self.modified, offer.modified);
         self.files.get_or_insert(offer.files);
     }
 }

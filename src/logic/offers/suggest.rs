@@ -26,13 +26,17 @@ pub struct Suggestion {
 
 /// The words of a query as hits spell them: those with the fewest mistakes first, then those of most hits.
 pub fn suggestions(query: &Query, hits: &[FoundHit]) -> Vec<Suggestion> {
-    let near = query.nearly();
+    let (near, given) = (query.nearly(), query.words().join(" "));
     let mut all: BTreeMap<String, (usize, Suggestion)> = BTreeMap::new();
     for found in hits {
         // Names come best first; the others of a content count for nothing.
         let Some((name, mistakes, words)) = found.hit.names.iter().find_map(|name| spelled(&near, name)) else {
             continue;
         };
+        // To look for the same again would find nothing again.
+        if words == given {
+            continue;
+        }
         let new = || (mistakes, Suggestion { words: words.clone(), hits: 0, names: Vec::new() });
         let (_, suggestion) = all.entry(words.clone()).or_insert_with(new);
         suggestion.hits += 1;
@@ -65,5 +69,7 @@ mod tests {
         let all = suggestions(&query, &names.map(found));
         let told: Vec<_> = all.iter().map(|one| (one.words.as_str(), one.hits, one.names.len())).collect();
         assert_eq!(told, [("turing", 4, 3), ("turning", 1, 1)]);
+        let apart = Query::parse(&["x-turing"]).expect("a word");
+        assert_eq!(suggestions(&apart, &[found("x/Turing 1936.pdf")]), [], "its own words");
     }
 }

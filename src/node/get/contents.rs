@@ -269,10 +269,10 @@ impl Contents {
         let force = match replace {
             Replace::All => true,
             Replace::Nothing => false,
-            Replace::Older if self.wanted.tree.is_none() => self.is_older(None),
             Replace::Older => {
+                let in_tree = self.wanted.tree.is_some();
                 (existing.different, newer) =
-                    existing.different.into_iter().partition(|path| self.is_older(Some(path)));
+                    existing.different.into_iter().partition(|path| self.is_older(in_tree.then_some(path)));
                 true
             }
         };

@@ -26,8 +26,7 @@ impl Get {
         let mut contents = contents;
         let Some(destination) = destination else {
             contents.is_streamable()?;
-            let holders = self.holders(hit, &contents).await;
-            return Ok(self.previewed(holders, contents, None, AtTarget::default()));
+            return Ok(self.previewed(hit, contents, None, AtTarget::default()).await);
         };
         let at_target = match SafeDir::open(&destination.parent) {
             Ok(parent) => {
@@ -43,8 +42,7 @@ impl Get {
             }
             Err(error) => return Err(error.into()),
         };
-        let holders = self.holders(hit, &contents).await;
-        let outcome = self.previewed(holders, contents, Some(&destination), at_target);
+        let outcome = self.previewed(hit, contents, Some(&destination), at_target).await;
         // What a `get` would end with at once, whatever comes.
         if let Some(preview) = outcome.preview.as_ref().filter(|preview| preview.busy.is_none() && preview.comes()) {
             takes(&destination, preview.to_come)?;
@@ -60,16 +58,17 @@ impl Get {
         hit.providers.iter().zip(has).map(|(provider, has)| Holder::new(provider, has)).collect()
     }
 
-    fn previewed(
+    async fn previewed(
         &self,
-        holders: Vec<Holder>,
+        hit: &Hit,
         contents: Contents,
         destination: Option<&TargetPath>,
         at_target: AtTarget,
     ) -> Outcome {
+        let holders = self.holders(hit, &contents).await;
         let target = destination.map(TargetPath::path);
         let force = self.request.replace == Replace::All;
-        let mut preview = Preview { force, busy: at_target.busy, ..Preview::default() };
+        let mut preview = Preview { force, busy: at_target.busy, modified: hit.modified, ..Preview::default() };
         let (mut seen, units) = (HashSet::new(), contents.wanted.map.by_content());
         for (name, size, id) in contents.files() {
             let there = at_target.at(&name);
@@ -136,8 +135,8 @@ impl Contents {
         let in_tree = self.wanted.tree.is_some();
         let there = match self.older {
             Some(_) if self.is_older(Some(&path).filter(|_| in_tree)) => There::Older,
-            Some(_) if in_tree => There::Newer,
-            _ => There::Differs,
+            Some(_) => There::Newer,
+            None => There::Differs,
         };
         (path, there)
     }

@@ -79,7 +79,7 @@ impl Get {
             () = until(&mut cancelled) => return Err(self.interrupted_with(&partial)),
         };
         let (target, replace) = (destination.name.clone(), present.replace);
-        let replaced = replace.len() as u64;
+        let (replaced, left) = (replace.len() as u64, present.newer.len() as u64);
         // Of what only others fetch too, no offer has told the bit; who gave it has.
         let executable = contents.executable || download.source().executable();
         let publish = PublishPlan { target, replace, times: times.clone(), executable };
@@ -90,7 +90,7 @@ impl Get {
         let seeding = self.keep(&contents, &destination, learned).await?;
         // Only now: what goes on being served has been so all the time.
         drop(participation);
-        Ok(Outcome { path: Some(destination.path().into()), seeding, replaced, ..self.fetched(contents) })
+        Ok(Outcome { path: Some(destination.path().into()), seeding, replaced, left, ..self.fetched(contents) })
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.

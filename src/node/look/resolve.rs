@@ -70,8 +70,8 @@ pub(crate) async fn resolve(
 
 /// The hit as one of its providers has hashed it.
 fn of_offer(hit: &Hit, provider: Provider, offer: &Offer, id: ContentId) -> Hit {
-    let &Offer { kind, size, files, executable, .. } = offer;
-    Hit { id: Some(id), kind, size, files, executable, providers: vec![provider], ..hit.clone() }
+    let &Offer { kind, size, files, executable, modified, .. } = offer;
+    Hit { id: Some(id), kind, size, files, executable, modified, providers: vec![provider], ..hit.clone() }
 }
 
 /// Others who offer the same name and size, and are asked what id that has with them.

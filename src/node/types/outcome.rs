@@ -18,6 +18,8 @@ pub struct Outcome {
     pub kind: Kind,
     /// Its name.
     pub name: SafePath,
+    /// Whether only some of its files were asked for.
+    pub part: bool,
     /// Where it lies, or would after a dry run; none for a stream.
     pub path: Option<LocalPath>,
     /// Its size in bytes (of the chosen files).
@@ -28,6 +30,8 @@ pub struct Outcome {
     pub copied: u64,
     /// Files of other content that were replaced.
     pub replaced: u64,
+    /// Files of other content that stay, as they are not older.
+    pub left: u64,
     /// How long this run took, without waiting for another transfer of the same content.
     pub elapsed: Duration,
     /// How long it waited for that one before.

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{LocalPath, NodeId, Provider, SafePath};
+use crate::model::{LocalPath, Modified, NodeId, Provider, SafePath};
 
 /// What is at the target of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,6 +91,9 @@ pub struct Preview {
     pub force: bool,
     /// Everyone who is known to have it, or parts of it.
     pub holders: Vec<Holder>,
+    /// When it was last changed, as those say.
+    #[serde(default, deserialize_with = "Modified::claimed")]
+    pub modified: Option<Modified>,
     /// Who is fetching it already: a `get` would wait for its end, and copy what it has made.
     pub busy: Option<Busy>,
 }

@@ -11,7 +11,7 @@ use globset::Glob;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::model::{ContentId, Query, Rate};
+use crate::model::{ContentId, Query, Rate, SafePath};
 use crate::node::PeerRef;
 use crate::wire::limits;
 
@@ -25,6 +25,15 @@ pub enum What {
     Id(ContentId),
     /// Whatever these words match, if it is one thing.
     Words(Query),
+}
+
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(f),
+            Self::Words(query) => f.write_str(&query.words().join(" ")),
+        }
+    }
 }
 
 /// Which paths are asked for: those that a glob matches; or, with a `!` before it, those that it does not.
@@ -136,6 +145,10 @@ with_setters! {
         wait: Duration,
         /// Find out what would be fetched, and end.
         dry_run: bool,
+        /// The last component of the name that it is to have, where it is offered under several.
+        called: Option<SafePath>,
+        /// Paths that other content of the same errand has taken: nothing else goes there.
+        taken: Vec<PathBuf>,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
         choose: Option<ContentId>,
     }
@@ -160,6 +173,8 @@ impl GetRequest {
             connections: None,
             wait: WAIT,
             dry_run: false,
+            called: None,
+            taken: Vec::new(),
             choose: None,
         }
     }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::logic::explain::{Cause, Share, Spent, Waits};
 use crate::logic::transfer::Why;
-use crate::model::{Hit, Kind, Provider, Query};
+use crate::model::{Hit, Kind, Modified, Provider, Query};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, Past, RootSummary, Seen, SurveyOptions,
     Upload, UploadEvent, Uploads, Verdict, Who,
@@ -43,7 +43,17 @@ fn provider() -> ProviderProgress {
 fn hit() -> FoundHit {
     let providers = vec![Provider { node: node(), addrs: vec![addr()] }];
     let (id, kind, names) = (Some(ContentId::of(b"x")), Kind::Collection, vec![name()]);
-    let hit = Hit { id, kind, size: 7, files: 2, locked: true, executable: false, names, providers };
+    let hit = Hit {
+        id,
+        kind,
+        size: 7,
+        files: 2,
+        locked: true,
+        executable: false,
+        modified: Modified::new(1 << 30),
+        names,
+        providers,
+    };
     FoundHit { hit, plane: Plane::Lan }
 }
 
@@ -160,6 +170,7 @@ fn what_a_node_answers_travels() {
         kept: 2,
         force: true,
         holders: [Has::Parts(Some(1)), Has::Parts(None), Has::Unknown, Has::Whole].map(holder).into(),
+        modified: Modified::new(1 << 30),
         busy: Some(Busy { pid: Some(1), have: 2 }),
     };
     let share = |cause| Share { cause, time: Duration::from_nanos(5), permille: 500 };
@@ -170,8 +181,10 @@ fn what_a_node_answers_travels() {
         path: Some("out/a".into()),
         bytes: 1,
         fetched: 2,
+        part: true,
         copied: 3,
         replaced: 4,
+        left: 5,
         elapsed: Duration::from_nanos(4),
         providers: vec![provider()],
         plane: Some(Plane::Peer),

@@ -57,7 +57,7 @@ pub struct Progress {
     pub copied: u64,
     /// Bytes wanted altogether; 0 while unknown.
     pub total: u64,
-    /// Proven bytes a second, lately.
+    /// Bytes a second that come, lately.
     pub rate: u64,
     /// Whoever gave something or could, in node id order.
     pub providers: Vec<ProviderProgress>,
@@ -226,6 +226,7 @@ impl State {
             let asked = view.is_some_and(|view| view.active && view.pausing.is_none());
             met.why = troubles.get(node).copied().filter(|_| !asked);
         }
+        let coming = views.values().map(|view| view.rate).sum::<u64>();
         let spent = self.context.clocks.spent(self.idle);
         let gives_up = self.gives_up(now);
         let files = self.tallies.count_files(|unit| self.transfer.has(unit), now);
@@ -234,7 +235,8 @@ impl State {
             shown.bytes = self.transfer.proven_bytes();
             shown.fetched = tallies.fetched;
             shown.total = tallies.total;
-            shown.rate = tallies.speed.rate(now).unwrap_or(0);
+            // A large unit takes long to prove over a slow path, and its bytes come meanwhile.
+            shown.rate = if coming > 0 { coming } else { tallies.speed.rate(now).unwrap_or(0) };
             shown.providers = tallies.providers.values().copied().collect();
             shown.spent = spent;
             shown.stuck = self.outlook != Outlook::Open;

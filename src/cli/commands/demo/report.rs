@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::cli::commands::demo::child::NodeAddr;
 use crate::cli::commands::demo::verify::Same;
-use crate::cli::render::human::{counted, duration, mean_rate, percent, rate};
+use crate::cli::render::human::{counted, duration, mean_rate, percent, rate, shares};
 use crate::cli::render::json::Line;
 use crate::model::Size;
 use crate::node::{Outcome, Progress};
@@ -73,10 +73,11 @@ pub(super) fn text(same: &Same, outcome: &Outcome, killed: Option<&Killed>) -> S
     if outcome.fetched < same.bytes {
         text = format!("\n{fetched} fetched and proven in {took} ({speed}), as equal files are fetched once:\n");
     }
-    for provider in &outcome.providers {
+    let given: Vec<u64> = outcome.providers.iter().map(|provider| provider.bytes).collect();
+    for (provider, share) in outcome.providers.iter().zip(shares(&given)) {
         let dead = killed.is_some_and(|killed| killed.place.node == provider.node);
         let mark = if dead { "  (killed)" } else { "" };
-        let (share, given) = (percent(provider.bytes, outcome.fetched), Size(provider.bytes));
+        let given = Size(provider.bytes);
         text.push_str(&format!("  {}  {share:>3} %  {given:>8}{mark}\n", provider.addr));
     }
     if killed.is_none() {
@@ -107,10 +108,12 @@ mod tests {
             path: None,
             bytes: 4 << 20,
             fetched: 4 << 20,
+            part: false,
             copied: 0,
             replaced: 0,
+            left: 0,
             elapsed: Duration::from_secs(2),
-            providers: vec![ProviderProgress { bytes: 1 << 20, ..ProviderProgress::new(node, addr) }],
+            providers: vec![ProviderProgress { bytes: 4 << 20, ..ProviderProgress::new(node, addr) }],
             plane: None,
             preview: None,
             shares: Vec::new(),
@@ -129,13 +132,13 @@ mod tests {
         let killed = Killed::new(place, &now);
         assert_eq!(
             killed.to_string(),
-            "at 50 % provider 127.0.0.1:7 is killed, after it gave 1.0 MiB; the others go on"
+            "at 50 % provider 127.0.0.1:7 is killed, after it gave 4.0 MiB; the others go on"
         );
         let same = Same { bytes: outcome.fetched, ..Same::default() };
         let told = text(&same, &outcome, Some(&killed));
         assert!(
             told.starts_with(
-                "\n4.0 MiB fetched and proven in 2.0 s (2.0 MiB/s):\n  127.0.0.1:7   25 %   1.0 MiB  (killed)\n"
+                "\n4.0 MiB fetched and proven in 2.0 s (2.0 MiB/s):\n  127.0.0.1:7  100 %   4.0 MiB  (killed)\n"
             ),
             "{told}"
         );

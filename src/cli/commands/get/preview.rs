@@ -1,7 +1,7 @@
 //! What a dry run says: each file with what is at its target, then how much would come and from whom.
 
 use crate::cli::render::hits;
-use crate::cli::render::human::counted;
+use crate::cli::render::human::{counted, date};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::{Shown, Size};
@@ -33,17 +33,28 @@ pub(super) fn text(outcome: &Outcome, preview: &Preview, names: &Names, width: O
             format!("{}{only}:\n{table}", counted(count, "provider"))
         }
     };
-    format!("{}{more}{}\n{}\n{who}", table.render(width), totals(preview), verdict(preview))
+    let changed = preview.modified.map(|_| format!("last changed {}\n", date(preview.modified))).unwrap_or_default();
+    format!("{}{more}{}\n{}\n{changed}{who}", table.render(width), totals(preview), verdict(preview))
 }
 
 /// The same of one of several things: one line.
-pub(super) fn line(outcome: &Outcome, preview: &Preview) -> String {
+pub(super) fn line(outcome: &Outcome, preview: &Preview, names: &Names) -> String {
     let what = match (preview.in_the_way(), preview.busy.filter(|_| preview.comes())) {
         (0, None) => coming(preview),
         (0, Some(busy)) => waiting(busy),
         _ => "nothing would be fetched".to_owned(),
     };
-    format!("{}: {}; {what}\n", Shown(outcome.name.as_str()), totals(preview))
+    let path = outcome.path.as_ref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
+    format!("{}: {}; {what} {}\n", Shown(&path), totals(preview), from(preview, names))
+}
+
+/// Who has it: `from anna (ucsw4zkp) and 2 more`.
+fn from(preview: &Preview, names: &Names) -> String {
+    let more = |count| if count == 0 { String::new() } else { format!(" and {count} more") };
+    match preview.holders.split_first() {
+        None => "from nobody who is known".to_owned(),
+        Some((first, others)) => format!("from {}{}", names.brief(first.node), more(others.len())),
+    }
 }
 
 /// Takes one of several things into what is told of all.
@@ -154,12 +165,14 @@ mod tests {
             path: Some("out".into()),
             bytes: 0,
             fetched: 0,
+            part: false,
             copied: 0,
             replaced: 0,
+            left: 0,
             elapsed: Duration::ZERO,
             providers: Vec::new(),
             plane: None,
-            preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, busy: None }),
+            preview: Some(Preview { files, to_come: 3072, kept: 1024, force, holders, ..Preview::default() }),
             shares: Vec::new(),
             seeding: false,
             lacks: false,
@@ -196,9 +209,11 @@ mod tests {
         let (free, taken) = (outcome(&[There::New, There::Same], false), outcome(&[There::Differs], false));
         let [one, two] = [&free, &taken].map(|of| of.preview.as_ref().expect("dry"));
         let coming = "3.0 KiB to come (1.0 KiB of 4.0 KiB are here from an earlier run)";
-        assert_eq!(line(&free, one), format!("t: 2 files: 1 new, 1 here already; {coming}\n"));
+        let from = format!("from {}", NodeId::of_public_key(b"a").short());
+        let line = |of, plan| line(of, plan, &Names::default());
+        assert_eq!(line(&free, one), format!("out: 2 files: 1 new, 1 here already; {coming} {from}\n"));
         let way = "in the way with other content";
-        assert_eq!(line(&taken, two), format!("t: 1 file: 1 {way}; nothing would be fetched\n"));
+        assert_eq!(line(&taken, two), format!("out: 1 file: 1 {way}; nothing would be fetched {from}\n"));
         let mut all = Preview::default();
         [one, two].into_iter().for_each(|one| add(&mut all, one));
         let text = sum(2, &all);

@@ -23,8 +23,10 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
         path: Some("/d/f".into()),
         bytes,
         fetched,
+        part: false,
         copied: 0,
         replaced: 0,
+        left: 0,
         elapsed: Duration::from_secs(2),
         providers: vec![given(b"a", fetched), given(b"b", 0)],
         plane: Some(crate::node::Plane::Lan),
@@ -61,6 +63,7 @@ fn all_means_all_that_are_known_and_hashed() {
         files: 1,
         locked: false,
         executable: false,
+        modified: None,
         names: vec![SafePath::parse("f").expect("a name")],
         providers: Vec::new(),
     };
@@ -94,6 +97,16 @@ fn the_summary_tells_what_came_now() {
     let copied = Outcome { copied: 8 << 20, ..outcome(8 << 20, 0) };
     assert!(summary(&copied).contains("copied from another transfer"), "{}", summary(&copied));
     assert!(summary(&outcome(8 << 20, 2 << 20)).starts_with("/d/f: 2.0 MiB of 8.0 MiB fetched"));
+    assert!(
+        summary(&outcome(8 << 20, (8 << 20) - 1)).starts_with("/d/f: 8.0 MiB fetched"),
+        "no less, as far as one sees"
+    );
+    let part = Outcome { part: true, ..outcome(8 << 20, 8 << 20) };
+    assert!(summary(&part).starts_with("/d/f (a part of it): 8.0 MiB fetched"), "{}", summary(&part));
+    let left = Outcome { left: 1, ..outcome(0, 0) };
+    assert_eq!(summary(&left), "/d/f: left as it is, which is not older");
+    let some = Outcome { left: 2, kind: Kind::Collection, ..outcome(8 << 20, 8 << 20) };
+    assert!(summary(&some).ends_with(", left 2 files that are not older"), "{}", summary(&some));
 }
 
 #[test]

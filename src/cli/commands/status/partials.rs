@@ -117,7 +117,9 @@ impl Partial {
                 .parent()
                 .map(|dir| format!("{}/", if dir == Path::new("") { Path::new(".") } else { dir }.display()))
         };
-        let output = told.target.clone().or_else(into).unwrap_or_default();
+        // What was known by its id alone has another name when it comes.
+        let named = |target: &String| !target.ends_with(&told.id.to_string());
+        let output = told.target.clone().filter(named).or_else(into).unwrap_or_default();
         let only: String = told.only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
         let command = format!("qshare get {} -o {}{only}", told.id, quoted_path(&output));
         lines.push(match told.target.as_deref().filter(|target| Path::new(target).is_dir()) {

@@ -66,9 +66,10 @@ fn what_finds_things_says() {
     let provider = Provider { node: node(), addrs: vec![addr()] };
     let names = vec![name("a"), name("b/a")];
     let (kind, providers) = (Kind::Collection, vec![provider]);
-    let mut hit = Hit { kind, files: 2, names, providers, ..Hit::file(Some(id()), 7) };
+    let modified = Modified::new(1_795_996_800);
+    let mut hit = Hit { kind, files: 2, modified, names, providers, ..Hit::file(Some(id()), 7) };
     let expected = format!(
-        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
+        r#"{{"event":"hit","id":"{}","name":"a","names":["a","b/a"],"size":7,"kind":"collection","modified":1795996800,"locked":false,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","whole":null}}],"plane":"tracker"}}"#,
         id(),
         node()
     );
@@ -110,8 +111,10 @@ fn what_a_transfer_says() {
         path: Some("/d/f".into()),
         bytes: 9,
         fetched: 8,
+        part: false,
         copied: 0,
-        replaced: 0,
+        replaced: 1,
+        left: 2,
         elapsed: Duration::from_millis(1500),
         providers: vec![provider],
         plane: Some(Plane::Lan),
@@ -122,15 +125,16 @@ fn what_a_transfer_says() {
         waited: Duration::ZERO,
     };
     let expected = format!(
-        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","bytes":9,"fetched":8,"seconds":1.5,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
+        r#"{{"event":"done","id":"{}","name":"f","path":"/d/f","part":false,"bytes":9,"fetched":8,"replaced":1,"left":2,"lacks":false,"seconds":1.5,"waited":0.0,"providers":[{{"node":"{}","addr":"127.0.0.1:4917","bytes":5}}],"plane":"lan"}}"#,
         id(),
         node()
     );
     assert_eq!(text(&Line::Done(Ended::of(&outcome))), expected);
     let file = PreviewFile { name: name("f"), size: 9, path: Some("/d/f".into()), there: There::Differs };
-    let preview = Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), busy: None };
+    let preview =
+        Preview { files: vec![file], to_come: 0, kept: 0, force: false, holders: Vec::new(), ..Preview::default() };
     let dry = Outcome { preview: Some(preview), ..outcome };
-    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"busy":false}"#;
+    let plan = r#""plan":[{"name":"f","size":9,"state":"differs","path":"/d/f"}],"to_come":0,"kept":0,"in_the_way":1,"holders":[],"modified":null,"busy":false}"#;
     assert!(text(&Line::Done(Ended::of(&dry))).ends_with(plan), "{}", text(&Line::Done(Ended::of(&dry))));
 }
 
