@@ -167,7 +167,13 @@ impl Look {
             // The peers who were named have a word, too.
             return Some(since + SILENT);
         }
-        let hit = self.hit?;
+        // Who was asked directly and is slow is waited for as long as it may take only where nobody knows anything.
+        let slow = self.tracker_hit.or(self.hit).filter(|_| self.directly() > 0).map(|hit| hit.max(NEAR));
+        self.hit.and_then(|hit| self.others(hit)).or(slow)
+    }
+
+    /// How long the others are waited for after a hit near.
+    fn others(&self, hit: Duration) -> Option<Duration> {
         match self.enough {
             Enough::Choice if self.friends => Some(hit + FRIENDS),
             Enough::First => None,
@@ -313,6 +319,21 @@ mod tests {
             assert!(!look.is_over(ms(1999)) && !look.gives_up_near(ms(1999)) && look.gives_up_near(ms(2000)));
             look.near_over(false);
             assert!(look.is_over(ms(2000)) && !look.is_whole());
+        }
+    }
+
+    #[test]
+    fn who_is_slow_is_waited_for_where_nobody_knows_anything() {
+        for enough in [Enough::Choice, Enough::Everything] {
+            let mut look = begun(enough, 2, 0);
+            look.begins_near(PATIENCE);
+            look.near_over(true);
+            assert!(!look.is_over(ms(9000)));
+            look.answered(Asked::Tracker, true, ms(9000));
+            assert!(look.is_over(ms(9000)), "and with that the other one is not");
+            let mut look = begun(enough, 2, 0);
+            look.answered(Asked::Tracker, true, ms(30));
+            assert!(!look.is_over(ms(1999)) && look.is_over(ms(2000)));
         }
     }
 

@@ -98,9 +98,9 @@ pub enum Error {
         /// As given.
         prefix: String,
         /// What this home was shown.
-        shown: Named,
+        shown: Box<Named>,
         /// What is there now.
-        found: Named,
+        found: Box<Named>,
     },
     /// A collection's list cannot be used.
     #[error("the collection {id} is refused whole: {source}")]

@@ -5,6 +5,7 @@ pub(super) mod ask;
 pub(super) mod find;
 pub(super) mod late;
 pub(super) mod near;
+mod patience;
 pub(super) mod planes;
 pub(super) mod reach;
 pub(super) mod resolve;
@@ -131,8 +132,8 @@ async fn as_shown(finder: &Finder, query: &Query, one: FoundHit) -> Result<Found
     let name = one.hit.names.first().map(ToString::to_string).unwrap_or_default();
     Err(Error::OtherThanShown {
         prefix: query.words().join(" "),
-        shown: Named { id: other.id, name: other.name.to_string() },
-        found: Named { id, name },
+        shown: Box::new(Named { id: other.id, name: other.name.to_string() }),
+        found: Box::new(Named { id, name }),
     })
 }
 

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
@@ -17,6 +17,7 @@ use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::patience::asked;
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 
@@ -265,12 +266,10 @@ impl Finder {
         for (number, responder) in self.responders.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
-                let answered = timeout_at(deadline, async {
-                    let link = connect(&connections, &responder, own).await?;
-                    ask(link, responder.who()).await
-                });
+                let connect = || connect(&connections, &responder, own);
+                let answer = asked(deadline, connect, |link| ask(link, responder.who())).await;
                 let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(ANSWER) });
-                (number, answered.await.unwrap_or_else(|_| silent()))
+                (number, answer.unwrap_or_else(silent))
             });
         }
         tasks
