@@ -198,6 +198,7 @@ pub enum Ending {
 
 /// A stream of a peer.
 pub struct Talk {
+    pub link: Connection,
     pub send: SendStream,
     pub recv: RecvStream,
 }
@@ -326,7 +327,7 @@ impl Own {
             let connecting = self.endpoint.connect_with(config, addr, "x").expect("valid");
             let connection = connecting.await.expect("a handshake");
             let (send, recv) = connection.accept_bi().await.map_err(|lost| closing(&lost))?;
-            let welcome = Talk { send, recv }.next().await?;
+            let welcome = Talk { link: connection.clone(), send, recv }.next().await?;
             Ok((connection, welcome))
         })
     }
@@ -335,7 +336,7 @@ impl Own {
     pub fn open(&self, connection: &Connection, bytes: &[u8]) -> Talk {
         self.runtime.block_on(async {
             let (send, recv) = connection.open_bi().await.expect("streams enough");
-            let mut talk = Talk { send, recv };
+            let mut talk = Talk { link: connection.clone(), send, recv };
             talk.say(bytes).await;
             talk
         })
@@ -353,9 +354,9 @@ async fn welcome_and_answer(connection: &Connection, welcome: &[u8], script: &Sc
     let _ = send.write_all(welcome).await;
     let _ = send.finish();
     while let Ok((send, recv)) = connection.accept_bi().await {
-        let script = Arc::clone(script);
+        let (script, link) = (Arc::clone(script), connection.clone());
         tokio::spawn(async move {
-            let mut talk = Talk { send, recv };
+            let mut talk = Talk { link, send, recv };
             if let Ok(request) = talk.next().await {
                 script(request, talk).await;
             }
