@@ -201,9 +201,18 @@ impl Stage {
                 vec![self.share(&request("Join"))]
             }
             "Join after misbehaviour" => vec![self.misbehaves()],
-            "a neighbour's query of more than 16 words, as `Words` and as `Names`" => {
+            "a neighbour's query with a list of more than 16 words, as `Words` and as `Names`: the stream ends" => {
                 let words = || list((0..17).map(|_| text("small")));
-                [("Words", words()), ("Names", map([("words", words())]))].map(|what| self.query(what, 0)).into()
+                self.queries(words, [])
+            }
+            "a neighbour's query for words that are none: no word, one of more than 255 bytes, more than 16 in one string" =>
+            {
+                let long = ["w".repeat(256), "w ".repeat(17)];
+                let lists = [vec![], vec![long[0].as_str()], vec![long[1].as_str()]];
+                lists.iter().flat_map(|words| self.queries(|| list(words.iter().map(|word| text(word))), [])).collect()
+            }
+            "a neighbour's query for patterns that are too large, as `Names`" => {
+                self.queries(|| list([text(&"?".repeat(255)), text("??")]), [("glob", Value::Flag(true))])
             }
             "a neighbour's query for `Names` of which none of the three is true, after what its words find" => {
                 vec![self.query(("Names", map([("words", list([text("small")]))])), 1)]
@@ -247,6 +256,14 @@ impl Stage {
         }
     }
 
+    /// How queries for words end, as `Words` where nothing more is said, and as `Names`.
+    fn queries<const N: usize>(&self, words: impl Fn() -> Value, more: [(&str, Value); N]) -> Vec<Ending> {
+        let Value::Map(mut names) = map([("words", words())]) else { unreachable!("a map") };
+        names.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let plain = (N == 0).then(|| ("Words", words()));
+        plain.into_iter().chain([("Names", Value::Map(names))]).map(|what| self.query(what, 0)).collect()
+    }
+
     /// How a query of a neighbour ends, once so many answers have come.
     fn query(&self, (name, what): (&str, Value), answers: usize) -> Ending {
         let other = Own::new();
@@ -258,7 +275,10 @@ impl Stage {
             talk.say(&tagged("Query", query).frame()).await;
             let mut found = 0;
             loop {
-                let frame = talk.next().await.expect("a frame");
+                let Ok(frame) = talk.next().await else {
+                    let code = talk.send.stopped().await.expect("the connection goes on");
+                    return Ending::Reset(code.expect("stopped").into_inner());
+                };
                 match frame.tag() {
                     "Done" if found == answers => return Ending::Answer(frame),
                     "Found" => found += 1,

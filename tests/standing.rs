@@ -128,3 +128,24 @@ fn what_was_shown_before_is_asked_for_by_its_whole_id_too() {
     let ended = run(&lab, &home, &["--tracker", &fetching.target], &["locate", ALIKE]);
     assert_eq!(ended.event("hit")["id"], text_of(ONE), "{ended:#?}");
 }
+
+/// Two that begin alike are shown in a terminal as far as they differ, and asked about.
+#[cfg(unix)]
+#[test]
+fn a_person_at_a_terminal_sees_where_two_ids_differ() {
+    let lab = Lab::new();
+    let Some(tmux) = common::tmux::Tmux::new(&lab) else { return };
+    let tracker = telling("tracker", vec![hit("report.pdf", ONE, Vec::new())]);
+    let peer = telling("node", vec![hit("report.pdf", OTHER, Vec::new())]);
+    let home = lab.home();
+    let at = format!("--tracker {} --peer {} --only-peers --no-lan", tracker.target, peer.target);
+    let program = env!("CARGO_BIN_EXE_qshare");
+    let command =
+        format!("cd {}; QSHARE_HOME={} {program} get {ALIKE} {at}", lab.dir("here").display(), home.display());
+    let terminal = tmux.start("choice", (100, 30), &command);
+    terminal.wait_for("Which? (1 to 2");
+    let screen = terminal.all();
+    assert!([ONE, OTHER].iter().all(|id| screen.contains(&text_of(*id)[..20])), "{screen}");
+    terminal.interrupt();
+    terminal.wait_for("exit 130");
+}
