@@ -43,7 +43,7 @@ pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
-pub use error::{Error, ErrorCode, Fault, Lack, Silence, Who, Whom, shown};
+pub use error::{Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;

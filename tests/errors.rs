@@ -201,6 +201,22 @@ impl Stage {
                 vec![self.share(&request("Join"))]
             }
             "Join after misbehaviour" => vec![self.misbehaves()],
+            "a neighbour's query with a list of more than 16 words, as `Words` and as `Names`: the stream ends" => {
+                let words = || list((0..17).map(|_| text("small")));
+                self.queries(words, [])
+            }
+            "a neighbour's query for words that are none: no word, one of more than 255 bytes, more than 16 in one string" =>
+            {
+                let long = ["w".repeat(256), "w ".repeat(17)];
+                let lists = [vec![], vec![long[0].as_str()], vec![long[1].as_str()]];
+                lists.iter().flat_map(|words| self.queries(|| list(words.iter().map(|word| text(word))), [])).collect()
+            }
+            "a neighbour's query for patterns that are too large, as `Names`" => {
+                self.queries(|| list([text(&"?".repeat(255)), text("??")]), [("glob", Value::Flag(true))])
+            }
+            "a neighbour's query for `Names` of which none of the three is true, after what its words find" => {
+                vec![self.query(("Names", map([("words", list([text("small")]))])), 1)]
+            }
             _ => self.of_contents(what),
         }
     }
@@ -238,6 +254,39 @@ impl Stage {
             }
             _ => panic!("no case for a row: node | {what}"),
         }
+    }
+
+    /// How queries for words end, as `Words` where nothing more is said, and as `Names`.
+    fn queries<const N: usize>(&self, words: impl Fn() -> Value, more: [(&str, Value); N]) -> Vec<Ending> {
+        let Value::Map(mut names) = map([("words", words())]) else { unreachable!("a map") };
+        names.extend(more.map(|(name, value)| (name.to_owned(), value)));
+        let plain = (N == 0).then(|| ("Words", words()));
+        plain.into_iter().chain([("Names", Value::Map(names))]).map(|what| self.query(what, 0)).collect()
+    }
+
+    /// How a query of a neighbour ends, once so many answers have come.
+    fn query(&self, (name, what): (&str, Value), answers: usize) -> Ending {
+        let other = Own::new();
+        let (connection, _) = other.dial(&self.share.addr).expect("let in");
+        let mut talk = other.open(&connection, &request("Join").frame());
+        assert!(matches!(other.runtime.block_on(talk.answer()), Ending::Answer(_)));
+        let query = map([("id", bytes(&other.node[..16])), ("ttl", number(1)), ("what", tagged(name, what))]);
+        other.runtime.block_on(async {
+            talk.say(&tagged("Query", query).frame()).await;
+            let mut found = 0;
+            loop {
+                let Ok(frame) = talk.next().await else {
+                    let code = talk.send.stopped().await.expect("the connection goes on");
+                    return Ending::Reset(code.expect("stopped").into_inner());
+                };
+                match frame.tag() {
+                    "Done" if found == answers => return Ending::Answer(frame),
+                    "Found" => found += 1,
+                    "About" | "Query" => {}
+                    _ => panic!("{frame:?} after {found}"),
+                }
+            }
+        })
     }
 
     /// Answers what nobody asked until it is thrown out, and asks to be let in again.
@@ -417,12 +466,17 @@ fn every_row_of_the_errors_is_so() {
         let endings = stage.case(to, what);
         assert!(!endings.is_empty() || code == "Unreadable");
         for ending in endings {
+            if code == "Done" {
+                assert!(matches!(&ending, Ending::Answer(done) if done.tag() == code), "{to} | {what}: {ending:?}");
+                continue;
+            }
             let (Ending::Refused(number) | Ending::Reset(number) | Ending::Closed(number)) = ending else {
                 panic!("{to} | {what}: {ending:?}")
             };
             assert_eq!(number, codes[code], "{to} | {what} | {code}");
         }
-        *seen.get_mut(code).expect("a code of the table of codes") += 1;
+        assert!(code == "Done" || seen.contains_key(code), "a code of the table of codes");
+        seen.entry(code).and_modify(|count| *count += 1);
     }
     assert!(seen.values().all(|count| *count > 0), "codes without a row: {seen:?}");
 }

@@ -1,10 +1,16 @@
 //! What a look says and when it ends: rivals of one name, where a named peer is looked for, what a dry run tells, counts.
 
+#![allow(clippy::disallowed_methods, reason = "how long a look lasts is measured")]
+
 mod common;
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
+use common::own::{Own, Script, hit, list, map, number, ok, tagged, welcome};
 use common::{Ended, Lab, Node, Process, at_peers, noise, until};
 use rustix::process::Signal;
 use serde_json::Value;
@@ -44,7 +50,7 @@ fn rivals(lab: &Lab) -> [Node; 2] {
 
 #[track_caller]
 fn ambiguous(ended: &Ended, nodes: &[Node; 2]) {
-    assert!(ended.error(4).contains("matches 2 different things"), "{ended:#?}");
+    assert!(ended.error(4).contains("2 different things"), "{ended:#?}");
     for node in nodes {
         assert!(hits(ended).iter().any(|hit| hit["id"] == id(node)), "{ended:#?}");
     }
@@ -116,17 +122,23 @@ fn a_trackers_word_goes_first_and_a_rival_around_is_a_warning_with_both_ids() {
     let tracker = lab.tracker();
     let _known = lab.share(&tracker, &[&lab.file("one/same.bin", &noise(1, 1 << 20))], &["--limit", "400KiB/s"]);
     let around = lab.near(&lab.file("other/same.bin", &noise(2, 50_000)), &[], &["--only-peers"]);
+    // Who was named is believed like the tracker; a neighbour of it is not.
+    let named = lab.near(&lab.file("hub/x.bin", b"x"), &[&around], &["--only-peers"]);
+    until("the rival is found through it", || !hits(&run(&lab, &[&named], &["search", "same.bin"])).is_empty());
     let search = run(&lab, &[], &["search", "same.bin", "--tracker", &tracker.addr]);
     let known = hits(&search)[0]["id"].as_str().map(str::to_owned).expect("hashed");
-    let ended = run(&lab, &[&around], &["get", "same.bin", "--tracker", &tracker.addr, "-o", "out/"]);
-    let done = ended.done();
-    assert_eq!((done["id"].as_str(), done["plane"].as_str()), (Some(&*known), Some("tracker")));
-    let warnings: Vec<_> = ended.events.iter().filter(|event| event["event"] == "warning").collect();
-    let says = |text: &str| {
-        let about = |warning: &&&Value| warning["message"].as_str().is_some_and(|message| message.contains(text));
-        warnings.iter().filter(about).count()
-    };
-    assert_eq!((says(&known), says(&id(&around))), (1, 1), "once, with both: {warnings:#?}");
+    for dry in [&[][..], &["-n"]] {
+        let get = ["get", "same.bin", "--tracker", &tracker.addr, "-o", "out/"];
+        let ended = run(&lab, &[&named], &[&get[..], dry].concat());
+        let done = ended.done();
+        assert_eq!((done["id"].as_str(), done["plane"].as_str()), (Some(&*known), Some("tracker")));
+        let warnings: Vec<_> = ended.events.iter().filter(|event| event["event"] == "warning").collect();
+        let says = |text: &str| {
+            let about = |warning: &&&Value| warning["message"].as_str().is_some_and(|message| message.contains(text));
+            warnings.iter().filter(about).count()
+        };
+        assert_eq!((says(&known), says(&id(&around))), (1, 1), "{dry:?}: once, with both: {warnings:#?}");
+    }
 }
 
 /// A home with a friend, or with another id that it has met.
@@ -301,4 +313,68 @@ fn counts_over_neighbours_say_when_they_are_lower_bounds_and_more_is_paged_on() 
     let direct = run(&lab, &[&many], &["search", "match", "--only-peers"]);
     assert_eq!(summary(&direct), (Some(50), Some(250), Some(false)));
     assert!(run(&lab, &[&many], &["get", "match", "--only-peers"]).error(4).contains("at least 200 different"));
+}
+
+/// A peer that answers searches, and others, as this says: first how often a search has come, then the request's name.
+fn answering(how: fn(usize, &str) -> Answer) -> Own {
+    let (own, asked) = (Own::new(), Arc::new(AtomicUsize::new(0)));
+    let script: Script = Arc::new(move |request, mut talk| {
+        let count = asked.fetch_add(usize::from(request.tag() == "Search"), Ordering::Relaxed);
+        Box::pin(async move {
+            let found = || ok(map([("hits", list([hit("slow.bin", [5; 32], Vec::new())])), ("more", number(0))]));
+            match how(count, request.tag()) {
+                Answer::Found(after) => {
+                    tokio::time::sleep(after).await;
+                    talk.say(&found()).await;
+                }
+                Answer::GivesWay => talk.link.close(5_u32.into(), b""),
+                Answer::Nothing => std::future::pending().await,
+                Answer::Now => talk.say(&ok(map([("unix_ms", number(1))]))).await,
+                Answer::Unsupported => talk.say(&tagged("Err", map([("code", number(13))])).frame()).await,
+            }
+            talk.end();
+        })
+    });
+    own.serve(&welcome(5, "node", own.addr), script);
+    own
+}
+
+enum Answer {
+    Found(Duration),
+    GivesWay,
+    Nothing,
+    Now,
+    Unsupported,
+}
+
+#[test]
+fn who_has_much_to_do_and_is_there_is_waited_for_and_who_is_not_is_left_after_two_seconds() {
+    const SLOW: Duration = Duration::from_secs(4);
+    let lab = Lab::new();
+    let busy = answering(|_, name| match name {
+        "Clock" => Answer::Now,
+        "Search" => Answer::Found(SLOW),
+        _ => Answer::Unsupported,
+    });
+    let line = ["search", "slow", "--only-peers", "--peer"];
+    let begun = Instant::now();
+    let ended = Process::start(lab.qshare().args(line).arg(&busy.target)).end();
+    assert_eq!((ended.code, hits(&ended).len()), (Some(0), 1), "{ended:#?}");
+    assert!(begun.elapsed() >= SLOW);
+    let silent = answering(|_, name| if name == "Join" { Answer::Unsupported } else { Answer::Nothing });
+    let ended = Process::start(lab.qshare().args(line).arg(&silent.target)).end();
+    assert!(ended.error(1).contains("2 s"), "{ended:#?}");
+}
+
+#[test]
+fn a_question_whose_connection_gave_way_to_another_is_asked_again_over_that() {
+    let lab = Lab::new();
+    let moving = answering(|count, name| match (name, count) {
+        ("Search", 0) => Answer::GivesWay,
+        ("Search", _) => Answer::Found(Duration::ZERO),
+        _ => Answer::Unsupported,
+    });
+    let line = ["search", "slow", "--only-peers", "--peer", &moving.target];
+    let ended = Process::start(lab.qshare().args(line)).end();
+    assert_eq!((ended.code, hits(&ended).len()), (Some(0), 1), "{ended:#?}");
 }

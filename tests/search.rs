@@ -3,11 +3,9 @@
 
 mod common;
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::mpsc::channel;
 
-use common::own::{Own, Script, Talk, Value, address, bytes, list, map, number, tagged, text};
+use common::own::{Own, Value, address, answering, bytes, hit, list, map, neighbour, number, text, welcome};
 use common::{Ended, Lab, Node, Process, at_peers};
 
 const NAMES: [&str; 6] =
@@ -105,44 +103,6 @@ fn a_peer_and_the_neighbours_find_them_too() {
     });
 }
 
-fn welcome(version: u64, role: &str, seen: SocketAddr) -> Value {
-    map([("version", number(version)), ("role", text(role)), ("observed", address(seen))])
-}
-
-fn hit(name: &str, id: [u8; 32], providers: Vec<Value>) -> Value {
-    let (size, files, names) = (number(1), number(1), list([text(name)]));
-    let kind = text("file");
-    map([
-        ("id", bytes(id)),
-        ("kind", kind),
-        ("size", size),
-        ("files", files),
-        ("names", names),
-        ("providers", list(providers)),
-    ])
-}
-
-fn ok(value: Value) -> Vec<u8> {
-    tagged("Ok", value).frame()
-}
-
-/// Answers every search with these hits, and tells how it was asked.
-fn answering(hits: Vec<Value>, told: Sender<Value>) -> Script {
-    Arc::new(move |request: Value, mut talk: Talk| {
-        let (hits, told) = (hits.clone(), told.clone());
-        Box::pin(async move {
-            match request.get("Search") {
-                Some(search) => {
-                    let _ = told.send(search.clone());
-                    talk.say(&ok(map([("hits", list(hits)), ("more", number(0))]))).await;
-                }
-                None => talk.say(&tagged("Err", map([("code", number(13))])).frame()).await,
-            }
-            talk.end();
-        })
-    })
-}
-
 #[test]
 fn hits_that_do_not_match_are_left_out_and_told() {
     let lab = Lab::new();
@@ -223,33 +183,6 @@ fn a_tracker_of_version_4_is_asked_for_the_words_and_what_it_finds_counts() {
         assert_eq!(search.get("words"), Some(&words), "all that version 4 reads");
         assert!(search.get("limit").is_some() && search.get("skip").is_some());
     }
-}
-
-/// A neighbour of this version, which tells what it is asked for, answers with these hits, and is done.
-fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
-    let own = Own::new();
-    let script: Script = Arc::new(move |request: Value, mut talk: Talk| {
-        let (told, hits) = (told.clone(), hits.clone());
-        Box::pin(async move {
-            if request.tag() != "Join" {
-                // Asked directly, it has nothing.
-                talk.say(&ok(map([("hits", list([])), ("more", number(0))]))).await;
-                return talk.end();
-            }
-            let about = [("candidates", list([])), ("offers", number(1)), ("version", number(version))];
-            talk.say(&ok(map(about))).await;
-            while let Ok(frame) = talk.next().await {
-                let Some(query) = frame.get("Query") else { continue };
-                let _ = told.send(query.get("what").expect("a look-up").clone());
-                let id = query.get("id").expect("an id").clone();
-                let found = map([("id", id.clone()), ("hits", list(hits.clone())), ("nodes", list([]))]);
-                talk.say(&tagged("Found", found).frame()).await;
-                talk.say(&tagged("Done", id).frame()).await;
-            }
-        })
-    });
-    own.serve(&welcome(version, "node", own.addr), script);
-    own
 }
 
 #[test]

@@ -100,6 +100,7 @@ fn a_name_is_located_and_the_beginning_of_an_id_stands_for_it() {
     let line = format!("{}{} other\n", &id[..20], "0".repeat(44));
     fs::write(&seen, fs::read_to_string(&seen).expect("written") + &line).expect("written");
     assert!(run(&["get", &id[..8]]).error(4).contains("(other)"));
+    assert_eq!(run(&["get", &id[..40], "-o", "more/"]).done()["id"], id);
 }
 
 #[test]

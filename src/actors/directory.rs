@@ -1,5 +1,5 @@
-//! The tracker's directory as an actor: writes go through its mailbox one by one. Its handle answers questions from the
-//! last snapshot, without the actor: whoever asks knows neither, and another engine can stand behind the handle.
+//! The tracker's directory as an actor: writes go through its mailbox one by one. Its handle makes of each question what
+//! answers it from the last snapshot, without the actor: whoever asks knows neither, and another engine can stand behind it.
 //! Invariant: each message comes from a task that awaits its reply, of which a peer can have only so many.
 //! Not responsible for streams and dial-backs: `actors/serve/tracker.rs`.
 
@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::access::Access;
-use crate::actors::limits::reads::Reads;
+use crate::actors::limits::reads::Going;
 use crate::actors::start::{Owner, start};
 pub use crate::logic::directory::{AnnouncementId, Census, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
@@ -85,13 +85,16 @@ impl Drop for Subscription {
 pub struct DirectoryRef {
     actor: ActorRef<Message>,
     snapshots: watch::Receiver<Snapshot>,
-    reads: Reads,
     refusals: watch::Receiver<Option<Refusals>>,
     searches: Arc<AtomicU64>,
 }
 
 /// A page of an answer, encoded as it is sent; as long as it is counted for.
 pub type EncodedPage = Box<[u8]>;
+
+/// A question: it is answered, with an error of `Internal` when that cannot be told, wherever this is run; that may take long.
+/// `None` when it is not to go on to its end.
+pub type Reading = Arc<dyn Fn(Going<'_>) -> Option<Result<EncodedPage, Code>> + Send + Sync>;
 
 /// Names of a node that were not taken, over a quota.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -112,7 +115,7 @@ impl DirectoryRef {
         let (refused, refusals) = watch::channel(None);
         let arguments = (quotas, sender, refused);
         let (actor, _) = start::<State>(arguments, supervisor).await?;
-        Ok(Self { actor, snapshots, reads: Reads::default(), refusals, searches: Arc::default() })
+        Ok(Self { actor, snapshots, refusals, searches: Arc::default() })
     }
 
     /// The last that was refused, as it changes.
@@ -126,37 +129,25 @@ impl DirectoryRef {
         Census { searches: self.searches.load(Ordering::Relaxed), ..snapshot.census() }
     }
 
-    /// The best hits for a query after `skip` better ones, at the turn of the one who asks.
-    ///
-    /// # Errors
-    /// `Internal` when it cannot be told.
-    pub async fn search(&self, who: Who, query: Query, within: Window, asker: AskerView) -> Result<EncodedPage, Code> {
+    /// The best hits for a query after `skip` better ones.
+    pub fn search(&self, query: Query, within: Window, asker: AskerView) -> Reading {
         self.searches.fetch_add(1, Ordering::Relaxed);
-        self.read(who, move |all| Ok(all.search(&query, within, asker, rand::random()))).await
+        self.read(move |all, going| Ok(all.search(&query, within, (asker, rand::random()), going)).transpose())
     }
 
-    /// Who offers an id or takes part in its transfer, at the turn of the one who asks.
-    ///
-    /// # Errors
-    /// `Internal` when it cannot be told.
-    pub async fn locate(&self, who: Who, id: ContentId, asker: AskerView) -> Result<EncodedPage, Code> {
-        self.read(who, move |all| Ok(all.locate(id, asker, rand::random()))).await
+    /// Who offers an id or takes part in its transfer.
+    pub fn locate(&self, id: ContentId, asker: AskerView) -> Reading {
+        self.read(move |all, _| Some(Ok(all.locate(id, asker, rand::random()))))
     }
 
-    /// The nodes after one, at the turn of the one who asks.
-    ///
-    /// # Errors
-    /// `Internal` when it cannot be told.
-    pub async fn peers(&self, who: Who, after: Option<NodeId>, asker: AskerView) -> Result<EncodedPage, Code> {
-        self.read(who, move |all| Ok(all.peers(after, asker))).await
+    /// The nodes after one.
+    pub fn peers(&self, after: Option<NodeId>, asker: AskerView) -> Reading {
+        self.read(move |all, _| Some(Ok(all.peers(after, asker))))
     }
 
-    /// The offers of a node after a name, at the turn of the one who asks.
-    ///
-    /// # Errors
-    /// `NotFound` when the node is not known; `Internal` when it cannot be told.
-    pub async fn files_of(&self, who: Who, node: NodeId, after: Option<SafePath>) -> Result<EncodedPage, Code> {
-        self.read(who, move |all| all.files_of(node, after.as_ref()).ok_or(Code::NotFound)).await
+    /// The offers of a node after a name; `NotFound` when the node is not known.
+    pub fn files_of(&self, node: NodeId, after: Option<SafePath>) -> Reading {
+        self.read(move |all, _| Some(all.files_of(node, after.as_ref()).ok_or(Code::NotFound)))
     }
 
     /// Where a node was reached; nowhere before its first dial-back has ended.
@@ -165,19 +156,17 @@ impl DirectoryRef {
         self.snapshots.borrow().addresses_of(node)
     }
 
-    /// Answers from the last snapshot, on a thread that may take its time.
-    async fn read<T: Serialize>(
+    /// Answers from what is the last snapshot when it is run.
+    fn read<T: Serialize>(
         &self,
-        who: Who,
-        read: impl FnOnce(&Snapshot) -> Result<T, Code> + Send + 'static,
-    ) -> Result<EncodedPage, Code> {
+        read: impl Fn(&Snapshot, Going<'_>) -> Option<Result<T, Code>> + Send + Sync + 'static,
+    ) -> Reading {
         let snapshots = self.snapshots.clone();
-        let answer = move || {
+        Arc::new(move |going| {
             let snapshot = snapshots.borrow().clone();
-            let encoded = encode(&Answer::Ok(read(&snapshot)?), limits::PAGE).map_err(|_| Code::Internal)?;
-            Ok(encoded.into_boxed_slice())
-        };
-        self.reads.run(who, answer).await.unwrap_or(Err(Code::Internal))
+            let encode = |page| encode(&Answer::Ok(page), limits::PAGE).map_err(|_| Code::Internal);
+            Some(read(&snapshot, going)?.and_then(encode).map(Vec::into_boxed_slice))
+        })
     }
 
     /// Begins an announcement.

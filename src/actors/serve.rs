@@ -13,6 +13,7 @@ pub mod upload;
 pub mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use quinn::{RecvStream, SendStream, VarInt};
@@ -26,6 +27,7 @@ use self::places::{Places, RequestPlace};
 use crate::actors::limits::pool::who;
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::net::link::Link;
+use crate::io::net::transport::KEEP_ALIVE;
 use crate::logic::limits::shares::Who;
 use crate::model::NodeId;
 use crate::wire::codec::decode_request;
@@ -36,6 +38,10 @@ pub use self::places::{Pages, Room, kib, lasting_units};
 /// Requests of one connection that are not whole, or wait for a place. Those of honest peers are whole at once, but for
 /// lost packets; later ones wait to be accepted.
 const UNREAD: usize = 16;
+
+/// A peer of which nothing comes for so long is not there: each answers a packet at least as often as it is asked whether it
+/// lives.
+const GONE: Duration = KEEP_ALIVE.saturating_mul(2);
 
 /// How a role answers requests.
 pub trait Answers: Send + Sync + 'static {
@@ -97,9 +103,25 @@ impl Stream {
         self.end(sent);
     }
 
+    /// Answers with what is being made for the peer, as long as it waits: who gives the question up, has gone without a word,
+    /// or has waited as long as anybody does, is worked for no more.
+    pub async fn answer_with(mut self, link: &Link, made: impl Future<Output = Result<(Box<[u8]>, Room), Code>>) {
+        let stopped = self.send.stopped();
+        let made = tokio::select! {
+            _ = stopped => return self.reset(Code::Cancelled),
+            () = link.silent(GONE) => return self.reset(Code::TimedOut),
+            made = timeout(REQUEST, made) => made,
+        };
+        match made {
+            Ok(Ok((answer, room))) => self.deliver(answer.into(), room).await,
+            Ok(Err(code)) => self.refuse(code).await,
+            Err(_) => self.reset(Code::TimedOut),
+        }
+    }
+
     /// Sends a whole answer that was made for the peer and ends the stream; keeps the answer's room until the peer has
     /// acknowledged it. Who takes it too slowly, or not at all while others wait, is left.
-    pub async fn deliver(mut self, answer: Bytes, mut room: Room) {
+    async fn deliver(mut self, answer: Bytes, mut room: Room) {
         let len = answer.len();
         room.shrink(len);
         let sent = frames::write_unless(&mut self.send, answer, || room.pressed(places::STALLED)).await;

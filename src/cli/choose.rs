@@ -19,7 +19,7 @@ use crate::node::Beyond;
 const PAGE: (usize, usize) = (20, 5);
 /// Rows that are not the candidates': headings, hints and what is typed.
 const BESIDE: usize = 4;
-/// Characters of an id that are shown: its beginning can be given in place of the whole.
+/// Characters of an id that are shown at least: its beginning can be given in place of the whole.
 const SHORT: usize = 8;
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
@@ -90,12 +90,13 @@ pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
 /// # Errors
 /// With the first two that would.
 pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId]) -> Result<(), Failure> {
+    let shown = telling(hits);
     let mut seen: HashMap<SafePath, &Hit> = HashMap::new();
     for hit in hits.iter().filter(|hit| hit.id.is_some_and(|id| chosen.contains(&id))) {
         let Some(name) = hit.names.first() else { continue };
         if let Some(other) = seen.insert(name.last(), hit) {
-            let [one, two] = [other, hit].map(|hit| format!("{} ({})", hits::headline(hit), short(hit)));
-            let [first, second] = [other, hit].map(short);
+            let [one, two] = [other, hit].map(|hit| format!("{} ({})", hits::headline(hit), short(hit, shown)));
+            let [first, second] = [other, hit].map(|hit| short(hit, shown));
             return Err(Failure::Ambiguous(format!(
                 "{one} and {two} would both be put to `{}`: fetch each to a place of its own, `qshare get {first} -o DIR/` \
                  and `qshare get {second} -o OTHER/`",
@@ -106,9 +107,9 @@ pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId]) -> Result<(), Failure
     Ok(())
 }
 
-/// The beginning of an id by which it can be named.
-fn short(hit: &Hit) -> String {
-    hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..SHORT].to_owned())
+/// The beginning of an id by which it can be named, of so many characters.
+fn short(hit: &Hit, shown: usize) -> String {
+    hit.id.map_or_else(|| "(not hashed)".to_owned(), |id| id.to_string()[..shown].to_owned())
 }
 
 fn names(hit: &Hit) -> impl Iterator<Item = &str> {
@@ -144,12 +145,13 @@ impl<'a> Chooser<'a> {
             ("PROVIDER", Align::Spare),
             ("ID", Align::Left),
         ]);
+        let shown = telling(self.candidates);
         for place in self.left.iter().skip(self.from).take(self.rows) {
             let hit = &self.candidates[*place];
             let name = hit.names.first().map_or_else(String::new, ToString::to_string);
             let number = (place + 1).to_string();
             let (size, changed) = (Size(hit.size).to_string(), date(hit.modified));
-            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), short(hit)]);
+            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), short(hit, shown)]);
         }
         table.without_empty(hits::CHANGED)
     }
@@ -204,6 +206,15 @@ impl<'a> Chooser<'a> {
             None => ControlFlow::Break(places.iter().filter_map(|place| self.candidates[*place].id).collect()),
         }
     }
+}
+
+/// How many characters of their ids tell the candidates apart: some may begin alike, as a lie or by chance.
+fn telling(candidates: &[Hit]) -> usize {
+    let mut ids: Vec<String> = candidates.iter().filter_map(|hit| hit.id).map(|id| id.to_string()).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let alike = |pair: &[String]| pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count();
+    ids.windows(2).map(|pair| alike(pair) + 1).fold(SHORT, usize::max)
 }
 
 /// The places that `1,3 5-7` means, each once; none where it is no such list; what is wrong with one that is.
@@ -300,6 +311,18 @@ mod tests {
         let page = chooser.page(&Names::default()).render(None);
         assert!(page.contains("4  b/four.pdf") && !page.contains("three"), "{page}");
         assert_eq!(chooser.answer(""), ControlFlow::Break(Vec::new()));
+    }
+
+    #[test]
+    fn ids_that_begin_alike_are_shown_as_far_as_they_differ() {
+        let mut candidates = candidates();
+        assert_eq!(telling(&candidates), SHORT);
+        let mut other = *candidates[0].id.expect("hashed").as_bytes();
+        other[9] ^= 1;
+        candidates[2].id = Some(ContentId::from_bytes(other));
+        assert_eq!(telling(&candidates), 20);
+        let page = Chooser::new(&candidates, 20).page(&Names::default()).render(None);
+        assert!([0, 2].iter().all(|n| page.contains(&candidates[*n].id.expect("hashed").to_string()[..20])), "{page}");
     }
 
     #[test]

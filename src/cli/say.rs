@@ -75,6 +75,7 @@ fn transfer(error: &Error, names: &Names) -> String {
                 "`{what}` matches {least}{things} different things: run again with one of their ids, or with more words"
             )
         }
+        Error::OtherThanShown { .. } => format!("{error}: give more characters of the one that is meant"),
         Error::AmbiguousPeer { prefix, count } => {
             let prefix = names.given(&Shown(prefix).to_string());
             format!("the id prefix `{prefix}` fits {count} nodes: give more of its characters")

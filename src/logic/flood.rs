@@ -114,6 +114,7 @@ impl Flood {
                 self.joined(node, Neighbour::new(ends, visiting, now), now, &mut out);
             }
             Input::Left(node) => self.left(node, &mut out),
+            Input::Moved(node) => self.moved(node, &mut out),
             Input::Reached(node, addrs) => {
                 if let Some(neighbour) = self.neighbours.get_mut(&node) {
                     neighbour.addrs = addrs;
@@ -135,8 +136,11 @@ impl Flood {
     /// A newcomer is asked what is looked for here.
     fn joined(&mut self, node: NodeId, mut newcomer: Neighbour, now: Duration, out: &mut Vec<FloodOrder>) {
         for (id, query) in self.queries.iter_mut().filter(|_| !newcomer.visiting) {
-            let Some(asked) = query.asked_here().filter(|_| newcomer.to_it.take(0, now)) else { continue };
+            let Some(asked) = query.asked_of(node).filter(|_| newcomer.to_it.take(0, now)) else { continue };
             let asked = asked.clone();
+            if let Some(until) = query.close(node, true) {
+                self.ends.remove(&(until, *id, node));
+            }
             let friend = query.is_choice() && self.friends.contains(&node);
             let until = now + newcomer.patience(asked.ttl, friend);
             query.open(node, until);
@@ -147,11 +151,26 @@ impl Flood {
         self.neighbours.insert(node, newcomer);
     }
 
+    /// A neighbour's connection has given way to another one, over which it comes again: what is looked for here is asked of it
+    /// once more then, and what it has asked is answered once more when it does so.
+    fn moved(&mut self, node: NodeId, out: &mut Vec<FloodOrder>) {
+        for (id, _) in self.queries.iter().filter(|(_, query)| query.asker() == Some(node)) {
+            self.memory.withhold(*id);
+        }
+        self.gone(node, |query| !query.is_own(), out);
+    }
+
     fn left(&mut self, node: NodeId, out: &mut Vec<FloodOrder>) {
+        self.gone(node, |_| true, out);
+    }
+
+    /// Gives up what it has asked, and of what it was asked the branches of some queries.
+    fn gone(&mut self, node: NodeId, given_up: impl Fn(&UnderWay) -> bool, out: &mut Vec<FloodOrder>) {
         self.neighbours.remove(&node);
         let asked: Vec<_> = self.queries.iter().filter(|(_, q)| q.asker() == Some(node)).map(|(id, _)| *id).collect();
         asked.into_iter().for_each(|id| self.forget(id));
-        let open: Vec<_> = self.queries.iter().filter(|(_, q)| q.is_open(node)).map(|(id, _)| *id).collect();
+        let open: Vec<_> =
+            self.queries.iter().filter(|(_, q)| q.is_open(node) && given_up(q)).map(|(id, _)| *id).collect();
         for id in open {
             self.close(id, node, false, out);
         }

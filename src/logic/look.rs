@@ -15,7 +15,8 @@ pub const FRIENDS: Duration = Duration::from_secs(1);
 const ALTOGETHER: Duration = Duration::from_secs(1);
 /// When the trackers know something, how long the neighbours have to add to it.
 const BESIDE: Duration = Duration::from_millis(600);
-/// When somebody near knows something, how long a tracker that is silent is waited for.
+/// When somebody near knows something, how long a tracker that is silent is waited for; when trackers or others do, a peer that
+/// was named.
 const SILENT: Duration = Duration::from_millis(700);
 /// What is to be chosen is looked for near when the trackers have been silent for so long.
 const PATIENCE: Duration = Duration::from_millis(300);
@@ -23,7 +24,7 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// What is enough.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Enough {
-    /// What one thing of that name is: the trackers' word, or else that of everyone near.
+    /// What one thing of that name is: where a tracker knows it, the word of all who were named; or else that of everyone near.
     Choice,
     /// What every plane knows.
     Everything,
@@ -59,8 +60,8 @@ pub struct Look {
     /// When those near were asked.
     near_since: Duration,
     patience: Duration,
-    /// A tracker knows something.
-    tracker_hit: bool,
+    /// Since when a tracker knows something.
+    tracker_hit: Option<Duration>,
     /// Since when somebody near does: a peer, a neighbour, a node of the local network.
     hit: Option<Duration>,
     /// A friend near has not answered yet, and may.
@@ -73,7 +74,7 @@ impl Look {
         let patience = if matches!(enough, Enough::Choice) && trackers > 0 { PATIENCE } else { Duration::ZERO };
         let near = if near { Near::Waiting } else { Near::Over { whole: true } };
         let near_since = Duration::ZERO;
-        Self { enough, trackers, peers, near, near_since, patience, tracker_hit: false, hit: None, friends: false }
+        Self { enough, trackers, peers, near, near_since, patience, tracker_hit: None, hit: None, friends: false }
     }
 
     /// One of those asked directly has answered, with a hit or without, or has failed.
@@ -83,9 +84,9 @@ impl Look {
             Asked::Tracker => self.trackers = self.trackers.saturating_sub(1),
         }
         match who {
-            Asked::Tracker => self.tracker_hit |= hit,
+            Asked::Tracker if hit => self.tracker_hit = self.tracker_hit.or(Some(now)),
             Asked::Peer if hit => self.hit = self.hit.or(Some(now)),
-            Asked::Peer => {}
+            Asked::Peer | Asked::Tracker => {}
         }
     }
 
@@ -113,7 +114,7 @@ impl Look {
     pub fn begins_near(&mut self, now: Duration) -> bool {
         let begins = self.near == Near::Waiting
             && !self.is_over(now)
-            && (now >= self.patience || (self.trackers == 0 && !self.tracker_hit));
+            && (now >= self.patience || (self.trackers == 0 && self.tracker_hit.is_none()));
         if begins {
             (self.near, self.near_since) = (Near::Asked { since: now }, now);
         }
@@ -131,16 +132,16 @@ impl Look {
             return true;
         }
         match self.enough {
-            Enough::Choice => self.trackers == 0 && self.tracker_hit || self.until().is_some_and(|until| now >= until),
-            Enough::Everything => self.until().is_some_and(|until| now >= until),
-            Enough::First => self.tracker_hit || self.hit.is_some(),
+            Enough::Choice if self.directly() == 0 && self.tracker_hit.is_some() => true,
+            Enough::Choice | Enough::Everything => self.until().is_some_and(|until| now >= until),
+            Enough::First => self.tracker_hit.is_some() || self.hit.is_some(),
         }
     }
 
-    /// Whether everyone who was asked has answered; of a choice that is the trackers', all of them.
+    /// Whether everyone who was asked has answered; of a choice that is theirs, all who were named.
     pub fn is_whole(&self) -> bool {
-        if self.enough == Enough::Choice && self.tracker_hit {
-            return self.trackers == 0;
+        if self.enough == Enough::Choice && self.tracker_hit.is_some() {
+            return self.directly() == 0;
         }
         self.directly() == 0 && self.near == Near::Over { whole: true }
     }
@@ -162,14 +163,24 @@ impl Look {
 
     /// When the look ends, whoever is silent.
     fn until(&self) -> Option<Duration> {
-        let hit = self.hit?;
+        if let (Enough::Choice, Some(since), 0) = (self.enough, self.tracker_hit, self.trackers) {
+            // The peers who were named have a word, too.
+            return Some(since + SILENT);
+        }
+        // Who was asked directly and is slow is waited for as long as it may take only where nobody knows anything.
+        let slow = self.tracker_hit.or(self.hit).filter(|_| self.directly() > 0).map(|hit| hit.max(NEAR));
+        self.hit.and_then(|hit| self.others(hit)).or(slow)
+    }
+
+    /// How long the others are waited for after a hit near.
+    fn others(&self, hit: Duration) -> Option<Duration> {
         match self.enough {
             Enough::Choice if self.friends => Some(hit + FRIENDS),
-            Enough::Choice if self.trackers == 0 => Some(self.others_until(hit, OTHERS)),
-            Enough::Choice => Some(hit + SILENT),
-            Enough::Everything if self.trackers > 0 => Some(hit + SILENT),
-            Enough::Everything if self.peers > 0 => Some(self.others_until(hit, SILENT)),
-            Enough::Everything | Enough::First => None,
+            Enough::First => None,
+            Enough::Choice | Enough::Everything if self.trackers > 0 => Some(hit + SILENT),
+            Enough::Choice | Enough::Everything if self.peers > 0 => Some(self.others_until(hit, SILENT)),
+            Enough::Choice => Some(self.others_until(hit, OTHERS)),
+            Enough::Everything => None,
         }
     }
 
@@ -185,7 +196,7 @@ impl Look {
         let mut until = since + if self.friends { NEAR + FRIENDS } else { NEAR };
         if self.enough == Enough::Everything {
             until = self.hit.map_or(until, |hit| until.min(self.others_until(hit, OTHERS)));
-            if self.directly() == 0 && self.tracker_hit {
+            if self.directly() == 0 && self.tracker_hit.is_some() {
                 until = until.min(BESIDE);
             }
         }
@@ -225,18 +236,21 @@ mod tests {
         let mut look = begun(Enough::Choice, 0, 2);
         look.answered(Asked::Peer, true, ms(5));
         look.near_over(true);
-        assert!(!look.is_over(ms(304)), "the other peer may know a rival");
+        assert!(!look.is_over(ms(704)) && look.is_over(ms(705)), "the other peer may know a rival");
         look.answered(Asked::Peer, false, ms(100));
         assert!(look.is_over(ms(100)));
     }
 
     #[test]
-    fn a_trackers_word_goes_first_and_nothing_near_is_asked() {
+    fn the_word_of_those_who_were_named_goes_first_and_nothing_near_is_asked() {
         let mut look = begun(Enough::Choice, 2, 1);
         look.answered(Asked::Tracker, true, ms(3));
         assert!(!look.is_over(ms(4)), "the other tracker has a word, too");
         look.answered(Asked::Tracker, false, ms(5));
-        assert!(look.is_over(ms(5)) && !look.begins_near(ms(5)));
+        assert!(!look.is_over(ms(5)) && !look.is_whole(), "and so has the peer");
+        assert!(!look.is_over(ms(702)) && look.is_over(ms(703)), "which may be gone");
+        look.answered(Asked::Peer, false, ms(8));
+        assert!(look.is_over(ms(8)) && look.is_whole() && !look.begins_near(ms(8)));
     }
 
     #[test]
@@ -305,6 +319,21 @@ mod tests {
             assert!(!look.is_over(ms(1999)) && !look.gives_up_near(ms(1999)) && look.gives_up_near(ms(2000)));
             look.near_over(false);
             assert!(look.is_over(ms(2000)) && !look.is_whole());
+        }
+    }
+
+    #[test]
+    fn who_is_slow_is_waited_for_where_nobody_knows_anything() {
+        for enough in [Enough::Choice, Enough::Everything] {
+            let mut look = begun(enough, 2, 0);
+            look.begins_near(PATIENCE);
+            look.near_over(true);
+            assert!(!look.is_over(ms(9000)));
+            look.answered(Asked::Tracker, true, ms(9000));
+            assert!(look.is_over(ms(9000)), "and with that the other one is not");
+            let mut look = begun(enough, 2, 0);
+            look.answered(Asked::Tracker, true, ms(30));
+            assert!(!look.is_over(ms(1999)) && look.is_over(ms(2000)));
         }
     }
 

@@ -38,6 +38,15 @@ pub use code::ErrorCode;
 pub use lack::Lack;
 pub use who::{Who, Whom};
 
+/// A content, and what it is called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Named {
+    /// Its id.
+    pub id: ContentId,
+    /// A name of it.
+    pub name: String,
+}
+
 /// Why the node could not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Error {
@@ -79,6 +88,19 @@ pub enum Error {
         path: LocalPath,
         /// The other process, when known.
         pid: Option<u32>,
+    },
+    /// The beginning of an id is that of another content now than of the one that this home was shown.
+    #[error(
+        "`{}` is the beginning of {} ({}), which was shown here and nobody has now, and of {} ({})",
+        Shown(.prefix), .shown.id, Shown(&.shown.name), .found.id, Shown(&.found.name)
+    )]
+    OtherThanShown {
+        /// As given.
+        prefix: String,
+        /// What this home was shown.
+        shown: Box<Named>,
+        /// What is there now.
+        found: Box<Named>,
     },
     /// A collection's list cannot be used.
     #[error("the collection {id} is refused whole: {source}")]
@@ -422,7 +444,7 @@ impl Error {
             Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
-            Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } => ErrorCode::Ambiguous,
+            Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } | Self::OtherThanShown { .. } => ErrorCode::Ambiguous,
             Self::BadCollection { .. } | Self::Impossible { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => {
                 ErrorCode::Protocol
             }

@@ -28,6 +28,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
+use crate::logic::offers::merge::add_provider;
 use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
@@ -188,6 +189,8 @@ impl Get {
         self.report.total(contents.wanted.content.size);
         self.tell_of_seeding(&contents);
         if self.request.dry_run {
+            let more = if let Some(late) = late { late.hear_now(&self.report).await } else { Vec::new() };
+            more.into_iter().for_each(|provider| add_provider(&mut hit.providers, provider));
             return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, late) };

@@ -5,6 +5,7 @@ pub(super) mod ask;
 pub(super) mod find;
 pub(super) mod late;
 pub(super) mod near;
+mod patience;
 pub(super) mod planes;
 pub(super) mod reach;
 pub(super) mod resolve;
@@ -15,13 +16,14 @@ use crate::logic::offers::choose::{Choice, choose, directory};
 use crate::logic::offers::suggest::suggestions;
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
-use crate::node::error::Error;
+use crate::node::error::{Error, Named};
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
+use crate::node::look::planes::Rest;
 use crate::node::look::resolve::resolve;
 use crate::node::look::size::of_true_size;
 use crate::node::report::Report;
-use crate::node::types::{GetRequest, Phase, What};
+use crate::node::types::{GetRequest, Hits, Phase, What};
 
 /// Hits among which words choose.
 const CANDIDATES: u32 = 200;
@@ -80,34 +82,59 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
 }
 
 async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Chosen, Error> {
-    let (found, rest) = finder.candidates(query, CANDIDATES).await?;
-    found.warnings.into_iter().for_each(|notice| report.warn(notice));
+    let (mut found, rest) = finder.candidates(query, CANDIDATES).await?;
+    std::mem::take(&mut found.warnings).into_iter().for_each(|notice| report.warn(notice));
     if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
         report.plane(found.plane);
         // A person has seen the rivals.
         return Ok(found.clone().into());
     }
     if let Some(path) = directory(query, &found.hits)
-        && let Some(chosen) = in_collection(finder, &path, chosen).await?
+        && let Some(chosen) = in_collection(finder, &path, chosen, report).await?
     {
-        report.plane(chosen.found.plane);
         return Ok(chosen);
     }
-    let (heard, around) = by_standing(found.hits);
-    let what = query.words().join(" ");
-    let found = match choose(query, &heard) {
+    match one_of(finder, query, (found, rest), report).await? {
+        Some(chosen) => Ok(chosen),
+        None => Err(not_found(finder, query.words().join(" "), query).await),
+    }
+}
+
+/// The one of the hits that is meant; none where there is no hit.
+async fn one_of(
+    finder: &Finder,
+    query: &Query,
+    (found, rest): (Hits, Rest),
+    report: &Report,
+) -> Result<Option<Chosen>, Error> {
+    let (heard, around) = by_standing(query, found.hits);
+    let one = match choose(query, &heard) {
         Choice::Ambiguous(all) => {
-            let hits = all.into_iter().map(|found| found.hit).collect();
+            let (what, hits) = (query.words().join(" "), all.into_iter().map(|found| found.hit).collect());
             return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
         }
-        Choice::Nothing => return Err(not_found(finder, what, query).await),
-        Choice::One(found) => of_true_size(&finder.connections, found, &heard, report).await,
+        Choice::Nothing => return Ok(None),
+        Choice::One(one) => as_shown(finder, query, one).await?,
     };
-    report.plane(found.plane);
+    let one = of_true_size(&finder.connections, one, &heard, report).await;
+    report.plane(one.plane);
     let overlay = finder.overlay().filter(|_| finder.is_open()).cloned();
-    let mut late = LateAnswers::of(query.clone(), found.clone(), rest, overlay);
+    let mut late = LateAnswers::of(query.clone(), one.clone(), rest, overlay);
     around.iter().for_each(|found| late.compare(found.plane, std::slice::from_ref(&found.hit), report));
-    Ok(Chosen { found, late: Some(late), beneath: None })
+    Ok(Some(Chosen { found: one, late: Some(late), beneath: None }))
+}
+
+/// What is found by the beginning of an id, unless this home was shown another content that begins so: which of them is meant
+/// only a person can say.
+async fn as_shown(finder: &Finder, query: &Query, one: FoundHit) -> Result<FoundHit, Error> {
+    let (Some(id), shown) = (one.hit.id, finder.shown(query).await) else { return Ok(one) };
+    let Some(other) = shown.into_iter().find(|shown| shown.id != id) else { return Ok(one) };
+    let name = one.hit.names.first().map(ToString::to_string).unwrap_or_default();
+    Err(Error::OtherThanShown {
+        prefix: query.words().join(" "),
+        shown: Box::new(Named { id: other.id, name: other.name.to_string() }),
+        found: Box::new(Named { id, name }),
+    })
 }
 
 /// That nothing matches, with what is spelled nearly so.
@@ -116,30 +143,33 @@ pub(super) async fn not_found(finder: &Finder, what: String, query: &Query) -> E
     Error::NotFound { what, asked: finder.asked().await, near }
 }
 
-/// Those among whom is chosen, and the others: the trackers' word goes before that of the network around.
-fn by_standing(hits: Vec<FoundHit>) -> (Vec<FoundHit>, Vec<FoundHit>) {
+/// Those among whom is chosen, and the others: where a tracker knows something, the word of those who were named goes before
+/// that of the network around. Whoever tells of it, what begins like an id that was given is chosen from.
+fn by_standing(query: &Query, hits: Vec<FoundHit>) -> (Vec<FoundHit>, Vec<FoundHit>) {
     let known = hits.iter().any(|found| found.plane == Plane::Tracker);
-    hits.into_iter().partition(|found| !known || found.plane == Plane::Tracker)
+    let was_named = |found: &FoundHit| matches!(found.plane, Plane::Peer | Plane::Tracker);
+    hits.into_iter().partition(|found| !known || was_named(found) || query.means(found.hit.id))
 }
 
 /// The collection whose directory a folded path is, the longest name first; none where none has such a name.
-async fn in_collection(finder: &Finder, path: &str, chosen: Option<ContentId>) -> Result<Option<Chosen>, Error> {
+async fn in_collection(
+    finder: &Finder,
+    path: &str,
+    chosen: Option<ContentId>,
+    report: &Report,
+) -> Result<Option<Chosen>, Error> {
     for (at, _) in path.rmatch_indices('/') {
         let (name, beneath) = (&path[..at], Some(path[at + 1..].to_owned()));
         let query = Query::parse(&[name])?;
-        let (mut found, _) = finder.candidates(&query, CANDIDATES).await?;
+        let (mut found, rest) = finder.candidates(&query, CANDIDATES).await?;
         let is_named = |hit: &Hit| hit.names.iter().any(|other| fold(other.as_str()) == name);
         found.hits.retain(|found| found.hit.kind == Kind::Collection && is_named(&found.hit));
         if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
+            report.plane(found.plane);
             return Ok(Some(Chosen { beneath, ..found.clone().into() }));
         }
-        match choose(&query, &by_standing(found.hits).0) {
-            Choice::Ambiguous(all) => {
-                let hits = all.into_iter().map(|found| found.hit).collect();
-                return Err(Error::Ambiguous { what: name.to_owned(), hits, beyond: found.beyond });
-            }
-            Choice::Nothing => {}
-            Choice::One(found) => return Ok(Some(Chosen { beneath, ..found.into() })),
+        if let Some(chosen) = one_of(finder, &query, (found, rest), report).await? {
+            return Ok(Some(Chosen { beneath, ..chosen }));
         }
     }
     Ok(None)

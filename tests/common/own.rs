@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -197,6 +198,7 @@ pub enum Ending {
 
 /// A stream of a peer.
 pub struct Talk {
+    pub link: Connection,
     pub send: SendStream,
     pub recv: RecvStream,
 }
@@ -267,7 +269,7 @@ pub struct Own {
 }
 
 /// How one connection is answered.
-fn answering(protocols: &Arc<[Protocol]>) -> ServerConfig {
+fn server(protocols: &Arc<[Protocol]>) -> ServerConfig {
     let config = QuicServerConfig::try_from(tls::server_config(protocols).expect("TLS 1.3")).expect("AES");
     ServerConfig::with_crypto(Arc::new(config))
 }
@@ -281,7 +283,7 @@ impl Own {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let protocols: Arc<[Protocol]> = tls::protocols(&identity).expect("a key").into();
-        let config = answering(&protocols);
+        let config = server(&protocols);
         let at = SocketAddr::from(([127, 0, 0, 1], 0));
         let endpoint = runtime.block_on(async { Endpoint::server(config, at) }).expect("bound");
         let (addr, node) = (endpoint.local_addr().expect("bound"), identity.node_id());
@@ -303,7 +305,7 @@ impl Own {
         let protocols = Arc::clone(&self.protocols);
         self.runtime.spawn(async move {
             while let Some(incoming) = endpoint.accept().await {
-                let Ok(arriving) = incoming.accept_with(Arc::new(answering(&protocols))) else { continue };
+                let Ok(arriving) = incoming.accept_with(Arc::new(server(&protocols))) else { continue };
                 let (welcome, script, closed) = (welcome.clone(), Arc::clone(&script), Arc::clone(&closed));
                 tokio::spawn(async move {
                     let Ok(connection) = arriving.await else { return };
@@ -325,7 +327,7 @@ impl Own {
             let connecting = self.endpoint.connect_with(config, addr, "x").expect("valid");
             let connection = connecting.await.expect("a handshake");
             let (send, recv) = connection.accept_bi().await.map_err(|lost| closing(&lost))?;
-            let welcome = Talk { send, recv }.next().await?;
+            let welcome = Talk { link: connection.clone(), send, recv }.next().await?;
             Ok((connection, welcome))
         })
     }
@@ -334,7 +336,7 @@ impl Own {
     pub fn open(&self, connection: &Connection, bytes: &[u8]) -> Talk {
         self.runtime.block_on(async {
             let (send, recv) = connection.open_bi().await.expect("streams enough");
-            let mut talk = Talk { send, recv };
+            let mut talk = Talk { link: connection.clone(), send, recv };
             talk.say(bytes).await;
             talk
         })
@@ -352,12 +354,78 @@ async fn welcome_and_answer(connection: &Connection, welcome: &[u8], script: &Sc
     let _ = send.write_all(welcome).await;
     let _ = send.finish();
     while let Ok((send, recv)) = connection.accept_bi().await {
-        let script = Arc::clone(script);
+        let (script, link) = (Arc::clone(script), connection.clone());
         tokio::spawn(async move {
-            let mut talk = Talk { send, recv };
+            let mut talk = Talk { link, send, recv };
             if let Ok(request) = talk.next().await {
                 script(request, talk).await;
             }
         });
     }
+}
+
+/// The first frame of a connection.
+pub fn welcome(version: u64, role: &str, seen: SocketAddr) -> Value {
+    map([("version", number(version)), ("role", text(role)), ("observed", address(seen))])
+}
+
+pub fn hit(name: &str, id: [u8; 32], providers: Vec<Value>) -> Value {
+    let (size, files, names) = (number(1), number(1), list([text(name)]));
+    let kind = text("file");
+    map([
+        ("id", bytes(id)),
+        ("kind", kind),
+        ("size", size),
+        ("files", files),
+        ("names", names),
+        ("providers", list(providers)),
+    ])
+}
+
+pub fn ok(value: Value) -> Vec<u8> {
+    tagged("Ok", value).frame()
+}
+
+/// Answers every search with these hits, and tells how it was asked.
+pub fn answering(hits: Vec<Value>, told: Sender<Value>) -> Script {
+    Arc::new(move |request: Value, mut talk: Talk| {
+        let (hits, told) = (hits.clone(), told.clone());
+        Box::pin(async move {
+            match request.get("Search") {
+                Some(search) => {
+                    let _ = told.send(search.clone());
+                    talk.say(&ok(map([("hits", list(hits)), ("more", number(0))]))).await;
+                }
+                None => talk.say(&tagged("Err", map([("code", number(13))])).frame()).await,
+            }
+            talk.end();
+        })
+    })
+}
+
+/// A neighbour of this version, which tells what it is asked for, answers with these hits, and is done.
+pub fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
+    let own = Own::new();
+    let script: Script = Arc::new(move |request: Value, mut talk: Talk| {
+        let (told, hits) = (told.clone(), hits.clone());
+        Box::pin(async move {
+            if request.tag() != "Join" {
+                // Asked directly, it has nothing.
+                talk.say(&ok(map([("hits", list([])), ("more", number(0))]))).await;
+                return talk.end();
+            }
+            let about = [("candidates", list([])), ("offers", number(1)), ("version", number(version))];
+            talk.say(&ok(map(about))).await;
+            while let Ok(frame) = talk.next().await {
+                let Some(query) = frame.get("Query") else { continue };
+                let _ = told.send(query.get("what").expect("a look-up").clone());
+                let id = query.get("id").expect("an id").clone();
+                let found = map([("id", id.clone()), ("hits", list(hits.clone())), ("nodes", list([]))]);
+                talk.say(&tagged("Found", found).frame()).await;
+                talk.say(&tagged("Done", id).frame()).await;
+            }
+        })
+    });
+    own.serve(&welcome(version, "node", own.addr), script);
+    own
 }

@@ -132,6 +132,13 @@ impl Crowd {
         Self { runtime, endpoint, links, asked: Arc::default() }
     }
 
+    /// All of it is gone at once, and no packet says so.
+    pub fn vanish(self, open: Vec<(SendStream, RecvStream)>) {
+        let Self { runtime, endpoint, links, .. } = self;
+        std::mem::forget((open, links, endpoint));
+        runtime.shutdown_background();
+    }
+
     /// Streams and connections that were opened by what goes on for ever.
     pub fn asked(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.asked)

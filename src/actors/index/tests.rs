@@ -9,6 +9,7 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
+use crate::logic::offers::search::Window;
 use crate::model::collection::Entry;
 use crate::model::{Collection, Kind, Offer, Query};
 use crate::wire::code::Code;
@@ -192,7 +193,10 @@ async fn files_come_and_go() {
     running.offer("tree/a", |offer| offer.is_none()).await;
     running.offer("tree", |offer| offer.is_some_and(|o| o.files == 2 && o.id.is_some())).await;
     let words = Query::parse(&["d"]).expect("words");
-    assert_eq!(running.now().search(&words, 10, 0, |_| true).hits[0].names, [path("tree/c/d")]);
+    assert_eq!(
+        running.now().search(&words, Window { limit: 10, skip: 0 }, |_| true, &|| true).expect("whole").hits[0].names,
+        [path("tree/c/d")]
+    );
     running.stop().await;
 }
 
@@ -355,9 +359,9 @@ async fn pages_hold_all_offers_in_order_and_fit_the_wire() {
     assert_eq!((names.len(), names.is_sorted()), (4001, true));
     assert!(pages > 1);
     let words = Query::parse(&["nnn"]).expect("words");
-    let hits = snapshot.search(&words, 200, 0, |_| true);
+    let hits = snapshot.search(&words, Window { limit: 200, skip: 0 }, |_| true, &|| true).expect("whole");
     codec::encode(&hits, PAGE).expect("fits");
     assert_eq!((hits.hits.len(), hits.hits[0].names.len(), hits.more), (1, 8, 0));
-    assert_eq!(snapshot.search(&words, 200, 1, |_| true).hits, []);
+    assert_eq!(snapshot.search(&words, Window { limit: 200, skip: 1 }, |_| true, &|| true).expect("whole").hits, []);
     running.stop().await;
 }

@@ -94,7 +94,7 @@ impl Reach {
             self.join(&link, Direction::Outbound, about).await
         };
         match joined.await {
-            Ok((ticket, streams)) => talk(ticket, streams).await,
+            Ok((ticket, streams)) => drop(talk(ticket, streams).await),
             Err(error) => {
                 tracing::debug!(peer = %node.short(), %error, "not a neighbour");
                 // Gone only with the node itself.
@@ -113,7 +113,9 @@ impl Reach {
                     back_off.reset();
                     // Gone only with the node itself.
                     let _ = self.actor.cast(Message::Given(target.clone(), None));
-                    talk(ticket, streams).await;
+                    if talk(ticket, streams).await {
+                        continue;
+                    }
                 }
                 Err(error) => {
                     let failed = Some(error).filter(|error| !error.is_nobodys_fault());

@@ -262,7 +262,7 @@ impl State {
         let (node, now) = (link.peer(), self.now());
         let other = self.voices.get(&node).is_some_and(|before| !before.link.is_same(link));
         if other && self.table.gives_way(node, direction == Direction::Visiting, now) {
-            self.drop_neighbour(node);
+            self.leave(node, Input::Moved(node));
         }
     }
 
@@ -271,7 +271,7 @@ impl State {
             return;
         }
         let chosen = self.table.direction(node) == Some(Direction::Outbound);
-        self.drop_neighbour(node);
+        self.leave(node, if duplicate { Input::Moved(node) } else { Input::Left(node) });
         if duplicate && chosen {
             // The other connection carries it on.
             self.tasks.spawn(self.reach.clone().chosen(node, Vec::new(), self.about()));
@@ -280,12 +280,16 @@ impl State {
     }
 
     fn drop_neighbour(&mut self, node: NodeId) {
+        self.leave(node, Input::Left(node));
+    }
+
+    fn leave(&mut self, node: NodeId, how: Input) {
         let now = self.now();
         if let Some(gone) = self.voices.remove(&node) {
             gone.turn.close();
         }
         self.table.left(node, now);
-        self.flood(Input::Left(node));
+        self.flood(how);
     }
 
     pub(super) fn frame(&mut self, from: NodeId, serial: u64, heard: Heard<NeighbourFrame>) {

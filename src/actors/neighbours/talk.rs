@@ -90,8 +90,8 @@ fn kibibytes(frame: &NeighbourFrame) -> usize {
     (bytes >> 10) + 1
 }
 
-/// Talks until either side ends it, or the connection is lost.
-pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, RecvStream)) {
+/// Talks until either side ends it, or the connection is lost; whether that gave way to another one between the same nodes.
+pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, RecvStream)) -> bool {
     let Ticket { frames, mut end } = ticket;
     let ended = tokio::select! {
         ended = write(frames, &mut send) => ended,
@@ -104,6 +104,7 @@ pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, Recv
     let _ = if matches!(ended, Err(CallError::TimedOut)) { send.reset(var_int(Code::TimedOut)) } else { send.finish() };
     let _ = recv.stop(var_int(Code::Closing));
     end.duplicate = ended.is_err_and(|error| error.is_duplicate());
+    end.duplicate
 }
 
 async fn write(mut frames: mpsc::Receiver<Queued>, send: &mut SendStream) -> Result<(), CallError> {

@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::pool::{Pool, who};
-use crate::actors::limits::reads::Reads;
+use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
@@ -24,6 +24,7 @@ use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::limits::shares::{Limits, Who};
+use crate::logic::offers::search::Window;
 use crate::model::{ChunkList, ContentId, NodeId};
 use crate::wire::{
     Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
@@ -85,7 +86,7 @@ impl Answers for NodeAnswers {
                 stream.refuse(Code::NotFound).await;
             }
             Request::FilesOf(files) => {
-                self.read(link, stream, move |view| view.files_of(files.after.as_ref())).await;
+                self.read(link, stream, move |view, _| Some(view.files_of(files.after.as_ref()))).await;
             }
             Request::Join(join) => Box::pin(self.join(link, join, stream)).await,
             Request::List(list) => Box::pin(self.list(link, list, stream)).await,
@@ -108,13 +109,13 @@ impl Answers for NodeAnswers {
 impl NodeAnswers {
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = search.query() else { return stream.refuse(Code::BadRequest).await };
-        let (limit, skip) = (search.limit.min(limits::HITS), search.skip);
-        self.read(link, stream, move |view| view.search(&query, limit, skip)).await;
+        let within = Window { limit: search.limit, skip: search.skip };
+        self.read(link, stream, move |view, going| view.search(&query, within, going)).await;
     }
 
     async fn locate(&self, link: &Link, locate: &Locate, stream: Stream) {
         let id = locate.id;
-        self.read(link, stream, move |view| HitPage { hits: view.locate(id), more: 0 }).await;
+        self.read(link, stream, move |view, _| Some(HitPage { hits: view.locate(id), more: 0 })).await;
     }
 
     /// The shelf as the other end may see it.
@@ -122,19 +123,18 @@ impl NodeAnswers {
         self.shelf.seen_by(Some(link.peer()))
     }
 
-    /// Answers with what a read of the shelf gives, on a thread that may take its time, once there is room for it.
+    /// Answers with what a read of the shelf gives.
     async fn read<T, F>(&self, link: &Link, stream: Stream, read: F)
     where
-        T: Serialize + Send + 'static,
-        F: FnOnce(View) -> T + Send + 'static,
+        T: Serialize,
+        F: Fn(&View, Going<'_>) -> Option<T> + Clone + Send + 'static,
     {
-        let (view, who) = (self.view(link), self.who(link));
-        let room = self.pages.room(who).await;
-        let answer = move || encode(&Answer::Ok(read(view)), limits::PAGE).map(Vec::into_boxed_slice);
-        match self.reads.run(who, answer).await {
-            Some(Ok(answer)) => stream.deliver(answer.into(), room).await,
-            Some(Err(_)) | None => stream.refuse(Code::Internal).await,
-        }
+        let view = self.view(link);
+        let make = move |going: Going<'_>| {
+            let encoded = encode(&Answer::Ok(read(&view, going)?), limits::PAGE);
+            Some(encoded.map(Vec::into_boxed_slice).map_err(|_| Code::Internal))
+        };
+        stream.answer_with(link, self.pages.made(&self.reads, self.who(link), make)).await;
     }
 
     fn who(&self, link: &Link) -> Who {
@@ -222,7 +222,7 @@ impl NodeAnswers {
             Err(code) => return stream.refuse(code).await,
         };
         match stream.grant(about, limits::CONTROL).await {
-            Ok(()) => talk(ticket, (stream.send, stream.recv)).await,
+            Ok(()) => drop(talk(ticket, (stream.send, stream.recv)).await),
             failed => stream.end(failed),
         }
     }

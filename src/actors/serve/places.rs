@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use crate::actors::limits::pool::{Pool, Taken};
+use crate::actors::limits::reads::{Going, LANES, Lane, Reads, Turn};
 use crate::logic::limits::shares::{Limits, Who};
 use crate::model::NodeId;
 use crate::wire::{Code, limits};
@@ -118,8 +119,37 @@ impl Default for Pages {
 
 impl Pages {
     /// Room for one page, before it is made.
-    pub async fn room(&self, who: Who) -> Room {
+    async fn room(&self, who: Who) -> Room {
         self.room_for(who, limits::PAGE).await
+    }
+
+    /// An answer, made in the lane that it needs, with the room for it. Who waits for its turn holds no room meanwhile.
+    pub(super) async fn made<F>(&self, reads: &Reads, who: Who, make: F) -> Result<(Box<[u8]>, Room), Code>
+    where
+        F: Fn(Going<'_>) -> Option<Result<Box<[u8]>, Code>> + Clone + Send + 'static,
+    {
+        for lane in LANES {
+            let (turn, room) = self.turn(reads, who, lane).await;
+            if let Some(answer) = turn.run(make.clone()).await {
+                return Ok((answer?, room));
+            }
+        }
+        Err(Code::Internal)
+    }
+
+    /// A turn, and the room for what is made in it.
+    async fn turn(&self, reads: &Reads, who: Who, lane: Lane) -> (Turn, Room) {
+        loop {
+            let turn = reads.turn(who, lane).await;
+            if self.until(who).is_none()
+                && let Some(taken) = self.pool.try_take(who, kib(limits::PAGE))
+            {
+                return (turn, Room { taken, who, pages: self.clone() });
+            }
+            // Others have the turn while there is no room for this one.
+            drop(turn);
+            drop(self.room(who).await);
+        }
     }
 
     /// Room for an answer of a known length.

@@ -266,3 +266,28 @@ async fn neighbours_that_ask_for_others_are_told_what_anybody_may_know() {
         assert_eq!(found(&neighbours, Sought::Words(vec!["open".into()])).await.len(), 1);
     }
 }
+
+/// Never has an answer, and tells when it gives one up.
+struct Stuck(mpsc::Sender<()>);
+
+impl Answers for Stuck {
+    async fn answer(&self, link: &Link, _: Request, stream: Stream) {
+        stream.answer_with(link, std::future::pending()).await;
+        self.0.send(()).await.expect("the test lives");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_is_worked_for_until_it_is_given_up_or_an_answer_is_due() {
+    let (mut host, asker) = (Host::node().await, Host::node().await);
+    let (tell, mut told) = mpsc::channel(1);
+    host.serve(Stuck(tell));
+    let link = asker.connections.to_node(host.id(), vec![host.addr()]).await.expect("dialled");
+    let question = Request::Locate(Locate { id: ContentId::of(b"x") });
+    let (_send, mut recv) = frames::open(&link, &question).await.expect("opened");
+    recv.stop(VarInt::from_u32(Code::Cancelled.into())).expect("open");
+    timeout(HANG, told.recv()).await.expect("given up").expect("told");
+    let late = timeout(HANG, frames::call::<HitPage>(&link, &question, limits::PAGE)).await.expect("in time");
+    assert!(matches!(late, Err(CallError::Reset(Code::TimedOut))), "{late:?}");
+    told.recv().await.expect("worked for no more");
+}

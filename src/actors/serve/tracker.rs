@@ -9,8 +9,9 @@ use quinn::RecvStream;
 use tokio::time::{Instant, timeout};
 
 use crate::actors::access::Access;
-use crate::actors::directory::{AnnouncementId, DirectoryRef, EncodedPage, Window};
+use crate::actors::directory::{AnnouncementId, DirectoryRef, Reading, Window};
 use crate::actors::limits::pool::{Pool, Taken, who};
+use crate::actors::limits::reads::Reads;
 use crate::actors::serve::clock;
 use crate::actors::serve::dial_back::{DialBack, Probe};
 use crate::actors::serve::{Answers, Pages, Stream, kib, lasting_units};
@@ -47,6 +48,7 @@ pub struct TrackerAnswers {
     coming: Pool,
     turns: Pool,
     pages: Pages,
+    reads: Reads,
 }
 
 impl TrackerAnswers {
@@ -55,7 +57,7 @@ impl TrackerAnswers {
     pub fn new(directory: DirectoryRef, access: Access, probe: Probe) -> Self {
         let [coming, turns] = [COMING, TURNS].map(Pool::new);
         let dial_back = DialBack::new(directory.clone(), probe);
-        Self { directory, access, dial_back, coming, turns, pages: Pages::default() }
+        Self { directory, access, dial_back, coming, turns, pages: Pages::default(), reads: Reads::default() }
     }
 }
 
@@ -72,15 +74,14 @@ impl Answers for TrackerAnswers {
             Request::Announce(head) => Box::pin(self.announce(link, head, stream)).await,
             Request::Clock(_) => clock::tell(stream).await,
             Request::FilesOf(FilesOf { node, after }) => {
-                let page = self.directory.files_of(self.who(link), node.unwrap_or_else(|| link.peer()), after);
-                self.deliver(link, stream, page).await;
+                self.read(link, stream, self.directory.files_of(node.unwrap_or_else(|| link.peer()), after)).await;
             }
             Request::Follow(content) => Box::pin(self.follow(link, content, stream)).await,
             Request::Locate(Locate { id }) => {
-                self.deliver(link, stream, self.directory.locate(self.who(link), id, view(link))).await;
+                self.read(link, stream, self.directory.locate(id, view(link))).await;
             }
             Request::Peers(Peers { after }) => {
-                self.deliver(link, stream, self.directory.peers(self.who(link), after, view(link))).await;
+                self.read(link, stream, self.directory.peers(after, view(link))).await;
             }
             Request::Renew(Renew { epoch, seq }) => match self.directory.renew(link.peer(), epoch, seq).await {
                 Ok(renewed) => stream.finish_with(renewed, limits::CONTROL).await,
@@ -166,7 +167,7 @@ impl TrackerAnswers {
     async fn search(&self, link: &Link, search: &Search, stream: Stream) {
         let Ok(query) = search.query() else { return stream.refuse(Code::BadRequest).await };
         let within = Window { limit: search.limit, skip: search.skip };
-        self.deliver(link, stream, self.directory.search(self.who(link), query, within, view(link))).await;
+        self.read(link, stream, self.directory.search(query, within, view(link))).await;
     }
 
     async fn follow(&self, link: &Link, content: Content, mut stream: Stream) {
@@ -196,13 +197,10 @@ impl TrackerAnswers {
         stream.finish();
     }
 
-    /// Answers with a page of the directory, which is read once there is room for it.
-    async fn deliver(&self, link: &Link, stream: Stream, page: impl Future<Output = Result<EncodedPage, Code>>) {
-        let room = self.pages.room(self.who(link)).await;
-        match page.await {
-            Ok(answer) => stream.deliver(answer.into(), room).await,
-            Err(code) => stream.refuse(code).await,
-        }
+    /// Answers with a page of the directory.
+    async fn read(&self, link: &Link, stream: Stream, reading: Reading) {
+        let made = self.pages.made(&self.reads, self.who(link), move |going| reading(going));
+        stream.answer_with(link, made).await;
     }
 
     fn who(&self, link: &Link) -> Who {

@@ -9,6 +9,7 @@ use super::{Shelf, fullest};
 use crate::actors::index::{IndexRef, IndexSnapshot};
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
+use crate::logic::offers::search::Window;
 use crate::model::{ContentId, Hit, Kind, NodeId, Offer, Query, SafePath};
 use crate::wire::{Code, HitPage, LeftOut, OfferPage, ResolveEvent, Sought};
 
@@ -71,23 +72,23 @@ impl View {
         Changes { view: self.clone(), index, id, size }
     }
 
-    /// What is here of what a neighbour looks for.
+    /// What is here of what a neighbour looks for; `None` when it is not to be looked for to the end.
     #[must_use]
-    pub fn answer(&self, what: &Sought) -> Vec<Hit> {
+    pub fn answer(&self, what: &Sought, going: &dyn Fn() -> bool) -> Option<Vec<Hit>> {
         match what {
-            Sought::Content(id) => self.locate(*id),
-            Sought::Nodes | Sought::Unknown => Vec::new(),
+            Sought::Content(id) => Some(self.locate(*id)),
+            Sought::Nodes | Sought::Unknown => Some(Vec::new()),
             Sought::Names(_) | Sought::Words(_) => {
-                let query = what.query().and_then(Result::ok);
-                query.map_or_else(Vec::new, |query| self.search(&query, FLOODED, 0).hits)
+                let Some(Ok(query)) = what.query() else { return Some(Vec::new()) };
+                Some(self.search(&query, Window { limit: FLOODED, skip: 0 }, going)?.hits)
             }
         }
     }
 
-    /// The best hits for a query after the first `skip`, as many as a page holds, at most `limit`.
+    /// The best hits for a query, as many of the wanted ones as a page holds; `None` when it is not to go on to its end.
     #[must_use]
-    pub fn search(&self, query: &Query, limit: u32, skip: u32) -> HitPage {
-        self.shelf.index().search(query, limit, skip, self.shows())
+    pub fn search(&self, query: &Query, within: Window, going: &dyn Fn() -> bool) -> Option<HitPage> {
+        self.shelf.index().search(query, within, self.shows(), going)
     }
 
     /// The offers after a name, as many as a page holds.

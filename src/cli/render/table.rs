@@ -1,6 +1,8 @@
 //! Aligned columns for people, bounded to a width.
 //! Invariant: no cell holds a control, bidirectional or zero-width character, whatever was put in.
 
+use std::collections::HashSet;
+
 use console::{measure_text_width, truncate_str};
 
 use crate::cli::render::fit;
@@ -72,8 +74,16 @@ impl Table {
         let mut short = self.clone();
         for (c, _) in self.columns.iter().enumerate().filter(|(_, (_, align))| *align == Align::Id) {
             short.rows.iter_mut().for_each(|row| shorten(&mut row[c]));
+            if short.distinct(c) < self.distinct(c) {
+                // What begins alike, as a lie or by chance, is told apart.
+                short.rows.iter_mut().zip(&self.rows).for_each(|(row, whole)| row[c].clone_from(&whole[c]));
+            }
         }
         short
+    }
+
+    fn distinct(&self, column: usize) -> usize {
+        self.rows.iter().map(|row| &row[column]).collect::<HashSet<_>>().len()
     }
 
     /// The flexible column gives way, then spare ones are left out, then the last column goes below.

@@ -61,10 +61,7 @@ impl CallError {
     /// Whether the exchange was lost because its connection gave way to another one between the same nodes: it is to
     /// be asked again there.
     pub fn is_duplicate(&self) -> bool {
-        match self {
-            Self::Lost(loss) => matches!(loss, Loss::Closed(Code::Duplicate) | Loss::Here),
-            _ => false,
-        }
+        matches!(self, Self::Lost(loss) if loss.gave_way())
     }
 
     /// What to tell the other side when its message led to this.

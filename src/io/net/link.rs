@@ -128,6 +128,12 @@ impl Link {
         self.inner.connection.close_reason().is_some()
     }
 
+    /// Whether it was given up for another one between the same nodes: what it had asked is to be asked again there.
+    pub fn gave_way(&self) -> bool {
+        let lost = self.inner.connection.close_reason().map(Loss::from);
+        lost.is_some_and(|lost| lost.gave_way())
+    }
+
     /// Resolves when the connection is lost or closed.
     pub async fn closed(&self) -> ConnectionError {
         self.inner.connection.closed().await
@@ -153,6 +159,23 @@ impl Link {
     /// The same link, without keeping it open.
     pub(crate) fn downgrade(&self) -> WeakLink {
         WeakLink(Arc::downgrade(&self.inner))
+    }
+
+    /// Resolves when no packet has come for so long, and no more than a quarter longer.
+    pub async fn silent(&self, patience: Duration) {
+        const LOOKS: u32 = 4;
+        let (mut heard, mut since) = (self.received(), 0);
+        while since < LOOKS {
+            tokio::time::sleep(patience / LOOKS).await;
+            let now = self.received();
+            since = if now == heard { since + 1 } else { 0 };
+            heard = now;
+        }
+    }
+
+    /// Datagrams that have come.
+    fn received(&self) -> u64 {
+        self.inner.connection.stats().udp_rx.datagrams
     }
 
     /// The current estimate of the round trip.
@@ -236,6 +259,14 @@ pub enum Loss {
     /// The peer was silent for too long.
     #[error("the peer was silent for {} s", IDLE.as_secs())]
     Silent,
+}
+
+impl Loss {
+    /// Whether another connection between the same nodes is there instead.
+    #[must_use]
+    pub const fn gave_way(&self) -> bool {
+        matches!(self, Self::Closed(Code::Duplicate) | Self::Here)
+    }
 }
 
 impl From<ConnectionError> for Loss {

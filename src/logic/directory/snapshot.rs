@@ -104,10 +104,16 @@ impl Snapshot {
         census
     }
 
-    /// The best hits for a query after `skip` better ones. Of more providers than travel those are told whose turn it
+    /// The best hits for a query after `skip` better ones; `None` when it is not to go on to its end. Of more providers than travel those are told whose turn it
     /// is by their networks, and a random choice of each.
-    pub fn search(&self, query: &Query, within: Window, asker: AskerView, seed: u64) -> HitPage {
-        self.reader(asker, seed).words(query, within)
+    pub fn search(
+        &self,
+        query: &Query,
+        within: Window,
+        (asker, seed): (AskerView, u64),
+        going: &dyn Fn() -> bool,
+    ) -> Option<HitPage> {
+        self.reader(asker, seed).words(query, within, going)
     }
 
     /// Who offers an id or takes part in its transfer, as [`Search::id`] says.

@@ -71,7 +71,10 @@ fn announced_from(directory: &mut Directory, who: Who, n: u16, add: Vec<Offer>) 
 }
 
 fn names(directory: &Directory, query: &str) -> Vec<String> {
-    let page = directory.snapshot().search(&words(query), Window { limit: 50, skip: 0 }, AskerView::default(), 0);
+    let page = directory
+        .snapshot()
+        .search(&words(query), Window { limit: 50, skip: 0 }, (AskerView::default(), 0), &|| true)
+        .expect("whole");
     page.hits.iter().map(|hit| hit.names[0].to_string()).collect()
 }
 
@@ -84,7 +87,10 @@ fn the_same_content_of_two_nodes_is_one_hit_with_all_names() {
     let mut directory = Directory::new(Quotas::default(), 1);
     announced(&mut directory, 1, vec![offer("x/report.pdf", 1), offer("other", 1)]);
     announced(&mut directory, 2, vec![offer("my-report.pdf", 1), offer("report.pdf", 2)]);
-    let page = directory.snapshot().search(&words("report"), Window { limit: 50, skip: 0 }, AskerView::default(), 0);
+    let page = directory
+        .snapshot()
+        .search(&words("report"), Window { limit: 50, skip: 0 }, (AskerView::default(), 0), &|| true)
+        .expect("whole");
     assert_eq!((page.hits.len(), page.more), (2, 0));
     assert_eq!(page.hits[0].id, Some(content(1)), "more providers");
     assert_eq!(page.hits[0].names.iter().map(SafePath::as_str).collect::<Vec<_>>(), ["x/report.pdf", "my-report.pdf"]);
@@ -98,7 +104,10 @@ fn what_is_nearly_spelled_so_is_found_only_where_it_is_asked_for() {
     announced(&mut directory, 1, vec![offer("x/turing.pdf", 1), offer("turinng", 2), offer("tunning", 3)]);
     assert_eq!(names(&directory, "turinng"), ["turinng"]);
     let near = words("turinng").nearly();
-    let page = directory.snapshot().search(&near, Window { limit: 50, skip: 0 }, AskerView::default(), 0);
+    let page = directory
+        .snapshot()
+        .search(&near, Window { limit: 50, skip: 0 }, (AskerView::default(), 0), &|| true)
+        .expect("whole");
     let found: Vec<_> = page.hits.iter().map(|hit| hit.names[0].as_str()).collect();
     assert_eq!(found, ["turinng", "x/turing.pdf"], "the fewest mistakes first");
 }
@@ -221,7 +230,11 @@ fn many_of_one_address_hide_nobody() {
             let shown = directory.snapshot();
             assert!(has(&shown.locate(content(1), AskerView::default(), seed).hits[0].providers));
             let within = Window { limit: 50, skip: 0 };
-            assert!(has(&shown.search(&words("a"), within, AskerView::default(), seed).hits[0].providers));
+            assert!(has(&shown
+                .search(&words("a"), within, (AskerView::default(), seed), &|| true)
+                .expect("whole")
+                .hits[0]
+                .providers));
         }
         // A place that becomes free goes to the network of which fewest were told.
         directory.withdraw(node(honest), Epoch(1));
@@ -294,7 +307,9 @@ fn pages_fit_their_frames_and_leave_nothing_out() {
     let snapshot = directory.snapshot();
     let mut seen = 0;
     loop {
-        let page = snapshot.search(&words("n"), Window { limit: 500, skip: seen }, AskerView::default(), 1);
+        let page = snapshot
+            .search(&words("n"), Window { limit: 500, skip: seen }, (AskerView::default(), 1), &|| true)
+            .expect("whole");
         assert!(encode(&page, limits::PAGE).is_ok() && !page.hits.is_empty());
         seen += page.hits.len() as u32;
         assert_eq!(u64::from(seen) + page.more, 50);
@@ -337,7 +352,13 @@ fn a_snapshot_stays_as_it_was() {
     announced(&mut directory, 1, tree("a", 3000));
     let before = directory.snapshot();
     directory.withdraw(node(1), Epoch(1));
-    assert_eq!(before.search(&words("a/0"), Window { limit: 1, skip: 0 }, AskerView::default(), 0).more, 2999);
+    assert_eq!(
+        before
+            .search(&words("a/0"), Window { limit: 1, skip: 0 }, (AskerView::default(), 0), &|| true)
+            .expect("whole")
+            .more,
+        2999
+    );
     assert_eq!(names(&directory, "a"), [""; 0]);
 }
 

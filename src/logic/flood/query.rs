@@ -46,9 +46,14 @@ impl UnderWay {
         Self { asker: Some(asker), answering: true, ..Self::default() }
     }
 
-    /// The query, if it is one that is asked here and held for newcomers.
-    pub(super) fn asked_here(&self) -> Option<&FloodQuery> {
-        self.asked.as_ref().filter(|_| self.answering)
+    /// The query that a newcomer is asked: one of here that is held for newcomers, or that it was asked over another connection.
+    pub(super) fn asked_of(&self, newcomer: NodeId) -> Option<&FloodQuery> {
+        self.asked.as_ref().filter(|_| self.answering || self.is_open(newcomer))
+    }
+
+    /// Whether it is asked here.
+    pub(super) const fn is_own(&self) -> bool {
+        self.asked.is_some()
     }
 
     pub(super) const fn asker(&self) -> Option<NodeId> {

@@ -58,6 +58,8 @@ pub enum Input {
     },
     /// A neighbour is gone.
     Left(NodeId),
+    /// A neighbour is one no more, until it comes again over the connection that stays.
+    Moved(NodeId),
     /// Where a neighbour was dialled under its own id; nowhere for a visitor that has nothing to give any more.
     Reached(NodeId, Vec<SocketAddr>),
     /// This search need not be held for new neighbours any longer.

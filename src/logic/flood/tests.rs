@@ -60,6 +60,37 @@ fn to(n: u8, frame: NeighbourFrame) -> FloodOrder {
     FloodOrder::Send(node(n), frame)
 }
 
+/// Found where two nodes had dialled each other: a friend was said not to have answered a question that was lost with the
+/// connection that gave way.
+#[test]
+fn what_was_asked_over_a_connection_that_gives_way_is_asked_and_answered_again_over_the_other() {
+    let mut flood = flood(&[1, 2]);
+    let ends = Teller { remote: addr(1).ip(), local: Some(addr(0).ip()) };
+    let joined = |node| Input::Joined { node, ends, visiting: false };
+    let asked = |n| to(n, NeighbourFrame::Query(query(9, 3)));
+    let ask = Input::Ask { query: query(9, 3), hold: Duration::ZERO };
+    assert_eq!(flood.handle(ask, Duration::ZERO), [asked(1), asked(2)]);
+    assert_eq!(flood.told(2, NeighbourFrame::Done(id(9))), []);
+    assert_eq!(flood.handle(Input::Moved(node(1)), Duration::from_millis(50)), []);
+    assert_eq!(flood.handle(joined(node(1)), Duration::from_millis(100)), [asked(1)], "once more");
+    // Its time begins anew: 150 ms a link.
+    assert_eq!(flood.handle(Input::Tick, Duration::from_millis(500)), []);
+    let over = FloodOrder::Over { id: id(9), silent: Vec::new() };
+    assert_eq!(flood.told(1, NeighbourFrame::Done(id(9))), [over], "nobody was silent");
+    // Who does not come again is given up when its time is over.
+    flood.handle(Input::Ask { query: query(8, 3), hold: Duration::ZERO }, Duration::ZERO);
+    flood.handle(Input::Moved(node(1)), Duration::ZERO);
+    flood.told(2, NeighbourFrame::Done(id(8)));
+    let over = FloodOrder::Over { id: id(8), silent: vec![node(1)] };
+    assert_eq!(flood.handle(Input::Tick, Duration::from_secs(9)), [over]);
+    // The other side of it: what is asked again by who was not answered is answered to it.
+    assert!(matches!(flood.told(2, NeighbourFrame::Query(query(7, 1)))[..], [FloodOrder::Answer { .. }]));
+    flood.handle(Input::Moved(node(2)), Duration::ZERO);
+    flood.handle(joined(node(2)), Duration::ZERO);
+    let aside = FloodOrder::Aside { id: id(7), from: node(2), what: words() };
+    assert_eq!(flood.told(2, NeighbourFrame::Query(query(7, 1))), [aside]);
+}
+
 #[test]
 fn a_query_goes_on_to_all_but_the_asker_with_one_link_less() {
     let mut flood = flood(&[1, 2, 3]);

@@ -64,16 +64,21 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
         Self { tables, shows, providers }
     }
 
-    /// The best hits for a query after `skip` better ones.
-    pub fn words(&mut self, query: &Query, Window { limit, skip }: Window) -> HitPage {
-        let mut matches = self.matches(query);
+    /// The best hits for a query after `skip` better ones; `None` when it is not to go on to its end.
+    pub fn words(
+        &mut self,
+        query: &Query,
+        Window { limit, skip }: Window,
+        going: &dyn Fn() -> bool,
+    ) -> Option<HitPage> {
+        let mut matches = self.matches(query, going)?;
         matches.sort_unstable_by(|a, b| a.prefix.cmp(&b.prefix).then_with(|| self.key(a).cmp(&self.key(b))));
         let (skip, limit) = (skip as usize, limit.min(limits::HITS) as usize);
         let mut total = 0_usize;
         let groups = matches.chunk_by(|a, b| self.same(a, b)).filter_map(|run| self.group(run)).inspect(|_| total += 1);
         let best = groups.k_smallest_by(skip.saturating_add(limit), |a, b| self.order(a, b)).skip(skip);
         let hits = page_of(best.map(|group| self.hit(group.matches)));
-        HitPage { more: total.saturating_sub(skip.saturating_add(hits.len())) as u64, hits }
+        Some(HitPage { more: total.saturating_sub(skip.saturating_add(hits.len())) as u64, hits })
     }
 
     /// Who offers an id, or takes part in its transfer (`under_way`, by the number of the node): a hit for each kind and
@@ -96,7 +101,8 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
         HitPage { more: (total - hits.len()) as u64, hits }
     }
 
-    fn matches(&self, query: &Query) -> Vec<Match> {
+    /// Asks after each segment whether to go on: it has at most 1024 names.
+    fn matches(&self, query: &Query, going: &dyn Fn() -> bool) -> Option<Vec<Match>> {
         let needle = Needle::new(query);
         let mut matches = Vec::new();
         for (node, (segment, offers)) in self.segments(query.reading().near) {
@@ -111,8 +117,11 @@ impl<'s, S: Fn(&Offer) -> bool, P: FnMut(&[usize]) -> Vec<Provider>> Search<'s, 
                 let (place, length) = (place as u16, offer.name.as_str().len() as u16);
                 matches.push(Match { prefix, rank, node, segment, place, length });
             }
+            if !going() {
+                return None;
+            }
         }
-        matches
+        Some(matches)
     }
 
     /// The segments by the numbers of their nodes; not all of very many, where only what is near is looked for.

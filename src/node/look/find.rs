@@ -5,17 +5,19 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::shelf::FLOODED;
 use crate::io::home::met::Met;
+use crate::io::home::seen::{Seen, SeenContent};
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::patience::asked;
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 
@@ -23,6 +25,8 @@ use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
 const ANSWER: Duration = Duration::from_secs(2);
 /// Nodes near that are asked directly for what one answer over the neighbours does not hold.
 const PAGED_ON: usize = 16;
+/// Contents that this home was shown, of one beginning of an id, that are asked for by the whole id; the newest.
+const SHOWN: usize = 4;
 /// Hits that are looked at for what is spelled nearly as was asked.
 const NEAR: u32 = 100;
 
@@ -33,6 +37,8 @@ pub(crate) struct Finder {
     pub(crate) own: NodeId,
     /// Where nodes were met before.
     pub(crate) met: Met,
+    /// What this home was shown.
+    seen: Seen,
     /// Of a collection that is fetched: files and directories at most.
     pub(crate) max_files: usize,
     responders: Vec<Responder>,
@@ -48,9 +54,10 @@ impl Finder {
         let (trackers, peers) = (options.trackers.iter(), options.peers.iter());
         let trackers = trackers.map(|target| Responder { plane: Plane::Tracker, ..Responder::of(target.clone()) });
         let responders = trackers.chain(peers.cloned().map(Responder::of));
-        let (met, max_files) = (Met::at(options.home.root()), options.max_files);
+        let (met, seen) = (Met::at(options.home.root()), Seen::at(options.home.root()));
+        let max_files = options.max_files;
         let (responders, lan) = (responders.collect(), options.near.lan.is_some());
-        Self { connections, own, met, max_files, responders, alone: false, lan, overlay }
+        Self { connections, own, met, seen, max_files, responders, alone: false, lan, overlay }
     }
 
     /// The same, looking at one peer only.
@@ -113,14 +120,42 @@ impl Finder {
     /// # Errors
     /// When nobody could be asked.
     pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
-        let (asked, rest) = self.look_for(query, limit, Enough::Choice).await?;
+        // An id is nobody's word: the beginning of one is looked for everywhere.
+        let enough = if query.id().is_some() { Enough::Everything } else { Enough::Choice };
+        let (asked, rest) = self.look_for(query, limit, enough).await?;
         Ok((self.merged(Some(query), asked, limit).await, rest))
     }
 
     async fn look_for(&self, query: &Query, limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
         let words = query.clone();
         let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
-        self.look(direct, Looked::Names(query.clone()), enough).await
+        let looking = self.look(direct, Looked::Names(query.clone()), enough);
+        let (looked, shown) = tokio::join!(looking, self.located(query));
+        let (mut asked, rest) = looked?;
+        asked.answers.extend(shown);
+        Ok((asked, rest))
+    }
+
+    /// The contents that this home was shown and whose ids begin as the query says, newest last.
+    pub(crate) async fn shown(&self, query: &Query) -> Vec<SeenContent> {
+        let (Some(_), [prefix]) = (query.id(), query.words()) else { return Vec::new() };
+        let (seen, prefix) = (self.seen.clone(), prefix.clone());
+        tokio::task::spawn_blocking(move || seen.with_prefix(&prefix)).await.unwrap_or_default()
+    }
+
+    /// Who has what this home was shown of that: what is being fetched has no name by which it is found, and a node of an
+    /// earlier version knows no beginnings.
+    async fn located(&self, query: &Query) -> Vec<(Plane, Page)> {
+        let mut locating = JoinSet::new();
+        for shown in self.shown(query).await.into_iter().rev().take(SHOWN) {
+            let finder = self.clone();
+            locating.spawn(async move {
+                let direct = finder.begin(move |link, who| locate_page(link, who, shown.id));
+                finder.look(direct, Looked::Id(shown.id), Enough::First).await
+            });
+        }
+        let located = locating.join_all().await.into_iter().flatten();
+        located.flat_map(|(asked, _)| asked.answers).collect()
     }
 
     /// Asks those near directly that may have more than they could give over the neighbours.
@@ -231,12 +266,10 @@ impl Finder {
         for (number, responder) in self.responders.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
-                let answered = timeout_at(deadline, async {
-                    let link = connect(&connections, &responder, own).await?;
-                    ask(link, responder.who()).await
-                });
+                let connect = || connect(&connections, &responder, own);
+                let answer = asked(deadline, connect, |link| ask(link, responder.who())).await;
                 let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(ANSWER) });
-                (number, answered.await.unwrap_or_else(|_| silent()))
+                (number, answer.unwrap_or_else(silent))
             });
         }
         tasks

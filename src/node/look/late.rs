@@ -65,6 +65,21 @@ impl LateAnswers {
         }
     }
 
+    /// Hears now whom a transfer would hear beside it: more providers.
+    pub(crate) async fn hear_now(mut self, report: &Report) -> Vec<Provider> {
+        self.rest.begin();
+        let (tell, mut told) = mpsc::channel(TOLD);
+        let hearing = timeout(ANSWER, async move { self.hear_out(report, &tell).await });
+        let collecting = async {
+            let mut all = Vec::new();
+            while let Some(more) = told.recv().await {
+                all.extend(more);
+            }
+            all
+        };
+        tokio::join!(hearing, collecting).1
+    }
+
     /// Listens until the receiver is gone.
     pub(crate) async fn run(mut self, report: Report, providers: mpsc::Sender<Vec<Provider>>) {
         let listening = async {

@@ -95,9 +95,11 @@ pub(crate) struct Rest {
 }
 
 impl Rest {
-    /// Asks the neighbours.
-    fn begin(&mut self) {
-        self.flood = self.unasked.take().map(|(overlay, what)| overlay.search(what));
+    /// Asks the neighbours, if they were not asked yet.
+    pub(super) fn begin(&mut self) {
+        if let Some((overlay, what)) = self.unasked.take() {
+            self.flood = Some(overlay.search(what));
+        }
     }
 }
 
@@ -215,13 +217,8 @@ impl Search {
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
     fn into_answer(mut self, responders: &[Responder]) -> Result<(Asked<Page>, Rest), Error> {
-        let told = |responder: &&Responder| match self.look.enough() {
-            // The others were waited for as long as the choice allows, and are heard beside the transfer.
-            Enough::Choice => responder.plane == Plane::Tracker,
-            Enough::Everything => true,
-            Enough::First => false,
-        };
-        let silent = self.silent.iter().map(|number| &responders[*number]).filter(told);
+        let told = self.look.enough() != Enough::First;
+        let silent = self.silent.iter().map(|number| &responders[*number]).filter(|_| told);
         self.asked.warnings.extend(silent.map(|responder| LookNotice::Silent(responder.who()).into()));
         let friends = Some(self.friends).filter(|friends| !friends.is_empty());
         self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough() {

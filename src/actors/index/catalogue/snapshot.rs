@@ -63,10 +63,16 @@ impl IndexSnapshot {
         Self { public, ..self }
     }
 
-    /// The hits for a query among the offers that are shown, best first, after the first `skip`; at most `limit` and no
-    /// more than a page holds. They name no provider: it is the node that answers.
-    pub fn search(&self, query: &Query, limit: u32, skip: u32, shows: impl Fn(&Offer) -> bool) -> HitPage {
-        self.reader(shows).words(query, Window { limit, skip })
+    /// The hits for a query among the offers that are shown, best first, as many of the wanted ones as a page holds; `None`
+    /// when it is not to go on to its end. They name no provider: it is the node that answers.
+    pub fn search(
+        &self,
+        query: &Query,
+        within: Window,
+        shows: impl Fn(&Offer) -> bool,
+        going: &dyn Fn() -> bool,
+    ) -> Option<HitPage> {
+        self.reader(shows).words(query, within, going)
     }
 
     /// The hits for an id among the offers that are shown: more than one when a file and a collection share it, or sizes

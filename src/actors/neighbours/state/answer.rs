@@ -70,7 +70,7 @@ impl State {
         let (reads, actor) = (self.reads.clone(), self.reach.actor.clone());
         self.tasks.spawn(async move {
             let Some(_turn) = turn.take().await else { return };
-            let hits = reads.run(who, move || view.answer(&what)).await.unwrap_or_default();
+            let hits = reads.run(who, move |going| view.answer(&what, going)).await.unwrap_or_default();
             // Gone only with the node itself.
             let _ = actor.cast(tell(hits));
         });
