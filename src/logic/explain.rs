@@ -112,8 +112,7 @@ pub fn account(spent: &Spent) -> Vec<Share> {
     divide((spent.fetching - idle).as_nanos(), &weights(spent), &mut parts);
     parts.retain(|(_, time)| *time > 0);
     parts.sort_by_key(|(cause, time)| (u128::MAX - time, *cause));
-    let total: u128 = parts.iter().map(|(_, time)| time).sum();
-    let permilles = permilles(&parts, total);
+    let permilles = portions(&parts.iter().map(|(_, time)| *time).collect::<Vec<_>>(), 1000);
     let share = |((cause, time), permille)| Share { cause, time: nanos(time), permille };
     parts.into_iter().zip(permilles).map(share).collect()
 }
@@ -158,14 +157,16 @@ fn divide(time: u128, weights: &[(Cause, u128)], parts: &mut Vec<(Cause, u128)>)
     }
 }
 
-/// Thousandths that add up to 1000: what rounding down leaves goes to those that lost most by it.
-fn permilles(parts: &[(Cause, u128)], total: u128) -> Vec<u32> {
-    let exact = |time: u128| (time * 1000 / total.max(1), time * 1000 % total.max(1));
-    let mut rounded: Vec<u32> = parts.iter().map(|(_, time)| u32::try_from(exact(*time).0).unwrap_or(1000)).collect();
-    let left = 1000_usize.saturating_sub(rounded.iter().sum::<u32>() as usize);
+/// So many of `whole` parts to each as it has of the sum; what rounding down leaves goes to those that lost most by it, so that
+/// they add up. Nothing where the sum is nothing.
+pub fn portions(parts: &[u128], whole: u32) -> Vec<u32> {
+    let (total, whole) = (parts.iter().sum::<u128>().max(1), u128::from(whole));
+    let lost = |part: u128| part * whole % total;
+    let mut rounded: Vec<u32> = parts.iter().map(|part| (part * whole / total) as u32).collect();
+    let left = parts.iter().map(|part| lost(*part)).sum::<u128>() / total;
     let mut order: Vec<usize> = (0..parts.len()).collect();
-    order.sort_by_key(|index| u128::MAX - exact(parts[*index].1).1);
-    order.into_iter().take(left).for_each(|index| rounded[index] += 1);
+    order.sort_by_key(|index| u128::MAX - lost(parts[*index]));
+    order.into_iter().zip(0..left).for_each(|(index, _)| rounded[index] += 1);
     rounded
 }
 

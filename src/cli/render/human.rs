@@ -2,9 +2,9 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-use itertools::Itertools as _;
 use serde::Serialize;
 
+use crate::logic::explain::portions;
 use crate::model::{Modified, Size};
 
 /// Bytes a second: `50.0 MiB/s`.
@@ -62,16 +62,9 @@ pub(crate) fn percent(part: u64, whole: u64) -> u64 {
     u64::try_from(u128::from(part) * 100 / u128::from(whole)).unwrap_or(100)
 }
 
-/// How many hundredths each part is of all of them: 100 together, what was cut off going to where most was cut off.
-pub(crate) fn shares(parts: &[u64]) -> Vec<u64> {
-    let all = parts.iter().map(|part| u128::from(*part)).sum::<u128>().max(1);
-    let mut shares: Vec<u64> = parts.iter().map(|part| (u128::from(*part) * 100 / all) as u64).collect();
-    let cut = |place: &usize| std::cmp::Reverse(u128::from(parts[*place]) * 100 % all);
-    let left = (100 - shares.iter().sum::<u64>()) as usize;
-    for place in (0..parts.len()).sorted_by_key(cut).take(left) {
-        shares[place] += u64::from(parts[place] > 0);
-    }
-    shares
+/// How many hundredths each part is of all of them: 100 together.
+pub(crate) fn shares(parts: impl IntoIterator<Item = u64>) -> Vec<u32> {
+    portions(&parts.into_iter().map(u128::from).collect::<Vec<_>>(), 100)
 }
 
 /// How long `bytes` take at a rate, if that is known.
@@ -117,10 +110,8 @@ mod tests {
         assert_eq!((count(0), count(999), count(1_234_567)), ("0".into(), "999".into(), "1,234,567".into()));
         assert_eq!((counted(1, "file"), counted(1000, "file")), ("1 file".into(), "1,000 files".into()));
         assert_eq!((percent(0, 0), percent(999, 1000), percent(u64::MAX - 1, u64::MAX)), (100, 99, 99));
-        assert_eq!(
-            (shares(&[1, 1, 1, 0]), shares(&[2, 1]), shares(&[0]), shares(&[])),
-            (vec![34, 33, 33, 0], vec![67, 33], vec![0], vec![])
-        );
+        assert_eq!((shares([1, 1, 1, 0]), shares([2, 1])), (vec![34, 33, 33, 0], vec![67, 33]));
+        assert_eq!((shares([0, 0]), shares([])), (vec![0, 0], vec![]));
         assert_eq!(rate(50 << 20), "50.0 MiB/s");
         assert_eq!((time_left(100, 10), time_left(1, 0)), (Some(Duration::from_secs(10)), None));
         assert_eq!(time_left(71, 100), Some(Duration::from_millis(710)), "less than a second is not none");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use itertools::Itertools as _;
 
 use crate::cli::render::fit::{self, shortened};
-use crate::cli::render::human::{count, duration, percent, rate, time_left};
+use crate::cli::render::human::{count, duration, percent, rate, shares, time_left};
 use crate::cli::render::live::{Frame, Screen};
 use crate::cli::render::plain::{self, Lines};
 use crate::cli::render::table::{Align, Table};
@@ -132,10 +132,10 @@ fn providers(progress: &Progress, names: &Names, frame: Frame) -> Vec<String> {
         return Vec::new();
     }
     let room = frame.width.saturating_sub(INDENT.len());
-    let addresses = table(progress, names, (own, rest), Columns { room, addresses: true, causes: 0 }).width() <= room;
+    let addresses = table(names, (own, rest), Columns { room, addresses: true, causes: 0 }).width() <= room;
     let without = Columns { room, addresses, causes: 0 };
-    let causes = room.saturating_sub(table(progress, names, (own, rest), without).width() + 2);
-    let table = table(progress, names, (own, rest), Columns { causes, ..without }).render(None);
+    let causes = room.saturating_sub(table(names, (own, rest), without).width() + 2);
+    let table = table(names, (own, rest), Columns { causes, ..without }).render(None);
     let lines = table.lines().map(|line| format!("{INDENT}{line}")).enumerate();
     let troubled = |row: usize| own.get(row.wrapping_sub(1)).is_some_and(|p| p.rate == 0 && p.why.is_some());
     let painted = lines.map(|(row, line)| match row {
@@ -161,20 +161,17 @@ struct Columns {
     causes: usize,
 }
 
-fn table(
-    progress: &Progress,
-    names: &Names,
-    (own, rest): (&[&ProviderProgress], &[&ProviderProgress]),
-    of: Columns,
-) -> Table {
+fn table(names: &Names, (own, rest): (&[&ProviderProgress], &[&ProviderProgress]), of: Columns) -> Table {
     let causes = of.causes >= CAUSE && own.iter().any(|p| p.why.is_some());
     let mut columns = vec![("PROVIDER", Align::Left)];
     columns.extend(of.addresses.then_some(("ADDRESS", Align::Left)));
     columns.extend([("RATE", Align::Right), ("SHARE", Align::Right)]);
     columns.extend(causes.then_some(("", Align::Left)));
     let mut table = Table::new(&columns);
-    let mut row = |who: String, at: String, (speed, bytes): (u64, u64), cause: String| {
-        let share = if progress.fetched == 0 { 0 } else { percent(bytes, progress.fetched) };
+    let sum = |of: fn(&ProviderProgress) -> u64| rest.iter().map(|p| of(p)).sum::<u64>();
+    let mut shares = shares(own.iter().map(|p| p.bytes).chain([sum(|p| p.bytes)])).into_iter();
+    let mut row = |who: String, at: String, speed: u64, cause: String| {
+        let share = shares.next().unwrap_or(0);
         let mut cells = vec![shortened(&who, of.room / 3)];
         cells.extend(of.addresses.then_some(at));
         cells.extend([rate(speed), format!("{share} %")]);
@@ -183,12 +180,11 @@ fn table(
     };
     for p in own {
         let cause = p.why.map(|why| why.to_string()).unwrap_or_default();
-        row(names.short(p.node), p.addr.to_string(), (p.rate, p.bytes), cause);
+        row(names.short(p.node), p.addr.to_string(), p.rate, cause);
     }
     if !rest.is_empty() {
-        let sum = |of: fn(&ProviderProgress) -> u64| rest.iter().map(|p| of(p)).sum();
         let others = format!("{} others", count(rest.len() as u64));
-        row(others, String::new(), (sum(|p| p.rate), sum(|p| p.bytes)), String::new());
+        row(others, String::new(), sum(|p| p.rate), String::new());
     }
     table
 }

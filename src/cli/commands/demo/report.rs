@@ -73,8 +73,8 @@ pub(super) fn text(same: &Same, outcome: &Outcome, killed: Option<&Killed>) -> S
     if outcome.fetched < same.bytes {
         text = format!("\n{fetched} fetched and proven in {took} ({speed}), as equal files are fetched once:\n");
     }
-    let given: Vec<u64> = outcome.providers.iter().map(|provider| provider.bytes).collect();
-    for (provider, share) in outcome.providers.iter().zip(shares(&given)) {
+    let shares = shares(outcome.providers.iter().map(|provider| provider.bytes));
+    for (provider, share) in outcome.providers.iter().zip(shares) {
         let dead = killed.is_some_and(|killed| killed.place.node == provider.node);
         let mark = if dead { "  (killed)" } else { "" };
         let given = Size(provider.bytes);

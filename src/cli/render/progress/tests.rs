@@ -46,7 +46,7 @@ fn everything_has_room_at_120_columns() {
     assert!(head.ends_with(expected), "{head}");
     assert_eq!(bar, &format!("  [{}>{}]   50 %   64.0 MiB/s  8.0 s left", "=".repeat(20), " ".repeat(19)));
     assert_eq!(heading, "  PROVIDER  ADDRESS             RATE  SHARE");
-    assert_eq!(first, &format!("  {}  10.0.0.2:4918  2.0 MiB/s   66 %", short(2)));
+    assert_eq!(first, &format!("  {}  10.0.0.2:4918  2.0 MiB/s   67 %", short(2)));
     assert_eq!(second, &format!("  {}  10.0.0.1:4918      0 B/s   33 %  {}", short(1), Why::Silent));
 }
 
