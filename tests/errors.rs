@@ -201,6 +201,13 @@ impl Stage {
                 vec![self.share(&request("Join"))]
             }
             "Join after misbehaviour" => vec![self.misbehaves()],
+            _ if what.starts_with("a neighbour's query") => self.of_neighbours(what),
+            _ => self.of_contents(what),
+        }
+    }
+
+    fn of_neighbours(&self, what: &str) -> Vec<Ending> {
+        match what {
             "a neighbour's query with a list of more than 16 words, as `Words` and as `Names`: the stream ends" => {
                 let words = || list((0..17).map(|_| text("small")));
                 self.queries(words, [])
@@ -217,7 +224,7 @@ impl Stage {
             "a neighbour's query for `Names` of which none of the three is true, after what its words find" => {
                 vec![self.query(("Names", map([("words", list([text("small")]))])), 1)]
             }
-            _ => self.of_contents(what),
+            _ => panic!("no case for a row: node | {what}"),
         }
     }
 

@@ -5,7 +5,7 @@ mod common;
 
 use std::sync::mpsc::channel;
 
-use common::own::{Own, Value, address, answering, bytes, hit, list, map, neighbour, number, text, welcome};
+use common::own::{Own, Value, address, answering, bytes, hit, list, map, neighbour, text, welcome};
 use common::{Ended, Lab, Node, Process, at_peers};
 
 const NAMES: [&str; 6] =

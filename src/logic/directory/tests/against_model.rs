@@ -162,8 +162,13 @@ impl Pair {
         // Words, patterns, the beginning of an id.
         for text in ["a", "x", "b a", "c/", "*a", "?/*", "a b*", "0101010101"] {
             let query = words(text);
-            let page =
-                self.directory.snapshot().search(&query, Window { limit: 100, skip: 0 }, AskerView::default(), 3);
+            let page = self.directory.snapshot().search(
+                &query,
+                Window { limit: 100, skip: 0 },
+                (AskerView::default(), 3),
+                &|| true,
+            );
+            let page = page.expect("to its end");
             assert_eq!(page.more, 0);
             assert_eq!(page.hits, self.expected(&query), "{text}");
         }
