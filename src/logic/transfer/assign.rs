@@ -77,7 +77,12 @@ impl Transfer {
         }
         self.steal(node, WITH_WORK, now, out)
             || self.acquire(node, piece, now, out)
-            || (starting && self.picker.wanted() == 0 && self.steal(node, IDLE, now, out))
+            || (starting && self.picker.wanted() == 0 && self.take_over(node, now, out))
+    }
+
+    /// With nothing left to be asked for.
+    fn take_over(&mut self, node: NodeId, now: Duration, out: &mut Vec<Order>) -> bool {
+        self.steal(node, IDLE, now, out) || self.displace(node, IDLE, now, out)
     }
 
     fn acquire(&mut self, node: NodeId, piece: u64, now: Duration, out: &mut Vec<Order>) -> bool {

@@ -1,5 +1,6 @@
 //! Asking a second provider for what a slow one still owes.
-//! Invariant: never a third holder; a unit is taken only from one that needs far longer than the thief.
+//! Invariant: never a third holder; a unit is taken only from one that needs far longer than the thief. Of two holders that
+//! both do, the slower one gives way.
 
 use std::time::Duration;
 
@@ -52,6 +53,30 @@ impl Transfer {
         }
         self.order(id, out);
         true
+    }
+
+    /// Gives up the slower of two requests that hold the same unit, where both need far longer than one that has given
+    /// something and has nothing else to do: slow ones must not keep a unit to themselves by being two.
+    pub(super) fn displace(&mut self, thief: NodeId, margin: Margin, now: Duration, out: &mut Vec<Order>) -> bool {
+        let slowest = self.slower_of_two(thief, margin, now);
+        slowest.into_iter().for_each(|id| self.cancel(id, now, out));
+        slowest.is_some()
+    }
+
+    fn slower_of_two(&self, thief: NodeId, margin: Margin, now: Duration) -> Option<RequestId> {
+        let provider = self.providers.get(&thief).filter(|provider| provider.gave)?;
+        let left = |id: RequestId| {
+            let request = self.requests.get(&id).filter(|request| request.node != thief)?;
+            Some((self.time_left(request, (provider, margin), now), id))
+        };
+        let held = self.requests.values().flat_map(|request| &request.pending);
+        let pairs = held.filter(|unit| self.may_bring(provider, **unit)).filter_map(|&unit| {
+            let [Some(one), Some(other)] = self.picker.holders(unit) else { return None };
+            let (one, other) = (left(one)?, left(other)?);
+            let own = self.time_for(provider, self.picker.len(unit), now);
+            (one.min(other).0 > (own * margin.times).max(margin.least)).then_some(one.max(other))
+        });
+        pairs.max().map(|(_, id)| id)
     }
 
     /// The request of others that will take longest among those that hold something the thief can bring.

@@ -77,6 +77,18 @@ fn a_slow_fifth_provider_does_not_slow_the_end() {
     assert!(done(one_byte_a_second, 0) < Duration::from_secs(7));
 }
 
+/// Each above the rate of who is left, and together the two holders that a unit may have.
+#[test]
+fn slow_ones_do_not_keep_the_last_unit_by_being_two() {
+    for others in [2, 3, 5] {
+        let mut rates = vec![RATE];
+        rates.extend(vec![1300; others]);
+        let mut world = swarm(16 * MIB, &rates, LAN);
+        world.run(Duration::from_secs(60));
+        assert!(done(&world, 0) < Duration::from_secs(4), "{others}: {:?}", done(&world, 0));
+    }
+}
+
 #[test]
 fn providers_of_different_rates_are_used_by_their_rates() {
     let mut world = swarm(512 * MIB, &[4 * RATE, 2 * RATE, RATE], ms(10));
