@@ -100,6 +100,8 @@ fn what_was_shown_before_is_one_candidate_and_never_the_only_one() {
         let named = [(ONE, "one"), (OTHER, "other")].map(|(id, name)| format!("{} ({name})", text_of(id)));
         assert!(named.iter().all(|name| told.contains(name)), "{told}");
     }
+    let listed = run(&lab, &shown("one"), &["--tracker", &other.target], &["ls", ALIKE]);
+    assert!(listed.error(4).contains(&text_of(ONE)), "{listed:#?}");
     // More characters tell them apart.
     let enough = &text_of(OTHER)[..20];
     let ended = run(&lab, &shown("one"), &["--tracker", &other.target], &["locate", enough]);

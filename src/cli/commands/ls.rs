@@ -62,7 +62,7 @@ async fn find(node: &Node, peer: Option<PeerRef>, query: Result<Query, Failure>)
     let unfound = match (&peer, query) {
         (PeerRef::Name(_), Ok(query)) if !node.knows(&peer) => match node.meant(&query).await {
             Ok(listing) => return Ok(Listed::Named(listing)),
-            Err(error @ Error::Ambiguous { .. }) => return Err(error.into()),
+            Err(error @ (Error::Ambiguous { .. } | Error::OtherThanShown { .. })) => return Err(error.into()),
             Err(error) => Some(error),
         },
         _ => None,
