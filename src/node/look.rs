@@ -14,6 +14,7 @@ pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose, directory};
 use crate::logic::offers::suggest::suggestions;
+use crate::logic::offers::tally::Beyond;
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
 use crate::node::error::{Error, Named, Whom};
@@ -23,7 +24,7 @@ use crate::node::look::planes::Rest;
 use crate::node::look::resolve::resolve;
 use crate::node::look::size::of_true_size;
 use crate::node::report::Report;
-use crate::node::types::{Beyond, GetRequest, Hits, Phase, What};
+use crate::node::types::{GetRequest, Hits, Phase, What};
 
 /// Hits among which words choose.
 const CANDIDATES: u32 = 200;

@@ -263,14 +263,16 @@ impl Finder {
         F: Future<Output = Result<T, Error>> + Send + 'static,
         A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
     {
-        let deadline = Instant::now() + ANSWER;
+        let begun = Instant::now();
+        let deadline = begun + ANSWER;
         let mut tasks = JoinSet::new();
         for (number, responder) in self.responders.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
                 let connect = || connect(&connections, &responder, own);
                 let answer = asked(deadline, connect, |link| ask(link, responder.who())).await;
-                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(ANSWER) });
+                let waited = || Duration::from_secs(begun.elapsed().as_secs());
+                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(waited()) });
                 (number, answer.unwrap_or_else(silent))
             });
         }

@@ -4,7 +4,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::io::net::frames::{self, CallError, REQUEST};
 use crate::io::net::link::Link;
@@ -46,22 +46,26 @@ async fn patiently<T>(link: &Link, deadline: Instant, answering: impl Future<Out
     let last = Instant::now() + REQUEST;
     let mut next = deadline - AHEAD;
     loop {
-        if let Ok(answer) = timeout_at(next, &mut answering).await {
+        if let Ok(answer) = timeout_at(next.min(last), &mut answering).await {
             return Some(answer);
+        }
+        if Instant::now() >= last {
+            return None;
         }
         tokio::select! {
             answer = &mut answering => return Some(answer),
-            there = is_there(link) => if !there || Instant::now() >= last { return None },
+            there = is_there(link, last) => if !there { return None },
         }
         next = Instant::now() + PAUSE;
     }
 }
 
 /// Whether it answers at all, whatever that is, or at least acknowledges: who has much to do is slow, and not gone.
-async fn is_there(link: &Link) -> bool {
+async fn is_there(link: &Link, last: Instant) -> bool {
     let acks = || link.connection().stats().frame_rx.acks;
     let (clock, before) = (Request::Clock(Clock {}), acks());
-    let answer = timeout(THERE, frames::call::<ClockNow>(link, &clock, limits::CONTROL)).await;
+    let until = last.min(Instant::now() + THERE);
+    let answer = timeout_at(until, frames::call::<ClockNow>(link, &clock, limits::CONTROL)).await;
     match answer {
         Ok(answer) => matches!(answer, Ok(_) | Err(CallError::Refused(_))),
         Err(_) => !link.is_closed() && acks() > before,
