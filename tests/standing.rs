@@ -90,7 +90,9 @@ fn copies_of_one_lie_do_not_push_out_an_honest_one_behind_the_same_hub() {
     let honest = neighbour_after(Duration::from_millis(50), 5, vec![hit("other.bin", OTHER, Vec::new())], channel().0);
     let mut hub = lab.qshare();
     hub.args(["share", "--listen", "127.0.0.1:0"]).arg(lab.file("hub/x.bin", b"x"));
-    liars.iter().chain([&honest]).for_each(|own| drop(hub.args(["--peer", &own.target])));
+    for own in liars.iter().chain([&honest]) {
+        hub.args(["--peer", &own.target]);
+    }
     let hub = lab.start(&mut hub);
     let at = ["--peer", &hub.addr, "--only-peers"];
     until("the hub has the honest one", || run(&lab, &lab.home(), &at, &["search", "other.bin"]).code == Some(0));
