@@ -187,6 +187,14 @@ impl Node {
         look::not_found(&self.inner.finder, what.to_owned(), query).await
     }
 
+    /// That the beginning of an id means what was found, as a `get` takes it.
+    ///
+    /// # Errors
+    /// When this home was shown another content that begins so and that nobody has now.
+    pub async fn is_as_shown(&self, query: &Query, found: &FoundHit) -> Result<(), Error> {
+        look::as_shown(&self.inner.finder, query, found.clone()).await.map(drop)
+    }
+
     /// What words mean, as a `get` takes them, and what it holds.
     ///
     /// # Errors

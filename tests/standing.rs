@@ -7,8 +7,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
-use common::own::{Own, Script, Value, answering, hit, list, map, neighbour, number, ok, tagged, welcome};
+use common::own::{
+    Own, Script, Value, answering, hit, list, map, neighbour, neighbour_after, number, ok, tagged, welcome,
+};
 use common::{Ended, Lab, Process, until};
 
 /// Two ids that begin alike, in their first 8 digits and more.
@@ -78,6 +81,43 @@ fn the_beginning_of_an_id_is_nobodys_word_not_even_beside_one_who_was_named() {
     is_never_picked(&lab, &at, ALIKE);
 }
 
+/// Found with liars beside the honest one at a hub: two hundred copies of one lie took all places of its answer.
+#[test]
+fn copies_of_one_lie_do_not_push_out_an_honest_one_behind_the_same_hub() {
+    let lab = Lab::new();
+    let lie = vec![hit("one.bin", ONE, Vec::new()); 200];
+    let liars: Vec<Own> = (0..3).map(|_| neighbour(5, lie.clone(), channel().0)).collect();
+    let honest = neighbour_after(Duration::from_millis(50), 5, vec![hit("other.bin", OTHER, Vec::new())], channel().0);
+    let mut hub = lab.qshare();
+    hub.args(["share", "--listen", "127.0.0.1:0"]).arg(lab.file("hub/x.bin", b"x"));
+    for own in liars.iter().chain([&honest]) {
+        hub.args(["--peer", &own.target]);
+    }
+    let hub = lab.start(&mut hub);
+    let at = ["--peer", &hub.addr, "--only-peers"];
+    until("the hub has the honest one", || run(&lab, &lab.home(), &at, &["search", "other.bin"]).code == Some(0));
+    until("and a liar", || run(&lab, &lab.home(), &at, &["search", "one.bin"]).code == Some(0));
+    is_never_picked(&lab, &at, ALIKE);
+}
+
+/// Found with a peer that answered after a second: it was said not to answer, and the other one's thing was taken.
+#[test]
+fn the_beginning_of_an_id_waits_for_a_peer_that_was_named_and_is_slow() {
+    let lab = Lab::new();
+    let slow: Script = {
+        let answer = answering(vec![hit("other.bin", OTHER, Vec::new())], channel().0);
+        Arc::new(move |request, talk| {
+            let answer = answer(request, talk);
+            Box::pin(async move {
+                tokio::time::sleep(Duration::from_millis(1200)).await;
+                answer.await;
+            })
+        })
+    };
+    let (fast, slow) = (telling("node", vec![hit("one.bin", ONE, Vec::new())]), serving("node", slow));
+    is_never_picked(&lab, &["--peer", &fast.target, "--peer", &slow.target, "--only-peers"], ALIKE);
+}
+
 /// Found where a liar had answered once: what it showed stood for its beginning from then on.
 #[test]
 fn what_was_shown_before_is_one_candidate_and_never_the_only_one() {
@@ -102,6 +142,9 @@ fn what_was_shown_before_is_one_candidate_and_never_the_only_one() {
     }
     let listed = run(&lab, &shown("one"), &["--tracker", &other.target], &["ls", ALIKE]);
     assert!(listed.error(4).contains(&text_of(ONE)), "{listed:#?}");
+    // So it is for who only asks where it is.
+    let ended = run(&lab, &shown("one"), &["--tracker", &other.target], &["locate", ALIKE]);
+    assert!(ended.error(4).contains(&text_of(ONE)), "{ended:#?}");
     // More characters tell them apart.
     let enough = &text_of(OTHER)[..20];
     let ended = run(&lab, &shown("one"), &["--tracker", &other.target], &["locate", enough]);

@@ -67,6 +67,11 @@ pub(crate) fn error(error: &Error, names: &Names) -> String {
 /// Errors on the way from words to a result.
 fn transfer(error: &Error, names: &Names) -> String {
     match error {
+        Error::Ambiguous { what, hits, .. } if hits.len() == 1 => format!(
+            "`{}` matches one thing that was heard of, but those who were asked know more than they could tell: run again with its id, or \
+             with more words",
+            Shown(what)
+        ),
         Error::Ambiguous { what, hits, beyond } => {
             // Beyond these some may be the same under other names or sizes.
             let least = if *beyond == Beyond::default() { "" } else { "at least " };
@@ -205,7 +210,10 @@ fn dial(error: &DialError, names: &Names) -> String {
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
     let advice = match asked {
-        Whom { places, near: Some(0) } if places.is_empty() => {
+        Whom { unfinished: true, .. } => {
+            "what is spelled nearly so was looked for, too, and not all who were asked have answered that: try again in a moment, or check it"
+        }
+        Whom { places, near: Some(0), .. } if places.is_empty() => {
             "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
              to look with --tracker or --peer"
         }

@@ -5,6 +5,7 @@
 
 mod memory;
 mod neighbour;
+mod places;
 mod query;
 mod signals;
 mod vetting;
@@ -15,7 +16,6 @@ use std::time::Duration;
 
 use self::memory::Memory;
 use self::neighbour::Neighbour;
-pub use self::query::BRANCH_HITS;
 use self::query::UnderWay;
 pub use self::signals::{Counts, Fault, FloodOrder, Input};
 use self::vetting::{is_sound, keep_what_it_can_dial, keep_what_may_be_claimed, make_useful_to, vouch};
@@ -89,6 +89,11 @@ impl Flood {
         let query = self.queries.get(&id)?;
         let open = query.is_open(node);
         (open || query.given_up().contains(&node)).then_some(open)
+    }
+
+    /// Whether a neighbour has brought so much for a search that it may have left out something.
+    pub fn is_full(&self, id: QueryId, node: NodeId) -> bool {
+        self.queries.get(&id).is_some_and(|query| query.is_full(node))
     }
 
     /// What has gone through so far.
@@ -309,6 +314,11 @@ impl Flood {
         found.nodes.retain(|seen| !seen.addrs.is_empty());
         let Some(query) = self.queries.get_mut(&found.id) else { return };
         query.cap(from, self.own, &mut found);
+        self.pass_on(from, found, out);
+    }
+
+    fn pass_on(&self, from: NodeId, mut found: QueryHits, out: &mut Vec<FloodOrder>) {
+        let Some(query) = self.queries.get(&found.id) else { return };
         let Some(asker) = query.asker() else { return out.push(FloodOrder::Found(from, found)) };
         let Some(ends) = self.neighbours.get(&asker).map(|asker| asker.ends) else { return };
         let view = AskerView::of(ends);
@@ -338,6 +348,9 @@ impl Flood {
         let Some(query) = self.queries.get_mut(&id) else { return };
         if let Some(until) = query.close(node, done) {
             self.ends.remove(&(until, id, node));
+        }
+        for (branch, hits) in query.freed() {
+            self.pass_on(branch, QueryHits { id, hits, nodes: Vec::new() }, out);
         }
         self.finish(id, out);
     }

@@ -26,6 +26,8 @@ const PATIENCE: Duration = Duration::from_millis(300);
 pub enum Enough {
     /// What one thing of that name is: where a tracker knows it, the word of all who were named; or else that of everyone near.
     Choice,
+    /// Which ids begin as was given: who was named is waited for as long as it may take, and whoever is near as for everything.
+    Completions,
     /// What every plane knows.
     Everything,
     /// One provider.
@@ -133,7 +135,7 @@ impl Look {
         }
         match self.enough {
             Enough::Choice if self.directly() == 0 && self.tracker_hit.is_some() => true,
-            Enough::Choice | Enough::Everything => self.until().is_some_and(|until| now >= until),
+            Enough::Choice | Enough::Completions | Enough::Everything => self.until().is_some_and(|until| now >= until),
             Enough::First => self.tracker_hit.is_some() || self.hit.is_some(),
         }
     }
@@ -176,7 +178,7 @@ impl Look {
     fn others(&self, hit: Duration) -> Option<Duration> {
         match self.enough {
             Enough::Choice if self.friends => Some(hit + FRIENDS),
-            Enough::First => None,
+            Enough::Completions | Enough::First => None,
             Enough::Choice | Enough::Everything if self.trackers > 0 => Some(hit + SILENT),
             Enough::Choice | Enough::Everything if self.peers > 0 => Some(self.others_until(hit, SILENT)),
             Enough::Choice => Some(self.others_until(hit, OTHERS)),
@@ -194,7 +196,7 @@ impl Look {
     fn near_until(&self) -> Option<Duration> {
         let Near::Asked { since } = self.near else { return None };
         let mut until = since + if self.friends { NEAR + FRIENDS } else { NEAR };
-        if self.enough == Enough::Everything {
+        if matches!(self.enough, Enough::Completions | Enough::Everything) {
             until = self.hit.map_or(until, |hit| until.min(self.others_until(hit, OTHERS)));
             if self.directly() == 0 && self.tracker_hit.is_some() {
                 until = until.min(BESIDE);
@@ -335,6 +337,26 @@ mod tests {
             look.answered(Asked::Tracker, true, ms(30));
             assert!(!look.is_over(ms(1999)) && look.is_over(ms(2000)));
         }
+    }
+
+    #[test]
+    fn the_beginning_of_an_id_waits_for_everyone_who_was_named() {
+        for (trackers, peers) in [(1, 1), (2, 0), (0, 2)] {
+            let mut look = begun(Enough::Completions, trackers, peers);
+            let (first, second) = if trackers > 0 {
+                (Asked::Tracker, if peers > 0 { Asked::Peer } else { Asked::Tracker })
+            } else {
+                (Asked::Peer, Asked::Peer)
+            };
+            look.answered(first, true, ms(5));
+            look.near_over(true);
+            assert!(!look.is_over(ms(1999)) && look.is_over(ms(2000)), "{trackers} trackers, {peers} peers");
+            look.answered(second, true, ms(900));
+            assert!(look.is_over(ms(900)));
+        }
+        let mut look = begun(Enough::Completions, 0, 0);
+        look.found(ms(20));
+        assert!(!look.gives_up_near(ms(319)) && look.gives_up_near(ms(320)), "those near as ever");
     }
 
     #[test]

@@ -14,9 +14,10 @@ pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose, directory};
 use crate::logic::offers::suggest::suggestions;
+use crate::logic::offers::tally::Beyond;
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
-use crate::node::error::{Error, Named};
+use crate::node::error::{Error, Named, Whom};
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
 use crate::node::look::planes::Rest;
@@ -108,12 +109,18 @@ async fn one_of(
     report: &Report,
 ) -> Result<Option<Chosen>, Error> {
     let (heard, around) = by_standing(query, found.hits);
+    // Where the word of all near counts, and they could not tell all that they know, another one may be meant.
+    let is_cut = rest.cut && (query.id().is_some() || heard.iter().all(|found| found.plane != Plane::Tracker));
     let one = match choose(query, &heard) {
         Choice::Ambiguous(all) => {
             let (what, hits) = (query.words().join(" "), all.into_iter().map(|found| found.hit).collect());
             return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
         }
         Choice::Nothing => return Ok(None),
+        Choice::One(one) if is_cut => {
+            let beyond = Beyond { at_least: true, ..found.beyond };
+            return Err(Error::Ambiguous { what: query.words().join(" "), hits: vec![one.hit], beyond });
+        }
         Choice::One(one) => as_shown(finder, query, one).await?,
     };
     let one = of_true_size(&finder.connections, one, &heard, report).await;
@@ -126,7 +133,7 @@ async fn one_of(
 
 /// What is found by the beginning of an id, unless this home was shown another content that begins so: which of them is meant
 /// only a person can say.
-async fn as_shown(finder: &Finder, query: &Query, one: FoundHit) -> Result<FoundHit, Error> {
+pub(super) async fn as_shown(finder: &Finder, query: &Query, one: FoundHit) -> Result<FoundHit, Error> {
     let (Some(id), shown) = (one.hit.id, finder.shown(query).await) else { return Ok(one) };
     let Some(other) = shown.into_iter().find(|shown| shown.id != id) else { return Ok(one) };
     let name = one.hit.names.first().map(ToString::to_string).unwrap_or_default();
@@ -139,8 +146,10 @@ async fn as_shown(finder: &Finder, query: &Query, one: FoundHit) -> Result<Found
 
 /// That nothing matches, with what is spelled nearly so.
 pub(super) async fn not_found(finder: &Finder, what: String, query: &Query) -> Error {
-    let near = suggestions(query, &finder.near(query).await);
-    Error::NotFound { what, asked: finder.asked().await, near }
+    let nearly = finder.near(query).await;
+    let near = suggestions(query, nearly.as_deref().unwrap_or_default());
+    let asked = finder.asked().await;
+    Error::NotFound { what, asked: Whom { unfinished: asked.unfinished || nearly.is_none(), ..asked }, near }
 }
 
 /// Those among whom is chosen, and the others: where a tracker knows something, the word of those who were named goes before

@@ -405,6 +405,11 @@ pub fn answering(hits: Vec<Value>, told: Sender<Value>) -> Script {
 
 /// A neighbour of this version, which tells what it is asked for, answers with these hits, and is done.
 pub fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
+    neighbour_after(Duration::ZERO, version, hits, told)
+}
+
+/// The same, which takes its time.
+pub fn neighbour_after(time: Duration, version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
     let own = Own::new();
     let script: Script = Arc::new(move |request: Value, mut talk: Talk| {
         let (told, hits) = (told.clone(), hits.clone());
@@ -421,6 +426,7 @@ pub fn neighbour(version: u64, hits: Vec<Value>, told: Sender<Value>) -> Own {
                 let _ = told.send(query.get("what").expect("a look-up").clone());
                 let id = query.get("id").expect("an id").clone();
                 let found = map([("id", id.clone()), ("hits", list(hits.clone())), ("nodes", list([]))]);
+                tokio::time::sleep(time).await;
                 talk.say(&tagged("Found", found).frame()).await;
                 talk.say(&tagged("Done", id).frame()).await;
             }

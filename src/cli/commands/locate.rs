@@ -74,7 +74,11 @@ async fn find(node: &Node, sought: &[What]) -> Result<Hits, Failure> {
             What::Id(id) => node.locate(*id).await?,
             What::Words(query) => {
                 let found = node.search(query, CANDIDATES).await?;
-                Hits { hits: closest(query, found.hits), ..found }
+                let hits = closest(query, found.hits);
+                if let [one] = hits.as_slice() {
+                    node.is_as_shown(query, one).await?;
+                }
+                Hits { hits, ..found }
             }
         };
         all.hits.extend(found.hits);

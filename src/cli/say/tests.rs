@@ -188,7 +188,7 @@ fn names_that_a_tracker_let_go_of_are_counted() {
 #[test]
 fn who_was_asked_in_vain_is_named_or_counted() {
     let found = |places: &[&str], near| {
-        let asked = Whom { places: places.iter().map(Who::tracker).collect(), near };
+        let asked = Whom { places: places.iter().map(Who::tracker).collect(), near, unfinished: false };
         said(&Error::NotFound { what: "x".to_owned(), asked, near: Vec::new() })
     };
     assert!(found(&["h:1"], None).starts_with("nothing was found for `x` at tracker h:1: check it, or name more"));

@@ -3,14 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::places::Places;
 use crate::logic::offers::page;
 use crate::model::{Hit, NodeId, QueryId};
 use crate::wire::{FloodQuery, NeighbourFrame, QueryHits, Seen};
 
-/// Hits and nodes passed on for one query: altogether, of one branch, and of one provider.
-const CAPS: (usize, usize, usize) = (400, BRANCH_HITS, 100);
-/// Of one branch: who gets as many may have been given more.
-pub const BRANCH_HITS: usize = 200;
+/// Nodes passed on for one query: altogether, of one branch, and of one that tells of them. An own answer has as many hits as the last.
+const CAPS: (usize, usize, usize) = (400, 200, 100);
 
 /// Bytes that one frame of an answer is filled to: a queue of frames stays small. One hit always fits a page.
 const FILL: usize = 48 << 10;
@@ -23,6 +22,7 @@ pub(super) struct UnderWay {
     asked: Option<FloodQuery>,
     answering: bool,
     branches: BTreeMap<NodeId, Branch>,
+    places: Places,
     passed: usize,
     providers: BTreeMap<NodeId, usize>,
     /// Those whose branches were given up.
@@ -38,7 +38,7 @@ struct Branch {
 impl UnderWay {
     /// One that is asked here: the own answer is nobody's concern, but it may be held for neighbours to come.
     pub(super) fn own(asked: FloodQuery, held: bool) -> Self {
-        Self { asked: Some(asked), answering: held, ..Self::default() }
+        Self { asked: Some(asked), answering: held, places: Places::own(), ..Self::default() }
     }
 
     /// One of a neighbour, still to be answered here.
@@ -75,6 +75,7 @@ impl UnderWay {
     }
 
     pub(super) fn open(&mut self, node: NodeId, until: Duration) {
+        self.places.open(node);
         self.branches.insert(node, Branch { until, passed: 0 });
     }
 
@@ -104,20 +105,36 @@ impl UnderWay {
         self.branches.iter().map(|(node, branch)| (*node, branch.until))
     }
 
-    /// Leaves of a branch's answer what the caps allow; nothing that names `own`, which knows better.
+    /// Leaves of a branch's answer what there is room for; nothing that names `own`, which knows better.
     pub(super) fn cap(&mut self, from: NodeId, own: NodeId, found: &mut QueryHits) {
+        let open = self.open_branches();
         let Some(branch) = self.branches.get_mut(&from) else { return };
+        found.hits.retain_mut(|hit| {
+            hit.providers.retain(|provider| provider.node != own);
+            !hit.providers.is_empty()
+        });
+        self.places.keep(from, &mut found.hits, &open);
         let (passed, providers) = (&mut self.passed, &mut self.providers);
-        let mut room = || {
-            let room = *passed < CAPS.0 && branch.passed < CAPS.1;
+        found.nodes.retain(|seen| {
+            let room = seen.node != own && within(providers, seen.by) && *passed < CAPS.0 && branch.passed < CAPS.1;
             (*passed, branch.passed) = (*passed + usize::from(room), branch.passed + usize::from(room));
             room
-        };
-        found.hits.retain_mut(|hit| {
-            hit.providers.retain(|provider| provider.node != own && within(providers, provider.node));
-            !hit.providers.is_empty() && room()
         });
-        found.nodes.retain(|seen| seen.node != own && within(providers, seen.by) && room());
+    }
+
+    /// What was held back and has its place now, by the branch that told of it.
+    pub(super) fn freed(&mut self) -> BTreeMap<NodeId, Vec<Hit>> {
+        let open = self.open_branches();
+        self.places.freed(&open)
+    }
+
+    /// Whether a branch has brought so much that it may have left out something.
+    pub(super) fn is_full(&self, node: NodeId) -> bool {
+        self.places.is_full(node)
+    }
+
+    fn open_branches(&self) -> BTreeSet<NodeId> {
+        self.branches.keys().copied().collect()
     }
 }
 

@@ -331,22 +331,69 @@ fn one_greedy_neighbour_leaves_room_for_the_others_and_for_us() {
     assert!(sent(&flood.handle(Input::Ask { query: query(202, 2), hold: Duration::ZERO }, Duration::ZERO)), "our own");
 }
 
+/// A hit with an id, of one provider.
+fn known(n: u32, provider: u8) -> Hit {
+    Hit { id: Some(crate::model::ContentId::of(&n.to_be_bytes())), ..hit(&[provider]) }
+}
+
+/// How many hits are sent back.
+fn sent_back(out: &[FloodOrder]) -> usize {
+    let found = |order: &FloodOrder| match order {
+        FloodOrder::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
+        _ => 0,
+    };
+    out.iter().map(found).sum()
+}
+
+/// Found with two hundred copies of one lie from each of some neighbours: they took all places of the query.
 #[test]
-fn no_branch_brings_more_than_the_caps() {
-    let mut flood = flood(&[1, 2]);
+fn copies_of_one_content_take_one_place() {
+    let mut flood = flood(&[1, 2, 3, 4, 5]);
+    flood.told(1, NeighbourFrame::Query(query(9, 3)));
+    let mut copies = 0;
+    for liar in 2..5 {
+        assert_eq!(
+            sent_back(&flood.told(liar, found(9, vec![known(7, liar); 200]))),
+            1,
+            "a frame tells of a thing once"
+        );
+        copies += (0..500).map(|_| sent_back(&flood.told(liar, found(9, vec![known(7, liar)])))).sum::<usize>();
+    }
+    assert!(copies <= 300, "{copies}");
+    assert_eq!(sent_back(&flood.told(5, found(9, vec![known(8, 5)]))), 1, "the honest one");
+    assert_eq!(sent_back(&flood.told(5, found(9, vec![known(7, 5)]))), 1, "and what others tell, too");
+}
+
+#[test]
+fn many_lies_of_some_leave_the_others_their_share_and_are_passed_on_when_that_is_free() {
+    let mut flood = flood(&[1, 2, 3, 4, 5]);
     flood.told(1, NeighbourFrame::Query(query(9, 3)));
     let mut passed = 0;
-    for n in 0..100_u8 {
-        let out = flood.told(2, found(9, (0..10).map(|_| hit(&[n + 3])).collect()));
-        passed += out
-            .iter()
-            .map(|o| match o {
-                FloodOrder::Send(_, NeighbourFrame::Found(found)) => found.hits.len(),
-                _ => 0,
-            })
-            .sum::<usize>();
+    for liar in [2, 3, 4_u8] {
+        let lies = (0..100).map(|n| known(1000 * u32::from(liar) + n, liar)).collect();
+        let of_it = sent_back(&flood.told(liar, found(9, lies)));
+        assert_eq!(of_it, 75, "a quarter of 300");
+        passed += of_it;
     }
-    assert_eq!(passed, 200);
+    assert_eq!(sent_back(&flood.told(5, found(9, (0..50).map(|n| known(n, 5)).collect()))), 50, "the honest one");
+    let rest = sent_back(&flood.told(5, NeighbourFrame::Done(id(9))));
+    assert_eq!(passed + 50 + rest, 300, "what it has left is the others'");
+    assert_eq!(sent_back(&flood.told(2, found(9, vec![known(9999, 2)]))), 0);
+}
+
+#[test]
+fn who_has_brought_as_much_as_is_passed_on_may_have_left_out_something() {
+    let mut flood = flood(&[1]);
+    flood.handle(Input::Ask { query: query(9, 3), hold: Duration::ZERO }, Duration::ZERO);
+    let count = |out: &[FloodOrder]| match out {
+        [FloodOrder::Found(_, found)] => found.hits.len(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(count(&flood.told(1, found(9, (0..299).map(|n| known(n, 2)).collect()))), 299);
+    assert!(!flood.is_full(id(9), node(1)));
+    assert_eq!(count(&flood.told(1, found(9, (299..350).map(|n| known(n, 2)).collect()))), 51);
+    assert!(flood.is_full(id(9), node(1)));
+    assert_eq!(count(&flood.told(1, found(9, (350..600).map(|n| known(n, 2)).collect()))), 50, "no branch brings more");
 }
 
 #[test]

@@ -59,6 +59,8 @@ pub struct Whom {
     pub places: Vec<Who>,
     /// How many nodes near this one, where those were asked, too.
     pub near: Option<usize>,
+    /// What is spelled nearly so was looked for, too, and not all have answered that.
+    pub unfinished: bool,
 }
 
 impl fmt::Display for Whom {

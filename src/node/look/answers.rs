@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, HashSet};
 
 use crate::actors::shelf::FLOODED;
-use crate::logic::flood::BRANCH_HITS;
 use crate::logic::offers::merge::merge;
 use crate::logic::offers::tally::{Told, beyond};
 use crate::model::{FoundHit, Hit, NodeId, Plane, Provider, Query};
@@ -15,8 +14,8 @@ use crate::wire::limits;
 const HIT_BYTES: usize = 64 << 10;
 
 pub(crate) fn merged(query: Option<&Query>, asked: Asked<Page>, limit: u32) -> Hits {
-    let told = told(&asked.answers);
-    let whole = asked.whole && asked.warnings.is_empty() && !is_cut(&asked.answers);
+    let told = told(&asked);
+    let whole = asked.whole && asked.warnings.is_empty() && !asked.cut;
     let (mut all, mut warnings) = (Vec::new(), asked.warnings);
     for (plane, Page { mut hits, .. }) in asked.answers {
         hits.retain(|hit| {
@@ -79,13 +78,9 @@ fn by_node(answers: &[(Plane, Page)]) -> BTreeMap<NodeId, Given<'_>> {
     nodes
 }
 
-/// Whether a neighbour may have left out what others gave it.
-fn is_cut(answers: &[(Plane, Page)]) -> bool {
-    near(answers).count() >= BRANCH_HITS
-}
-
-fn told(answers: &[(Plane, Page)]) -> Vec<Told> {
-    let (direct, cut) = (direct(answers), is_cut(answers));
+fn told(asked: &Asked<Page>) -> Vec<Told> {
+    let (answers, cut) = (&asked.answers, asked.cut);
+    let direct = direct(answers);
     let told = |page: &Page| page.more.map(|more| Told { given: page.hits.len() as u64, more: Some(more) });
     let near = by_node(answers).into_iter().filter(|(node, _)| !direct.contains(node));
     let near = near.map(|(_, given)| Told { given: given.hits, more: (!given.is_full() && !cut).then_some(0) });
@@ -93,10 +88,10 @@ fn told(answers: &[(Plane, Page)]) -> Vec<Told> {
 }
 
 /// Who has perhaps more than it could give over the neighbours, and on which plane it was found.
-pub(crate) fn unfinished(answers: &[(Plane, Page)]) -> Vec<(Plane, Provider)> {
-    let (direct, cut) = (direct(answers), is_cut(answers));
-    let nodes = by_node(answers).into_iter().filter(|(node, _)| !direct.contains(node));
-    let full = nodes.filter(|(_, given)| cut || given.is_full());
+pub(crate) fn unfinished(asked: &Asked<Page>) -> Vec<(Plane, Provider)> {
+    let direct = direct(&asked.answers);
+    let nodes = by_node(&asked.answers).into_iter().filter(|(node, _)| !direct.contains(node));
+    let full = nodes.filter(|(_, given)| asked.cut || given.is_full());
     full.filter_map(|(_, given)| given.provider.map(|(plane, provider)| (plane, provider.clone()))).collect()
 }
 
@@ -116,7 +111,11 @@ mod tests {
     }
 
     fn found(answers: Vec<(Plane, Page)>) -> (usize, u64, bool) {
-        let asked = Asked { answers, whole: true, ..Asked::default() };
+        told_of(answers, false)
+    }
+
+    fn told_of(answers: Vec<(Plane, Page)>, cut: bool) -> (usize, u64, bool) {
+        let asked = Asked { answers, cut, ..Asked::default() };
         let found = merged(None, asked, 50);
         (found.hits.len(), found.beyond.more, found.beyond.at_least)
     }
@@ -128,16 +127,19 @@ mod tests {
         let twice = vec![(Plane::Lan, page(1, 99, None)), (Plane::Neighbours, page(2, 99, None))];
         assert_eq!(found(twice), (50, 49, false), "the same, told by two");
         let many = (1..4).map(|node| (Plane::Neighbours, page(node, 70, None))).collect();
-        assert_eq!(found(many), (50, 20, true), "a neighbour may have left out some");
+        assert_eq!(told_of(many, true), (50, 20, true), "a neighbour may have left out some");
     }
 
     #[test]
     fn who_answers_directly_is_counted_by_its_own_word() {
         let both = vec![(Plane::Peer, page(1, 50, Some(250))), (Plane::Neighbours, page(1, FLOODED, None))];
-        assert_eq!(unfinished(&both), []);
+        assert_eq!(unfinished(&Asked { answers: both.clone(), ..Asked::default() }), []);
         assert_eq!(found(both), (50, 250, false));
         let near = vec![(Plane::Neighbours, page(1, FLOODED, None)), (Plane::Lan, page(2, 3, None))];
-        let nodes: Vec<u8> = unfinished(&near).iter().map(|(_, provider)| provider.node.as_bytes()[0]).collect();
+        let nodes: Vec<u8> = unfinished(&Asked { answers: near, ..Asked::default() })
+            .iter()
+            .map(|(_, provider)| provider.node.as_bytes()[0])
+            .collect();
         assert_eq!(nodes, [1]);
     }
 }

@@ -87,13 +87,15 @@ pub(crate) struct Asked<T> {
     pub(crate) warnings: Vec<Notice>,
     /// Everyone who was asked has answered.
     pub(crate) whole: bool,
+    /// A neighbour has brought so much that it may have left out something.
+    pub(crate) cut: bool,
     /// The first that failed.
     pub(super) failed: Option<Error>,
 }
 
 impl<T> Default for Asked<T> {
     fn default() -> Self {
-        Self { answers: Vec::new(), warnings: Vec::new(), whole: true, failed: None }
+        Self { answers: Vec::new(), warnings: Vec::new(), whole: true, cut: false, failed: None }
     }
 }
 

@@ -86,7 +86,7 @@ impl Finder {
             Some(overlay) => Some(overlay.neighbours.all().await.len()).filter(|count| self.lan || *count > 0),
             None => None,
         };
-        Whom { places: self.responders.iter().map(Responder::who).collect(), near }
+        Whom { places: self.responders.iter().map(Responder::who).collect(), near, unfinished: false }
     }
 
     /// What was found, and where it was looked for.
@@ -106,13 +106,15 @@ impl Finder {
         Ok(self.merged(Some(query), asked, limit).await)
     }
 
-    /// What is spelled nearly as a query that nothing matches; nothing when its words leave no room for it, or nobody could
-    /// be asked again.
-    pub(crate) async fn near(&self, query: &Query) -> Vec<FoundHit> {
+    /// What is spelled nearly as a query that nothing matches; nothing when its words leave no room for it. `None` when nothing
+    /// came and not everyone who was asked again has answered.
+    pub(crate) async fn near(&self, query: &Query) -> Option<Vec<FoundHit>> {
         if query.reading().near || !query.may_be_misspelled() {
-            return Vec::new();
+            return Some(Vec::new());
         }
-        self.search(&query.nearly(), NEAR).await.map(|found| found.hits).unwrap_or_default()
+        let found = self.search(&query.nearly(), NEAR).await.ok()?;
+        let answered = found.warnings.is_empty() || !found.hits.is_empty();
+        answered.then_some(found.hits)
     }
 
     /// What a query may mean, best first, and who has not answered yet.
@@ -121,7 +123,7 @@ impl Finder {
     /// When nobody could be asked.
     pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
         // An id is nobody's word: the beginning of one is looked for everywhere.
-        let enough = if query.id().is_some() { Enough::Everything } else { Enough::Choice };
+        let enough = if query.id().is_some() { Enough::Completions } else { Enough::Choice };
         let (asked, rest) = self.look_for(query, limit, enough).await?;
         Ok((self.merged(Some(query), asked, limit).await, rest))
     }
@@ -161,7 +163,7 @@ impl Finder {
     /// Asks those near directly that may have more than they could give over the neighbours.
     async fn page_on(&self, query: &Query, limit: u32, asked: &mut Asked<Page>) {
         let mut paging = JoinSet::new();
-        let mut unfinished = answers::unfinished(&asked.answers);
+        let mut unfinished = answers::unfinished(asked);
         asked.whole &= unfinished.len() <= PAGED_ON;
         unfinished.truncate(PAGED_ON);
         for (plane, provider) in unfinished {
@@ -261,14 +263,16 @@ impl Finder {
         F: Future<Output = Result<T, Error>> + Send + 'static,
         A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
     {
-        let deadline = Instant::now() + ANSWER;
+        let begun = Instant::now();
+        let deadline = begun + ANSWER;
         let mut tasks = JoinSet::new();
         for (number, responder) in self.responders.iter().cloned().enumerate() {
             let (connections, own, ask) = (self.connections.clone(), self.own, ask.clone());
             tasks.spawn(async move {
                 let connect = || connect(&connections, &responder, own);
                 let answer = asked(deadline, connect, |link| ask(link, responder.who())).await;
-                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(ANSWER) });
+                let waited = || Duration::from_secs(begun.elapsed().as_secs());
+                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(waited()) });
                 (number, answer.unwrap_or_else(silent))
             });
         }

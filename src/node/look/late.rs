@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use crate::actors::neighbours::Answer;
 use crate::logic::offers::choose::rivals;
@@ -83,12 +83,15 @@ impl LateAnswers {
     /// Listens until the receiver is gone.
     pub(crate) async fn run(mut self, report: Report, providers: mpsc::Sender<Vec<Provider>>) {
         let listening = async {
-            self.hear_out(&report, &providers).await;
-            let Some(overlay) = self.overlay.take() else { return };
-            let mut pause = BEGIN;
-            let mut next_pause = AGAIN.0;
+            let Some(overlay) = self.overlay.take() else { return self.hear_out(&report, &providers).await };
+            // Somebody who was named and is silent does not keep the neighbours from being asked.
+            let (mut pause, mut next_pause) = (BEGIN, AGAIN.0);
             loop {
-                sleep(pause).await;
+                let _ = timeout(pause, async {
+                    self.hear_out(&report, &providers).await;
+                    std::future::pending::<()>().await;
+                })
+                .await;
                 let answers = overlay.search((&self.query).into());
                 self.rest.flood = Some(answers);
                 // Who has not answered by then is asked again.

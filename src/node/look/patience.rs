@@ -4,15 +4,17 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use crate::io::net::frames::{self, CallError, REQUEST};
 use crate::io::net::link::Link;
 use crate::node::error::Error;
 use crate::wire::{Clock, ClockNow, Request, limits};
 
-/// Who is asked whether it is there has so long to say so.
-const THERE: Duration = Duration::from_millis(500);
+/// So long before the time for an answer is over somebody is asked whether it is there.
+const AHEAD: Duration = Duration::from_millis(500);
+/// Who is asked that has so long to say so, or to acknowledge that it was asked.
+const THERE: Duration = Duration::from_secs(2);
 /// Between an answer to that and the next time it is asked.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -42,22 +44,30 @@ where
 async fn patiently<T>(link: &Link, deadline: Instant, answering: impl Future<Output = T>) -> Option<T> {
     let mut answering = pin!(answering);
     let last = Instant::now() + REQUEST;
-    let mut next = deadline - THERE;
+    let mut next = deadline - AHEAD;
     loop {
-        if let Ok(answer) = timeout_at(next, &mut answering).await {
+        if let Ok(answer) = timeout_at(next.min(last), &mut answering).await {
             return Some(answer);
+        }
+        if Instant::now() >= last {
+            return None;
         }
         tokio::select! {
             answer = &mut answering => return Some(answer),
-            there = is_there(link) => if !there || Instant::now() >= last { return None },
+            there = is_there(link, last) => if !there { return None },
         }
         next = Instant::now() + PAUSE;
     }
 }
 
-/// Whether it answers at all, whatever that is.
-async fn is_there(link: &Link) -> bool {
-    let clock = Request::Clock(Clock {});
-    let answer = timeout(THERE, frames::call::<ClockNow>(link, &clock, limits::CONTROL)).await;
-    matches!(answer, Ok(Ok(_) | Err(CallError::Refused(_))))
+/// Whether it answers at all, whatever that is, or at least acknowledges: who has much to do is slow, and not gone.
+async fn is_there(link: &Link, last: Instant) -> bool {
+    let acks = || link.connection().stats().frame_rx.acks;
+    let (clock, before) = (Request::Clock(Clock {}), acks());
+    let until = last.min(Instant::now() + THERE);
+    let answer = timeout_at(until, frames::call::<ClockNow>(link, &clock, limits::CONTROL)).await;
+    match answer {
+        Ok(answer) => matches!(answer, Ok(_) | Err(CallError::Refused(_))),
+        Err(_) => !link.is_closed() && acks() > before,
+    }
 }

@@ -76,7 +76,7 @@ pub(crate) async fn look(
 ) -> Result<(Asked<Page>, Rest), Error> {
     let trackers = responders.iter().filter(|responder| responder.plane == Plane::Tracker).count();
     let look = Look::new(enough, trackers, responders.len() - trackers, neighbours.is_some());
-    let rest = Rest { direct, flood: None, unasked: neighbours.map(|overlay| (overlay, looked.sought())) };
+    let rest = Rest { direct, flood: None, unasked: neighbours.map(|overlay| (overlay, looked.sought())), cut: false };
     let silent = (0..responders.len()).collect();
     let (begun, asked, friends) = (Instant::now(), Asked::default(), Vec::new());
     let mut search = Search { begun, look, rest, asked, silent, known: false, friends, looked };
@@ -92,6 +92,8 @@ pub(crate) struct Rest {
     pub(crate) flood: Option<mpsc::Receiver<Answer>>,
     /// What they would be asked, if they were not.
     pub(crate) unasked: Option<(Overlay, Sought)>,
+    /// Of what those near know something may have been left out.
+    pub(crate) cut: bool,
 }
 
 impl Rest {
@@ -188,7 +190,8 @@ impl Search {
     /// Takes what came from the neighbours.
     fn heard(&mut self, answer: Option<Answer>) {
         match answer {
-            Some(Answer::Found { lan, mut hits, .. }) => {
+            Some(Answer::Found { lan, mut hits, full, .. }) => {
+                (self.asked.cut, self.rest.cut) = (self.asked.cut | full, self.rest.cut | full);
                 self.vet(&mut hits, || None);
                 if !hits.is_empty() {
                     let from = if lan { "the local network" } else { "neighbours" };
@@ -223,7 +226,7 @@ impl Search {
         let friends = Some(self.friends).filter(|friends| !friends.is_empty());
         self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough() {
             Enough::Choice => Some(LookNotice::SilentFriends(nodes).into()),
-            Enough::Everything => Some(LookNotice::UnheardFriends(nodes).into()),
+            Enough::Completions | Enough::Everything => Some(LookNotice::UnheardFriends(nodes).into()),
             Enough::First => None,
         }));
         // Whom nobody has heard of by now is not known to have anything.

@@ -155,7 +155,7 @@ fn what_a_node_reports_travels() {
 fn what_a_node_answers_travels() {
     let peer = Peer { node: node(), addrs: vec![addr()], offers: 9 };
     let beyond = Beyond { more: 1, at_least: true };
-    let asked = Whom { places: vec![Who::tracker("h:1")], near: Some(2) };
+    let asked = Whom { places: vec![Who::tracker("h:1")], near: Some(2), unfinished: true };
     travels(Hits { hits: vec![hit()], beyond, warnings: Vec::new(), asked });
     travels(PeerRow { peer: peer.clone(), plane: Plane::Neighbours });
     let direct = Direct { direction: Direction::Given, rtt: Duration::from_nanos(7), since: Duration::from_secs(3) };

@@ -28,6 +28,8 @@ pub enum Answer {
         hits: Vec<Hit>,
         /// Nodes.
         nodes: Vec<Seen>,
+        /// Who told of it has brought so much that it may have left out something.
+        full: bool,
     },
     /// Whether everyone who is known by now has answered, where that has changed: others may still be heard of.
     Known(bool),
@@ -158,9 +160,10 @@ impl State {
         }
         let direct = found.hits.iter().all(|hit| hit.providers.iter().all(|provider| provider.node == from));
         let lan = direct && self.lan.contains(&from);
+        let full = self.flood.is_full(found.id, from);
         match &search.answers {
             // Full: whoever asked has more than it can take.
-            Some(answers) => drop(answers.try_send(Answer::Found { lan, hits: found.hits, nodes: found.nodes })),
+            Some(answers) => drop(answers.try_send(Answer::Found { lan, hits: found.hits, nodes: found.nodes, full })),
             None => self.learn(found.nodes),
         }
     }
