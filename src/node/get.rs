@@ -177,7 +177,7 @@ impl Get {
         let mut contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
-        let destination = self.target(&contents.name, Some(id))?;
+        let destination = self.lands(&contents).await?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path().into() }.into());
         }

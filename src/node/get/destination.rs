@@ -6,6 +6,9 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, SafePath};
 use crate::node::error::Error;
+use crate::node::get::Get;
+use crate::node::get::contents::Contents;
+use crate::node::types::GetNotice;
 
 /// A place for one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,8 +50,17 @@ impl TargetPath {
         }
     }
 
+    /// A directory named without a slash, in which most of these files lie at their places: it is an earlier result, and none to
+    /// put this one into. Blocks.
+    fn earlier(path: &Path, files: &[(SafePath, u64, ContentId)]) -> Option<Self> {
+        let dir = SafeDir::open(path).ok().filter(|_| !is_into(path))?;
+        let size = |path: &SafePath| Some(dir.stat(path).ok()??.stamp?.size);
+        let there = files.iter().filter(|(path, expected, _)| size(path) == Some(*expected)).count();
+        if there * 2 > files.len() { Self::itself(path).ok() } else { None }
+    }
+
     fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
-        let into = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..");
+        let into = is_into(path);
         let is_dir = path.is_dir();
         if let Some(id) = id.filter(|_| is_dir && !into)
             && let Ok(itself) = Self::itself(path)
@@ -79,6 +91,25 @@ impl TargetPath {
     }
 }
 
+/// Whether a path says by itself that it is a directory to put things into.
+fn is_into(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..")
+}
+
+impl Get {
+    /// Where these contents land; told where a directory is taken for an earlier result of them.
+    pub(super) async fn lands(&self, contents: &Contents) -> Result<Option<TargetPath>, Error> {
+        let target = self.target(&contents.name, Some(contents.wanted.content.id))?;
+        let tree = contents.wanted.tree.is_some() && target.is_some();
+        let Some(output) = self.request.output.clone().filter(|_| tree) else { return Ok(target) };
+        let files = contents.files();
+        let earlier = tokio::task::spawn_blocking(move || TargetPath::earlier(&output, &files)).await?;
+        let Some(earlier) = earlier.filter(|earlier| target.as_ref() != Some(earlier)) else { return Ok(target) };
+        self.report.warn(GetNotice::Earlier { name: contents.name.clone(), path: earlier.path().into() });
+        Ok(Some(earlier))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +125,24 @@ mod tests {
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
         let here = TargetPath::of(None, &name, None).expect("valid");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
+    }
+
+    #[test]
+    fn a_directory_with_most_of_the_files_is_an_earlier_result() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fresh = dir.path().join("fresh");
+        std::fs::create_dir_all(fresh.join("d")).expect("made");
+        let file = |path: &str| (SafePath::parse(path).expect("valid"), 3, ContentId::of(b""));
+        let files = [file("a"), file("d/b"), file("c")];
+        let earlier = |path: &Path| TargetPath::earlier(path, &files).map(|target| target.path());
+        std::fs::write(fresh.join("a"), "abc").expect("written");
+        std::fs::write(fresh.join("c"), "other").expect("written");
+        assert_eq!(earlier(&fresh), None, "one of three");
+        std::fs::write(fresh.join("d/b"), "abc").expect("written");
+        assert_eq!(earlier(&fresh), Some(fresh.clone()));
+        assert_eq!(earlier(&fresh.join("")), None, "a slash says that it is one to put things into");
+        assert_eq!(earlier(&fresh.join("absent")), None);
+        assert_eq!(TargetPath::earlier(&fresh, &[]), None, "nothing is not most");
     }
 
     #[test]
