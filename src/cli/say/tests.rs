@@ -113,7 +113,7 @@ fn what_leaves_nothing_to_share_is_told() {
         skipped,
         unportable: None,
         scanned: Vec::new(),
-        unseen: std::collections::BTreeSet::new(),
+        unseen: BTreeSet::new(),
         rules: crate::io::share::scan::Rules::default(),
     };
     let text = nothing_left(&plan(0, vec![Omission::Ignored(1)])).expect("told");
@@ -271,7 +271,7 @@ fn each_obstacle_and_each_failed_dial_has_its_advice() {
         Obstacle::Unreachable,
     ];
     let all = others.iter().chain(&of_the_disk).map(|kind| advice(*kind));
-    assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
+    assert_eq!(all.collect::<BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
     let addr = "10.0.0.1:7".parse().expect("an address");
     let text = |error: DialError| connect(&error.into(), &Names::default());
     assert_eq!(
