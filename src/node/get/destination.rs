@@ -6,9 +6,6 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, SafePath};
 use crate::node::error::Error;
-use crate::node::get::Get;
-use crate::node::get::contents::Contents;
-use crate::node::types::GetNotice;
 
 /// A place for one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -52,7 +49,7 @@ impl TargetPath {
 
     /// A directory named without a slash, in which most of these files lie at their places: it is an earlier result, and none to
     /// put this one into. Blocks.
-    fn earlier(path: &Path, files: &[(SafePath, u64, ContentId)]) -> Option<Self> {
+    pub(crate) fn earlier(path: &Path, files: &[(SafePath, u64, ContentId)]) -> Option<Self> {
         let dir = SafeDir::open(path).ok().filter(|_| !is_into(path))?;
         let size = |path: &SafePath| Some(dir.stat(path).ok()??.stamp?.size);
         let there = files.iter().filter(|(path, expected, _)| size(path) == Some(*expected)).count();
@@ -94,20 +91,6 @@ impl TargetPath {
 /// Whether a path says by itself that it is a directory to put things into.
 fn is_into(path: &Path) -> bool {
     path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..")
-}
-
-impl Get {
-    /// Where these contents land; told where a directory is taken for an earlier result of them.
-    pub(super) async fn lands(&self, contents: &Contents) -> Result<Option<TargetPath>, Error> {
-        let target = self.target(&contents.name, Some(contents.wanted.content.id))?;
-        let tree = contents.wanted.tree.is_some() && target.is_some();
-        let Some(output) = self.request.output.clone().filter(|_| tree) else { return Ok(target) };
-        let files = contents.files();
-        let earlier = tokio::task::spawn_blocking(move || TargetPath::earlier(&output, &files)).await?;
-        let Some(earlier) = earlier.filter(|earlier| target.as_ref() != Some(earlier)) else { return Ok(target) };
-        self.report.warn(GetNotice::Earlier { name: contents.name.clone(), path: earlier.path().into() });
-        Ok(Some(earlier))
-    }
 }
 
 #[cfg(test)]
