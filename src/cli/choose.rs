@@ -200,11 +200,17 @@ impl<'a> Chooser<'a> {
         ControlFlow::Continue(None)
     }
 
-    /// What is not hashed yet has no id and cannot be chosen.
+    /// What is not hashed yet has no id and cannot be chosen, and two of one name not together.
     fn chosen(&self, places: &[usize]) -> ControlFlow<Vec<ContentId>, Option<String>> {
         match places.iter().find(|place| self.candidates[**place].id.is_none()) {
             Some(place) => ControlFlow::Continue(Some(format!("{} is not hashed yet; choose others.", place + 1))),
-            None => ControlFlow::Break(places.iter().filter_map(|place| self.candidates[*place].id).collect()),
+            None => {
+                let chosen: Vec<_> = places.iter().filter_map(|place| self.candidates[*place].id).collect();
+                match is_apart(self.candidates, &chosen, None) {
+                    Ok(()) => ControlFlow::Break(chosen),
+                    Err(same) => ControlFlow::Continue(Some(format!("{same}; choose others."))),
+                }
+            }
         }
     }
 }
@@ -344,6 +350,8 @@ mod tests {
         ];
         let [a, b, c] = ["a/notes", "b/notes", "c"].map(|name| ContentId::of(name.as_bytes()));
         is_apart(&all, &[a, c], None).expect("two names");
+        let answer = |line: &str| Chooser::new(&all, 20).answer(line);
+        assert!(answer("1,3").is_break() && matches!(answer("1,2"), ControlFlow::Continue(Some(_))), "asked again");
         let failure = is_apart(&all, &[a, b, c], None).expect_err("one name");
         let told = failure.to_string();
         assert_eq!(failure.exit().code(), 4);

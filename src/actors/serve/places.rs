@@ -123,7 +123,7 @@ impl Pages {
         self.room_for(who, limits::PAGE).await
     }
 
-    /// An answer, made in the lane that it needs, with the room for it. Who waits for its turn holds no room meanwhile.
+    /// An answer, made in the lane that it needs, with the room for it.
     pub(super) async fn made<F>(&self, reads: &Reads, who: Who, make: F) -> Result<(Box<[u8]>, Room), Code>
     where
         F: Fn(Going<'_>) -> Option<Result<Box<[u8]>, Code>> + Clone + Send + 'static,
@@ -137,19 +137,19 @@ impl Pages {
         Err(Code::Internal)
     }
 
-    /// A turn, and the room for what is made in it.
+    /// A turn, and the room for what is made in it: those who wait for their turn hold none, or dear questions would fill it. But
+    /// where there is none at its turn others have that, and the next one is waited for with the room, or several would pass one
+    /// room on to each other and none would have both.
     async fn turn(&self, reads: &Reads, who: Who, lane: Lane) -> (Turn, Room) {
-        loop {
-            let turn = reads.turn(who, lane).await;
-            if self.until(who).is_none()
-                && let Some(taken) = self.pool.try_take(who, kib(limits::PAGE))
-            {
-                return (turn, Room { taken, who, pages: self.clone() });
-            }
-            // Others have the turn while there is no room for this one.
-            drop(turn);
-            drop(self.room(who).await);
+        let turn = reads.turn(who, lane).await;
+        if self.until(who).is_none()
+            && let Some(taken) = self.pool.try_take(who, kib(limits::PAGE))
+        {
+            return (turn, Room { taken, who, pages: self.clone() });
         }
+        drop(turn);
+        let room = self.room(who).await;
+        (reads.turn(who, lane).await, room)
     }
 
     /// Room for an answer of a known length.
@@ -226,6 +226,29 @@ mod tests {
             assert!(pool.try_take(who(PER_LOOPBACK), 1).is_some(), "{limits:?}");
             let elsewhere = Who { network: IpAddr::from([10, 0, 0, 1]), ..who(PER_LOOPBACK + 1) };
             assert!(pool.try_take(elsewhere, 1).is_some(), "{limits:?}");
+        }
+    }
+
+    /// All room of a peer but for one answer is taken, and many of its questions want that.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_questions_of_one_peer_are_answered_with_room_for_one() {
+        let (pages, reads) = (Pages::default(), Reads::default());
+        let mut held = Vec::new();
+        for _ in 0..PAGES.peer / kib(limits::PAGE) {
+            held.push(pages.room(who(1)).await);
+        }
+        let question = || {
+            let (pages, reads) = (pages.clone(), reads.clone());
+            tokio::spawn(async move {
+                let made = pages.made(&reads, who(1), |_| Some(Ok(vec![7].into()))).await;
+                made.map(|(answer, _room)| answer)
+            })
+        };
+        let questions: Vec<_> = (0..32).map(|_| question()).collect();
+        assert!(pages.made(&reads, who(2), |_| Some(Ok([].into()))).await.is_ok(), "another peer has room");
+        drop(held.pop());
+        for question in questions {
+            assert_eq!(question.await.expect("no panic").as_deref(), Ok(&[7][..]));
         }
     }
 
