@@ -150,9 +150,19 @@ impl Config {
         toml::from_str(text).map_err(|error| {
             let line = error.span().map(|span| text[..span.start].matches('\n').count() + 1);
             let place = line.map(|line| format!("line {line}: ")).unwrap_or_default();
-            format!("{place}{}", error.message().replace('\n', " "))
+            let setting = error.span().and_then(|span| setting(text, span.start)).unwrap_or_default();
+            format!("{place}{setting}{}", error.message().replace('\n', " "))
         })
     }
+}
+
+/// The setting whose value begins at this byte: `node.listen: `; none where no value does.
+fn setting(text: &str, at: usize) -> Option<String> {
+    let before = text.get(..at)?;
+    let (key, _) = before.rsplit('\n').next()?.split_once('=')?;
+    let table = before.lines().rev().find_map(|line| line.trim().strip_prefix('[')?.split_once(']'));
+    let table = table.map(|(name, _)| format!("{}.", name.trim_start_matches('['))).unwrap_or_default();
+    Some(format!("{table}{}: ", key.trim()))
 }
 
 /// A pipe is read only where somebody named it: one in the place of the home's own file would never end. One to which nobody
@@ -239,6 +249,10 @@ mod tests {
             let cause = Config::parse(text).expect_err(text);
             assert!(cause.starts_with(line) && !cause.contains('\n'), "{cause}");
         }
+        let cause = |text| Config::parse(text).expect_err(text);
+        assert!(cause("trackers = 'x'").starts_with("line 1: trackers: "), "{}", cause("trackers = 'x'"));
+        let listen = cause("peers = []\n\n[node]\nlisten = 4");
+        assert!(listen.starts_with("line 4: node.listen: "), "{listen}");
     }
 
     #[cfg(unix)]

@@ -53,6 +53,9 @@ fn a_list_of_ids_is_checked_as_b3sum_does() {
     let bad = run(home.path(), &["hash", "-c", "sums"]);
     assert!(text(&bad.stdout).starts_with("d/a: OK\nd/b: FAILED\nd/c: FAILED ("), "{bad:?}");
     assert_eq!(bad.status.code(), Some(1));
+    let none = run(home.path(), &["hash", "-c", "d/a"]);
+    assert!(text(&none.stderr).starts_with("qshare: d/a has no line of an id"), "{none:?}");
+    assert_eq!(none.status.code(), Some(1));
     let told = json(&run(home.path(), &["hash", "-c", "sums", "--json"]).stdout);
     let ok: Vec<_> = told.iter().filter(|line| line["event"] == "checked").map(|line| line["ok"].clone()).collect();
     assert_eq!(ok, [true, false, false]);

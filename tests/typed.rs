@@ -50,6 +50,42 @@ fn a_directory_of_a_collection_is_fetched_and_listed_by_its_path() {
 }
 
 #[test]
+fn a_directory_that_one_of_two_has_is_meant_and_of_both_either_can_be_had() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    lab.file("maths/papers/maths/a.txt", b"maths");
+    let _maths = lab.share(&tracker, &[&lab.path("maths/papers")], &[]);
+    lab.get(&tracker, &["papers/physics", "-o", "one/"]).done();
+    assert!(is_there(&lab, "one/papers/physics/a.pdf") && !is_there(&lab, "one/papers/maths"));
+    lab.file("more/papers/physics/z.txt", b"more physics");
+    let _more = lab.share(&tracker, &[&lab.path("more/papers")], &[]);
+    let two = lab.get(&tracker, &["papers/physics"]);
+    let told = two.error(4);
+    assert!(told.contains("matches 2 different things") && told.contains("`qshare get ID --only 'physics/*'`"), "{told}");
+    for (n, hit) in two.events.iter().filter(|event| event["event"] == "hit").enumerate() {
+        let (id, to) = (hit["id"].as_str().expect("an id"), format!("each{n}/"));
+        lab.get(&tracker, &[id, "--only", "physics/*", "-o", &to]).done();
+        assert!(is_there(&lab, &format!("{to}papers/physics")) && !is_there(&lab, &format!("{to}papers/turing.pdf")));
+    }
+}
+
+#[test]
+fn a_directory_that_holds_a_collection_already_is_that_collection() {
+    let lab = Lab::new();
+    let (tracker, _provider) = papers(&lab);
+    lab.get(&tracker, &["papers", "-o", "fresh"]).done();
+    fs::remove_file(lab.path("fresh/turing.pdf")).expect("removed");
+    let again = lab.get(&tracker, &["papers", "-o", "fresh"]);
+    again.done();
+    assert!(
+        again.event("warning")["message"].as_str().is_some_and(|text| text.starts_with("fresh holds most of papers"))
+    );
+    assert!(is_there(&lab, "fresh/turing.pdf") && !is_there(&lab, "fresh/papers"));
+    lab.get(&tracker, &["papers", "-o", "fresh/"]).done();
+    assert!(is_there(&lab, "fresh/papers/turing.pdf"));
+}
+
+#[test]
 fn several_things_come_at_once() {
     let lab = Lab::new();
     let (tracker, _provider) = papers(&lab);
@@ -60,11 +96,11 @@ fn several_things_come_at_once() {
     lab.get(&tracker, &[&a, &b, "-o", "one-file"]).error(2);
     // One that nobody has does not keep the others from coming.
     let some = lab.get(&tracker, &[&id("nobody has it"), &a, "-o", "some/"]);
-    assert_eq!(some.code, Some(1), "{some:#?}");
+    assert_eq!(some.code, Some(6), "{some:#?}");
     assert!(is_there(&lab, "some/a.pdf"));
     // One that is no id is not looked for as a word.
     let refused = lab.get(&tracker, &[&a, "turing.pdf", "-o", "neither/"]);
-    assert!(refused.error(3).contains("`turing.pdf` is not an id"));
+    assert!(refused.error(2).contains("`turing.pdf` is not an id"));
     assert!(!is_there(&lab, "neither"));
     // Of what words match without being its name, all; and then of an exact name that alone.
     lab.get(&tracker, &["uring"]).error(4);
@@ -160,7 +196,7 @@ fn nothing_is_put_where_the_same_command_has_put_another_thing() {
     assert!(!is_there(&lab, "all"), "refused before anything came");
     let ids = ["one", "two"].map(|name| id(&format!("{name}/same.txt")));
     let both = lab.get(&tracker, &[&ids[0], &ids[1], &ids[0], "-o", "ids/"]);
-    assert_eq!(both.code, Some(1), "{both:#?}");
+    assert_eq!(both.code, Some(6), "{both:#?}");
     assert_eq!(both.events.iter().filter(|event| event["event"] == "done").count(), 1);
     let told = both.event("error")["message"].as_str().expect("text");
     assert!(

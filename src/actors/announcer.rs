@@ -78,6 +78,11 @@ pub struct Acknowledged {
 /// What a person should know of a tracker, which is named as it was given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AnnouncerNotice {
+    /// It is used again, after it was told that it is not.
+    Back {
+        /// Which.
+        tracker: String,
+    },
     /// It let go of some of the names that it had taken, since others needed room. They are announced again.
     Cut {
         /// Which.

@@ -10,6 +10,7 @@ use crate::cli::render::hits;
 use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
 use crate::model::{ContentId, Hit, Kind, Query, SafePath, Shown, Size};
@@ -32,7 +33,7 @@ pub(crate) fn list(
     let output = &context.output;
     output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
     output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
-    let table = hits::hits(candidates);
+    let table = hits::rivals(candidates, output.names());
     if stdout_is_taken {
         output.note(table.render(output.error_width()).trim_end());
         return Ok(());
@@ -85,12 +86,12 @@ pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
     hits.iter().filter(|hit| hit.names.is_empty() || !names(hit).all(within)).collect()
 }
 
-/// That no two of what was chosen would come under one name.
+/// That no two of what was chosen would come under one name. `beneath`: only this directory of each.
 ///
 /// # Errors
 /// With the first two that would.
-pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId]) -> Result<(), Failure> {
-    let shown = telling(hits);
+pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId], beneath: Option<&str>) -> Result<(), Failure> {
+    let (shown, only) = (telling(hits), say::only(beneath));
     let mut seen: HashMap<SafePath, &Hit> = HashMap::new();
     for hit in hits.iter().filter(|hit| hit.id.is_some_and(|id| chosen.contains(&id))) {
         let Some(name) = hit.names.first() else { continue };
@@ -98,8 +99,8 @@ pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId]) -> Result<(), Failure
             let [one, two] = [other, hit].map(|hit| format!("{} ({})", hits::headline(hit), short(hit, shown)));
             let [first, second] = [other, hit].map(|hit| short(hit, shown));
             return Err(Failure::Ambiguous(format!(
-                "{one} and {two} would both be put to `{}`: fetch each to a place of its own, `qshare get {first} -o DIR/` \
-                 and `qshare get {second} -o OTHER/`",
+                "{one} and {two} would both be put to `{}`: fetch each to a place of its own, `qshare get {first}{only} \
+                 -o DIR/` and `qshare get {second}{only} -o OTHER/`",
                 Shown(name.last().as_str())
             )));
         }
@@ -205,7 +206,7 @@ impl<'a> Chooser<'a> {
             Some(place) => ControlFlow::Continue(Some(format!("{} is not hashed yet; choose others.", place + 1))),
             None => {
                 let chosen: Vec<_> = places.iter().filter_map(|place| self.candidates[*place].id).collect();
-                match is_apart(self.candidates, &chosen) {
+                match is_apart(self.candidates, &chosen, None) {
                     Ok(()) => ControlFlow::Break(chosen),
                     Err(same) => ControlFlow::Continue(Some(format!("{same}; choose others."))),
                 }
@@ -348,10 +349,10 @@ mod tests {
             hit("c", Kind::File, true),
         ];
         let [a, b, c] = ["a/notes", "b/notes", "c"].map(|name| ContentId::of(name.as_bytes()));
-        is_apart(&all, &[a, c]).expect("two names");
+        is_apart(&all, &[a, c], None).expect("two names");
         let answer = |line: &str| Chooser::new(&all, 20).answer(line);
         assert!(answer("1,3").is_break() && matches!(answer("1,2"), ControlFlow::Continue(Some(_))), "asked again");
-        let failure = is_apart(&all, &[a, b, c]).expect_err("one name");
+        let failure = is_apart(&all, &[a, b, c], None).expect_err("one name");
         let told = failure.to_string();
         assert_eq!(failure.exit().code(), 4);
         assert!(told.starts_with("a/notes, collection, 1 B (") && told.contains("both be put to `notes`"), "{told}");

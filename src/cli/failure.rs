@@ -44,6 +44,8 @@ pub(crate) enum Failure {
         failed: usize,
         /// Of how many.
         total: usize,
+        /// What that means.
+        code: ErrorCode,
     },
     /// A signal ended the command.
     #[error("interrupted")]
@@ -58,11 +60,12 @@ impl Failure {
     pub(crate) fn code(&self) -> ErrorCode {
         match self {
             Self::Ambiguous(_) => ErrorCode::Ambiguous,
-            Self::Closed | Self::Other(_) | Self::Some { .. } => ErrorCode::Failed,
+            Self::Closed | Self::Other(_) => ErrorCode::Failed,
             Self::Config(_) | Self::Usage(_) => ErrorCode::Usage,
             Self::Interrupted { .. } | Self::Stopped(_) => ErrorCode::Interrupted,
             Self::Node(error) => error.code(),
             Self::Nothing(_) => ErrorCode::NotFound,
+            Self::Some { code, .. } => *code,
         }
     }
 

@@ -17,7 +17,7 @@ impl Context {
         let all: Vec<Option<What>> = words.iter().map(|word| id_of(word)).collect::<Result<_, _>>()?;
         match words.iter().zip(&all).find(|(_, what)| what.is_none()) {
             Some((word, _)) if all.iter().any(|what| matches!(what, Some(What::Id(_)))) => {
-                Err(Failure::Nothing(format!("`{}` is not an id: give ids alone, or words alone", Shown(word))))
+                Err(Failure::Usage(format!("`{}` is not an id: give ids alone, or words alone", Shown(word))))
             }
             _ => Ok(all.into_iter().collect()),
         }

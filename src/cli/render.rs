@@ -8,6 +8,7 @@ use std::time::Duration;
 use indicatif::{MultiProgress, ProgressDrawTarget};
 use serde::Serialize;
 
+use crate::actors::announcer::AnnouncerNotice;
 use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, stdout};
 use crate::cli::say;
@@ -219,7 +220,9 @@ impl Console {
 
     /// The same for what a floor below has to say.
     pub(crate) fn notice(&self, notice: &Notice) {
-        self.warn(&say::notice(notice, &self.names));
+        let text = say::notice(notice, &self.names);
+        let is_good = matches!(notice, Notice::Announcer(AnnouncerNotice::Back { .. }));
+        if is_good && !self.json { self.note(&format!("qshare: {text}")) } else { self.warn(&text) }
     }
 
     /// Something that is wrong without ending the command: a JSON line, or a line on standard error unless `-q`.

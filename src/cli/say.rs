@@ -10,6 +10,8 @@ mod notice;
 mod share;
 mod suggest;
 
+use std::collections::BTreeSet;
+
 use crate::actors::connections::ConnectError;
 use crate::actors::download::DownloadError;
 use crate::cli::failure::Failure;
@@ -17,7 +19,8 @@ use crate::io::home::seen::is_prefix;
 use crate::io::net::dial::DialError;
 use crate::io::net::resolve::ResolveError;
 use crate::logic::offers::tally::Beyond;
-use crate::model::{Cause, Obstacle, Plane, Shown};
+use crate::model::text::shell::quoted;
+use crate::model::{Cause, Hit, NodeId, Obstacle, Plane, Shown};
 use crate::node::{Error, Whom};
 use crate::wire::{Code, Role};
 
@@ -27,7 +30,7 @@ use names::Names;
 pub(crate) use doctor::check;
 pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
-pub(crate) use share::{omission, secrets, unportable};
+pub(crate) use share::{nothing_left, omission, secrets, unportable};
 pub(crate) use suggest::{names as suggested, near};
 
 /// Why a command did not end well.
@@ -67,18 +70,9 @@ pub(crate) fn error(error: &Error, names: &Names) -> String {
 /// Errors on the way from words to a result.
 fn transfer(error: &Error, names: &Names) -> String {
     match error {
-        Error::Ambiguous { what, hits, .. } if hits.len() == 1 => format!(
-            "`{}` matches one thing that was heard of, but those who were asked know more than they could tell: run again with its id, or \
-             with more words",
-            Shown(what)
-        ),
-        Error::Ambiguous { what, hits, beyond } => {
-            // Beyond these some may be the same under other names or sizes.
-            let least = if *beyond == Beyond::default() { "" } else { "at least " };
-            let (what, things) = (Shown(what), hits.len());
-            format!(
-                "`{what}` matches {least}{things} different things: run again with one of their ids, or with more words"
-            )
+        Error::Ambiguous { what, hits, .. } if hits.len() == 1 => cut(what),
+        Error::Ambiguous { what, hits, beyond, .. } => {
+            format!("{}: run again with one of their ids, or with more words", matches(what, hits, *beyond))
         }
         Error::OtherThanShown { .. } => format!("{error}: give more characters of the one that is meant"),
         Error::AmbiguousPeer { prefix, count } => {
@@ -207,8 +201,59 @@ fn dial(error: &DialError, names: &Names) -> String {
     format!("{error}: {hint}")
 }
 
+/// That the words of a `get` match several things, and how to say which. `beneath`: the directory that they name of each.
+pub(crate) fn several(what: &str, hits: &[Hit], beyond: Beyond, beneath: Option<&str>) -> String {
+    if hits.len() == 1 {
+        return cut(what);
+    }
+    let from = match hits.windows(2).any(|pair| providers(&pair[0]) != providers(&pair[1])) {
+        true => ", or by --from for what one provider has",
+        false => "",
+    };
+    let matching = matches(what, hits, beyond);
+    if beneath.is_some() {
+        return format!("{matching}: say which by its id, `qshare get ID{}`{from}", only(beneath));
+    }
+    // Those beyond are not taken.
+    let all = if beyond.more == 0 { ", or take all with --all" } else { "" };
+    format!("{matching}: say which by its id or by more words{from}{all}")
+}
+
+fn matches(what: &str, hits: &[Hit], beyond: Beyond) -> String {
+    // Beyond these some may be the same under other names or sizes.
+    let least = if beyond == Beyond::default() { "" } else { "at least " };
+    format!("`{}` matches {least}{} different things", Shown(what), hits.len())
+}
+
+/// That there may be another besides the only one that was heard of.
+fn cut(what: &str) -> String {
+    format!(
+        "`{}` matches one thing that was heard of, but those who were asked know more than they could tell: run again with its id, or \
+         with more words",
+        Shown(what)
+    )
+}
+
+fn providers(hit: &Hit) -> BTreeSet<NodeId> {
+    hit.providers.iter().map(|one| one.node).collect()
+}
+
+/// What of a command takes only this directory of a collection.
+pub(crate) fn only(beneath: Option<&str>) -> String {
+    let glob = |dir: &str| format!(" --only {}", quoted(&format!("{}/*", globset::escape(dir))));
+    beneath.map(glob).unwrap_or_default()
+}
+
+/// The first pattern with a slash that is not for the end of paths, made one that is.
+fn for_the_end(what: &str) -> Option<String> {
+    let mut words = what.split(' ').filter(|word| word.contains('/') && word.contains(['*', '?', '[', '{']));
+    let word = words.next().filter(|word| !word.starts_with('*'))?;
+    Some(format!("a pattern with a slash is for the whole path, so try {}", quoted(&format!("*/{word}"))))
+}
+
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
+    let pattern = for_the_end(what);
     let advice = match asked {
         Whom { unfinished: true, .. } => {
             "what is spelled nearly so was looked for, too, and not all who were asked have answered that: try again in a moment, or check it"
@@ -217,6 +262,7 @@ pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
             "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
              to look with --tracker or --peer"
         }
+        _ if pattern.is_some() => pattern.as_deref().unwrap_or_default(),
         _ if what.contains(' ') => {
             "all words have to be in one path, so give fewer of them, or get several things one after the other or by their ids"
         }

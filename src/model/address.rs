@@ -15,8 +15,14 @@ pub const NODE_PORT: u16 = 4918;
 
 /// Why a text is not `[ID@]HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not [ID@]HOST:PORT (a port is 1 to 65535, and an IPv6 address stands in brackets)")]
-pub struct TargetError(String);
+pub enum TargetError {
+    /// What stands before the `@` is no id.
+    #[error("`{0}` before the @ is not a whole node id: give all its {len} characters", len = NodeId::TEXT_LEN)]
+    Id(String),
+    /// Its form is another.
+    #[error("`{0}` is not [ID@]HOST:PORT (a port is 1 to 65535, and an IPv6 address stands in brackets)")]
+    Form(String),
+}
 
 /// A tracker or peer as people write it: `HOST:PORT` or `ID@HOST:PORT`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -62,9 +68,9 @@ impl PeerTarget {
     }
 
     fn read(text: &str, default: Option<u16>) -> Result<Self, TargetError> {
-        let error = || TargetError(text.to_owned());
+        let error = || TargetError::Form(text.to_owned());
         let (id, rest) = match text.split_once('@') {
-            Some((id, rest)) => (Some(id.parse().map_err(|_| error())?), rest),
+            Some((id, rest)) => (Some(id.parse().map_err(|_| TargetError::Id(id.to_owned()))?), rest),
             None => (None, text),
         };
         let (host, port) = host_and_port(rest).ok_or_else(error)?;
@@ -257,6 +263,8 @@ mod tests {
         {
             assert!(text.parse::<PeerTarget>().is_err(), "{text}");
         }
+        let short = "abcdefgh@host:1".parse::<PeerTarget>().expect_err("a shortened id");
+        assert_eq!(short.to_string(), "`abcdefgh` before the @ is not a whole node id: give all its 52 characters");
     }
 
     #[test]

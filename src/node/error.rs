@@ -62,6 +62,8 @@ pub enum Error {
         hits: Vec<Hit>,
         /// How many more they match.
         beyond: Beyond,
+        /// The directory of each that the words name, where they do.
+        beneath: Option<String>,
     },
     /// An id prefix fits several known nodes.
     #[error("the id prefix `{}` fits {count} nodes", Shown(.prefix))]

@@ -177,7 +177,7 @@ impl Get {
         let mut contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
-        let destination = self.target(&contents.name, Some(id))?;
+        let destination = self.lands(&contents).await?;
         if let Some(destination) = destination.as_ref().filter(|to| Names::is_reserved(to.name.name())) {
             return Err(PartialError::Reserved { path: destination.path().into() }.into());
         }
@@ -223,6 +223,18 @@ impl Get {
     /// Where a result of this name and id lands; nowhere when it goes to a stream.
     fn target(&self, name: &SafePath, id: Option<ContentId>) -> Result<Option<TargetPath>, Error> {
         self.stream.is_none().then(|| TargetPath::of(self.request.output.as_deref(), name, id)).transpose()
+    }
+
+    /// Where these contents land; told where a directory is taken for an earlier result of them.
+    async fn lands(&self, contents: &Contents) -> Result<Option<TargetPath>, Error> {
+        let target = self.target(&contents.name, Some(contents.wanted.content.id))?;
+        let tree = contents.wanted.tree.is_some() && target.is_some();
+        let Some(output) = self.request.output.clone().filter(|_| tree) else { return Ok(target) };
+        let files = contents.files();
+        let earlier = tokio::task::spawn_blocking(move || TargetPath::earlier(&output, &files)).await?;
+        let Some(earlier) = earlier.filter(|earlier| target.as_ref() != Some(earlier)) else { return Ok(target) };
+        self.report.warn(GetNotice::Earlier { name: contents.name.clone(), path: earlier.path().into() });
+        Ok(Some(earlier))
     }
 
     /// The directory in which it lands, whatever its name; `None` for a stream, and where it cannot land.

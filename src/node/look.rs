@@ -12,7 +12,7 @@ pub(super) mod resolve;
 pub(super) mod size;
 pub(super) mod trials;
 
-use crate::logic::offers::choose::{Choice, choose, directory};
+use crate::logic::offers::choose::{Choice, choose, directory, having, spelled};
 use crate::logic::offers::suggest::suggestions;
 use crate::logic::offers::tally::Beyond;
 use crate::model::query::fold;
@@ -91,7 +91,7 @@ async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, rep
         return Ok(found.clone().into());
     }
     if let Some(path) = directory(query, &found.hits)
-        && let Some(chosen) = in_collection(finder, &path, chosen, report).await?
+        && let Some(chosen) = in_collection(finder, (&path, &found), chosen, report).await?
     {
         return Ok(chosen);
     }
@@ -114,12 +114,13 @@ async fn one_of(
     let one = match choose(query, &heard) {
         Choice::Ambiguous(all) => {
             let (what, hits) = (query.words().join(" "), all.into_iter().map(|found| found.hit).collect());
-            return Err(Error::Ambiguous { what, hits, beyond: found.beyond });
+            return Err(Error::Ambiguous { what, hits, beyond: found.beyond, beneath: None });
         }
         Choice::Nothing => return Ok(None),
         Choice::One(one) if is_cut => {
             let beyond = Beyond { at_least: true, ..found.beyond };
-            return Err(Error::Ambiguous { what: query.words().join(" "), hits: vec![one.hit], beyond });
+            let what = query.words().join(" ");
+            return Err(Error::Ambiguous { what, hits: vec![one.hit], beyond, beneath: None });
         }
         Choice::One(one) => as_shown(finder, query, one).await?,
     };
@@ -160,10 +161,11 @@ fn by_standing(query: &Query, hits: Vec<FoundHit>) -> (Vec<FoundHit>, Vec<FoundH
     hits.into_iter().partition(|found| !known || was_named(found) || query.means(found.hit.id))
 }
 
-/// The collection whose directory a folded path is, the longest name first; none where none has such a name.
+/// The collection whose directory a folded path is, the longest name first; none where none has such a name. Of several of that
+/// name it is the one that has the directory, as far as what was found in it is all that there is.
 async fn in_collection(
     finder: &Finder,
-    path: &str,
+    (path, inside): (&str, &Hits),
     chosen: Option<ContentId>,
     report: &Report,
 ) -> Result<Option<Chosen>, Error> {
@@ -177,8 +179,17 @@ async fn in_collection(
             report.plane(found.plane);
             return Ok(Some(Chosen { beneath, ..found.clone().into() }));
         }
-        if let Some(chosen) = one_of(finder, &query, (found, rest), report).await? {
-            return Ok(Some(Chosen { beneath, ..chosen }));
+        if inside.beyond == Beyond::default() {
+            found.hits = having(path, &inside.hits, found.hits);
+        }
+        match one_of(finder, &query, (found, rest), report).await {
+            Ok(None) => {}
+            Ok(Some(chosen)) => return Ok(Some(Chosen { beneath, ..chosen })),
+            Err(Error::Ambiguous { hits, beyond, .. }) => {
+                let beneath = spelled(path, name, &inside.hits);
+                return Err(Error::Ambiguous { what: path.to_owned(), hits, beyond, beneath });
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok(None)

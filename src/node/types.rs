@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::model::FoundHit;
-use crate::model::address::NODE_PORT;
+use crate::model::address::{NODE_PORT, TargetError};
 use crate::model::collection::Entry;
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, SafePath};
@@ -225,8 +225,16 @@ pub const MIN_PREFIX: usize = 8;
 
 /// Why a text does not name a peer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a peer: give a friend's name, a node id, at least its first 8 characters, or [ID@]HOST[:PORT]")]
-pub struct PeerRefError(String);
+pub enum PeerRefError {
+    /// It is none of what names one.
+    #[error(
+        "`{0}` is not a peer: give a friend's name, a node id, at least its first 8 characters, or [ID@]HOST[:PORT]"
+    )]
+    Form(String),
+    /// Its id is wrong.
+    #[error(transparent)]
+    Target(TargetError),
+}
 
 /// A peer as people name it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -243,9 +251,12 @@ impl FromStr for PeerRef {
     type Err = PeerRefError;
 
     fn from_str(text: &str) -> Result<Self, PeerRefError> {
-        let error = || PeerRefError(text.to_owned());
+        let error = || PeerRefError::Form(text.to_owned());
         if text.contains([':', '@', '[']) {
-            return PeerTarget::parse(text, NODE_PORT).map(Self::Target).map_err(|_| error());
+            return PeerTarget::parse(text, NODE_PORT).map(Self::Target).map_err(|wrong| match wrong {
+                TargetError::Form(_) => error(),
+                TargetError::Id(_) => PeerRefError::Target(wrong),
+            });
         }
         if let Ok(id) = text.parse() {
             return Ok(Self::Id(id));

@@ -81,7 +81,9 @@ impl SessionNews {
 
     /// The tracker answers.
     pub(super) fn heard(&mut self) {
-        self.failures.clear();
+        if !std::mem::take(&mut self.failures).is_empty() {
+            self.warn(AnnouncerNotice::Back { tracker: self.tracker.clone() });
+        }
     }
 
     /// There is no link to the tracker.

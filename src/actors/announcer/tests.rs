@@ -283,6 +283,7 @@ async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_un
         news.unreached(error);
     }
     news.heard();
+    news.heard();
     news.unreached(&forbidden);
     drop(news);
     let mut notices = Vec::new();
@@ -290,7 +291,9 @@ async fn each_kind_of_failure_is_told_once_and_what_was_reached_is_not_called_un
         notices.push(notice);
     }
     let unlinked = |error| AnnouncerNotice::Unlinked { tracker: "host:1".to_owned(), error };
-    assert_eq!(notices, [failed, forbidden.clone(), forbidden].map(unlinked));
+    let back = AnnouncerNotice::Back { tracker: "host:1".to_owned() };
+    let [first, second, third] = [failed, forbidden.clone(), forbidden].map(unlinked);
+    assert_eq!(notices, [first, second, back, third]);
 }
 
 #[tokio::test]

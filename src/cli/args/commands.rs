@@ -93,8 +93,8 @@ pub(crate) struct GetArgs {
     pub(crate) max_files: Option<u32>,
     /// Into this directory, or to this file name; `-` is standard output
     ///
-    /// A path that ends in a slash or is a directory takes the result under its own name, any other is its name. One file alone can be
-    /// written to standard output.
+    /// A path that ends in a slash or is a directory takes the result under its own name, any other is its name. A directory without
+    /// the slash that holds most files of a collection already is that collection. One file alone can be written to standard output.
     #[arg(short, long, value_name = "PATH|-", help_heading = "What is here")]
     pub(crate) output: Option<PathBuf>,
     /// Show what would be fetched, to where and from whom, and change nothing
@@ -115,6 +115,8 @@ pub(crate) struct GetArgs {
     #[arg(long, help_heading = "What is here")]
     pub(crate) times: bool,
     /// Go on serving it after the end, until stopped
+    ///
+    /// Only what is whole is served: a part of a directory is not.
     #[arg(long, conflicts_with_all = ["no_share", "dry_run"], help_heading = "For others")]
     pub(crate) seed: bool,
     /// Never serve it to others

@@ -145,11 +145,11 @@ impl Getting<'_> {
                     seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 };
                 }
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
-                Err(Failure::Node(Error::Ambiguous { what, hits, beyond })) if want.choose.is_none() => {
-                    let chosen = self.choose(what, hits, beyond).await?;
+                Err(Failure::Node(Error::Ambiguous { what, hits, beyond, beneath })) if want.choose.is_none() => {
+                    let chosen = self.choose(what, &hits, beyond, beneath).await?;
                     self.total += chosen.len() - 1;
                     for id in chosen.into_iter().rev() {
-                        wants.push_front(Want { choose: Some(id), ..want.clone() });
+                        wants.push_front(Want { choose: Some(id), called: shown_as(&hits, id), ..want.clone() });
                     }
                 }
                 Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),
@@ -163,7 +163,7 @@ impl Getting<'_> {
             0 => self.exit(failed)?,
             bytes => follow::seed(self.context, self.node, bytes, self.signals).await?,
         };
-        if failed > 0 { Err(Failure::Some { failed, total: self.total }) } else { Ok(exit) }
+        if failed > 0 { Err(some(failed, self.total)) } else { Ok(exit) }
     }
 
     /// How it ends, a dry run as the run would; one of several things tells their sum.
@@ -182,7 +182,8 @@ impl Getting<'_> {
     async fn one(&mut self, want: &Want) -> Result<Outcome, Failure> {
         let (context, arguments) = (self.context, self.arguments);
         let request = request(context, arguments, want).taken(self.taken.clone());
-        let subject = want.what.to_string();
+        let chosen = want.called.as_ref().filter(|_| want.choose.is_some());
+        let subject = chosen.map_or_else(|| want.what.to_string(), ToString::to_string);
         let transfer = match is_stream(arguments) {
             true => self.node.get_to(request, tokio::io::stdout()),
             false => self.node.get(request),
@@ -203,28 +204,48 @@ impl Getting<'_> {
     }
 
     /// Which of several things are meant; at least one.
-    async fn choose(&mut self, what: String, hits: Vec<Hit>, beyond: Beyond) -> Result<Vec<ContentId>, Failure> {
+    async fn choose(
+        &mut self,
+        what: String,
+        hits: &[Hit],
+        beyond: Beyond,
+        beneath: Option<String>,
+    ) -> Result<Vec<ContentId>, Failure> {
         let (context, arguments) = (self.context, self.arguments);
-        context.remember(&hits).await;
+        context.remember(hits).await;
         let chosen = if arguments.all {
             if beyond.at_least {
                 context
                     .output
                     .warn(&format!("not all who were asked have answered, `{}` may match more", Shown(&what)));
             }
-            every(&what, &hits, beyond)?
+            every(&what, hits, beyond)?
         } else if context.output.is_interactive() {
-            choose::ask(context, &hits, beyond, self.signals).await?
+            choose::ask(context, hits, beyond, self.signals).await?
         } else {
-            choose::list(context, &hits, beyond, is_stream(arguments))?;
+            choose::list(context, hits, beyond, is_stream(arguments))?;
             Vec::new()
         };
         if chosen.len() > 1 {
             into_directory(arguments)?;
-            choose::is_apart(&hits, &chosen)?;
+            choose::is_apart(hits, &chosen, beneath.as_deref())?;
         }
-        if chosen.is_empty() { Err(Error::Ambiguous { what, hits, beyond }.into()) } else { Ok(chosen) }
+        match chosen.is_empty() {
+            true => Err(Failure::Ambiguous(say::several(&what, hits, beyond, beneath.as_deref()))),
+            false => Ok(chosen),
+        }
     }
+}
+
+/// As what one of the hits was shown.
+fn shown_as(hits: &[Hit], id: ContentId) -> Option<SafePath> {
+    hits.iter().find(|hit| hit.id == Some(id))?.names.first().map(SafePath::last)
+}
+
+/// That some of several things did not come; those that did are kept.
+const fn some(failed: usize, total: usize) -> Failure {
+    let code = if failed < total { ErrorCode::Incomplete } else { ErrorCode::Failed };
+    Failure::Some { failed, total, code }
 }
 
 /// All that words match, as far as they are known to be all.
@@ -320,8 +341,16 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
 fn summary(outcome: &Outcome) -> String {
     let place = outcome.path.as_deref().map_or_else(|| outcome.name.to_string(), |path| path.to_string_lossy().into());
     let place = Shown(&place).to_string() + if outcome.part { " (a part of it)" } else { "" };
+    let left = match outcome.left {
+        0 => String::new(),
+        1 => ", left 1 file that is not older".to_owned(),
+        count => format!(", left {} that are not older", counted(count, "file")),
+    };
     if outcome.bytes == 0 && outcome.left > 0 {
-        return format!("{place}: left as it is, which is not older");
+        return match outcome.kind {
+            Kind::File => format!("{place}: left as it is, which is not older"),
+            Kind::Collection => format!("{place}: nothing to fetch{left}"),
+        };
     }
     if outcome.bytes == 0 && outcome.kind == Kind::Collection {
         return format!("{place}: there, with no bytes to fetch");
@@ -332,14 +361,14 @@ fn summary(outcome: &Outcome) -> String {
     if outcome.fetched == 0 && outcome.copied > 0 {
         let (all, copied) = (Size(outcome.bytes), Size(outcome.copied));
         return format!(
-            "{place}: {copied} of {all} were copied from another transfer that fetched the same, and all are proven"
+            "{place}: {copied} of {all} were copied from another transfer that fetched the same, and all are proven{left}"
         );
     }
     if outcome.fetched == 0 && !outcome.waited.is_zero() {
-        return format!("{place}: {} were fetched by another get meanwhile and are proven", Size(outcome.bytes));
+        return format!("{place}: {} were fetched by another get meanwhile and are proven{left}", Size(outcome.bytes));
     }
     if outcome.fetched == 0 {
-        return format!("{place}: {} were here already and are proven", Size(outcome.bytes));
+        return format!("{place}: {} were here already and are proven{left}", Size(outcome.bytes));
     }
     let speed = rate(mean_rate(outcome.fetched, outcome.elapsed));
     let (bytes, fetched) = (Size(outcome.bytes).to_string(), Size(outcome.fetched).to_string());
@@ -350,12 +379,6 @@ fn summary(outcome: &Outcome) -> String {
     let replaced = match outcome.replaced {
         0 => String::new(),
         count => format!(", replaced {}", counted(count, "file")),
-    };
-    let left = match outcome.left {
-        0 => String::new(),
-        count => {
-            format!(", left {} not older", counted(count, "file") + if count == 1 { " that is" } else { " that are" })
-        }
     };
     format!("{place}: {part}{bytes} fetched and proven in {took} ({speed}) from {givers}{found}{replaced}{left}")
 }

@@ -19,6 +19,7 @@ use crate::cli::say;
 use crate::io::share::hash::{HashError, hash_stream, hash_typed};
 use crate::model::obstacle::cause;
 use crate::model::{ContentId, Obstacle};
+use crate::node::ErrorCode;
 
 mod work;
 
@@ -70,7 +71,7 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
     drop(activity);
     match lines.failed {
         0 => Ok(Exit::DONE),
-        failed => Err(Failure::Some { failed, total: all }),
+        failed => Err(Failure::Some { failed, total: all, code: ErrorCode::Failed }),
     }
 }
 

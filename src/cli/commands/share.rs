@@ -51,6 +51,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let (secrets, skipped): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|omission| omission.is_secret());
     let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&skipped)).collect();
     told.extend(plan.unportable.iter().map(say::unportable));
+    told.extend(say::nothing_left(&plan));
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),

@@ -23,6 +23,20 @@ pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
     table.without_empty(CHANGED)
 }
 
+/// What words match of which one is meant: a single provider by its name, which can be given.
+pub(crate) fn rivals(hits: &[Hit], names: &Names) -> Table {
+    let mut table = Table::new(&HIT_COLUMNS);
+    for hit in hits {
+        let mut cells = hit_cells(hit);
+        cells[PROVIDERS] = match hit.providers.as_slice() {
+            [one] => names.short(one.node),
+            _ => who(hit, names),
+        };
+        table.row(cells);
+    }
+    table.without_empty(CHANGED)
+}
+
 /// What a search found, and where; friends who have it by their names.
 pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
     let mut columns = HIT_COLUMNS.to_vec();
@@ -203,6 +217,8 @@ mod tests {
              c             file  1.5 KiB  1          (not hashed yet)\n"
         );
         assert_eq!(text, expected);
+        let text = rivals(&[hit("c", None)], &Names::default()).render(None);
+        assert!(text.contains(&NodeId::of_public_key(b"n").short()), "{text}");
         let dated = Hit { modified: Modified::new(1_795_996_799), ..hit("c", None) };
         let text = hits([&dated]).render(None);
         assert!(text.ends_with("\nc     file  1.5 KiB  2026-11-29  1          (not hashed yet)\n"), "{text}");

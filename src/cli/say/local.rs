@@ -105,7 +105,9 @@ pub(super) fn home(error: &HomeError) -> String {
     match error {
         HomeError::Absent => format!("{error}: set HOME, or give one with --home"),
         HomeError::Io { source, .. } => format!("{error}: {}, or give another with --home", advice(source.kind)),
-        HomeError::Locked { .. } => format!("{error}: stop it, or give another directory with --home"),
+        HomeError::Locked { .. } => {
+            format!("{error}: stop it (one `qshare share` takes several paths), or give another directory with --home")
+        }
     }
 }
 

@@ -94,6 +94,7 @@ fn transfer(of: &Logged, names: &Names) -> Option<String> {
     let get = |name| of.or_unknown(name);
     let node = |name| names.given(of.or_unknown(name));
     Some(match of.name.as_str() {
+        "a link is left out" => format!("{} is left out: it leads to a directory, outside, or nowhere", get("path")),
         "a new phase" => format!("now {}", get("phase").to_lowercase()),
         "an upload begins" => format!("{} begins to fetch {}", node("peer"), get("what")),
         "an upload is over" => match get("bytes").parse() {

@@ -52,6 +52,14 @@ fn get(notice: &GetNotice, names: &Names) -> String {
     match notice {
         GetNotice::Dest(error) => local::dest(error),
         GetNotice::Download(notice) => download(notice, names),
+        GetNotice::Earlier { name, path } => {
+            let path = path.to_string_lossy();
+            let into = quoted_path(&format!("{path}/"));
+            format!(
+                "{} holds most of {name} already and is taken for it: `-o {into}` would put another {name} into it",
+                Shown(&path)
+            )
+        }
         GetNotice::GoOn { kept, output, only } => {
             let output = output.as_ref().map(|path| format!(" -o {}", quoted_path(&path.to_string_lossy())));
             let only: String = only.iter().map(|glob| format!(" --only {}", quoted(glob))).collect();
@@ -70,8 +78,8 @@ fn get(notice: &GetNotice, names: &Names) -> String {
         }
         GetNotice::NotServed(name) => format!("{name} is not served further: not all of it is there"),
         GetNotice::PartNotServed(name) => format!(
-            "{name} will not be served after the end, as not all of it was asked for: do without --only and --exclude, or share what \
-             comes with `qshare share`"
+            "{name} will not be served after the end, as only a part of it was asked for: get all of it, or share what comes with \
+             `qshare share`"
         ),
         GetNotice::Replaces(paths) => {
             format!("{} with other content, older than what is offered, and replaced", several(paths))
@@ -128,6 +136,7 @@ fn look(notice: &LookNotice, names: &Names) -> String {
 
 fn announcer(notice: &AnnouncerNotice, names: &Names) -> String {
     match notice {
+        AnnouncerNotice::Back { tracker } => format!("the tracker {tracker} is used again"),
         AnnouncerNotice::Cut { tracker, held, names: all } => format!(
             "the tracker {tracker} is full and holds only {held} of {all} names now: the others are not found by name but \
              still arrive with their collection, and are announced again when there is room; use another tracker too"

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::actors::index::IndexNotice;
 use crate::cli::say::local::advice;
-use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Unseen, Why};
+use crate::io::share::scan::{Omission, SharePlan, Skipped, SurveyError, Unportable, Unseen, Why};
 use crate::io::share::watch::{Cause, Unwatched};
 use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, Shown};
@@ -78,6 +78,13 @@ pub(super) fn survey(error: &SurveyError) -> String {
         SurveyError::Whole { .. } => "name directories in it, or add --all",
     };
     format!("{error}: {hint}")
+}
+
+/// That what a person wants to be left out leaves nothing to share.
+pub(crate) fn nothing_left(plan: &SharePlan) -> Option<String> {
+    let ignored = plan.skipped.iter().find(|of| matches!(of, Omission::Ignored(_)))?;
+    let none = plan.roots.iter().all(|root| root.files == 0);
+    none.then(|| format!("no file is left to share: {}", omission(ignored)))
 }
 
 /// Names that cannot exist everywhere.

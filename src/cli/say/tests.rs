@@ -15,10 +15,10 @@ use crate::io::net::resolve::ResolveError;
 use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
-use crate::io::share::scan::{Omission, Skipped, SurveyError, Unportable, Why};
+use crate::io::share::scan::{Omission, RootSummary, SharePlan, Skipped, SurveyError, Unportable, Why};
 use crate::io::share::watch::{Cause as WatchCause, Unwatched};
 use crate::model::query::QueryError;
-use crate::model::{ContentId, Friend, Friends, NodeId, SafePath};
+use crate::model::{ContentId, Friend, Friends, Kind, NodeId, Provider, SafePath};
 use crate::node::{GetNotice, LookNotice, Notice, Silence, Who, Whom, Without};
 use crate::wire::{LeftOut, LeftOutFile};
 
@@ -64,12 +64,62 @@ fn exit_codes_are_those_of_the_design() {
     assert_eq!(Error::NowhereToLook.code().exit(), 2);
     assert_eq!(Error::Query(QueryError::Empty).code().exit(), 2);
     assert_eq!(Error::NotFound { what: String::new(), asked: Whom::default(), near: Vec::new() }.code().exit(), 3);
-    let ambiguous =
-        |more| Error::Ambiguous { what: "x".to_owned(), hits: Vec::new(), beyond: Beyond { more, at_least: false } };
+    let ambiguous = |more| Error::Ambiguous {
+        what: "x".to_owned(),
+        hits: Vec::new(),
+        beyond: Beyond { more, at_least: false },
+        beneath: None,
+    };
     assert_eq!(ambiguous(0).code().exit(), 4);
     assert!(said(&ambiguous(0)).contains("matches 0 ") && said(&ambiguous(1)).contains("at least 0 "));
     assert_eq!(Error::Interrupted { have: 0, total: 0 }.code().exit(), 130);
     assert_eq!(Error::Home(HomeError::Locked { path: "h".into(), pid: Some(7) }).code().exit(), 1);
+}
+
+#[test]
+fn how_to_say_which_of_several_names_what_can_be_done() {
+    let by = |node: &[u8], file: &str| {
+        let provider = Provider { node: NodeId::of_public_key(node), addrs: Vec::new() };
+        Hit { names: vec![name(file)], providers: vec![provider], ..Hit::file(Some(ContentId::of(file.as_bytes())), 1) }
+    };
+    let (one, two) = ([by(b"a", "x"), by(b"a", "y")], [by(b"a", "x"), by(b"b", "x")]);
+    let all = |hits: &[Hit]| several("x", hits, Beyond::default(), None);
+    let least = "`x` matches 2 different things: say which by its id or by more words";
+    assert_eq!(all(&one), format!("{least}, or take all with --all"));
+    assert_eq!(all(&two), format!("{least}, or by --from for what one provider has, or take all with --all"));
+    let more = several("x", &one, Beyond { more: 3, at_least: false }, None);
+    assert!(more.contains("at least 2 ") && !more.contains("--all"), "{more}");
+    let text = several("papers/physics", &one, Beyond::default(), Some("Physics [1]"));
+    assert!(text.ends_with("say which by its id, `qshare get ID --only 'Physics [[]1[]]/*'`"), "{text}");
+}
+
+#[test]
+fn a_pattern_with_a_slash_that_finds_nothing_is_told_what_it_is_for() {
+    let found = |what: &str| {
+        let asked = Whom { places: vec![Who::tracker("h:1")], near: None, unfinished: false };
+        said(&Error::NotFound { what: what.to_owned(), asked, near: Vec::new() })
+    };
+    let hint = ": a pattern with a slash is for the whole path, so try '*/physics/*.pdf'";
+    assert!(found("physics/*.pdf").ends_with(hint) && found("x physics/*.pdf").ends_with(hint));
+    for other in ["*/physics/*.pdf", "*.pdf", "physics/a.pdf"] {
+        assert!(!found(other).contains("whole path"), "{other}");
+    }
+}
+
+#[test]
+fn what_leaves_nothing_to_share_is_told() {
+    let plan = |files, skipped| SharePlan {
+        roots: vec![RootSummary { name: name("d"), path: "/d".into(), kind: Kind::Collection, files, bytes: files }],
+        skipped,
+        unportable: None,
+        scanned: Vec::new(),
+        unseen: BTreeSet::new(),
+        rules: crate::io::share::scan::Rules::default(),
+    };
+    let text = nothing_left(&plan(0, vec![Omission::Ignored(1)])).expect("told");
+    assert_eq!(text, "no file is left to share: 1 thing is left out as --exclude or an ignore file says");
+    assert_eq!(nothing_left(&plan(1, vec![Omission::Ignored(1)])), None);
+    assert_eq!(nothing_left(&plan(0, Vec::new())), None);
 }
 
 #[test]
@@ -221,7 +271,7 @@ fn each_obstacle_and_each_failed_dial_has_its_advice() {
         Obstacle::Unreachable,
     ];
     let all = others.iter().chain(&of_the_disk).map(|kind| advice(*kind));
-    assert_eq!(all.collect::<std::collections::BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
+    assert_eq!(all.collect::<BTreeSet<_>>().len(), others.len() + 1, "two have one advice");
     let addr = "10.0.0.1:7".parse().expect("an address");
     let text = |error: DialError| connect(&error.into(), &Names::default());
     assert_eq!(

@@ -1,12 +1,12 @@
 //! Which of the hits is meant (design, section 9, "Which one").
 //! A rival id of equal standing is never left out silently; asking the person is the caller's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::logic::offers::merge::add_provider;
 use crate::logic::offers::rank::{Rank, of_hit};
 use crate::model::query::fold;
-use crate::model::{ContentId, FoundHit, Hit, Kind, Query};
+use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Query};
 
 /// What words mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,10 +45,35 @@ pub fn closest(query: &Query, hits: Vec<FoundHit>) -> Vec<FoundHit> {
 /// none is it.
 pub fn directory(query: &Query, hits: &[FoundHit]) -> Option<String> {
     let path = query.words().join(" ");
-    let below = |name: &str| fold(name).strip_prefix(&path).is_some_and(|rest| rest.starts_with('/'));
     let mut names = hits.iter().flat_map(|found| &found.hit.names);
-    let is_one = path.contains('/') && names.any(|name| below(name.as_str()));
+    let is_one = path.contains('/') && names.any(|name| is_below(name.as_str(), &path));
     (is_one && !hits.iter().any(|found| is_exact(query, &found.hit))).then_some(path)
+}
+
+fn is_below(name: &str, path: &str) -> bool {
+    fold(name).strip_prefix(path).is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Those of the collections that have the directory of this folded path: somebody who offers one is among those who offer what is
+/// in it. All of them where nobody is.
+pub fn having(path: &str, inside: &[FoundHit], collections: Vec<FoundHit>) -> Vec<FoundHit> {
+    let inside = inside.iter().filter(|found| found.hit.names.iter().any(|name| is_below(name.as_str(), path)));
+    let nodes: BTreeSet<NodeId> = inside.flat_map(|found| &found.hit.providers).map(|one| one.node).collect();
+    let (have, others): (Vec<_>, Vec<_>) = collections.into_iter().partition(|found| {
+        let all = &found.hit.providers;
+        // Of many not all travel with a hit.
+        all.len() >= Hit::MAX_PROVIDERS || all.iter().any(|one| nodes.contains(&one.node))
+    });
+    if have.is_empty() { others } else { have }
+}
+
+/// How the directory of this folded path is spelled below the collection `name`.
+pub fn spelled(path: &str, name: &str, inside: &[FoundHit]) -> Option<String> {
+    let mut names = inside.iter().flat_map(|found| &found.hit.names);
+    let one = names.find(|one| is_below(one.as_str(), path))?;
+    let depth = |path: &str| path.split('/').count();
+    let parts: Vec<_> = one.components().take(depth(path)).skip(depth(name)).collect();
+    Some(parts.join("/"))
 }
 
 /// Those of the hits that have as good a right to the words as the chosen one, and another id.
@@ -96,7 +121,7 @@ fn candidates(hits: &[FoundHit]) -> Vec<FoundHit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{NodeId, Plane, Provider, SafePath};
+    use crate::model::{Plane, Provider, SafePath};
 
     fn hit(id: u8, kind: Kind, names: &[&str], nodes: &[u8]) -> Hit {
         Hit {
@@ -152,6 +177,23 @@ mod tests {
         assert_eq!(of("my papers/phys", &files), None);
         assert_eq!(of("d/e", &["d/e/f", "c/d/e"]), Some("d/e".to_owned()));
         assert_eq!(of("d/e", &["d/e/f", "d/e"]), None, "something has this very name");
+    }
+
+    #[test]
+    fn of_two_collections_of_a_name_the_one_that_has_the_directory_is_meant() {
+        let found = |hit| FoundHit { hit, plane: Plane::Lan };
+        let all = || [[1u8], [2]].map(|by| found(hit(by[0], Kind::Collection, &["papers"], &by))).to_vec();
+        let file = |by: &[u8]| found(hit(9, Kind::File, &["Papers/Physics/a.pdf"], by));
+        let having = |inside: &[FoundHit]| {
+            let ids = having("papers/physics", inside, all()).into_iter().filter_map(|found| found.hit.id);
+            ids.collect::<Vec<_>>()
+        };
+        let id = |n| ContentId::from_bytes([n; 32]);
+        assert_eq!(having(&[file(&[2])]), [id(2)]);
+        assert_eq!(having(&[file(&[1, 2])]), [id(1), id(2)]);
+        assert_eq!(having(&[file(&[3])]), [id(1), id(2)], "nobody of them");
+        assert_eq!(having(&[found(hit(9, Kind::File, &["papers/maths/a.pdf"], &[2]))]), [id(1), id(2)]);
+        assert_eq!(spelled("papers/physics", "papers", &[file(&[1])]).as_deref(), Some("Physics"));
     }
 
     #[test]

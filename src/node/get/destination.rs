@@ -47,8 +47,17 @@ impl TargetPath {
         }
     }
 
+    /// A directory named without a slash, in which most of these files lie at their places: it is an earlier result, and none to
+    /// put this one into. Blocks.
+    pub(crate) fn earlier(path: &Path, files: &[(SafePath, u64, ContentId)]) -> Option<Self> {
+        let dir = SafeDir::open(path).ok().filter(|_| !is_into(path))?;
+        let size = |path: &SafePath| Some(dir.stat(path).ok()??.stamp?.size);
+        let there = files.iter().filter(|(path, expected, _)| size(path) == Some(*expected)).count();
+        if there * 2 > files.len() { Self::itself(path).ok() } else { None }
+    }
+
     fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
-        let into = path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..");
+        let into = is_into(path);
         let is_dir = path.is_dir();
         if let Some(id) = id.filter(|_| is_dir && !into)
             && let Ok(itself) = Self::itself(path)
@@ -79,6 +88,11 @@ impl TargetPath {
     }
 }
 
+/// Whether a path says by itself that it is a directory to put things into.
+fn is_into(path: &Path) -> bool {
+    path.as_os_str().as_encoded_bytes().ends_with(b"/") || path.ends_with(".") || path.ends_with("..")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +108,24 @@ mod tests {
         assert_eq!(at(PathBuf::from("b.txt")), PathBuf::from("b.txt"));
         let here = TargetPath::of(None, &name, None).expect("valid");
         assert_eq!(here.path(), PathBuf::from("a.txt"));
+    }
+
+    #[test]
+    fn a_directory_with_most_of_the_files_is_an_earlier_result() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let fresh = dir.path().join("fresh");
+        std::fs::create_dir_all(fresh.join("d")).expect("made");
+        let file = |path: &str| (SafePath::parse(path).expect("valid"), 3, ContentId::of(b""));
+        let files = [file("a"), file("d/b"), file("c")];
+        let earlier = |path: &Path| TargetPath::earlier(path, &files).map(|target| target.path());
+        std::fs::write(fresh.join("a"), "abc").expect("written");
+        std::fs::write(fresh.join("c"), "other").expect("written");
+        assert_eq!(earlier(&fresh), None, "one of three");
+        std::fs::write(fresh.join("d/b"), "abc").expect("written");
+        assert_eq!(earlier(&fresh), Some(fresh.clone()));
+        assert_eq!(earlier(&fresh.join("")), None, "a slash says that it is one to put things into");
+        assert_eq!(earlier(&fresh.join("absent")), None);
+        assert_eq!(TargetPath::earlier(&fresh, &[]), None, "nothing is not most");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(crate) async fn resolve(
         return Ok((own, rest));
     }
     let hits = std::iter::once(own).chain(all).map(|found| found.hit).collect();
-    Err(Error::Ambiguous { what: name.to_string(), hits, beyond: Beyond::default() })
+    Err(Error::Ambiguous { what: name.to_string(), hits, beyond: Beyond::default(), beneath: None })
 }
 
 /// The hit as one of its providers has hashed it.

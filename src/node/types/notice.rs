@@ -69,6 +69,13 @@ pub enum GetNotice {
     Dest(DestError),
     /// Of its providers.
     Download(DownloadNotice),
+    /// The directory that was named holds most of it already: it is taken for that, and nothing is put into it.
+    Earlier {
+        /// The name of what is fetched.
+        name: SafePath,
+        /// The directory.
+        path: LocalPath,
+    },
     /// An earlier run has left something of what is one of several things now: with its id it can be gone on with.
     GoOn {
         /// What is left.

@@ -47,7 +47,7 @@ fn words_that_are_all_ids_are_so_many_things() {
     let (x, y) = (ContentId::of(b"x"), ContentId::of(b"y"));
     assert_eq!(wants(&[&x.to_string()]).expect("one"), [What::Id(x)]);
     assert_eq!(wants(&[&x.to_string(), &y.to_string()]).expect("two"), [What::Id(x), What::Id(y)]);
-    assert_eq!(wants(&[&x.to_string(), "more"]).expect_err("neither ids nor words").exit().code(), 3);
+    assert_eq!(wants(&[&x.to_string(), "more"]).expect_err("neither ids nor words").exit().code(), 2);
     assert!(matches!(&wants(&["two words"]).expect("words")[..], [What::Words(q)] if q.words() == ["two", "words"]));
     assert_eq!(wants(&[" "]).expect_err("refused").exit(), Exit::USAGE);
     let to_a_file = wants(&[&x.to_string(), &y.to_string(), "-o", "f"]).expect_err("two to one file");
@@ -74,6 +74,11 @@ fn all_means_all_that_are_known_and_hashed() {
     assert_eq!((unhashed.exit().code(), beyond.exit().code()), (4, 4));
     let silent = Beyond { more: 0, at_least: true };
     assert_eq!(every("f", &[hit(Some(x))], silent).expect("what those who answer know"), [x]);
+}
+
+#[test]
+fn of_several_some_are_not_all_and_none_is_a_failure() {
+    assert_eq!((some(1, 2).exit().code(), some(2, 2).exit().code()), (6, 1));
 }
 
 #[test]
@@ -105,6 +110,10 @@ fn the_summary_tells_what_came_now() {
     assert!(summary(&part).starts_with("/d/f (a part of it): 8.0 MiB fetched"), "{}", summary(&part));
     let left = Outcome { left: 1, ..outcome(0, 0) };
     assert_eq!(summary(&left), "/d/f: left as it is, which is not older");
+    let here = Outcome { left: 1, kind: Kind::Collection, ..outcome(8 << 20, 0) };
+    assert_eq!(summary(&here), "/d/f: 8.0 MiB were here already and are proven, left 1 file that is not older");
+    let all = Outcome { left: 3, kind: Kind::Collection, ..outcome(0, 0) };
+    assert_eq!(summary(&all), "/d/f: nothing to fetch, left 3 files that are not older");
     let some = Outcome { left: 2, kind: Kind::Collection, ..outcome(8 << 20, 8 << 20) };
     assert!(summary(&some).ends_with(", left 2 files that are not older"), "{}", summary(&some));
 }

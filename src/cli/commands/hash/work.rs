@@ -63,7 +63,14 @@ impl Work {
         }
     }
 
+    /// A list without any id is no list: it is told as a whole.
     fn take(&mut self, list: &Path, text: &str, expected: &mut Vec<ContentId>) {
+        if text.lines().all(|line| parse(line).is_none()) {
+            let list = shown(list);
+            self.failed
+                .push(format!("{list} has no line of an id, two spaces and a path: give what `qshare hash` prints"));
+            return;
+        }
         for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             match parse(line) {
                 Some((id, path)) => {
@@ -165,6 +172,15 @@ mod tests {
         let work = Work::of_lists(vec![at("list"), at("absent")]);
         assert_eq!((work.files, work.expected), (vec![PathBuf::from("d/a")], Some(vec![id])));
         assert_eq!(work.failed.len(), 2, "{:?}", work.failed);
+        for nothing in ["", "\n", "nonsense\nand more\n"] {
+            std::fs::write(at("none"), nothing).expect("written");
+            let none = Work::of_lists(vec![at("none")]);
+            assert!(
+                matches!(&none.failed[..], [one] if one.contains("none has no line of an id")),
+                "{:?}",
+                none.failed
+            );
+        }
         assert!(work.failed[0].starts_with("line 3 of "), "{:?}", work.failed);
         assert_eq!(Work::of_paths(Vec::new()).files, [PathBuf::from(STDIN)]);
     }

@@ -96,6 +96,8 @@ fn is_top(dir: &Path) -> bool {
 /// The patterns of the command line, for one root.
 pub(super) fn excludes(root: &Path, patterns: &[String]) -> Result<Gitignore, GlobError> {
     let mut builder = GitignoreBuilder::new(root);
+    // Git reads a bracket that is never closed as itself; who typed one is told.
+    builder.allow_unclosed_class(false);
     for pattern in patterns {
         let error = |e: ignore::Error| GlobError { pattern: pattern.clone(), cause: e.to_string() };
         builder.add_line(None, pattern).map_err(error)?;

@@ -128,9 +128,12 @@ fn what_git_ignores_is_left_out_where_that_is_wanted() {
 #[test]
 fn a_bad_pattern_is_an_error() {
     let tree = Tree::of("a");
-    let options = SurveyOptions { exclude: vec!["{a".into()], ..SurveyOptions::default() };
-    let error = tree.survey(&options).expect_err("bad").to_string();
-    assert!(error.contains("the pattern {a is not a valid glob"), "{error}");
+    for pattern in ["{a", "["] {
+        let options = SurveyOptions { exclude: vec![pattern.into()], ..SurveyOptions::default() };
+        let error = tree.survey(&options).expect_err("bad");
+        assert!(error.is_usage(), "{error}");
+        assert!(error.to_string().contains(&format!("the pattern {pattern} is not a valid glob")), "{error}");
+    }
 }
 
 #[test]

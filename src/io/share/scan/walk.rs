@@ -248,16 +248,24 @@ fn resolve_links(found: &mut Walked) -> (Vec<ScannedFile>, u64) {
                 // A link into what could not be looked at is as unknown as that.
                 None => match found.unseen.iter().find(|unseen| target.starts_with(&unseen.path)) {
                     Some(at) => unseen.push(Unseen { name: name.clone(), path: path.clone().into(), ..at.clone() }),
-                    None => left += 1,
+                    None => left += leave_link(path),
                 },
             },
             // Links to what is another user's lead outside, as far as anybody here can tell.
-            Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied => left += 1,
+            Err(error) if is_absence(&error) || error.kind() == io::ErrorKind::PermissionDenied => {
+                left += leave_link(path)
+            }
             Err(error) => unseen.push(Unseen::new(name, path, &error)),
         }
     }
     found.unseen.append(&mut unseen);
     (linked, left)
+}
+
+/// One link that stands for nothing: they are counted, and named to who wants to know.
+fn leave_link(path: &Path) -> u64 {
+    tracing::info!(path = %path.display(), "a link is left out");
+    1
 }
 
 fn empty_dirs(found: &Walked) -> Vec<SafePath> {
