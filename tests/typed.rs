@@ -61,7 +61,10 @@ fn a_directory_that_one_of_two_has_is_meant_and_of_both_either_can_be_had() {
     let _more = lab.share(&tracker, &[&lab.path("more/papers")], &[]);
     let two = lab.get(&tracker, &["papers/physics"]);
     let told = two.error(4);
-    assert!(told.contains("matches 2 different things") && told.contains("`qshare get ID --only 'physics/*'`"), "{told}");
+    assert!(
+        told.contains("matches 2 different things") && told.contains("`qshare get ID --only 'physics/*'`"),
+        "{told}"
+    );
     for (n, hit) in two.events.iter().filter(|event| event["event"] == "hit").enumerate() {
         let (id, to) = (hit["id"].as_str().expect("an id"), format!("each{n}/"));
         lab.get(&tracker, &[id, "--only", "physics/*", "-o", &to]).done();

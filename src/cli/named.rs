@@ -4,7 +4,7 @@
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::io::home::seen::{Seen, SeenContent, is_prefix};
-use crate::model::{ContentId, Hit, Query, SafePath, Shown};
+use crate::model::{Hit, Query, SafePath, Shown};
 use crate::node::{Error, What};
 
 impl Context {
@@ -23,10 +23,16 @@ impl Context {
         }
     }
 
-    /// As what this home was shown a content.
-    pub(crate) fn name_of(&self, id: ContentId) -> Option<SafePath> {
-        let seen = Seen::at(&self.settings.home).with_prefix(&id.to_string());
-        seen.into_iter().next().map(|content| content.name)
+    /// As what this home was shown the only content that an id, or the beginning of one, fits.
+    pub(crate) fn name_of(&self, what: &What) -> Option<SafePath> {
+        let beginning = match what {
+            What::Id(id) => id.to_string(),
+            What::Words(query) => query.words().first().filter(|_| query.id().is_some())?.clone(),
+        };
+        match <[SeenContent; 1]>::try_from(Seen::at(&self.settings.home).with_prefix(&beginning)) {
+            Ok([one]) => Some(one.name),
+            Err(_) => None,
+        }
     }
 
     /// Remembers what is shown, the best first: the beginning of its id stands for it from now on.

@@ -90,11 +90,10 @@ struct Want {
 
 /// All words that are ids are so many things; everything else is words of one.
 fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failure> {
-    let all = match context.ids_of(&arguments.words)? {
+    let mut all = match context.ids_of(&arguments.words)? {
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
     };
-    let mut all = all;
     let mut seen = Vec::new();
     all.retain(|what| {
         !seen.contains(what) && {
@@ -105,8 +104,7 @@ fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failu
     if all.len() > 1 {
         into_directory(arguments)?;
     }
-    let called = |what: &What| if let What::Id(id) = what { context.name_of(*id) } else { None };
-    Ok(all.into_iter().map(|what| Want { called: called(&what), what, choose: None }).collect())
+    Ok(all.into_iter().map(|what| Want { called: context.name_of(&what), what, choose: None }).collect())
 }
 
 /// Several things need a directory.
