@@ -104,8 +104,8 @@ impl Snapshot {
         census
     }
 
-    /// The best hits for a query after `skip` better ones; `None` when it is not to go on to its end. Of more providers than travel those are told whose turn it
-    /// is by their networks, and a random choice of each.
+    /// The best hits for a query after `skip` better ones; `None` when it is not to go on to its end. Of more providers than
+    /// travel those are told whose turn it is by their networks, and a random choice of each.
     pub fn search(
         &self,
         query: &Query,
