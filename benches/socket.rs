@@ -25,7 +25,7 @@ fn plain(socket: std::net::UdpSocket) -> Socket {
 }
 
 fn ours(socket: std::net::UdpSocket) -> Socket {
-    udp::wrap(socket, udp::MAX_PAYLOAD).expect("wrapped")
+    udp::wrap(socket, udp::MAX_PAYLOAD, Arc::default()).expect("wrapped")
 }
 
 /// Sends all and takes it out again.

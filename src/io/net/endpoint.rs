@@ -137,7 +137,8 @@ impl Endpoint {
         let (addr, bound) = open(options.listen, options.role)?;
         let failed = |cause: io::Error| BindError::Address { addr, cause: cause.into() };
         let local = bound.socket.local_addr().map_err(failed)?;
-        let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD).map_err(failed)?;
+        let gate = Arc::<Gate>::default();
+        let socket = udp::wrap(bound.socket, udp::MAX_PAYLOAD, gate.crowded()).map_err(failed)?;
         let (config, server) = (transport::endpoint(keys), configs.listening());
         let quinn = quinn::Endpoint::new_with_abstract_socket(config, server, socket, Arc::new(TokioRuntime))
             .map_err(failed)?;
@@ -147,7 +148,7 @@ impl Endpoint {
             identity,
             role: options.role,
             configs,
-            gate: Arc::default(),
+            gate,
             open: open_links,
             small_buffers: bound.small,
             taken: Some(usual_port(options.role))

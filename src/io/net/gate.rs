@@ -4,6 +4,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::address::{is_loopback, network};
@@ -24,6 +25,8 @@ pub const PER_NETWORK: usize = 1024;
 pub const IN_ALL: usize = 16_384;
 /// Of those in all, and of the half-open ones, a quarter is kept for networks that have no more than so many.
 const FEW: usize = 8;
+/// Connections above which each is to keep less ([`Gate::crowded`]).
+pub const CROWD: usize = 64;
 
 /// What to do with a new connection.
 #[derive(Debug)]
@@ -40,6 +43,7 @@ pub enum Verdict {
 #[derive(Debug, Default)]
 pub struct Gate {
     counts: Mutex<Counts>,
+    crowded: Arc<AtomicBool>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +107,18 @@ impl Gate {
         counts.half_open.add(of);
         counts.connections.add(of);
         *counts.addresses.entry(key).or_default() += 1;
+        self.notice(&counts);
         Verdict::Admit(Permit { gate: self.clone(), key, of, half_open: true })
+    }
+
+    /// Whether more than [`CROWD`] connections hold a permit, kept up to date.
+    #[must_use]
+    pub fn crowded(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.crowded)
+    }
+
+    fn notice(&self, counts: &Counts) {
+        self.crowded.store(counts.connections.all > CROWD, Ordering::Relaxed);
     }
 
     /// Connections that hold a permit.
@@ -141,6 +156,7 @@ impl Drop for Permit {
         self.established();
         let mut counts = self.gate.counts();
         counts.connections.remove(self.of);
+        self.gate.notice(&counts);
         remove(&mut counts.addresses, self.key);
     }
 }
@@ -183,6 +199,18 @@ mod tests {
         assert!(open(&gate, "10.0.0.1").is_some());
         drop(permits);
         assert_eq!(gate.connections(), 0);
+    }
+
+    #[test]
+    fn a_crowd_is_told_while_it_lasts() {
+        let gate = Arc::new(Gate::default());
+        let crowded = gate.crowded();
+        let mut permits: Vec<_> = (0..CROWD).filter_map(|_| open(&gate, "10.0.0.1")).collect();
+        assert!(!crowded.load(Ordering::Relaxed));
+        permits.extend(open(&gate, "10.0.0.2"));
+        assert!(crowded.load(Ordering::Relaxed));
+        permits.pop();
+        assert!(!crowded.load(Ordering::Relaxed));
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod socket;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use quinn::{AsyncUdpSocket, Runtime as _, TokioRuntime};
 use serde::{Deserialize, Serialize};
@@ -64,12 +65,13 @@ fn open(addr: SocketAddr) -> io::Result<Bound> {
     Ok(Bound { socket: socket.into(), small: small.map(|(sends, got)| SmallBuffer { sends, got }).collect() })
 }
 
-/// Puts the socket under quinn. Must be called within a tokio runtime.
+/// Puts the socket under quinn, which keeps less for each connection while there is a crowd of them. Must be called within
+/// a tokio runtime.
 ///
 /// # Errors
 /// When the socket cannot be registered with the runtime.
-pub fn wrap(socket: UdpSocket, max_payload: u16) -> io::Result<Arc<dyn AsyncUdpSocket>> {
-    Ok(Arc::new(socket::BatchSocket::new(TokioRuntime.wrap_udp_socket(socket)?, max_payload)))
+pub fn wrap(socket: UdpSocket, max_payload: u16, crowded: Arc<AtomicBool>) -> io::Result<Arc<dyn AsyncUdpSocket>> {
+    Ok(Arc::new(socket::BatchSocket::new(TokioRuntime.wrap_udp_socket(socket)?, max_payload, crowded)))
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ async fn until(mut reached: impl FnMut() -> bool) {
 #[tokio::test]
 async fn consecutive_batches_leave_as_one_send_in_order_with_their_mark() {
     let kernel = Kernel::new(usize::MAX, 64);
-    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX, Arc::default());
     let bytes = segments(30);
     for batch in bytes.chunks(10 * SEGMENT) {
         socket.try_send(&transmit(batch)).expect("room");
@@ -122,9 +122,19 @@ async fn consecutive_batches_leave_as_one_send_in_order_with_their_mark() {
 }
 
 #[tokio::test]
+async fn a_connection_keeps_two_datagrams_at_most_in_a_crowd() {
+    let crowded = Arc::new(AtomicBool::new(false));
+    let socket = BatchSocket::new(Kernel::new(usize::MAX, 64), u16::MAX, crowded.clone());
+    let none = BatchSocket::new(Kernel::new(usize::MAX, 1), u16::MAX, crowded.clone());
+    assert_eq!((socket.max_transmit_segments(), none.max_transmit_segments()), (64, 1));
+    crowded.store(true, Ordering::Relaxed);
+    assert_eq!((socket.max_transmit_segments(), none.max_transmit_segments()), (2, 1));
+}
+
+#[tokio::test]
 async fn what_is_small_leaves_at_once_and_after_what_waits() {
     let kernel = Kernel::new(usize::MAX, 64);
-    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX, Arc::default());
     socket.try_send(&transmit(b"ack")).expect("room");
     assert_eq!(kernel.sends(), [3]);
     socket.try_send(&transmit(&segments(10))).expect("room");
@@ -135,7 +145,7 @@ async fn what_is_small_leaves_at_once_and_after_what_waits() {
 #[tokio::test]
 async fn a_full_batch_does_not_wait() {
     let kernel = Kernel::new(usize::MAX, 64);
-    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX, Arc::default());
     for batch in segments(50).chunks(10 * SEGMENT) {
         socket.try_send(&transmit(batch)).expect("room");
     }
@@ -146,7 +156,7 @@ async fn a_full_batch_does_not_wait() {
 async fn a_full_kernel_holds_the_sender_back_and_nothing_is_lost_or_doubled() {
     for segments_of_the_socket in [64, 20, 1] {
         let kernel = Kernel::new(0, segments_of_the_socket);
-        let socket = Arc::new(BatchSocket::new(kernel.clone(), u16::MAX));
+        let socket = Arc::new(BatchSocket::new(kernel.clone(), u16::MAX, Arc::default()));
         let bytes = segments(500);
         let (sender, all, out) = (Arc::clone(&socket), bytes.clone(), kernel.clone());
         let sending = tokio::spawn(async move {
@@ -173,7 +183,7 @@ async fn a_full_kernel_holds_the_sender_back_and_nothing_is_lost_or_doubled() {
 #[tokio::test]
 async fn large_datagrams_whose_batch_is_taken_in_part_are_not_sent_twice() {
     let kernel = Kernel::new(2, 64);
-    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX, Arc::default());
     let bytes: Vec<u8> = (0..5 * 32_700_u32).map(|i| u8::try_from(i % 251).expect("small")).collect();
     let batch = Transmit { segment_size: Some(32_700), ..transmit(&bytes) };
     socket.try_send(&batch).expect("taken over");
@@ -191,7 +201,7 @@ async fn the_kernel_on_loopback_delivers_every_segment() {
     receiver.set_read_timeout(Some(Duration::from_secs(10))).expect("set");
     let sender = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).expect("bound");
     let inner = TokioRuntime.wrap_udp_socket(sender).expect("wrapped");
-    let socket = Arc::new(BatchSocket::new(inner, u16::MAX));
+    let socket = Arc::new(BatchSocket::new(inner, u16::MAX, Arc::default()));
     let mut poller = Arc::clone(&socket).create_io_poller();
     poll_fn(|cx| poller.as_mut().poll_writable(cx)).await.expect("an open socket");
     let bytes = segments(40);
@@ -213,7 +223,7 @@ async fn the_kernel_on_loopback_delivers_every_segment() {
 #[tokio::test]
 async fn connections_that_send_in_turns_are_joined_each() {
     let kernel = Kernel::new(usize::MAX, 64);
-    let socket = BatchSocket::new(kernel.clone(), u16::MAX);
+    let socket = BatchSocket::new(kernel.clone(), u16::MAX, Arc::default());
     let ends = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let one = ends(9);
     let other = (10..).map(ends).find(|end| place_of(*end) != place_of(one)).expect("there are many");
