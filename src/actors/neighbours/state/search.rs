@@ -162,8 +162,11 @@ impl State {
         let lan = direct && self.lan.contains(&from);
         let full = self.flood.is_full(found.id, from);
         match &search.answers {
-            // Full: whoever asked has more than it can take.
-            Some(answers) => drop(answers.try_send(Answer::Found { lan, hits: found.hits, nodes: found.nodes, full })),
+            // Full: whoever asked has more than it can take, and will not have heard all.
+            Some(answers) => {
+                let answer = Answer::Found { lan, hits: found.hits, nodes: found.nodes, full };
+                search.whole &= answers.try_send(answer).is_ok();
+            }
             None => self.learn(found.nodes),
         }
     }
