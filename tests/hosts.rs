@@ -135,3 +135,15 @@ fn a_host_is_named_without_ports_whoever_starts_first() {
     assert_eq!(port(&second), "4919");
     second.process.event_that("warning", |e| e["message"].as_str().is_some_and(|m| m.contains("UDP port 4918")));
 }
+
+#[test]
+fn the_doctor_sees_an_interface_that_is_down() {
+    let Some(hosts) = Hosts::up("k") else { return };
+    let lab = Lab::new();
+    for (turn, state) in [("up", "ok"), ("down", "warning")] {
+        hosts.program(2, &format!("ip link set eth0 {turn}"));
+        let ended = hosts.run(&lab, 2, &lab.home(), &["doctor"]);
+        let seen = ended.events.iter().find(|event| event["name"] == "interfaces").expect("looked at");
+        assert_eq!(seen["state"], state, "{turn}: {ended:#?}");
+    }
+}
