@@ -117,3 +117,14 @@ fn who_closes_the_output_ends_the_program_quietly() {
     let output = qshare(home.path(), &["id"]).stdout(writer).stderr(Stdio::piped()).output().expect("the program runs");
     assert_eq!((text(&output.stderr), output.status.code()), ("", Some(0)));
 }
+
+#[test]
+fn a_page_is_had_by_the_words_and_by_its_file_name() {
+    let home = tempfile::tempdir().expect("a directory");
+    let [words, joined] = [&["man", "friends", "add"][..], &["man", "friends-add"]].map(|line| run(home.path(), line));
+    assert!(text(&words.stdout).contains("friends\\-add"), "{words:?}");
+    assert_eq!(words.stdout, joined.stdout);
+    let wrong = run(home.path(), &["man", "friends", "multiply"]);
+    assert_eq!(text(&wrong.stderr), "qshare: `friends multiply` is no command; `qshare --help` lists them\n");
+    assert_eq!(wrong.status.code(), Some(2));
+}

@@ -322,9 +322,9 @@ pub(crate) struct CompletionsArgs {
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct ManArgs {
-    /// The page of this command [default: that of the program]
+    /// The page of this command, `friends add` or `friends-add` [default: that of the program]
     #[arg(value_name = "COMMAND")]
-    pub(crate) command: Option<String>,
+    pub(crate) command: Vec<String>,
     /// Write all pages into this directory
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     pub(crate) into: Option<PathBuf>,

@@ -17,12 +17,11 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
     }
     let mut program = whole(parser());
     program.build();
-    let command = match &arguments.command {
-        None => &program,
-        Some(name) => program
-            .find_subcommand(name)
-            .ok_or_else(|| Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(name))))?,
-    };
+    let mut words = arguments.command.iter().flat_map(|word| word.split('-'));
+    let command = words.try_fold(&program, |command, word| command.find_subcommand(word)).ok_or_else(|| {
+        let command = arguments.command.join(" ");
+        Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(&command)))
+    })?;
     let page = page(clap_mangen::Man::new(command.clone())).map_err(anyhow::Error::from)?;
     context.output.print(&page)?;
     Ok(Exit::DONE)
