@@ -42,6 +42,12 @@ impl Trials {
         Self { awake: Awake::default(), patience, tried: vec![Tried::default(); count], denied: None }
     }
 
+    /// One more may have it.
+    pub fn add(&mut self) {
+        self.tried.push(Tried::default());
+        self.denied = None;
+    }
+
     /// Time has passed; to be told several times a second. `clock` runs on while the process is stopped.
     pub fn tick(&mut self, clock: Duration) {
         if self.awake.tick(clock) {
@@ -170,6 +176,14 @@ mod tests {
         let (at, over, asked) = until_over(&mut Trials::new(3, ms(0)), |_| Why::Unreachable);
         assert_eq!((at, over, asked), (ms(0), Over { waited: None }, 3));
         assert_eq!(Trials::new(0, Duration::from_secs(9)).over(ms(0)), Some(Over { waited: None }));
+    }
+
+    #[test]
+    fn one_that_is_heard_of_later_is_asked_too() {
+        let mut trials = Trials::new(1, Duration::from_secs(60));
+        assert_eq!(until_over(&mut trials, |_| Why::Lied).2, 1);
+        trials.add();
+        assert_eq!((trials.next(ms(0)), trials.over(ms(0))), (Some(1), None));
     }
 
     #[test]

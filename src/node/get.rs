@@ -29,13 +29,14 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
-use crate::model::{ContentId, Hit, NodeId, SafePath};
+use crate::model::{ContentId, Hit, Kind, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
+use crate::node::look::claims::true_among;
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
 use crate::node::report::Report;
@@ -55,7 +56,7 @@ impl Transfer {
         let report = Report::new();
         let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
-        let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now() };
+        let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now(), truth: None };
         let span = debug_span!("get", what = ?get.request.what);
         Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) }
     }
@@ -106,6 +107,8 @@ pub(super) struct Get {
     pub(super) report: Report,
     pub(super) cancelled: watch::Receiver<bool>,
     started: Instant,
+    /// What the id was proven to be, when nobody had what had been claimed of it.
+    pub(super) truth: Option<Hit>,
 }
 
 /// Whatever ends a transfer on this side, what was proven by then is kept and is said.
@@ -122,21 +125,24 @@ fn halted(error: Error, report: &Report) -> Error {
 impl Get {
     async fn run(mut self) -> Result<Outcome, Error> {
         let mut cancelled = self.cancelled.clone();
-        let prepared = tokio::select! {
-            prepared = self.prepare() => Some(prepared?),
-            _ = cancelled.wait_for(|cancelled| *cancelled) => None,
-        };
-        let Some(prepared) = prepared else { return Err(self.interrupted_early().await) };
-        match prepared {
-            Prepared::Done(outcome) => Ok(*outcome),
-            Prepared::Fetch(plan) => {
-                let report = self.report.clone();
-                let on_disk = matches!(plan.place, Sink::Disk { .. });
-                let (inner, providers) = (Arc::clone(&self.inner), plan.hit.providers.clone());
-                let fetched = self.fetch(*plan).await;
-                // Now there are links to them.
-                inner.meet(providers.iter().map(|provider| provider.node)).await;
-                fetched.map_err(|error| if on_disk { halted(error, &report) } else { error })
+        loop {
+            let prepared = tokio::select! {
+                prepared = self.prepare() => Some(prepared?),
+                _ = cancelled.wait_for(|cancelled| *cancelled) => None,
+            };
+            let Some(prepared) = prepared else { return Err(self.interrupted_early().await) };
+            let plan = match prepared {
+                Prepared::Done(outcome) => return Ok(*outcome),
+                Prepared::Fetch(plan) => plan,
+            };
+            let report = self.report.clone();
+            let on_disk = matches!(plan.place, Sink::Disk { .. });
+            let providers = plan.hit.providers.clone();
+            let fetched = self.fetch(*plan).await;
+            // Now there are links to them.
+            self.inner.meet(providers.iter().map(|provider| provider.node)).await;
+            if fetched.is_ok() || self.truth.is_none() {
+                return fetched.map_err(|error| if on_disk { halted(error, &report) } else { error });
             }
         }
     }
@@ -155,7 +161,10 @@ impl Get {
     /// Everything before the first byte of content.
     async fn prepare(&mut self) -> Result<Prepared, Error> {
         TargetPath::check(self.request.output.as_deref())?;
-        let found = self.find_at_all().await;
+        let found = match self.truth.take() {
+            Some(hit) => Ok(Meant { hit, late: None, beneath: None }),
+            None => self.find_at_all().await,
+        };
         if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
             self.tell_of_kept().await;
         }
@@ -172,7 +181,14 @@ impl Get {
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
-        let contents = Contents::of(self, &hit, beneath.as_deref(), parent, &mut liars).await;
+        let mut contents = Contents::of(self, &hit, beneath.as_deref(), parent, &mut liars).await;
+        if let Err(Error::NoManifest { .. }) = &contents
+            && beneath.is_none()
+            && let Some(file) = self.file_after_all(id).await
+        {
+            hit = file;
+            contents = Contents::of(self, &hit, None, parent, &mut liars).await;
+        }
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let mut contents = contents?;
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
@@ -249,6 +265,13 @@ impl Get {
             self.finder = self.inner.finder_at(peer).await?;
         }
         self.find().await
+    }
+
+    /// What was taken for a collection may be a file: where somebody proves it.
+    async fn file_after_all(&self, id: ContentId) -> Option<Hit> {
+        let mut claims = self.finder.locate(id).await.ok()?.hits;
+        claims.retain(|found| found.hit.kind == Kind::File);
+        Some(true_among(&self.finder.connections, claims, &self.report).await?.hit)
     }
 
     /// Who sent a wrong list is not asked for anything else of it.

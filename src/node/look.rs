@@ -2,6 +2,7 @@
 
 mod answers;
 pub(super) mod ask;
+pub(super) mod claims;
 pub(super) mod find;
 pub(super) mod late;
 pub(super) mod near;
@@ -9,7 +10,6 @@ mod patience;
 pub(super) mod planes;
 pub(super) mod reach;
 pub(super) mod resolve;
-pub(super) mod size;
 pub(super) mod trials;
 
 use crate::logic::offers::choose::{Choice, choose, directory, having, spelled};
@@ -18,11 +18,11 @@ use crate::logic::offers::tally::Beyond;
 use crate::model::query::fold;
 use crate::model::{ContentId, FoundHit, Hit, Kind, Plane, Query};
 use crate::node::error::{Error, Named, Whom};
+use crate::node::look::claims::of_true_claim;
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
 use crate::node::look::planes::Rest;
 use crate::node::look::resolve::resolve;
-use crate::node::look::size::of_true_size;
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Hits, Phase, What};
 
@@ -77,7 +77,7 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
         found.warnings.into_iter().for_each(|notice| report.warn(notice));
         return Err(Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() });
     };
-    let best = of_true_size(&finder.connections, best, &found.hits, report).await;
+    let best = of_true_claim(&finder.connections, best, &found.hits, report).await;
     report.plane(best.plane);
     Ok(best)
 }
@@ -85,10 +85,11 @@ async fn by_id(finder: &Finder, id: ContentId, all: bool, report: &Report) -> Re
 async fn by_words(finder: &Finder, query: &Query, chosen: Option<ContentId>, report: &Report) -> Result<Chosen, Error> {
     let (mut found, rest) = finder.candidates(query, CANDIDATES).await?;
     std::mem::take(&mut found.warnings).into_iter().for_each(|notice| report.warn(notice));
-    if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
-        report.plane(found.plane);
+    if let Some(one) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
+        report.plane(one.plane);
         // A person has seen the rivals.
-        return Ok(found.clone().into());
+        let one = of_true_claim(&finder.connections, one.clone(), &found.hits, report).await;
+        return Ok(one.into());
     }
     if let Some(path) = directory(query, &found.hits)
         && let Some(chosen) = in_collection(finder, (&path, &found), chosen, report).await?
@@ -124,7 +125,7 @@ async fn one_of(
         }
         Choice::One(one) => as_shown(finder, query, one).await?,
     };
-    let one = of_true_size(&finder.connections, one, &heard, report).await;
+    let one = of_true_claim(&finder.connections, one, &heard, report).await;
     report.plane(one.plane);
     let overlay = finder.overlay().filter(|_| finder.is_open()).cloned();
     let mut late = LateAnswers::of(query.clone(), one.clone(), rest, overlay);
@@ -175,9 +176,10 @@ async fn in_collection(
         let (mut found, rest) = finder.candidates(&query, CANDIDATES).await?;
         let is_named = |hit: &Hit| hit.names.iter().any(|other| fold(other.as_str()) == name);
         found.hits.retain(|found| found.hit.kind == Kind::Collection && is_named(&found.hit));
-        if let Some(found) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
-            report.plane(found.plane);
-            return Ok(Some(Chosen { beneath, ..found.clone().into() }));
+        if let Some(one) = found.hits.iter().find(|found| chosen.is_some() && found.hit.id == chosen) {
+            report.plane(one.plane);
+            let one = of_true_claim(&finder.connections, one.clone(), &found.hits, report).await;
+            return Ok(Some(Chosen { beneath, ..one.into() }));
         }
         if inside.beyond == Beyond::default() {
             found.hits = having(path, &inside.hits, found.hits);

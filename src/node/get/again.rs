@@ -6,8 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use crate::actors::download::{Progress, Trouble};
 use crate::logic::transfer::Why;
-use crate::model::{Content, Provider, Query, SafePath};
+use crate::model::{Content, FoundHit, Kind, Provider, Query, SafePath};
+use crate::node::look::claims::true_among;
 use crate::node::look::find::Finder;
+use crate::node::report::Report;
 use crate::wire::Code;
 
 /// Between two looks: at first, and at most. The first comes at once.
@@ -15,33 +17,50 @@ const AGAIN: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs
 /// Hits of the same name that are looked at.
 const NAMESAKES: u32 = 50;
 
-/// Sends the providers that are found until the receiver or the transfer is gone.
-pub(crate) async fn look_again(
-    finder: Finder,
-    content: Content,
-    mut transfer: watch::Receiver<Progress>,
-    providers: mpsc::Sender<Vec<Provider>>,
-) {
-    let mut pause = AGAIN.0;
-    while transfer.wait_for(|now| now.stuck).await.is_ok() {
-        match finder.locate(content.id).await {
-            Ok(found) => {
-                let hits = found.hits.into_iter().map(|found| found.hit);
-                let same = hits.filter(|hit| hit.content() == Some(content));
-                let others = same.flat_map(|hit| hit.providers).filter(|provider| provider.node != finder.own);
-                let others: Vec<_> = others.collect();
-                if !others.is_empty() && providers.send(others).await.is_err() {
-                    return;
+/// What a transfer needs, and how it stands.
+pub(crate) struct Again {
+    pub(crate) finder: Finder,
+    pub(crate) content: Content,
+    pub(crate) transfer: watch::Receiver<Progress>,
+    pub(crate) report: Report,
+}
+
+impl Again {
+    /// Sends the providers that are found until the receiver or the transfer is gone; and, while nothing has come, what else
+    /// is claimed of the id, where that is proven.
+    pub(crate) async fn run(mut self, providers: mpsc::Sender<Vec<Provider>>, truth: mpsc::Sender<FoundHit>) {
+        let mut pause = AGAIN.0;
+        while self.transfer.wait_for(|now| now.stuck).await.is_ok() {
+            match self.finder.locate(self.content.id).await {
+                Ok(found) => {
+                    let (same, other): (Vec<_>, Vec<_>) =
+                        found.hits.into_iter().partition(|found| found.hit.content() == Some(self.content));
+                    let others = same.into_iter().flat_map(|found| found.hit.providers);
+                    let others: Vec<_> = others.filter(|provider| provider.node != self.finder.own).collect();
+                    if !others.is_empty() && providers.send(others).await.is_err() {
+                        return;
+                    }
+                    self.tell_of_other(other, &truth).await;
                 }
+                Err(error) => tracing::debug!(%error, "nobody was found again"),
             }
-            Err(error) => tracing::debug!(%error, "nobody was found again"),
+            let moves = self.transfer.wait_for(|now| !now.stuck);
+            pause = match tokio::time::timeout(pause, moves).await {
+                Ok(Ok(_)) => AGAIN.0,
+                Ok(Err(_)) => return,
+                Err(_) => (pause * 2).min(AGAIN.1),
+            };
         }
-        let moves = transfer.wait_for(|now| !now.stuck);
-        pause = match tokio::time::timeout(pause, moves).await {
-            Ok(Ok(_)) => AGAIN.0,
-            Ok(Err(_)) => return,
-            Err(_) => (pause * 2).min(AGAIN.1),
-        };
+    }
+
+    async fn tell_of_other(&self, claims: Vec<FoundHit>, truth: &mpsc::Sender<FoundHit>) {
+        if self.transfer.borrow().bytes > 0 || self.content.kind == Kind::Collection {
+            return;
+        }
+        if let Some(other) = true_among(&self.finder.connections, claims, &self.report).await {
+            // Whoever fetches may have ended.
+            let _ = truth.send(other).await;
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
 use crate::node::error::{Error, Lack};
-use crate::node::get::again::{look_again, tell_changed_from_gone};
+use crate::node::get::again::{Again, tell_changed_from_gone};
 use crate::node::get::contents::Contents;
 use crate::node::get::follow::follow;
 use crate::node::get::givers;
@@ -32,13 +32,13 @@ const PROVIDERS: usize = 16;
 
 impl Get {
     /// Fetches and publishes.
-    pub(super) async fn fetch(mut self, plan: Plan) -> Result<Outcome, Error> {
+    pub(super) async fn fetch(&mut self, plan: Plan) -> Result<Outcome, Error> {
         let (Plan { hit, contents, present, place, late }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
             Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
         };
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
-        let parts = &self.inner;
+        let parts = Arc::clone(&self.inner);
         let shares = self.request.share != ShareBack::Never;
         let request = TransferRequest {
             partial: Arc::clone(&partial),
@@ -102,7 +102,14 @@ impl Get {
     ) -> Result<Ending, Error> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
-        following.spawn(look_again(self.finder.clone(), contents.wanted.content, download.progress(), found.clone()));
+        let (tell, mut truth) = mpsc::channel(1);
+        let again = Again {
+            finder: self.finder.clone(),
+            content: contents.wanted.content,
+            transfer: download.progress(),
+            report: self.report.clone(),
+        };
+        following.spawn(again.run(found.clone(), tell));
         if self.finder.is_open() {
             for tracker in self.finder.trackers() {
                 following.spawn(follow(self.finder.clone(), tracker.clone(), contents.wanted.content, found.clone()));
@@ -118,6 +125,7 @@ impl Get {
         }
         let mut cancelled = self.cancelled.clone();
         let mut ending = false;
+        let on_disk = self.stream.is_none();
         let mut stream = Delivery::start(self.stream.take(), download);
         loop {
             tokio::select! {
@@ -133,6 +141,12 @@ impl Get {
                     return Err(Error::Stdout(failed.into()));
                 }
                 Some(more) = providers.recv() => download.providers(more),
+                // What a stream was begun with cannot be taken back.
+                Some(other) = truth.recv(), if on_disk && !ending => {
+                    ending = true;
+                    self.truth = Some(other.hit);
+                    download.cancel();
+                }
                 () = until(&mut cancelled), if !ending => {
                     ending = true;
                     download.cancel();

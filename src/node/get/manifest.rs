@@ -1,6 +1,7 @@
 //! Fetches a collection's canonical bytes from whoever has them, and checks them whole before they are used.
 //! Invariant: of lists larger than `SMALL` one is in memory at a time, whoever sends how many.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use quinn::RecvStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, Pace, Pieces as _};
@@ -28,9 +29,15 @@ const IDLE: Duration = Duration::from_secs(3);
 /// done before.
 const SECOND: Duration = Duration::from_millis(100);
 /// So long after one provider another one is,
-const NEXT: Duration = Duration::from_millis(500);
-/// this many at a time at most, for a list may be large.
-const ASKED: usize = 4;
+const NEXT: Duration = Duration::from_millis(200);
+/// this many at a time at most: of lists that are not small one is received at a time.
+const ASKED: usize = 16;
+/// What a list leaves out is asked of so many,
+const ASKED_LEFT_OUT: usize = 4;
+/// each for so long.
+const LEFT_OUT: Duration = Duration::from_millis(500);
+/// After so long without a list others are looked for on all planes, once.
+const ELSEWHERE: Duration = Duration::from_millis(300);
 /// A list that says to be larger than this waits for its turn:
 const SMALL: usize = 4 << 20;
 /// and whoever has the turn and sends more slowly than this (bytes a second, after a grace) leaves it to one that waits.
@@ -71,6 +78,8 @@ impl Listed<'_> {
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
         let mut last = Instant::now();
+        let mut elsewhere = pin!(self.elsewhere());
+        let mut looked = false;
         loop {
             // One that has gone without a word must not keep the others waiting.
             let late = if tasks.len() < 2 { SECOND } else { NEXT };
@@ -82,16 +91,21 @@ impl Listed<'_> {
                 tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
             }
             if !trials.is_asking()
+                && looked
                 && let Some(lack) = trials.lack()
             {
                 return Err(Error::NoManifest { id, lack: Box::new(lack) });
             }
             tokio::select! {
                 _ = ticks.tick() => trials.tick(),
+                more = &mut elsewhere, if !looked => {
+                    looked = true;
+                    trials.add(more);
+                }
                 Some(Ok((number, got))) = tasks.join_next() => match got {
                     Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
                     Ok(Answer::Wrong) => {
-                        liars.push(self.providers[number].node);
+                        liars.push(trials.node(number));
                         trials.failed(number, Why::Lied.into());
                     }
                     Err(failure) => trials.failed(number, failure),
@@ -100,10 +114,17 @@ impl Listed<'_> {
         }
     }
 
+    /// Whoever else is said to have it, looked for after a moment: those who were heard first may have nothing.
+    async fn elsewhere(&self) -> Vec<Provider> {
+        sleep(ELSEWHERE).await;
+        let found = self.finder.locate(self.id).await.map(|found| found.hits).unwrap_or_default();
+        found.into_iter().flat_map(|found| found.hit.providers).filter(|one| one.node != self.finder.own).collect()
+    }
+
     /// What it leaves out at the first provider that says it; asked where its list is known already.
     pub(crate) async fn left_out(&self) -> LeftOut {
-        for provider in self.providers.iter().take(ASKED) {
-            let head = timeout(NEXT, async {
+        for provider in self.providers.iter().take(ASKED_LEFT_OUT) {
+            let head = timeout(LEFT_OUT, async {
                 let link = self.finder.connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
                 let request = Request::Manifest(Manifest { id: self.id });
                 let (head, _open, _recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await.ok()?;

@@ -12,7 +12,7 @@ use crate::actors::download::Trouble;
 use crate::io::net::frames::CallError;
 use crate::logic::transfer::Why;
 use crate::logic::trials;
-use crate::model::Provider;
+use crate::model::{NodeId, Provider};
 use crate::node::error::Lack;
 use crate::wire::{Code, FrameError, Refusal};
 
@@ -72,6 +72,21 @@ impl Trials {
     pub(crate) fn new(providers: &[Provider], wait: Duration) -> Self {
         let providers: Vec<_> = providers.iter().map(|provider| (provider.clone(), None)).collect();
         Self { started: Instant::now(), machine: trials::Trials::new(providers.len(), wait), providers }
+    }
+
+    /// Those who may have it too, but for nodes that are there already.
+    pub(crate) fn add(&mut self, providers: impl IntoIterator<Item = Provider>) {
+        for provider in providers {
+            if !self.providers.iter().any(|(there, _)| there.node == provider.node) {
+                self.machine.add();
+                self.providers.push((provider, None));
+            }
+        }
+    }
+
+    /// Who has this number.
+    pub(crate) fn node(&self, number: usize) -> NodeId {
+        self.providers[number].0.node
     }
 
     /// Time has passed.
