@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Collection, ContentId, NodeId, Offer, Query};
+use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query};
 
 mod allowed;
 mod arrivals;
@@ -50,9 +50,10 @@ pub(crate) use inner::met;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
-use get::manifest::Listed;
+use get::manifest::{Listed, Proven};
 use inner::Inner;
 use look::ask::{Responder, all_offers, connect};
+use look::claims::claims;
 use look::{Meant, look};
 use report::Report;
 
@@ -174,12 +175,15 @@ impl Node {
     pub async fn manifest(&self, id: ContentId) -> Result<Collection, Error> {
         let finder = &self.inner.finder;
         let found = finder.locate(id).await?;
-        let not_found = || Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() };
-        let hit = found.hits.into_iter().map(|found| found.hit).next().ok_or_else(not_found)?;
-        if hit.kind == crate::model::Kind::File {
-            return Err(Error::NotACollection { id });
+        let Some(first) = found.hits.first() else {
+            return Err(Error::NotFound { what: id.to_string(), asked: found.asked, near: Vec::new() });
+        };
+        let tree = claims(first, &found.hits).into_iter().find(|claim| claim.hit.kind == Kind::Collection);
+        let hit = tree.ok_or(Error::NotACollection { id })?.hit;
+        match self.list_of(id, &hit).await? {
+            Proven::Tree(fetched) => Ok(fetched.collection),
+            Proven::File(_) => Err(Error::NotACollection { id }),
         }
-        self.list_of(id, &hit).await
     }
 
     /// That nothing was found for what a person typed, with what is spelled nearly so, which is looked for now.
@@ -206,10 +210,13 @@ impl Node {
         notices.into_iter().for_each(|notice| self.inner.warn(notice));
         let Meant { hit, beneath, .. } = meant?;
         let plane = report.now().plane;
-        let Some(id) = hit.id.filter(|_| hit.kind == crate::model::Kind::Collection) else {
+        let Some(id) = hit.id.filter(|_| hit.kind == Kind::Collection) else {
             return Ok(Listing { hit, plane, entries: Vec::new() });
         };
-        let collection = self.list_of(id, &hit).await?;
+        let collection = match self.list_of(id, &hit).await? {
+            Proven::Tree(fetched) => fetched.collection,
+            Proven::File(hit) => return Ok(Listing { hit, plane, entries: Vec::new() }),
+        };
         let patterns = beneath.and_then(|dir| get::selection::beneath(&collection, &dir, &[])).unwrap_or_default();
         let selection = get::selection::Selection::of(&patterns);
         let entries = collection.entries().iter().filter(|(path, _)| selection.takes(path));
@@ -223,14 +230,14 @@ impl Node {
     }
 
     /// What a collection holds, from those who have it.
-    async fn list_of(&self, id: ContentId, hit: &crate::model::Hit) -> Result<Collection, Error> {
-        let finder = &self.inner.finder;
+    async fn list_of(&self, id: ContentId, hit: &crate::model::Hit) -> Result<Proven, Error> {
+        let (finder, report) = (&self.inner.finder, Report::new());
         let mut liars = Vec::new();
         // Nobody waits for a list to be shown: everyone is asked once.
-        let listed = Listed { finder, id, providers: &hit.providers };
-        let fetched = listed.fetch(Duration::ZERO, &mut liars).await;
+        let listed = Listed { finder, id, providers: &hit.providers, report: &report };
+        let proven = listed.fetch(Duration::ZERO, &mut liars).await;
         liars.into_iter().for_each(|node| self.inner.warn(LookNotice::WrongList { node, id }));
-        Ok(fetched?.collection)
+        proven
     }
 
     /// All nodes that the trackers and peers know.

@@ -29,14 +29,13 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
-use crate::model::{ContentId, Hit, Kind, NodeId, SafePath};
+use crate::model::{ContentId, Hit, NodeId, SafePath};
 use crate::node::error::Error;
 use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
 use crate::node::inner::Inner;
 use crate::node::look::Meant;
-use crate::node::look::claims::true_among;
 use crate::node::look::find::Finder;
 use crate::node::look::late::LateAnswers;
 use crate::node::report::Report;
@@ -181,16 +180,12 @@ impl Get {
         let destination = self.target(&named, Some(id))?;
         let parent = destination.as_ref().map(|destination| destination.parent.as_path());
         let mut liars = Vec::new();
-        let mut contents = Contents::of(self, &hit, beneath.as_deref(), parent, &mut liars).await;
-        if let Err(Error::NoManifest { .. }) = &contents
-            && beneath.is_none()
-            && let Some(file) = self.file_after_all(id).await
-        {
-            hit = file;
-            contents = Contents::of(self, &hit, None, parent, &mut liars).await;
-        }
+        let contents = Contents::of(self, &mut hit, beneath.as_deref(), parent, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let mut contents = contents?;
+        if contents.wanted.content.size != hit.size {
+            self.believe_others(&mut hit, &mut contents).await;
+        }
         contents.without.iter().cloned().for_each(|without| self.report.warn(GetNotice::LeftOut(without)));
         // What is known only by its id is named after it.
         let destination = self.lands(&contents).await?;
@@ -267,11 +262,14 @@ impl Get {
         self.find().await
     }
 
-    /// What was taken for a collection may be a file: where somebody proves it.
-    async fn file_after_all(&self, id: ContentId) -> Option<Hit> {
-        let mut claims = self.finder.locate(id).await.ok()?.hits;
-        claims.retain(|found| found.hit.kind == Kind::File);
-        Some(true_among(&self.finder.connections, claims, &self.report).await?.hit)
+    /// Whoever told another size than a list has may have invented its name, too: those who told the true one have the word.
+    async fn believe_others(&self, hit: &mut Hit, contents: &mut Contents) {
+        let found = self.finder.locate(contents.wanted.content.id).await.map(|found| found.hits).unwrap_or_default();
+        let content = Some(contents.wanted.content);
+        let Some(other) = found.into_iter().map(|found| found.hit).find(|hit| hit.content() == content) else { return };
+        contents.name = Contents::called(&other, contents.wanted.content.id);
+        let others = std::mem::replace(hit, other).providers;
+        others.into_iter().for_each(|provider| add_provider(&mut hit.providers, provider));
     }
 
     /// Who sent a wrong list is not asked for anything else of it.

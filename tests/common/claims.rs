@@ -4,6 +4,7 @@
 use std::net::{SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use qshare::io::home::identity::{Identity, LongTermKeys};
 use qshare::io::net::endpoint::{Endpoint, EndpointOptions, Listen};
@@ -83,7 +84,18 @@ impl Bytes {
 
 /// A hit as a tracker would tell of it, with as many names, providers and addresses as one likes.
 pub fn hit(id: ContentId, size: u64, names: &[String], providers: &[([u8; 32], Vec<SocketAddr>)]) -> Bytes {
-    let mut hit = Bytes::default().map(7).key("id").id(id.as_bytes()).key("kind").key("file");
+    hit_of("file", id, size, names, providers)
+}
+
+/// The same of a `file` or a `collection`.
+pub fn hit_of(
+    kind: &str,
+    id: ContentId,
+    size: u64,
+    names: &[String],
+    providers: &[([u8; 32], Vec<SocketAddr>)],
+) -> Bytes {
+    let mut hit = Bytes::default().map(7).key("id").id(id.as_bytes()).key("kind").key(kind);
     hit = hit.key("size").number(size).key("files").number(1).key("locked").bool(false);
     hit = hit.key("names").list(names.len());
     for name in names {
@@ -111,6 +123,11 @@ pub struct FakeTracker {
 
 impl FakeTracker {
     pub fn start(answer: Vec<u8>, event: Vec<u8>) -> Self {
+        Self::start_late(answer, event, Duration::ZERO)
+    }
+
+    /// The same, whose answers come so long after they were asked for.
+    pub fn start_late(answer: Vec<u8>, event: Vec<u8>, wait: Duration) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("a runtime");
         let identity = Arc::new(Identity::ephemeral().expect("randomness"));
@@ -132,7 +149,10 @@ impl FakeTracker {
                                     return;
                                 };
                                 match request {
-                                    Request::Search(_) | Request::Locate(_) => drop(send.write_all(&answer).await),
+                                    Request::Search(_) | Request::Locate(_) => {
+                                        tokio::time::sleep(wait).await;
+                                        drop(send.write_all(&answer).await);
+                                    }
                                     Request::Follow(_) => {
                                         let unit = Bytes::default().map(1).key("Ok").0;
                                         let _ = send.write_all(&[&[0, 0, 0, 5][..], &unit, &[0xc0]].concat()).await;

@@ -17,7 +17,7 @@ use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, SafePath, 
 use crate::node::error::Error;
 use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
-use crate::node::get::manifest::{self, Fetched, Listed};
+use crate::node::get::manifest::{self, Fetched, Listed, Proven};
 use crate::node::get::selection::{self, Selection};
 use crate::node::report::Report;
 use crate::node::types::{GetRequest, Pattern, Phase, Replace, Without};
@@ -64,21 +64,20 @@ pub(crate) struct Present {
 
 impl Contents {
     /// Learns what a hit stands for; for a collection its list is taken from an earlier run or fetched, and those who
-    /// sent a wrong one are added to `liars`. `beneath`: only this directory of it, folded.
+    /// sent a wrong one are added to `liars`; what proves to be a file in truth replaces the hit. `beneath`: only this directory of it, folded.
     ///
     /// # Errors
     /// When nobody can give the list, or it cannot be used.
     pub(crate) async fn of(
         get: &Get,
-        hit: &Hit,
+        hit: &mut Hit,
         beneath: Option<&str>,
         parent: Option<&Path>,
         liars: &mut Vec<NodeId>,
     ) -> Result<Self, Error> {
-        let Get { finder, request, .. } = get;
+        let Get { finder, request, report, .. } = get;
         let Some(id) = hit.id else { return Err(not_hashed(hit)) };
-        let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
-        let name = plain.unwrap_or_else(|| name_of(id));
+        let name = Self::called(hit, id);
         let kept = parent.and_then(|parent| SafeDir::open(parent).ok());
         let kept = kept.and_then(|parent| Partial::resume_manifest(&parent, id));
         let kept = kept.and_then(|bytes| Some((Collection::parse_within(&bytes, finder.max_files).ok()?, bytes)));
@@ -86,10 +85,17 @@ impl Contents {
         if hit.kind == Kind::File && kept.is_none() {
             return Self::of_file(hit, id, name, request);
         }
-        let listed = Listed { finder, id, providers: &hit.providers };
-        let fetched = match kept {
-            Some((collection, bytes)) => Fetched { bytes, collection, left_out: listed.left_out().await },
+        let listed = Listed { finder, id, providers: &hit.providers, report };
+        let proven = match kept {
+            Some((collection, bytes)) => Proven::Tree(Fetched { bytes, collection, left_out: listed.left_out().await }),
             None => listed.fetch(request.wait, liars).await?,
+        };
+        let fetched = match proven {
+            Proven::Tree(fetched) => fetched,
+            Proven::File(file) => {
+                *hit = file;
+                return Self::of_file(hit, id, Self::called(hit, id), request);
+            }
         };
         let patterns = match beneath {
             None => request.only.clone(),
@@ -97,6 +103,12 @@ impl Contents {
                 .ok_or_else(|| Error::NoneMatch { name: name.to_string(), id })?,
         };
         Self::of_tree(fetched, id, name, &patterns)
+    }
+
+    /// Under which name a hit of this id is fetched.
+    pub(super) fn called(hit: &Hit, id: ContentId) -> SafePath {
+        let plain = hit.names.iter().map(SafePath::last).find(|name| !name.is_reserved());
+        plain.unwrap_or_else(|| name_of(id))
     }
 
     fn of_file(hit: &Hit, id: ContentId, name: SafePath, request: &GetRequest) -> Result<Self, Error> {

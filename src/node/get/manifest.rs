@@ -16,10 +16,12 @@ use crate::io::net::frames::{self, Pace, Pieces as _};
 use crate::logic::transfer::Why;
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
-use crate::model::{Collection, ContentId, NodeId, Provider, SafePath};
+use crate::model::{Collection, ContentId, FoundHit, Hit, Kind, NodeId, Provider, SafePath};
 use crate::node::error::Error;
+use crate::node::look::claims::first_proven;
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
+use crate::node::report::Report;
 use crate::node::types::Without;
 use crate::wire::{FrameError, LeftOut, Manifest, ManifestHead, Request, limits};
 
@@ -62,6 +64,16 @@ pub(crate) struct Listed<'a> {
     pub(crate) id: ContentId,
     /// Who may have it.
     pub(crate) providers: &'a [Provider],
+    /// Where it is told who cannot prove what is claimed.
+    pub(crate) report: &'a Report,
+}
+
+/// What an id is that was said to be a collection.
+pub(crate) enum Proven {
+    /// One, as a provider has it.
+    Tree(Fetched),
+    /// A file, as somebody has proven.
+    File(Hit),
 }
 
 impl Listed<'_> {
@@ -71,15 +83,15 @@ impl Listed<'_> {
     /// # Errors
     /// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
     /// provider can do better.
-    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Fetched, Error> {
+    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Proven, Error> {
         let (id, most) = (self.id, self.finder.max_files);
         let mut trials = Trials::new(self.providers, wait);
         let turns = Arc::new(Turns::new());
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
         let mut last = Instant::now();
-        let mut elsewhere = pin!(self.elsewhere());
-        let mut looked = false;
+        let (mut elsewhere, mut looked) = (pin!(self.elsewhere()), false);
+        let mut proving = JoinSet::new();
         loop {
             // One that has gone without a word must not keep the others waiting.
             let late = if tasks.len() < 2 { SECOND } else { NEXT };
@@ -92,6 +104,7 @@ impl Listed<'_> {
             }
             if !trials.is_asking()
                 && looked
+                && proving.is_empty()
                 && let Some(lack) = trials.lack()
             {
                 return Err(Error::NoManifest { id, lack: Box::new(lack) });
@@ -100,10 +113,16 @@ impl Listed<'_> {
                 _ = ticks.tick() => trials.tick(),
                 more = &mut elsewhere, if !looked => {
                     looked = true;
-                    trials.add(more);
+                    let (files, trees): (Vec<_>, _) = more.into_iter().partition(|one| one.hit.kind == Kind::File);
+                    trials.add(trees.into_iter().flat_map(|found: FoundHit| found.hit.providers));
+                    let (connections, report) = (self.finder.connections.clone(), self.report.clone());
+                    proving.spawn(async move { first_proven(&connections, files, &report).await });
                 }
+                Some(Ok(Some(file))) = proving.join_next() => return Ok(Proven::File(file.hit)),
                 Some(Ok((number, got))) = tasks.join_next() => match got {
-                    Ok(Answer::Right(parsed)) => return parsed.map_err(|source| unusable(id, source)),
+                    Ok(Answer::Right(parsed)) => {
+                        return parsed.map(Proven::Tree).map_err(|source| unusable(id, source));
+                    }
                     Ok(Answer::Wrong) => {
                         liars.push(trials.node(number));
                         trials.failed(number, Why::Lied.into());
@@ -114,11 +133,13 @@ impl Listed<'_> {
         }
     }
 
-    /// Whoever else is said to have it, looked for after a moment: those who were heard first may have nothing.
-    async fn elsewhere(&self) -> Vec<Provider> {
+    /// What else is said of it, looked for after a moment: those who were heard first may have nothing.
+    async fn elsewhere(&self) -> Vec<FoundHit> {
         sleep(ELSEWHERE).await;
-        let found = self.finder.locate(self.id).await.map(|found| found.hits).unwrap_or_default();
-        found.into_iter().flat_map(|found| found.hit.providers).filter(|one| one.node != self.finder.own).collect()
+        let mut found = self.finder.locate(self.id).await.map(|found| found.hits).unwrap_or_default();
+        let own = self.finder.own;
+        found.iter_mut().for_each(|found| found.hit.providers.retain(|provider| provider.node != own));
+        found
     }
 
     /// What it leaves out at the first provider that says it; asked where its list is known already.

@@ -62,7 +62,11 @@ pub(crate) async fn true_among(
 }
 
 /// The first of these claims that a provider proves; collections are none that can be.
-async fn first_proven(connections: &ConnectionsRef, mut claims: Vec<FoundHit>, report: &Report) -> Option<FoundHit> {
+pub(crate) async fn first_proven(
+    connections: &ConnectionsRef,
+    mut claims: Vec<FoundHit>,
+    report: &Report,
+) -> Option<FoundHit> {
     let mut waiting = trials(&claims).into_iter();
     let (mut asking, mut told) = (JoinSet::new(), 0);
     let mut begin = |asking: &mut JoinSet<_>| {
@@ -96,7 +100,7 @@ async fn first_proven(connections: &ConnectionsRef, mut claims: Vec<FoundHit>, r
 }
 
 /// Whatever is claimed of the id, those of most providers first; a collection is one claim.
-fn claims(chosen: &FoundHit, hits: &[FoundHit]) -> Vec<FoundHit> {
+pub(crate) fn claims(chosen: &FoundHit, hits: &[FoundHit]) -> Vec<FoundHit> {
     let Some(id) = chosen.hit.id else { return Vec::new() };
     let mut claims: Vec<FoundHit> = Vec::new();
     for found in std::iter::once(chosen).chain(hits).filter(|found| found.hit.id == Some(id)) {
