@@ -109,8 +109,11 @@ impl FileStamp {
         cfg!(unix)
     }
 
-    /// When its bytes were last changed, if that is a date.
+    /// When its bytes were last changed, if that is a date; none that nanoseconds cannot count.
     pub fn modified(&self) -> Option<Modified> {
+        if self.mtime_ns == i64::MAX {
+            return None;
+        }
         u64::try_from(self.mtime_ns.div_euclid(1_000_000_000)).ok().and_then(Modified::new)
     }
 
@@ -247,6 +250,14 @@ mod tests {
         assert_eq!(FileStamp { mtime_ns: 3, ctime_ns: 6, ..before }.since(&before), Change::Touched);
         assert_eq!(FileStamp { ino: 7, ..before }.since(&before), Change::Replaced);
         assert_eq!(FileStamp { ino: 7, size: 8, ..before }.since(&before), Change::Resized);
+    }
+
+    #[test]
+    fn a_date_that_nanoseconds_cannot_count_is_none() {
+        let stamp = FileStamp { dev: 1, ino: 2, size: 3, mtime_ns: 1_000_000_000, ctime_ns: 5, executable: false };
+        assert_eq!(stamp.modified(), Modified::new(1));
+        assert_eq!(FileStamp { mtime_ns: i64::MAX, ..stamp }.modified(), None);
+        assert_eq!(FileStamp { mtime_ns: -1, ..stamp }.modified(), None);
     }
 
     #[test]
