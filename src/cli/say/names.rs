@@ -29,7 +29,7 @@ impl Names {
     pub(crate) fn all(&self) -> String {
         let names: Vec<&str> = self.0.iter().map(|friend| friend.name.as_str()).collect();
         match names.as_slice() {
-            [] => "nobody yet: `qshare friends add NAME ID` adds a friend".to_owned(),
+            [] => "your friends, of whom there was none as this began: `qshare friends add NAME ID` adds one, who is served at once".to_owned(),
             names => format!("your friends {}", names.join(", ")),
         }
     }

@@ -129,8 +129,8 @@ pub struct Addresses(pub Vec<SocketAddr>);
 
 impl fmt::Display for Addresses {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let texts: Vec<_> = self.0.iter().map(ToString::to_string).collect();
-        f.write_str(&texts.join(", "))
+        // One that was tried again is one place.
+        f.write_str(&self.0.iter().unique().join(", "))
     }
 }
 
