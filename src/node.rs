@@ -14,6 +14,7 @@ use crate::model::{Collection, ContentId, NodeId, Offer, Query};
 mod allowed;
 mod arrivals;
 mod bench;
+mod control;
 mod doctor;
 pub mod error;
 mod following;
@@ -42,8 +43,9 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
+pub use control::{Asker, Remote};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
-pub use error::{Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
+pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
@@ -85,7 +87,9 @@ impl Node {
     /// When the home is locked or cannot be used, or the port cannot be had.
     pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (inner, events) = start::start(options).await?;
-        Ok((Self { inner: Arc::new(inner) }, events))
+        let node = Self { inner: Arc::new(inner) };
+        let events = control::listen(&node, events);
+        Ok((node, events))
     }
 
     /// Offers what was surveyed.
@@ -111,7 +115,8 @@ impl Node {
 
     /// The same hits, whose providers are remembered for people.
     async fn met(&self, hits: Hits) -> Hits {
-        self.inner.meet(hits.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
+        let providers = hits.hits.iter().flat_map(|found| &found.hit.providers);
+        self.inner.meet(providers.map(|provider| provider.node).collect()).await;
         hits
     }
 
@@ -162,7 +167,7 @@ impl Node {
         let finder = &self.inner.finder;
         let link = connect(&finder.connections, responder, finder.own).await?;
         if responder.plane == Plane::Peer {
-            self.inner.meet([link.peer()]).await;
+            self.inner.meet(vec![link.peer()]).await;
         }
         all_offers(&link, &responder.who(), node).await
     }
@@ -239,9 +244,9 @@ impl Node {
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
         let (mut rows, warnings) = self.inner.finder.peers().await?;
-        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer).collect()).await;
         warnings.into_iter().for_each(|warning| self.inner.warn(warning));
-        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node).collect()).await;
         Ok(rows)
     }
 
@@ -253,8 +258,8 @@ impl Node {
         let finder = &self.inner.finder;
         let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
         let mut rows = overlay.near(finder.own).await;
-        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
-        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer).collect()).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node).collect()).await;
         Ok(rows)
     }
 

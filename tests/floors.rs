@@ -69,6 +69,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "neighbour",
             "directory",
             "content",
+            "control",
             "message",
             "bounded",
             "codec",
@@ -133,6 +134,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "get",
             "doctor",
             "bench",
+            "control",
         ],
     ),
     (

@@ -102,8 +102,12 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Print or check content ids of files, as b3sum does
     Hash(HashArgs),
-    /// Show this home: identities, cache, known trackers; and partial files here
+    /// Show this home and its running node: identities, neighbours, offers, uploads; and partial files here
     Status,
+    /// Follow everything that the running node of this home reports, as JSON lines
+    Events,
+    /// End the running node of this home
+    Stop,
     /// Print this home's node id
     Id,
     /// Show or forget which keys were seen at which address

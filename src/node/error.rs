@@ -30,11 +30,13 @@ use crate::node::types::Without;
 use crate::wire::{Code, Role};
 
 mod code;
+mod control;
 mod lack;
 mod who;
 
 pub use crate::model::text::path::shown;
 pub use code::ErrorCode;
+pub use control::ControlError;
 pub use lack::Lack;
 pub use who::{Who, Whom};
 
@@ -131,6 +133,9 @@ pub enum Error {
         /// Why.
         source: Box<ConnectError>,
     },
+    /// The running node of the home does not do it.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The destination refused.
     #[error(transparent)]
     Dest(#[from] DestError),
@@ -453,6 +458,7 @@ impl Error {
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),
+            Self::Control(error) => error.code(),
             Self::Download(DownloadError::Partial(error)) | Self::Partial(error) if error.is_full() => {
                 ErrorCode::NoSpace
             }

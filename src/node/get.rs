@@ -135,7 +135,7 @@ impl Get {
                 let (inner, providers) = (Arc::clone(&self.inner), plan.hit.providers.clone());
                 let fetched = self.fetch(*plan).await;
                 // Now there are links to them.
-                inner.meet(providers.iter().map(|provider| provider.node)).await;
+                inner.meet(providers.iter().map(|provider| provider.node).collect()).await;
                 fetched.map_err(|error| if on_disk { halted(error, &report) } else { error })
             }
         }
@@ -165,7 +165,7 @@ impl Get {
         hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
-        self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
+        self.inner.meet(hit.providers.iter().map(|provider| provider.node).collect()).await;
         self.report.phase(Phase::Connecting);
         self.call(&mut hit);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));

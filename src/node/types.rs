@@ -111,6 +111,19 @@ pub struct Near {
     pub all_global: bool,
 }
 
+/// Where one who asks a running node looks, whatever the node's own settings are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Places {
+    /// Trackers that are asked.
+    pub trackers: Vec<PeerTarget>,
+    /// Nodes that are asked directly.
+    pub peers: Vec<PeerTarget>,
+    /// Whether, and how far, the neighbours are asked.
+    pub near: Near,
+    /// Of a collection that is listed: files and directories at most.
+    pub max_files: usize,
+}
+
 /// How long a node means to live.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Lifetime {
@@ -179,7 +192,7 @@ pub struct Hits {
 }
 
 /// What words mean, and what that holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// A file or a collection.
     pub hit: Hit,

@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 13] = [
+const EXAMPLES: [(&str, &[Example]); 16] = [
     (
         "qshare",
         &[
@@ -36,6 +36,13 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         &[
             ("source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
             ("qshare completions fish | source", "in ~/.config/fish/config.fish"),
+        ],
+    ),
+    (
+        "events",
+        &[
+            ("qshare events", "what the node tells from now on, until Ctrl-C"),
+            ("qshare events | jq .event", "of each only what it is"),
         ],
     ),
     (
@@ -102,6 +109,20 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         ],
     ),
     (
+        "status",
+        &[
+            ("qshare status", "this home, its running node, and what is unfinished"),
+            ("qshare status --json", "for programs"),
+        ],
+    ),
+    (
+        "stop",
+        &[
+            ("qshare stop", "ends the `share` of this home, and waits for its end"),
+            ("qshare stop --home /srv/qshare", "that of another home"),
+        ],
+    ),
+    (
         "tracker",
         &[
             ("qshare tracker", "then give --tracker HOST to the others"),
@@ -148,6 +169,8 @@ fn meant(name: &str) -> &'static [&'static str] {
         "hosts" | "nodes" => &["peers", "neighbours"],
         "identity" | "key" | "whoami" => &["id"],
         "info" | "stat" => &["status"],
+        "follow" | "log" | "watch" => &["events"],
+        "end" | "kill" | "quit" | "shutdown" => &["stop"],
         "iperf" | "speed" | "test" => &["bench"],
         "try" | "example" => &["demo"],
         "where" | "which" | "who" | "whohas" => &["locate"],

@@ -40,6 +40,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    signals.heed(&node);
     context.warn_homeless(&node);
     if arguments.seed {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;

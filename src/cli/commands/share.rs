@@ -56,6 +56,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    signals.heed(&node);
     // Nothing is offered yet.
     shown.iter().for_each(|text| context.output.note(text));
     let result = async {

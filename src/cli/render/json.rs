@@ -134,6 +134,13 @@ pub(crate) enum Line<'a> {
         /// What.
         message: &'a str,
     },
+    /// `stop`: the running node of this home has ended.
+    Stopped {
+        /// Its node id.
+        node: NodeId,
+        /// Its process.
+        pid: u32,
+    },
     /// The end of hits.
     Summary {
         /// How many there were.

@@ -39,6 +39,10 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         Notice::List { list, stays, error } => format!("{}: {}", remaining(*list, *stays), local::lines(error)),
         Notice::Look(notice) => look(notice, names),
         Notice::Neighbour(notice) => neighbour(notice, names),
+        Notice::NoControl(cause) => format!(
+            "commands of this home do not reach this node, for its control socket cannot be had ({cause}): {}",
+            local::advice(cause.kind)
+        ),
         Notice::PortTaken { usual, got } => format!(
             "UDP port {usual} is another program's, so this listens on {got}: who names this machine by its host alone does \
              not find it there; end that program, or choose a port with --listen and name it"

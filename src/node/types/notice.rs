@@ -12,7 +12,7 @@ use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::partial::Superseded;
 use crate::io::share::cache::Renewed;
-use crate::model::{ContentId, LocalPath, NodeId, Plane, SafePath};
+use crate::model::{Cause, ContentId, LocalPath, NodeId, Plane, SafePath};
 use crate::node::{Error, Who};
 use crate::wire::LeftOut;
 
@@ -38,6 +38,8 @@ pub enum Notice {
         /// How many bytes it had.
         len: usize,
     },
+    /// The commands of the home do not reach this node.
+    NoControl(Cause),
     /// A list that people keep in a file has changed and cannot be taken, or not all of it.
     List {
         /// Which list.

@@ -110,6 +110,7 @@ fn what_a_node_reports_travels() {
         hashed: 2,
         refused: 1,
         reachable: true,
+        reached: vec![addr()],
     }));
     travels(Event::Hashing { done: 1, total: 2 });
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });
