@@ -21,7 +21,9 @@ mod following;
 mod get;
 mod host;
 mod inner;
+mod jobs;
 mod look;
+mod orders;
 mod report;
 mod start;
 mod tracker;
@@ -34,6 +36,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
+pub use crate::logic::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;
 pub use crate::logic::offers::tally::Beyond;
@@ -49,6 +52,7 @@ pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
+pub use orders::JobWish;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -88,6 +92,7 @@ impl Node {
     pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (inner, events) = start::start(options).await?;
         let node = Self { inner: Arc::new(inner) };
+        jobs::start(&node).await;
         let events = control::listen(&node, events);
         Ok((node, events))
     }
@@ -282,6 +287,22 @@ impl Node {
     #[must_use]
     pub fn uploads(&self) -> watch::Receiver<Uploads> {
         self.inner.uploads.shown()
+    }
+
+    /// A page of the transfers that it keeps for commands, those after this one.
+    ///
+    /// # Errors
+    /// When it keeps none, or ends.
+    pub async fn jobs(&self, after: Option<JobId>) -> Result<Vec<JobRow>, Error> {
+        self.inner.jobs()?.rows(after).await
+    }
+
+    /// Carries out an order for one of them, or for all that it fits; and says for which.
+    ///
+    /// # Errors
+    /// When there is no such job, or the order does not fit it.
+    pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
+        self.inner.jobs()?.order(id, order).await
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.

@@ -9,6 +9,7 @@ pub(super) mod friends;
 pub(super) mod get;
 pub(super) mod hash;
 pub(super) mod id;
+pub(super) mod jobs;
 pub(super) mod listen_lan;
 pub(super) mod locate;
 pub(super) mod ls;

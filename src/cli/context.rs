@@ -1,6 +1,6 @@
 //! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
 
-mod runs;
+pub(crate) mod runs;
 
 use std::sync::Arc;
 

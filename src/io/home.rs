@@ -7,6 +7,7 @@ pub mod begun;
 pub mod control;
 pub mod friends;
 pub mod identity;
+pub mod jobs;
 pub mod lines;
 pub mod met;
 pub mod remembered;

@@ -21,12 +21,25 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// A job, by the number that people give.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct JobId(u32);
 
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+impl From<u32> for JobId {
+    fn from(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+impl From<JobId> for u32 {
+    fn from(id: JobId) -> Self {
+        id.0
     }
 }
 
@@ -40,6 +53,7 @@ impl FromStr for JobId {
 
 /// How a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// Its owner has ended it; what was proven is kept.
@@ -252,6 +266,8 @@ impl Jobs {
         let state = job.state;
         job.state = order.of(state).ok_or(JobError::State { id, state })?;
         (job.due, job.failures) = (None, 0);
+        // Whoever follows it hears that it was interrupted.
+        job.attached &= order == JobOrder::Cancel;
         if state == JobState::Running {
             self.steps.push(Step::Halt(id));
         }

@@ -4,6 +4,8 @@
 
 mod asker;
 mod board;
+mod fetch;
+mod followed;
 mod remote;
 mod request;
 mod server;

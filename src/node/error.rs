@@ -20,6 +20,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
+use crate::logic::jobs::JobError;
 use crate::logic::offers::suggest::Suggestion;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
@@ -55,6 +56,15 @@ pub enum Error {
     /// The destination's file system cannot hold the names.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// An order for a job cannot be carried out.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The directory that was meant is not what this process sees there.
+    #[error("{} is another directory for the running node", shown(.path))]
+    OtherDirectory {
+        /// Where.
+        path: LocalPath,
+    },
     /// The words match several ids.
     #[error("`{}` matches several different things", Shown(.what))]
     Ambiguous {
@@ -448,7 +458,10 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
+            Self::Accept(_) | Self::Dest(_) | Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Job(JobError::Full) => ErrorCode::Busy,
+            Self::Job(JobError::State { .. }) => ErrorCode::Usage,
+            Self::Job(JobError::Unknown { .. }) => ErrorCode::NotFound,
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } | Self::OtherThanShown { .. } => ErrorCode::Ambiguous,

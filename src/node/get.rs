@@ -41,12 +41,19 @@ use crate::node::look::late::LateAnswers;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Notice, Outcome, Phase, Progress};
 
+/// What is told of a transfer: where it stands, and what went wrong.
+pub(super) type Told = (watch::Receiver<Progress>, watch::Receiver<Vec<Notice>>);
+
+/// How a transfer ends.
+pub(super) type Ending = Result<Outcome, Error>;
+
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
     progress: watch::Receiver<Progress>,
     notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
-    task: JoinHandle<Result<Outcome, Error>>,
+    leaver: Option<Canceller>,
+    task: JoinHandle<Ending>,
 }
 
 impl Transfer {
@@ -57,7 +64,13 @@ impl Transfer {
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now() };
         let span = debug_span!("get", what = ?get.request.what);
-        Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) }
+        Self { progress, notices, canceller, leaver: None, task: tokio::spawn(get.run().instrument(span)) }
+    }
+
+    /// One that another process carries out, and the task that hears of it.
+    pub(super) fn of(told: Told, (canceller, leaver): (Canceller, Canceller), task: JoinHandle<Ending>) -> Self {
+        let (progress, notices) = told;
+        Self { progress, notices, canceller, leaver: Some(leaver), task }
     }
 
     /// Where it stands.
@@ -76,6 +89,12 @@ impl Transfer {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.canceller.clone()
+    }
+
+    /// Leaves it to the running node, which carries it out: it then fails as left. None where it is carried out here.
+    #[must_use]
+    pub fn leaver(&self) -> Option<Canceller> {
+        self.leaver.clone()
     }
 
     /// Waits for its end.
@@ -185,7 +204,7 @@ impl Get {
         {
             return Err(Error::Taken { path: path.into(), id });
         }
-        self.report.name(&contents.name);
+        self.report.name(&contents.name, id);
         self.report.total(contents.wanted.content.size);
         self.tell_of_seeding(&contents);
         if self.request.dry_run {

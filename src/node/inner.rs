@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
@@ -21,11 +21,12 @@ use crate::io::home::met::{Met, MetNode};
 use crate::logic::look::FRIENDS;
 use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget};
-use crate::node::error::{Error, Who};
+use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
+use crate::node::orders::JobsRef;
 use crate::node::types::{Near, Notice, Options, PeerRef, Places, is_prefix};
 use crate::wire::{Peer, Role};
 
@@ -48,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
+    /// What it keeps for commands, where it lives long enough.
+    pub(crate) jobs: OnceLock<JobsRef>,
 }
 
 impl Deref for Inner {
@@ -182,8 +185,19 @@ impl Inner {
         }
     }
 
+    /// What it keeps for commands.
+    ///
+    /// # Errors
+    /// When it lives for one command only.
+    pub(crate) fn jobs(&self) -> Result<&JobsRef, Error> {
+        self.jobs.get().ok_or(Error::Control(ControlError::Brief))
+    }
+
     /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
+        if let Some(jobs) = self.jobs.get() {
+            jobs.stop().await;
+        }
         tokio::join!(self.announcer.stop(), self.neighbours.remember());
         self.host.stop().await;
     }

@@ -110,7 +110,8 @@ impl Wiring<'_> {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
         let near = self.options.near.clone();
-        let shared = Shared { host: self.host, near, shelf, index, uploads, downloads, announcer, neighbours, friends };
+        let (host, jobs) = (self.host, std::sync::OnceLock::new());
+        let shared = Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, jobs };
         Ok(Inner::new(shared, finder))
     }
 

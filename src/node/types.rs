@@ -43,6 +43,7 @@ macro_rules! with_setters {
     };
 }
 
+mod job;
 mod notice;
 mod outcome;
 mod preview;
@@ -50,6 +51,7 @@ mod request;
 
 pub use crate::actors::announcer::Acknowledged;
 pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
+pub use job::JobRow;
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};

@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 16] = [
+const EXAMPLES: [(&str, &[Example]); 18] = [
     (
         "qshare",
         &[
@@ -70,6 +70,14 @@ const EXAMPLES: [(&str, &[Example]); 16] = [
         ],
     ),
     (
+        "jobs",
+        &[
+            ("qshare get papers --detach", "have the running node fetch it"),
+            ("qshare jobs", "how far it is"),
+            ("qshare jobs pause 3", "likewise resume, cancel, retry; `all` for a number"),
+        ],
+    ),
+    (
         "locate",
         &[
             ("qshare locate turing-1936.pdf", "who has it"),
@@ -90,6 +98,13 @@ const EXAMPLES: [(&str, &[Example]); 16] = [
             ("qshare man | man -l -", "read it"),
             ("qshare man get | man -l -", "that of a command"),
             ("qshare man --into man1/", "all of them, for a package"),
+        ],
+    ),
+    (
+        "node",
+        &[
+            ("qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
+            ("systemctl --user enable --now qshare", "at each start, where a package has brought its unit"),
         ],
     ),
     (

@@ -68,8 +68,10 @@ pub(super) fn control(error: &ControlError) -> String {
         pid.map_or_else(|| "end that process".to_owned(), |pid| format!("end it with `kill {pid}`"))
     };
     match error {
+        ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
+        ControlError::Left { .. } => error.to_string(),
         ControlError::Lost => format!("{error}: run the same command again"),
-        ControlError::NotRunning => format!("{error}: `qshare share` starts one"),
+        ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
         ControlError::OtherKey { .. } => {
             format!(
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"

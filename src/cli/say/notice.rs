@@ -32,6 +32,11 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         ),
         Notice::Get(notice) => get(notice, names),
         Notice::Index(notice) => share::index(notice),
+        Notice::Job { path, cause } => format!(
+            "{} does not keep a transfer over the node's end, which goes on until then ({cause}): {}",
+            path.display(),
+            local::advice(cause.kind)
+        ),
         Notice::KeyRenewed { path, len } => format!(
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
             path.display()

@@ -63,7 +63,6 @@ impl JobFiles {
     /// # Errors
     /// When it cannot be written: then what was kept of it stays.
     pub fn write(&self, number: u32, bytes: &[u8]) -> io::Result<()> {
-        std::fs::create_dir_all(&self.0)?;
         secret::replace(&self.path(number), bytes)
     }
 

@@ -15,8 +15,9 @@ use crate::io::home::control::{ControlFile, Whereabouts};
 use crate::io::home::identity::Identity;
 use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
+use crate::logic::jobs::{JobId, JobOrder};
 use crate::node::error::{ControlError, Error};
-use crate::node::types::{Event, Notice, Places};
+use crate::node::types::{Event, JobRow, Notice, Places};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
 use crate::wire::limits::{CONTROL_VERSION, PAGE};
 use crate::wire::{Answer, Role};
@@ -80,6 +81,22 @@ impl Remote {
         self.running.version == env!("CARGO_PKG_VERSION") && self.running.control == CONTROL_VERSION
     }
 
+    /// A page of the transfers that it keeps for commands, those after this one.
+    ///
+    /// # Errors
+    /// When it keeps none, or has ended.
+    pub async fn jobs(&self, after: Option<JobId>) -> Result<Vec<JobRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Jobs(after), drop).await?
+    }
+
+    /// Carries out an order for one of them, or for all that it fits; and says for which.
+    ///
+    /// # Errors
+    /// When there is no such job, the order does not fit it, or the node has ended.
+    pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::OrderJobs(id, order), drop).await?
+    }
+
     /// How it is.
     ///
     /// # Errors
@@ -115,7 +132,7 @@ impl Remote {
         loop {
             match self.next(&mut from).await? {
                 Told::Event(event) => tell(event)?,
-                Told::Answer(_) | Told::Notice(_) => {}
+                Told::Answer(_) | Told::Job(_) | Told::Left | Told::Notice(_) | Told::Progress(_) => {}
             }
         }
     }
@@ -132,12 +149,12 @@ impl Remote {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,
                 Told::Notice(notice) => tell(notice),
-                Told::Event(_) => {}
+                Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) => {}
             }
         }
     }
 
-    async fn answer<T: DeserializeOwned>(&self, from: &mut RecvStream, len: u64) -> Result<T, Error> {
+    pub(super) async fn answer<T: DeserializeOwned>(&self, from: &mut RecvStream, len: u64) -> Result<T, Error> {
         let len = usize::try_from(len).ok().filter(|len| *len <= ANSWER);
         let len = len.ok_or_else(|| wrong(&"an answer that is too long"))?;
         let mut pace = Pace::begin();
@@ -145,7 +162,7 @@ impl Remote {
         rmp_serde::from_slice(&bytes).map_err(|error| wrong(&error))
     }
 
-    async fn begin(&self, request: &impl Serialize) -> Result<(SendStream, RecvStream), Error> {
+    pub(super) async fn begin(&self, request: &impl Serialize) -> Result<(SendStream, RecvStream), Error> {
         let exchange = async {
             let (mut to, from) = self.link.connection.open_bi().await?;
             frames::send(&mut to, request, PAGE).await?;
@@ -155,7 +172,7 @@ impl Remote {
     }
 
     /// The next frame of an answer; they may be long in coming, but not from a node that is gone.
-    async fn next(&self, from: &mut RecvStream) -> Result<Told, Error> {
+    pub(super) async fn next(&self, from: &mut RecvStream) -> Result<Told, Error> {
         let frame = async { frames::receive(from, PAGE).await?.ok_or(CallError::Ended) };
         self.unless_gone(frame).await
     }
@@ -165,7 +182,7 @@ impl Remote {
         timeout(PATIENCE, exchange(&self.link, control)).await.map_err(|_| silent())?.map_err(failed)
     }
 
-    async fn unless_gone<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, Error> {
+    pub(super) async fn unless_gone<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, Error> {
         let pid = Some(self.running.pid);
         let gone = async {
             while self.home.held(Role::Node).is_some_and(|held| held.is_none() || held == pid) {

@@ -2,8 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::logic::jobs::{JobId, JobOrder};
 use crate::model::{ContentId, FoundHit, Hit, Query};
-use crate::node::types::{Event, Notice, PeerRef, Places};
+use crate::node::orders::JobWish;
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
 pub(super) const ANSWER: usize = 256 << 20;
@@ -13,6 +15,8 @@ pub(super) const ANSWER: usize = 256 << 20;
 pub(super) enum Request {
     /// Something is asked for, with where to look for it.
     Ask(Places, Ask),
+    /// A transfer, whose progress is told to its end. The command may send one [`Word`] meanwhile.
+    Fetch(Box<JobWish>),
     /// Everything that the node reports from now on.
     Events,
 }
@@ -21,6 +25,8 @@ pub(super) enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Ask {
     Holdings(Hit),
+    Jobs(Option<JobId>),
+    OrderJobs(Option<JobId>, JobOrder),
     IsAsShown(Query, FoundHit),
     Knows(PeerRef),
     List(PeerRef),
@@ -34,12 +40,28 @@ pub(super) enum Ask {
 }
 
 /// A frame of the answer.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) enum Told {
     /// The end: so many bytes of MessagePack follow, what the method gives.
     Answer(u64),
+    /// The number of the transfer that was asked for.
+    Job(JobId),
+    /// It is left to the node.
+    Left,
+    /// Where it stands.
+    Progress(Box<Progress>),
     /// What the node reports.
     Event(Event),
     /// Something to tell the user.
     Notice(Notice),
+}
+
+/// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the
+/// transfer is left to the node, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Word {
+    /// End it, and keep what was proven.
+    Cancel,
+    /// Go on with it without this command.
+    Leave,
 }

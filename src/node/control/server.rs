@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::board::Board;
+use super::followed;
 use super::request::{Ask, Request, Told};
 use super::status;
 use crate::io::net::endpoint::{Arrival, Endpoint};
@@ -122,6 +123,7 @@ impl Server {
                 asked(&node, ask, notices, to).await
             }
             Request::Events => self.events(to).await,
+            Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
         }
     }
 
@@ -175,6 +177,11 @@ async fn asked(
     while let Ok(notice) = notices.try_recv() {
         frames::send(to, &Told::Notice(notice), PAGE).await?;
     }
+    answer_with(to, answer).await
+}
+
+/// The end of what was asked for.
+pub(super) async fn answer_with(to: &mut SendStream, answer: Vec<u8>) -> Result<(), CallError> {
     frames::send(to, &Told::Answer(answer.len() as u64), PAGE).await?;
     frames::write(to, answer.into()).await
 }
@@ -183,6 +190,8 @@ async fn asked(
 async fn done(node: &Node, ask: Ask) -> Vec<u8> {
     match ask {
         Ask::Holdings(hit) => packed(&node.holdings(&hit).await),
+        Ask::Jobs(after) => packed(&node.jobs(after).await),
+        Ask::OrderJobs(id, order) => packed(&node.order_jobs(id, order).await),
         Ask::IsAsShown(query, found) => packed(&node.is_as_shown(&query, &found).await),
         Ask::Knows(peer) => packed(&node.knows(&peer)),
         Ask::List(peer) => packed(&node.list(&peer).await),
@@ -197,6 +206,6 @@ async fn done(node: &Node, ask: Ask) -> Vec<u8> {
 }
 
 /// Plain values always can be.
-fn packed<T: Serialize>(value: &T) -> Vec<u8> {
+pub(super) fn packed<T: Serialize>(value: &T) -> Vec<u8> {
     rmp_serde::to_vec_named(value).unwrap_or_default()
 }

@@ -3,10 +3,20 @@
 use serde::{Deserialize, Serialize};
 
 use super::ErrorCode;
+use crate::logic::jobs::JobId;
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum ControlError {
+    /// It lives for one command only, and keeps no transfers.
+    #[error("the running node of this home lives for one command only")]
+    Brief,
+    /// It goes on with a transfer that this command has left to it.
+    #[error("the running node goes on with it as job {job}")]
+    Left {
+        /// Its number there.
+        job: JobId,
+    },
     /// It has ended, or its connection was lost, before the answer was there.
     #[error("the running node of this home has ended meanwhile")]
     Lost,
@@ -47,7 +57,8 @@ impl ControlError {
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::Lost => ErrorCode::Failed,
+            Self::Left { .. } => ErrorCode::Interrupted,
+            Self::Brief | Self::Lost => ErrorCode::Failed,
             Self::NotRunning => ErrorCode::NotFound,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::Protocol(_) => ErrorCode::Protocol,

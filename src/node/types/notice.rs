@@ -31,6 +31,13 @@ pub enum Notice {
     Get(GetNotice),
     /// Of what is shared.
     Index(IndexNotice),
+    /// A job cannot be kept, or what was kept of one cannot be read.
+    Job {
+        /// Its file.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
     /// The transport's key had another length than 32 bytes and was made anew.
     KeyRenewed {
         /// The file.
