@@ -38,6 +38,8 @@ pub(super) enum Ask {
 pub(super) enum Told {
     /// The end: so many bytes of MessagePack follow, what the method gives.
     Answer(u64),
+    /// What is reported from now on comes.
+    Begun,
     /// What the node reports.
     Event(Event),
     /// Something to tell the user.

@@ -143,6 +143,7 @@ impl Server {
     async fn events(&self, to: &mut SendStream) -> Result<(), CallError> {
         use tokio::sync::broadcast::error::RecvError;
         let mut told = self.board.follow();
+        frames::send(to, &Told::Begun, PAGE).await?;
         loop {
             match told.recv().await {
                 Ok(event) => frames::send(to, &Told::Event(event), PAGE).await?,
