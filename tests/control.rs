@@ -113,7 +113,7 @@ fn a_command_through_the_node_uses_no_socket_beyond_this_machine() {
     traced.args(["-f", "-qq", "-e", "trace=bind,connect,sendto,sendmsg,sendmmsg", "-o"]).arg(&trace);
     traced.arg(qshare.get_program()).args(qshare.get_args());
     for (key, value) in qshare.get_envs() {
-        value.into_iter().for_each(|value| drop(traced.env(key, value)));
+        let _ = value.map(|value| traced.env(key, value));
     }
     let ended = Process::start(traced.args(["search", "turing", "--tracker", &tracker.addr])).end();
     if ended.stderr.contains("PTRACE") {
@@ -124,7 +124,11 @@ fn a_command_through_the_node_uses_no_socket_beyond_this_machine() {
     let text = fs::read_to_string(&trace).expect("a trace");
     let inet: Vec<&str> = text.lines().filter(|line| line.contains("AF_INET")).collect();
     assert!(!inet.is_empty(), "the control socket is seen");
-    assert!(inet.iter().all(|line| line.contains("127.0.0.1") || line.contains("::1")), "{inet:#?}");
+    // The QUIC library tries on a socket of its own, through which nothing goes, what the kernel can do.
+    let tries = |line: &str| line.contains("bind(") && line.contains("(0)") && line.contains(r#""::""#);
+    let near = |line: &str| line.contains("127.0.0.1") || line.contains(r#""::1""#);
+    assert!(inet.iter().all(|line| near(line) || tries(line)), "{inet:#?}");
+    assert!(inet.iter().any(|line| line.contains("send") && near(line)), "{inet:#?}");
 }
 
 #[tokio::test]
@@ -153,16 +157,15 @@ fn something_else_on_that_port_is_told() {
     let lab = Lab::new();
     let home = lab.home();
     let node = sharing(&lab, &home, &[]);
-    let text = whereabouts(&home);
+    let (text, own) = (whereabouts(&home), socket(&home).to_string());
     // What does not answer at all is silent.
     let foreign = UdpSocket::bind("127.0.0.1:0").expect("bound");
     let there = foreign.local_addr().expect("an address").to_string();
-    fs::write(home.join("node/control"), text.replace(&socket(&home).to_string(), &there)).expect("written");
+    fs::write(home.join("node/control"), text.replace(&own, &there)).expect("written");
     let asked = run(&lab, &home, &["search", "turing"]);
     assert!(asked.error(1).contains(&format!("process {}", node.process.pid())), "{}", asked.stderr);
     // On another host or in another container.
-    fs::write(home.join("node/control"), text.replace(&socket(&home).to_string(), &there).replace("boot ", "boot x"))
-        .expect("written");
+    fs::write(home.join("node/control"), text.replace(&own, &there).replace("boot ", "boot x")).expect("written");
     assert!(run(&lab, &home, &["search", "turing"]).error(1).contains("another host or in another container"));
 }
 

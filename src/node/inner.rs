@@ -188,6 +188,8 @@ impl Inner {
 
     /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
+        // First: what is asked from now on would fail for that this node ends.
+        self.leave_owners().await;
         tokio::join!(self.announcer.stop(), self.neighbours.remember());
         self.host.stop().await;
     }
