@@ -46,7 +46,7 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use control::{Asker, Remote};
+pub use control::{Asker, Followed, Remote};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
@@ -59,6 +59,7 @@ pub use types::*;
 use get::manifest::Listed;
 use inner::Inner;
 use look::ask::{Responder, all_offers, connect};
+use look::own::OwnOffers;
 use look::{Meant, look};
 use report::Report;
 
@@ -129,7 +130,12 @@ impl Node {
     pub async fn holdings(&self, hit: &crate::model::Hit) -> Vec<Has> {
         let finder = &self.inner.finder;
         let Some(content) = hit.content() else { return vec![Has::Unknown; hit.providers.len()] };
-        get::holding::holdings(&finder.connections, content, None, &hit.providers).await
+        let mut all = get::holding::holdings(&finder.connections, content, None, &hit.providers).await;
+        let own = finder.itself().is_some_and(|itself| !itself.locate(content.id).hits.is_empty());
+        for (has, _) in all.iter_mut().zip(&hit.providers).filter(|(_, provider)| own && provider.node == finder.own) {
+            *has = Has::Whole;
+        }
+        all
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
@@ -143,6 +149,9 @@ impl Node {
         let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
                 return Ok((self.list_at(&Responder::of(target), None).await?, Plane::Peer));
+            }
+            Resolved::Node { node, .. } if node == finder.own && finder.itself().is_some() => {
+                return Ok((finder.itself().map(OwnOffers::all).unwrap_or_default(), Plane::Peer));
             }
             Resolved::Node { node, at } => {
                 if let Some(responder) = at.map(Responder::of) {
@@ -235,6 +244,9 @@ impl Node {
     /// What a collection holds, from those who have it.
     async fn list_of(&self, id: ContentId, hit: &crate::model::Hit) -> Result<Collection, Error> {
         let finder = &self.inner.finder;
+        if let Some(own) = finder.itself().and_then(|itself| itself.manifest(id, finder.max_files)) {
+            return Ok(own);
+        }
         let mut liars = Vec::new();
         // Nobody waits for a list to be shown: everyone is asked once.
         let listed = Listed { finder, id, providers: &hit.providers };

@@ -17,6 +17,8 @@ use crate::node::{
     Asker, ControlError, Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane, Remote,
 };
 
+/// How often a command is run again because the node that ran it has ended, which those of other commands do.
+const TRIES: u32 = 8;
 /// Warnings of the running node that wait to be told.
 const WARNINGS: usize = 64;
 
@@ -83,7 +85,8 @@ impl Context {
     ) -> Result<T, Failure> {
         let mut signals = self.signals()?;
         let mut activity = Some(Activity::start(&self.output, what));
-        for last in [false, false, true] {
+        for tried in 1..=TRIES {
+            let last = tried == TRIES;
             let runs = tokio::select! {
                 runs = self.who_runs() => runs?,
                 stop = signals.next() => return Err(Failure::Stopped(stop)),

@@ -26,7 +26,7 @@ use board::Board;
 use server::Server;
 
 pub use asker::Asker;
-pub use remote::Remote;
+pub use remote::{Followed, Remote};
 
 /// Begins to answer the commands of the home, where this node has it, and gives what the node reports.
 pub(super) fn listen(node: &Node, from: mpsc::Receiver<Event>) -> mpsc::Receiver<Event> {

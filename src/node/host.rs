@@ -145,12 +145,17 @@ impl Host {
         self.stop_asked.send_replace(true);
     }
 
-    /// Closes all connections and stops the actors.
-    pub async fn stop(&self) {
-        self.endpoint.close(Code::Closing).await;
+    /// Answers no command any more: who has asked looks for who has the home next.
+    pub(crate) async fn leave_owners(&self) {
         if let Some(control) = self.control.get() {
             control.close_owners().await;
         }
+    }
+
+    /// Closes all connections and stops the actors.
+    pub async fn stop(&self) {
+        self.leave_owners().await;
+        self.endpoint.close(Code::Closing).await;
         self.supervisor.stop(None);
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();
         self.lock.lock().unwrap_or_else(PoisonError::into_inner).take();

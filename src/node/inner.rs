@@ -20,11 +20,12 @@ use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
 use crate::logic::look::FRIENDS;
 use crate::model::address::NODE_PORT;
-use crate::model::{Friends, NodeId, PeerTarget};
+use crate::model::{Friends, NodeId, PeerTarget, Provider};
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
+use crate::node::look::own::OwnOffers;
 use crate::node::look::planes::Overlay;
 use crate::node::orders::JobsRef;
 use crate::node::types::{Near, Notice, Options, PeerRef, Places, is_prefix};
@@ -86,7 +87,10 @@ impl Inner {
             (places.near.only_peers && !self.near.only_peers) || (places.near.lan.is_none() && self.near.lan.is_some());
         let ttl = places.near.ttl;
         let overlay = self.finder.overlay().filter(|_| !fewer).map(|all| Overlay { ttl, ..all.clone() });
-        let finder = Finder::new(self.connections.clone(), self.endpoint.node_id(), &options, overlay);
+        let own = self.endpoint.node_id();
+        let provider = Provider { node: own, addrs: self.endpoint.candidates() };
+        let itself = OwnOffers::new(self.shelf.clone(), provider);
+        let finder = Finder::new(self.connections.clone(), own, &options, overlay).with_own(itself);
         Self { shared: Arc::clone(&self.shared), finder, asker: Some(asker) }
     }
 
@@ -198,6 +202,8 @@ impl Inner {
         if let Some(jobs) = self.jobs.get() {
             jobs.stop().await;
         }
+        // First: what is asked from now on would fail for that this node ends.
+        self.leave_owners().await;
         tokio::join!(self.announcer.stop(), self.neighbours.remember());
         self.host.stop().await;
     }

@@ -5,6 +5,7 @@ pub(super) mod ask;
 pub(super) mod find;
 pub(super) mod late;
 pub(super) mod near;
+pub(super) mod own;
 mod patience;
 pub(super) mod planes;
 pub(super) mod reach;

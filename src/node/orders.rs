@@ -5,7 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::receive::landing::Landing;
 use crate::logic::jobs::{JobId, JobOrder};
-use crate::node::error::{Error, Fault};
+use crate::node::error::{ControlError, Error};
 use crate::node::types::{GetRequest, JobRow, Notice, Outcome, Places, Progress};
 
 /// A transfer that a command wants: its output is a whole path, and it is the directory that the command sees there.
@@ -85,7 +85,7 @@ impl JobsRef {
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {
-        let ended = || Error::Internal(Fault::Task("the jobs have ended".to_owned()));
+        let ended = || Error::Control(ControlError::Lost);
         let (reply, answer) = oneshot::channel();
         self.0.send(order(reply)).await.map_err(|_| ended())?;
         answer.await.map_err(|_| ended())

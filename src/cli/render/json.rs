@@ -95,7 +95,7 @@ pub(crate) enum Line<'a> {
         /// Its node id.
         node: NodeId,
     },
-    /// The first line of `tracker`, `share`, `get --seed` and `bench --listen`: it can be dialled.
+    /// The first line of `tracker`, `share`, `get --seed`, `bench --listen` and `events`: it can be dialled.
     Listening {
         /// Where a process of this machine dials it.
         addr: SocketAddr,

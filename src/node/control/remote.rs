@@ -123,17 +123,16 @@ impl Remote {
         Ok(())
     }
 
-    /// Follows what it reports, until it ends.
+    /// Follows what it reports from now on.
     ///
     /// # Errors
-    /// When `tell` says so, or the node has ended.
-    pub async fn follow<E: From<Error>>(&self, mut tell: impl FnMut(Event) -> Result<(), E>) -> Result<(), E> {
-        let (_to, mut from) = self.begin(&Request::Events).await?;
-        loop {
-            match self.next(&mut from).await? {
-                Told::Event(event) => tell(event)?,
-                Told::Answer(_) | Told::Job(_) | Told::Left | Told::Notice(_) | Told::Progress(_) => {}
-            }
+    /// When it has ended.
+    pub async fn follow(&self) -> Result<Followed<'_>, Error> {
+        let (to, from) = self.begin(&Request::Events).await?;
+        let mut followed = Followed { remote: self, from, _to: to };
+        match self.next(&mut followed.from).await? {
+            Told::Begun => Ok(followed),
+            other => Err(wrong(&format!("{other:?}"))),
         }
     }
 
@@ -149,7 +148,7 @@ impl Remote {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,
                 Told::Notice(notice) => tell(notice),
-                Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) => {}
+                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) => {}
             }
         }
     }
@@ -193,6 +192,29 @@ impl Remote {
             biased;
             done = work => done.map_err(failed),
             () = gone => Err(ControlError::Lost.into()),
+        }
+    }
+}
+
+/// What a node reports.
+#[derive(Debug)]
+pub struct Followed<'r> {
+    remote: &'r Remote,
+    from: RecvStream,
+    /// Closed, nobody follows.
+    _to: SendStream,
+}
+
+impl Followed<'_> {
+    /// The next event.
+    ///
+    /// # Errors
+    /// When the node has ended.
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Told::Event(event) = self.remote.next(&mut self.from).await? {
+                return Ok(event);
+            }
         }
     }
 }

@@ -44,6 +44,8 @@ pub(super) enum Ask {
 pub(super) enum Told {
     /// The end: so many bytes of MessagePack follow, what the method gives.
     Answer(u64),
+    /// What is reported from now on comes.
+    Begun,
     /// The number of the transfer that was asked for.
     Job(JobId),
     /// It is left to the node.

@@ -36,19 +36,15 @@ const FAREWELL: Duration = Duration::from_millis(500);
 /// Who answers.
 pub(super) struct Server {
     node: Weak<Inner>,
-    pub(super) board: Arc<Board>,
-    pub(super) begun: Instant,
+    board: Arc<Board>,
+    begun: Instant,
+    /// Who came with another key, or did not finish the handshake.
     refused: AtomicU64,
 }
 
 impl Server {
     pub(super) fn new(node: Weak<Inner>, board: Arc<Board>) -> Self {
         Self { node, board, begun: Instant::now(), refused: AtomicU64::new(0) }
-    }
-
-    /// How many came with another key, or did not finish their handshake.
-    pub(super) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
     }
 
     /// Answers until the socket is closed.
@@ -131,12 +127,19 @@ impl Server {
     async fn fixed(&self, node: &Node, control: Control, to: &mut SendStream) -> Result<(), CallError> {
         match control {
             Control::Hello(_) => grant(to, status::running(node)).await,
-            Control::Status(_) => grant(to, status::of(self, node).await).await,
+            Control::Status(_) => {
+                let (up, refused) = (self.begun.elapsed(), self.refused.load(Ordering::Relaxed));
+                grant(to, status::of(node, &self.board, (up, refused)).await).await
+            }
             Control::Stop(_) => {
                 grant(to, Stopping {}).await?;
                 let _ = to.finish();
-                let _ = timeout(FAREWELL, to.stopped()).await;
-                node.ask_to_stop();
+                // This stream is over once that is read, and with it whatever it does itself.
+                let (read, inner) = (to.stopped(), Arc::clone(&node.inner));
+                node.inner.run(async move {
+                    let _ = timeout(FAREWELL, read).await;
+                    inner.ask_to_stop();
+                });
                 Ok(())
             }
         }
@@ -145,6 +148,7 @@ impl Server {
     async fn events(&self, to: &mut SendStream) -> Result<(), CallError> {
         use tokio::sync::broadcast::error::RecvError;
         let mut told = self.board.follow();
+        frames::send(to, &Told::Begun, PAGE).await?;
         loop {
             match told.recv().await {
                 Ok(event) => frames::send(to, &Told::Event(event), PAGE).await?,

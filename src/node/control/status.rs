@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::server::Server;
+use super::board::Board;
 use crate::io::cpu;
 use crate::node::Node;
 use crate::wire::control::{
@@ -23,15 +23,15 @@ pub(super) fn running(node: &Node) -> Running {
 }
 
 /// How it is.
-pub(super) async fn of(server: &Server, node: &Node) -> ControlStatus {
+pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64)) -> ControlStatus {
     let inner = &node.inner;
-    let (known, uploads) = (server.board.trackers(), node.count_uploads().await);
+    let (known, uploads) = (board.trackers(), node.count_uploads().await);
     let answers = |addr| (!known.is_empty()).then(|| known.values().any(|known| known.reached.contains(&addr)));
     let trackers = inner.finder.trackers().map(|responder| responder.target.host_port());
     let index = inner.shelf.index();
     ControlStatus {
         running: running(node),
-        up_ms: millis(server.begun.elapsed()),
+        up_ms: millis(up),
         addrs: node.endpoint.candidates().into_iter().map(|addr| OwnAddress { addr, answers: answers(addr) }).collect(),
         trackers: trackers
             .map(|tracker| TrackerState { offers: known.get(&tracker).map(|known| known.offers), tracker })
@@ -47,7 +47,7 @@ pub(super) async fn of(server: &Server, node: &Node) -> ControlStatus {
         uploads_ended: uploads.ended,
         uploaded: uploads.bytes,
         memory: cpu::memory(),
-        refused: server.refused(),
+        refused,
     }
 }
 
