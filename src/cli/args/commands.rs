@@ -60,6 +60,9 @@ pub(crate) struct ShareArgs {
     /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
     #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
     pub(crate) limit: Option<Rate>,
+    /// Nothing at all may be shared: a node is wanted.
+    #[arg(skip)]
+    pub(crate) may_be_empty: bool,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -52,6 +52,7 @@ pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit,
         friends_only,
         listen,
         limit,
+        may_be_empty: true,
     };
     match offer(&context.of_service(), arguments).await {
         Err(Failure::Stopped(_)) => Ok(Exit::DONE),
@@ -88,7 +89,9 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         context.note_of_signals(&signals);
-        node.share(plan);
+        if !plan.roots.is_empty() {
+            node.share(plan);
+        }
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
         view.end().await;
@@ -134,6 +137,7 @@ async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signa
         include_secrets: arguments.include_secrets,
         all: arguments.all,
         avoid: vec![context.settings.home.clone()],
+        may_be_empty: arguments.may_be_empty,
     };
     let activity = Activity::start(&context.output, "looking through what is to be shared");
     let job = tokio::task::spawn_blocking(move || survey(&arguments.paths, &options));

@@ -85,6 +85,7 @@ fn what_is_asked_of_a_node_travels() {
         include_secrets: true,
         all: true,
         avoid: vec!["/home".into()],
+        may_be_empty: true,
     });
     let (lan, wanted) = (Some("/usr/bin/qshare".into()), Some(addr()));
     travels(Examination { trackers: vec![target()], peers: vec![target()], lan, wanted });
