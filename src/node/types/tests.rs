@@ -88,6 +88,8 @@ fn what_is_asked_of_a_node_travels() {
         may_be_empty: true,
     });
     let (lan, wanted) = (Some("/usr/bin/qshare".into()), Some(addr()));
+    let near = Near { lan: Some("/usr/bin/qshare".into()), only_peers: true, ttl: Some(3), all_global: false };
+    travels(Places { trackers: vec![target()], peers: vec![target()], near, max_files: 7 });
     travels(Examination { trackers: vec![target()], peers: vec![target()], lan, wanted });
 }
 
