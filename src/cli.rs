@@ -60,6 +60,8 @@ pub fn run(runtime: Runtime) -> ExitCode {
 }
 
 fn obey(runtime: &Runtime, globals: &Globals, command: Command) -> Exit {
+    // What programs follow has no other form.
+    let globals = &Globals { json: globals.json || matches!(command, Command::Events), ..globals.clone() };
     let output = Console::new(globals);
     let default_home = crate::node::Home::default_root();
     let settings = Settings::resolve(globals, &Environment::of_process(), default_home);
@@ -86,18 +88,22 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Completions(arguments) => commands::completions::run(context, &arguments),
         Command::Demo(arguments) => commands::demo::run(context, arguments).await,
         Command::Doctor => commands::doctor::run(context).await,
+        Command::Events => commands::events::run(context).await,
         Command::Friends(arguments) => commands::friends::run(context, arguments),
         Command::Get(arguments) => commands::get::run(context, arguments).await,
         Command::Hash(arguments) => commands::hash::run(context, arguments).await,
         Command::Id => commands::id::run(context),
+        Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
         Command::Locate(arguments) => commands::locate::run(context, arguments).await,
         Command::Ls(arguments) => commands::ls::run(context, arguments).await,
         Command::Man(arguments) => commands::man::run(context, &arguments),
         Command::Neighbours => commands::neighbours::run(context).await,
+        Command::Node(arguments) => commands::share::node(context, arguments).await,
         Command::Peers => commands::peers::run(context).await,
         Command::Search(arguments) => commands::search::run(context, arguments).await,
         Command::Share(arguments) => commands::share::run(context, arguments).await,
-        Command::Status => commands::status::run(context),
+        Command::Status => commands::status::run(context).await,
+        Command::Stop => commands::stop::run(context).await,
         Command::Tracker(arguments) => commands::tracker::run(context, arguments).await,
         Command::Trust(arguments) => commands::trust::run(context, &arguments),
     }

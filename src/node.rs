@@ -14,13 +14,16 @@ use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query};
 mod allowed;
 mod arrivals;
 mod bench;
+mod control;
 mod doctor;
 pub mod error;
 mod following;
 mod get;
 mod host;
 mod inner;
+mod jobs;
 mod look;
+mod orders;
 mod report;
 mod start;
 mod tracker;
@@ -33,6 +36,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
+pub use crate::logic::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;
 pub use crate::logic::offers::tally::Beyond;
@@ -42,11 +46,13 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
+pub use control::{Asker, Followed, Remote};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
-pub use error::{Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
+pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
+pub use orders::JobWish;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -54,6 +60,7 @@ use get::manifest::{Listed, Proven};
 use inner::Inner;
 use look::ask::{Responder, all_offers, connect};
 use look::claims::claims;
+use look::own::OwnOffers;
 use look::{Meant, look};
 use report::Report;
 
@@ -86,7 +93,10 @@ impl Node {
     /// When the home is locked or cannot be used, or the port cannot be had.
     pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (inner, events) = start::start(options).await?;
-        Ok((Self { inner: Arc::new(inner) }, events))
+        let node = Self { inner: Arc::new(inner) };
+        jobs::start(&node).await;
+        let events = control::listen(&node, events);
+        Ok((node, events))
     }
 
     /// Offers what was surveyed.
@@ -112,7 +122,8 @@ impl Node {
 
     /// The same hits, whose providers are remembered for people.
     async fn met(&self, hits: Hits) -> Hits {
-        self.inner.meet(hits.hits.iter().flat_map(|found| found.hit.providers.iter().map(|p| p.node))).await;
+        let providers = hits.hits.iter().flat_map(|found| &found.hit.providers);
+        self.inner.meet(providers.map(|provider| provider.node).collect()).await;
         hits
     }
 
@@ -120,7 +131,12 @@ impl Node {
     pub async fn holdings(&self, hit: &crate::model::Hit) -> Vec<Has> {
         let finder = &self.inner.finder;
         let Some(content) = hit.content() else { return vec![Has::Unknown; hit.providers.len()] };
-        get::holding::holdings(&finder.connections, content, None, &hit.providers).await
+        let mut all = get::holding::holdings(&finder.connections, content, None, &hit.providers).await;
+        let own = finder.itself().is_some_and(|itself| !itself.locate(content.id).hits.is_empty());
+        for (has, _) in all.iter_mut().zip(&hit.providers).filter(|(_, provider)| own && provider.node == finder.own) {
+            *has = Has::Whole;
+        }
+        all
     }
 
     /// All offers of a peer, and where they were learned: from itself; where it is known only by its id, from a tracker, or
@@ -134,6 +150,9 @@ impl Node {
         let node = match self.inner.resolved(peer).await? {
             Resolved::Target(target) => {
                 return Ok((self.list_at(&Responder::of(target), None).await?, Plane::Peer));
+            }
+            Resolved::Node { node, .. } if node == finder.own && finder.itself().is_some() => {
+                return Ok((finder.itself().map(OwnOffers::all).unwrap_or_default(), Plane::Peer));
             }
             Resolved::Node { node, at } => {
                 if let Some(responder) = at.map(Responder::of) {
@@ -163,7 +182,7 @@ impl Node {
         let finder = &self.inner.finder;
         let link = connect(&finder.connections, responder, finder.own).await?;
         if responder.plane == Plane::Peer {
-            self.inner.meet([link.peer()]).await;
+            self.inner.meet(vec![link.peer()]).await;
         }
         all_offers(&link, &responder.who(), node).await
     }
@@ -180,10 +199,7 @@ impl Node {
         };
         let tree = claims(first, &found.hits).into_iter().find(|claim| claim.hit.kind == Kind::Collection);
         let hit = tree.ok_or(Error::NotACollection { id })?.hit;
-        match self.list_of(id, &hit).await? {
-            Proven::Tree(fetched) => Ok(fetched.collection),
-            Proven::File(_) => Err(Error::NotACollection { id }),
-        }
+        self.list_of(id, &hit).await?.map_err(|_| Error::NotACollection { id })
     }
 
     /// That nothing was found for what a person typed, with what is spelled nearly so, which is looked for now.
@@ -214,8 +230,8 @@ impl Node {
             return Ok(Listing { hit, plane, entries: Vec::new() });
         };
         let collection = match self.list_of(id, &hit).await? {
-            Proven::Tree(fetched) => fetched.collection,
-            Proven::File(hit) => return Ok(Listing { hit, plane, entries: Vec::new() }),
+            Ok(collection) => collection,
+            Err(hit) => return Ok(Listing { hit, plane, entries: Vec::new() }),
         };
         let patterns = beneath.and_then(|dir| get::selection::beneath(&collection, &dir, &[])).unwrap_or_default();
         let selection = get::selection::Selection::of(&patterns);
@@ -229,15 +245,25 @@ impl Node {
         self.inner.resolve_peer(peer).is_ok()
     }
 
-    /// What a collection holds, from those who have it.
-    async fn list_of(&self, id: ContentId, hit: &crate::model::Hit) -> Result<Proven, Error> {
+    /// What a collection holds, from those who have it; what it is in truth where that is a file.
+    async fn list_of(
+        &self,
+        id: ContentId,
+        hit: &crate::model::Hit,
+    ) -> Result<Result<Collection, crate::model::Hit>, Error> {
         let (finder, report) = (&self.inner.finder, Report::new());
+        if let Some(own) = finder.itself().and_then(|itself| itself.manifest(id, finder.max_files)) {
+            return Ok(Ok(own));
+        }
         let mut liars = Vec::new();
         // Nobody waits for a list to be shown: everyone is asked once.
         let listed = Listed { finder, id, providers: &hit.providers, report: &report };
         let proven = listed.fetch(Duration::ZERO, &mut liars).await;
         liars.into_iter().for_each(|node| self.inner.warn(LookNotice::WrongList { node, id }));
-        proven
+        Ok(match proven? {
+            Proven::Tree(fetched) => Ok(fetched.collection),
+            Proven::File(file) => Err(file),
+        })
     }
 
     /// All nodes that the trackers and peers know.
@@ -246,9 +272,9 @@ impl Node {
     /// When there is nobody to ask, or nobody could be asked.
     pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
         let (mut rows, warnings) = self.inner.finder.peers().await?;
-        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer).collect()).await;
         warnings.into_iter().for_each(|warning| self.inner.warn(warning));
-        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node).collect()).await;
         Ok(rows)
     }
 
@@ -260,8 +286,8 @@ impl Node {
         let finder = &self.inner.finder;
         let overlay = finder.overlay().ok_or(Error::NowhereToLook)?;
         let mut rows = overlay.near(finder.own).await;
-        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer)).await;
-        self.inner.meet(rows.iter().map(|row| row.peer.node)).await;
+        self.inner.ask_friends(rows.iter_mut().map(|row| &mut row.peer).collect()).await;
+        self.inner.meet(rows.iter().map(|row| row.peer.node).collect()).await;
         Ok(rows)
     }
 
@@ -284,6 +310,22 @@ impl Node {
     #[must_use]
     pub fn uploads(&self) -> watch::Receiver<Uploads> {
         self.inner.uploads.shown()
+    }
+
+    /// A page of the transfers that it keeps for commands, those after this one.
+    ///
+    /// # Errors
+    /// When it keeps none, or ends.
+    pub async fn jobs(&self, after: Option<JobId>) -> Result<Vec<JobRow>, Error> {
+        self.inner.jobs()?.rows(after).await
+    }
+
+    /// Carries out an order for one of them, or for all that it fits; and says for which.
+    ///
+    /// # Errors
+    /// When there is no such job, or the order does not fit it.
+    pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
+        self.inner.jobs()?.order(id, order).await
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.

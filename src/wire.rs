@@ -4,6 +4,7 @@ pub mod bounded;
 pub mod code;
 pub mod codec;
 pub mod content;
+pub mod control;
 pub mod directory;
 pub mod heard;
 pub mod limits;

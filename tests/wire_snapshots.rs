@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::net::SocketAddr;
 
 use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, QueryId, SafePath};
+use qshare::wire::control::*;
 use qshare::wire::limits::{
     CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
 };
@@ -89,6 +90,36 @@ fn requests(to: &mut Examples) {
     to.request("Withdraw", Request::Withdraw(Withdraw { epoch }));
 }
 
+/// What commands ask of the running node of their home: these bytes are kept for ever.
+fn control(to: &mut Examples) {
+    to.add("Control::Hello", Control::Hello(Hello {}));
+    to.add("Control::Status", Control::Status(AskStatus {}));
+    to.add("Control::Stop", Control::Stop(Stop {}));
+    to.add("Stopping", Answer::Ok(Stopping {}));
+    let version = "0.1.0".to_owned();
+    let running = Running { version, control: 1, pid: 7, node: node(), lan: true, only_peers: false };
+    to.add("Running", Answer::Ok(running.clone()));
+    let name = || "a.txt".to_owned();
+    let status = ControlStatus {
+        running,
+        up_ms: 1500,
+        addrs: vec![OwnAddress { addr: addr(), answers: Some(true) }],
+        trackers: vec![TrackerState { tracker: "h:4917".to_owned(), offers: Some(2) }],
+        neighbours: vec![NeighbourState { node: node(), addr: addr(), offers: 2, rtt_us: 300 }],
+        friends: vec![FriendState { name: "anna".to_owned(), node: node(), linked: true }],
+        offers: 2,
+        all_offers: 3,
+        jobs: vec![JobState { id: 1, name: name(), state: "fetching".to_owned(), have: 1, total: 2 }],
+        uploads: vec![UploadState { node: node(), name: name(), bytes: 1, size: 2, rate: 3 }],
+        uploads_ended: 4,
+        uploaded: 5,
+        memory: 6,
+        budgets: vec![Budget { name: "uploads".to_owned(), used: 1, of: 1024 }],
+        refused: 0,
+    };
+    to.add("ControlStatus", Answer::Ok(status));
+}
+
 fn answers(to: &mut Examples) {
     let reachable = vec![addr()];
     let announced = Announced { taken: 2, refused: 0, lease_ms: 60_000, reachable: reachable.clone() };
@@ -160,6 +191,7 @@ fn the_document_shows_the_bytes_of_every_frame() {
     let mut examples = Examples::default();
     requests(&mut examples);
     answers(&mut examples);
+    control(&mut examples);
     events(&mut examples);
     if std::env::var_os("QSHARE_PRINT_FRAMES").is_some() {
         for (name, frame) in &examples.0 {

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -73,6 +74,8 @@ pub struct Acknowledged {
     pub refused: u64,
     /// Whether it could reach this node's UDP port.
     pub reachable: bool,
+    /// At which addresses, as it said last.
+    pub reached: Vec<SocketAddr>,
 }
 
 /// What a person should know of a tracker, which is named as it was given.

@@ -18,8 +18,9 @@ mod commands;
 mod help;
 
 pub(crate) use commands::{
-    BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, LocateArgs,
-    LsArgs, ManArgs, SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs, TrustCommand,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, JobsArgs,
+    JobsCommand, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs,
+    TrustCommand,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -90,6 +91,10 @@ pub(crate) enum Command {
     Share(ShareArgs),
     /// Fetch something by words or by id, from everyone who has it at once
     Get(GetArgs),
+    /// Show and steer what the running node of this home fetches by itself
+    Jobs(JobsArgs),
+    /// Run this home's node until it is stopped, with what its configuration offers
+    Node(NodeArgs),
     /// Look for names
     Search(SearchArgs),
     /// Show the nodes near this one, and as far as --ttl says theirs
@@ -102,8 +107,12 @@ pub(crate) enum Command {
     Locate(LocateArgs),
     /// Print or check content ids of files, as b3sum does
     Hash(HashArgs),
-    /// Show this home: identities, cache, known trackers; and partial files here
+    /// Show this home and its running node: identities, neighbours, offers, uploads; and partial files here
     Status,
+    /// Follow everything that the running node of this home reports, as JSON lines
+    Events,
+    /// End the running node of this home
+    Stop,
     /// Print this home's node id
     Id,
     /// Show or forget which keys were seen at which address

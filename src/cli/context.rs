@@ -1,14 +1,26 @@
 //! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
 
+pub(crate) mod runs;
+
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
+use self::runs::Runs;
 use crate::cli::failure::Failure;
 use crate::cli::render::Console;
 use crate::cli::render::activity::Activity;
 use crate::cli::say;
 use crate::cli::settings::Settings;
 use crate::cli::signals::Signals;
-use crate::node::{Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane};
+use crate::node::{
+    Asker, ControlError, Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane, Remote,
+};
+
+/// How often a command is run again because the node that ran it has ended, which those of other commands do.
+const TRIES: u32 = 8;
+/// Warnings of the running node that wait to be told.
+const WARNINGS: usize = 64;
 
 /// What every command is given.
 #[derive(Debug, Clone)]
@@ -64,25 +76,89 @@ impl Context {
             .max_files(settings.max_files)
     }
 
-    /// Runs a finite command on a node of its own, until it is done or a signal comes.
+    /// Runs a finite command through the running node of the home, or on a node inside it, until it is done or a signal comes.
+    /// The node that runs it may end meanwhile; then it is run again.
     pub(crate) async fn look<T>(
+        &self,
+        what: &str,
+        work: impl AsyncFn(Asker) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let mut signals = self.signals()?;
+        let mut activity = Some(Activity::start(&self.output, what));
+        for tried in 1..=TRIES {
+            let last = tried == TRIES;
+            let runs = tokio::select! {
+                runs = self.who_runs() => runs?,
+                stop = signals.next() => return Err(Failure::Stopped(stop)),
+            };
+            let result = match runs {
+                Runs::Through(remote) => self.through(remote, &work, &mut signals).await,
+                Runs::Guest | Runs::Own => {
+                    let node = self.node(&mut signals).await?;
+                    if node.is_guest_beside() && matches!(runs, Runs::Own) && !last {
+                        // Another one was quicker.
+                        node.stop().await;
+                        continue;
+                    }
+                    self.alone(node, async |node| work(Asker::Here(node)).await, (&mut signals, &mut activity)).await
+                }
+            };
+            match result {
+                Err(Failure::Node(Error::Control(ControlError::Lost))) if !last => {}
+                result => return result,
+            }
+        }
+        Err(Error::Control(ControlError::Lost).into())
+    }
+
+    /// Runs a finite command on a node inside it, as a guest where another process has the home.
+    pub(crate) async fn look_by_itself<T>(
         &self,
         what: &str,
         work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let mut signals = self.signals()?;
-        let activity = Activity::start(&self.output, what);
+        let mut activity = Some(Activity::start(&self.output, what));
+        let node = self.node(&mut signals).await?;
+        self.alone(node, work, (&mut signals, &mut activity)).await
+    }
+
+    async fn through<T>(
+        &self,
+        remote: Arc<Remote>,
+        work: &impl AsyncFn(Asker) -> Result<T, Failure>,
+        signals: &mut Signals,
+    ) -> Result<T, Failure> {
+        let (to, events) = mpsc::channel(WARNINGS);
+        self.pass_warnings(events);
+        tokio::select! {
+            result = work(Asker::there(remote, self.places_asked(), to)) => result,
+            stop = signals.next() => Err(Failure::Stopped(stop)),
+        }
+    }
+
+    async fn node(&self, signals: &mut Signals) -> Result<Node, Failure> {
         let (node, events) = tokio::select! {
             started = Node::start(self.options()) => started?,
             stop = signals.next() => return Err(Failure::Stopped(stop)),
         };
+        signals.heed(&node);
         self.warn_homeless(&node);
         self.pass_warnings(events);
+        Ok(node)
+    }
+
+    async fn alone<T>(
+        &self,
+        node: Node,
+        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
+        (signals, activity): (&mut Signals, &mut Option<Activity>),
+    ) -> Result<T, Failure> {
         let result = tokio::select! {
             result = work(node.clone()) => result,
             stop = signals.next() => Err(Failure::Stopped(stop)),
         };
-        drop(activity);
+        drop(activity.take());
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(node.is_guest_beside(), failure));
         node.stop().await;
         result

@@ -13,7 +13,7 @@ use crate::cli::render::progress::View;
 use crate::cli::render::uploads;
 use crate::cli::signals::{Signals, Stop};
 use crate::model::Size;
-use crate::node::{Error, Node, Notice, Outcome, Phase, Progress, Transfer};
+use crate::node::{ControlError, Error, Node, Notice, Outcome, Phase, Progress, Transfer};
 
 /// How often progress is sampled: bars look alive, and a JSON line comes well within every second.
 const SAMPLE: Duration = Duration::from_millis(250);
@@ -21,13 +21,16 @@ const SAMPLE: Duration = Duration::from_millis(250);
 const EVERY: Duration = Duration::from_millis(500);
 
 /// Waits for the end of a transfer. The first signal cancels it, a second one leaves at once.
-/// `subject` is what it is called before anything was found.
+/// `subject` is what it is called before anything was found. What the running node carries out is left to it when the terminal
+/// hangs up; with `detach` as soon as it is found.
 pub(crate) async fn transfer(
     context: &Context,
     subject: &str,
     transfer: Transfer,
     signals: &mut Signals,
+    detach: bool,
 ) -> Result<Outcome, Failure> {
+    let leaver = transfer.leaver();
     let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
     let mut teller = Teller::new(context, subject);
     let mut samples = tokio::time::interval(SAMPLE);
@@ -41,13 +44,16 @@ pub(crate) async fn transfer(
             _ = samples.tick() => {
                 teller.warn(&notices.borrow());
                 let sample = progress.borrow().clone();
+                if detach && is_found(&sample) && let Some(leaver) = &leaver {
+                    leaver.cancel();
+                }
                 if let Err(failure) = teller.tell(&sample, false) && broken.is_none() {
                     broken = Some(failure);
                     canceller.cancel();
                 }
             }
             stop = signals.next() => match stopped.replace(stop) {
-                None => canceller.cancel(),
+                None => leaver.as_ref().filter(|_| stop == Stop::Hangup).unwrap_or(&canceller).cancel(),
                 Some(_) => return Err(Failure::Stopped(stop)),
             },
         }
@@ -63,11 +69,17 @@ pub(crate) async fn transfer(
     told.map(|()| outcome)
 }
 
+/// Whether it is known what comes, and that it can be put there.
+fn is_found(progress: &Progress) -> bool {
+    progress.id.is_some() && !matches!(progress.phase, Phase::Looking | Phase::Connecting)
+}
+
 fn ended(error: Error, stopped: Option<Stop>) -> Failure {
     match (error, stopped) {
-        (error @ (Error::Interrupted { .. } | Error::Overtaken { .. }), Some(stop)) => {
-            Failure::Interrupted { stop, error }
-        }
+        (
+            error @ (Error::Control(ControlError::Left { .. }) | Error::Interrupted { .. } | Error::Overtaken { .. }),
+            Some(stop),
+        ) => Failure::Interrupted { stop, error },
         (error, _) => Failure::Node(error),
     }
 }

@@ -53,6 +53,7 @@ pub(crate) fn error(error: &Error, names: &Names) -> String {
         Error::Accept(accept) => local::accept(accept),
         Error::Allow(error) | Error::Friends(error) => lines(error),
         Error::Bind(bind) => local::bind(bind),
+        Error::Control(control) => local::control(control),
         Error::Dest(dest) => local::dest(dest),
         Error::Download(DownloadError::Stopped) => {
             format!("{error}: run the same command again, what was proven is kept")

@@ -38,6 +38,8 @@ impl Environment {
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) home: PathBuf,
+    /// The configuration file that was given.
+    pub(crate) config: Option<PathBuf>,
     pub(crate) trackers: Vec<PeerTarget>,
     pub(crate) peers: Vec<PeerTarget>,
     pub(crate) near: Near,
@@ -83,6 +85,7 @@ impl Settings {
             config.share.iter().map(|s| Ok((one("the setting `share`", &s.name, str::parse)?, s.path.clone())));
         Ok(Self {
             home,
+            config: globals.config.clone(),
             trackers: distinct(trackers),
             peers: distinct(peers),
             near: Near {

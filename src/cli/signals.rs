@@ -3,7 +3,10 @@
 
 use std::io;
 
+use tokio::sync::watch;
+
 use crate::cli::exit::Exit;
+use crate::node::Host;
 
 /// A wish to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +43,8 @@ pub(crate) struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
+    /// What another command asks of the node that runs here.
+    asked: Option<watch::Receiver<bool>>,
     came: bool,
 }
 
@@ -59,6 +64,7 @@ impl Signals {
             hangup: unless_ignored(SignalKind::hangup())?,
             interrupt: unless_ignored(SignalKind::interrupt())?,
             terminate: Some(signal(SignalKind::terminate())?),
+            asked: None,
             came: false,
         })
     }
@@ -69,6 +75,7 @@ impl Signals {
             () = come(&mut self.hangup) => Stop::Hangup,
             () = come(&mut self.interrupt) => Stop::Interrupt,
             () = come(&mut self.terminate) => Stop::Terminate,
+            () = is_asked(&mut self.asked) => Stop::Terminate,
         };
         self.came = true;
         if stop == Stop::Hangup {
@@ -79,7 +86,24 @@ impl Signals {
     }
 }
 
+/// Another command has asked, which it does once.
+async fn is_asked(asked: &mut Option<watch::Receiver<bool>>) {
+    let came = match asked {
+        Some(asked) => asked.wait_for(|asked| *asked).await.is_ok(),
+        None => false,
+    };
+    *asked = None;
+    if !came {
+        std::future::pending::<()>().await;
+    }
+}
+
 impl Signals {
+    /// Also comes when another command asks that this node stops.
+    pub(crate) fn heed(&mut self, node: &Host) {
+        self.asked = Some(node.stop_asked());
+    }
+
     /// Whether Ctrl-C does nothing, because whoever started the process wants that.
     #[cfg(unix)]
     pub(crate) const fn ignore_interrupts(&self) -> bool {
@@ -116,13 +140,19 @@ impl Signals {
     /// # Errors
     /// Never here.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { came: false })
+        Ok(Self { asked: None, came: false })
     }
 
     /// The next wish to stop.
     pub(crate) async fn next(&mut self) -> Stop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
+        let interrupted = async {
+            if tokio::signal::ctrl_c().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            () = interrupted => {}
+            () = is_asked(&mut self.asked) => {}
         }
         self.came = true;
         Stop::Interrupt

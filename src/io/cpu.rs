@@ -33,14 +33,24 @@ fn clock(id: rustix::time::ClockId) -> Duration {
 
 /// The most memory that the process has held at once, in bytes; zero where the platform does not tell.
 pub fn peak_memory() -> u64 {
-    #[cfg(target_os = "linux")]
-    {
-        // proc(5): `VmHWM:     12345 kB`.
-        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-        peak.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
-    }
-    #[cfg(not(target_os = "linux"))]
+    told_of_memory("VmHWM:")
+}
+
+/// The memory that the process holds now, in bytes; zero where the platform does not tell.
+pub fn memory() -> u64 {
+    told_of_memory("VmRSS:")
+}
+
+#[cfg(target_os = "linux")]
+fn told_of_memory(key: &str) -> u64 {
+    // proc(5): `VmHWM:     12345 kB`.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let told = status.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
+    told.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) << 10
+}
+
+#[cfg(not(target_os = "linux"))]
+fn told_of_memory(_: &str) -> u64 {
     0
 }
 

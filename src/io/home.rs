@@ -4,8 +4,10 @@
 
 pub mod allow;
 pub mod begun;
+pub mod control;
 pub mod friends;
 pub mod identity;
+pub mod jobs;
 pub mod lines;
 pub mod met;
 pub mod remembered;
@@ -127,7 +129,9 @@ impl Home {
             match file.try_lock() {
                 Ok(()) => {
                     write_holder(&mut file).map_err(failed)?;
-                    return Ok(HomeLock { file });
+                    let lock = HomeLock { file, control: dir.join(control::FILE) };
+                    lock.remove_control();
+                    return Ok(lock);
                 }
                 Err(TryLockError::WouldBlock) if attempt < TRIES => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
@@ -140,9 +144,14 @@ impl Home {
 
     /// The process that holds a role's lock, if one does.
     pub fn holder(&self, role: Role) -> Option<u32> {
+        self.held(role).flatten()
+    }
+
+    /// Whether a process holds a role's lock, and which one, when that can be read.
+    pub fn held(&self, role: Role) -> Option<Option<u32>> {
         let mut file = File::open(self.role_dir(role).join(LOCK_FILE)).ok()?;
         match file.try_lock_shared() {
-            Err(TryLockError::WouldBlock) => read_pid(&mut file),
+            Err(TryLockError::WouldBlock) => Some(read_pid(&mut file)),
             _ => None,
         }
     }
@@ -152,10 +161,21 @@ impl Home {
 #[derive(Debug)]
 pub struct HomeLock {
     file: File,
+    /// Where the control socket is told: by whoever has the lock alone.
+    control: PathBuf,
+}
+
+impl HomeLock {
+    /// What an earlier holder left says where nobody is.
+    fn remove_control(&self) {
+        // It is not there, mostly; what cannot be removed is found out by whoever dials it.
+        let _ = std::fs::remove_file(&self.control);
+    }
 }
 
 impl Drop for HomeLock {
     fn drop(&mut self) {
+        self.remove_control();
         // Only for people who look into the file; the lock itself goes with the file.
         let _ = self.file.set_len(0);
     }

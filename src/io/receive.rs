@@ -6,6 +6,7 @@ pub mod dest;
 pub mod donor;
 pub mod existing;
 pub mod journal;
+pub mod landing;
 pub mod partial;
 pub mod publish;
 pub mod space;

@@ -19,7 +19,7 @@ const WATCHED: Duration = Duration::from_secs(60);
 /// The same of one that has stopped watching it, unless it comes back by then.
 const LEFT: Duration = Duration::from_millis(500);
 /// Uploads at a time. Far fewer have a request under way (`logic/limits/slots.rs`); of the others the quietest one is over.
-const MOST: usize = 1024;
+pub const MOST: usize = 1024;
 /// Uploads that are over and still shown.
 const RECENT: usize = 3;
 /// Nodes that are told apart in the totals: 320 KiB of ids.

@@ -56,7 +56,7 @@ pub enum CollectionError {
 }
 
 /// One thing in a tree.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
     /// An empty directory; others follow from the files' paths.
     Directory,

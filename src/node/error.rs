@@ -20,6 +20,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
+use crate::logic::jobs::JobError;
 use crate::logic::offers::suggest::Suggestion;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;
@@ -30,11 +31,13 @@ use crate::node::types::Without;
 use crate::wire::{Code, Role};
 
 mod code;
+mod control;
 mod lack;
 mod who;
 
 pub use crate::model::text::path::shown;
 pub use code::ErrorCode;
+pub use control::ControlError;
 pub use lack::Lack;
 pub use who::{Who, Whom};
 
@@ -53,6 +56,15 @@ pub enum Error {
     /// The destination's file system cannot hold the names.
     #[error(transparent)]
     Accept(#[from] AcceptError),
+    /// An order for a job cannot be carried out.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// The directory that was meant is not what this process sees there.
+    #[error("{} is another directory for the running node", shown(.path))]
+    OtherDirectory {
+        /// Where.
+        path: LocalPath,
+    },
     /// The words match several ids.
     #[error("`{}` matches several different things", Shown(.what))]
     Ambiguous {
@@ -131,6 +143,9 @@ pub enum Error {
         /// Why.
         source: Box<ConnectError>,
     },
+    /// The running node of the home does not do it.
+    #[error(transparent)]
+    Control(#[from] ControlError),
     /// The destination refused.
     #[error(transparent)]
     Dest(#[from] DestError),
@@ -443,7 +458,10 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
+            Self::Accept(_) | Self::Dest(_) | Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Job(JobError::Full) => ErrorCode::Busy,
+            Self::Job(JobError::State { .. }) => ErrorCode::Usage,
+            Self::Job(JobError::Unknown { .. }) => ErrorCode::NotFound,
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } | Self::OtherThanShown { .. } => ErrorCode::Ambiguous,
@@ -453,6 +471,7 @@ impl Error {
             Self::BadTarget { .. } | Self::NotAFile { .. } | Self::NowhereToLook | Self::Query(_) => ErrorCode::Usage,
             Self::Bind(_) => ErrorCode::Listen,
             Self::Connect { source, .. } => connect_code(source),
+            Self::Control(error) => error.code(),
             Self::Download(DownloadError::Partial(error)) | Self::Partial(error) if error.is_full() => {
                 ErrorCode::NoSpace
             }

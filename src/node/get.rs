@@ -41,12 +41,19 @@ use crate::node::look::late::LateAnswers;
 use crate::node::report::Report;
 use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Notice, Outcome, Phase, Progress};
 
+/// What is told of a transfer: where it stands, and what went wrong.
+pub(super) type Told = (watch::Receiver<Progress>, watch::Receiver<Vec<Notice>>);
+
+/// How a transfer ends.
+pub(super) type Ending = Result<Outcome, Error>;
+
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
     progress: watch::Receiver<Progress>,
     notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
-    task: JoinHandle<Result<Outcome, Error>>,
+    leaver: Option<Canceller>,
+    task: JoinHandle<Ending>,
 }
 
 impl Transfer {
@@ -57,7 +64,13 @@ impl Transfer {
         let (canceller, cancelled) = Canceller::new();
         let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now(), truth: None };
         let span = debug_span!("get", what = ?get.request.what);
-        Self { progress, notices, canceller, task: tokio::spawn(get.run().instrument(span)) }
+        Self { progress, notices, canceller, leaver: None, task: tokio::spawn(get.run().instrument(span)) }
+    }
+
+    /// One that another process carries out, and the task that hears of it.
+    pub(super) fn of(told: Told, (canceller, leaver): (Canceller, Canceller), task: JoinHandle<Ending>) -> Self {
+        let (progress, notices) = told;
+        Self { progress, notices, canceller, leaver: Some(leaver), task }
     }
 
     /// Where it stands.
@@ -76,6 +89,12 @@ impl Transfer {
     #[must_use]
     pub fn canceller(&self) -> Canceller {
         self.canceller.clone()
+    }
+
+    /// Leaves it to the running node, which carries it out: it then fails as left. None where it is carried out here.
+    #[must_use]
+    pub fn leaver(&self) -> Option<Canceller> {
+        self.leaver.clone()
     }
 
     /// Waits for its end.
@@ -139,7 +158,7 @@ impl Get {
             let providers = plan.hit.providers.clone();
             let fetched = self.fetch(*plan).await;
             // Now there are links to them.
-            self.inner.meet(providers.iter().map(|provider| provider.node)).await;
+            self.inner.meet(providers.iter().map(|provider| provider.node).collect()).await;
             if fetched.is_ok() || self.truth.is_none() {
                 return fetched.map_err(|error| if on_disk { halted(error, &report) } else { error });
             }
@@ -173,7 +192,7 @@ impl Get {
         hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
         hit.providers = by_turns(hit.providers, HashMap::new(), |provider| home(&provider.addrs));
-        self.inner.meet(hit.providers.iter().map(|provider| provider.node)).await;
+        self.inner.meet(hit.providers.iter().map(|provider| provider.node).collect()).await;
         self.report.phase(Phase::Connecting);
         self.call(&mut hit);
         let named = hit.names.first().cloned().unwrap_or_else(|| name_of(id));
@@ -196,7 +215,7 @@ impl Get {
         {
             return Err(Error::Taken { path: path.into(), id });
         }
-        self.report.name(&contents.name);
+        self.report.name(&contents.name, id);
         self.report.total(contents.wanted.content.size);
         self.tell_of_seeding(&contents);
         if self.request.dry_run {

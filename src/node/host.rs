@@ -1,7 +1,7 @@
 //! What every role runs on: an identity under its lock, an endpoint that accepts, connections, one supervisor.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::{mpsc, watch};
@@ -35,6 +35,10 @@ pub struct Host {
     pub(crate) connections: ConnectionsRef,
     pub(crate) events: mpsc::Sender<Event>,
     ended: Ended,
+    /// Somebody who may has asked it to stop.
+    stop_asked: watch::Sender<bool>,
+    /// Where the commands of the home reach it.
+    pub(crate) control: OnceLock<Endpoint>,
     supervisor: ActorRef<()>,
     /// Accepting, serving and passing events on; dropped with the host.
     tasks: Mutex<JoinSet<()>>,
@@ -73,6 +77,8 @@ impl Host {
             endpoint,
             connections,
             ended,
+            stop_asked: watch::Sender::default(),
+            control: OnceLock::new(),
             events,
             supervisor,
             tasks: Mutex::default(),
@@ -128,8 +134,27 @@ impl Host {
         }
     }
 
+    /// Turns true when a command of the home has asked that it stops: its owner is to do that.
+    #[must_use]
+    pub fn stop_asked(&self) -> watch::Receiver<bool> {
+        self.stop_asked.subscribe()
+    }
+
+    /// Has its owner stop it.
+    pub(crate) fn ask_to_stop(&self) {
+        self.stop_asked.send_replace(true);
+    }
+
+    /// Answers no command any more: who has asked looks for who has the home next.
+    pub(crate) async fn leave_owners(&self) {
+        if let Some(control) = self.control.get() {
+            control.close_owners().await;
+        }
+    }
+
     /// Closes all connections and stops the actors.
     pub async fn stop(&self) {
+        self.leave_owners().await;
         self.endpoint.close(Code::Closing).await;
         self.supervisor.stop(None);
         self.tasks.lock().unwrap_or_else(PoisonError::into_inner).abort_all();

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::timeout;
 
@@ -15,31 +15,54 @@ use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::neighbours::NeighboursRef;
+use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
 use crate::logic::look::FRIENDS;
 use crate::model::address::NODE_PORT;
-use crate::model::{Friends, NodeId, PeerTarget};
-use crate::node::error::{Error, Who};
+use crate::model::{Friends, NodeId, PeerTarget, Provider};
+use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
-use crate::node::types::{PeerRef, is_prefix};
+use crate::node::look::own::OwnOffers;
+use crate::node::look::planes::Overlay;
+use crate::node::orders::JobsRef;
+use crate::node::types::{Near, Notice, Options, PeerRef, Places, is_prefix};
 use crate::wire::{Peer, Role};
 
-/// A running node.
+/// A running node, as one who asks it has it.
 pub(crate) struct Inner {
+    shared: Arc<Shared>,
+    pub(crate) finder: Finder,
+    /// Who is told what goes wrong for the one who asks; everybody who hears the node, where there is none.
+    asker: Option<mpsc::Sender<Notice>>,
+}
+
+/// A running node.
+pub(crate) struct Shared {
     pub(crate) host: Host,
+    pub(crate) near: Near,
+    pub(crate) shelf: Shelf,
     pub(crate) index: IndexRef,
     pub(crate) uploads: UploadsRef,
     pub(crate) downloads: DownloadsRef,
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
-    pub(crate) finder: Finder,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
+    /// What it keeps for commands, where it lives long enough.
+    pub(crate) jobs: OnceLock<JobsRef>,
 }
 
 impl Deref for Inner {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Deref for Shared {
     type Target = Host;
 
     fn deref(&self) -> &Host {
@@ -48,8 +71,40 @@ impl Deref for Inner {
 }
 
 impl Inner {
+    pub(crate) fn new(shared: Shared, finder: Finder) -> Self {
+        Self { shared: Arc::new(shared), finder, asker: None }
+    }
+
+    /// The same node, looking at these places for one who is told what goes wrong.
+    pub(crate) fn at(&self, places: &Places, asker: mpsc::Sender<Notice>) -> Self {
+        let options = Options::new(self.home.clone())
+            .trackers(places.trackers.clone())
+            .peers(places.peers.clone())
+            .near(places.near.clone())
+            .max_files(places.max_files);
+        // All neighbours are asked, or none: who wants fewer of them than there are asks those that it names.
+        let fewer =
+            (places.near.only_peers && !self.near.only_peers) || (places.near.lan.is_none() && self.near.lan.is_some());
+        let ttl = places.near.ttl;
+        let overlay = self.finder.overlay().filter(|_| !fewer).map(|all| Overlay { ttl, ..all.clone() });
+        let own = self.endpoint.node_id();
+        let provider = Provider { node: own, addrs: self.endpoint.candidates() };
+        let itself = OwnOffers::new(self.shelf.clone(), provider);
+        let finder = Finder::new(self.connections.clone(), own, &options, overlay).with_own(itself);
+        Self { shared: Arc::clone(&self.shared), finder, asker: Some(asker) }
+    }
+
+    /// Tells whoever asks; forgotten when nobody listens.
+    pub(crate) fn warn(&self, notice: impl Into<Notice>) {
+        match &self.asker {
+            // Full or closed: a notice must not hold anything up.
+            Some(asker) => drop(asker.try_send(notice.into())),
+            None => self.host.warn(notice),
+        }
+    }
+
     /// Remembers nodes for people who name them by their first characters; with its address whomever there is a link to.
-    pub(crate) async fn meet(&self, nodes: impl IntoIterator<Item = NodeId>) {
+    pub(crate) async fn meet(&self, nodes: Vec<NodeId>) {
         let mut all = Vec::new();
         for node in BTreeSet::from_iter(nodes) {
             let link = self.connections.existing(node).await;
@@ -62,9 +117,10 @@ impl Inner {
     }
 
     /// Asks friends that tell everybody of no offer how many they have for this node; one that does not answer stays so.
-    pub(crate) async fn ask_friends(&self, peers: impl Iterator<Item = &mut Peer>) {
+    pub(crate) async fn ask_friends(&self, peers: Vec<&mut Peer>) {
         let friends = Arc::clone(&self.friends.borrow());
-        let mut quiet: Vec<_> = peers.filter(|peer| peer.offers == 0 && friends.contains(peer.node)).collect();
+        let mut quiet: Vec<_> =
+            peers.into_iter().filter(|peer| peer.offers == 0 && friends.contains(peer.node)).collect();
         let mut asking = JoinSet::new();
         for (number, peer) in quiet.iter().enumerate() {
             let (connections, node, addrs) = (self.connections.clone(), peer.node, peer.addrs.clone());
@@ -133,8 +189,21 @@ impl Inner {
         }
     }
 
+    /// What it keeps for commands.
+    ///
+    /// # Errors
+    /// When it lives for one command only.
+    pub(crate) fn jobs(&self) -> Result<&JobsRef, Error> {
+        self.jobs.get().ok_or(Error::Control(ControlError::Brief))
+    }
+
     /// Ends cleanly: withdraws, remembers, closes, stops.
     pub(crate) async fn stop(&self) {
+        if let Some(jobs) = self.jobs.get() {
+            jobs.stop().await;
+        }
+        // First: what is asked from now on would fail for that this node ends.
+        self.leave_owners().await;
         tokio::join!(self.announcer.stop(), self.neighbours.remember());
         self.host.stop().await;
     }

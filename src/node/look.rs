@@ -6,6 +6,7 @@ pub(super) mod claims;
 pub(super) mod find;
 pub(super) mod late;
 pub(super) mod near;
+pub(super) mod own;
 mod patience;
 pub(super) mod planes;
 pub(super) mod reach;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::actors::download::Tell;
-use crate::model::{NodeId, Plane, SafePath};
+use crate::model::{ContentId, NodeId, Plane, SafePath};
 use crate::node::types::{GetNotice, Hashing, Notice, Phase, Progress};
 
 /// The writing end of a [`Progress`]; cheap to clone.
@@ -67,8 +67,8 @@ impl Report {
     }
 
     /// What is fetched, once known.
-    pub(crate) fn name(&self, name: &SafePath) {
-        self.progress.send_modify(|progress| progress.name = Some(name.clone()));
+    pub(crate) fn name(&self, name: &SafePath, id: ContentId) {
+        self.progress.send_modify(|progress| (progress.name, progress.id) = (Some(name.clone()), Some(id)));
     }
 
     /// Where it was found.

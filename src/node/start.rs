@@ -34,7 +34,7 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
-use crate::node::inner::Inner;
+use crate::node::inner::{Inner, Shared};
 use crate::node::look::find::Finder;
 use crate::node::look::near;
 use crate::node::look::planes::Overlay;
@@ -109,7 +109,10 @@ impl Wiring<'_> {
         if self.options.lifetime != Lifetime::Finite && !self.options.near.only_peers {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
-        Ok(Inner { host: self.host, index, uploads, downloads, announcer, neighbours, finder, friends })
+        let near = self.options.near.clone();
+        let (host, jobs) = (self.host, std::sync::OnceLock::new());
+        let shared = Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, jobs };
+        Ok(Inner::new(shared, finder))
     }
 
     /// The announcer of what anybody may know of, and what it tells.

@@ -43,6 +43,7 @@ macro_rules! with_setters {
     };
 }
 
+mod job;
 mod notice;
 mod outcome;
 mod preview;
@@ -50,6 +51,7 @@ mod request;
 
 pub use crate::actors::announcer::Acknowledged;
 pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
+pub use job::JobRow;
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
@@ -109,6 +111,19 @@ pub struct Near {
     pub ttl: Option<u8>,
     /// Every address counts as global: for tests on one machine.
     pub all_global: bool,
+}
+
+/// Where one who asks a running node looks, whatever the node's own settings are.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Places {
+    /// Trackers that are asked.
+    pub trackers: Vec<PeerTarget>,
+    /// Nodes that are asked directly.
+    pub peers: Vec<PeerTarget>,
+    /// Whether, and how far, the neighbours are asked.
+    pub near: Near,
+    /// Of a collection that is listed: files and directories at most.
+    pub max_files: usize,
 }
 
 /// How long a node means to live.
@@ -179,7 +194,7 @@ pub struct Hits {
 }
 
 /// What words mean, and what that holds.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// A file or a collection.
     pub hit: Hit,

@@ -1,6 +1,7 @@
 //! What one session tells the person, each thing once until it has changed.
 
 use std::mem::{Discriminant, discriminant};
+use std::net::SocketAddr;
 
 use tokio::sync::mpsc;
 
@@ -16,6 +17,8 @@ pub(super) struct SessionNews {
     port: u16,
     events: mpsc::Sender<Event>,
     unreachable: bool,
+    /// Where it reached this node.
+    reached: Vec<SocketAddr>,
     /// How many offers it holds as it said last.
     held: u64,
     /// It was told that those are not all.
@@ -33,12 +36,22 @@ enum Failure {
 
 impl SessionNews {
     pub(super) fn new(tracker: String, port: u16, events: mpsc::Sender<Event>) -> Self {
-        Self { tracker, port, events, unreachable: false, held: 0, lacks: false, failures: Vec::new() }
+        Self {
+            tracker,
+            port,
+            events,
+            unreachable: false,
+            reached: Vec::new(),
+            held: 0,
+            lacks: false,
+            failures: Vec::new(),
+        }
     }
 
     /// The tracker has taken an announcement, after which it should hold all of `shared`.
     pub(super) fn announced(&mut self, announced: &Announced, shared: &Shared) {
         let Announced { taken, refused, .. } = *announced;
+        self.reached.clone_from(&announced.reachable);
         let reachable = !announced.reachable.is_empty();
         self.now(taken, refused, shared, reachable);
         let names = shared.offers.all().names;
@@ -67,7 +80,8 @@ impl SessionNews {
     fn now(&mut self, offers: u64, refused: u64, shared: &Shared, reachable: bool) {
         let hashed = shared.offers.iter().filter(|offer| offer.id.is_some()).count() as u64;
         let tracker = self.tracker.clone();
-        self.say(Event::Announced(Acknowledged { tracker, offers, hashed: hashed.min(offers), refused, reachable }));
+        let (hashed, reached) = (hashed.min(offers), self.reached.clone());
+        self.say(Event::Announced(Acknowledged { tracker, offers, hashed, refused, reachable, reached }));
         self.held = offers;
     }
 

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use crate::cli::args::{connections, duration, node_listen, peer, tracker, tracker_listen};
 use crate::model::address::TargetError;
 use crate::model::{FriendName, NodeId, PeerTarget, Rate};
-use crate::node::{MAX_BENCH_BYTES, Pattern, PeerRef, is_prefix};
+use crate::node::{JobId, MAX_BENCH_BYTES, Pattern, PeerRef, is_prefix};
 
 #[derive(Args, Debug, Clone)]
 pub(crate) struct TrackerArgs {
@@ -60,6 +60,9 @@ pub(crate) struct ShareArgs {
     /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
     #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
     pub(crate) limit: Option<Rate>,
+    /// Nothing at all may be shared: a node is wanted.
+    #[arg(skip)]
+    pub(crate) may_be_empty: bool,
 }
 
 #[derive(Args, Debug, Clone)]
@@ -138,6 +141,11 @@ pub(crate) struct GetArgs {
     /// Unless given, a fast one gets up to 4, one for every two cores.
     #[arg(long, value_name = "N", value_parser = connections, help_heading = "How")]
     pub(crate) connections: Option<NonZeroU8>,
+    /// Leave it to the running node of this home once it is found, print its number and end
+    ///
+    /// `qshare jobs` shows it. It goes on after a restart of the node, and when whoever has it comes back.
+    #[arg(long, conflicts_with_all = ["seed", "dry_run", "explain", "upload_limit"], help_heading = "How")]
+    pub(crate) detach: bool,
     /// Say at the end where the time went and what limited it
     #[arg(long, conflicts_with = "dry_run", help_heading = "How")]
     pub(crate) explain: bool,
@@ -146,6 +154,55 @@ pub(crate) struct GetArgs {
 /// The pattern that leaves out what a glob matches.
 fn without(glob: &str) -> Result<Pattern, globset::Error> {
     format!("!{glob}").parse()
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct JobsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<JobsCommand>,
+}
+
+#[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
+pub(crate) enum JobsCommand {
+    /// End it, and keep what came
+    Cancel(Which),
+    /// Stop it for a while
+    Pause(Which),
+    /// Go on with one that was paused
+    Resume(Which),
+    /// Try one again now that failed or was cancelled
+    Retry(Which),
+}
+
+#[derive(Args, Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Which {
+    /// The number that `qshare jobs` shows, or `all` that this fits
+    #[arg(value_name = "ID|all", value_parser = which)]
+    pub(crate) id: OneOrAll,
+}
+
+/// One job, or all of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct OneOrAll(pub(crate) Option<JobId>);
+
+fn which(text: &str) -> Result<OneOrAll, String> {
+    let id = if text == "all" { Ok(None) } else { text.parse().map(Some) };
+    id.map(OneOrAll).map_err(|_| "give the number of a job, or `all`".to_owned())
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct NodeArgs {
+    /// Serve friends only
+    ///
+    /// Strangers are refused, and no offer is announced by name.
+    #[arg(long)]
+    pub(crate) friends_only: bool,
+    /// The UDP address [default: any, port 4918 or the next free one]
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen)]
+    pub(crate) listen: Option<SocketAddr>,
+    /// The most that all uploads take together, such as 50M or 100Mbit/s
+    #[arg(long, value_name = "RATE")]
+    pub(crate) limit: Option<Rate>,
 }
 
 #[derive(Args, Debug, Clone)]

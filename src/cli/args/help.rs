@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 13] = [
+const EXAMPLES: [(&str, &[Example]); 18] = [
     (
         "qshare",
         &[
@@ -36,6 +36,13 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         &[
             ("source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
             ("qshare completions fish | source", "in ~/.config/fish/config.fish"),
+        ],
+    ),
+    (
+        "events",
+        &[
+            ("qshare events", "what the node tells from now on, until Ctrl-C"),
+            ("qshare events | jq .event", "of each only what it is"),
         ],
     ),
     (
@@ -63,6 +70,14 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         ],
     ),
     (
+        "jobs",
+        &[
+            ("qshare get papers --detach", "have the running node fetch it"),
+            ("qshare jobs", "how far it is"),
+            ("qshare jobs pause 3", "likewise resume, cancel, retry; `all` for a number"),
+        ],
+    ),
+    (
         "locate",
         &[
             ("qshare locate turing-1936.pdf", "who has it"),
@@ -86,6 +101,13 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
         ],
     ),
     (
+        "node",
+        &[
+            ("qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
+            ("systemctl --user enable --now qshare", "at each start, where a package has brought its unit"),
+        ],
+    ),
+    (
         "search",
         &[
             ("qshare search turing", "names that hold the word"),
@@ -99,6 +121,20 @@ const EXAMPLES: [(&str, &[Example]); 13] = [
             ("qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
             ("qshare share . --exclude '*.o' --gitignore", "without what is built"),
             ("qshare share ~/diary --friends-only", "for your friends alone"),
+        ],
+    ),
+    (
+        "status",
+        &[
+            ("qshare status", "this home, its running node, and what is unfinished"),
+            ("qshare status --json", "for programs"),
+        ],
+    ),
+    (
+        "stop",
+        &[
+            ("qshare stop", "ends the `share` of this home, and waits for its end"),
+            ("qshare stop --home /srv/qshare", "that of another home"),
         ],
     ),
     (
@@ -148,6 +184,8 @@ fn meant(name: &str) -> &'static [&'static str] {
         "hosts" | "nodes" => &["peers", "neighbours"],
         "identity" | "key" | "whoami" => &["id"],
         "info" | "stat" => &["status"],
+        "follow" | "log" | "watch" => &["events"],
+        "end" | "kill" | "quit" | "shutdown" => &["stop"],
         "iperf" | "speed" | "test" => &["bench"],
         "try" | "example" => &["demo"],
         "where" | "which" | "who" | "whohas" => &["locate"],

@@ -49,7 +49,7 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
         activity.set(0, BENCH_TESTS * bytes);
         Ok(node.bench(target, bytes, &activity.counter()).await?)
     };
-    let report = context.look(&format!("bench with {}", target.host_port()), work).await?;
+    let report = context.look_by_itself(&format!("bench with {}", target.host_port()), work).await?;
     context.output.emit_all(report.rows.iter().map(|row| Line::Bench(Tested::of(row))))?;
     let addr = target.host_port();
     context.output.emit(&Line::Benched(Benched::of(&report, addr.clone())))?;

@@ -113,7 +113,7 @@ impl Play<'_> {
         std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
         let request = request(query, id, target, ShareBack::While);
         let transfer = node.get(request);
-        let outcome = follow::transfer(self.context, "the tree", transfer, self.signals).await?;
+        let outcome = follow::transfer(self.context, "the tree", transfer, self.signals, false).await?;
         outcome.path.ok_or_else(|| Failure::Other(anyhow::anyhow!("the copy has no place; this is a fault of qshare")))
     }
 
@@ -211,7 +211,7 @@ impl Play<'_> {
         let request = request(query, id, self.stage.target(), ShareBack::Seed);
         let transfer = node.get(request);
         let mut kill = pin!(kill_half_way(self.context, transfer.progress(), &mut self.stage.providers[VICTIM]));
-        let mut end = pin!(follow::transfer(self.context, "the tree", transfer, self.signals));
+        let mut end = pin!(follow::transfer(self.context, "the tree", transfer, self.signals, false));
         let mut killed = None;
         let outcome = loop {
             tokio::select! {

@@ -31,6 +31,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
         }
         started => started?,
     };
+    signals.heed(&node);
     let (tell, mut checks) = mpsc::channel::<Check>(WAITING);
     let show = async {
         let mut broken = 0;

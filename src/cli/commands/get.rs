@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::cli::args::GetArgs;
 use crate::cli::choose;
@@ -21,7 +22,8 @@ use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
 use crate::model::{ContentId, Hit, Kind, SafePath, Shown, Size};
 use crate::node::{
-    Beyond, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Replace, ShareBack, What,
+    Beyond, ControlError, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Remote,
+    Replace, ShareBack, What,
 };
 
 /// Runs the command.
@@ -35,11 +37,25 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     let service = context.of_service();
     let context = if arguments.seed { &service } else { context };
     let mut signals = context.signals()?;
+    let mut wants = wants;
+    let mut getting = Getting::new(context, &arguments, wants.len());
+    if let Some(remote) = through::remote(context, &arguments).await? {
+        getting.remote = Some(remote);
+        match getting.all(&mut wants, &mut signals).await {
+            Err(Failure::Node(Error::Control(ControlError::Brief))) if !arguments.detach => {}
+            Err(Failure::Node(error @ Error::Control(ControlError::Lost))) if !arguments.detach => {
+                context.output.warn(&format!("{error}: this goes on by its own power"));
+            }
+            result => return result,
+        }
+        getting.remote = None;
+    }
     let options = options(context, &arguments);
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    signals.heed(&node);
     context.warn_homeless(&node);
     if arguments.seed {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
@@ -47,17 +63,9 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     } else {
         context.pass_warnings(events);
     }
-    let mut getting = Getting {
-        context,
-        arguments: &arguments,
-        node: &node,
-        signals: &mut signals,
-        total: wants.len(),
-        taken: Vec::new(),
-        planned: Preview::default(),
-        lacks: false,
-    };
-    let result = getting.all(wants).await;
+    getting.node = Some(node.clone());
+    let result = getting.all(&mut wants, &mut signals).await;
+    drop(getting);
     result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
     let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
@@ -72,6 +80,9 @@ fn check(context: &Context, arguments: &GetArgs) -> Result<(), Failure> {
         }
         () if is_stream(arguments) && arguments.seed => {
             "-o - leaves nothing here that --seed could serve; give a file with -o FILE, or do without --seed"
+        }
+        () if is_stream(arguments) && arguments.detach => {
+            "-o - needs this command to its end; give a file with -o FILE, or do without --detach"
         }
         () => return Ok(()),
     };
@@ -121,8 +132,9 @@ fn into_directory(arguments: &GetArgs) -> Result<(), Failure> {
 struct Getting<'a> {
     context: &'a Context,
     arguments: &'a GetArgs,
-    node: &'a Node,
-    signals: &'a mut Signals,
+    /// Who carries it out: the running node of the home, or one inside this command.
+    remote: Option<Arc<Remote>>,
+    node: Option<Node>,
     /// How many there are.
     total: usize,
     /// Where those are that came, or would.
@@ -131,37 +143,64 @@ struct Getting<'a> {
     planned: Preview,
     /// Something came without files that were asked for.
     lacks: bool,
+    /// How many did not come.
+    failed: usize,
 }
 
-impl Getting<'_> {
-    async fn all(&mut self, mut wants: VecDeque<Want>) -> Result<Exit, Failure> {
-        let (mut failed, mut seeding) = (0, 0);
+impl<'a> Getting<'a> {
+    fn new(context: &'a Context, arguments: &'a GetArgs, total: usize) -> Self {
+        Self {
+            context,
+            arguments,
+            remote: None,
+            node: None,
+            total,
+            taken: Vec::new(),
+            planned: Preview::default(),
+            lacks: false,
+            failed: 0,
+        }
+    }
+
+    async fn all(&mut self, wants: &mut VecDeque<Want>, signals: &mut Signals) -> Result<Exit, Failure> {
+        let mut seeding = 0;
         while let Some(want) = wants.pop_front() {
-            match self.one(&want).await {
+            match self.one(&want, signals).await {
                 Ok(outcome) => {
                     self.lacks |= outcome.lacks;
                     seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 };
                 }
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
                 Err(Failure::Node(Error::Ambiguous { what, hits, beyond, beneath })) if want.choose.is_none() => {
-                    let chosen = self.choose(what, &hits, beyond, beneath).await?;
+                    let chosen = self.choose((what, beneath), &hits, beyond, signals).await?;
                     self.total += chosen.len() - 1;
                     for id in chosen.into_iter().rev() {
                         wants.push_front(Want { choose: Some(id), called: shown_as(&hits, id), ..want.clone() });
                     }
                 }
+                Err(Failure::Node(Error::Control(ControlError::Left { job }))) if self.arguments.detach => {
+                    through::tell(self.context, &want.what, job)?;
+                }
+                // Another node carries it out, with those after it.
+                Err(failure @ Failure::Node(Error::Control(ControlError::Brief | ControlError::Lost))) => {
+                    wants.push_front(want);
+                    return Err(failure);
+                }
                 Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),
                 Err(failure) => {
-                    failed += 1;
+                    self.failed += 1;
                     self.context.output.fail(&failure);
                 }
             }
         }
         let exit = match seeding {
-            0 => self.exit(failed)?,
-            bytes => follow::seed(self.context, self.node, bytes, self.signals).await?,
+            0 => self.exit(self.failed)?,
+            bytes => match &self.node {
+                Some(node) => follow::seed(self.context, node, bytes, signals).await?,
+                None => Exit::DONE,
+            },
         };
-        if failed > 0 { Err(some(failed, self.total)) } else { Ok(exit) }
+        if self.failed > 0 { Err(some(self.failed, self.total)) } else { Ok(exit) }
     }
 
     /// How it ends, a dry run as the run would; one of several things tells their sum.
@@ -177,25 +216,30 @@ impl Getting<'_> {
         })
     }
 
-    async fn one(&mut self, want: &Want) -> Result<Outcome, Failure> {
+    async fn one(&mut self, want: &Want, signals: &mut Signals) -> Result<Outcome, Failure> {
         let (context, arguments) = (self.context, self.arguments);
         let request = request(context, arguments, want).taken(self.taken.clone());
         let chosen = want.called.as_ref().filter(|_| want.choose.is_some());
         let subject = chosen.map_or_else(|| want.what.to_string(), ToString::to_string);
-        let transfer = match is_stream(arguments) {
-            true => self.node.get_to(request, tokio::io::stdout()),
-            false => self.node.get(request),
+        let transfer = match (&self.remote, &self.node) {
+            (Some(remote), _) => Arc::clone(remote).fetch(through::wish(context, arguments, request)?),
+            (None, Some(node)) if is_stream(arguments) => node.get_to(request, tokio::io::stdout()),
+            (None, Some(node)) => node.get(request),
+            (None, None) => return Err(Error::Control(ControlError::NotRunning).into()),
         };
-        let outcome = follow::transfer(context, &subject, transfer, self.signals).await?;
+        let mut outcome = follow::transfer(context, &subject, transfer, signals, arguments.detach).await?;
         if is_stream(arguments) && outcome.bytes == 0 {
             // Nothing was written that could have failed.
             stdout::is_open().await?;
         }
         if arguments.from.is_none() && want.choose.is_none() && matches!(want.what, What::Words(_)) {
-            context.warn_guest_choice(self.node.is_guest_beside(), &outcome);
+            context.warn_guest_choice(self.node.as_ref().is_some_and(|node| node.is_guest_beside()), &outcome);
         }
         context.remember_all(vec![SeenContent { id: outcome.id, name: outcome.name.last() }]).await;
         self.taken.extend(outcome.path.as_deref().map(Path::to_owned));
+        if self.remote.is_some() {
+            outcome.path = outcome.path.map(|path| through::as_asked(arguments, &path));
+        }
         outcome.preview.iter().for_each(|one| preview::add(&mut self.planned, one));
         tell(context, arguments, &outcome, self.total > 1)?;
         Ok(outcome)
@@ -204,10 +248,10 @@ impl Getting<'_> {
     /// Which of several things are meant; at least one.
     async fn choose(
         &mut self,
-        what: String,
+        (what, beneath): (String, Option<String>),
         hits: &[Hit],
         beyond: Beyond,
-        beneath: Option<String>,
+        signals: &mut Signals,
     ) -> Result<Vec<ContentId>, Failure> {
         let (context, arguments) = (self.context, self.arguments);
         context.remember(hits).await;
@@ -219,7 +263,7 @@ impl Getting<'_> {
             }
             every(&what, hits, beyond)?
         } else if context.output.is_interactive() {
-            choose::ask(context, hits, beyond, self.signals).await?
+            choose::ask(context, hits, beyond, signals).await?
         } else {
             choose::list(context, hits, beyond, is_stream(arguments))?;
             Vec::new()
@@ -383,6 +427,7 @@ fn summary(outcome: &Outcome) -> String {
 
 mod preview;
 mod stdout;
+mod through;
 
 #[cfg(test)]
 mod tests;

@@ -11,7 +11,7 @@ use crate::cli::render::json::{Found, Line};
 use crate::cli::say;
 use crate::logic::offers::choose::closest;
 use crate::model::{FoundHit, Hit, Shown};
-use crate::node::{Hits, Holder, Node, What};
+use crate::node::{Asker, Hits, Holder, What};
 
 /// The most things of one name whose providers are shown; they are asked one by one.
 const MOST: usize = 20;
@@ -25,14 +25,14 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         None => vec![What::Words(named::query(&arguments.words)?)],
     };
     let what = arguments.words.join(" ");
-    let look = async |node: Node| {
+    let look = async |node: Asker| {
         let found = find(&node, &sought).await?;
         if let (true, [What::Words(query)]) = (found.hits.is_empty(), sought.as_slice()) {
             return Err(node.not_found(&what, query).await.into());
         }
         let mut holders = Vec::new();
         for found in found.hits.iter().take(MOST) {
-            let has = node.holdings(&found.hit).await;
+            let has = node.holdings(&found.hit).await?;
             let of = |(provider, has)| Holder::new(provider, has);
             holders.push(found.hit.providers.iter().zip(has).map(of).collect::<Vec<_>>());
         }
@@ -67,7 +67,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
 }
 
 /// Everything that is meant, best first.
-async fn find(node: &Node, sought: &[What]) -> Result<Hits, Failure> {
+async fn find(node: &Asker, sought: &[What]) -> Result<Hits, Failure> {
     let mut all = Hits::default();
     for what in sought {
         let found = match what {

@@ -12,8 +12,8 @@ use crate::cli::render::json::Line;
 use crate::cli::say;
 use crate::io::home::seen::SeenContent;
 use crate::model::collection::Entry;
-use crate::model::{ContentId, FoundHit, Hit, Kind, Offer, Plane, Query, SafePath, Shown, Size};
-use crate::node::{Beyond, Error, Listing, Node, PeerRef, What};
+use crate::model::{ContentId, FoundHit, Hit, Kind, Offer, Plane, SafePath, Shown, Size};
+use crate::node::{Asker, Beyond, Error, Listing, PeerRef, What};
 
 /// What was asked for.
 enum Listed {
@@ -32,10 +32,10 @@ pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Fa
     let context = &context;
     if let Some([What::Id(id)]) = context.ids_of(&arguments.words)?.as_deref() {
         let collection = context.look("looking", async |node| Ok(node.manifest(*id).await?)).await?;
-        return entries(context, collection.entries()).await;
+        return entries(context, &collection).await;
     }
-    let (peer, query) = (as_peer(&arguments.words), named::query(&arguments.words));
-    let looked = context.look("looking", async |node| find(&node, peer, query).await).await;
+    let words = &arguments.words;
+    let looked = context.look("looking", async |node| find(&node, as_peer(words), words).await).await;
     match looked {
         Ok(Listed::Offers(peer, found, plane)) => offers(context, &peer, &found, plane).await,
         Ok(Listed::Named(listing)) if listing.hit.kind == Kind::File => file(context, listing).await,
@@ -57,10 +57,11 @@ fn as_peer(words: &[String]) -> Option<PeerRef> {
 }
 
 /// A friend or a known id goes before what is shared, and that before a host of this name.
-async fn find(node: &Node, peer: Option<PeerRef>, query: Result<Query, Failure>) -> Result<Listed, Failure> {
+async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<Listed, Failure> {
+    let query = named::query(words);
     let Some(peer) = peer else { return Ok(Listed::Named(node.meant(&query?).await?)) };
     let unfound = match (&peer, query) {
-        (PeerRef::Name(_), Ok(query)) if !node.knows(&peer) => match node.meant(&query).await {
+        (PeerRef::Name(_), Ok(query)) if !node.knows(&peer).await? => match node.meant(&query).await {
             Ok(listing) => return Ok(Listed::Named(listing)),
             Err(error @ (Error::Ambiguous { .. } | Error::OtherThanShown { .. })) => return Err(error.into()),
             Err(error) => Some(error),

@@ -8,14 +8,14 @@ use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
-use crate::node::Node;
+use crate::node::Asker;
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
     let query = named::query(&arguments.words)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let what = arguments.words.join(" ");
-    let look = async |node: Node| {
+    let look = async |node: Asker| {
         let found = node.search(&query, limit).await?;
         let failure = if found.hits.is_empty() { Some(node.not_found(&what, &query).await) } else { None };
         Ok((found, failure, node.is_guest_beside()))

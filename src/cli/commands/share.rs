@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::cli::args::ShareArgs;
+use crate::cli::args::{NodeArgs, ShareArgs};
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -39,6 +39,27 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     }
 }
 
+/// Runs the node of the home with what its configuration offers, which may be nothing.
+pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit, Failure> {
+    let NodeArgs { friends_only, listen, limit } = arguments;
+    let arguments = ShareArgs {
+        paths: Vec::new(),
+        list: None,
+        exclude: Vec::new(),
+        gitignore: false,
+        include_secrets: false,
+        all: false,
+        friends_only,
+        listen,
+        limit,
+        may_be_empty: true,
+    };
+    match offer(&context.of_service(), arguments).await {
+        Err(Failure::Stopped(_)) => Ok(Exit::DONE),
+        result => result,
+    }
+}
+
 async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
@@ -46,7 +67,11 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let plan = survey_all(context, arguments, &mut signals).await?;
     let (wanted, skipped): (Vec<_>, Vec<_>) =
         plan.skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
-    let mut shown = vec![overview(&plan.roots, &context.audience(friends_only), context.output.error_width())];
+    let mut shown = if plan.roots.is_empty() {
+        Vec::new()
+    } else {
+        vec![overview(&plan.roots, &context.audience(friends_only), context.output.error_width())]
+    };
     shown.extend(wanted.into_iter().map(|omission| format!("qshare: {}", say::omission(omission))));
     let (secrets, skipped): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|omission| omission.is_secret());
     let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&skipped)).collect();
@@ -56,6 +81,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
+    signals.heed(&node);
     // Nothing is offered yet.
     shown.iter().for_each(|text| context.output.note(text));
     let result = async {
@@ -63,7 +89,9 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         told.iter().for_each(|sentence| context.output.warn(sentence));
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         context.note_of_signals(&signals);
-        node.share(plan);
+        if !plan.roots.is_empty() {
+            node.share(plan);
+        }
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
         view.end().await;
@@ -109,6 +137,7 @@ async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signa
         include_secrets: arguments.include_secrets,
         all: arguments.all,
         avoid: vec![context.settings.home.clone()],
+        may_be_empty: arguments.may_be_empty,
     };
     let activity = Activity::start(&context.output, "looking through what is to be shared");
     let job = tokio::task::spawn_blocking(move || survey(&arguments.paths, &options));

@@ -1,10 +1,12 @@
 //! `qshare status`: what this home holds, and the transfers that were begun and not ended. Only reads; makes nothing.
 
 mod partials;
+mod running;
 
 use std::path::Path;
 
 use partials::Partial;
+use running::RunningNode;
 use serde::Serialize;
 
 use crate::cli::context::Context;
@@ -18,7 +20,9 @@ use crate::io::home::identity::Identity;
 use crate::io::home::trust::TrustStore;
 use crate::io::share::cache::HashCache;
 use crate::model::{NodeId, Shown, Size};
+use crate::node::{Error, Remote};
 use crate::wire::Role;
+use crate::wire::control::ControlStatus;
 
 /// The hash cache within the node role's directory.
 const CACHE_FILE: &str = "cache.redb";
@@ -38,6 +42,8 @@ pub(crate) struct Status {
     trust: Vec<Trusted>,
     /// Unfinished transfers, in this directory and where this home began some; of those whose journal cannot be read `path` and `bytes` alone.
     partials: Vec<Partial>,
+    /// The running node of this home, as it says itself; null where none runs, and where it does not answer.
+    running: Option<RunningNode>,
 }
 
 #[derive(Debug, Serialize)]
@@ -70,11 +76,22 @@ struct Trusted {
 }
 
 /// Runs the command.
-pub(crate) fn run(context: &Context) -> Result<Exit, Failure> {
-    let status = look(&context.own_home()?, Path::new("."))?;
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    let home = context.own_home()?;
+    let asked = ask(&home).await;
+    let (running, failed) = asked.map_or_else(|error| (None, Some(error)), |running| (running, None));
+    let status = Status { running: running.map(RunningNode::of), ..look(&home, Path::new("."))? };
     context.output.emit(&status)?;
     context.output.print(&text(&status, context.output.names()))?;
-    Ok(Exit::DONE)
+    // What is known without it is shown all the same.
+    failed.map_or(Ok(Exit::DONE), |error| Err(error.into()))
+}
+
+async fn ask(home: &Home) -> Result<Option<ControlStatus>, Error> {
+    match Remote::find(home).await? {
+        Some(remote) => remote.status().await.map(Some),
+        None => Ok(None),
+    }
 }
 
 fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
@@ -87,6 +104,7 @@ fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
         cache: cache_status(home),
         trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node }).collect(),
         partials: partials::all(here, &elsewhere)?,
+        running: None,
     })
 }
 
@@ -122,6 +140,7 @@ fn text(status: &Status, names: &Names) -> String {
     for known in &status.trust {
         lines.push(("trusts", format!("{}  {}", Shown(&known.addr), names.whole(known.node))));
     }
+    lines.extend(status.running.iter().flat_map(|running| running.lines(names)));
     for partial in &status.partials {
         let told = partial.lines().into_iter().enumerate();
         lines.extend(told.map(|(index, line)| (if index == 0 { "partial" } else { "" }, line)));

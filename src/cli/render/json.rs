@@ -14,8 +14,8 @@ use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, SafePath};
 use crate::node::{
-    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, NearRow, Outcome, Phase, Plane,
-    Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
+    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, JobId, JobRow, JobState, NearRow,
+    Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
 };
 use crate::wire::Peer;
 
@@ -75,6 +75,8 @@ pub(crate) enum Line<'a> {
         /// As it was given, or found below what was given.
         path: Cow<'a, str>,
     },
+    /// `jobs`, `get --detach`: what the running node fetches by itself.
+    Job(JobLine<'a>),
     /// `demo`: a provider was killed.
     Killed {
         /// Which.
@@ -93,7 +95,7 @@ pub(crate) enum Line<'a> {
         /// Its node id.
         node: NodeId,
     },
-    /// The first line of `tracker`, `share`, `get --seed` and `bench --listen`: it can be dialled.
+    /// The first line of `tracker`, `share`, `get --seed`, `bench --listen` and `events`: it can be dialled.
     Listening {
         /// Where a process of this machine dials it.
         addr: SocketAddr,
@@ -133,6 +135,13 @@ pub(crate) enum Line<'a> {
         number: u32,
         /// What.
         message: &'a str,
+    },
+    /// `stop`: the running node of this home has ended.
+    Stopped {
+        /// Its node id.
+        node: NodeId,
+        /// Its process.
+        pid: u32,
     },
     /// The end of hits.
     Summary {
@@ -268,6 +277,36 @@ view! {
         modified: Option<u64> = preview.modified.map(Modified::seconds),
         /// With `-n`: whether another process fetches the same to the same place.
         busy: bool = preview.busy.is_some(),
+    }
+}
+
+view! {
+    /// A transfer that the running node carries out by itself.
+    JobLine<'a>(job: &'a JobRow, why: Option<String>) {
+        /// Its number.
+        id: JobId = job.id,
+        /// What it is called, once known.
+        name: Option<&'a SafePath> = job.name.as_ref(),
+        /// What was asked for: an id or words.
+        what: String = job.what.to_string(),
+        /// Where it goes.
+        output: Option<Cow<'a, str>> = job.output.as_deref().map(Path::to_string_lossy),
+        /// How it stands.
+        state: JobState = job.state,
+        /// Proven so far.
+        bytes: u64 = job.bytes,
+        /// Bytes altogether; 0 while unknown.
+        total: u64 = job.total,
+        /// Bytes a second, lately.
+        rate: u64 = job.rate,
+        /// How many give.
+        providers: u64 = job.providers,
+        /// In how many seconds it is tried again by itself.
+        again_s: Option<u64> = job.again.map(|again| again.as_secs()),
+        /// What went wrong last.
+        code: Option<ErrorCode> = job.error.as_ref().map(crate::node::Error::code),
+        /// The same for people.
+        message: Option<String> = why,
     }
 }
 

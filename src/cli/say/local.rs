@@ -11,6 +11,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::PartialError;
 use crate::model::{Cause, Obstacle};
+use crate::node::ControlError;
 
 /// What to do about what the system refused, as the beginning of an advice.
 pub(crate) const fn advice(of: Obstacle) -> &'static str {
@@ -59,6 +60,29 @@ pub(super) fn bind(error: &BindError) -> String {
         }
         BindError::Keys(error) => identity(error),
         BindError::Tls(_) => error.to_string(),
+    }
+}
+
+pub(super) fn control(error: &ControlError) -> String {
+    let kill = |pid: &Option<u32>| {
+        pid.map_or_else(|| "end that process".to_owned(), |pid| format!("end it with `kill {pid}`"))
+    };
+    match error {
+        ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
+        ControlError::Left { .. } => error.to_string(),
+        ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
+        ControlError::OtherKey { .. } => {
+            format!(
+                "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"
+            )
+        }
+        ControlError::Protocol(_) => format!("{error}: stop it with `qshare stop` and start it again"),
+        ControlError::Silent { elsewhere: true, .. } => {
+            format!("{error}: it runs on another host or in another container, so run this command there")
+        }
+        ControlError::Silent { pid, .. } => format!("{error}: wait until it does, or {}", kill(pid)),
+        ControlError::Stays { pid } => format!("{error}: {}", kill(pid)),
     }
 }
 

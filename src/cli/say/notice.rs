@@ -32,6 +32,11 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         ),
         Notice::Get(notice) => get(notice, names),
         Notice::Index(notice) => share::index(notice),
+        Notice::Job { path, cause } => format!(
+            "{} does not keep a transfer over the node's end, which goes on until then ({cause}): {}",
+            path.display(),
+            local::advice(cause.kind)
+        ),
         Notice::KeyRenewed { path, len } => format!(
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
             path.display()
@@ -39,6 +44,10 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         Notice::List { list, stays, error } => format!("{}: {}", remaining(*list, *stays), local::lines(error)),
         Notice::Look(notice) => look(notice, names),
         Notice::Neighbour(notice) => neighbour(notice, names),
+        Notice::NoControl(cause) => format!(
+            "commands of this home do not reach this node, for its control socket cannot be had ({cause}): {}",
+            local::advice(cause.kind)
+        ),
         Notice::PortTaken { usual, got } => format!(
             "UDP port {usual} is another program's, so this listens on {got}: who names this machine by its host alone does \
              not find it there; end that program, or choose a port with --listen and name it"

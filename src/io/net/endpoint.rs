@@ -2,8 +2,10 @@
 //! Invariant: every connection that comes in holds a permit of the gate. Which node may connect, and how many links
 //! to keep, is judged above.
 
+mod control;
+
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,8 @@ use crate::model::address::{NODE_PORT, TRACKER_PORT, canonical};
 use crate::model::{Cause, NodeId};
 use crate::wire::limits::{CONTROL, VERSION};
 use crate::wire::{Code, Role, Welcome};
+
+pub use control::{OwnerError, OwnerLink};
 
 /// The last of the ports that are tried after the usual one.
 pub const LAST_PORT: u16 = 4936;
@@ -127,6 +131,15 @@ impl Endpoint {
         Self::open(identity, &keys, options, configs, Arc::clone(&self.inner.open))
     }
 
+    /// Where the commands of the same home reach it: on this machine alone, apart from this socket, its gate and its links.
+    ///
+    /// # Errors
+    /// As [`Endpoint::bind`].
+    pub fn control(&self) -> Result<Self, BindError> {
+        let open = |ip: IpAddr| Self::of_owner(Arc::clone(&self.inner.identity), ip, tls::control);
+        open(Ipv4Addr::LOCALHOST.into()).or_else(|_| open(Ipv6Addr::LOCALHOST.into()))
+    }
+
     fn open(
         identity: Arc<Identity>,
         keys: &LongTermKeys,
@@ -205,6 +218,12 @@ impl Endpoint {
     #[must_use]
     pub fn small_buffers(&self) -> &[SmallBuffer] {
         &self.inner.small_buffers
+    }
+
+    /// Connections that others began and half-open handshakes, each with how many there may be.
+    #[must_use]
+    pub fn gate_use(&self) -> [(usize, usize); 2] {
+        self.inner.gate.in_use()
     }
 
     /// Handshakes that this endpoint began.

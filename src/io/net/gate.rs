@@ -121,6 +121,12 @@ impl Gate {
         self.crowded.store(counts.connections.all > CROWD, Ordering::Relaxed);
     }
 
+    /// Connections that hold a permit, and those of them that are half-open, each with how many there may be.
+    pub fn in_use(&self) -> [(usize, usize); 2] {
+        let counts = self.counts();
+        [(counts.connections.all, IN_ALL), (counts.half_open.all, HALF_OPEN)]
+    }
+
     /// Connections that hold a permit.
     #[cfg(feature = "lab")]
     pub fn connections(&self) -> usize {

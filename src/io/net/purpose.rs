@@ -3,11 +3,13 @@
 use quinn::Connection;
 use quinn::crypto::rustls::HandshakeData;
 
-use crate::wire::limits::{ALPN, PROBE_ALPN, SIDE_ALPN};
+use crate::wire::limits::{ALPN, CONTROL_ALPN, PROBE_ALPN, SIDE_ALPN};
 
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Purpose {
+    /// Commands of the same home, on a socket of its own: no link between nodes.
+    Control,
     /// Everything, for both ends; between two nodes one of these stays.
     Link,
     /// To see who answers.
@@ -17,13 +19,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    /// All of them.
+    /// All that the public socket answers.
     pub const ALL: [Self; 3] = [Self::Link, Self::Probe, Self::Side];
 
     /// The name of its protocol.
     #[must_use]
     pub const fn alpn(self) -> &'static [u8] {
         match self {
+            Self::Control => CONTROL_ALPN,
             Self::Link => ALPN,
             Self::Probe => PROBE_ALPN,
             Self::Side => SIDE_ALPN,

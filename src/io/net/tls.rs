@@ -23,6 +23,7 @@ use self::protocol::Choice;
 pub use self::protocol::Protocol;
 use crate::io::home::identity::{self, Identity};
 use crate::io::net::purpose::Purpose;
+use crate::model::NodeId;
 
 /// How this node dials.
 ///
@@ -30,7 +31,8 @@ use crate::io::net::purpose::Purpose;
 /// When the key cannot be used.
 pub fn client_config(identity: &Identity, purpose: Purpose) -> Result<ClientConfig, Error> {
     let provider = provider();
-    let verifier = Arc::new(Pinned { provider: provider.clone() });
+    let only = (purpose == Purpose::Control).then(|| identity.node_id());
+    let verifier = Arc::new(Pinned { provider: provider.clone(), only });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])?
         .dangerous()
@@ -47,15 +49,27 @@ pub fn client_config(identity: &Identity, purpose: Purpose) -> Result<ClientConf
 /// # Errors
 /// When the key cannot be used.
 pub fn protocols(identity: &Identity) -> Result<Vec<Protocol>, Error> {
+    answered(identity, None, &Purpose::ALL)
+}
+
+/// What the control socket of this node answers: whoever has its own key.
+///
+/// # Errors
+/// When the key cannot be used.
+pub fn control(identity: &Identity) -> Result<Vec<Protocol>, Error> {
+    answered(identity, Some(identity.node_id()), &[Purpose::Control])
+}
+
+fn answered(identity: &Identity, only: Option<NodeId>, purposes: &[Purpose]) -> Result<Vec<Protocol>, Error> {
     let provider = provider();
     let own = Arc::new(CertifiedKey::from_der(vec![identity.certificate()], identity.key().into(), &provider)?);
-    let nodes = Arc::new(Pinned { provider });
-    let of_nodes = |purpose: Purpose| Protocol {
+    let verified = Arc::new(Pinned { provider, only });
+    let of = |purpose: &Purpose| Protocol {
         alpn: purpose.alpn(),
         certificate: Arc::clone(&own),
-        dialler: Arc::clone(&nodes) as Arc<dyn ClientCertVerifier>,
+        dialler: Arc::clone(&verified) as Arc<dyn ClientCertVerifier>,
     };
-    Ok(Purpose::ALL.map(of_nodes).into())
+    Ok(purposes.iter().map(of).collect())
 }
 
 /// How one arrival is answered: what it has chosen holds for no other.
@@ -97,21 +111,27 @@ fn cpu_has_aes() -> bool {
     false
 }
 
-/// Takes any single Ed25519 certificate whose key signed the handshake.
+/// Takes a single Ed25519 certificate whose key signed the handshake.
 #[derive(Debug)]
 struct Pinned {
     provider: Arc<CryptoProvider>,
+    /// Whose it must be; anybody's where there is none.
+    only: Option<NodeId>,
 }
 
 impl Pinned {
-    fn certificate(certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
+    fn certificate(&self, certificate: &CertificateDer<'_>, others: &[CertificateDer<'_>]) -> Result<(), Error> {
         if !others.is_empty() {
             return Err(Error::General("exactly one certificate is allowed".into()));
         }
-        identity::node_id(certificate).map(drop).map_err(|error| match error {
+        let node = identity::node_id(certificate).map_err(|error| match error {
             identity::CertificateError::Malformed => CertificateError::BadEncoding.into(),
             identity::CertificateError::WrongKeyType => Error::General(error.to_string()),
-        })
+        })?;
+        match self.only {
+            Some(only) if only != node => Err(CertificateError::ApplicationVerificationFailure.into()),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -154,7 +174,7 @@ impl ServerCertVerifier for Pinned {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        Self::certificate(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
+        self.certificate(end_entity, intermediates).map(|()| ServerCertVerified::assertion())
     }
 
     signed_with_ed25519!();
@@ -171,7 +191,7 @@ impl ClientCertVerifier for Pinned {
         intermediates: &[CertificateDer<'_>],
         _: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        Self::certificate(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
+        self.certificate(end_entity, intermediates).map(|()| ClientCertVerified::assertion())
     }
 
     signed_with_ed25519!();

@@ -17,6 +17,7 @@ use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
 use crate::node::error::{Error, Silence, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::own::OwnOffers;
 use crate::node::look::patience::asked;
 use crate::node::look::planes::{self, Overlay, Rest};
 use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
@@ -47,6 +48,8 @@ pub(crate) struct Finder {
     /// The local network is listened to.
     lan: bool,
     overlay: Option<Overlay>,
+    /// What the node offers itself, for the commands of its home.
+    itself: Option<OwnOffers>,
 }
 
 impl Finder {
@@ -57,12 +60,22 @@ impl Finder {
         let (met, seen) = (Met::at(options.home.root()), Seen::at(options.home.root()));
         let max_files = options.max_files;
         let (responders, lan) = (responders.collect(), options.near.lan.is_some());
-        Self { connections, own, met, seen, max_files, responders, alone: false, lan, overlay }
+        Self { connections, own, met, seen, max_files, responders, alone: false, lan, overlay, itself: None }
+    }
+
+    /// The same, which knows what the node offers itself.
+    pub(crate) fn with_own(self, itself: OwnOffers) -> Self {
+        Self { itself: Some(itself), ..self }
+    }
+
+    /// What the node offers itself, where that is asked for.
+    pub(crate) const fn itself(&self) -> Option<&OwnOffers> {
+        self.itself.as_ref()
     }
 
     /// The same, looking at one peer only.
     pub(crate) fn only(&self, responder: Responder) -> Self {
-        Self { responders: vec![responder], overlay: None, alone: true, ..self.clone() }
+        Self { responders: vec![responder], overlay: None, alone: true, itself: None, ..self.clone() }
     }
 
     /// Whether everyone who has a content may give it.
@@ -132,8 +145,14 @@ impl Finder {
         let words = query.clone();
         let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
         let looking = self.look(direct, Looked::Names(query.clone()), enough);
-        let (looked, shown) = tokio::join!(looking, self.located(query));
-        let (mut asked, rest) = looked?;
+        let own = async {
+            match &self.itself {
+                Some(itself) => Some(itself.search(query, limit).await),
+                None => None,
+            }
+        };
+        let (looked, shown, own) = tokio::join!(looking, self.located(query), own);
+        let (mut asked, rest) = with_own(looked, own)?;
         asked.answers.extend(shown);
         Ok((asked, rest))
     }
@@ -205,7 +224,8 @@ impl Finder {
 
     async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
-        let (asked, _) = self.look(direct, Looked::Id(id), enough).await?;
+        let looked = self.look(direct, Looked::Id(id), enough).await;
+        let (asked, _) = with_own(looked, self.itself.as_ref().map(|itself| itself.locate(id)))?;
         Ok(self.merged(None, asked, u32::MAX).await)
     }
 
@@ -294,4 +314,15 @@ impl Finder {
         }
         asked.into_result()
     }
+}
+
+/// What others have answered, with what the node has itself: that is there also when nobody else answers.
+fn with_own(looked: Result<(Asked<Page>, Rest), Error>, own: Option<Page>) -> Result<(Asked<Page>, Rest), Error> {
+    let Some(own) = own.filter(|own| !own.hits.is_empty()) else { return looked };
+    let (mut asked, rest) = looked.unwrap_or_else(|error| {
+        let warnings = vec![LookNotice::Failed(Box::new(error)).into()];
+        (Asked { warnings, ..Asked::default() }, Rest::default())
+    });
+    asked.answers.push((Plane::Peer, own));
+    Ok((asked, rest))
 }

@@ -85,6 +85,7 @@ pub(crate) async fn look(
 }
 
 /// What was still under way when a look was over.
+#[derive(Default)]
 pub(crate) struct Rest {
     /// The responders that are silent.
     pub(crate) direct: Asking<Page>,

@@ -12,7 +12,7 @@ use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::partial::Superseded;
 use crate::io::share::cache::Renewed;
-use crate::model::{ContentId, LocalPath, NodeId, Plane, SafePath};
+use crate::model::{Cause, ContentId, LocalPath, NodeId, Plane, SafePath};
 use crate::node::{Error, Who};
 use crate::wire::LeftOut;
 
@@ -31,6 +31,13 @@ pub enum Notice {
     Get(GetNotice),
     /// Of what is shared.
     Index(IndexNotice),
+    /// A job cannot be kept, or what was kept of one cannot be read.
+    Job {
+        /// Its file.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
     /// The transport's key had another length than 32 bytes and was made anew.
     KeyRenewed {
         /// The file.
@@ -38,6 +45,8 @@ pub enum Notice {
         /// How many bytes it had.
         len: usize,
     },
+    /// The commands of the home do not reach this node.
+    NoControl(Cause),
     /// A list that people keep in a file has changed and cannot be taken, or not all of it.
     List {
         /// Which list.

@@ -85,8 +85,11 @@ fn what_is_asked_of_a_node_travels() {
         include_secrets: true,
         all: true,
         avoid: vec!["/home".into()],
+        may_be_empty: true,
     });
     let (lan, wanted) = (Some("/usr/bin/qshare".into()), Some(addr()));
+    let near = Near { lan: Some("/usr/bin/qshare".into()), only_peers: true, ttl: Some(3), all_global: false };
+    travels(Places { trackers: vec![target()], peers: vec![target()], near, max_files: 7 });
     travels(Examination { trackers: vec![target()], peers: vec![target()], lan, wanted });
 }
 
@@ -110,6 +113,7 @@ fn what_a_node_reports_travels() {
         hashed: 2,
         refused: 1,
         reachable: true,
+        reached: vec![addr()],
     }));
     travels(Event::Hashing { done: 1, total: 2 });
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });

@@ -17,7 +17,7 @@ use crate::logic::explain::Spent;
 use crate::logic::transfer::files::{FileCount, Files};
 use crate::logic::transfer::speed::Speed;
 use crate::logic::transfer::{ProviderView, Why};
-use crate::model::{NodeId, Plane, SafePath};
+use crate::model::{ContentId, NodeId, Plane, SafePath};
 
 /// What a transfer is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ pub struct Progress {
     pub phase: Phase,
     /// What is fetched, once known.
     pub name: Option<SafePath>,
+    /// Its id, once known.
+    pub id: Option<ContentId>,
     /// Where it was found.
     pub plane: Option<Plane>,
     /// Bytes proven so far, with those of earlier runs.

@@ -33,6 +33,8 @@ pub struct SurveyOptions {
     pub all: bool,
     /// Directories that are never shared: qshare's own home.
     pub avoid: Vec<PathBuf>,
+    /// Nothing may be shared at all.
+    pub may_be_empty: bool,
 }
 
 /// Why nothing is shared.
@@ -190,7 +192,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     let unseen = scans.iter().filter(|s| !s.unseen.is_empty()).map(|s| s.root.name.clone()).collect();
     let shared = |s: &Scan| (s.root.kind == Kind::Collection && !s.gone) || !s.root.files.is_empty();
     let scanned: Vec<ScannedRoot> = scans.into_iter().filter(shared).map(|s| s.root).collect();
-    if scanned.is_empty() {
+    if scanned.is_empty() && !options.may_be_empty {
         return Err(SurveyError::Nothing(skipped.into_iter().next()));
     }
     let unportable = unportable(&scanned);

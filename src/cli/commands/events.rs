@@ -1,0 +1,46 @@
+//! `qshare events`: everything that the running node of the home reports, as the JSON lines of `share`.
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+
+use crate::cli::commands::share;
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::json::Line;
+use crate::node::{ControlError, Error, Remote};
+
+/// Events that wait for whoever reads them; of a slower one some are left out.
+const WAITING: usize = 1024;
+
+/// Runs the command, until a signal comes, nobody reads, or the node ends.
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    let mut signals = context.signals()?;
+    let remote = Remote::find(&context.own_home()?).await?;
+    let remote = remote.ok_or(Error::Control(ControlError::NotRunning))?;
+    context.refuse_other_version(&remote)?;
+    let mut followed = remote.follow().await?;
+    let addr = remote.status().await?.addrs.first().map(|own| own.addr);
+    if let Some(addr) = addr {
+        context.output.emit(&Line::Listening { addr, node: remote.running().node })?;
+    }
+    let (to, events) = mpsc::channel(WAITING);
+    context.pass_events(events, share::tell(context));
+    let follow = async {
+        loop {
+            if let Err(TrySendError::Closed(_)) = to.try_send(followed.next().await?) {
+                return Err(Failure::Closed);
+            }
+        }
+    };
+    tokio::select! {
+        followed = follow => match followed {
+            Err(Failure::Node(Error::Control(ControlError::Lost))) => {
+                context.output.note("qshare: the node has ended");
+                Ok(Exit::DONE)
+            }
+            followed => followed,
+        },
+        _ = signals.next() => Ok(Exit::DONE),
+    }
+}

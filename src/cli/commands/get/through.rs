@@ -1,0 +1,81 @@
+//! A `get` that the running node of the home carries out: when it does, and with which paths.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::is_stream;
+use crate::cli::args::GetArgs;
+use crate::cli::context::Context;
+use crate::cli::context::runs::Runs;
+use crate::cli::failure::Failure;
+use crate::cli::render::json::{JobLine, Line};
+use crate::io::receive::landing::Landing;
+use crate::model::{LocalPath, Shown};
+use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Remote, What};
+
+/// The running node, where it can do all that is asked.
+///
+/// # Errors
+/// When this is to be left to it and it cannot do that, or it does not answer.
+pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>, Failure> {
+    let by_itself = arguments.seed || arguments.dry_run || arguments.upload_limit.is_some() || is_stream(arguments);
+    // A path that is no text cannot be told.
+    if by_itself || whole(arguments)?.to_str().is_none() {
+        return Ok(None);
+    }
+    match context.who_runs().await? {
+        Runs::Through(remote) => Ok(Some(remote)),
+        Runs::Guest | Runs::Own if !arguments.detach => Ok(None),
+        Runs::Own => Err(Error::Control(ControlError::NotRunning).into()),
+        Runs::Guest => Err(Failure::Usage(
+            "the running node of this home has another version or looks at fewer places than this command, so it cannot do \
+             this: stop it with `qshare stop` and start it again"
+                .to_owned(),
+        )),
+    }
+}
+
+/// Where it goes, whatever the node's own directory is; what ends in a slash is a directory to put it into.
+fn whole(arguments: &GetArgs) -> Result<PathBuf, Failure> {
+    let here = std::env::current_dir().map_err(|error| Failure::Other(error.into()))?;
+    Ok(here.join(arguments.output.as_deref().unwrap_or_else(|| Path::new(""))))
+}
+
+/// What is asked of the node.
+pub(super) fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish, Failure> {
+    let output = whole(arguments)?;
+    let mut places = context.places_asked();
+    places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
+    Ok(JobWish { landing: Landing::of(&output), request: request.output(output), places })
+}
+
+/// A path of the node, as a command shows it that was given another to it.
+pub(super) fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
+    let relative = arguments.output.as_ref().is_none_or(|output| output.is_relative());
+    let here = std::env::current_dir().ok().filter(|_| relative);
+    here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).into()
+}
+
+/// Tells what was left to the node.
+pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<(), Failure> {
+    let row = JobRow {
+        id: job,
+        what: what.clone(),
+        name: None,
+        output: None,
+        state: JobState::Running,
+        bytes: 0,
+        total: 0,
+        rate: 0,
+        providers: 0,
+        error: None,
+        again: None,
+    };
+    context.output.emit(&Line::Job(JobLine::of(&row, None)))?;
+    context.output.print(&format!("{job}\n"))?;
+    context.output.note(&format!(
+        "qshare: the running node goes on with {} as job {job}: `qshare jobs` shows it",
+        Shown(&what.to_string())
+    ));
+    Ok(())
+}

@@ -1,0 +1,256 @@
+//! A command's side of the control socket: the running node of its home. Invariant: what is asked of it has an end: a node that
+//! is gone is noticed by its lock, and one that hangs by its silence.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quinn::{RecvStream, SendStream};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
+
+use super::request::{ANSWER, Ask, Request, Told};
+use crate::io::home::Home;
+use crate::io::home::control::{ControlFile, Whereabouts};
+use crate::io::home::identity::Identity;
+use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
+use crate::io::net::frames::{self, CallError, Pace};
+use crate::logic::jobs::{JobId, JobOrder};
+use crate::node::error::{ControlError, Error};
+use crate::node::types::{Event, JobRow, Notice, Places};
+use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
+use crate::wire::limits::{CONTROL_VERSION, PAGE};
+use crate::wire::{Answer, Role};
+
+/// A node that has not answered for so long hangs.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Between two looks at the home.
+const LOOK: Duration = Duration::from_millis(20);
+/// The same while an answer is waited for.
+const WATCH: Duration = Duration::from_millis(200);
+/// How long a node may take to end: a second for its trackers, and as long again for what is slow here.
+const END: Duration = Duration::from_secs(10);
+
+/// The running node of a home.
+#[derive(Debug)]
+pub struct Remote {
+    home: Home,
+    link: OwnerLink,
+    running: Running,
+}
+
+impl Remote {
+    /// The node that has this home now; none where nobody has it. Takes 2 s at most.
+    ///
+    /// # Errors
+    /// When a process has the home and does not answer, or another key does.
+    pub async fn find(home: &Home) -> Result<Option<Self>, Error> {
+        let deadline = Instant::now() + PATIENCE;
+        let dir = home.role_dir(Role::Node);
+        let (Ok(Some(identity)), file) = (Identity::load(&dir), ControlFile::at(&dir)) else { return Ok(None) };
+        let identity = Arc::new(identity);
+        loop {
+            let Some(pid) = home.held(Role::Node) else { return Ok(None) };
+            // What an earlier node left has another process.
+            let at = file.read().filter(|at| pid.is_none_or(|pid| pid == at.pid));
+            if let Some(at) = &at {
+                match timeout_at(deadline, greet(&identity, at)).await {
+                    Ok(Ok((link, running))) => return Ok(Some(Self { home: home.clone(), link, running })),
+                    Ok(Err(Greeting::OtherKey)) => return Err(ControlError::OtherKey { pid }.into()),
+                    Ok(Err(Greeting::Wrong(cause))) => return Err(ControlError::Protocol(cause.to_string()).into()),
+                    Ok(Err(Greeting::Silent)) | Err(_) => {}
+                }
+            }
+            if Instant::now() >= deadline {
+                let elsewhere = at.is_some_and(|at| at.is_elsewhere());
+                return Err(ControlError::Silent { pid, elsewhere }.into());
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Who it is.
+    #[must_use]
+    pub const fn running(&self) -> &Running {
+        &self.running
+    }
+
+    /// Whether it understands all that this version asks.
+    #[must_use]
+    pub fn is_same_version(&self) -> bool {
+        self.running.version == env!("CARGO_PKG_VERSION") && self.running.control == CONTROL_VERSION
+    }
+
+    /// A page of the transfers that it keeps for commands, those after this one.
+    ///
+    /// # Errors
+    /// When it keeps none, or has ended.
+    pub async fn jobs(&self, after: Option<JobId>) -> Result<Vec<JobRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Jobs(after), drop).await?
+    }
+
+    /// Carries out an order for one of them, or for all that it fits; and says for which.
+    ///
+    /// # Errors
+    /// When there is no such job, the order does not fit it, or the node has ended.
+    pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::OrderJobs(id, order), drop).await?
+    }
+
+    /// How it is.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn status(&self) -> Result<ControlStatus, Error> {
+        self.fixed(Control::Status(AskStatus {})).await
+    }
+
+    /// Ends it, and waits for its end.
+    ///
+    /// # Errors
+    /// When it does not answer, or goes on.
+    pub async fn stop(&self) -> Result<(), Error> {
+        let Stopping {} = self.fixed(Control::Stop(Stop {})).await?;
+        let deadline = Instant::now() + END;
+        let pid = Some(self.running.pid);
+        // Another process may have the home next.
+        while self.home.held(Role::Node).is_some_and(|held| held.is_none() || held == pid) {
+            if Instant::now() >= deadline {
+                return Err(ControlError::Stays { pid }.into());
+            }
+            sleep(LOOK).await;
+        }
+        Ok(())
+    }
+
+    /// Follows what it reports from now on.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn follow(&self) -> Result<Followed<'_>, Error> {
+        let (to, from) = self.begin(&Request::Events).await?;
+        let mut followed = Followed { remote: self, from, _to: to };
+        match self.next(&mut followed.from).await? {
+            Told::Begun => Ok(followed),
+            other => Err(wrong(&format!("{other:?}"))),
+        }
+    }
+
+    /// Asks for something, and passes on what is told on the way.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        &self,
+        places: &Places,
+        ask: Ask,
+        mut tell: impl FnMut(Notice),
+    ) -> Result<T, Error> {
+        let (_to, mut from) = self.begin(&Request::Ask(places.clone(), ask)).await?;
+        loop {
+            match self.next(&mut from).await? {
+                Told::Answer(len) => return self.answer(&mut from, len).await,
+                Told::Notice(notice) => tell(notice),
+                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) => {}
+            }
+        }
+    }
+
+    pub(super) async fn answer<T: DeserializeOwned>(&self, from: &mut RecvStream, len: u64) -> Result<T, Error> {
+        let len = usize::try_from(len).ok().filter(|len| *len <= ANSWER);
+        let len = len.ok_or_else(|| wrong(&"an answer that is too long"))?;
+        let mut pace = Pace::begin();
+        let bytes = self.unless_gone(frames::receive_raw(from, len, &mut pace)).await?;
+        rmp_serde::from_slice(&bytes).map_err(|error| wrong(&error))
+    }
+
+    pub(super) async fn begin(&self, request: &impl Serialize) -> Result<(SendStream, RecvStream), Error> {
+        let exchange = async {
+            let (mut to, from) = self.link.connection.open_bi().await?;
+            frames::send(&mut to, request, PAGE).await?;
+            Ok((to, from))
+        };
+        self.unless_gone(exchange).await
+    }
+
+    /// The next frame of an answer; they may be long in coming, but not from a node that is gone.
+    pub(super) async fn next(&self, from: &mut RecvStream) -> Result<Told, Error> {
+        let frame = async { frames::receive(from, PAGE).await?.ok_or(CallError::Ended) };
+        self.unless_gone(frame).await
+    }
+
+    async fn fixed<T: DeserializeOwned>(&self, control: Control) -> Result<T, Error> {
+        let silent = || ControlError::Silent { pid: Some(self.running.pid), elsewhere: false };
+        timeout(PATIENCE, exchange(&self.link, control)).await.map_err(|_| silent())?.map_err(failed)
+    }
+
+    pub(super) async fn unless_gone<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, Error> {
+        let pid = Some(self.running.pid);
+        let gone = async {
+            while self.home.held(Role::Node).is_some_and(|held| held.is_none() || held == pid) {
+                sleep(WATCH).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            done = work => done.map_err(failed),
+            () = gone => Err(ControlError::Lost.into()),
+        }
+    }
+}
+
+/// What a node reports.
+#[derive(Debug)]
+pub struct Followed<'r> {
+    remote: &'r Remote,
+    from: RecvStream,
+    /// Closed, nobody follows.
+    _to: SendStream,
+}
+
+impl Followed<'_> {
+    /// The next event.
+    ///
+    /// # Errors
+    /// When the node has ended.
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        loop {
+            if let Told::Event(event) = self.remote.next(&mut self.from).await? {
+                return Ok(event);
+            }
+        }
+    }
+}
+
+/// Why nobody is greeted.
+enum Greeting {
+    OtherKey,
+    Silent,
+    Wrong(CallError),
+}
+
+async fn greet(identity: &Arc<Identity>, at: &Whereabouts) -> Result<(OwnerLink, Running), Greeting> {
+    let link = Endpoint::dial_owner(Arc::clone(identity), at.addr).await.map_err(|error| match error {
+        OwnerError::OtherKey => Greeting::OtherKey,
+        OwnerError::Silent(_) => Greeting::Silent,
+    })?;
+    match exchange(&link, Control::Hello(Hello {})).await {
+        Ok(running) => Ok((link, running)),
+        Err(CallError::Lost(_) | CallError::TimedOut | CallError::Refused(_)) => Err(Greeting::Silent),
+        Err(error) => Err(Greeting::Wrong(error)),
+    }
+}
+
+async fn exchange<T: DeserializeOwned>(link: &OwnerLink, control: Control) -> Result<T, CallError> {
+    let (mut to, mut from) = link.connection.open_bi().await?;
+    frames::send(&mut to, &control, PAGE).await?;
+    frames::receive::<Answer<T>>(&mut from, PAGE).await?.ok_or(CallError::Ended)?.map_err(CallError::Refused)
+}
+
+fn wrong(cause: &dyn std::fmt::Display) -> Error {
+    ControlError::Protocol(cause.to_string()).into()
+}
+
+fn failed(error: CallError) -> Error {
+    match error {
+        CallError::Ended | CallError::Lost(_) | CallError::Reset(_) | CallError::TimedOut => ControlError::Lost.into(),
+        CallError::Frame(_) | CallError::Refused(_) => wrong(&error),
+    }
+}

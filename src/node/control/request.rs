@@ -1,0 +1,69 @@
+//! What a command asks of the running node of its home, and what it is told: both ends have one version of it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::jobs::{JobId, JobOrder};
+use crate::model::{ContentId, FoundHit, Hit, Query};
+use crate::node::orders::JobWish;
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
+
+/// Bytes of an answer at most: a list of a collection of the most files that are usual.
+pub(super) const ANSWER: usize = 256 << 20;
+
+/// The first frame of a stream, beside those of `wire/control.rs`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Request {
+    /// Something is asked for, with where to look for it.
+    Ask(Places, Ask),
+    /// A transfer, whose progress is told to its end. The command may send one [`Word`] meanwhile.
+    Fetch(Box<JobWish>),
+    /// Everything that the node reports from now on.
+    Events,
+}
+
+/// What is asked: a method of [`crate::node::Node`] each.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Ask {
+    Holdings(Hit),
+    Jobs(Option<JobId>),
+    OrderJobs(Option<JobId>, JobOrder),
+    IsAsShown(Query, FoundHit),
+    Knows(PeerRef),
+    List(PeerRef),
+    Locate(ContentId),
+    Manifest(ContentId),
+    Meant(Query),
+    Neighbours,
+    NotFound(String, Query),
+    Peers,
+    Search(Query, u32),
+}
+
+/// A frame of the answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) enum Told {
+    /// The end: so many bytes of MessagePack follow, what the method gives.
+    Answer(u64),
+    /// What is reported from now on comes.
+    Begun,
+    /// The number of the transfer that was asked for.
+    Job(JobId),
+    /// It is left to the node.
+    Left,
+    /// Where it stands.
+    Progress(Box<Progress>),
+    /// What the node reports.
+    Event(Event),
+    /// Something to tell the user.
+    Notice(Notice),
+}
+
+/// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the
+/// transfer is left to the node, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Word {
+    /// End it, and keep what was proven.
+    Cancel,
+    /// Go on with it without this command.
+    Leave,
+}

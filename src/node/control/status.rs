@@ -1,0 +1,94 @@
+//! How a running node is, as every version tells it.
+
+use std::time::Duration;
+
+use super::board::Board;
+use crate::io::cpu;
+use crate::node::Node;
+use crate::wire::control::{
+    Budget, ControlStatus, FriendState, LISTED, NeighbourState, OwnAddress, Running, TrackerState, UploadState,
+};
+use crate::wire::limits::CONTROL_VERSION;
+
+/// Who it is.
+pub(super) fn running(node: &Node) -> Running {
+    Running {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        control: CONTROL_VERSION,
+        pid: std::process::id(),
+        node: node.id(),
+        lan: node.inner.near.lan.is_some(),
+        only_peers: node.inner.near.only_peers,
+    }
+}
+
+/// How it is.
+pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64)) -> ControlStatus {
+    let inner = &node.inner;
+    let (known, uploads) = (board.trackers(), node.count_uploads().await);
+    let answers = |addr| (!known.is_empty()).then(|| known.values().any(|known| known.reached.contains(&addr)));
+    let trackers = inner.finder.trackers().map(|responder| responder.target.host_port());
+    let index = inner.shelf.index();
+    ControlStatus {
+        running: running(node),
+        up_ms: millis(up),
+        addrs: node.endpoint.candidates().into_iter().map(|addr| OwnAddress { addr, answers: answers(addr) }).collect(),
+        trackers: trackers
+            .map(|tracker| TrackerState { offers: known.get(&tracker).map(|known| known.offers), tracker })
+            .take(LISTED)
+            .collect(),
+        neighbours: neighbours(node).await,
+        friends: friends(node).await,
+        offers: index.public().all().names,
+        all_offers: index.offers().all().names,
+        jobs: Vec::new(),
+        budgets: budgets(node, uploads.under_way.len()),
+        uploads: uploads.under_way.into_iter().take(LISTED).map(upload).collect(),
+        uploads_ended: uploads.ended,
+        uploaded: uploads.bytes,
+        memory: cpu::memory(),
+        refused,
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+async fn neighbours(node: &Node) -> Vec<NeighbourState> {
+    let all = node.inner.neighbours.all().await.into_iter().take(LISTED);
+    all.map(|row| NeighbourState {
+        node: row.node,
+        addr: row.addr,
+        offers: row.offers,
+        rtt_us: u64::try_from(row.rtt.as_micros()).unwrap_or(u64::MAX),
+    })
+    .collect()
+}
+
+async fn friends(node: &Node) -> Vec<FriendState> {
+    let friends = std::sync::Arc::clone(&node.inner.friends.borrow());
+    let mut told = Vec::new();
+    for friend in friends.iter().take(LISTED) {
+        let linked = node.connections.existing(friend.node).await.is_some();
+        told.push(FriendState { name: friend.name.to_string(), node: friend.node, linked });
+    }
+    told
+}
+
+fn upload(of: crate::node::Upload) -> UploadState {
+    let name = of.name.map_or_else(|| of.id.to_string(), |name| name.to_string());
+    UploadState { node: of.node, name, bytes: of.bytes, size: of.size, rate: of.rate }
+}
+
+/// What is bounded, with its use.
+fn budgets(node: &Node, uploads: usize) -> Vec<Budget> {
+    let budget =
+        |name: &str, used: usize, of: usize| Budget { name: name.to_owned(), used: used as u64, of: of as u64 };
+    let [(connections, most), (half_open, most_half_open)] = node.endpoint.gate_use();
+    vec![
+        budget("connections of others", connections, most),
+        budget("half-open handshakes", half_open, most_half_open),
+        budget("uploads", uploads, crate::logic::uploads::MOST),
+    ]
+}

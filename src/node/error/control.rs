@@ -1,0 +1,68 @@
+//! Why the running node of a home does not do what a command asks.
+
+use serde::{Deserialize, Serialize};
+
+use super::ErrorCode;
+use crate::logic::jobs::JobId;
+
+/// Why the running node of a home does not do what a command asks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum ControlError {
+    /// It lives for one command only, and keeps no transfers.
+    #[error("the running node of this home lives for one command only")]
+    Brief,
+    /// It goes on with a transfer that this command has left to it.
+    #[error("the running node goes on with it as job {job}")]
+    Left {
+        /// Its number there.
+        job: JobId,
+    },
+    /// It has ended, or its connection was lost, before the answer was there.
+    #[error("the running node of this home has ended meanwhile")]
+    Lost,
+    /// There is none.
+    #[error("no node of this home runs")]
+    NotRunning,
+    /// Another key is shown where the home says that it is.
+    #[error("something else answers where the running node of this home ({}) should", process(*.pid))]
+    OtherKey {
+        /// The node's process, when known.
+        pid: Option<u32>,
+    },
+    /// What it sends makes no sense.
+    #[error("the running node of this home answers wrongly ({0})")]
+    Protocol(String),
+    /// It holds the home and does not answer.
+    #[error("the running node of this home ({}) does not answer", process(*.pid))]
+    Silent {
+        /// Its process, when known.
+        pid: Option<u32>,
+        /// It runs on another host or in another container.
+        elsewhere: bool,
+    },
+    /// It was to end, and has not.
+    #[error("the running node of this home ({}) was asked to stop and goes on", process(*.pid))]
+    Stays {
+        /// Its process, when known.
+        pid: Option<u32>,
+    },
+}
+
+fn process(pid: Option<u32>) -> String {
+    pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
+}
+
+impl ControlError {
+    /// The code for programs.
+    #[must_use]
+    pub const fn code(&self) -> ErrorCode {
+        match self {
+            Self::Left { .. } => ErrorCode::Interrupted,
+            Self::Brief | Self::Lost => ErrorCode::Failed,
+            Self::NotRunning => ErrorCode::NotFound,
+            Self::OtherKey { .. } => ErrorCode::KeyChanged,
+            Self::Protocol(_) => ErrorCode::Protocol,
+            Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,
+        }
+    }
+}

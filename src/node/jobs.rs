@@ -1,0 +1,341 @@
+//! The transfers that a node keeps for commands: carries out what `logic/jobs` decides, and keeps them in the home.
+//! Invariant: what a command has left to the node is in its file before the command is told so, if the disk takes it.
+
+mod kept;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use self::kept::Kept;
+use crate::io::home::jobs::JobFiles;
+use crate::io::receive::landing::Landing;
+use crate::logic::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
+use crate::model::Cause;
+use crate::node::Node;
+use crate::node::error::{Error, ErrorCode};
+use crate::node::get::Transfer;
+use crate::node::inner::Inner;
+use crate::node::orders::{Followed, JobWish, JobsRef, Order};
+use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress};
+use crate::wire::Role;
+
+/// Orders that wait.
+const ORDERS: usize = 64;
+/// Jobs of a page.
+const PAGE: usize = 256;
+/// How long transfers may take to end with the node: they sync what they have.
+const END: Duration = Duration::from_secs(5);
+
+/// Begins to keep jobs, those of earlier runs first, where the node lives long enough.
+pub(super) async fn start(node: &Node) {
+    if node.guest.is_some() || node.lifetime != Lifetime::LongRunning {
+        return;
+    }
+    let (to, orders) = mpsc::channel(ORDERS);
+    let files = JobFiles::at(&node.home.role_dir(Role::Node));
+    let mut keeper = Keeper {
+        node: Arc::downgrade(&node.inner),
+        files,
+        jobs: Jobs::default(),
+        all: BTreeMap::new(),
+        runs: JoinSet::new(),
+        begun: Instant::now(),
+        untold: true,
+    };
+    keeper.restore().await;
+    // Set once: a node starts once.
+    let _ = node.inner.jobs.set(JobsRef::new(to));
+    node.inner.run(keeper.run(orders));
+}
+
+/// Who keeps them.
+struct Keeper {
+    node: Weak<Inner>,
+    files: JobFiles,
+    jobs: Jobs,
+    all: BTreeMap<JobId, Job>,
+    runs: JoinSet<(JobId, Result<Outcome, Error>)>,
+    begun: Instant,
+    /// That jobs cannot be kept was not told yet.
+    untold: bool,
+}
+
+/// One of them.
+struct Job {
+    kept: Kept,
+    run: Option<Run>,
+    /// Who is told its end.
+    end: Option<oneshot::Sender<Result<Outcome, Error>>>,
+}
+
+/// Its transfer.
+struct Run {
+    progress: watch::Receiver<Progress>,
+    notices: watch::Receiver<Vec<Notice>>,
+    canceller: Canceller,
+}
+
+impl Keeper {
+    async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        loop {
+            self.settle().await;
+            let due = self.jobs.due().map(|due| self.begun + due);
+            tokio::select! {
+                order = orders.recv() => match order {
+                    None => return,
+                    Some(Order::Stop(done)) => {
+                        self.stop().await;
+                        let _ = done.send(());
+                        return;
+                    }
+                    Some(order) => self.order(order).await,
+                },
+                Some(Ok((id, result))) = self.runs.join_next() => self.over(id, result),
+                () = sleep_until(due.unwrap_or(self.begun)), if due.is_some() => {}
+            }
+        }
+    }
+
+    fn now(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    /// Those of earlier runs; what cannot be read is told, and left where it is.
+    async fn restore(&mut self) {
+        let files = self.files.clone();
+        let read = spawn_blocking(move || files.read()).await;
+        let read = read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_else(|error| {
+            self.warn(self.files.dir(), error.into());
+            Vec::new()
+        });
+        for file in read {
+            let id = JobId::from(file.number);
+            self.jobs.reserve(id);
+            match file.bytes.map_err(Cause::from).and_then(|bytes| Kept::read(&bytes)) {
+                Err(cause) => self.warn(&file.path, cause),
+                Ok(kept) if self.jobs.restore(id, kept.state, kept.error.as_ref().is_none_or(may_change)) => {
+                    self.all.insert(id, Job { kept, run: None, end: None });
+                }
+                Ok(_) => {}
+            }
+        }
+    }
+
+    fn warn(&self, path: &std::path::Path, cause: Cause) {
+        if let Some(node) = self.node.upgrade() {
+            node.host.warn(Notice::Job { path: path.into(), cause });
+        }
+    }
+
+    async fn order(&mut self, order: Order) {
+        // Whoever asked may have gone.
+        match order {
+            Order::Add(wish, reply) => {
+                let followed = self.add(*wish).await;
+                let _ = reply.send(followed);
+            }
+            Order::Detach(id, reply) => {
+                self.jobs.detach(id);
+                self.settle().await;
+                let _ = reply.send(());
+            }
+            Order::Jobs(id, order, reply) => {
+                let done = self.order_jobs(id, order);
+                self.settle().await;
+                let _ = reply.send(done.map_err(Error::from));
+            }
+            Order::Rows(after, reply) => drop(reply.send(self.rows(after))),
+            Order::Stop(_) => {}
+        }
+    }
+
+    async fn add(&mut self, wish: JobWish) -> Result<Followed, Error> {
+        is_here(wish.landing.clone()).await?;
+        let id = self.jobs.add(true)?;
+        let (end, ended) = oneshot::channel();
+        self.all.insert(id, Job { kept: Kept::new(wish), run: None, end: Some(end) });
+        // One that is followed waits for nobody.
+        self.settle().await;
+        let run = self.all.get(&id).and_then(|job| job.run.as_ref()).ok_or(JobError::Unknown { id })?;
+        Ok(Followed { id, progress: run.progress.clone(), notices: run.notices.clone(), end: ended })
+    }
+
+    fn order_jobs(&mut self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, JobError> {
+        if let Some(id) = id {
+            return self.jobs.order(id, order).map(|()| vec![id]);
+        }
+        let left: Vec<_> = self.all.keys().copied().filter(|id| !self.jobs.is_attached(*id)).collect();
+        Ok(left.into_iter().filter(|id| self.jobs.order(*id, order).is_ok()).collect())
+    }
+
+    fn rows(&self, after: Option<JobId>) -> Vec<JobRow> {
+        let after = after.map_or(0, u32::from);
+        self.all
+            .iter()
+            .filter(|(id, _)| u32::from(**id) > after)
+            .take(PAGE)
+            .map(|(id, job)| self.row(*id, job))
+            .collect()
+    }
+
+    fn row(&self, id: JobId, job: &Job) -> JobRow {
+        let (now, request) = (job.now(), &job.kept.wish.request);
+        JobRow {
+            id,
+            what: request.what.clone(),
+            name: now.name,
+            output: request.output.clone(),
+            state: self.jobs.state(id).unwrap_or(job.kept.state),
+            bytes: now.bytes,
+            total: now.total,
+            rate: now.rate,
+            providers: now.providers.iter().filter(|provider| provider.rate > 0).count() as u64,
+            error: job.kept.error.clone(),
+            again: self.jobs.again(id, self.now()),
+        }
+    }
+
+    /// Does what is to be done.
+    async fn settle(&mut self) {
+        while let Some(step) = self.jobs.step(self.now()) {
+            match step {
+                Step::Begin(id) => self.begin(id).await,
+                Step::Forget(id) => {
+                    self.all.remove(&id);
+                    let files = self.files.clone();
+                    self.disk(id, move || files.remove(id.into())).await;
+                }
+                Step::Halt(id) => {
+                    let run = self.all.get(&id).and_then(|job| job.run.as_ref());
+                    run.into_iter().for_each(|run| run.canceller.cancel());
+                }
+                Step::Keep(id) => self.keep(id).await,
+            }
+        }
+    }
+
+    async fn begin(&mut self, id: JobId) {
+        let (Some(job), Some(node)) = (self.all.get_mut(&id), self.node.upgrade()) else { return };
+        let wish = &job.kept.wish;
+        if let Err(error) = is_here(wish.landing.clone()).await {
+            self.over(id, Err(error));
+            return;
+        }
+        // What it tells is in the transfer's own notices.
+        let (asker, _) = mpsc::channel(1);
+        let transfer = Transfer::begin(Arc::new(node.at(&wish.places, asker)), wish.request.clone(), None);
+        let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
+        job.run = Some(Run { progress, notices, canceller });
+        self.runs.spawn(async move { (id, transfer.finish().await) });
+    }
+
+    fn over(&mut self, id: JobId, result: Result<Outcome, Error>) {
+        let now = self.now();
+        let Some(job) = self.all.get_mut(&id) else { return };
+        let came = job.now().fetched > 0;
+        job.note();
+        job.run = None;
+        job.kept.error = result.as_ref().err().cloned();
+        let end = match &result {
+            Ok(outcome) => {
+                job.kept.ended(outcome);
+                RunEnd::Done
+            }
+            Err(error) if error.code() == ErrorCode::Interrupted => {
+                job.kept.error = None;
+                RunEnd::Halted
+            }
+            Err(error) => RunEnd::Failed { again: may_change(error), came },
+        };
+        if let Some(told) = job.end.take() {
+            // The command may have gone.
+            let _ = told.send(result);
+        }
+        self.jobs.over(id, end, now);
+    }
+
+    async fn keep(&mut self, id: JobId) {
+        let Some(state) = self.jobs.state(id) else { return };
+        let Some(job) = self.all.get_mut(&id) else { return };
+        job.note();
+        job.kept.state = state;
+        let (files, bytes) = (self.files.clone(), job.kept.bytes());
+        self.disk(id, move || files.write(id.into(), &bytes)).await;
+    }
+
+    /// What the disk does not take is told once, and the job goes on.
+    async fn disk(&mut self, id: JobId, work: impl FnOnce() -> std::io::Result<()> + Send + 'static) {
+        match spawn_blocking(work).await {
+            Ok(Err(error)) if self.untold => {
+                self.untold = false;
+                self.warn(&self.files.dir().join(id.to_string()), error.into());
+            }
+            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(())) => self.untold = true,
+        }
+    }
+
+    /// Ends the transfers; the next run of the node goes on with them.
+    async fn stop(&mut self) {
+        self.all.values().filter_map(|job| job.run.as_ref()).for_each(|run| run.canceller.cancel());
+        let all = async { while self.runs.join_next().await.is_some() {} };
+        // What was journalled is kept in any case.
+        let _ = timeout(END, all).await;
+    }
+}
+
+impl Job {
+    /// How far it is.
+    fn now(&self) -> Progress {
+        let run = self.run.as_ref().map(|run| run.progress.borrow().clone());
+        let kept = &self.kept;
+        let before =
+            || Progress { name: kept.name.clone(), bytes: kept.have, total: kept.total, ..Progress::default() };
+        match run {
+            // Nothing is known yet in this run.
+            Some(run) if run.total == 0 => Progress { phase: run.phase, ..before() },
+            Some(run) => run,
+            None => before(),
+        }
+    }
+
+    /// Takes over how far its transfer is.
+    fn note(&mut self) {
+        let now = self.now();
+        self.kept.note(now);
+    }
+}
+
+/// Whether time, or somebody who comes, may help.
+fn may_change(error: &Error) -> bool {
+    match error {
+        Error::DoesNotMatch { .. } | Error::LeftOut { .. } | Error::NoneMatch { .. } | Error::NotACollection { .. } => {
+            false
+        }
+        Error::Halted { error, .. } => may_change(error),
+        error => matches!(
+            error.code(),
+            ErrorCode::Busy
+                | ErrorCode::Destination
+                | ErrorCode::Failed
+                | ErrorCode::Forbidden
+                | ErrorCode::Incomplete
+                | ErrorCode::NoSpace
+                | ErrorCode::NotFound
+                | ErrorCode::Unreachable
+        ),
+    }
+}
+
+/// # Errors
+/// When the command that asked sees another directory under this path than the node.
+async fn is_here(landing: Landing) -> Result<(), Error> {
+    let path = landing.dir.clone();
+    let here = spawn_blocking(move || landing.is_here()).await?;
+    if here { Ok(()) } else { Err(Error::OtherDirectory { path: path.into() }) }
+}

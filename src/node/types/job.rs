@@ -1,0 +1,38 @@
+//! A transfer that a node keeps for a command, as it is shown.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::jobs::{JobId, JobState};
+use crate::model::SafePath;
+use crate::node::Error;
+use crate::node::types::What;
+
+/// A transfer that a node keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobRow {
+    /// Its number.
+    pub id: JobId,
+    /// What is wanted.
+    pub what: What,
+    /// What it is called, once known.
+    pub name: Option<SafePath>,
+    /// Where it goes.
+    pub output: Option<PathBuf>,
+    /// How it stands.
+    pub state: JobState,
+    /// Bytes proven so far.
+    pub bytes: u64,
+    /// Bytes wanted altogether; 0 while unknown.
+    pub total: u64,
+    /// Bytes a second that come, lately.
+    pub rate: u64,
+    /// Who gives.
+    pub providers: u64,
+    /// Why it failed last.
+    pub error: Option<Error>,
+    /// How long it is until it is tried again by itself.
+    pub again: Option<Duration>,
+}
