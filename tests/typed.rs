@@ -256,3 +256,26 @@ fn a_shell_is_answered_with_what_the_home_knows() {
         assert!(String::from_utf8_lossy(&answer.stdout).contains(&id), "{shell}: {answer:?}");
     }
 }
+
+#[test]
+fn all_of_one_content_are_all_its_names_that_match() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let dir = lab.dir("logs");
+    for (name, text) in [("a.log", "same"), ("b.log", "same"), ("c.log", "other"), ("d.txt", "same")] {
+        fs::write(dir.join(name), text).expect("written");
+    }
+    let _share = lab.share(&tracker, &[&dir], &[]);
+    let names = |dir: &str| {
+        let all = fs::read_dir(lab.path(dir)).expect("made");
+        let mut all: Vec<_> = all.map(|entry| entry.expect("read").file_name().into_string().expect("text")).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(lab.get(&tracker, &["*.log", "--all", "-o", "three/"]).code, Some(0));
+    assert_eq!(names("three"), ["a.log", "b.log", "c.log"]);
+    // One content alone is asked for.
+    assert_eq!(lab.get(&tracker, &["[ab].log", "--all", "-o", "two/"]).code, Some(0));
+    assert_eq!(names("two"), ["a.log", "b.log"]);
+    assert_eq!(lab.get(&tracker, &["[ab].log", "--all", "-o", "file"]).code, Some(2));
+}

@@ -29,6 +29,7 @@ pub(crate) mod log;
 pub(crate) mod plain;
 pub(crate) mod progress;
 mod sink;
+pub(crate) mod stdout;
 pub(crate) mod table;
 pub(crate) mod uploads;
 

@@ -13,7 +13,7 @@ pub(super) mod reach;
 pub(super) mod resolve;
 pub(super) mod trials;
 
-use crate::logic::offers::choose::{Choice, choose, directory, having, spelled};
+use crate::logic::offers::choose::{Choice, choose, directory, having, names_meant, spelled};
 use crate::logic::offers::suggest::suggestions;
 use crate::logic::offers::tally::Beyond;
 use crate::model::query::fold;
@@ -48,7 +48,15 @@ pub(crate) async fn look(finder: &Finder, request: &GetRequest, report: &Report)
     report.phase(Phase::Looking);
     let Chosen { mut found, mut late, beneath } = match &request.what {
         What::Id(id) => by_id(finder, *id, request.dry_run, report).await?.into(),
-        What::Words(query) => by_words(finder, query, request.choose, report).await?,
+        What::Words(query) => {
+            let chosen = by_words(finder, query, request.choose, report).await?;
+            let many = request.every && request.choose.is_none() && names_meant(query, &chosen.found.hit).len() > 1;
+            if many && chosen.beneath.is_none() {
+                let (what, hits) = (query.words().join(" "), vec![chosen.found.hit]);
+                return Err(Error::Ambiguous { what, hits, beyond: Beyond::default(), beneath: None });
+            }
+            chosen
+        }
     };
     if found.hit.id.is_none() {
         let (with_id, others) = resolve(finder, found, request.wait, report).await?;

@@ -8,6 +8,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
+use crate::cli::render::stdout;
 use crate::node::{ControlError, Error, Remote};
 
 /// Events that wait for whoever reads them; of a slower one some are left out.
@@ -41,6 +42,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
             }
             followed => followed,
         },
+        () = stdout::unread() => Err(Failure::Closed),
         _ = signals.next() => Ok(Exit::DONE),
     }
 }

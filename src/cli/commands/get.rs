@@ -17,9 +17,11 @@ use crate::cli::follow;
 use crate::cli::named;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
 use crate::cli::render::json::{Ended, Explained, Line};
+use crate::cli::render::stdout;
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
+use crate::logic::offers::choose::names_meant;
 use crate::model::{ContentId, Hit, Kind, SafePath, Shown, Size};
 use crate::node::{
     Beyond, ControlError, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Remote,
@@ -173,9 +175,13 @@ impl<'a> Getting<'a> {
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
                 Err(Failure::Node(Error::Ambiguous { what, hits, beyond, beneath })) if want.choose.is_none() => {
                     let chosen = self.choose((what, beneath), &hits, beyond, signals).await?;
+                    let chosen = self.with_names(&want, &hits, chosen);
+                    if chosen.len() > 1 {
+                        into_directory(self.arguments)?;
+                    }
                     self.total += chosen.len() - 1;
-                    for id in chosen.into_iter().rev() {
-                        wants.push_front(Want { choose: Some(id), called: shown_as(&hits, id), ..want.clone() });
+                    for (id, called) in chosen.into_iter().rev() {
+                        wants.push_front(Want { choose: Some(id), called, ..want.clone() });
                     }
                 }
                 Err(Failure::Node(Error::Control(ControlError::Left { job }))) if self.arguments.detach => {
@@ -245,6 +251,24 @@ impl<'a> Getting<'a> {
         Ok(outcome)
     }
 
+    /// Of what was chosen, the names: with `--all` each that the words match, for one content may be several files there.
+    fn with_names(&self, want: &Want, hits: &[Hit], chosen: Vec<ContentId>) -> Vec<(ContentId, Option<SafePath>)> {
+        let query = if let (What::Words(query), true) = (&want.what, self.arguments.all) { Some(query) } else { None };
+        let named = chosen.into_iter().flat_map(|id| {
+            let hit = query.and_then(|query| Some((query, hits.iter().find(|hit| hit.id == Some(id))?)));
+            let names = hit.map(|(query, hit)| names_meant(query, hit)).unwrap_or_default();
+            if hit.is_some_and(|(_, hit)| hit.names.len() >= Hit::MAX_NAMES) {
+                self.context
+                    .output
+                    .warn(&format!("{id} has more names than are told with it: fetch the directory to have them all"));
+            }
+            let names: Vec<_> = names.iter().map(|name| Some(name.last())).collect();
+            let names = if names.is_empty() { vec![shown_as(hits, id)] } else { names };
+            names.into_iter().map(move |name| (id, name))
+        });
+        named.collect()
+    }
+
     /// Which of several things are meant; at least one.
     async fn choose(
         &mut self,
@@ -269,7 +293,6 @@ impl<'a> Getting<'a> {
             Vec::new()
         };
         if chosen.len() > 1 {
-            into_directory(arguments)?;
             choose::is_apart(hits, &chosen, beneath.as_deref())?;
         }
         match chosen.is_empty() {
@@ -341,6 +364,7 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         .dry_run(arguments.dry_run)
         .called(want.called.clone())
         .choose(want.choose)
+        .every(arguments.all)
 }
 
 fn is_stream(arguments: &GetArgs) -> bool {
@@ -426,7 +450,6 @@ fn summary(outcome: &Outcome) -> String {
 }
 
 mod preview;
-mod stdout;
 mod through;
 
 #[cfg(test)]

@@ -3,10 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use itertools::Itertools as _;
+
 use crate::logic::offers::merge::add_provider;
-use crate::logic::offers::rank::{Rank, of_hit};
+use crate::logic::offers::rank::{Rank, of_hit, of_name};
 use crate::model::query::fold;
-use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Query};
+use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Query, SafePath};
 
 /// What words mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +41,16 @@ pub fn choose(query: &Query, hits: &[FoundHit]) -> Choice {
 pub fn closest(query: &Query, hits: Vec<FoundHit>) -> Vec<FoundHit> {
     let (exact, partial): (Vec<_>, Vec<_>) = hits.into_iter().partition(|found| is_exact(query, &found.hit));
     if exact.is_empty() { partial } else { exact }
+}
+
+/// The names of a hit that words mean: those that they are exactly where there are any, else all that match. Of those that end alike
+/// one: where they are fetched to one directory they are one file.
+pub fn names_meant(query: &Query, hit: &Hit) -> Vec<SafePath> {
+    let ranked = |name: &SafePath| Some((of_name(query, &fold(name.as_str()), hit.kind)?, name.clone()));
+    let ranked: Vec<_> = hit.names.iter().filter_map(ranked).collect();
+    let is_exact = ranked.iter().any(|(rank, _)| rank.is_exact());
+    let meant = ranked.into_iter().filter(|(rank, _)| rank.is_exact() || !is_exact).map(|(_, name)| name);
+    meant.unique_by(SafePath::last).collect()
 }
 
 /// The folded path that the words are, where they name a directory of something that is shared: some names begin with it, and
@@ -121,7 +133,7 @@ fn candidates(hits: &[FoundHit]) -> Vec<FoundHit> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Plane, Provider, SafePath};
+    use crate::model::{Plane, Provider};
 
     fn hit(id: u8, kind: Kind, names: &[&str], nodes: &[u8]) -> Hit {
         Hit {
@@ -151,6 +163,19 @@ mod tests {
         assert_eq!(chosen("a.txt", &files[1..]), Ok(files[1].clone()));
         assert_eq!(chosen("docs", &files[1..]), Err(files[1..].to_vec()));
         assert_eq!(chosen("docs", &[]), Err(vec![]));
+    }
+
+    #[test]
+    fn of_one_content_every_name_that_matches_is_meant() {
+        let hit = hit(1, Kind::File, &["d/a.log", "d/b.log", "e/b.log", "d/notes"], &[1]);
+        let meant = |words: &str| {
+            let names = names_meant(&Query::parse(&[words]).expect("words"), &hit);
+            names.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(meant("*.log"), ["d/a.log", "d/b.log"]);
+        assert_eq!(meant("b.log"), ["d/b.log"]);
+        assert_eq!(meant("notes"), ["d/notes"]);
+        assert_eq!(meant("d"), ["d/a.log", "d/b.log", "d/notes"]);
     }
 
     #[test]

@@ -143,7 +143,7 @@ impl Remote {
         ask: Ask,
         mut tell: impl FnMut(Notice),
     ) -> Result<T, Error> {
-        let (_to, mut from) = self.begin(&Request::Ask(places.clone(), ask)).await?;
+        let (_to, mut from) = self.begin(&Request::Ask(places.clone(), Box::new(ask))).await?;
         loop {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,

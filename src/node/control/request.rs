@@ -14,7 +14,7 @@ pub(super) const ANSWER: usize = 256 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Request {
     /// Something is asked for, with where to look for it.
-    Ask(Places, Ask),
+    Ask(Places, Box<Ask>),
     /// A transfer, whose progress is told to its end. The command may send one [`Word`] meanwhile.
     Fetch(Box<JobWish>),
     /// Everything that the node reports from now on.

@@ -116,7 +116,7 @@ impl Server {
             Request::Ask(places, ask) => {
                 let (asker, notices) = mpsc::channel(NOTICES);
                 let node = Node { inner: Arc::new(node.inner.at(&places, asker)) };
-                asked(&node, ask, notices, to).await
+                asked(&node, *ask, notices, to).await
             }
             Request::Events => self.events(to).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,

@@ -151,6 +151,8 @@ with_setters! {
         taken: Vec<PathBuf>,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
         choose: Option<ContentId>,
+        /// Of a content of several names that the words match none is chosen: fail as ambiguous.
+        every: bool,
     }
 }
 
@@ -176,6 +178,7 @@ impl GetRequest {
             called: None,
             taken: Vec::new(),
             choose: None,
+            every: false,
         }
     }
 }

@@ -1,13 +1,15 @@
-//! Whether anybody can read what `-o -` writes, where no write tells: before the first byte, and when there is none.
+//! Whether anybody can read standard output, where no write tells: before the first byte, when there is none, and while
+//! nothing is written.
 
 use std::io;
+use std::time::Duration;
 
 use crate::cli::failure::Failure;
 use crate::node::Error;
 
 /// # Errors
 /// When standard output was closed, or whoever read it has gone.
-pub(super) async fn is_open() -> Result<(), Failure> {
+pub(crate) async fn is_open() -> Result<(), Failure> {
     if is_stand_in() {
         return Err(Failure::Usage(
             "standard output is closed (or is the null device, open for reading too), and -o - writes there: open it, or give a file with -o FILE"
@@ -15,6 +17,16 @@ pub(super) async fn is_open() -> Result<(), Failure> {
         ));
     }
     if has_no_reader().await { Err(Error::Stdout(io::ErrorKind::BrokenPipe.into()).into()) } else { Ok(()) }
+}
+
+/// How often it is looked whether somebody reads still.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Resolves once nobody can read what is written any more.
+pub(crate) async fn unread() {
+    while !has_no_reader().await {
+        tokio::time::sleep(LOOK).await;
+    }
 }
 
 /// Whether a process that was started without a standard output has got the null device for it: Rust's runtime opens that
@@ -39,7 +51,6 @@ const fn is_stand_in() -> bool {
 #[cfg(unix)]
 async fn has_no_reader() -> bool {
     use std::os::fd::AsFd as _;
-    use std::time::Duration;
     use tokio::io::Interest;
     use tokio::net::unix::pipe::Sender;
 
