@@ -71,6 +71,19 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::Ended => "ended",
+            Self::Failed => "failed",
+            Self::Paused => "paused",
+            Self::Running => "running",
+            Self::Waiting => "waiting",
+        }
+    }
+
     /// Whether nothing more is to be done.
     #[must_use]
     pub const fn is_over(self) -> bool {
@@ -121,24 +134,13 @@ pub enum JobError {
         id: JobId,
     },
     /// It does not fit the job's state.
-    #[error("job {id} is {}", word(*.state))]
+    #[error("job {id} is {}", .state.word())]
     State {
         /// Which.
         id: JobId,
         /// How it stands.
         state: JobState,
     },
-}
-
-const fn word(state: JobState) -> &'static str {
-    match state {
-        JobState::Cancelled => "cancelled",
-        JobState::Ended => "ended",
-        JobState::Failed => "failed",
-        JobState::Paused => "paused",
-        JobState::Running => "running",
-        JobState::Waiting => "waiting",
-    }
 }
 
 /// How a run ended.

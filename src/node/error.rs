@@ -59,12 +59,6 @@ pub enum Error {
     /// An order for a job cannot be carried out.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// The directory that was meant is not what this process sees there.
-    #[error("{} is another directory for the running node", shown(.path))]
-    OtherDirectory {
-        /// Where.
-        path: LocalPath,
-    },
     /// The words match several ids.
     #[error("`{}` matches several different things", Shown(.what))]
     Ambiguous {
@@ -458,7 +452,7 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> ErrorCode {
         match self {
-            Self::Accept(_) | Self::Dest(_) | Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Accept(_) | Self::Dest(_) => ErrorCode::Destination,
             Self::Job(JobError::Full) => ErrorCode::Busy,
             Self::Job(JobError::State { .. }) => ErrorCode::Usage,
             Self::Job(JobError::Unknown { .. }) => ErrorCode::NotFound,

@@ -17,7 +17,7 @@ use crate::io::receive::landing::Landing;
 use crate::logic::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
 use crate::model::Cause;
 use crate::node::Node;
-use crate::node::error::{Error, ErrorCode};
+use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
 use crate::node::orders::{Followed, JobWish, JobsRef, Order};
@@ -332,10 +332,15 @@ fn may_change(error: &Error) -> bool {
     }
 }
 
+/// Whether it can go there.
+///
 /// # Errors
-/// When the command that asked sees another directory under this path than the node.
+/// When the command that asked has another umask, or sees another directory under this path than the node.
 async fn is_here(landing: Landing) -> Result<(), Error> {
     let path = landing.dir.clone();
-    let here = spawn_blocking(move || landing.is_here()).await?;
-    if here { Ok(()) } else { Err(Error::OtherDirectory { path: path.into() }) }
+    match spawn_blocking(move || (landing.is_here(), landing.is_masked_alike())).await? {
+        (true, true) => Ok(()),
+        (true, false) => Err(ControlError::OtherUmask.into()),
+        (false, _) => Err(ControlError::OtherDirectory { path: path.into() }.into()),
+    }
 }

@@ -104,7 +104,7 @@ const EXAMPLES: [(&str, &[Example]); 18] = [
         "node",
         &[
             ("qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
-            ("systemctl --user enable --now qshare", "at each start, where a package has brought its unit"),
+            ("qshare node --friends-only --limit 20M", "for friends, with uploads of 20 MiB a second at most"),
         ],
     ),
     (

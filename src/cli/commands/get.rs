@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     if let Some(remote) = through::remote(context, &arguments).await? {
         getting.remote = Some(remote);
         match getting.all(&mut wants, &mut signals).await {
-            Err(Failure::Node(Error::Control(ControlError::Brief))) if !arguments.detach => {}
+            Err(Failure::Node(Error::Control(error))) if !arguments.detach && error.is_refusal() => {}
             Err(Failure::Node(error @ Error::Control(ControlError::Lost))) if !arguments.detach => {
                 context.output.warn(&format!("{error}: this goes on by its own power"));
             }
@@ -188,7 +188,7 @@ impl<'a> Getting<'a> {
                     through::tell(self.context, &want.what, job)?;
                 }
                 // Another node carries it out, with those after it.
-                Err(failure @ Failure::Node(Error::Control(ControlError::Brief | ControlError::Lost))) => {
+                Err(failure @ Failure::Node(Error::Control(_))) => {
                     wants.push_front(want);
                     return Err(failure);
                 }
@@ -271,7 +271,7 @@ impl<'a> Getting<'a> {
 
     /// Which of several things are meant; at least one.
     async fn choose(
-        &mut self,
+        &self,
         (what, beneath): (String, Option<String>),
         hits: &[Hit],
         beyond: Beyond,

@@ -6,7 +6,7 @@ use crate::cli::args::{JobsArgs, JobsCommand, OneOrAll};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::{self, duration, rate};
+use crate::cli::render::human::{duration, percent, rate};
 use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -82,8 +82,8 @@ fn table(rows: &[JobRow]) -> Table {
         table.row([
             row.id.to_string(),
             name,
-            human::word(&row.state),
-            percent(row),
+            row.state.word().to_owned(),
+            proven(row),
             if row.total > 0 { Size(row.total).to_string() } else { String::new() },
             of_running(rate(row.rate)),
             of_running(row.providers.to_string()),
@@ -93,11 +93,11 @@ fn table(rows: &[JobRow]) -> Table {
     table
 }
 
-fn percent(row: &JobRow) -> String {
+fn proven(row: &JobRow) -> String {
     match row.total {
         0 if row.state == JobState::Ended => "100 %".to_owned(),
         0 => String::new(),
-        total => format!("{} %", human::percent(row.bytes, total)),
+        total => format!("{} %", percent(row.bytes, total)),
     }
 }
 

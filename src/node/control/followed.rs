@@ -90,7 +90,7 @@ impl Following {
         };
         self.tell(to).await?;
         // It ends with the node.
-        let end = end.unwrap_or_else(|_| Err(Error::Control(ControlError::Lost)));
+        let end = end.unwrap_or(Err(Error::Control(ControlError::Lost)));
         answer_with(to, packed(&end)).await
     }
 

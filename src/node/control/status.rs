@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::board::Board;
 use crate::io::cpu;
 use crate::node::Node;
+use crate::node::types::JobRow;
 use crate::wire::control::{
-    Budget, ControlStatus, FriendState, LISTED, NeighbourState, OwnAddress, Running, TrackerState, UploadState,
+    Budget, ControlStatus, FriendState, JobState, LISTED, NeighbourState, OwnAddress, Running, TrackerState,
+    UploadState,
 };
 use crate::wire::limits::CONTROL_VERSION;
 
@@ -41,7 +43,7 @@ pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64
         friends: friends(node).await,
         offers: index.public().all().names,
         all_offers: index.offers().all().names,
-        jobs: Vec::new(),
+        jobs: node.jobs(None).await.unwrap_or_default().into_iter().take(LISTED).map(job).collect(),
         budgets: budgets(node, uploads.under_way.len()),
         uploads: uploads.under_way.into_iter().take(LISTED).map(upload).collect(),
         uploads_ended: uploads.ended,
@@ -74,6 +76,11 @@ async fn friends(node: &Node) -> Vec<FriendState> {
         told.push(FriendState { name: friend.name.to_string(), node: friend.node, linked });
     }
     told
+}
+
+fn job(of: JobRow) -> JobState {
+    let name = of.name.map_or_else(|| of.what.to_string(), |name| name.to_string());
+    JobState { id: u32::from(of.id).into(), name, state: of.state.word().to_owned(), have: of.bytes, total: of.total }
 }
 
 fn upload(of: crate::node::Upload) -> UploadState {

@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::ErrorCode;
+use super::{ErrorCode, shown};
 use crate::logic::jobs::JobId;
+use crate::model::LocalPath;
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -23,6 +24,15 @@ pub enum ControlError {
     /// There is none.
     #[error("no node of this home runs")]
     NotRunning,
+    /// It sees another directory under a path than the command that asked.
+    #[error("{} is another directory for the running node of this home", shown(.path))]
+    OtherDirectory {
+        /// Where.
+        path: LocalPath,
+    },
+    /// Its files get other permissions than those of the command that asked.
+    #[error("the running node of this home has another umask")]
+    OtherUmask,
     /// Another key is shown where the home says that it is.
     #[error("something else answers where the running node of this home ({}) should", process(*.pid))]
     OtherKey {
@@ -53,10 +63,17 @@ fn process(pid: Option<u32>) -> String {
 }
 
 impl ControlError {
+    /// Whether it cannot carry out a transfer that the command itself can.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::OtherUmask)
+    }
+
     /// The code for programs.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
+            Self::OtherDirectory { .. } | Self::OtherUmask => ErrorCode::Destination,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost => ErrorCode::Failed,
             Self::NotRunning => ErrorCode::NotFound,

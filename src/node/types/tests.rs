@@ -10,8 +10,8 @@ use crate::logic::explain::{Cause, Share, Spent, Waits};
 use crate::logic::transfer::Why;
 use crate::model::{Hit, Kind, Modified, Provider, Query};
 use crate::node::{
-    BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, Past, RootSummary, Seen, SurveyOptions,
-    Upload, UploadEvent, Uploads, Verdict, Who,
+    BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, JobError, JobState, Past, RootSummary, Seen,
+    SurveyOptions, Upload, UploadEvent, Uploads, Verdict, Who,
 };
 
 fn travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
@@ -133,7 +133,21 @@ fn what_a_node_reports_travels() {
     let recent = vec![Past { upload: upload.clone(), ago: Duration::from_secs(1) }];
     travels(Uploads { under_way: vec![upload], recent, ended: 2, bytes: 9, nodes: 1 });
     travels(Check { name: "home".into(), verdict: Verdict::Doubtful, seen: Seen::NoTracker });
+    travels(JobRow {
+        id: 3.into(),
+        what: What::Id(ContentId::of(b"x")),
+        name: Some(name()),
+        output: Some("/srv/in/".into()),
+        state: JobState::Failed,
+        bytes: 1,
+        total: 2,
+        rate: 3,
+        providers: 4,
+        error: Some(Error::Job(JobError::Full)),
+        again: Some(Duration::from_secs(5)),
+    });
     travels(Progress {
+        id: Some(ContentId::of(b"x")),
         phase: Phase::Hashing,
         name: Some(name()),
         plane: Some(Plane::Tracker),
