@@ -21,7 +21,6 @@ use crate::cli::render::stdout;
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::home::seen::SeenContent;
-use crate::logic::offers::choose::names_meant;
 use crate::model::{ContentId, Hit, Kind, SafePath, Shown, Size};
 use crate::node::{
     Beyond, ControlError, Error, ErrorCode, GetRequest, Lifetime, Node, Options, Outcome, Pattern, Preview, Remote,
@@ -175,7 +174,7 @@ impl<'a> Getting<'a> {
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
                 Err(Failure::Node(Error::Ambiguous { what, hits, beyond, beneath })) if want.choose.is_none() => {
                     let chosen = self.choose((what, beneath), &hits, beyond, signals).await?;
-                    let chosen = self.with_names(&want, &hits, chosen);
+                    let chosen = names::of_chosen(self.context, self.arguments, (&want.what, &hits), chosen);
                     if chosen.len() > 1 {
                         into_directory(self.arguments)?;
                     }
@@ -251,24 +250,6 @@ impl<'a> Getting<'a> {
         Ok(outcome)
     }
 
-    /// Of what was chosen, the names: with `--all` each that the words match, for one content may be several files there.
-    fn with_names(&self, want: &Want, hits: &[Hit], chosen: Vec<ContentId>) -> Vec<(ContentId, Option<SafePath>)> {
-        let query = if let (What::Words(query), true) = (&want.what, self.arguments.all) { Some(query) } else { None };
-        let named = chosen.into_iter().flat_map(|id| {
-            let hit = query.and_then(|query| Some((query, hits.iter().find(|hit| hit.id == Some(id))?)));
-            let names = hit.map(|(query, hit)| names_meant(query, hit)).unwrap_or_default();
-            if hit.is_some_and(|(_, hit)| hit.names.len() >= Hit::MAX_NAMES) {
-                self.context
-                    .output
-                    .warn(&format!("{id} has more names than are told with it: fetch the directory to have them all"));
-            }
-            let names: Vec<_> = names.iter().map(|name| Some(name.last())).collect();
-            let names = if names.is_empty() { vec![shown_as(hits, id)] } else { names };
-            names.into_iter().map(move |name| (id, name))
-        });
-        named.collect()
-    }
-
     /// Which of several things are meant; at least one.
     async fn choose(
         &self,
@@ -300,11 +281,6 @@ impl<'a> Getting<'a> {
             false => Ok(chosen),
         }
     }
-}
-
-/// As what one of the hits was shown.
-fn shown_as(hits: &[Hit], id: ContentId) -> Option<SafePath> {
-    hits.iter().find(|hit| hit.id == Some(id))?.names.first().map(SafePath::last)
 }
 
 /// That some of several things did not come; those that did are kept.
@@ -449,6 +425,7 @@ fn summary(outcome: &Outcome) -> String {
     format!("{place}: {part}{bytes} fetched and proven in {took} ({speed}) from {givers}{found}{replaced}{left}")
 }
 
+mod names;
 mod preview;
 mod through;
 
