@@ -21,9 +21,7 @@ mod following;
 mod get;
 mod host;
 mod inner;
-mod jobs;
 mod look;
-mod orders;
 mod report;
 mod start;
 mod tracker;
@@ -52,7 +50,7 @@ pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
-pub use orders::JobWish;
+pub use inner::orders::JobWish;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -93,7 +91,7 @@ impl Node {
     pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (inner, events) = start::start(options).await?;
         let node = Self { inner: Arc::new(inner) };
-        jobs::start(&node).await;
+        control::jobs::start(&node).await;
         let events = control::listen(&node, events);
         Ok((node, events))
     }

@@ -1,4 +1,4 @@
-//! What commands want of the transfers that a node keeps for them, and the way it gets to whoever keeps them (`jobs`).
+//! What commands want of the transfers that a node keeps for them, and the way it gets to whoever keeps them (`node/control/jobs.rs`).
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};

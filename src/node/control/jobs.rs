@@ -20,7 +20,7 @@ use crate::node::Node;
 use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
-use crate::node::orders::{Followed, JobWish, JobsRef, Order};
+use crate::node::inner::orders::{Followed, JobWish, JobsRef, Order};
 use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress};
 use crate::wire::Role;
 
@@ -32,7 +32,7 @@ const PAGE: usize = 256;
 const END: Duration = Duration::from_secs(5);
 
 /// Begins to keep jobs, those of earlier runs first, where the node lives long enough.
-pub(super) async fn start(node: &Node) {
+pub(crate) async fn start(node: &Node) {
     if node.guest.is_some() || node.lifetime != Lifetime::LongRunning {
         return;
     }
