@@ -91,7 +91,6 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "transfer",
             "trials",
             "uploads",
-            "jobs",
             "directory",
             "flood",
             "neighbours",

@@ -10,7 +10,7 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::request::{Told, Word};
 use super::{answer_with, packed};
 use crate::io::net::frames::{self, CallError};
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::Node;
 use crate::node::error::{ControlError, Error};
 use crate::node::get::Ending;

@@ -1,4 +1,4 @@
-//! The transfers that a node keeps for commands: carries out what `logic/jobs` decides, and keeps them in the home.
+//! The transfers that a node keeps for commands: carries out what `logic/limits/jobs` decides, and keeps them in the home.
 //! Invariant: what a command has left to the node is in its file before the command is told so, if the disk takes it.
 
 mod kept;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::kept::Kept;
 use crate::io::home::jobs::JobFiles;
 use crate::io::receive::landing::Landing;
-use crate::logic::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
+use crate::logic::limits::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
 use crate::model::Cause;
 use crate::node::Node;
 use crate::node::error::{ControlError, Error, ErrorCode};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::model::{ContentId, FoundHit, Hit, Query};
 use crate::node::inner::orders::JobWish;
 use crate::node::types::{Event, Notice, PeerRef, Places, Progress};

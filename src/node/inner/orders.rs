@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::receive::landing::Landing;
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::error::{ControlError, Error};
 use crate::node::types::{GetRequest, JobRow, Notice, Outcome, Places, Progress};
 

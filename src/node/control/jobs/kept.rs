@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::jobs::JobState;
+use crate::logic::limits::jobs::JobState;
 use crate::model::{Cause, SafePath};
 use crate::node::error::Error;
 use crate::node::inner::orders::JobWish;
