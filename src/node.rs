@@ -21,9 +21,7 @@ mod following;
 mod get;
 mod host;
 mod inner;
-mod jobs;
 mod look;
-mod orders;
 mod report;
 mod start;
 mod tracker;
@@ -36,7 +34,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
-pub use crate::logic::jobs::{JobError, JobId, JobOrder, JobState};
+pub use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;
 pub use crate::logic::offers::tally::Beyond;
@@ -52,7 +50,7 @@ pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
-pub use orders::JobWish;
+pub use inner::orders::JobWish;
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -94,7 +92,7 @@ impl Node {
     pub async fn start(options: Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let (inner, events) = start::start(options).await?;
         let node = Self { inner: Arc::new(inner) };
-        jobs::start(&node).await;
+        control::jobs::start(&node).await;
         let events = control::listen(&node, events);
         Ok((node, events))
     }

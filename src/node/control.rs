@@ -6,6 +6,7 @@ mod asker;
 mod board;
 mod fetch;
 mod followed;
+pub(super) mod jobs;
 mod remote;
 mod request;
 mod server;
@@ -13,16 +14,21 @@ mod status;
 
 use std::sync::Arc;
 
+use quinn::SendStream;
+use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::io::home::control::{ControlFile, Whereabouts};
+use crate::io::net::frames::{self, CallError};
 use crate::model::Cause;
 use crate::node::Node;
 use crate::node::host::EVENTS;
 use crate::node::types::{Event, Notice};
 use crate::wire::Role;
+use crate::wire::limits::PAGE;
 
 use board::Board;
+use request::Told;
 use server::Server;
 
 pub use asker::Asker;
@@ -51,4 +57,15 @@ fn open(node: &Node, board: Arc<Board>) -> Result<(), Cause> {
     let _ = node.control.set(socket.clone());
     node.inner.run(Arc::new(Server::new(Arc::downgrade(&node.inner), board)).run(socket));
     Ok(())
+}
+
+/// The end of what was asked for.
+async fn answer_with(to: &mut SendStream, answer: Vec<u8>) -> Result<(), CallError> {
+    frames::send(to, &Told::Answer(answer.len() as u64), PAGE).await?;
+    frames::write(to, answer.into()).await
+}
+
+/// Plain values always can be.
+fn packed<T: Serialize>(value: &T) -> Vec<u8> {
+    rmp_serde::to_vec_named(value).unwrap_or_default()
 }

@@ -20,7 +20,7 @@ use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::{PartialError, holder};
 use crate::io::share::scan::SurveyError;
-use crate::logic::jobs::JobError;
+use crate::logic::limits::jobs::JobError;
 use crate::logic::offers::suggest::Suggestion;
 use crate::logic::offers::tally::Beyond;
 use crate::model::collection::CollectionError;

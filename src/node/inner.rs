@@ -1,5 +1,7 @@
 //! What a running node holds together, and whom people mean when they name a peer.
 
+pub(crate) mod orders;
+
 use std::collections::BTreeSet;
 use std::ops::Deref;
 use std::path::Path;
@@ -23,11 +25,11 @@ use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget, Provider};
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
+use crate::node::inner::orders::JobsRef;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::look::own::OwnOffers;
 use crate::node::look::planes::Overlay;
-use crate::node::orders::JobsRef;
 use crate::node::types::{Near, Notice, Options, PeerRef, Places, is_prefix};
 use crate::wire::{Peer, Role};
 

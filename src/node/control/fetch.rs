@@ -8,10 +8,10 @@ use tokio::sync::watch;
 use super::Remote;
 use super::request::{Request, Told, Word};
 use crate::io::net::frames;
-use crate::logic::jobs::JobId;
+use crate::logic::limits::jobs::JobId;
 use crate::node::error::{ControlError, Error};
 use crate::node::get::{Ending, Transfer};
-use crate::node::orders::JobWish;
+use crate::node::inner::orders::JobWish;
 use crate::node::types::{Canceller, Notice, Progress};
 use crate::wire::limits::PAGE;
 

@@ -8,13 +8,13 @@ use quinn::{RecvStream, SendStream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::request::{Told, Word};
-use super::server::{answer_with, packed};
+use super::{answer_with, packed};
 use crate::io::net::frames::{self, CallError};
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::Node;
 use crate::node::error::{ControlError, Error};
 use crate::node::get::Ending;
-use crate::node::orders::{Followed, JobWish, JobsRef};
+use crate::node::inner::orders::{Followed, JobWish, JobsRef};
 use crate::wire::limits::PAGE;
 
 /// How often progress is told: as often as it is shown.

@@ -15,7 +15,7 @@ use crate::io::home::control::{ControlFile, Whereabouts};
 use crate::io::home::identity::Identity;
 use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::error::{ControlError, Error};
 use crate::node::types::{Event, JobRow, Notice, Places};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::model::{ContentId, FoundHit, Hit, Query};
-use crate::node::orders::JobWish;
+use crate::node::inner::orders::JobWish;
 use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.

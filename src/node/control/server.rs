@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::board::Board;
-use super::followed;
 use super::request::{Ask, Request, Told};
 use super::status;
+use super::{answer_with, followed, packed};
 use crate::io::net::endpoint::{Arrival, Endpoint};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::node::Node;
@@ -184,12 +184,6 @@ async fn asked(
     answer_with(to, answer).await
 }
 
-/// The end of what was asked for.
-pub(super) async fn answer_with(to: &mut SendStream, answer: Vec<u8>) -> Result<(), CallError> {
-    frames::send(to, &Told::Answer(answer.len() as u64), PAGE).await?;
-    frames::write(to, answer.into()).await
-}
-
 /// The method that is asked for.
 async fn done(node: &Node, ask: Ask) -> Vec<u8> {
     match ask {
@@ -207,9 +201,4 @@ async fn done(node: &Node, ask: Ask) -> Vec<u8> {
         Ask::Peers => packed(&node.peers().await),
         Ask::Search(query, limit) => packed(&node.search(&query, limit).await),
     }
-}
-
-/// Plain values always can be.
-pub(super) fn packed<T: Serialize>(value: &T) -> Vec<u8> {
-    rmp_serde::to_vec_named(value).unwrap_or_default()
 }

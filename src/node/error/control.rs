@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
-use crate::logic::jobs::JobId;
+use crate::logic::limits::jobs::JobId;
 use crate::model::LocalPath;
 
 /// Why the running node of a home does not do what a command asks.

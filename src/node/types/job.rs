@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::jobs::{JobId, JobState};
+use crate::logic::limits::jobs::{JobId, JobState};
 use crate::model::SafePath;
 use crate::node::Error;
 use crate::node::types::What;

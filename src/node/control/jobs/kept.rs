@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::jobs::JobState;
+use crate::logic::limits::jobs::JobState;
 use crate::model::{Cause, SafePath};
 use crate::node::error::Error;
-use crate::node::orders::JobWish;
+use crate::node::inner::orders::JobWish;
 use crate::node::types::{Outcome, Progress, What};
 
 /// What is kept of a job.

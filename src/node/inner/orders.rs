@@ -1,10 +1,10 @@
-//! What commands want of the transfers that a node keeps for them, and the way it gets to whoever keeps them (`jobs`).
+//! What commands want of the transfers that a node keeps for them, and the way it gets to whoever keeps them (`node/control/jobs.rs`).
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::receive::landing::Landing;
-use crate::logic::jobs::{JobId, JobOrder};
+use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::error::{ControlError, Error};
 use crate::node::types::{GetRequest, JobRow, Notice, Outcome, Places, Progress};
 

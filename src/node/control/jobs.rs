@@ -1,4 +1,4 @@
-//! The transfers that a node keeps for commands: carries out what `logic/jobs` decides, and keeps them in the home.
+//! The transfers that a node keeps for commands: carries out what `logic/limits/jobs` decides, and keeps them in the home.
 //! Invariant: what a command has left to the node is in its file before the command is told so, if the disk takes it.
 
 mod kept;
@@ -14,13 +14,13 @@ use tokio::time::{Instant, sleep_until, timeout};
 use self::kept::Kept;
 use crate::io::home::jobs::JobFiles;
 use crate::io::receive::landing::Landing;
-use crate::logic::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
+use crate::logic::limits::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
 use crate::model::Cause;
 use crate::node::Node;
 use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
-use crate::node::orders::{Followed, JobWish, JobsRef, Order};
+use crate::node::inner::orders::{Followed, JobWish, JobsRef, Order};
 use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress};
 use crate::wire::Role;
 
@@ -32,7 +32,7 @@ const PAGE: usize = 256;
 const END: Duration = Duration::from_secs(5);
 
 /// Begins to keep jobs, those of earlier runs first, where the node lives long enough.
-pub(super) async fn start(node: &Node) {
+pub(crate) async fn start(node: &Node) {
     if node.guest.is_some() || node.lifetime != Lifetime::LongRunning {
         return;
     }
