@@ -170,6 +170,7 @@ fn something_else_on_that_port_is_told() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "that it is given its time is what is tested")]
 fn a_node_that_hangs_is_told_with_its_process() {
     let lab = Lab::new();
     let home = lab.home();
