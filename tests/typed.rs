@@ -274,6 +274,11 @@ fn all_of_one_content_are_all_its_names_that_match() {
     };
     assert_eq!(lab.get(&tracker, &["*.log", "--all", "-o", "three/"]).code, Some(0));
     assert_eq!(names("three"), ["a.log", "b.log", "c.log"]);
+    let mut plain = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    plain.args(["--no-lan", "search", ".log", "--tracker", &tracker.addr]).env("QSHARE_HOME", lab.home());
+    let found = String::from_utf8(plain.output().expect("it runs").stdout).expect("text");
+    assert!(["logs/a.log", "logs/b.log", "logs/c.log"].iter().all(|name| found.contains(name)), "{found}");
+    assert!(!found.contains("d.txt"), "{found}");
     // One content alone is asked for.
     assert_eq!(lab.get(&tracker, &["[ab].log", "--all", "-o", "two/"]).code, Some(0));
     assert_eq!(names("two"), ["a.log", "b.log"]);

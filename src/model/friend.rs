@@ -1,7 +1,6 @@
 //! Friends: names that a person has given to node ids. A name is of this home only and never travels.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
@@ -13,7 +12,7 @@ const LONGEST: usize = 64;
 
 /// Why a text is no friend's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` cannot be a friend's name: give up to 64 letters, digits, `-`, `_` or `.`, but no id and no address")]
+#[error("`{0}` cannot be a friend's name: give up to 64 letters, digits, `-`, `_` or `.`, but no id")]
 pub struct FriendNameError(String);
 
 /// A friend's name: letters, digits, `-`, `_` and `.`, and nothing that could be an id, an address or an option.
@@ -34,8 +33,7 @@ impl FromStr for FriendName {
     fn from_str(text: &str) -> Result<Self, FriendNameError> {
         let plain = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
         let is_id = text.parse::<NodeId>().is_ok() || text.parse::<ContentId>().is_ok();
-        let is_other = is_id || text.parse::<IpAddr>().is_ok();
-        if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) || is_other {
+        if text.is_empty() || text.len() > LONGEST || text.starts_with('-') || !text.chars().all(plain) || is_id {
             return Err(FriendNameError(text.chars().take(LONGEST).collect()));
         }
         Ok(Self(text.to_owned()))
@@ -116,9 +114,7 @@ mod tests {
             assert_eq!(name.parse::<FriendName>().map(|name| name.to_string()), Ok(name.to_owned()));
         }
         let (node, content) = (NodeId::of_public_key(b"n").to_string(), ContentId::of(b"c").to_string());
-        for wrong in
-            ["", "10.0.0.1", "-x", "a b", "a:1", "a@b", "a/b", "a\u{1b}", "a\u{202e}", &node, &content, &"x".repeat(65)]
-        {
+        for wrong in ["", "-x", "a b", "a:1", "a@b", "a/b", "a\u{1b}", "a\u{202e}", &node, &content, &"x".repeat(65)] {
             assert!(wrong.parse::<FriendName>().is_err(), "{wrong}");
         }
     }

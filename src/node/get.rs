@@ -30,7 +30,7 @@ use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
 use crate::model::{ContentId, Hit, NodeId, SafePath};
-use crate::node::error::Error;
+use crate::node::error::{ControlError, Error};
 use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
@@ -188,6 +188,10 @@ impl Get {
         }
         let Meant { mut hit, late, beneath } = found?;
         let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
+        // A node does not dial itself.
+        if self.finder.itself().is_some_and(|itself| !itself.locate(id).hits.is_empty()) {
+            return Err(ControlError::Own.into());
+        }
         // It is told of the whole collection.
         hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.

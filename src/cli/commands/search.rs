@@ -8,6 +8,7 @@ use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
+use crate::logic::offers::choose::by_names;
 use crate::node::Asker;
 
 /// Runs the command.
@@ -20,7 +21,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         let failure = if found.hits.is_empty() { Some(node.not_found(&what, &query).await) } else { None };
         Ok((found, failure, node.is_guest_beside()))
     };
-    let (found, failure, guest) = context.look("looking", look).await?;
+    let (found, failure, guest) = context.look_by_words("looking", look).await?;
     context.notice_all(&found.warnings);
     context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;
@@ -29,7 +30,9 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         return Err(failure);
     }
     context.remember(found.hits.iter().map(|found| &found.hit)).await;
-    context.output.table(&hits::found(&found.hits, context.output.names()))?;
+    // For people each file that they may look for is a line, also where two have the same content.
+    let lines: Vec<_> = found.hits.iter().flat_map(|found| by_names(&query, found)).collect();
+    context.output.table(&hits::found(&lines, context.output.names()))?;
     context.warn_guest_hits(guest, "name");
     if found.beyond.more > 0 {
         let least = if found.beyond.at_least { "at least " } else { "" };

@@ -68,6 +68,7 @@ pub(super) fn control(error: &ControlError) -> String {
         pid.map_or_else(|| "end that process".to_owned(), |pid| format!("end it with `kill {pid}`"))
     };
     match error {
+        ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
         ControlError::Left { .. } => error.to_string(),
         ControlError::Lost => format!("{error}: run the same command again"),

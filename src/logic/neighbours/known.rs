@@ -16,8 +16,11 @@ use crate::wire::limits;
 /// Nodes known at most, and of one source.
 const MOST: (usize, usize) = (1000, 400);
 /// Dials at a time of what was heard on the LAN, where nobody has proven what is said: those that do not answer must not
-/// hold up the others.
-pub(super) const LAN_DIALS: usize = 4;
+/// hold up the others. And of one address: who invents nodes at its own holds up nobody elsewhere.
+pub(super) const LAN_DIALS: usize = 8;
+const LAN_DIALS_OF_ADDRESS: usize = 2;
+/// Nodes of one address that are kept of what was heard there and never reached.
+const LAN_OF_ADDRESS: usize = 32;
 /// The same over time: who announces ever other addresses must not make us send to all of them. So many at once, then one
 /// so often.
 const HINTS: (u32, Duration) = (32, Duration::from_millis(500));
@@ -77,6 +80,11 @@ impl Entry {
         self.source == Source::Lan || self.moved
     }
 
+    /// Whether it is dialled at this address first.
+    fn is_at(&self, ip: IpAddr) -> bool {
+        self.addrs.first().is_some_and(|addr| addr.ip() == ip)
+    }
+
     /// Takes in addresses. A node that has moved is dialled where it is now, also while the dial to where it was goes on;
     /// but what neighbours merely tell of comes after what is known.
     fn learn(&mut self, addrs: Vec<SocketAddr>, source: Source) {
@@ -123,7 +131,8 @@ impl Known {
             return false;
         }
         let of_it = self.nodes.values().filter(|entry| entry.source == source && !entry.reached).count();
-        let room = of_it < MOST.1 && (self.nodes.len() < MOST.0 || self.make_room());
+        let room = of_it < MOST.1 && self.has_room_at(addrs[0].ip(), source);
+        let room = room && (self.nodes.len() < MOST.0 || self.make_room());
         if room {
             let (again, back_off) = (Duration::ZERO, BackOff::default());
             self.nodes.insert(
@@ -141,6 +150,12 @@ impl Known {
             );
         }
         room
+    }
+
+    /// One host cannot fill what is known of the local network with nodes that it invents.
+    fn has_room_at(&self, ip: IpAddr, source: Source) -> bool {
+        let there = |entry: &&Entry| entry.source == Source::Lan && !entry.reached && entry.is_at(ip);
+        source != Source::Lan || self.nodes.values().filter(there).count() < LAN_OF_ADDRESS
     }
 
     pub(super) fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
@@ -216,9 +231,14 @@ impl Known {
         fits: impl Fn(Source, IpAddr) -> bool,
         rng: &mut impl Rng,
     ) -> Option<(NodeId, Vec<SocketAddr>)> {
-        let of_lan = self.nodes.values().filter(|entry| entry.dialling && entry.source == Source::Lan).count();
+        let of_lan = self.nodes.values().filter(|entry| entry.dialling && entry.source == Source::Lan);
+        let of_lan: Vec<_> = of_lan.filter_map(|entry| entry.addrs.first()).map(SocketAddr::ip).collect();
         let hints = self.hints.clone().take(0, now);
-        let busy = |entry: &Entry| entry.is_hint() && !(hints && (entry.source != Source::Lan || of_lan < LAN_DIALS));
+        let has_turn = |entry: &Entry| {
+            let at_it = of_lan.iter().filter(|ip| entry.is_at(**ip)).count();
+            entry.source != Source::Lan || (of_lan.len() < LAN_DIALS && at_it < LAN_DIALS_OF_ADDRESS)
+        };
+        let busy = |entry: &Entry| entry.is_hint() && !(hints && has_turn(entry));
         let able = |(node, entry): &(&NodeId, &mut Entry)| {
             let waits = ((entry.dialling || entry.again > now) && !entry.moved) || busy(entry);
             !waits && away(**node) && entry.addrs.first().is_some_and(|addr| fits(entry.source, addr.ip()))

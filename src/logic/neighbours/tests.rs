@@ -348,6 +348,21 @@ fn what_is_remembered_of_another_network_does_not_hold_up_the_lan() {
 }
 
 #[test]
+fn who_invents_nodes_at_its_own_address_holds_up_nobody_elsewhere() {
+    for seed in 0..20 {
+        let mut table = Neighbours::new(node(0), Settings::default(), Vec::new(), seed);
+        let at = |n: usize| SocketAddr::from(([10, 77, 0, 3], 1000 + u16::try_from(n).expect("small")));
+        (1..=500).for_each(|n| {
+            table.heard(node(n), &[at(n)], Source::Lan);
+        });
+        table.heard(node(600), &[SocketAddr::from(([10, 77, 0, 1], 4918))], Source::Lan);
+        let dialled: Vec<_> = table.tick(SECOND).into_iter().collect();
+        let is_honest = |order: &TableOrder| matches!(order, TableOrder::Dial(one, _) if *one == node(600));
+        assert!(dialled.len() <= 4 && dialled.iter().any(is_honest), "{dialled:?}");
+    }
+}
+
+#[test]
 fn a_command_that_ends_soon_asks_every_friend_and_a_lasting_node_keeps_to_its_places() {
     for (lasting, count) in [(false, 40), (true, OUTBOUND)] {
         let mut table = Neighbours::new(node(0), Settings { lasting, ..Settings::default() }, Vec::new(), 7);

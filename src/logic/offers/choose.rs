@@ -43,6 +43,15 @@ pub fn closest(query: &Query, hits: Vec<FoundHit>) -> Vec<FoundHit> {
     if exact.is_empty() { partial } else { exact }
 }
 
+/// A hit once under each of its names that words match; under its first where none does, as of one that is meant by its id.
+pub fn by_names(query: &Query, found: &FoundHit) -> Vec<FoundHit> {
+    let matching = found.hit.names.iter().filter(|name| of_name(query, &fold(name.as_str()), found.hit.kind).is_some());
+    let under =
+        |name: &SafePath| FoundHit { hit: Hit { names: vec![name.clone()], ..found.hit.clone() }, ..found.clone() };
+    let all: Vec<_> = matching.map(under).collect();
+    if all.is_empty() { vec![found.clone()] } else { all }
+}
+
 /// The names of a hit that words mean: those that they are exactly where there are any, else all that match. Of those that end alike
 /// one: where they are fetched to one directory they are one file.
 pub fn names_meant(query: &Query, hit: &Hit) -> Vec<SafePath> {

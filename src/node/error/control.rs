@@ -18,6 +18,9 @@ pub enum ControlError {
         /// Its number there.
         job: JobId,
     },
+    /// It offers that itself, and has nobody to fetch it from but itself.
+    #[error("the running node of this home offers it itself")]
+    Own,
     /// It has ended, or its connection was lost, before the answer was there.
     #[error("the running node of this home has ended meanwhile")]
     Lost,
@@ -66,7 +69,7 @@ impl ControlError {
     /// Whether it cannot carry out a transfer that the command itself can.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::OtherUmask)
+        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::OtherUmask | Self::Own)
     }
 
     /// The code for programs.
@@ -75,7 +78,7 @@ impl ControlError {
         match self {
             Self::OtherDirectory { .. } | Self::OtherUmask => ErrorCode::Destination,
             Self::Left { .. } => ErrorCode::Interrupted,
-            Self::Brief | Self::Lost => ErrorCode::Failed,
+            Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NotRunning => ErrorCode::NotFound,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::Protocol(_) => ErrorCode::Protocol,
