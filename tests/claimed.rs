@@ -31,7 +31,7 @@ impl Claims {
     fn of(kind: &str) -> Self {
         let lab = Lab::new();
         let file = lab.file("shared/real/real.bin", &noise(5, 700_000));
-        let path = if kind == "file" { file.clone() } else { file.parent().expect("one").to_owned() };
+        let path = if kind == "file" { file } else { file.parent().expect("one").to_owned() };
         let tracker = lab.tracker();
         let share = lab.share(&tracker, &[&path], &[]);
         let other = lab.share(&tracker, &[&lab.file("other.bin", b"other")], &[]);

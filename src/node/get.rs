@@ -179,19 +179,8 @@ impl Get {
     /// Everything before the first byte of content.
     async fn prepare(&mut self) -> Result<Prepared, Error> {
         TargetPath::check(self.request.output.as_deref())?;
-        let found = match self.truth.take() {
-            Some(hit) => Ok(Meant { hit, late: None, beneath: None }),
-            None => self.find_at_all().await,
-        };
-        if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
-            self.tell_of_kept().await;
-        }
-        let Meant { mut hit, late, beneath } = found?;
+        let Meant { mut hit, late, beneath } = self.meant().await?;
         let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
-        // A node does not dial itself.
-        if self.finder.itself().is_some_and(|itself| !itself.locate(id).hits.is_empty()) {
-            return Err(ControlError::Own.into());
-        }
         // It is told of the whole collection.
         hit.modified = hit.modified.filter(|_| beneath.is_none());
         // Whatever is asked of them one by one, too: many at one address are not asked before all others.
@@ -275,6 +264,23 @@ impl Get {
     pub(super) fn parent(&self, id: Option<ContentId>) -> Option<PathBuf> {
         let any = SafePath::parse("x").ok()?;
         Some(self.target(&any, id).ok()??.parent)
+    }
+
+    /// What is meant, which is not this node's own.
+    async fn meant(&mut self) -> Result<Meant, Error> {
+        let found = match self.truth.take() {
+            Some(hit) => Ok(Meant { hit, late: None, beneath: None }),
+            None => self.find_at_all().await,
+        };
+        if let Err(Error::Connect { .. } | Error::NotFound { .. } | Error::Unreachable { .. }) = &found {
+            self.tell_of_kept().await;
+        }
+        let own = |id| self.finder.itself().is_some_and(|itself| !itself.locate(id).hits.is_empty());
+        // A node does not dial itself.
+        if found.as_ref().is_ok_and(|found| found.hit.id.is_some_and(own)) {
+            return Err(ControlError::Own.into());
+        }
+        found
     }
 
     /// Finds what is meant: at the peer that was named, or anywhere.

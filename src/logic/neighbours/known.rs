@@ -17,7 +17,7 @@ use crate::wire::limits;
 const MOST: (usize, usize) = (1000, 400);
 /// Dials at a time of what was heard on the LAN, where nobody has proven what is said: those that do not answer must not
 /// hold up the others. And of one address: who invents nodes at its own holds up nobody elsewhere.
-pub(super) const LAN_DIALS: usize = 8;
+pub(super) const LAN_DIALS: usize = 4;
 const LAN_DIALS_OF_ADDRESS: usize = 2;
 /// Nodes of one address that are kept of what was heard there and never reached.
 const LAN_OF_ADDRESS: usize = 32;

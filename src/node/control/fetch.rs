@@ -37,7 +37,7 @@ struct Follower {
 
 impl Follower {
     async fn run(self, wish: JobWish) -> Ending {
-        let (to, mut from) = self.remote.begin(&Request::Fetch(wish)).await?;
+        let (to, mut from) = self.remote.begin(&Request::Fetch(Box::new(wish))).await?;
         let speak = speak(to, self.cancelled.clone(), self.left.clone());
         tokio::pin!(speak);
         tokio::select! {

@@ -16,7 +16,7 @@ pub(super) enum Request {
     /// Something is asked for, with where to look for it.
     Ask(Places, Box<Ask>),
     /// A transfer, whose progress is told to its end. The command may send one [`Word`] meanwhile.
-    Fetch(JobWish),
+    Fetch(Box<JobWish>),
     /// Everything that the node reports from now on.
     Events,
 }

@@ -119,7 +119,7 @@ impl Server {
                 asked(&node, *ask, notices, to).await
             }
             Request::Events => self.events(to).await,
-            Request::Fetch(wish) => followed::fetch(node, wish, to, from).await,
+            Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
         }
     }
 
