@@ -146,6 +146,10 @@ fn what_a_node_reports_travels() {
         error: Some(Error::Job(JobError::Full)),
         again: Some(Duration::from_secs(5)),
     });
+}
+
+#[test]
+fn the_progress_of_a_transfer_travels() {
     travels(Progress {
         id: Some(ContentId::of(b"x")),
         phase: Phase::Hashing,
