@@ -34,11 +34,10 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         stdout::is_open().await?;
     }
     // Words that are no query are refused before anything is started.
-    let wants = wants(context, &arguments)?;
+    let mut wants = wants(context, &arguments)?;
     let service = context.of_service();
     let context = if arguments.seed { &service } else { context };
     let mut signals = context.signals()?;
-    let mut wants = wants;
     let mut getting = Getting::new(context, &arguments, wants.len());
     if let Some(remote) = through::remote(context, &arguments).await? {
         getting.remote = Some(remote);
