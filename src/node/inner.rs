@@ -17,6 +17,7 @@ use crate::actors::announcer::AnnouncerRef;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
+use crate::actors::limits::gauges::Gauges;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
@@ -54,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
+    /// What of it is bounded.
+    pub(crate) gauges: Gauges,
     /// What it offers by request.
     pub(crate) shares: Shares,
     /// What it keeps for commands, where it lives long enough.
