@@ -2,7 +2,6 @@
 
 mod common;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use common::{Ended, Lab, Node, Process, until};
