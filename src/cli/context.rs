@@ -3,8 +3,10 @@
 pub(crate) mod runs;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::mpsc;
+use tokio::time::{sleep, timeout};
 
 use self::runs::Runs;
 use crate::cli::failure::Failure;
@@ -16,9 +18,13 @@ use crate::cli::signals::Signals;
 use crate::node::{
     Asker, ControlError, Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane, Remote,
 };
+use crate::wire::Role;
 
 /// How often a command is run again because the node that ran it has ended, which those of other commands do.
 const TRIES: u32 = 8;
+/// How long whoever wanted the home of a command has to take it, and how often that is looked for.
+const TAKEN: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
 /// Warnings of the running node that wait to be told.
 const WARNINGS: usize = 64;
 
@@ -137,6 +143,18 @@ impl Context {
         }
     }
 
+    /// Waits until a node that was given the home has it; not for long.
+    pub(crate) async fn home_is_taken(&self) {
+        let home = self.home();
+        let taken = async {
+            while home.held(Role::Node).is_none() {
+                sleep(LOOK).await;
+            }
+        };
+        // It has it the next moment, or somebody else may.
+        let _ = timeout(TAKEN, taken).await;
+    }
+
     async fn node(&self, signals: &mut Signals) -> Result<Node, Failure> {
         let (node, events) = tokio::select! {
             started = Node::start(self.options()) => started?,
@@ -154,9 +172,16 @@ impl Context {
         work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
         (signals, activity): (&mut Signals, &mut Option<Activity>),
     ) -> Result<T, Failure> {
+        let mut asked = node.yield_asked();
         let result = tokio::select! {
             result = work(node.clone()) => result,
             stop = signals.next() => Err(Failure::Stopped(stop)),
+            Ok(_) = asked.wait_for(|asked| *asked) => {
+                node.stop().await;
+                self.home_is_taken().await;
+                // It goes on through the other one.
+                return Err(Error::Control(ControlError::Lost).into());
+            }
         };
         drop(activity.take());
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(node.is_guest_beside(), failure));

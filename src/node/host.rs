@@ -37,6 +37,8 @@ pub struct Host {
     ended: Ended,
     /// Somebody who may has asked it to stop.
     stop_asked: watch::Sender<bool>,
+    /// One that lives longer wants its home.
+    yield_asked: watch::Sender<bool>,
     /// Where the commands of the home reach it.
     pub(crate) control: OnceLock<Endpoint>,
     supervisor: ActorRef<()>,
@@ -78,6 +80,7 @@ impl Host {
             connections,
             ended,
             stop_asked: watch::Sender::default(),
+            yield_asked: watch::Sender::default(),
             control: OnceLock::new(),
             events,
             supervisor,
@@ -143,6 +146,21 @@ impl Host {
     /// Has its owner stop it.
     pub(crate) fn ask_to_stop(&self) {
         self.stop_asked.send_replace(true);
+    }
+
+    /// Turns true when a command that lives longer wants the home of this one. Whoever holds this ends the node soon after that,
+    /// and goes on through the other's.
+    #[must_use]
+    pub fn yield_asked(&self) -> watch::Receiver<bool> {
+        self.yield_asked.subscribe()
+    }
+
+    /// Asks its owner for the home; whether that will give it up.
+    pub(crate) fn ask_to_yield(&self) -> bool {
+        self.yield_asked.receiver_count() > 0 && {
+            self.yield_asked.send_replace(true);
+            true
+        }
     }
 
     /// Answers no command any more: who has asked looks for who has the home next.

@@ -40,7 +40,8 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
     for tried in 1..=TRIES {
         let result = match Remote::find(&context.home()).await? {
             Some(remote) if is_empty(&arguments) => list::run(&context, &remote).await,
-            Some(remote) => through::run(&context, &remote, &arguments).await,
+            Some(remote) if !is_free(&remote).await? => through::run(&context, &remote, &arguments).await,
+            Some(_) => own(&context, arguments.clone()).await,
             None if is_empty(&arguments) && !offers_anything(&context) => return Err(nothing()),
             None => own(&context, arguments.clone()).await,
         };
@@ -56,6 +57,9 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
 /// Runs the node of the home with what its configuration offers and what is kept, which may be nothing.
 pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit, Failure> {
     let NodeArgs { friends_only, listen, limit } = arguments;
+    if let Some(remote) = Remote::find(&context.home()).await? {
+        is_free(&remote).await?;
+    }
     own(&context.of_service(), ShareArgs { friends_only, listen, limit, ..ShareArgs::default() }).await
 }
 
@@ -65,6 +69,11 @@ async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
         Err(Failure::Stopped(_)) => Ok(Exit::DONE),
         result => result,
     }
+}
+
+/// Whether the home can be had from the node that has it: from one that lives for one command only, which goes on through this one.
+async fn is_free(remote: &Remote) -> Result<bool, Error> {
+    Ok(remote.is_same_version() && remote.take_over().await?)
 }
 
 fn is_empty(arguments: &ShareArgs) -> bool {

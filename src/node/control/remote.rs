@@ -129,6 +129,23 @@ impl Remote {
     /// When it does not answer, or goes on.
     pub async fn stop(&self) -> Result<(), Error> {
         let Stopping {} = self.fixed(Control::Stop(Stop {})).await?;
+        self.gone().await
+    }
+
+    /// Takes its home over, if it lives for one command only, which goes on through the next node. Whether the home is free.
+    ///
+    /// # Errors
+    /// When it does not answer, or goes on.
+    pub async fn take_over(&self) -> Result<bool, Error> {
+        let yields = self.ask(&Places::default(), Ask::Yield, drop).await?;
+        if yields {
+            self.gone().await?;
+        }
+        Ok(yields)
+    }
+
+    /// Waits for its end.
+    async fn gone(&self) -> Result<(), Error> {
         let deadline = Instant::now() + END;
         let pid = Some(self.running.pid);
         // Another process may have the home next.

@@ -43,6 +43,7 @@ pub(super) enum Ask {
     Search(Query, u32),
     Shared,
     Unshare(Unwanted),
+    Yield,
 }
 
 /// A frame of the answer.

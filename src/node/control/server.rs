@@ -202,6 +202,7 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::Peers => packed(&node.peers().await),
         Ask::Search(query, limit) => packed(&node.search(&query, limit).await),
         Ask::Shared => packed(&shares::all(node, board).await),
+        Ask::Yield => packed(&node.ask_to_yield()),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }
