@@ -94,6 +94,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Hash(arguments) => commands::hash::run(context, arguments).await,
         Command::Id => commands::id::run(context),
         Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
+        Command::Limit(arguments) => commands::limit::run(context, arguments).await,
         Command::Locate(arguments) => commands::locate::run(context, arguments).await,
         Command::Ls(arguments) => commands::ls::run(context, arguments).await,
         Command::Man(arguments) => commands::man::run(context, &arguments),

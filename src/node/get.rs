@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
+use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
@@ -53,6 +54,7 @@ pub struct Transfer {
     notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
     leaver: Option<Canceller>,
+    throttle: Throttle,
     task: JoinHandle<Ending>,
 }
 
@@ -62,15 +64,17 @@ impl Transfer {
         let report = Report::new();
         let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
-        let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now(), truth: None };
+        let throttle = Throttle::new(request.limit).beneath(&inner.rates.down);
+        let (started, to) = (Instant::now(), throttle.clone());
+        let get = Get { inner, finder, request, stream, report, cancelled, throttle: to, started, truth: None };
         let span = debug_span!("get", what = ?get.request.what);
-        Self { progress, notices, canceller, leaver: None, task: tokio::spawn(get.run().instrument(span)) }
+        Self { progress, notices, canceller, leaver: None, throttle, task: tokio::spawn(get.run().instrument(span)) }
     }
 
     /// One that another process carries out, and the task that hears of it.
     pub(super) fn of(told: Told, (canceller, leaver): (Canceller, Canceller), task: JoinHandle<Ending>) -> Self {
         let (progress, notices) = told;
-        Self { progress, notices, canceller, leaver: Some(leaver), task }
+        Self { progress, notices, canceller, leaver: Some(leaver), throttle: Throttle::new(None), task }
     }
 
     /// Where it stands.
@@ -95,6 +99,11 @@ impl Transfer {
     #[must_use]
     pub fn leaver(&self) -> Option<Canceller> {
         self.leaver.clone()
+    }
+
+    /// At which its own rate is changed, where it is carried out here.
+    pub(super) fn throttle(&self) -> Throttle {
+        self.throttle.clone()
     }
 
     /// Waits for its end.
@@ -124,6 +133,7 @@ pub(super) struct Get {
     pub(super) stream: Option<Stream>,
     pub(super) report: Report,
     pub(super) cancelled: watch::Receiver<bool>,
+    throttle: Throttle,
     started: Instant,
     /// What the id was proven to be, when nobody had what had been claimed of it.
     pub(super) truth: Option<Hit>,

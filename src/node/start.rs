@@ -34,7 +34,7 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
-use crate::node::inner::{Inner, Shared};
+use crate::node::inner::{Inner, Shared, Throttles};
 use crate::node::look::find::Finder;
 use crate::node::look::near;
 use crate::node::look::planes::Overlay;
@@ -85,6 +85,10 @@ impl Wiring<'_> {
         let (announcer, from_announcer) = self.announcer(access, offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
         let neighbours = self.neighbours(&shelf, friends.clone()).await?;
+        let rates = Throttles {
+            up: Throttle::new(self.options.upload_limit),
+            down: Throttle::new(self.options.download_limit),
+        };
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
@@ -92,7 +96,7 @@ impl Wiring<'_> {
             shelf: shelf.clone(),
             index: index.clone(),
             uploads: uploads.clone(),
-            throttle: Throttle::new(self.options.upload_limit),
+            throttle: rates.up.clone(),
             // Each upload fills one buffer; as many again, of which two thirds may be with QUIC: one peer's windows hold 16,
             // and what two need is kept.
             buffers: BufferPool::new(2 * slots, upload::BUFFER).keeping(slots / 2),
@@ -111,7 +115,8 @@ impl Wiring<'_> {
         }
         let near = self.options.near.clone();
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
-        let shared = Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, jobs };
+        let shared =
+            Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, rates, jobs };
         Ok(Inner::new(shared, finder))
     }
 

@@ -311,7 +311,10 @@ fn options(context: &Context, arguments: &GetArgs) -> Options {
     let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
     let max_files = arguments.max_files.map_or(context.settings.max_files, |most| most as usize);
     let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
-    context.options().lifetime(lifetime).upload_limit(upload_limit).max_files(max_files)
+    // Of a node that lives for this alone.
+    let download_limit = arguments.limit.or(context.settings.download_limit);
+    let options = context.options().lifetime(lifetime).upload_limit(upload_limit).download_limit(download_limit);
+    options.max_files(max_files)
 }
 
 fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
@@ -333,7 +336,7 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         // What was replaced would never be older again.
         .times(arguments.times || arguments.update)
         .share(share)
-        .limit(arguments.limit.or(context.settings.download_limit))
+        .limit(arguments.limit)
         .connections(arguments.connections)
         .wait(arguments.wait.unwrap_or(context.settings.wait))
         .dry_run(arguments.dry_run)

@@ -16,8 +16,9 @@ use crate::io::home::identity::Identity;
 use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
 use crate::logic::limits::jobs::{JobId, JobOrder};
+use crate::model::RateLimit;
 use crate::node::error::{ControlError, Error};
-use crate::node::types::{Event, JobRow, Notice, Places};
+use crate::node::types::{Event, JobRow, Notice, Places, RateChange, Rates};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
 use crate::wire::limits::{CONTROL_VERSION, PAGE};
 use crate::wire::{Answer, Role};
@@ -95,6 +96,22 @@ impl Remote {
     /// When there is no such job, the order does not fit it, or the node has ended.
     pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::OrderJobs(id, order), drop).await?
+    }
+
+    /// Limits one of them to another rate, or all that are not over; and says which.
+    ///
+    /// # Errors
+    /// When there is no such job, it is over, or the node has ended.
+    pub async fn limit_jobs(&self, id: Option<JobId>, limit: RateLimit) -> Result<Vec<JobId>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::LimitJobs(id, limit), drop).await?
+    }
+
+    /// Changes the rates to which all its uploads and downloads are limited, and says what they are then.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn limit(&self, change: RateChange) -> Result<Rates, Error> {
+        self.ask(&Places::default(), Ask::Limit(change), drop).await
     }
 
     /// How it is.

@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::{JobId, JobOrder};
-use crate::model::{ContentId, FoundHit, Hit, Query};
+use crate::model::{ContentId, FoundHit, Hit, Query, RateLimit};
 use crate::node::inner::orders::JobWish;
-use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress, RateChange};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
 pub(super) const ANSWER: usize = 256 << 20;
@@ -37,6 +37,8 @@ pub(super) enum Ask {
     NotFound(String, Query),
     Peers,
     Search(Query, u32),
+    Limit(RateChange),
+    LimitJobs(Option<JobId>, RateLimit),
 }
 
 /// A frame of the answer.

@@ -200,5 +200,7 @@ async fn done(node: &Node, ask: Ask) -> Vec<u8> {
         Ask::NotFound(what, query) => packed(&node.not_found(&what, &query).await),
         Ask::Peers => packed(&node.peers().await),
         Ask::Search(query, limit) => packed(&node.search(&query, limit).await),
+        Ask::Limit(change) => packed(&node.limit(change)),
+        Ask::LimitJobs(id, limit) => packed(&node.limit_jobs(id, limit).await),
     }
 }

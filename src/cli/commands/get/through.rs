@@ -70,6 +70,7 @@ pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<(), Fai
         bytes: 0,
         total: 0,
         rate: 0,
+        limit: None,
         providers: 0,
         error: None,
         again: None,
