@@ -28,6 +28,7 @@ use tracing::{Instrument as _, debug_span};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
+use crate::io::receive::umask::Mask;
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
 use crate::model::{ContentId, Hit, NodeId, SafePath};
@@ -227,7 +228,7 @@ impl Get {
             return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, late) };
-        let parent = open_parent(&destination)?;
+        let parent = open_parent(&destination, Mask::asked(self.request.umask))?;
         contents.older = self.older(&contents, &destination.name, &parent, &hit.providers).await;
         let present = self.compare(&contents, &destination, &parent).await?;
         self.tell_of_update(&present);
@@ -391,8 +392,9 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
     now.bytes.max(partial.bytes_noted().min(now.total))
 }
 
-fn open_parent(destination: &TargetPath) -> Result<SafeDir, Error> {
-    Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
+fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir, Error> {
+    let parent = &destination.parent;
+    Ok(if destination.make { SafeDir::create(parent, mask)? } else { SafeDir::open_masked(parent, mask)? })
 }
 
 /// A destination at which everything is.

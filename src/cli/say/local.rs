@@ -74,7 +74,6 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Lost => format!("{error}: run the same command again"),
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
         ControlError::OtherDirectory { .. } => format!("{error}: give a directory with -o that both see"),
-        ControlError::OtherUmask => format!("{error} than this command: run it with that of the node"),
         ControlError::OtherKey { .. } => {
             format!(
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"

@@ -361,12 +361,11 @@ fn may_change(error: &Error) -> bool {
 /// Whether it can go there.
 ///
 /// # Errors
-/// When the command that asked has another umask, or sees another directory under this path than the node.
+/// When the command that asked sees another directory under this path than the node.
 async fn is_here(landing: Landing) -> Result<(), Error> {
     let path = landing.dir.clone();
-    match spawn_blocking(move || (landing.is_here(), landing.is_masked_alike())).await? {
-        (true, true) => Ok(()),
-        (true, false) => Err(ControlError::OtherUmask.into()),
-        (false, _) => Err(ControlError::OtherDirectory { path: path.into() }.into()),
+    match spawn_blocking(move || landing.is_here()).await? {
+        true => Ok(()),
+        false => Err(ControlError::OtherDirectory { path: path.into() }.into()),
     }
 }

@@ -33,9 +33,6 @@ pub enum ControlError {
         /// Where.
         path: LocalPath,
     },
-    /// Its files get other permissions than those of the command that asked.
-    #[error("the running node of this home has another umask")]
-    OtherUmask,
     /// Another key is shown where the home says that it is.
     #[error("something else answers where the running node of this home ({}) should", process(*.pid))]
     OtherKey {
@@ -69,14 +66,14 @@ impl ControlError {
     /// Whether it cannot carry out a transfer that the command itself can.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::OtherUmask | Self::Own)
+        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::Own)
     }
 
     /// The code for programs.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::OtherDirectory { .. } | Self::OtherUmask => ErrorCode::Destination,
+            Self::OtherDirectory { .. } => ErrorCode::Destination,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NotRunning => ErrorCode::NotFound,

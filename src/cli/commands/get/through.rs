@@ -10,6 +10,7 @@ use crate::cli::context::runs::Runs;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::{JobLine, Line};
 use crate::io::receive::landing::Landing;
+use crate::io::receive::umask::Mask;
 use crate::model::{LocalPath, Shown};
 use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Remote, What};
 
@@ -49,7 +50,7 @@ pub(super) fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) 
     let output = whole(arguments)?;
     let mut places = context.places_asked();
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
-    Ok(JobWish { landing: Landing::of(&output), request: request.output(output), places })
+    Ok(JobWish { landing: Landing::of(&output), request: request.output(output).umask(Mask::own()), places })
 }
 
 /// A path of the node, as a command shows it that was given another to it.
