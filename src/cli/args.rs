@@ -20,7 +20,7 @@ mod help;
 pub(crate) use commands::{
     BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, JobsArgs,
     JobsCommand, LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
-    TrustArgs, TrustCommand, Which,
+    TrustArgs, TrustCommand, UnshareArgs, Which,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -97,6 +97,8 @@ pub(crate) enum Command {
     Limit(LimitArgs),
     /// Run this home's node until it is stopped, with what its configuration offers
     Node(NodeArgs),
+    /// Offer something no longer that the running node of this home offers, or that was kept
+    Unshare(UnshareArgs),
     /// Look for names
     Search(SearchArgs),
     /// Show the nodes near this one, and as far as --ttl says theirs

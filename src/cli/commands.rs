@@ -23,3 +23,4 @@ pub(super) mod status;
 pub(super) mod stop;
 pub(super) mod tracker;
 pub(super) mod trust;
+pub(super) mod unshare;

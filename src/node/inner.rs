@@ -1,6 +1,7 @@
 //! What a running node holds together, and whom people mean when they name a peer.
 
 pub(crate) mod orders;
+pub(crate) mod shares;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -27,6 +28,7 @@ use crate::model::{Friends, NodeId, PeerTarget, Provider};
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
 use crate::node::inner::orders::JobsRef;
+use crate::node::inner::shares::Shares;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::look::own::OwnOffers;
@@ -54,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) neighbours: NeighboursRef,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
     pub(crate) rates: Throttles,
+    /// What it offers by request.
+    pub(crate) shares: Shares,
     /// What it keeps for commands, where it lives long enough.
     pub(crate) jobs: OnceLock<JobsRef>,
 }

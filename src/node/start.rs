@@ -27,6 +27,7 @@ use crate::io::share::handover::Handover;
 use crate::io::share::watch::Pace;
 use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::logic::uploads::UploadEvent;
 use crate::model::Friends;
@@ -34,6 +35,7 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
+use crate::node::inner::shares::Shares;
 use crate::node::inner::{Inner, Shared, Throttles};
 use crate::node::look::find::Finder;
 use crate::node::look::near;
@@ -61,7 +63,9 @@ impl Wiring<'_> {
         let public = watch::Sender::new(Arc::<OfferTable>::default());
         let snapshot = watch::Sender::new(Arc::default());
         let friends = self.friends().await?;
-        let access = Access::new(friends.clone(), self.options.friends_only);
+        let reserved = if self.options.friends_only { Reserved::whole() } else { Reserved::default() };
+        let reserved = watch::Sender::new(Arc::new(reserved));
+        let access = Access::new(friends.clone(), reserved.subscribe());
         let shelf = Shelf::new(snapshot.subscribe(), access.clone());
         let offered = public.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
@@ -75,6 +79,7 @@ impl Wiring<'_> {
             pace: Pace::default(),
             events: index_events,
             access: access.clone(),
+            reserved,
             public,
             snapshot,
         };
@@ -114,9 +119,25 @@ impl Wiring<'_> {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
         let near = self.options.near.clone();
+        let (shares, unread) = Shares::new(index.clone(), &self.options.home.role_dir(Role::Node));
+        if let Some(cause) = unread.filter(|_| self.host.guest.is_none()) {
+            self.host.warn(Notice::Kept { path: shares.file().into(), cause });
+        }
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
-        let shared =
-            Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, rates, jobs };
+        let shared = Shared {
+            host,
+            near,
+            shelf,
+            index,
+            uploads,
+            downloads,
+            announcer,
+            neighbours,
+            friends,
+            shares,
+            rates,
+            jobs,
+        };
         Ok(Inner::new(shared, finder))
     }
 
@@ -133,8 +154,6 @@ impl Wiring<'_> {
             endpoint: self.host.endpoint.clone(),
             access,
             offers,
-            // What only friends may know is announced to nobody; the node itself is, so that they find it.
-            always: self.options.friends_only,
             events,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await?;

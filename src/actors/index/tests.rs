@@ -93,6 +93,7 @@ impl Story {
             pace,
             events: to_events,
             access: Access::everyone(),
+            reserved: watch::Sender::default(),
             public: to_offers,
             snapshot: to_snapshot,
         };
