@@ -73,9 +73,13 @@ impl Transfer {
     }
 
     /// One that another process carries out, and the task that hears of it.
-    pub(super) fn of(told: Told, (canceller, leaver): (Canceller, Canceller), task: JoinHandle<Ending>) -> Self {
+    pub(super) fn of(
+        told: Told,
+        (canceller, leaver): (Canceller, Option<Canceller>),
+        task: JoinHandle<Ending>,
+    ) -> Self {
         let (progress, notices) = told;
-        Self { progress, notices, canceller, leaver: Some(leaver), throttle: Throttle::new(None), task }
+        Self { progress, notices, canceller, leaver, throttle: Throttle::new(None), task }
     }
 
     /// Where it stands.
@@ -123,7 +127,7 @@ impl Drop for Transfer {
 }
 
 /// What a file's bytes are written to.
-pub(super) type Stream = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+pub(in crate::node) type Stream = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// One request on its way.
 pub(super) struct Get {

@@ -72,7 +72,7 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
         ControlError::Left { .. } => error.to_string(),
-        ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::Cut { .. } | ControlError::Lost => format!("{error}: run the same command again"),
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }

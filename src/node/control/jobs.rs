@@ -362,7 +362,7 @@ fn may_change(error: &Error) -> bool {
 ///
 /// # Errors
 /// When the command that asked sees another directory under this path than the node.
-async fn is_here(landing: Landing) -> Result<(), Error> {
+pub(super) async fn is_here(landing: Landing) -> Result<(), Error> {
     let path = landing.dir.clone();
     match spawn_blocking(move || landing.is_here()).await? {
         true => Ok(()),

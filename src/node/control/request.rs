@@ -23,6 +23,9 @@ pub(super) enum Request {
     Events,
     /// Offers, for as long as the command keeps its side of the stream open, or until they are unshared.
     Share(Box<ShareWish>),
+    /// A transfer that ends with the command, as `Fetch`. Where a number is given, the proven bytes of its file come on a stream that
+    /// the node opens, after that number in 8 bytes, the highest first.
+    Attend(Box<JobWish>, Option<u64>),
 }
 
 /// What is asked: a method of [`crate::node::Node`] each.

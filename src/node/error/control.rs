@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
 use crate::logic::limits::jobs::JobId;
-use crate::model::{Cause, LocalPath, SafePath, Shown};
+use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -12,6 +12,12 @@ pub enum ControlError {
     /// It lives for one command only, and keeps no transfers.
     #[error("the running node of this home lives for one command only")]
     Brief,
+    /// It has ended while it sent what this command writes.
+    #[error("the running node of this home has ended after {} were written", Size(*.written))]
+    Cut {
+        /// How many bytes.
+        written: u64,
+    },
     /// It goes on with a transfer that this command has left to it.
     #[error("the running node goes on with it as job {job}")]
     Left {
@@ -94,6 +100,7 @@ impl ControlError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Cut { .. } => ErrorCode::Incomplete,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NotKept { .. } => ErrorCode::Destination,
