@@ -9,12 +9,14 @@ use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::download::supervisor::Downloads;
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexNotice, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::gauges::Gauges;
+use crate::actors::limits::pool::Pool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::upload;
-use crate::actors::serve::{Pages, serve_links};
+use crate::actors::serve::{Pages, Places, serve_links};
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::friends::FriendFile;
@@ -89,7 +91,8 @@ impl Wiring<'_> {
             UploadsRef::start(Capacity::default(), shelf.clone(), Some(self.host.cell())).await?;
         let (announcer, from_announcer) = self.announcer(access, offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
-        let neighbours = self.neighbours(&shelf, friends.clone()).await?;
+        let room = neighbours::room();
+        let neighbours = self.neighbours(&shelf, friends.clone(), room.clone()).await?;
         let rates = Throttles {
             up: Throttle::new(self.options.upload_limit),
             down: Throttle::new(self.options.download_limit),
@@ -109,7 +112,11 @@ impl Wiring<'_> {
             pages: Pages::default(),
             resolves: node::resolves(),
         };
-        self.host.run(serve_links(links, Arc::new(answers)));
+        let (places, mut gauges) = (Places::default(), Gauges::default());
+        places.show(&mut gauges);
+        answers.show(&mut gauges);
+        gauges.pool("neighbours' frames, in KiB", &room);
+        self.host.run(serve_links(links, Arc::new(answers), places));
         let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
         self.host.run(pass_on(reports, self.host.events.clone(), self.host.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
@@ -125,6 +132,8 @@ impl Wiring<'_> {
         }
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
         let shared = Shared {
+            gauges,
+            shares,
             host,
             near,
             shelf,
@@ -134,7 +143,6 @@ impl Wiring<'_> {
             announcer,
             neighbours,
             friends,
-            shares,
             rates,
             jobs,
         };
@@ -192,7 +200,12 @@ impl Wiring<'_> {
         }
     }
 
-    async fn neighbours(&self, shelf: &Shelf, friends: watch::Receiver<Arc<Friends>>) -> Result<NeighboursRef, Error> {
+    async fn neighbours(
+        &self,
+        shelf: &Shelf,
+        friends: watch::Receiver<Arc<Friends>>,
+        room: Pool,
+    ) -> Result<NeighboursRef, Error> {
         let (near, lasting) = (&self.options.near, self.options.lifetime == Lifetime::LongRunning);
         let (warnings, mut notices) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
@@ -208,6 +221,7 @@ impl Wiring<'_> {
             visiting: self.options.lifetime == Lifetime::Finite,
             remembered: self.remembered(),
             writes: self.host.guest.is_none(),
+            room,
             warnings,
         };
         let events = self.host.events.clone();

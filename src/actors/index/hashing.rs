@@ -156,10 +156,13 @@ impl Hashing {
     /// Forgets the files of a root. What is being hashed of it ends with its turn.
     pub(super) fn forget(&mut self, root: RootKey) {
         for lane in &mut self.lanes {
-            let gone = |queued: &Queued| queued.job.root == root;
-            let sizes = lane.iter().filter(|queued| gone(queued)).map(|queued| queued.job.stamp.size);
-            self.total = self.total.saturating_sub(sizes.sum());
-            lane.retain(|queued| !gone(queued));
+            let (gone, left): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(lane).into_iter().partition(|queued| queued.job.root == root);
+            *lane = left;
+            for Queued { job, .. } in gone {
+                self.total = self.total.saturating_sub(job.stamp.size);
+                self.running.remove(&job.name);
+            }
         }
         self.unwanted = self.under_way.map(|batches| batches > 0);
         self.tell_waiting();
@@ -396,7 +399,7 @@ mod tests {
         while done.len() < 3 {
             hashing.start(finished.clone());
             let mut batch: Batch = told.recv().expect("there is more");
-            hashing.finished(&mut batch, |_| false);
+            hashing.finished(&mut batch, |_| true, |_| false);
             let ended = |(job, outcome): &(HashJob, Outcome)| {
                 assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
                 job.name.to_string()
@@ -406,5 +409,13 @@ mod tests {
         done.sort_unstable();
         assert_eq!(done, ["asked for", "middling", "small"]);
         assert!(hashing.running(|name| name.as_str() == "huge") > 0 && !hashing.is_idle());
+        // What nobody wants any more ends with its turn, also while nothing else waits.
+        hashing.forget(0);
+        while !hashing.is_idle() {
+            hashing.start(finished.clone());
+            let mut batch: Batch = told.recv().expect("it ends");
+            hashing.finished(&mut batch, |_| false, |_| false);
+        }
+        assert_eq!(hashing.running(|_| true), 0);
     }
 }

@@ -45,7 +45,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_is_made_or_given_afterwards() {
-        let is = |mode| move || Some(0o100_000 | mode);
+        let is = |mode: u32| move || Some(0o100_000 | mode);
         let stricter = Mask { asked: 0o077, own: 0o022 };
         assert_eq!((stricter.making(0o666), stricter.given(0o666, is(0o600))), (0o600, None));
         let wider = Mask { asked: 0o002, own: 0o077 };

@@ -120,7 +120,7 @@ impl Server {
         match decode(&value)? {
             Request::Ask(places, ask) => {
                 let (asker, notices) = mpsc::channel(NOTICES);
-                let node = Node { inner: Arc::new(node.inner.at(&places, asker)) };
+                let node = Node { inner: Arc::new(node.inner.at(&places, asker).await) };
                 asked((&node, &self.board), *ask, notices, to).await
             }
             Request::Events => self.events(to).await,
