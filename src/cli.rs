@@ -95,6 +95,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Id => commands::id::run(context),
         Command::Unshare(arguments) => commands::unshare::run(context, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
+        Command::Limit(arguments) => commands::limit::run(context, arguments).await,
         Command::Locate(arguments) => commands::locate::run(context, arguments).await,
         Command::Ls(arguments) => commands::ls::run(context, arguments).await,
         Command::Man(arguments) => commands::man::run(context, &arguments),

@@ -27,7 +27,7 @@ pub use offer::modified::Modified;
 pub use offer::{FoundHit, Hit, Kind, Offer, Provider};
 pub use plane::Plane;
 pub use query::Query;
-pub use rate::Rate;
+pub use rate::{Rate, RateLimit};
 pub use safe_path::SafePath;
 pub use size::Size;
 pub use text::path::LocalPath;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query, SafePath};
+use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query, RateLimit, SafePath};
 
 mod allowed;
 mod arrivals;
@@ -360,6 +360,20 @@ impl Node {
     /// When there is no such job, or the order does not fit it.
     pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
         self.inner.jobs()?.order(id, order).await
+    }
+
+    /// Changes the rates to which all its uploads and downloads are limited, and says what they are then.
+    #[must_use]
+    pub fn limit(&self, change: RateChange) -> Rates {
+        self.inner.rates.change(change)
+    }
+
+    /// Limits one of the transfers that it keeps to another rate, or all that are not over; and says which.
+    ///
+    /// # Errors
+    /// When there is no such job, or it is over.
+    pub async fn limit_jobs(&self, id: Option<JobId>, limit: RateLimit) -> Result<Vec<JobId>, Error> {
+        self.inner.jobs()?.limit(id, limit).await
     }
 
     /// Begins to fetch; the transfer goes on until its end is awaited or its handle is dropped.

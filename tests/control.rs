@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use common::own::{self, Controlled, Script, bytes, list, map, number, ok, tagged, text};
 use common::{Ended, Lab, Node, Process};
+use qshare::io::home::HomeLock;
 use qshare::io::home::identity::Identity;
 use qshare::io::net::endpoint::{Endpoint, OwnerError};
 use qshare::node::{Home, Remote};
@@ -219,4 +221,83 @@ fn what_can_hold_for_no_running_node_is_refused() {
     let config = lab.file("other.toml", b"");
     let asked = Process::start(lab.qshare_at(&home).args(["search", "turing", "--config"]).arg(config)).end();
     assert!(asked.error(2).contains("--config"), "{}", asked.stderr);
+}
+
+/// A node of a later version: it knows `Hello`, `Status` and `Stop`, with more in them than we know, and nothing else that is ours.
+fn of_later_version(node: [u8; 32], lock: std::sync::Arc<std::sync::Mutex<Option<HomeLock>>>) -> Script {
+    let running = move || {
+        map([
+            ("version", text("9.0.0")),
+            ("control", number(77)),
+            ("pid", number(std::process::id().into())),
+            ("node", bytes(node)),
+            ("lan", own::Value::Flag(true)),
+            ("only_peers", own::Value::Flag(false)),
+            ("mood", text("serene")),
+        ])
+    };
+    let status = move || {
+        let none = || list([]);
+        let counts = ["up_ms", "offers", "all_offers", "uploads_ended", "uploaded", "memory", "refused"];
+        let lists = ["addrs", "trackers", "neighbours", "friends", "jobs", "uploads", "budgets", "plans"];
+        let counted = counts.map(|name| (name.to_owned(), number(3)));
+        let listed = lists.map(|name| (name.to_owned(), none()));
+        let running = [("running".to_owned(), running())];
+        own::Value::Map(running.into_iter().chain(counted).chain(listed).collect())
+    };
+    std::sync::Arc::new(move |request: own::Value, mut talk: own::Talk| {
+        let lock = std::sync::Arc::clone(&lock);
+        let answer = match request.tag() {
+            "Hello" => ok(running()),
+            "Status" => ok(status()),
+            "Stop" => ok(map([])),
+            _ => tagged("Err", map([("code", number(13))])).frame(),
+        };
+        Box::pin(async move {
+            talk.say(&answer).await;
+            talk.end();
+            if request.tag() == "Stop" {
+                let _ = talk.send.stopped().await;
+                drop(lock.lock().expect("no panic").take());
+            }
+        })
+    })
+}
+
+#[test]
+fn a_node_of_another_version_tells_how_it_is_and_ends_and_all_else_goes_on_without_it() {
+    let lab = Lab::new();
+    let (tracker, home) = (lab.tracker(), lab.home());
+    let file = lab.file("shared/turing.txt", b"1936");
+    let _offering = lab.share(&tracker, &[&file], &[]);
+    let later = Controlled::new(&home, |me| of_later_version(me.node, std::sync::Arc::clone(&me.lock)));
+    let status = run(&lab, &home, &["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.stderr);
+    let running = &status.event("status")["running"];
+    assert_eq!((&running["version"], &running["uploaded"]), (&"9.0.0".into(), &3.into()));
+    let both = |told: &str| told.contains("9.0.0 (77)") && told.contains(&format!("{} (", env!("CARGO_PKG_VERSION")));
+    let at = ["--tracker", &tracker.addr];
+    let into = lab.path("got.txt").display().to_string();
+    for arguments in [&["search", "turing"][..], &["get", "turing", "-o", &into]] {
+        let ended = run(&lab, &home, &[arguments, &at].concat());
+        assert_eq!(ended.code, Some(0), "{arguments:?} {}", ended.stderr);
+        let warning = ended.event("warning")["message"].as_str().expect("text");
+        assert!(both(warning) && warning.contains("a key of its own"), "{arguments:?} {warning}");
+    }
+    assert_eq!(fs::read(into).expect("published"), b"1936");
+    let of_the_node = [
+        &["jobs"][..],
+        &["jobs", "--watch"],
+        &["jobs", "limit", "1", "2M"],
+        &["limit"],
+        &["events"],
+        &["unshare", "x"],
+    ];
+    for arguments in of_the_node {
+        let told = run(&lab, &home, arguments).error(1);
+        assert!(both(&told) && told.contains("qshare stop"), "{arguments:?} {told}");
+    }
+    let stopped = run(&lab, &home, &["stop"]);
+    assert_eq!(stopped.event("stopped")["pid"], std::process::id(), "{}", stopped.stderr);
+    assert!(later.lock.lock().expect("no panic").is_none());
 }

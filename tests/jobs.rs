@@ -4,78 +4,13 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use common::{Ended, Lab, Node, Process, noise, until};
+use common::stage::{MIB, Stage, masked};
+use common::tmux::{Tmux, live};
+use common::{Lab, Process};
 use rustix::process::Signal;
 use serde_json::Value;
-
-const MIB: usize = 1 << 20;
-
-/// A home whose node runs, and somebody who gives slowly.
-struct Stage {
-    lab: Lab,
-    home: PathBuf,
-    giver: (PathBuf, Node),
-    bytes: Vec<u8>,
-}
-
-impl Stage {
-    fn new(size: usize, limit: &str) -> Self {
-        let lab = Lab::new();
-        let bytes = noise(7, size);
-        let file = lab.file("shared/big.bin", &bytes);
-        let (home, giving) = (lab.home(), lab.home());
-        let mut command = lab.qshare_at(&giving);
-        let mut node = lab.start(command.args(["share", "--listen", "127.0.0.1:0", "--limit", limit]).arg(&file));
-        node.process.event("offer");
-        Self { lab, home, giver: (giving, node), bytes }
-    }
-
-    fn node(&self) -> Node {
-        let mut command = self.lab.qshare_at(&self.home);
-        self.lab.start(command.args(["node", "--listen", "127.0.0.1:0", "--peer", &self.giver.1.addr]))
-    }
-
-    fn run(&self, arguments: &[&str]) -> Ended {
-        Process::start(self.lab.qshare_at(&self.home).args(arguments)).end()
-    }
-
-    fn getting(&self, more: &[&str]) -> Process {
-        let into = format!("{}/", self.lab.path("in").display());
-        let mut command = self.lab.qshare_at(&self.home);
-        Process::start(command.args(["get", "big.bin", "--peer", &self.giver.1.addr, "-o", &into]).args(more))
-    }
-
-    /// Leaves a transfer to the node, and gives its number.
-    fn detach(&self, more: &[&str]) -> String {
-        let ended = self.getting(&[&["--detach"], more].concat()).end();
-        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-        ended.event("job")["id"].to_string()
-    }
-
-    fn job(&self) -> Value {
-        let ended = self.run(&["jobs"]);
-        ended.events.iter().find(|event| event["event"] == "job").cloned().unwrap_or_default()
-    }
-
-    fn until(&self, state: &str) {
-        until(state, || self.job()["state"] == state);
-    }
-
-    fn until_has(&self, bytes: usize) {
-        until("so much", || self.job()["bytes"].as_u64() >= Some(bytes as u64));
-    }
-
-    fn assert_there(&self) {
-        assert!(fs::read(self.lab.path("in/big.bin")).expect("published") == self.bytes);
-    }
-
-    /// Bytes that the giver has sent.
-    fn sent(&self) -> u64 {
-        let ended = Process::start(self.lab.qshare_at(&self.giver.0).arg("status")).end();
-        ended.event("status")["running"]["uploaded"].as_u64().expect("a number")
-    }
-}
 
 fn files(home: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(home.join("node/jobs")).expect("kept");
@@ -172,4 +107,162 @@ fn nothing_is_left_to_a_node_that_is_not_there() {
     let stage = Stage::new(MIB, "3M");
     assert!(stage.getting(&["--detach"]).end().error(3).contains("qshare node"));
     assert!(stage.run(&["jobs"]).error(3).contains("no node of this home runs"));
+}
+
+#[test]
+fn rates_change_while_things_run_and_that_of_a_job_is_kept() {
+    let stage = Stage::new(48 * MIB, "400M");
+    let node = stage.node();
+    let set = stage.run(&["limit", "--down", "256k", "--up", "1M"]);
+    assert_eq!((&set.event("limit")["down"], &set.event("limit")["up"]), (&(256 << 10).into(), &(1 << 20).into()));
+    let id = stage.detach(&[]);
+    stage.until_has(1);
+    // Three minutes at this rate.
+    assert!(stage.job()["bytes"].as_u64() < Some(24 * MIB as u64));
+    assert_eq!(stage.run(&["jobs", "limit", &id, "128k"]).event("job")["limit"], 128 << 10);
+    assert_eq!(stage.run(&["limit", "--down", "none"]).event("limit")["down"], Value::Null);
+    assert_eq!(stage.run(&["limit"]).event("limit")["up"], 1 << 20, "what is not named stays");
+    node.process.signal(Signal::TERM);
+    assert_eq!(node.process.end().code, Some(0));
+    let _node = stage.node();
+    assert_eq!(stage.job()["limit"], 128 << 10, "kept with the job");
+    assert_eq!(stage.run(&["limit"]).event("limit")["up"], Value::Null, "that of the node is not");
+    stage.until("running");
+    // Six minutes at this rate, and no time without one.
+    assert!(stage.job()["bytes"].as_u64() < Some(24 * MIB as u64));
+    assert_eq!(stage.run(&["jobs", "limit", "all", "unlimited"]).event("job")["limit"], Value::Null);
+    stage.until("ended");
+    stage.assert_there();
+    assert!(stage.run(&["jobs", "limit", &id, "1M"]).error(2).contains("is ended"));
+    assert!(stage.run(&["jobs", "limit", "99", "1M"]).error(3).contains("no job 99"));
+}
+
+#[test]
+fn a_giver_sends_as_fast_as_it_is_told_to_now() {
+    let stage = Stage::new(48 * MIB, "256k");
+    let _node = stage.node();
+    stage.detach(&[]);
+    stage.until_has(1);
+    let faster = Process::start(stage.lab.qshare_at(&stage.giver.0).args(["limit", "--up", "none"])).end();
+    assert_eq!(faster.event("limit")["up"], Value::Null);
+    // It would take three minutes.
+    stage.until("ended");
+    stage.assert_there();
+}
+
+#[test]
+fn what_a_job_writes_has_the_permissions_of_the_command() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let stage = Stage::new(MIB, "400M");
+    let mode = |name: &str| fs::metadata(stage.lab.path(name)).expect("there").permissions().mode() & 0o777;
+    for (node, command, file, dir) in [("077", "022", 0o644, 0o755), ("022", "027", 0o640, 0o750)] {
+        let home = stage.lab.home();
+        let mut running = stage.lab.qshare_at(&home);
+        running.args(["node", "--listen", "127.0.0.1:0", "--peer", &stage.giver.1.addr]);
+        let _node = stage.lab.start(&mut masked(node, &running));
+        let into = format!("{node}/deep");
+        let mut get = stage.lab.qshare_at(&home);
+        let output = format!("{}/", stage.lab.path(&into).display());
+        get.args(["get", "big.bin", "--peer", &stage.giver.1.addr, "-o", &output]);
+        Process::start(&mut masked(command, &get)).end().done();
+        assert_eq!((mode(&format!("{into}/big.bin")), mode(&into), mode(node)), (file, dir, dir), "{node} {command}");
+    }
+}
+
+#[test]
+fn watching_ends_with_the_last_job_and_leaves_it_alone_at_a_signal() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let _node = stage.node();
+    stage.run(&["jobs", "--watch"]).events.iter().for_each(|event| panic!("nothing to watch: {event}"));
+    stage.detach(&[]);
+    let watch = || Process::start(stage.lab.qshare_at(&stage.home).args(["jobs", "--watch"]));
+    let mut interrupted = watch();
+    interrupted.event_that("job", |job| job["state"] == "running");
+    interrupted.signal(Signal::INT);
+    assert_eq!(interrupted.end().code, Some(0));
+    assert_eq!(stage.job()["state"], "running");
+    let ended = watch().end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let last = ended.events.last().expect("lines");
+    assert_eq!((&last["event"], &last["state"]), (&"job".into(), &"ended".into()));
+    assert!(ended.events.iter().filter(|job| job["state"] == "running").count() > 2, "{:?}", ended.events);
+    stage.assert_there();
+}
+
+#[test]
+fn on_a_terminal_jobs_have_bars_and_in_a_pipe_lines() {
+    let stage = Stage::new(32 * MIB, "4M");
+    let Some(tmux) = Tmux::new(&stage.lab) else { return };
+    let _node = stage.node();
+    stage.detach(&[]);
+    let home = stage.home.display();
+    let watch = format!("env QSHARE_HOME={home} {} jobs --watch", env!("CARGO_BIN_EXE_qshare"));
+    let terminal = tmux.start("bars", (80, 20), &watch);
+    let screen = terminal.wait("a bar", |screen| live(screen).iter().any(|line| line.contains("% of 32.0 MiB")));
+    let live = live(&screen);
+    assert!(live[0].contains("1 big.bin") && live[1].contains('['), "{screen:#?}");
+    assert!(screen.iter().all(|line| line.chars().count() <= 80), "{screen:#?}");
+    terminal.interrupt();
+    terminal.wait_for("exit 0");
+    let piped = tmux.start("piped", (200, 20), &format!("{watch} 2>&1 | cat"));
+    piped.wait_for("job 1: big.bin, running, ");
+    piped.wait_for("job 1: big.bin, ended");
+    piped.wait_for("100 %");
+}
+
+#[test]
+fn a_thousand_jobs_are_listed_and_one_that_was_cut_off_costs_only_itself() {
+    let stage = Stage::new(MIB, "64k");
+    let node = stage.node();
+    let id = stage.detach(&[]);
+    stage.run(&["jobs", "pause", &id]).event("job");
+    node.process.signal(Signal::TERM);
+    assert_eq!(node.process.end().code, Some(0));
+    let kept = fs::read(&files(&stage.home)[0]).expect("kept");
+    let file = |number: usize| stage.home.join(format!("node/jobs/{number}"));
+    (1..=1001).for_each(|number| fs::write(file(number), &kept).expect("written"));
+    fs::write(file(500), &kept[..kept.len() / 2]).expect("written");
+    let mut node = stage.node();
+    assert!(node.process.event("warning")["message"].as_str().is_some_and(|text| text.contains("jobs/500")));
+    let listed = stage.run(&["jobs"]);
+    let ids: Vec<_> = listed.events.iter().filter_map(|job| job["id"].as_u64()).collect();
+    let expected: Vec<_> = (1..=1001).filter(|id| *id != 500).collect();
+    assert_eq!(ids, expected);
+    assert_eq!(fs::read(file(500)).expect("left").len(), kept.len() / 2, "it is left where it is");
+    assert!(stage.getting(&["--detach"]).end().error(1).contains("1000 transfers are kept"));
+    assert_eq!(stage.run(&["jobs", "cancel", "700"]).event("job")["state"], "cancelled");
+    assert_eq!(stage.detach(&[]), "1002", "the place of one that is over");
+}
+
+#[test]
+fn a_job_that_the_disk_does_not_take_is_told_and_runs() {
+    let stage = Stage::new(8 * MIB, "6M");
+    let node_dir = stage.lab.dir("full");
+    // Room for what a node writes, and none for more.
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=512k", "none"]).arg(&node_dir).output();
+    if !mounted.is_ok_and(|output| output.status.success()) {
+        eprintln!("skipped: nothing may be mounted here");
+        return;
+    }
+    let disk = Mounted(node_dir);
+    let stage = Stage { home: disk.0.join("home"), ..stage };
+    let mut node = stage.node();
+    let full = fs::write(disk.0.join("filler"), vec![1; 1 << 20]).expect_err("full");
+    assert_eq!(full.kind(), std::io::ErrorKind::StorageFull);
+    stage.detach(&[]);
+    let warning = node.process.event("warning");
+    assert!(warning["message"].as_str().is_some_and(|text| text.contains("node/jobs")), "{warning}");
+    stage.until("ended");
+    stage.assert_there();
+    assert_eq!(stage.run(&["stop"]).code, Some(0));
+    node.process.end();
+}
+
+/// A disk that goes at the end.
+struct Mounted(PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
 }

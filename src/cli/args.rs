@@ -19,8 +19,8 @@ mod help;
 
 pub(crate) use commands::{
     BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, JobsArgs,
-    JobsCommand, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs,
-    TrustCommand, UnshareArgs,
+    JobsCommand, LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
+    TrustArgs, TrustCommand, UnshareArgs, Which,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -93,6 +93,8 @@ pub(crate) enum Command {
     Get(GetArgs),
     /// Show and steer what the running node of this home fetches by itself
     Jobs(JobsArgs),
+    /// Show or change the rates to which the running node of this home is limited
+    Limit(LimitArgs),
     /// Run this home's node until it is stopped, with what its configuration offers
     Node(NodeArgs),
     /// Offer something no longer that the running node of this home offers, or that was kept

@@ -10,6 +10,7 @@ pub(super) mod get;
 pub(super) mod hash;
 pub(super) mod id;
 pub(super) mod jobs;
+pub(super) mod limit;
 pub(super) mod listen_lan;
 pub(super) mod locate;
 pub(super) mod ls;

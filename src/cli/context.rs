@@ -79,6 +79,7 @@ impl Context {
             .peers(settings.peers.clone())
             .near(settings.near.clone())
             .upload_limit(settings.upload_limit)
+            .download_limit(settings.download_limit)
             .max_files(settings.max_files)
     }
 

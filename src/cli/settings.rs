@@ -9,7 +9,7 @@ use std::time::Duration;
 use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
 use crate::cli::failure::Failure;
 use crate::config::{Config, TrackerConfig};
-use crate::model::{PeerTarget, Rate, SafePath, Shown};
+use crate::model::{PeerTarget, Rate, RateLimit, SafePath, Shown};
 use crate::node::{Home, Near};
 
 /// The environment variables that are read.
@@ -144,10 +144,7 @@ fn address(
 }
 
 fn rate(place: &str, text: &str) -> Result<Option<Rate>, Failure> {
-    match text {
-        "none" => Ok(None),
-        _ => one(place, text, str::parse).map(Some),
-    }
+    one(place, text, str::parse).map(RateLimit::rate)
 }
 
 fn distinct(targets: Vec<PeerTarget>) -> Vec<PeerTarget> {

@@ -11,3 +11,4 @@ pub mod partial;
 pub mod publish;
 pub mod space;
 pub mod sparse;
+pub mod umask;

@@ -129,6 +129,11 @@ impl Transfer {
         }
     }
 
+    /// The transfer is limited to another rate from now on.
+    pub const fn set_limit(&mut self, limit: Option<u64>) {
+        self.settings.limit = limit;
+    }
+
     /// Tells what happened; says what is to be done.
     pub fn handle(&mut self, input: Input, now: Duration) -> Vec<Order> {
         let mut out = Vec::new();

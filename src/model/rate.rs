@@ -32,6 +32,38 @@ impl Rate {
     }
 }
 
+/// A rate, or none: what a limit is changed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RateLimit {
+    /// So much at most.
+    At(Rate),
+    /// As much as there is.
+    Unlimited,
+}
+
+impl RateLimit {
+    /// The rate, if there is one.
+    #[must_use]
+    pub const fn rate(self) -> Option<Rate> {
+        match self {
+            Self::At(rate) => Some(rate),
+            Self::Unlimited => None,
+        }
+    }
+}
+
+impl FromStr for RateLimit {
+    type Err = RateError;
+
+    /// A rate, or `none` or `unlimited`.
+    fn from_str(text: &str) -> Result<Self, RateError> {
+        match text {
+            "none" | "unlimited" => Ok(Self::Unlimited),
+            _ => text.parse().map(Self::At),
+        }
+    }
+}
+
 impl FromStr for Rate {
     type Err = RateError;
 
@@ -90,6 +122,14 @@ impl fmt::Display for Rate {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_limit_is_a_rate_or_none() {
+        let limit = |text: &str| text.parse::<RateLimit>().map(RateLimit::rate);
+        assert_eq!((limit("none"), limit("unlimited")), (Ok(None), Ok(None)));
+        assert_eq!(limit("2k"), Ok(Rate::bytes_per_second(2048)));
+        assert!(limit("0").is_err() && limit("nothing").is_err());
+    }
 
     #[test]
     fn rates_are_read_as_curl_and_rsync_read_them() {

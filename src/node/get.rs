@@ -25,8 +25,10 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
+use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
+use crate::io::receive::umask::Mask;
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
 use crate::model::{ContentId, Hit, NodeId, SafePath};
@@ -53,6 +55,7 @@ pub struct Transfer {
     notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
     leaver: Option<Canceller>,
+    throttle: Throttle,
     task: JoinHandle<Ending>,
 }
 
@@ -62,15 +65,21 @@ impl Transfer {
         let report = Report::new();
         let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
-        let get = Get { inner, finder, request, stream, report, cancelled, started: Instant::now(), truth: None };
+        let throttle = Throttle::new(request.limit).beneath(&inner.rates.down);
+        let (started, to) = (Instant::now(), throttle.clone());
+        let get = Get { inner, finder, request, stream, report, cancelled, throttle: to, started, truth: None };
         let span = debug_span!("get", what = ?get.request.what);
-        Self { progress, notices, canceller, leaver: None, task: tokio::spawn(get.run().instrument(span)) }
+        Self { progress, notices, canceller, leaver: None, throttle, task: tokio::spawn(get.run().instrument(span)) }
     }
 
     /// One that another process carries out, and the task that hears of it.
-    pub(super) fn of(told: Told, (canceller, leaver): (Canceller, Canceller), task: JoinHandle<Ending>) -> Self {
+    pub(super) fn of(
+        told: Told,
+        (canceller, leaver): (Canceller, Option<Canceller>),
+        task: JoinHandle<Ending>,
+    ) -> Self {
         let (progress, notices) = told;
-        Self { progress, notices, canceller, leaver: Some(leaver), task }
+        Self { progress, notices, canceller, leaver, throttle: Throttle::new(None), task }
     }
 
     /// Where it stands.
@@ -97,6 +106,11 @@ impl Transfer {
         self.leaver.clone()
     }
 
+    /// At which its own rate is changed, where it is carried out here.
+    pub(super) fn throttle(&self) -> Throttle {
+        self.throttle.clone()
+    }
+
     /// Waits for its end.
     ///
     /// # Errors
@@ -113,7 +127,7 @@ impl Drop for Transfer {
 }
 
 /// What a file's bytes are written to.
-pub(super) type Stream = Box<dyn AsyncWrite + Send + Sync + Unpin>;
+pub(in crate::node) type Stream = Box<dyn AsyncWrite + Send + Sync + Unpin>;
 
 /// One request on its way.
 pub(super) struct Get {
@@ -124,6 +138,7 @@ pub(super) struct Get {
     pub(super) stream: Option<Stream>,
     pub(super) report: Report,
     pub(super) cancelled: watch::Receiver<bool>,
+    throttle: Throttle,
     started: Instant,
     /// What the id was proven to be, when nobody had what had been claimed of it.
     pub(super) truth: Option<Hit>,
@@ -217,7 +232,7 @@ impl Get {
             return Ok(Prepared::Done(Box::new(self.preview(&hit, contents, destination).await?)));
         }
         let Some(destination) = destination else { return self.prepare_stream(hit, contents, late) };
-        let parent = open_parent(&destination)?;
+        let parent = open_parent(&destination, Mask::asked(self.request.umask))?;
         contents.older = self.older(&contents, &destination.name, &parent, &hit.providers).await;
         let present = self.compare(&contents, &destination, &parent).await?;
         self.tell_of_update(&present);
@@ -381,8 +396,9 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
     now.bytes.max(partial.bytes_noted().min(now.total))
 }
 
-fn open_parent(destination: &TargetPath) -> Result<SafeDir, Error> {
-    Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
+fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir, Error> {
+    let parent = &destination.parent;
+    Ok(if destination.make { SafeDir::create(parent, mask)? } else { SafeDir::open_masked(parent, mask)? })
 }
 
 /// A destination at which everything is.

@@ -18,6 +18,7 @@ use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::gauges::Gauges;
+use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
@@ -34,7 +35,7 @@ use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::look::own::OwnOffers;
 use crate::node::look::planes::Overlay;
-use crate::node::types::{Near, Notice, Options, PeerRef, Places, is_prefix};
+use crate::node::types::{Near, Notice, Options, PeerRef, Places, RateChange, Rates, is_prefix};
 use crate::wire::{Peer, Role};
 
 /// A running node, as one who asks it has it.
@@ -56,12 +57,28 @@ pub(crate) struct Shared {
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
+    pub(crate) rates: Throttles,
     /// What of it is bounded.
     pub(crate) gauges: Gauges,
     /// What it offers by request.
     pub(crate) shares: Shares,
     /// What it keeps for commands, where it lives long enough.
     pub(crate) jobs: OnceLock<JobsRef>,
+}
+
+/// The rates to which a running node is limited.
+pub(crate) struct Throttles {
+    pub(crate) up: Throttle,
+    pub(crate) down: Throttle,
+}
+
+impl Throttles {
+    /// Changes them, and says what they are then.
+    pub(crate) fn change(&self, change: RateChange) -> Rates {
+        change.up.into_iter().for_each(|up| self.up.set(up.rate()));
+        change.down.into_iter().for_each(|down| self.down.set(down.rate()));
+        Rates { up: self.up.own_rate(), down: self.down.own_rate() }
+    }
 }
 
 impl Deref for Inner {

@@ -38,7 +38,7 @@ use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
 use crate::node::inner::shares::Shares;
-use crate::node::inner::{Inner, Shared};
+use crate::node::inner::{Inner, Shared, Throttles};
 use crate::node::look::find::Finder;
 use crate::node::look::near;
 use crate::node::look::planes::Overlay;
@@ -93,6 +93,10 @@ impl Wiring<'_> {
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
         let room = neighbours::room();
         let neighbours = self.neighbours(&shelf, friends.clone(), room.clone()).await?;
+        let rates = Throttles {
+            up: Throttle::new(self.options.upload_limit),
+            down: Throttle::new(self.options.download_limit),
+        };
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
@@ -100,7 +104,7 @@ impl Wiring<'_> {
             shelf: shelf.clone(),
             index: index.clone(),
             uploads: uploads.clone(),
-            throttle: Throttle::new(self.options.upload_limit),
+            throttle: rates.up.clone(),
             // Each upload fills one buffer; as many again, of which two thirds may be with QUIC: one peer's windows hold 16,
             // and what two need is kept.
             buffers: BufferPool::new(2 * slots, upload::BUFFER).keeping(slots / 2),
@@ -139,6 +143,7 @@ impl Wiring<'_> {
             announcer,
             neighbours,
             friends,
+            rates,
             jobs,
         };
         Ok(Inner::new(shared, finder))

@@ -47,6 +47,7 @@ mod job;
 mod notice;
 mod outcome;
 mod preview;
+mod rates;
 mod request;
 
 pub use crate::actors::announcer::Acknowledged;
@@ -55,6 +56,7 @@ pub use job::JobRow;
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
+pub use rates::{RateChange, Rates};
 pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Pattern, Replace, ShareBack, What};
 
 with_setters! {
@@ -77,6 +79,8 @@ with_setters! {
         friends_only: bool,
         /// The most bytes a second that all uploads take together.
         upload_limit: Option<Rate>,
+        /// The same of all downloads.
+        download_limit: Option<Rate>,
         /// Of a collection that is fetched or listed: files and directories at most.
         max_files: usize,
     }
@@ -95,6 +99,7 @@ impl Options {
             near: Near::default(),
             friends_only: false,
             upload_limit: None,
+            download_limit: None,
             max_files: MAX_FILES,
         }
     }

@@ -15,6 +15,7 @@ pub mod raw;
 pub mod readers;
 pub mod scripted;
 #[cfg(target_os = "linux")]
+pub mod stage;
 pub mod stall;
 #[cfg(unix)]
 pub mod tmux;

@@ -353,6 +353,10 @@ async fn welcome_and_answer(connection: &Connection, welcome: &[u8], script: &Sc
     let Ok((mut send, _recv)) = connection.open_bi().await else { return };
     let _ = send.write_all(welcome).await;
     let _ = send.finish();
+    answer(connection, script).await;
+}
+
+async fn answer(connection: &Connection, script: &Script) {
     while let Ok((send, recv)) = connection.accept_bi().await {
         let (script, link) = (Arc::clone(script), connection.clone());
         tokio::spawn(async move {
@@ -434,4 +438,41 @@ pub fn neighbour_after(time: Duration, version: u64, hits: Vec<Value>, told: Sen
     });
     own.serve(&welcome(version, "node", own.addr), script);
     own
+}
+
+/// Something that has a home and its lock, and answers at its control socket what a script says. The lock goes when the script
+/// takes it.
+pub struct Controlled {
+    runtime: Runtime,
+    pub node: [u8; 32],
+    pub lock: Arc<Mutex<Option<qshare::io::home::HomeLock>>>,
+}
+
+impl Controlled {
+    pub fn new(home: &std::path::Path, script: impl Fn(&Self) -> Script) -> Self {
+        use qshare::io::home::control::{ControlFile, Whereabouts};
+        use qshare::wire::Role;
+        let home = qshare::node::Home::at(home.to_owned());
+        let dir = home.role_dir(Role::Node);
+        let identity = Identity::load_or_create(&dir).expect("an identity");
+        let lock = Arc::new(Mutex::new(Some(home.lock(Role::Node).expect("free"))));
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
+        let controlled = Self { runtime: runtime.expect("a runtime"), node: *identity.node_id().as_bytes(), lock };
+        let script = script(&controlled);
+        let config = server(&tls::control(&identity).expect("a key").into());
+        let at = SocketAddr::from(([127, 0, 0, 1], 0));
+        let endpoint = controlled.runtime.block_on(async { Endpoint::server(config, at) }).expect("bound");
+        let here = Whereabouts::here(endpoint.local_addr().expect("bound"));
+        ControlFile::at(&dir).write(&here).expect("written");
+        controlled.runtime.spawn(async move {
+            while let Some(incoming) = endpoint.accept().await {
+                let script = Arc::clone(&script);
+                tokio::spawn(async move {
+                    let Ok(connection) = incoming.await else { return };
+                    answer(&connection, &script).await;
+                });
+            }
+        });
+        controlled
+    }
 }

@@ -49,10 +49,10 @@ const BUFFERS: u64 = 64 << 20;
 const BUFFER: u64 = 512 << 10;
 
 /// How a transfer is to be fetched.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms {
-    /// The most bytes a second that it takes.
-    pub limit: Option<Rate>,
+    /// The most bytes a second that it takes; may change.
+    pub throttle: Throttle,
     /// With no news for so long it ends incomplete.
     pub wait: Duration,
     /// Connections to each provider; else as many as there is use for.
@@ -115,7 +115,7 @@ impl State {
         let wanted = Arc::clone(args.source.partial().wanted());
         let units = args.source.partial().wanted_units();
         let lists = args.source.lists().into_keys().collect();
-        let limit = terms.limit.map(Rate::get);
+        let limit = terms.throttle.rate().map(Rate::get);
         let settings = Settings { limit, scatter: !terms.in_order, ..Settings::new(terms.seed) };
         let kin = args.source.all_units_of_kin();
         let mut claimed = args.claimed.clone();
@@ -129,7 +129,7 @@ impl State {
             buffers: pool(&wanted.map),
             wanted,
             source: args.source,
-            throttle: Throttle::new(terms.limit),
+            throttle: terms.throttle,
             writers: Arc::new(Semaphore::new(WRITERS as usize)),
             clocks: Clocks::start(),
             actor: myself.clone(),
@@ -263,6 +263,7 @@ impl State {
             tracing::debug!("the process was stopped for a while: everybody is dialled again");
             self.candidates.wake();
         }
+        self.transfer.set_limit(self.context.throttle.rate().map(Rate::get));
         self.held();
         self.look();
         self.look_ahead();

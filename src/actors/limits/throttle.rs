@@ -1,22 +1,27 @@
-//! A rate limit that tasks wait at, in the order in which they come.
+//! A rate limit that tasks wait at, in the order in which they come. It may be changed while they wait.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::time::Instant;
+use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::logic::limits::bucket::TokenBucket;
 use crate::model::Rate;
 
-/// A shared token bucket with a clock; cheap to clone. Without a rate nobody waits.
-#[derive(Debug, Clone, Default)]
+/// A shared token bucket with a clock, perhaps beneath one of all; cheap to clone. Without a rate nobody waits.
+#[derive(Debug, Clone)]
 pub struct Throttle {
-    bucket: Option<Arc<Limit>>,
+    own: Arc<Limit>,
+    all: Option<Arc<Limit>>,
 }
 
 #[derive(Debug)]
 struct Limit {
-    bucket: Mutex<TokenBucket>,
-    rate: Rate,
+    /// Bytes a second; 0 where there is no limit.
+    rate: AtomicU64,
+    bucket: Mutex<Option<TokenBucket>>,
+    changed: Notify,
     started: Instant,
 }
 
@@ -24,28 +29,36 @@ impl Throttle {
     /// Limits to `rate`, or not at all.
     #[must_use]
     pub fn new(rate: Option<Rate>) -> Self {
-        let limit = |rate| {
-            let bucket = Mutex::new(TokenBucket::new(rate));
-            Arc::new(Limit { bucket, rate, started: Instant::now() })
-        };
-        Self { bucket: rate.map(limit) }
+        Self { own: Arc::new(Limit::new(rate)), all: None }
     }
 
-    /// Whether anybody may ever have to wait.
+    /// The same beneath the own limit of `all`: whoever passes here passes there, too.
     #[must_use]
-    pub const fn limits(&self) -> bool {
-        self.bucket.is_some()
+    pub fn beneath(self, all: &Self) -> Self {
+        Self { all: Some(Arc::clone(&all.own)), ..self }
+    }
+
+    /// Limits to another rate from now on, also those who wait.
+    pub fn set(&self, rate: Option<Rate>) {
+        self.own.set(rate);
+    }
+
+    /// Its own rate.
+    #[must_use]
+    pub fn own_rate(&self) -> Option<Rate> {
+        self.own.rate()
+    }
+
+    /// The rate that there can be, with that of all.
+    #[must_use]
+    pub fn rate(&self) -> Option<Rate> {
+        self.limits().filter_map(Limit::rate).min()
     }
 
     /// Waits until these bytes may go. Who came first goes first.
     pub async fn pass(&self, bytes: u64) {
-        let Some(limit) = &self.bucket else { return };
-        let wait = {
-            let mut bucket = limit.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket.take(bytes, limit.started.elapsed())
-        };
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        for limit in self.limits() {
+            limit.pass(bytes).await;
         }
     }
 
@@ -53,6 +66,86 @@ impl Throttle {
     /// one step, and who is on the other side does not take a step for silence; everything when there is no limit.
     #[must_use]
     pub fn step(&self) -> u64 {
-        self.bucket.as_ref().map_or(u64::MAX, |limit| (limit.rate.get() / 4).max(1 << 10))
+        self.rate().map_or(u64::MAX, |rate| (rate.get() / 4).max(1 << 10))
+    }
+
+    fn limits(&self) -> impl Iterator<Item = &Limit> {
+        std::iter::once(&self.own).chain(&self.all).map(AsRef::as_ref)
+    }
+}
+
+impl Limit {
+    fn new(rate: Option<Rate>) -> Self {
+        let (rate, bucket) = (AtomicU64::new(rate.map_or(0, Rate::get)), Mutex::new(rate.map(TokenBucket::new)));
+        Self { rate, bucket, changed: Notify::new(), started: Instant::now() }
+    }
+
+    fn rate(&self) -> Option<Rate> {
+        Rate::bytes_per_second(self.rate.load(Ordering::Relaxed))
+    }
+
+    fn set(&self, rate: Option<Rate>) {
+        *self.bucket.lock().unwrap_or_else(PoisonError::into_inner) = rate.map(TokenBucket::new);
+        self.rate.store(rate.map_or(0, Rate::get), Ordering::Relaxed);
+        self.changed.notify_waiters();
+    }
+
+    async fn pass(&self, bytes: u64) {
+        while self.rate().is_some() {
+            // Before the look: a change after it is not missed.
+            let changed = self.changed.notified();
+            let wait = {
+                let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+                bucket.as_mut().map(|bucket| bucket.take(bytes, self.started.elapsed())).unwrap_or_default()
+            };
+            if wait.is_zero() {
+                return;
+            }
+            tokio::select! {
+                () = changed => {}
+                () = sleep(wait) => return,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn rate(bytes: u64) -> Option<Rate> {
+        Rate::bytes_per_second(bytes)
+    }
+
+    #[tokio::test]
+    async fn who_waits_goes_on_at_the_new_rate() {
+        let throttle = Throttle::new(rate(1 << 20));
+        let waits = throttle.clone();
+        // Seventeen minutes.
+        let waiting = tokio::spawn(async move { waits.pass(1 << 30).await });
+        tokio::task::yield_now().await;
+        throttle.set(rate(1 << 40));
+        waiting.await.expect("passed");
+        throttle.set(rate(1));
+        let waits = throttle.clone();
+        let waiting = tokio::spawn(async move { waits.pass(1 << 30).await });
+        tokio::task::yield_now().await;
+        throttle.set(None);
+        waiting.await.expect("passed");
+        assert_eq!((throttle.step(), throttle.rate()), (u64::MAX, None));
+    }
+
+    #[tokio::test]
+    async fn whoever_passes_beneath_passes_above_too() {
+        let all = Throttle::new(None);
+        let (one, other) = (Throttle::new(rate(4 << 20)).beneath(&all), Throttle::new(None).beneath(&all));
+        assert_eq!((one.rate(), other.rate()), (rate(4 << 20), None));
+        all.set(rate(1 << 20));
+        assert_eq!((one.rate(), one.own_rate(), other.step()), (rate(1 << 20), rate(4 << 20), 256 << 10));
+        let begun = Instant::now();
+        tokio::join!(one.pass(128 << 10), other.pass(256 << 10));
+        assert!(begun.elapsed() >= Duration::from_millis(300), "both together have that of all");
     }
 }

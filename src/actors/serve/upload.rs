@@ -101,9 +101,8 @@ impl UnitWriter<'_> {
     }
 
     async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
-        let step = usize::try_from(self.throttle.step()).unwrap_or(usize::MAX);
         self.slot.works();
-        let mut next = self.read(reader, step).await;
+        let mut next = self.read(reader, self.step()).await;
         loop {
             let (mut reader, filled) = next.filled().await?;
             if std::mem::take(&mut reader.doubted) {
@@ -115,16 +114,25 @@ impl UnitWriter<'_> {
                 return Ok(());
             }
             let content = std::mem::take(&mut reader.content);
-            let bytes = match self.buffers.lend(buffer, len) {
+            let mut bytes = match self.buffers.lend(buffer, len) {
                 Ok(bytes) => bytes,
                 Err(buffer) => self.copy(buffer, len).await,
             };
-            next = self.read(reader, step).await;
-            self.throttle.pass(len as u64).await;
-            self.write(bytes).await?;
+            next = self.read(reader, self.step()).await;
+            // The limit may have become lower since they were read.
+            while !bytes.is_empty() {
+                let part = bytes.split_to(bytes.len().min(self.step()));
+                self.throttle.pass(part.len() as u64).await;
+                self.write(part).await?;
+                self.slot.works();
+            }
             self.slot.sent(content);
-            self.slot.works();
         }
+    }
+
+    /// How many bytes go at a time at most.
+    fn step(&self) -> usize {
+        usize::try_from(self.throttle.step()).unwrap_or(usize::MAX)
     }
 
     /// While buffers are short each upload has one buffer's worth with its peer: it waits for none but its own.

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand, ValueEnum};
 
 use crate::cli::args::{connections, duration, node_listen, peer, tracker, tracker_listen};
 use crate::model::address::TargetError;
-use crate::model::{FriendName, NodeId, PeerTarget, Rate};
+use crate::model::{FriendName, NodeId, PeerTarget, Rate, RateLimit};
 use crate::node::{JobId, MAX_BENCH_BYTES, Pattern, PeerRef, is_prefix};
 
 #[derive(Args, Debug, Clone)]
@@ -165,7 +165,11 @@ fn without(glob: &str) -> Result<Pattern, globset::Error> {
 }
 
 #[derive(Args, Debug, Clone)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct JobsArgs {
+    /// Show how they get on until none is left that runs or waits
+    #[arg(long)]
+    pub(crate) watch: bool,
     #[command(subcommand)]
     pub(crate) command: Option<JobsCommand>,
 }
@@ -174,6 +178,14 @@ pub(crate) struct JobsArgs {
 pub(crate) enum JobsCommand {
     /// End it, and keep what came
     Cancel(Which),
+    /// Take so much of it at most from now on
+    Limit {
+        #[command(flatten)]
+        which: Which,
+        /// Bytes a second, such as 50M or 100Mbit/s; or none
+        #[arg(value_name = "RATE|none")]
+        rate: RateLimit,
+    },
     /// Stop it for a while
     Pause(Which),
     /// Go on with one that was paused
@@ -196,6 +208,18 @@ pub(crate) struct OneOrAll(pub(crate) Option<JobId>);
 fn which(text: &str) -> Result<OneOrAll, String> {
     let id = if text == "all" { Ok(None) } else { text.parse().map(Some) };
     id.map(OneOrAll).map_err(|_| "give the number of a job, or `all`".to_owned())
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct LimitArgs {
+    /// The most that all uploads take together, such as 50M or 100Mbit/s; or none
+    ///
+    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl. It holds until the node ends.
+    #[arg(long, value_name = "RATE|none")]
+    pub(crate) up: Option<RateLimit>,
+    /// The same of all downloads, beside what a `get --limit` or `jobs limit` says of one
+    #[arg(long, value_name = "RATE|none")]
+    pub(crate) down: Option<RateLimit>,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 19] = [
+const EXAMPLES: [(&str, &[Example]); 20] = [
     (
         "qshare",
         &[
@@ -73,8 +73,16 @@ const EXAMPLES: [(&str, &[Example]); 19] = [
         "jobs",
         &[
             ("qshare get papers --detach", "have the running node fetch it"),
-            ("qshare jobs", "how far it is"),
-            ("qshare jobs pause 3", "likewise resume, cancel, retry; `all` for a number"),
+            ("qshare jobs --watch", "how far it is, until it is there"),
+            ("qshare jobs pause 3", "likewise resume, cancel, retry, and limit with a rate; `all` for a number"),
+        ],
+    ),
+    (
+        "limit",
+        &[
+            ("qshare limit", "what holds now"),
+            ("qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
+            ("qshare limit --up none", "as much as there is"),
         ],
     ),
     (

@@ -40,10 +40,17 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     let mut signals = context.signals()?;
     let mut getting = Getting::new(context, &arguments, wants.len());
     if let Some(remote) = through::remote(context, &arguments).await? {
+        if arguments.seed
+            && let Some(addr) = remote.status().await?.addrs.first().map(|own| own.addr)
+        {
+            context.output.emit(&Line::Listening { addr, node: remote.running().node })?;
+        }
         getting.remote = Some(remote);
         match getting.all(&mut wants, &mut signals).await {
             Err(Failure::Node(Error::Control(error))) if !arguments.detach && error.is_refusal() => {}
-            Err(Failure::Node(error @ Error::Control(ControlError::Lost))) if !arguments.detach => {
+            Err(Failure::Node(error @ Error::Control(ControlError::Lost)))
+                if !arguments.detach && !wants.is_empty() =>
+            {
                 context.output.warn(&format!("{error}: this goes on by its own power"));
             }
             result => return result,
@@ -199,9 +206,10 @@ impl<'a> Getting<'a> {
         }
         let exit = match seeding {
             0 => self.exit(self.failed)?,
-            bytes => match &self.node {
-                Some(node) => follow::seed(self.context, node, bytes, signals).await?,
-                None => Exit::DONE,
+            bytes => match (&self.node, &self.remote) {
+                (Some(node), _) => follow::seed(self.context, node, bytes, signals).await?,
+                (None, Some(remote)) => follow::seed_there(self.context, remote, bytes, signals).await?,
+                (None, None) => Exit::DONE,
             },
         };
         if self.failed > 0 { Err(some(self.failed, self.total)) } else { Ok(exit) }
@@ -226,7 +234,7 @@ impl<'a> Getting<'a> {
         let chosen = want.called.as_ref().filter(|_| want.choose.is_some());
         let subject = chosen.map_or_else(|| want.what.to_string(), ToString::to_string);
         let transfer = match (&self.remote, &self.node) {
-            (Some(remote), _) => Arc::clone(remote).fetch(through::wish(context, arguments, request)?),
+            (Some(remote), _) => through::begin(context, arguments, remote, request)?,
             (None, Some(node)) if is_stream(arguments) => node.get_to(request, tokio::io::stdout()),
             (None, Some(node)) => node.get(request),
             (None, None) => return Err(Error::Control(ControlError::NotRunning).into()),
@@ -242,7 +250,7 @@ impl<'a> Getting<'a> {
         context.remember_all(vec![SeenContent { id: outcome.id, name: outcome.name.last() }]).await;
         self.taken.extend(outcome.path.as_deref().map(Path::to_owned));
         if self.remote.is_some() {
-            outcome.path = outcome.path.map(|path| through::as_asked(arguments, &path));
+            outcome = through::outcome_as_asked(arguments, outcome);
         }
         outcome.preview.iter().for_each(|one| preview::add(&mut self.planned, one));
         tell(context, arguments, &outcome, self.total > 1)?;
@@ -311,7 +319,10 @@ fn options(context: &Context, arguments: &GetArgs) -> Options {
     let lifetime = if arguments.seed { Lifetime::Seeding } else { Lifetime::Finite };
     let max_files = arguments.max_files.map_or(context.settings.max_files, |most| most as usize);
     let upload_limit = arguments.upload_limit.or(context.settings.upload_limit);
-    context.options().lifetime(lifetime).upload_limit(upload_limit).max_files(max_files)
+    // Of a node that lives for this alone.
+    let download_limit = arguments.limit.or(context.settings.download_limit);
+    let options = context.options().lifetime(lifetime).upload_limit(upload_limit).download_limit(download_limit);
+    options.max_files(max_files)
 }
 
 fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
@@ -333,7 +344,7 @@ fn request(context: &Context, arguments: &GetArgs, want: &Want) -> GetRequest {
         // What was replaced would never be older again.
         .times(arguments.times || arguments.update)
         .share(share)
-        .limit(arguments.limit.or(context.settings.download_limit))
+        .limit(arguments.limit)
         .connections(arguments.connections)
         .wait(arguments.wait.unwrap_or(context.settings.wait))
         .dry_run(arguments.dry_run)

@@ -1,8 +1,10 @@
 //! `qshare jobs`: what the running node of the home fetches by itself, and what its owner wants with that.
 
+mod watch;
+
 use std::time::Duration;
 
-use crate::cli::args::{JobsArgs, JobsCommand, OneOrAll};
+use crate::cli::args::{JobsArgs, JobsCommand, OneOrAll, Which};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -11,24 +13,29 @@ use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::model::Size;
-use crate::node::{ControlError, Error, JobOrder, JobRow, JobState, Remote};
+use crate::node::{ControlError, Error, JobId, JobOrder, JobRow, JobState, Remote};
 
 /// Runs the command.
 pub(crate) async fn run(context: &Context, arguments: JobsArgs) -> Result<Exit, Failure> {
     let remote = Remote::find(&context.own_home()?).await?;
     let remote = remote.ok_or(Error::Control(ControlError::NotRunning))?;
     context.refuse_other_version(&remote)?;
-    let (order, which) = match arguments.command {
+    let changed = match arguments.command {
+        None if arguments.watch => return watch::run(context, &remote).await,
         None => return list(context, &all(&remote).await?),
-        Some(JobsCommand::Cancel(which)) => (JobOrder::Cancel, which),
-        Some(JobsCommand::Pause(which)) => (JobOrder::Pause, which),
-        Some(JobsCommand::Resume(which)) => (JobOrder::Resume, which),
-        Some(JobsCommand::Retry(which)) => (JobOrder::Retry, which),
+        Some(JobsCommand::Limit { which: Which { id: OneOrAll(id) }, rate }) => remote.limit_jobs(id, rate).await?,
+        Some(JobsCommand::Cancel(which)) => ordered(&remote, which, JobOrder::Cancel).await?,
+        Some(JobsCommand::Pause(which)) => ordered(&remote, which, JobOrder::Pause).await?,
+        Some(JobsCommand::Resume(which)) => ordered(&remote, which, JobOrder::Resume).await?,
+        Some(JobsCommand::Retry(which)) => ordered(&remote, which, JobOrder::Retry).await?,
     };
-    let OneOrAll(id) = which.id;
-    let changed = remote.order_jobs(id, order).await?;
     let rows = all(&remote).await?;
     list(context, &rows.into_iter().filter(|row| changed.contains(&row.id)).collect::<Vec<_>>())
+}
+
+async fn ordered(remote: &Remote, which: Which, order: JobOrder) -> Result<Vec<JobId>, Error> {
+    let OneOrAll(id) = which.id;
+    remote.order_jobs(id, order).await
 }
 
 /// All of them, page by page.
@@ -44,16 +51,14 @@ async fn all(remote: &Remote) -> Result<Vec<JobRow>, Error> {
 }
 
 fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
-    let names = context.output.names();
-    let why = |row: &JobRow| row.error.as_ref().map(|error| say::error(error, names));
-    context.output.emit_all(rows.iter().map(|row| Line::Job(JobLine::of(row, why(row)))))?;
+    context.output.emit_all(rows.iter().map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
     if rows.is_empty() {
         context.output.note("qshare: no jobs");
         return Ok(Exit::DONE);
     }
     context.output.table(&table(rows))?;
     for row in rows.iter().filter(|row| row.state == JobState::Failed) {
-        let why = why(row).unwrap_or_default();
+        let why = why(context, row).unwrap_or_default();
         let again = row.again.map_or_else(
             || format!("`qshare jobs retry {}` tries again", row.id),
             |again| format!("tried again in {}", duration(Duration::from_secs(again.as_secs()))),
@@ -61,6 +66,11 @@ fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
         context.output.note(&format!("qshare: job {}: {why}; {again}", row.id));
     }
     Ok(Exit::DONE)
+}
+
+/// What went wrong last.
+fn why(context: &Context, row: &JobRow) -> Option<String> {
+    row.error.as_ref().map(|error| say::error(error, context.output.names()))
 }
 
 fn table(rows: &[JobRow]) -> Table {
@@ -71,6 +81,7 @@ fn table(rows: &[JobRow]) -> Table {
         ("DONE", Align::Right),
         ("SIZE", Align::Right),
         ("RATE", Align::SpareRight),
+        ("LIMIT", Align::SpareRight),
         ("FROM", Align::SpareRight),
         ("LEFT", Align::SpareRight),
     ];
@@ -86,6 +97,7 @@ fn table(rows: &[JobRow]) -> Table {
             proven(row),
             if row.total > 0 { Size(row.total).to_string() } else { String::new() },
             of_running(rate(row.rate)),
+            row.limit.map(|limit| rate(limit.get())).unwrap_or_default(),
             of_running(row.providers.to_string()),
             of_running(left(row)),
         ]);

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
-use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, SafePath};
+use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, Rate, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, JobId, JobRow, JobState, NearRow,
     Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, Share, SharedRoot, SharedRow, Suggestion,
@@ -95,6 +95,13 @@ pub(crate) enum Line<'a> {
     Id {
         /// Its node id.
         node: NodeId,
+    },
+    /// `limit`: the rates to which the running node is limited, in bytes a second; null where it is not.
+    Limit {
+        /// All its uploads together.
+        up: Option<u64>,
+        /// All its downloads together.
+        down: Option<u64>,
     },
     /// The first line of `tracker`, `share`, `get --seed`, `bench --listen` and `events`: it can be dialled.
     Listening {
@@ -311,6 +318,8 @@ view! {
         total: u64 = job.total,
         /// Bytes a second, lately.
         rate: u64 = job.rate,
+        /// The most bytes a second that it may take; null where only the node is limited.
+        limit: Option<u64> = job.limit.map(Rate::get),
         /// How many give.
         providers: u64 = job.providers,
         /// In how many seconds it is tried again by itself.

@@ -1,6 +1,8 @@
 //! A transfer's progress on standard error: lines that are drawn again and again, or a plain line now and then.
 //! Not responsible for when: the caller samples the transfer and tells the time.
 
+pub(crate) mod jobs;
+
 use std::cmp::Reverse;
 use std::time::Duration;
 

@@ -72,7 +72,7 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
         ControlError::Left { .. } => error.to_string(),
-        ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::Cut { .. } | ControlError::Lost => format!("{error}: run the same command again"),
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }
@@ -82,7 +82,6 @@ pub(super) fn control(error: &ControlError) -> String {
         }
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
         ControlError::OtherDirectory { .. } => format!("{error}: give a directory with -o that both see"),
-        ControlError::OtherUmask => format!("{error} than this command: run it with that of the node"),
         ControlError::OtherKey { .. } => {
             format!(
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"

@@ -19,10 +19,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 #[cfg(not(unix))]
-use portable::Handle;
+use portable::{Handle, create_dir_all};
 #[cfg(unix)]
-use unix::Handle;
+use unix::{Handle, create_dir_all};
 
+use crate::io::receive::umask::Mask;
 use crate::io::share::stamp::FileStamp;
 use crate::model::{LocalPath, SafePath};
 
@@ -102,19 +103,27 @@ impl SafeDir {
     /// # Errors
     /// When it is not a directory that can be opened.
     pub fn open(path: &Path) -> Result<Self, DestError> {
-        let handle = Handle::ambient(path).map_err(|e| DestError::io("open", path, e))?;
+        Self::open_masked(path, Mask::default())
+    }
+
+    /// Like [`SafeDir::open`]; what is made there and beneath gets no more permissions than this says.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_masked(path: &Path, mask: Mask) -> Result<Self, DestError> {
+        let handle = Handle::ambient(path, mask).map_err(|e| DestError::io("open", path, e))?;
         Ok(Self { handle: Arc::new(handle), path: path.to_owned() })
     }
 
-    /// Like [`SafeDir::open`], making the directory and those above it when missing.
+    /// Like [`SafeDir::open_masked`], making the directory and those above it when missing.
     ///
     /// # Errors
     /// When it cannot be made or opened.
-    pub fn create(path: &Path) -> Result<Self, DestError> {
-        match std::fs::create_dir_all(path) {
+    pub fn create(path: &Path, mask: Mask) -> Result<Self, DestError> {
+        match create_dir_all(path, mask) {
             // What is there and is no directory is not to be replaced: opening it says what it is.
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(DestError::io("create", path, error)),
-            _ => Self::open(path),
+            _ => Self::open_masked(path, mask),
         }
     }
 

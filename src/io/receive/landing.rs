@@ -1,5 +1,5 @@
 //! Which directory a path leads to, told from one process to another: what is under one path may differ between them, as with a
-//! private `/tmp` or in a container. And which permissions new files get there.
+//! private `/tmp` or in a container.
 
 use std::path::{Path, PathBuf};
 
@@ -12,8 +12,6 @@ pub struct Landing {
     pub dir: PathBuf,
     /// Its device and inode; none where the system has none.
     file: Option<(u64, u64)>,
-    /// Which permissions new files do not get; none where the system does not tell.
-    umask: Option<u32>,
 }
 
 impl Landing {
@@ -21,7 +19,7 @@ impl Landing {
     #[must_use]
     pub fn of(path: &Path) -> Self {
         let dir = path.ancestors().find(|dir| dir.is_dir()).unwrap_or(path).to_owned();
-        Self { file: file_of(&dir), umask: umask(), dir }
+        Self { file: file_of(&dir), dir }
     }
 
     /// Whether this process sees it, too. Blocks.
@@ -29,19 +27,6 @@ impl Landing {
     pub fn is_here(&self) -> bool {
         file_of(&self.dir) == self.file
     }
-
-    /// Whether what this process makes there gets the same permissions. Blocks.
-    #[must_use]
-    pub fn is_masked_alike(&self) -> bool {
-        self.umask == umask()
-    }
-}
-
-/// That of this process, which only Linux tells without changing it.
-fn umask() -> Option<u32> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?;
-    u32::from_str_radix(mask.trim(), 8).ok()
 }
 
 #[cfg(unix)]
@@ -69,7 +54,7 @@ mod tests {
         assert_eq!(new.dir, dir.path());
         std::fs::create_dir(&target).expect("made");
         let landing = Landing::of(&target.join("file"));
-        assert!(landing.is_masked_alike() && landing.is_here() && new.is_here() && landing.dir == target);
+        assert!(landing.is_here() && new.is_here() && landing.dir == target);
         // Made before the other goes, so that it cannot have its inode.
         std::fs::create_dir(dir.path().join("other")).expect("made");
         std::fs::remove_dir(&target).expect("removed");

@@ -277,6 +277,19 @@ impl Jobs {
         Ok(())
     }
 
+    /// Something else of it has changed.
+    ///
+    /// # Errors
+    /// When there is no such job, or it is over.
+    pub fn changed(&mut self, id: JobId) -> Result<(), JobError> {
+        let state = self.state(id).ok_or(JobError::Unknown { id })?;
+        if state.is_over() {
+            return Err(JobError::State { id, state });
+        }
+        self.keep(id);
+        Ok(())
+    }
+
     /// The command that followed it has gone, and leaves it to the node.
     pub fn detach(&mut self, id: JobId) {
         if let Some(job) = self.jobs.get_mut(&id).filter(|job| job.attached) {

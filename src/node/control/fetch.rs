@@ -1,8 +1,11 @@
 //! A command's side of a transfer that the running node carries out: it is followed and ended like one of its own.
+//! Invariant: of what goes to a stream nothing is written twice, whatever becomes of the node.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use quinn::{RecvStream, SendStream};
+use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::watch;
 
 use super::Remote;
@@ -10,20 +13,49 @@ use super::request::{Request, Told, Word};
 use crate::io::net::frames;
 use crate::logic::limits::jobs::JobId;
 use crate::node::error::{ControlError, Error};
-use crate::node::get::{Ending, Transfer};
+use crate::node::get::{Ending, Stream, Transfer};
 use crate::node::inner::orders::JobWish;
 use crate::node::types::{Canceller, Notice, Progress};
 use crate::wire::limits::PAGE;
+
+/// What is written at a time at most.
+const PIECE: usize = 256 << 10;
 
 impl Remote {
     /// Has the node fetch something, and follows that. It fails as left once it is left to the node.
     #[must_use]
     pub fn fetch(self: Arc<Self>, wish: JobWish) -> Transfer {
+        let (leaver, left) = Canceller::new();
+        self.follow_fetch(Request::Fetch(Box::new(wish)), (Some(leaver), left), None)
+    }
+
+    /// The same of a transfer that ends with this command: a dry run, or one whose result is served as long as the connection
+    /// lasts.
+    #[must_use]
+    pub fn attend(self: Arc<Self>, wish: JobWish) -> Transfer {
+        self.follow_fetch(Request::Attend(Box::new(wish), None), (None, Canceller::new().1), None)
+    }
+
+    /// The same of one file, whose proven bytes are written to a stream in order, and nowhere else.
+    #[must_use]
+    pub fn attend_to(self: Arc<Self>, wish: JobWish, to: impl AsyncWrite + Send + Sync + Unpin + 'static) -> Transfer {
+        let number = self.next_stream();
+        let (output, written) = (Box::new(to), AtomicU64::new(0));
+        let request = Request::Attend(Box::new(wish), Some(number));
+        self.follow_fetch(request, (None, Canceller::new().1), Some(Output { number, output, written }))
+    }
+
+    fn follow_fetch(
+        self: Arc<Self>,
+        request: Request,
+        (leaver, left): (Option<Canceller>, watch::Receiver<bool>),
+        output: Option<Output>,
+    ) -> Transfer {
         let (progress, notices) = (watch::Sender::<Progress>::default(), watch::Sender::<Vec<Notice>>::default());
         let told = (progress.subscribe(), notices.subscribe());
-        let ((canceller, cancelled), (leaver, left)) = (Canceller::new(), Canceller::new());
+        let (canceller, cancelled) = Canceller::new();
         let follower = Follower { remote: self, progress, notices, cancelled, left };
-        Transfer::of(told, (canceller, leaver), tokio::spawn(follower.run(wish)))
+        Transfer::of(told, (canceller, leaver), tokio::spawn(follower.run(request, output)))
     }
 }
 
@@ -36,13 +68,18 @@ struct Follower {
 }
 
 impl Follower {
-    async fn run(self, wish: JobWish) -> Ending {
-        let (to, mut from) = self.remote.begin(&Request::Fetch(Box::new(wish))).await?;
+    async fn run(self, request: Request, output: Option<Output>) -> Ending {
+        let (to, mut from) = self.remote.begin(&request).await?;
         let speak = speak(to, self.cancelled.clone(), self.left.clone());
-        tokio::pin!(speak);
+        let ending = async {
+            match output {
+                None => self.hear(&mut from).await,
+                Some(output) => self.deliver(&mut from, output).await,
+            }
+        };
         tokio::select! {
-            ending = self.hear(&mut from) => ending,
-            never = &mut speak => never,
+            ending = ending => ending,
+            never = speak => never,
         }
     }
 
@@ -58,6 +95,48 @@ impl Follower {
                 Told::Progress(progress) => drop(self.progress.send_replace(*progress)),
             }
         }
+    }
+
+    /// The same while bytes come. An output that takes no more ends it: then this stream ends, and with it the transfer.
+    async fn deliver(&self, from: &mut RecvStream, mut output: Output) -> Ending {
+        let Output { number, output, written } = &mut output;
+        let mut copy = std::pin::pin!(copy(&self.remote, *number, output, written));
+        let mut hear = std::pin::pin!(self.hear(from));
+        let ending = tokio::select! {
+            copied = &mut copy => {
+                copied?;
+                hear.await
+            }
+            ending = &mut hear => match ending {
+                Ok(outcome) => copy.await.map(|()| outcome),
+                failed => failed,
+            },
+        };
+        let written = written.load(Ordering::Relaxed);
+        match ending {
+            Err(Error::Control(ControlError::Lost)) if written > 0 => Err(ControlError::Cut { written }.into()),
+            ending => ending,
+        }
+    }
+}
+
+/// Where the bytes of a file go.
+struct Output {
+    /// Tells its stream from others.
+    number: u64,
+    output: Stream,
+    written: AtomicU64,
+}
+
+/// Writes all that comes on the stream of this number. A node that is gone is noticed by whoever hears it.
+async fn copy(remote: &Remote, number: u64, output: &mut Stream, written: &AtomicU64) -> Result<(), Error> {
+    let Some(mut from) = remote.accept(number).await else { return std::future::pending().await };
+    let stdout = |error: std::io::Error| Error::Stdout(error.into());
+    loop {
+        let Ok(piece) = from.read_chunk(PIECE, true).await else { return std::future::pending().await };
+        let Some(piece) = piece else { return output.flush().await.map_err(stdout) };
+        output.write_all(&piece.bytes).await.map_err(stdout)?;
+        written.fetch_add(piece.bytes.len() as u64, Ordering::Relaxed);
     }
 }
 

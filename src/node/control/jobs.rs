@@ -12,10 +12,11 @@ use tokio::task::{JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use self::kept::Kept;
+use crate::actors::limits::throttle::Throttle;
 use crate::io::home::jobs::JobFiles;
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
-use crate::model::Cause;
+use crate::model::{Cause, RateLimit};
 use crate::node::Node;
 use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
@@ -78,6 +79,7 @@ struct Run {
     progress: watch::Receiver<Progress>,
     notices: watch::Receiver<Vec<Notice>>,
     canceller: Canceller,
+    throttle: Throttle,
 }
 
 impl Keeper {
@@ -149,6 +151,11 @@ impl Keeper {
                 self.settle().await;
                 let _ = reply.send(done.map_err(Error::from));
             }
+            Order::Limit(id, limit, reply) => {
+                let done = self.limit(id, limit);
+                self.settle().await;
+                let _ = reply.send(done.map_err(Error::from));
+            }
             Order::Rows(after, reply) => drop(reply.send(self.rows(after))),
             Order::Stop(_) => {}
         }
@@ -166,11 +173,29 @@ impl Keeper {
     }
 
     fn order_jobs(&mut self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, JobError> {
+        self.one_or_all(id, |jobs, id| jobs.order(id, order))
+    }
+
+    fn limit(&mut self, id: Option<JobId>, limit: RateLimit) -> Result<Vec<JobId>, JobError> {
+        let changed = self.one_or_all(id, Jobs::changed)?;
+        for (_, job) in self.all.iter_mut().filter(|(id, _)| changed.contains(id)) {
+            job.kept.wish.request.limit = limit.rate();
+            job.run.iter().for_each(|run| run.throttle.set(limit.rate()));
+        }
+        Ok(changed)
+    }
+
+    /// Does it with one job, or with all that no command follows and for which it does not fail; says which.
+    fn one_or_all(
+        &mut self,
+        id: Option<JobId>,
+        with: impl Fn(&mut Jobs, JobId) -> Result<(), JobError>,
+    ) -> Result<Vec<JobId>, JobError> {
         if let Some(id) = id {
-            return self.jobs.order(id, order).map(|()| vec![id]);
+            return with(&mut self.jobs, id).map(|()| vec![id]);
         }
         let left: Vec<_> = self.all.keys().copied().filter(|id| !self.jobs.is_attached(*id)).collect();
-        Ok(left.into_iter().filter(|id| self.jobs.order(*id, order).is_ok()).collect())
+        Ok(left.into_iter().filter(|id| with(&mut self.jobs, *id).is_ok()).collect())
     }
 
     fn rows(&self, after: Option<JobId>) -> Vec<JobRow> {
@@ -194,6 +219,7 @@ impl Keeper {
             bytes: now.bytes,
             total: now.total,
             rate: now.rate,
+            limit: request.limit,
             providers: now.providers.iter().filter(|provider| provider.rate > 0).count() as u64,
             error: job.kept.error.clone(),
             again: self.jobs.again(id, self.now()),
@@ -230,7 +256,7 @@ impl Keeper {
         let (asker, _) = mpsc::channel(1);
         let transfer = Transfer::begin(Arc::new(node.at(&wish.places, asker).await), wish.request.clone(), None);
         let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
-        job.run = Some(Run { progress, notices, canceller });
+        job.run = Some(Run { progress, notices, canceller, throttle: transfer.throttle() });
         self.runs.spawn(async move { (id, transfer.finish().await) });
     }
 
@@ -335,12 +361,11 @@ fn may_change(error: &Error) -> bool {
 /// Whether it can go there.
 ///
 /// # Errors
-/// When the command that asked has another umask, or sees another directory under this path than the node.
-async fn is_here(landing: Landing) -> Result<(), Error> {
+/// When the command that asked sees another directory under this path than the node.
+pub(super) async fn is_here(landing: Landing) -> Result<(), Error> {
     let path = landing.dir.clone();
-    match spawn_blocking(move || (landing.is_here(), landing.is_masked_alike())).await? {
-        (true, true) => Ok(()),
-        (true, false) => Err(ControlError::OtherUmask.into()),
-        (false, _) => Err(ControlError::OtherDirectory { path: path.into() }.into()),
+    match spawn_blocking(move || landing.is_here()).await? {
+        true => Ok(()),
+        false => Err(ControlError::OtherDirectory { path: path.into() }.into()),
     }
 }

@@ -2,11 +2,13 @@
 //! is gone is noticed by its lock, and one that hangs by its silence.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::request::{ANSWER, Ask, Request, Told};
@@ -17,9 +19,10 @@ use crate::io::home::identity::Identity;
 use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
 use crate::logic::limits::jobs::{JobId, JobOrder};
+use crate::model::RateLimit;
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::shares::Unwanted;
-use crate::node::types::{Event, JobRow, Notice, Places};
+use crate::node::types::{Event, JobRow, Notice, Places, RateChange, Rates};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
 use crate::wire::limits::{CONTROL_VERSION, PAGE};
 use crate::wire::{Answer, Role};
@@ -39,6 +42,10 @@ pub struct Remote {
     home: Home,
     link: OwnerLink,
     running: Running,
+    /// The number of the last stream that was asked for.
+    streams: AtomicU64,
+    /// Held by whoever waits for one.
+    accepting: Mutex<()>,
 }
 
 impl Remote {
@@ -57,7 +64,7 @@ impl Remote {
             let at = file.read().filter(|at| pid.is_none_or(|pid| pid == at.pid));
             if let Some(at) = &at {
                 match timeout_at(deadline, greet(&identity, at)).await {
-                    Ok(Ok((link, running))) => return Ok(Some(Self { home: home.clone(), link, running })),
+                    Ok(Ok((link, running))) => return Ok(Some(Self::of(home, link, running))),
                     Ok(Err(Greeting::OtherKey)) => return Err(ControlError::OtherKey { pid }.into()),
                     Ok(Err(Greeting::Wrong(cause))) => return Err(ControlError::Protocol(cause.to_string()).into()),
                     Ok(Err(Greeting::Silent)) | Err(_) => {}
@@ -68,6 +75,35 @@ impl Remote {
                 return Err(ControlError::Silent { pid, elsewhere }.into());
             }
             sleep(LOOK).await;
+        }
+    }
+
+    fn of(home: &Home, link: OwnerLink, running: Running) -> Self {
+        Self { home: home.clone(), link, running, streams: AtomicU64::new(0), accepting: Mutex::default() }
+    }
+
+    /// The number of a stream that is asked for next.
+    pub(super) fn next_stream(&self) -> u64 {
+        self.streams.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The stream of a number; those that nobody waits for any more are let go. None when the node is gone.
+    pub(super) async fn accept(&self, number: u64) -> Option<RecvStream> {
+        let _alone = self.accepting.lock().await;
+        loop {
+            let (_, mut from) = self.link.connection.accept_bi().await.ok()?;
+            let mut told = [0; size_of::<u64>()];
+            if from.read_exact(&mut told).await.is_ok() && u64::from_be_bytes(told) == number {
+                return Some(from);
+            }
+        }
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&self) {
+        let pid = Some(self.running.pid);
+        while self.home.held(Role::Node).is_some_and(|held| held.is_none() || held == pid) {
+            sleep(WATCH).await;
         }
     }
 
@@ -97,6 +133,22 @@ impl Remote {
     /// When there is no such job, the order does not fit it, or the node has ended.
     pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::OrderJobs(id, order), drop).await?
+    }
+
+    /// Limits one of them to another rate, or all that are not over; and says which.
+    ///
+    /// # Errors
+    /// When there is no such job, it is over, or the node has ended.
+    pub async fn limit_jobs(&self, id: Option<JobId>, limit: RateLimit) -> Result<Vec<JobId>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::LimitJobs(id, limit), drop).await?
+    }
+
+    /// Changes the rates to which all its uploads and downloads are limited, and says what they are then.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn limit(&self, change: RateChange) -> Result<Rates, Error> {
+        self.ask(&Places::default(), Ask::Limit(change), drop).await
     }
 
     /// What it offers, and keeps for that.
@@ -217,16 +269,10 @@ impl Remote {
     }
 
     pub(super) async fn unless_gone<T>(&self, work: impl Future<Output = Result<T, CallError>>) -> Result<T, Error> {
-        let pid = Some(self.running.pid);
-        let gone = async {
-            while self.home.held(Role::Node).is_some_and(|held| held.is_none() || held == pid) {
-                sleep(WATCH).await;
-            }
-        };
         tokio::select! {
             biased;
             done = work => done.map_err(failed),
-            () = gone => Err(ControlError::Lost.into()),
+            () = self.ended() => Err(ControlError::Lost.into()),
         }
     }
 }

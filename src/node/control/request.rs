@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::logic::uploads::Uploads;
-use crate::model::{ContentId, FoundHit, Hit, Query};
+use crate::model::{ContentId, FoundHit, Hit, Query, RateLimit};
 use crate::node::inner::orders::JobWish;
 use crate::node::inner::shares::{ShareWish, Unwanted};
-use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress, RateChange};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
 pub(super) const ANSWER: usize = 256 << 20;
@@ -23,6 +23,9 @@ pub(super) enum Request {
     Events,
     /// Offers, for as long as the command keeps its side of the stream open, or until they are unshared.
     Share(Box<ShareWish>),
+    /// A transfer that ends with the command, as `Fetch`. Where a number is given, the proven bytes of its file come on a stream that
+    /// the node opens, after that number in 8 bytes, the highest first.
+    Attend(Box<JobWish>, Option<u64>),
 }
 
 /// What is asked: a method of [`crate::node::Node`] each.
@@ -41,6 +44,8 @@ pub(super) enum Ask {
     NotFound(String, Query),
     Peers,
     Search(Query, u32),
+    Limit(RateChange),
+    LimitJobs(Option<JobId>, RateLimit),
     Shared,
     Unshare(Unwanted),
     Yield,

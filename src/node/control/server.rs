@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use quinn::{RecvStream, SendStream};
+use quinn::{Connection, RecvStream, SendStream};
 use serde::Serialize;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -81,7 +81,7 @@ impl Server {
         loop {
             tokio::select! {
                 stream = owner.connection.accept_bi() => match stream {
-                    Ok((to, from)) => drop(streams.spawn(Arc::clone(&self).stream(to, from))),
+                    Ok(stream) => drop(streams.spawn(Arc::clone(&self).stream(owner.connection.clone(), stream))),
                     Err(_) => return,
                 },
                 Some(_) = streams.join_next() => {}
@@ -89,11 +89,11 @@ impl Server {
         }
     }
 
-    async fn stream(self: Arc<Self>, mut to: SendStream, mut from: RecvStream) {
+    async fn stream(self: Arc<Self>, owner: Connection, (mut to, mut from): (SendStream, RecvStream)) {
         let Some(node) = self.node.upgrade().map(|inner| Node { inner }) else { return };
         let gone = to.stopped();
         let answered = tokio::select! {
-            answered = self.answer(&node, &mut to, &mut from) => answered,
+            answered = self.answer((&node, &owner), &mut to, &mut from) => answered,
             _ = gone => return,
         };
         if let Err(error) = answered {
@@ -105,7 +105,12 @@ impl Server {
         let _ = to.finish();
     }
 
-    async fn answer(&self, node: &Node, to: &mut SendStream, from: &mut RecvStream) -> Result<(), CallError> {
+    async fn answer(
+        &self,
+        (node, owner): (&Node, &Connection),
+        to: &mut SendStream,
+        from: &mut RecvStream,
+    ) -> Result<(), CallError> {
         let value = async { Incoming::begin(from, PAGE).await?.ok_or(CallError::Ended)?.whole(from).await };
         let value = timeout(REQUEST, value).await.map_err(|_| CallError::TimedOut)??;
         let tag = bounded::tag(&value).unwrap_or_default();
@@ -121,6 +126,7 @@ impl Server {
             Request::Events => self.events(to).await,
             Request::Share(wish) => shares::share(node, &self.board, *wish, (to, from)).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
+            Request::Attend(wish, stream) => followed::attend((node, owner), (*wish, stream), to, from).await,
         }
     }
 
@@ -201,6 +207,8 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::NotFound(what, query) => packed(&node.not_found(&what, &query).await),
         Ask::Peers => packed(&node.peers().await),
         Ask::Search(query, limit) => packed(&node.search(&query, limit).await),
+        Ask::Limit(change) => packed(&node.limit(change)),
+        Ask::LimitJobs(id, limit) => packed(&node.limit_jobs(id, limit).await),
         Ask::Shared => packed(&shares::all(node, board).await),
         Ask::Yield => packed(&node.ask_to_yield()),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),

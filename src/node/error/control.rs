@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
 use crate::logic::limits::jobs::JobId;
-use crate::model::{Cause, LocalPath, SafePath, Shown};
+use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -12,6 +12,12 @@ pub enum ControlError {
     /// It lives for one command only, and keeps no transfers.
     #[error("the running node of this home lives for one command only")]
     Brief,
+    /// It has ended while it sent what this command writes.
+    #[error("the running node of this home has ended after {} were written", Size(*.written))]
+    Cut {
+        /// How many bytes.
+        written: u64,
+    },
     /// It goes on with a transfer that this command has left to it.
     #[error("the running node goes on with it as job {job}")]
     Left {
@@ -53,9 +59,6 @@ pub enum ControlError {
         /// Where.
         path: LocalPath,
     },
-    /// Its files get other permissions than those of the command that asked.
-    #[error("the running node of this home has another umask")]
-    OtherUmask,
     /// Another key is shown where the home says that it is.
     #[error("something else answers where the running node of this home ({}) should", process(*.pid))]
     OtherKey {
@@ -89,14 +92,15 @@ impl ControlError {
     /// Whether it cannot carry out a transfer that the command itself can.
     #[must_use]
     pub const fn is_refusal(&self) -> bool {
-        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::OtherUmask | Self::Own)
+        matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::Own)
     }
 
     /// The code for programs.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::OtherDirectory { .. } | Self::OtherUmask => ErrorCode::Destination,
+            Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Cut { .. } => ErrorCode::Incomplete,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NotKept { .. } => ErrorCode::Destination,

@@ -46,7 +46,7 @@ impl Get {
             executable: contents.executable,
             left_out: contents.left_out.clone(),
             terms: Terms {
-                limit: self.request.limit,
+                throttle: self.throttle.clone(),
                 wait: self.request.wait,
                 connections: self.request.connections,
                 in_order: self.stream.is_some(),

@@ -5,6 +5,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobId, JobOrder};
+use crate::model::RateLimit;
 use crate::node::error::{ControlError, Error};
 use crate::node::types::{GetRequest, JobRow, Notice, Outcome, Places, Progress};
 
@@ -35,6 +36,7 @@ pub(crate) enum Order {
     /// The command that followed it has left it.
     Detach(JobId, oneshot::Sender<()>),
     Jobs(Option<JobId>, JobOrder, oneshot::Sender<Result<Vec<JobId>, Error>>),
+    Limit(Option<JobId>, RateLimit, oneshot::Sender<Result<Vec<JobId>, Error>>),
     Rows(Option<JobId>, oneshot::Sender<Vec<JobRow>>),
     Stop(oneshot::Sender<()>),
 }
@@ -68,6 +70,14 @@ impl JobsRef {
     /// When there is no such job, or the order does not fit it.
     pub(crate) async fn order(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
         self.ask(|reply| Order::Jobs(id, order, reply)).await?
+    }
+
+    /// Limits one job to another rate, or all that are not over; and says which.
+    ///
+    /// # Errors
+    /// When there is no such job, or it is over.
+    pub(crate) async fn limit(&self, id: Option<JobId>, limit: RateLimit) -> Result<Vec<JobId>, Error> {
+        self.ask(|reply| Order::Limit(id, limit, reply)).await?
     }
 
     /// A page of jobs after this one, in their order.

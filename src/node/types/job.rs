@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::{JobId, JobState};
-use crate::model::SafePath;
+use crate::model::{Rate, SafePath};
 use crate::node::Error;
 use crate::node::types::What;
 
@@ -29,6 +29,8 @@ pub struct JobRow {
     pub total: u64,
     /// Bytes a second that come, lately.
     pub rate: u64,
+    /// The most bytes a second that it may take.
+    pub limit: Option<Rate>,
     /// Who gives.
     pub providers: u64,
     /// Why it failed last.

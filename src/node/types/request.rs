@@ -149,6 +149,8 @@ with_setters! {
         called: Option<SafePath>,
         /// Paths that other content of the same errand has taken: nothing else goes there.
         taken: Vec<PathBuf>,
+        /// Which permissions what is made does not get; those of this process's umask, where none is said.
+        umask: Option<u32>,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
         choose: Option<ContentId>,
         /// Of a content of several names that the words match none is chosen: fail as ambiguous.
@@ -177,6 +179,7 @@ impl GetRequest {
             dry_run: false,
             called: None,
             taken: Vec::new(),
+            umask: None,
             choose: None,
             every: false,
         }

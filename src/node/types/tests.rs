@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use super::*;
 use crate::logic::explain::{Cause, Share, Spent, Waits};
 use crate::logic::transfer::Why;
-use crate::model::{Hit, Kind, Modified, Provider, Query};
+use crate::model::{Hit, Kind, Modified, Provider, Query, RateLimit};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, JobError, JobState, Past, RootSummary, Seen,
     SurveyOptions, Upload, UploadEvent, Uploads, Verdict, Who,
@@ -134,6 +134,9 @@ fn what_a_node_reports_travels() {
     let recent = vec![Past { upload: upload.clone(), ago: Duration::from_secs(1) }];
     travels(Uploads { under_way: vec![upload], recent, ended: 2, bytes: 9, nodes: 1 });
     travels(Check { name: "home".into(), verdict: Verdict::Doubtful, seen: Seen::NoTracker });
+    let (up, down) = (Rate::bytes_per_second(7), None);
+    travels(Rates { up, down });
+    travels(RateChange { up: up.map(RateLimit::At), down: Some(RateLimit::Unlimited) });
     travels(JobRow {
         id: 3.into(),
         what: What::Id(ContentId::of(b"x")),
@@ -143,6 +146,7 @@ fn what_a_node_reports_travels() {
         bytes: 1,
         total: 2,
         rate: 3,
+        limit: Rate::bytes_per_second(5),
         providers: 4,
         error: Some(Error::Job(JobError::Full)),
         again: Some(Duration::from_secs(5)),

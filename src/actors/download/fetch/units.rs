@@ -168,7 +168,7 @@ impl FetchContext {
     /// Counts bytes that came, and waits as long as the transfer's rate wants it.
     pub(super) async fn came(&self, ask: &Ask, bytes: usize) {
         ask.received.fetch_add(bytes as u64, Ordering::Relaxed);
-        if self.throttle.limits() {
+        if self.throttle.rate().is_some() {
             ask.clocks.over(Wait::Limit, self.throttle.pass(bytes as u64)).await;
         }
     }

@@ -10,15 +10,16 @@ use crate::cli::context::runs::Runs;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::{JobLine, Line};
 use crate::io::receive::landing::Landing;
+use crate::io::receive::umask::Mask;
 use crate::model::{LocalPath, Shown};
-use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Remote, What};
+use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Remote, Transfer, What};
 
 /// The running node, where it can do all that is asked.
 ///
 /// # Errors
 /// When this is to be left to it and it cannot do that, or it does not answer.
 pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>, Failure> {
-    let by_itself = arguments.seed || arguments.dry_run || arguments.upload_limit.is_some() || is_stream(arguments);
+    let by_itself = arguments.upload_limit.is_some();
     // A path that is no text cannot be told.
     if by_itself || whole(arguments)?.to_str().is_none() {
         return Ok(None);
@@ -41,16 +42,43 @@ fn whole(arguments: &GetArgs) -> Result<PathBuf, Failure> {
     Ok(here.join(arguments.output.as_deref().unwrap_or_else(|| Path::new(""))))
 }
 
+/// Has the node carry out a transfer.
+pub(super) fn begin(
+    context: &Context,
+    arguments: &GetArgs,
+    remote: &Arc<Remote>,
+    request: GetRequest,
+) -> Result<Transfer, Failure> {
+    let (remote, wish) = (Arc::clone(remote), wish(context, arguments, request)?);
+    Ok(match () {
+        () if is_stream(arguments) => remote.attend_to(wish, tokio::io::stdout()),
+        () if arguments.seed || arguments.dry_run => remote.attend(wish),
+        () => remote.fetch(wish),
+    })
+}
+
 /// What is asked of the node.
-pub(super) fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish, Failure> {
-    let output = whole(arguments)?;
+fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish, Failure> {
+    let (output, to_stream) = (whole(arguments)?, is_stream(arguments));
     let mut places = context.places_asked();
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
-    Ok(JobWish { landing: Landing::of(&output), request: request.output(output), places })
+    Ok(JobWish {
+        landing: Landing::of(&output),
+        request: request.output((!to_stream).then_some(output)).umask(Mask::own()),
+        places,
+    })
+}
+
+/// What has come or would, with the paths of a command that was given such.
+pub(super) fn outcome_as_asked(arguments: &GetArgs, mut outcome: Outcome) -> Outcome {
+    outcome.path = outcome.path.map(|path| as_asked(arguments, &path));
+    let files = outcome.preview.iter_mut().flat_map(|preview| &mut preview.files);
+    files.for_each(|file| file.path = file.path.take().map(|path| as_asked(arguments, &path)));
+    outcome
 }
 
 /// A path of the node, as a command shows it that was given another to it.
-pub(super) fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
+fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
     let relative = arguments.output.as_ref().is_none_or(|output| output.is_relative());
     let here = std::env::current_dir().ok().filter(|_| relative);
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).into()
@@ -67,6 +95,7 @@ pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<(), Fai
         bytes: 0,
         total: 0,
         rate: 0,
+        limit: None,
         providers: 0,
         error: None,
         again: None,

@@ -9,12 +9,18 @@ use cap_std::ambient_authority;
 use cap_std::fs::{Dir, FileType, OpenOptions};
 
 use super::{Access, FileKind, Stat};
+use crate::io::receive::umask::Mask;
 
 #[derive(Debug)]
 pub(super) struct Handle(Dir);
 
+/// There are no permissions to leave out.
+pub(super) fn create_dir_all(path: &Path, _: Mask) -> io::Result<()> {
+    std::fs::create_dir_all(path)
+}
+
 impl Handle {
-    pub(super) fn ambient(path: &Path) -> io::Result<Self> {
+    pub(super) fn ambient(path: &Path, _: Mask) -> io::Result<Self> {
         Dir::open_ambient_dir(path, ambient_authority()).map(Self)
     }
 

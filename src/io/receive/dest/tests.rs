@@ -187,7 +187,7 @@ mod where_there_is_no_openat {
         symlink("a", dir.path().join("l")).expect("linked");
         std::fs::write(dir.path().join("taken"), b"t").expect("written");
         symlink("taken", dir.path().join("leaf")).expect("linked");
-        let handle = Handle::ambient(dir.path()).expect("held");
+        let handle = Handle::ambient(dir.path(), Mask::default()).expect("held");
         for path in ["l/x", "leaf"] {
             assert!(handle.open(path, Access::OpenOrCreate).is_err(), "{path}");
         }

@@ -8,9 +8,15 @@ use std::path::Path;
 
 use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
+use rustix::path::Arg;
 
 use super::{Access, FileKind, Stat};
+use crate::io::receive::umask::Mask;
 use crate::io::share::stamp::FileStamp;
+
+/// Permissions of new files, and of new directories, where nothing is masked.
+const FILES: u32 = 0o666;
+const DIRECTORIES: u32 = 0o777;
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY);
 
@@ -22,15 +28,40 @@ const LONGEST: usize = 4095;
 const RETRIES: usize = 256;
 
 #[derive(Debug)]
-pub(super) struct Handle(OwnedFd);
+pub(super) struct Handle {
+    fd: OwnedFd,
+    mask: Mask,
+}
+
+/// Makes a directory and those above it that are missing.
+pub(super) fn create_dir_all(path: &Path, mask: Mask) -> io::Result<()> {
+    let missing: Vec<_> = path.ancestors().take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir()).collect();
+    for dir in missing.into_iter().rev() {
+        match make_dir(fs::CWD, dir, mask) {
+            // Somebody else was faster, or something else is there: opening the whole says so.
+            Ok(()) | Err(Errno::EXIST) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+fn make_dir(at: BorrowedFd<'_>, path: impl Arg + Copy, mask: Mask) -> Result<()> {
+    fs::mkdirat(at, path, Mode::from_raw_mode(mask.making(DIRECTORIES)))?;
+    let mode = || fs::statat(at, path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| stat.st_mode).ok();
+    match mask.given(DIRECTORIES, mode) {
+        Some(mode) => fs::chmodat(at, path, Mode::from_raw_mode(mode), AtFlags::empty()),
+        None => Ok(()),
+    }
+}
 
 impl Handle {
-    pub(super) fn ambient(path: &Path) -> io::Result<Self> {
-        Ok(Self(fs::open(path, DIRECTORY | OFlags::CLOEXEC, Mode::empty())?))
+    pub(super) fn ambient(path: &Path, mask: Mask) -> io::Result<Self> {
+        Ok(Self { fd: fs::open(path, DIRECTORY | OFlags::CLOEXEC, Mode::empty())?, mask })
     }
 
     pub(super) fn open_dir(&self, path: &str) -> io::Result<Self> {
-        Ok(Self(beneath(self.0.as_fd(), path, DIRECTORY, Mode::empty())?))
+        Ok(Self { fd: beneath(self.fd.as_fd(), path, DIRECTORY, Mode::empty())?, mask: self.mask })
     }
 
     /// What is to be made must not be there, and what is there is not made: [`SafeDir`](super::SafeDir) tries both.
@@ -42,15 +73,21 @@ impl Handle {
         };
         // NONBLOCK: a pipe that has taken a file's name must not hang us.
         let flags = flags | OFlags::NONBLOCK | OFlags::NOCTTY;
-        let mode = if flags.contains(OFlags::CREATE) { Mode::from_raw_mode(0o666) } else { Mode::empty() };
-        if path.len() > LONGEST {
-            return self.within(path, |dir, name| beneath(dir, name, flags, mode)).map(File::from);
+        let makes = flags.contains(OFlags::CREATE);
+        let mode = if makes { Mode::from_raw_mode(self.mask.making(FILES)) } else { Mode::empty() };
+        let file = match path.len() > LONGEST {
+            true => self.within(path, |dir, name| beneath(dir, name, flags, mode))?,
+            false => beneath(self.fd.as_fd(), path, flags, mode)?,
+        };
+        let is = || fs::fstat(&file).map(|stat| stat.st_mode).ok();
+        if makes && let Some(mode) = self.mask.given(FILES, is) {
+            fs::fchmod(&file, Mode::from_raw_mode(mode))?;
         }
-        Ok(File::from(beneath(self.0.as_fd(), path, flags, mode)?))
+        Ok(File::from(file))
     }
 
     pub(super) fn create_dir(&self, path: &str) -> io::Result<()> {
-        self.within(path, |dir, name| fs::mkdirat(dir, name, Mode::from_raw_mode(0o777)))
+        self.within(path, |dir, name| make_dir(dir, name, self.mask))
     }
 
     pub(super) fn remove_file(&self, path: &str) -> io::Result<()> {
@@ -99,7 +136,7 @@ impl Handle {
 
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
-        for entry in fs::Dir::read_from(&self.0)? {
+        for entry in fs::Dir::read_from(&self.fd)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name != "." && name != ".." {
                 found.push(name);
@@ -115,12 +152,12 @@ impl Handle {
     }
 
     pub(super) fn sync(&self) -> io::Result<()> {
-        Ok(fs::fsync(&self.0)?)
+        Ok(fs::fsync(&self.fd)?)
     }
 
     #[cfg(target_os = "linux")]
     pub(super) fn sync_file_system(&self) -> io::Result<bool> {
-        fs::syncfs(&self.0)?;
+        fs::syncfs(&self.fd)?;
         Ok(true)
     }
 
@@ -131,24 +168,24 @@ impl Handle {
     }
 
     pub(super) fn identity(&self) -> Option<(u64, u64)> {
-        fs::fstat(&self.0).ok().map(|stat| identity(&stat))
+        fs::fstat(&self.fd).ok().map(|stat| identity(&stat))
     }
 
     #[allow(clippy::unnecessary_cast, reason = "the width differs by platform")]
     pub(super) fn device(&self) -> Option<u64> {
-        fs::fstat(&self.0).ok().map(|s| s.st_dev as u64)
+        fs::fstat(&self.fd).ok().map(|s| s.st_dev as u64)
     }
 
     pub(super) fn available(&self) -> Option<u64> {
-        let stat = fs::fstatvfs(&self.0).ok()?;
+        let stat = fs::fstatvfs(&self.fd).ok()?;
         stat.f_bavail.checked_mul(stat.f_frsize)
     }
 
     pub(super) fn takes_files(&self) -> io::Result<()> {
         let access = fs::Access::WRITE_OK | fs::Access::EXEC_OK;
-        fs::accessat(&self.0, ".", access, AtFlags::EACCESS)?;
+        fs::accessat(&self.fd, ".", access, AtFlags::EACCESS)?;
         // /proc and its like: root may write there, and yet nothing can be made.
-        let stat = fs::fstatvfs(&self.0)?;
+        let stat = fs::fstatvfs(&self.fd)?;
         if stat.f_blocks == 0 && stat.f_files == 0 && stat.f_bavail == 0 {
             return Err(io::ErrorKind::Unsupported.into());
         }
@@ -156,7 +193,7 @@ impl Handle {
     }
 
     pub(super) fn longest_name(&self) -> Option<u64> {
-        fs::fstatvfs(&self.0).ok().map(|s| s.f_namemax).filter(|&n| n > 0)
+        fs::fstatvfs(&self.fd).ok().map(|s| s.f_namemax).filter(|&n| n > 0)
     }
 
     fn within<T>(&self, path: &str, act: impl FnOnce(BorrowedFd<'_>, &str) -> Result<T>) -> io::Result<T> {
@@ -166,9 +203,9 @@ impl Handle {
     /// Opens the directory that holds the path's last name, and acts on that name in it.
     fn nested<T>(&self, path: &str, act: impl FnOnce(BorrowedFd<'_>, &str) -> Result<T>) -> Result<T> {
         match path.rsplit_once('/') {
-            None => act(self.0.as_fd(), path),
+            None => act(self.fd.as_fd(), path),
             Some((parent, name)) => {
-                let dir = beneath(self.0.as_fd(), parent, DIRECTORY, Mode::empty())?;
+                let dir = beneath(self.fd.as_fd(), parent, DIRECTORY, Mode::empty())?;
                 act(dir.as_fd(), name)
             }
         }
@@ -263,8 +300,8 @@ mod tests {
         std::fs::create_dir_all(dir.path().join("a/b")).expect("made");
         std::os::unix::fs::symlink("a", dir.path().join("l")).expect("linked");
         std::os::unix::fs::symlink("b", dir.path().join("a/m")).expect("linked");
-        let held = Handle::ambient(dir.path()).expect("held");
-        let open = |path| step_by_step(held.0.as_fd(), path, DIRECTORY, Mode::empty()).map(drop);
+        let held = Handle::ambient(dir.path(), Mask::default()).expect("held");
+        let open = |path| step_by_step(held.fd.as_fd(), path, DIRECTORY, Mode::empty()).map(drop);
         assert_eq!(open("a/b"), Ok(()));
         for path in ["l", "l/b", "a/m"] {
             assert!(matches!(open(path), Err(Errno::LOOP | Errno::NOTDIR)), "{path}");
@@ -278,8 +315,8 @@ mod tests {
             std::fs::write(dir.path().join(name), name).expect("written");
         }
         std::fs::create_dir_all(dir.path().join("tree/x")).expect("made");
-        let held = Handle::ambient(dir.path()).expect("held");
-        let fd = held.0.as_fd();
+        let held = Handle::ambient(dir.path(), Mask::default()).expect("held");
+        let fd = held.fd.as_fd();
         assert_eq!(by_link(fd, "old", fd, "taken"), Err(Errno::EXIST));
         assert_eq!(by_link(fd, "tree", fd, "taken"), Err(Errno::EXIST));
         assert_eq!(by_link(fd, "old", fd, "new"), Ok(()));
