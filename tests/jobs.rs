@@ -8,7 +8,7 @@ use std::process::Command;
 
 use common::stage::{MIB, Stage, masked};
 use common::tmux::{Tmux, live};
-use common::{Lab, Process};
+use common::Process;
 use rustix::process::Signal;
 use serde_json::Value;
 

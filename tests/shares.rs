@@ -2,9 +2,10 @@
 
 mod common;
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Ended, Lab, Node, Process, until};
+use common::{Ended, Lab, Node, Process, noise, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -189,4 +190,25 @@ fn a_share_whose_node_ends_takes_its_place() {
     stage.node.addr = begun["addr"].as_str().expect("an address").to_owned();
     share.event("offer");
     stage.get(&stage.guest, &id).done();
+}
+
+#[test]
+fn a_share_takes_the_home_from_a_get_which_goes_on_through_it() {
+    let lab = Lab::new();
+    let (home, content) = (lab.home(), noise(7, 12 << 20));
+    let (source, target) = (lab.file("source/big.bin", &content), lab.path("big.bin"));
+    let mut slow = lab.start(lab.qshare().args(["share", "--listen", "127.0.0.1:0", "--limit", "4M"]).arg(source));
+    let id = slow.process.event("offer")["id"].as_str().expect("an id").to_owned();
+    let from = format!("{}@{}", slow.id, slow.addr);
+    let mut get = lab.qshare_at(&home);
+    let mut get = Process::start(get.args(["get", &id, "--from", &from, "-o"]).arg(&target));
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let node = sharing(&lab, &home, &[]);
+    let ended = get.end();
+    assert_eq!(ended.done()["path"], target.display().to_string(), "{}", ended.stderr);
+    assert!(fs::read(&target).expect("published") == content);
+    slow.process.signal(Signal::TERM);
+    let seen = slow.process.end();
+    let takers: Vec<_> = seen.events.iter().filter(|event| event["event"] == "upload").map(|of| &of["node"]).collect();
+    assert!(!takers.is_empty() && takers.iter().all(|taker| **taker == *node.id), "one home is one node: {takers:?}");
 }

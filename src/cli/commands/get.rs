@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use crate::cli::args::GetArgs;
 use crate::cli::choose;
-use crate::cli::commands::share;
-use crate::cli::context::{Context, stop};
+use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::failure::Failure;
@@ -39,44 +38,15 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
     let context = if arguments.seed { &service } else { context };
     let mut signals = context.signals()?;
     let mut getting = Getting::new(context, &arguments, wants.len());
-    if let Some(remote) = through::remote(context, &arguments).await? {
-        if arguments.seed
-            && let Some(addr) = remote.status().await?.addrs.first().map(|own| own.addr)
-        {
-            context.output.emit(&Line::Listening { addr, node: remote.running().node })?;
+    loop {
+        if let Some(result) = getting.through(&mut wants, &mut signals).await? {
+            return result;
         }
-        getting.remote = Some(remote);
-        match getting.all(&mut wants, &mut signals).await {
-            Err(Failure::Node(Error::Control(error))) if !arguments.detach && error.is_refusal() => {}
-            Err(Failure::Node(error @ Error::Control(ControlError::Lost)))
-                if !arguments.detach && !wants.is_empty() =>
-            {
-                context.output.warn(&format!("{error}: this goes on by its own power"));
-            }
-            result => return result,
+        if let Some(result) = getting.alone(&mut wants, &mut signals).await? {
+            return result;
         }
-        getting.remote = None;
+        context.home_is_taken().await;
     }
-    let options = options(context, &arguments);
-    let (node, events) = tokio::select! {
-        started = Node::start(options) => started?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
-    signals.heed(&node);
-    context.warn_homeless(&node);
-    if arguments.seed {
-        context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
-        context.pass_events(events, share::tell(context));
-    } else {
-        context.pass_warnings(events);
-    }
-    getting.node = Some(node.clone());
-    let result = getting.all(&mut wants, &mut signals).await;
-    drop(getting);
-    result.as_ref().err().into_iter().for_each(|failure| context.warn_guest(node.is_guest_beside(), failure));
-    let last = node.count_uploads().await;
-    stop(node.stop(), &mut signals).await;
-    if arguments.seed { result.and(share::summarise(context, last).await.map(|()| Exit::DONE)) } else { result }
 }
 
 /// Refuses what does not go together.
@@ -171,7 +141,8 @@ impl<'a> Getting<'a> {
 
     async fn all(&mut self, wants: &mut VecDeque<Want>, signals: &mut Signals) -> Result<Exit, Failure> {
         let mut seeding = 0;
-        while let Some(want) = wants.pop_front() {
+        // What has not ended is still wanted, whoever goes on with it.
+        while let Some(want) = wants.front().cloned() {
             match self.one(&want, signals).await {
                 Ok(outcome) => {
                     self.lacks |= outcome.lacks;
@@ -185,24 +156,24 @@ impl<'a> Getting<'a> {
                         into_directory(self.arguments)?;
                     }
                     self.total += chosen.len() - 1;
+                    wants.pop_front();
                     for (id, called) in chosen.into_iter().rev() {
                         wants.push_front(Want { choose: Some(id), called, ..want.clone() });
                     }
+                    continue;
                 }
                 Err(Failure::Node(Error::Control(ControlError::Left { job }))) if self.arguments.detach => {
                     through::tell(self.context, &want.what, job)?;
                 }
                 // Another node carries it out, with those after it.
-                Err(failure @ Failure::Node(Error::Control(_))) => {
-                    wants.push_front(want);
-                    return Err(failure);
-                }
+                Err(failure @ Failure::Node(Error::Control(_))) => return Err(failure),
                 Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),
                 Err(failure) => {
                     self.failed += 1;
                     self.context.output.fail(&failure);
                 }
             }
+            wants.pop_front();
         }
         let exit = match seeding {
             0 => self.exit(self.failed)?,
@@ -437,6 +408,7 @@ fn summary(outcome: &Outcome) -> String {
 
 mod names;
 mod preview;
+mod runs;
 mod through;
 
 #[cfg(test)]
