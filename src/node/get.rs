@@ -25,7 +25,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
-use crate::io::receive::dest::SafeDir;
+use crate::io::receive::dest::{DestError, SafeDir};
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
@@ -382,7 +382,9 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
 }
 
 fn open_parent(destination: &TargetPath) -> Result<SafeDir, Error> {
-    Ok(if destination.make { SafeDir::create(&destination.parent)? } else { SafeDir::open(&destination.parent)? })
+    let parent = &destination.parent;
+    let opened = if destination.make { SafeDir::create(parent) } else { SafeDir::open(parent) };
+    opened.map_err(|error| if error.is_missing() { DestError::absent(parent) } else { error }.into())
 }
 
 /// A destination at which everything is.

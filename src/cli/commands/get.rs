@@ -267,6 +267,9 @@ impl<'a> Getting<'a> {
             }
             every(&what, hits, beyond)?
         } else if context.output.is_interactive() {
+            if let Some(dirs) = say::directories(&what, hits).strip_prefix("; ") {
+                context.output.note(dirs);
+            }
             choose::ask(context, hits, beyond, signals).await?
         } else {
             choose::list(context, hits, beyond, is_stream(arguments))?;

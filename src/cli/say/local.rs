@@ -91,6 +91,9 @@ pub(super) fn control(error: &ControlError) -> String {
 
 pub(super) fn dest(error: &DestError) -> String {
     let hint = match error {
+        DestError::Absent { .. } => {
+            "make it, or end the path of -o with a slash to have it made as a directory for the result"
+        }
         DestError::Exists { .. } => {
             "move it away, choose another place with -o, or replace a different file with --force"
         }
