@@ -1,6 +1,6 @@
 //! `qshare share`: shows what is about to be published, then offers it until a signal comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
 use crate::cli::context::{Context, stop};
@@ -16,7 +16,7 @@ use crate::cli::service;
 use crate::cli::signals::Signals;
 use crate::io::share::scan::Omission;
 use crate::model::text::shell::quoted;
-use crate::model::{SafePath, Shown, Size};
+use crate::model::{ContentId, SafePath, Shown, Size};
 use crate::node::{
     Acknowledged, Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, UploadEvent, Uploads,
     survey,
@@ -160,8 +160,8 @@ pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<(), Failure
 struct Told {
     /// Offers that a tracker holds, and how many of them have ids.
     announced: HashMap<String, (u64, u64)>,
-    /// Names whose lines to paste were printed.
-    offered: HashSet<SafePath>,
+    /// Names whose lines to paste were printed, with the id in them; none once it was told that this has changed.
+    offered: HashMap<SafePath, Option<ContentId>>,
     hashing: Option<Activity>,
 }
 
@@ -181,9 +181,21 @@ impl Told {
             Event::Offer { id, name, node, addr } => {
                 let get = paste(id, node, addr);
                 context.output.emit(&Line::Offer { id, name: &name, get: get.clone() })?;
-                if self.offered.insert(name.clone()) {
-                    let (title, words) = (Shown(name.as_str()), quoted(name.as_str()));
-                    context.output.print(&format!("{title}\n    qshare get {words}\n    {get}\n"))?;
+                let (title, words) = (Shown(name.as_str()), quoted(name.as_str()));
+                match self.offered.get_mut(&name) {
+                    None => {
+                        context.output.print(&format!("{title}\n    qshare get {words}\n    {get}\n"))?;
+                        self.offered.insert(name, Some(id));
+                    }
+                    // It may change again: only its name stays right.
+                    Some(told) if told.is_some_and(|told| told != id) => {
+                        *told = None;
+                        let now = paste(&words, node, addr);
+                        context.output.remark(&format!(
+                            "qshare: {title} has changed, and the id above is that of what it was; to get what it is now:\n    {now}"
+                        ));
+                    }
+                    Some(_) => {}
                 }
             }
             Event::Notice(notice) => context.output.notice(&notice),
