@@ -151,7 +151,9 @@ pub(super) fn identity(error: &IdentityError) -> String {
 
 pub(super) fn config(error: &ConfigError) -> String {
     match error {
-        ConfigError::Refused { .. } => format!("{error}; config/default.toml documents every setting"),
+        ConfigError::Refused { .. } => format!(
+            "{error}; config/default.toml, which packages put into /usr/share/doc/qshare/examples, has every setting"
+        ),
         ConfigError::Unreadable { source, .. } => format!("{error}: {}", advice(source.kind)),
     }
 }
