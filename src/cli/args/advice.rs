@@ -88,7 +88,7 @@ mod tests {
         assert!(text.contains("a similar argument exists: '--only'"), "{text}");
         let text = told(&["get", "--zzz"]);
         assert!(!text.contains("-- --zzz"), "{text}");
-        assert!(told(&["get", "-2024.pdf"]).contains("-- -2024.pdf"), "a name may begin so");
+        assert!(told(&["get", "-2024.pdf"]).contains("use '-- -2"), "a name may begin so");
     }
 
     #[test]

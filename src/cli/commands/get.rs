@@ -261,9 +261,10 @@ impl<'a> Getting<'a> {
         context.remember(hits).await;
         let chosen = if arguments.all {
             if beyond.at_least {
-                context
-                    .output
-                    .warn(&format!("not all who were asked have answered, `{}` may match more", Shown(&what)));
+                context.output.warn(&format!(
+                    "not all who were asked have answered, and `{}` may match more: run it again to have that, too",
+                    Shown(&what)
+                ));
             }
             every(&what, hits, beyond)?
         } else if context.output.is_interactive() {

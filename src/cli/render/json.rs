@@ -314,7 +314,7 @@ view! {
 view! {
     /// How far a transfer is. Hashing proves nothing, so it is no part of `bytes`.
     Reached(progress: &Progress) {
-        /// Proven so far, with those of earlier runs.
+        /// Proven so far, with those that earlier runs have noted, which are taken off where the disk has lost them.
         bytes: u64 = progress.bytes,
         /// Those of this run.
         fetched: u64 = progress.fetched,
