@@ -91,15 +91,15 @@ fn a_directory_of_which_the_end_is_missing_is_offered() {
     }
     let tracker = lab.tracker();
     let _provider = lab.share(&tracker, &[&lab.path("shared/papers")], &[]);
-    let told = lab.get(&tracker, &["papers/physic"]).error(4).to_owned();
+    let told = lab.get(&tracker, &["papers/physic"]).error(4);
     assert!(told.contains("; `qshare get papers/physics` takes a whole directory"), "{told}");
-    let told = lab.get(&tracker, &["papers/phisics"]).error(3).to_owned();
+    let told = lab.get(&tracker, &["papers/phisics"]).error(3);
     assert!(told.contains("spelled nearly so is `papers/physics` (3 things), so run it again with that"), "{told}");
-    let told = lab.get(&tracker, &["turing", "physics"]).error(3).to_owned();
+    let told = lab.get(&tracker, &["turing", "physics"]).error(3);
     assert!(told.contains("give fewer of them: `qshare search turing` and `qshare search physics` show"), "{told}");
-    let told = lab.get(&tracker, &["3fd2a9c1", "physics"]).error(3).to_owned();
+    let told = lab.get(&tracker, &["3fd2a9c1", "physics"]).error(3);
     assert!(told.contains("`3fd2a9c1` is looked for as the beginning of an id only beside"), "{told}");
-    let told = lab.get(&tracker, &["turing.pdf", "-o", "none/below/x"]).error(1).to_owned();
+    let told = lab.get(&tracker, &["turing.pdf", "-o", "none/below/x"]).error(1);
     assert!(told.contains("there is no directory `none/below`, nor `none` above it: make it, or end"), "{told}");
     lab.get(&tracker, &["turing.pdf", "-o", "none/below/x/"]).done();
     assert!(lab.path("none/below/x/turing.pdf").exists());
