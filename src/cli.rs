@@ -93,6 +93,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Get(arguments) => commands::get::run(context, arguments).await,
         Command::Hash(arguments) => commands::hash::run(context, arguments).await,
         Command::Id => commands::id::run(context),
+        Command::Unshare(arguments) => commands::unshare::run(context, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
         Command::Locate(arguments) => commands::locate::run(context, arguments).await,
         Command::Ls(arguments) => commands::ls::run(context, arguments).await,

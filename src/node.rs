@@ -2,14 +2,14 @@
 //! Nothing here prints or knows a terminal.
 
 use std::ops::Deref;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query};
+use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query, SafePath};
 
 mod allowed;
 mod arrivals;
@@ -28,6 +28,7 @@ mod tracker;
 pub mod types;
 
 pub use crate::actors::directory::Census;
+pub use crate::actors::index::SharedRoot;
 pub use crate::io::home::Home;
 pub use crate::io::net::endpoint::Listen;
 pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOptions};
@@ -44,13 +45,14 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use control::{Asker, Followed, Remote};
+pub use control::{Asker, Fetched, Followed, Heard, Remote, SharedRow, Sharing};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
 pub use host::Host;
 pub(crate) use inner::met;
 pub use inner::orders::JobWish;
+pub use inner::shares::{OfferRow, Offered, ShareWish, Unwanted};
 pub use tracker::{Tracker, TrackerOptions};
 pub use types::*;
 
@@ -66,6 +68,14 @@ use report::Report;
 #[derive(Clone)]
 pub struct Node {
     inner: Arc<Inner>,
+}
+
+/// The names and paths of a list for `share --list`, as they are there. Blocks on the file system.
+///
+/// # Errors
+/// When it cannot be read, or a line of it is none.
+pub fn listed_in(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, Error> {
+    Ok(crate::io::share::scan::read_list(list)?)
 }
 
 /// Looks at everything that is to be shared, before anything is published. Blocks on the file system.
@@ -99,7 +109,33 @@ impl Node {
 
     /// Offers what was surveyed.
     pub fn share(&self, plan: SharePlan) {
-        self.inner.index.share(plan);
+        drop(self.inner.index.share(plan));
+    }
+
+    /// Keeps what was wanted to be offered for the next start, if that is wanted.
+    ///
+    /// # Errors
+    /// When it cannot be written down.
+    pub async fn keep(&self, wish: &ShareWish) -> Result<(), Error> {
+        self.inner.shares.keep(wish).await
+    }
+
+    /// Offers again what is kept, path by path; what of it cannot be offered stays kept.
+    pub async fn share_kept(&self) -> Vec<(PathBuf, Result<Offered, Error>)> {
+        self.inner.shares.offer_kept().await
+    }
+
+    /// What is offered, and kept for that.
+    pub async fn shared(&self) -> Vec<OfferRow> {
+        self.inner.shares.all().await
+    }
+
+    /// Offers something no longer, nor at the next start; what it was.
+    ///
+    /// # Errors
+    /// When nothing is offered so, or that cannot be written down.
+    pub async fn unshare(&self, what: &Unwanted) -> Result<Vec<String>, Error> {
+        self.inner.shares.unshare(what).await
     }
 
     /// Which offers match the words, best first.

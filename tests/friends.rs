@@ -214,3 +214,28 @@ fn a_command_beside_a_share_is_known_to_friends_and_so_is_a_get() {
     anna.run(&lab, &["get", &content(&node), "--from", &at(&node), "-o", "fetched.bin"]).done();
     assert_eq!(fs::read(lab.path("fetched.bin")).expect("published"), b"secret");
 }
+
+#[test]
+fn friends_are_known_and_found_by_words_through_a_node_of_their_own() {
+    let lab = Lab::new();
+    let (anna, bob) = (Person::new(&lab), Person::new(&lab));
+    bob.befriend(&lab, "anna", &anna.id);
+    let his = bob.share(&lab, &lab.file("b/diary.txt", b"dear diary"), &["--friends-only"]);
+    anna.befriend(&lab, "bob", &at(&his));
+    let _hers = anna.share(&lab, &lab.file("a/hers.txt", b"hers"), &[]);
+    let linked = |status: &Ended| status.event("status")["running"]["friends"][0]["linked"] == true;
+    until("the nodes are connected", || linked(&anna.run(&lab, &["status"])));
+    assert_eq!(anna.run(&lab, &["search", "diary"]).event("hit")["name"], "diary.txt");
+    assert_eq!(anna.run(&lab, &["locate", "diary"]).event("hit")["providers"][0]["node"], *his.id);
+    assert_eq!(anna.run(&lab, &["ls", "bob"]).event("hit")["name"], "diary.txt");
+    for (number, from) in [&["--from", "bob"][..], &[]].into_iter().enumerate() {
+        let into = lab.path(&format!("got{number}.txt"));
+        let got = anna.run(&lab, &[&["get", "diary", "-o", into.to_str().expect("text")], from].concat());
+        got.done();
+        assert_eq!(fs::read(into).expect("published"), b"dear diary");
+    }
+    assert_eq!(bob.run(&lab, &["stop"]).code, Some(0));
+    let seen = his.process.end();
+    let takers: Vec<_> = seen.events.iter().filter(|event| event["event"] == "upload").map(|of| &of["node"]).collect();
+    assert!(!takers.is_empty() && takers.iter().all(|node| **node == *anna.id), "one home is one node: {takers:?}");
+}

@@ -168,28 +168,6 @@ fn a_get_in_the_foreground_is_a_job_that_it_ends_or_leaves() {
 }
 
 #[test]
-fn friends_are_known_beside_a_share_of_their_own() {
-    let lab = Lab::new();
-    let (anna, bob) = (lab.home(), lab.home());
-    let run = |home: &Path, arguments: &[&str]| Process::start(lab.qshare_at(home).args(arguments)).end();
-    let id = run(&anna, &["id"]).event("id")["node"].as_str().expect("an id").to_owned();
-    run(&bob, &["friends", "add", "anna", &id]).event("friend");
-    let share = |home: &Path, name: &str, more: &[&str]| {
-        let mut command = lab.qshare_at(home);
-        let file = lab.file(&format!("shared/{name}"), name.as_bytes());
-        let mut node = lab.start(command.args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(file));
-        node.process.event("offer");
-        node
-    };
-    let his = share(&bob, "diary.txt", &["--friends-only"]);
-    let _hers = share(&anna, "hers.txt", &[]);
-    let into = lab.path("got.txt").display().to_string();
-    let got = run(&anna, &["get", "diary", "--from", &format!("{}@{}", his.id, his.addr), "-o", &into]);
-    got.done();
-    assert_eq!(fs::read(into).expect("published"), b"diary.txt");
-}
-
-#[test]
 fn nothing_is_left_to_a_node_that_is_not_there() {
     let stage = Stage::new(MIB, "3M");
     assert!(stage.getting(&["--detach"]).end().error(3).contains("qshare node"));

@@ -133,15 +133,18 @@ fn the_end_of_what_is_told_twice_as_much_is_calm() {
     }
 }
 
-/// One with friends, beside a node of its own home: without them the key makes no difference.
+/// One with friends, beside a node of its own home that looks at fewer places: without them the key makes no difference.
 #[test]
 fn that_a_command_has_a_key_of_its_own_is_told_where_it_matters() {
     let lab = Lab::new();
     let provider = lab.offering("turing.txt");
     let anna = Process::start(lab.qshare().arg("id")).end().event("id")["node"].as_str().expect("text").to_owned();
     let home = lab.home();
-    let mut own =
-        lab.start(lab.qshare_at(&home).args(["share", "--listen", "127.0.0.1:0"]).arg(lab.file("own/own.txt", b"own")));
+    let mut own = lab.start(
+        lab.qshare_at(&home)
+            .args(["share", "--only-peers", "--listen", "127.0.0.1:0"])
+            .arg(lab.file("own/own.txt", b"own")),
+    );
     own.process.event("offer");
     Process::start(lab.qshare_at(&home).args(["friends", "add", "anna", &anna])).end();
     let guest = |words: &[&str], places: &[&str]| {

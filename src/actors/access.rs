@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, Friends, NodeId, SafePath};
 
@@ -23,6 +24,8 @@ pub trait Rule: Debug + Send + Sync {
 pub struct Access {
     members: Members,
     friends: Option<watch::Receiver<Arc<Friends>>>,
+    /// None: nothing is for friends alone.
+    reserved: Option<watch::Receiver<Arc<Reserved>>>,
     /// None: all may have everything.
     rule: Option<Arc<dyn Rule>>,
 }
@@ -30,28 +33,26 @@ pub struct Access {
 #[derive(Debug, Clone)]
 enum Members {
     Everyone,
-    Friends,
     Listed(watch::Receiver<Arc<HashSet<NodeId>>>),
 }
 
 impl Access {
-    /// Friends only, or everyone.
+    /// Everyone, but with what is reserved friends alone.
     #[must_use]
-    pub fn new(friends: watch::Receiver<Arc<Friends>>, only: bool) -> Self {
-        let members = if only { Members::Friends } else { Members::Everyone };
-        Self { members, friends: Some(friends), rule: None }
+    pub const fn new(friends: watch::Receiver<Arc<Friends>>, reserved: watch::Receiver<Arc<Reserved>>) -> Self {
+        Self { members: Members::Everyone, friends: Some(friends), reserved: Some(reserved), rule: None }
     }
 
     /// Everyone.
     #[must_use]
     pub const fn everyone() -> Self {
-        Self { members: Members::Everyone, friends: None, rule: None }
+        Self { members: Members::Everyone, friends: None, reserved: None, rule: None }
     }
 
     /// Who is listed.
     #[must_use]
     pub const fn listed(nodes: watch::Receiver<Arc<HashSet<NodeId>>>) -> Self {
-        Self { members: Members::Listed(nodes), friends: None, rule: None }
+        Self { members: Members::Listed(nodes), friends: None, reserved: None, rule: None }
     }
 
     /// The same with a rule for each content.
@@ -64,7 +65,17 @@ impl Access {
     /// Whether a node that is served may have this and know of it, as [`Rule::grants`] says.
     #[must_use]
     pub fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
-        self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
+        self.is_for(node, id, name) && self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
+    }
+
+    /// Whether nothing keeps this from a node because it is reserved.
+    fn is_for(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
+        let Some(reserved) = self.reserved.as_ref().map(watch::Receiver::borrow) else { return true };
+        let is_reserved = match name {
+            Some(name) => reserved.has_name(name),
+            None => id.is_some_and(|id| reserved.has_id(id)),
+        };
+        !is_reserved || node.is_some_and(|node| self.has_friend(node))
     }
 
     /// Whether anybody may know of this.
@@ -77,10 +88,21 @@ impl Access {
     /// told that there is.
     #[must_use]
     pub fn public(&self, offers: &Arc<OfferTable>) -> Arc<OfferTable> {
-        if self.serves(None::<NodeId>) && self.rule.is_none() {
+        let is_any_reserved = self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_any());
+        if !is_any_reserved && self.serves(None::<NodeId>) && self.rule.is_none() {
             return Arc::clone(offers);
         }
         Arc::new(offers.only(|offer| self.is_public(offer.id, Some(&offer.name))))
+    }
+
+    /// Waits until something is for friends alone.
+    pub async fn until_reserved(&self) {
+        if let Some(mut reserved) = self.reserved.clone()
+            && reserved.wait_for(|reserved| reserved.is_any()).await.is_ok()
+        {
+            return;
+        }
+        std::future::pending().await
     }
 
     /// Whether this node is served; without one, whether anybody is.
@@ -88,8 +110,10 @@ impl Access {
     pub fn serves(&self, node: impl Into<Option<NodeId>>) -> bool {
         let node = node.into();
         match &self.members {
-            Members::Everyone => true,
-            Members::Friends => node.is_some_and(|node| self.has_friend(node)),
+            Members::Everyone => {
+                let is_all = self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_all());
+                !is_all || node.is_some_and(|node| self.has_friend(node))
+            }
             Members::Listed(nodes) => node.is_some_and(|node| nodes.borrow().contains(&node)),
         }
     }

@@ -139,8 +139,6 @@ pub struct Dependencies {
     pub access: Access,
     /// What anybody may know of what is offered, as it changes.
     pub offers: watch::Receiver<Arc<OfferTable>>,
-    /// The node is announced even when there is nothing to tell of.
-    pub always: bool,
     /// Where events go. One that finds it full is dropped: a session never waits for its listener.
     pub events: mpsc::Sender<Event>,
 }

@@ -14,6 +14,7 @@ use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
 use crate::io::share::watch::Pace;
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::model::{ContentId, SafePath};
 use crate::wire::Code;
@@ -31,7 +32,7 @@ mod state;
 mod tests;
 mod waiters;
 
-pub use catalogue::IndexSnapshot;
+pub use catalogue::{IndexSnapshot, SharedRoot};
 pub use handle::IndexRef;
 pub use notice::IndexNotice;
 pub use state::Seed;
@@ -55,8 +56,12 @@ pub enum IndexMessage {
     Arrived(Vec<PathBuf>),
     /// Go on sharing what was fetched; the reply comes when it can be had, or will not be.
     Seed(Box<Seed>, oneshot::Sender<bool>),
-    /// Share these as well.
-    Share(Box<SharePlan>),
+    /// Share these as well; the reply has the names that they are offered under, without those that were taken.
+    Share(Box<SharePlan>, oneshot::Sender<Vec<SafePath>>),
+    /// What is shared, root by root.
+    Roots(oneshot::Sender<Vec<SharedRoot>>),
+    /// Share what has these names no longer; the reply has those that were shared, and comes when nobody gets them any more.
+    Unshare(Vec<SafePath>, oneshot::Sender<Vec<SafePath>>),
     /// From the actor's own tasks.
     Own(OwnStep),
 }
@@ -109,6 +114,8 @@ pub struct IndexArgs {
     pub events: mpsc::Sender<IndexEvent>,
     /// Who may know of what.
     pub access: Access,
+    /// What of the offers is for friends alone: told before they are.
+    pub reserved: watch::Sender<Arc<Reserved>>,
     /// What anybody may know of the offers, for announcing. Of changes of the others it tells nothing.
     pub public: watch::Sender<Arc<OfferTable>>,
     /// The offers, for searching and serving.
@@ -148,7 +155,7 @@ impl Owner for Index {
 
     fn handle(&mut self, message: IndexMessage, me: &ActorRef<IndexMessage>) -> Result<(), ActorProcessingErr> {
         let index = match &message {
-            IndexMessage::Seed(..) | IndexMessage::Share(_) => self.begun(me)?,
+            IndexMessage::Seed(..) | IndexMessage::Share(..) => self.begun(me)?,
             _ => self.index.as_mut(),
         };
         let Some(index) = index else {
@@ -160,8 +167,10 @@ impl Owner for Index {
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),
-            IndexMessage::Share(plan) => index.share(*plan),
+            IndexMessage::Roots(reply) => drop(reply.send(index.catalogue.shared())),
+            IndexMessage::Share(plan, reply) => drop(reply.send(index.share(*plan))),
             IndexMessage::Stale => index.look_everywhere(),
+            IndexMessage::Unshare(names, reply) => drop(reply.send(index.unshare(&names))),
         }
         index.advance();
         Ok(())

@@ -15,7 +15,7 @@ use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{NodeAnswers, resolves};
-use crate::actors::serve::{Answers, Pages, serve_links};
+use crate::actors::serve::{Answers, Pages, Places, serve_links};
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::identity::{Identity, LongTermKeys};
@@ -66,7 +66,7 @@ impl Host {
     /// Answers whoever has a link from now on.
     pub(super) fn serve(&mut self, answers: impl Answers) {
         let links = std::mem::replace(&mut self.links, mpsc::channel(1).1);
-        self.tasks.spawn(serve_links(links, Arc::new(answers)));
+        self.tasks.spawn(serve_links(links, Arc::new(answers), Places::default()));
     }
 
     /// Neighbours of this host: those that are given, and who dials.
@@ -84,6 +84,7 @@ impl Host {
             visiting,
             remembered: RememberedFile::at(self.home.path()),
             writes: false,
+            room: neighbours::room(),
             warnings: mpsc::channel(1).0,
         };
         NeighboursRef::start(dependencies, None).await.expect("started")

@@ -23,8 +23,10 @@ pub use self::reach::JoinError;
 pub use self::reference::NeighboursRef;
 pub use self::state::{Answer, State};
 use self::talk::Ticket;
+pub use self::talk::room;
 pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
+use crate::actors::limits::pool::Pool;
 use crate::actors::shelf::Shelf;
 use crate::actors::start::{Owner, start};
 use crate::io::home::remembered::RememberedFile;
@@ -47,6 +49,8 @@ pub struct Dependencies {
     pub connections: ConnectionsRef,
     /// From which queries are answered.
     pub shelf: Shelf,
+    /// Room for what waits for neighbours ([`room`]).
+    pub room: Pool,
     /// Nodes that the user named.
     pub given: Vec<PeerTarget>,
     /// Nodes that the user knows, as they change.

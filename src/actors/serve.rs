@@ -23,7 +23,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tracing::{Instrument as _, info_span};
 
-use self::places::{Places, RequestPlace};
+use self::places::RequestPlace;
 use crate::actors::limits::pool::who;
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::io::net::link::Link;
@@ -33,7 +33,7 @@ use crate::model::NodeId;
 use crate::wire::codec::decode_request;
 use crate::wire::{Answer, Code, Refusal, Request, limits};
 
-pub use self::places::{Pages, Room, kib, lasting_units};
+pub use self::places::{Pages, Places, Room, kib, lasting_units};
 
 /// Requests of one connection that are not whole, or wait for a place. Those of honest peers are whole at once, but for
 /// lost packets; later ones wait to be accepted.
@@ -172,8 +172,7 @@ impl Stream {
 }
 
 /// Serves every link that arrives until the channel closes; dropped tasks end with their streams.
-pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: Arc<A>) {
-    let places = Places::default();
+pub async fn serve_links<A: Answers>(mut links: mpsc::Receiver<Link>, answers: Arc<A>, places: Places) {
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {

@@ -64,6 +64,8 @@ pub enum Message {
     Release(Ticket, bool),
     /// These units were sent without a choice.
     Sent(ContentId, std::ops::Range<u32>),
+    /// How many uploads run and how many requests wait, each of how many.
+    Used(RpcReplyPort<[(usize, usize); 2]>),
     /// How the uploads stand at this moment.
     View(RpcReplyPort<Uploads>),
 }
@@ -84,6 +86,7 @@ pub struct UploadPool {
     ledger: Ledger,
     shown: watch::Sender<Uploads>,
     events: mpsc::Sender<UploadEvent>,
+    capacity: Capacity,
     slots: Slots,
     uploads: HashMap<Ticket, Held>,
     waiting: HashMap<Ticket, (Asking, RpcReplyPort<Option<Slot>>)>,
@@ -111,6 +114,7 @@ impl Owner for UploadPool {
             ledger: Ledger::default(),
             shown: of.shown,
             events: of.events,
+            capacity: of.capacity,
             slots: Slots::new(of.capacity),
             uploads: HashMap::new(),
             waiting: HashMap::new(),
@@ -132,6 +136,10 @@ impl Owner for UploadPool {
             Message::Look => self.look(myself),
             Message::Release(ticket, whole) => self.release(ticket, whole, myself),
             Message::Sent(id, units) => self.spread.sent(id, units),
+            Message::Used(reply) => {
+                let slots = (self.slots.active(), self.capacity.most());
+                drop(reply.send([slots, (self.slots.waiting(), self.capacity.queue)]));
+            }
             Message::View(reply) => drop(reply.send(self.view())),
         }
         Ok(())
@@ -352,6 +360,11 @@ impl UploadsRef {
     /// How the uploads stand at this moment; `None` when the pool has stopped.
     pub async fn view(&self) -> Option<Uploads> {
         ractor::call!(self.actor, Message::View).ok()
+    }
+
+    /// How many uploads run and how many requests wait, each of how many; nothing of a pool that has stopped.
+    pub async fn used(&self) -> [(usize, usize); 2] {
+        ractor::call!(self.actor, Message::Used).unwrap_or_default()
     }
 
     /// How the uploads stand, as it changes.

@@ -21,7 +21,7 @@ mod help;
 pub(crate) use commands::{
     BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, JobsArgs,
     JobsCommand, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs, TrustArgs,
-    TrustCommand,
+    TrustCommand, UnshareArgs,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -96,6 +96,8 @@ pub(crate) enum Command {
     Jobs(JobsArgs),
     /// Run this home's node until it is stopped, with what its configuration offers
     Node(NodeArgs),
+    /// Offer something no longer that the running node of this home offers, or that was kept
+    Unshare(UnshareArgs),
     /// Look for names
     Search(SearchArgs),
     /// Show the nodes near this one, and as far as --ttl says theirs

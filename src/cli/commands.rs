@@ -22,3 +22,4 @@ pub(super) mod status;
 pub(super) mod stop;
 pub(super) mod tracker;
 pub(super) mod trust;
+pub(super) mod unshare;

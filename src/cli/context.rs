@@ -111,21 +111,8 @@ impl Context {
         Err(Error::Control(ControlError::Lost).into())
     }
 
-    /// The same of one that looks by words: where there are friends on a node inside it, for a friend tells a node that asks for
-    /// others, too, nothing that is for friends alone, and as a guest one is told why.
-    pub(crate) async fn look_by_words<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFn(Asker) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        if self.has_friends() {
-            return self.look_by_itself(what, async |node| work(Asker::Here(node)).await).await;
-        }
-        self.look(what, work).await
-    }
-
     /// Whether this home has any friends.
-    pub(crate) fn has_friends(&self) -> bool {
+    fn has_friends(&self) -> bool {
         !self.output.names().are_none()
     }
 

@@ -8,6 +8,7 @@ pub mod control;
 pub mod friends;
 pub mod identity;
 pub mod jobs;
+pub mod kept;
 pub mod lines;
 pub mod met;
 pub mod remembered;
@@ -76,6 +77,12 @@ impl Home {
     /// The home at a path.
     pub const fn at(root: PathBuf) -> Self {
         Self { root }
+    }
+
+    /// Whether anything is kept to be offered by its node. Blocks on the disk.
+    pub fn keeps_offers(&self) -> bool {
+        // One that cannot be read is told of by the node.
+        kept::KeptFile::at(&self.role_dir(Role::Node)).read().map_or(true, |bytes| !bytes.is_empty())
     }
 
     /// That of a user who has none: below a device nothing is found and nothing can be made, so everything that is only

@@ -7,6 +7,7 @@ pub mod name_map;
 pub mod names;
 pub mod page;
 pub mod rank;
+pub mod reserved;
 pub mod search;
 pub mod suggest;
 pub mod table;

@@ -55,6 +55,8 @@ pub enum Input {
     Looked,
     /// A root is to be watched, and has not been looked at.
     New(Root),
+    /// A root is shared no longer.
+    Removed(Root),
     /// Something of a root keeps changing: when it has settled, nothing tells.
     Restless(Root),
     /// What a look saw of a root.
@@ -195,6 +197,7 @@ impl Publication {
             }
             Input::Looked => self.looking = false,
             Input::New(root) => self.leave_unwatched(root, now),
+            Input::Removed(root) => self.removed(root),
             Input::Restless(root) => {
                 self.rest.get_or_insert(now + self.pace.longest * 2);
                 self.restless.insert(root);
@@ -222,6 +225,14 @@ impl Publication {
         }
         self.dirty = true;
         self.leave_unwatched(root, now);
+    }
+
+    fn removed(&mut self, root: Root) {
+        self.troubles.remove(&root);
+        self.wanted.remove(&root);
+        self.restless.remove(&root);
+        self.unwatched.retain(|waiting| *waiting != root);
+        self.dirty = true;
     }
 
     /// Has a root watched as soon as a change would be told if it were watched already.

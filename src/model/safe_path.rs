@@ -1,6 +1,7 @@
 //! A relative path that cannot leave the directory it is used in, nor deceive who reads it.
 //! Only [`SafePath::parse`] makes one of text, and parts or children of one are others. Not responsible for symlinks on the disk: the directory handle that uses it is.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -171,6 +172,12 @@ pub fn is_portable(name: &str) -> bool {
     };
     let device = ["CON", "PRN", "AUX", "NUL"].iter().any(is) || ["COM", "LPT"].iter().any(numbered);
     !device && !name.ends_with(['.', ' ']) && !name.contains(['\\', ':', '*', '?', '"', '<', '>', '|'])
+}
+
+impl Borrow<str> for SafePath {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Display for SafePath {

@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::actors::access::Access;
 use crate::actors::bench::{BenchAnswers, BenchError, Storage, Usage, ready, receive, send, settling};
-use crate::actors::serve::serve_links;
+use crate::actors::serve::{Places, serve_links};
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
@@ -92,7 +92,7 @@ impl Bench {
     /// When the home is locked or cannot be used, or the port cannot be had.
     pub async fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
         let Started { host, links, events } = Host::start(options, Role::Bench, Access::everyone()).await?;
-        host.run(serve_links(links, Arc::new(BenchAnswers::default())));
+        host.run(serve_links(links, Arc::new(BenchAnswers::default()), Places::default()));
         Ok((Self { host }, events))
     }
 }

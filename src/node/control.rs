@@ -10,6 +10,8 @@ pub(super) mod jobs;
 mod remote;
 mod request;
 mod server;
+mod shares;
+mod sharing;
 mod status;
 
 use std::sync::Arc;
@@ -32,7 +34,10 @@ use request::Told;
 use server::Server;
 
 pub use asker::Asker;
+pub use board::Fetched;
 pub use remote::{Followed, Remote};
+pub use shares::SharedRow;
+pub use sharing::{Heard, Sharing};
 
 /// Begins to answer the commands of the home, where this node has it, and gives what the node reports.
 pub(super) fn listen(node: &Node, from: mpsc::Receiver<Event>) -> mpsc::Receiver<Event> {

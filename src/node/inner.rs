@@ -1,6 +1,7 @@
 //! What a running node holds together, and whom people mean when they name a peer.
 
 pub(crate) mod orders;
+pub(crate) mod shares;
 
 use std::collections::BTreeSet;
 use std::ops::Deref;
@@ -16,16 +17,19 @@ use crate::actors::announcer::AnnouncerRef;
 use crate::actors::connections::ConnectError;
 use crate::actors::download::supervisor::DownloadsRef;
 use crate::actors::index::IndexRef;
+use crate::actors::limits::gauges::Gauges;
 use crate::actors::neighbours::NeighboursRef;
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::met::{Met, MetNode};
+use crate::io::net::link::Link;
 use crate::logic::look::FRIENDS;
 use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget, Provider};
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
 use crate::node::inner::orders::JobsRef;
+use crate::node::inner::shares::Shares;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
 use crate::node::look::own::OwnOffers;
@@ -52,6 +56,10 @@ pub(crate) struct Shared {
     pub(crate) announcer: AnnouncerRef,
     pub(crate) neighbours: NeighboursRef,
     pub(crate) friends: watch::Receiver<Arc<Friends>>,
+    /// What of it is bounded.
+    pub(crate) gauges: Gauges,
+    /// What it offers by request.
+    pub(crate) shares: Shares,
     /// What it keeps for commands, where it lives long enough.
     pub(crate) jobs: OnceLock<JobsRef>,
 }
@@ -78,7 +86,7 @@ impl Inner {
     }
 
     /// The same node, looking at these places for one who is told what goes wrong.
-    pub(crate) fn at(&self, places: &Places, asker: mpsc::Sender<Notice>) -> Self {
+    pub(crate) async fn at(&self, places: &Places, asker: mpsc::Sender<Notice>) -> Self {
         let options = Options::new(self.home.clone())
             .trackers(places.trackers.clone())
             .peers(places.peers.clone())
@@ -92,8 +100,21 @@ impl Inner {
         let own = self.endpoint.node_id();
         let provider = Provider { node: own, addrs: self.endpoint.candidates() };
         let itself = OwnOffers::new(self.shelf.clone(), provider);
-        let finder = Finder::new(self.connections.clone(), own, &options, overlay).with_own(itself);
+        let friends = if overlay.is_some() { self.linked_friends().await } else { Vec::new() };
+        let finder =
+            Finder::new(self.connections.clone(), own, &options, overlay).with_own(itself).with_friends(friends);
         Self { shared: Arc::clone(&self.shared), finder, asker: Some(asker) }
+    }
+
+    /// The friends to which there is a connection. They tell a neighbour that asks for others nothing that is for friends alone,
+    /// so for its owner the node asks them itself.
+    async fn linked_friends(&self) -> Vec<Link> {
+        let friends = Arc::clone(&self.friends.borrow());
+        let mut links = Vec::new();
+        for friend in friends.iter() {
+            links.extend(self.connections.existing(friend.node).await);
+        }
+        links
     }
 
     /// Tells whoever asks; forgotten when nobody listens.

@@ -9,12 +9,14 @@ use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::download::supervisor::Downloads;
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexNotice, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::gauges::Gauges;
+use crate::actors::limits::pool::Pool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, NeighboursRef};
 use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::upload;
-use crate::actors::serve::{Pages, serve_links};
+use crate::actors::serve::{Pages, Places, serve_links};
 use crate::actors::shelf::Shelf;
 use crate::actors::uploads::UploadsRef;
 use crate::io::home::friends::FriendFile;
@@ -27,6 +29,7 @@ use crate::io::share::handover::Handover;
 use crate::io::share::watch::Pace;
 use crate::logic::limits::slots::Capacity;
 use crate::logic::neighbours::Settings;
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::logic::uploads::UploadEvent;
 use crate::model::Friends;
@@ -34,6 +37,7 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
+use crate::node::inner::shares::Shares;
 use crate::node::inner::{Inner, Shared};
 use crate::node::look::find::Finder;
 use crate::node::look::near;
@@ -61,7 +65,9 @@ impl Wiring<'_> {
         let public = watch::Sender::new(Arc::<OfferTable>::default());
         let snapshot = watch::Sender::new(Arc::default());
         let friends = self.friends().await?;
-        let access = Access::new(friends.clone(), self.options.friends_only);
+        let reserved = if self.options.friends_only { Reserved::whole() } else { Reserved::default() };
+        let reserved = watch::Sender::new(Arc::new(reserved));
+        let access = Access::new(friends.clone(), reserved.subscribe());
         let shelf = Shelf::new(snapshot.subscribe(), access.clone());
         let offered = public.subscribe();
         let (index_events, from_index) = mpsc::channel(EVENTS);
@@ -75,6 +81,7 @@ impl Wiring<'_> {
             pace: Pace::default(),
             events: index_events,
             access: access.clone(),
+            reserved,
             public,
             snapshot,
         };
@@ -84,7 +91,8 @@ impl Wiring<'_> {
             UploadsRef::start(Capacity::default(), shelf.clone(), Some(self.host.cell())).await?;
         let (announcer, from_announcer) = self.announcer(access, offered).await?;
         let downloads = Downloads::start(self.host.connections.clone(), shelf.clone(), Some(self.host.cell())).await?;
-        let neighbours = self.neighbours(&shelf, friends.clone()).await?;
+        let room = neighbours::room();
+        let neighbours = self.neighbours(&shelf, friends.clone(), room.clone()).await?;
         let slots = Capacity::default().most();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
@@ -100,7 +108,11 @@ impl Wiring<'_> {
             pages: Pages::default(),
             resolves: node::resolves(),
         };
-        self.host.run(serve_links(links, Arc::new(answers)));
+        let (places, mut gauges) = (Places::default(), Gauges::default());
+        places.show(&mut gauges);
+        answers.show(&mut gauges);
+        gauges.pool("neighbours' frames, in KiB", &room);
+        self.host.run(serve_links(links, Arc::new(answers), places));
         let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
         self.host.run(pass_on(reports, self.host.events.clone(), self.host.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
@@ -110,8 +122,25 @@ impl Wiring<'_> {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
         let near = self.options.near.clone();
+        let (shares, unread) = Shares::new(index.clone(), &self.options.home.role_dir(Role::Node));
+        if let Some(cause) = unread.filter(|_| self.host.guest.is_none()) {
+            self.host.warn(Notice::Kept { path: shares.file().into(), cause });
+        }
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
-        let shared = Shared { host, near, shelf, index, uploads, downloads, announcer, neighbours, friends, jobs };
+        let shared = Shared {
+            gauges,
+            shares,
+            host,
+            near,
+            shelf,
+            index,
+            uploads,
+            downloads,
+            announcer,
+            neighbours,
+            friends,
+            jobs,
+        };
         Ok(Inner::new(shared, finder))
     }
 
@@ -128,8 +157,6 @@ impl Wiring<'_> {
             endpoint: self.host.endpoint.clone(),
             access,
             offers,
-            // What only friends may know is announced to nobody; the node itself is, so that they find it.
-            always: self.options.friends_only,
             events,
         };
         let announcer = AnnouncerRef::start(dependencies, Some(self.host.cell())).await?;
@@ -168,7 +195,12 @@ impl Wiring<'_> {
         }
     }
 
-    async fn neighbours(&self, shelf: &Shelf, friends: watch::Receiver<Arc<Friends>>) -> Result<NeighboursRef, Error> {
+    async fn neighbours(
+        &self,
+        shelf: &Shelf,
+        friends: watch::Receiver<Arc<Friends>>,
+        room: Pool,
+    ) -> Result<NeighboursRef, Error> {
         let (near, lasting) = (&self.options.near, self.options.lifetime == Lifetime::LongRunning);
         let (warnings, mut notices) = mpsc::channel(EVENTS);
         let dependencies = neighbours::Dependencies {
@@ -184,6 +216,7 @@ impl Wiring<'_> {
             visiting: self.options.lifetime == Lifetime::Finite,
             remembered: self.remembered(),
             writes: self.host.guest.is_none(),
+            room,
             warnings,
         };
         let events = self.host.events.clone();

@@ -10,8 +10,8 @@ use tokio::time::sleep;
 
 use crate::actors::directory::{Census, DirectoryRef, Refusals};
 use crate::actors::serve::dial_back::probe_through;
-use crate::actors::serve::serve_links;
 use crate::actors::serve::tracker::TrackerAnswers;
+use crate::actors::serve::{Places, serve_links};
 use crate::logic::directory::Quotas;
 use crate::node::allowed::Allowed;
 use crate::node::error::Error;
@@ -57,7 +57,7 @@ impl Tracker {
         let (counts, census) = watch::channel(Census::default());
         host.run(count(directory.clone(), counts));
         allowed.follow(&host, directory.clone());
-        host.run(serve_links(links, Arc::new(answers)));
+        host.run(serve_links(links, Arc::new(answers), Places::default()));
         Ok((Self { host, directory, census }, events))
     }
 

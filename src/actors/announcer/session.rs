@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::news::SessionNews;
 use super::{Connect, Dependencies};
+use crate::actors::access::Access;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
@@ -40,7 +41,7 @@ pub(super) struct Session {
     target: PeerTarget,
     connect: Connect,
     endpoint: Endpoint,
-    always: bool,
+    access: Access,
     offers: watch::Receiver<Arc<OfferTable>>,
     parts: watch::Receiver<Arc<BTreeSet<Content>>>,
     stop: watch::Receiver<bool>,
@@ -74,7 +75,7 @@ impl Session {
             target,
             connect: Arc::clone(&needs.connect),
             endpoint: needs.endpoint.clone(),
-            always: needs.always,
+            access: needs.access.clone(),
             offers: needs.offers.clone(),
             parts,
             stop,
@@ -124,10 +125,18 @@ impl Session {
     }
 
     /// Waits until there is something to tell: an empty announcement before the first look at what is shared would
-    /// only delay the one that has it all.
+    /// only delay the one that has it all. What only friends may know is announced to nobody; the node itself is, so that
+    /// they find it.
     async fn begin(&mut self) {
-        while !self.always && self.shared().is_empty() {
-            self.changed().await;
+        let access = self.access.clone();
+        let is_something = async {
+            while self.shared().is_empty() {
+                self.changed().await;
+            }
+        };
+        tokio::select! {
+            () = is_something => {}
+            () = access.until_reserved() => {}
         }
     }
 

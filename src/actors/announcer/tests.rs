@@ -57,7 +57,6 @@ impl Sharer {
             endpoint: host.endpoint.clone(),
             access: Access::everyone(),
             offers: offers.subscribe(),
-            always: false,
             events: sender,
         };
         let announcer = AnnouncerRef::start(needs, None).await.expect("started");

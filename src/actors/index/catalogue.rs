@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::time::Instant;
 
@@ -20,6 +21,7 @@ use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
 mod look;
+mod roots;
 mod seeds;
 mod snapshot;
 mod state;
@@ -29,6 +31,7 @@ mod tests;
 use former::Former;
 pub(super) use former::{FormerTree, Gone, KEEP};
 use look::Seen;
+pub use roots::SharedRoot;
 pub use snapshot::IndexSnapshot;
 use snapshot::Parts;
 use state::UnrestBounds;
@@ -69,6 +72,11 @@ pub(super) enum Unhashed {
 pub(super) struct RootRow {
     pub(super) root: Root,
     pub(super) rules: Arc<Rules>,
+    /// Friends alone may have it.
+    pub(super) friends_only: bool,
+    since: SystemTime,
+    /// It is shared no longer: its place stays, so that what is on its way for it finds nothing.
+    pub(super) withdrawn: bool,
     pub(super) empty_dirs: Arc<[SafePath]>,
     pub(super) count: Count,
     /// Rises with every change of its files, so that a collection made of older ones is not taken.
@@ -147,6 +155,9 @@ impl Catalogue {
         self.roots.push(RootRow {
             root,
             rules,
+            friends_only: false,
+            since: SystemTime::now(),
+            withdrawn: false,
             empty_dirs: Arc::default(),
             count: Count::default(),
             generation: 0,

@@ -95,6 +95,8 @@ pub(super) struct Hashing {
     /// Whether others of a lane wait for their turn.
     others: Arc<[AtomicBool; 3]>,
     under_way: [usize; 3],
+    /// Something is being hashed that nobody wants any more: its turn is to end.
+    unwanted: [bool; 3],
     /// Bytes done of the files being hashed one by one.
     running: HashMap<SafePath, Arc<AtomicU64>>,
     cancel: Arc<AtomicBool>,
@@ -117,6 +119,7 @@ impl Hashing {
             lanes: Default::default(),
             others: Arc::default(),
             under_way: [0; 3],
+            unwanted: [false; 3],
             running: HashMap::new(),
             cancel: Arc::default(),
             done: Arc::default(),
@@ -150,10 +153,26 @@ impl Hashing {
         self.tell_waiting();
     }
 
+    /// Forgets the files of a root. What is being hashed of it ends with its turn.
+    pub(super) fn forget(&mut self, root: RootKey) {
+        for lane in &mut self.lanes {
+            let (gone, left): (VecDeque<_>, VecDeque<_>) =
+                std::mem::take(lane).into_iter().partition(|queued| queued.job.root == root);
+            *lane = left;
+            for Queued { job, .. } in gone {
+                self.total = self.total.saturating_sub(job.stamp.size);
+                self.running.remove(&job.name);
+            }
+        }
+        self.unwanted = self.under_way.map(|batches| batches > 0);
+        self.tell_waiting();
+    }
+
     /// Says in which lanes a turn is not to be longer than one.
     fn tell_waiting(&self) {
         for (lane, others) in self.others.iter().enumerate() {
-            others.store(!self.lanes[lane].is_empty() || self.under_way[lane] > 1, Ordering::Relaxed);
+            let others_wait = !self.lanes[lane].is_empty() || self.under_way[lane] > 1;
+            others.store(others_wait || self.unwanted[lane], Ordering::Relaxed);
         }
     }
 
@@ -174,14 +193,26 @@ impl Hashing {
         self.tell_waiting();
     }
 
-    /// A batch has come back. What is not done yet waits for its next turn, with what is `asked` for if it is that by now.
-    pub(super) fn finished(&mut self, batch: &mut Batch, asked: impl Fn(&HashJob) -> bool) {
+    /// A batch has come back. What is not done yet waits for its next turn if it is still `wanted`, with what is `asked` for
+    /// if it is that by now.
+    pub(super) fn finished(
+        &mut self,
+        batch: &mut Batch,
+        wanted: impl Fn(&HashJob) -> bool,
+        asked: impl Fn(&HashJob) -> bool,
+    ) {
         let count = &mut self.under_way[batch.lane as usize];
         *count = count.saturating_sub(1);
+        self.unwanted[batch.lane as usize] = false;
         for (job, _) in &batch.results {
             self.running.remove(&job.name);
         }
         for queued in batch.paused.drain(..) {
+            if !wanted(&queued.job) {
+                self.running.remove(&queued.job.name);
+                self.total = self.total.saturating_sub(queued.job.stamp.size);
+                continue;
+            }
             let lane = if asked(&queued.job) { Lane::Urgent } else { batch.lane };
             self.lanes[lane as usize].push_back(queued);
         }
@@ -368,7 +399,7 @@ mod tests {
         while done.len() < 3 {
             hashing.start(finished.clone());
             let mut batch: Batch = told.recv().expect("there is more");
-            hashing.finished(&mut batch, |_| false);
+            hashing.finished(&mut batch, |_| true, |_| false);
             let ended = |(job, outcome): &(HashJob, Outcome)| {
                 assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
                 job.name.to_string()
@@ -378,5 +409,13 @@ mod tests {
         done.sort_unstable();
         assert_eq!(done, ["asked for", "middling", "small"]);
         assert!(hashing.running(|name| name.as_str() == "huge") > 0 && !hashing.is_idle());
+        // What nobody wants any more ends with its turn, also while nothing else waits.
+        hashing.forget(0);
+        while !hashing.is_idle() {
+            hashing.start(finished.clone());
+            let mut batch: Batch = told.recv().expect("it ends");
+            hashing.finished(&mut batch, |_| false, |_| false);
+        }
+        assert_eq!(hashing.running(|_| true), 0);
     }
 }

@@ -19,17 +19,18 @@ use crate::actors::index::waiters::{Waiters, how_far};
 use crate::actors::index::{IndexArgs, IndexEvent, IndexMessage, IndexNotice, IndexSnapshot, OwnStep};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
-use crate::io::share::scan::SharePlan;
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::{CAPACITY, Pace, RootKey, Told, Watch};
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::logic::publication::{self, Facts, Input, Publication, PublicationOrder};
-use crate::model::{Kind, Offer, SafePath};
+use crate::model::{Offer, SafePath};
 use crate::wire::ResolveEvent;
 
 mod looks;
 mod results;
 mod seed;
+mod shares;
 
 use looks::{Looked, forward};
 pub use seed::Seed;
@@ -58,6 +59,7 @@ pub(super) struct IndexState {
     cache: Option<HashCache>,
     handover: Option<Handover>,
     access: Access,
+    reserved: watch::Sender<Arc<Reserved>>,
     public: watch::Sender<Arc<OfferTable>>,
     pub(super) snapshot: watch::Sender<Arc<IndexSnapshot>>,
     pub(super) catalogue: Catalogue,
@@ -89,6 +91,7 @@ impl IndexState {
             cache: args.cache,
             handover: args.handover,
             access: args.access,
+            reserved: args.reserved,
             public: args.public,
             snapshot: args.snapshot,
             catalogue: Catalogue::new(args.pace),
@@ -108,31 +111,12 @@ impl IndexState {
         Ok(state)
     }
 
-    /// Adds what was surveyed.
-    pub(super) fn share(&mut self, plan: SharePlan) {
-        let rules = Arc::new(plan.rules);
-        self.outbox.known(plan.skipped.into_iter().map(IndexNotice::Omitted));
-        let (mut jobs, now) = (Vec::new(), Instant::now());
-        for scanned in plan.scanned {
-            let path = scanned.path.clone();
-            let unseen = plan.unseen.contains(&scanned.name);
-            match self.catalogue.add(scanned, rules.clone(), now) {
-                Some((root, more)) => {
-                    self.tell(Input::Added { root, unseen });
-                    jobs.extend(more);
-                }
-                None => self.outbox.warn(IndexNotice::NameTaken(path.into())),
-            }
-        }
-        self.look_up(jobs);
-    }
-
     /// Somebody wants an offer's id.
     pub(super) fn resolve(&mut self, name: SafePath, tell: mpsc::Sender<ResolveEvent>) {
         if !self.waiters.add(name.clone(), tell) {
             return;
         }
-        let tree = self.catalogue.roots.iter().position(|r| r.root.name == name && r.root.kind == Kind::Collection);
+        let tree = self.catalogue.tree_named(&name);
         self.hashing.hurry(|job| tree.map_or(job.name == name, |key| job.root == key));
     }
 
@@ -229,6 +213,10 @@ impl IndexState {
     }
 
     fn publish(&mut self) {
+        let reserved = self.catalogue.reserved(&self.reserved.borrow());
+        if **self.reserved.borrow() != reserved {
+            self.reserved.send_replace(reserved.into());
+        }
         let public = self.access.public(self.catalogue.offers());
         self.snapshot.send_replace(Arc::new(self.catalogue.snapshot().with_public(public.clone())));
         self.public.send_if_modified(|told| std::mem::replace(told, public.clone()) != public);

@@ -93,6 +93,7 @@ impl Story {
             pace,
             events: to_events,
             access: Access::everyone(),
+            reserved: watch::Sender::default(),
             public: to_offers,
             snapshot: to_snapshot,
         };
@@ -107,6 +108,10 @@ impl Running {
         let name = path(name);
         let offers = self.offers.wait_for(|offers| is(offers.get(&name))).await.expect("the index lives");
         offers.get(&name).cloned()
+    }
+
+    fn share(&self, plan: SharePlan) {
+        drop(IndexRef(self.index.clone()).share(plan));
     }
 
     async fn id(&mut self, name: &str) -> ContentId {
@@ -293,7 +298,7 @@ async fn whoever_waits_is_told_the_id_when_it_can_be_fetched() {
     let story = Story::of(&[("a", b"one"), ("b", &large)]);
     let running = story.start(None, None).await;
     let (tell, mut told) = mpsc::channel(16);
-    running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree"])))).expect("lives");
+    running.share(story.plan(&["tree"]));
     for name in ["tree/b", "tree", "tree/absent"] {
         let resolve = IndexMessage::Resolve { name: path(name), tell: tell.clone() };
         running.index.cast(resolve).expect("lives");
@@ -331,7 +336,7 @@ async fn a_name_that_is_taken_is_not_shared_twice() {
     let story = Story::of(&[("a", b"one"), ("x/a", b"two")]);
     let mut running = story.share(&["tree/a"]).await;
     running.id("a").await;
-    running.index.cast(IndexMessage::Share(Box::new(story.plan(&["tree/x/a"])))).expect("lives");
+    running.share(story.plan(&["tree/x/a"]));
     assert_eq!(running.notice().await, IndexNotice::NameTaken(story.path("tree/x/a").into()));
     assert_eq!(running.id("a").await, ContentId::of(b"one"));
     running.stop().await;

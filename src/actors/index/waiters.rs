@@ -6,7 +6,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use crate::actors::index::catalogue::Catalogue;
 use crate::actors::index::hashing::Hashing;
-use crate::model::{Kind, Offer, SafePath};
+use crate::model::{Offer, SafePath};
 use crate::wire::ResolveEvent;
 use crate::wire::code::{Code, Refusal};
 
@@ -84,7 +84,7 @@ pub(super) fn how_far(
     if catalogue.is_unsettled(name) {
         return ResolveEvent::Failed(Refusal::from(Code::Changed));
     }
-    let tree = catalogue.roots.iter().position(|r| r.root.name == *name && r.root.kind == Kind::Collection);
+    let tree = catalogue.tree_named(name);
     let done = match tree {
         None => hashing.running(|n| n == name),
         Some(key) => {

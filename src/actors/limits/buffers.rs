@@ -57,6 +57,12 @@ impl BufferPool {
         self.size
     }
 
+    /// How many buffers are in use, and how many there are at most.
+    #[must_use]
+    pub fn used(&self) -> (usize, usize) {
+        (self.count.saturating_sub(self.permits.available_permits()), self.count)
+    }
+
     /// Whether more than two thirds of the buffers are free: then one may be lent for longer than a read takes.
     #[must_use]
     pub fn is_ample(&self) -> bool {

@@ -60,6 +60,12 @@ impl Pool {
         Self(Arc::new(Inner { table: Mutex::new(table), pressed: watch::Sender::new(false) }))
     }
 
+    /// How many places are taken, and how many there are.
+    #[must_use]
+    pub fn used(&self) -> (usize, usize) {
+        self.table().shares.used()
+    }
+
     /// Takes so many places, or as many as a peer may have if that is less; none when there are none for this one now.
     #[must_use]
     pub fn try_take(&self, who: Who, amount: usize) -> Option<Taken> {

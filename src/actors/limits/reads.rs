@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::actors::limits::gauges::Gauges;
 use crate::actors::limits::pool::{Pool, Taken};
 use crate::logic::limits::shares::{Limits, Who};
 
@@ -57,6 +58,12 @@ impl Default for Reads {
 }
 
 impl Reads {
+    /// Has its owner see how much of it is in use.
+    pub fn show(&self, gauges: &mut Gauges) {
+        gauges.pool("look-ups", &self.short);
+        gauges.pool("look-ups that take longer", &self.long);
+    }
+
     /// Waits for a place in a lane.
     pub async fn turn(&self, who: Who, lane: Lane) -> Turn {
         match lane {

@@ -23,7 +23,7 @@ use self::search::Searches;
 use self::whereabouts::Sought;
 use super::lan::listen;
 use super::reach::Reach;
-use super::talk::{End, FrameQueue, ROOM, Ticket};
+use super::talk::{End, FrameQueue, Ticket};
 use super::{Dependencies, JoinError, Message, NeighbourNotice, Newcomer, Row};
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::Reads;
@@ -109,7 +109,7 @@ impl State {
             flood: Flood::new(own),
             friends: friends::Known::new(dependencies.friends.clone(), known),
             voices: HashMap::new(),
-            room: Pool::new(ROOM),
+            room: dependencies.room.clone(),
             serial: 0,
             searches: Searches::default(),
             probes: Meter::new(PROBES.0, PROBES.1, PROBES.2),

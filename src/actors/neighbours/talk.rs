@@ -20,8 +20,13 @@ use crate::wire::{Code, Heard, NeighbourFrame, limits};
 /// Frames that wait for one neighbour. Who does not read so many is left.
 const WAITING: usize = 256;
 /// What waits for all neighbours, in KiB; a frame is at most 1024. One that does not read does not fill it for the others.
-pub(super) const ROOM: Limits =
-    Limits { all: 32 << 10, network: 16 << 10, peer: 4 << 10, reserve: 8 << 10, modest: 1 << 10 };
+const ROOM: Limits = Limits { all: 32 << 10, network: 16 << 10, peer: 4 << 10, reserve: 8 << 10, modest: 1 << 10 };
+
+/// Room for that.
+#[must_use]
+pub fn room() -> Pool {
+    Pool::new(ROOM)
+}
 
 /// A frame that waits, with its place.
 #[derive(Debug)]

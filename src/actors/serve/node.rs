@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
+use crate::actors::limits::gauges::Gauges;
 use crate::actors::limits::pool::{Pool, who};
 use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
@@ -60,6 +61,16 @@ pub struct NodeAnswers {
     pub pages: Pages,
     /// Room for those who wait for an id.
     pub resolves: Pool,
+}
+
+impl NodeAnswers {
+    /// Has its owner see how much of it is in use.
+    pub fn show(&self, gauges: &mut Gauges) {
+        self.pages.show(gauges);
+        self.reads.show(gauges);
+        gauges.pool("waits for an id", &self.resolves);
+        gauges.buffers("upload buffers", &self.buffers);
+    }
 }
 
 /// Room for those who wait for an id.

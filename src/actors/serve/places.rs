@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+use crate::actors::limits::gauges::Gauges;
 use crate::actors::limits::pool::{Pool, Taken};
 use crate::actors::limits::reads::{Going, LANES, Lane, Reads, Turn};
 use crate::logic::limits::shares::{Limits, Who};
@@ -38,7 +39,7 @@ const PAGES: Limits = Limits { all: 32 << 10, network: 20 << 10, peer: 4 << 10, 
 
 /// Room for requests, over all links; cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Places {
+pub struct Places {
     requests: Pool,
     lasting: Pool,
     pub(super) bytes: Pool,
@@ -51,6 +52,13 @@ impl Default for Places {
 }
 
 impl Places {
+    /// Has its owner see how much of it is in use.
+    pub fn show(&self, gauges: &mut Gauges) {
+        gauges.pool("requests answered", &self.requests);
+        gauges.pool("requests longer than 4 KiB, in KiB", &self.bytes);
+        gauges.pool("streams of events, in units of 4 KiB", &self.lasting);
+    }
+
     /// A place for a whole request, which waits for its turn.
     pub(super) async fn place(&self, who: Who, large: Option<Taken>) -> RequestPlace {
         let request = self.requests.take(who, 1).await;
@@ -118,6 +126,11 @@ impl Default for Pages {
 }
 
 impl Pages {
+    /// Has its owner see how much of it is in use.
+    pub fn show(&self, gauges: &mut Gauges) {
+        gauges.pool("answers on their way, in KiB", &self.pool);
+    }
+
     /// Room for one page, before it is made.
     async fn room(&self, who: Who) -> Room {
         self.room_for(who, limits::PAGE).await

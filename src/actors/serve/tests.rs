@@ -90,7 +90,6 @@ impl Sharer {
             endpoint: host.endpoint.clone(),
             access: access.clone(),
             offers: public.subscribe(),
-            always: false,
             events,
         };
         let announcer = AnnouncerRef::start(announced, None).await.expect("started");
@@ -102,6 +101,7 @@ impl Sharer {
             pace: Pace::default(),
             events: mpsc::channel(64).0,
             access: access.clone(),
+            reserved: watch::Sender::default(),
             public,
             snapshot,
         };

@@ -24,12 +24,13 @@ pub(crate) struct TrackerArgs {
     pub(crate) allow: Option<PathBuf>,
 }
 
-#[derive(Args, Debug, Clone)]
+#[derive(Args, Debug, Clone, Default)]
 pub(crate) struct ShareArgs {
     /// Files and directories
     ///
     /// A file is offered under its name, a directory with all that is in it under its own. What is configured as [[share]] is
-    /// offered too.
+    /// offered too, and what was kept. Where a node of this home runs already, that offers them, for as long as this command
+    /// runs; without a path what it offers is listed.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Offer more, from a file of `name<TAB>path` lines
@@ -60,9 +61,16 @@ pub(crate) struct ShareArgs {
     /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
     #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
     pub(crate) limit: Option<Rate>,
-    /// Nothing at all may be shared: a node is wanted.
-    #[arg(skip)]
-    pub(crate) may_be_empty: bool,
+    /// Go on offering it at the next start of this home's node, too, until `qshare unshare`
+    #[arg(long, help_heading = "To whom, and how")]
+    pub(crate) keep: bool,
+}
+
+#[derive(Args, Debug, Clone)]
+pub(crate) struct UnshareArgs {
+    /// What `qshare share` lists: paths, names, or ids by their first 8 characters or more
+    #[arg(value_name = "PATH|NAME|ID", required = true)]
+    pub(crate) what: Vec<String>,
 }
 
 #[derive(Args, Debug, Clone)]

@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 18] = [
+const EXAMPLES: [(&str, &[Example]); 19] = [
     (
         "qshare",
         &[
@@ -121,6 +121,7 @@ const EXAMPLES: [(&str, &[Example]); 18] = [
             ("qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
             ("qshare share . --exclude '*.o' --gitignore", "without what is built"),
             ("qshare share ~/diary --friends-only", "for your friends alone"),
+            ("qshare share", "what the running node offers, and who fetched it"),
         ],
     ),
     (
@@ -149,6 +150,14 @@ const EXAMPLES: [(&str, &[Example]); 18] = [
         &[
             ("qshare trust list", "which key was seen where"),
             ("qshare trust forget lab1", "after lab1 was installed anew"),
+        ],
+    ),
+    (
+        "unshare",
+        &[
+            ("qshare unshare ~/papers", "what was shared from there"),
+            ("qshare unshare papers", "by its name"),
+            ("qshare unshare 3fd2a9c1", "by the beginning of its id"),
         ],
     ),
 ];

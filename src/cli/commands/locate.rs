@@ -38,7 +38,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         }
         Ok((found, holders, node.is_guest_beside()))
     };
-    let (found, holders, guest) = context.look_by_words("looking", look).await?;
+    let (found, holders, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
     context.remember(found.hits.iter().map(|found| &found.hit)).await;
     if found.hits.len() > MOST {

@@ -21,7 +21,7 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         let failure = if found.hits.is_empty() { Some(node.not_found(&what, &query).await) } else { None };
         Ok((found, failure, node.is_guest_beside()))
     };
-    let (found, failure, guest) = context.look_by_words("looking", look).await?;
+    let (found, failure, guest) = context.look("looking", look).await?;
     context.notice_all(&found.warnings);
     context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
     context.output.emit(&Line::Summary { hits: found.hits.len() as u64, beyond: found.beyond })?;

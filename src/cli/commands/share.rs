@@ -1,6 +1,7 @@
 //! `qshare share`: shows what is about to be published, then offers it until a signal comes.
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
 use crate::cli::context::{Context, stop};
@@ -10,88 +11,98 @@ use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{count, counted, word};
 use crate::cli::render::json::{Line, UploadState, Uploaded, paste};
 use crate::cli::render::table::{Align, Table};
-use crate::cli::render::uploads;
+use crate::cli::render::{Console, uploads};
 use crate::cli::say;
 use crate::cli::service;
 use crate::cli::signals::Signals;
-use crate::io::share::scan::Omission;
+use crate::io::home::HomeError;
+use crate::io::receive::landing::Landing;
+use crate::io::share::scan::{Omission, Unportable};
 use crate::model::text::shell::quoted;
 use crate::model::{ContentId, SafePath, Shown, Size};
 use crate::node::{
-    Acknowledged, Event, Lifetime, Listen, Node, Options, RootSummary, SharePlan, SurveyOptions, UploadEvent, Uploads,
-    survey,
+    Acknowledged, ControlError, Error, Event, Lifetime, Listen, Node, Offered, Options, Remote, RootSummary, SharePlan,
+    ShareWish, SurveyOptions, UploadEvent, Uploads, listed_in, survey,
 };
+
+mod list;
+mod through;
 
 /// The most skipped things that are named before the rest is counted.
 const NAMED: usize = 20;
 
-/// Runs the command.
+/// How often it is begun again because the node through which it goes has ended, or another one was quicker.
+const TRIES: u32 = 8;
+
+/// Runs the command: through the running node of the home, or as that.
 pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
-    if arguments.paths.is_empty() && arguments.list.is_none() && context.settings.shares.is_empty() {
-        return Err(Failure::Usage(
-            "there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned(),
-        ));
+    let context = context.of_service();
+    for tried in 1..=TRIES {
+        let result = match Remote::find(&context.home()).await? {
+            Some(remote) if is_empty(&arguments) => list::run(&context, &remote).await,
+            Some(remote) => through::run(&context, &remote, &arguments).await,
+            None if is_empty(&arguments) && !offers_anything(&context) => return Err(nothing()),
+            None => own(&context, arguments.clone()).await,
+        };
+        match result {
+            Err(Failure::Node(Error::Control(ControlError::Lost) | Error::Home(HomeError::Locked { .. })))
+                if tried < TRIES => {}
+            result => return result,
+        }
     }
-    match offer(&context.of_service(), arguments).await {
+    Err(Error::Control(ControlError::Lost).into())
+}
+
+/// Runs the node of the home with what its configuration offers and what is kept, which may be nothing.
+pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit, Failure> {
+    let NodeArgs { friends_only, listen, limit } = arguments;
+    own(&context.of_service(), ShareArgs { friends_only, listen, limit, ..ShareArgs::default() }).await
+}
+
+async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
+    match offer(context, arguments).await {
         // Also when nothing was offered yet: whoever stops a service has what was wanted.
         Err(Failure::Stopped(_)) => Ok(Exit::DONE),
         result => result,
     }
 }
 
-/// Runs the node of the home with what its configuration offers, which may be nothing.
-pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit, Failure> {
-    let NodeArgs { friends_only, listen, limit } = arguments;
-    let arguments = ShareArgs {
-        paths: Vec::new(),
-        list: None,
-        exclude: Vec::new(),
-        gitignore: false,
-        include_secrets: false,
-        all: false,
-        friends_only,
-        listen,
-        limit,
-        may_be_empty: true,
-    };
-    match offer(&context.of_service(), arguments).await {
-        Err(Failure::Stopped(_)) => Ok(Exit::DONE),
-        result => result,
-    }
+fn is_empty(arguments: &ShareArgs) -> bool {
+    arguments.paths.is_empty() && arguments.list.is_none()
+}
+
+fn offers_anything(context: &Context) -> bool {
+    !context.settings.shares.is_empty() || context.home().keeps_offers()
+}
+
+fn nothing() -> Failure {
+    Failure::Usage("there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned())
 }
 
 async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
-    let friends_only = arguments.friends_only;
-    let plan = survey_all(context, arguments, &mut signals).await?;
-    let (wanted, skipped): (Vec<_>, Vec<_>) =
-        plan.skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
-    let mut shown = if plan.roots.is_empty() {
-        Vec::new()
-    } else {
-        vec![overview(&plan.roots, &context.audience(friends_only), context.output.error_width())]
-    };
-    shown.extend(wanted.into_iter().map(|omission| format!("qshare: {}", say::omission(omission))));
-    let (secrets, skipped): (Vec<_>, Vec<_>) = skipped.into_iter().partition(|omission| omission.is_secret());
-    let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&skipped)).collect();
-    told.extend(plan.unportable.iter().map(say::unportable));
-    told.extend(say::nothing_left(&plan));
+    let wish = wish(context, &arguments)?;
+    let plan = survey_all(context, &wish, &mut signals).await?;
+    let audience = Reach::of(context).audience(context, arguments.friends_only);
+    let preface = Preface::of(context, (&plan.roots, &plan.skipped, plan.unportable.as_ref()), &audience);
     let (node, events) = tokio::select! {
         started = Node::start(options) => started?,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
     };
     signals.heed(&node);
     // Nothing is offered yet.
-    shown.iter().for_each(|text| context.output.note(text));
+    preface.show(&context.output);
     let result = async {
         context.output.emit(&Line::Listening { addr: node.addr(), node: node.id() })?;
-        told.iter().for_each(|sentence| context.output.warn(sentence));
+        preface.warn(&context.output);
         context.output.note(&format!("qshare: listening on {} as {}", node.outward_addr(), node.id()));
         context.note_of_signals(&signals);
         if !plan.roots.is_empty() {
             node.share(plan);
         }
+        node.keep(&wish).await?;
+        tell_kept(context, node.share_kept().await);
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
         view.end().await;
@@ -101,6 +112,84 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let last = node.count_uploads().await;
     stop(node.stop(), &mut signals).await;
     result.and(summarise(context, last).await.map(|()| Exit::DONE))
+}
+
+/// What was kept is offered again, or cannot be.
+fn tell_kept(context: &Context, all: Vec<(PathBuf, Result<Offered, Error>)>) {
+    let mut roots = Vec::new();
+    for (path, offered) in all {
+        match offered {
+            Ok(offered) => roots.extend(offered.roots),
+            Err(error) => {
+                let (path, why) = (path.display(), say::error(&error, context.output.names()));
+                context.output.warn(&format!(
+                    "{path} is kept and cannot be offered now: {why}; `qshare unshare` with this path forgets it"
+                ));
+            }
+        }
+    }
+    if !roots.is_empty() {
+        let what = format!("{}as was kept", table(&roots).render(context.output.error_width()));
+        context.output.note(&what);
+    }
+}
+
+/// What a command wants to offer; every path of it is whole.
+fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> {
+    let whole = |path: &PathBuf| {
+        let failed = |error| anyhow::Error::new(error).context(format!("{} cannot be found", path.display()));
+        Ok::<_, Failure>(std::path::absolute(path).map_err(failed)?)
+    };
+    let listed = arguments.list.as_deref().map_or_else(|| Ok(Vec::new()), listed_in)?;
+    let named = listed.into_iter().map(|(name, path)| Ok((name, whole(&path)?))).collect::<Result<_, Failure>>()?;
+    let paths = arguments.paths.iter().map(whole).collect::<Result<Vec<_>, _>>()?;
+    let mut exclude = context.settings.exclude.clone();
+    exclude.extend(arguments.exclude.iter().cloned());
+    let options = SurveyOptions {
+        named,
+        exclude,
+        gitignore: arguments.gitignore,
+        list: None,
+        include_secrets: arguments.include_secrets,
+        all: arguments.all,
+        avoid: vec![context.settings.home.clone()],
+        may_be_empty: is_empty(arguments),
+        friends_only: arguments.friends_only,
+    };
+    Ok(ShareWish { seen: paths.iter().map(|path| Landing::of(path)).collect(), paths, options, keep: arguments.keep })
+}
+
+/// What is about to be published, for people.
+struct Preface {
+    shown: Vec<String>,
+    told: Vec<String>,
+}
+
+impl Preface {
+    fn of(
+        context: &Context,
+        (roots, skipped, unportable): (&[RootSummary], &[Omission], Option<&Unportable>),
+        audience: &str,
+    ) -> Self {
+        let (wanted, others): (Vec<_>, Vec<_>) =
+            skipped.iter().partition(|omission| matches!(omission, Omission::Ignored(_)));
+        let is_any = !roots.is_empty();
+        let overview = is_any.then(|| overview(roots, audience, context.output.error_width()));
+        let ignored = wanted.into_iter().map(|omission| format!("qshare: {}", say::omission(omission)));
+        let (secrets, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|omission| omission.is_secret());
+        let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&others)).collect();
+        told.extend(unportable.map(say::unportable));
+        told.extend(say::nothing_left(roots, skipped));
+        Self { shown: overview.into_iter().chain(ignored).collect(), told }
+    }
+
+    fn show(&self, output: &Console) {
+        self.shown.iter().for_each(|text| output.note(text));
+    }
+
+    fn warn(&self, output: &Console) {
+        self.told.iter().for_each(|sentence| output.warn(sentence));
+    }
 }
 
 /// What was fetched from a node that has stopped serving.
@@ -126,21 +215,12 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
         .friends_only(arguments.friends_only)
 }
 
-async fn survey_all(context: &Context, arguments: ShareArgs, signals: &mut Signals) -> Result<SharePlan, Failure> {
-    let mut exclude = context.settings.exclude.clone();
-    exclude.extend(arguments.exclude);
-    let options = SurveyOptions {
-        named: context.settings.shares.clone(),
-        exclude,
-        gitignore: arguments.gitignore,
-        list: arguments.list,
-        include_secrets: arguments.include_secrets,
-        all: arguments.all,
-        avoid: vec![context.settings.home.clone()],
-        may_be_empty: arguments.may_be_empty,
-    };
+/// What the command offers, and what the configuration does.
+async fn survey_all(context: &Context, wish: &ShareWish, signals: &mut Signals) -> Result<SharePlan, Failure> {
+    let (paths, mut options) = (wish.paths.clone(), wish.options.clone());
+    options.named.extend(context.settings.shares.iter().cloned());
     let activity = Activity::start(&context.output, "looking through what is to be shared");
-    let job = tokio::task::spawn_blocking(move || survey(&arguments.paths, &options));
+    let job = tokio::task::spawn_blocking(move || survey(&paths, &options));
     let plan = tokio::select! {
         plan = job => plan.map_err(anyhow::Error::from)??,
         stop = signals.next() => return Err(Failure::Stopped(stop)),
@@ -232,15 +312,19 @@ fn upload(context: &Context, event: &UploadEvent) -> Result<(), Failure> {
 
 /// What is about to be published, and to whom.
 fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> String {
+    let files = counted(roots.iter().map(|root| root.files).sum(), "file");
+    let bytes = Size(roots.iter().map(|root| root.bytes).sum());
+    format!("{}sharing {files}, {bytes}, with {audience}", table(roots).render(width))
+}
+
+fn table(roots: &[RootSummary]) -> Table {
     let columns = [("NAME", Align::Path), ("KIND", Align::Spare), ("FILES", Align::Right), ("SIZE", Align::Right)];
     let mut table = Table::new(&columns);
     for root in roots {
         let (files, size) = (count(root.files), Size(root.bytes).to_string());
         table.row([root.name.to_string(), word(&root.kind), files, size]);
     }
-    let files = counted(roots.iter().map(|root| root.files).sum(), "file");
-    let bytes = Size(roots.iter().map(|root| root.bytes).sum());
-    format!("{}sharing {files}, {bytes}, with {audience}", table.render(width))
+    table
 }
 
 fn bounded(skipped: &[&Omission]) -> Vec<String> {
@@ -252,18 +336,32 @@ fn bounded(skipped: &[&Omission]) -> Vec<String> {
     kept
 }
 
-impl Context {
-    /// To whom something is published.
-    fn audience(&self, friends_only: bool) -> String {
-        let settings = &self.settings;
-        if friends_only {
-            return self.output.names().all();
+/// Through what others may find what is offered.
+struct Reach {
+    trackers: Vec<String>,
+    lan: bool,
+    neighbours: bool,
+}
+
+impl Reach {
+    /// Of a node that this command runs.
+    fn of(context: &Context) -> Self {
+        let settings = &context.settings;
+        Self {
+            trackers: settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect(),
+            lan: settings.near.lan.is_some(),
+            neighbours: !settings.peers.is_empty() || !settings.near.only_peers,
         }
-        let trackers: Vec<String> = settings.trackers.iter().map(crate::model::PeerTarget::host_port).collect();
-        let trackers = (!trackers.is_empty()).then(|| format!("whoever asks {}", trackers.join(", ")));
-        let lan = settings.near.lan.as_ref().map(|_| "whoever searches the local network".to_owned());
-        let peers = !settings.peers.is_empty() || !settings.near.only_peers;
-        let near = peers.then(|| "the neighbours of this node and theirs".to_owned());
+    }
+
+    /// To whom something is published.
+    fn audience(&self, context: &Context, friends_only: bool) -> String {
+        if friends_only {
+            return context.output.names().all();
+        }
+        let trackers = (!self.trackers.is_empty()).then(|| format!("whoever asks {}", self.trackers.join(", ")));
+        let lan = self.lan.then(|| "whoever searches the local network".to_owned());
+        let near = self.neighbours.then(|| "the neighbours of this node and theirs".to_owned());
         let audience: Vec<String> = trackers.into_iter().chain(lan).chain(near).collect();
         match audience.as_slice() {
             [] => "whoever dials this node".to_owned(),

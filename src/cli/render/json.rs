@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
@@ -16,7 +16,8 @@ use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, SafePath};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, JobId, JobRow, JobState, NearRow,
-    Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, Share, Suggestion, Upload, Verdict, Why,
+    Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, Share, SharedRoot, SharedRow, Suggestion,
+    Upload, Verdict, Why,
 };
 use crate::wire::Peer;
 
@@ -144,6 +145,8 @@ pub(crate) enum Line<'a> {
         /// Its process.
         pid: u32,
     },
+    /// `share` without a path: something that the running node offers, or keeps for that.
+    Shared(SharedLine<'a>),
     /// The end of hits.
     Summary {
         /// How many there were.
@@ -157,6 +160,11 @@ pub(crate) enum Line<'a> {
         addr: &'a str,
         /// Whose.
         node: NodeId,
+    },
+    /// `unshare`: something that is offered no longer.
+    Unshared {
+        /// Its name; its path where it could not be offered.
+        what: &'a str,
     },
     /// `share`, `get --seed`: somebody fetches something from here, or has ended.
     Upload(Uploaded<'a>),
@@ -182,6 +190,10 @@ pub(crate) enum Line<'a> {
         /// What, for people.
         message: &'a str,
     },
+}
+
+fn seconds(at: SystemTime) -> u64 {
+    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
 }
 
 /// Where an upload stands.
@@ -308,6 +320,40 @@ view! {
         code: Option<ErrorCode> = job.error.as_ref().map(crate::node::Error::code),
         /// The same for people.
         message: Option<String> = why,
+    }
+}
+
+view! {
+    /// Something that the running node offers, or keeps for that. Of what cannot be offered now only its path is known.
+    SharedLine<'a>(row: &'a SharedRow, path: &'a Path, root: Option<&'a SharedRoot>) {
+        /// What it is offered under.
+        name: Option<&'a SafePath> = root.map(|root| &root.name),
+        /// Where it is.
+        path: Cow<'a, str> = path.to_string_lossy(),
+        /// File or collection.
+        kind: Option<Kind> = root.map(|root| root.kind),
+        /// Its content id; none until all of it is hashed.
+        id: Option<ContentId> = root.and_then(|root| root.id),
+        /// How many files.
+        files: Option<u64> = root.map(|root| root.files),
+        /// How many bytes they have together.
+        bytes: Option<u64> = root.map(|root| root.bytes),
+        /// How many of these are not hashed yet.
+        missing_bytes: Option<u64> = root.map(|root| root.missing_bytes),
+        /// Whether friends alone may have it.
+        friends_only: Option<bool> = root.map(|root| root.friends_only),
+        /// Since when, in seconds since 1970 UTC.
+        since: Option<u64> = root.map(|root| seconds(root.since)),
+        /// Whether it is offered at the next start, too.
+        kept: bool = row.offer.kept,
+        /// Whether nothing is at its path now.
+        gone: Option<bool> = root.map(|root| root.gone),
+        /// How often it was fetched since the node began, or something of it.
+        fetched: u64 = row.fetched.times,
+        /// By whom last.
+        last: Option<NodeId> = row.fetched.last.map(|(node, _)| node),
+        /// When, in seconds since 1970 UTC.
+        last_at: Option<u64> = row.fetched.last.map(|(_, at)| seconds(at)),
     }
 }
 

@@ -10,6 +10,7 @@ use crate::io::receive::accepts::AcceptError;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
 use crate::io::receive::partial::PartialError;
+use crate::model::text::shell::quoted;
 use crate::model::{Cause, Obstacle};
 use crate::node::ControlError;
 
@@ -72,6 +73,13 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
         ControlError::Left { .. } => error.to_string(),
         ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::NotKept { cause, .. } => {
+            format!("{error}, so nothing of it is offered; {}", remedy(cause))
+        }
+        ControlError::NotOffered { .. } => format!("{error}: `qshare share` lists what is"),
+        ControlError::OtherAudience { name } => {
+            format!("{error}: end the other offer with `qshare unshare {}` first", quoted(name.as_str()))
+        }
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
         ControlError::OtherDirectory { .. } => format!("{error}: give a directory with -o that both see"),
         ControlError::OtherUmask => format!("{error} than this command: run it with that of the node"),

@@ -37,6 +37,11 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
             path.display(),
             local::advice(cause.kind)
         ),
+        Notice::Kept { path, cause } => format!(
+            "{} cannot be read ({cause}), so what was kept is not offered: {}; or share it again with --keep",
+            path.display(),
+            local::advice(cause.kind)
+        ),
         Notice::KeyRenewed { path, len } => format!(
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",
             path.display()

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::actors::index::IndexNotice;
 use crate::cli::say::local::advice;
-use crate::io::share::scan::{Omission, SharePlan, Skipped, SurveyError, Unportable, Unseen, Why};
+use crate::io::share::scan::{Omission, RootSummary, Skipped, SurveyError, Unportable, Unseen, Why};
 use crate::io::share::watch::{Cause, Unwatched};
 use crate::model::safe_path::RESERVED;
 use crate::model::{Kind, Shown};
@@ -81,9 +81,9 @@ pub(super) fn survey(error: &SurveyError) -> String {
 }
 
 /// That what a person wants to be left out leaves nothing to share.
-pub(crate) fn nothing_left(plan: &SharePlan) -> Option<String> {
-    let ignored = plan.skipped.iter().find(|of| matches!(of, Omission::Ignored(_)))?;
-    let none = plan.roots.iter().all(|root| root.files == 0);
+pub(crate) fn nothing_left(roots: &[RootSummary], skipped: &[Omission]) -> Option<String> {
+    let ignored = skipped.iter().find(|of| matches!(of, Omission::Ignored(_)))?;
+    let none = roots.iter().all(|root| root.files == 0);
     none.then(|| format!("no file is left to share: {}", omission(ignored)))
 }
 

@@ -15,7 +15,7 @@ use crate::io::net::resolve::ResolveError;
 use crate::io::net::udp::SmallBuffer;
 use crate::io::receive::dest::DestError;
 use crate::io::receive::existing::ExistingError;
-use crate::io::share::scan::{Omission, RootSummary, SharePlan, Skipped, SurveyError, Unportable, Why};
+use crate::io::share::scan::{Omission, RootSummary, Skipped, SurveyError, Unportable, Why};
 use crate::io::share::watch::{Cause as WatchCause, Unwatched};
 use crate::model::query::QueryError;
 use crate::model::{ContentId, Friend, Friends, Kind, NodeId, Provider, SafePath};
@@ -108,18 +108,12 @@ fn a_pattern_with_a_slash_that_finds_nothing_is_told_what_it_is_for() {
 
 #[test]
 fn what_leaves_nothing_to_share_is_told() {
-    let plan = |files, skipped| SharePlan {
-        roots: vec![RootSummary { name: name("d"), path: "/d".into(), kind: Kind::Collection, files, bytes: files }],
-        skipped,
-        unportable: None,
-        scanned: Vec::new(),
-        unseen: BTreeSet::new(),
-        rules: crate::io::share::scan::Rules::default(),
-    };
-    let text = nothing_left(&plan(0, vec![Omission::Ignored(1)])).expect("told");
+    let roots =
+        |files| vec![RootSummary { name: name("d"), path: "/d".into(), kind: Kind::Collection, files, bytes: files }];
+    let text = nothing_left(&roots(0), &[Omission::Ignored(1)]).expect("told");
     assert_eq!(text, "no file is left to share: 1 thing is left out as --exclude or an ignore file says");
-    assert_eq!(nothing_left(&plan(1, vec![Omission::Ignored(1)])), None);
-    assert_eq!(nothing_left(&plan(0, Vec::new())), None);
+    assert_eq!(nothing_left(&roots(1), &[Omission::Ignored(1)]), None);
+    assert_eq!(nothing_left(&roots(0), &[]), None);
 }
 
 #[test]

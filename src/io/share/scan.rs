@@ -20,7 +20,7 @@ mod walk;
 
 pub use fixed::Fixed;
 pub use ignores::GlobError;
-pub use roots::Whole;
+pub use roots::{Whole, read_list};
 pub use skip::{Omission, Skipped, Why};
 pub use survey::{BadName, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
 pub use unseen::Unseen;

@@ -108,6 +108,16 @@ impl Watch {
         self.shared.wake.notify_one();
     }
 
+    /// Watches a root no longer.
+    pub fn remove(&self, key: RootKey) {
+        let mut roots = self.shared.roots();
+        let place = roots.watched.remove(&key).and_then(|root| root.place);
+        roots.left.extend(place.map(|place| place.dir));
+        roots.lost = true;
+        drop(roots);
+        self.shared.wake.notify_one();
+    }
+
     /// Watches a root anew, and tells it as changed: part of it could not be seen for a while.
     pub fn again(&self, key: RootKey) {
         self.shared.roots().again(key);
@@ -145,15 +155,15 @@ impl Shared {
         let began = thread_time();
         let mut watcher = self.watcher.lock().unwrap_or_else(PoisonError::into_inner);
         let mounts = Mounts::now();
-        let named: Vec<(RootKey, PathBuf, Kind)> = {
+        let (named, mut left): (Vec<(RootKey, PathBuf, Kind)>, Vec<PathBuf>) = {
             let mut roots = self.roots();
             roots.lost = false;
             mounts.into_iter().for_each(|mounts| roots.mounted(mounts));
-            roots.watched.iter().map(|(key, root)| (*key, root.named.clone(), root.kind)).collect()
+            let left = std::mem::take(&mut roots.left);
+            (roots.watched.iter().map(|(key, root)| (*key, root.named.clone(), root.kind)).collect(), left)
         };
         // Trees before files: a file in a watched tree needs no watch of its own.
         let (mut trees, mut files) = (BTreeMap::new(), BTreeMap::new());
-        let mut left = Vec::new();
         for (key, named, kind) in named {
             let seen = WatchedDir::of(&named, kind);
             let mut roots = self.roots();

@@ -106,6 +106,12 @@ impl Shares {
         may
     }
 
+    /// How many places are taken, and how many there are.
+    #[must_use]
+    pub const fn used(&self) -> (usize, usize) {
+        (self.total, self.limits.all)
+    }
+
     /// Has a request wait for its turn: it begins when [`Shares::give_back`] or [`Shares::forget`] names it.
     pub fn wait(&mut self, request: Request) {
         self.waiting.push(request, self.standing(request.who.peer));

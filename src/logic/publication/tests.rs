@@ -235,3 +235,16 @@ fn a_root_that_is_there_later_is_watched_later() {
     story.tell(Input::New(2));
     assert_eq!(story.until(ms(9000)), [(6000, PublicationOrder::Watch(1)), (6000, PublicationOrder::Watch(2))]);
 }
+
+#[test]
+fn a_root_that_is_shared_no_longer_is_left_alone() {
+    let mut story = Story::begin();
+    story.tell(Input::Added { root: 0, unseen: true });
+    story.tell(Input::Added { root: 1, unseen: false });
+    story.tell(Input::Unreadable(0));
+    story.tell(Input::Restless(0));
+    story.tell(Input::Look(vec![0]));
+    story.tell(Input::Removed(0));
+    let done: Vec<_> = story.until(ms(60_000)).into_iter().map(|(_, order)| order).collect();
+    assert_eq!(done, [PublicationOrder::Publish, PublicationOrder::Watch(1)]);
+}

@@ -4,20 +4,37 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::actors::announcer::AnnouncerNotice;
+use crate::logic::uploads::{Upload, UploadEvent};
+use crate::model::{NodeId, SafePath};
 use crate::node::types::{Event, Notice};
 
 /// Events that one who follows may be behind.
 const BEHIND: usize = 1024;
+
+/// Names of which is known how often they were fetched.
+const NAMES: usize = 10_000;
 
 /// What was reported.
 #[derive(Debug)]
 pub(super) struct Board {
     told: broadcast::Sender<Event>,
     trackers: Mutex<BTreeMap<String, Known>>,
+    fetched: Mutex<BTreeMap<SafePath, Fetched>>,
+}
+
+/// How often something was fetched.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fetched {
+    /// How often, or something of it.
+    pub times: u64,
+    /// By whom last, and when.
+    pub last: Option<(NodeId, SystemTime)>,
 }
 
 /// What a tracker has said at last.
@@ -31,7 +48,7 @@ pub(super) struct Known {
 
 impl Default for Board {
     fn default() -> Self {
-        Self { told: broadcast::Sender::new(BEHIND), trackers: Mutex::default() }
+        Self { told: broadcast::Sender::new(BEHIND), trackers: Mutex::default(), fetched: Mutex::default() }
     }
 }
 
@@ -56,8 +73,32 @@ impl Board {
             Event::Notice(Notice::Announcer(
                 AnnouncerNotice::Unlinked { tracker, .. } | AnnouncerNotice::NotTaken { tracker, .. },
             )) => drop(trackers.remove(tracker)),
+            Event::Upload(UploadEvent::Ended(Upload { node, name: Some(name), .. })) => self.note_fetched(name, *node),
             _ => {}
         }
+    }
+
+    fn note_fetched(&self, name: &SafePath, node: NodeId) {
+        let mut all = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let of = all.entry(name.clone()).or_default();
+        *of = Fetched { times: of.times + 1, last: Some((node, SystemTime::now())) };
+        if all.len() > NAMES
+            && let Some(oldest) =
+                all.iter().min_by_key(|(_, of)| of.last.map(|(_, at)| at)).map(|(name, _)| name.clone())
+        {
+            all.remove(&oldest);
+        }
+    }
+
+    /// How often a name was fetched, or one beneath it.
+    pub(super) fn fetched(&self, root: &SafePath) -> Fetched {
+        let all = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_of = |name: &SafePath| name == root || name.above().any(|above| above == root.as_str());
+        let each = all.iter().filter(|(name, _)| is_of(name)).map(|(_, of)| *of);
+        each.fold(Fetched::default(), |sum, of| Fetched {
+            times: sum.times + of.times,
+            last: sum.last.into_iter().chain(of.last).max_by_key(|(_, at)| *at),
+        })
     }
 
     /// What the node reports from now on.

@@ -228,7 +228,7 @@ impl Keeper {
         }
         // What it tells is in the transfer's own notices.
         let (asker, _) = mpsc::channel(1);
-        let transfer = Transfer::begin(Arc::new(node.at(&wish.places, asker)), wish.request.clone(), None);
+        let transfer = Transfer::begin(Arc::new(node.at(&wish.places, asker).await), wish.request.clone(), None);
         let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
         job.run = Some(Run { progress, notices, canceller });
         self.runs.spawn(async move { (id, transfer.finish().await) });

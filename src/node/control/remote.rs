@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::request::{ANSWER, Ask, Request, Told};
+use super::shares::SharedRow;
 use crate::io::home::Home;
 use crate::io::home::control::{ControlFile, Whereabouts};
 use crate::io::home::identity::Identity;
@@ -17,6 +18,7 @@ use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
 use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::node::error::{ControlError, Error};
+use crate::node::inner::shares::Unwanted;
 use crate::node::types::{Event, JobRow, Notice, Places};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
 use crate::wire::limits::{CONTROL_VERSION, PAGE};
@@ -97,6 +99,22 @@ impl Remote {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::OrderJobs(id, order), drop).await?
     }
 
+    /// What it offers, and keeps for that.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn shared(&self) -> Result<Vec<SharedRow>, Error> {
+        self.ask(&Places::default(), Ask::Shared, drop).await
+    }
+
+    /// Has it offer something no longer; what that was.
+    ///
+    /// # Errors
+    /// When it offers nothing of that name, or has ended.
+    pub async fn unshare(&self, what: Unwanted) -> Result<Vec<String>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Unshare(what), drop).await?
+    }
+
     /// How it is.
     ///
     /// # Errors
@@ -148,7 +166,7 @@ impl Remote {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,
                 Told::Notice(notice) => tell(notice),
-                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) => {}
+                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) | Told::Uploads(_) => {}
             }
         }
     }

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::jobs::{JobId, JobOrder};
+use crate::logic::uploads::Uploads;
 use crate::model::{ContentId, FoundHit, Hit, Query};
 use crate::node::inner::orders::JobWish;
+use crate::node::inner::shares::{ShareWish, Unwanted};
 use crate::node::types::{Event, Notice, PeerRef, Places, Progress};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
@@ -19,6 +21,8 @@ pub(super) enum Request {
     Fetch(Box<JobWish>),
     /// Everything that the node reports from now on.
     Events,
+    /// Offers, for as long as the command keeps its side of the stream open, or until they are unshared.
+    Share(Box<ShareWish>),
 }
 
 /// What is asked: a method of [`crate::node::Node`] each.
@@ -37,6 +41,8 @@ pub(super) enum Ask {
     NotFound(String, Query),
     Peers,
     Search(Query, u32),
+    Shared,
+    Unshare(Unwanted),
 }
 
 /// A frame of the answer.
@@ -56,6 +62,8 @@ pub(super) enum Told {
     Event(Event),
     /// Something to tell the user.
     Notice(Notice),
+    /// What is being fetched of what the command offers, and what was.
+    Uploads(Box<Uploads>),
 }
 
 /// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::board::Board;
 use super::request::{Ask, Request, Told};
 use super::status;
-use super::{answer_with, followed, packed};
+use super::{answer_with, followed, packed, shares};
 use crate::io::net::endpoint::{Arrival, Endpoint};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::node::Node;
@@ -115,10 +115,11 @@ impl Server {
         match decode(&value)? {
             Request::Ask(places, ask) => {
                 let (asker, notices) = mpsc::channel(NOTICES);
-                let node = Node { inner: Arc::new(node.inner.at(&places, asker)) };
-                asked(&node, *ask, notices, to).await
+                let node = Node { inner: Arc::new(node.inner.at(&places, asker).await) };
+                asked((&node, &self.board), *ask, notices, to).await
             }
             Request::Events => self.events(to).await,
+            Request::Share(wish) => shares::share(node, &self.board, *wish, (to, from)).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
         }
     }
@@ -165,12 +166,12 @@ async fn grant<T: Serialize>(to: &mut SendStream, answer: T) -> Result<(), CallE
 
 /// Does what is asked, and tells on the way.
 async fn asked(
-    node: &Node,
+    (node, board): (&Node, &Board),
     ask: Ask,
     mut notices: mpsc::Receiver<Notice>,
     to: &mut SendStream,
 ) -> Result<(), CallError> {
-    let work = std::pin::pin!(done(node, ask));
+    let work = std::pin::pin!(done(node, board, ask));
     let mut work = work;
     let answer = loop {
         tokio::select! {
@@ -185,7 +186,7 @@ async fn asked(
 }
 
 /// The method that is asked for.
-async fn done(node: &Node, ask: Ask) -> Vec<u8> {
+async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
     match ask {
         Ask::Holdings(hit) => packed(&node.holdings(&hit).await),
         Ask::Jobs(after) => packed(&node.jobs(after).await),
@@ -200,5 +201,7 @@ async fn done(node: &Node, ask: Ask) -> Vec<u8> {
         Ask::NotFound(what, query) => packed(&node.not_found(&what, &query).await),
         Ask::Peers => packed(&node.peers().await),
         Ask::Search(query, limit) => packed(&node.search(&query, limit).await),
+        Ask::Shared => packed(&shares::all(node, board).await),
+        Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }

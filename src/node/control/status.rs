@@ -44,7 +44,7 @@ pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64
         offers: index.public().all().names,
         all_offers: index.offers().all().names,
         jobs: node.jobs(None).await.unwrap_or_default().into_iter().take(LISTED).map(job).collect(),
-        budgets: budgets(node, uploads.under_way.len()),
+        budgets: budgets(node).await,
         uploads: uploads.under_way.into_iter().take(LISTED).map(upload).collect(),
         uploads_ended: uploads.ended,
         uploaded: uploads.bytes,
@@ -89,13 +89,15 @@ fn upload(of: crate::node::Upload) -> UploadState {
 }
 
 /// What is bounded, with its use.
-fn budgets(node: &Node, uploads: usize) -> Vec<Budget> {
-    let budget =
-        |name: &str, used: usize, of: usize| Budget { name: name.to_owned(), used: used as u64, of: of as u64 };
-    let [(connections, most), (half_open, most_half_open)] = node.endpoint.gate_use();
-    vec![
-        budget("connections of others", connections, most),
-        budget("half-open handshakes", half_open, most_half_open),
-        budget("uploads", uploads, crate::logic::uploads::MOST),
-    ]
+async fn budgets(node: &Node) -> Vec<Budget> {
+    let [connections, half_open] = node.endpoint.gate_use();
+    let [slots, waiting] = node.inner.uploads.used().await;
+    let own = [
+        ("connections of others", connections),
+        ("half-open handshakes", half_open),
+        ("upload slots", slots),
+        ("requests that wait for a slot", waiting),
+    ];
+    let all = own.into_iter().chain(node.inner.gauges.read());
+    all.map(|(name, (used, of))| Budget { name: name.to_owned(), used: used as u64, of: of as u64 }).collect()
 }

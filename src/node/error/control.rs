@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
 use crate::logic::limits::jobs::JobId;
-use crate::model::LocalPath;
+use crate::model::{Cause, LocalPath, SafePath, Shown};
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -24,6 +24,26 @@ pub enum ControlError {
     /// It has ended, or its connection was lost, before the answer was there.
     #[error("the running node of this home has ended meanwhile")]
     Lost,
+    /// Nothing is offered as that.
+    #[error("nothing is offered as {}", Shown(what))]
+    NotOffered {
+        /// As a person named it.
+        what: String,
+    },
+    /// What was to be offered at the next start, too, cannot be written down.
+    #[error("{} cannot be written ({cause})", shown(path))]
+    NotKept {
+        /// Where.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// It is offered already, to others than it was to be.
+    #[error("{name} is offered already, and not to the same people")]
+    OtherAudience {
+        /// What.
+        name: SafePath,
+    },
     /// There is none.
     #[error("no node of this home runs")]
     NotRunning,
@@ -79,7 +99,9 @@ impl ControlError {
             Self::OtherDirectory { .. } | Self::OtherUmask => ErrorCode::Destination,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
-            Self::NotRunning => ErrorCode::NotFound,
+            Self::NotKept { .. } => ErrorCode::Destination,
+            Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
+            Self::OtherAudience { .. } => ErrorCode::Usage,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::Protocol(_) => ErrorCode::Protocol,
             Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,

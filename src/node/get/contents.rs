@@ -264,7 +264,7 @@ impl Contents {
             return self.present(existing, parent, replace);
         };
         let paths = collection.entries().iter().map(|(path, _)| path);
-        accepts(parent, paths.filter(|path| !self.unwanted.contains(path)))?;
+        accepts(parent, paths.filter(|path| !self.unwanted.contains(*path)))?;
         let wanted = |path: &SafePath| !self.unwanted.contains(path);
         let existing = compare_collection(parent, target, collection, wanted, hashed)?;
         // Errors name paths relative to the directory that exists, if it does.

@@ -68,6 +68,13 @@ impl Finder {
         Self { itself: Some(itself), ..self }
     }
 
+    /// The same, which asks these friends itself as well, as if over the neighbours.
+    pub(crate) fn with_friends(mut self, friends: Vec<Link>) -> Self {
+        let friend = |link| Responder { plane: Plane::Neighbours, ..Responder::at(link) };
+        self.responders.extend(friends.into_iter().map(friend));
+        self
+    }
+
     /// What the node offers itself, where that is asked for.
     pub(crate) const fn itself(&self) -> Option<&OwnOffers> {
         self.itself.as_ref()
@@ -99,7 +106,8 @@ impl Finder {
             Some(overlay) => Some(overlay.neighbours.all().await.len()).filter(|count| self.lan || *count > 0),
             None => None,
         };
-        Whom { places: self.responders.iter().map(Responder::who).collect(), near, unfinished: false }
+        let named = self.responders.iter().filter(|responder| responder.plane != Plane::Neighbours);
+        Whom { places: named.map(Responder::who).collect(), near, unfinished: false }
     }
 
     /// What was found, and where it was looked for.

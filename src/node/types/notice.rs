@@ -38,6 +38,13 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
+    /// What is kept to be offered cannot be read.
+    Kept {
+        /// Its file.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
     /// The transport's key had another length than 32 bytes and was made anew.
     KeyRenewed {
         /// The file.

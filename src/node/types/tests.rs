@@ -86,6 +86,7 @@ fn what_is_asked_of_a_node_travels() {
         all: true,
         avoid: vec!["/home".into()],
         may_be_empty: true,
+        friends_only: true,
     });
     let (lan, wanted) = (Some("/usr/bin/qshare".into()), Some(addr()));
     let near = Near { lan: Some("/usr/bin/qshare".into()), only_peers: true, ttl: Some(3), all_global: false };

@@ -46,7 +46,7 @@ fn is_beneath(name: &SafePath, dir: &SafePath) -> bool {
 }
 
 /// Files that are no longer where they were, by device and inode: they may have been renamed.
-type Moved = HashMap<(u64, u64), Arc<HashedFile>>;
+pub(super) type Moved = HashMap<(u64, u64), Arc<HashedFile>>;
 
 impl Catalogue {
     /// Takes what was found in place of what is known; what has to be hashed, and whether anything that others see of it
@@ -125,7 +125,7 @@ impl Catalogue {
         seen.root.empty_dirs.sort_unstable();
     }
 
-    fn remove(&mut self, names: Vec<SafePath>) -> Moved {
+    pub(super) fn remove(&mut self, names: Vec<SafePath>) -> Moved {
         let mut moved = Moved::new();
         for name in names {
             let Some(row) = self.rows.remove(&name) else { continue };

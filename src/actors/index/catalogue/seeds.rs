@@ -28,7 +28,7 @@ impl Catalogue {
     ) -> Option<(RootKey, bool)> {
         let kind = fixed.kind();
         let same = |root: &Root| root.fixed.is_some() && root.path == path && root.kind == kind;
-        if let Some(key) = self.roots.iter().position(|row| same(&row.root)) {
+        if let Some(key) = self.roots.iter().position(|row| !row.withdrawn && same(&row.root)) {
             if self.roots[key].root.fixed.as_ref() != Some(&fixed) {
                 self.roots[key].root.fixed = Some(fixed);
                 self.renew(key, now);
@@ -105,6 +105,6 @@ impl Catalogue {
     fn is_free(&self, name: &SafePath) -> bool {
         let below = |other: &SafePath| other.as_str().strip_prefix(name.as_str()).is_some_and(|r| r.starts_with('/'));
         let taken = |other: &SafePath| other == name || below(other);
-        !self.roots.iter().any(|row| taken(&row.root.name)) && !self.has_below(name)
+        !self.live().any(|row| taken(&row.root.name)) && !self.has_below(name)
     }
 }

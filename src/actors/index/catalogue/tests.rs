@@ -4,6 +4,7 @@ use super::*;
 use crate::io::share::scan::{ScannedFile, Unseen};
 use crate::io::share::shared_source::ListPlace;
 use crate::io::share::stamp::FileStamp;
+use crate::logic::offers::reserved::Reserved;
 use crate::model::{Cause, ContentId, Obstacle};
 
 fn path(text: &str) -> SafePath {
@@ -505,4 +506,49 @@ fn what_was_told_with_a_seeded_tree_is_told_on() {
     hash_as(&mut catalogue, &jobs[0], "a", true);
     let id = collect(&mut catalogue);
     assert_eq!(catalogue.snapshot().left_out(id), Some(&left_out));
+}
+
+#[test]
+fn what_is_withdrawn_is_nobodys_and_its_name_is_free() {
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), now).expect("free");
+    hash(&mut catalogue, &jobs[0]);
+    assert!(catalogue.snapshot().offer(&path("t")).is_some());
+    assert_eq!((catalogue.withdraw(&path("x"), now), catalogue.withdraw(&path("t"), now)), (None, Some(0)));
+    let snapshot = catalogue.snapshot();
+    assert_eq!((snapshot.offers().all().names, catalogue.shared()), (0, Vec::new()));
+    assert!(snapshot.source(ContentId::of(b"t/a"), 10).is_none() && snapshot.had(ContentId::of(b"t/a")));
+    // What was on its way for it finds nothing.
+    assert_eq!(hash(&mut catalogue, &jobs[1]), Taken::Late);
+    assert_eq!((catalogue.collectable(), catalogue.withdraw(&path("t"), now)), (Vec::new(), None));
+    let (key, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), now).expect("free again");
+    assert_eq!((key, hash(&mut catalogue, &jobs[0])), (1, Taken::New(1)));
+    assert_eq!(catalogue.snapshot().offers().all().names, 2);
+}
+
+#[test]
+fn what_is_for_friends_alone_stays_so_after_it_has_changed_unless_anybody_may_have_the_same() {
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (key, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), now).expect("free");
+    catalogue.roots[key].friends_only = true;
+    for (job, content) in jobs.iter().zip(["secret", "known"]) {
+        hash_as(&mut catalogue, job, content, true);
+    }
+    let [secret, known] = [b"secret".as_slice(), b"known"].map(ContentId::of);
+    let whole = Reserved::whole();
+    let before = catalogue.reserved(&whole);
+    assert!(before.is_all() && before.has_id(secret) && before.has_id(known) && before.has_name(&path("t/a")));
+    let other = ScannedRoot { name: path("u"), ..tree(&[("u/b", 3)]) };
+    let (_, jobs) = catalogue.add(other, Arc::default(), now).expect("free");
+    hash_as(&mut catalogue, &jobs[0], "known", true);
+    let mixed = catalogue.reserved(&before);
+    assert!(!mixed.is_all() && mixed.has_id(secret) && !mixed.has_id(known) && !mixed.has_name(&path("u/b")));
+    // Another content takes its place, but whoever fetches the old one may still find it here.
+    assert_eq!(rescan(&mut catalogue, &[("t/a", 4), ("t/b", 2)]).0.len(), 1);
+    let changed = catalogue.reserved(&mixed);
+    assert!(changed.has_id(secret));
+    catalogue.withdraw(&path("t"), now);
+    assert!(!catalogue.reserved(&changed).is_any());
+    // Of a node that serves its friends alone nothing changes while it has nothing else.
+    assert!(Catalogue::default().reserved(&whole).is_all());
 }

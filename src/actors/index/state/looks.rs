@@ -34,7 +34,8 @@ impl IndexState {
     pub(super) fn begin_look(&self, keys: Vec<RootKey>) {
         let root =
             |key: RootKey| (key, self.catalogue.roots[key].root.clone(), self.catalogue.roots[key].rules.clone());
-        let roots: Vec<_> = keys.into_iter().map(root).collect();
+        let keys = keys.into_iter().filter(|key| !self.catalogue.roots[*key].withdrawn);
+        let roots: Vec<_> = keys.map(root).collect();
         self.spawn(move || Step::Scanned(roots.iter().map(|(key, root, rules)| look_at(*key, root, rules)).collect()));
     }
 
@@ -43,6 +44,9 @@ impl IndexState {
         let (mut jobs, now) = (Vec::new(), Instant::now());
         let proofs = self.seeds.take(looks.iter().map(|look| look.key));
         for Looked { key, scan, cost } in looks {
+            if self.catalogue.roots[key].withdrawn {
+                continue;
+            }
             self.watch.looked(key, cost);
             if scan.gone && !self.catalogue.roots[key].gone && scan.skipped.is_empty() {
                 self.outbox.push(IndexNotice::Gone(scan.root.path.clone().into()));

@@ -49,8 +49,8 @@ impl IndexState {
 
     pub(super) fn hashed(&mut self, mut batch: Batch) {
         let (waiters, roots) = (&self.waiters, &self.catalogue.roots);
-        self.hashing
-            .finished(&mut batch, |job| waiters.any(|name| job.name == *name || roots[job.root].root.name == *name));
+        let asked = |job: &HashJob| waiters.any(|name| job.name == *name || roots[job.root].root.name == *name);
+        self.hashing.finished(&mut batch, |job| !roots[job.root].withdrawn, asked);
         self.tell(Input::Hashed);
         if let Some(error) = batch.uncached {
             self.outbox.warn(IndexNotice::Cache(error));

@@ -86,7 +86,8 @@ impl IndexState {
     pub(in crate::actors::index) fn arrived(&mut self, paths: &[PathBuf]) {
         let near = |root: &Path| paths.iter().any(|path| path.starts_with(root) || root.starts_with(path));
         let roots = self.catalogue.roots.iter().enumerate();
-        let keys: Vec<RootKey> = roots.filter(|(_, row)| near(&row.root.path)).map(|(key, _)| key).collect();
+        let keys: Vec<RootKey> =
+            roots.filter(|(_, row)| !row.withdrawn && near(&row.root.path)).map(|(key, _)| key).collect();
         if keys.is_empty() {
             // Roots are kept as they were named: one may lead there over a link.
             return self.look_everywhere();

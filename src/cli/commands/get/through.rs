@@ -19,11 +19,8 @@ use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobW
 /// When this is to be left to it and it cannot do that, or it does not answer.
 pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>, Failure> {
     let by_itself = arguments.seed || arguments.dry_run || arguments.upload_limit.is_some() || is_stream(arguments);
-    // A friend tells a node that asks for others, too, nothing that is for friends alone, and as a guest one is told why.
-    let among_friends = arguments.from.is_none() && !arguments.detach && context.has_friends();
-    let among_friends = among_friends && context.ids_of(&arguments.words)?.is_none();
     // A path that is no text cannot be told.
-    if by_itself || among_friends || whole(arguments)?.to_str().is_none() {
+    if by_itself || whole(arguments)?.to_str().is_none() {
         return Ok(None);
     }
     match context.who_runs().await? {

@@ -193,10 +193,10 @@ impl RunningNode {
         lines.extend(self.uploads.iter().map(|of| ("upload", of.line(names))));
         lines.push(("uploads", format!("{} over, {} in all", count(self.uploads_ended), Size(self.uploaded))));
         lines.push(("memory", Size(self.memory).to_string()));
-        let budgets = self.budgets.iter();
-        lines.extend(
-            budgets.map(|of| ("budget", format!("{}  {} of {}", Shown(&of.name), count(of.used), count(of.of)))),
-        );
+        let (used, unused): (Vec<_>, Vec<_>) = self.budgets.iter().partition(|of| of.used > 0);
+        let budget = |of: &Budget| format!("{}  {} of {}", Shown(&of.name), count(of.used), count(of.of));
+        lines.extend(used.into_iter().map(|of| ("budget", budget(of))));
+        lines.push(("budgets", format!("{} more, of which nothing is in use", count(unused.len() as u64))));
         if self.refused > 0 {
             lines.push(("refused", format!("{} at the control socket, with another key", count(self.refused))));
         }

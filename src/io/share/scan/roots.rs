@@ -71,7 +71,10 @@ pub(super) fn barred(path: &Path, meta: &Metadata, rules: &Rules) -> Option<Why>
 }
 
 /// The lines `name<TAB>path` of a list.
-pub(super) fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyError> {
+///
+/// # Errors
+/// When it cannot be read, or a line is none.
+pub fn read_list(list: &Path) -> Result<Vec<(SafePath, PathBuf)>, SurveyError> {
     let missing = |error| unreachable(list, &error);
     let text = fs::read_to_string(list).map_err(missing)?;
     let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty());

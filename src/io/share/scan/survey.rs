@@ -35,6 +35,8 @@ pub struct SurveyOptions {
     pub avoid: Vec<PathBuf>,
     /// Nothing may be shared at all.
     pub may_be_empty: bool,
+    /// It is for friends alone.
+    pub friends_only: bool,
 }
 
 /// Why nothing is shared.
@@ -153,6 +155,8 @@ pub struct SharePlan {
     pub unseen: BTreeSet<SafePath>,
     /// What later looks leave out.
     pub rules: Rules,
+    /// It is for friends alone.
+    pub friends_only: bool,
 }
 
 /// Looks at everything that is to be shared. Blocks on the file system.
@@ -196,7 +200,9 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
         return Err(SurveyError::Nothing(skipped.into_iter().next()));
     }
     let unportable = unportable(&scanned);
-    Ok(SharePlan { roots: scanned.iter().map(summary).collect(), skipped, unportable, scanned, unseen, rules })
+    let friends_only = options.friends_only;
+    let roots = scanned.iter().map(summary).collect();
+    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, friends_only })
 }
 
 /// A root of which nothing can be seen would be offered as if it were empty.

@@ -22,6 +22,8 @@ const RARELY: u32 = 100;
 #[derive(Debug, Default)]
 pub(super) struct Roots {
     pub(super) watched: BTreeMap<RootKey, Watched>,
+    /// Where roots lay that are watched no longer, until the next check.
+    pub(super) left: Vec<PathBuf>,
     /// Something happened since this was last looked at.
     pub(super) stirred: bool,
     /// A root has to be watched anew.

@@ -1,0 +1,113 @@
+//! The roots as whoever shares them sees them: what there is, what of it is for friends alone, and how it ends.
+
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+
+use super::{Catalogue, RootRow, Row};
+use crate::io::share::watch::RootKey;
+use crate::logic::offers::reserved::Reserved;
+use crate::model::{ContentId, Kind, SafePath};
+
+/// Something that is shared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedRoot {
+    /// What it is offered under.
+    pub name: SafePath,
+    /// Where it is, absolute.
+    pub path: PathBuf,
+    /// File or collection.
+    pub kind: Kind,
+    /// What it is; none until all of it is hashed.
+    pub id: Option<ContentId>,
+    /// How many files.
+    pub files: u64,
+    /// How many bytes they have together,
+    pub bytes: u64,
+    /// and how many of these are not hashed yet.
+    pub missing_bytes: u64,
+    /// Friends alone may have it.
+    pub friends_only: bool,
+    /// Since when.
+    pub since: SystemTime,
+    /// There is nothing at its path now.
+    pub gone: bool,
+}
+
+impl Catalogue {
+    /// The roots that are shared.
+    pub(in crate::actors::index) fn live(&self) -> impl Iterator<Item = &RootRow> {
+        self.roots.iter().filter(|row| !row.withdrawn)
+    }
+
+    /// The root that is offered as a collection of this name.
+    pub(in crate::actors::index) fn tree_named(&self, name: &SafePath) -> Option<RootKey> {
+        let is_it = |row: &RootRow| !row.withdrawn && row.root.kind == Kind::Collection && row.root.name == *name;
+        self.roots.iter().position(is_it)
+    }
+
+    /// What is shared.
+    pub(in crate::actors::index) fn shared(&self) -> Vec<SharedRoot> {
+        let shared = |row: &RootRow| {
+            let of_file = || self.rows.get(&row.root.name).and_then(Row::offered).map(|file| file.id);
+            SharedRoot {
+                name: row.root.name.clone(),
+                path: row.root.path.clone(),
+                kind: row.root.kind,
+                id: row.collection.as_ref().map(|tree| tree.id()).or_else(of_file),
+                files: row.count.files.into(),
+                bytes: row.count.bytes,
+                missing_bytes: row.count.missing_bytes,
+                friends_only: row.friends_only,
+                since: row.since,
+                gone: row.gone,
+            }
+        };
+        self.live().map(shared).collect()
+    }
+
+    /// Takes the root of this name out of everything; its key, if there was one.
+    pub(in crate::actors::index) fn withdraw(&mut self, name: &SafePath, now: Instant) -> Option<RootKey> {
+        let key = self.roots.iter().position(|row| !row.withdrawn && row.root.name == *name)?;
+        // A tree that nobody is to have is no former one.
+        if let Some(tree) = self.roots[key].collection.take() {
+            self.former.lose(tree.id());
+        }
+        let rows: Vec<SafePath> = self.rows_of(key).map(|(name, _)| name.clone()).collect();
+        drop(self.remove(rows));
+        self.renew(key, now);
+        let row = &mut self.roots[key];
+        (row.withdrawn, row.gone) = (true, true);
+        (row.unread, row.empty_dirs, row.left_out) = Default::default();
+        Some(key)
+    }
+
+    /// What is for friends alone, after what was.
+    pub(in crate::actors::index) fn reserved(&self, before: &Reserved) -> Reserved {
+        let roots: BTreeSet<SafePath> =
+            self.live().filter(|row| row.friends_only).map(|row| row.root.name.clone()).collect();
+        let nothing_else = self.live().all(|row| row.friends_only);
+        let all = nothing_else && (!roots.is_empty() || before.is_all());
+        if roots.is_empty() && before.ids().next().is_none() {
+            return Reserved::new(roots, HashSet::new(), all);
+        }
+        let of = |reserved: bool| {
+            let rows = self.rows.values().filter(move |row| self.roots[row.root].friends_only == reserved);
+            let trees = self.live().filter(move |row| row.friends_only == reserved);
+            (rows, trees.filter_map(|row| row.collection.as_ref()).map(|tree| tree.id()))
+        };
+        let (rows, trees) = of(true);
+        let files = rows.flat_map(|row| row.offered().into_iter().chain(row.former())).map(|file| file.id);
+        // What was changes hands for a while yet.
+        let gone = |id: &ContentId| self.former.gone().has(*id) || self.former.trees().any(|of| of.tree.id() == *id);
+        let mut ids: HashSet<ContentId> = files.chain(trees).chain(before.ids().filter(gone)).collect();
+        let (rows, trees) = of(false);
+        rows.filter_map(Row::offered).map(|file| file.id).chain(trees).for_each(|id| {
+            ids.remove(&id);
+        });
+        Reserved::new(roots, ids, all)
+    }
+}

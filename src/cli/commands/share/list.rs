@@ -1,0 +1,89 @@
+//! `qshare share` without a path, where a node of the home runs: what that offers.
+
+use std::time::{Duration, SystemTime};
+
+use crate::cli::context::Context;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::human::{count, duration};
+use crate::cli::render::json::{Line, SharedLine};
+use crate::cli::render::table::{Align, Table};
+use crate::cli::say::names::Names;
+use crate::model::Size;
+use crate::node::{Fetched, Remote, SharedRoot, SharedRow};
+
+/// Runs it.
+pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Failure> {
+    context.refuse_other_version(remote)?;
+    let rows = remote.shared().await?;
+    context.output.emit_all(rows.iter().map(|row| {
+        let root = row.offer.root.as_ref();
+        let path = root.map_or_else(|path| path.as_path(), |root| &root.path);
+        Line::Shared(SharedLine::of(row, path, root.ok()))
+    }))?;
+    let running = remote.running();
+    if rows.is_empty() {
+        let text = format!("qshare: node {} (process {}) offers nothing; share it a path", running.node, running.pid);
+        context.output.note(&text);
+        return Ok(Exit::DONE);
+    }
+    context.output.table(&table(&rows, context.output.names()))?;
+    for path in rows.iter().filter_map(|row| row.offer.root.as_ref().err()) {
+        context.output.note(&format!(
+            "qshare: {} is kept and not offered: it could not be when the node began; start it again, or forget it with \
+             `qshare unshare`",
+            path.display()
+        ));
+    }
+    Ok(Exit::DONE)
+}
+
+fn table(rows: &[SharedRow], names: &Names) -> Table {
+    let columns = [
+        ("NAME", Align::Path),
+        ("FILES", Align::Right),
+        ("SIZE", Align::Right),
+        ("STATE", Align::Left),
+        ("FOR", Align::Right),
+        ("FETCHED", Align::Right),
+        ("LAST BY", Align::Spare),
+        ("ID", Align::Spare),
+    ];
+    let mut table = Table::new(&columns);
+    for row in rows {
+        let Ok(root) = &row.offer.root else { continue };
+        table.row([
+            root.name.to_string(),
+            count(root.files),
+            Size(root.bytes).to_string(),
+            state(root, row.offer.kept),
+            duration(age(root.since)),
+            count(row.fetched.times),
+            last(&row.fetched, names),
+            root.id.map_or_else(String::new, |id| id.short()),
+        ]);
+    }
+    table
+}
+
+/// How it is offered, in a few words.
+fn state(root: &SharedRoot, kept: bool) -> String {
+    let hashing = (root.missing_bytes > 0).then(|| format!("hashing {}", Size(root.missing_bytes)));
+    let words = [
+        root.gone.then(|| "gone".to_owned()),
+        hashing,
+        root.friends_only.then(|| "friends only".to_owned()),
+        kept.then(|| "kept".to_owned()),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() { "offered".to_owned() } else { words.join(", ") }
+}
+
+fn last(fetched: &Fetched, names: &Names) -> String {
+    fetched.last.map_or_else(String::new, |(node, at)| format!("{}, {} ago", names.short(node), duration(age(at))))
+}
+
+/// In whole seconds; none where the clock was put back.
+fn age(at: SystemTime) -> Duration {
+    Duration::from_secs(SystemTime::now().duration_since(at).unwrap_or_default().as_secs())
+}

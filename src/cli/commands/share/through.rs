@@ -1,0 +1,138 @@
+//! `qshare share PATH` where a node of the home runs already: that offers it, for as long as this command runs, or for good.
+
+use tokio::sync::{mpsc, watch};
+
+use super::{Preface, Reach, tell, wish};
+use crate::cli::args::ShareArgs;
+use crate::cli::context::Context;
+use crate::cli::context::stop;
+use crate::cli::exit::Exit;
+use crate::cli::failure::Failure;
+use crate::cli::render::json::{Line, paste};
+use crate::cli::render::{stdout, uploads};
+use crate::cli::signals::Signals;
+use crate::model::text::shell::quoted;
+use crate::model::{SafePath, Shown};
+use crate::node::{Error, Event, Heard, Offered, Remote, Sharing, Uploads};
+use crate::wire::control::ControlStatus;
+
+/// Events that wait for whoever reads them; of a slower one some are left out.
+const WAITING: usize = 1024;
+
+/// Runs it.
+pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArgs) -> Result<Exit, Failure> {
+    let mut signals = context.signals()?;
+    context.refuse_other_version(remote)?;
+    let status = remote.status().await?;
+    refuse_what_cannot_hold(context, &status, arguments)?;
+    let (offered, sharing) = tokio::select! {
+        offered = remote.share(wish(context, arguments)?) => offered?,
+        _ = signals.next() => return Ok(Exit::DONE),
+    };
+    let running = &status.running;
+    let trackers = status.trackers.iter().map(|known| known.tracker.clone()).collect();
+    let reach = Reach { trackers, lan: running.lan, neighbours: !running.only_peers || !status.neighbours.is_empty() };
+    tell_begin(context, &offered, &reach.audience(context, arguments.friends_only));
+    if arguments.keep {
+        return kept(context, &offered);
+    }
+    if let Some(own) = status.addrs.first() {
+        context.output.emit(&Line::Listening { addr: own.addr, node: running.node })?;
+    }
+    tell_known(context, remote, &offered.before).await?;
+    let (node, pid) = (running.node, running.pid);
+    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this command ends"));
+    context.note_of_signals(&signals);
+    follow(context, sharing, &mut signals).await
+}
+
+/// What belongs to the node and not to what it offers, or what it does not do for this.
+fn refuse_what_cannot_hold(context: &Context, status: &ControlStatus, arguments: &ShareArgs) -> Result<(), Failure> {
+    let settings = &context.settings;
+    let is_told = |tracker: &crate::model::PeerTarget| {
+        let tracker = tracker.host_port();
+        status.trackers.iter().any(|known| known.tracker == tracker)
+    };
+    let untold = settings.trackers.iter().find(|tracker| !is_told(tracker)).map(|tracker| tracker.host_port());
+    let options = [
+        settings.config.as_ref().map(|path| format!("--config {}", path.display())),
+        arguments.listen.map(|addr| format!("--listen {addr}")),
+        arguments.limit.map(|_| "--limit".to_owned()),
+        untold.map(|tracker| format!("--tracker {tracker}")),
+        (settings.near.lan.is_none() && status.running.lan).then(|| "--no-lan".to_owned()),
+        (settings.near.only_peers && !status.running.only_peers).then(|| "--only-peers".to_owned()),
+    ];
+    let Some(option) = options.into_iter().flatten().next() else { return Ok(()) };
+    Err(Failure::Usage(format!(
+        "{option} cannot hold for what the node that runs already offers (process {}): stop it with `qshare stop` and start it \
+         so, or do without",
+        status.running.pid
+    )))
+}
+
+fn tell_begin(context: &Context, offered: &Offered, audience: &str) {
+    let of = (offered.roots.as_slice(), offered.skipped.as_slice(), offered.unportable.as_ref());
+    let preface = Preface::of(context, of, audience);
+    preface.show(&context.output);
+    preface.warn(&context.output);
+    for name in &offered.before {
+        context.output.note(&format!("qshare: {} was offered already", Shown(name.as_str())));
+    }
+}
+
+/// It is offered for good; the command ends.
+fn kept(context: &Context, offered: &Offered) -> Result<Exit, Failure> {
+    for name in offered.roots.iter().map(|root| &root.name).chain(&offered.before) {
+        let (shown, words) = (Shown(name.as_str()), quoted(name.as_str()));
+        context.output.print(&format!("{shown}\n    qshare get {words}\n"))?;
+        context.output.note(&format!("qshare: {shown} is kept; `qshare unshare {words}` ends that"));
+    }
+    Ok(Exit::DONE)
+}
+
+/// Of what was offered before its id may have been told long ago.
+async fn tell_known(context: &Context, remote: &Remote, before: &[SafePath]) -> Result<(), Failure> {
+    if before.is_empty() {
+        return Ok(());
+    }
+    let (status, rows) = (remote.status().await?, remote.shared().await?);
+    let roots = rows.iter().filter_map(|row| row.offer.root.as_ref().ok()).filter(|root| before.contains(&root.name));
+    for root in roots {
+        let (Some(id), Some(own)) = (root.id, status.addrs.first()) else { continue };
+        let get = paste(id, status.running.node, own.addr);
+        context.output.emit(&Line::Offer { id, name: &root.name, get: get.clone() })?;
+        context.output.print(&format!(
+            "{}\n    qshare get {}\n    {get}\n",
+            Shown(root.name.as_str()),
+            quoted(root.name.as_str())
+        ))?;
+    }
+    Ok(())
+}
+
+/// Tells what happens to it, until a signal comes or the node ends.
+async fn follow(context: &Context, mut sharing: Sharing<'_>, signals: &mut Signals) -> Result<Exit, Failure> {
+    let (to, events) = mpsc::channel::<Event>(WAITING);
+    context.pass_events(events, tell(context));
+    let (shown, uploads) = watch::channel(Uploads::default());
+    let view = uploads::live(&context.output, "sharing", uploads);
+    let hear = async {
+        loop {
+            match sharing.next().await? {
+                // Full: whoever reads is too slow.
+                Heard::Event(event) => drop(to.try_send(event)),
+                Heard::Uploads(now) => drop(shown.send_replace(now)),
+            }
+        }
+    };
+    let heard: Result<(), Error> = tokio::select! {
+        heard = hear => heard,
+        () = stdout::unread() => Ok(()),
+        _ = signals.next() => Ok(()),
+    };
+    view.end().await;
+    heard?;
+    stop(sharing.end(), signals).await;
+    let last = shown.borrow().clone();
+    super::summarise(context, last).await.map(|()| Exit::DONE)
+}

@@ -1,0 +1,154 @@
+//! The node's side of what a command offers. Invariant: however the command goes, what it offers goes with it, unless it is kept.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use quinn::{RecvStream, SendStream};
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast::error::RecvError;
+
+use super::board::{Board, Fetched};
+use super::request::{Told, Word};
+use super::{answer_with, packed};
+use crate::io::net::frames::{self, CallError};
+use crate::logic::uploads::{Upload, UploadEvent, Uploads};
+use crate::model::{NodeId, SafePath};
+use crate::node::Node;
+use crate::node::error::Error;
+use crate::node::inner::Inner;
+use crate::node::inner::shares::{OfferRow, Offered, ShareWish};
+use crate::node::types::Event;
+use crate::wire::Code;
+use crate::wire::limits::PAGE;
+
+/// Nodes that are told apart in the totals.
+const NODES: usize = 10_000;
+
+/// Something that is offered, or kept for that, with who fetched it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedRow {
+    /// What.
+    pub offer: OfferRow,
+    /// How often it was fetched since the node began, or something of it, and by whom last.
+    pub fetched: Fetched,
+}
+
+/// All of them.
+pub(super) async fn all(node: &Node, board: &Board) -> Vec<SharedRow> {
+    let row = |offer: OfferRow| {
+        let fetched = offer.root.as_ref().map(|root| board.fetched(&root.name)).unwrap_or_default();
+        SharedRow { offer, fetched }
+    };
+    node.shared().await.into_iter().map(row).collect()
+}
+
+/// Offers what a command wants, and tells of it until the command ends, or at once where it is kept.
+pub(super) async fn share(
+    node: &Node,
+    board: &Board,
+    wish: ShareWish,
+    (to, from): (&mut SendStream, &mut RecvStream),
+) -> Result<(), CallError> {
+    let keep = wish.keep;
+    let events = board.follow();
+    let offered: Result<Offered, Error> = node.inner.shares.offer(wish).await;
+    let names = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
+    let mine = (!keep).then(|| Mine {
+        inner: Arc::clone(&node.inner),
+        names,
+        totals: Uploads::default(),
+        nodes: HashSet::new(),
+    });
+    answer_with(to, packed(&offered)).await?;
+    match (mine, offered) {
+        (Some(mine), Ok(_)) => mine.follow(events, to, from).await,
+        _ => Ok(()),
+    }
+}
+
+/// What a command offers. Dropped, it is offered no longer.
+struct Mine {
+    inner: Arc<Inner>,
+    names: Vec<SafePath>,
+    totals: Uploads,
+    nodes: HashSet<NodeId>,
+}
+
+impl Drop for Mine {
+    fn drop(&mut self) {
+        let (inner, names) = (Arc::clone(&self.inner), std::mem::take(&mut self.names));
+        if !names.is_empty() {
+            tokio::spawn(async move { inner.shares.withdraw(names).await });
+        }
+    }
+}
+
+impl Mine {
+    async fn follow(
+        mut self,
+        mut events: tokio::sync::broadcast::Receiver<Event>,
+        to: &mut SendStream,
+        from: &mut RecvStream,
+    ) -> Result<(), CallError> {
+        let mut uploads = self.inner.uploads.shown();
+        loop {
+            tokio::select! {
+                event = events.recv() => match event {
+                    Ok(event) if self.concerns(&event) => {
+                        self.count(&event);
+                        frames::send(to, &Told::Event(event), PAGE).await?;
+                    }
+                    Ok(_) => {}
+                    Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "who shares is too slow"),
+                    Err(RecvError::Closed) => return Err(CallError::Refused(Code::Closing.into())),
+                },
+                Ok(()) = uploads.changed() => {
+                    let mine = self.uploads(&uploads.borrow_and_update().clone());
+                    frames::send(to, &Told::Uploads(Box::new(mine)), PAGE).await?;
+                }
+                // Whatever it says, it is its last word.
+                word = frames::receive::<Word>(from, PAGE) => {
+                    drop(word);
+                    self.inner.shares.withdraw(std::mem::take(&mut self.names)).await;
+                    return frames::send(to, &Told::Left, PAGE).await;
+                }
+            }
+        }
+    }
+
+    fn has(&self, upload: &Upload) -> bool {
+        upload.name.as_ref().is_some_and(|name| self.offers(name))
+    }
+
+    fn offers(&self, name: &SafePath) -> bool {
+        self.names.iter().any(|root| root == name || name.above().any(|above| above == root.as_str()))
+    }
+
+    fn concerns(&self, event: &Event) -> bool {
+        match event {
+            Event::Offer { name, .. } => self.offers(name),
+            Event::Upload(UploadEvent::Begun(upload) | UploadEvent::Ended(upload)) => self.has(upload),
+            Event::Announced(_) | Event::Hashing { .. } | Event::Notice(_) => true,
+            Event::Allowed { .. } => false,
+        }
+    }
+
+    fn count(&mut self, event: &Event) {
+        let Event::Upload(UploadEvent::Ended(upload)) = event else { return };
+        self.totals.ended += 1;
+        self.totals.bytes += upload.bytes;
+        if self.nodes.len() < NODES {
+            self.nodes.insert(upload.node);
+        }
+    }
+
+    /// What of the node's uploads is of this.
+    fn uploads(&self, all: &Uploads) -> Uploads {
+        let under_way: Vec<Upload> = all.under_way.iter().filter(|upload| self.has(upload)).cloned().collect();
+        let recent = all.recent.iter().filter(|past| self.has(&past.upload)).cloned().collect();
+        let nodes: HashSet<NodeId> =
+            under_way.iter().map(|upload| upload.node).chain(self.nodes.iter().copied()).collect();
+        let bytes = self.totals.bytes + under_way.iter().map(|upload| upload.bytes).sum::<u64>();
+        Uploads { under_way, recent, ended: self.totals.ended, bytes, nodes: nodes.len() as u64 }
+    }
+}

@@ -1,0 +1,277 @@
+//! What a node offers by request of its owner's commands: more while it runs, less again, and what it goes on offering at its
+//! next start. Invariant: what is kept is on the disk before whoever wants that is told so.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use crate::actors::index::{IndexRef, SharedRoot};
+use crate::io::home::kept::KeptFile;
+use crate::io::receive::landing::Landing;
+use crate::io::share::scan::{Omission, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
+use crate::model::{Cause, SafePath};
+use crate::node::error::{ControlError, Error};
+
+/// Characters of an id that tell it from others.
+const PREFIX: usize = 8;
+
+/// What a command wants to offer; every path of it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct ShareWish {
+    /// Under their own names.
+    pub paths: Vec<PathBuf>,
+    /// Under given names, and how all of it is looked at.
+    pub options: SurveyOptions,
+    /// Also at the next start of the home's node, until it is unshared.
+    pub keep: bool,
+    /// Which directories the command sees there.
+    pub seen: Vec<Landing>,
+}
+
+/// What became of a wish.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Offered {
+    /// What is offered from now on.
+    pub roots: Vec<RootSummary>,
+    /// What was offered before by these names.
+    pub before: Vec<SafePath>,
+    /// What is left out.
+    pub skipped: Vec<Omission>,
+    /// Names that cannot exist everywhere.
+    pub unportable: Option<Unportable>,
+}
+
+/// What is to be offered no longer, as a person names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unwanted {
+    /// The name, an id or its first characters, or the path as it was given.
+    pub text: String,
+    /// The whole path that this would be.
+    pub path: PathBuf,
+}
+
+/// Something that is offered, or kept for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferRow {
+    /// What; of what is kept and cannot be offered now, only its path.
+    pub root: Result<SharedRoot, PathBuf>,
+    /// It is offered at the next start, too.
+    pub kept: bool,
+}
+
+/// One path of a wish that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Kept {
+    wish: ShareWish,
+    since: SystemTime,
+}
+
+impl Kept {
+    fn path(&self) -> Option<&Path> {
+        let named = self.wish.options.named.first().map(|(_, path)| path);
+        self.wish.paths.first().or(named).map(PathBuf::as_path)
+    }
+
+    /// Whether it would be offered under this name.
+    fn is_named(&self, name: &str) -> bool {
+        match self.wish.options.named.first() {
+            Some((own, _)) => own.as_str() == name,
+            None => self.path().and_then(Path::file_name).is_some_and(|own| own == name),
+        }
+    }
+}
+
+/// What a node offers by request.
+pub(crate) struct Shares {
+    index: IndexRef,
+    file: KeptFile,
+    /// Held while the file is changed.
+    kept: Mutex<Vec<Kept>>,
+}
+
+impl Shares {
+    /// Those of a home, with what it has kept; and why that cannot be read, if it cannot.
+    pub(crate) fn new(index: IndexRef, node: &Path) -> (Self, Option<Cause>) {
+        let file = KeptFile::at(node);
+        let (kept, cause) = match file.read().and_then(|bytes| parsed(&bytes)) {
+            Ok(kept) => (kept, None),
+            Err(error) => (Vec::new(), Some(error.into())),
+        };
+        (Self { index, file, kept: Mutex::new(kept) }, cause)
+    }
+
+    /// Where it keeps that.
+    pub(crate) fn file(&self) -> &Path {
+        self.file.path()
+    }
+
+    /// Offers more.
+    ///
+    /// # Errors
+    /// When a path cannot be shared or is another here, a name is taken, or it cannot be kept: then nothing of it is offered.
+    pub(crate) async fn offer(&self, wish: ShareWish) -> Result<Offered, Error> {
+        let looked = wish.clone();
+        let plan = spawn_blocking(move || look(&looked)).await??;
+        let (plan, before) = self.without_known(plan).await?;
+        let SharePlan { roots, skipped, unportable, .. } = &plan;
+        let offered =
+            Offered { roots: roots.clone(), before, skipped: skipped.clone(), unportable: unportable.clone() };
+        // A node that ends has nothing.
+        let names = self.index.share(plan).await.unwrap_or_default();
+        if let Err(error) = self.keep(&wish).await {
+            self.index.unshare(names).await;
+            return Err(error);
+        }
+        Ok(offered)
+    }
+
+    /// Offers again what is kept; what cannot be is told with its path, and stays kept.
+    pub(crate) async fn offer_kept(&self) -> Vec<(PathBuf, Result<Offered, Error>)> {
+        let wishes: Vec<Kept> = self.kept.lock().await.clone();
+        let mut all = Vec::new();
+        for kept in wishes {
+            let path = kept.path().map(Path::to_owned).unwrap_or_default();
+            all.push((path, self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.wish }).await));
+        }
+        all
+    }
+
+    /// Everything that is offered, and what is kept for that.
+    pub(crate) async fn all(&self) -> Vec<OfferRow> {
+        let kept = self.kept.lock().await;
+        let roots = self.index.roots().await;
+        let is_live = |kept: &Kept| roots.iter().any(|root| kept.path() == Some(&root.path));
+        let missing = kept.iter().filter(|kept| !is_live(kept)).filter_map(Kept::path);
+        let missing: Vec<_> = missing.map(|path| OfferRow { root: Err(path.to_owned()), kept: true }).collect();
+        let is_kept = |root: &SharedRoot| kept.iter().any(|kept| kept.path() == Some(&root.path));
+        let live = roots.iter().map(|root| OfferRow { kept: is_kept(root), root: Ok(root.clone()) });
+        live.chain(missing).collect()
+    }
+
+    /// Offers something no longer, nor at the next start. What it was: names, or the path of what could not be offered.
+    ///
+    /// # Errors
+    /// When nothing is offered so, or the disk does not take it.
+    pub(crate) async fn unshare(&self, what: &Unwanted) -> Result<Vec<String>, Error> {
+        let roots = self.index.roots().await;
+        let found = named(&roots, what);
+        let mut kept = self.kept.lock().await;
+        let is_meant = |kept: &Kept| {
+            let is_found = |path: &Path| found.iter().any(|root| root.path == path) || is_same(path, &what.path);
+            kept.path().is_some_and(is_found) || (found.is_empty() && kept.is_named(&what.text))
+        };
+        let (gone, left): (Vec<Kept>, Vec<Kept>) = kept.iter().cloned().partition(is_meant);
+        if found.is_empty() && gone.is_empty() {
+            return Err(ControlError::NotOffered { what: what.text.clone() }.into());
+        }
+        if !gone.is_empty() {
+            self.write(left.clone()).await?;
+            *kept = left;
+        }
+        let names = self.index.unshare(found.iter().map(|root| root.name.clone()).collect()).await;
+        let paths = gone.iter().filter_map(Kept::path).map(|path| path.display().to_string());
+        if names.is_empty() { Ok(paths.collect()) } else { Ok(names.iter().map(ToString::to_string).collect()) }
+    }
+
+    /// The end of what a command has offered, but for what is kept by now.
+    pub(crate) async fn withdraw(&self, names: Vec<SafePath>) {
+        let kept = self.kept.lock().await;
+        let roots = self.index.roots().await;
+        let is_kept = |path: &Path| kept.iter().any(|kept| kept.path() == Some(path));
+        let gone = roots.into_iter().filter(|root| names.contains(&root.name) && !is_kept(&root.path));
+        self.index.unshare(gone.map(|root| root.name).collect()).await;
+    }
+
+    /// Keeps a wish, if that is wanted: each of its paths by itself.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(crate) async fn keep(&self, wish: &ShareWish) -> Result<(), Error> {
+        if !wish.keep {
+            return Ok(());
+        }
+        let mut kept = self.kept.lock().await;
+        let alone = |paths, named| {
+            let options = SurveyOptions { named, list: None, may_be_empty: true, ..wish.options.clone() };
+            Kept { wish: ShareWish { paths, options, keep: true, seen: Vec::new() }, since: SystemTime::now() }
+        };
+        let plain = wish.paths.iter().map(|path| alone(vec![path.clone()], Vec::new()));
+        let named = wish.options.named.iter().map(|named| alone(Vec::new(), vec![named.clone()]));
+        let new: Vec<Kept> = plain.chain(named).collect();
+        let is_new = |old: &Kept| new.iter().any(|new| new.path() == old.path());
+        let all: Vec<Kept> = kept.iter().filter(|old| !is_new(old)).chain(&new).cloned().collect();
+        self.write(all.clone()).await?;
+        *kept = all;
+        Ok(())
+    }
+
+    /// The plan without what is offered already, and the names of that.
+    async fn without_known(&self, mut plan: SharePlan) -> Result<(SharePlan, Vec<SafePath>), Error> {
+        let roots = self.index.roots().await;
+        let mut before = Vec::new();
+        for new in &plan.roots {
+            let Some(old) = roots.iter().find(|old| old.name == new.name) else { continue };
+            if old.friends_only != plan.friends_only {
+                return Err(ControlError::OtherAudience { name: old.name.clone() }.into());
+            }
+            if !is_same(&old.path, &new.path) {
+                let (first, second) = (old.path.clone().into(), new.path.clone().into());
+                return Err(SurveyError::Duplicate { name: new.name.clone(), first, second }.into());
+            }
+            before.push(new.name.clone());
+        }
+        plan.roots.retain(|root| !before.contains(&root.name));
+        plan.scanned.retain(|root| !before.contains(&root.name));
+        Ok((plan, before))
+    }
+
+    async fn write(&self, all: Vec<Kept>) -> Result<(), Error> {
+        let file = self.file.clone();
+        let written = spawn_blocking(move || {
+            // Nothing is kept as nothing.
+            let bytes = if all.is_empty() { Ok(Vec::new()) } else { rmp_serde::to_vec_named(&all) };
+            file.write(&bytes.map_err(|error| io::Error::other(error.to_string()))?)
+        });
+        let unkept = |cause| ControlError::NotKept { path: self.file().into(), cause };
+        written.await?.map_err(|error| unkept(error.into()).into())
+    }
+}
+
+/// Looks at what is to be offered. Blocks.
+fn look(wish: &ShareWish) -> Result<SharePlan, Error> {
+    if let Some(other) = wish.seen.iter().find(|landing| !landing.is_here()) {
+        return Err(ControlError::OtherDirectory { path: other.dir.as_path().into() }.into());
+    }
+    Ok(survey(&wish.paths, &wish.options)?)
+}
+
+/// Which roots a person means: by path before by name before by id.
+fn named<'r>(roots: &'r [SharedRoot], what: &Unwanted) -> Vec<&'r SharedRoot> {
+    let by = |is: &dyn Fn(&SharedRoot) -> bool| roots.iter().filter(|root| is(root)).collect::<Vec<_>>();
+    let has_id = |root: &SharedRoot| {
+        what.text.len() >= PREFIX && root.id.is_some_and(|id| id.to_string().starts_with(&what.text))
+    };
+    let found = [
+        by(&|root| is_same(&root.path, &what.path)),
+        by(&|root| root.name.as_str() == what.text.trim_end_matches('/')),
+        by(&has_id),
+    ];
+    found.into_iter().find(|found| !found.is_empty()).unwrap_or_default()
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    let canonical = |path: &Path| fs::canonicalize(path).ok();
+    one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
+}
+
+fn parsed(bytes: &[u8]) -> io::Result<Vec<Kept>> {
+    if bytes.is_empty() {
+        return Ok(Vec::new());
+    }
+    rmp_serde::from_slice(bytes).map_err(|error| io::Error::other(error.to_string()))
+}

@@ -1,0 +1,192 @@
+//! What commands offer through the running node of their home: with them, for good, for friends alone, and no longer.
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::{Ended, Lab, Node, Process, until};
+use rustix::process::Signal;
+use serde_json::Value;
+
+/// A home whose node shares one file, and somebody who fetches from it.
+struct Stage {
+    lab: Lab,
+    home: PathBuf,
+    node: Node,
+    guest: PathBuf,
+}
+
+impl Stage {
+    fn new(more: &[&str]) -> Self {
+        let lab = Lab::new();
+        let (home, guest) = (lab.home(), lab.home());
+        let node = sharing(&lab, &home, more);
+        Self { lab, home, node, guest }
+    }
+
+    fn run(&self, arguments: &[&str]) -> Ended {
+        Process::start(self.lab.qshare_at(&self.home).args(arguments)).end()
+    }
+
+    /// A `share` of something through the node, once it has its id.
+    fn share(&self, path: &Path, more: &[&str]) -> (Process, String) {
+        let mut share = Process::start(self.lab.qshare_at(&self.home).arg("share").args(more).arg(path));
+        let id = share.first("offer")["id"].as_str().expect("an id").to_owned();
+        (share, id)
+    }
+
+    fn from(&self) -> String {
+        format!("{}@{}", self.node.id, self.node.addr)
+    }
+
+    /// Somebody fetches something from the node.
+    fn get(&self, who: &Path, what: &str) -> Ended {
+        let into = self.lab.home().join("got/");
+        let mut get = self.lab.qshare_at(who);
+        Process::start(get.args(["get", what, "--from", &self.from(), "-o"]).arg(into)).end()
+    }
+
+    /// What the node offers now.
+    fn offers(&self) -> Vec<Value> {
+        let listed = self.run(&["share"]);
+        assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+        listed.events.into_iter().filter(|event| event["event"] == "shared").collect()
+    }
+
+    fn offer(&self, name: &str) -> Value {
+        self.offers().into_iter().find(|offer| offer["name"] == name).unwrap_or_default()
+    }
+}
+
+fn sharing(lab: &Lab, home: &Path, more: &[&str]) -> Node {
+    let file = lab.file("first/first.txt", b"first");
+    let mut node = lab.start(lab.qshare_at(home).args(["share", "--listen", "127.0.0.1:0"]).args(more).arg(file));
+    node.process.event("offer");
+    node
+}
+
+#[test]
+fn what_a_command_offers_goes_with_it_and_the_node_stays() {
+    let stage = Stage::new(&[]);
+    let (mut share, id) = stage.share(&stage.lab.file("second.txt", b"second"), &[]);
+    assert_eq!(share.first("listening")["node"], *stage.node.id);
+    stage.get(&stage.guest, &id).done();
+    let upload = share.event_that("upload", |upload| upload["state"] == "begun");
+    assert_eq!(upload["name"], "second.txt");
+    stage.get(&stage.guest, "first").done();
+    share.signal(Signal::TERM);
+    let ended = share.end();
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let others = ended.events.iter().filter(|event| event["event"] == "upload" && event["name"] != "second.txt");
+    assert_eq!(others.count(), 0, "{:?}", ended.events);
+    // When the command has ended nobody gets it any more.
+    stage.get(&stage.guest, &id).error(3);
+    stage.get(&stage.guest, "first").done();
+    // The same with a command that had no time to say so.
+    let (mut share, _) = stage.share(&stage.lab.file("second.txt", b"second"), &[]);
+    share.kill();
+    until("it is offered no longer", || stage.offer("second.txt").is_null());
+}
+
+#[test]
+fn what_is_kept_is_offered_again_until_it_is_unshared() {
+    let mut stage = Stage::new(&[]);
+    let kept = stage.lab.file("kept/notes.txt", b"notes").parent().expect("a directory").to_owned();
+    let path = kept.display().to_string();
+    assert_eq!(stage.run(&["share", "--keep", &path]).code, Some(0));
+    until("it is hashed", || stage.offer("kept")["id"].is_string());
+    assert_eq!(stage.offer("kept")["kept"], true);
+    assert_eq!(stage.offer("first.txt")["kept"], false);
+    stage.run(&["stop"]).event("stopped");
+    stage.node = stage.lab.start(stage.lab.qshare_at(&stage.home).args(["node", "--listen", "127.0.0.1:0"]));
+    stage.node.process.event("offer");
+    stage.get(&stage.guest, "kept").done();
+    until("that is counted", || stage.offer("kept")["fetched"].as_u64() > Some(0));
+    assert!(stage.offer("kept")["last"].is_string());
+    // By its path, its name, and its id.
+    for by in ["path", "name", "id"] {
+        let id = stage.offer("kept")["id"].as_str().expect("an id").to_owned();
+        let what = match by {
+            "path" => path.clone(),
+            "name" => "kept".to_owned(),
+            _ => id[..8].to_owned(),
+        };
+        assert_eq!(stage.run(&["unshare", &what]).event("unshared")["what"], "kept", "{by}");
+        stage.get(&stage.guest, &id).error(3);
+        assert!(stage.run(&["unshare", &what]).error(3).contains("`qshare share` lists"), "{by}");
+        assert_eq!(stage.run(&["share", "--keep", &path]).code, Some(0));
+        until("it is hashed again", || stage.offer("kept")["id"].is_string());
+    }
+    stage.run(&["stop"]).event("stopped");
+    assert_eq!(stage.run(&["unshare", &path]).event("unshared")["what"], *path);
+    assert!(stage.run(&["share"]).error(2).contains("nothing to share"));
+}
+
+#[test]
+fn what_is_for_friends_alone_is_so_beside_what_is_for_everybody() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let (friend, home) = (lab.home(), lab.home());
+    let id = Process::start(lab.qshare_at(&friend).arg("id")).end().event("id")["node"].clone();
+    let add = ["friends", "add", "anna", id.as_str().expect("an id")];
+    Process::start(lab.qshare_at(&home).args(add)).end().event("friend");
+    let node = sharing(&lab, &home, &["--tracker", &tracker.addr]);
+    let stage = Stage { guest: lab.home(), lab, home, node };
+    let diary = stage.lab.file("diary/monday.txt", b"dear diary").parent().expect("a directory").to_owned();
+    let (_share, id) = stage.share(&diary, &["--friends-only", "--tracker", &tracker.addr]);
+    stage.get(&friend, &id).done();
+    stage.get(&friend, "diary").done();
+    let peer = ["--peer", &stage.node.addr, "--tracker", &tracker.addr];
+    let search =
+        |who: &Path, words: &str| Process::start(stage.lab.qshare_at(who).args(["search", words]).args(peer)).end();
+    search(&friend, "monday").event("hit");
+    search(&stage.guest, "monday").error(3);
+    search(&stage.guest, "first").event("hit");
+    stage.get(&stage.guest, &id).error(3);
+    stage.get(&stage.guest, "first").done();
+    let ls = Process::start(stage.lab.qshare_at(&stage.guest).args(["ls", &stage.from()])).end();
+    let names: Vec<_> = ls.events.iter().filter(|event| event["event"] == "hit").map(|hit| &hit["name"]).collect();
+    assert_eq!(names, ["first.txt"]);
+    assert_eq!(stage.offer("diary")["friends_only"], true);
+    // What is offered cannot change its audience unnoticed.
+    let other = stage.run(&["share", &diary.display().to_string(), "--tracker", &tracker.addr]);
+    assert!(other.error(2).contains("qshare unshare diary"), "{}", other.stderr);
+}
+
+#[test]
+fn an_offer_for_everybody_is_that_on_a_node_that_began_for_friends() {
+    let stage = Stage::new(&["--friends-only"]);
+    assert!(stage.get(&stage.guest, "first").error(1).contains("only its friends"));
+    let (_share, id) = stage.share(&stage.lab.file("open.txt", b"open"), &[]);
+    stage.get(&stage.guest, &id).done();
+    stage.get(&stage.guest, "first").error(3);
+}
+
+#[test]
+fn what_belongs_to_the_node_is_refused_for_an_offer() {
+    let stage = Stage::new(&[]);
+    let file = stage.lab.file("second.txt", b"second").display().to_string();
+    for option in [&["--listen", "127.0.0.1:0"][..], &["--limit", "5M"], &["--tracker", "127.0.0.1:9"]] {
+        let refused = stage.run(&[&["share", &file], option].concat());
+        let why = refused.error(2);
+        assert!(why.contains(option[0]) && why.contains("qshare stop"), "{why}");
+    }
+    stage.lab.file("x/second.txt", b"another");
+    let _share = stage.share(Path::new(&file), &[]);
+    let taken = stage.run(&["share", &stage.lab.path("x/second.txt").display().to_string()]);
+    assert!(taken.error(2).contains("would be offered as second.txt"), "{}", taken.stderr);
+    let missing = stage.run(&["share", &stage.lab.path("nothing").display().to_string()]);
+    assert!(missing.error(1).contains("cannot be shared"), "{}", missing.stderr);
+}
+
+#[test]
+fn a_share_whose_node_ends_takes_its_place() {
+    let mut stage = Stage::new(&[]);
+    let (mut share, id) = stage.share(&stage.lab.file("second.txt", b"second"), &[]);
+    stage.node.process.kill();
+    let begun = share.event_that("listening", |line| line["addr"] != *stage.node.addr);
+    assert_eq!(begun["node"], *stage.node.id, "it is the same home");
+    stage.node.addr = begun["addr"].as_str().expect("an address").to_owned();
+    share.event("offer");
+    stage.get(&stage.guest, &id).done();
+}
