@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use common::Process;
 use common::stage::{MIB, Stage, masked};
 use common::tmux::{Tmux, live};
-use common::Process;
 use rustix::process::Signal;
 use serde_json::Value;
 

@@ -271,7 +271,7 @@ fn patterns_and_words_that_are_nearly_spelled_so_find_what_is_near() {
         "{several:#?}"
     );
     let near = run(&["search", "turinng"]);
-    assert!(near.error(3).contains("`turing` (1)"), "{near:#?}");
+    assert!(near.error(3).contains("`turing` (1 thing)"), "{near:#?}");
 }
 
 #[test]

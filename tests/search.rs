@@ -60,11 +60,11 @@ fn patterns(ask: impl Fn(&[&str]) -> Ended) {
 fn misspelled(ask: impl Fn(&[&str]) -> Ended) {
     let searched = ask(&["search", "turinng"]);
     let told = searched.error(3);
-    assert!(told.contains("`turing` (2)"), "{told}");
+    assert!(told.contains("`turing` (2 things)"), "{told}");
     assert_eq!((hits_of(&searched), near(&searched)), (vec![], vec![("turing", 2)]));
     assert!(searched.event("near")["names"].to_string().contains("papers/turing.pdf"));
     let fetched = ask(&["get", "lovelcae", "djvu", "-o", "never/"]);
-    assert!(fetched.error(3).contains("`lovelace djvu` (1)"));
+    assert!(fetched.error(3).contains("`lovelace djvu` (1 thing)"));
     assert_eq!(near(&ask(&["locate", "physcis"])), [("physics", 2)]);
     assert_eq!(near(&ask(&["search", "nothing-like-it"])), []);
     assert_eq!(near(&ask(&["search", "tur"])), [], "what is found is not guessed at");

@@ -102,6 +102,8 @@ fn who_fetches_is_told_in_lines_and_the_line_to_paste_once() {
         err.lines().last().is_some_and(|line| line.starts_with("qshare: sent ") && line.contains(" uploads to ")),
         "{err}"
     );
+    let now = "notes.bin has changed, and the id above is that of what it was; to get what it is now:\n    qshare get notes.bin --from ";
+    assert_eq!(err.matches(now).count(), 1, "{err}");
     assert!(!err.contains('\u{1b}'), "{err}");
 }
 

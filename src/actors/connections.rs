@@ -251,10 +251,8 @@ impl Connections {
             };
             match &result {
                 Ok(link) => tracing::info!(peer = %link.peer().short(), at = %link.remote(), "connected"),
-                // Nobody was dialled, or this node is ending.
-                Err(error) if addrs.is_empty() || error.is_of_the_end() => {
-                    tracing::debug!(%error, "not dialled")
-                }
+                // Nobody was dialled, or this node is ending: no news.
+                Err(error) if addrs.is_empty() || error.is_of_the_end() => {}
                 Err(error) => tracing::info!(?addrs, %error, "not connected"),
             }
             let _ = myself.cast(Message::Dialled(target, number, result));
@@ -334,7 +332,8 @@ impl Connections {
             let cause = link.closed().await;
             match Loss::from(cause) {
                 // What was to be so is no news.
-                cause @ (Loss::Closed(Code::Duplicate | Code::Probe) | Loss::Here) => {
+                Loss::Here => {}
+                cause @ Loss::Closed(Code::Duplicate | Code::Probe) => {
                     tracing::debug!(peer = %node.short(), %cause, "a connection has ended");
                 }
                 cause => tracing::info!(peer = %node.short(), %cause, "a connection has ended"),

@@ -12,8 +12,9 @@ use clap::{ArgAction, ArgMatches, Args, FromArgMatches as _, Subcommand};
 
 use crate::model::PeerTarget;
 use crate::model::address::{NODE_PORT, TRACKER_PORT, TargetError};
-use crate::node::MAX_CONNECTIONS;
+use crate::node::{MAX_CONNECTIONS, PeerRef, PeerRefError};
 
+mod advice;
 mod commands;
 mod help;
 
@@ -143,7 +144,7 @@ pub(crate) fn parser() -> clap::Command {
         .subcommand_required(true)
         .subcommand_value_name("COMMAND")
         .arg_required_else_help(true);
-    help::with_examples(with_globals(Command::augment_subcommands(root)))
+    help::with_examples(advice::taking_negatives(with_globals(Command::augment_subcommands(root))))
 }
 
 fn with_globals(command: clap::Command) -> clap::Command {
@@ -155,7 +156,9 @@ fn with_globals(command: clap::Command) -> clap::Command {
 /// # Errors
 /// clap's: usage errors, and the wish for help or the version.
 pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals, Command), clap::Error> {
-    let matches = parser().try_get_matches_from(line).map_err(help::suggesting)?;
+    let line: Vec<OsString> = line.into_iter().collect();
+    let matches =
+        parser().try_get_matches_from(&line).map_err(|error| advice::advised(help::suggesting(error), &line))?;
     let mut globals = Globals::default();
     let mut level: Option<&ArgMatches> = Some(&matches);
     while let Some(matches) = level {
@@ -166,13 +169,29 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals
 }
 
 /// A tracker's place.
-pub(crate) fn tracker(text: &str) -> Result<PeerTarget, TargetError> {
-    PeerTarget::parse(text, TRACKER_PORT)
+pub(crate) fn tracker(text: &str) -> Result<PeerTarget, String> {
+    PeerTarget::parse(text, TRACKER_PORT).map_err(misread)
 }
 
 /// A node's place.
-pub(crate) fn peer(text: &str) -> Result<PeerTarget, TargetError> {
-    PeerTarget::parse(text, NODE_PORT)
+pub(crate) fn peer(text: &str) -> Result<PeerTarget, String> {
+    PeerTarget::parse(text, NODE_PORT).map_err(misread)
+}
+
+/// A node, whichever way it is named.
+pub(crate) fn any_peer(text: &str) -> Result<PeerRef, String> {
+    text.parse().map_err(|error| match error {
+        PeerRefError::Target(error) => misread(error),
+        PeerRefError::Form(_) => error.to_string(),
+    })
+}
+
+/// Why it is no place, and where an id is to be had.
+fn misread(error: TargetError) -> String {
+    match error {
+        TargetError::Form(_) => error.to_string(),
+        TargetError::Id(_) => format!("{error}, which `qshare id` prints there and `qshare peers --wide` here"),
+    }
 }
 
 /// A time: a number of seconds, or with units.

@@ -52,7 +52,7 @@ pub(crate) async fn ask(
     let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
     match beyond {
         Beyond { more: 0, at_least: false } => {}
-        Beyond { more: 0, .. } => context.output.note("There may be more: not all who were asked have answered."),
+        Beyond { more: 0, .. } => context.output.note("There may be more: not all who were asked have answered. q, and the same command again, asks them once more."),
         _ => context.output.note("There are more; more words leave fewer."),
     }
     context.output.note(chooser.page(context.output.names()).render(context.output.error_width()).trim_end());
@@ -177,24 +177,25 @@ impl<'a> Chooser<'a> {
                 self.from += self.rows;
                 return ControlFlow::Continue(None);
             }
-            ("*", _) => return self.filter(|_| true, line),
+            ("*", _) => return self.filter(|_| true, String::new()),
             ("all", _) => return self.chosen(&self.left.clone()),
             _ => {}
         }
         match numbers(line, self.candidates.len()) {
-            Some(Ok(places)) => self.chosen(&places),
-            Some(Err(wrong)) => ControlFlow::Continue(Some(wrong)),
-            None => match Query::parse(&[line.strip_prefix('/').unwrap_or(line)]) {
-                Ok(query) => self.filter(|hit| hit.clone().keep_what_answers(&query), line),
+            Ok(places) => self.chosen(&places),
+            // A year, say, may stand in names.
+            Err(wrong) => match Query::parse(&[line.strip_prefix('/').unwrap_or(line)]) {
+                Ok(query) => self.filter(|hit| hit.clone().keep_what_answers(&query), wrong),
                 Err(error) => ControlFlow::Continue(Some(error.to_string())),
             },
         }
     }
 
-    fn filter(&mut self, wanted: impl Fn(&Hit) -> bool, line: &str) -> ControlFlow<Vec<ContentId>, Option<String>> {
+    /// Leaves those that are wanted; where there are none, says so.
+    fn filter(&mut self, wanted: impl Fn(&Hit) -> bool, none: String) -> ControlFlow<Vec<ContentId>, Option<String>> {
         let left: Vec<usize> = (0..self.candidates.len()).filter(|place| wanted(&self.candidates[*place])).collect();
         if left.is_empty() {
-            return ControlFlow::Continue(Some(format!("None of them matches `{}`; * shows all.", Shown(line))));
+            return ControlFlow::Continue(Some(none));
         }
         (self.left, self.from) = (left, 0);
         ControlFlow::Continue(None)
@@ -224,23 +225,38 @@ fn telling(candidates: &[Hit]) -> usize {
     ids.windows(2).map(|pair| alike(pair) + 1).fold(SHORT, usize::max)
 }
 
-/// The places that `1,3 5-7` means, each once; none where it is no such list; what is wrong with one that is.
-fn numbers(line: &str, count: usize) -> Option<Result<Vec<usize>, String>> {
+/// The places that `1,3 5-7` means, each once; or what of it means none, which may be a word.
+fn numbers(line: &str, count: usize) -> Result<Vec<usize>, String> {
+    let parts: Vec<&str> = line.split([',', ' ']).filter(|part| !part.is_empty()).collect();
+    if !parts.iter().any(|part| is_range(part)) {
+        return Err(format!("None of them matches `{}`; * shows all.", Shown(line)));
+    }
     let mut places = Vec::new();
-    for part in line.split([',', ' ']).filter(|part| !part.is_empty()) {
-        let (first, last) = part.split_once('-').unwrap_or((part, part));
-        if ![first, last].iter().all(|text| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())) {
-            return None;
-        }
+    for part in parts {
+        let (first, last) = ends(part);
         let number = |text: &str| text.parse::<usize>().ok().filter(|number| (1..=count).contains(number));
         match (number(first), number(last)) {
             (Some(first), Some(last)) if first <= last => {
                 places.extend((first - 1..last).filter(|place| !places.contains(place)).collect::<Vec<_>>());
             }
-            _ => return Some(Err(format!("There is no {part}: give numbers from 1 to {count}."))),
+            _ if !is_range(part) => {
+                return Err(format!("`{}` is no number: give numbers from 1 to {count}, or words alone.", Shown(part)));
+            }
+            _ => return Err(format!("There is no {part}, and no name has it: give numbers from 1 to {count}.")),
         }
     }
-    (!places.is_empty()).then_some(Ok(places))
+    Ok(places)
+}
+
+/// `5-7`; a number is from itself to itself.
+fn ends(part: &str) -> (&str, &str) {
+    part.split_once('-').unwrap_or((part, part))
+}
+
+fn is_range(part: &str) -> bool {
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let (first, last) = ends(part);
+    is_number(first) && is_number(last)
 }
 
 /// Who offers it: a friend by name if there is one, and how many others.
@@ -305,6 +321,26 @@ mod tests {
         assert_eq!(chooser.left.len(), 4);
         assert!(matches!(chooser.answer("/2"), ControlFlow::Continue(Some(_))), "a filter, and no number");
         assert_eq!(chooser.left.len(), 4);
+    }
+
+    #[test]
+    fn a_number_that_is_none_of_them_is_a_word_and_what_is_no_number_is_said() {
+        let names = ["report 2024.pdf", "report 2023.pdf", "5-7.txt"];
+        let candidates: Vec<Hit> = names.iter().map(|name| hit(name, Kind::File, true)).collect();
+        let mut chooser = Chooser::new(&candidates, 20);
+        for (word, left) in [("2024", &[0][..]), ("5-7", &[2]), ("report 2023", &[1])] {
+            assert_eq!(chooser.answer(word), ControlFlow::Continue(None), "{word}");
+            assert_eq!(chooser.left, left);
+        }
+        let wrong = |line: &str| match Chooser::new(&candidates, 20).answer(line) {
+            ControlFlow::Continue(Some(wrong)) => wrong,
+            other => panic!("{line}: {other:?}"),
+        };
+        assert_eq!(wrong("1,x"), "`x` is no number: give numbers from 1 to 3, or words alone.");
+        assert_eq!(wrong("1-x 2"), "`1-x` is no number: give numbers from 1 to 3, or words alone.");
+        assert_eq!(wrong("1999"), "There is no 1999, and no name has it: give numbers from 1 to 3.");
+        assert_eq!(wrong("zzz"), "None of them matches `zzz`; * shows all.");
+        assert_eq!(wrong("/1999"), "None of them matches `/1999`; * shows all.");
     }
 
     #[test]

@@ -118,6 +118,11 @@ impl Context {
         Err(Error::Control(ControlError::Lost).into())
     }
 
+    /// Whether this home has any friends.
+    fn has_friends(&self) -> bool {
+        !self.output.names().are_none()
+    }
+
     /// Runs a finite command on a node inside it, as a guest where another process has the home.
     pub(crate) async fn look_by_itself<T>(
         &self,
@@ -204,10 +209,14 @@ impl Context {
     /// its key.
     pub(crate) fn warn_guest(&self, guest: bool, failure: &Failure) {
         let outcome = match failure {
-            Failure::Node(Error::NotFound { .. } | Error::UnknownPeer { .. }) | Failure::Nothing(_) => {
+            other if other.code() == ErrorCode::Forbidden => "nobody knows it",
+            // Where nobody could be asked, or what was meant is near by, the key makes no difference.
+            Failure::Node(Error::NotFound { asked, near, .. }) if !near.is_empty() || asked.is_nobody() => return,
+            Failure::Node(Error::NotFound { .. } | Error::UnknownPeer { .. }) | Failure::Nothing(_)
+                if self.has_friends() =>
+            {
                 "nodes that serve only their friends tell it nothing"
             }
-            other if other.code() == ErrorCode::Forbidden => "nobody knows it",
             _ => return,
         };
         if guest {
@@ -222,7 +231,7 @@ impl Context {
 
     /// Says that what is shown is without what friends would have told, for the same reason.
     pub(crate) fn warn_guest_hits(&self, guest: bool, of: &str) {
-        if guest && !self.output.names().are_none() {
+        if guest && self.has_friends() {
             self.warn_other_key(&format!("nodes that serve only their friends told it nothing of that {of}"));
         }
     }

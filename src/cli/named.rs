@@ -4,7 +4,7 @@
 use crate::cli::context::Context;
 use crate::cli::failure::Failure;
 use crate::io::home::seen::{Seen, SeenContent, is_prefix};
-use crate::model::{Hit, Query, SafePath, Shown};
+use crate::model::{ContentId, Hit, Query, SafePath, Shown};
 use crate::node::{Error, What};
 
 impl Context {
@@ -17,7 +17,12 @@ impl Context {
         let all: Vec<Option<What>> = words.iter().map(|word| id_of(word)).collect::<Result<_, _>>()?;
         match words.iter().zip(&all).find(|(_, what)| what.is_none()) {
             Some((word, _)) if all.iter().any(|what| matches!(what, Some(What::Id(_)))) => {
-                Err(Failure::Usage(format!("`{}` is not an id: give ids alone, or words alone", Shown(word))))
+                let (id, word) = (words.iter().find(|word| word.parse::<ContentId>().is_ok()), Shown(word));
+                let id = id.map_or("", String::as_str);
+                Err(Failure::Usage(format!(
+                    "`{word}` is not an id and {id} is one: ids and words are not looked for together, so give the ids in a command \
+                     of their own, and the words in another"
+                )))
             }
             _ => Ok(all.into_iter().collect()),
         }

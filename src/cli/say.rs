@@ -31,7 +31,7 @@ pub(crate) use doctor::check;
 pub(crate) use local::{advice, lines};
 pub(crate) use notice::notice;
 pub(crate) use share::{nothing_left, omission, secrets, unportable};
-pub(crate) use suggest::{names as suggested, near};
+pub(crate) use suggest::{directories, names as suggested, near};
 
 /// Why a command did not end well.
 pub(crate) fn failure(failure: &Failure, names: &Names) -> String {
@@ -73,7 +73,8 @@ fn transfer(error: &Error, names: &Names) -> String {
     match error {
         Error::Ambiguous { what, hits, .. } if hits.len() == 1 => cut(what),
         Error::Ambiguous { what, hits, beyond, .. } => {
-            format!("{}: run again with one of their ids, or with more words", matches(what, hits, *beyond))
+            let dirs = directories(what, hits);
+            format!("{}: run again with one of their ids, or with more words{dirs}", matches(what, hits, *beyond))
         }
         Error::OtherThanShown { .. } => format!("{error}: give more characters of the one that is meant"),
         Error::AmbiguousPeer { prefix, count } => {
@@ -171,7 +172,7 @@ pub(crate) fn connect(error: &ConnectError, names: &Names) -> String {
         ConnectError::Dial(error) => dial(error, names),
         ConnectError::Resolve(ResolveError::Failed { .. }) => format!("{error}: check its spelling and the network"),
         ConnectError::Resolve(ResolveError::TimedOut { .. }) => {
-            format!("{error}: check the network, or give an IP address")
+            format!("{error}: check its spelling and the network, or give an IP address")
         }
         ConnectError::Stopped => error.to_string(),
         ConnectError::Trust(error) => lines(error),
@@ -217,7 +218,7 @@ pub(crate) fn several(what: &str, hits: &[Hit], beyond: Beyond, beneath: Option<
     }
     // Those beyond are not taken.
     let all = if beyond.more == 0 { ", or take all with --all" } else { "" };
-    format!("{matching}: say which by its id or by more words{from}{all}")
+    format!("{matching}: say which by its id or by more words{from}{all}{}", directories(what, hits))
 }
 
 fn matches(what: &str, hits: &[Hit], beyond: Beyond) -> String {
@@ -254,18 +255,16 @@ fn for_the_end(what: &str) -> Option<String> {
 
 /// That nobody who was asked has it, and where else to look.
 pub(crate) fn nothing(what: &str, asked: &Whom) -> String {
-    let pattern = for_the_end(what);
+    let (pattern, apart) = (for_the_end(what), suggest::apart(what));
     let advice = match asked {
-        Whom { unfinished: true, .. } => {
-            "what is spelled nearly so was looked for, too, and not all who were asked have answered that: try again in a moment, or check it"
-        }
-        Whom { places, near: Some(0), .. } if places.is_empty() => {
+        asked if asked.is_nobody() && asked.near.is_some() => {
             "see that `qshare share` runs on another machine of this network, which `qshare doctor` looks at, or name places \
              to look with --tracker or --peer"
         }
         _ if pattern.is_some() => pattern.as_deref().unwrap_or_default(),
-        _ if what.contains(' ') => {
-            "all words have to be in one path, so give fewer of them, or get several things one after the other or by their ids"
+        _ if apart.is_some() => apart.as_deref().unwrap_or_default(),
+        Whom { unfinished: true, .. } => {
+            "not everyone who was asked has answered, so run it again in a moment, or check how it is spelled"
         }
         _ if is_short(what) => "no name there has it, and the beginning of an id takes at least 8 characters",
         _ if is_prefix(what) => {

@@ -58,6 +58,8 @@ pub struct Transfer {
     /// The largest unit in bytes.
     unit: u64,
     proven_bytes: u64,
+    /// Of what is unverified.
+    claimed_bytes: u64,
     complete: bool,
 }
 
@@ -90,7 +92,7 @@ impl Transfer {
         if settings.scatter {
             picker.begin_anywhere();
         }
-        let mut unverified = Bitfield::empty(map.units());
+        let (mut unverified, mut claimed_bytes) = (Bitfield::empty(map.units()), 0);
         let mut lists = Lists::default();
         let mut unit = 0;
         for (index, file) in map.files().iter().enumerate() {
@@ -105,6 +107,7 @@ impl Transfer {
                 picker.set(u, state);
                 if state == State::Have {
                     unverified.set(u);
+                    claimed_bytes += map.len(u);
                 }
             }
             if blocked && file.units().any(|u| picker.state(u) == State::Blocked) {
@@ -125,6 +128,7 @@ impl Transfer {
             listed: HashSet::new(),
             unit: unit.max(1),
             proven_bytes: 0,
+            claimed_bytes,
             complete: false,
         }
     }
@@ -161,6 +165,11 @@ impl Transfer {
     /// Bytes of wanted units that are proven, those of earlier runs included once they are verified.
     pub const fn proven_bytes(&self) -> u64 {
         self.proven_bytes
+    }
+
+    /// Bytes of wanted units that earlier runs proved and that are still to be verified.
+    pub const fn claimed_bytes(&self) -> u64 {
+        self.claimed_bytes
     }
 
     /// Whether the unit is there and proven.
@@ -202,12 +211,14 @@ impl Transfer {
             Input::Tick => self.on_tick(now, out),
             Input::Unproven { unit } => {
                 if self.unverified.clear(unit) {
+                    self.claimed_bytes -= self.picker.len(unit);
                     self.picker.set(unit, State::Wanted);
                 }
             }
             Input::Verified { units } => {
                 for unit in units {
                     if self.unverified.clear(unit) {
+                        self.claimed_bytes -= self.picker.len(unit);
                         self.proven_bytes += self.picker.len(unit);
                     }
                 }
@@ -221,6 +232,7 @@ impl Transfer {
             if self.picker.state(unit) == State::Blocked {
                 self.picker.set(unit, State::Have);
                 self.unverified.set(unit);
+                self.claimed_bytes += self.picker.len(unit);
             }
         }
     }

@@ -26,7 +26,7 @@ use tokio::time::Instant;
 use tracing::{Instrument as _, debug_span};
 
 use crate::actors::limits::throttle::Throttle;
-use crate::io::receive::dest::SafeDir;
+use crate::io::receive::dest::{DestError, SafeDir};
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::io::receive::umask::Mask;
 use crate::logic::limits::turns::{by_turns, home};
@@ -398,7 +398,8 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
 
 fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir, Error> {
     let parent = &destination.parent;
-    Ok(if destination.make { SafeDir::create(parent, mask)? } else { SafeDir::open_masked(parent, mask)? })
+    let opened = if destination.make { SafeDir::create(parent, mask) } else { SafeDir::open_masked(parent, mask) };
+    opened.map_err(|error| if error.is_missing() { DestError::absent(parent) } else { error }.into())
 }
 
 /// A destination at which everything is.

@@ -50,9 +50,17 @@ impl ConnectionsRef {
     /// # Errors
     /// When it cannot be reached or is not the right node.
     pub async fn to_target(&self, target: &PeerTarget) -> Result<Link, ConnectError> {
+        let addrs = resolve(target).await?;
+        self.to_resolved(target, addrs).await
+    }
+
+    /// The same of a host that has been resolved.
+    ///
+    /// # Errors
+    /// When it cannot be reached or is not the right node.
+    pub async fn to_resolved(&self, target: &PeerTarget, addrs: Vec<SocketAddr>) -> Result<Link, ConnectError> {
         let host_port = target.host_port();
         let remembered = self.ask_trust(&host_port, |trust, host_port| trust.lookup(host_port)).await?;
-        let addrs = resolve(target).await?;
         let remember = remembered.is_none() && is_remembered(target.id, &addrs);
         let link = match target.id.or(remembered) {
             Some(node) => self.wanted(Target::Node(node), addrs, true).await,

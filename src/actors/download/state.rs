@@ -161,6 +161,7 @@ impl State {
         state.tasks.spawn(verify(Arc::clone(&state.context), args.claimed));
         state.tasks.spawn(from_kin(Arc::clone(&state.context), kin));
         state.input(Input::Tick);
+        state.show();
         state
     }
 

@@ -88,6 +88,8 @@ pub(super) struct RootRow {
     outdated: bool,
     /// What is there and could not be read or looked at when it was last looked for.
     unread: Vec<SafePath>,
+    /// The most links that were left out of it at a time.
+    links: u64,
     /// What its tree has and its collection has not; of a content that was fetched, also what was told with it.
     left_out: Arc<LeftOut>,
     pub(super) gone: bool,
@@ -144,6 +146,7 @@ impl Catalogue {
         let root = Root { name: scanned.name.clone(), path: scanned.path.clone(), kind: scanned.kind, fixed: None };
         let key = self.add_root(root, rules);
         self.roots[key].real.clone_from(&scanned.real);
+        self.roots[key].links = scanned.links;
         let found = Seen { root: scanned, unseen: HashSet::new(), gone: false };
         Some((key, self.replace(key, found, now).0))
     }
@@ -162,12 +165,19 @@ impl Catalogue {
             collecting: false,
             outdated: false,
             unread: Vec::new(),
+            links: 0,
             left_out: Arc::default(),
             gone: false,
             real: None,
             broken: false,
         });
         self.roots.len() - 1
+    }
+
+    /// How many links are left out of a root, where there were never so many before.
+    pub(super) fn more_links(&mut self, key: RootKey, now: u64) -> Option<u64> {
+        let most = &mut self.roots[key].links;
+        (now > std::mem::replace(most, now.max(*most))).then_some(now)
     }
 
     /// Takes what a later look found; what has to be hashed, and whether anything changed.

@@ -73,8 +73,15 @@ impl JoinError {
             Self::Call(CallError::Lost(Loss::Here)) => true,
             Self::Call(CallError::Refused(refusal)) => refusal.code == Code::Duplicate,
             Self::NotNow(code) => *code == Code::Duplicate,
+            Self::Connect(ConnectError::Dial(error)) => error.is_of_the_end(),
+            Self::Connect(ConnectError::Stopped) => true,
             Self::Call(_) | Self::Connect(_) => false,
         }
+    }
+
+    /// Whether there is something to be said of it.
+    fn is_news(&self) -> bool {
+        !self.is_nobodys_fault() && !matches!(self, Self::Connect(ConnectError::Dial(DialError::NoAddress)))
     }
 
     /// Another node that answered, and where.
@@ -96,7 +103,9 @@ impl Reach {
         match joined.await {
             Ok((ticket, streams)) => drop(talk(ticket, streams).await),
             Err(error) => {
-                tracing::debug!(peer = %node.short(), %error, "not a neighbour");
+                if error.is_news() {
+                    tracing::debug!(peer = %node.short(), %error, "not a neighbour");
+                }
                 // Gone only with the node itself.
                 let _ = self.actor.cast(Message::Failed(node, error.met()));
             }

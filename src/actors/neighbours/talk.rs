@@ -102,7 +102,8 @@ pub(crate) async fn talk(ticket: Ticket, (mut send, mut recv): (SendStream, Recv
         ended = write(frames, &mut send) => ended,
         ended = read(&end, &mut recv) => ended,
     };
-    if let Err(error) = &ended {
+    // What this side closes, at the node's end, is no news.
+    if let Some(error) = ended.as_ref().err().filter(|error| !error.is_duplicate()) {
         tracing::debug!(peer = %end.node.short(), %error, "a neighbour's stream ended");
     }
     // Both may be over already. What was not taken in time is not kept for later.

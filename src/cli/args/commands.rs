@@ -1,7 +1,7 @@
 //! The arguments of each command. Not responsible for what they mean together with settings.
 #![allow(rustdoc::broken_intra_doc_links, reason = "these comments are the help that people read: [ID@] is no link")]
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU8;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::cli::args::{connections, duration, node_listen, peer, tracker, tracker_listen};
-use crate::model::address::TargetError;
+use crate::cli::args::{any_peer, connections, duration, node_listen, peer, tracker, tracker_listen};
+use crate::model::friend::FriendNameError;
 use crate::model::{FriendName, NodeId, PeerTarget, Rate, RateLimit};
 use crate::node::{JobId, MAX_BENCH_BYTES, Pattern, PeerRef, is_prefix};
 
@@ -89,7 +89,7 @@ pub(crate) struct GetArgs {
     ///
     /// The beginning of a node id has at least 8 characters, and is one that this home has met. A host without its port means port
     /// 4918.
-    #[arg(long, value_name = "PEER", help_heading = "What comes")]
+    #[arg(long, value_name = "PEER", value_parser = any_peer, help_heading = "What comes")]
     pub(crate) from: Option<PeerRef>,
     /// Only the files of the collection that match, such as '*.pdf'; repeatable
     ///
@@ -303,9 +303,9 @@ pub(crate) enum TrustCommand {
 pub(crate) struct Forgettable(pub(crate) Vec<PeerTarget>);
 
 impl FromStr for Forgettable {
-    type Err = TargetError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, TargetError> {
+    fn from_str(text: &str) -> Result<Self, String> {
         text.parse().map(|one| Self(vec![one])).or_else(|_| Ok(Self(vec![tracker(text)?, peer(text)?])))
     }
 }
@@ -321,7 +321,7 @@ pub(crate) enum FriendsCommand {
     /// Call a node by a name; an address is where it is looked for first
     Add {
         /// What you call it
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "NAME", value_parser = new_name)]
         name: FriendName,
         /// Its node id, as `qshare id` prints it there; of one that was shown here the first 8 characters or more
         #[arg(value_name = "ID[@HOST[:PORT]]")]
@@ -337,6 +337,14 @@ pub(crate) enum FriendsCommand {
     },
 }
 
+/// A name for a friend, and not an address, which would be taken for the place itself elsewhere.
+fn new_name(text: &str) -> Result<FriendName, String> {
+    if text.contains(':') || text.parse::<IpAddr>().is_ok() {
+        return Err(format!("this is an address: give the name first, and the address with the id, `NAME ID@{text}`"));
+    }
+    text.parse().map_err(|error: FriendNameError| error.to_string())
+}
+
 /// A friend's node, and where it is if that is given.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FriendNode {
@@ -350,7 +358,7 @@ impl FromStr for FriendNode {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let target = text.contains('@').then(|| peer(text).map_err(|error| error.to_string()));
+        let target = text.contains('@').then(|| peer(text));
         let at = target.transpose()?;
         match at {
             Some(target) => Ok(Self::Id(target.id.ok_or("the node id is missing")?, Some(target))),

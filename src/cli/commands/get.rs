@@ -240,12 +240,16 @@ impl<'a> Getting<'a> {
         context.remember(hits).await;
         let chosen = if arguments.all {
             if beyond.at_least {
-                context
-                    .output
-                    .warn(&format!("not all who were asked have answered, `{}` may match more", Shown(&what)));
+                context.output.warn(&format!(
+                    "not all who were asked have answered, and `{}` may match more: run it again to have that, too",
+                    Shown(&what)
+                ));
             }
             every(&what, hits, beyond)?
         } else if context.output.is_interactive() {
+            if let Some(dirs) = say::directories(&what, hits).strip_prefix("; ") {
+                context.output.note(dirs);
+            }
             choose::ask(context, hits, beyond, signals).await?
         } else {
             choose::list(context, hits, beyond, is_stream(arguments))?;

@@ -22,13 +22,20 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
         let command = arguments.command.join(" ");
         Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(&command)))
     })?;
-    let page = page(clap_mangen::Man::new(command.clone())).map_err(anyhow::Error::from)?;
+    let page = page(&manual(command)).map_err(anyhow::Error::from)?;
     context.output.print(&page)?;
     Ok(Exit::DONE)
 }
 
+/// The manual of a command, headed as others are: by its name in capitals, the program and its version.
+fn manual(command: &clap::Command) -> clap_mangen::Man {
+    let name = command.get_display_name().unwrap_or_else(|| command.get_name());
+    let version = concat!("qshare ", env!("CARGO_PKG_VERSION"));
+    clap_mangen::Man::new(command.clone()).title(name.to_uppercase()).source(version).manual("qshare manual")
+}
+
 /// A page with what stands after help under the headings that manuals have for it.
-fn page(of: clap_mangen::Man) -> std::io::Result<String> {
+fn page(of: &clap_mangen::Man) -> std::io::Result<String> {
     let mut page = Vec::new();
     of.render(&mut page)?;
     let page = String::from_utf8_lossy(&page).replace(".SH EXTRA\nExamples:\n", ".SH EXAMPLES\n.nf\n");
@@ -57,9 +64,9 @@ fn write_all(dir: &Path) -> Result<(), Failure> {
 /// The page of a command and those of its own.
 fn write(command: &clap::Command, dir: &Path) -> std::io::Result<()> {
     command.get_subcommands().filter(|own| !own.is_hide_set()).try_for_each(|own| write(own, dir))?;
-    let man = clap_mangen::Man::new(command.clone());
+    let man = manual(command);
     let path = dir.join(man.get_filename());
-    std::fs::write(path, page(man)?)
+    std::fs::write(path, page(&man)?)
 }
 
 #[cfg(test)]
@@ -74,7 +81,8 @@ mod tests {
             let page = dir.path().join(format!("man1/qshare-{command}.1"));
             let text = std::fs::read_to_string(&page).unwrap_or_else(|error| panic!("{page:?}: {error}"));
             assert!(
-                text.contains(".SH \"EXIT STATUS\"\n0 done")
+                text.contains(&format!(".TH QSHARE-{} 1  \"qshare ", command.to_uppercase()))
+                    && text.contains(".SH \"EXIT STATUS\"\n0 done")
                     && !text.contains("EXTRA")
                     && text.contains("Neither look for nodes"),
                 "{text}"

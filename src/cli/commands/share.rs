@@ -1,6 +1,6 @@
 //! `qshare share`: shows what is about to be published, then offers it until a signal comes.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
@@ -19,7 +19,7 @@ use crate::io::home::HomeError;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, Unportable};
 use crate::model::text::shell::quoted;
-use crate::model::{SafePath, Shown, Size};
+use crate::model::{ContentId, SafePath, Shown, Size};
 use crate::node::{
     Acknowledged, ControlError, Error, Event, Lifetime, Listen, Node, Offered, Options, Remote, RootSummary, SharePlan,
     ShareWish, SurveyOptions, UploadEvent, Uploads, listed_in, survey,
@@ -249,8 +249,8 @@ pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<(), Failure
 struct Told {
     /// Offers that a tracker holds, and how many of them have ids.
     announced: HashMap<String, (u64, u64)>,
-    /// Names whose lines to paste were printed.
-    offered: HashSet<SafePath>,
+    /// Names whose lines to paste were printed, with the id in them; none once it was told that this has changed.
+    offered: HashMap<SafePath, Option<ContentId>>,
     hashing: Option<Activity>,
 }
 
@@ -270,9 +270,21 @@ impl Told {
             Event::Offer { id, name, node, addr } => {
                 let get = paste(id, node, addr);
                 context.output.emit(&Line::Offer { id, name: &name, get: get.clone() })?;
-                if self.offered.insert(name.clone()) {
-                    let (title, words) = (Shown(name.as_str()), quoted(name.as_str()));
-                    context.output.print(&format!("{title}\n    qshare get {words}\n    {get}\n"))?;
+                let (title, words) = (Shown(name.as_str()), quoted(name.as_str()));
+                match self.offered.get_mut(&name) {
+                    None => {
+                        context.output.print(&format!("{title}\n    qshare get {words}\n    {get}\n"))?;
+                        self.offered.insert(name, Some(id));
+                    }
+                    // It may change again: only its name stays right.
+                    Some(told) if told.is_some_and(|told| told != id) => {
+                        *told = None;
+                        let now = paste(&words, node, addr);
+                        context.output.remark(&format!(
+                            "qshare: {title} has changed, and the id above is that of what it was; to get what it is now:\n    {now}"
+                        ));
+                    }
+                    Some(_) => {}
                 }
             }
             Event::Notice(notice) => context.output.notice(&notice),

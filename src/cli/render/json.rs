@@ -4,6 +4,7 @@
 //! Invariant: a field is there in every line of its event, null when unknown.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -368,7 +369,7 @@ view! {
 view! {
     /// How far a transfer is. Hashing proves nothing, so it is no part of `bytes`.
     Reached(progress: &Progress) {
-        /// Proven so far, with those of earlier runs.
+        /// Proven so far, with those that earlier runs have noted, which are taken off where the disk has lost them.
         bytes: u64 = progress.bytes,
         /// Those of this run.
         fetched: u64 = progress.fetched,
@@ -627,9 +628,9 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The line to paste that fetches an offer without tracker or words.
-pub(crate) fn paste(id: ContentId, node: NodeId, addr: SocketAddr) -> String {
-    format!("qshare get {id} --from {node}@{addr}")
+/// The line to paste that fetches an offer, by its id or its name, from this node alone.
+pub(crate) fn paste(what: impl fmt::Display, node: NodeId, addr: SocketAddr) -> String {
+    format!("qshare get {what} --from {node}@{addr}")
 }
 
 #[cfg(test)]

@@ -8,8 +8,8 @@ use crate::cli::render::human::{count, counted, duration, percent, rate, time_le
 use crate::model::{Shown, Size};
 use crate::node::{Phase, Progress};
 
-/// Between two plain lines.
-const EVERY: Duration = Duration::from_secs(3);
+/// Between two plain lines: while something moves, and at most, while nothing does.
+const EVERY: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(60));
 /// The most characters of a name in a line.
 const NAME: usize = 40;
 
@@ -62,12 +62,12 @@ fn standing(progress: &Progress) -> String {
     text
 }
 
-/// Decides when a line is due: at a new phase, and every few seconds.
+/// Decides when a line is due: at a new phase, every few seconds, and less and less often while nothing moves.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     /// What is looked for.
     subject: String,
-    last: Option<(Phase, Duration)>,
+    last: Option<Told>,
 }
 
 impl Lines {
@@ -90,13 +90,16 @@ impl Lines {
 
     /// The line that is due now, if one is.
     pub(crate) fn line(&mut self, progress: &Progress, now: Duration) -> Option<String> {
-        if let Some((phase, at)) = self.last
-            && phase == progress.phase
-            && now.saturating_sub(at) < EVERY
-        {
-            return None;
+        let (phase, (done, _)) = (progress.phase, amounts(progress));
+        let mut pause = EVERY.0;
+        if let Some(last) = self.last.filter(|last| last.phase == phase) {
+            let still = last.done == done;
+            if now.saturating_sub(last.at) < if still { last.pause } else { EVERY.0 } {
+                return None;
+            }
+            pause = if still { EVERY.1.min(last.pause * 2) } else { EVERY.0 };
         }
-        self.last = Some((progress.phase, now));
+        self.last = Some(Told { phase, done, at: now, pause });
         let mut parts = vec![self.activity(progress), standing(progress)];
         parts.extend(files(progress));
         if progress.phase == Phase::Fetching {
@@ -107,6 +110,15 @@ impl Lines {
         parts.retain(|part| !part.is_empty());
         Some(parts.join(", "))
     }
+}
+
+/// What the last line told, when, and how long there is none while that stays so.
+#[derive(Debug, Clone, Copy)]
+struct Told {
+    phase: Phase,
+    done: u64,
+    at: Duration,
+    pause: Duration,
 }
 
 /// What is waited for while nothing comes: one provider that said why.
@@ -151,6 +163,21 @@ mod tests {
         let line = lines.line(&fetching(), at(3001)).expect("a new phase");
         assert_eq!(line, "fetching docs/a.txt, 50 % of 1.0 GiB, 64.0 MiB/s, 8.0 s left, 1 provider");
         assert_eq!(lines.line(&fetching(), at(3002)), None);
+    }
+
+    #[test]
+    fn what_does_not_move_is_told_less_and_less_often() {
+        let waiting = Progress { phase: Phase::Waiting, ..Progress::default() };
+        let mut lines = Lines::default();
+        let due = |lines: &mut Lines, of: &Progress, from: u64, to: u64| -> Vec<u64> {
+            (from..to).filter(|second| lines.line(of, Duration::from_secs(*second)).is_some()).collect()
+        };
+        assert_eq!(due(&mut lines, &waiting, 0, 300), [0, 3, 9, 21, 45, 93, 153, 213, 273]);
+        // What comes at last is told at once, and as often as ever.
+        let moving = |bytes| Progress { bytes, ..fetching() };
+        assert_eq!(due(&mut lines, &moving(1), 300, 310), [300, 303, 309]);
+        assert_eq!(due(&mut lines, &moving(2), 310, 312), [] as [u64; 0]);
+        assert_eq!(due(&mut lines, &moving(2), 312, 316), [312, 315]);
     }
 
     #[test]

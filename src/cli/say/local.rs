@@ -98,6 +98,9 @@ pub(super) fn control(error: &ControlError) -> String {
 
 pub(super) fn dest(error: &DestError) -> String {
     let hint = match error {
+        DestError::Absent { .. } => {
+            "make it, or end the path of -o with a slash to have it made as a directory for the result"
+        }
         DestError::Exists { .. } => {
             "move it away, choose another place with -o, or replace a different file with --force"
         }
@@ -155,7 +158,9 @@ pub(super) fn identity(error: &IdentityError) -> String {
 
 pub(super) fn config(error: &ConfigError) -> String {
     match error {
-        ConfigError::Refused { .. } => format!("{error}; config/default.toml documents every setting"),
+        ConfigError::Refused { .. } => format!(
+            "{error}; config/default.toml, which packages put into /usr/share/doc/qshare/examples, has every setting"
+        ),
         ConfigError::Unreadable { source, .. } => format!("{error}: {}", advice(source.kind)),
     }
 }

@@ -44,7 +44,6 @@ fn connection(of: &Logged, names: &Names) -> Option<String> {
         "connected" => format!("connected to {} at {}", node("peer"), get("at")),
         "dialled back" => format!("{} has seen who answers here", get("remote")),
         "not connected" => format!("no connection to {}: {}", bare(get("addrs")), get("error")),
-        "not dialled" => format!("nobody was dialled: {}", get("error")),
         "side connections" => match get("sides") {
             "0" => format!("no further connections to {} could be had", node("node")),
             sides => format!("{sides} further connections to {} are there, for speed", node("node")),

@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use crate::model::PeerTarget;
 use crate::model::address::{canonical, is_loopback};
 
-/// The resolver has this long.
-pub const RESOLVE: Duration = Duration::from_secs(5);
+/// The resolver has this long: less than whoever waits for an answer of the host.
+pub const RESOLVE: Duration = Duration::from_secs(4);
 
 /// Why a host has no address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -28,7 +28,7 @@ pub enum ResolveError {
         cause: String,
     },
     /// The resolver does not answer.
-    #[error("the host name {host} was not resolved within 5 s")]
+    #[error("the host name {host} was not resolved in time")]
     TimedOut {
         /// Which.
         host: String,
@@ -44,8 +44,14 @@ pub async fn resolve(target: &PeerTarget) -> Result<Vec<SocketAddr>, ResolveErro
     let failed = |cause: String| ResolveError::Failed { host: host.clone(), cause };
     let lookup = timeout(RESOLVE, lookup_host((target.host.as_str(), target.port)));
     let found = lookup.await.map_err(|_| ResolveError::TimedOut { host: host.clone() })?;
-    let addrs: Vec<_> = found.map_err(|error| failed(error.to_string()))?.map(unmapped).unique().collect();
+    let addrs: Vec<_> = found.map_err(|error| failed(cause(&error)))?.map(unmapped).unique().collect();
     if addrs.is_empty() { Err(failed("it has no address".into())) } else { Ok(addrs) }
+}
+
+/// What the resolver says, without what is said already.
+fn cause(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    text.strip_prefix("failed to lookup address information: ").unwrap_or(&text).to_owned()
 }
 
 /// Whether all addresses are of this machine.
@@ -81,6 +87,6 @@ mod tests {
     #[tokio::test]
     async fn an_impossible_name_is_told() {
         let error = resolved("nowhere.invalid:7").await.expect_err("unknown").to_string();
-        assert!(error.contains("nowhere.invalid"), "{error}");
+        assert!(error.contains("nowhere.invalid") && !error.contains("address information"), "{error}");
     }
 }

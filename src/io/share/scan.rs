@@ -84,6 +84,8 @@ pub struct ScannedRoot {
     pub empty_dirs: Vec<SafePath>,
     /// What is there and cannot be read or looked at, under whole names.
     pub unread: Vec<SafePath>,
+    /// Links to directories, to outside, to nothing or to what is itself left out.
+    pub links: u64,
 }
 
 /// What a look at one root found.
@@ -95,8 +97,6 @@ pub struct Scan {
     pub unseen: Vec<Unseen>,
     /// What is not shared, and why.
     pub skipped: Vec<Skipped>,
-    /// Links to directories, to outside, to nothing or to what is itself left out.
-    pub links: u64,
     /// What a person wants to be left out, a directory counted as one.
     pub ignored: u64,
     /// Nothing lies at the root's path that it could be; never set because it could not be looked at.

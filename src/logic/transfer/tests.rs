@@ -214,9 +214,12 @@ fn claims_of_an_earlier_run_count_once_they_are_verified() {
     let (all, have) = (Bitfield::full(64), Bitfield::full(64));
     let mut transfer = Transfer::new(map, &all, &have, &BTreeSet::from([0]), Settings::new(1));
     assert_eq!(transfer.handle(Input::Tick, ms(0)), []);
+    let here = |transfer: &Transfer| (transfer.proven_bytes() / MIB, transfer.claimed_bytes() / MIB);
+    assert_eq!(here(&transfer), (0, 64));
     assert_eq!(transfer.handle(Input::Unproven { unit: 9 }, ms(1)), []);
+    assert_eq!(here(&transfer), (0, 63));
     assert_eq!(transfer.handle(Input::Verified { units: 0..64 }, ms(2)), []);
-    assert_eq!(transfer.proven_bytes(), 63 * MIB);
+    assert_eq!(here(&transfer), (63, 0));
     let out = fetches(&meet(&mut transfer, 1, ms(3)));
     assert_eq!(out[0].2, [9]);
     let out = transfer.handle(Input::Proven { request: out[0].0, units: vec![9] }, ms(4));

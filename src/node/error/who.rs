@@ -63,6 +63,14 @@ pub struct Whom {
     pub unfinished: bool,
 }
 
+impl Whom {
+    /// Whether there was nobody who could have been asked.
+    #[must_use]
+    pub fn is_nobody(&self) -> bool {
+        self.places.is_empty() && self.near.unwrap_or_default() == 0
+    }
+}
+
 impl fmt::Display for Whom {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.places.as_slice() {

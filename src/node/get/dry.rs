@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use crate::io::receive::dest::SafeDir;
+use crate::io::receive::dest::{DestError, SafeDir};
 use crate::io::receive::existing::Existing;
 use crate::io::receive::partial::{Earlier, Partial, PartialError};
 use crate::io::receive::space;
@@ -36,7 +36,7 @@ impl Get {
             }
             Err(error) if error.is_missing() => {
                 if !destination.make {
-                    self.report.warn(GetNotice::Dest(error));
+                    self.report.warn(GetNotice::Dest(DestError::absent(&destination.parent)));
                 }
                 AtTarget::default()
             }

@@ -1,14 +1,19 @@
 //! One tracker or node that is asked: which it is, the link to it, what it is asked page by page; and what several have answered.
 //! Not responsible for whom to ask, nor for how long.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
 use serde::de::DeserializeOwned;
 use tokio::task::JoinSet;
 
-use crate::actors::connections::ConnectionsRef;
+use crate::actors::connections::{ConnectError, ConnectionsRef};
 use crate::io::net::frames;
 use crate::io::net::link::Link;
+use crate::io::net::resolve::{ResolveError, resolve};
 use crate::model::{ContentId, Hit, NodeId, Offer, PeerTarget, Plane, Provider, Query};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Silence, Who};
 use crate::node::types::{LookNotice, Notice};
 use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, Sought, limits};
 
@@ -19,19 +24,40 @@ pub(crate) struct Responder {
     pub(crate) plane: Plane,
     /// The link to it, where there is one already.
     pub(super) link: Option<Link>,
+    /// Its host has had an address: while it has none, it is not the place that is silent.
+    pub(super) resolved: Arc<AtomicBool>,
 }
 
 impl Responder {
     /// A peer that is to be dialled.
-    pub(crate) const fn of(target: PeerTarget) -> Self {
-        Self { target, plane: Plane::Peer, link: None }
+    pub(crate) fn of(target: PeerTarget) -> Self {
+        Self { target, plane: Plane::Peer, link: None, resolved: Arc::default() }
     }
 
     /// A node to which there is a link.
     pub(crate) fn at(link: Link) -> Self {
         let (id, addr) = (Some(link.peer()), link.remote());
         let target = PeerTarget { id, host: addr.ip().to_string(), port: addr.port() };
-        Self { target, plane: Plane::Peer, link: Some(link) }
+        Self { target, plane: Plane::Peer, link: Some(link), resolved: Arc::new(true.into()) }
+    }
+
+    /// Why there is no answer; none while its host has an address.
+    pub(crate) fn unresolved(&self, own: NodeId) -> Option<Error> {
+        let error = ResolveError::TimedOut { host: self.target.host.clone() };
+        (!self.resolved.load(Ordering::Relaxed)).then(|| Error::connect(self.who(), own, error.into()))
+    }
+
+    /// That nothing has come for so long.
+    pub(crate) fn silent(&self, own: NodeId, waited: Duration) -> Error {
+        let late = || Error::Unreachable { who: self.who(), cause: Silence::Late(waited) };
+        self.unresolved(own).unwrap_or_else(late)
+    }
+
+    /// The link to it, whatever it is.
+    async fn dial(&self, connections: &ConnectionsRef) -> Result<Link, ConnectError> {
+        let addrs = resolve(&self.target).await?;
+        self.resolved.store(true, Ordering::Relaxed);
+        connections.to_resolved(&self.target, addrs).await
     }
 
     /// Whom an error about this responder names.
@@ -127,10 +153,7 @@ impl<T> Asked<T> {
 pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder, own: NodeId) -> Result<Link, Error> {
     let link = match responder.link.as_ref().filter(|link| !link.is_closed()) {
         Some(link) => link.clone(),
-        None => connections
-            .to_target(&responder.target)
-            .await
-            .map_err(|error| Error::connect(responder.who(), own, error))?,
+        None => responder.dial(connections).await.map_err(|error| Error::connect(responder.who(), own, error))?,
     };
     let wanted = match responder.plane {
         Plane::Lan | Plane::Neighbours | Plane::Peer => Role::Node,

@@ -14,7 +14,7 @@ use crate::io::home::seen::{Seen, SeenContent};
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
-use crate::node::error::{Error, Silence, Who, Whom};
+use crate::node::error::{Error, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::own::OwnOffers;
@@ -241,7 +241,7 @@ impl Finder {
         if self.responders.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
-        planes::look(direct, &self.responders, self.overlay.clone(), looked, enough).await
+        planes::look(direct, (&self.responders, self.own), self.overlay.clone(), looked, enough).await
     }
 
     /// The neighbours, where they are asked.
@@ -300,8 +300,7 @@ impl Finder {
                 let connect = || connect(&connections, &responder, own);
                 let answer = asked(deadline, connect, |link| ask(link, responder.who())).await;
                 let waited = || Duration::from_secs(begun.elapsed().as_secs());
-                let silent = || Err(Error::Unreachable { who: responder.who(), cause: Silence::Late(waited()) });
-                (number, answer.unwrap_or_else(silent))
+                (number, answer.unwrap_or_else(|| Err(responder.silent(own, waited()))))
             });
         }
         tasks

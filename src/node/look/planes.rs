@@ -69,7 +69,7 @@ fn row(row: Row) -> NearRow {
 /// When nobody answered and somebody failed.
 pub(crate) async fn look(
     direct: Asking<Page>,
-    responders: &[Responder],
+    (responders, own): (&[Responder], NodeId),
     neighbours: Option<Overlay>,
     looked: Looked,
     enough: Enough,
@@ -81,7 +81,7 @@ pub(crate) async fn look(
     let (begun, asked, friends) = (Instant::now(), Asked::default(), Vec::new());
     let mut search = Search { begun, look, rest, asked, silent, known: false, friends, looked };
     search.run(responders).await;
-    search.into_answer(responders)
+    search.into_answer(responders, own)
 }
 
 /// What was still under way when a look was over.
@@ -220,10 +220,13 @@ impl Search {
     }
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
-    fn into_answer(mut self, responders: &[Responder]) -> Result<(Asked<Page>, Rest), Error> {
+    fn into_answer(mut self, responders: &[Responder], own: NodeId) -> Result<(Asked<Page>, Rest), Error> {
         let told = self.look.enough() != Enough::First;
         let silent = self.silent.iter().map(|number| &responders[*number]).filter(|_| told);
-        self.asked.warnings.extend(silent.map(|responder| LookNotice::Silent(responder.who()).into()));
+        self.asked.warnings.extend(silent.map(|responder| match responder.unresolved(own) {
+            Some(error) => LookNotice::Failed(Box::new(error)).into(),
+            None => LookNotice::Silent(responder.who()).into(),
+        }));
         let friends = Some(self.friends).filter(|friends| !friends.is_empty());
         self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough() {
             Enough::Choice => Some(LookNotice::SilentFriends(nodes).into()),

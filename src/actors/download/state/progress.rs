@@ -51,7 +51,7 @@ pub struct Progress {
     pub id: Option<ContentId>,
     /// Where it was found.
     pub plane: Option<Plane>,
-    /// Bytes proven so far, with those of earlier runs.
+    /// Bytes proven so far, with those that earlier runs have noted.
     pub bytes: u64,
     /// Bytes proven in this run.
     pub fetched: u64,
@@ -234,7 +234,8 @@ impl State {
         let files = self.tallies.count_files(|unit| self.transfer.has(unit), now);
         let tallies = &self.tallies;
         tallies.progress.send_modify(|shown| {
-            shown.bytes = self.transfer.proven_bytes();
+            // What is hashed again is here already, and is taken off where it is not as it was noted.
+            shown.bytes = self.transfer.proven_bytes() + self.transfer.claimed_bytes();
             shown.fetched = tallies.fetched;
             shown.total = tallies.total;
             // A large unit takes long to prove over a slow path, and its bytes come meanwhile.

@@ -26,6 +26,7 @@ fn tree(files: &[(&str, u64)]) -> ScannedRoot {
         files,
         empty_dirs: Vec::new(),
         unread: Vec::new(),
+        links: 0,
     }
 }
 
@@ -48,7 +49,7 @@ fn rescan_without(catalogue: &mut Catalogue, files: &[(&str, u64)], unseen: &[&s
     let cause = Cause { kind: Obstacle::OpenFiles, text: "too many open files".to_owned() };
     let place = |name: &&str| Unseen { name: path(name), path: (*name).into(), cause: cause.clone() };
     let unseen = unseen.iter().map(place).collect();
-    let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), links: 0, ignored: 0, gone: false };
+    let scan = Scan { root: tree(files), unseen, skipped: Vec::new(), ignored: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
 }
 
@@ -177,8 +178,7 @@ fn with(name: &str, stamp: FileStamp) -> ScannedRoot {
 }
 
 fn found(catalogue: &mut Catalogue, name: &str, stamp: FileStamp) -> (Vec<HashJob>, bool) {
-    let scan =
-        Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false };
+    let scan = Scan { root: with(name, stamp), unseen: Vec::new(), skipped: Vec::new(), ignored: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now())
 }
 
@@ -316,7 +316,6 @@ fn a_directory_of_which_everything_keeps_changing_says_so() {
             root: tree(&[("t/a", 10 + second)]),
             unseen: Vec::new(),
             skipped: Vec::new(),
-            links: 0,
             ignored: 0,
             gone: false,
         };
@@ -409,9 +408,7 @@ fn log_left_out() -> (Catalogue, ContentId, HashJob, impl Fn(u64) -> Instant) {
 
 fn look_at(catalogue: &mut Catalogue, log: u64, now: Instant) -> Vec<HashJob> {
     let root = tree(&[("t/a", 1), ("t/log", log)]);
-    catalogue
-        .rescanned(0, Scan { root, unseen: Vec::new(), skipped: Vec::new(), links: 0, ignored: 0, gone: false }, now)
-        .0
+    catalogue.rescanned(0, Scan { root, unseen: Vec::new(), skipped: Vec::new(), ignored: 0, gone: false }, now).0
 }
 
 #[test]
@@ -484,7 +481,7 @@ fn what_could_not_be_read_is_told_also_while_the_directory_around_it_cannot_be_l
     };
     // As a walk tells it: what could not be looked at could not be read either.
     let root = ScannedRoot { unread: vec![path("t/d")], ..tree(&[("t/a", 1)]) };
-    let scan = Scan { root, unseen: vec![unseen("t/d")], skipped: Vec::new(), links: 0, ignored: 0, gone: false };
+    let scan = Scan { root, unseen: vec![unseen("t/d")], skipped: Vec::new(), ignored: 0, gone: false };
     catalogue.rescanned(0, scan, Instant::now());
     assert_eq!(told(&mut catalogue, id), key);
 }

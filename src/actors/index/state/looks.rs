@@ -54,6 +54,9 @@ impl IndexState {
             for skipped in &scan.skipped {
                 self.outbox.warn(IndexNotice::Omitted(Omission::Skipped(skipped.clone())));
             }
+            if let Some(links) = self.catalogue.more_links(key, scan.root.links) {
+                self.outbox.push(IndexNotice::Omitted(Omission::Links(links)));
+            }
             if let Some(real) = self.catalogue.leads(key, scan.root.real.as_deref()) {
                 // Who swaps a link wants that, and who did not do it wants to know.
                 self.outbox.push(IndexNotice::LeadsTo { path: scan.root.path.clone().into(), real: real.into() });

@@ -12,6 +12,14 @@ use crate::model::{Cause, LocalPath, Obstacle};
 /// Why an operation in the destination failed. Nothing outside the destination was touched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum DestError {
+    /// The directory is missing into which something is to be put.
+    #[error("there is no directory {}{}", quoted(path), above(path, first))]
+    Absent {
+        /// Which.
+        path: LocalPath,
+        /// The first directory of it that is missing.
+        first: LocalPath,
+    },
     /// Something has the name already.
     #[error("{} already exists", quoted(path))]
     Exists {
@@ -66,7 +74,18 @@ pub enum DestError {
     },
 }
 
+/// That one above is missing, too.
+fn above(path: &Path, first: &Path) -> String {
+    if first == path { String::new() } else { format!(", nor {} above it", quoted(first)) }
+}
+
 impl DestError {
+    /// That this directory is missing.
+    pub fn absent(path: &Path) -> Self {
+        let missing = path.ancestors().filter(|dir| !dir.as_os_str().is_empty()).take_while(|dir| !dir.exists());
+        Self::Absent { path: path.into(), first: missing.last().unwrap_or(path).into() }
+    }
+
     pub(in crate::io) fn io(doing: &'static str, path: &Path, source: io::Error) -> Self {
         if source.kind() == ErrorKind::AlreadyExists {
             return Self::Exists { path: path.into() };

@@ -84,8 +84,8 @@ pub(super) fn scan_fixed(root: &Root, fixed: &Fixed) -> Scan {
     let empty = entries.filter(|(_, entry)| *entry == Entry::Directory);
     let empty_dirs = empty.filter_map(|(path, _)| root.name.join(path).ok()).collect();
     let Root { name, path, kind, .. } = root.clone();
-    let root = ScannedRoot { name, path, real: None, kind, files, empty_dirs, unread: Vec::new() };
-    Scan { root, unseen, skipped: Vec::new(), links: 0, ignored: 0, gone }
+    let root = ScannedRoot { name, path, real: None, kind, files, empty_dirs, unread: Vec::new(), links: 0 };
+    Scan { root, unseen, skipped: Vec::new(), ignored: 0, gone }
 }
 
 /// A file of the tree: its whole name, where it is, its size. None where the name would be longer than a name may be.

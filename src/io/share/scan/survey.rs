@@ -189,7 +189,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     check_names(&scans)?;
     skipped.extend(scans.iter().flat_map(|s| s.unseen.iter().cloned().map(Omission::Unseen)));
     skipped.extend(scans.iter().flat_map(|s| s.skipped.iter().cloned().map(Omission::Skipped)));
-    let links = scans.iter().map(|s| s.links).sum();
+    let links = scans.iter().map(|s| s.root.links).sum();
     skipped.extend((links > 0).then_some(Omission::Links(links)));
     let ignored = scans.iter().map(|s| s.ignored).sum();
     skipped.extend((ignored > 0).then_some(Omission::Ignored(ignored)));

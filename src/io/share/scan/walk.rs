@@ -230,8 +230,8 @@ fn finish(root: &Root, mut found: Walked, gone: bool, real: Option<PathBuf>) -> 
     let Root { name, path, kind, .. } = root.clone();
     let unseen = found.unseen.iter().map(|unseen| unseen.name.clone());
     let unread = found.unread.into_iter().chain(unseen).sorted_unstable().collect();
-    let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread };
-    Scan { root, unseen: found.unseen, skipped: found.skipped, links, ignored: found.ignored, gone }
+    let root = ScannedRoot { name, path, real, kind, files: found.files, empty_dirs, unread, links };
+    Scan { root, unseen: found.unseen, skipped: found.skipped, ignored: found.ignored, gone }
 }
 
 /// The files that links stand for, and how many links stand for nothing that is shared.
