@@ -78,7 +78,7 @@ pub(super) async fn attend(
     let seeds = wish.request.share == ShareBack::Seed;
     let before = if seeds { node.inner.index.roots().await } else { Vec::new() };
     let before = before.into_iter().map(|root| root.name).collect();
-    let transfer = Transfer::begin(Arc::new(node.inner.at(&wish.places, asker)), wish.request, stream);
+    let transfer = Transfer::begin(Arc::new(node.inner.at(&wish.places, asker).await), wish.request, stream);
     let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
     let (end, ended) = oneshot::channel();
     let serving = Serving { inner: Arc::clone(&node.inner), owner: owner.clone(), before };
