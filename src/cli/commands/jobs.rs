@@ -85,22 +85,25 @@ fn table(rows: &[JobRow]) -> Table {
         ("FROM", Align::SpareRight),
         ("LEFT", Align::SpareRight),
     ];
-    let mut table = Table::new(&columns);
+    // Few ever have one.
+    let limited = rows.iter().any(|row| row.limit.is_some());
+    let mut table =
+        Table::new(&columns.into_iter().filter(|(name, _)| limited || *name != "LIMIT").collect::<Vec<_>>());
     for row in rows {
         let name = row.name.as_ref().map_or_else(|| row.what.to_string(), ToString::to_string);
         let runs = row.state == JobState::Running;
         let of_running = |text: String| if runs { text } else { String::new() };
-        table.row([
+        let limit = limited.then(|| row.limit.map(|limit| rate(limit.get())).unwrap_or_default());
+        let cells = [
             row.id.to_string(),
             name,
             row.state.word().to_owned(),
             proven(row),
             if row.total > 0 { Size(row.total).to_string() } else { String::new() },
             of_running(rate(row.rate)),
-            row.limit.map(|limit| rate(limit.get())).unwrap_or_default(),
-            of_running(row.providers.to_string()),
-            of_running(left(row)),
-        ]);
+        ];
+        let rest = [of_running(row.providers.to_string()), of_running(left(row))];
+        table.row(cells.into_iter().chain(limit).chain(rest));
     }
     table
 }

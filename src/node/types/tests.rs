@@ -74,6 +74,7 @@ fn what_is_asked_of_a_node_travels() {
             .connections(std::num::NonZeroU8::new(3))
             .wait(Duration::from_millis(1500))
             .dry_run(true)
+            .umask(0o027)
             .choose(ContentId::of(b"y")),
     );
     travels([PeerRef::Id(node()), PeerRef::Name("anna".to_owned()), PeerRef::Target(target())]);

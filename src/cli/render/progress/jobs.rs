@@ -78,7 +78,7 @@ fn lines(jobs: &[JobRow], frame: Frame) -> Vec<String> {
         shown += 1;
     }
     if shown < active.len() {
-        lines.push(frame.paint.aside(&format!("  and {} more", counted((active.len() - shown) as u64, "job"))));
+        lines.push(frame.paint.aside(&format!("  and {}", counted((active.len() - shown) as u64, "more job"))));
     }
     lines
 }
