@@ -1,5 +1,6 @@
 //! Adapters, one outside thing per file; no policy.
 
+pub mod clock;
 pub mod cpu;
 pub mod home;
 pub mod ignored;

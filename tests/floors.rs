@@ -96,7 +96,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "neighbours",
         ],
     ),
-    ("io", &["cpu", "ignored", "positional", "share", "receive", "home", "net"]),
+    ("io", &["clock", "cpu", "ignored", "positional", "share", "receive", "home", "net"]),
     (
         "actors",
         &[

@@ -74,6 +74,7 @@ fn what_a_command_offers_goes_with_it_and_the_node_stays() {
     stage.get(&stage.guest, &id).done();
     let upload = share.event_that("upload", |upload| upload["state"] == "begun");
     assert_eq!(upload["name"], "second.txt");
+    share.event_that("upload", |upload| upload["state"] == "ended");
     stage.get(&stage.guest, "first").done();
     share.signal(Signal::TERM);
     let ended = share.end();

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::actors::serve::clock;
+use crate::io::clock::time_of_day;
 use crate::io::net::frames::CallError;
 use crate::io::net::interfaces;
 use crate::io::net::lan::LanError;
@@ -227,7 +227,7 @@ impl Doctor<'_> {
     }
 
     async fn clock(&self) {
-        if clock::now().as_secs() < UNSET {
+        if time_of_day().as_secs() < UNSET {
             self.say("clock", Verdict::Broken, Seen::ClockUnset).await;
         }
     }

@@ -62,31 +62,8 @@ struct Wiring<'a> {
 
 impl Wiring<'_> {
     async fn node(self, links: mpsc::Receiver<Link>) -> Result<Inner, Error> {
-        let public = watch::Sender::new(Arc::<OfferTable>::default());
-        let snapshot = watch::Sender::new(Arc::default());
         let friends = self.friends().await?;
-        let reserved = if self.options.friends_only { Reserved::whole() } else { Reserved::default() };
-        let reserved = watch::Sender::new(Arc::new(reserved));
-        let access = Access::new(friends.clone(), reserved.subscribe());
-        let shelf = Shelf::new(snapshot.subscribe(), access.clone());
-        let offered = public.subscribe();
-        let (index_events, from_index) = mpsc::channel(EVENTS);
-        let cache = self.cache().await;
-        let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
-        let index_args = IndexArgs {
-            plan: None,
-            cache: cache.clone(),
-            handover: handover.clone(),
-            threads: std::thread::available_parallelism().map_or(1, usize::from),
-            pace: Pace::default(),
-            events: index_events,
-            access: access.clone(),
-            reserved,
-            public,
-            snapshot,
-        };
-        let index = IndexRef(self.host.spawn::<Index>(index_args).await?);
-        self.host.run(arrivals::take(handover.zip(cache), index.clone()));
+        let Indexed { index, shelf, access, offered, events: from_index } = self.index(friends.clone()).await?;
         let (uploads, from_uploads) =
             UploadsRef::start(Capacity::default(), shelf.clone(), Some(self.host.cell())).await?;
         let (announcer, from_announcer) = self.announcer(access, offered).await?;
@@ -112,11 +89,7 @@ impl Wiring<'_> {
             pages: Pages::default(),
             resolves: node::resolves(),
         };
-        let (places, mut gauges) = (Places::default(), Gauges::default());
-        places.show(&mut gauges);
-        answers.show(&mut gauges);
-        gauges.pool("neighbours' frames, in KiB", &room);
-        self.host.run(serve_links(links, Arc::new(answers), places));
+        let gauges = self.serve(links, answers, &room);
         let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
         self.host.run(pass_on(reports, self.host.events.clone(), self.host.endpoint.clone()));
         let overlay = Overlay { neighbours: neighbours.clone(), ttl: self.options.near.ttl };
@@ -126,10 +99,7 @@ impl Wiring<'_> {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
         let near = self.options.near.clone();
-        let (shares, unread) = Shares::new(index.clone(), &self.options.home.role_dir(Role::Node));
-        if let Some(cause) = unread.filter(|_| self.host.guest.is_none()) {
-            self.host.warn(Notice::Kept { path: shares.file().into(), cause });
-        }
+        let shares = self.shares(index.clone());
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
         let shared = Shared {
             gauges,
@@ -147,6 +117,52 @@ impl Wiring<'_> {
             jobs,
         };
         Ok(Inner::new(shared, finder))
+    }
+
+    /// The index, and what others see of it.
+    async fn index(&self, friends: watch::Receiver<Arc<Friends>>) -> Result<Indexed, Error> {
+        let (public, snapshot) = (watch::Sender::new(Arc::<OfferTable>::default()), watch::Sender::new(Arc::default()));
+        let reserved = if self.options.friends_only { Reserved::whole() } else { Reserved::default() };
+        let reserved = watch::Sender::new(Arc::new(reserved));
+        let access = Access::new(friends, reserved.subscribe());
+        let (shelf, offered) = (Shelf::new(snapshot.subscribe(), access.clone()), public.subscribe());
+        let (to_events, events) = mpsc::channel(EVENTS);
+        let cache = self.cache().await;
+        let handover = cache.as_ref().map(|_| Handover::at(&self.options.home.role_dir(Role::Node)));
+        let index_args = IndexArgs {
+            plan: None,
+            cache: cache.clone(),
+            handover: handover.clone(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            pace: Pace::default(),
+            events: to_events,
+            access: access.clone(),
+            reserved,
+            public,
+            snapshot,
+        };
+        let index = IndexRef(self.host.spawn::<Index>(index_args).await?);
+        self.host.run(arrivals::take(handover.zip(cache), index.clone()));
+        Ok(Indexed { index, shelf, access, offered, events })
+    }
+
+    /// Answers whoever dials; what of that is bounded.
+    fn serve(&self, links: mpsc::Receiver<Link>, answers: NodeAnswers, room: &Pool) -> Gauges {
+        let (places, mut gauges) = (Places::default(), Gauges::default());
+        places.show(&mut gauges);
+        answers.show(&mut gauges);
+        gauges.pool("neighbours' frames, in KiB", room);
+        self.host.run(serve_links(links, Arc::new(answers), places));
+        gauges
+    }
+
+    /// What it offers by request, and has kept.
+    fn shares(&self, index: IndexRef) -> Shares {
+        let (shares, unread) = Shares::new(index, &self.options.home.role_dir(Role::Node));
+        if let Some(cause) = unread.filter(|_| self.host.guest.is_none()) {
+            self.host.warn(Notice::Kept { path: shares.file().into(), cause });
+        }
+        shares
     }
 
     /// The announcer of what anybody may know of, and what it tells.
@@ -253,6 +269,15 @@ impl Wiring<'_> {
             }
         }
     }
+}
+
+/// The index, and what others see of it.
+struct Indexed {
+    index: IndexRef,
+    shelf: Shelf,
+    access: Access,
+    offered: watch::Receiver<Arc<OfferTable>>,
+    events: mpsc::Receiver<IndexEvent>,
 }
 
 /// What actors report.

@@ -6,11 +6,12 @@
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::actors::index::hashing::HashJob;
+use crate::io::clock::time_of_day;
 use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
@@ -74,7 +75,7 @@ pub(super) struct RootRow {
     pub(super) rules: Arc<Rules>,
     /// Friends alone may have it.
     pub(super) friends_only: bool,
-    since: SystemTime,
+    since: Duration,
     /// It is shared no longer: its place stays, so that what is on its way for it finds nothing.
     pub(super) withdrawn: bool,
     pub(super) empty_dirs: Arc<[SafePath]>,
@@ -156,7 +157,7 @@ impl Catalogue {
             root,
             rules,
             friends_only: false,
-            since: SystemTime::now(),
+            since: time_of_day(),
             withdrawn: false,
             empty_dirs: Arc::default(),
             count: Count::default(),

@@ -1,20 +1,14 @@
 //! What the clock of this machine says, for whoever compares its own with it.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use crate::actors::serve::Stream;
+use crate::io::clock::time_of_day;
 use crate::wire::{ClockNow, limits};
 
 /// Answers [`crate::wire::Request::Clock`].
 pub async fn tell(stream: Stream) {
-    stream.finish_with(ClockNow { unix_ms: millis(now()) }, limits::CONTROL).await;
-}
-
-/// The time of day, since 1970; none before.
-#[must_use]
-#[expect(clippy::disallowed_methods, reason = "the time of day itself is asked for")]
-pub fn now() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+    stream.finish_with(ClockNow { unix_ms: millis(time_of_day()) }, limits::CONTROL).await;
 }
 
 fn millis(time: Duration) -> u64 {

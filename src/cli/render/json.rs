@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -199,10 +199,6 @@ pub(crate) enum Line<'a> {
     },
 }
 
-fn seconds(at: SystemTime) -> u64 {
-    at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 /// Where an upload stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
@@ -352,7 +348,7 @@ view! {
         /// Whether friends alone may have it.
         friends_only: Option<bool> = root.map(|root| root.friends_only),
         /// Since when, in seconds since 1970 UTC.
-        since: Option<u64> = root.map(|root| seconds(root.since)),
+        since: Option<u64> = root.map(|root| root.since.as_secs()),
         /// Whether it is offered at the next start, too.
         kept: bool = row.offer.kept,
         /// Whether nothing is at its path now.
@@ -362,7 +358,7 @@ view! {
         /// By whom last.
         last: Option<NodeId> = row.fetched.last.map(|(node, _)| node),
         /// When, in seconds since 1970 UTC.
-        last_at: Option<u64> = row.fetched.last.map(|(_, at)| seconds(at)),
+        last_at: Option<u64> = row.fetched.last.map(|(_, at)| at.as_secs()),
     }
 }
 

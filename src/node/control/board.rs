@@ -4,12 +4,13 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc};
 
 use crate::actors::announcer::AnnouncerNotice;
+use crate::io::clock::time_of_day;
 use crate::logic::uploads::{Upload, UploadEvent};
 use crate::model::{NodeId, SafePath};
 use crate::node::types::{Event, Notice};
@@ -33,8 +34,8 @@ pub(super) struct Board {
 pub struct Fetched {
     /// How often, or something of it.
     pub times: u64,
-    /// By whom last, and when.
-    pub last: Option<(NodeId, SystemTime)>,
+    /// By whom last, and when, since 1970.
+    pub last: Option<(NodeId, Duration)>,
 }
 
 /// What a tracker has said at last.
@@ -81,7 +82,7 @@ impl Board {
     fn note_fetched(&self, name: &SafePath, node: NodeId) {
         let mut all = self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let of = all.entry(name.clone()).or_default();
-        *of = Fetched { times: of.times + 1, last: Some((node, SystemTime::now())) };
+        *of = Fetched { times: of.times + 1, last: Some((node, time_of_day())) };
         if all.len() > NAMES
             && let Some(oldest) =
                 all.iter().min_by_key(|(_, of)| of.last.map(|(_, at)| at)).map(|(name, _)| name.clone())

@@ -95,16 +95,21 @@ impl Mine {
             tokio::select! {
                 event = events.recv() => match event {
                     Ok(event) if self.concerns(&event) => {
-                        self.count(&event);
+                        let counts = self.count(&event);
                         frames::send(to, &Told::Event(event), PAGE).await?;
+                        if counts {
+                            // It was told as over without being in the totals.
+                            let now = uploads.borrow().clone();
+                            self.tell_uploads(&now, to).await?;
+                        }
                     }
                     Ok(_) => {}
                     Err(RecvError::Lagged(missed)) => tracing::debug!(missed, "who shares is too slow"),
                     Err(RecvError::Closed) => return Err(CallError::Refused(Code::Closing.into())),
                 },
                 Ok(()) = uploads.changed() => {
-                    let mine = self.uploads(&uploads.borrow_and_update().clone());
-                    frames::send(to, &Told::Uploads(Box::new(mine)), PAGE).await?;
+                    let now = uploads.borrow_and_update().clone();
+                    self.tell_uploads(&now, to).await?;
                 }
                 // Whatever it says, it is its last word.
                 word = frames::receive::<Word>(from, PAGE) => {
@@ -133,13 +138,19 @@ impl Mine {
         }
     }
 
-    fn count(&mut self, event: &Event) {
-        let Event::Upload(UploadEvent::Ended(upload)) = event else { return };
+    async fn tell_uploads(&self, all: &Uploads, to: &mut SendStream) -> Result<(), CallError> {
+        frames::send(to, &Told::Uploads(Box::new(self.uploads(all))), PAGE).await
+    }
+
+    /// Adds what is over to the totals; whether this is.
+    fn count(&mut self, event: &Event) -> bool {
+        let Event::Upload(UploadEvent::Ended(upload)) = event else { return false };
         self.totals.ended += 1;
         self.totals.bytes += upload.bytes;
         if self.nodes.len() < NODES {
             self.nodes.insert(upload.node);
         }
+        true
     }
 
     /// What of the node's uploads is of this.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::{Doctor, Seen, SeenAt, Verdict};
-use crate::actors::serve::clock;
+use crate::io::clock::time_of_day;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{Epoch, PeerTarget};
@@ -75,7 +75,7 @@ impl Doctor<'_> {
     }
 
     async fn agreement(&self, link: &Link, who: &Who) {
-        let before = clock::now();
+        let before = time_of_day();
         let asked = frames::call::<ClockNow>(link, &Request::Clock(Clock {}), limits::CONTROL);
         let theirs = match timeout(ANSWER, asked).await {
             Ok(Ok((clock, ..))) => Duration::from_millis(clock.unix_ms),
@@ -84,7 +84,7 @@ impl Doctor<'_> {
             }
             _ => return self.say_at(who, "clock", Verdict::Skipped, SeenAt::NoTime { friends_only: false }).await,
         };
-        let ours = (before + clock::now()) / 2;
+        let ours = (before + time_of_day()) / 2;
         let apart = ours.abs_diff(theirs);
         let verdict = if apart <= APART { Verdict::Fine } else { Verdict::Doubtful };
         self.say_at(who, "clock", verdict, SeenAt::Clock { apart, ahead: ours > theirs }).await;

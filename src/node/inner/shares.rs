@@ -4,7 +4,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
@@ -66,20 +65,17 @@ pub struct OfferRow {
 
 /// One path of a wish that is kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Kept {
-    wish: ShareWish,
-    since: SystemTime,
-}
+struct Kept(ShareWish);
 
 impl Kept {
     fn path(&self) -> Option<&Path> {
-        let named = self.wish.options.named.first().map(|(_, path)| path);
-        self.wish.paths.first().or(named).map(PathBuf::as_path)
+        let named = self.0.options.named.first().map(|(_, path)| path);
+        self.0.paths.first().or(named).map(PathBuf::as_path)
     }
 
     /// Whether it would be offered under this name.
     fn is_named(&self, name: &str) -> bool {
-        match self.wish.options.named.first() {
+        match self.0.options.named.first() {
             Some((own, _)) => own.as_str() == name,
             None => self.path().and_then(Path::file_name).is_some_and(|own| own == name),
         }
@@ -136,7 +132,7 @@ impl Shares {
         let mut all = Vec::new();
         for kept in wishes {
             let path = kept.path().map(Path::to_owned).unwrap_or_default();
-            all.push((path, self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.wish }).await));
+            all.push((path, self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.0 }).await));
         }
         all
     }
@@ -198,7 +194,7 @@ impl Shares {
         let mut kept = self.kept.lock().await;
         let alone = |paths, named| {
             let options = SurveyOptions { named, list: None, may_be_empty: true, ..wish.options.clone() };
-            Kept { wish: ShareWish { paths, options, keep: true, seen: Vec::new() }, since: SystemTime::now() }
+            Kept(ShareWish { paths, options, keep: true, seen: Vec::new() })
         };
         let plain = wish.paths.iter().map(|path| alone(vec![path.clone()], Vec::new()));
         let named = wish.options.named.iter().map(|named| alone(Vec::new(), vec![named.clone()]));

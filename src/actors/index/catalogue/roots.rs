@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
-use std::time::SystemTime;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -31,8 +31,8 @@ pub struct SharedRoot {
     pub missing_bytes: u64,
     /// Friends alone may have it.
     pub friends_only: bool,
-    /// Since when.
-    pub since: SystemTime,
+    /// Since when, from 1970 on.
+    pub since: Duration,
     /// There is nothing at its path now.
     pub gone: bool,
 }

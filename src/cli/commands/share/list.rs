@@ -1,6 +1,6 @@
 //! `qshare share` without a path, where a node of the home runs: what that offers.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
@@ -9,6 +9,7 @@ use crate::cli::render::human::{count, duration};
 use crate::cli::render::json::{Line, SharedLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
+use crate::io::clock::time_of_day;
 use crate::model::Size;
 use crate::node::{Fetched, Remote, SharedRoot, SharedRow};
 
@@ -84,6 +85,6 @@ fn last(fetched: &Fetched, names: &Names) -> String {
 }
 
 /// In whole seconds; none where the clock was put back.
-fn age(at: SystemTime) -> Duration {
-    Duration::from_secs(SystemTime::now().duration_since(at).unwrap_or_default().as_secs())
+fn age(at: Duration) -> Duration {
+    Duration::from_secs(time_of_day().saturating_sub(at).as_secs())
 }
