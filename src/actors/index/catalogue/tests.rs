@@ -310,7 +310,7 @@ fn a_directory_of_which_everything_keeps_changing_says_so() {
     let mut catalogue = Catalogue::new(Pace::default());
     let (_, mut jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), begin).expect("free");
     for second in 0..5 {
-        let now = begin + std::time::Duration::from_secs(second);
+        let now = begin + Duration::from_secs(second);
         catalogue.not_hashed(&jobs[0], Unhashed::Changed, now);
         let scan = Scan {
             root: tree(&[("t/a", 10 + second)]),
@@ -392,7 +392,7 @@ fn collect(catalogue: &mut Catalogue) -> ContentId {
 
 fn log_left_out() -> (Catalogue, ContentId, HashJob, impl Fn(u64) -> Instant) {
     let begin = Instant::now();
-    let at = move |seconds| begin + std::time::Duration::from_secs(seconds);
+    let at = move |seconds| begin + Duration::from_secs(seconds);
     let mut catalogue = Catalogue::new(Pace::default());
     let (_, mut jobs) = catalogue.add(tree(&[("t/a", 1), ("t/log", 2)]), Arc::default(), begin).expect("free");
     hash(&mut catalogue, &jobs.remove(0));
