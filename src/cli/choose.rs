@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::ops::ControlFlow;
 
-use crate::cli::context::Context;
+use crate::cli::context::{Context, heed};
 use crate::cli::failure::Failure;
 use crate::cli::render::hits;
 use crate::cli::render::human::{date, word};
@@ -62,10 +62,7 @@ pub(crate) async fn ask(
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
         });
-        let line = tokio::select! {
-            line = line => line.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
+        let line = heed(signals, line).await?.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
         let Some(line) = line else { return Ok(Vec::new()) };
         match chooser.answer(&line) {
             ControlFlow::Break(chosen) => return Ok(chosen),

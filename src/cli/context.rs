@@ -87,10 +87,7 @@ impl Context {
         let mut activity = Some(Activity::start(&self.output, what));
         for tried in 1..=TRIES {
             let last = tried == TRIES;
-            let runs = tokio::select! {
-                runs = self.who_runs() => runs?,
-                stop = signals.next() => return Err(Failure::Stopped(stop)),
-            };
+            let runs = heed(&mut signals, self.who_runs()).await??;
             let result = match runs {
                 Runs::Through(remote) => self.through(remote, &work, &mut signals).await,
                 Runs::Guest | Runs::Own => {
@@ -149,17 +146,11 @@ impl Context {
     ) -> Result<T, Failure> {
         let (to, events) = mpsc::channel(WARNINGS);
         self.pass_warnings(events);
-        tokio::select! {
-            result = work(Asker::there(remote, self.places_asked(), to)) => result,
-            stop = signals.next() => Err(Failure::Stopped(stop)),
-        }
+        heed(signals, work(Asker::there(remote, self.places_asked(), to))).await?
     }
 
     async fn node(&self, signals: &mut Signals) -> Result<Node, Failure> {
-        let (node, events) = tokio::select! {
-            started = Node::start(self.options()) => started?,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
+        let (node, events) = heed(signals, Node::start(self.options())).await??;
         signals.heed(&node);
         self.warn_homeless(&node);
         self.pass_warnings(events);
@@ -172,10 +163,7 @@ impl Context {
         work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
         (signals, activity): (&mut Signals, &mut Option<Activity>),
     ) -> Result<T, Failure> {
-        let result = tokio::select! {
-            result = work(node.clone()) => result,
-            stop = signals.next() => Err(Failure::Stopped(stop)),
-        };
+        let result = heed(signals, work(node.clone())).await.flatten();
         drop(activity.take());
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(node.is_guest_beside(), failure));
         node.stop().await;
@@ -263,6 +251,14 @@ impl Context {
         let lan = self.settings.near.lan.as_ref().map(|_| "the local network".to_owned());
         let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
         places.join(", ")
+    }
+}
+
+/// Awaits something unless a signal comes.
+pub(crate) async fn heed<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Result<T, Failure> {
+    tokio::select! {
+        result = work => Ok(result),
+        stop = signals.next() => Err(Failure::Stopped(stop)),
     }
 }
 

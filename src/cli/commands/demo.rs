@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cli::args::DemoArgs;
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::follow;
@@ -78,7 +78,7 @@ impl Play<'_> {
         let tracker = self.tracker().await?;
         self.providers(&original, &tracker).await?;
         let options = self.options("downloader", tracker.clone());
-        let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        let (node, events) = heed(self.signals, Node::start(options)).await??;
         self.context.pass_warnings(events);
         let result = self.fetch_twice(&node, &original, tracker).await;
         stop(node.stop(), self.signals).await;
@@ -99,9 +99,9 @@ impl Play<'_> {
             provider.kill().await;
         }
         let query = Query::parse(&[original.name.as_str()]).map_err(Error::from)?;
-        heed(self.signals, seeded(node, &query)).await?;
+        heed(self.signals, seeded(node, &query)).await??;
         let options = self.options("second", tracker);
-        let (second, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        let (second, events) = heed(self.signals, Node::start(options)).await??;
         self.context.pass_warnings(events);
         let again = self.fetch_again(&second, query, outcome.id).await;
         stop(second.stop(), self.signals).await;
@@ -168,7 +168,7 @@ impl Play<'_> {
     }
 
     async fn tracker(&mut self) -> Result<PeerTarget, Failure> {
-        let tracker = heed(self.signals, self.stage.tracker()).await?;
+        let tracker = heed(self.signals, self.stage.tracker()).await??;
         let text = format!("{}@{}", tracker.node, tracker.addr);
         self.step(&format!("a tracker on {}, node {}", tracker.addr, tracker.node.short()))?;
         text.parse().map_err(|error| Failure::Other(anyhow::Error::new(error)))
@@ -177,10 +177,10 @@ impl Play<'_> {
     async fn providers(&mut self, original: &Original, tracker: &PeerTarget) -> Result<(), Failure> {
         let activity = Activity::start(&self.context.output, "starting and hashing");
         for number in 1..=PROVIDERS {
-            heed(self.signals, self.stage.provider(number, &original.dir, tracker)).await?;
+            heed(self.signals, self.stage.provider(number, &original.dir, tracker)).await??;
         }
         for provider in &mut self.stage.providers {
-            heed(self.signals, provider.announced()).await?;
+            heed(self.signals, provider.announced()).await??;
         }
         drop(activity);
         self.step(&format!(
@@ -228,7 +228,7 @@ impl Play<'_> {
         let name = original.name.as_str();
         self.step(&format!("a search for `{}`", Shown(name)))?;
         let query = Query::parse(&[name]).map_err(Error::from)?;
-        let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
+        let found = heed(self.signals, node.search(&query, HITS)).await??;
         self.context.notice_all(&found.warnings);
         self.context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
         let tree = |hit: &&_| is_tree(hit, &original.name);
@@ -304,12 +304,4 @@ async fn kill_half_way(
     context.output.emit(&killed.line())?;
     context.output.remark(&format!("   {killed}"));
     Ok(Some(killed))
-}
-
-/// Awaits something unless a signal comes.
-async fn heed<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::select! {
-        result = work => result,
-        stop = signals.next() => Err(Failure::Stopped(stop)),
-    }
 }

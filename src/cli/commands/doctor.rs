@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::{counted, word};
@@ -39,14 +39,11 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
             broken += u64::from(check.verdict == Verdict::Broken);
             show(context, &check)?;
         }
-        Ok(broken)
+        Ok::<_, Failure>(broken)
     };
-    let result = tokio::select! {
-        ((), shown) = async { tokio::join!(node.examine(&of, tell), show) } => shown,
-        stop = signals.next() => Err(Failure::Stopped(stop)),
-    };
+    let result = heed(&mut signals, async { tokio::join!(node.examine(&of, tell), show) }).await;
     stop(node.stop(), &mut signals).await;
-    match result? {
+    match result?.1? {
         0 => Ok(Exit::DONE),
         broken => {
             let verb = if broken == 1 { "does" } else { "do" };

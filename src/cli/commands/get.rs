@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::cli::args::GetArgs;
 use crate::cli::choose;
 use crate::cli::commands::share;
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::explain;
 use crate::cli::failure::Failure;
@@ -51,10 +51,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
         getting.remote = None;
     }
     let options = options(context, &arguments);
-    let (node, events) = tokio::select! {
-        started = Node::start(options) => started?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
+    let (node, events) = heed(&mut signals, Node::start(options)).await??;
     signals.heed(&node);
     context.warn_homeless(&node);
     if arguments.seed {

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::args::HashArgs;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, heed};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::activity::Activity;
@@ -37,10 +37,8 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
     let activity = Activity::start(&context.output, "hashing");
     let HashArgs { files, check } = arguments;
     let looking = spawn_blocking(move || if check { Work::of_lists(files) } else { Work::of_paths(files) });
-    let Work { files, expected, failed } = tokio::select! {
-        work = looking => work.map_err(anyhow::Error::from)?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
+    let looked = heed(&mut signals, looking).await?;
+    let Work { files, expected, failed } = looked.map_err(anyhow::Error::from)?;
     failed.iter().for_each(|sentence| context.output.fail(&Failure::Other(anyhow::anyhow!("{sentence}"))));
     let (failed, all) = (failed.len(), files.len() + failed.len());
     let total = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
@@ -58,11 +56,7 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
     };
     loop {
         let mut told = Vec::new();
-        let count = tokio::select! {
-            count = hashing.told.recv_many(&mut told, WAITING) => count,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
-        if count == 0 {
+        if heed(&mut signals, hashing.told.recv_many(&mut told, WAITING)).await? == 0 {
             break;
         }
         lines.take(told)?;
