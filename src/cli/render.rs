@@ -166,6 +166,15 @@ impl Console {
         self.print(&table.render(self.width()))
     }
 
+    /// Writes a table for people, or a note where it has no rows.
+    pub(crate) fn table_or(&self, table: &Table, none: &str) -> Result<(), Failure> {
+        if table.is_empty() {
+            self.note(none);
+            return Ok(());
+        }
+        self.table(table)
+    }
+
     /// A result for people, with its line ends; nothing with `--json`.
     ///
     /// # Errors

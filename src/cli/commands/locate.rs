@@ -3,7 +3,6 @@
 use crate::cli::args::LocateArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::named;
 use crate::cli::render::hits;
@@ -19,7 +18,7 @@ const MOST: usize = 20;
 const CANDIDATES: u32 = 200;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<(), Failure> {
     let sought = match context.ids_of(&arguments.words)? {
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
@@ -63,7 +62,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         context.output.print(&format!("{apart}{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
     }
     context.warn_guest_hits(guest, "content");
-    Ok(Exit::DONE)
+    Ok(())
 }
 
 /// Everything that is meant, best first.

@@ -4,16 +4,14 @@ use std::path::Path;
 
 use crate::cli::args::{ManArgs, parser};
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::say;
 use crate::model::{Obstacle, Shown};
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<(), Failure> {
     if let Some(dir) = &arguments.into {
-        write_all(dir)?;
-        return Ok(Exit::DONE);
+        return write_all(dir);
     }
     let mut program = whole(parser());
     program.build();
@@ -23,8 +21,7 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
         Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(&command)))
     })?;
     let page = page(clap_mangen::Man::new(command.clone())).map_err(anyhow::Error::from)?;
-    context.output.print(&page)?;
-    Ok(Exit::DONE)
+    context.output.print(&page)
 }
 
 /// A page with what stands after help under the headings that manuals have for it.

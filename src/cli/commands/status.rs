@@ -10,7 +10,6 @@ use running::RunningNode;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::human::counted;
 use crate::cli::say::names::Names;
@@ -76,7 +75,7 @@ struct Trusted {
 }
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context) -> Result<(), Failure> {
     let home = context.own_home()?;
     let asked = ask(&home).await;
     let (running, failed) = asked.map_or_else(|error| (None, Some(error)), |running| (running, None));
@@ -84,7 +83,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     context.output.emit(&status)?;
     context.output.print(&text(&status, context.output.names()))?;
     // What is known without it is shown all the same.
-    failed.map_or(Ok(Exit::DONE), |error| Err(error.into()))
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 async fn ask(home: &Home) -> Result<Option<ControlStatus>, Error> {

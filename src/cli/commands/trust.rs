@@ -2,7 +2,6 @@
 
 use crate::cli::args::{TrustArgs, TrustCommand};
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
@@ -11,7 +10,7 @@ use crate::io::home::trust::TrustStore;
 use crate::model::PeerTarget;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<(), Failure> {
     let store = TrustStore::at(context.own_home()?.root());
     store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match &arguments.command {
@@ -20,22 +19,17 @@ pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Fail
     }
 }
 
-fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
+fn list(context: &Context, store: &TrustStore) -> Result<(), Failure> {
     let known = store.list().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
     for (addr, node) in &known {
         context.output.emit(&Line::Trust { addr, node: *node })?;
         table.row([addr.clone(), context.output.names().whole(*node)]);
     }
-    if known.is_empty() {
-        context.output.note("qshare: no key is remembered in this home");
-        return Ok(Exit::DONE);
-    }
-    context.output.table(&table)?;
-    Ok(Exit::DONE)
+    context.output.table_or(&table, "qshare: no key is remembered in this home")
 }
 
-fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<Exit, Failure> {
+fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<(), Failure> {
     let addrs: Vec<String> = targets.iter().map(PeerTarget::host_port).collect();
     let mut forgotten = Vec::new();
     for addr in &addrs {
@@ -50,5 +44,5 @@ fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Resu
     }
     let (addrs, verb) = (forgotten.join(" and "), if forgotten.len() == 1 { "is" } else { "are" });
     context.output.note(&format!("qshare: {addrs} {verb} forgotten; whoever answers there next is remembered"));
-    Ok(Exit::DONE)
+    Ok(())
 }

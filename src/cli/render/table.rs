@@ -53,6 +53,10 @@ impl Table {
         self.rows.push(cells);
     }
 
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
     /// Without the column of this heading where it has nothing to say.
     pub(crate) fn without_empty(self, column: (&str, Align)) -> Self {
         let place = self.columns.iter().position(|(heading, _)| *heading == column.0);
