@@ -5,7 +5,7 @@ use std::io::{self, BufRead as _};
 use std::ops::ControlFlow;
 
 use crate::cli::context::{Context, heed};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::hits;
 use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
@@ -24,12 +24,7 @@ const BESIDE: usize = 4;
 const SHORT: usize = 8;
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
-pub(crate) fn list(
-    context: &Context,
-    candidates: &[Hit],
-    beyond: Beyond,
-    stdout_is_taken: bool,
-) -> Result<(), Failure> {
+pub(crate) fn list(context: &Context, candidates: &[Hit], beyond: Beyond, stdout_is_taken: bool) -> Result<()> {
     let output = &context.output;
     output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
     output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
@@ -47,7 +42,7 @@ pub(crate) async fn ask(
     candidates: &[Hit],
     beyond: Beyond,
     signals: &mut Signals,
-) -> Result<Vec<ContentId>, Failure> {
+) -> Result<Vec<ContentId>> {
     let rows = console::Term::stderr().size_checked().map_or(PAGE.0, |(rows, _)| usize::from(rows));
     let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
     match beyond {
@@ -87,7 +82,7 @@ pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
 ///
 /// # Errors
 /// With the first two that would.
-pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId], beneath: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId], beneath: Option<&str>) -> Result<()> {
     let (shown, only) = (telling(hits), say::only(beneath));
     let mut seen: HashMap<SafePath, &Hit> = HashMap::new();
     for hit in hits.iter().filter(|hit| hit.id.is_some_and(|id| chosen.contains(&id))) {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 use self::runs::Runs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::Console;
 use crate::cli::render::activity::Activity;
 use crate::cli::say;
@@ -44,13 +44,13 @@ impl Context {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn own_home(&self) -> Result<Home, Failure> {
+    pub(crate) fn own_home(&self) -> Result<Home> {
         let home = self.home();
         if home.is_absent() { Err(Failure::Node(crate::io::home::HomeError::Absent.into())) } else { Ok(home) }
     }
 
     /// Begins to heed signals.
-    pub(crate) fn signals(&self) -> Result<Signals, Failure> {
+    pub(crate) fn signals(&self) -> Result<Signals> {
         Signals::listen().map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot heed signals")))
     }
 
@@ -78,11 +78,7 @@ impl Context {
 
     /// Runs a finite command through the running node of the home, or on a node inside it, until it is done or a signal comes.
     /// The node that runs it may end meanwhile; then it is run again.
-    pub(crate) async fn look<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFn(Asker) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn look<T>(&self, what: &str, work: impl AsyncFn(Asker) -> Result<T>) -> Result<T> {
         let mut signals = self.signals()?;
         let mut activity = Some(Activity::start(&self.output, what));
         for tried in 1..=TRIES {
@@ -110,11 +106,7 @@ impl Context {
 
     /// The same of one that looks by words: where there are friends on a node inside it, for a friend tells a node that asks for
     /// others, too, nothing that is for friends alone, and as a guest one is told why.
-    pub(crate) async fn look_by_words<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFn(Asker) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn look_by_words<T>(&self, what: &str, work: impl AsyncFn(Asker) -> Result<T>) -> Result<T> {
         if self.has_friends() {
             return self.look_by_itself(what, async |node| work(Asker::Here(node)).await).await;
         }
@@ -127,11 +119,7 @@ impl Context {
     }
 
     /// Runs a finite command on a node inside it, as a guest where another process has the home.
-    pub(crate) async fn look_by_itself<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn look_by_itself<T>(&self, what: &str, work: impl AsyncFnOnce(Node) -> Result<T>) -> Result<T> {
         let mut signals = self.signals()?;
         let mut activity = Some(Activity::start(&self.output, what));
         let node = self.node(&mut signals).await?;
@@ -141,15 +129,15 @@ impl Context {
     async fn through<T>(
         &self,
         remote: Arc<Remote>,
-        work: &impl AsyncFn(Asker) -> Result<T, Failure>,
+        work: &impl AsyncFn(Asker) -> Result<T>,
         signals: &mut Signals,
-    ) -> Result<T, Failure> {
+    ) -> Result<T> {
         let (to, events) = mpsc::channel(WARNINGS);
         self.pass_warnings(events);
         heed(signals, work(Asker::there(remote, self.places_asked(), to))).await?
     }
 
-    async fn node(&self, signals: &mut Signals) -> Result<Node, Failure> {
+    async fn node(&self, signals: &mut Signals) -> Result<Node> {
         let (node, events) = heed(signals, Node::start(self.options())).await??;
         signals.heed(&node);
         self.warn_homeless(&node);
@@ -160,9 +148,9 @@ impl Context {
     async fn alone<T>(
         &self,
         node: Node,
-        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(Node) -> Result<T>,
         (signals, activity): (&mut Signals, &mut Option<Activity>),
-    ) -> Result<T, Failure> {
+    ) -> Result<T> {
         let result = heed(signals, work(node.clone())).await.flatten();
         drop(activity.take());
         result.as_ref().err().into_iter().for_each(|failure| self.warn_guest(node.is_guest_beside(), failure));
@@ -215,7 +203,7 @@ impl Context {
     }
 
     /// Tells a node's warnings, and forgets its other events.
-    pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+    pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<()> + Send + 'static {
         let output = self.output.clone();
         move |event| {
             if let Event::Notice(notice) = event {
@@ -234,7 +222,7 @@ impl Context {
     pub(crate) fn pass_events(
         &self,
         mut events: mpsc::Receiver<Event>,
-        mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
+        mut tell: impl FnMut(Event) -> Result<()> + Send + 'static,
     ) {
         tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
@@ -255,7 +243,7 @@ impl Context {
 }
 
 /// Awaits something unless a signal comes.
-pub(crate) async fn heed<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Result<T, Failure> {
+pub(crate) async fn heed<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Result<T> {
     tokio::select! {
         result = work => Ok(result),
         stop = signals.next() => Err(Failure::Stopped(stop)),

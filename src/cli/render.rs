@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::actors::announcer::AnnouncerNotice;
 use crate::cli::args::Globals;
-use crate::cli::failure::{Failure, stdout};
+use crate::cli::failure::{Failure, Result, stdout};
 use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
@@ -143,7 +143,7 @@ impl Console {
     ///
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
-    pub(crate) fn emit(&self, line: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn emit(&self, line: &impl Serialize) -> Result<()> {
         if !self.json {
             return Ok(());
         }
@@ -154,7 +154,7 @@ impl Console {
     ///
     /// # Errors
     /// As [`Self::emit`].
-    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<(), Failure> {
+    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<()> {
         lines.into_iter().try_for_each(|line| self.emit(&line))
     }
 
@@ -162,12 +162,12 @@ impl Console {
     ///
     /// # Errors
     /// As [`Self::print`].
-    pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
+    pub(crate) fn table(&self, table: &Table) -> Result<()> {
         self.print(&table.render(self.width()))
     }
 
     /// Writes a table for people, or a note where it has no rows.
-    pub(crate) fn table_or(&self, table: &Table, none: &str) -> Result<(), Failure> {
+    pub(crate) fn table_or(&self, table: &Table, none: &str) -> Result<()> {
         if table.is_empty() {
             self.note(none);
             return Ok(());
@@ -179,11 +179,11 @@ impl Console {
     ///
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
-    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn print(&self, text: &str) -> Result<()> {
         if self.json { Ok(()) } else { self.write(text.as_bytes()) }
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, bytes: &[u8]) -> Result<()> {
         match self.put(bytes) {
             Ok(()) => Ok(()),
             Err(_) if self.sink.is_service() => Ok(()),
@@ -284,7 +284,7 @@ fn colours() -> bool {
 }
 
 /// A line's bytes, with its end.
-fn bytes(line: &impl Serialize) -> Result<Vec<u8>, Failure> {
+fn bytes(line: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
     bytes.push(b'\n');
     Ok(bytes)

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, SafePath, Shown};
 use crate::node::{Home, Near};
@@ -61,11 +61,7 @@ impl Settings {
     ///
     /// # Errors
     /// When a text in the environment or the configuration is not what it should be.
-    pub(crate) fn resolve(
-        globals: &Globals,
-        environment: &Environment,
-        default_home: Option<PathBuf>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn resolve(globals: &Globals, environment: &Environment, default_home: Option<PathBuf>) -> Result<Self> {
         let home = globals.home.clone().or_else(|| environment.home.clone()).or(default_home);
         let home = home.unwrap_or_else(|| Home::absent().root().to_owned());
         let config = Config::load(globals.config.as_deref(), &home)?;
@@ -94,7 +90,7 @@ impl Settings {
                 ttl: globals.ttl,
                 all_global: false,
             },
-            shares: shares.collect::<Result<_, Failure>>()?,
+            shares: shares.collect::<Result<_>>()?,
             exclude: config.exclude,
             node_listen: address("the setting `node.listen`", &config.node.listen, node_listen)?,
             tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
@@ -116,7 +112,7 @@ fn program() -> PathBuf {
     if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "qshare".into()) }
 }
 
-fn one<T, E: Display>(place: &str, text: &str, read: impl Fn(&str) -> Result<T, E>) -> Result<T, Failure> {
+fn one<T, E: Display>(place: &str, text: &str, read: impl Fn(&str) -> Result<T, E>) -> Result<T> {
     read(text).map_err(|error| wrong(place, text, &error))
 }
 
@@ -124,7 +120,7 @@ fn all<'a, T, E: Display>(
     place: &str,
     texts: impl Iterator<Item = &'a str>,
     read: impl Fn(&str) -> Result<T, E>,
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>> {
     texts.map(|text| one(place, text, &read)).collect()
 }
 
@@ -132,18 +128,14 @@ fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
     Failure::Usage(format!("{place} has `{}`, which is refused: {error}", Shown(text)))
 }
 
-fn address(
-    place: &str,
-    text: &str,
-    read: fn(&str) -> Result<SocketAddr, String>,
-) -> Result<Option<SocketAddr>, Failure> {
+fn address(place: &str, text: &str, read: fn(&str) -> Result<SocketAddr, String>) -> Result<Option<SocketAddr>> {
     match text {
         "auto" => Ok(None),
         _ => one(place, text, read).map(Some),
     }
 }
 
-fn rate(place: &str, text: &str) -> Result<Option<Rate>, Failure> {
+fn rate(place: &str, text: &str) -> Result<Option<Rate>> {
     match text {
         "none" => Ok(None),
         _ => one(place, text, str::parse).map(Some),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::cli::args::BenchArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{mean_rate, rate};
 use crate::cli::render::json::{Benched, Line, Tested};
@@ -17,7 +17,7 @@ use crate::model::{PeerTarget, Size};
 use crate::node::{BENCH_TESTS, Bench, BenchReport, BenchRow, Lifetime, Listen, Node, Options};
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit> {
     match (arguments.listen, arguments.target) {
         (_, Some(target)) => measure(context, &target, arguments.bytes).await,
         (Some(listen), None) => serve(context, listen).await,
@@ -28,7 +28,7 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
 }
 
 /// Is measured, by one client at a time, until a signal comes or the node fails.
-async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
+async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit> {
     let context = &context.of_service();
     let mut signals = context.signals()?;
     let options = Options::new(context.home()).lifetime(Lifetime::LongRunning).listen(Listen::At(listen));
@@ -43,7 +43,7 @@ async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     result
 }
 
-async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<Exit, Failure> {
+async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<Exit> {
     let work = async |node: Node| {
         let activity = Activity::start(&context.output, "measuring");
         activity.set(0, BENCH_TESTS * bytes);

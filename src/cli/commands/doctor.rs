@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::human::{counted, word};
 use crate::cli::render::json::Line;
 use crate::cli::say;
@@ -14,7 +14,7 @@ use crate::node::{Check, ErrorCode, Examination, Listen, Node, Verdict};
 const WAITING: usize = 16;
 
 /// Runs the command: it ends well when nothing is broken.
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let settings = &context.settings;
     let mut signals = context.signals()?;
     let mut of = Examination {
@@ -53,7 +53,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     }
 }
 
-fn show(context: &Context, check: &Check) -> Result<(), Failure> {
+fn show(context: &Context, check: &Check) -> Result<()> {
     let message = say::check(check, context.output.names());
     let (name, state) = (&*check.name, check.verdict);
     context.output.emit(&Line::Check { name, state, message: &message })?;

@@ -2,7 +2,7 @@
 
 use crate::cli::args::{FriendNode, FriendsArgs, FriendsCommand};
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{Line, Named};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -14,7 +14,7 @@ use crate::node::met;
 use crate::wire::Role;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<()> {
     let file = FriendFile::at(context.own_home()?.root());
     file.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match arguments.command {
@@ -25,7 +25,7 @@ pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<(), Failu
 }
 
 /// Whom a person means. What was shown here stands for it by its first characters.
-fn friend(context: &Context, name: FriendName, node: FriendNode) -> Result<Friend, Failure> {
+fn friend(context: &Context, name: FriendName, node: FriendNode) -> Result<Friend> {
     let (node, at) = match node {
         FriendNode::Id(node, at) => (node, at),
         FriendNode::Prefix(prefix) => (met(context.own_home()?.root(), &prefix)?, None),
@@ -33,7 +33,7 @@ fn friend(context: &Context, name: FriendName, node: FriendNode) -> Result<Frien
     Ok(Friend { name, node, at })
 }
 
-fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<(), Failure> {
+fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<()> {
     let own = Identity::load(&context.home().role_dir(Role::Node)).map_err(anyhow::Error::from)?;
     if own.is_some_and(|own| own.node_id() == friend.node) {
         return Err(Failure::Usage(format!(
@@ -57,7 +57,7 @@ fn add(context: &Context, file: &FriendFile, friend: Friend) -> Result<(), Failu
     }
 }
 
-fn list(context: &Context, file: &FriendFile) -> Result<(), Failure> {
+fn list(context: &Context, file: &FriendFile) -> Result<()> {
     let friends = file.read_what_is_right().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("NAME", Align::Left), ("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
     for friend in friends.iter() {
@@ -68,7 +68,7 @@ fn list(context: &Context, file: &FriendFile) -> Result<(), Failure> {
     context.output.table_or(&table, "qshare: there are no friends yet; `qshare friends add NAME ID` adds one")
 }
 
-fn remove(context: &Context, file: &FriendFile, name: &FriendName) -> Result<(), Failure> {
+fn remove(context: &Context, file: &FriendFile, name: &FriendName) -> Result<()> {
     let Some(node) = file.remove(name).map_err(anyhow::Error::from)? else {
         return Err(Failure::Nothing(format!("no friend is called {name}; `qshare friends list` shows who is")));
     };

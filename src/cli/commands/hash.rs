@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use crate::cli::args::HashArgs;
 use crate::cli::context::{Context, heed};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::render::json::{Checked, Line};
 use crate::cli::say;
@@ -32,7 +32,7 @@ const WAITING: usize = 1024;
 type Told = (usize, Result<ContentId, HashError>);
 
 /// Runs the command. A file that cannot be hashed is named; the others are hashed nevertheless.
-pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit> {
     let mut signals = context.signals()?;
     let activity = Activity::start(&context.output, "hashing");
     let HashArgs { files, check } = arguments;
@@ -119,7 +119,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn take(&mut self, told: Vec<Told>) -> Result<(), Failure> {
+    fn take(&mut self, told: Vec<Told>) -> Result<()> {
         self.waiting.extend(told);
         let mut text = String::new();
         while let Some(hashed) = self.waiting.remove(&self.next) {
@@ -134,7 +134,7 @@ impl Lines<'_> {
     }
 
     /// An id for people; an error is told at once.
-    fn hashed(&mut self, place: usize, hashed: Result<ContentId, HashError>) -> Result<String, Failure> {
+    fn hashed(&mut self, place: usize, hashed: Result<ContentId, HashError>) -> Result<String> {
         let (file, output) = (&self.files[place], &self.context.output);
         match hashed {
             Ok(id) => {
@@ -151,12 +151,7 @@ impl Lines<'_> {
     }
 
     /// Whether it has the id that it is to have, in b3sum's words.
-    fn checked(
-        &mut self,
-        place: usize,
-        hashed: &Result<ContentId, HashError>,
-        expected: ContentId,
-    ) -> Result<String, Failure> {
+    fn checked(&mut self, place: usize, hashed: &Result<ContentId, HashError>, expected: ContentId) -> Result<String> {
         let file = &self.files[place];
         let (verdict, error) = match hashed {
             Ok(id) if *id == expected => ("OK".to_owned(), None),

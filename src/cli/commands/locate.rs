@@ -3,7 +3,7 @@
 use crate::cli::args::LocateArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::json::{Found, Line};
@@ -18,7 +18,7 @@ const MOST: usize = 20;
 const CANDIDATES: u32 = 200;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<()> {
     let sought = match context.ids_of(&arguments.words)? {
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
@@ -66,7 +66,7 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<(), 
 }
 
 /// Everything that is meant, best first.
-async fn find(node: &Asker, sought: &[What]) -> Result<Hits, Failure> {
+async fn find(node: &Asker, sought: &[What]) -> Result<Hits> {
     let mut all = Hits::default();
     for what in sought {
         let found = match what {

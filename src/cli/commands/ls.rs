@@ -3,7 +3,7 @@
 use crate::cli::args::LsArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
@@ -23,7 +23,7 @@ enum Listed {
 }
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<()> {
     let mut context = context.clone();
     if let Some(most) = arguments.max_files {
         context.settings.max_files = most as usize;
@@ -56,7 +56,7 @@ fn as_peer(words: &[String]) -> Option<PeerRef> {
 }
 
 /// A friend or a known id goes before what is shared, and that before a host of this name.
-async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<Listed, Failure> {
+async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<Listed> {
     let query = named::query(words);
     let Some(peer) = peer else { return Ok(Listed::Named(node.meant(&query?).await?)) };
     let unfound = match (&peer, query) {
@@ -85,7 +85,7 @@ async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<L
     }
 }
 
-async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plane) -> Result<(), Failure> {
+async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plane) -> Result<()> {
     let hits: Vec<Hit> = offers.iter().cloned().map(Hit::from).collect();
     context.output.emit_all(hits.iter().map(|hit| Line::hit(hit, Some(plane))))?;
     context.output.emit(&Line::Summary { hits: offers.len() as u64, beyond: Beyond::default() })?;
@@ -101,7 +101,7 @@ async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plan
     Ok(())
 }
 
-async fn file(context: &Context, listing: Listing) -> Result<(), Failure> {
+async fn file(context: &Context, listing: Listing) -> Result<()> {
     let Listing { hit, plane, .. } = listing;
     context.output.emit(&Line::hit(&hit, plane))?;
     context.output.emit(&Line::Summary { hits: 1, beyond: Beyond::default() })?;
@@ -113,7 +113,7 @@ async fn file(context: &Context, listing: Listing) -> Result<(), Failure> {
 }
 
 /// Empty directories are shown to people only: an event `hit` is a file or a collection.
-async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<(), Failure> {
+async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<()> {
     let files: Vec<(&SafePath, u64, ContentId)> =
         entries.iter().filter_map(|(path, entry)| entry.content().map(|(id, size)| (path, size, id))).collect();
     for (path, size, id) in &files {

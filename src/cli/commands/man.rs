@@ -4,12 +4,12 @@ use std::path::Path;
 
 use crate::cli::args::{ManArgs, parser};
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::say;
 use crate::model::{Obstacle, Shown};
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<()> {
     if let Some(dir) = &arguments.into {
         return write_all(dir);
     }
@@ -41,7 +41,7 @@ fn whole(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(whole)
 }
 
-fn write_all(dir: &Path) -> Result<(), Failure> {
+fn write_all(dir: &Path) -> Result<()> {
     let mut program = whole(parser()).disable_help_subcommand(true);
     program.build();
     let written = std::fs::create_dir_all(dir).and_then(|()| write(&program, dir));

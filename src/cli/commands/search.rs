@@ -2,7 +2,7 @@
 
 use crate::cli::args::SearchArgs;
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
@@ -11,7 +11,7 @@ use crate::logic::offers::choose::by_names;
 use crate::node::Asker;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<(), Failure> {
+pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<()> {
     let query = named::query(&arguments.words)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let what = arguments.words.join(" ");

@@ -2,7 +2,7 @@
 
 use crate::cli::args::{TrustArgs, TrustCommand};
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -10,7 +10,7 @@ use crate::io::home::trust::TrustStore;
 use crate::model::PeerTarget;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<()> {
     let store = TrustStore::at(context.own_home()?.root());
     store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
     match &arguments.command {
@@ -19,7 +19,7 @@ pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<(), Failur
     }
 }
 
-fn list(context: &Context, store: &TrustStore) -> Result<(), Failure> {
+fn list(context: &Context, store: &TrustStore) -> Result<()> {
     let known = store.list().map_err(anyhow::Error::from)?;
     let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
     for (addr, node) in &known {
@@ -29,7 +29,7 @@ fn list(context: &Context, store: &TrustStore) -> Result<(), Failure> {
     context.output.table_or(&table, "qshare: no key is remembered in this home")
 }
 
-fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<(), Failure> {
+fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<()> {
     let addrs: Vec<String> = targets.iter().map(PeerTarget::host_port).collect();
     let mut forgotten = Vec::new();
     for addr in &addrs {

@@ -7,7 +7,7 @@ use super::is_stream;
 use crate::cli::args::GetArgs;
 use crate::cli::context::Context;
 use crate::cli::context::runs::Runs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{JobLine, Line};
 use crate::io::receive::landing::Landing;
 use crate::model::{LocalPath, Shown};
@@ -17,7 +17,7 @@ use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobW
 ///
 /// # Errors
 /// When this is to be left to it and it cannot do that, or it does not answer.
-pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>, Failure> {
+pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>> {
     let by_itself = arguments.seed || arguments.dry_run || arguments.upload_limit.is_some() || is_stream(arguments);
     // A friend tells a node that asks for others, too, nothing that is for friends alone, and as a guest one is told why.
     let among_friends = arguments.from.is_none() && !arguments.detach && context.has_friends();
@@ -39,13 +39,13 @@ pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Opt
 }
 
 /// Where it goes, whatever the node's own directory is; what ends in a slash is a directory to put it into.
-fn whole(arguments: &GetArgs) -> Result<PathBuf, Failure> {
+fn whole(arguments: &GetArgs) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(|error| Failure::Other(error.into()))?;
     Ok(here.join(arguments.output.as_deref().unwrap_or_else(|| Path::new(""))))
 }
 
 /// What is asked of the node.
-pub(super) fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish, Failure> {
+pub(super) fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish> {
     let output = whole(arguments)?;
     let mut places = context.places_asked();
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
@@ -60,7 +60,7 @@ pub(super) fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
 }
 
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<(), Failure> {
+pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
     let row = JobRow {
         id: job,
         what: what.clone(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::human::percent;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Names, PartialError, is_alive};
@@ -47,7 +47,7 @@ struct Told {
 
 /// Those in `here`, by its names, and then those in other directories, by their paths. A directory that cannot be read,
 /// such as one on a disk that is not there, is left out, but `here` is not.
-pub(super) fn all(here: &Path, elsewhere: &[PathBuf]) -> Result<Vec<Partial>, Failure> {
+pub(super) fn all(here: &Path, elsewhere: &[PathBuf]) -> Result<Vec<Partial>> {
     let mut found = in_dir(here, Path::new("")).map_err(Error::from)?;
     let known = here.canonicalize().ok();
     for dir in elsewhere.iter().filter(|dir| Some(*dir) != known.as_ref()) {
