@@ -9,7 +9,8 @@ use crate::cli::failure::{Failure, Result};
 use crate::cli::render::hits;
 use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
-use crate::cli::render::table::{Align, Table};
+use crate::cli::render::table::Align::{Left, Path, Right, Spare};
+use crate::cli::render::table::Table;
 use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
@@ -129,24 +130,18 @@ impl<'a> Chooser<'a> {
     }
 
     fn page(&self, names: &Names) -> Table {
-        let mut table = Table::new(&[
-            ("", Align::Right),
-            ("NAME", Align::Path),
-            ("KIND", Align::Spare),
-            ("SIZE", Align::Right),
-            hits::CHANGED,
-            ("PROVIDER", Align::Spare),
-            ("ID", Align::Left),
-        ]);
+        let [number, name, kind, size] = [("", Right), ("NAME", Path), ("KIND", Spare), ("SIZE", Right)];
+        let columns = [number, name, kind, size, hits::CHANGED, ("PROVIDER", Spare), ("ID", Left)];
         let shown = telling(self.candidates);
-        for place in self.left.iter().skip(self.from).take(self.rows) {
+        let cells = |place: &usize| {
             let hit = &self.candidates[*place];
             let name = hit.names.first().map_or_else(String::new, ToString::to_string);
             let number = (place + 1).to_string();
             let (size, changed) = (Size(hit.size).to_string(), date(hit.modified));
-            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), short(hit, shown)]);
-        }
-        table.without_empty(hits::CHANGED)
+            [number, name, word(&hit.kind), size, changed, from(hit, names), short(hit, shown)]
+        };
+        let rows = self.left.iter().skip(self.from).take(self.rows);
+        Table::of(&columns, rows.map(cells)).without_empty(hits::CHANGED)
     }
 
     fn question(&self) -> String {

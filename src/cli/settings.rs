@@ -92,10 +92,15 @@ impl Settings {
             },
             shares: shares.collect::<Result<_>>()?,
             exclude: config.exclude,
-            node_listen: address("the setting `node.listen`", &config.node.listen, node_listen)?,
-            tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
-            download_limit: rate("the setting `node.download-limit`", &config.node.download_limit)?,
-            upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
+            node_listen: unless("auto", "the setting `node.listen`", &config.node.listen, node_listen)?,
+            tracker_listen: unless("auto", "the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
+            download_limit: unless(
+                "none",
+                "the setting `node.download-limit`",
+                &config.node.download_limit,
+                str::parse,
+            )?,
+            upload_limit: unless("none", "the setting `node.upload-limit`", &config.node.upload_limit, str::parse)?,
             wait: one("the setting `node.wait`", &config.node.wait, duration)?,
             limit_hits: config.node.limit_hits.max(1),
             max_files: config.node.max_files as usize,
@@ -128,18 +133,14 @@ fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
     Failure::Usage(format!("{place} has `{}`, which is refused: {error}", Shown(text)))
 }
 
-fn address(place: &str, text: &str, read: fn(&str) -> Result<SocketAddr, String>) -> Result<Option<SocketAddr>> {
-    match text {
-        "auto" => Ok(None),
-        _ => one(place, text, read).map(Some),
-    }
-}
-
-fn rate(place: &str, text: &str) -> Result<Option<Rate>> {
-    match text {
-        "none" => Ok(None),
-        _ => one(place, text, str::parse).map(Some),
-    }
+/// Nothing where the text is the word for that.
+fn unless<T, E: Display>(
+    none: &str,
+    place: &str,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>> {
+    if text == none { Ok(None) } else { one(place, text, read).map(Some) }
 }
 
 fn distinct(targets: Vec<PeerTarget>) -> Vec<PeerTarget> {

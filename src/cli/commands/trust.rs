@@ -21,11 +21,9 @@ pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<()> {
 
 fn list(context: &Context, store: &TrustStore) -> Result<()> {
     let known = store.list().map_err(anyhow::Error::from)?;
-    let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
-    for (addr, node) in &known {
-        context.output.emit(&Line::Trust { addr, node: *node })?;
-        table.row([addr.clone(), context.output.names().whole(*node)]);
-    }
+    context.output.emit_all(known.iter().map(|(addr, node)| Line::Trust { addr, node: *node }))?;
+    let rows = known.iter().map(|(addr, node)| [addr.clone(), context.output.names().whole(*node)]);
+    let table = Table::of(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)], rows);
     context.output.table_or(&table, "qshare: no key is remembered in this home")
 }
 
