@@ -32,7 +32,6 @@ impl Throttle {
     }
 
     /// Whether anybody may ever have to wait.
-    #[must_use]
     pub const fn limits(&self) -> bool {
         self.bucket.is_some()
     }
@@ -51,7 +50,6 @@ impl Throttle {
 
     /// How many bytes to pass at a time: what goes in a quarter of a second, so that nobody waits long behind
     /// one step, and who is on the other side does not take a step for silence; everything when there is no limit.
-    #[must_use]
     pub fn step(&self) -> u64 {
         self.bucket.as_ref().map_or(u64::MAX, |limit| (limit.rate.get() / 4).max(1 << 10))
     }

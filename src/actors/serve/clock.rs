@@ -11,7 +11,6 @@ pub async fn tell(stream: Stream) {
 }
 
 /// The time of day, since 1970; none before.
-#[must_use]
 #[expect(clippy::disallowed_methods, reason = "the time of day itself is asked for")]
 pub fn now() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

@@ -30,7 +30,6 @@ const DIALS: Limits = Limits { all: 128, network: 64, peer: limits::CANDIDATES +
 pub type Probe = Arc<dyn Fn(SocketAddr, NodeId) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// The real one: the node's own connections dial, aside from those in use.
-#[must_use]
 pub fn probe_through(connections: ConnectionsRef) -> Probe {
     Arc::new(move |addr, node| {
         let connections = connections.clone();

@@ -63,7 +63,6 @@ pub struct NodeAnswers {
 }
 
 /// Room for those who wait for an id.
-#[must_use]
 pub fn resolves() -> Pool {
     Pool::new(RESOLVES)
 }

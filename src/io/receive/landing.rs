@@ -25,13 +25,11 @@ impl Landing {
     }
 
     /// Whether this process sees it, too. Blocks.
-    #[must_use]
     pub fn is_here(&self) -> bool {
         file_of(&self.dir) == self.file
     }
 
     /// Whether what this process makes there gets the same permissions. Blocks.
-    #[must_use]
     pub fn is_masked_alike(&self) -> bool {
         self.umask == umask()
     }

@@ -40,7 +40,6 @@ pub struct Capacity {
 
 impl Capacity {
     /// All uploads that there can be at once.
-    #[must_use]
     pub const fn most(&self) -> usize {
         self.slots + self.reserve
     }
@@ -123,13 +122,11 @@ impl Slots {
     }
 
     /// How many uploads run.
-    #[must_use]
     pub fn active(&self) -> usize {
         self.held.len()
     }
 
     /// How many requests wait.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
