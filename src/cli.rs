@@ -89,7 +89,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Demo(arguments) => commands::demo::run(context, arguments).await,
         Command::Doctor => commands::doctor::run(context).await,
         Command::Events => commands::events::run(context).await,
-        Command::Friends(arguments) => done(commands::friends::run(context, arguments)),
+        Command::Friends(command) => done(commands::friends::run(context, command)),
         Command::Get(arguments) => commands::get::run(context, arguments).await,
         Command::Hash(arguments) => commands::hash::run(context, arguments).await,
         Command::Id => done(commands::id::run(context)),
@@ -105,7 +105,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Status => done(commands::status::run(context).await),
         Command::Stop => done(commands::stop::run(context).await),
         Command::Tracker(arguments) => commands::tracker::run(context, arguments).await,
-        Command::Trust(arguments) => done(commands::trust::run(context, &arguments)),
+        Command::Trust(command) => done(commands::trust::run(context, &command)),
     }
 }
 

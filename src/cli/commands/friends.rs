@@ -1,6 +1,6 @@
 //! `qshare friends`: names for node ids.
 
-use crate::cli::args::{FriendNode, FriendsArgs, FriendsCommand};
+use crate::cli::args::{FriendNode, FriendsCommand};
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{Line, Named};
@@ -14,10 +14,10 @@ use crate::node::met;
 use crate::wire::Role;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: FriendsArgs) -> Result<()> {
+pub(crate) fn run(context: &Context, command: FriendsCommand) -> Result<()> {
     let file = FriendFile::at(context.own_home()?.root());
     file.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
-    match arguments.command {
+    match command {
         FriendsCommand::Add { name, node } => add(context, &file, friend(context, name, node)?),
         FriendsCommand::List => list(context, &file),
         FriendsCommand::Remove { name } => remove(context, &file, &name),

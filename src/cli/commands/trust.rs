@@ -1,6 +1,6 @@
 //! `qshare trust`: which key was seen at which address, and how to forget one.
 
-use crate::cli::args::{TrustArgs, TrustCommand};
+use crate::cli::args::TrustCommand;
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::Line;
@@ -10,10 +10,10 @@ use crate::io::home::trust::TrustStore;
 use crate::model::PeerTarget;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<()> {
+pub(crate) fn run(context: &Context, command: &TrustCommand) -> Result<()> {
     let store = TrustStore::at(context.own_home()?.root());
     store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
-    match &arguments.command {
+    match command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.0),
     }
