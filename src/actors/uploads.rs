@@ -214,7 +214,7 @@ impl UploadPool {
 
     fn count(&mut self, now: Duration) {
         for upload in self.uploads.values() {
-            self.ledger.sent(upload.number(), upload.newly_sent(), now);
+            self.ledger.sent(upload.number, upload.newly_sent(), now);
         }
     }
 
@@ -259,8 +259,8 @@ impl UploadPool {
     fn release(&mut self, ticket: Ticket, whole: bool, myself: &ActorRef<Message>) {
         let now = self.now();
         if let Some(upload) = self.uploads.remove(&ticket) {
-            self.ledger.sent(upload.number(), upload.newly_sent(), now);
-            self.ledger.close(upload.number(), now);
+            self.ledger.sent(upload.number, upload.newly_sent(), now);
+            self.ledger.close(upload.number, now);
         }
         let granted = self.slots.release(ticket, whole, now);
         self.grant_all(granted, myself);

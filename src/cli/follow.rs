@@ -86,7 +86,7 @@ fn ended(error: Error, stopped: Option<Stop>) -> Failure {
 
 /// Serves what was fetched until a signal comes or the node fails.
 pub(crate) async fn seed(context: &Context, node: &Node, bytes: u64, signals: &mut Signals) -> Result<Exit> {
-    if signals.have_come() {
+    if signals.came {
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;

@@ -57,11 +57,15 @@ pub(crate) enum Style {
 /// Where output goes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
-    json: bool,
-    quiet: bool,
+    /// Whether results are JSON lines.
+    pub(crate) json: bool,
+    /// Whether only results and errors are told.
+    pub(crate) quiet: bool,
     wide: bool,
-    style: Style,
-    bars: MultiProgress,
+    /// How progress is shown.
+    pub(crate) style: Style,
+    /// Where bars are drawn.
+    pub(crate) bars: MultiProgress,
     names: Names,
     sink: Sink,
 }
@@ -96,21 +100,6 @@ impl Console {
     /// How friends are called.
     pub(crate) const fn names(&self) -> &Names {
         &self.names
-    }
-
-    /// Whether results are JSON lines.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// How progress is shown.
-    pub(crate) const fn style(&self) -> Style {
-        self.style
-    }
-
-    /// Where bars are drawn.
-    pub(crate) const fn bars(&self) -> &MultiProgress {
-        &self.bars
     }
 
     /// The room for lines on standard error at this moment of what they show.
@@ -207,11 +196,6 @@ impl Console {
     /// Only bars need it: waiting for whoever reads must not hold up what is logged.
     fn clear_of_bars<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.style == Style::Bars { self.bars.suspend(write) } else { write() }
-    }
-
-    /// Whether only results and errors are told.
-    pub(crate) const fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     /// Something that may interest people: a line on standard error, unless `-q`.

@@ -203,7 +203,8 @@ async fn introduce(mut arrivals: mpsc::Receiver<Link>, actor: ActorRef<download:
 /// A transfer under way. Dropping it cancels the transfer and takes it off the shelf; what was proven is kept.
 pub struct Download {
     actor: ActorRef<download::Message>,
-    source: Arc<PartialSource>,
+    /// What is there, to be served or read.
+    pub source: Arc<PartialSource>,
     progress: watch::Receiver<Progress>,
     end: Option<oneshot::Receiver<Result<Ending, DownloadError>>>,
     _place: Option<Shelved>,
@@ -219,11 +220,6 @@ impl Download {
     /// Where it stands.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
-    }
-
-    /// What is there, to be served or read.
-    pub const fn source(&self) -> &Arc<PartialSource> {
-        &self.source
     }
 
     /// Ends it; what was proven is kept.

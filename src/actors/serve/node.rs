@@ -69,12 +69,12 @@ pub fn resolves() -> Pool {
 
 impl Answers for NodeAnswers {
     fn is_friend(&self, node: NodeId) -> bool {
-        self.shelf.access().has_friend(node)
+        self.shelf.access.has_friend(node)
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks.
-        if !matches!(request, Request::Join(_)) && !self.shelf.access().serves(link.peer()) {
+        if !matches!(request, Request::Join(_)) && !self.shelf.access.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {

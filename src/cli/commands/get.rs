@@ -72,7 +72,7 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit> {
 /// Refuses what does not go together.
 fn check(context: &Context, arguments: &GetArgs) -> Result<()> {
     let message = match () {
-        () if is_stream(arguments) && context.output.is_json() => {
+        () if is_stream(arguments) && context.output.json => {
             "-o - and --json both want standard output; give a file with -o FILE"
         }
         () if is_stream(arguments) && arguments.seed => {
@@ -348,7 +348,7 @@ fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: b
     if arguments.explain {
         context.output.emit(&Line::Explain(Explained::of(outcome)))?;
     }
-    if context.output.is_json() {
+    if context.output.json {
         return Ok(());
     }
     if let Some(preview) = &outcome.preview {

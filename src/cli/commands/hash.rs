@@ -52,7 +52,7 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit> 
         waiting: BTreeMap::new(),
         next: 0,
         failed,
-        quiet: context.output.is_quiet(),
+        quiet: context.output.quiet,
     };
     loop {
         let mut told = Vec::new();

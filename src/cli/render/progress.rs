@@ -38,7 +38,7 @@ enum Kind {
 impl View {
     /// A view that has shown nothing yet.
     pub(crate) fn new(output: &Console, subject: &str) -> Self {
-        let kind = match output.style() {
+        let kind = match output.style {
             Style::Bars => Kind::Screen(Screen::new(output)),
             Style::Lines => Kind::Lines(Lines::of(subject)),
             Style::Nothing => Kind::Nothing,

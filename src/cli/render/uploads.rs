@@ -40,7 +40,7 @@ pub(crate) fn live(output: &Console, what: &'static str, mut uploads: watch::Rec
 
 /// Where there is no such view, each upload that is over has a line.
 pub(crate) fn ended(output: &Console, upload: &Upload) {
-    if output.style() != Style::Bars {
+    if output.style != Style::Bars {
         output.remark(&format!("qshare: {}", taken(upload, output.names())));
     }
 }

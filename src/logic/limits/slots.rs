@@ -229,7 +229,7 @@ impl Slots {
             let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
             let class = self.memory.class(who, now);
             let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
-            let key = (idle, class == Class::Suspect, class == self.memory.last_class(), turns.0, turns.1, at);
+            let key = (idle, class == Class::Suspect, class == self.memory.last_class, turns.0, turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
             }

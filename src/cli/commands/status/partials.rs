@@ -78,12 +78,12 @@ fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
     let told = Told {
         id: earlier.id(),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
-        only: earlier.only().to_vec(),
+        only: earlier.only.to_vec(),
         have: earlier.bytes(),
         size: earlier.size(),
         in_use,
         // Who holds it need not be who had it last.
-        pid: earlier.pid().filter(|pid| !in_use || is_alive(*pid)),
+        pid: earlier.pid.filter(|pid| !in_use || is_alive(*pid)),
     };
     let path = text(&shown.join(earlier.part().as_str()));
     Partial { path, bytes: on_disk(&held.shown(earlier.part())), told: Some(told) }

@@ -214,7 +214,7 @@ impl Path {
     }
 
     fn round_ends(&mut self, now: Duration) {
-        let delivered = self.deliveries.delivered();
+        let delivered = self.deliveries.delivered;
         let fresh = Round { until: delivered, began: delivered, ..Round::default() };
         let round = std::mem::replace(&mut self.round, fresh);
         self.latest = round.rate;
