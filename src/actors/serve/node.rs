@@ -174,11 +174,9 @@ impl NodeAnswers {
         }
     }
 
-    async fn times(&self, link: &Link, times: &Times, mut stream: Stream) {
-        let source = match self.view(link).source(times.id, times.size) {
-            Ok(source) => source,
-            Err(code) => return stream.refuse(code).await,
-        };
+    async fn times(&self, link: &Link, times: &Times, stream: Stream) {
+        let source = self.view(link).source(times.id, times.size);
+        let Some((source, mut stream)) = stream.unless_refused(source).await else { return };
         let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
         let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
         let room = self.pages.room_for(self.who(link), count as usize * size_of::<i64>()).await;
@@ -189,12 +187,10 @@ impl NodeAnswers {
         }
     }
 
-    async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
+    async fn watch(&self, link: &Link, watch: Watch, stream: Stream) {
         let view = self.view(link);
-        let source = match view.source(watch.id, watch.size) {
-            Ok(source) => source,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let source = view.source(watch.id, watch.size);
+        let Some((source, mut stream)) = stream.unless_refused(source).await else { return };
         if stream.stay(lasting_units(remembered(source.map().units()))).is_err() {
             return stream.refuse(busy()).await;
         }
@@ -216,26 +212,20 @@ impl NodeAnswers {
         if let Err(code) = stream.stay(lasting_units(0)) {
             return stream.refuse(code).await;
         }
-        let (about, ticket) = match self.neighbours.join(link, join).await {
-            Ok(joined) => joined,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let joined = stream.unless_refused(self.neighbours.join(link, join).await).await;
+        let Some(((about, ticket), mut stream)) = joined else { return };
         match stream.grant(about, limits::CONTROL).await {
             Ok(()) => drop(talk(ticket, (stream.send, stream.recv)).await),
             failed => stream.end(failed),
         }
     }
 
-    async fn list(&self, link: &Link, list: List, mut stream: Stream) {
+    async fn list(&self, link: &Link, list: List, stream: Stream) {
         stream.queue_behind_earlier();
-        let upload = match self.admit(link, list.id, list.size).await {
-            Ok(upload) => upload,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
-        let (list, last) = match chunk_list(Arc::clone(&upload.source), list.unit).await {
-            Ok(found) => found,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
+        let admitted = self.admit(link, list.id, list.size).await;
+        let Some((upload, stream)) = stream.unless_refused(admitted).await else { return };
+        let found = chunk_list(Arc::clone(&upload.source), list.unit).await;
+        let Some(((list, last), mut stream)) = stream.unless_refused(found).await else { return };
         let sent = tokio::select! {
             biased;
             () = upload.slot.recalled() => Err(UploadError::Reset(Code::Busy)),
@@ -269,14 +259,9 @@ impl NodeAnswers {
             _ = &mut stopped => return stream.reset(Code::Cancelled),
             admitted = self.admit(link, fetch.id, fetch.size) => admitted,
         };
-        let upload = match admitted {
-            Ok(upload) => upload,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
-        let units = match accepted_units(&fetch, upload.source.map().units()) {
-            Ok(units) => units,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let Some((upload, stream)) = stream.unless_refused(admitted).await else { return };
+        let units = accepted_units(&fetch, upload.source.map().units());
+        let Some((units, mut stream)) = stream.unless_refused(units).await else { return };
         let sent = tokio::select! {
             biased;
             _ = stopped => Err(UploadError::Gone),
