@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use itertools::Itertools as _;
+
 use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
 use crate::cli::failure::{Failure, Result};
 use crate::config::{Config, TrackerConfig};
@@ -82,8 +84,8 @@ impl Settings {
         Ok(Self {
             home,
             config: globals.config.clone(),
-            trackers: distinct(trackers),
-            peers: distinct(peers),
+            trackers: trackers.into_iter().unique().collect(),
+            peers: peers.into_iter().unique().collect(),
             near: Near {
                 lan: (config.node.lan && !globals.no_lan).then(|| environment.program.clone()),
                 only_peers: globals.only_peers || config.node.only_peers,
@@ -141,16 +143,6 @@ fn unless<T, E: Display>(
     read: impl Fn(&str) -> Result<T, E>,
 ) -> Result<Option<T>> {
     if text == none { Ok(None) } else { one(place, text, read).map(Some) }
-}
-
-fn distinct(targets: Vec<PeerTarget>) -> Vec<PeerTarget> {
-    let mut kept = Vec::with_capacity(targets.len());
-    for target in targets {
-        if !kept.contains(&target) {
-            kept.push(target);
-        }
-    }
-    kept
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ pub struct Record {
     failures: u32,
     /// How it last failed, unless it brought something since.
     pub why: Option<Why>,
-    /// It said that it will not give it, and nothing has spoken against that since.
+    /// Whether it will not give it, as far as is known now: it said so, and nothing has spoken against that since.
     pub denied: bool,
     /// Since when it rests, and for how long.
     rest: (Duration, Duration),
