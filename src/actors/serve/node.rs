@@ -15,7 +15,7 @@ use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
-use crate::actors::serve::upload::{UnitWriter, UploadError, accepted_units};
+use crate::actors::serve::upload::{Sent, UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
 use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
 use crate::actors::shelf::{Shelf, View};
@@ -234,13 +234,7 @@ impl NodeAnswers {
         end(stream, sent, &upload.slot).await;
     }
 
-    async fn send_list(
-        &self,
-        list: &ChunkList,
-        last: u32,
-        upload: &Upload,
-        stream: &mut Stream,
-    ) -> Result<(), UploadError> {
+    async fn send_list(&self, list: &ChunkList, last: u32, upload: &Upload, stream: &mut Stream) -> Sent {
         upload.slot.waits();
         let head = ListHead { chunks: list.layout().chunks() };
         stream.grant(head, limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
@@ -272,13 +266,7 @@ impl NodeAnswers {
     }
 
     /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
-    async fn send_units(
-        &self,
-        fetch: &Fetch,
-        mut units: Vec<u32>,
-        upload: &Upload,
-        stream: &mut Stream,
-    ) -> Result<(), UploadError> {
+    async fn send_units(&self, fetch: &Fetch, mut units: Vec<u32>, upload: &Upload, stream: &mut Stream) -> Sent {
         upload.slot.waits();
         stream.grant((), limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
         let mut writer = self.writer(upload, &mut stream.send);
@@ -350,7 +338,7 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
 
 /// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
 /// others.
-async fn end(mut stream: Stream, sent: Result<(), UploadError>, slot: &Slot) {
+async fn end(mut stream: Stream, sent: Sent, slot: &Slot) {
     match sent {
         Ok(()) => {
             stream.finish();
