@@ -137,7 +137,7 @@ impl State {
             pausing.or_else(|| fault(node))
         };
         let known = self.candidates.all().filter_map(|one| {
-            let why = linked(one.node).filter(|_| one.linked).or_else(|| one.record.why);
+            let why = linked(one.node).filter(|_| one.linked).or(one.record.why);
             Some(Trouble { node: one.node, addr: one.addr, why: why?, error: one.error.cloned() })
         });
         let lied = |node| Trouble { node, addr: self.tallies.addr(node), why: Why::Lied, error: None };
