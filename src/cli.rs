@@ -85,30 +85,35 @@ fn friends_of(settings: &Settings) -> Friends {
 async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Bench(arguments) => commands::bench::run(context, arguments).await,
-        Command::Completions(arguments) => commands::completions::run(context, &arguments),
+        Command::Completions(arguments) => done(commands::completions::run(context, &arguments)),
         Command::Demo(arguments) => commands::demo::run(context, arguments).await,
         Command::Doctor => commands::doctor::run(context).await,
         Command::Events => commands::events::run(context).await,
-        Command::Friends(arguments) => commands::friends::run(context, arguments),
+        Command::Friends(command) => done(commands::friends::run(context, command)),
         Command::Get(arguments) => commands::get::run(context, arguments).await,
         Command::Hash(arguments) => commands::hash::run(context, arguments).await,
-        Command::Id => commands::id::run(context),
+        Command::Id => done(commands::id::run(context)),
         Command::Unshare(arguments) => commands::unshare::run(context, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
         Command::Limit(arguments) => commands::limit::run(context, arguments).await,
-        Command::Locate(arguments) => commands::locate::run(context, arguments).await,
-        Command::Ls(arguments) => commands::ls::run(context, arguments).await,
-        Command::Man(arguments) => commands::man::run(context, &arguments),
-        Command::Neighbours => commands::neighbours::run(context).await,
+        Command::Locate(arguments) => done(commands::locate::run(context, arguments).await),
+        Command::Ls(arguments) => done(commands::ls::run(context, arguments).await),
+        Command::Man(arguments) => done(commands::man::run(context, &arguments)),
+        Command::Neighbours => done(commands::neighbours::run(context).await),
         Command::Node(arguments) => commands::share::node(context, arguments).await,
-        Command::Peers => commands::peers::run(context).await,
-        Command::Search(arguments) => commands::search::run(context, arguments).await,
+        Command::Peers => done(commands::peers::run(context).await),
+        Command::Search(arguments) => done(commands::search::run(context, arguments).await),
         Command::Share(arguments) => commands::share::run(context, arguments).await,
-        Command::Status => commands::status::run(context).await,
-        Command::Stop => commands::stop::run(context).await,
+        Command::Status => done(commands::status::run(context).await),
+        Command::Stop => done(commands::stop::run(context).await),
         Command::Tracker(arguments) => commands::tracker::run(context, arguments).await,
-        Command::Trust(arguments) => commands::trust::run(context, &arguments),
+        Command::Trust(command) => done(commands::trust::run(context, &command)),
     }
+}
+
+/// The end of a command that does all or fails.
+fn done(result: Result<(), Failure>) -> Result<Exit, Failure> {
+    result.map(|()| Exit::DONE)
 }
 
 /// Tells what clap has to say: help and version are results, all else is a usage error.

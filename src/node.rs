@@ -4,12 +4,13 @@
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 
-use crate::model::{Collection, ContentId, Kind, NodeId, Offer, Query, RateLimit, SafePath};
+use crate::model::{Collection, ContentId, Hit, Kind, NodeId, Offer, PeerTarget, Query, RateLimit, SafePath};
 
 mod allowed;
 mod arrivals;
@@ -162,7 +163,7 @@ impl Node {
     }
 
     /// What each provider of a hit has of it, in their order; unknown of those that do not answer.
-    pub async fn holdings(&self, hit: &crate::model::Hit) -> Vec<Has> {
+    pub async fn holdings(&self, hit: &Hit) -> Vec<Has> {
         let finder = &self.inner.finder;
         let Some(content) = hit.content() else { return vec![Has::Unknown; hit.providers.len()] };
         let mut all = get::holding::holdings(&finder.connections, content, None, &hit.providers).await;
@@ -280,11 +281,7 @@ impl Node {
     }
 
     /// What a collection holds, from those who have it; what it is in truth where that is a file.
-    async fn list_of(
-        &self,
-        id: ContentId,
-        hit: &crate::model::Hit,
-    ) -> Result<Result<Collection, crate::model::Hit>, Error> {
+    async fn list_of(&self, id: ContentId, hit: &Hit) -> Result<Result<Collection, Hit>, Error> {
         let (finder, report) = (&self.inner.finder, Report::new());
         if let Some(own) = finder.itself().and_then(|itself| itself.manifest(id, finder.max_files)) {
             return Ok(Ok(own));
@@ -393,12 +390,7 @@ impl Node {
     ///
     /// # Errors
     /// When it cannot be reached, is busy, or the stream fails.
-    pub async fn bench(
-        &self,
-        target: &crate::model::PeerTarget,
-        bytes: u64,
-        moved: &std::sync::atomic::AtomicU64,
-    ) -> Result<BenchReport, Error> {
+    pub async fn bench(&self, target: &PeerTarget, bytes: u64, moved: &AtomicU64) -> Result<BenchReport, Error> {
         bench::measure(self, target, bytes, moved).await
     }
 
@@ -413,7 +405,7 @@ pub(crate) enum Resolved {
     /// A node, and where a friend is.
     Node {
         node: NodeId,
-        at: Option<crate::model::PeerTarget>,
+        at: Option<PeerTarget>,
     },
-    Target(crate::model::PeerTarget),
+    Target(PeerTarget),
 }

@@ -63,7 +63,6 @@ impl Access {
     }
 
     /// Whether a node that is served may have this and know of it, as [`Rule::grants`] says.
-    #[must_use]
     pub fn grants(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
         self.is_for(node, id, name) && self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
     }
@@ -79,14 +78,12 @@ impl Access {
     }
 
     /// Whether anybody may know of this.
-    #[must_use]
     pub fn is_public(&self, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
         self.serves(None::<NodeId>) && self.grants(None, id, name)
     }
 
     /// What anybody may know of these offers: what trackers are told, who tell it to everyone, and how much neighbours are
     /// told that there is.
-    #[must_use]
     pub fn public(&self, offers: &Arc<OfferTable>) -> Arc<OfferTable> {
         let is_any_reserved = self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_any());
         if !is_any_reserved && self.serves(None::<NodeId>) && self.rule.is_none() {
@@ -106,7 +103,6 @@ impl Access {
     }
 
     /// Whether this node is served; without one, whether anybody is.
-    #[must_use]
     pub fn serves(&self, node: impl Into<Option<NodeId>>) -> bool {
         let node = node.into();
         match &self.members {
@@ -119,7 +115,6 @@ impl Access {
     }
 
     /// Whether this node is a friend, who is not kept waiting by others.
-    #[must_use]
     pub fn has_friend(&self, node: NodeId) -> bool {
         self.friends.as_ref().is_some_and(|friends| friends.borrow().contains(node))
     }

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::actors::access::Access;
 use crate::actors::connections::{ConnectError, ConnectionsRef};
-use crate::actors::start::{Owner, start};
+use crate::actors::start::{Handled, Owner, start};
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
@@ -212,7 +212,7 @@ impl Owner for Announcer {
     type Message = Message;
     type Arguments = Dependencies;
 
-    fn begin(_: &ActorRef<Message>, needs: Dependencies) -> Result<Self, ActorProcessingErr> {
+    fn begin(_: &ActorRef<Message>, needs: Dependencies) -> Handled<Self> {
         let (parts, stop) = (watch::Sender::new(Arc::default()), watch::Sender::new(false));
         let epoch = Epoch(rand::random());
         let mut sessions = JoinSet::new();
@@ -223,7 +223,7 @@ impl Owner for Announcer {
         Ok(Self { access: needs.access, parts, joined: BTreeMap::new(), stop, sessions })
     }
 
-    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {
         match message {
             Message::Join(part) => self.join(part),
             Message::Leave(part) => self.leave(part),

@@ -123,7 +123,6 @@ impl Usage {
     }
 
     /// What was used since.
-    #[must_use]
     pub fn until_now(self, link: &Link) -> BenchEnd {
         let now = Self::of(link);
         BenchEnd {

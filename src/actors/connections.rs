@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, sleep};
@@ -26,7 +26,7 @@ use self::outgoing::Outgoing;
 pub use self::reference::ConnectionsRef;
 use self::table::Table;
 use crate::actors::access::Access;
-use crate::actors::start::{Owner, start};
+use crate::actors::start::{Handled, Owner, start};
 use crate::io::home::trust::TrustStore;
 use crate::io::net::dial::{Addresses, DialError, most_telling};
 use crate::io::net::endpoint::Endpoint;
@@ -163,7 +163,7 @@ impl Owner for Connections {
     type Message = Message;
     type Arguments = Dependencies;
 
-    fn begin(_: &ActorRef<Message>, arguments: Dependencies) -> Result<Self, ActorProcessingErr> {
+    fn begin(_: &ActorRef<Message>, arguments: Dependencies) -> Handled<Self> {
         Ok(Self {
             table: Table::new(arguments.endpoint.node_id()),
             endpoint: arguments.endpoint,
@@ -177,7 +177,7 @@ impl Owner for Connections {
         })
     }
 
-    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Handled {
         while self.tasks.try_join_next().is_some() {}
         match message {
             #[cfg(feature = "lab")]

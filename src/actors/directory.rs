@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::access::Access;
 use crate::actors::limits::reads::Going;
-use crate::actors::start::{Owner, start};
+use crate::actors::start::{Handled, Owner, start};
 pub use crate::logic::directory::{AnnouncementId, Census, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
@@ -246,10 +246,7 @@ impl Owner for State {
     type Message = Message;
     type Arguments = (Quotas, watch::Sender<Snapshot>, watch::Sender<Option<Refusals>>);
 
-    fn begin(
-        myself: &ActorRef<Message>,
-        (quotas, snapshots, refusals): Self::Arguments,
-    ) -> Result<Self, ActorProcessingErr> {
+    fn begin(myself: &ActorRef<Message>, (quotas, snapshots, refusals): Self::Arguments) -> Handled<Self> {
         myself.send_interval(TICK, || Message::Expire);
         Ok(Self {
             directory: Directory::new(quotas, rand::random()),
@@ -261,7 +258,7 @@ impl Owner for State {
         })
     }
 
-    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Handled {
         let now = self.started.elapsed();
         let directory = &mut self.directory;
         match message {

@@ -13,11 +13,11 @@ mod tests;
 
 use std::time::Duration;
 
-use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort};
+use ractor::{ActorRef, RpcReplyPort};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::connections::ConnectError;
-use crate::actors::start::Owner;
+use crate::actors::start::{Handled, Owner};
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
 use crate::io::receive::partial::PartialError;
@@ -95,13 +95,13 @@ impl Owner for State {
     type Message = Message;
     type Arguments = Box<Arguments>;
 
-    fn begin(myself: &ActorRef<Message>, arguments: Box<Arguments>) -> Result<Self, ActorProcessingErr> {
+    fn begin(myself: &ActorRef<Message>, arguments: Box<Arguments>) -> Handled<Self> {
         // Ends by itself when the actor has ended.
         drop(myself.send_interval(TICK, || Message::Tick));
         Ok(Self::new(myself.clone(), *arguments))
     }
 
-    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {
         match message {
             Message::Cancel => self.end(Ok(Ending::Cancelled)),
             Message::Checkpointed(done) => self.on_checkpoint(done),

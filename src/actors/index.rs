@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use ractor::{ActorProcessingErr, ActorRef};
+use ractor::ActorRef;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::actors::access::Access;
-use crate::actors::start::Owner;
+use crate::actors::start::{Handled, Owner};
 use crate::io::share::cache::HashCache;
 use crate::io::share::handover::Handover;
 use crate::io::share::scan::SharePlan;
@@ -132,7 +132,7 @@ pub struct Index {
 
 impl Index {
     /// The index, begun if it was not.
-    fn begun(&mut self, me: &ActorRef<IndexMessage>) -> Result<Option<&mut IndexState>, ActorProcessingErr> {
+    fn begun(&mut self, me: &ActorRef<IndexMessage>) -> Handled<Option<&mut IndexState>> {
         if let Some(args) = self.waiting.take() {
             self.index = Some(IndexState::start(me.clone(), args)?);
         }
@@ -144,7 +144,7 @@ impl Owner for Index {
     type Message = IndexMessage;
     type Arguments = IndexArgs;
 
-    fn begin(me: &ActorRef<IndexMessage>, args: IndexArgs) -> Result<Self, ActorProcessingErr> {
+    fn begin(me: &ActorRef<IndexMessage>, args: IndexArgs) -> Handled<Self> {
         let shares = args.plan.is_some();
         let mut index = Self { waiting: Some(args), index: None };
         if shares {
@@ -153,7 +153,7 @@ impl Owner for Index {
         Ok(index)
     }
 
-    fn handle(&mut self, message: IndexMessage, me: &ActorRef<IndexMessage>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: IndexMessage, me: &ActorRef<IndexMessage>) -> Handled {
         let index = match &message {
             IndexMessage::Seed(..) | IndexMessage::Share(..) => self.begun(me)?,
             _ => self.index.as_mut(),

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, watch};
 use tokio::time::interval;
@@ -28,7 +28,7 @@ pub(crate) use self::talk::talk;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::limits::pool::Pool;
 use crate::actors::shelf::Shelf;
-use crate::actors::start::{Owner, start};
+use crate::actors::start::{Handled, Owner, start};
 use crate::io::home::remembered::RememberedFile;
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::lan::LanError;
@@ -198,7 +198,7 @@ impl Owner for State {
     type Message = Message;
     type Arguments = Dependencies;
 
-    fn begin(me: &ActorRef<Message>, of: Dependencies) -> Result<Self, ActorProcessingErr> {
+    fn begin(me: &ActorRef<Message>, of: Dependencies) -> Handled<Self> {
         let mut state = Self::new(of, me);
         let me = me.clone();
         state.tasks.spawn(async move {
@@ -213,7 +213,7 @@ impl Owner for State {
         Ok(state)
     }
 
-    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {
         while self.tasks.try_join_next().is_some() {}
         match message {
             Message::About(reply) => drop(reply.send(self.about())),

@@ -1,8 +1,10 @@
 //! The supervisor of a node's actors. ractor's default would stop with any child; ours: when a core actor fails,
 //! the node ends with its error (its state is on disk); children that supervise their own are not seen here.
 
-use ractor::{Actor, ActorProcessingErr, ActorRef, SupervisionEvent};
+use ractor::{Actor, ActorRef, SupervisionEvent};
 use tokio::sync::watch;
+
+use crate::actors::start::Handled;
 
 /// The supervisor.
 #[derive(Debug)]
@@ -23,16 +25,11 @@ impl Actor for Node {
     type State = Ended;
     type Arguments = Ended;
 
-    async fn pre_start(&self, _: ActorRef<()>, ended: Ended) -> Result<Ended, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<()>, ended: Ended) -> Handled<Ended> {
         Ok(ended)
     }
 
-    async fn handle_supervisor_evt(
-        &self,
-        myself: ActorRef<()>,
-        event: SupervisionEvent,
-        ended: &mut Ended,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle_supervisor_evt(&self, myself: ActorRef<()>, event: SupervisionEvent, ended: &mut Ended) -> Handled {
         if let SupervisionEvent::ActorFailed(_, error) = event {
             tracing::error!(%error, "a core actor failed");
             ended.send_replace(Some(Failure { cause: error.to_string() }));
@@ -53,11 +50,11 @@ mod tests {
         type State = ();
         type Arguments = ();
 
-        async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Result<(), ActorProcessingErr> {
+        async fn pre_start(&self, _: ActorRef<()>, (): ()) -> Handled {
             Ok(())
         }
 
-        async fn handle(&self, _: ActorRef<()>, (): (), (): &mut ()) -> Result<(), ActorProcessingErr> {
+        async fn handle(&self, _: ActorRef<()>, (): (), (): &mut ()) -> Handled {
             Err("the disk is gone".into())
         }
     }

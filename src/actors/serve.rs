@@ -103,6 +103,17 @@ impl Stream {
         self.end(sent);
     }
 
+    /// What is to be sent, and the stream; nothing after a refusal.
+    pub async fn unless_refused<T>(self, made: Result<T, impl Into<Refusal>>) -> Option<(T, Self)> {
+        match made {
+            Ok(made) => Some((made, self)),
+            Err(refusal) => {
+                self.refuse(refusal).await;
+                None
+            }
+        }
+    }
+
     /// Answers with what is being made for the peer, as long as it waits: who gives the question up, has gone without a word,
     /// or has waited as long as anybody does, is worked for no more.
     pub async fn answer_with(mut self, link: &Link, made: impl Future<Output = Result<(Box<[u8]>, Room), Code>>) {

@@ -36,7 +36,8 @@ struct Entry {
 #[derive(Clone)]
 pub struct Shelf {
     index: watch::Receiver<Arc<IndexSnapshot>>,
-    access: Access,
+    /// Who may have what of it.
+    pub access: Access,
     transfers: Arc<watch::Sender<Transfers>>,
     numbers: Arc<AtomicU64>,
 }
@@ -52,11 +53,6 @@ impl Shelf {
     /// A shelf over the index's snapshots, of which others may have what `access` says.
     pub fn new(index: watch::Receiver<Arc<IndexSnapshot>>, access: Access) -> Self {
         Self { index, access, transfers: Arc::default(), numbers: Arc::default() }
-    }
-
-    /// Who may have what of it.
-    pub const fn access(&self) -> &Access {
-        &self.access
     }
 
     /// As a node may see it; without one, as anybody may.

@@ -5,6 +5,12 @@ use std::marker::PhantomData;
 use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, Message, SpawnErr};
 use tokio::task::JoinHandle;
 
+/// What beginning or a message comes to; an error ends the actor.
+pub type Handled<T = ()> = Result<T, ActorProcessingErr>;
+
+/// An actor that was started, and the task that ends when it has.
+pub type Spawned<M> = Result<(ActorRef<M>, JoinHandle<()>), SpawnErr>;
+
 /// What an actor owns, and what it does with what it is told.
 pub trait Owner: Send + Sized + 'static {
     /// What it is told.
@@ -16,23 +22,20 @@ pub trait Owner: Send + Sized + 'static {
     ///
     /// # Errors
     /// When it cannot; whoever starts it is told.
-    fn begin(me: &ActorRef<Self::Message>, arguments: Self::Arguments) -> Result<Self, ActorProcessingErr>;
+    fn begin(me: &ActorRef<Self::Message>, arguments: Self::Arguments) -> Handled<Self>;
 
     /// Takes a message.
     ///
     /// # Errors
     /// What ends the actor.
-    fn handle(&mut self, message: Self::Message, me: &ActorRef<Self::Message>) -> Result<(), ActorProcessingErr>;
+    fn handle(&mut self, message: Self::Message, me: &ActorRef<Self::Message>) -> Handled;
 }
 
 /// Starts an actor under a supervisor, or alone as a test does; the task ends when the actor has.
 ///
 /// # Errors
 /// When the actor cannot start, or its supervisor is gone.
-pub async fn start<O: Owner>(
-    arguments: O::Arguments,
-    supervisor: Option<ActorCell>,
-) -> Result<(ActorRef<O::Message>, JoinHandle<()>), SpawnErr> {
+pub async fn start<O: Owner>(arguments: O::Arguments, supervisor: Option<ActorCell>) -> Spawned<O::Message> {
     spawn(Owning(PhantomData::<fn() -> O>), arguments, supervisor).await
 }
 
@@ -40,11 +43,7 @@ pub async fn start<O: Owner>(
 ///
 /// # Errors
 /// As [`start`].
-pub async fn spawn<A: Actor>(
-    actor: A,
-    arguments: A::Arguments,
-    supervisor: Option<ActorCell>,
-) -> Result<(ActorRef<A::Msg>, JoinHandle<()>), SpawnErr> {
+pub async fn spawn<A: Actor>(actor: A, arguments: A::Arguments, supervisor: Option<ActorCell>) -> Spawned<A::Msg> {
     match supervisor {
         Some(supervisor) => Actor::spawn_linked(None, actor, arguments, supervisor).await,
         None => Actor::spawn(None, actor, arguments).await,
@@ -59,16 +58,11 @@ impl<O: Owner> Actor for Owning<O> {
     type State = O;
     type Arguments = O::Arguments;
 
-    async fn pre_start(&self, me: ActorRef<O::Message>, arguments: O::Arguments) -> Result<O, ActorProcessingErr> {
+    async fn pre_start(&self, me: ActorRef<O::Message>, arguments: O::Arguments) -> Handled<O> {
         O::begin(&me, arguments)
     }
 
-    async fn handle(
-        &self,
-        me: ActorRef<O::Message>,
-        message: O::Message,
-        owner: &mut O,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, me: ActorRef<O::Message>, message: O::Message, owner: &mut O) -> Handled {
         owner.handle(message, &me)
     }
 }

@@ -9,12 +9,12 @@ mod tests;
 use std::collections::HashMap;
 use std::time::Duration;
 
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr};
+use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::shelf::Shelf;
-use crate::actors::start::{Owner, start};
+use crate::actors::start::{Handled, Owner, start};
 use crate::io::net::link::{Link, WeakLink};
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Capacity, Slots, Ticket};
@@ -107,7 +107,7 @@ impl Owner for UploadPool {
     type Message = Message;
     type Arguments = Arguments;
 
-    fn begin(_: &ActorRef<Message>, of: Arguments) -> Result<Self, ActorProcessingErr> {
+    fn begin(_: &ActorRef<Message>, of: Arguments) -> Handled<Self> {
         Ok(Self {
             started: Instant::now(),
             shelf: of.shelf,
@@ -125,7 +125,7 @@ impl Owner for UploadPool {
         })
     }
 
-    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Result<(), ActorProcessingErr> {
+    fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Handled {
         match message {
             Message::Admit(asking, reply) => self.admit(asking, reply, myself),
             Message::Choose(id, acceptable, reply) => drop(reply.send(self.spread.choose(id, acceptable))),
@@ -222,7 +222,7 @@ impl UploadPool {
 
     fn count(&mut self, now: Duration) {
         for upload in self.uploads.values() {
-            self.ledger.sent(upload.number(), upload.newly_sent(), now);
+            self.ledger.sent(upload.number, upload.newly_sent(), now);
         }
     }
 
@@ -267,8 +267,8 @@ impl UploadPool {
     fn release(&mut self, ticket: Ticket, whole: bool, myself: &ActorRef<Message>) {
         let now = self.now();
         if let Some(upload) = self.uploads.remove(&ticket) {
-            self.ledger.sent(upload.number(), upload.newly_sent(), now);
-            self.ledger.close(upload.number(), now);
+            self.ledger.sent(upload.number, upload.newly_sent(), now);
+            self.ledger.close(upload.number, now);
         }
         let granted = self.slots.release(ticket, whole, now);
         self.grant_all(granted, myself);

@@ -19,9 +19,9 @@ mod commands;
 mod help;
 
 pub(crate) use commands::{
-    BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsArgs, FriendsCommand, GetArgs, HashArgs, JobsArgs,
-    JobsCommand, LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
-    TrustArgs, TrustCommand, UnshareArgs, Which,
+    BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsCommand, GetArgs, HashArgs, JobsArgs, JobsCommand,
+    LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
+    TrustCommand, UnshareArgs, Which,
 };
 
 // A doc comment here would become the text of every command's help.
@@ -121,9 +121,11 @@ pub(crate) enum Command {
     /// Print this home's node id
     Id,
     /// Show or forget which keys were seen at which address
-    Trust(TrustArgs),
+    #[command(subcommand)]
+    Trust(TrustCommand),
     /// Give names to nodes: they are dialled first, shown by name, and can be served alone
-    Friends(FriendsArgs),
+    #[command(subcommand)]
+    Friends(FriendsCommand),
     /// Measure what the network and the disks give
     Bench(BenchArgs),
     /// Say what of this node's surroundings works: port, multicast, buffers, paths, clocks

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::ops::ControlFlow;
 
-use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::context::{Context, heed};
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::hits;
 use crate::cli::render::human::{date, word};
 use crate::cli::render::json::Line;
-use crate::cli::render::table::{Align, Table};
+use crate::cli::render::table::Align::{Left, Path, Right, Spare};
+use crate::cli::render::table::Table;
 use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::cli::signals::Signals;
@@ -24,12 +25,7 @@ const BESIDE: usize = 4;
 const SHORT: usize = 8;
 
 /// Lists the candidates as results; beside a result on standard output, on standard error.
-pub(crate) fn list(
-    context: &Context,
-    candidates: &[Hit],
-    beyond: Beyond,
-    stdout_is_taken: bool,
-) -> Result<(), Failure> {
+pub(crate) fn list(context: &Context, candidates: &[Hit], beyond: Beyond, stdout_is_taken: bool) -> Result<()> {
     let output = &context.output;
     output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
     output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
@@ -47,7 +43,7 @@ pub(crate) async fn ask(
     candidates: &[Hit],
     beyond: Beyond,
     signals: &mut Signals,
-) -> Result<Vec<ContentId>, Failure> {
+) -> Result<Vec<ContentId>> {
     let rows = console::Term::stderr().size_checked().map_or(PAGE.0, |(rows, _)| usize::from(rows));
     let mut chooser = Chooser::new(candidates, rows.saturating_sub(BESIDE).max(PAGE.1));
     match beyond {
@@ -62,10 +58,7 @@ pub(crate) async fn ask(
             let mut line = String::new();
             io::stdin().lock().read_line(&mut line).map(|read| (read > 0).then_some(line))
         });
-        let line = tokio::select! {
-            line = line => line.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
+        let line = heed(signals, line).await?.map_err(anyhow::Error::from)?.map_err(anyhow::Error::from)?;
         let Some(line) = line else { return Ok(Vec::new()) };
         match chooser.answer(&line) {
             ControlFlow::Break(chosen) => return Ok(chosen),
@@ -90,7 +83,7 @@ pub(crate) fn apart(hits: &[Hit]) -> Vec<&Hit> {
 ///
 /// # Errors
 /// With the first two that would.
-pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId], beneath: Option<&str>) -> Result<(), Failure> {
+pub(crate) fn is_apart(hits: &[Hit], chosen: &[ContentId], beneath: Option<&str>) -> Result<()> {
     let (shown, only) = (telling(hits), say::only(beneath));
     let mut seen: HashMap<SafePath, &Hit> = HashMap::new();
     for hit in hits.iter().filter(|hit| hit.id.is_some_and(|id| chosen.contains(&id))) {
@@ -137,24 +130,18 @@ impl<'a> Chooser<'a> {
     }
 
     fn page(&self, names: &Names) -> Table {
-        let mut table = Table::new(&[
-            ("", Align::Right),
-            ("NAME", Align::Path),
-            ("KIND", Align::Spare),
-            ("SIZE", Align::Right),
-            hits::CHANGED,
-            ("PROVIDER", Align::Spare),
-            ("ID", Align::Left),
-        ]);
+        let [number, name, kind, size] = [("", Right), ("NAME", Path), ("KIND", Spare), ("SIZE", Right)];
+        let columns = [number, name, kind, size, hits::CHANGED, ("PROVIDER", Spare), ("ID", Left)];
         let shown = telling(self.candidates);
-        for place in self.left.iter().skip(self.from).take(self.rows) {
+        let cells = |place: &usize| {
             let hit = &self.candidates[*place];
             let name = hit.names.first().map_or_else(String::new, ToString::to_string);
             let number = (place + 1).to_string();
             let (size, changed) = (Size(hit.size).to_string(), date(hit.modified));
-            table.row([number, name, word(&hit.kind), size, changed, from(hit, names), short(hit, shown)]);
-        }
-        table.without_empty(hits::CHANGED)
+            [number, name, word(&hit.kind), size, changed, from(hit, names), short(hit, shown)]
+        };
+        let rows = self.left.iter().skip(self.from).take(self.rows);
+        Table::of(&columns, rows.map(cells)).without_empty(hits::CHANGED)
     }
 
     fn question(&self) -> String {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use self::runs::Runs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::Console;
 use crate::cli::render::activity::Activity;
 use crate::cli::say;
@@ -50,13 +50,13 @@ impl Context {
     ///
     /// # Errors
     /// When there is none.
-    pub(crate) fn own_home(&self) -> Result<Home, Failure> {
+    pub(crate) fn own_home(&self) -> Result<Home> {
         let home = self.home();
         if home.is_absent() { Err(Failure::Node(crate::io::home::HomeError::Absent.into())) } else { Ok(home) }
     }
 
     /// Begins to heed signals.
-    pub(crate) fn signals(&self) -> Result<Signals, Failure> {
+    pub(crate) fn signals(&self) -> Result<Signals> {
         Signals::listen().map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot heed signals")))
     }
 
@@ -85,19 +85,12 @@ impl Context {
 
     /// Runs a finite command through the running node of the home, or on a node inside it, until it is done or a signal comes.
     /// The node that runs it may end meanwhile; then it is run again.
-    pub(crate) async fn look<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFn(Asker) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn look<T>(&self, what: &str, work: impl AsyncFn(Asker) -> Result<T>) -> Result<T> {
         let mut signals = self.signals()?;
         let mut activity = Some(Activity::start(&self.output, what));
         for tried in 1..=TRIES {
             let last = tried == TRIES;
-            let runs = tokio::select! {
-                runs = self.who_runs() => runs?,
-                stop = signals.next() => return Err(Failure::Stopped(stop)),
-            };
+            let runs = heed(&mut signals, self.who_runs()).await??;
             let result = match runs {
                 Runs::Through(remote) => self.through(remote, &work, &mut signals).await,
                 Runs::Guest | Runs::Own => {
@@ -124,11 +117,7 @@ impl Context {
     }
 
     /// Runs a finite command on a node inside it, as a guest where another process has the home.
-    pub(crate) async fn look_by_itself<T>(
-        &self,
-        what: &str,
-        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
-    ) -> Result<T, Failure> {
+    pub(crate) async fn look_by_itself<T>(&self, what: &str, work: impl AsyncFnOnce(Node) -> Result<T>) -> Result<T> {
         let mut signals = self.signals()?;
         let mut activity = Some(Activity::start(&self.output, what));
         let node = self.node(&mut signals).await?;
@@ -138,15 +127,12 @@ impl Context {
     async fn through<T>(
         &self,
         remote: Arc<Remote>,
-        work: &impl AsyncFn(Asker) -> Result<T, Failure>,
+        work: &impl AsyncFn(Asker) -> Result<T>,
         signals: &mut Signals,
-    ) -> Result<T, Failure> {
+    ) -> Result<T> {
         let (to, events) = mpsc::channel(WARNINGS);
         self.pass_warnings(events);
-        tokio::select! {
-            result = work(Asker::there(remote, self.places_asked(), to)) => result,
-            stop = signals.next() => Err(Failure::Stopped(stop)),
-        }
+        heed(signals, work(Asker::there(remote, self.places_asked(), to))).await?
     }
 
     /// Waits until a node that was given the home has it; not for long.
@@ -161,11 +147,8 @@ impl Context {
         let _ = timeout(TAKEN, taken).await;
     }
 
-    async fn node(&self, signals: &mut Signals) -> Result<Node, Failure> {
-        let (node, events) = tokio::select! {
-            started = Node::start(self.options()) => started?,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
+    async fn node(&self, signals: &mut Signals) -> Result<Node> {
+        let (node, events) = heed(signals, Node::start(self.options())).await??;
         signals.heed(&node);
         self.warn_homeless(&node);
         self.pass_warnings(events);
@@ -175,13 +158,12 @@ impl Context {
     async fn alone<T>(
         &self,
         node: Node,
-        work: impl AsyncFnOnce(Node) -> Result<T, Failure>,
+        work: impl AsyncFnOnce(Node) -> Result<T>,
         (signals, activity): (&mut Signals, &mut Option<Activity>),
-    ) -> Result<T, Failure> {
+    ) -> Result<T> {
         let mut asked = node.yield_asked();
         let result = tokio::select! {
-            result = work(node.clone()) => result,
-            stop = signals.next() => Err(Failure::Stopped(stop)),
+            result = heed(signals, work(node.clone())) => result.flatten(),
             Ok(_) = asked.wait_for(|asked| *asked) => {
                 node.stop().await;
                 self.home_is_taken().await;
@@ -244,7 +226,7 @@ impl Context {
     }
 
     /// Tells a node's warnings, and forgets its other events.
-    pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+    pub(crate) fn only_warnings(&self) -> impl FnMut(Event) -> Result<()> + Send + 'static {
         let output = self.output.clone();
         move |event| {
             if let Event::Notice(notice) = event {
@@ -263,7 +245,7 @@ impl Context {
     pub(crate) fn pass_events(
         &self,
         mut events: mpsc::Receiver<Event>,
-        mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
+        mut tell: impl FnMut(Event) -> Result<()> + Send + 'static,
     ) {
         tokio::task::spawn_blocking(move || while events.blocking_recv().is_some_and(|event| tell(event).is_ok()) {});
     }
@@ -280,6 +262,14 @@ impl Context {
         let lan = self.settings.near.lan.as_ref().map(|_| "the local network".to_owned());
         let places: Vec<String> = trackers.chain(peers).chain(lan).collect();
         places.join(", ")
+    }
+}
+
+/// Awaits something unless a signal comes.
+pub(crate) async fn heed<T>(signals: &mut Signals, work: impl Future<Output = T>) -> Result<T> {
+    tokio::select! {
+        result = work => Ok(result),
+        stop = signals.next() => Err(Failure::Stopped(stop)),
     }
 }
 

@@ -4,42 +4,38 @@
 use std::time::Duration;
 
 use crate::cli::render::human::{mean_rate, rate};
-use crate::cli::render::table::{Align, Table};
+use crate::cli::render::table::Align::{Flexible, Left, Right, SpareRight};
+use crate::cli::render::table::Table;
 use crate::cli::say::names::Names;
 use crate::model::Size;
-use crate::node::{Cause, Outcome, ProviderProgress};
+use crate::node::{Cause, Outcome, ProviderProgress, Share};
 
 /// The account as lines.
 pub(crate) fn report(outcome: &Outcome, names: &Names, width: Option<usize>) -> String {
     let Some(largest) = outcome.shares.first() else {
         return "Nothing was fetched, so there is nothing to explain.\n".to_owned();
     };
-    let mut shares =
-        Table::new(&[("WHERE THE TIME WENT", Align::Flexible), ("SHARE", Align::Right), ("TIME", Align::Right)]);
-    for share in &outcome.shares {
+    let share = |share: &Share| {
         let percent = format!("{}.{} %", share.permille / 10, share.permille % 10);
-        shares.row([what(share.cause, &outcome.providers, names), percent, seconds(share.time)]);
-    }
-    let mut providers = Table::new(&[
-        ("PROVIDER", Align::Left),
-        ("ADDRESS", Align::Flexible),
-        ("GAVE", Align::Right),
-        ("RATE", Align::Right),
-        ("ROUND TRIP", Align::SpareRight),
-        ("MTU", Align::SpareRight),
-        ("CONNECTIONS", Align::SpareRight),
-    ]);
-    for provider in &outcome.providers {
-        providers.row([
-            names.short(provider.node),
-            provider.addr.to_string(),
-            Size(provider.bytes).to_string(),
-            rate(mean_rate(provider.bytes, outcome.elapsed)),
-            format!("{:.2} ms", provider.rtt.as_secs_f64() * 1000.0),
-            provider.mtu.to_string(),
-            provider.connections.to_string(),
-        ]);
-    }
+        [what(share.cause, &outcome.providers, names), percent, seconds(share.time)]
+    };
+    let columns = [("WHERE THE TIME WENT", Flexible), ("SHARE", Right), ("TIME", Right)];
+    let shares = Table::of(&columns, outcome.shares.iter().map(share));
+    let columns = [
+        ("PROVIDER", Left),
+        ("ADDRESS", Flexible),
+        ("GAVE", Right),
+        ("RATE", Right),
+        ("ROUND TRIP", SpareRight),
+        ("MTU", SpareRight),
+        ("CONNECTIONS", SpareRight),
+    ];
+    let provider = |of: &ProviderProgress| {
+        let (gave, speed) = (Size(of.bytes).to_string(), rate(mean_rate(of.bytes, outcome.elapsed)));
+        let rtt = format!("{:.2} ms", of.rtt.as_secs_f64() * 1000.0);
+        [names.short(of.node), of.addr.to_string(), gave, speed, rtt, of.mtu.to_string(), of.connections.to_string()]
+    };
+    let providers = Table::of(&columns, outcome.providers.iter().map(provider));
     let limit = what(largest.cause, &outcome.providers, names);
     format!("{}limited most by {limit}\n{}", shares.render(width), providers.render(width))
 }

@@ -55,6 +55,9 @@ pub(crate) enum Failure {
     Usage(String),
 }
 
+/// What a command or a part of it comes to.
+pub(crate) type Result<T, E = Failure> = std::result::Result<T, E>;
+
 impl Failure {
     /// The code for programs.
     pub(crate) fn code(&self) -> ErrorCode {

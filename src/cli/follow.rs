@@ -7,7 +7,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{Line, Reached};
 use crate::cli::render::progress::View;
 use crate::cli::render::uploads;
@@ -29,7 +29,7 @@ pub(crate) async fn transfer(
     transfer: Transfer,
     signals: &mut Signals,
     detach: bool,
-) -> Result<Outcome, Failure> {
+) -> Result<Outcome> {
     let leaver = transfer.leaver();
     let (progress, notices, canceller) = (transfer.progress(), transfer.notices(), transfer.canceller());
     let mut teller = Teller::new(context, subject);
@@ -94,7 +94,7 @@ pub(crate) async fn seed_there(
     bytes: u64,
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
-    if signals.have_come() {
+    if signals.came {
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
@@ -106,8 +106,8 @@ pub(crate) async fn seed_there(
 }
 
 /// Serves what was fetched until a signal comes or the node fails.
-pub(crate) async fn seed(context: &Context, node: &Node, bytes: u64, signals: &mut Signals) -> Result<Exit, Failure> {
-    if signals.have_come() {
+pub(crate) async fn seed(context: &Context, node: &Node, bytes: u64, signals: &mut Signals) -> Result<Exit> {
+    if signals.came {
         return Ok(Exit::DONE);
     }
     context.output.emit(&Line::Phase { name: Phase::Seeding })?;
@@ -142,7 +142,7 @@ impl<'a> Teller<'a> {
         self.warnings = notices.len();
     }
 
-    fn tell(&mut self, progress: &Progress, last: bool) -> Result<(), Failure> {
+    fn tell(&mut self, progress: &Progress, last: bool) -> Result<()> {
         let output = &self.context.output;
         let now = self.started.elapsed();
         if self.phase != Some(progress.phase) {

@@ -2,7 +2,7 @@
 //! Not responsible for words: the node decides what they mean.
 
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::io::home::seen::{Seen, SeenContent, is_prefix};
 use crate::model::{ContentId, Hit, Query, SafePath, Shown};
 use crate::node::{Error, What};
@@ -13,7 +13,7 @@ impl Context {
     ///
     /// # Errors
     /// When some of the words are ids and others cannot be.
-    pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<What>>, Failure> {
+    pub(crate) fn ids_of(&self, words: &[String]) -> Result<Option<Vec<What>>> {
         let all: Vec<Option<What>> = words.iter().map(|word| id_of(word)).collect::<Result<_, _>>()?;
         match words.iter().zip(&all).find(|(_, what)| what.is_none()) {
             Some((word, _)) if all.iter().any(|what| matches!(what, Some(What::Id(_)))) => {
@@ -54,7 +54,7 @@ impl Context {
     }
 }
 
-fn id_of(word: &str) -> Result<Option<What>, Failure> {
+fn id_of(word: &str) -> Result<Option<What>> {
     if let Ok(id) = word.parse() {
         return Ok(Some(What::Id(id)));
     }
@@ -65,7 +65,7 @@ fn id_of(word: &str) -> Result<Option<What>, Failure> {
 ///
 /// # Errors
 /// When they are none.
-pub(crate) fn query(words: &[String]) -> Result<Query, Failure> {
+pub(crate) fn query(words: &[String]) -> Result<Query> {
     let words: Vec<String> = words.iter().map(|word| plain(word)).collect();
     Ok(Query::parse(&words).map_err(Error::from)?)
 }

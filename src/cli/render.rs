@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::actors::announcer::AnnouncerNotice;
 use crate::cli::args::Globals;
-use crate::cli::failure::{Failure, stdout};
+use crate::cli::failure::{Failure, Result, stdout};
 use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
@@ -57,11 +57,15 @@ pub(crate) enum Style {
 /// Where output goes. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
-    json: bool,
-    quiet: bool,
+    /// Whether results are JSON lines.
+    pub(crate) json: bool,
+    /// Whether only results and errors are told.
+    pub(crate) quiet: bool,
     wide: bool,
-    style: Style,
-    bars: MultiProgress,
+    /// How progress is shown.
+    pub(crate) style: Style,
+    /// Where bars are drawn.
+    pub(crate) bars: MultiProgress,
     names: Names,
     sink: Sink,
 }
@@ -98,21 +102,6 @@ impl Console {
         &self.names
     }
 
-    /// Whether results are JSON lines.
-    pub(crate) const fn is_json(&self) -> bool {
-        self.json
-    }
-
-    /// How progress is shown.
-    pub(crate) const fn style(&self) -> Style {
-        self.style
-    }
-
-    /// Where bars are drawn.
-    pub(crate) const fn bars(&self) -> &MultiProgress {
-        &self.bars
-    }
-
     /// The room for lines on standard error at this moment of what they show.
     pub(crate) fn frame(&self, now: Duration) -> Frame {
         let (rows, columns) = console::Term::stderr().size();
@@ -143,7 +132,7 @@ impl Console {
     ///
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
-    pub(crate) fn emit(&self, line: &impl Serialize) -> Result<(), Failure> {
+    pub(crate) fn emit(&self, line: &impl Serialize) -> Result<()> {
         if !self.json {
             return Ok(());
         }
@@ -154,7 +143,7 @@ impl Console {
     ///
     /// # Errors
     /// As [`Self::emit`].
-    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<(), Failure> {
+    pub(crate) fn emit_all<T: Serialize>(&self, lines: impl IntoIterator<Item = T>) -> Result<()> {
         lines.into_iter().try_for_each(|line| self.emit(&line))
     }
 
@@ -162,19 +151,28 @@ impl Console {
     ///
     /// # Errors
     /// As [`Self::print`].
-    pub(crate) fn table(&self, table: &Table) -> Result<(), Failure> {
+    pub(crate) fn table(&self, table: &Table) -> Result<()> {
         self.print(&table.render(self.width()))
+    }
+
+    /// Writes a table for people, or a note where it has no rows.
+    pub(crate) fn table_or(&self, table: &Table, none: &str) -> Result<()> {
+        if table.is_empty() {
+            self.note(none);
+            return Ok(());
+        }
+        self.table(table)
     }
 
     /// A result for people, with its line ends; nothing with `--json`.
     ///
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
-    pub(crate) fn print(&self, text: &str) -> Result<(), Failure> {
+    pub(crate) fn print(&self, text: &str) -> Result<()> {
         if self.json { Ok(()) } else { self.write(text.as_bytes()) }
     }
 
-    fn write(&self, bytes: &[u8]) -> Result<(), Failure> {
+    fn write(&self, bytes: &[u8]) -> Result<()> {
         match self.put(bytes) {
             Ok(()) => Ok(()),
             Err(_) if self.sink.is_service() => Ok(()),
@@ -198,11 +196,6 @@ impl Console {
     /// Only bars need it: waiting for whoever reads must not hold up what is logged.
     fn clear_of_bars<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.style == Style::Bars { self.bars.suspend(write) } else { write() }
-    }
-
-    /// Whether only results and errors are told.
-    pub(crate) const fn is_quiet(&self) -> bool {
-        self.quiet
     }
 
     /// Something that may interest people: a line on standard error, unless `-q`.
@@ -275,7 +268,7 @@ fn colours() -> bool {
 }
 
 /// A line's bytes, with its end.
-fn bytes(line: &impl Serialize) -> Result<Vec<u8>, Failure> {
+fn bytes(line: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
     bytes.push(b'\n');
     Ok(bytes)

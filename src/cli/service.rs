@@ -9,7 +9,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::signals::Signals;
 use crate::node::{Event, Host};
 
@@ -17,7 +17,7 @@ use crate::node::{Event, Host};
 const LAST: Duration = Duration::from_millis(500);
 
 /// Tells something at the end of a service; no longer than a moment, where nobody reads it.
-pub(crate) async fn tell_last(tell: impl FnOnce() -> Result<(), Failure> + Send + 'static) -> Result<(), Failure> {
+pub(crate) async fn tell_last(tell: impl FnOnce() -> Result<()> + Send + 'static) -> Result<()> {
     match timeout(LAST, spawn_blocking(tell)).await {
         Ok(Ok(told)) => told,
         Ok(Err(_)) | Err(_) => Ok(()),
@@ -29,8 +29,8 @@ pub(crate) async fn serve(
     host: &Host,
     mut events: mpsc::Receiver<Event>,
     signals: &mut Signals,
-    mut tell: impl FnMut(Event) -> Result<(), Failure> + Send + 'static,
-) -> Result<Exit, Failure> {
+    mut tell: impl FnMut(Event) -> Result<()> + Send + 'static,
+) -> Result<Exit> {
     let telling = spawn_blocking(move || {
         while let Some(event) = events.blocking_recv() {
             tell(event)?;

@@ -6,8 +6,10 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use itertools::Itertools as _;
+
 use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::config::{Config, TrackerConfig};
 use crate::model::{PeerTarget, Rate, RateLimit, SafePath, Shown};
 use crate::node::{Home, Near};
@@ -61,11 +63,7 @@ impl Settings {
     ///
     /// # Errors
     /// When a text in the environment or the configuration is not what it should be.
-    pub(crate) fn resolve(
-        globals: &Globals,
-        environment: &Environment,
-        default_home: Option<PathBuf>,
-    ) -> Result<Self, Failure> {
+    pub(crate) fn resolve(globals: &Globals, environment: &Environment, default_home: Option<PathBuf>) -> Result<Self> {
         let home = globals.home.clone().or_else(|| environment.home.clone()).or(default_home);
         let home = home.unwrap_or_else(|| Home::absent().root().to_owned());
         let config = Config::load(globals.config.as_deref(), &home)?;
@@ -86,18 +84,18 @@ impl Settings {
         Ok(Self {
             home,
             config: globals.config.clone(),
-            trackers: distinct(trackers),
-            peers: distinct(peers),
+            trackers: trackers.into_iter().unique().collect(),
+            peers: peers.into_iter().unique().collect(),
             near: Near {
                 lan: (config.node.lan && !globals.no_lan).then(|| environment.program.clone()),
                 only_peers: globals.only_peers || config.node.only_peers,
                 ttl: globals.ttl,
                 all_global: false,
             },
-            shares: shares.collect::<Result<_, Failure>>()?,
+            shares: shares.collect::<Result<_>>()?,
             exclude: config.exclude,
-            node_listen: address("the setting `node.listen`", &config.node.listen, node_listen)?,
-            tracker_listen: address("the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
+            node_listen: unless("auto", "the setting `node.listen`", &config.node.listen, node_listen)?,
+            tracker_listen: unless("auto", "the setting `tracker.listen`", &config.tracker.listen, tracker_listen)?,
             download_limit: rate("the setting `node.download-limit`", &config.node.download_limit)?,
             upload_limit: rate("the setting `node.upload-limit`", &config.node.upload_limit)?,
             wait: one("the setting `node.wait`", &config.node.wait, duration)?,
@@ -116,7 +114,7 @@ fn program() -> PathBuf {
     if running.exists() { running } else { std::env::current_exe().unwrap_or_else(|_| "qshare".into()) }
 }
 
-fn one<T, E: Display>(place: &str, text: &str, read: impl Fn(&str) -> Result<T, E>) -> Result<T, Failure> {
+fn one<T, E: Display>(place: &str, text: &str, read: impl Fn(&str) -> Result<T, E>) -> Result<T> {
     read(text).map_err(|error| wrong(place, text, &error))
 }
 
@@ -124,7 +122,7 @@ fn all<'a, T, E: Display>(
     place: &str,
     texts: impl Iterator<Item = &'a str>,
     read: impl Fn(&str) -> Result<T, E>,
-) -> Result<Vec<T>, Failure> {
+) -> Result<Vec<T>> {
     texts.map(|text| one(place, text, &read)).collect()
 }
 
@@ -132,29 +130,18 @@ fn wrong(place: &str, text: &str, error: &dyn Display) -> Failure {
     Failure::Usage(format!("{place} has `{}`, which is refused: {error}", Shown(text)))
 }
 
-fn address(
-    place: &str,
-    text: &str,
-    read: fn(&str) -> Result<SocketAddr, String>,
-) -> Result<Option<SocketAddr>, Failure> {
-    match text {
-        "auto" => Ok(None),
-        _ => one(place, text, read).map(Some),
-    }
-}
-
-fn rate(place: &str, text: &str) -> Result<Option<Rate>, Failure> {
+fn rate(place: &str, text: &str) -> Result<Option<Rate>> {
     one(place, text, str::parse).map(RateLimit::rate)
 }
 
-fn distinct(targets: Vec<PeerTarget>) -> Vec<PeerTarget> {
-    let mut kept = Vec::with_capacity(targets.len());
-    for target in targets {
-        if !kept.contains(&target) {
-            kept.push(target);
-        }
-    }
-    kept
+/// Nothing where the text is the word for that.
+fn unless<T, E: Display>(
+    none: &str,
+    place: &str,
+    text: &str,
+    read: impl Fn(&str) -> Result<T, E>,
+) -> Result<Option<T>> {
+    if text == none { Ok(None) } else { one(place, text, read).map(Some) }
 }
 
 #[cfg(test)]

@@ -45,7 +45,8 @@ pub(crate) struct Signals {
     terminate: Option<tokio::signal::unix::Signal>,
     /// What another command asks of the node that runs here.
     asked: Option<watch::Receiver<bool>>,
-    came: bool,
+    /// Whether there was a wish to stop, which may have been too late for what it was to end.
+    pub(crate) came: bool,
 }
 
 #[cfg(unix)]
@@ -114,11 +115,6 @@ impl Signals {
     #[cfg(not(unix))]
     pub(crate) const fn ignore_interrupts(&self) -> bool {
         false
-    }
-
-    /// Whether there was a wish to stop, which may have been too late for what it was to end.
-    pub(crate) const fn have_come(&self) -> bool {
-        self.came
     }
 }
 

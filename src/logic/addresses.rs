@@ -2,6 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use itertools::Itertools as _;
+
 use crate::model::address::{Teller, canonical, is_loopback};
 use crate::wire::limits;
 
@@ -24,7 +26,6 @@ impl AskerView {
 /// The addresses to tell the asker. A loopback address goes only to loopback askers, before the others; other
 /// askers get the address at which they themselves reached who answers, with that node's port.
 pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> {
-    let mut told: Vec<SocketAddr> = Vec::new();
     let (near, far): (Vec<_>, Vec<_>) = addrs.iter().map(|a| canonical(*a)).partition(|a| is_loopback(a.ip()));
     let reached = asker.reached.map(|ip| ip.to_canonical()).filter(|ip| !ip.is_unspecified() && !is_loopback(*ip));
     let seen = |addr: SocketAddr| reached.map(|ip| SocketAddr::new(ip, addr.port()));
@@ -33,12 +34,7 @@ pub fn addresses_for(asker: AskerView, addrs: &[SocketAddr]) -> Vec<SocketAddr> 
     } else {
         far.into_iter().chain(near.into_iter().filter_map(seen)).collect()
     };
-    for addr in ordered {
-        if told.len() < limits::ADDRESSES && !told.contains(&addr) {
-            told.push(addr);
-        }
-    }
-    told
+    ordered.into_iter().unique().take(limits::ADDRESSES).collect()
 }
 
 #[cfg(test)]

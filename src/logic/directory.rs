@@ -94,7 +94,7 @@ impl Directory {
     /// All offers together.
     #[cfg(feature = "lab")]
     pub const fn total(&self) -> Amount {
-        self.networks.total().offers
+        self.networks.total.offers
     }
 
     /// Begins an announcement. One in full replaces everything known of the node, of whichever epoch.

@@ -71,7 +71,6 @@ pub enum Cause {
 
 impl Cause {
     /// The word for it, as in JSON.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Looking => "looking",

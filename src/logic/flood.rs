@@ -88,7 +88,7 @@ impl Flood {
     pub fn is_silent(&self, id: QueryId, node: NodeId) -> Option<bool> {
         let query = self.queries.get(&id)?;
         let open = query.is_open(node);
-        (open || query.given_up().contains(&node)).then_some(open)
+        (open || query.given_up.contains(&node)).then_some(open)
     }
 
     /// Whether a neighbour has brought so much for a search that it may have left out something.
@@ -159,7 +159,7 @@ impl Flood {
     /// A neighbour's connection has given way to another one, over which it comes again: what is looked for here is asked of it
     /// once more then, and what it has asked is answered once more when it does so.
     fn moved(&mut self, node: NodeId, out: &mut Vec<FloodOrder>) {
-        for (id, _) in self.queries.iter().filter(|(_, query)| query.asker() == Some(node)) {
+        for (id, _) in self.queries.iter().filter(|(_, query)| query.asker == Some(node)) {
             self.memory.withhold(*id);
         }
         self.gone(node, |query| !query.is_own(), out);
@@ -172,7 +172,7 @@ impl Flood {
     /// Gives up what it has asked, and of what it was asked the branches of some queries.
     fn gone(&mut self, node: NodeId, given_up: impl Fn(&UnderWay) -> bool, out: &mut Vec<FloodOrder>) {
         self.neighbours.remove(&node);
-        let asked: Vec<_> = self.queries.iter().filter(|(_, q)| q.asker() == Some(node)).map(|(id, _)| *id).collect();
+        let asked: Vec<_> = self.queries.iter().filter(|(_, q)| q.asker == Some(node)).map(|(id, _)| *id).collect();
         asked.into_iter().for_each(|id| self.forget(id));
         let open: Vec<_> =
             self.queries.iter().filter(|(_, q)| q.is_open(node) && given_up(q)).map(|(id, _)| *id).collect();
@@ -193,7 +193,7 @@ impl Flood {
     }
 
     fn settled(&mut self, out: &mut Vec<FloodOrder>) {
-        let held = self.queries.iter().filter(|(_, query)| query.asker().is_none()).map(|(id, _)| *id);
+        let held = self.queries.iter().filter(|(_, query)| query.asker.is_none()).map(|(id, _)| *id);
         for id in held.collect::<Vec<_>>() {
             self.release(id, out);
         }
@@ -255,7 +255,7 @@ impl Flood {
         if !allowed {
             out.push(FloodOrder::Blame(from, Fault::Greedy));
         }
-        let of_it = self.queries.values().filter(|under_way| under_way.asker() == Some(from)).count();
+        let of_it = self.queries.values().filter(|under_way| under_way.asker == Some(from)).count();
         if of_it >= UNDER_WAY.0 || self.queries.len() >= UNDER_WAY.1 {
             return out.push(FloodOrder::Send(from, NeighbourFrame::Done(query.id)));
         }
@@ -277,9 +277,9 @@ impl Flood {
         if ttl == 0 {
             return;
         }
-        let keep = if under_way.asker().is_some() { RESERVE } else { 0 };
+        let keep = if under_way.asker.is_some() { RESERVE } else { 0 };
         for (node, neighbour) in &mut self.neighbours {
-            let asked = neighbour.is_asked(ttl, now).filter(|_| under_way.asker() != Some(*node));
+            let asked = neighbour.is_asked(ttl, now).filter(|_| under_way.asker != Some(*node));
             let Some(ttl) = asked.filter(|_| neighbour.to_it.take(keep, now)) else { continue };
             let friend = under_way.is_choice() && self.friends.contains(node);
             let until = now + neighbour.patience(ttl, friend);
@@ -294,10 +294,10 @@ impl Flood {
         let Some(query) = self.queries.get_mut(&id) else { return };
         query.answered();
         let mut found = QueryHits { id, hits, nodes };
-        if let Some(ends) = query.asker().and_then(|asker| self.neighbours.get(&asker)).map(|asker| asker.ends) {
+        if let Some(ends) = query.asker.and_then(|asker| self.neighbours.get(&asker)).map(|asker| asker.ends) {
             found.nodes.retain_mut(|seen| keep_what_it_can_dial(&mut seen.addrs, AskerView::of(ends)));
         }
-        if let (Some(asker), false) = (query.asker(), found.hits.is_empty() && found.nodes.is_empty()) {
+        if let (Some(asker), false) = (query.asker, found.hits.is_empty() && found.nodes.is_empty()) {
             for part in query::parts(found) {
                 out.push(FloodOrder::Send(asker, NeighbourFrame::Found(part)));
             }
@@ -319,7 +319,7 @@ impl Flood {
 
     fn pass_on(&self, from: NodeId, mut found: QueryHits, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get(&found.id) else { return };
-        let Some(asker) = query.asker() else { return out.push(FloodOrder::Found(from, found)) };
+        let Some(asker) = query.asker else { return out.push(FloodOrder::Found(from, found)) };
         let Some(ends) = self.neighbours.get(&asker).map(|asker| asker.ends) else { return };
         let view = AskerView::of(ends);
         found.hits.retain_mut(|hit| make_useful_to(hit, view));
@@ -357,8 +357,8 @@ impl Flood {
 
     fn finish(&mut self, id: QueryId, out: &mut Vec<FloodOrder>) {
         let Some(query) = self.queries.get(&id).filter(|query| query.is_over()) else { return };
-        out.push(match query.asker() {
-            None => FloodOrder::Over { id, silent: query.given_up().iter().copied().collect() },
+        out.push(match query.asker {
+            None => FloodOrder::Over { id, silent: query.given_up.iter().copied().collect() },
             Some(asker) => FloodOrder::Send(asker, NeighbourFrame::Done(id)),
         });
         self.queries.remove(&id);

@@ -54,7 +54,8 @@ enum Near {
 /// One look.
 #[derive(Debug, Clone, Copy)]
 pub struct Look {
-    enough: Enough,
+    /// What is enough.
+    pub enough: Enough,
     /// How many of them are silent.
     trackers: usize,
     peers: usize,
@@ -146,11 +147,6 @@ impl Look {
             return self.directly() == 0;
         }
         self.directly() == 0 && self.near == Near::Over { whole: true }
-    }
-
-    /// What is enough.
-    pub const fn enough(&self) -> Enough {
-        self.enough
     }
 
     /// When something is to be decided though nobody answers.

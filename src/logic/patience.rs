@@ -32,7 +32,8 @@ impl Awake {
 /// A wait without news that a person has bounded; in time of an [`Awake`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Patience {
-    limit: Duration,
+    /// How long is waited without news.
+    pub limit: Duration,
     since: Duration,
 }
 
@@ -60,11 +61,6 @@ impl Patience {
     /// How much longer is waited without news.
     pub fn left(&self, now: Duration) -> Duration {
         self.limit.saturating_sub(now.saturating_sub(self.since))
-    }
-
-    /// How long is waited without news.
-    pub const fn limit(&self) -> Duration {
-        self.limit
     }
 }
 

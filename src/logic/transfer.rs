@@ -181,7 +181,7 @@ impl Transfer {
     pub fn providers(&self, now: Duration) -> Vec<ProviderView> {
         let view = |(node, p): (&NodeId, &Provider)| ProviderView {
             node: *node,
-            bytes: p.speed.total(),
+            bytes: p.speed.total,
             rate: if p.requests.is_empty() { 0 } else { p.speed.rate(now).unwrap_or(0) },
             active: !p.requests.is_empty(),
             pausing: p.pausing(now).or_else(|| self.has_only_a_part(p).then_some(Why::Partial)),

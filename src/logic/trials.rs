@@ -58,7 +58,7 @@ impl Trials {
     /// The next one to be asked. It counts as asked until it has failed.
     pub fn next(&mut self, clock: Duration) -> Option<usize> {
         let now = self.awake.at(clock);
-        let due = |one: &Tried| !one.asked && one.record.why() != Some(Why::Lied) && one.record.is_due(now, true);
+        let due = |one: &Tried| !one.asked && one.record.why != Some(Why::Lied) && one.record.is_due(now, true);
         let number = self.tried.iter().position(due)?;
         self.tried[number].asked = true;
         Some(number)
@@ -97,12 +97,12 @@ impl Trials {
     /// Whether it is time to give up.
     pub fn over(&mut self, clock: Duration) -> Option<Over> {
         let now = self.awake.at(clock);
-        let denied = self.tried.iter().all(|one| one.record.is_denied());
+        let denied = self.tried.iter().all(|one| one.record.denied);
         self.denied = denied.then(|| self.denied.unwrap_or(now));
         match self.denied {
             _ if self.tried.is_empty() => Some(Over { waited: None }),
             Some(since) if now.saturating_sub(since) >= self.last() => Some(Over { waited: None }),
-            _ if self.patience.is_over(now) => Some(self.patience.limit()).map(|limit| Over {
+            _ if self.patience.is_over(now) => Some(self.patience.limit).map(|limit| Over {
                 // Nothing was waited for where there is no patience.
                 waited: Some(limit).filter(|limit| !limit.is_zero()),
             }),
@@ -112,15 +112,15 @@ impl Trials {
 
     /// Liars are not asked again, so there is nothing to wait for when there is nobody else.
     fn last(&self) -> Duration {
-        let lied = self.tried.iter().all(|one| one.record.why() == Some(Why::Lied));
-        if lied { Duration::ZERO } else { LAST.min(self.patience.limit()) }
+        let lied = self.tried.iter().all(|one| one.record.why == Some(Why::Lied));
+        if lied { Duration::ZERO } else { LAST.min(self.patience.limit) }
     }
 
     /// What became of one.
     pub fn why(&self, number: usize) -> Why {
         match self.tried.get(number) {
             Some(one) if one.works => Why::Hashing(Duration::ZERO),
-            Some(one) if !one.asked => one.record.why().unwrap_or(Why::Silent),
+            Some(one) if !one.asked => one.record.why.unwrap_or(Why::Silent),
             _ => Why::Silent,
         }
     }

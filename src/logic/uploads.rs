@@ -50,7 +50,6 @@ pub struct Upload {
 
 impl Upload {
     /// Whether as many bytes went out as the content has.
-    #[must_use]
     pub const fn is_whole(&self) -> bool {
         self.bytes >= self.size
     }

@@ -33,18 +33,6 @@ impl NodeId {
         Self(*blake3::hash(spki_der).as_bytes())
     }
 
-    /// An id from its 32 bytes, as they travel.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes, as they travel.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// The id just before this one in order; none before the first.
     #[must_use]
     pub fn before(&self) -> Option<Self> {
@@ -71,12 +59,6 @@ impl NodeId {
 impl fmt::Display for NodeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&BASE32_NOPAD.encode(&self.0).to_ascii_lowercase())
-    }
-}
-
-impl fmt::Debug for NodeId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "NodeId({})", self.short())
     }
 }
 
@@ -120,18 +102,6 @@ impl ContentId {
         Self(*blake3::hash(bytes).as_bytes())
     }
 
-    /// An id from its 32 bytes, as they travel.
-    #[must_use]
-    pub const fn from_bytes(bytes: [u8; 32]) -> Self {
-        Self(bytes)
-    }
-
-    /// The 32 bytes, as they travel.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &[u8; 32] {
-        &self.0
-    }
-
     /// The first 16 hexadecimal characters, which name partial files.
     #[must_use]
     pub fn short(&self) -> String {
@@ -142,12 +112,6 @@ impl ContentId {
 impl fmt::Display for ContentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&HEXLOWER.encode(&self.0))
-    }
-}
-
-impl fmt::Debug for ContentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ContentId({})", self.short())
     }
 }
 
@@ -234,9 +198,29 @@ impl<'de, const N: usize> Visitor<'de> for Bytes<N> {
     }
 }
 
-/// In what people read the text form, else the bytes.
-macro_rules! as_text_or_bytes {
+/// What all ids have alike. In what people read they are their text form, else the bytes.
+macro_rules! ids {
     ($($id:ident)*) => {$(
+        impl $id {
+            /// An id from its 32 bytes, as they travel.
+            #[must_use]
+            pub const fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            /// The 32 bytes, as they travel.
+            #[must_use]
+            pub const fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $id {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($id), self.short())
+            }
+        }
+
         impl Serialize for $id {
             fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
                 if to.is_human_readable() { to.collect_str(self) } else { to.serialize_bytes(&self.0) }
@@ -254,7 +238,7 @@ macro_rules! as_text_or_bytes {
     )*};
 }
 
-as_text_or_bytes!(NodeId ContentId);
+ids!(NodeId ContentId);
 
 /// Ids travel as bytes, not as sequences of numbers.
 mod bytes {

@@ -36,7 +36,6 @@ pub struct LeftOut {
 
 impl LeftOut {
     /// Whether it is nothing.
-    #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.files.is_empty() && self.more == 0
     }

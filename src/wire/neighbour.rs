@@ -146,7 +146,6 @@ impl Sought {
     }
 
     /// Whether names are looked for: one of several things is chosen then.
-    #[must_use]
     pub const fn is_by_name(&self) -> bool {
         matches!(self, Self::Names(_) | Self::Words(_))
     }

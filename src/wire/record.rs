@@ -26,7 +26,6 @@ pub enum RecordKind {
 
 impl RecordHead {
     /// As it travels.
-    #[must_use]
     pub fn to_bytes(self) -> [u8; RECORD_HEAD] {
         let [a, b, c, d] = self.unit.to_be_bytes();
         [a, b, c, d, self.kind as u8]

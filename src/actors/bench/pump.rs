@@ -18,6 +18,9 @@ const PIECE: usize = 1 << 20;
 /// An end that moves no byte for this long has given up.
 const STALL: Duration = Duration::from_secs(10);
 
+/// What a part of a test comes to.
+type Result<T, E = BenchError> = std::result::Result<T, E>;
+
 /// Why a bench ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum BenchError {
@@ -43,7 +46,7 @@ impl Storage {
     ///
     /// # Errors
     /// When there is no room, or no directory for temporary files.
-    pub async fn new(file: bool, fill: Option<u64>) -> Result<Self, BenchError> {
+    pub async fn new(file: bool, fill: Option<u64>) -> Result<Self> {
         if !file {
             return Ok(Self::Memory);
         }
@@ -60,12 +63,7 @@ impl Storage {
 ///
 /// # Errors
 /// When the stream or the file fails, or the other end takes nothing for `STALL`.
-pub async fn send(
-    stream: &mut SendStream,
-    bytes: u64,
-    storage: Storage,
-    moved: &(dyn Fn(u64) + Sync),
-) -> Result<(), BenchError> {
+pub async fn send(stream: &mut SendStream, bytes: u64, storage: Storage, moved: &(dyn Fn(u64) + Sync)) -> Result<()> {
     let mut buffer = pattern();
     let mut done = 0;
     let mut pace = Pace::begin();
@@ -97,7 +95,7 @@ pub async fn receive(
     bytes: u64,
     storage: Storage,
     moved: &(dyn Fn(u64) + Sync),
-) -> Result<(), BenchError> {
+) -> Result<()> {
     let mut buffer = vec![0; PIECE];
     let mut done = 0;
     let mut pace = Pace::begin();
@@ -127,7 +125,7 @@ pub async fn receive(
 ///
 /// # Errors
 /// When more bytes come instead, or nothing within the limit: see [`settling`].
-pub(super) async fn ended(stream: &mut RecvStream, limit: Duration) -> Result<(), BenchError> {
+pub(super) async fn ended(stream: &mut RecvStream, limit: Duration) -> Result<()> {
     let rest = async { Ok::<_, CallError>(stream.read(&mut [0]).await?) };
     match timeout(limit, rest).await.map_err(|_| CallError::TimedOut)?? {
         None => Ok(()),
@@ -144,7 +142,7 @@ async fn within<T>(step: impl Future<Output = Result<T, CallError>>) -> Result<T
     timeout(STALL, step).await.unwrap_or(Err(CallError::TimedOut))
 }
 
-async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T, BenchError> {
+async fn blocking<T: Send + 'static>(job: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     Ok(tokio::task::spawn_blocking(job).await.map_err(io::Error::other)??)
 }
 

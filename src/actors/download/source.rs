@@ -17,7 +17,8 @@ use crate::model::{Bitfield, ChunkList, ContentId, Kind, UnitMap};
 /// What is transferred, and where its bytes are kept.
 #[derive(Debug)]
 pub struct PartialSource {
-    partial: Arc<Partial>,
+    /// Where the bytes are.
+    pub partial: Arc<Partial>,
     executable: AtomicBool,
     have: Mutex<Bitfield>,
     lists: RwLock<HashMap<usize, Arc<ChunkList>>>,
@@ -44,11 +45,6 @@ impl PartialSource {
     /// A provider says that the owner of this single file may execute it.
     pub fn set_executable(&self) {
         self.executable.store(self.kind() == Kind::File, Ordering::Relaxed);
-    }
-
-    /// Where the bytes are.
-    pub const fn partial(&self) -> &Arc<Partial> {
-        &self.partial
     }
 
     /// The chunk lists that are known, by index of file.
@@ -238,7 +234,7 @@ mod tests {
         let source = |partial| PartialSource::new(Arc::new(partial), [], false);
 
         let first = source(open().0);
-        let path = first.partial().path();
+        let path = first.partial.path();
         first.learn_list(0, list.clone());
         assert!(first.proves(last, &bytes[CHUNK..]));
         assert!(fs::metadata(&path).map_or(0, |m| m.len()) < SIZE as u64, "no room for what is only claimed");

@@ -112,8 +112,8 @@ struct Checkpoint {
 impl State {
     pub(super) fn new(myself: ActorRef<Message>, args: Arguments) -> Self {
         let terms = args.terms;
-        let wanted = Arc::clone(args.source.partial().wanted());
-        let units = args.source.partial().wanted_units();
+        let wanted = Arc::clone(args.source.partial.wanted());
+        let units = args.source.partial.wanted_units();
         let lists = args.source.lists().into_keys().collect();
         let limit = terms.throttle.rate().map(Rate::get);
         let settings = Settings { limit, scatter: !terms.in_order, ..Settings::new(terms.seed) };
@@ -352,7 +352,7 @@ impl State {
 }
 
 async fn checkpoint(context: Arc<FetchContext>) -> Result<(), PartialError> {
-    let partial = Arc::clone(context.source.partial());
+    let partial = Arc::clone(&context.source.partial);
     spawn_blocking(move || partial.checkpoint()).await.unwrap_or(Ok(()))
 }
 

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use ractor::{Actor, ActorCell, ActorProcessingErr, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
+use ractor::{Actor, ActorCell, ActorRef, RpcReplyPort, SpawnErr, SupervisionEvent};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::source::PartialSource;
 use crate::actors::download::{self, Arguments, DownloadError, Ending, Progress, Tell, Terms};
 use crate::actors::shelf::{Shelf, Shelved};
-use crate::actors::start::{spawn, start};
+use crate::actors::start::{Handled, spawn, start};
 use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::share::source::Source;
@@ -112,16 +112,11 @@ impl Actor for Downloads {
     type State = State;
     type Arguments = State;
 
-    async fn pre_start(&self, _: ActorRef<Message>, state: State) -> Result<State, ActorProcessingErr> {
+    async fn pre_start(&self, _: ActorRef<Message>, state: State) -> Handled<State> {
         Ok(state)
     }
 
-    async fn handle(
-        &self,
-        myself: ActorRef<Message>,
-        message: Message,
-        state: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle(&self, myself: ActorRef<Message>, message: Message, state: &mut State) -> Handled {
         match message {
             Message::Bar(node, id) => state.bar(node, id),
             Message::Start(request, reply) => {
@@ -133,12 +128,7 @@ impl Actor for Downloads {
         Ok(())
     }
 
-    async fn handle_supervisor_evt(
-        &self,
-        _: ActorRef<Message>,
-        event: SupervisionEvent,
-        _: &mut State,
-    ) -> Result<(), ActorProcessingErr> {
+    async fn handle_supervisor_evt(&self, _: ActorRef<Message>, event: SupervisionEvent, _: &mut State) -> Handled {
         if let SupervisionEvent::ActorFailed(_, error) = event {
             // Its handle reports it too: the sender of its end is gone.
             tracing::error!(%error, "a transfer failed");
@@ -203,7 +193,8 @@ async fn introduce(mut arrivals: mpsc::Receiver<Link>, actor: ActorRef<download:
 /// A transfer under way. Dropping it cancels the transfer and takes it off the shelf; what was proven is kept.
 pub struct Download {
     actor: ActorRef<download::Message>,
-    source: Arc<PartialSource>,
+    /// What is there, to be served or read.
+    pub source: Arc<PartialSource>,
     progress: watch::Receiver<Progress>,
     end: Option<oneshot::Receiver<Result<Ending, DownloadError>>>,
     _place: Option<Shelved>,
@@ -219,11 +210,6 @@ impl Download {
     /// Where it stands.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.progress.clone()
-    }
-
-    /// What is there, to be served or read.
-    pub const fn source(&self) -> &Arc<PartialSource> {
-        &self.source
     }
 
     /// Ends it; what was proven is kept.

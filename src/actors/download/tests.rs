@@ -156,7 +156,7 @@ async fn until(download: &Download, reached: impl FnMut(&Progress) -> bool) {
 }
 
 fn written(download: &Download) -> Vec<u8> {
-    fs::read(download.source().partial().path()).expect("the partial file")
+    fs::read(download.source.partial.path()).expect("the partial file")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -300,8 +300,8 @@ async fn a_tree_of_small_and_large_files_arrives() {
     let mut download = taker.get_wanted(wanted, None, LONG).await;
     download.providers(vec![giver.provider()]);
     complete(&mut download).await;
-    let root = download.source().partial().path();
-    let tree = download.source().partial().wanted().tree.clone().expect("a tree");
+    let root = download.source.partial.path();
+    let tree = download.source.partial.wanted().tree.clone().expect("a tree");
     for (path, entry) in tree.entries() {
         let Entry::File { id, .. } = entry else { continue };
         assert_eq!(ContentId::of(&fs::read(root.join(path.as_str())).expect("written")), *id);
@@ -326,7 +326,7 @@ async fn a_stream_gets_the_bytes_in_order() {
     let mut download = taker.get(&bytes, Some(8 << 20), LONG).await;
     download.providers(vec![giver.provider()]);
     let mut stream = Vec::new();
-    let delivered = download.source().deliver(&mut stream).await.expect("delivered");
+    let delivered = download.source.deliver(&mut stream).await.expect("delivered");
     assert!(stream == bytes && delivered == bytes.len() as u64);
     complete(&mut download).await;
 }
@@ -360,7 +360,7 @@ async fn a_crowd_takes_each_unit_about_once_from_the_source() {
 async fn a_stream_is_not_delivered_when_the_transfer_ends_early() {
     let (taker, mut stream) = (TestNode::start(None).await, Vec::new());
     let mut download = taker.get(&noise(MIB), None, Duration::from_millis(300)).await;
-    let source = Arc::clone(download.source());
+    let source = Arc::clone(&download.source);
     tokio::select! {
         delivered = source.deliver(&mut stream) => panic!("{delivered:?}"),
         shortfall = incomplete(&mut download) => assert!(shortfall.waited.is_some()),

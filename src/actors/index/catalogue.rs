@@ -373,7 +373,7 @@ impl Catalogue {
             rows: self.rows.clone(),
             collections: collections.collect(),
             former: self.former.trees().cloned().collect(),
-            gone: self.former.gone().clone(),
+            gone: self.former.gone.clone(),
             left_out: left_out.collect(),
         };
         IndexSnapshot::new(parts)

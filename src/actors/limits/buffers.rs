@@ -52,7 +52,6 @@ impl BufferPool {
     }
 
     /// The length of each buffer in bytes.
-    #[must_use]
     pub const fn size(&self) -> usize {
         self.size
     }
@@ -64,7 +63,6 @@ impl BufferPool {
     }
 
     /// Whether more than two thirds of the buffers are free: then one may be lent for longer than a read takes.
-    #[must_use]
     pub fn is_ample(&self) -> bool {
         self.permits.available_permits() > self.count / 3 * 2
     }
@@ -92,13 +90,11 @@ impl BufferPool {
 
 impl Buffer {
     /// The first `len` bytes, without a copy; the buffer goes back to the pool with the last clone of them.
-    #[must_use]
     pub fn into_bytes(self, len: usize) -> Bytes {
         Bytes::from_owner(self).slice(..len)
     }
 
     /// A copy of the first `len` bytes; the buffer goes back now, and the room with the last clone of them.
-    #[must_use]
     pub fn copy(self, len: usize, room: OwnedSemaphorePermit) -> Bytes {
         Bytes::from_owner(Copied { bytes: self.as_ref()[..len].to_vec(), _room: room })
     }

@@ -32,7 +32,6 @@ struct Table {
 
 /// Places of a pool; given back when dropped.
 #[derive(Debug)]
-#[must_use]
 pub struct Taken {
     pool: Pool,
     who: Who,
@@ -47,7 +46,6 @@ struct Waiting<'a> {
 }
 
 /// Who is at the other end of a link, as pools see it.
-#[must_use]
 pub fn who(link: &Link, friend: bool) -> Who {
     Who { peer: link.peer(), network: network(link.remote().ip()), friend }
 }

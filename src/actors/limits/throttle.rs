@@ -44,13 +44,11 @@ impl Throttle {
     }
 
     /// Its own rate.
-    #[must_use]
     pub fn own_rate(&self) -> Option<Rate> {
         self.own.rate()
     }
 
     /// The rate that there can be, with that of all.
-    #[must_use]
     pub fn rate(&self) -> Option<Rate> {
         self.limits().filter_map(Limit::rate).min()
     }
@@ -64,7 +62,6 @@ impl Throttle {
 
     /// How many bytes to pass at a time: what goes in a quarter of a second, so that nobody waits long behind
     /// one step, and who is on the other side does not take a step for silence; everything when there is no limit.
-    #[must_use]
     pub fn step(&self) -> u64 {
         self.rate().map_or(u64::MAX, |rate| (rate.get() / 4).max(1 << 10))
     }

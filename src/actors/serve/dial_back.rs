@@ -8,6 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use itertools::Itertools as _;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -30,7 +31,6 @@ const DIALS: Limits = Limits { all: 128, network: 64, peer: limits::CANDIDATES +
 pub type Probe = Arc<dyn Fn(SocketAddr, NodeId) -> Pin<Box<dyn Future<Output = bool> + Send>> + Send + Sync>;
 
 /// The real one: the node's own connections dial, aside from those in use.
-#[must_use]
 pub fn probe_through(connections: ConnectionsRef) -> Probe {
     Arc::new(move |addr, node| {
         let connections = connections.clone();
@@ -90,13 +90,7 @@ fn allowed(observed: SocketAddr, port: u16, candidates: &[SocketAddr]) -> Vec<So
     let heard = SocketAddr::new(observed.ip().to_canonical(), port);
     let near = candidates.iter().take(limits::CANDIDATES).map(|addr| canonical(*addr));
     let near = near.filter(|addr| may_dial_back(addr.ip(), heard.ip()));
-    let mut allowed = Vec::new();
-    for addr in near.chain([heard]).filter(|addr| is_publishable(*addr)) {
-        if !allowed.contains(&addr) {
-            allowed.push(addr);
-        }
-    }
-    allowed
+    near.chain([heard]).filter(|addr| is_publishable(*addr)).unique().collect()
 }
 
 #[cfg(test)]

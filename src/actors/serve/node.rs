@@ -16,7 +16,7 @@ use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
-use crate::actors::serve::upload::{UnitWriter, UploadError, accepted_units};
+use crate::actors::serve::upload::{Sent, UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
 use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
 use crate::actors::shelf::{Shelf, View};
@@ -74,19 +74,18 @@ impl NodeAnswers {
 }
 
 /// Room for those who wait for an id.
-#[must_use]
 pub fn resolves() -> Pool {
     Pool::new(RESOLVES)
 }
 
 impl Answers for NodeAnswers {
     fn is_friend(&self, node: NodeId) -> bool {
-        self.shelf.access().has_friend(node)
+        self.shelf.access.has_friend(node)
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
         // To be a neighbour is no service: what a neighbour asks is judged when it asks.
-        if !matches!(request, Request::Join(_)) && !self.shelf.access().serves(link.peer()) {
+        if !matches!(request, Request::Join(_)) && !self.shelf.access.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -186,11 +185,9 @@ impl NodeAnswers {
         }
     }
 
-    async fn times(&self, link: &Link, times: &Times, mut stream: Stream) {
-        let source = match self.view(link).source(times.id, times.size) {
-            Ok(source) => source,
-            Err(code) => return stream.refuse(code).await,
-        };
+    async fn times(&self, link: &Link, times: &Times, stream: Stream) {
+        let source = self.view(link).source(times.id, times.size);
+        let Some((source, mut stream)) = stream.unless_refused(source).await else { return };
         let Some(times) = source.times() else { return stream.refuse(Code::NotFound).await };
         let Ok(count) = u32::try_from(times.len()) else { return stream.refuse(Code::TooLarge).await };
         let room = self.pages.room_for(self.who(link), count as usize * size_of::<i64>()).await;
@@ -201,12 +198,10 @@ impl NodeAnswers {
         }
     }
 
-    async fn watch(&self, link: &Link, watch: Watch, mut stream: Stream) {
+    async fn watch(&self, link: &Link, watch: Watch, stream: Stream) {
         let view = self.view(link);
-        let source = match view.source(watch.id, watch.size) {
-            Ok(source) => source,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let source = view.source(watch.id, watch.size);
+        let Some((source, mut stream)) = stream.unless_refused(source).await else { return };
         if stream.stay(lasting_units(remembered(source.map().units()))).is_err() {
             return stream.refuse(busy()).await;
         }
@@ -228,26 +223,20 @@ impl NodeAnswers {
         if let Err(code) = stream.stay(lasting_units(0)) {
             return stream.refuse(code).await;
         }
-        let (about, ticket) = match self.neighbours.join(link, join).await {
-            Ok(joined) => joined,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let joined = stream.unless_refused(self.neighbours.join(link, join).await).await;
+        let Some(((about, ticket), mut stream)) = joined else { return };
         match stream.grant(about, limits::CONTROL).await {
             Ok(()) => drop(talk(ticket, (stream.send, stream.recv)).await),
             failed => stream.end(failed),
         }
     }
 
-    async fn list(&self, link: &Link, list: List, mut stream: Stream) {
+    async fn list(&self, link: &Link, list: List, stream: Stream) {
         stream.queue_behind_earlier();
-        let upload = match self.admit(link, list.id, list.size).await {
-            Ok(upload) => upload,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
-        let (list, last) = match chunk_list(Arc::clone(&upload.source), list.unit).await {
-            Ok(found) => found,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
+        let admitted = self.admit(link, list.id, list.size).await;
+        let Some((upload, stream)) = stream.unless_refused(admitted).await else { return };
+        let found = chunk_list(Arc::clone(&upload.source), list.unit).await;
+        let Some(((list, last), mut stream)) = stream.unless_refused(found).await else { return };
         let sent = tokio::select! {
             biased;
             () = upload.slot.recalled() => Err(UploadError::Reset(Code::Busy)),
@@ -256,13 +245,7 @@ impl NodeAnswers {
         end(stream, sent, &upload.slot).await;
     }
 
-    async fn send_list(
-        &self,
-        list: &ChunkList,
-        last: u32,
-        upload: &Upload,
-        stream: &mut Stream,
-    ) -> Result<(), UploadError> {
+    async fn send_list(&self, list: &ChunkList, last: u32, upload: &Upload, stream: &mut Stream) -> Sent {
         upload.slot.waits();
         let head = ListHead { chunks: list.layout().chunks() };
         stream.grant(head, limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
@@ -281,14 +264,9 @@ impl NodeAnswers {
             _ = &mut stopped => return stream.reset(Code::Cancelled),
             admitted = self.admit(link, fetch.id, fetch.size) => admitted,
         };
-        let upload = match admitted {
-            Ok(upload) => upload,
-            Err(refusal) => return stream.refuse(refusal).await,
-        };
-        let units = match accepted_units(&fetch, upload.source.map().units()) {
-            Ok(units) => units,
-            Err(code) => return stream.refuse(code).await,
-        };
+        let Some((upload, stream)) = stream.unless_refused(admitted).await else { return };
+        let units = accepted_units(&fetch, upload.source.map().units());
+        let Some((units, mut stream)) = stream.unless_refused(units).await else { return };
         let sent = tokio::select! {
             biased;
             _ = stopped => Err(UploadError::Gone),
@@ -299,13 +277,7 @@ impl NodeAnswers {
     }
 
     /// Sends everything in order when everything may go, else what was sent least, one unit at a time.
-    async fn send_units(
-        &self,
-        fetch: &Fetch,
-        mut units: Vec<u32>,
-        upload: &Upload,
-        stream: &mut Stream,
-    ) -> Result<(), UploadError> {
+    async fn send_units(&self, fetch: &Fetch, mut units: Vec<u32>, upload: &Upload, stream: &mut Stream) -> Sent {
         upload.slot.waits();
         stream.grant((), limits::CONTROL).await.map_err(|_| UploadError::Gone)?;
         let mut writer = self.writer(upload, &mut stream.send);
@@ -377,7 +349,7 @@ async fn send_raw<T: Serialize>(mut stream: Stream, head: T, bytes: Bytes) {
 
 /// Ends the stream; returns when the peer has all of it, so that a slot is held until then, or when the slot is wanted for
 /// others.
-async fn end(mut stream: Stream, sent: Result<(), UploadError>, slot: &Slot) {
+async fn end(mut stream: Stream, sent: Sent, slot: &Slot) {
     match sent {
         Ok(()) => {
             stream.finish();

@@ -86,13 +86,11 @@ impl RequestPlace {
 }
 
 /// What a stream of events counts for that remembers so many bytes about its peer.
-#[must_use]
 pub const fn lasting_units(remembered: usize) -> usize {
     1 + remembered / UNIT
 }
 
 /// At least so many KiB.
-#[must_use]
 pub const fn kib(bytes: usize) -> usize {
     bytes.div_ceil(1 << 10)
 }

@@ -171,13 +171,12 @@ impl TrackerAnswers {
     }
 
     async fn follow(&self, link: &Link, content: Content, mut stream: Stream) {
+        let later = |code| Refusal { code, retry_ms: BUSY_RETRY_MS };
         if let Err(code) = stream.stay(lasting_units(FOLLOWER)) {
-            return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await;
+            return stream.refuse(later(code)).await;
         }
-        let mut subscription = match self.directory.follow(content, link.peer(), view(link)).await {
-            Ok(subscription) => subscription,
-            Err(code) => return stream.refuse(Refusal { code, retry_ms: BUSY_RETRY_MS }).await,
-        };
+        let followed = self.directory.follow(content, link.peer(), view(link)).await.map_err(later);
+        let Some((mut subscription, mut stream)) = stream.unless_refused(followed).await else { return };
         if stream.grant((), limits::CONTROL).await.is_err() {
             return;
         }

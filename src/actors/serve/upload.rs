@@ -34,6 +34,9 @@ pub enum UploadError {
     Reset(Code),
 }
 
+/// What a part of an upload comes to.
+pub type Sent<T = ()> = Result<T, UploadError>;
+
 impl From<quinn::WriteError> for UploadError {
     fn from(_: quinn::WriteError) -> Self {
         Self::Gone
@@ -84,7 +87,7 @@ impl UnitWriter<'_> {
     ///
     /// # Errors
     /// When the peer has gone, or a file changed in the middle of a unit.
-    pub async fn records(&mut self, units: impl IntoIterator<Item = u32>) -> Result<(), UploadError> {
+    pub async fn records(&mut self, units: impl IntoIterator<Item = u32>) -> Sent {
         let mut reader = Reader::new(Arc::clone(&self.source), units.into_iter().collect());
         reader.begun = self.begun;
         self.pump(reader).await
@@ -94,13 +97,13 @@ impl UnitWriter<'_> {
     ///
     /// # Errors
     /// As [`UnitWriter::records`].
-    pub async fn bare(&mut self, unit: u32) -> Result<(), UploadError> {
+    pub async fn bare(&mut self, unit: u32) -> Sent {
         let mut reader = Reader::new(Arc::clone(&self.source), VecDeque::from([unit]));
         reader.bare = true;
         self.pump(reader).await
     }
 
-    async fn pump(&mut self, reader: Reader) -> Result<(), UploadError> {
+    async fn pump(&mut self, reader: Reader) -> Sent {
         self.slot.works();
         let mut next = self.read(reader, self.step()).await;
         loop {
@@ -144,7 +147,7 @@ impl UnitWriter<'_> {
     }
 
     /// Whatever the peer takes is a sign that it reads.
-    async fn write(&mut self, bytes: Bytes) -> Result<(), UploadError> {
+    async fn write(&mut self, bytes: Bytes) -> Sent {
         let mut left = [bytes];
         while !left[0].is_empty() {
             self.slot.waits();
@@ -167,7 +170,7 @@ impl UnitWriter<'_> {
     }
 }
 
-type Filled = Result<(Buffer, usize), UploadError>;
+type Filled = Sent<(Buffer, usize)>;
 
 /// The next buffer: filled already, or on a thread that may wait for the disk.
 enum Next {
@@ -176,7 +179,7 @@ enum Next {
 }
 
 impl Next {
-    async fn filled(self) -> Result<(Reader, Filled), UploadError> {
+    async fn filled(self) -> Sent<(Reader, Filled)> {
         match self {
             Self::Read(reader, filled) => Ok((reader, filled)),
             Self::Reading(reading) => reading.await.map_err(|_| UploadError::Reset(Code::Internal)),
@@ -206,7 +209,7 @@ impl Reader {
     }
 
     /// Fills the buffer with what needs no disk: bytes in memory of the large file that is open. 0 when there are none.
-    fn fill_ready(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn fill_ready(&mut self, buffer: &mut [u8]) -> Sent<usize> {
         let mut len = 0;
         while buffer.len() - len > RECORD_HEAD {
             match self.read_ready(&mut buffer[len..])? {
@@ -217,7 +220,7 @@ impl Reader {
         Ok(len)
     }
 
-    fn read_ready(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn read_ready(&mut self, buffer: &mut [u8]) -> Sent<usize> {
         let fresh = self.units.front().copied().filter(|_| self.rest.is_none());
         let place = || self.place_of(fresh?).map(|place| (place, 0..place.len));
         let Some((place, mut rest)) = self.rest.clone().or_else(place) else { return Ok(0) };
@@ -241,7 +244,7 @@ impl Reader {
     }
 
     /// Fills the buffer as far as records go; 0 at the end. Blocks on the disk.
-    fn fill(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn fill(&mut self, buffer: &mut [u8]) -> Sent<usize> {
         let mut len = 0;
         while buffer.len() - len > RECORD_HEAD {
             if self.rest.is_some() {
@@ -257,7 +260,7 @@ impl Reader {
 
     /// Writes the head and the first bytes. A unit that is not there any more is told as missing; one that cannot be
     /// read at this moment is not told of, so that it is asked for again.
-    fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn begin_unit(&mut self, unit: u32, buffer: &mut [u8]) -> Sent<usize> {
         let head = if self.bare { 0 } else { RECORD_HEAD };
         let Some(place) = self.place_of(unit) else { return self.missing(unit, buffer) };
         self.rest = Some((place, 0..place.len));
@@ -275,7 +278,7 @@ impl Reader {
         }
     }
 
-    fn missing(&mut self, unit: u32, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn missing(&mut self, unit: u32, buffer: &mut [u8]) -> Sent<usize> {
         self.rest = None;
         if self.bare {
             return Err(UploadError::Reset(Code::Changed));
@@ -285,7 +288,7 @@ impl Reader {
         Ok(RECORD_HEAD)
     }
 
-    fn continue_unit(&mut self, buffer: &mut [u8]) -> Result<usize, UploadError> {
+    fn continue_unit(&mut self, buffer: &mut [u8]) -> Sent<usize> {
         let Some((place, mut rest)) = self.rest.take() else { return Ok(0) };
         let len = usize::try_from(rest.end - rest.start).unwrap_or(usize::MAX).min(buffer.len());
         self.read_at(place, rest.start, &mut buffer[..len]).map_err(|error| self.failed(&error))?;

@@ -29,7 +29,6 @@ fn rest(fetching: u32) -> Duration {
 
 /// What is remembered about one who watches, in bytes: a bit for each unit that it was told of, and one for each that it
 /// was told has changed.
-#[must_use]
 pub const fn remembered(units: u32) -> usize {
     units as usize / 4
 }

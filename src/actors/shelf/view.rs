@@ -64,7 +64,6 @@ impl View {
     }
 
     /// What becomes of a content that is served from the index.
-    #[must_use]
     pub fn changes(&self, id: ContentId, size: u64) -> Changes {
         let mut index = self.shelf.index.clone();
         // What is served now was found a moment ago, perhaps in an earlier snapshot: so the present one is looked at.
@@ -73,7 +72,6 @@ impl View {
     }
 
     /// What is here of what a neighbour looks for; `None` when it is not to be looked for to the end.
-    #[must_use]
     pub fn answer(&self, what: &Sought, going: &dyn Fn() -> bool) -> Option<Vec<Hit>> {
         match what {
             Sought::Content(id) => Some(self.locate(*id)),
@@ -86,20 +84,17 @@ impl View {
     }
 
     /// The best hits for a query, as many of the wanted ones as a page holds; `None` when it is not to go on to its end.
-    #[must_use]
     pub fn search(&self, query: &Query, within: Window, going: &dyn Fn() -> bool) -> Option<HitPage> {
         self.shelf.index().search(query, within, self.shows(), going)
     }
 
     /// The offers after a name, as many as a page holds.
-    #[must_use]
     pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
         self.shelf.index().files_of(after, self.shows())
     }
 
     /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
     /// of which something is left. The latter have no names.
-    #[must_use]
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
         if self.admit(id).is_err() {
             return Vec::new();
@@ -115,7 +110,6 @@ impl View {
     }
 
     /// Has an offer hashed first: its progress, then its end. The channel closes at once when the index is gone.
-    #[must_use]
     pub fn resolve(&self, index: &IndexRef, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
         let id = self.shelf.index().offer(&name).and_then(|offer| offer.id);
         if self.may(id, Some(&name)) {
@@ -128,7 +122,6 @@ impl View {
     }
 
     /// What is told of an offer that was resolved: of which content it is, is known only now.
-    #[must_use]
     pub fn resolved(&self, event: ResolveEvent) -> ResolveEvent {
         match event {
             ResolveEvent::Done(offer) if !self.shows()(&offer) => ResolveEvent::Failed(Code::NotFound.into()),

@@ -97,7 +97,7 @@ impl Drop for Slot {
 pub(super) struct Upload {
     standing: Arc<UploadState>,
     /// Of which upload it is, as people think of it.
-    number: u64,
+    pub(super) number: u64,
     link: Option<WeakLink>,
     /// Frames of acknowledgements that had come when something was last known to arrive.
     acknowledged: u64,
@@ -117,10 +117,6 @@ impl Upload {
             (self.acknowledged, self.view.sent) = (stats.frame_rx.acks, stats.udp_tx.bytes);
         }
         self.view.rtt = stats.path.rtt;
-    }
-
-    pub(super) const fn number(&self) -> u64 {
-        self.number
     }
 
     /// Bytes of the content that went out since the last call.

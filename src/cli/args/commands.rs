@@ -280,12 +280,6 @@ pub(crate) struct HashArgs {
     pub(crate) check: bool,
 }
 
-#[derive(Args, Debug, Clone)]
-pub(crate) struct TrustArgs {
-    #[command(subcommand)]
-    pub(crate) command: TrustCommand,
-}
-
 #[derive(Subcommand, Debug, Clone, PartialEq, Eq)]
 pub(crate) enum TrustCommand {
     /// List which key was seen at which address
@@ -308,12 +302,6 @@ impl FromStr for Forgettable {
     fn from_str(text: &str) -> Result<Self, String> {
         text.parse().map(|one| Self(vec![one])).or_else(|_| Ok(Self(vec![tracker(text)?, peer(text)?])))
     }
-}
-
-#[derive(Args, Debug, Clone)]
-pub(crate) struct FriendsArgs {
-    #[command(subcommand)]
-    pub(crate) command: FriendsCommand,
 }
 
 #[derive(Subcommand, Debug, Clone, PartialEq, Eq)]

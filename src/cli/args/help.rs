@@ -10,168 +10,68 @@ const GLOBAL: &str = "Global: --tracker HOST, --peer HOST, --no-lan, --home DIR,
 const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing found; 4 several things are meant; 6 not all \
                      of it came, what did is kept; 129, 130, 143 stopped by a hang-up, Ctrl-C, a termination. `share` and `tracker` end with 0 when they are stopped.";
 
-/// A command line and what it does; nothing where the command says it all.
-type Example = (&'static str, &'static str);
+/// The command that is meant, a command line, and what that does; nothing where it says it all.
+type Example = (&'static str, &'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [(&str, &[Example]); 20] = [
-    (
-        "qshare",
-        &[
-            ("qshare share ~/papers", "offer a directory and all that is in it"),
-            ("qshare search turing", "who has what"),
-            ("qshare get turing 1936", "fetch it, from everyone who has it at once"),
-        ],
-    ),
-    (
-        "bench",
-        &[
-            ("qshare bench --listen 0.0.0.0:4918", "on one machine"),
-            ("qshare bench lab1", "on the other: time, processor, losses of both directions"),
-            ("qshare bench lab1 --bytes 100M", "the same with less"),
-        ],
-    ),
-    (
-        "completions",
-        &[
-            ("source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
-            ("qshare completions fish | source", "in ~/.config/fish/config.fish"),
-        ],
-    ),
-    (
-        "events",
-        &[
-            ("qshare events", "what the node tells from now on, until Ctrl-C"),
-            ("qshare events | jq .event", "of each only what it is"),
-        ],
-    ),
-    (
-        "friends",
-        &[
-            ("qshare friends add anna ID@lab2", "the id is what `qshare id` prints there"),
-            ("qshare ls anna", "what she shares"),
-            ("qshare friends remove anna", ""),
-        ],
-    ),
-    (
-        "get",
-        &[
-            ("qshare get turing 1936 -o papers/", "one file, by words of its path, into a directory"),
-            ("qshare get papers/physics --only '*.pdf'", "some files of a directory"),
-            ("qshare get papers -n", "what would come, and what is here already"),
-        ],
-    ),
-    (
-        "hash",
-        &[
-            ("qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
-            ("qshare hash --check sums", "which files still have them"),
-            ("tar c . | qshare hash", "of standard input"),
-        ],
-    ),
-    (
-        "jobs",
-        &[
-            ("qshare get papers --detach", "have the running node fetch it"),
-            ("qshare jobs --watch", "how far it is, until it is there"),
-            ("qshare jobs pause 3", "likewise resume, cancel, retry, and limit with a rate; `all` for a number"),
-        ],
-    ),
-    (
-        "limit",
-        &[
-            ("qshare limit", "what holds now"),
-            ("qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
-            ("qshare limit --up none", "as much as there is"),
-        ],
-    ),
-    (
-        "locate",
-        &[
-            ("qshare locate turing-1936.pdf", "who has it"),
-            ("qshare locate 3fd2a9c1", "an id that was shown here, by its beginning"),
-        ],
-    ),
-    (
-        "ls",
-        &[
-            ("qshare ls anna", "what a friend shares"),
-            ("qshare ls papers/physics", "what a directory holds"),
-            ("qshare ls lab2:4918 --json", "what a node offers, for programs"),
-        ],
-    ),
-    (
-        "man",
-        &[
-            ("qshare man | man -l -", "read it"),
-            ("qshare man get | man -l -", "that of a command"),
-            ("qshare man --into man1/", "all of them, for a package"),
-        ],
-    ),
-    (
-        "node",
-        &[
-            ("qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
-            ("qshare node --friends-only --limit 20M", "for friends, with uploads of 20 MiB a second at most"),
-        ],
-    ),
-    (
-        "search",
-        &[
-            ("qshare search turing", "names that hold the word"),
-            ("qshare search turing '*.pdf' --limit-hits 200", "the word, and how it ends; more hits"),
-            ("qshare search turing --json", "for programs"),
-        ],
-    ),
-    (
-        "share",
-        &[
-            ("qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
-            ("qshare share . --exclude '*.o' --gitignore", "without what is built"),
-            ("qshare share ~/diary --friends-only", "for your friends alone"),
-            ("qshare share", "what the running node offers, and who fetched it"),
-        ],
-    ),
-    (
-        "status",
-        &[
-            ("qshare status", "this home, its running node, and what is unfinished"),
-            ("qshare status --json", "for programs"),
-        ],
-    ),
-    (
-        "stop",
-        &[
-            ("qshare stop", "ends the `share` of this home, and waits for its end"),
-            ("qshare stop --home /srv/qshare", "that of another home"),
-        ],
-    ),
-    (
-        "tracker",
-        &[
-            ("qshare tracker", "then give --tracker HOST to the others"),
-            ("qshare tracker --allow nodes", "for the nodes of a list alone"),
-        ],
-    ),
-    (
-        "trust",
-        &[
-            ("qshare trust list", "which key was seen where"),
-            ("qshare trust forget lab1", "after lab1 was installed anew"),
-        ],
-    ),
-    (
-        "unshare",
-        &[
-            ("qshare unshare ~/papers", "what was shared from there"),
-            ("qshare unshare papers", "by its name"),
-            ("qshare unshare 3fd2a9c1", "by the beginning of its id"),
-        ],
-    ),
+const EXAMPLES: [Example; 53] = [
+    ("qshare", "qshare share ~/papers", "offer a directory and all that is in it"),
+    ("qshare", "qshare search turing", "who has what"),
+    ("qshare", "qshare get turing 1936", "fetch it, from everyone who has it at once"),
+    ("bench", "qshare bench --listen 0.0.0.0:4918", "on one machine"),
+    ("bench", "qshare bench lab1", "on the other: time, processor, losses of both directions"),
+    ("bench", "qshare bench lab1 --bytes 100M", "the same with less"),
+    ("completions", "source <(qshare completions bash)", "in ~/.bashrc; zsh likewise in ~/.zshrc"),
+    ("completions", "qshare completions fish | source", "in ~/.config/fish/config.fish"),
+    ("events", "qshare events", "what the node tells from now on, until Ctrl-C"),
+    ("events", "qshare events | jq .event", "of each only what it is"),
+    ("friends", "qshare friends add anna ID@lab2", "the id is what `qshare id` prints there"),
+    ("friends", "qshare ls anna", "what she shares"),
+    ("friends", "qshare friends remove anna", ""),
+    ("get", "qshare get turing 1936 -o papers/", "one file, by words of its path, into a directory"),
+    ("get", "qshare get papers/physics --only '*.pdf'", "some files of a directory"),
+    ("get", "qshare get papers -n", "what would come, and what is here already"),
+    ("hash", "qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
+    ("hash", "qshare hash --check sums", "which files still have them"),
+    ("hash", "tar c . | qshare hash", "of standard input"),
+    ("jobs", "qshare get papers --detach", "have the running node fetch it"),
+    ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
+    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, and limit with a rate; `all` for a number"),
+    ("limit", "qshare limit", "what holds now"),
+    ("limit", "qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
+    ("limit", "qshare limit --up none", "as much as there is"),
+    ("locate", "qshare locate turing-1936.pdf", "who has it"),
+    ("locate", "qshare locate 3fd2a9c1", "an id that was shown here, by its beginning"),
+    ("ls", "qshare ls anna", "what a friend shares"),
+    ("ls", "qshare ls papers/physics", "what a directory holds"),
+    ("ls", "qshare ls lab2:4918 --json", "what a node offers, for programs"),
+    ("man", "qshare man | man -l -", "read it"),
+    ("man", "qshare man get | man -l -", "that of a command"),
+    ("man", "qshare man --into man1/", "all of them, for a package"),
+    ("node", "qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
+    ("node", "qshare node --friends-only --limit 20M", "for friends, with uploads of 20 MiB a second at most"),
+    ("search", "qshare search turing", "names that hold the word"),
+    ("search", "qshare search turing '*.pdf' --limit-hits 200", "the word, and how it ends; more hits"),
+    ("search", "qshare search turing --json", "for programs"),
+    ("share", "qshare share ~/papers --tracker lab1", "found by who looks at that tracker"),
+    ("share", "qshare share . --exclude '*.o' --gitignore", "without what is built"),
+    ("share", "qshare share ~/diary --friends-only", "for your friends alone"),
+    ("share", "qshare share", "what the running node offers, and who fetched it"),
+    ("status", "qshare status", "this home, its running node, and what is unfinished"),
+    ("status", "qshare status --json", "for programs"),
+    ("stop", "qshare stop", "ends the `share` of this home, and waits for its end"),
+    ("stop", "qshare stop --home /srv/qshare", "that of another home"),
+    ("tracker", "qshare tracker", "then give --tracker HOST to the others"),
+    ("tracker", "qshare tracker --allow nodes", "for the nodes of a list alone"),
+    ("trust", "qshare trust list", "which key was seen where"),
+    ("trust", "qshare trust forget lab1", "after lab1 was installed anew"),
+    ("unshare", "qshare unshare ~/papers", "what was shared from there"),
+    ("unshare", "qshare unshare papers", "by its name"),
+    ("unshare", "qshare unshare 3fd2a9c1", "by the beginning of its id"),
 ];
 
-fn examples(command: &str) -> &'static [Example] {
-    EXAMPLES.iter().find(|(of, _)| *of == command).map_or(&[], |(_, examples)| examples)
+fn examples(command: &str) -> impl Iterator<Item = &'static Example> + Clone {
+    EXAMPLES.iter().filter(move |(of, ..)| *of == command)
 }
 
 /// The command with its examples, and of all below it; what is short in `-h` is whole in `--help`.
@@ -181,9 +81,9 @@ pub(super) fn with_examples(command: clap::Command) -> clap::Command {
     command.after_help(short).after_long_help(long).mut_subcommands(with_examples)
 }
 
-fn text(examples: &[Example]) -> String {
-    let Some(width) = examples.iter().map(|(line, _)| line.len()).max() else { return String::new() };
-    let rows = examples.iter().map(|(line, what)| format!("  {line:width$}  {what}").trim_end().to_owned() + "\n");
+fn text(examples: impl Iterator<Item = &'static Example> + Clone) -> String {
+    let Some(width) = examples.clone().map(|(_, line, _)| line.len()).max() else { return String::new() };
+    let rows = examples.map(|(_, line, what)| format!("  {line:width$}  {what}").trim_end().to_owned() + "\n");
     format!("Examples:\n{}\n", rows.collect::<String>())
 }
 
@@ -255,7 +155,7 @@ mod tests {
     #[test]
     fn examples_are_commands() {
         for command in parser().get_subcommands().map(clap::Command::get_name).chain(["qshare"]) {
-            for (line, _) in examples(command) {
+            for (_, line, _) in examples(command) {
                 let line =
                     line.split(['|', '>', '<', '(', ')']).map(str::trim).find(|part| part.starts_with("qshare "));
                 let words = line.expect(command).split_whitespace().map(|word| word.trim_matches('\'').into());

@@ -7,17 +7,18 @@ use std::time::Duration;
 use crate::cli::args::BenchArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{mean_rate, rate};
 use crate::cli::render::json::{Benched, Line, Tested};
-use crate::cli::render::table::{Align, Table};
+use crate::cli::render::table::Align::{Left, Right, SpareRight};
+use crate::cli::render::table::Table;
 use crate::cli::service;
 use crate::model::{PeerTarget, Size};
 use crate::node::{BENCH_TESTS, Bench, BenchReport, BenchRow, Lifetime, Listen, Node, Options};
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit> {
     match (arguments.listen, arguments.target) {
         (_, Some(target)) => measure(context, &target, arguments.bytes).await,
         (Some(listen), None) => serve(context, listen).await,
@@ -28,7 +29,7 @@ pub(crate) async fn run(context: &Context, arguments: BenchArgs) -> Result<Exit,
 }
 
 /// Is measured, by one client at a time, until a signal comes or the node fails.
-async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
+async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit> {
     let context = &context.of_service();
     let mut signals = context.signals()?;
     let options = Options::new(context.home()).lifetime(Lifetime::LongRunning).listen(Listen::At(listen));
@@ -43,7 +44,7 @@ async fn serve(context: &Context, listen: SocketAddr) -> Result<Exit, Failure> {
     result
 }
 
-async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<Exit, Failure> {
+async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<Exit> {
     let work = async |node: Node| {
         let activity = Activity::start(&context.output, "measuring");
         activity.set(0, BENCH_TESTS * bytes);
@@ -63,36 +64,28 @@ async fn measure(context: &Context, target: &PeerTarget, bytes: u64) -> Result<E
 }
 
 fn table(report: &BenchReport) -> Table {
-    let mut table = Table::new(&[
-        ("TEST", Align::Left),
-        ("DIRECTION", Align::Left),
-        ("BIT/S", Align::Right),
-        ("BYTE/S", Align::Right),
-        ("CPU/GIB HERE", Align::Right),
-        ("THERE", Align::Right),
-        ("PEAK HERE", Align::SpareRight),
-        ("THERE", Align::SpareRight),
-        ("RTT", Align::SpareRight),
-        ("MTU", Align::SpareRight),
-        ("LOST", Align::SpareRight),
-    ]);
-    for row in &report.rows {
-        let bytes_per_second = mean_rate(row.bytes, row.elapsed);
-        table.row([
-            row.test().to_owned(),
-            row.direction().to_owned(),
-            bits(bytes_per_second),
-            rate(bytes_per_second),
-            cpu(row.cpu_here, row.bytes),
-            cpu(row.cpu_there, row.bytes),
-            Size(row.memory_here).to_string(),
-            Size(row.memory_there).to_string(),
-            millis(row.rtt),
-            row.mtu.to_string(),
-            lost(row),
-        ]);
-    }
-    table
+    let columns = [
+        ("TEST", Left),
+        ("DIRECTION", Left),
+        ("BIT/S", Right),
+        ("BYTE/S", Right),
+        ("CPU/GIB HERE", Right),
+        ("THERE", Right),
+        ("PEAK HERE", SpareRight),
+        ("THERE", SpareRight),
+        ("RTT", SpareRight),
+        ("MTU", SpareRight),
+        ("LOST", SpareRight),
+    ];
+    let cells = |row: &BenchRow| {
+        let speed = mean_rate(row.bytes, row.elapsed);
+        let (test, direction) = (row.test().to_owned(), row.direction().to_owned());
+        let (cpu_here, cpu_there) = (cpu(row.cpu_here, row.bytes), cpu(row.cpu_there, row.bytes));
+        let [here, there] = [row.memory_here, row.memory_there].map(|bytes| Size(bytes).to_string());
+        let (rtt, mtu, lost) = (millis(row.rtt), row.mtu.to_string(), lost(row));
+        [test, direction, bits(speed), rate(speed), cpu_here, cpu_there, here, there, rtt, mtu, lost]
+    };
+    Table::of(&columns, report.rows.iter().map(cells))
 }
 
 /// Bits a second with a decimal unit, as networks are sold: `9.41 Gbit/s`.

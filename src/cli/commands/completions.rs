@@ -11,7 +11,7 @@ use clap_complete::env::{Bash, EnvCompleter, Fish, Zsh};
 use crate::cli::args::{CompletionsArgs, Shell, parser};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::io::home::friends::FriendFile;
 use crate::io::home::lines::ListFile as _;
 use crate::io::home::met::Met;
@@ -33,12 +33,11 @@ const fn completer(shell: Shell) -> &'static dyn EnvCompleter {
 }
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &CompletionsArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, arguments: &CompletionsArgs) -> Result<()> {
     let mut script = Vec::new();
     let written = completer(arguments.shell).write_registration(VARIABLE, "qshare", "qshare", "qshare", &mut script);
     written.map_err(anyhow::Error::from)?;
-    context.output.print(&String::from_utf8_lossy(&script))?;
-    Ok(Exit::DONE)
+    context.output.print(&String::from_utf8_lossy(&script))
 }
 
 /// Answers a shell that asks; none where none does.

@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::cli::args::DemoArgs;
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::follow;
 use crate::cli::render::activity::Activity;
 use crate::cli::render::hits;
@@ -49,7 +49,7 @@ const SEEDED: (Duration, Duration) = (Duration::from_millis(50), Duration::from_
 const HITS: u32 = 5;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: DemoArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: DemoArgs) -> Result<Exit> {
     let mut signals = context.signals()?;
     let mut stage = Stage::build()?;
     let result = Play { context, stage: &mut stage, signals: &mut signals, steps: 0 }.run(arguments.dir).await;
@@ -73,12 +73,12 @@ struct Original {
 }
 
 impl Play<'_> {
-    async fn run(mut self, dir: Option<PathBuf>) -> Result<Exit, Failure> {
+    async fn run(mut self, dir: Option<PathBuf>) -> Result<Exit> {
         let original = self.original(dir).await?;
         let tracker = self.tracker().await?;
         self.providers(&original, &tracker).await?;
         let options = self.options("downloader", tracker.clone());
-        let (node, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        let (node, events) = heed(self.signals, Node::start(options)).await??;
         self.context.pass_warnings(events);
         let result = self.fetch_twice(&node, &original, tracker).await;
         stop(node.stop(), self.signals).await;
@@ -92,23 +92,23 @@ impl Play<'_> {
         node: &Node,
         original: &Original,
         tracker: PeerTarget,
-    ) -> Result<(Outcome, Option<Killed>, LocalPath), Failure> {
+    ) -> Result<(Outcome, Option<Killed>, LocalPath)> {
         let (outcome, killed) = self.fetch(node, original).await?;
         self.step("all providers are killed; a second downloader finds it by its name at the first, which seeds it")?;
         for provider in &mut self.stage.providers {
             provider.kill().await;
         }
         let query = Query::parse(&[original.name.as_str()]).map_err(Error::from)?;
-        heed(self.signals, seeded(node, &query)).await?;
+        heed(self.signals, seeded(node, &query)).await??;
         let options = self.options("second", tracker);
-        let (second, events) = heed(self.signals, async { Ok(Node::start(options).await?) }).await?;
+        let (second, events) = heed(self.signals, Node::start(options)).await??;
         self.context.pass_warnings(events);
         let again = self.fetch_again(&second, query, outcome.id).await;
         stop(second.stop(), self.signals).await;
         Ok((outcome, killed, again?))
     }
 
-    async fn fetch_again(&mut self, node: &Node, query: Query, id: ContentId) -> Result<LocalPath, Failure> {
+    async fn fetch_again(&mut self, node: &Node, query: Query, id: ContentId) -> Result<LocalPath> {
         let target = self.stage.again();
         std::fs::create_dir(&target).map_err(|source| stage::unusable(&target, source))?;
         let request = request(query, id, target, ShareBack::While);
@@ -117,7 +117,7 @@ impl Play<'_> {
         outcome.path.ok_or_else(|| Failure::Other(anyhow::anyhow!("the copy has no place; this is a fault of qshare")))
     }
 
-    fn step(&mut self, message: &str) -> Result<(), Failure> {
+    fn step(&mut self, message: &str) -> Result<()> {
         self.steps += 1;
         self.context.output.emit(&Line::Step { number: self.steps, message })?;
         self.context.output.remark(&format!("{}. {message}", self.steps));
@@ -125,7 +125,7 @@ impl Play<'_> {
     }
 
     /// The tree, and what of it is shared.
-    async fn original(&mut self, dir: Option<PathBuf>) -> Result<Original, Failure> {
+    async fn original(&mut self, dir: Option<PathBuf>) -> Result<Original> {
         let dir = match dir {
             Some(dir) => self.given(&dir)?,
             None => self.generated().await?,
@@ -143,7 +143,7 @@ impl Play<'_> {
         Ok(Original { dir, name, plan })
     }
 
-    fn given(&self, dir: &Path) -> Result<PathBuf, Failure> {
+    fn given(&self, dir: &Path) -> Result<PathBuf> {
         let unreadable = |source: std::io::Error| Error::Unreadable { path: dir.into(), source: source.into() };
         let dir = dir.canonicalize().map_err(unreadable)?;
         let shown = Shown(&dir.to_string_lossy()).to_string();
@@ -157,7 +157,7 @@ impl Play<'_> {
         Ok(dir)
     }
 
-    async fn generated(&mut self) -> Result<PathBuf, Failure> {
+    async fn generated(&mut self) -> Result<PathBuf> {
         let dir = self.stage.path().join(generate::NAME);
         let root = dir.clone();
         let job = DiskJob::new(self.context, "making a tree to share", move |watch| {
@@ -167,20 +167,20 @@ impl Play<'_> {
         Ok(dir)
     }
 
-    async fn tracker(&mut self) -> Result<PeerTarget, Failure> {
-        let tracker = heed(self.signals, self.stage.tracker()).await?;
+    async fn tracker(&mut self) -> Result<PeerTarget> {
+        let tracker = heed(self.signals, self.stage.tracker()).await??;
         let text = format!("{}@{}", tracker.node, tracker.addr);
         self.step(&format!("a tracker on {}, node {}", tracker.addr, tracker.node.short()))?;
         text.parse().map_err(|error| Failure::Other(anyhow::Error::new(error)))
     }
 
-    async fn providers(&mut self, original: &Original, tracker: &PeerTarget) -> Result<(), Failure> {
+    async fn providers(&mut self, original: &Original, tracker: &PeerTarget) -> Result<()> {
         let activity = Activity::start(&self.context.output, "starting and hashing");
         for number in 1..=PROVIDERS {
-            heed(self.signals, self.stage.provider(number, &original.dir, tracker)).await?;
+            heed(self.signals, self.stage.provider(number, &original.dir, tracker)).await??;
         }
         for provider in &mut self.stage.providers {
-            heed(self.signals, provider.announced()).await?;
+            heed(self.signals, provider.announced()).await??;
         }
         drop(activity);
         self.step(&format!(
@@ -204,7 +204,7 @@ impl Play<'_> {
             .max_files(self.context.settings.max_files)
     }
 
-    async fn fetch(&mut self, node: &Node, original: &Original) -> Result<(Outcome, Option<Killed>), Failure> {
+    async fn fetch(&mut self, node: &Node, original: &Original) -> Result<(Outcome, Option<Killed>)> {
         let (query, id) = self.search(node, original).await?;
         let addr = self.stage.providers[VICTIM].place.addr;
         self.step(&format!("a downloader fetches it from all of them at once; half-way provider {addr} is killed"))?;
@@ -224,11 +224,11 @@ impl Play<'_> {
     }
 
     /// Finds the tree by its name.
-    async fn search(&mut self, node: &Node, original: &Original) -> Result<(Query, ContentId), Failure> {
+    async fn search(&mut self, node: &Node, original: &Original) -> Result<(Query, ContentId)> {
         let name = original.name.as_str();
         self.step(&format!("a search for `{}`", Shown(name)))?;
         let query = Query::parse(&[name]).map_err(Error::from)?;
-        let found = heed(self.signals, async { Ok(node.search(&query, HITS).await?) }).await?;
+        let found = heed(self.signals, node.search(&query, HITS)).await??;
         self.context.notice_all(&found.warnings);
         self.context.output.emit_all(found.hits.iter().map(|found| Line::hit(&found.hit, Some(found.plane))))?;
         let tree = |hit: &&_| is_tree(hit, &original.name);
@@ -246,7 +246,7 @@ impl Play<'_> {
         outcome: Outcome,
         killed: Option<Killed>,
         again: LocalPath,
-    ) -> Result<Exit, Failure> {
+    ) -> Result<Exit> {
         let (root, copy) = (original.plan.scanned.first().cloned(), outcome.path.clone());
         let (Some(root), Some(copy)) = (root, copy) else {
             return Err(Failure::Other(anyhow::anyhow!("the result has no place; this is a fault of qshare")));
@@ -268,7 +268,7 @@ fn is_tree(hit: &crate::model::Hit, name: &SafePath) -> bool {
 }
 
 /// Waits until the tracker knows that the node itself offers it.
-async fn seeded(node: &Node, query: &Query) -> Result<(), Failure> {
+async fn seeded(node: &Node, query: &Query) -> Result<()> {
     let known = async {
         loop {
             let found = node.search(query, HITS).await?;
@@ -292,7 +292,7 @@ async fn kill_half_way(
     context: &Context,
     mut progress: watch::Receiver<Progress>,
     victim: &mut stage::Provider,
-) -> Result<Option<Killed>, Failure> {
+) -> Result<Option<Killed>> {
     let half = |now: &Progress| now.phase == Phase::Fetching && now.bytes.saturating_mul(2) >= now.total;
     let over = |now: &Progress| matches!(now.phase, Phase::Finishing | Phase::Seeding) || half(now);
     let now = match progress.wait_for(over).await {
@@ -304,12 +304,4 @@ async fn kill_half_way(
     context.output.emit(&killed.line())?;
     context.output.remark(&format!("   {killed}"));
     Ok(Some(killed))
-}
-
-/// Awaits something unless a signal comes.
-async fn heed<T>(signals: &mut Signals, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-    tokio::select! {
-        result = work => result,
-        stop = signals.next() => Err(Failure::Stopped(stop)),
-    }
 }

@@ -2,9 +2,9 @@
 
 use tokio::sync::mpsc;
 
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::human::{counted, word};
 use crate::cli::render::json::Line;
 use crate::cli::say;
@@ -14,7 +14,7 @@ use crate::node::{Check, ErrorCode, Examination, Listen, Node, Verdict};
 const WAITING: usize = 16;
 
 /// Runs the command: it ends well when nothing is broken.
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let settings = &context.settings;
     let mut signals = context.signals()?;
     let mut of = Examination {
@@ -39,14 +39,11 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
             broken += u64::from(check.verdict == Verdict::Broken);
             show(context, &check)?;
         }
-        Ok(broken)
+        Ok::<_, Failure>(broken)
     };
-    let result = tokio::select! {
-        ((), shown) = async { tokio::join!(node.examine(&of, tell), show) } => shown,
-        stop = signals.next() => Err(Failure::Stopped(stop)),
-    };
+    let result = heed(&mut signals, async { tokio::join!(node.examine(&of, tell), show) }).await;
     stop(node.stop(), &mut signals).await;
-    match result? {
+    match result?.1? {
         0 => Ok(Exit::DONE),
         broken => {
             let verb = if broken == 1 { "does" } else { "do" };
@@ -56,7 +53,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     }
 }
 
-fn show(context: &Context, check: &Check) -> Result<(), Failure> {
+fn show(context: &Context, check: &Check) -> Result<()> {
     let message = say::check(check, context.output.names());
     let (name, state) = (&*check.name, check.verdict);
     context.output.emit(&Line::Check { name, state, message: &message })?;

@@ -6,7 +6,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use crate::cli::commands::share;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::Line;
 use crate::cli::render::stdout;
 use crate::node::{ControlError, Error, Remote};
@@ -15,7 +15,7 @@ use crate::node::{ControlError, Error, Remote};
 const WAITING: usize = 1024;
 
 /// Runs the command, until a signal comes, nobody reads, or the node ends.
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context) -> Result<Exit> {
     let mut signals = context.signals()?;
     let remote = Remote::find(&context.own_home()?).await?;
     let remote = remote.ok_or(Error::Control(ControlError::NotRunning))?;

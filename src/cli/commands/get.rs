@@ -11,7 +11,7 @@ use crate::cli::choose;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::explain;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::follow;
 use crate::cli::named;
 use crate::cli::render::human::{counted, duration, mean_rate, rate};
@@ -27,7 +27,7 @@ use crate::node::{
 };
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit> {
     check(context, &arguments)?;
     if is_stream(&arguments) {
         stdout::is_open().await?;
@@ -50,9 +50,9 @@ pub(crate) async fn run(context: &Context, arguments: GetArgs) -> Result<Exit, F
 }
 
 /// Refuses what does not go together.
-fn check(context: &Context, arguments: &GetArgs) -> Result<(), Failure> {
+fn check(context: &Context, arguments: &GetArgs) -> Result<()> {
     let message = match () {
-        () if is_stream(arguments) && context.output.is_json() => {
+        () if is_stream(arguments) && context.output.json => {
             "-o - and --json both want standard output; give a file with -o FILE"
         }
         () if is_stream(arguments) && arguments.seed => {
@@ -77,7 +77,7 @@ struct Want {
 }
 
 /// All words that are ids are so many things; everything else is words of one.
-fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failure> {
+fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>> {
     let mut all = match context.ids_of(&arguments.words)? {
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
@@ -96,7 +96,7 @@ fn wants(context: &Context, arguments: &GetArgs) -> Result<VecDeque<Want>, Failu
 }
 
 /// Several things need a directory.
-fn into_directory(arguments: &GetArgs) -> Result<(), Failure> {
+fn into_directory(arguments: &GetArgs) -> Result<()> {
     let Some(path) = &arguments.output else { return Ok(()) };
     if !is_stream(arguments) && (path.is_dir() || path.as_os_str().as_encoded_bytes().ends_with(b"/")) {
         return Ok(());
@@ -139,7 +139,7 @@ impl<'a> Getting<'a> {
         }
     }
 
-    async fn all(&mut self, wants: &mut VecDeque<Want>, signals: &mut Signals) -> Result<Exit, Failure> {
+    async fn all(&mut self, wants: &mut VecDeque<Want>, signals: &mut Signals) -> Result<Exit> {
         let mut seeding = 0;
         // What has not ended is still wanted, whoever goes on with it.
         while let Some(want) = wants.front().cloned() {
@@ -187,7 +187,7 @@ impl<'a> Getting<'a> {
     }
 
     /// How it ends, a dry run as the run would; one of several things tells their sum.
-    fn exit(&self, failed: usize) -> Result<Exit, Failure> {
+    fn exit(&self, failed: usize) -> Result<Exit> {
         if self.total > 1 && self.arguments.dry_run {
             self.context.output.print(&preview::sum((self.total - failed) as u64, &self.planned))?;
         }
@@ -199,7 +199,7 @@ impl<'a> Getting<'a> {
         })
     }
 
-    async fn one(&mut self, want: &Want, signals: &mut Signals) -> Result<Outcome, Failure> {
+    async fn one(&mut self, want: &Want, signals: &mut Signals) -> Result<Outcome> {
         let (context, arguments) = (self.context, self.arguments);
         let request = request(context, arguments, want).taken(self.taken.clone());
         let chosen = want.called.as_ref().filter(|_| want.choose.is_some());
@@ -235,7 +235,7 @@ impl<'a> Getting<'a> {
         hits: &[Hit],
         beyond: Beyond,
         signals: &mut Signals,
-    ) -> Result<Vec<ContentId>, Failure> {
+    ) -> Result<Vec<ContentId>> {
         let (context, arguments) = (self.context, self.arguments);
         context.remember(hits).await;
         let chosen = if arguments.all {
@@ -272,7 +272,7 @@ const fn some(failed: usize, total: usize) -> Failure {
 }
 
 /// All that words match, as far as they are known to be all.
-fn every(what: &str, hits: &[Hit], beyond: Beyond) -> Result<Vec<ContentId>, Failure> {
+fn every(what: &str, hits: &[Hit], beyond: Beyond) -> Result<Vec<ContentId>> {
     let what = Shown(what);
     if beyond.more > 0 {
         let least = hits.len();
@@ -332,12 +332,12 @@ fn is_stream(arguments: &GetArgs) -> bool {
     arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-")
 }
 
-fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: bool) -> Result<(), Failure> {
+fn tell(context: &Context, arguments: &GetArgs, outcome: &Outcome, of_several: bool) -> Result<()> {
     context.output.emit(&Line::Done(Ended::of(outcome)))?;
     if arguments.explain {
         context.output.emit(&Line::Explain(Explained::of(outcome)))?;
     }
-    if context.output.is_json() {
+    if context.output.json {
         return Ok(());
     }
     if let Some(preview) = &outcome.preview {

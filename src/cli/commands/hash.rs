@@ -10,9 +10,9 @@ use tokio::sync::mpsc;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use crate::cli::args::HashArgs;
-use crate::cli::context::Context;
+use crate::cli::context::{Context, heed};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::render::json::{Checked, Line};
 use crate::cli::say;
@@ -32,15 +32,13 @@ const WAITING: usize = 1024;
 type Told = (usize, Result<ContentId, HashError>);
 
 /// Runs the command. A file that cannot be hashed is named; the others are hashed nevertheless.
-pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit> {
     let mut signals = context.signals()?;
     let activity = Activity::start(&context.output, "hashing");
     let HashArgs { files, check } = arguments;
     let looking = spawn_blocking(move || if check { Work::of_lists(files) } else { Work::of_paths(files) });
-    let Work { files, expected, failed } = tokio::select! {
-        work = looking => work.map_err(anyhow::Error::from)?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
+    let looked = heed(&mut signals, looking).await?;
+    let Work { files, expected, failed } = looked.map_err(anyhow::Error::from)?;
     failed.iter().for_each(|sentence| context.output.fail(&Failure::Other(anyhow::anyhow!("{sentence}"))));
     let (failed, all) = (failed.len(), files.len() + failed.len());
     let total = files.iter().filter_map(|file| Some(file.metadata().ok()?.len())).sum();
@@ -54,15 +52,11 @@ pub(crate) async fn run(context: &Context, arguments: HashArgs) -> Result<Exit, 
         waiting: BTreeMap::new(),
         next: 0,
         failed,
-        quiet: context.output.is_quiet(),
+        quiet: context.output.quiet,
     };
     loop {
         let mut told = Vec::new();
-        let count = tokio::select! {
-            count = hashing.told.recv_many(&mut told, WAITING) => count,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
-        if count == 0 {
+        if heed(&mut signals, hashing.told.recv_many(&mut told, WAITING)).await? == 0 {
             break;
         }
         lines.take(told)?;
@@ -125,7 +119,7 @@ struct Lines<'a> {
 }
 
 impl Lines<'_> {
-    fn take(&mut self, told: Vec<Told>) -> Result<(), Failure> {
+    fn take(&mut self, told: Vec<Told>) -> Result<()> {
         self.waiting.extend(told);
         let mut text = String::new();
         while let Some(hashed) = self.waiting.remove(&self.next) {
@@ -140,7 +134,7 @@ impl Lines<'_> {
     }
 
     /// An id for people; an error is told at once.
-    fn hashed(&mut self, place: usize, hashed: Result<ContentId, HashError>) -> Result<String, Failure> {
+    fn hashed(&mut self, place: usize, hashed: Result<ContentId, HashError>) -> Result<String> {
         let (file, output) = (&self.files[place], &self.context.output);
         match hashed {
             Ok(id) => {
@@ -157,12 +151,7 @@ impl Lines<'_> {
     }
 
     /// Whether it has the id that it is to have, in b3sum's words.
-    fn checked(
-        &mut self,
-        place: usize,
-        hashed: &Result<ContentId, HashError>,
-        expected: ContentId,
-    ) -> Result<String, Failure> {
+    fn checked(&mut self, place: usize, hashed: &Result<ContentId, HashError>, expected: ContentId) -> Result<String> {
         let file = &self.files[place];
         let (verdict, error) = match hashed {
             Ok(id) if *id == expected => ("OK".to_owned(), None),

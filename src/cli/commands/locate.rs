@@ -3,8 +3,7 @@
 use crate::cli::args::LocateArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::json::{Found, Line};
@@ -19,7 +18,7 @@ const MOST: usize = 20;
 const CANDIDATES: u32 = 200;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<()> {
     let sought = match context.ids_of(&arguments.words)? {
         Some(all) => all,
         None => vec![What::Words(named::query(&arguments.words)?)],
@@ -63,11 +62,11 @@ pub(crate) async fn run(context: &Context, arguments: LocateArgs) -> Result<Exit
         context.output.print(&format!("{apart}{}, {}\n{id}{table}", hits::headline(hit), say::found(*plane)))?;
     }
     context.warn_guest_hits(guest, "content");
-    Ok(Exit::DONE)
+    Ok(())
 }
 
 /// Everything that is meant, best first.
-async fn find(node: &Asker, sought: &[What]) -> Result<Hits, Failure> {
+async fn find(node: &Asker, sought: &[What]) -> Result<Hits> {
     let mut all = Hits::default();
     for what in sought {
         let found = match what {

@@ -3,8 +3,7 @@
 use crate::cli::args::LsArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
@@ -24,7 +23,7 @@ enum Listed {
 }
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: LsArgs) -> Result<()> {
     let mut context = context.clone();
     if let Some(most) = arguments.max_files {
         context.settings.max_files = most as usize;
@@ -57,7 +56,7 @@ fn as_peer(words: &[String]) -> Option<PeerRef> {
 }
 
 /// A friend or a known id goes before what is shared, and that before a host of this name.
-async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<Listed, Failure> {
+async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<Listed> {
     let query = named::query(words);
     let Some(peer) = peer else { return Ok(Listed::Named(node.meant(&query?).await?)) };
     let unfound = match (&peer, query) {
@@ -86,7 +85,7 @@ async fn find(node: &Asker, peer: Option<PeerRef>, words: &[String]) -> Result<L
     }
 }
 
-async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plane) -> Result<Exit, Failure> {
+async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plane) -> Result<()> {
     let hits: Vec<Hit> = offers.iter().cloned().map(Hit::from).collect();
     context.output.emit_all(hits.iter().map(|hit| Line::hit(hit, Some(plane))))?;
     context.output.emit(&Line::Summary { hits: offers.len() as u64, beyond: Beyond::default() })?;
@@ -99,23 +98,22 @@ async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plan
     context.remember(&hits).await;
     context.output.table(&hits::offers(offers))?;
     context.output.remark(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
-    Ok(Exit::DONE)
+    Ok(())
 }
 
-async fn file(context: &Context, listing: Listing) -> Result<Exit, Failure> {
+async fn file(context: &Context, listing: Listing) -> Result<()> {
     let Listing { hit, plane, .. } = listing;
     context.output.emit(&Line::hit(&hit, plane))?;
     context.output.emit(&Line::Summary { hits: 1, beyond: Beyond::default() })?;
     context.remember([&hit]).await;
     match plane {
-        Some(plane) => context.output.table(&hits::found(&[FoundHit { hit, plane }], context.output.names()))?,
-        None => context.output.table(&hits::hits([&hit]))?,
+        Some(plane) => context.output.table(&hits::found(&[FoundHit { hit, plane }], context.output.names())),
+        None => context.output.table(&hits::hits([&hit])),
     }
-    Ok(Exit::DONE)
 }
 
 /// Empty directories are shown to people only: an event `hit` is a file or a collection.
-async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<Exit, Failure> {
+async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<()> {
     let files: Vec<(&SafePath, u64, ContentId)> =
         entries.iter().filter_map(|(path, entry)| entry.content().map(|(id, size)| (path, size, id))).collect();
     for (path, size, id) in &files {
@@ -127,5 +125,5 @@ async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<Exi
     context.output.table(&hits::tree(entries))?;
     let bytes = Size(files.iter().map(|(_, size, _)| size).sum());
     context.output.remark(&format!("qshare: {}, {bytes}", counted(files.len() as u64, "file")));
-    Ok(Exit::DONE)
+    Ok(())
 }

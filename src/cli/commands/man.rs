@@ -4,16 +4,14 @@ use std::path::Path;
 
 use crate::cli::args::{ManArgs, parser};
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::say;
 use crate::model::{Obstacle, Shown};
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<()> {
     if let Some(dir) = &arguments.into {
-        write_all(dir)?;
-        return Ok(Exit::DONE);
+        return write_all(dir);
     }
     let mut program = whole(parser());
     program.build();
@@ -23,8 +21,7 @@ pub(crate) fn run(context: &Context, arguments: &ManArgs) -> Result<Exit, Failur
         Failure::Usage(format!("`{}` is no command; `qshare --help` lists them", Shown(&command)))
     })?;
     let page = page(&manual(command)).map_err(anyhow::Error::from)?;
-    context.output.print(&page)?;
-    Ok(Exit::DONE)
+    context.output.print(&page)
 }
 
 /// The manual of a command, headed as others are: by its name in capitals, the program and its version.
@@ -51,7 +48,7 @@ fn whole(command: clap::Command) -> clap::Command {
     command.mut_args(|argument| argument.hide_short_help(false)).mut_subcommands(whole)
 }
 
-fn write_all(dir: &Path) -> Result<(), Failure> {
+fn write_all(dir: &Path) -> Result<()> {
     let mut program = whole(parser()).disable_help_subcommand(true);
     program.build();
     let written = std::fs::create_dir_all(dir).and_then(|()| write(&program, dir));

@@ -2,8 +2,7 @@
 
 use crate::cli::args::SearchArgs;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
 use crate::cli::render::human::counted;
@@ -12,7 +11,7 @@ use crate::logic::offers::choose::by_names;
 use crate::node::Asker;
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<()> {
     let query = named::query(&arguments.words)?;
     let limit = arguments.limit_hits.unwrap_or(context.settings.limit_hits);
     let what = arguments.words.join(" ");
@@ -39,5 +38,5 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<Exit
         let more = counted(found.beyond.more, "more hit");
         context.output.remark(&format!("qshare: {least}{more}; give more words, or ask for more with --limit-hits"));
     }
-    Ok(Exit::DONE)
+    Ok(())
 }

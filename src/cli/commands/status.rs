@@ -10,8 +10,7 @@ use running::RunningNode;
 use serde::Serialize;
 
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::human::counted;
 use crate::cli::say::names::Names;
 use crate::io::home::Home;
@@ -76,7 +75,7 @@ struct Trusted {
 }
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context) -> Result<()> {
     let home = context.own_home()?;
     let asked = ask(&home).await;
     let (running, failed) = asked.map_or_else(|error| (None, Some(error)), |running| (running, None));
@@ -84,7 +83,7 @@ pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
     context.output.emit(&status)?;
     context.output.print(&text(&status, context.output.names()))?;
     // What is known without it is shown all the same.
-    failed.map_or(Ok(Exit::DONE), |error| Err(error.into()))
+    failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
 async fn ask(home: &Home) -> Result<Option<ControlStatus>, Error> {
@@ -94,13 +93,13 @@ async fn ask(home: &Home) -> Result<Option<ControlStatus>, Error> {
     }
 }
 
-fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
+fn look(home: &Home, here: &Path) -> Result<Status> {
     let roles = [Role::Node, Role::Tracker].into_iter().map(|role| role_status(home, role));
     let trust = TrustStore::at(home.root()).list().map_err(anyhow::Error::from)?;
     let elsewhere = BegunFile::at(home.root()).dirs().map_err(anyhow::Error::from)?;
     Ok(Status {
         home: home.root().to_string_lossy().into_owned(),
-        roles: roles.collect::<Result<_, Failure>>()?,
+        roles: roles.collect::<Result<_>>()?,
         cache: cache_status(home),
         trust: trust.into_iter().map(|(addr, node)| Trusted { addr, node }).collect(),
         partials: partials::all(here, &elsewhere)?,
@@ -108,7 +107,7 @@ fn look(home: &Home, here: &Path) -> Result<Status, Failure> {
     })
 }
 
-fn role_status(home: &Home, role: Role) -> Result<RoleStatus, Failure> {
+fn role_status(home: &Home, role: Role) -> Result<RoleStatus> {
     let dir = home.role_dir(role);
     let identity = Identity::load(&dir).map_err(anyhow::Error::from)?;
     Ok(RoleStatus { role, node: identity.map(|identity| identity.node_id()), pid: home.holder(role) })

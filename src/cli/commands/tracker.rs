@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::cli::args::TrackerArgs;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::human::counted;
 use crate::cli::render::json::Line;
 use crate::cli::render::{Console, census};
@@ -14,7 +14,7 @@ use crate::cli::service;
 use crate::node::{DirectoryQuotas, Event, Lifetime, Listen, Options, Tracker, TrackerOptions};
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: TrackerArgs) -> Result<Exit> {
     let context = &context.of_service();
     let mut signals = context.signals()?;
     let allow = arguments.allow.as_deref().or(context.settings.allow.as_deref());

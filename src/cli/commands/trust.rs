@@ -1,9 +1,8 @@
 //! `qshare trust`: which key was seen at which address, and how to forget one.
 
-use crate::cli::args::{TrustArgs, TrustCommand};
+use crate::cli::args::TrustCommand;
 use crate::cli::context::Context;
-use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::Line;
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -11,31 +10,24 @@ use crate::io::home::trust::TrustStore;
 use crate::model::PeerTarget;
 
 /// Runs the command.
-pub(crate) fn run(context: &Context, arguments: &TrustArgs) -> Result<Exit, Failure> {
+pub(crate) fn run(context: &Context, command: &TrustCommand) -> Result<()> {
     let store = TrustStore::at(context.own_home()?.root());
     store.broken().iter().for_each(|broken| context.output.warn(&say::lines(broken)));
-    match &arguments.command {
+    match command {
         TrustCommand::List => list(context, &store),
         TrustCommand::Forget { target } => forget(context, &store, &target.0),
     }
 }
 
-fn list(context: &Context, store: &TrustStore) -> Result<Exit, Failure> {
+fn list(context: &Context, store: &TrustStore) -> Result<()> {
     let known = store.list().map_err(anyhow::Error::from)?;
-    let mut table = Table::new(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)]);
-    for (addr, node) in &known {
-        context.output.emit(&Line::Trust { addr, node: *node })?;
-        table.row([addr.clone(), context.output.names().whole(*node)]);
-    }
-    if known.is_empty() {
-        context.output.note("qshare: no key is remembered in this home");
-        return Ok(Exit::DONE);
-    }
-    context.output.table(&table)?;
-    Ok(Exit::DONE)
+    context.output.emit_all(known.iter().map(|(addr, node)| Line::Trust { addr, node: *node }))?;
+    let rows = known.iter().map(|(addr, node)| [addr.clone(), context.output.names().whole(*node)]);
+    let table = Table::of(&[("ADDRESS", Align::Flexible), ("NODE", Align::Id)], rows);
+    context.output.table_or(&table, "qshare: no key is remembered in this home")
 }
 
-fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<Exit, Failure> {
+fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Result<()> {
     let addrs: Vec<String> = targets.iter().map(PeerTarget::host_port).collect();
     let mut forgotten = Vec::new();
     for addr in &addrs {
@@ -50,5 +42,5 @@ fn forget(context: &Context, store: &TrustStore, targets: &[PeerTarget]) -> Resu
     }
     let (addrs, verb) = (forgotten.join(" and "), if forgotten.len() == 1 { "is" } else { "are" });
     context.output.note(&format!("qshare: {addrs} {verb} forgotten; whoever answers there next is remembered"));
-    Ok(Exit::DONE)
+    Ok(())
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::node::{ControlError, Error, Places, Remote};
 
 /// Who runs a command.
@@ -23,7 +23,7 @@ impl Context {
     ///
     /// # Errors
     /// When a process has the home and does not answer, or something was given that can only hold for another node.
-    pub(crate) async fn who_runs(&self) -> Result<Runs, Failure> {
+    pub(crate) async fn who_runs(&self) -> Result<Runs> {
         let Some(remote) = Remote::find(&self.home()).await? else { return Ok(Runs::Own) };
         if !remote.is_same_version() {
             self.output.warn(&format!("{}; this command goes on with a key of its own", versions(&remote)));
@@ -61,7 +61,7 @@ impl Context {
     ///
     /// # Errors
     /// When it has another version.
-    pub(crate) fn refuse_other_version(&self, remote: &Remote) -> Result<(), Failure> {
+    pub(crate) fn refuse_other_version(&self, remote: &Remote) -> Result<()> {
         if remote.is_same_version() {
             return Ok(());
         }

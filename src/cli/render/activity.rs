@@ -31,13 +31,13 @@ impl Activity {
     /// Begins to show what is done, such as `hashing`.
     pub(crate) fn start(output: &Console, what: &str) -> Self {
         let (done, total) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-        let line = (output.style() == Style::Bars).then(|| {
-            let line = output.bars().add(ProgressBar::new_spinner().with_style(style(SPINNER)));
+        let line = (output.style == Style::Bars).then(|| {
+            let line = output.bars.add(ProgressBar::new_spinner().with_style(style(SPINNER)));
             line.set_message(what.to_owned());
             line
         });
         let counts = Counts { done: done.clone(), total: total.clone() };
-        let task = match (&line, output.style()) {
+        let task = match (&line, output.style) {
             (Some(line), _) => Some(tokio::spawn(draw(line.clone(), counts))),
             (None, Style::Lines) => Some(tokio::spawn(write(output.clone(), what.to_owned(), counts))),
             (None, _) => None,
@@ -64,7 +64,7 @@ impl Drop for Activity {
         }
         if let Some(line) = &self.line {
             line.finish_and_clear();
-            self.output.bars().remove(line);
+            self.output.bars.remove(line);
         }
     }
 }

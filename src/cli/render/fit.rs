@@ -109,6 +109,13 @@ pub(crate) fn bar(width: usize, paint: Paint, (done, total): (u64, u64), parts: 
     text
 }
 
+/// Those that have lines of their own on a screen of so many, `most` at most and without `others`; and the rest, which has one.
+pub(crate) fn own_lines<T>(all: &[T], height: usize, others: usize, most: usize) -> (&[T], &[T]) {
+    let most = height.saturating_sub(others).clamp(1, most);
+    // A line for one other says less than its own.
+    all.split_at(if all.len() <= most + 1 { all.len() } else { most })
+}
+
 fn fitting(room: usize, parts: &[String]) -> &[String] {
     let mut used = 0;
     let fits = |part: &&String| {

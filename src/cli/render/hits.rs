@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use itertools::Itertools as _;
 
 use crate::cli::render::human::{count, date, duration, percent, word};
+use crate::cli::render::table::Align::{Flexible, Id, Left, Path, Right, Spare, SpareRight};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::model::collection::Entry;
@@ -16,52 +17,40 @@ const UNHASHED: &str = "(not hashed yet)";
 
 /// What a search found.
 pub(crate) fn hits<'a>(hits: impl IntoIterator<Item = &'a Hit>) -> Table {
-    let mut table = Table::new(&HIT_COLUMNS);
-    for hit in hits {
-        table.row(hit_cells(hit));
-    }
-    table.without_empty(CHANGED)
+    Table::of(&HIT_COLUMNS, hits.into_iter().map(hit_cells)).without_empty(CHANGED)
 }
 
 /// What words match of which one is meant: a single provider by its name, which can be given.
 pub(crate) fn rivals(hits: &[Hit], names: &Names) -> Table {
-    let mut table = Table::new(&HIT_COLUMNS);
-    for hit in hits {
+    let row = |hit: &Hit| {
         let mut cells = hit_cells(hit);
         cells[PROVIDERS] = match hit.providers.as_slice() {
             [one] => names.short(one.node),
             _ => who(hit, names),
         };
-        table.row(cells);
-    }
-    table.without_empty(CHANGED)
+        cells
+    };
+    Table::of(&HIT_COLUMNS, hits.iter().map(row)).without_empty(CHANGED)
 }
 
 /// What a search found, and where; friends who have it by their names.
 pub(crate) fn found(hits: &[FoundHit], names: &Names) -> Table {
     let mut columns = HIT_COLUMNS.to_vec();
-    columns.insert(columns.len() - 1, ("VIA", Align::Spare));
-    let mut table = Table::new(&columns);
-    for found in hits {
+    columns.insert(columns.len() - 1, ("VIA", Spare));
+    let row = |found: &FoundHit| {
         let mut cells = hit_cells(&found.hit).to_vec();
         cells[PROVIDERS] = who(&found.hit, names);
         cells.insert(cells.len() - 1, word(&found.plane));
-        table.row(cells);
-    }
-    table.without_empty(CHANGED)
+        cells
+    };
+    Table::of(&columns, hits.iter().map(row)).without_empty(CHANGED)
 }
 
 /// The column of when it was last changed.
-pub(crate) const CHANGED: (&str, Align) = ("CHANGED", Align::Spare);
+pub(crate) const CHANGED: (&str, Align) = ("CHANGED", Spare);
 
-const HIT_COLUMNS: [(&str, Align); 6] = [
-    ("NAME", Align::Path),
-    ("KIND", Align::Spare),
-    ("SIZE", Align::Right),
-    CHANGED,
-    ("PROVIDERS", Align::Spare),
-    ("ID", Align::Id),
-];
+const HIT_COLUMNS: [(&str, Align); 6] =
+    [("NAME", Path), ("KIND", Spare), ("SIZE", Right), CHANGED, ("PROVIDERS", Spare), ("ID", Id)];
 /// The column of those who have it.
 const PROVIDERS: usize = 4;
 
@@ -86,18 +75,17 @@ fn who(hit: &Hit, names: &Names) -> String {
 /// Who provides what a `get` would fetch, and who of them has only parts of its `bytes`.
 pub(crate) fn holders(holders: &[Holder], bytes: u64, names: &Names) -> Table {
     let marked = holders.iter().any(|holder| matches!(holder.has, Has::Parts(_)));
-    let mut columns = vec![("ADDRESSES", Align::Flexible), ("NODE", Align::Id)];
-    columns.extend(marked.then_some(("", Align::Left)));
-    let mut table = Table::new(&columns);
-    for holder in holders {
+    let mut columns = vec![("ADDRESSES", Flexible), ("NODE", Id)];
+    columns.extend(marked.then_some(("", Left)));
+    let row = |holder: &Holder| {
         let has = match holder.has {
             Has::Parts(Some(have)) => format!("fetches it itself, has {} % of it", percent(have, bytes)),
             Has::Parts(None) => "fetches it itself, has parts of it".to_owned(),
             Has::Unknown | Has::Whole => String::new(),
         };
-        table.row([places(&holder.addrs), names.whole(holder.node), has].into_iter().take(columns.len()));
-    }
-    table
+        [places(&holder.addrs), names.whole(holder.node), has].into_iter().take(columns.len())
+    };
+    Table::of(&columns, holders.iter().map(row))
 }
 
 /// Where a node is; it may only be known that a tracker or neighbour is linked to it.
@@ -107,62 +95,46 @@ fn places(addrs: &[SocketAddr]) -> String {
 
 /// What a node offers.
 pub(crate) fn offers(offers: &[Offer]) -> Table {
-    let mut table = Table::new(&[
-        ("NAME", Align::Path),
-        ("KIND", Align::Spare),
-        ("SIZE", Align::Right),
-        CHANGED,
-        ("FILES", Align::SpareRight),
-        ("ID", Align::Id),
-    ]);
-    for offer in offers {
+    let columns = [("NAME", Path), ("KIND", Spare), ("SIZE", Right), CHANGED, ("FILES", SpareRight), ("ID", Id)];
+    let row = |offer: &Offer| {
         let (name, size, files) = (offer.name.to_string(), Size(offer.size).to_string(), count(offer.files.into()));
-        table.row([name, kind(offer.kind, offer.locked), size, date(offer.modified), files, id(offer.id)]);
-    }
-    table.without_empty(CHANGED)
+        [name, kind(offer.kind, offer.locked), size, date(offer.modified), files, id(offer.id)]
+    };
+    Table::of(&columns, offers.iter().map(row)).without_empty(CHANGED)
 }
 
 /// What a collection or a directory of it holds.
 pub(crate) fn tree(entries: &[(SafePath, Entry)]) -> Table {
-    let mut table = Table::new(&[("PATH", Align::Path), ("", Align::Left), ("SIZE", Align::Right), ("ID", Align::Id)]);
-    for (path, entry) in entries {
-        match entry {
-            Entry::Directory => table.row([format!("{path}/"), String::new(), String::new(), String::new()]),
-            Entry::File { size, id, executable } => {
-                let mark = if *executable { "x" } else { "" };
-                table.row([path.to_string(), mark.to_owned(), Size(*size).to_string(), id.to_string()]);
-            }
+    let row = |(path, entry): &(SafePath, Entry)| match entry {
+        Entry::Directory => [format!("{path}/"), String::new(), String::new(), String::new()],
+        Entry::File { size, id, executable } => {
+            let mark = if *executable { "x" } else { "" };
+            [path.to_string(), mark.to_owned(), Size(*size).to_string(), id.to_string()]
         }
-    }
-    table
+    };
+    Table::of(&[("PATH", Path), ("", Left), ("SIZE", Right), ("ID", Id)], entries.iter().map(row))
 }
 
 /// The known nodes.
 pub(crate) fn peers(rows: &[PeerRow], names: &Names) -> Table {
-    let mut table = Table::new(&[
-        ("ADDRESSES", Align::Flexible),
-        ("OFFERS", Align::Right),
-        ("VIA", Align::Spare),
-        ("NODE", Align::Id),
-    ]);
-    for row in rows {
+    let cells = |row: &PeerRow| {
         let node = names.whole(row.peer.node);
-        table.row([places(&row.peer.addrs), count(row.peer.offers), word(&row.plane), node]);
-    }
-    table
+        [places(&row.peer.addrs), count(row.peer.offers), word(&row.plane), node]
+    };
+    Table::of(&[("ADDRESSES", Flexible), ("OFFERS", Right), ("VIA", Spare), ("NODE", Id)], rows.iter().map(cells))
 }
 
 /// The nodes near this one: first the neighbours, then those that they tell of.
 pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
-    let mut table = Table::new(&[
-        ("NODE", Align::Id),
-        ("ADDRESSES", Align::Flexible),
-        ("DIRECTION", Align::Spare),
-        ("RTT", Align::SpareRight),
-        ("SINCE", Align::SpareRight),
-        ("OFFERS", Align::Right),
-    ]);
-    for row in rows {
+    let columns = [
+        ("NODE", Id),
+        ("ADDRESSES", Flexible),
+        ("DIRECTION", Spare),
+        ("RTT", SpareRight),
+        ("SINCE", SpareRight),
+        ("OFFERS", Right),
+    ];
+    let cells = |row: &NearRow| {
         let (direction, rtt, since) = match (&row.direct, row.by) {
             (Some(direct), _) => {
                 let rtt = format!("{:.1} ms", direct.rtt.as_secs_f64() * 1000.0);
@@ -173,9 +145,9 @@ pub(crate) fn neighbours(rows: &[NearRow], names: &Names) -> Table {
                 (by, String::new(), String::new())
             }
         };
-        table.row([names.whole(row.peer.node), places(&row.peer.addrs), direction, rtt, since, count(row.peer.offers)]);
-    }
-    table
+        [names.whole(row.peer.node), places(&row.peer.addrs), direction, rtt, since, count(row.peer.offers)]
+    };
+    Table::of(&columns, rows.iter().map(cells))
 }
 
 /// One line about a hit: `NAME, file, 1.5 GiB, changed 2026-11-30`.

@@ -214,7 +214,7 @@ macro_rules! view {
         $($(#[$attribute:meta])* $field:ident: $type:ty = $value:expr,)*
     }) => {
         $(#[$about])*
-        #[derive(Debug, Serialize)]
+        #[derive(Debug, serde::Serialize)]
         #[cfg_attr(test, derive(schemars::JsonSchema))]
         pub(crate) struct $name$(<$life>)? { $($(#[$attribute])* $field: $type,)* }
 
@@ -225,6 +225,8 @@ macro_rules! view {
         }
     };
 }
+
+pub(crate) use view;
 
 view! {
     /// Whether a file has the id that a list says; `error` where it could not be read.
@@ -607,7 +609,7 @@ view! {
     }
 }
 
-fn all<T, V>(values: &[T], view: impl Fn(&T) -> V) -> Vec<V> {
+pub(crate) fn all<T, V>(values: &[T], view: impl Fn(&T) -> V) -> Vec<V> {
     values.iter().map(view).collect()
 }
 

@@ -48,7 +48,7 @@ pub(crate) struct Screen {
 impl Screen {
     /// Nothing yet.
     pub(crate) fn new(output: &Console) -> Self {
-        let lines = output.bars().add(ProgressBar::new_spinner());
+        let lines = output.bars.add(ProgressBar::new_spinner());
         // A template that cannot be parsed would be a mistake of this file, seen by its test.
         lines.set_style(ProgressStyle::with_template("{msg}").unwrap_or_else(|_| ProgressStyle::default_spinner()));
         Self { output: output.clone(), lines }
@@ -63,7 +63,7 @@ impl Screen {
 impl Drop for Screen {
     fn drop(&mut self) {
         self.lines.finish_and_clear();
-        self.output.bars().remove(&self.lines);
+        self.output.bars.remove(&self.lines);
     }
 }
 
@@ -75,7 +75,7 @@ pub(crate) struct Live {
 impl Live {
     /// Shows what `lines` gives, some times a second; nothing where there is no terminal.
     pub(crate) fn start(output: &Console, mut lines: impl FnMut(Frame) -> Vec<String> + Send + 'static) -> Self {
-        if output.style() != Style::Bars {
+        if output.style != Style::Bars {
             return Self { drawing: None };
         }
         let (stop, stopped) = channel();
@@ -95,7 +95,7 @@ impl Live {
         every: Duration,
         mut line: impl FnMut() -> Option<String> + Send + 'static,
     ) -> Self {
-        if output.style() != Style::Lines {
+        if output.style != Style::Lines {
             return Self { drawing: None };
         }
         let (stop, stopped) = channel();

@@ -40,7 +40,7 @@ enum Kind {
 impl View {
     /// A view that has shown nothing yet.
     pub(crate) fn new(output: &Console, subject: &str) -> Self {
-        let kind = match output.style() {
+        let kind = match output.style {
             Style::Bars => Kind::Screen(Screen::new(output)),
             Style::Lines => Kind::Lines(Lines::of(subject)),
             Style::Nothing => Kind::Nothing,
@@ -126,10 +126,7 @@ fn waiting(progress: &Progress, frame: Frame) -> Option<String> {
 fn providers(progress: &Progress, names: &Names, frame: Frame) -> Vec<String> {
     let sorted = progress.providers.iter().sorted_by_key(|p| (Reverse(p.rate), Reverse(p.bytes), p.node));
     let sorted: Vec<&ProviderProgress> = sorted.collect();
-    let most = frame.height.saturating_sub(OTHER_LINES).clamp(1, PROVIDERS);
-    // A line for one other says less than its own.
-    let shown = if sorted.len() <= most + 1 { sorted.len() } else { most };
-    let (own, rest) = sorted.split_at(shown);
+    let (own, rest) = fit::own_lines(&sorted, frame.height, OTHER_LINES, PROVIDERS);
     if own.is_empty() {
         return Vec::new();
     }

@@ -4,12 +4,12 @@
 use std::io;
 use std::time::Duration;
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::node::Error;
 
 /// # Errors
 /// When standard output was closed, or whoever read it has gone.
-pub(crate) async fn is_open() -> Result<(), Failure> {
+pub(crate) async fn is_open() -> Result<()> {
     if is_stand_in() {
         return Err(Failure::Usage(
             "standard output is closed (or is the null device, open for reading too), and -o - writes there: open it, or give a file with -o FILE"

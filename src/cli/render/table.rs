@@ -46,11 +46,25 @@ impl Table {
         Self { columns: columns.to_vec(), rows: Vec::new() }
     }
 
+    /// A table of rows with one cell for each column.
+    pub(crate) fn of<S: AsRef<str>>(
+        columns: &[(&'static str, Align)],
+        rows: impl IntoIterator<Item = impl IntoIterator<Item = S>>,
+    ) -> Self {
+        let mut table = Self::new(columns);
+        rows.into_iter().for_each(|cells| table.row(cells));
+        table
+    }
+
     /// Adds a row with one cell for each column.
     pub(crate) fn row<S: AsRef<str>>(&mut self, cells: impl IntoIterator<Item = S>) {
         let cells: Vec<String> = cells.into_iter().map(|cell| Shown(cell.as_ref()).to_string()).collect();
         debug_assert_eq!(cells.len(), self.columns.len());
         self.rows.push(cells);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.rows.is_empty()
     }
 
     /// Without the column of this heading where it has nothing to say.

@@ -40,7 +40,7 @@ pub(crate) fn live(output: &Console, what: &'static str, mut uploads: watch::Rec
 
 /// Where there is no such view, each upload that is over has a line.
 pub(crate) fn ended(output: &Console, upload: &Upload) {
-    if output.style() != Style::Bars {
+    if output.style != Style::Bars {
         output.remark(&format!("qshare: {}", taken(upload, output.names())));
     }
 }
@@ -108,10 +108,7 @@ fn headline(uploads: &Uploads, doing: &str, frame: Frame) -> String {
 /// The fastest first; those for whom there is no room in one line.
 fn under_way(uploads: &Uploads, names: &Names, frame: Frame) -> Vec<String> {
     let sorted: Vec<_> = uploads.under_way.iter().sorted_by_key(|u| (Reverse(u.rate), Reverse(u.number))).collect();
-    let most = frame.height.saturating_sub(OTHER_LINES).clamp(1, UPLOADS);
-    // A line for one other says less than its own.
-    let shown = if sorted.len() <= most + 1 { sorted.len() } else { most };
-    let (own, rest) = sorted.split_at(shown);
+    let (own, rest) = fit::own_lines(&sorted, frame.height, OTHER_LINES, UPLOADS);
     if own.is_empty() {
         return Vec::new();
     }

@@ -24,142 +24,120 @@ impl Logged {
     fn or_unknown(&self, name: &str) -> &str {
         self.get(name).unwrap_or("unknown")
     }
+
+    /// A sentence with the fields in it.
+    fn within(&self, sentence: &str, names: &Names) -> String {
+        let mut text = String::new();
+        for part in sentence.split('}') {
+            let (plain, field) = part.split_once('{').unwrap_or((part, ""));
+            text.push_str(plain);
+            match field {
+                "" => {}
+                "addrs" => text.push_str(bare(self.or_unknown(field))),
+                "node" | "peer" | "provider" => text.push_str(&names.given(self.or_unknown(field))),
+                _ => text.push_str(self.or_unknown(field)),
+            }
+        }
+        text
+    }
 }
+
+/// What happens, and its sentence: a name in braces stands for a field.
+const SENTENCES: [(&str, &str); 28] = [
+    // Of connections.
+    ("a connection has ended", "the connection to {peer} has ended: {cause}"),
+    ("a key is not remembered", "the key of {host_port} is not remembered: {error}"),
+    ("an arrival was not taken in", "{remote} was not let in: {error}"),
+    ("arrived", "{peer} has connected from {at}"),
+    ("connected", "connected to {peer} at {at}"),
+    ("dialled back", "{remote} has seen who answers here"),
+    ("not connected", "no connection to {addrs}: {error}"),
+    // Of requests and their answers, in both directions.
+    (
+        "a frame that this version does not know is skipped",
+        "{due} was due, and what came this version does not know: skipped",
+    ),
+    ("a request that cannot be read", "{peer} asks what cannot be read: {error}"),
+    // Of transfers and of what is shared.
+    ("a link is left out", "{path} is left out: it leads to a directory, outside, or nowhere"),
+    ("an upload begins", "{peer} begins to fetch {what}"),
+    ("does not prove", "unit {unit} of {provider} does not prove right"),
+    ("its place goes to one of another network", "{node} gives way to a provider of another network"),
+    ("provider cannot be reached", "{node} cannot be reached: {error}"),
+    ("provider left", "{node} gives nothing now: {why}"),
+    ("uploads that do not move", "{recalled} of {held} uploads do not move and give way"),
+    ("watch ended", "{node} tells no more of what it has: {cause}"),
+    // Of trackers.
+    ("cannot follow", "the tracker {tracker} does not tell who joins: {error}"),
+    ("lost", "the tracker {at} is lost: {error}"),
+    ("not reached", "the tracker {at} is not reached: {error}"),
+    ("tried again", "the tracker {at} is tried again in {pause}"),
+    // Of neighbours.
+    ("a neighbour does not read what it is sent", "{peer} does not read what it is sent: left"),
+    ("a neighbour misbehaved for long and is left", "the neighbour {peer} misbehaved for long and is left: {fault}"),
+    ("a neighbour misbehaves", "the neighbour {peer} misbehaves: {fault}"),
+    ("a neighbour says what this version does not know", "{peer} says what this version does not know"),
+    ("a neighbour's stream ended", "{peer} is no neighbour any more: {error}"),
+    ("not a neighbour", "{peer} does not become a neighbour: {error}"),
+    ("the local network is not listened to", "the local network is not listened to, tried again in {pause}: {error}"),
+];
 
 /// What happened, in one sentence; nodes by the names of friends.
 pub(crate) fn logged(of: &Logged, names: &Names) -> String {
-    let told = connection(of, names).or_else(|| exchange(of, names)).or_else(|| transfer(of, names));
-    told.or_else(|| tracker(of)).or_else(|| neighbour(of, names)).unwrap_or_else(|| plain(of))
+    let known = SENTENCES.iter().find(|(name, _)| *name == of.name).map(|(_, sentence)| (*sentence).to_owned());
+    known.or_else(|| by_its_fields(of)).map_or_else(|| plain(of), |sentence| of.within(&sentence, names))
 }
 
-/// Of connections.
-fn connection(of: &Logged, names: &Names) -> Option<String> {
+/// The sentence of what has another one with other fields.
+fn by_its_fields(of: &Logged) -> Option<String> {
     let get = |name| of.or_unknown(name);
-    let node = |name| names.given(of.or_unknown(name));
-    Some(match of.name.as_str() {
-        "a connection has ended" => format!("the connection to {} has ended: {}", node("peer"), get("cause")),
-        "a key is not remembered" => format!("the key of {} is not remembered: {}", get("host_port"), get("error")),
-        "an arrival was not taken in" => format!("{} was not let in: {}", get("remote"), get("error")),
-        "arrived" => format!("{} has connected from {}", node("peer"), get("at")),
-        "connected" => format!("connected to {} at {}", node("peer"), get("at")),
-        "dialled back" => format!("{} has seen who answers here", get("remote")),
-        "not connected" => format!("no connection to {}: {}", bare(get("addrs")), get("error")),
-        "side connections" => match get("sides") {
-            "0" => format!("no further connections to {} could be had", node("node")),
-            sides => format!("{sides} further connections to {} are there, for speed", node("node")),
-        },
-        _ => return None,
-    })
-}
-
-/// Of requests and their answers, in both directions.
-fn exchange(of: &Logged, names: &Names) -> Option<String> {
-    let get = |name| of.or_unknown(name);
-    let node = |name| names.given(of.or_unknown(name));
-    Some(match of.name.as_str() {
-        "a request has ended" => match get("ended") {
-            "whole" => format!("{} has sent what it was asked for", node("provider")),
-            cause => format!("{} has not sent all that it was asked for: {cause}", node("provider")),
-        },
-        "asked" => match (of.get("provider"), of.get("units"), of.get("file")) {
-            (Some(_), Some(units), _) => {
-                format!("asked {} for {} of {}", node("provider"), asked_units(units), get("content"))
-            }
-            (Some(_), None, file) => {
-                let file = file.unwrap_or_default();
-                format!("asked {} for the chunk list of file {file} of {}", node("provider"), get("content"))
-            }
-            (None, ..) => format!("{} asks {}", node("peer"), request(get("request"))),
-        },
-        "a frame that this version does not know is skipped" => {
-            format!("{} was due, and what came this version does not know: skipped", get("due"))
-        }
-        "a request that cannot be read" => format!("{} asks what cannot be read: {}", node("peer"), get("error")),
-        "heard" => format!("{} heard of {}", hits(get("hits")), get("from")),
-        "looked" => match (of.get("error"), get("hits")) {
-            (Some(error), _) => format!("looked at {}: {error}", get("who")),
-            (None, count) => format!("looked at {}: {}", get("who"), hits(count)),
-        },
-        "refused" => match of.get("request") {
-            Some(asked) => format!("refused {}, which asks {}: {}", node("peer"), request(asked), get("code")),
-            None => format!("refused what {} asks: {}", node("peer"), get("code")),
-        },
-        _ => return None,
-    })
-}
-
-/// Of transfers, and of what others take.
-fn transfer(of: &Logged, names: &Names) -> Option<String> {
-    let get = |name| of.or_unknown(name);
-    let node = |name| names.given(of.or_unknown(name));
-    Some(match of.name.as_str() {
-        "a link is left out" => format!("{} is left out: it leads to a directory, outside, or nowhere", get("path")),
-        "a new phase" => format!("now {}", get("phase").to_lowercase()),
-        "an upload begins" => format!("{} begins to fetch {}", node("peer"), get("what")),
+    let sentence = match of.name.as_str() {
+        "a new phase" => return Some(format!("now {}", get("phase").to_lowercase())),
+        "a request has ended" if get("ended") == "whole" => "{provider} has sent what it was asked for",
+        "a request has ended" => "{provider} has not sent all that it was asked for: {ended}",
         "an upload is over" => match get("bytes").parse() {
-            Ok(bytes) => format!("{} has fetched {} of {}", node("peer"), Size(bytes), get("what")),
-            Err(_) => format!("{} has fetched some of {}", node("peer"), get("what")),
+            Ok(bytes) => return Some(format!("{{peer}} has fetched {} of {{what}}", Size(bytes))),
+            Err(_) => "{peer} has fetched some of {what}",
         },
-        "does not prove" => format!("unit {} of {} does not prove right", get("unit"), node("provider")),
-        "its place goes to one of another network" => {
-            format!("{} gives way to a provider of another network", node("node"))
-        }
-        "provider cannot be reached" => format!("{} cannot be reached: {}", node("node"), get("error")),
-        "provider left" => format!("{} gives nothing now: {}", node("node"), get("why")),
-        "uploads that do not move" => {
-            format!("{} of {} uploads do not move and give way", get("recalled"), get("held"))
-        }
-        "watch ended" => format!("{} tells no more of what it has: {}", node("node"), get("cause")),
+        "announced" => return Some(announced(of)),
+        "asked" => match (of.get("provider"), of.get("units")) {
+            (Some(_), Some(units)) => {
+                return Some(format!("asked {{provider}} for {} of {{content}}", asked_units(units)));
+            }
+            (Some(_), None) => "asked {provider} for the chunk list of file {file} of {content}",
+            (None, _) => return Some(format!("{{peer}} asks {}", request(get("request")))),
+        },
+        "heard" => return Some(format!("{} heard of {{from}}", hits(get("hits")))),
+        "looked" if of.get("error").is_some() => "looked at {who}: {error}",
+        "looked" => return Some(format!("looked at {{who}}: {}", hits(get("hits")))),
+        "refused" => match of.get("request") {
+            Some(asked) => return Some(format!("refused {{peer}}, which asks {}: {{code}}", request(asked))),
+            None => "refused what {peer} asks: {code}",
+        },
+        "renewed" if get("known") == "false" => "the tracker {at} does not know this node any more",
+        "renewed" => return Some(format!("the tracker {{at}} still knows this node, and {}", reachable(of))),
+        "side connections" if get("sides") == "0" => "no further connections to {node} could be had",
+        "side connections" => "{sides} further connections to {node} are there, for speed",
         _ => return None,
-    })
+    };
+    Some(sentence.to_owned())
 }
 
-/// Of a session with a tracker.
-fn tracker(of: &Logged) -> Option<String> {
-    let get = |name| of.or_unknown(name);
-    let at = || match bare(get("reachable")) {
+/// What a tracker has taken, and where it reaches this node.
+fn announced(of: &Logged) -> String {
+    let offers = match (of.or_unknown("taken"), of.or_unknown("refused")) {
+        ("0", "0") => "",
+        (_, "0") => ", has taken {taken} of its offers",
+        _ => ", has taken {taken} of its offers, refused {refused}",
+    };
+    format!("the tracker {{at}} knows this node{offers}, and {}", reachable(of))
+}
+
+fn reachable(of: &Logged) -> String {
+    match bare(of.or_unknown("reachable")) {
         "" => "does not reach it itself".to_owned(),
         addrs => format!("reaches it at {addrs}"),
-    };
-    Some(match of.name.as_str() {
-        "announced" => {
-            let offers = match (get("taken"), get("refused")) {
-                ("0", "0") => String::new(),
-                (taken, "0") => format!(", has taken {taken} of its offers"),
-                (taken, refused) => format!(", has taken {taken} of its offers, refused {refused}"),
-            };
-            format!("the tracker {} knows this node{offers}, and {}", get("at"), at())
-        }
-        "cannot follow" => format!("the tracker {} does not tell who joins: {}", get("tracker"), get("error")),
-        "lost" => format!("the tracker {} is lost: {}", get("at"), get("error")),
-        "not reached" => format!("the tracker {} is not reached: {}", get("at"), get("error")),
-        "renewed" if get("known") == "false" => format!("the tracker {} does not know this node any more", get("at")),
-        "renewed" => format!("the tracker {} still knows this node, and {}", get("at"), at()),
-        "tried again" => format!("the tracker {} is tried again in {}", get("at"), get("pause")),
-        _ => return None,
-    })
-}
-
-/// Of neighbours and the local network.
-fn neighbour(of: &Logged, names: &Names) -> Option<String> {
-    let get = |name| of.or_unknown(name);
-    let node = |name| names.given(of.or_unknown(name));
-    Some(match of.name.as_str() {
-        "a neighbour does not read what it is sent" => format!("{} does not read what it is sent: left", node("peer")),
-        "a neighbour misbehaved for long and is left" => {
-            format!("the neighbour {} misbehaved for long and is left: {}", node("peer"), get("fault"))
-        }
-        "a neighbour misbehaves" => format!("the neighbour {} misbehaves: {}", node("peer"), get("fault")),
-        "a neighbour says what this version does not know" => {
-            format!("{} says what this version does not know", node("peer"))
-        }
-        "a neighbour's stream ended" => format!("{} is no neighbour any more: {}", node("peer"), get("error")),
-        "not a neighbour" => format!("{} does not become a neighbour: {}", node("peer"), get("error")),
-        "the local network is not listened to" => {
-            format!("the local network is not listened to, tried again in {}: {}", get("pause"), get("error"))
-        }
-        _ => return None,
-    })
+    }
 }
 
 /// Several values without the brackets that programs put around them.

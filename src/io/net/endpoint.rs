@@ -171,64 +171,54 @@ impl Endpoint {
     }
 
     /// Whose endpoint it is.
-    #[must_use]
     pub fn node_id(&self) -> NodeId {
         self.inner.identity.node_id()
     }
 
     /// What the process is.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn role(&self) -> Role {
         self.inner.role
     }
 
     /// An address that a peer on this machine can dial.
-    #[must_use]
     pub fn local_addr(&self) -> SocketAddr {
         let bound = canonical(self.inner.bound);
         if bound.ip().is_unspecified() { SocketAddr::new(Ipv4Addr::LOCALHOST.into(), bound.port()) } else { bound }
     }
 
     /// The UDP port.
-    #[must_use]
     pub fn port(&self) -> u16 {
         self.inner.bound.port()
     }
 
     /// The usual port, where another one had to be taken in its place.
-    #[must_use]
     pub fn taken_port(&self) -> Option<u16> {
         self.inner.taken
     }
 
     /// Addresses that may reach this endpoint, the likeliest first.
-    #[must_use]
     pub fn candidates(&self) -> Vec<SocketAddr> {
         interfaces::candidates(canonical(self.inner.bound))
     }
 
     /// The likeliest of the candidates, for lines that people paste on other machines.
-    #[must_use]
     pub fn outward_addr(&self) -> SocketAddr {
         self.candidates().first().copied().unwrap_or_else(|| self.local_addr())
     }
 
     /// The socket's buffers that are far smaller than they should be.
-    #[must_use]
     pub fn small_buffers(&self) -> &[SmallBuffer] {
         &self.inner.small_buffers
     }
 
     /// Connections that others began and half-open handshakes, each with how many there may be.
-    #[must_use]
     pub fn gate_use(&self) -> [(usize, usize); 2] {
         self.inner.gate.in_use()
     }
 
     /// Handshakes that this endpoint began.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub fn dials(&self) -> u64 {
         self.inner.quinn.stats().outgoing_handshakes
     }
@@ -301,7 +291,6 @@ pub struct Arrival {
 
 impl Arrival {
     /// From where it comes, canonical.
-    #[must_use]
     pub fn remote(&self) -> SocketAddr {
         canonical(self.incoming.remote_address())
     }

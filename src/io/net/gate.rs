@@ -90,7 +90,6 @@ fn remove(counts: &mut HashMap<IpAddr, usize>, key: IpAddr) {
 
 impl Gate {
     /// Judges a connection from `ip`; `validated` when the address has proven that it can receive.
-    #[must_use]
     pub fn judge(self: &Arc<Self>, ip: IpAddr, validated: bool) -> Verdict {
         let key = counted(ip);
         let of = network(key);
@@ -112,7 +111,6 @@ impl Gate {
     }
 
     /// Whether more than [`CROWD`] connections hold a permit, kept up to date.
-    #[must_use]
     pub fn crowded(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.crowded)
     }

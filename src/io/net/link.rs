@@ -263,7 +263,6 @@ pub enum Loss {
 
 impl Loss {
     /// Whether another connection between the same nodes is there instead.
-    #[must_use]
     pub const fn gave_way(&self) -> bool {
         matches!(self, Self::Closed(Code::Duplicate) | Self::Here)
     }

@@ -23,7 +23,6 @@ impl Purpose {
     pub const ALL: [Self; 3] = [Self::Link, Self::Probe, Self::Side];
 
     /// The name of its protocol.
-    #[must_use]
     pub const fn alpn(self) -> &'static [u8] {
         match self {
             Self::Control => CONTROL_ALPN,

@@ -98,13 +98,11 @@ impl Configs {
     }
 
     /// For dialling an address.
-    #[must_use]
     pub fn client(&self, ip: IpAddr) -> ClientConfig {
         self.client[usize::from(!is_loopback(ip))].clone()
     }
 
     /// For what arrives and has not been looked at; `None` when nothing is answered.
-    #[must_use]
     pub fn listening(&self) -> Option<ServerConfig> {
         let [_, network] = &self.server;
         (!self.protocols.is_empty()).then(|| network.clone())
@@ -131,7 +129,6 @@ fn without_aes(_: NoInitialCipherSuite) -> rustls::Error {
 }
 
 /// The endpoint's own parameters.
-#[must_use]
 pub fn endpoint(keys: &LongTermKeys) -> EndpointConfig {
     let mut config = EndpointConfig::new(Arc::new(keys.reset()));
     let connection_id = keys.connection_id();

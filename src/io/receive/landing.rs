@@ -23,7 +23,6 @@ impl Landing {
     }
 
     /// Whether this process sees it, too. Blocks.
-    #[must_use]
     pub fn is_here(&self) -> bool {
         file_of(&self.dir) == self.file
     }

@@ -44,6 +44,9 @@ pub enum HashError {
     TooLarge,
 }
 
+/// What hashing comes to.
+type Result<T, E = HashError> = std::result::Result<T, E>;
+
 impl HashError {
     /// Whether it says something about this process or its surroundings at this moment, not about the file.
     pub fn is_passing(&self) -> bool {
@@ -104,7 +107,7 @@ pub fn hash_file(
     expected: &FileStamp,
     progress: &(dyn Fn(u64) + Sync),
     cancel: &AtomicBool,
-) -> Result<Hashed, HashError> {
+) -> Result<Hashed> {
     match open_stamped(path)? {
         (file, stamp) if stamp == *expected => in_one_turn(&file, stamp, &Turns { progress, cancel, over: &|| false }),
         _ => Err(HashError::Changed),
@@ -148,12 +151,7 @@ impl Begun {
 ///
 /// # Errors
 /// When it has changed, cannot be read, or is cancelled; what was begun is lost then.
-pub fn hash_turn(
-    path: &Path,
-    expected: &FileStamp,
-    begun: Option<Begun>,
-    turns: &Turns<'_>,
-) -> Result<Turn, HashError> {
+pub fn hash_turn(path: &Path, expected: &FileStamp, begun: Option<Begun>, turns: &Turns<'_>) -> Result<Turn> {
     let begun = begun.unwrap_or_else(Begun::now);
     let (file, stamp) = open_stamped(path)?;
     if stamp != *expected {
@@ -169,7 +167,7 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
     paths: &[P],
     progress: &(dyn Fn(u64) + Sync),
     cancel: &AtomicBool,
-    tell: &(dyn Fn(usize, Result<Hashed, HashError>) + Sync),
+    tell: &(dyn Fn(usize, Result<Hashed>) + Sync),
 ) {
     let one = |path: &Path| {
         let (file, stamp) = open_typed(path)?;
@@ -182,11 +180,7 @@ pub fn hash_typed<P: AsRef<Path> + Sync>(
 ///
 /// # Errors
 /// When it cannot be read, or it is cancelled.
-pub fn hash_stream(
-    from: &mut dyn io::Read,
-    progress: &(dyn Fn(u64) + Sync),
-    cancel: &AtomicBool,
-) -> Result<ContentId, HashError> {
+pub fn hash_stream(from: &mut dyn io::Read, progress: &(dyn Fn(u64) + Sync), cancel: &AtomicBool) -> Result<ContentId> {
     let (mut hasher, mut buffer) = (blake3::Hasher::new(), vec![0; PIECE]);
     while !cancel.load(Ordering::Relaxed) {
         match from.read(&mut buffer) {
@@ -216,7 +210,7 @@ pub fn hash_held(file: &File, progress: &(dyn Fn(u64) + Sync)) -> io::Result<Opt
     }
 }
 
-fn in_one_turn(file: &File, stamp: FileStamp, turns: &Turns<'_>) -> Result<Hashed, HashError> {
+fn in_one_turn(file: &File, stamp: FileStamp, turns: &Turns<'_>) -> Result<Hashed> {
     match hash_open(file, stamp, Begun::now(), turns)? {
         Turn::Done(hashed) => Ok(hashed),
         // Nothing ends the turn.
@@ -224,7 +218,7 @@ fn in_one_turn(file: &File, stamp: FileStamp, turns: &Turns<'_>) -> Result<Hashe
     }
 }
 
-fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn, HashError> {
+fn hash_open(file: &File, stamp: FileStamp, begun: Begun, turns: &Turns<'_>) -> Result<Turn> {
     let Begun { started, values } = begun;
     let layout = Layout::of(stamp.size).ok_or(HashError::TooLarge)?;
     let hasher = FileHasher { file, expected: &stamp, layout, turns };
@@ -256,23 +250,23 @@ struct FileHasher<'a> {
 
 impl FileHasher<'_> {
     /// A file of at most one chunk.
-    fn whole(&self) -> Result<ContentId, HashError> {
+    fn whole(&self) -> Result<ContentId> {
         let mut hasher = blake3::Hasher::new();
         self.read(0, self.expected.size, &mut hasher)?;
         Ok(ContentId::from_bytes(*hasher.finalize().as_bytes()))
     }
 
     /// A file of several chunks, after those that were hashed before: all, or as many as the turn lasts.
-    fn chunks(&self, before: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+    fn chunks(&self, before: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>> {
         if self.layout.chunks() <= FEW_CHUNKS { self.in_order() } else { self.in_parallel(before) }
     }
 
-    fn in_order(&self) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+    fn in_order(&self) -> Result<Vec<[u8; CV_LEN]>> {
         (0..self.layout.chunks()).map(|i| self.chunk(ChunkIndex(i))).collect()
     }
 
     /// The chunks are handed out in order, so that the disk reads ahead, and those that are done are the first.
-    fn in_parallel(&self, mut values: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>, HashError> {
+    fn in_parallel(&self, mut values: Vec<[u8; CV_LEN]>) -> Result<Vec<[u8; CV_LEN]>> {
         let first = u32::try_from(values.len()).map_err(|_| HashError::TooLarge)?;
         let chunks = (first..self.layout.chunks()).take_while(|i| *i == first || !(self.turns.over)());
         let parts = chunks.par_bridge().map(|i| {
@@ -280,19 +274,19 @@ impl FileHasher<'_> {
             self.check()?;
             Ok((i, self.chunk(ChunkIndex(i))?))
         });
-        let mut parts = parts.collect::<Result<Vec<_>, HashError>>()?;
+        let mut parts = parts.collect::<Result<Vec<_>>>()?;
         parts.sort_unstable_by_key(|(i, _)| *i);
         values.extend(parts.into_iter().map(|(_, value)| value));
         Ok(values)
     }
 
-    fn chunk(&self, index: ChunkIndex) -> Result<[u8; CV_LEN], HashError> {
+    fn chunk(&self, index: ChunkIndex) -> Result<[u8; CV_LEN]> {
         let mut hasher = chunk_hasher(self.layout, index);
         self.read(self.layout.offset(index), self.layout.len(index), &mut hasher)?;
         Ok(blake3::hazmat::HasherExt::finalize_non_root(&hasher))
     }
 
-    fn read(&self, mut offset: u64, mut len: u64, hasher: &mut blake3::Hasher) -> Result<(), HashError> {
+    fn read(&self, mut offset: u64, mut len: u64, hasher: &mut blake3::Hasher) -> Result<()> {
         BUFFER.with_borrow_mut(|buffer| {
             buffer.resize(PIECE, 0);
             while len > 0 {
@@ -311,7 +305,7 @@ impl FileHasher<'_> {
         })
     }
 
-    fn check(&self) -> Result<(), HashError> {
+    fn check(&self) -> Result<()> {
         if FileStamp::of_file(self.file)? == *self.expected { Ok(()) } else { Err(HashError::Changed) }
     }
 }

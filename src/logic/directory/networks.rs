@@ -68,15 +68,11 @@ pub(super) struct Networks {
     nodes: BTreeSet<(IpAddr, NodeId)>,
     by_names: BTreeSet<(IpAddr, u64, NodeId)>,
     by_bytes: BTreeSet<(IpAddr, u64, NodeId)>,
-    total: Holding,
+    /// What all nodes have.
+    pub(super) total: Holding,
 }
 
 impl Networks {
-    /// What all nodes have.
-    pub(super) const fn total(&self) -> Holding {
-        self.total
-    }
-
     /// What the nodes of a network have.
     pub(super) fn of(&self, network: IpAddr) -> Network {
         self.all.get(&network).copied().unwrap_or_default()

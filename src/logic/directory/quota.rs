@@ -147,7 +147,7 @@ impl Directory {
         let all = usize::try_from(self.quotas.bytes / PARTS_OF_ALL / PART).unwrap_or(usize::MAX);
         let own = self.holding_of(node).parts;
         let near = self.network_of(node).holds.parts;
-        let total = self.networks.total().parts;
+        let total = self.networks.total.parts;
         let of_network = all.saturating_sub(total - near).div_ceil(PARTS_OF_NETWORK);
         let of_free = all.saturating_sub(total).div_ceil(PARTS_OF_FREE);
         self.quotas.parts_per_node.min(of_free).min(of_network.saturating_sub(near - own))
@@ -179,7 +179,7 @@ impl Directory {
 
     /// What is left of the quotas; less than nothing when they are exceeded.
     fn free(&self) -> Free {
-        let total = self.networks.total();
+        let total = self.networks.total;
         let left =
             |quota: u64, used: u64| quota.saturating_sub(used).cast_signed() - used.saturating_sub(quota).cast_signed();
         Free {

@@ -17,7 +17,7 @@ const FILL: usize = 48 << 10;
 /// The state of a query.
 #[derive(Debug, Default)]
 pub(super) struct UnderWay {
-    asker: Option<NodeId>,
+    pub(super) asker: Option<NodeId>,
     /// What is asked here, for neighbours that come later.
     asked: Option<FloodQuery>,
     answering: bool,
@@ -26,7 +26,7 @@ pub(super) struct UnderWay {
     passed: usize,
     providers: BTreeMap<NodeId, usize>,
     /// Those whose branches were given up.
-    given_up: BTreeSet<NodeId>,
+    pub(super) given_up: BTreeSet<NodeId>,
 }
 
 #[derive(Debug)]
@@ -56,10 +56,6 @@ impl UnderWay {
         self.asked.is_some()
     }
 
-    pub(super) const fn asker(&self) -> Option<NodeId> {
-        self.asker
-    }
-
     pub(super) const fn answered(&mut self) {
         self.answering = false;
     }
@@ -67,11 +63,6 @@ impl UnderWay {
     /// Whether it is looked for by words, which may mean several things.
     pub(super) fn is_choice(&self) -> bool {
         self.asked.as_ref().is_some_and(|asked| asked.what.is_by_name())
-    }
-
-    /// Those whose branches were given up.
-    pub(super) const fn given_up(&self) -> &BTreeSet<NodeId> {
-        &self.given_up
     }
 
     pub(super) fn open(&mut self, node: NodeId, until: Duration) {

@@ -68,7 +68,6 @@ impl TokenBucket {
 
     /// The rate it keeps.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn rate(&self) -> Rate {
         self.rate
     }

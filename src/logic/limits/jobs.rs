@@ -72,7 +72,6 @@ pub enum JobState {
 
 impl JobState {
     /// The word for it.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Cancelled => "cancelled",
@@ -85,7 +84,6 @@ impl JobState {
     }
 
     /// Whether nothing more is to be done.
-    #[must_use]
     pub const fn is_over(self) -> bool {
         matches!(self, Self::Cancelled | Self::Ended)
     }
@@ -201,25 +199,21 @@ pub struct Jobs {
 
 impl Jobs {
     /// How a job stands.
-    #[must_use]
     pub fn state(&self, id: JobId) -> Option<JobState> {
         Some(self.jobs.get(&id)?.state)
     }
 
     /// Whether a command follows it.
-    #[must_use]
     pub fn is_attached(&self, id: JobId) -> bool {
         self.jobs.get(&id).is_some_and(|job| job.attached)
     }
 
     /// How long it is until a job that failed is tried again.
-    #[must_use]
     pub fn again(&self, id: JobId, now: Duration) -> Option<Duration> {
         Some(self.jobs.get(&id)?.due?.saturating_sub(now))
     }
 
     /// When something is to be done without being told anything.
-    #[must_use]
     pub fn due(&self) -> Option<Duration> {
         self.jobs.values().filter_map(|job| job.due).min()
     }

@@ -79,20 +79,17 @@ impl Shares {
     }
 
     /// What a request for so much is granted: never more than a peer may have at all.
-    #[must_use]
     pub fn clamp(&self, amount: usize) -> usize {
         amount.clamp(1, self.limits.peer)
     }
 
     /// Whether anybody waits for what others hold, and not only for what it holds itself.
-    #[must_use]
     pub fn is_pressed(&self) -> bool {
         self.waiting.is_pressed()
     }
 
     /// How much is taken.
     #[cfg(feature = "lab")]
-    #[must_use]
     pub const fn taken(&self) -> usize {
         self.total
     }

@@ -40,7 +40,6 @@ pub struct Capacity {
 
 impl Capacity {
     /// All uploads that there can be at once.
-    #[must_use]
     pub const fn most(&self) -> usize {
         self.slots + self.reserve
     }
@@ -123,13 +122,11 @@ impl Slots {
     }
 
     /// How many uploads run.
-    #[must_use]
     pub fn active(&self) -> usize {
         self.held.len()
     }
 
     /// How many requests wait.
-    #[must_use]
     pub fn waiting(&self) -> usize {
         self.queue.len()
     }
@@ -232,7 +229,7 @@ impl Slots {
             let Some(idle) = *able.entry((who.peer, who.friend)).or_insert_with(merit) else { continue };
             let class = self.memory.class(who, now);
             let turns = (self.memory.network_turn(who.network), self.memory.turn(who.peer));
-            let key = (idle, class == Class::Suspect, class == self.memory.last_class(), turns.0, turns.1, at);
+            let key = (idle, class == Class::Suspect, class == self.memory.last_class, turns.0, turns.1, at);
             if best.as_ref().is_none_or(|(least, _)| key < *least) {
                 best = Some((key, at));
             }

@@ -49,7 +49,6 @@ pub enum Source {
 impl Source {
     /// Whether an address may be dialled that came this way: on the LAN link-local ones of IPv6 are as good as any, and what
     /// the user gave always is.
-    #[must_use]
     pub fn may_tell(self, addr: SocketAddr) -> bool {
         match self {
             Self::Friend => true,

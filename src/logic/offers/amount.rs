@@ -38,7 +38,6 @@ impl Amount {
     }
 
     /// Whether nothing of either is left.
-    #[must_use]
     pub const fn is_none(self) -> bool {
         self.names == 0 && self.bytes == 0
     }

@@ -23,7 +23,6 @@ impl Rank {
     }
 
     /// The words are the whole last component, or the whole name.
-    #[must_use]
     pub const fn is_exact(self) -> bool {
         !self.inexact
     }

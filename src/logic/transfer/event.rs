@@ -241,7 +241,6 @@ impl From<&Refusal> for Why {
 
 impl Why {
     /// Whether it will not give the content, as far as it knows.
-    #[must_use]
     pub const fn denies(self) -> bool {
         match self {
             Self::Changed | Self::Gone | Self::Lied => true,
@@ -259,13 +258,11 @@ impl Why {
     }
 
     /// Whether it said itself that this passes.
-    #[must_use]
     pub const fn passes(self) -> bool {
         matches!(self, Self::Busy(_) | Self::Hashing(_))
     }
 
     /// The word for it, as in JSON.
-    #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
             Self::Busy(_) => "busy",

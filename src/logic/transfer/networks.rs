@@ -46,7 +46,7 @@ impl Vain {
 impl Provider {
     /// It was asked long enough ago, and nothing at all has come from it so far.
     fn is_mute(&self, now: Duration) -> bool {
-        let asked = !self.requests.is_empty() && !self.gave && self.speed.total() == 0;
+        let asked = !self.requests.is_empty() && !self.gave && self.speed.total == 0;
         asked && self.quiet(now) >= LATE + ROUNDS * self.rtt
     }
 

@@ -20,9 +20,10 @@ const BUSY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_se
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Record {
     failures: u32,
-    why: Option<Why>,
-    /// It said that it will not give it, and nothing has spoken against that since.
-    denied: bool,
+    /// How it last failed, unless it brought something since.
+    pub why: Option<Why>,
+    /// Whether it will not give it, as far as is known now: it said so, and nothing has spoken against that since.
+    pub denied: bool,
     /// Since when it rests, and for how long.
     rest: (Duration, Duration),
 }
@@ -82,19 +83,9 @@ impl Record {
         now >= since + if stuck && !waits { pause.min(soon) } else { pause }
     }
 
-    /// Whether it will not give it, as far as is known now.
-    pub const fn is_denied(&self) -> bool {
-        self.denied
-    }
-
     /// Whether it has not failed since it last brought something.
     pub const fn is_trusted(&self) -> bool {
         self.failures == 0
-    }
-
-    /// How it last failed, unless it brought something since.
-    pub const fn why(&self) -> Option<Why> {
-        self.why
     }
 }
 
@@ -137,7 +128,7 @@ mod tests {
         assert_eq!(pauses(&[busy(30_000)], false), [5000]);
         let mut record = Record::default();
         record.failed(busy(500), ms(0));
-        assert!(record.is_trusted() && !record.is_denied());
+        assert!(record.is_trusted() && !record.denied);
     }
 
     #[test]
@@ -146,27 +137,27 @@ mod tests {
         record.failed(Why::Changed, ms(0));
         record.failed(Why::Refused(Code::NotFound), ms(1));
         record.failed(Why::Gone, ms(2));
-        assert_eq!((record.why(), record.is_denied()), (Some(Why::Changed), true));
+        assert_eq!((record.why, record.denied), (Some(Why::Changed), true));
         record.failed(Why::Busy(ms(500)), ms(3));
-        assert_eq!((record.why(), record.is_denied()), (Some(Why::Hashing(ms(500))), false));
+        assert_eq!((record.why, record.denied), (Some(Why::Hashing(ms(500))), false));
         record.proven();
         record.failed(Why::Refused(Code::NotFound), ms(4));
-        assert_eq!(record.why(), Some(Why::Refused(Code::NotFound)), "that was long ago");
+        assert_eq!(record.why, Some(Why::Refused(Code::NotFound)), "that was long ago");
     }
 
     #[test]
     fn who_cannot_be_reached_has_not_denied_it() {
         let mut record = Record::default();
         record.failed(Why::Gone, ms(0));
-        assert!(record.is_denied());
+        assert!(record.denied);
         record.granted();
-        assert!(!record.is_denied() && !record.is_trusted());
+        assert!(!record.denied && !record.is_trusted());
         for why in [Why::Unreachable, Why::Lost, Why::Silent, Why::Failing, Why::Refused(Code::Closing)] {
             record.failed(why, ms(1));
-            assert!(!record.is_denied(), "{why:?}");
+            assert!(!record.denied, "{why:?}");
         }
         record.failed(Why::Refused(Code::Forbidden), ms(2));
-        assert!(record.is_denied() && !record.is_due(ms(3), true));
+        assert!(record.denied && !record.is_due(ms(3), true));
         record.wake();
         assert!(record.is_due(ms(3), false));
     }

@@ -14,7 +14,8 @@ const SHORTEST: Duration = Duration::from_millis(10);
 pub struct Speed {
     slots: [u64; SLOTS],
     newest: u64,
-    total: u64,
+    /// All bytes that ever came.
+    pub total: u64,
     busy: Duration,
     since: Option<Duration>,
 }
@@ -36,11 +37,6 @@ impl Speed {
         self.turn_to(slot_of(self.clock(now)));
         self.slots[index(self.newest)] += bytes;
         self.total += bytes;
-    }
-
-    /// All bytes that ever came.
-    pub const fn total(&self) -> u64 {
-        self.total
     }
 
     /// For how long bytes were awaited in all.

@@ -45,7 +45,7 @@ impl Get {
     /// Where the words match several things: the command with the id goes on with what is kept, the same command does not.
     pub(super) async fn tell_how_to_go_on(&self) {
         for kept in self.earlier().await.iter().take(KEPT) {
-            let (output, only) = (self.request.output.clone().map(Into::into), kept.only().to_vec());
+            let (output, only) = (self.request.output.clone().map(Into::into), kept.only.to_vec());
             self.report.warn(GetNotice::GoOn { kept: kept.into(), output, only });
         }
     }

@@ -108,7 +108,7 @@ impl AtTarget {
         let Existing { same, different, missing, blocked: in_the_way, .. } = existing;
         let spec = contents.spec(&Present { same: same.iter().cloned().collect(), ..Present::default() }, None);
         let used = Earlier::of(parent, contents.wanted.content.id).filter(|other| other.is_in_use(parent));
-        let busy = used.map(|other| Busy { pid: other.pid(), have: other.bytes() });
+        let busy = used.map(|other| Busy { pid: other.pid, have: other.bytes() });
         let units = if busy.is_none() { Partial::peek(parent, &spec).iter().collect() } else { HashSet::new() };
         let of = |paths: Vec<SafePath>, there| paths.into_iter().map(move |path| (path, there));
         let there = of(same, There::Same)

@@ -81,11 +81,11 @@ impl Get {
         let (target, replace) = (destination.name.clone(), present.replace);
         let (replaced, left) = (replace.len() as u64, present.newer.len() as u64);
         // Of what only others fetch too, no offer has told the bit; who gave it has.
-        let executable = contents.executable || download.source().executable();
+        let executable = contents.executable || download.source.executable();
         let publish = PublishPlan { target, replace, times: times.clone(), executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
-        let lists = download.source().lists();
+        let lists = download.source.lists();
         let learned = Learned { lists, compared: present.proofs, same: present.same };
         let seeding = self.keep(&contents, &destination, learned).await?;
         // Only now: what goes on being served has been so all the time.
@@ -187,7 +187,7 @@ struct Delivery(Option<JoinHandle<std::io::Result<u64>>>);
 impl Delivery {
     fn start(stream: Option<Stream>, download: &Download) -> Self {
         Self(stream.map(|mut stream| {
-            let source = Arc::clone(download.source());
+            let source = Arc::clone(&download.source);
             // It ends with its transfer: aborted, or delivered whole.
             tokio::spawn(async move { source.deliver(&mut *stream).await })
         }))

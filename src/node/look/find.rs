@@ -42,7 +42,8 @@ pub(crate) struct Finder {
     seen: Seen,
     /// Of a collection that is fetched: files and directories at most.
     pub(crate) max_files: usize,
-    responders: Vec<Responder>,
+    /// Everyone who is asked directly.
+    pub(super) responders: Vec<Responder>,
     /// One node alone is asked, and gives.
     alone: bool,
     /// The local network is listened to.
@@ -88,11 +89,6 @@ impl Finder {
     /// Whether everyone who has a content may give it.
     pub(crate) fn is_open(&self) -> bool {
         !self.alone && (self.overlay.is_some() || self.trackers().next().is_some())
-    }
-
-    /// Everyone who is asked directly.
-    pub(crate) fn responders(&self) -> &[Responder] {
-        &self.responders
     }
 
     /// The configured trackers.

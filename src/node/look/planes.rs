@@ -221,14 +221,14 @@ impl Search {
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
     fn into_answer(mut self, responders: &[Responder], own: NodeId) -> Result<(Asked<Page>, Rest), Error> {
-        let told = self.look.enough() != Enough::First;
+        let told = self.look.enough != Enough::First;
         let silent = self.silent.iter().map(|number| &responders[*number]).filter(|_| told);
         self.asked.warnings.extend(silent.map(|responder| match responder.unresolved(own) {
             Some(error) => LookNotice::Failed(Box::new(error)).into(),
             None => LookNotice::Silent(responder.who()).into(),
         }));
         let friends = Some(self.friends).filter(|friends| !friends.is_empty());
-        self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough() {
+        self.asked.warnings.extend(friends.and_then(|nodes| match self.look.enough {
             Enough::Choice => Some(LookNotice::SilentFriends(nodes).into()),
             Enough::Completions | Enough::Everything => Some(LookNotice::UnheardFriends(nodes).into()),
             Enough::First => None,

@@ -32,7 +32,7 @@ impl Finder {
             let finder = self.clone();
             ways.spawn(async move { (true, finder.dial(Responder::of(target)).await.map_err(Some)) });
         }
-        for responder in self.responders().iter().cloned() {
+        for responder in self.responders.iter().cloned() {
             let finder = self.clone();
             ways.spawn(async move { (false, finder.by_way_of(responder, node).await) });
         }

@@ -173,7 +173,7 @@ impl Candidates {
 
     /// Whether somebody is being dialled of whom nothing is known yet.
     pub(super) fn is_meeting(&self) -> bool {
-        self.known.values().any(|c| matches!(c.standing, LinkState::Dialling) && c.record.why().is_none())
+        self.known.values().any(|c| matches!(c.standing, LinkState::Dialling) && c.record.why.is_none())
     }
 
     /// Those that lied.

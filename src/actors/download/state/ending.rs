@@ -77,7 +77,7 @@ impl State {
 
     /// Without hope: whoever is linked has denied what is missing. Whether all others have denied everything.
     fn is_stranded(&self) -> bool {
-        let denied = self.candidates.all().all(|one| one.linked || one.record.is_denied());
+        let denied = self.candidates.all().all(|one| one.linked || one.record.denied);
         let known = self.candidates.all().next().is_some() || self.candidates.barred().next().is_some();
         denied && known
     }
@@ -87,7 +87,7 @@ impl State {
         let waited = match self.outlook {
             _ if self.ending => return,
             Outlook::Stranded(since) if now.saturating_sub(since) >= self.last_look() => None,
-            _ if self.patience.is_over(now) => Some(self.patience.limit()),
+            _ if self.patience.is_over(now) => Some(self.patience.limit),
             _ => return,
         };
         let files = self.transfer.denied().into_keys().collect();
@@ -114,7 +114,7 @@ impl State {
         match self.outlook {
             Outlook::Open => None,
             Outlook::Stranded(since) => Some(self.last_look().saturating_sub(now.saturating_sub(since)).min(patience)),
-            Outlook::Stuck if self.transfer.has_hope() && self.patience.limit() - patience < SLOW => None,
+            Outlook::Stuck if self.transfer.has_hope() && self.patience.limit - patience < SLOW => None,
             Outlook::Stuck => Some(patience),
         }
     }
@@ -137,7 +137,7 @@ impl State {
             pausing.or_else(|| fault(node))
         };
         let known = self.candidates.all().filter_map(|one| {
-            let why = linked(one.node).filter(|_| one.linked).or_else(|| one.record.why());
+            let why = linked(one.node).filter(|_| one.linked).or(one.record.why);
             Some(Trouble { node: one.node, addr: one.addr, why: why?, error: one.error.cloned() })
         });
         let lied = |node| Trouble { node, addr: self.tallies.addr(node), why: Why::Lied, error: None };

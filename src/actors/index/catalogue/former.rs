@@ -45,7 +45,7 @@ impl FormerTree {
 #[derive(Debug, Default)]
 pub(in crate::actors::index) struct Former {
     trees: Vec<(Arc<FormerTree>, Instant)>,
-    gone: Arc<Gone>,
+    pub(super) gone: Arc<Gone>,
 }
 
 /// Ids that were offered, the last of them.
@@ -132,10 +132,6 @@ impl Former {
         self.trees.iter().map(|(kept, _)| kept)
     }
 
-    pub(super) const fn gone(&self) -> &Arc<Gone> {
-        &self.gone
-    }
-
     fn bytes(&self) -> usize {
         self.trees.iter().map(|(kept, _)| kept.tree.manifest_len()).sum()
     }
@@ -162,7 +158,7 @@ mod tests {
         assert!(!former.sweep(begin + KEEP / 2));
         assert!(former.sweep(begin + KEEP));
         assert_eq!(former.trees().map(|kept| kept.tree.id()).collect::<Vec<_>>(), [tree(0).id()]);
-        assert!(former.sweep(begin + KEEP * 2) && former.is_empty() && former.gone().has(tree(1).id()));
+        assert!(former.sweep(begin + KEEP * 2) && former.is_empty() && former.gone.has(tree(1).id()));
     }
 
     #[test]

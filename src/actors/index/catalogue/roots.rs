@@ -102,7 +102,7 @@ impl Catalogue {
         let (rows, trees) = of(true);
         let files = rows.flat_map(|row| row.offered().into_iter().chain(row.former())).map(|file| file.id);
         // What was changes hands for a while yet.
-        let gone = |id: &ContentId| self.former.gone().has(*id) || self.former.trees().any(|of| of.tree.id() == *id);
+        let gone = |id: &ContentId| self.former.gone.has(*id) || self.former.trees().any(|of| of.tree.id() == *id);
         let mut ids: HashSet<ContentId> = files.chain(trees).chain(before.ids().filter(gone)).collect();
         let (rows, trees) = of(false);
         rows.filter_map(Row::offered).map(|file| file.id).chain(trees).for_each(|id| {

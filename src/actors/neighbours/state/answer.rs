@@ -55,7 +55,7 @@ impl State {
     }
 
     fn may_know(&self, node: NodeId) -> bool {
-        self.dependencies.shelf.access().serves(self.asking(node))
+        self.dependencies.shelf.access.serves(self.asking(node))
     }
 
     /// Who is answered: a node's own commands ask as visitors; what comes from another neighbour may be anybody's question.

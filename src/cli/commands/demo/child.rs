@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
 use tokio::process::{Child as Process, ChildStdout, Command};
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::model::{NodeId, Shown};
 
 /// Who and where a long-running command is.
@@ -31,7 +31,7 @@ pub(super) struct Child {
 
 impl Child {
     /// Starts `qshare` in this home; `what` it is for sentences.
-    pub(super) fn start(what: &str, home: &Path, arguments: &[&str], path: Option<&Path>) -> Result<Self, Failure> {
+    pub(super) fn start(what: &str, home: &Path, arguments: &[&str], path: Option<&Path>) -> Result<Self> {
         let program = std::env::current_exe().context("this program's own file cannot be found")?;
         let mut command = Command::new(program);
         command.arg("--json").arg("--home").arg(home).args(arguments);
@@ -46,7 +46,7 @@ impl Child {
     }
 
     /// The next event of this name.
-    pub(super) async fn event(&mut self, name: &str) -> Result<Value, Failure> {
+    pub(super) async fn event(&mut self, name: &str) -> Result<Value> {
         let mut cause = "it gave no reason".to_owned();
         while let Some(lines) = &mut self.lines {
             let Some(line) = lines.next_line().await.context("the output of a process cannot be read")? else { break };
@@ -61,7 +61,7 @@ impl Child {
     }
 
     /// Where it listens: its first line.
-    pub(super) async fn listening(&mut self) -> Result<NodeAddr, Failure> {
+    pub(super) async fn listening(&mut self) -> Result<NodeAddr> {
         let event = self.event("listening").await?;
         let text = |key: &str| event[key].as_str().unwrap_or_default();
         let node = text("node").parse().context("a process has no node id")?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::cli::context::Context;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::signals::Signals;
 
@@ -34,7 +34,7 @@ pub(super) struct DiskJob<F> {
     work: F,
 }
 
-impl<T: Send + 'static, F: FnOnce(&Watch) -> Result<T, Failure> + Send + 'static> DiskJob<F> {
+impl<T: Send + 'static, F: FnOnce(&Watch) -> Result<T> + Send + 'static> DiskJob<F> {
     /// Work of unknown size.
     pub(super) fn new(context: &Context, what: &str, work: F) -> Self {
         Self { activity: Activity::start(&context.output, what), total: 0, work }
@@ -46,7 +46,7 @@ impl<T: Send + 'static, F: FnOnce(&Watch) -> Result<T, Failure> + Send + 'static
     }
 
     /// Does it.
-    pub(super) async fn run(self, signals: &mut Signals) -> Result<T, Failure> {
+    pub(super) async fn run(self, signals: &mut Signals) -> Result<T> {
         self.activity.set(0, self.total);
         let watch = Watch { done: self.activity.counter(), ..Watch::default() };
         let (work, watched) = (self.work, watch.clone());

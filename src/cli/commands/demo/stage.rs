@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::cli::commands::demo::LIMIT;
 use crate::cli::commands::demo::child::{Child, NodeAddr};
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::model::PeerTarget;
 use crate::node::Error;
 
@@ -34,7 +34,7 @@ pub(super) struct Provider {
 
 impl Stage {
     /// An empty stage.
-    pub(super) fn build() -> Result<Self, Failure> {
+    pub(super) fn build() -> Result<Self> {
         let made = tempfile::Builder::new().prefix("qshare-demo-").tempdir();
         let dir = made.map_err(|source| unusable(&std::env::temp_dir(), source))?;
         let target = dir.path().join("fetched");
@@ -63,7 +63,7 @@ impl Stage {
     }
 
     /// Starts the tracker.
-    pub(super) async fn tracker(&mut self) -> Result<NodeAddr, Failure> {
+    pub(super) async fn tracker(&mut self) -> Result<NodeAddr> {
         let listen = LOOPBACK.to_string();
         let child = Child::start("the tracker", &self.home("tracker"), &["tracker", "--listen", &listen], None)?;
         let child = self.tracker.insert(child);
@@ -73,7 +73,7 @@ impl Stage {
     }
 
     /// Starts a provider of a directory, and waits until it listens.
-    pub(super) async fn provider(&mut self, number: usize, dir: &Path, tracker: &PeerTarget) -> Result<(), Failure> {
+    pub(super) async fn provider(&mut self, number: usize, dir: &Path, tracker: &PeerTarget) -> Result<()> {
         let (what, listen, tracker) = (format!("provider {number}"), LOOPBACK.to_string(), tracker.to_string());
         let arguments = ["share", "--no-lan", "--listen", &listen, "--tracker", &tracker, "--limit", LIMIT];
         let mut child = Child::start(&what, &self.home(&format!("provider-{number}")), &arguments, Some(dir))?;
@@ -98,7 +98,7 @@ impl Stage {
 
 impl Provider {
     /// Waits until the tracker has everything with its id.
-    pub(super) async fn announced(&mut self) -> Result<(), Failure> {
+    pub(super) async fn announced(&mut self) -> Result<()> {
         loop {
             let event = self.child.event("announced").await?;
             if event["offers"] == event["hashed"] && event["offers"].as_u64() > Some(0) {

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow, bail};
 
 use crate::cli::commands::demo::job::Watch;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::node::{ScannedRoot, shown};
 
 /// What is compared at a time.
@@ -25,7 +25,7 @@ pub(super) struct Same {
 }
 
 /// Compares what was shared with what was fetched.
-pub(super) fn compare(root: &ScannedRoot, copy: &Path, watch: &Watch) -> Result<Same, Failure> {
+pub(super) fn compare(root: &ScannedRoot, copy: &Path, watch: &Watch) -> Result<Same> {
     Ok(Comparison { root, copy, watch, same: Same::default() }.run()?)
 }
 

@@ -7,7 +7,7 @@ use super::is_stream;
 use crate::cli::args::GetArgs;
 use crate::cli::context::Context;
 use crate::cli::context::runs::Runs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{JobLine, Line};
 use crate::io::receive::landing::Landing;
 use crate::io::receive::umask::Mask;
@@ -18,7 +18,7 @@ use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobW
 ///
 /// # Errors
 /// When this is to be left to it and it cannot do that, or it does not answer.
-pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>, Failure> {
+pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>> {
     let by_itself = arguments.upload_limit.is_some();
     // A path that is no text cannot be told.
     if by_itself || whole(arguments)?.to_str().is_none() {
@@ -37,7 +37,7 @@ pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Opt
 }
 
 /// Where it goes, whatever the node's own directory is; what ends in a slash is a directory to put it into.
-fn whole(arguments: &GetArgs) -> Result<PathBuf, Failure> {
+fn whole(arguments: &GetArgs) -> Result<PathBuf> {
     let here = std::env::current_dir().map_err(|error| Failure::Other(error.into()))?;
     Ok(here.join(arguments.output.as_deref().unwrap_or_else(|| Path::new(""))))
 }
@@ -58,7 +58,7 @@ pub(super) fn begin(
 }
 
 /// What is asked of the node.
-fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish, Failure> {
+fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<JobWish> {
     let (output, to_stream) = (whole(arguments)?, is_stream(arguments));
     let mut places = context.places_asked();
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
@@ -85,7 +85,7 @@ fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
 }
 
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<(), Failure> {
+pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
     let row = JobRow {
         id: job,
         what: what.clone(),

@@ -26,7 +26,7 @@ pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Fail
         () = stdout::unread() => return Err(Failure::Closed),
         _ = signals.next() => return Ok(Exit::DONE),
     };
-    if context.output.is_json() {
+    if context.output.json {
         return Ok(Exit::DONE);
     }
     list(context, &watched)

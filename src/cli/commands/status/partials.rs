@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::human::percent;
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Earlier, Names, PartialError, is_alive};
@@ -47,7 +47,7 @@ struct Told {
 
 /// Those in `here`, by its names, and then those in other directories, by their paths. A directory that cannot be read,
 /// such as one on a disk that is not there, is left out, but `here` is not.
-pub(super) fn all(here: &Path, elsewhere: &[PathBuf]) -> Result<Vec<Partial>, Failure> {
+pub(super) fn all(here: &Path, elsewhere: &[PathBuf]) -> Result<Vec<Partial>> {
     let mut found = in_dir(here, Path::new("")).map_err(Error::from)?;
     let known = here.canonicalize().ok();
     for dir in elsewhere.iter().filter(|dir| Some(*dir) != known.as_ref()) {
@@ -78,12 +78,12 @@ fn with_journal(held: &SafeDir, shown: &Path, earlier: &Earlier) -> Partial {
     let told = Told {
         id: earlier.id(),
         target: earlier.target().map(|name| text(&shown.join(name.as_str()))),
-        only: earlier.only().to_vec(),
+        only: earlier.only.to_vec(),
         have: earlier.bytes(),
         size: earlier.size(),
         in_use,
         // Who holds it need not be who had it last.
-        pid: earlier.pid().filter(|pid| !in_use || is_alive(*pid)),
+        pid: earlier.pid.filter(|pid| !in_use || is_alive(*pid)),
     };
     let path = text(&shown.join(earlier.part().as_str()));
     Partial { path, bytes: on_disk(&held.shown(earlier.part())), told: Some(told) }

@@ -3,171 +3,135 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::cli::render::human::{count, counted, duration, rate};
+use crate::cli::render::json::{all, view};
 use crate::cli::say::names::Names;
 use crate::model::{NodeId, Shown, Size};
-use crate::wire::control::{ControlStatus, UploadState};
+use crate::wire::control::{self, ControlStatus, FriendState, JobState, NeighbourState, TrackerState, UploadState};
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-pub(super) struct RunningNode {
-    /// The version of its program.
-    version: String,
-    /// Its process.
-    pid: u32,
-    /// Its node id.
-    node: NodeId,
-    /// For how many seconds it has run.
-    up_s: u64,
-    /// Its addresses, the likeliest first.
-    addrs: Vec<OwnAddress>,
-    /// The trackers that it was given.
-    trackers: Vec<Tracker>,
-    /// Its neighbours.
-    neighbours: Vec<Neighbour>,
-    /// The friends of the home.
-    friends: Vec<Friend>,
-    /// Names that it offers to anybody.
-    offers: u64,
-    /// Names that it offers altogether, to friends alone as well.
-    all_offers: u64,
-    /// What it fetches for commands that have left it.
-    jobs: Vec<Job>,
-    /// What is being fetched from it.
-    uploads: Vec<Upload>,
-    /// Uploads that are over.
-    uploads_ended: u64,
-    /// Bytes of all uploads together.
-    uploaded: u64,
-    /// The memory that its process has, in bytes.
-    memory: u64,
-    /// What of it is bounded.
-    budgets: Vec<Budget>,
-    /// Who came to its control socket with another key than this home's.
-    refused: u64,
+view! {
+    RunningNode(told: ControlStatus) {
+        /// The version of its program.
+        version: String = told.running.version,
+        /// Its process.
+        pid: u32 = told.running.pid,
+        /// Its node id.
+        node: NodeId = told.running.node,
+        /// For how many seconds it has run.
+        up_s: u64 = told.up_ms / 1000,
+        /// Its addresses, the likeliest first.
+        addrs: Vec<OwnAddress> = all(&told.addrs, OwnAddress::of),
+        /// The trackers that it was given.
+        trackers: Vec<Tracker> = all(&told.trackers, Tracker::of),
+        /// Its neighbours.
+        neighbours: Vec<Neighbour> = all(&told.neighbours, Neighbour::of),
+        /// The friends of the home.
+        friends: Vec<Friend> = all(&told.friends, Friend::of),
+        /// Names that it offers to anybody.
+        offers: u64 = told.offers,
+        /// Names that it offers altogether, to friends alone as well.
+        all_offers: u64 = told.all_offers,
+        /// What it fetches for commands that have left it.
+        jobs: Vec<Job> = all(&told.jobs, Job::of),
+        /// What is being fetched from it.
+        uploads: Vec<Upload> = all(&told.uploads, Upload::of),
+        /// Uploads that are over.
+        uploads_ended: u64 = told.uploads_ended,
+        /// Bytes of all uploads together.
+        uploaded: u64 = told.uploaded,
+        /// The memory that its process has, in bytes.
+        memory: u64 = told.memory,
+        /// What of it is bounded.
+        budgets: Vec<Budget> = all(&told.budgets, Budget::of),
+        /// Who came to its control socket with another key than this home's.
+        refused: u64 = told.refused,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct OwnAddress {
-    /// Which.
-    addr: SocketAddr,
-    /// Whether a tracker has reached it there; null where no tracker has said anything.
-    answers: Option<bool>,
+view! {
+    OwnAddress(of: &control::OwnAddress) {
+        /// Which.
+        addr: SocketAddr = of.addr,
+        /// Whether a tracker has reached it there; null where no tracker has said anything.
+        answers: Option<bool> = of.answers,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Tracker {
-    /// As it was given.
-    tracker: String,
-    /// How many offers it holds of this node; null where it is not reached.
-    offers: Option<u64>,
+view! {
+    Tracker(of: &TrackerState) {
+        /// As it was given.
+        tracker: String = of.tracker.clone(),
+        /// How many offers it holds of this node; null where it is not reached.
+        offers: Option<u64> = of.offers,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Neighbour {
-    /// Who.
-    node: NodeId,
-    /// From where.
-    addr: SocketAddr,
-    /// How many offers it says to have.
-    offers: u64,
-    /// The round trip in microseconds.
-    rtt_us: u64,
+view! {
+    Neighbour(of: &NeighbourState) {
+        /// Who.
+        node: NodeId = of.node,
+        /// From where.
+        addr: SocketAddr = of.addr,
+        /// How many offers it says to have.
+        offers: u64 = of.offers,
+        /// The round trip in microseconds.
+        rtt_us: u64 = of.rtt_us,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Friend {
-    /// Its name.
-    name: String,
-    /// Who.
-    node: NodeId,
-    /// Whether there is a connection.
-    linked: bool,
+view! {
+    Friend(of: &FriendState) {
+        /// Its name.
+        name: String = of.name.clone(),
+        /// Who.
+        node: NodeId = of.node,
+        /// Whether there is a connection.
+        linked: bool = of.linked,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Job {
-    /// Tells it from the others of the home.
-    id: u64,
-    /// What.
-    name: String,
-    /// How it is.
-    state: String,
-    /// Proven bytes.
-    have: u64,
-    /// Bytes altogether.
-    total: u64,
+view! {
+    Job(of: &JobState) {
+        /// Tells it from the others of the home.
+        id: u64 = of.id,
+        /// What.
+        name: String = of.name.clone(),
+        /// How it is.
+        state: String = of.state.clone(),
+        /// Proven bytes.
+        have: u64 = of.have,
+        /// Bytes altogether.
+        total: u64 = of.total,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Upload {
-    /// Who fetches.
-    node: NodeId,
-    /// What; its id where it has no name.
-    name: String,
-    /// Bytes that went out.
-    bytes: u64,
-    /// The content's bytes in all.
-    size: u64,
-    /// Bytes a second, lately.
-    rate: u64,
+view! {
+    Upload(of: &UploadState) {
+        /// Who fetches.
+        node: NodeId = of.node,
+        /// What; its id where it has no name.
+        name: String = of.name.clone(),
+        /// Bytes that went out.
+        bytes: u64 = of.bytes,
+        /// The content's bytes in all.
+        size: u64 = of.size,
+        /// Bytes a second, lately.
+        rate: u64 = of.rate,
+    }
 }
 
-#[derive(Debug, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-struct Budget {
-    /// What.
-    name: String,
-    /// How much is in use.
-    used: u64,
-    /// How much there is.
-    of: u64,
+view! {
+    Budget(of: &control::Budget) {
+        /// What.
+        name: String = of.name.clone(),
+        /// How much is in use.
+        used: u64 = of.used,
+        /// How much there is.
+        of: u64 = of.of,
+    }
 }
 
 impl RunningNode {
-    pub(super) fn of(told: ControlStatus) -> Self {
-        let running = told.running;
-        Self {
-            version: running.version,
-            pid: running.pid,
-            node: running.node,
-            up_s: told.up_ms / 1000,
-            addrs: told.addrs.into_iter().map(|of| OwnAddress { addr: of.addr, answers: of.answers }).collect(),
-            trackers: told.trackers.into_iter().map(|of| Tracker { tracker: of.tracker, offers: of.offers }).collect(),
-            neighbours: told
-                .neighbours
-                .into_iter()
-                .map(|of| Neighbour { node: of.node, addr: of.addr, offers: of.offers, rtt_us: of.rtt_us })
-                .collect(),
-            friends: told
-                .friends
-                .into_iter()
-                .map(|of| Friend { name: of.name, node: of.node, linked: of.linked })
-                .collect(),
-            offers: told.offers,
-            all_offers: told.all_offers,
-            jobs: told
-                .jobs
-                .into_iter()
-                .map(|of| Job { id: of.id, name: of.name, state: of.state, have: of.have, total: of.total })
-                .collect(),
-            uploads: told.uploads.into_iter().map(Upload::of).collect(),
-            uploads_ended: told.uploads_ended,
-            uploaded: told.uploaded,
-            memory: told.memory,
-            budgets: told.budgets.into_iter().map(|of| Budget { name: of.name, used: of.used, of: of.of }).collect(),
-            refused: told.refused,
-        }
-    }
-
     /// For people.
     pub(super) fn lines(&self, names: &Names) -> Vec<(&'static str, String)> {
         let up = duration(Duration::from_secs(self.up_s));
@@ -212,11 +176,6 @@ impl RunningNode {
 }
 
 impl Upload {
-    fn of(told: UploadState) -> Self {
-        let UploadState { node, name, bytes, size, rate } = told;
-        Self { node, name, bytes, size, rate }
-    }
-
     fn line(&self, names: &Names) -> String {
         let (name, to) = (Shown(&self.name), names.whole(self.node));
         format!("{name}  {} of {} to {to}, {}", Size(self.bytes), Size(self.size), rate(self.rate))

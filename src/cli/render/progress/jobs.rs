@@ -32,7 +32,7 @@ pub(crate) struct JobsView {
 impl JobsView {
     /// A view that has shown nothing yet.
     pub(crate) fn new(output: &Console) -> Self {
-        let screen = (output.style() == Style::Bars).then(|| Screen::new(output));
+        let screen = (output.style == Style::Bars).then(|| Screen::new(output));
         Self { output: output.clone(), screen, told: BTreeMap::new() }
     }
 
@@ -40,7 +40,7 @@ impl JobsView {
     pub(crate) fn show(&mut self, jobs: &[JobRow], now: Duration) {
         match &self.screen {
             Some(screen) => screen.draw(&lines(jobs, self.output.frame(now))),
-            None if self.output.style() == Style::Lines => self.tell(jobs, now),
+            None if self.output.style == Style::Lines => self.tell(jobs, now),
             None => {}
         }
     }

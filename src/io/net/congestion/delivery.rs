@@ -37,7 +37,8 @@ pub(super) struct Sample {
 /// The bookkeeping of one path.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deliveries {
-    delivered: u64,
+    /// Bytes acknowledged in all.
+    pub(super) delivered: u64,
     delivered_at: Duration,
     first_sent: Duration,
     records: VecDeque<Record>,
@@ -46,11 +47,6 @@ pub(super) struct Deliveries {
 }
 
 impl Deliveries {
-    /// Bytes acknowledged in all.
-    pub(super) const fn delivered(&self) -> u64 {
-        self.delivered
-    }
-
     /// Packets leave now; `idle` when nothing was in flight.
     pub(super) fn sent(&mut self, now: Duration, idle: bool) {
         if idle {

@@ -46,24 +46,16 @@ const OVERRUN: (u64, u64) = (250, 50);
 /// Trying in vain makes the cycles up to so many times longer.
 const PATIENCE: u32 = 4;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Phase {
     /// Doubling each round trip. The rate to beat by a quarter, and in how many round trips it was not.
-    Start {
-        best: u64,
-        stale: u32,
-    },
+    Start { best: u64, stale: u32 },
     /// Less than the path holds, until it shows its round trip without our queue. Since when it is so.
-    Drain {
-        low: Option<Duration>,
-        shortest: Duration,
-    },
+    Drain { low: Option<Duration>, shortest: Duration },
+    #[default]
     Cruise,
     /// More than the path holds, for as long as the rate grows.
-    Raise {
-        best: u64,
-        rounds: u32,
-    },
+    Raise { best: u64, rounds: u32 },
 }
 
 /// The round trip under way.
@@ -94,7 +86,7 @@ impl<T> Two<T> {
 }
 
 /// One path of one connection.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Path {
     mtu: u64,
     window: u64,
@@ -123,21 +115,11 @@ impl Path {
         Self {
             mtu,
             window: INITIAL_WINDOW.clamp(2 * mtu, 10 * mtu),
-            in_flight: 0,
-            deliveries: Deliveries::default(),
-            round: Round::default(),
             phase: Phase::Start { best: 0, stale: 0 },
-            since: Duration::ZERO,
-            rate: Two::default(),
-            latest: 0,
-            rtt: Two::default(),
-            rtt_since: Duration::ZERO,
-            last_rtt: Duration::ZERO,
             margin: 100,
-            long_rounds: 0,
             patience: 1,
-            crowded: None,
             chance: chance | 1,
+            ..Self::default()
         }
     }
 
@@ -232,7 +214,7 @@ impl Path {
     }
 
     fn round_ends(&mut self, now: Duration) {
-        let delivered = self.deliveries.delivered();
+        let delivered = self.deliveries.delivered;
         let fresh = Round { until: delivered, began: delivered, ..Round::default() };
         let round = std::mem::replace(&mut self.round, fresh);
         self.latest = round.rate;

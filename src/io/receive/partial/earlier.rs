@@ -24,8 +24,10 @@ pub struct Earlier {
     pub(super) content: Content,
     collection: Option<Collection>,
     target: Option<SafePath>,
-    only: Vec<String>,
-    pid: Option<u32>,
+    /// The patterns of the paths that were asked for last; all when there are none.
+    pub only: Vec<String>,
+    /// The process that used it last.
+    pub pid: Option<u32>,
 }
 
 impl Earlier {
@@ -101,19 +103,9 @@ impl Earlier {
         self.target.as_ref()
     }
 
-    /// The patterns of the paths that were asked for last; all when there are none.
-    pub fn only(&self) -> &[String] {
-        &self.only
-    }
-
     /// Whether a process has it now. Takes the lock for an instant.
     pub fn is_in_use(&self, parent: &SafeDir) -> bool {
         hold(parent, &self.names).is_none()
-    }
-
-    /// The process that used it last.
-    pub const fn pid(&self) -> Option<u32> {
-        self.pid
     }
 
     /// Where the bytes lie, in its directory.

@@ -16,12 +16,15 @@ use crate::io::receive::space;
 use crate::model::collection::Entry;
 use crate::model::{Bitfield, ChunkList, Content, ContentId, Kind, SafePath, Wanted};
 
+/// What opening comes to.
+type Result<T, E = PartialError> = std::result::Result<T, E>;
+
 impl Partial {
     /// Takes the lock, reads what an earlier run left, and sees that there is room for the rest.
     ///
     /// # Errors
     /// When another process has it, there is no room, or the destination refuses.
-    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed), PartialError> {
+    pub fn open(parent: &SafeDir, spec: PartialSpec) -> Result<(Self, Resumed)> {
         let names = Names::of(spec.wanted.content.id);
         let journal = lock_journal(parent, &names)?;
         let new = is_new(parent, &names, &journal)?;
@@ -36,12 +39,7 @@ impl Partial {
         opened
     }
 
-    fn open_locked(
-        parent: &SafeDir,
-        names: Names,
-        spec: PartialSpec,
-        journal: File,
-    ) -> Result<(Self, Resumed), PartialError> {
+    fn open_locked(parent: &SafeDir, names: Names, spec: PartialSpec, journal: File) -> Result<(Self, Resumed)> {
         let (log, claims) = begin_or_resume(parent, &names, &spec, journal)?;
         let data = open_data(parent, &names, &spec)?;
         let mut lists = listed(&spec.wanted.map, &claims);
@@ -93,7 +91,7 @@ impl Partial {
     ///
     /// # Errors
     /// When it cannot be removed.
-    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<(), PartialError> {
+    pub fn discard(parent: &SafeDir, id: ContentId) -> Result<()> {
         let names = Names::of(id);
         if parent.stat(&names.journal)?.is_none() && parent.stat(&names.part)?.is_none() {
             return Ok(());
@@ -133,7 +131,7 @@ impl Partial {
     }
 
     /// Bytes that the disk has to take yet: units not there, and copies.
-    fn missing_bytes(&self, there: &Bitfield) -> Result<u64, PartialError> {
+    fn missing_bytes(&self, there: &Bitfield) -> Result<u64> {
         let missing =
             self.wanted_units().iter().filter(|&unit| !there.has(unit)).map(|u| self.spec.wanted.map.len(u)).sum();
         let Data::Tree(tree) = &self.data else {
@@ -151,7 +149,7 @@ impl Partial {
         Ok(copies.fold(missing, u64::saturating_add))
     }
 
-    fn begin_session(&self, claims: &Claims) -> Result<(), PartialError> {
+    fn begin_session(&self, claims: &Claims) -> Result<()> {
         let mut state = self.state();
         let session = Record::Session { boot: BootId::now().0, pid: std::process::id() };
         self.append(&mut state, &session)?;
@@ -172,19 +170,14 @@ impl Partial {
 }
 
 /// Whether no earlier run has left anything.
-fn is_new(parent: &SafeDir, names: &Names, journal: &File) -> Result<bool, PartialError> {
+fn is_new(parent: &SafeDir, names: &Names, journal: &File) -> Result<bool> {
     let empty = journal.metadata().is_ok_and(|meta| meta.len() == 0);
     Ok(empty && parent.stat(&names.part)?.is_none())
 }
 
 /// Goes on with the journal if its data is there; else both begin anew. One that was written for another size is gone on
 /// with: which of the sizes is true is not known yet, and what was proven for either is content.
-fn begin_or_resume(
-    parent: &SafeDir,
-    names: &Names,
-    spec: &PartialSpec,
-    journal: File,
-) -> Result<(Log, Claims), PartialError> {
+fn begin_or_resume(parent: &SafeDir, names: &Names, spec: &PartialSpec, journal: File) -> Result<(Log, Claims)> {
     let path = parent.shown(&names.journal);
     let failed = |e| DestError::io("write", &path, e);
     let Content { id, kind, size } = spec.wanted.content;
@@ -219,7 +212,7 @@ fn is_list(claims: &Claims, id: ContentId) -> bool {
     claims.manifest.as_ref().is_some_and(|bytes| ContentId::of(bytes) == id)
 }
 
-fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data, PartialError> {
+fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data> {
     let exists = || DestError::Exists { path: parent.shown(&names.part) };
     let there = parent.stat(&names.part)?.map(|s| s.kind);
     let Some(collection) = &spec.wanted.tree else {
@@ -247,13 +240,13 @@ fn open_data(parent: &SafeDir, names: &Names, spec: &PartialSpec) -> Result<Data
 
 /// What lies behind a file's end is not of it: somebody else has written it, and what is claimed is hashed again. A single
 /// file is cut when it is published: until its last unit is proven, its size is a claim.
-fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<(), PartialError> {
+fn cut(parent: &SafeDir, name: &SafePath, file: &File, size: u64) -> Result<()> {
     let longer = file.metadata().map(|meta| meta.is_file() && meta.len() > size);
     let done = longer.and_then(|longer| if longer { file.set_len(size) } else { Ok(()) });
     done.map_err(|e| DestError::io("cut", &parent.shown(name), e).into())
 }
 
-fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
+fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<()> {
     let Some(collection) = &spec.wanted.tree else { return Ok(()) };
     let mut places = LastDir::of(&tree.root);
     for (path, entry) in collection.entries() {
@@ -267,7 +260,7 @@ fn cut_tree(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
 }
 
 /// An earlier run that wanted other paths has the bytes under another of a file's paths.
-fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<(), PartialError> {
+fn move_home(tree: &Tree, spec: &PartialSpec) -> Result<()> {
     let Some(collection) = &spec.wanted.tree else { return Ok(()) };
     let entries = collection.entries();
     let mut settled: HashMap<usize, bool> = HashMap::new();

@@ -52,7 +52,8 @@ pub(super) struct Memory {
     nodes: HashMap<NodeId, Peer>,
     networks: HashMap<IpAddr, Network>,
     clock: u64,
-    last_class: Class,
+    /// Of what class the last was that began.
+    pub(super) last_class: Class,
     /// New peers of any network that did not read, and when the last of them was noticed.
     blamed: Blames,
 }
@@ -92,11 +93,6 @@ impl Memory {
     /// to wait.
     pub(super) fn is_abused(&self, now: Duration) -> bool {
         self.blamed.are_many(now)
-    }
-
-    /// Of what class the last was that began.
-    pub(super) const fn last_class(&self) -> Class {
-        self.last_class
     }
 
     pub(super) fn turn(&self, node: NodeId) -> Option<u64> {
