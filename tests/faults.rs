@@ -168,8 +168,10 @@ fn tracker_share_and_get_live_in_one_home() {
     assert!(fs::read(lab.path("home.bin")).expect("published") == bytes);
 
     let second = Process::start(lab.qshare_at(&home).args(["share", "--listen", "127.0.0.1:0"]).arg(&file)).end();
-    let sentence = second.error(1);
+    let sentence = second.error(2);
     assert!(sentence.contains(&provider.process.pid().to_string()), "{sentence}");
+    let second = Process::start(lab.qshare_at(&home).args(["node", "--listen", "127.0.0.1:0"])).end().error(1);
+    assert!(second.contains(&provider.process.pid().to_string()), "{second}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn whoever_looks_right_after_another_is_answered_at_once() {
 }
 
 #[test]
-fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why_it_finds_nothing() {
+fn a_friend_without_an_address_is_found_and_so_it_is_by_a_command_beside_a_share() {
     let Some(hosts) = Hosts::up("z") else { return };
     let lab = Lab::new();
     let (anna, bob) = (lab.home(), lab.home());
@@ -115,21 +115,12 @@ fn a_friend_without_an_address_is_found_and_a_command_beside_a_share_is_told_why
     let own = lab.file("own/hers.bin", b"hers");
     let mut beside = lab.start(hosts.near(&lab, 2, &bob).arg("share").arg(own));
     beside.process.event("offer");
-    for command in [&["get", "diary"][..], &["search", "diary"]] {
-        let ended = run(command);
-        ended.error(3);
-        let warning = ended.event("warning")["message"].as_str().expect("text").to_owned();
-        assert!(warning.contains("key of its own") && warning.contains("friends"), "{warning}");
-    }
-    // What others have under that name does not hide it.
-    let mut stranger = lab.start(hosts.near(&lab, 3, &lab.home()).arg("share").arg(&file));
-    stranger.process.event("offer");
+    until("the nodes are connected", || is_linked(&run(&["status"])));
     for command in [&["search", "diary"], &["locate", &*content]] {
-        let ended = run(command);
-        assert_eq!(ended.code, Some(0), "{ended:#?}");
-        let warning = ended.event("warning")["message"].as_str().expect("text").to_owned();
-        assert!(warning.contains("key of its own") && warning.contains("friends told it nothing"), "{warning}");
+        assert_eq!(run(command).event("hit")["providers"][0]["node"].as_str(), Some(&*share.id));
     }
+    let got = run(&["get", "diary", "-o", "beside/"]);
+    assert_eq!(got.done()["providers"][0]["node"].as_str(), Some(&*share.id));
 }
 
 #[test]
@@ -196,13 +187,16 @@ fn one_name_of_a_friend_and_of_a_stranger_stays_a_choice_however_often_it_is_ask
         run(&["get", "plan.txt"]).error(4);
     }
     assert!(!lab.path("plan.txt").exists());
-    // Beside a share of the same home the friend tells nothing, and that is told.
+    // Through a share of the same home it is the same.
     let mut beside = lab.start(hosts.near(&lab, 2, &bob).arg("share").arg(lab.file("2/own.txt", b"own")));
     beside.process.event("offer");
-    let got = run(&["get", "plan.txt", "-o", "beside/"]);
-    let warning = got.event("warning")["message"].as_str().expect("text").to_owned();
-    assert!(warning.contains("key of its own") && warning.contains("of that name"), "{warning}");
-    got.done();
+    until("the nodes are connected", || is_linked(&run(&["status"])));
+    run(&["get", "plan.txt", "-o", "beside/"]).error(4);
+}
+
+/// Whether the running node has a connection to its first friend.
+fn is_linked(status: &Ended) -> bool {
+    status.event("status")["running"]["friends"][0]["linked"] == true
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::cli::context::Context;
 use crate::cli::failure::{Failure, Result};
-use crate::node::{ControlError, Error, Places, Remote};
+use crate::node::{Error, Places, Remote};
 
 /// Who runs a command.
 #[derive(Debug)]
@@ -26,7 +26,8 @@ impl Context {
     pub(crate) async fn who_runs(&self) -> Result<Runs> {
         let Some(remote) = Remote::find(&self.home()).await? else { return Ok(Runs::Own) };
         if !remote.is_same_version() {
-            self.output.warn(&format!("{}; this command goes on with a key of its own", versions(&remote)));
+            let versions = Error::from(remote.other_version());
+            self.output.warn(&format!("{versions}; this command goes on with a key of its own"));
             return Ok(Runs::Guest);
         }
         if let Some(config) = &self.settings.config {
@@ -65,17 +66,6 @@ impl Context {
         if remote.is_same_version() {
             return Ok(());
         }
-        Err(Error::Control(ControlError::Protocol(versions(remote))).into())
+        Err(Error::from(remote.other_version()).into())
     }
-}
-
-fn versions(remote: &Remote) -> String {
-    let (running, own) = (remote.running(), env!("CARGO_PKG_VERSION"));
-    format!(
-        "the running node (process {}) has version {} ({}) and this command {own} ({})",
-        running.pid,
-        running.version,
-        running.control,
-        crate::wire::limits::CONTROL_VERSION
-    )
 }

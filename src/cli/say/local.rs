@@ -87,7 +87,9 @@ pub(super) fn control(error: &ControlError) -> String {
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"
             )
         }
-        ControlError::Protocol(_) => format!("{error}: stop it with `qshare stop` and start it again"),
+        ControlError::OtherVersion { .. } | ControlError::Protocol(_) => {
+            format!("{error}: stop it with `qshare stop` and start it again")
+        }
         ControlError::Silent { elsewhere: true, .. } => {
             format!("{error}: it runs on another host or in another container, so run this command there")
         }

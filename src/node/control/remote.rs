@@ -119,6 +119,13 @@ impl Remote {
         self.running.version == env!("CARGO_PKG_VERSION") && self.running.control == CONTROL_VERSION
     }
 
+    /// That it does not.
+    #[must_use]
+    pub fn other_version(&self) -> ControlError {
+        let Running { pid, version, control, .. } = self.running.clone();
+        ControlError::OtherVersion { pid, version, control }
+    }
+
     /// A page of the transfers that it keeps for commands, those after this one.
     ///
     /// # Errors

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{ErrorCode, shown};
 use crate::logic::limits::jobs::JobId;
 use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
+use crate::wire::limits::CONTROL_VERSION;
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -43,6 +44,19 @@ pub enum ControlError {
         path: LocalPath,
         /// Why.
         cause: Cause,
+    },
+    /// It does not understand all that this command asks.
+    #[error(
+        "the running node of this home (process {pid}) has version {version} ({control}) and this command {} ({})",
+        env!("CARGO_PKG_VERSION"), CONTROL_VERSION
+    )]
+    OtherVersion {
+        /// Its process.
+        pid: u32,
+        /// The version of its program,
+        version: String,
+        /// and that of what commands ask of it.
+        control: u16,
     },
     /// It is offered already, to others than it was to be.
     #[error("{name} is offered already, and not to the same people")]
@@ -107,7 +121,7 @@ impl ControlError {
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
             Self::OtherAudience { .. } => ErrorCode::Usage,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
-            Self::Protocol(_) => ErrorCode::Protocol,
+            Self::OtherVersion { .. } | Self::Protocol(_) => ErrorCode::Protocol,
             Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,
         }
     }
