@@ -301,3 +301,18 @@ fn a_node_of_another_version_tells_how_it_is_and_ends_and_all_else_goes_on_witho
     assert_eq!(stopped.event("stopped")["pid"], std::process::id(), "{}", stopped.stderr);
     assert!(later.lock.lock().expect("no panic").is_none());
 }
+
+#[test]
+fn commands_that_ended_without_a_word_keep_no_other_out() {
+    let lab = Lab::new();
+    let home = lab.home();
+    let _node = sharing(&lab, &home, &[]);
+    // More than there were places, each killed with its connection open.
+    for _ in 0..80 {
+        let mut command = Process::start(lab.qshare_at(&home).arg("events"));
+        command.first("listening");
+        command.kill();
+    }
+    run(&lab, &home, &["status"]).event("status");
+    run(&lab, &home, &["stop"]).event("stopped");
+}

@@ -50,7 +50,7 @@ impl Stage {
     /// What the node offers now.
     fn offers(&self) -> Vec<Value> {
         let listed = self.run(&["share"]);
-        assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+        assert_eq!(listed.code, Some(0), "{listed:#?}");
         listed.events.into_iter().filter(|event| event["event"] == "shared").collect()
     }
 

@@ -196,11 +196,11 @@ impl Remote {
     /// # Errors
     /// When it does not answer, or goes on.
     pub async fn take_over(&self) -> Result<bool, Error> {
-        let yields = self.ask(&Places::default(), Ask::Yield, drop).await?;
-        if yields {
-            self.gone().await?;
+        match self.ask(&Places::default(), Ask::Yield, drop).await {
+            // One that ends at once may not have said so any more.
+            Ok(true) | Err(Error::Control(ControlError::Lost)) => self.gone().await.map(|()| true),
+            other => other,
         }
-        Ok(yields)
     }
 
     /// Waits for its end.

@@ -15,7 +15,7 @@ use super::board::Board;
 use super::request::{Ask, Request, Told};
 use super::status;
 use super::{answer_with, followed, packed, shares};
-use crate::io::net::endpoint::{Arrival, Endpoint};
+use crate::io::net::endpoint::{Arrival, Endpoint, OwnerLink};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::node::Node;
 use crate::node::inner::Inner;
@@ -26,8 +26,11 @@ use crate::wire::limits::PAGE;
 use crate::wire::names::names_of;
 use crate::wire::{Answer, Code, Refusal, decode};
 
-/// Connections, and handshakes, at a time.
-const LINKS: usize = 64;
+/// Handshakes at a time: of anybody on this machine.
+const HANDSHAKES: usize = 64;
+/// Connections of the owner's commands at a time. One whose command was killed, or ended before it could say so, stays until it
+/// has been silent for 10 s: a script may run fifty commands in each second.
+const LINKS: usize = 512;
 /// Notices of one request that wait to be sent.
 const NOTICES: usize = 64;
 /// How long the word that the node will stop may take to whoever has asked for that.
@@ -49,15 +52,22 @@ impl Server {
 
     /// Answers until the socket is closed.
     pub(super) async fn run(self: Arc<Self>, socket: Endpoint) {
-        let mut links = JoinSet::new();
+        let (mut handshakes, mut links) = (JoinSet::new(), JoinSet::new());
         loop {
             tokio::select! {
                 arrival = socket.accept() => match arrival {
                     // Not answered, it is given up by whoever dials; a refusal would be more work.
-                    Some(arrival) if links.len() < LINKS => drop(links.spawn(Arc::clone(&self).link(arrival))),
+                    Some(arrival) if handshakes.len() < HANDSHAKES => {
+                        drop(handshakes.spawn(Arc::clone(&self).greet(arrival)));
+                    }
                     Some(_) => self.count(),
                     None => return,
                 },
+                Some(greeted) = handshakes.join_next() => {
+                    if let Some(owner) = greeted.ok().flatten().filter(|_| links.len() < LINKS) {
+                        links.spawn(Arc::clone(&self).link(owner));
+                    }
+                }
                 Some(_) = links.join_next() => {}
             }
         }
@@ -67,16 +77,16 @@ impl Server {
         self.refused.fetch_add(1, Ordering::Relaxed);
     }
 
-    async fn link(self: Arc<Self>, arrival: Arrival) {
+    async fn greet(self: Arc<Self>, arrival: Arrival) -> Option<OwnerLink> {
         let remote = arrival.remote();
-        let owner = match arrival.of_owner().await {
-            Ok(owner) => owner,
-            Err(error) => {
-                self.count();
-                tracing::debug!(%remote, %error, "refused at the control socket");
-                return;
-            }
-        };
+        let owner = arrival.of_owner().await.inspect_err(|error| {
+            self.count();
+            tracing::debug!(%remote, %error, "refused at the control socket");
+        });
+        owner.ok()
+    }
+
+    async fn link(self: Arc<Self>, owner: OwnerLink) {
         let mut streams = JoinSet::new();
         loop {
             tokio::select! {
