@@ -16,6 +16,7 @@ use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::{Pace, RootKey};
 use crate::logic::offers::name_map::NameMap;
+use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
 use crate::model::{Kind, Modified, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
@@ -362,21 +363,35 @@ impl Catalogue {
         (!unknown).then_some(Offer { executable, modified: row.stamp.modified(), ..Offer::file(name, size, id) })
     }
 
-    /// What the world may see of it, from now on.
-    pub(super) fn snapshot(&mut self) -> IndexSnapshot {
+    /// What the world may see of it, from now on; strangers see what is left without what is reserved, and nothing that is of
+    /// it: neither its bytes nor its dates stand for what somebody else offers to them.
+    pub(super) fn snapshot(&mut self, reserved: &Reserved) -> IndexSnapshot {
         let offers = self.offers().clone();
-        let collections = self.roots.iter().filter_map(|r| Some((r.collection.as_ref()?.id(), r.collection.clone()?)));
-        let left_out = self.roots.iter().filter(|root| !root.left_out.is_empty());
-        let left_out = left_out.filter_map(|r| Some((r.collection.as_ref()?.id(), r.left_out.clone())));
-        let parts = Parts {
+        let whole = IndexSnapshot::new(self.parts(offers.clone(), self.rows.clone(), |_| true));
+        if !reserved.has_names() {
+            return whole;
+        }
+        let mut rows = Rows::default();
+        for (name, row) in self.rows.iter().filter(|(_, row)| !self.roots[row.root].friends_only) {
+            rows.insert(name.clone(), row.clone());
+        }
+        let offers = Arc::new(offers.only(|offer| !reserved.has_name(&offer.name)));
+        whole.with_open(IndexSnapshot::new(self.parts(offers, rows, |friends_only| !friends_only)))
+    }
+
+    fn parts(&self, offers: Arc<OfferTable>, rows: Rows, shows: impl Fn(bool) -> bool) -> Parts {
+        let roots = || self.live().filter(|root| shows(root.friends_only));
+        let collections = roots().filter_map(|root| Some((root.collection.as_ref()?.id(), root.collection.clone()?)));
+        let left_out = roots().filter(|root| !root.left_out.is_empty());
+        let left_out = left_out.filter_map(|root| Some((root.collection.as_ref()?.id(), root.left_out.clone())));
+        Parts {
             offers,
-            rows: self.rows.clone(),
+            rows,
             collections: collections.collect(),
-            former: self.former.trees().cloned().collect(),
+            former: self.former.trees().filter(|tree| shows(tree.friends_only)).cloned().collect(),
             gone: self.former.gone.clone(),
             left_out: left_out.collect(),
-        };
-        IndexSnapshot::new(parts)
+        }
     }
 
     fn rows_of(&self, key: RootKey) -> impl Iterator<Item = (&SafePath, &Row)> {
@@ -397,7 +412,8 @@ impl Catalogue {
         root.generation += 1;
         (root.collecting, root.outdated) = (false, false);
         if let Some(tree) = root.collection.take() {
-            self.former.keep(tree, left_out, now);
+            let of = (key, self.roots[key].friends_only);
+            self.former.keep(of, tree, left_out, now);
         }
         self.touch_collection(key);
     }

@@ -218,7 +218,9 @@ impl IndexState {
             self.reserved.send_replace(reserved.into());
         }
         let public = self.access.public(self.catalogue.offers());
-        self.snapshot.send_replace(Arc::new(self.catalogue.snapshot().with_public(public.clone())));
+        let reserved = Arc::clone(&self.reserved.borrow());
+        let snapshot = self.catalogue.snapshot(&reserved).with_public(public.clone());
+        self.snapshot.send_replace(Arc::new(snapshot));
         self.public.send_if_modified(|told| std::mem::replace(told, public.clone()) != public);
         for event in std::mem::take(&mut self.identified) {
             self.outbox.push(event);

@@ -297,15 +297,17 @@ impl NodeAnswers {
     }
 
     async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<Upload, Refusal> {
-        let source = self.view(link).source(id, size)?;
+        let view = self.view(link);
+        let source = view.source(id, size)?;
         let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
-        Ok(Upload { source, slot })
+        Ok(Upload { source, slot, over: Box::new(move || view.is_over(id)) })
     }
 
     fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
         let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
-        let (source, slot) = (Arc::clone(&upload.source), &upload.slot);
-        UnitWriter { source, send, buffers, throttle, index, slot, room: Arc::new(Semaphore::new(1)), begun: false }
+        let Upload { source, slot, over } = upload;
+        let (source, room) = (Arc::clone(source), Arc::new(Semaphore::new(1)));
+        UnitWriter { source, send, buffers, throttle, index, slot, room, over, begun: false }
     }
 }
 
@@ -313,6 +315,8 @@ impl NodeAnswers {
 struct Upload {
     source: Arc<dyn Source>,
     slot: Slot,
+    /// Whether its peer is no longer to have it.
+    over: Box<dyn Fn() -> bool + Send + Sync>,
 }
 
 const fn busy() -> Refusal {

@@ -78,6 +78,8 @@ pub struct UnitWriter<'a> {
     pub slot: &'a Slot,
     /// For one buffer's worth that is copied and not acknowledged.
     pub room: Arc<Semaphore>,
+    /// Whether the peer is no longer to have it.
+    pub over: &'a (dyn Fn() -> bool + Send + Sync),
     /// Something of the answer is on its way.
     pub begun: bool,
 }
@@ -110,6 +112,9 @@ impl UnitWriter<'_> {
             let (mut reader, filled) = next.filled().await?;
             if std::mem::take(&mut reader.doubted) {
                 self.index.stale();
+            }
+            if (self.over)() {
+                return Err(UploadError::Reset(Code::Changed));
             }
             self.begun |= filled.as_ref().is_ok_and(|(_, len)| *len > 0);
             let (buffer, len) = filled?;

@@ -1,7 +1,7 @@
 //! The shelf as a node may see it, for everything that others ask for. Invariant: what the node may not have, or know of,
 //! is answered as what is not there ([`Access`](crate::actors::access::Access) says which; each way in asks it here).
 
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{mpsc, watch};
 
@@ -16,6 +16,9 @@ use crate::wire::{Code, HitPage, LeftOut, OfferPage, ResolveEvent, Sought};
 /// Hits of this node for one query of a neighbour: who has so many may have more.
 pub const FLOODED: u32 = 100;
 
+/// A name that nothing is offered under.
+static NOTHING: LazyLock<SafePath> = LazyLock::new(|| SafePath::parse(".qshare-nothing").expect("a path"));
+
 /// What a node may see of the shelf; cheap to clone.
 #[derive(Clone)]
 pub struct View {
@@ -29,13 +32,25 @@ impl View {
         Self { shelf, node }
     }
 
+    /// The index, as the node may see it.
+    fn index(&self) -> Arc<IndexSnapshot> {
+        let index = self.shelf.index();
+        let is_friend = self.node.is_some_and(|node| self.shelf.access.has_friend(node));
+        index.open().filter(|_| !is_friend).map_or_else(|| Arc::clone(&index), Arc::clone)
+    }
+
+    /// Whether a content that was served to the node is no longer to be.
+    pub fn is_over(&self, id: ContentId) -> bool {
+        self.admit(id).is_err() || self.index().is_withdrawn(id)
+    }
+
     /// What serves the content.
     ///
     /// # Errors
     /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
         self.admit(id)?;
-        let index = self.shelf.index();
+        let index = self.index();
         if let Some(source) = index.source(id, size) {
             return Ok(source);
         }
@@ -53,7 +68,7 @@ impl View {
     /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
         self.admit(id)?;
-        let index = self.shelf.index();
+        let index = self.index();
         let transfers = self.shelf.transfers(id);
         let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
         let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
@@ -85,12 +100,12 @@ impl View {
 
     /// The best hits for a query, as many of the wanted ones as a page holds; `None` when it is not to go on to its end.
     pub fn search(&self, query: &Query, within: Window, going: &dyn Fn() -> bool) -> Option<HitPage> {
-        self.shelf.index().search(query, within, self.shows(), going)
+        self.index().search(query, within, self.shows(), going)
     }
 
     /// The offers after a name, as many as a page holds.
     pub fn files_of(&self, after: Option<&SafePath>) -> OfferPage {
-        self.shelf.index().files_of(after, self.shows())
+        self.index().files_of(after, self.shows())
     }
 
     /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
@@ -99,7 +114,7 @@ impl View {
         if self.admit(id).is_err() {
             return Vec::new();
         }
-        let index = self.shelf.index();
+        let index = self.index();
         let mut hits = index.locate(id, self.shows());
         if hits.is_empty() {
             let transfers = self.shelf.transfers(id);
@@ -111,14 +126,12 @@ impl View {
 
     /// Has an offer hashed first: its progress, then its end. The channel closes at once when the index is gone.
     pub fn resolve(&self, index: &IndexRef, name: SafePath) -> mpsc::Receiver<ResolveEvent> {
-        let id = self.shelf.index().offer(&name).and_then(|offer| offer.id);
+        let id = self.index().offer(&name).and_then(|offer| offer.id);
         if self.may(id, Some(&name)) {
             return index.resolve(name);
         }
-        let (tell, events) = mpsc::channel(1);
-        // There is room for one.
-        let _ = tell.try_send(ResolveEvent::Failed(Code::NotFound.into()));
-        events
+        // Asked for like one that is not there: how long the refusal takes tells nothing of what is.
+        index.resolve(NOTHING.clone())
     }
 
     /// What is told of an offer that was resolved: of which content it is, is known only now.

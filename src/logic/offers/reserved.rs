@@ -39,6 +39,12 @@ impl Reserved {
         self.all || !self.roots.is_empty()
     }
 
+    /// Whether any name is.
+    #[must_use]
+    pub fn has_names(&self) -> bool {
+        !self.roots.is_empty()
+    }
+
     /// Whether this name is, or lies beneath one that is.
     #[must_use]
     pub fn has_name(&self, name: &SafePath) -> bool {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::io::share::shared_source::SharedCollection;
+use crate::io::share::watch::RootKey;
 use crate::model::ContentId;
 use crate::wire::LeftOut;
 
@@ -26,6 +27,10 @@ const GONE: usize = 4096;
 /// A tree that was offered.
 #[derive(Debug)]
 pub(in crate::actors::index) struct FormerTree {
+    /// Of which root it was the tree.
+    root: RootKey,
+    /// It was for friends alone.
+    pub(in crate::actors::index) friends_only: bool,
     pub(in crate::actors::index) tree: Arc<SharedCollection>,
     /// What it left out of its directory, as long as it was what is there.
     pub(in crate::actors::index) left_out: Arc<LeftOut>,
@@ -55,6 +60,8 @@ pub(in crate::actors::index) struct Gone {
     ids: HashSet<ContentId>,
     /// Those of which the file may not be read any more.
     denied: HashSet<ContentId>,
+    /// Those that nobody was to have any more.
+    withdrawn: HashSet<ContentId>,
 }
 
 impl Gone {
@@ -68,8 +75,14 @@ impl Gone {
         self.denied.contains(&id)
     }
 
+    /// Whether it has gone because nobody was to have it any more.
+    pub(in crate::actors::index) fn is_withdrawn(&self, id: ContentId) -> bool {
+        self.withdrawn.contains(&id)
+    }
+
     fn add(&mut self, id: ContentId) {
         self.denied.remove(&id);
+        self.withdrawn.remove(&id);
         if !self.ids.insert(id) {
             return;
         }
@@ -79,17 +92,25 @@ impl Gone {
         {
             self.ids.remove(&oldest);
             self.denied.remove(&oldest);
+            self.withdrawn.remove(&oldest);
         }
     }
 }
 
 impl Former {
     /// A tree is no longer what is there.
-    pub(super) fn keep(&mut self, tree: Arc<SharedCollection>, left_out: Arc<LeftOut>, now: Instant) {
+    pub(super) fn keep(
+        &mut self,
+        (root, friends_only): (RootKey, bool),
+        tree: Arc<SharedCollection>,
+        left_out: Arc<LeftOut>,
+        now: Instant,
+    ) {
         self.lose(tree.id());
-        self.forget(tree.id());
+        self.trees.retain(|(kept, _)| kept.tree.id() != tree.id() || kept.friends_only != friends_only);
         self.sweep(now);
-        self.trees.push((Arc::new(FormerTree { tree, left_out, asked: AtomicBool::new(false) }), now + KEEP));
+        let kept = FormerTree { root, friends_only, tree, left_out, asked: AtomicBool::new(false) };
+        self.trees.push((Arc::new(kept), now + KEEP));
         while self.trees.len() > TREES || (self.bytes() > BYTES && self.trees.len() > 1) {
             let others = self.trees[..self.trees.len() - 1].iter().enumerate();
             let Some(least) = others.min_by_key(|(_, (_, until))| *until).map(|(place, _)| place) else { break };
@@ -100,6 +121,17 @@ impl Former {
     /// The tree of this id is what is there.
     pub(super) fn forget(&mut self, id: ContentId) {
         self.trees.retain(|(kept, _)| kept.tree.id() != id);
+    }
+
+    /// Nobody is to have anything of a root any more: its former trees, and these ids.
+    pub(super) fn withdraw(&mut self, root: RootKey, ids: impl IntoIterator<Item = ContentId>) {
+        let trees = self.trees.extract_if(.., |(kept, _)| kept.root == root);
+        let ids: Vec<_> = trees.map(|(kept, _)| kept.tree.id()).chain(ids).collect();
+        let gone = Arc::make_mut(&mut self.gone);
+        for id in ids {
+            gone.add(id);
+            gone.withdrawn.insert(id);
+        }
     }
 
     /// An id is no longer offered.
@@ -153,7 +185,7 @@ mod tests {
     fn what_somebody_asks_for_is_kept_and_the_rest_goes_in_time() {
         let begin = Instant::now();
         let mut former = Former::default();
-        (0..2).for_each(|n| former.keep(tree(n), Arc::default(), begin));
+        (0..2).for_each(|n| former.keep((0, false), tree(n), Arc::default(), begin));
         former.trees().next().expect("kept").ask();
         assert!(!former.sweep(begin + KEEP / 2));
         assert!(former.sweep(begin + KEEP));
@@ -165,10 +197,10 @@ mod tests {
     fn there_are_never_more_than_the_bound_and_those_asked_for_stay() {
         let begin = Instant::now();
         let mut former = Former::default();
-        former.keep(tree(0), Arc::default(), begin);
+        former.keep((0, false), tree(0), Arc::default(), begin);
         for n in 1..100 {
             former.trees().next().expect("kept").ask();
-            former.keep(tree(n), Arc::default(), begin + Duration::from_secs(n));
+            former.keep((0, false), tree(n), Arc::default(), begin + Duration::from_secs(n));
         }
         assert_eq!(former.trees().count(), TREES);
         assert!(former.trees().any(|kept| kept.tree.id() == tree(0).id()));

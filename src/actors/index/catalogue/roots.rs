@@ -73,11 +73,12 @@ impl Catalogue {
     pub(in crate::actors::index) fn withdraw(&mut self, name: &SafePath, now: Instant) -> Option<RootKey> {
         let key = self.roots.iter().position(|row| !row.withdrawn && row.root.name == *name)?;
         // A tree that nobody is to have is no former one.
-        if let Some(tree) = self.roots[key].collection.take() {
-            self.former.lose(tree.id());
-        }
+        let tree = self.roots[key].collection.take().map(|tree| tree.id());
+        let files = self.rows_of(key).flat_map(|(_, row)| row.offered().into_iter().chain(row.former()));
+        let ids: Vec<ContentId> = files.map(|file| file.id).chain(tree).collect();
         let rows: Vec<SafePath> = self.rows_of(key).map(|(name, _)| name.clone()).collect();
         drop(self.remove(rows));
+        self.former.withdraw(key, ids);
         self.renew(key, now);
         let row = &mut self.roots[key];
         (row.withdrawn, row.gone) = (true, true);
@@ -102,8 +103,9 @@ impl Catalogue {
         let (rows, trees) = of(true);
         let files = rows.flat_map(|row| row.offered().into_iter().chain(row.former())).map(|file| file.id);
         // What was changes hands for a while yet.
-        let gone = |id: &ContentId| self.former.gone.has(*id) || self.former.trees().any(|of| of.tree.id() == *id);
-        let mut ids: HashSet<ContentId> = files.chain(trees).chain(before.ids().filter(gone)).collect();
+        let former = self.former.trees().filter(|of| of.friends_only).map(|of| of.tree.id());
+        let gone = |id: &ContentId| self.former.gone.has(*id);
+        let mut ids: HashSet<ContentId> = files.chain(trees).chain(former).chain(before.ids().filter(gone)).collect();
         let (rows, trees) = of(false);
         rows.filter_map(Row::offered).map(|file| file.id).chain(trees).for_each(|id| {
             ids.remove(&id);

@@ -26,6 +26,8 @@ pub struct IndexSnapshot {
     files: OnceLock<Vec<Arc<HashedFile>>>,
     /// What is left of former trees; each made when it is first asked for.
     remains: HashMap<ContentId, Left>,
+    /// What strangers see in its place, where that is less.
+    open: Option<Arc<IndexSnapshot>>,
 }
 
 /// A former tree, and what is left of it at this moment.
@@ -56,6 +58,16 @@ impl IndexSnapshot {
         let former = std::mem::take(&mut parts.former).into_iter();
         let remains = former.map(|former| (former.tree.id(), Left { former, remains: OnceLock::new() })).collect();
         Self { parts, remains, ..Self::default() }
+    }
+
+    /// The same, in whose place strangers see another.
+    pub(super) fn with_open(self, open: Self) -> Self {
+        Self { open: Some(Arc::new(open)), ..self }
+    }
+
+    /// What strangers see in its place, where that is less.
+    pub const fn open(&self) -> Option<&Arc<Self>> {
+        self.open.as_ref()
     }
 
     /// The same, where anybody may know of these offers.
@@ -130,6 +142,11 @@ impl IndexSnapshot {
     /// Whether this id was offered and has changed or gone since.
     pub fn had(&self, id: ContentId) -> bool {
         self.parts.gone.has(id)
+    }
+
+    /// Whether this id was offered, and nobody is to have it any more.
+    pub fn is_withdrawn(&self, id: ContentId) -> bool {
+        self.parts.gone.is_withdrawn(id) && self.parts.offers.of_id(id).next().is_none()
     }
 
     /// Whether this id was offered, and its file may not be read any more.
