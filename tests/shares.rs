@@ -213,3 +213,64 @@ fn a_share_takes_the_home_from_a_get_which_goes_on_through_it() {
     let takers: Vec<_> = seen.events.iter().filter(|event| event["event"] == "upload").map(|of| &of["node"]).collect();
     assert!(!takers.is_empty() && takers.iter().all(|taker| **taker == *node.id), "one home is one node: {takers:?}");
 }
+
+#[test]
+fn what_was_for_everybody_is_not_had_from_what_is_for_friends_alone() {
+    let stage = Stage::new(&[]);
+    let old = |name: &str| stage.offer(name)["id"].as_str().unwrap_or_default().to_owned();
+    // The same directory, first for everybody, then changed, then for friends alone.
+    let one = stage.lab.file("one/a.txt", b"a").parent().expect("a directory").to_owned();
+    let (public, id) = stage.share(&one, &[]);
+    stage.lab.file("one/b.txt", b"b");
+    until("it has changed", || ![String::new(), id.clone()].contains(&old("one")));
+    drop(public);
+    stage.run(&["unshare", "one"]).event("unshared");
+    let _friends = stage.share(&one, &["--friends-only"]);
+    stage.get(&stage.guest, &id).error(3);
+    // A copy for friends alone, which changes while the other is for everybody.
+    let (two, copy) = (stage.lab.file("x/two/a.txt", b"two"), stage.lab.file("y/copy/a.txt", b"two"));
+    let (two, copy) = (two.parent().expect("a directory"), copy.parent().expect("a directory"));
+    let (_public, id) = stage.share(two, &[]);
+    let (_friends, same) = stage.share(copy, &["--friends-only"]);
+    assert_eq!(id, same);
+    stage.lab.file("y/copy/b.txt", b"b");
+    until("it has changed", || ![String::new(), id.clone()].contains(&old("copy")));
+    stage.get(&stage.guest, &id).done();
+    stage.run(&["unshare", "two"]).event("unshared");
+    stage.get(&stage.guest, &id).error(3);
+}
+
+#[test]
+fn what_is_unshared_ends_in_mid_transfer_and_the_command_with_it() {
+    let stage = Stage::new(&[]);
+    let (mut share, id) = stage.share(&stage.lab.file("big.bin", &noise(8, 24 << 20)), &[]);
+    stage.run(&["limit", "--up", "2M"]).event("limit");
+    let mut get = stage.lab.qshare_at(&stage.guest);
+    let into = stage.lab.path("big-here.bin");
+    let mut get = Process::start(get.args(["get", &id, "--wait", "1", "--from", &stage.from(), "-o"]).arg(&into));
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    stage.run(&["unshare", "big.bin"]).event("unshared");
+    let ended = get.end();
+    assert!(ended.code != Some(0) && !into.exists(), "{ended:#?}");
+    let done = share.event_that("upload", |upload| upload["state"] == "ended");
+    assert!(done["bytes"].as_u64() < Some(16 << 20), "{done}");
+    assert_eq!(share.end().code, Some(0), "nothing is left to share");
+}
+
+#[test]
+fn what_is_offered_already_is_not_silently_offered_otherwise() {
+    let stage = Stage::new(&[]);
+    let dir = stage.lab.file("dir/a.txt", b"a").parent().expect("a directory").display().to_string();
+    stage.lab.file("dir/b.key2", b"b");
+    assert_eq!(stage.run(&["share", "--keep", &dir]).event("shared")["name"], "dir");
+    let other = stage.run(&["share", "--keep", &dir, "--exclude", "*.key2"]).error(2);
+    assert!(other.contains("qshare unshare dir"), "{other}");
+    let inner = stage.lab.file("dir/inner/diary.txt", b"dear").parent().expect("a directory").display().to_string();
+    let crossing = stage.run(&["share", "--keep", "--friends-only", &inner]);
+    let warning = crossing.event("warning")["message"].as_str().expect("text").to_owned();
+    assert!(warning.contains("offered as dir as well"), "{warning}");
+    // Without a node it is listed, not offered.
+    stage.run(&["stop"]).event("stopped");
+    let kept = stage.run(&["share"]);
+    assert_eq!(kept.events.iter().filter(|line| line["event"] == "shared").count(), 2, "{kept:#?}");
+}

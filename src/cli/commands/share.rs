@@ -42,12 +42,19 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
             Some(remote) if is_empty(&arguments) => list::run(&context, &remote).await,
             Some(remote) if !is_free(&remote).await? => through::run(&context, &remote, &arguments).await,
             Some(_) => own(&context, arguments.clone()).await,
-            None if is_empty(&arguments) && !offers_anything(&context) => return Err(nothing()),
+            None if is_empty(&arguments) && context.settings.shares.is_empty() => {
+                return if context.home().keeps_offers() { list::kept(&context).await } else { Err(nothing()) };
+            }
             None => own(&context, arguments.clone()).await,
         };
         match result {
             Err(Failure::Node(Error::Control(ControlError::Lost) | Error::Home(HomeError::Locked { .. })))
-                if tried < TRIES => {}
+                if tried < TRIES =>
+            {
+                context
+                    .output
+                    .note("qshare: the node of this home has ended: this looks who has the home now, or takes it");
+            }
             result => return result,
         }
     }
@@ -78,10 +85,6 @@ async fn is_free(remote: &Remote) -> Result<bool, Error> {
 
 fn is_empty(arguments: &ShareArgs) -> bool {
     arguments.paths.is_empty() && arguments.list.is_none()
-}
-
-fn offers_anything(context: &Context) -> bool {
-    !context.settings.shares.is_empty() || context.home().keeps_offers()
 }
 
 fn nothing() -> Failure {

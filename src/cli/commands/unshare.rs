@@ -33,7 +33,13 @@ async fn each(
         let path = std::path::absolute(text).unwrap_or_else(|_| text.into());
         for what in unshare(Unwanted { text: text.clone(), path }).await? {
             context.output.emit(&Line::Unshared { what: &what })?;
-            context.output.note(&format!("qshare: {what} is offered no longer"));
+            let is_configured = context.settings.shares.iter().any(|(name, _)| name.as_str() == what);
+            let until = if is_configured {
+                ", until the node starts again: it is a [[share]] of the configuration"
+            } else {
+                ""
+            };
+            context.output.note(&format!("qshare: {what} is offered no longer{until}"));
         }
     }
     Ok(Exit::DONE)

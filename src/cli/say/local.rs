@@ -77,7 +77,8 @@ pub(super) fn control(error: &ControlError) -> String {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }
         ControlError::NotOffered { .. } => format!("{error}: `qshare share` lists what is"),
-        ControlError::OtherAudience { name } => {
+        ControlError::StillKept { cause, .. } => format!("{error}, so it stays offered; {}", remedy(cause)),
+        ControlError::Otherwise { name } => {
             format!("{error}: end the other offer with `qshare unshare {}` first", quoted(name.as_str()))
         }
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),

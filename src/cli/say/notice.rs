@@ -37,10 +37,13 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
             path.display(),
             local::advice(cause.kind)
         ),
+        Notice::JobUnread { path, cause } => format!(
+            "{} cannot be read ({cause}), so what it was to fetch is not gone on with: start that again, and remove the file",
+            path.display()
+        ),
         Notice::Kept { path, cause } => format!(
-            "{} cannot be read ({cause}), so what was kept is not offered: {}; or share it again with --keep",
-            path.display(),
-            local::advice(cause.kind)
+            "{} cannot be read ({cause}), so what was kept is not offered: share it again with --keep",
+            path.display()
         ),
         Notice::KeyRenewed { path, len } => format!(
             "{} had {len} bytes instead of 32 and was made anew: peers notice this start some seconds later",

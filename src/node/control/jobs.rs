@@ -112,14 +112,14 @@ impl Keeper {
         let files = self.files.clone();
         let read = spawn_blocking(move || files.read()).await;
         let read = read.unwrap_or_else(|_| Ok(Vec::new())).unwrap_or_else(|error| {
-            self.warn(self.files.dir(), error.into());
+            self.warn(Notice::JobUnread { path: self.files.dir().into(), cause: error.into() });
             Vec::new()
         });
         for file in read {
             let id = JobId::from(file.number);
             self.jobs.reserve(id);
             match file.bytes.map_err(Cause::from).and_then(|bytes| Kept::read(&bytes)) {
-                Err(cause) => self.warn(&file.path, cause),
+                Err(cause) => self.warn(Notice::JobUnread { path: file.path.as_path().into(), cause }),
                 Ok(kept) if self.jobs.restore(id, kept.state, kept.error.as_ref().is_none_or(may_change)) => {
                     self.all.insert(id, Job { kept, run: None, end: None });
                 }
@@ -128,9 +128,9 @@ impl Keeper {
         }
     }
 
-    fn warn(&self, path: &std::path::Path, cause: Cause) {
+    fn warn(&self, notice: Notice) {
         if let Some(node) = self.node.upgrade() {
-            node.host.warn(Notice::Job { path: path.into(), cause });
+            node.host.warn(notice);
         }
     }
 
@@ -299,7 +299,8 @@ impl Keeper {
         match spawn_blocking(work).await {
             Ok(Err(error)) if self.untold => {
                 self.untold = false;
-                self.warn(&self.files.dir().join(id.to_string()), error.into());
+                let path = self.files.dir().join(id.to_string());
+                self.warn(Notice::Job { path: path.as_path().into(), cause: error.into() });
             }
             Ok(Err(_)) | Err(_) => {}
             Ok(Ok(())) => self.untold = true,

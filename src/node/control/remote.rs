@@ -63,7 +63,17 @@ impl Remote {
             // What an earlier node left has another process.
             let at = file.read().filter(|at| pid.is_none_or(|pid| pid == at.pid));
             if let Some(at) = &at {
-                match timeout_at(deadline, greet(&identity, at)).await {
+                // One that is about to end answers nobody, and holds the home for a moment yet.
+                let moved = async {
+                    while home.held(Role::Node) == Some(pid) {
+                        sleep(LOOK).await;
+                    }
+                };
+                let greeted = tokio::select! {
+                    greeted = timeout_at(deadline, greet(&identity, at)) => greeted,
+                    () = moved => continue,
+                };
+                match greeted {
                     Ok(Ok((link, running))) => return Ok(Some(Self::of(home, link, running))),
                     Ok(Err(Greeting::OtherKey)) => return Err(ControlError::OtherKey { pid }.into()),
                     Ok(Err(Greeting::Wrong(cause))) => return Err(ControlError::Protocol(cause.to_string()).into()),

@@ -60,7 +60,7 @@ impl Server {
                     Some(arrival) if handshakes.len() < HANDSHAKES => {
                         drop(handshakes.spawn(Arc::clone(&self).greet(arrival)));
                     }
-                    Some(_) => self.count(),
+                    Some(arrival) => tracing::debug!(remote = %arrival.remote(), "no room for a handshake"),
                     None => return,
                 },
                 Some(greeted) = handshakes.join_next() => {

@@ -2,10 +2,12 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::{RecvStream, SendStream};
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::interval;
 
 use super::board::{Board, Fetched};
 use super::request::{Told, Word};
@@ -23,6 +25,8 @@ use crate::wire::limits::PAGE;
 
 /// Nodes that are told apart in the totals.
 const NODES: usize = 10_000;
+/// How often is looked whether it is still offered.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Something that is offered, or kept for that, with who fetched it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +95,7 @@ impl Mine {
         from: &mut RecvStream,
     ) -> Result<(), CallError> {
         let mut uploads = self.inner.uploads.shown();
+        let mut looks = interval(LOOK);
         loop {
             tokio::select! {
                 event = events.recv() => match event {
@@ -110,6 +115,13 @@ impl Mine {
                 Ok(()) = uploads.changed() => {
                     let now = uploads.borrow_and_update().clone();
                     self.tell_uploads(&now, to).await?;
+                }
+                _ = looks.tick() => {
+                    let roots = self.inner.index.roots().await;
+                    if !self.names.is_empty() && !roots.iter().any(|root| self.names.contains(&root.name)) {
+                        // Another command has unshared all of it.
+                        return frames::send(to, &Told::Left, PAGE).await;
+                    }
                 }
                 // Whatever it says, it is its last word.
                 word = frames::receive::<Word>(from, PAGE) => {

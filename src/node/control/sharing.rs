@@ -46,15 +46,16 @@ impl Remote {
 }
 
 impl Sharing<'_> {
-    /// What is told next.
+    /// What is told next; none once nothing of it is offered any more.
     ///
     /// # Errors
     /// When the node has ended.
-    pub async fn next(&mut self) -> Result<Heard, Error> {
+    pub async fn next(&mut self) -> Result<Option<Heard>, Error> {
         loop {
             match self.remote.next(&mut self.from).await? {
-                Told::Event(event) => return Ok(Heard::Event(event)),
-                Told::Uploads(uploads) => return Ok(Heard::Uploads(*uploads)),
+                Told::Event(event) => return Ok(Some(Heard::Event(event))),
+                Told::Uploads(uploads) => return Ok(Some(Heard::Uploads(*uploads))),
+                Told::Left => return Ok(None),
                 _ => {}
             }
         }

@@ -29,7 +29,7 @@ pub enum ControlError {
     #[error("the running node of this home offers it itself")]
     Own,
     /// It has ended, or its connection was lost, before the answer was there.
-    #[error("the running node of this home has ended meanwhile")]
+    #[error("the running node of this home has ended, or answers no more")]
     Lost,
     /// Nothing is offered as that.
     #[error("nothing is offered as {}", Shown(what))]
@@ -58,9 +58,17 @@ pub enum ControlError {
         /// and that of what commands ask of it.
         control: u16,
     },
-    /// It is offered already, to others than it was to be.
-    #[error("{name} is offered already, and not to the same people")]
-    OtherAudience {
+    /// What is to be offered no longer stays written down.
+    #[error("{} cannot be written ({cause})", shown(path))]
+    StillKept {
+        /// Where.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// It is offered already, to others than it was to be, or with other things left out.
+    #[error("{name} is offered already, to others or with other things left out")]
+    Otherwise {
         /// What.
         name: SafePath,
     },
@@ -117,9 +125,9 @@ impl ControlError {
             Self::Cut { .. } => ErrorCode::Incomplete,
             Self::Left { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
-            Self::NotKept { .. } => ErrorCode::Destination,
+            Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
-            Self::OtherAudience { .. } => ErrorCode::Usage,
+            Self::Otherwise { .. } => ErrorCode::Usage,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::OtherVersion { .. } | Self::Protocol(_) => ErrorCode::Protocol,
             Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,

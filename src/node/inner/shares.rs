@@ -39,6 +39,8 @@ pub struct Offered {
     pub roots: Vec<RootSummary>,
     /// What was offered before by these names.
     pub before: Vec<SafePath>,
+    /// What lies within, or around, and is offered to others: some of it is so to both.
+    pub crossing: Vec<SafePath>,
     /// What is left out.
     pub skipped: Vec<Omission>,
     /// Names that cannot exist everywhere.
@@ -115,8 +117,14 @@ impl Shares {
         let plan = spawn_blocking(move || look(&looked)).await??;
         let (plan, before) = self.without_known(plan).await?;
         let SharePlan { roots, skipped, unportable, .. } = &plan;
-        let offered =
-            Offered { roots: roots.clone(), before, skipped: skipped.clone(), unportable: unportable.clone() };
+        let crossing = self.crossing(&plan).await;
+        let offered = Offered {
+            roots: roots.clone(),
+            before,
+            crossing,
+            skipped: skipped.clone(),
+            unportable: unportable.clone(),
+        };
         // A node that ends has nothing.
         let names = self.index.share(plan).await.unwrap_or_default();
         if let Err(error) = self.keep(&wish).await {
@@ -166,7 +174,8 @@ impl Shares {
             return Err(ControlError::NotOffered { what: what.text.clone() }.into());
         }
         if !gone.is_empty() {
-            self.write(left.clone()).await?;
+            let cause = |cause| ControlError::StillKept { path: self.file().into(), cause };
+            self.write(left.clone()).await?.map_err(cause)?;
             *kept = left;
         }
         let names = self.index.unshare(found.iter().map(|root| root.name.clone()).collect()).await;
@@ -201,9 +210,20 @@ impl Shares {
         let new: Vec<Kept> = plain.chain(named).collect();
         let is_new = |old: &Kept| new.iter().any(|new| new.path() == old.path());
         let all: Vec<Kept> = kept.iter().filter(|old| !is_new(old)).chain(&new).cloned().collect();
-        self.write(all.clone()).await?;
+        let cause = |cause| ControlError::NotKept { path: self.file().into(), cause };
+        self.write(all.clone()).await?.map_err(cause)?;
         *kept = all;
         Ok(())
+    }
+
+    /// What is offered to others than this plan and shares files with it.
+    async fn crossing(&self, plan: &SharePlan) -> Vec<SafePath> {
+        let roots = self.index.roots().await.into_iter().filter(|old| old.friends_only != plan.friends_only);
+        let is_within = |old: &SharedRoot, new: &RootSummary| {
+            let (old, new) = (canonical(&old.path), canonical(&new.path));
+            old.starts_with(&new) || new.starts_with(&old)
+        };
+        roots.filter(|old| plan.roots.iter().any(|new| is_within(old, new))).map(|old| old.name).collect()
     }
 
     /// The plan without what is offered already, and the names of that.
@@ -212,8 +232,9 @@ impl Shares {
         let mut before = Vec::new();
         for new in &plan.roots {
             let Some(old) = roots.iter().find(|old| old.name == new.name) else { continue };
-            if old.friends_only != plan.friends_only {
-                return Err(ControlError::OtherAudience { name: old.name.clone() }.into());
+            let (is, wanted) = (LeftOut::of_root(old), LeftOut::of_plan(&plan));
+            if is_same(&old.path, &new.path) && (is != wanted || old.friends_only != plan.friends_only) {
+                return Err(ControlError::Otherwise { name: old.name.clone() }.into());
             }
             if !is_same(&old.path, &new.path) {
                 let (first, second) = (old.path.clone().into(), new.path.clone().into());
@@ -226,15 +247,29 @@ impl Shares {
         Ok((plan, before))
     }
 
-    async fn write(&self, all: Vec<Kept>) -> Result<(), Error> {
+    /// Writes it down, or says why not.
+    async fn write(&self, all: Vec<Kept>) -> Result<Result<(), Cause>, Error> {
         let file = self.file.clone();
         let written = spawn_blocking(move || {
             // Nothing is kept as nothing.
             let bytes = if all.is_empty() { Ok(Vec::new()) } else { rmp_serde::to_vec_named(&all) };
             file.write(&bytes.map_err(|error| io::Error::other(error.to_string()))?)
         });
-        let unkept = |cause| ControlError::NotKept { path: self.file().into(), cause };
-        written.await?.map_err(|error| unkept(error.into()).into())
+        Ok(written.await?.map_err(Cause::from))
+    }
+}
+
+/// What of a root is left out.
+#[derive(PartialEq, Eq)]
+struct LeftOut<'r>(&'r [String], bool, bool);
+
+impl<'r> LeftOut<'r> {
+    fn of_root(root: &'r SharedRoot) -> Self {
+        Self(&root.exclude, root.gitignore, root.include_secrets)
+    }
+
+    fn of_plan(plan: &'r SharePlan) -> Self {
+        Self(&plan.rules.exclude, plan.rules.gitignore, plan.rules.include_secrets)
     }
 }
 
@@ -261,8 +296,12 @@ fn named<'r>(roots: &'r [SharedRoot], what: &Unwanted) -> Vec<&'r SharedRoot> {
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {
-    let canonical = |path: &Path| fs::canonicalize(path).ok();
-    one == other || canonical(one).is_some_and(|one| canonical(other) == Some(one))
+    one == other || canonical(one) == canonical(other)
+}
+
+/// Without links where it is there, else as it is.
+fn canonical(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
 fn parsed(bytes: &[u8]) -> io::Result<Vec<Kept>> {

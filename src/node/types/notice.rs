@@ -31,8 +31,15 @@ pub enum Notice {
     Get(GetNotice),
     /// Of what is shared.
     Index(IndexNotice),
-    /// A job cannot be kept, or what was kept of one cannot be read.
+    /// A job cannot be kept.
     Job {
+        /// Its file.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// What was kept of a job cannot be read.
+    JobUnread {
         /// Its file.
         path: LocalPath,
         /// Why.

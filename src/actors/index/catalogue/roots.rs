@@ -29,6 +29,12 @@ pub struct SharedRoot {
     pub bytes: u64,
     /// and how many of these are not hashed yet.
     pub missing_bytes: u64,
+    /// What of it is left out: patterns in gitignore syntax,
+    pub exclude: Vec<String>,
+    /// what git's own ignore files say;
+    pub gitignore: bool,
+    /// but not what looks like a secret.
+    pub include_secrets: bool,
     /// Friends alone may have it.
     pub friends_only: bool,
     /// Since when, from 1970 on.
@@ -61,6 +67,9 @@ impl Catalogue {
                 files: row.count.files.into(),
                 bytes: row.count.bytes,
                 missing_bytes: row.count.missing_bytes,
+                exclude: row.rules.exclude.clone(),
+                gitignore: row.rules.gitignore,
+                include_secrets: row.rules.include_secrets,
                 friends_only: row.friends_only,
                 since: row.since,
                 gone: row.gone,

@@ -11,17 +11,13 @@ use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
 use crate::io::clock::time_of_day;
 use crate::model::Size;
-use crate::node::{Fetched, Remote, SharedRoot, SharedRow};
+use crate::node::{Fetched, Node, Remote, SharedRoot, SharedRow};
 
 /// Runs it.
 pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Failure> {
     context.refuse_other_version(remote)?;
     let rows = remote.shared().await?;
-    context.output.emit_all(rows.iter().map(|row| {
-        let root = row.offer.root.as_ref();
-        let path = root.map_or_else(|path| path.as_path(), |root| &root.path);
-        Line::Shared(SharedLine::of(row, path, root.ok()))
-    }))?;
+    context.output.emit_all(rows.iter().map(line))?;
     let running = remote.running();
     if rows.is_empty() {
         let text = format!("qshare: node {} (process {}) offers nothing; share it a path", running.node, running.pid);
@@ -39,15 +35,36 @@ pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Fail
     Ok(Exit::DONE)
 }
 
+/// The line of one for programs.
+pub(super) fn line(row: &SharedRow) -> Line<'_> {
+    let root = row.offer.root.as_ref();
+    let path = root.map_or_else(|path| path.as_path(), |root| &root.path);
+    Line::Shared(SharedLine::of(row, path, root.ok()))
+}
+
+/// What is kept, where no node runs that would offer it.
+pub(super) async fn kept(context: &Context) -> Result<Exit, Failure> {
+    let (node, _events) = Node::start(context.options()).await?;
+    let rows: Vec<_> =
+        node.shared().await.into_iter().map(|offer| SharedRow { offer, fetched: Fetched::default() }).collect();
+    node.stop().await;
+    context.output.emit_all(rows.iter().map(line))?;
+    for path in rows.iter().filter_map(|row| row.offer.root.as_ref().err()) {
+        context.output.print(&format!("{}\n", path.display()))?;
+    }
+    context.output.note("qshare: this is kept, and no node of this home runs: `qshare node` offers it");
+    Ok(Exit::DONE)
+}
+
 fn table(rows: &[SharedRow], names: &Names) -> Table {
     let columns = [
         ("NAME", Align::Path),
-        ("FILES", Align::Right),
+        ("FILES", Align::SpareRight),
         ("SIZE", Align::Right),
         ("STATE", Align::Left),
         ("FOR", Align::Right),
         ("FETCHED", Align::Right),
-        ("LAST BY", Align::Spare),
+        ("LAST BY", Align::Left),
         ("ID", Align::Spare),
     ];
     let mut table = Table::new(&columns);

@@ -2,7 +2,7 @@
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Preface, Reach, tell, wish};
+use super::{Preface, Reach, list, tell, wish};
 use crate::cli::args::ShareArgs;
 use crate::cli::context::Context;
 use crate::cli::context::stop;
@@ -13,7 +13,7 @@ use crate::cli::render::{stdout, uploads};
 use crate::cli::signals::Signals;
 use crate::model::text::shell::quoted;
 use crate::model::{SafePath, Shown};
-use crate::node::{Error, Event, Heard, Offered, Remote, Sharing, Uploads};
+use crate::node::{Error, Event, Heard, Offered, Remote, SharedRow, Sharing, Uploads};
 use crate::wire::control::ControlStatus;
 
 /// Events that wait for whoever reads them; of a slower one some are left out.
@@ -34,7 +34,7 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
     let reach = Reach { trackers, lan: running.lan, neighbours: !running.only_peers || !status.neighbours.is_empty() };
     tell_begin(context, &offered, &reach.audience(context, arguments.friends_only));
     if arguments.keep {
-        return kept(context, &offered);
+        return kept(context, remote, &offered).await;
     }
     if let Some(own) = status.addrs.first() {
         context.output.emit(&Line::Listening { addr: own.addr, node: running.node })?;
@@ -78,11 +78,21 @@ fn tell_begin(context: &Context, offered: &Offered, audience: &str) {
     for name in &offered.before {
         context.output.note(&format!("qshare: {} was offered already", Shown(name.as_str())));
     }
+    for name in &offered.crossing {
+        let name = Shown(name.as_str());
+        context.output.warn(&format!(
+            "some of this is offered as {name} as well, and not to the same people: whoever may have one of them gets those files"
+        ));
+    }
 }
 
 /// It is offered for good; the command ends.
-fn kept(context: &Context, offered: &Offered) -> Result<Exit, Failure> {
-    for name in offered.roots.iter().map(|root| &root.name).chain(&offered.before) {
+async fn kept(context: &Context, remote: &Remote, offered: &Offered) -> Result<Exit, Failure> {
+    let names: Vec<_> = offered.roots.iter().map(|root| &root.name).chain(&offered.before).collect();
+    let rows = remote.shared().await?;
+    let is_new = |row: &&SharedRow| row.offer.root.as_ref().is_ok_and(|root| names.contains(&&root.name));
+    context.output.emit_all(rows.iter().filter(is_new).map(list::line))?;
+    for name in names {
         let (shown, words) = (Shown(name.as_str()), quoted(name.as_str()));
         context.output.print(&format!("{shown}\n    qshare get {words}\n"))?;
         context.output.note(&format!("qshare: {shown} is kept; `qshare unshare {words}` ends that"));
@@ -120,13 +130,19 @@ async fn follow(context: &Context, mut sharing: Sharing<'_>, signals: &mut Signa
         loop {
             match sharing.next().await? {
                 // Full: whoever reads is too slow.
-                Heard::Event(event) => drop(to.try_send(event)),
-                Heard::Uploads(now) => drop(shown.send_replace(now)),
+                Some(Heard::Event(event)) => drop(to.try_send(event)),
+                Some(Heard::Uploads(now)) => drop(shown.send_replace(now)),
+                None => return Ok(()),
             }
         }
     };
     let heard: Result<(), Error> = tokio::select! {
-        heard = hear => heard,
+        heard = hear => {
+            if heard.is_ok() {
+                context.output.note("qshare: all of it was unshared");
+            }
+            heard
+        }
         () = stdout::unread() => Ok(()),
         _ = signals.next() => Ok(()),
     };
