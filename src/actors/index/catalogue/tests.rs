@@ -205,14 +205,14 @@ fn a_change_of_metadata_is_looked_into_while_everything_stays_offered() {
     let linked = FileStamp { ctime_ns: 5, ..stamp(1) };
     let (jobs, changed) = found(&mut catalogue, "t/a", linked);
     assert_eq!((jobs.len(), changed, offered(&catalogue, "t/a")), (1, false, Some(id)));
-    assert!(catalogue.snapshot().source(id, SIZE).is_some());
+    assert!(catalogue.snapshot(&Reserved::default()).source(id, SIZE).is_some());
     assert!(found(&mut catalogue, "t/a", linked).0.is_empty(), "it is queued once");
     assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::Same, "nothing to be told");
     // It turns out to have other bytes.
     let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { ctime_ns: 6, ..stamp(1) });
     assert_eq!(hash_as(&mut catalogue, &jobs[0], "other", true), Taken::New(0));
     assert_eq!(offered(&catalogue, "t/a"), Some(ContentId::of(b"other")));
-    let snapshot = catalogue.snapshot();
+    let snapshot = catalogue.snapshot(&Reserved::default());
     assert!(snapshot.source(id, SIZE).is_none() && snapshot.had(id));
 }
 
@@ -247,12 +247,15 @@ fn a_file_that_was_touched_or_replaced_is_served_as_what_it_was_until_it_is_hash
         let mut catalogue = hashed_tree(false);
         let (jobs, _) = found(&mut catalogue, "t/a", changed);
         assert_eq!((jobs.len(), offered(&catalogue, "t/a")), (1, None));
-        assert!(catalogue.snapshot().source(id, SIZE).is_some());
+        assert!(catalogue.snapshot(&Reserved::default()).source(id, SIZE).is_some());
         assert_eq!(hash(&mut catalogue, &jobs[0]), Taken::New(0));
         assert_eq!(offered(&catalogue, "t/a"), Some(id));
         let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { mtime_ns: 2, ctime_ns: 6, ..changed });
         hash_as(&mut catalogue, &jobs[0], "other", true);
-        assert!(catalogue.snapshot().source(id, SIZE).is_none() && catalogue.snapshot().had(id));
+        assert!(
+            catalogue.snapshot(&Reserved::default()).source(id, SIZE).is_none()
+                && catalogue.snapshot(&Reserved::default()).had(id)
+        );
     }
 }
 
@@ -260,7 +263,7 @@ fn a_file_that_was_touched_or_replaced_is_served_as_what_it_was_until_it_is_hash
 fn a_file_of_another_size_is_not_what_it_was_at_once() {
     let mut catalogue = hashed_tree(false);
     let (jobs, _) = found(&mut catalogue, "t/a", FileStamp { size: 11, ..stamp(1) });
-    let snapshot = catalogue.snapshot();
+    let snapshot = catalogue.snapshot(&Reserved::default());
     let id = ContentId::of(b"t/a");
     assert!(jobs.len() == 1 && snapshot.source(id, SIZE).is_none() && snapshot.had(id));
 }
@@ -369,7 +372,7 @@ fn a_root_that_leads_elsewhere_is_told_at_each_turn() {
 
 /// What is told with a collection that is offered, or was.
 fn told(catalogue: &mut Catalogue, id: ContentId) -> Vec<(String, Code)> {
-    let snapshot = catalogue.snapshot();
+    let snapshot = catalogue.snapshot(&Reserved::default());
     let left_out = snapshot.left_out(id).cloned().unwrap_or_default();
     left_out.files.iter().map(|file| (file.path.as_str().to_owned(), file.why)).collect()
 }
@@ -455,7 +458,9 @@ fn as_many_as_are_only_counted_are_told_with_the_tree_that_left_them_out() {
         }
     }
     let id = collect(&mut catalogue);
-    let told = |catalogue: &mut Catalogue| catalogue.snapshot().left_out(id).map(|told| (told.files.len(), told.more));
+    let told = |catalogue: &mut Catalogue| {
+        catalogue.snapshot(&Reserved::default()).left_out(id).map(|told| (told.files.len(), told.more))
+    };
     assert_eq!(told(&mut catalogue), Some((NAMED, 3)));
     for job in catalogue.failed(0) {
         hash(&mut catalogue, &job);
@@ -505,7 +510,7 @@ fn what_was_told_with_a_seeded_tree_is_told_on() {
     let (jobs, _) = rescan(&mut catalogue, &[("t/a", 1)]);
     hash_as(&mut catalogue, &jobs[0], "a", true);
     let id = collect(&mut catalogue);
-    assert_eq!(catalogue.snapshot().left_out(id), Some(&left_out));
+    assert_eq!(catalogue.snapshot(&Reserved::default()).left_out(id), Some(&left_out));
 }
 
 #[test]
@@ -513,9 +518,9 @@ fn what_is_withdrawn_is_nobodys_and_its_name_is_free() {
     let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
     let (_, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), now).expect("free");
     hash(&mut catalogue, &jobs[0]);
-    assert!(catalogue.snapshot().offer(&path("t")).is_some());
+    assert!(catalogue.snapshot(&Reserved::default()).offer(&path("t")).is_some());
     assert_eq!((catalogue.withdraw(&path("x"), now), catalogue.withdraw(&path("t"), now)), (None, Some(0)));
-    let snapshot = catalogue.snapshot();
+    let snapshot = catalogue.snapshot(&Reserved::default());
     assert_eq!((snapshot.offers().all().names, catalogue.shared()), (0, Vec::new()));
     assert!(snapshot.source(ContentId::of(b"t/a"), 10).is_none() && snapshot.had(ContentId::of(b"t/a")));
     // What was on its way for it finds nothing.
@@ -523,7 +528,7 @@ fn what_is_withdrawn_is_nobodys_and_its_name_is_free() {
     assert_eq!((catalogue.collectable(), catalogue.withdraw(&path("t"), now)), (Vec::new(), None));
     let (key, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), now).expect("free again");
     assert_eq!((key, hash(&mut catalogue, &jobs[0])), (1, Taken::New(1)));
-    assert_eq!(catalogue.snapshot().offers().all().names, 2);
+    assert_eq!(catalogue.snapshot(&Reserved::default()).offers().all().names, 2);
 }
 
 #[test]
@@ -542,6 +547,13 @@ fn what_is_for_friends_alone_stays_so_after_it_has_changed_unless_anybody_may_ha
     let (_, jobs) = catalogue.add(other, Arc::default(), now).expect("free");
     hash_as(&mut catalogue, &jobs[0], "known", true);
     let mixed = catalogue.reserved(&before);
+    // Strangers get what is known from whoever offers it to them, and nothing else of it.
+    let snapshot = catalogue.snapshot(&mixed);
+    let open = snapshot.open().expect("another one");
+    let names: Vec<_> = open.offers().iter().map(|offer| offer.name.to_string()).collect();
+    assert_eq!(names, ["u", "u/b"]);
+    assert!(open.source(known, 10).is_some() && open.source(secret, 10).is_none());
+    assert!(snapshot.source(secret, 10).is_some());
     assert!(!mixed.is_all() && mixed.has_id(secret) && !mixed.has_id(known) && !mixed.has_name(&path("u/b")));
     // Another content takes its place, but whoever fetches the old one may still find it here.
     assert_eq!(rescan(&mut catalogue, &[("t/a", 4), ("t/b", 2)]).0.len(), 1);
