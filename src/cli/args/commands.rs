@@ -196,7 +196,7 @@ pub(crate) enum JobsCommand {
 
 #[derive(Args, Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Which {
-    /// The number that `qshare jobs` shows, or `all` that this fits
+    /// The number that `qshare jobs` shows, or `all`: those that no command follows and that this fits
     #[arg(value_name = "ID|all", value_parser = which)]
     pub(crate) id: OneOrAll,
 }

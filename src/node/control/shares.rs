@@ -53,21 +53,24 @@ pub(super) async fn share(
     wish: ShareWish,
     (to, from): (&mut SendStream, &mut RecvStream),
 ) -> Result<(), CallError> {
-    let keep = wish.keep;
     let events = board.follow();
-    let offered: Result<Offered, Error> = node.inner.shares.offer(wish).await;
-    let names = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
-    let mine = (!keep).then(|| Mine {
-        inner: Arc::clone(&node.inner),
-        names,
-        totals: Uploads::default(),
-        nodes: HashSet::new(),
-    });
+    // In a task of its own: a command that goes meanwhile must not leave behind what nobody withdraws.
+    let offering = tokio::spawn(offer(Arc::clone(&node.inner), wish));
+    let Ok((offered, mine)) = offering.await else { return Err(CallError::Refused(Code::Internal.into())) };
     answer_with(to, packed(&offered)).await?;
     match (mine, offered) {
         (Some(mine), Ok(_)) => mine.follow(events, to, from).await,
         _ => Ok(()),
     }
+}
+
+/// Offers a wish; what became of it, and what ends it unless it is kept.
+async fn offer(inner: Arc<Inner>, wish: ShareWish) -> (Result<Offered, Error>, Option<Mine>) {
+    let keep = wish.keep;
+    let offered = inner.shares.offer(wish).await;
+    let names = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
+    let mine = (!keep).then(|| Mine { inner, names, totals: Uploads::default(), nodes: HashSet::new() });
+    (offered, mine)
 }
 
 /// What a command offers. Dropped, it is offered no longer.

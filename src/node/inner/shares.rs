@@ -118,7 +118,7 @@ impl Shares {
         let (plan, before) = self.without_known(plan).await?;
         let SharePlan { roots, skipped, unportable, .. } = &plan;
         let crossing = self.crossing(&plan).await;
-        let offered = Offered {
+        let mut offered = Offered {
             roots: roots.clone(),
             before,
             crossing,
@@ -127,6 +127,8 @@ impl Shares {
         };
         // A node that ends has nothing.
         let names = self.index.share(plan).await.unwrap_or_default();
+        // One whose name somebody was quicker to take is told of by a notice.
+        offered.roots.retain(|root| names.contains(&root.name));
         if let Err(error) = self.keep(&wish).await {
             self.index.unshare(names).await;
             return Err(error);
