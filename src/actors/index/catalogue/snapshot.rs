@@ -27,7 +27,7 @@ pub struct IndexSnapshot {
     /// What is left of former trees; each made when it is first asked for.
     remains: HashMap<ContentId, Left>,
     /// What strangers see in its place, where that is less.
-    open: Option<Arc<IndexSnapshot>>,
+    open: Option<Arc<Self>>,
 }
 
 /// A former tree, and what is left of it at this moment.
