@@ -50,7 +50,7 @@ pub(crate) struct ShareArgs {
     pub(crate) all: bool,
     /// Serve friends only
     ///
-    /// Strangers are refused, and no offer is announced by name.
+    /// Others are told nothing of what this command offers, and it is announced to nobody by name.
     #[arg(long, help_heading = "To whom, and how")]
     pub(crate) friends_only: bool,
     /// The UDP address [default: any, port 4918 or the next free one]
@@ -226,7 +226,7 @@ pub(crate) struct LimitArgs {
 pub(crate) struct NodeArgs {
     /// Serve friends only
     ///
-    /// Strangers are refused, and no offer is announced by name.
+    /// Others are told nothing of what the configuration offers; what was kept is for whom it was kept for.
     #[arg(long)]
     pub(crate) friends_only: bool,
     /// The UDP address [default: any, port 4918 or the next free one]
