@@ -4,6 +4,7 @@
 pub mod address;
 pub mod collection;
 pub mod content;
+pub(crate) mod counts;
 pub mod friend;
 pub mod id;
 pub mod list;

@@ -42,6 +42,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
         "model",
         &[
             "address",
+            "counts",
             "friend",
             "id",
             "list",
