@@ -412,7 +412,7 @@ fn memory_is_divided_by_networks_too() {
         announced_from(&mut directory, sybil(n), n, vec![]);
     }
     assert_eq!(directory.renew(announcement(1, 1, 1), at(0)).held, Some(1000));
-    let used = directory.networks.total.offers.bytes + networks::NODE * directory.snapshot().nodes() as u64;
+    let used = directory.networks.total.offers.bytes + networks::NODE * directory.snapshot().census().nodes;
     assert!(used <= 1 << 20, "{used}");
 }
 
@@ -451,7 +451,7 @@ fn places_and_parts_of_nodes_are_divided_by_networks() {
     assert_eq!(directory.announce(sybil(12), &head(1, 1, true), at(20)), Err(Code::Busy));
     directory.announce(who(1), &head(1, 1, true), at(20)).expect("a place of theirs");
     assert!(!directory.renew(announcement(2, 1, 1), at(20)).known, "the one that was not heard of for longest");
-    assert_eq!(directory.snapshot().nodes(), 10);
+    assert_eq!(directory.snapshot().census().nodes, 10);
     let join = (0..=255).map(part).collect();
     directory.apply(announcement(1, 1, 1), Delta { join, ..Delta::default() }, at(20)).expect("applies");
     let all = (1 << 20) / 4 / 112;
