@@ -48,7 +48,6 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "list",
             "obstacle",
             "rate",
-            "size",
             "text",
             "plane",
             "query",

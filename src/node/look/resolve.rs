@@ -190,7 +190,7 @@ async fn follow(
     let request = Request::Resolve(Resolve { name });
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     loop {
-        match frames::receive_known(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)? {
+        match frames::receive_known::<ResolveEvent>(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)? {
             ResolveEvent::Done(offer) => {
                 let id = offer.id.filter(|_| offer.is_possible()).ok_or(Why::Failing)?;
                 // A file does not become a directory by being hashed: another thing has taken its place.
