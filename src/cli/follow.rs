@@ -88,7 +88,12 @@ fn ended(error: Error, stopped: Option<Stop>) -> Failure {
 ///
 /// # Errors
 /// When that node has ended.
-pub(crate) async fn seed_there(context: &Context, remote: &Remote, bytes: u64, signals: &mut Signals) -> Result<Exit> {
+pub(crate) async fn seed_there(
+    context: &Context,
+    remote: &Remote,
+    bytes: u64,
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
     if signals.came {
         return Ok(Exit::DONE);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Result;
+use crate::cli::failure::Failure;
 use crate::cli::render::human::{count, duration};
 use crate::cli::render::json::{Line, SharedLine};
 use crate::cli::render::table::{Align, Table};
@@ -14,7 +14,7 @@ use crate::model::Size;
 use crate::node::{Fetched, Node, Remote, SharedRoot, SharedRow};
 
 /// Runs it.
-pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit> {
+pub(super) async fn run(context: &Context, remote: &Remote) -> Result<Exit, Failure> {
     context.refuse_other_version(remote)?;
     let rows = remote.shared().await?;
     context.output.emit_all(rows.iter().map(line))?;
@@ -43,7 +43,7 @@ pub(super) fn line(row: &SharedRow) -> Line<'_> {
 }
 
 /// What is kept, where no node runs that would offer it.
-pub(super) async fn kept(context: &Context) -> Result<Exit> {
+pub(super) async fn kept(context: &Context) -> Result<Exit, Failure> {
     let (node, _events) = Node::start(context.options()).await?;
     let rows: Vec<_> =
         node.shared().await.into_iter().map(|offer| SharedRow { offer, fetched: Fetched::default() }).collect();

@@ -7,7 +7,7 @@ use crate::cli::args::ShareArgs;
 use crate::cli::context::Context;
 use crate::cli::context::stop;
 use crate::cli::exit::Exit;
-use crate::cli::failure::{Failure, Result};
+use crate::cli::failure::Failure;
 use crate::cli::render::json::{Line, paste};
 use crate::cli::render::{stdout, uploads};
 use crate::cli::signals::Signals;
@@ -20,7 +20,7 @@ use crate::wire::control::ControlStatus;
 const WAITING: usize = 1024;
 
 /// Runs it.
-pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArgs) -> Result<Exit> {
+pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArgs) -> Result<Exit, Failure> {
     let mut signals = context.signals()?;
     context.refuse_other_version(remote)?;
     let status = remote.status().await?;
@@ -47,7 +47,7 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
 }
 
 /// What belongs to the node and not to what it offers, or what it does not do for this.
-fn refuse_what_cannot_hold(context: &Context, status: &ControlStatus, arguments: &ShareArgs) -> Result<()> {
+fn refuse_what_cannot_hold(context: &Context, status: &ControlStatus, arguments: &ShareArgs) -> Result<(), Failure> {
     let settings = &context.settings;
     let is_told = |tracker: &crate::model::PeerTarget| {
         let tracker = tracker.host_port();
@@ -87,7 +87,7 @@ fn tell_begin(context: &Context, offered: &Offered, audience: &str) {
 }
 
 /// It is offered for good; the command ends.
-async fn kept(context: &Context, remote: &Remote, offered: &Offered) -> Result<Exit> {
+async fn kept(context: &Context, remote: &Remote, offered: &Offered) -> Result<Exit, Failure> {
     let names: Vec<_> = offered.roots.iter().map(|root| &root.name).chain(&offered.before).collect();
     let rows = remote.shared().await?;
     let is_new = |row: &&SharedRow| row.offer.root.as_ref().is_ok_and(|root| names.contains(&&root.name));
@@ -101,7 +101,7 @@ async fn kept(context: &Context, remote: &Remote, offered: &Offered) -> Result<E
 }
 
 /// Of what was offered before its id may have been told long ago.
-async fn tell_known(context: &Context, remote: &Remote, before: &[SafePath]) -> Result<()> {
+async fn tell_known(context: &Context, remote: &Remote, before: &[SafePath]) -> Result<(), Failure> {
     if before.is_empty() {
         return Ok(());
     }
@@ -121,7 +121,7 @@ async fn tell_known(context: &Context, remote: &Remote, before: &[SafePath]) -> 
 }
 
 /// Tells what happens to it, until a signal comes or the node ends.
-async fn follow(context: &Context, mut sharing: Sharing<'_>, signals: &mut Signals) -> Result<Exit> {
+async fn follow(context: &Context, mut sharing: Sharing<'_>, signals: &mut Signals) -> Result<Exit, Failure> {
     let (to, events) = mpsc::channel::<Event>(WAITING);
     context.pass_events(events, tell(context));
     let (shown, uploads) = watch::channel(Uploads::default());
