@@ -1,18 +1,8 @@
 use std::time::Duration;
 
 use super::*;
-use crate::cli::args::Globals;
-use crate::cli::render::Console;
-use crate::cli::settings::{Environment, Settings};
 use crate::model::{Kind, NodeId, SafePath};
 use crate::node::ProviderProgress;
-
-/// Of a home that is nowhere.
-fn of_nobody() -> Context {
-    let globals = Globals { home: Some("/nonexistent/home".into()), ..Globals::default() };
-    let settings = Settings::resolve(&globals, &Environment::default(), None);
-    Context { settings: settings.expect("the defaults"), output: Console::new(&globals) }
-}
 
 fn arguments(line: &[&str]) -> GetArgs {
     let line = ["qshare", "get"].iter().chain(line).map(std::ffi::OsString::from);
@@ -50,7 +40,7 @@ fn outcome(bytes: u64, fetched: u64) -> Outcome {
 
 #[test]
 fn words_that_are_all_ids_are_so_many_things() {
-    let context = of_nobody();
+    let context = Context::of_nobody();
     let wants = |line: &[&str]| {
         wants(&context, &arguments(line)).map(|wants| wants.into_iter().map(|want| want.what).collect::<Vec<_>>())
     };
