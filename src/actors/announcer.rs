@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::actors::access::Access;
 use crate::actors::connections::{ConnectError, ConnectionsRef};
-use crate::actors::start::{Handled, Owner, start};
+use crate::actors::start::{Farewell, Handled, Owner, start};
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
@@ -159,18 +159,7 @@ pub enum Message {
 pub struct AnnouncerRef(ActorRef<Message>);
 
 /// A transfer in which the node takes part until this is dropped.
-#[derive(Debug)]
-pub struct Participation {
-    part: Content,
-    announcer: ActorRef<Message>,
-}
-
-impl Drop for Participation {
-    fn drop(&mut self) {
-        // A stopped announcer has told of the end of everything.
-        let _ = self.announcer.cast(Message::Leave(self.part));
-    }
-}
+pub type Participation = Farewell<Message>;
 
 impl AnnouncerRef {
     /// Starts a session for each tracker under a supervisor.
@@ -187,7 +176,7 @@ impl AnnouncerRef {
     pub fn join(&self, part: Content) -> Participation {
         // A stopped announcer tells nobody, which is right.
         let _ = self.0.cast(Message::Join(part));
-        Participation { part, announcer: self.0.clone() }
+        Farewell::of(self.0.clone(), Message::Leave(part))
     }
 
     /// Withdraws from all trackers; bounded by a second for those that do not answer.

@@ -126,7 +126,7 @@ fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
 mod tests {
     use super::*;
     use crate::io::share::shared_source::SharedCollection;
-    use crate::io::share::source::drawn::Drawn;
+    use crate::io::share::source::tests::Drawn;
     use crate::model::Collection;
     use crate::model::collection::Entry as TreeEntry;
     use crate::wire::Code;

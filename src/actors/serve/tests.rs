@@ -20,7 +20,7 @@ use crate::actors::serve::tracker::TrackerAnswers;
 use crate::actors::shelf::Shelf;
 use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
-use crate::io::share::source::drawn::Drawn;
+use crate::io::share::source::tests::Drawn;
 use crate::io::share::watch::Pace;
 use crate::logic::directory::Quotas;
 use crate::model::collection::Entry;

@@ -11,7 +11,7 @@ use crate::io::receive::partial::Partial;
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
-use crate::node::error::{Error, Lack};
+use crate::node::error::{Error, Lack, Result};
 use crate::node::get::again::{Again, tell_changed_from_gone};
 use crate::node::get::contents::Contents;
 use crate::node::get::follow::follow;
@@ -32,7 +32,7 @@ const PROVIDERS: usize = 16;
 
 impl Get {
     /// Fetches and publishes.
-    pub(super) async fn fetch(&mut self, plan: Plan) -> Result<Outcome, Error> {
+    pub(super) async fn fetch(&mut self, plan: Plan) -> Result<Outcome> {
         let (Plan { hit, contents, present, place, late }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
             Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
@@ -99,7 +99,7 @@ impl Get {
         download: &mut Download,
         contents: &Contents,
         late: Option<LateAnswers>,
-    ) -> Result<Ending, Error> {
+    ) -> Result<Ending> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
         let (tell, mut truth) = mpsc::channel(1);
@@ -202,7 +202,7 @@ impl Delivery {
     }
 
     /// Waits until everything is delivered.
-    async fn finished(&mut self) -> Result<(), Error> {
+    async fn finished(&mut self) -> Result<()> {
         self.join().await.transpose().map(drop).map_err(|error| Error::Stdout(error.into()))
     }
 
@@ -227,8 +227,6 @@ pub(super) async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -17,8 +17,8 @@ use crate::logic::transfer::Why;
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, FoundHit, Hit, Kind, NodeId, Provider, SafePath};
-use crate::node::error::Error;
-use crate::node::look::claims::first_proven;
+use crate::node::error::{Error, Result};
+use crate::node::look::Looking;
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
 use crate::node::report::Report;
@@ -91,7 +91,7 @@ impl Listed<'_> {
     /// # Errors
     /// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
     /// provider can do better.
-    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Proven, Error> {
+    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Proven> {
         let (id, most) = (self.id, self.finder.max_files);
         let mut trials = Trials::new(self.providers, wait);
         let turns = Arc::new(Turns::new());
@@ -124,8 +124,8 @@ impl Listed<'_> {
                     looked = true;
                     let (files, trees): (Vec<_>, _) = more.into_iter().partition(|one| one.hit.kind == Kind::File);
                     trials.add(trees.into_iter().flat_map(|found: FoundHit| found.hit.providers));
-                    let (connections, report) = (self.finder.connections.clone(), self.report.clone());
-                    proving.spawn(async move { first_proven(&connections, files, &report).await });
+                    let (finder, report) = (self.finder.clone(), self.report.clone());
+                    proving.spawn(async move { Looking { finder: &finder, report: &report }.first_proven(files).await });
                 }
                 Some(Ok(Some(file))) = proving.join_next() => return Ok(Proven::File(file.hit)),
                 Some(Ok((number, got))) = tasks.join_next() => match got {

@@ -14,7 +14,7 @@ use crate::io::share::scan::Fixed;
 use crate::io::share::stamp::stamp_at;
 use crate::model::collection::Entry;
 use crate::model::{ChunkList, Content, ContentId, SafePath};
-use crate::node::error::Error;
+use crate::node::error::Result;
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
@@ -33,12 +33,7 @@ pub(crate) struct Learned {
 
 impl Get {
     /// Whether what is at the destination goes on being served.
-    pub(super) async fn keep(
-        &self,
-        contents: &Contents,
-        destination: &TargetPath,
-        learned: Learned,
-    ) -> Result<bool, Error> {
+    pub(super) async fn keep(&self, contents: &Contents, destination: &TargetPath, learned: Learned) -> Result<bool> {
         let seeds = self.request.share == ShareBack::Seed;
         if !seeds && !self.inner.has_running_node() {
             return Ok(false);

@@ -67,10 +67,9 @@ fn table(rows: &[SharedRow], names: &Names) -> Table {
         ("LAST BY", Align::Left),
         ("ID", Align::Spare),
     ];
-    let mut table = Table::new(&columns);
-    for row in rows {
-        let Ok(root) = &row.offer.root else { continue };
-        table.row([
+    let cells = |row: &SharedRow| {
+        let root = row.offer.root.as_ref().ok()?;
+        Some([
             root.name.to_string(),
             count(root.files),
             Size(root.bytes).to_string(),
@@ -79,9 +78,9 @@ fn table(rows: &[SharedRow], names: &Names) -> Table {
             count(row.fetched.times),
             last(&row.fetched, names),
             root.id.map_or_else(String::new, |id| id.short()),
-        ]);
-    }
-    table
+        ])
+    };
+    Table::of(&columns, rows.iter().filter_map(cells))
 }
 
 /// How it is offered, in a few words.
