@@ -28,6 +28,8 @@ use crate::node::{
 mod list;
 mod through;
 
+pub(crate) use through::follow_there;
+
 /// The most skipped things that are named before the rest is counted.
 const NAMED: usize = 20;
 
@@ -168,7 +170,10 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> 
         may_be_empty: is_empty(arguments),
         friends_only: arguments.friends_only,
     };
-    Ok(ShareWish { seen: paths.iter().map(|path| Landing::of(path)).collect(), paths, options, keep: arguments.keep })
+    // Those of the configuration are the node's, which has its own at its next start.
+    let trackers = if context.settings.given_trackers { context.settings.trackers.clone() } else { Vec::new() };
+    let seen = paths.iter().map(|path| Landing::of(path)).collect();
+    Ok(ShareWish { seen, paths, options, keep: arguments.keep, limit: arguments.limit, trackers })
 }
 
 /// What is about to be published, for people.

@@ -71,7 +71,11 @@ pub(super) fn control(error: &ControlError) -> String {
     match error {
         ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
-        ControlError::Left { .. } => error.to_string(),
+        ControlError::Left { .. } | ControlError::Same { .. } => error.to_string(),
+        ControlError::Moved { .. } => {
+            format!("{error} since this was asked for: put it back, or cancel this and fetch it to another place")
+        }
+        ControlError::Paused { job, .. } => format!("{error}: `qshare jobs resume {job}` goes on with it"),
         ControlError::Cut { .. } | ControlError::Lost => format!("{error}: run the same command again"),
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))

@@ -155,7 +155,7 @@ impl Following {
                     }
                     Some(Word::Leave) => {
                         if let Keeper::Jobs(jobs, id) = &self.keeper {
-                            jobs.detach(*id).await;
+                            frames::send(to, &Told::Job(jobs.detach(*id).await), PAGE).await?;
                         }
                         return frames::send(to, &Told::Left, PAGE).await;
                     }

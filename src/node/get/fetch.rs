@@ -7,6 +7,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::receive::partial::Partial;
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
@@ -53,6 +54,7 @@ impl Get {
                 seed: rand::random(),
             },
             share: shares,
+            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
             open: self.request.from.is_none(),
             progress: self.report.progress(),
             tell: self.report.tell(),

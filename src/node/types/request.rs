@@ -153,6 +153,8 @@ with_setters! {
         umask: Option<u32>,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
         choose: Option<ContentId>,
+        /// The most bytes a second that are sent of it while it comes, and while it is served after that.
+        upload_limit: Option<Rate>,
         /// Of a content of several names that the words match none is chosen: fail as ambiguous.
         every: bool,
     }
@@ -181,6 +183,7 @@ impl GetRequest {
             taken: Vec::new(),
             umask: None,
             choose: None,
+            upload_limit: None,
             every: false,
         }
     }
