@@ -64,7 +64,7 @@ impl FurtherSessions {
 
     /// Ends all.
     pub(super) fn stop(&mut self) {
-        std::mem::take(&mut self.running).values().for_each(|session| drop(session.stop.send_replace(true)));
+        std::mem::take(&mut self.running).values().for_each(|session| _ = session.stop.send_replace(true));
     }
 
     /// Has each tracker told what is wanted by now: begins sessions, and ends those of which nothing is wanted any more.

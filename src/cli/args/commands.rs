@@ -30,7 +30,7 @@ pub(crate) struct ShareArgs {
     ///
     /// A file is offered under its name, a directory with all that is in it under its own. What is configured as [[share]] is
     /// offered too, and what was kept. Where a node of this home runs already, that offers them, for as long as this command
-    /// runs; without a path what it offers is listed.
+    /// runs, and for 10 s more if it is killed; without a path what it offers is listed.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Offer more, from a file of `name<TAB>path` lines

@@ -171,9 +171,10 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> 
         friends_only: arguments.friends_only,
     };
     // Those of the configuration are the node's, which has its own at its next start.
-    let trackers = if context.settings.given_trackers { context.settings.trackers.clone() } else { Vec::new() };
-    let seen = paths.iter().map(|path| Landing::of(path)).collect();
-    Ok(ShareWish { seen, paths, options, keep: arguments.keep, limit: arguments.limit, trackers })
+    let given = |all: &Vec<_>, is_given: bool| if is_given { all.clone() } else { Vec::new() };
+    let (settings, seen) = (&context.settings, paths.iter().map(|path| Landing::of(path)).collect());
+    let (trackers, peers) = (given(&settings.trackers, settings.given.0), given(&settings.peers, settings.given.1));
+    Ok(ShareWish { seen, paths, options, keep: arguments.keep, limit: arguments.limit, trackers, peers })
 }
 
 /// What is about to be published, for people.

@@ -86,7 +86,9 @@ pub(super) fn control(error: &ControlError) -> String {
             format!("{error}: end the other offer with `qshare unshare {}` first", quoted(name.as_str()))
         }
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
-        ControlError::OtherDirectory { .. } => format!("{error}: give a directory with -o that both see"),
+        ControlError::OtherDirectory { .. } => {
+            format!("{error}: give a path that both see, as a service may have a /tmp of its own")
+        }
         ControlError::OtherKey { .. } => {
             format!(
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"
@@ -117,6 +119,7 @@ pub(super) fn dest(error: &DestError) -> String {
         }
         DestError::Foreign { .. } | DestError::NotAFile { .. } => "move it away and run the same command again",
         DestError::Linked { .. } => "remove this name and run the same command again",
+        DestError::Strayed { .. } => "put it back, or look for it where it is now",
     };
     format!("{error}: {hint}")
 }

@@ -225,10 +225,15 @@ impl Keeper {
         let after = after.map_or(0, u32::from);
         self.all
             .iter()
-            .filter(|(id, _)| u32::from(**id) > after)
+            .filter(|(id, _)| u32::from(**id) > after && !self.is_forgotten(**id))
             .take(PAGE)
             .map(|(id, job)| self.row(*id, job))
             .collect()
+    }
+
+    /// Whether it is on its way out: a command that followed it has ended it.
+    fn is_forgotten(&self, id: JobId) -> bool {
+        self.jobs.is_attached(id) && self.jobs.state(id) == Some(JobState::Cancelled)
     }
 
     fn row(&self, id: JobId, job: &Job) -> JobRow {

@@ -13,14 +13,13 @@ use tokio::time::interval;
 use super::board::{Board, Fetched};
 use super::request::{Told, Word};
 use super::{answer_with, packed};
-use crate::actors::announcer::Announcing;
 use crate::io::net::frames::{self, CallError};
 use crate::logic::uploads::{Upload, UploadEvent, Uploads};
 use crate::model::{NodeId, PeerTarget, SafePath};
 use crate::node::Node;
 use crate::node::error::Error;
 use crate::node::inner::Inner;
-use crate::node::inner::shares::{OfferRow, Offered, ShareWish};
+use crate::node::inner::shares::{OfferRow, Offered, ShareWish, Terms};
 use crate::node::types::Event;
 use crate::wire::Code;
 use crate::wire::limits::PAGE;
@@ -69,7 +68,7 @@ pub(super) async fn share(
 /// Offers a wish; what became of it, and what ends it unless it is kept.
 async fn offer(inner: Arc<Inner>, wish: ShareWish) -> (Result<Offered, Error>, Option<Mine>) {
     let offered = inner.shares.offer(wish.clone()).await;
-    let announcing = offered.as_ref().ok().and_then(|offered| inner.shares.announce(&wish, offered));
+    let terms = offered.as_ref().ok().and_then(|offered| inner.shares.terms(&wish, offered));
     let names: Vec<_> = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
     let before = offered.iter().flat_map(|offered| &offered.before).cloned();
     let shown = names.iter().cloned().chain(before).collect();
@@ -77,7 +76,7 @@ async fn offer(inner: Arc<Inner>, wish: ShareWish) -> (Result<Offered, Error>, O
         return (offered, None);
     }
     let mut mine = Mine::of(inner, shown);
-    (mine.names, mine.announcing, mine.trackers) = (names, announcing, wish.trackers);
+    (mine.names, mine.terms, mine.trackers) = (names, terms, wish.trackers);
     (offered, Some(mine))
 }
 
@@ -104,7 +103,7 @@ struct Mine {
     shown: Vec<SafePath>,
     /// Where it is announced for this command.
     trackers: Vec<PeerTarget>,
-    announcing: Option<Announcing>,
+    terms: Option<Terms>,
     totals: Uploads,
     nodes: HashSet<NodeId>,
 }
@@ -120,8 +119,8 @@ impl Drop for Mine {
 
 impl Mine {
     fn of(inner: Arc<Inner>, shown: Vec<SafePath>) -> Self {
-        let (names, trackers, announcing) = (Vec::new(), Vec::new(), None);
-        Self { inner, names, shown, trackers, announcing, totals: Uploads::default(), nodes: HashSet::new() }
+        let (names, trackers, terms) = (Vec::new(), Vec::new(), None);
+        Self { inner, names, shown, trackers, terms, totals: Uploads::default(), nodes: HashSet::new() }
     }
 
     async fn follow(
@@ -162,7 +161,7 @@ impl Mine {
                 // Whatever it says, it is its last word.
                 word = frames::receive::<Word>(from, PAGE) => {
                     drop(word);
-                    drop(self.announcing.take());
+                    drop(self.terms.take());
                     self.inner.shares.withdraw(std::mem::take(&mut self.names)).await;
                     return frames::send(to, &Told::Left, PAGE).await;
                 }

@@ -19,7 +19,7 @@ use crate::node::get::follow::follow;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
-use crate::node::get::{Get, Plan, Sink, Stream, kept};
+use crate::node::get::{Get, Plan, Sink, Stream, is_still_there, kept};
 use crate::node::look::late::LateAnswers;
 use crate::node::look::near;
 use crate::node::types::{Outcome, Phase, ShareBack};
@@ -86,6 +86,7 @@ impl Get {
         let executable = contents.executable || download.source.executable();
         let publish = PublishPlan { target, replace, times: times.clone(), executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
+        is_still_there(&destination, &parent)?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let lists = download.source.lists();
         let learned = Learned { lists, compared: present.proofs, same: present.same };

@@ -13,6 +13,7 @@ use tokio::task::spawn_blocking;
 
 use crate::actors::announcer::{AnnouncerRef, Announcing, Further};
 use crate::actors::index::{IndexRef, SharedRoot};
+use crate::actors::neighbours::{Keeping, NeighboursRef};
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
@@ -39,6 +40,9 @@ pub struct ShareWish {
     /// Trackers that are told of it, beside those that the node tells of everything.
     #[serde(default)]
     pub trackers: Vec<PeerTarget>,
+    /// Nodes that are kept as neighbours meanwhile, beside those of the node.
+    #[serde(default)]
+    pub peers: Vec<PeerTarget>,
 }
 
 /// What became of a wish.
@@ -93,15 +97,22 @@ impl Kept {
     }
 }
 
-/// Offers, by their names, that further trackers are told of.
-type Announced = std::sync::Mutex<HashMap<SafePath, Announcing>>;
+/// What is done for an offer until this is dropped.
+pub(crate) struct Terms {
+    _announcing: Option<Announcing>,
+    _keeping: Option<Keeping>,
+}
+
+/// What carries it out.
+type Parts = (IndexRef, AnnouncerRef, NeighboursRef);
 
 /// What a node offers by request.
 pub(crate) struct Shares {
     index: IndexRef,
     announcer: AnnouncerRef,
-    /// Of what is kept: at which further trackers.
-    announced: Announced,
+    neighbours: NeighboursRef,
+    /// What is done for what is kept, by its name.
+    terms: std::sync::Mutex<HashMap<SafePath, Terms>>,
     file: KeptFile,
     /// Held while the file is changed.
     kept: Mutex<Vec<Kept>>,
@@ -109,13 +120,13 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// Those of a home, with what it has kept; and why that cannot be read, if it cannot.
-    pub(crate) fn new((index, announcer): (IndexRef, AnnouncerRef), node: &Path) -> (Self, Option<Cause>) {
+    pub(crate) fn new((index, announcer, neighbours): Parts, node: &Path) -> (Self, Option<Cause>) {
         let file = KeptFile::at(node);
         let (kept, cause) = match file.read().and_then(|bytes| parsed(&bytes)) {
             Ok(kept) => (kept, None),
             Err(error) => (Vec::new(), Some(error.into())),
         };
-        (Self { index, announcer, announced: Announced::default(), file, kept: Mutex::new(kept) }, cause)
+        (Self { index, announcer, neighbours, terms: std::sync::Mutex::default(), file, kept: Mutex::new(kept) }, cause)
     }
 
     /// Where it keeps that.
@@ -151,15 +162,19 @@ impl Shares {
         Ok(offered)
     }
 
-    /// Tells the trackers of a wish of what was offered by it, until what is returned is dropped; for good where it is kept.
-    pub(crate) fn announce(&self, wish: &ShareWish, offered: &Offered) -> Option<Announcing> {
-        let names = offered.roots.iter().map(|root| &root.name).chain(&offered.before).cloned().collect::<Vec<_>>();
-        let at = |roots| self.announcer.announce_at(Further { trackers: wish.trackers.clone(), roots });
-        if wish.trackers.is_empty() || !wish.keep {
-            return (!wish.trackers.is_empty()).then(|| at(names));
+    /// Does for what was offered by a wish what belongs to that, until what is returned is dropped; for good where it is kept.
+    pub(crate) fn terms(&self, wish: &ShareWish, offered: &Offered) -> Option<Terms> {
+        let names: Vec<_> = offered.roots.iter().map(|root| &root.name).chain(&offered.before).cloned().collect();
+        let of = |roots| Terms {
+            _announcing: (!wish.trackers.is_empty())
+                .then(|| self.announcer.announce_at(Further { trackers: wish.trackers.clone(), roots })),
+            _keeping: (!wish.peers.is_empty()).then(|| self.neighbours.keep(wish.peers.clone())),
+        };
+        if !wish.keep {
+            return Some(of(names));
         }
-        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        announced.extend(names.into_iter().map(|name| (name.clone(), at(vec![name]))));
+        let mut terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
+        terms.extend(names.into_iter().map(|name| (name.clone(), of(vec![name]))));
         None
     }
 
@@ -171,7 +186,7 @@ impl Shares {
             let path = kept.path().map(Path::to_owned).unwrap_or_default();
             let offered = self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.0.clone() }).await;
             // It is kept, so nothing comes back that ends it.
-            drop(offered.as_ref().ok().and_then(|offered| self.announce(&kept.0, offered)));
+            drop(offered.as_ref().ok().and_then(|offered| self.terms(&kept.0, offered)));
             all.push((path, offered));
         }
         all
@@ -211,7 +226,7 @@ impl Shares {
             *kept = left;
         }
         let names = self.index.unshare(found.iter().map(|root| root.name.clone()).collect()).await;
-        self.announced.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !names.contains(name));
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !names.contains(name));
         let paths = gone.iter().filter_map(Kept::path).map(|path| path.display().to_string());
         if names.is_empty() { Ok(paths.collect()) } else { Ok(names.iter().map(ToString::to_string).collect()) }
     }

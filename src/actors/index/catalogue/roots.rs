@@ -113,7 +113,7 @@ impl Catalogue {
         let gone = |id: &ContentId| self.former.gone.has(*id);
         let held = self.held(|root| root.friends_only).map(|(_, id)| id);
         let mut ids: HashSet<ContentId> = held.chain(former).chain(before.ids().filter(gone)).collect();
-        self.offered(|root| !root.friends_only).for_each(|id| drop(ids.remove(&id)));
+        self.offered(|root| !root.friends_only).for_each(|id| _ = ids.remove(&id));
         Reserved::new(roots, ids, all)
     }
 
@@ -132,7 +132,7 @@ impl Catalogue {
                 *known = throttle.clone();
             }
         }
-        self.offered(|root| !limited(root)).for_each(|id| drop(limits.remove(&id)));
+        self.offered(|root| !limited(root)).for_each(|id| _ = limits.remove(&id));
         limits
     }
 
