@@ -151,14 +151,16 @@ fn a_job_whose_directory_moved_says_so_and_goes_on_when_it_is_back() {
     let _node = stage.node();
     let id = stage.detach(&[]);
     stage.until_has(1);
-    stage.run(&["jobs", "pause", &id]).event("job");
+    let come = stage.run(&["jobs", "pause", &id]).event("job")["bytes"].as_u64().expect("a number");
     fs::rename(&there, &moved).expect("moved");
     stage.run(&["jobs", "resume", &id]).event("job");
-    let is_told = |job: &Value| job["message"].as_str().is_some_and(|why| why.contains("was moved or removed"));
+    let is_told = |job: &Value| {
+        job["state"] == "waiting" && job["message"].as_str().is_some_and(|why| why.contains("was moved or removed"))
+    };
     until("it says so", || is_told(&stage.job()));
     fs::rename(&moved, &there).expect("moved back");
     stage.run(&["jobs", "retry", &id]).event("job");
-    stage.until_has(1);
+    stage.until_has(usize::try_from(come).expect("small") + 1);
     // And while it runs.
     fs::rename(&there, &moved).expect("moved");
     until("it says so at its end", || is_told(&stage.job()));

@@ -240,12 +240,13 @@ impl Owner for Announcer {
     fn begin(_: &ActorRef<Message>, needs: Dependencies) -> Handled<Self> {
         let (parts, stop) = (watch::Sender::new(Arc::default()), watch::Sender::new(false));
         let epoch = Epoch(rand::random());
-        let mut sessions = JoinSet::new();
+        let (mut sessions, further) = (JoinSet::new(), FurtherSessions::default());
+        let whole = Dependencies { connect: further.noted(&needs.connect), ..needs.clone() };
         for target in &needs.trackers {
-            let session = Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe());
+            let session = Session::new(&whole, target.clone(), epoch, parts.subscribe(), stop.subscribe());
             sessions.spawn(session.run().instrument(info_span!("tracker", at = %target.host_port())));
         }
-        Ok(Self { needs, further: FurtherSessions::default(), parts, joined: BTreeMap::new(), stop, sessions })
+        Ok(Self { needs, further, parts, joined: BTreeMap::new(), stop, sessions })
     }
 
     fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {

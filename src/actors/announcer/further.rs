@@ -1,5 +1,6 @@
 //! Trackers that are told of some offers only, for as long as somebody wants that: a session each, which sees nothing else.
-//! Invariant: a tracker that is told of everything has no such session.
+//! Invariant: a tracker that is told of everything, under whatever name, is told nothing by such a session: it has one lease for a
+//! node, and what is announced last is what it knows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,9 +11,9 @@ use tokio::task::JoinSet;
 use tracing::{Instrument as _, info_span};
 
 use super::session::Session;
-use super::{Dependencies, Message};
+use super::{Connect, Dependencies, Message};
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Epoch, PeerTarget, SafePath};
+use crate::model::{Epoch, NodeId, PeerTarget, SafePath};
 
 /// Roots of offers.
 type Roots = Arc<BTreeSet<SafePath>>;
@@ -51,9 +52,20 @@ struct Partial {
 pub(super) struct FurtherSessions {
     wanted: BTreeMap<u64, Further>,
     running: BTreeMap<String, Partial>,
+    /// The trackers that are told of everything, as far as they were reached.
+    whole: watch::Sender<BTreeSet<NodeId>>,
 }
 
 impl FurtherSessions {
+    /// The way to a tracker that is told of everything.
+    pub(super) fn noted(&self, connect: &Connect) -> Connect {
+        let whole = self.whole.clone();
+        noting(connect, move |tracker| {
+            whole.send_if_modified(|all| all.insert(tracker));
+            true
+        })
+    }
+
     pub(super) fn add(&mut self, number: u64, further: Further) {
         self.wanted.insert(number, further);
     }
@@ -86,28 +98,60 @@ impl FurtherSessions {
             let roots = Arc::new(roots);
             match self.running.get(&at) {
                 Some(session) => drop(session.roots.send_replace(roots)),
-                None => drop(self.running.insert(at, begin(needs, target, roots, sessions))),
+                None => drop(self.running.insert(at, begin(needs, (target, roots), &self.whole, sessions))),
             }
         }
     }
 }
 
 /// Begins a session that is told of these roots alone. Its epoch is its own: the lease that an earlier one has ended stays so.
-fn begin(needs: &Dependencies, target: PeerTarget, roots: Roots, sessions: &mut JoinSet<()>) -> Partial {
+fn begin(
+    needs: &Dependencies,
+    (target, roots): (PeerTarget, Roots),
+    whole: &watch::Sender<BTreeSet<NodeId>>,
+    sessions: &mut JoinSet<()>,
+) -> Partial {
     let (roots, stop) = (watch::Sender::new(roots), watch::Sender::new(false));
     let (to, offers) = watch::channel(Arc::default());
     let narrow = narrow(needs.offers.clone(), roots.subscribe(), to);
-    let (needs, parts) = (Dependencies { offers, ..needs.clone() }, watch::Sender::default().subscribe());
+    let (met, mut at) = watch::channel(None);
+    let (told, mut whole) = (whole.subscribe(), whole.subscribe());
+    let connect = noting(&needs.connect, move |tracker| {
+        met.send_replace(Some(tracker));
+        !told.borrow().contains(&tracker)
+    });
+    let (needs, parts) = (Dependencies { offers, connect, ..needs.clone() }, watch::Sender::default().subscribe());
     let span = info_span!("tracker", at = %target.host_port());
     let session = Session::new(&needs, target, Epoch(rand::random()), parts, stop.subscribe());
-    let run = async {
+    let mut stopped = stop.subscribe();
+    let run = async move {
+        let is_told = async {
+            let tracker = at.wait_for(Option::is_some).await.ok().and_then(|at| *at);
+            drop(whole.wait_for(|whole| tracker.is_some_and(|tracker| whole.contains(&tracker))).await);
+        };
         tokio::select! {
             () = session.run() => {}
+            () = is_told => drop(stopped.wait_for(|stopped| *stopped).await),
             never = narrow => match never {},
         }
     };
     sessions.spawn(run.instrument(span));
     Partial { roots, stop }
+}
+
+/// The same way, saying which tracker was reached; it leads nowhere when that is answered with no.
+fn noting(connect: &Connect, met: impl Fn(NodeId) -> bool + Send + Sync + 'static) -> Connect {
+    let (connect, met) = (Arc::clone(connect), Arc::new(met));
+    Arc::new(move |target| {
+        let (connecting, met) = (connect(target), Arc::clone(&met));
+        Box::pin(async move {
+            let link = connecting.await?;
+            if !met(link.peer()) {
+                std::future::pending::<()>().await;
+            }
+            Ok(link)
+        })
+    })
 }
 
 /// Passes on what of the offers is within the roots.

@@ -153,7 +153,7 @@ impl Mine {
                 }
                 _ = looks.tick() => {
                     let roots = self.inner.index.roots().await;
-                    if !self.names.is_empty() && !roots.iter().any(|root| self.names.contains(&root.name)) {
+                    if !self.shown.is_empty() && !roots.iter().any(|root| self.shown.contains(&root.name)) {
                         // Another command has unshared all of it.
                         return frames::send(to, &Told::Left, PAGE).await;
                     }
