@@ -102,7 +102,7 @@ fn a_get_in_the_foreground_is_a_job_that_it_ends_or_leaves() {
 }
 
 #[test]
-fn a_get_that_another_command_pauses_says_so_and_goes_on_when_it_is_resumed() {
+fn a_get_that_another_command_pauses_or_cancels_says_so() {
     let stage = Stage::new(8 * MIB, "3M");
     let _node = stage.node();
     let mut get = stage.getting(&[]);
@@ -111,7 +111,13 @@ fn a_get_that_another_command_pauses_says_so_and_goes_on_when_it_is_resumed() {
     assert_eq!(stage.run(&["jobs", "pause", &id]).event("job")["state"], "paused");
     let why = get.end().error(6);
     assert!(why.contains("paused as job") && why.contains(&format!("`qshare jobs resume {id}`")), "{why}");
-    stage.run(&["jobs", "resume", &id]).event("job");
+    stage.run(&["jobs", "cancel", &id]).event("job");
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let running = stage.run(&["jobs"]).events.iter().find(|job| job["state"] == "running").expect("a job").clone();
+    stage.run(&["jobs", "cancel", &running["id"].to_string()]);
+    assert!(get.end().error(6).contains("cancelled by another command"));
+    stage.run(&["jobs", "retry", &id]).event("job");
     stage.until("ended");
     stage.assert_there();
 }

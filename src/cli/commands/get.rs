@@ -171,7 +171,7 @@ impl<'a> Getting<'a> {
                     through::tell(self.context, &want.what, job, matches!(left, ControlError::Same { .. }))?;
                 }
                 // Another node carries it out, with those after it.
-                Err(Failure::Node(Error::Control(error))) if !matches!(error, ControlError::Paused { .. }) => {
+                Err(Failure::Node(Error::Control(error))) if !error.is_of_one() => {
                     return Err(Error::Control(error).into());
                 }
                 Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),

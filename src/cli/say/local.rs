@@ -76,7 +76,9 @@ pub(super) fn control(error: &ControlError) -> String {
             format!("{error} since this was asked for: put it back, or cancel this and fetch it to another place")
         }
         ControlError::Paused { job, .. } => format!("{error}: `qshare jobs resume {job}` goes on with it"),
-        ControlError::Cut { .. } | ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::Cancelled { .. } | ControlError::Cut { .. } | ControlError::Lost => {
+            format!("{error}: run the same command again")
+        }
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }

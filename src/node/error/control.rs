@@ -110,6 +110,16 @@ pub enum ControlError {
         /// Where it was.
         path: LocalPath,
     },
+    /// Another command has cancelled the transfer.
+    #[error("job {job} was cancelled by another command, {} of {} are proven and kept", Size(*.have), Size(*.total))]
+    Cancelled {
+        /// Its number.
+        job: JobId,
+        /// Bytes that are kept,
+        have: u64,
+        /// and bytes altogether.
+        total: u64,
+    },
     /// Another command has paused the transfer.
     #[error("paused as job {job}, {} of {} are proven and kept", Size(*.have), Size(*.total))]
     Paused {
@@ -139,12 +149,18 @@ impl ControlError {
         matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::Own)
     }
 
+    /// Whether it is about one transfer, and others can go on.
+    #[must_use]
+    pub const fn is_of_one(&self) -> bool {
+        matches!(self, Self::Cancelled { .. } | Self::Paused { .. })
+    }
+
     /// The code for programs.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Moved { .. } | Self::OtherDirectory { .. } => ErrorCode::Destination,
-            Self::Cut { .. } | Self::Paused { .. } => ErrorCode::Incomplete,
+            Self::Cancelled { .. } | Self::Cut { .. } | Self::Paused { .. } => ErrorCode::Incomplete,
             Self::Left { .. } | Self::Same { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,

@@ -8,7 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
 use crate::actors::limits::throttle::Throttle;
-use crate::io::receive::partial::Partial;
+use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
@@ -41,24 +41,7 @@ impl Get {
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = Arc::clone(&self.inner);
         let shares = self.request.share != ShareBack::Never;
-        let request = TransferRequest {
-            partial: Arc::clone(&partial),
-            resumed,
-            executable: contents.executable,
-            left_out: contents.left_out.clone(),
-            terms: Terms {
-                throttle: self.throttle.clone(),
-                wait: self.request.wait,
-                connections: self.request.connections,
-                in_order: self.stream.is_some(),
-                seed: rand::random(),
-            },
-            share: shares,
-            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
-            open: self.request.from.is_none(),
-            progress: self.report.progress(),
-            tell: self.report.tell(),
-        };
+        let request = self.transfer(&contents, &partial, resumed);
         let mut download = parts.downloads.start(request).await?;
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
@@ -94,6 +77,28 @@ impl Get {
         // Only now: what goes on being served has been so all the time.
         drop(participation);
         Ok(Outcome { path: Some(destination.path().into()), seeding, replaced, left, ..self.fetched(contents) })
+    }
+
+    /// What the transfer is started with.
+    fn transfer(&self, contents: &Contents, partial: &Arc<Partial>, resumed: Resumed) -> TransferRequest {
+        TransferRequest {
+            partial: Arc::clone(partial),
+            resumed,
+            executable: contents.executable,
+            left_out: contents.left_out.clone(),
+            terms: Terms {
+                throttle: self.throttle.clone(),
+                wait: self.request.wait,
+                connections: self.request.connections,
+                in_order: self.stream.is_some(),
+                seed: rand::random(),
+            },
+            share: self.request.share != ShareBack::Never,
+            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
+            open: self.request.from.is_none(),
+            progress: self.report.progress(),
+            tell: self.report.tell(),
+        }
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
