@@ -30,8 +30,12 @@ pub(crate) async fn run(context: &Context, arguments: JobsArgs) -> Result<Exit, 
         Some(JobsCommand::Resume(which)) => ordered(&remote, which, JobOrder::Resume).await?,
         Some(JobsCommand::Retry(which)) => ordered(&remote, which, JobOrder::Retry).await?,
     };
-    let rows = all(&remote).await?;
-    list(context, &rows.into_iter().filter(|row| changed.contains(&row.id)).collect::<Vec<_>>())
+    let rows: Vec<_> = all(&remote).await?.into_iter().filter(|row| changed.contains(&row.id)).collect();
+    if rows.is_empty() && !changed.is_empty() {
+        context.output.note("qshare: the command that follows it is told so, and ends");
+        return Ok(Exit::DONE);
+    }
+    list(context, &rows)
 }
 
 async fn ordered(remote: &Remote, which: Which, order: JobOrder) -> Result<Vec<JobId>, Error> {
