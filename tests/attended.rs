@@ -93,6 +93,7 @@ fn a_dry_run_through_the_node_says_what_one_without_it_says() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a rate is about time")]
 fn a_seed_is_served_by_the_node_until_its_command_ends() {
     let mut stage = Stage::new(MIB, "400M");
     let node = stage.node();

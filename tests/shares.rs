@@ -283,6 +283,7 @@ fn found(lab: &Lab, tracker: &Node, words: &str, code: i32) -> bool {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a rate is about time")]
 fn an_offer_has_a_rate_and_trackers_of_its_own() {
     let (first, second) = (Lab::new(), Lab::new());
     let (tracker, further) = (first.tracker(), second.tracker());
@@ -315,6 +316,15 @@ fn an_offer_has_a_rate_and_trackers_of_its_own() {
     stage.node = stage.lab.start(stage.lab.qshare_at(&stage.home).args(["node", "--listen", "127.0.0.1:0"]));
     until("it is announced again", || found(&stage.lab, &further, "big", 0));
     assert_eq!(stage.offer("big.bin")["limit"], 1 << 20);
+    // A command that runs the node itself offers it as that is wanted now, and keeps what it was to be.
+    stage.run(&["stop"]).event("stopped");
+    stage.node = sharing(&stage.lab, &stage.home, &[&path]);
+    assert!(
+        stage.node.process.events.iter().all(|event| event["event"] != "warning"),
+        "{:?}",
+        stage.node.process.events
+    );
+    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &Value::Null));
     stage.run(&["unshare", "big.bin"]).event("unshared");
     until("it is unshared there, too", || found(&stage.lab, &further, "big", 3));
 }

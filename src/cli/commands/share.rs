@@ -97,9 +97,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let wish = wish(context, &arguments)?;
-    let mut plan = survey_all(context, &wish, &mut signals).await?;
-    // Else it is the node's alone, which may be changed.
-    plan.limit = wish.limit.filter(|_| wish.keep);
+    let plan = survey_all(context, &wish, &mut signals).await?;
     let audience = Reach::of(context).audience(context, arguments.friends_only);
     let preface = Preface::of(context, (&plan.roots, &plan.skipped, plan.unportable.as_ref()), &audience);
     let (node, events) = tokio::select! {

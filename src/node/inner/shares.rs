@@ -184,7 +184,10 @@ impl Shares {
         let mut all = Vec::new();
         for kept in wishes {
             let path = kept.path().map(Path::to_owned).unwrap_or_default();
-            let offered = self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.0.clone() }).await;
+            // What was offered by the command that runs the node has that one's rate.
+            let roots = self.index.roots().await;
+            let limit = roots.iter().find(|root| root.path == path).map_or(kept.0.limit, |root| root.limit);
+            let offered = self.offer(ShareWish { keep: false, seen: Vec::new(), limit, ..kept.0.clone() }).await;
             // It is kept, so nothing comes back that ends it.
             drop(offered.as_ref().ok().and_then(|offered| self.terms(&kept.0, offered)));
             all.push((path, offered));
