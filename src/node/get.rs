@@ -402,6 +402,16 @@ fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir> {
     opened.map_err(|error| if error.is_missing() { DestError::absent(parent) } else { error }.into())
 }
 
+/// That what was put into this directory is where it was to be.
+///
+/// # Errors
+/// When the directory has gone elsewhere meanwhile.
+fn is_still_there(destination: &TargetPath, parent: &SafeDir) -> Result<(), DestError> {
+    let now = SafeDir::open(&destination.parent).ok().map(|dir| dir.identity());
+    let strayed = || DestError::Strayed { path: destination.parent.as_path().into() };
+    if now == Some(parent.identity()) { Ok(()) } else { Err(strayed()) }
+}
+
 /// A destination at which everything is.
 pub(super) struct AllThere {
     pub(super) destination: TargetPath,

@@ -36,7 +36,7 @@ const EXAMPLES: [Example; 53] = [
     ("hash", "tar c . | qshare hash", "of standard input"),
     ("jobs", "qshare get papers --detach", "have the running node fetch it"),
     ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
-    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, and limit with a rate; `all` for a number"),
+    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, and limit with a rate; `all` for a number"),
     ("limit", "qshare limit", "what holds now"),
     ("limit", "qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
     ("limit", "qshare limit --up none", "as much as there is"),

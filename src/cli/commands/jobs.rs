@@ -8,7 +8,7 @@ use crate::cli::args::{JobsArgs, JobsCommand, OneOrAll, Which};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::{duration, percent, rate};
+use crate::cli::render::human::{counted, duration, percent, rate};
 use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -24,18 +24,33 @@ pub(crate) async fn run(context: &Context, arguments: JobsArgs) -> Result<Exit, 
         None if arguments.watch => return watch::run(context, &remote).await,
         None => return list(context, &all(&remote).await?),
         Some(JobsCommand::Limit { which: Which { id: OneOrAll(id) }, rate }) => remote.limit_jobs(id, rate).await?,
+        Some(JobsCommand::Clear { id: OneOrAll(id) }) => return clear(context, &remote, id).await,
         Some(JobsCommand::Cancel(which)) => ordered(&remote, which, JobOrder::Cancel).await?,
         Some(JobsCommand::Pause(which)) => ordered(&remote, which, JobOrder::Pause).await?,
         Some(JobsCommand::Resume(which)) => ordered(&remote, which, JobOrder::Resume).await?,
         Some(JobsCommand::Retry(which)) => ordered(&remote, which, JobOrder::Retry).await?,
     };
-    let rows = all(&remote).await?;
-    list(context, &rows.into_iter().filter(|row| changed.contains(&row.id)).collect::<Vec<_>>())
+    let rows: Vec<_> = all(&remote).await?.into_iter().filter(|row| changed.contains(&row.id)).collect();
+    if rows.is_empty() && !changed.is_empty() {
+        context.output.note("qshare: the command that follows it is told so, and ends");
+        return Ok(Exit::DONE);
+    }
+    list(context, &rows)
 }
 
 async fn ordered(remote: &Remote, which: Which, order: JobOrder) -> Result<Vec<JobId>, Error> {
     let OneOrAll(id) = which.id;
     remote.order_jobs(id, order).await
+}
+
+/// Forgets what is over, and shows what that was.
+async fn clear(context: &Context, remote: &Remote, id: Option<JobId>) -> Result<Exit, Failure> {
+    let rows = all(remote).await?;
+    let cleared = remote.order_jobs(id, JobOrder::Clear).await?;
+    let rows = rows.iter().filter(|row| cleared.contains(&row.id));
+    context.output.emit_all(rows.map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+    context.output.note(&format!("qshare: {} taken off the list", counted(cleared.len() as u64, "job")));
+    Ok(Exit::DONE)
 }
 
 /// All of them, page by page.
@@ -57,7 +72,7 @@ fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
         return Ok(Exit::DONE);
     }
     context.output.table(&table(rows))?;
-    for row in rows.iter().filter(|row| row.state == JobState::Failed) {
+    for row in rows.iter().filter(|row| row.state == JobState::Failed || row.again.is_some()) {
         let why = why(context, row).unwrap_or_default();
         let again = row.again.map_or_else(
             || format!("`qshare jobs retry {}` tries again", row.id),

@@ -28,6 +28,8 @@ use crate::node::{
 mod list;
 mod through;
 
+pub(crate) use through::follow_there;
+
 /// The most skipped things that are named before the rest is counted.
 const NAMED: usize = 20;
 
@@ -165,7 +167,11 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish> {
         may_be_empty: is_empty(arguments),
         friends_only: arguments.friends_only,
     };
-    Ok(ShareWish { seen: paths.iter().map(|path| Landing::of(path)).collect(), paths, options, keep: arguments.keep })
+    // Those of the configuration are the node's, which has its own at its next start.
+    let given = |all: &Vec<_>, is_given: bool| if is_given { all.clone() } else { Vec::new() };
+    let (settings, seen) = (&context.settings, paths.iter().map(|path| Landing::of(path)).collect());
+    let (trackers, peers) = (given(&settings.trackers, settings.given.0), given(&settings.peers, settings.given.1));
+    Ok(ShareWish { seen, paths, options, keep: arguments.keep, limit: arguments.limit, trackers, peers })
 }
 
 /// What is about to be published, for people.

@@ -7,7 +7,8 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
-use crate::io::receive::partial::Partial;
+use crate::actors::limits::throttle::Throttle;
+use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
@@ -18,7 +19,7 @@ use crate::node::get::follow::follow;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
-use crate::node::get::{Get, Plan, Sink, Stream, kept};
+use crate::node::get::{Get, Plan, Sink, Stream, is_still_there, kept};
 use crate::node::look::late::LateAnswers;
 use crate::node::look::near;
 use crate::node::types::{Outcome, Phase, ShareBack};
@@ -40,23 +41,7 @@ impl Get {
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = Arc::clone(&self.inner);
         let shares = self.request.share != ShareBack::Never;
-        let request = TransferRequest {
-            partial: Arc::clone(&partial),
-            resumed,
-            executable: contents.executable,
-            left_out: contents.left_out.clone(),
-            terms: Terms {
-                throttle: self.throttle.clone(),
-                wait: self.request.wait,
-                connections: self.request.connections,
-                in_order: self.stream.is_some(),
-                seed: rand::random(),
-            },
-            share: shares,
-            open: self.request.from.is_none(),
-            progress: self.report.progress(),
-            tell: self.report.tell(),
-        };
+        let request = self.transfer(&contents, &partial, resumed);
         let mut download = parts.downloads.start(request).await?;
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
@@ -84,6 +69,7 @@ impl Get {
         let executable = contents.executable || download.source.executable();
         let publish = PublishPlan { target, replace, times: times.clone(), executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
+        is_still_there(&destination, &parent)?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let lists = download.source.lists();
         let learned = Learned { lists, compared: present.proofs, same: present.same };
@@ -91,6 +77,28 @@ impl Get {
         // Only now: what goes on being served has been so all the time.
         drop(participation);
         Ok(Outcome { path: Some(destination.path().into()), seeding, replaced, left, ..self.fetched(contents) })
+    }
+
+    /// What the transfer is started with.
+    fn transfer(&self, contents: &Contents, partial: &Arc<Partial>, resumed: Resumed) -> TransferRequest {
+        TransferRequest {
+            partial: Arc::clone(partial),
+            resumed,
+            executable: contents.executable,
+            left_out: contents.left_out.clone(),
+            terms: Terms {
+                throttle: self.throttle.clone(),
+                wait: self.request.wait,
+                connections: self.request.connections,
+                in_order: self.stream.is_some(),
+                seed: rand::random(),
+            },
+            share: self.request.share != ShareBack::Never,
+            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
+            open: self.request.from.is_none(),
+            progress: self.report.progress(),
+            tell: self.report.tell(),
+        }
     }
 
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.

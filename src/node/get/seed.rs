@@ -54,7 +54,10 @@ impl Get {
             return Ok(false);
         }
         let served = match known.filter(|_| contents.unwanted.is_empty()) {
-            Some((path, proofs)) => self.inner.index.seed(seed(contents, destination, path, proofs)).await,
+            Some((path, proofs)) => {
+                let limit = self.request.upload_limit;
+                self.inner.index.seed(Seed { limit, ..seed(contents, destination, path, proofs) }).await
+            }
             None => false,
         };
         if served {
@@ -79,7 +82,7 @@ fn seed(contents: &Contents, destination: &TargetPath, path: PathBuf, proofs: Ve
     let unnamed = contents.name.as_str() == id.to_string();
     let name = if unnamed { destination.name.clone() } else { contents.name.clone() };
     let (tree, left_out) = (contents.wanted.tree.clone(), contents.left_out.clone());
-    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree, left_out }), proofs }
+    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree, left_out }), proofs, limit: None }
 }
 
 /// A wanted file at its final place.

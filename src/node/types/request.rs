@@ -156,11 +156,12 @@ with_setters! {
         umask: Option<u32> = None,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
         choose: Option<ContentId> = None,
+        /// The most bytes a second that are sent of it while it comes, and while it is served after that.
+        upload_limit: Option<Rate> = None,
         /// Of a content of several names that the words match none is chosen: fail as ambiguous.
         every: bool = false,
     }
     /// All of it, from everyone who has it, into the current directory, replacing nothing; others are served meanwhile.
-    fn new;
 }
 
 /// Ends a transfer from elsewhere; what was proven is kept. Cheap to clone.

@@ -1,6 +1,6 @@
 //! The roots as whoever shares them sees them: what there is, what of it is for friends alone, and how it ends.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Catalogue, RootRow, Row};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::watch::RootKey;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{ContentId, Kind, SafePath};
+use crate::model::{ContentId, Kind, Rate, SafePath};
 
 /// Something that is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct SharedRoot {
     pub include_secrets: bool,
     /// Friends alone may have it.
     pub friends_only: bool,
+    /// The most bytes a second that are sent of it, with what was offered together with it.
+    pub limit: Option<Rate>,
     /// Since when, from 1970 on.
     pub since: Duration,
     /// There is nothing at its path now.
@@ -71,6 +74,7 @@ impl Catalogue {
                 gitignore: row.rules.gitignore,
                 include_secrets: row.rules.include_secrets,
                 friends_only: row.friends_only,
+                limit: row.throttle.as_ref().and_then(Throttle::own_rate),
                 since: row.since,
                 gone: row.gone,
             }
@@ -104,21 +108,47 @@ impl Catalogue {
         if roots.is_empty() && before.ids().next().is_none() {
             return Reserved::new(roots, HashSet::new(), all);
         }
-        let of = |reserved: bool| {
-            let rows = self.rows.values().filter(move |row| self.roots[row.root].friends_only == reserved);
-            let trees = self.live().filter(move |row| row.friends_only == reserved);
-            (rows, trees.filter_map(|row| row.collection.as_ref()).map(|tree| tree.id()))
-        };
-        let (rows, trees) = of(true);
-        let files = rows.flat_map(|row| row.offered().into_iter().chain(row.former())).map(|file| file.id);
         // What was changes hands for a while yet.
         let former = self.former.trees().filter(|of| of.friends_only).map(|of| of.tree.id());
         let gone = |id: &ContentId| self.former.gone.has(*id);
-        let mut ids: HashSet<ContentId> = files.chain(trees).chain(former).chain(before.ids().filter(gone)).collect();
-        let (rows, trees) = of(false);
-        rows.filter_map(Row::offered).map(|file| file.id).chain(trees).for_each(|id| {
-            ids.remove(&id);
-        });
+        let held = self.held(|root| root.friends_only).map(|(_, id)| id);
+        let mut ids: HashSet<ContentId> = held.chain(former).chain(before.ids().filter(gone)).collect();
+        self.offered(|root| !root.friends_only).for_each(|id| _ = ids.remove(&id));
         Reserved::new(roots, ids, all)
+    }
+
+    /// Where what is sent of the contents waits that no root offers without a limit; of several limits the highest counts.
+    pub(in crate::actors::index) fn limits(&self) -> HashMap<ContentId, Throttle> {
+        let limited = |row: &RootRow| row.throttle.is_some();
+        let mut limits = HashMap::<ContentId, Throttle>::new();
+        if !self.live().any(limited) {
+            return limits;
+        }
+        let former = self.former.trees().map(|of| (&self.roots[of.root], of.tree.id()));
+        for (root, id) in self.held(limited).chain(former) {
+            let Some(throttle) = &root.throttle else { continue };
+            let known = limits.entry(id).or_insert_with(|| throttle.clone());
+            if throttle.own_rate() > known.own_rate() {
+                *known = throttle.clone();
+            }
+        }
+        self.offered(|root| !limited(root)).for_each(|id| _ = limits.remove(&id));
+        limits
+    }
+
+    /// What some of the roots have, also of what was there.
+    fn held(&self, is: impl Fn(&RootRow) -> bool + Copy) -> impl Iterator<Item = (&RootRow, ContentId)> {
+        let rows = self.rows.values().map(|row| (&self.roots[row.root], row)).filter(move |(root, _)| is(root));
+        let files =
+            rows.flat_map(|(root, row)| row.offered().into_iter().chain(row.former()).map(move |of| (root, of.id)));
+        let trees = self.live().filter(move |root| is(root));
+        files.chain(trees.filter_map(|root| Some((root, root.collection.as_ref()?.id()))))
+    }
+
+    /// What some of the roots offer now.
+    fn offered(&self, is: impl Fn(&RootRow) -> bool + Copy) -> impl Iterator<Item = ContentId> {
+        let rows = self.rows.values().filter(move |row| is(&self.roots[row.root]));
+        let trees = self.live().filter(move |root| is(root)).filter_map(|root| root.collection.as_ref());
+        rows.filter_map(Row::offered).map(|file| file.id).chain(trees.map(|tree| tree.id()))
     }
 }

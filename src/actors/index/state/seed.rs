@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::IndexState;
 use crate::actors::index::hashing::{HashJob, placed};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::hash::Hashed;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
 use crate::logic::publication::Input;
-use crate::model::{ContentId, SafePath};
+use crate::model::{ContentId, Rate, SafePath};
 
 /// A content that was fetched, at its final place.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub struct Seed {
     pub fixed: Arc<Fixed>,
     /// What is known of its files, so that they need not be read; settled.
     pub proofs: Vec<Hashed>,
+    /// The most bytes a second that are sent of it.
+    pub limit: Option<Rate>,
 }
 
 /// Contents that have not been looked at yet, and those who wait for them.
@@ -67,7 +70,7 @@ impl Proofs {
 impl IndexState {
     /// Goes on sharing what was fetched.
     pub(in crate::actors::index) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
-        let Seed { name, path, fixed, proofs } = seed;
+        let Seed { name, path, fixed, proofs, limit } = seed;
         let (id, size) = (fixed.id, fixed.size);
         let Some((key, new)) = self.catalogue.seed(&name, &path, fixed, Instant::now()) else {
             // Whoever waits may have gone.
@@ -77,6 +80,7 @@ impl IndexState {
         self.seeds.proofs.insert(key, proofs);
         self.seeds.waiting.push((id, size, reply));
         if new {
+            self.catalogue.roots[key].throttle = limit.map(|limit| Throttle::new(Some(limit)));
             self.tell(Input::New(key));
         }
         self.look(vec![key]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::{count, duration};
+use crate::cli::render::human::{count, duration, rate};
 use crate::cli::render::json::{Line, SharedLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
@@ -91,6 +91,7 @@ fn state(root: &SharedRoot, kept: bool) -> String {
         hashing,
         root.friends_only.then(|| "friends only".to_owned()),
         kept.then(|| "kept".to_owned()),
+        root.limit.map(|limit| format!("at most {}", rate(limit.get()))),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     if words.is_empty() { "offered".to_owned() } else { words.join(", ") }

@@ -14,7 +14,7 @@ use crate::io::share::scan::skip::Omission;
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
 use crate::model::safe_path::{self, PathError, RESERVED};
 use crate::model::text::path::shown;
-use crate::model::{Cause, Kind, LocalPath, Obstacle, SafePath};
+use crate::model::{Cause, Kind, LocalPath, Obstacle, Rate, SafePath};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -157,6 +157,8 @@ pub struct SharePlan {
     pub rules: Rules,
     /// It is for friends alone.
     pub friends_only: bool,
+    /// The most bytes a second that are sent of all of it together.
+    pub limit: Option<Rate>,
 }
 
 /// Looks at everything that is to be shared. Blocks on the file system.
@@ -202,7 +204,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
     let unportable = unportable(&scanned);
     let friends_only = options.friends_only;
     let roots = scanned.iter().map(summary).collect();
-    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, friends_only })
+    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, friends_only, limit: None })
 }
 
 /// A root of which nothing can be seen would be offered as if it were empty.
