@@ -162,6 +162,7 @@ with_setters! {
         every: bool = false,
     }
     /// All of it, from everyone who has it, into the current directory, replacing nothing; others are served meanwhile.
+    fn new;
 }
 
 /// Ends a transfer from elsewhere; what was proven is kept. Cheap to clone.
