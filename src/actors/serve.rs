@@ -266,5 +266,5 @@ impl Places {
 
 /// Whether more than the request comes from who made it.
 const fn goes_on(request: &Request) -> bool {
-    matches!(request, Request::Announce(_) | Request::Bench(_) | Request::Join(_))
+    matches!(request, Request::Announce(_) | Request::Bench(_) | Request::Join(_) | Request::Put(_))
 }

@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::access::Access;
 use crate::actors::announcer::{self, AnnouncerRef};
 use crate::actors::download::supervisor::Downloads;
+use crate::actors::inbox::InboxRef;
 use crate::actors::index::{Index, IndexArgs, IndexEvent, IndexNotice, IndexRef};
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::gauges::Gauges;
@@ -37,6 +38,8 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
+use crate::node::inner::inbox::InboxHandle;
+use crate::node::inner::puts::left::Puts;
 use crate::node::inner::shares::Shares;
 use crate::node::inner::{Inner, Shared, Throttles};
 use crate::node::look::find::Finder;
@@ -75,6 +78,7 @@ impl Wiring<'_> {
             down: Throttle::new(self.options.download_limit),
         };
         let slots = Capacity::default().most();
+        let (inbox, arrivals) = InboxRef::new();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
             neighbours: neighbours.clone(),
@@ -88,6 +92,7 @@ impl Wiring<'_> {
             reads: Reads::default(),
             pages: Pages::default(),
             resolves: node::resolves(),
+            inbox,
         };
         let gauges = self.serve(links, answers, &room);
         let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
@@ -101,9 +106,12 @@ impl Wiring<'_> {
         let near = self.options.near.clone();
         let shares = self.shares(index.clone());
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
+        let inbox = InboxHandle::new(arrivals, self.options.inbox.clone());
         let shared = Shared {
             gauges,
             shares,
+            puts: Puts::new(&self.options.home.role_dir(Role::Node)),
+            inbox,
             host,
             near,
             shelf,

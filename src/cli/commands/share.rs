@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
+use crate::cli::commands::inbox;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -167,6 +168,7 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> 
         avoid: vec![context.settings.home.clone()],
         may_be_empty: is_empty(arguments),
         friends_only: arguments.friends_only,
+        ..SurveyOptions::default()
     };
     Ok(ShareWish { seen: paths.iter().map(|path| Landing::of(path)).collect(), paths, options, keep: arguments.keep })
 }
@@ -290,6 +292,7 @@ impl Told {
                     Some(_) => {}
                 }
             }
+            Event::Inbox(row) => inbox::tell(context, &row)?,
             Event::Notice(notice) => context.output.notice(&notice),
             Event::Upload(event) => upload(context, &event)?,
             // A tracker's.

@@ -151,6 +151,10 @@ impl Keeper {
                 self.settle().await;
                 let _ = reply.send(done.map_err(Error::from));
             }
+            Order::Leave(wish, reply) => {
+                let id = self.leave(*wish).await;
+                let _ = reply.send(id);
+            }
             Order::Limit(id, limit, reply) => {
                 let done = self.limit(id, limit);
                 self.settle().await;
@@ -170,6 +174,13 @@ impl Keeper {
         self.settle().await;
         let run = self.all.get(&id).and_then(|job| job.run.as_ref()).ok_or(JobError::Unknown { id })?;
         Ok(Followed { id, progress: run.progress.clone(), notices: run.notices.clone(), end: ended })
+    }
+
+    async fn leave(&mut self, wish: JobWish) -> Result<JobId, Error> {
+        let id = self.jobs.add(false)?;
+        self.all.insert(id, Job { kept: Kept::new(wish), run: None, end: None });
+        self.settle().await;
+        Ok(id)
     }
 
     fn order_jobs(&mut self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, JobError> {
@@ -341,7 +352,7 @@ impl Job {
 /// Whether time, or somebody who comes, may help.
 fn may_change(error: &Error) -> bool {
     match error {
-        Error::DoesNotMatch { .. } | Error::LeftOut { .. } | Error::NoneMatch { .. } | Error::NotACollection { .. } => {
+        Error::DoesNotMatch { .. } | Error::OtherThanGiven { .. } | Error::LeftOut { .. } | Error::NoneMatch { .. } | Error::NotACollection { .. } => {
             false
         }
         Error::Halted { error, .. } => may_change(error),

@@ -1,13 +1,16 @@
 //! What a command asks of the running node of its home, and what it is told: both ends have one version of it.
 
+use std::path::PathBuf;
+
 use serde::{Deserialize, Serialize};
 
+use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::logic::uploads::Uploads;
 use crate::model::{ContentId, FoundHit, Hit, Query, RateLimit};
 use crate::node::inner::orders::JobWish;
 use crate::node::inner::shares::{ShareWish, Unwanted};
-use crate::node::types::{Event, Notice, PeerRef, Places, Progress, RateChange};
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress, PutProgress, PutWish, RateChange};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
 pub(super) const ANSWER: usize = 256 << 20;
@@ -26,6 +29,8 @@ pub(super) enum Request {
     /// A transfer that ends with the command, as `Fetch`. Where a number is given, the proven bytes of its file come on a stream that
     /// the node opens, after that number in 8 bytes, the highest first.
     Attend(Box<JobWish>, Option<u64>),
+    /// Something is sent to single nodes, with where to look for them. The command may send one [`Word`] meanwhile.
+    Put(Places, Box<PutWish>),
 }
 
 /// What is asked: a method of [`crate::node::Node`] each.
@@ -49,6 +54,11 @@ pub(super) enum Ask {
     Shared,
     Unshare(Unwanted),
     Yield,
+    Inbox,
+    Accept(Option<u32>, Option<(PathBuf, Landing)>),
+    Decline(Option<u32>),
+    Puts,
+    CancelPut(Option<u32>),
 }
 
 /// A frame of the answer.
@@ -70,6 +80,8 @@ pub(super) enum Told {
     Notice(Notice),
     /// What is being fetched of what the command offers, and what was.
     Uploads(Box<Uploads>),
+    /// How what is sent stands.
+    Put(Box<PutProgress>),
 }
 
 /// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the

@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::board::Board;
 use super::request::{Ask, Request, Told};
 use super::status;
-use super::{answer_with, followed, packed, shares};
+use super::{answer_with, followed, packed, puts, shares};
 use crate::io::net::endpoint::{Arrival, Endpoint, OwnerLink};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::node::Node;
@@ -136,6 +136,12 @@ impl Server {
             Request::Events => self.events(to).await,
             Request::Share(wish) => shares::share(node, &self.board, *wish, (to, from)).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
+            Request::Put(places, wish) => {
+                // What it cannot tell its progress has.
+                let (asker, _) = mpsc::channel(1);
+                let node = Node { inner: Arc::new(node.inner.at(&places, asker).await) };
+                puts::put(&node, *wish, to, from).await
+            }
             Request::Attend(wish, stream) => followed::attend((node, owner), (*wish, stream), to, from).await,
         }
     }
@@ -221,6 +227,11 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::LimitJobs(id, limit) => packed(&node.limit_jobs(id, limit).await),
         Ask::Shared => packed(&shares::all(node, board).await),
         Ask::Yield => packed(&node.ask_to_yield()),
+        Ask::Inbox => packed(&node.inbox().await),
+        Ask::Accept(number, into) => packed(&node.accept(number, into).await),
+        Ask::Decline(number) => packed(&node.decline(number).await),
+        Ask::Puts => packed(&node.puts().await),
+        Ask::CancelPut(number) => packed(&node.cancel_put(number).await),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }

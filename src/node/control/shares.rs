@@ -149,7 +149,7 @@ impl Mine {
             Event::Offer { name, .. } => self.offers(name),
             Event::Upload(UploadEvent::Begun(upload) | UploadEvent::Ended(upload)) => self.has(upload),
             Event::Announced(_) | Event::Hashing { .. } | Event::Notice(_) => true,
-            Event::Allowed { .. } => false,
+            Event::Allowed { .. } | Event::Inbox(_) => false,
         }
     }
 
