@@ -227,6 +227,7 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
         .listen(arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At))
         .upload_limit(arguments.limit.or(settings.upload_limit))
         .friends_only(arguments.friends_only)
+        .inbox(settings.inbox.clone())
 }
 
 /// What the command offers, and what the configuration does.
