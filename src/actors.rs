@@ -7,7 +7,6 @@ pub mod bench;
 pub mod connections;
 pub mod directory;
 pub mod download;
-pub mod inbox;
 pub mod index;
 #[cfg(test)]
 mod lab;

@@ -6,7 +6,6 @@ pub mod changes;
 pub mod directory;
 pub mod explain;
 pub mod flood;
-pub mod inbox;
 pub mod limits;
 pub mod look;
 pub mod neighbours;

@@ -2,7 +2,6 @@
 //! Everything here is a plain value with one way to be made; nothing here waits, reads or prints.
 
 pub mod address;
-pub mod audience;
 pub mod collection;
 pub mod content;
 pub mod friend;
@@ -19,12 +18,12 @@ pub mod text;
 pub mod units;
 
 pub use address::PeerTarget;
-pub use audience::Audience;
 pub use collection::Collection;
 pub use content::{Content, Wanted};
 pub use friend::{Friend, FriendName, Friends};
 pub use id::{ContentId, Epoch, NodeId, PutId, QueryId};
 pub use obstacle::{Cause, Obstacle};
+pub use offer::audience::Audience;
 pub use offer::modified::Modified;
 pub use offer::{FoundHit, Hit, Kind, Offer, Provider};
 pub use plane::Plane;

@@ -37,7 +37,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
-pub use crate::logic::inbox::{Accept, Entry, Rules, Standing};
+pub use crate::logic::limits::inbox::{Accept, Entry, Rules, Standing};
 pub use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;
@@ -48,7 +48,7 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use control::{Asker, Fetched, Put, Followed, Heard, Remote, SharedRow, Sharing};
+pub use control::{Asker, Fetched, Followed, Heard, Put, Remote, SharedRow, Sharing};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;

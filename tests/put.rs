@@ -138,7 +138,9 @@ fn friends_are_taken_by_rule_and_nothing_is_replaced() {
     fs::create_dir_all(&bob.into).expect("made");
     fs::write(bob.into.join("notes.txt"), "old").expect("written");
     for place in ["notes (2).txt", "notes (3).txt"] {
-        until("it knows its friend", || putting(&lab, &anna, &[&file], &[&bob], &["--wait", "2"]).end().code == Some(0));
+        until("it knows its friend", || {
+            putting(&lab, &anna, &[&file], &[&bob], &["--wait", "2"]).end().code == Some(0)
+        });
         assert_eq!(fs::read(bob.into.join(place)).expect("there"), b"new");
     }
     assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"old");
@@ -251,7 +253,7 @@ fn standard_input_and_messages() {
     let ended = put.wait_with_output().expect("ended");
     assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
     assert_eq!(fs::read(bob.into.join("now.txt")).expect("there"), b"it is now");
-    assert_eq!(fs::read_dir(anna.join("node/sent")).expect("made").count(), 0, "no copy stays");
+    assert_eq!(fs::read_dir(anna.join("sent")).expect("made").count(), 0, "no copy stays");
     let mut events = Process::start(lab.qshare_at(&bob.home).arg("events"));
     events.event("listening");
     assert_eq!(putting(&lab, &anna, &[], &[&bob], &["--text", "hello"]).end().code, Some(0));

@@ -117,7 +117,9 @@ fn request() -> impl Strategy<Value = Request> {
         id().prop_map(|id| Request::Manifest(Manifest { id })),
         option::of(node()).prop_map(|after| Request::Peers(Peers { after })),
         (any::<[u8; 16]>(), vec(put_item(), 0..4), ".{0,20}", vec(provider(), 0..4)).prop_map(
-            |(put, items, text, receivers)| { Request::Put(Put { put: PutId::from_bytes(put), items, text, receivers }) }
+            |(put, items, text, receivers)| {
+                Request::Put(Put { put: PutId::from_bytes(put), items, text, receivers })
+            }
         ),
         (any::<u64>(), any::<u64>()).prop_map(|(epoch, seq)| Request::Renew(Renew { epoch: Epoch(epoch), seq })),
         path().prop_map(|name| Request::Resolve(Resolve { name })),

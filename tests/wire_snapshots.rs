@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, PutId, QueryId, SafePath};
+use qshare::model::{
+    Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, PutId, QueryId, SafePath,
+};
 use qshare::wire::control::*;
 use qshare::wire::limits::{
     CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, PUT_ITEMS, PUT_NAMES,
@@ -285,7 +287,13 @@ fn a_request_and_its_answer_fit_in_a_control_frame() {
     let files = vec![LeftOutFile { path, why: Code::Other(u32::MAX) }; 8];
     let head = ManifestHead { len: u64::MAX, left_out: LeftOut { files, more: u32::MAX } };
     assert!(encode(&Answer::Ok(head), CONTROL).is_ok());
-    let item = PutItem { name: SafePath::parse(&"n".repeat(64)).expect("a name"), size: u64::MAX, files: u32::MAX, executable: true, ..put().items.remove(0) };
+    let item = PutItem {
+        name: SafePath::parse(&"n".repeat(64)).expect("a name"),
+        size: u64::MAX,
+        files: u32::MAX,
+        executable: true,
+        ..put().items.remove(0)
+    };
     let six = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().expect("an address");
     let receivers = vec![Provider { node: node(), addrs: vec![six; Provider::MAX_ADDRESSES] }; PUT_RECEIVERS];
     let whole = Put { items: vec![item; PUT_ITEMS], text: "x".repeat(PUT_TEXT), receivers, ..put() };

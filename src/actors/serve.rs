@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod dial_back;
+pub mod inbox;
 pub mod node;
 mod places;
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub fn notify() {
     }
     *last = Some(Instant::now());
     let mut program = Command::new("notify-send");
-    program.args(["--app-name=qshare", "--expire-time=10000", "qshare", "Something waits for you: qshare inbox"]);
+    program.args(["-a", "qshare", "-t", "10000", "qshare", "Something waits in the inbox"]);
     let child = program.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
     if let Ok(mut child) = child {
         // It ends by itself, and is waited for so that nothing is left of it.

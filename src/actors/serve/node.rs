@@ -8,7 +8,6 @@ use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::Semaphore;
 
-use crate::actors::inbox::InboxRef;
 use crate::actors::index::IndexRef;
 use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::gauges::Gauges;
@@ -17,6 +16,7 @@ use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
+use crate::actors::serve::inbox::InboxRef;
 use crate::actors::serve::upload::{Sent, UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
 use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
@@ -29,8 +29,8 @@ use crate::logic::limits::shares::{Limits, Who};
 use crate::logic::offers::search::Window;
 use crate::model::{ChunkList, ContentId, NodeId};
 use crate::wire::{
-    Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Put, PutEvent, Refusal, Request,
-    Resolve, ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
+    Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Put, PutEvent, Refusal,
+    Request, Resolve, ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
 };
 
 /// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.

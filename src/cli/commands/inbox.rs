@@ -78,7 +78,7 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
         let age = Duration::from_secs(now.saturating_sub(entry.since).as_secs());
         table.row([
             row.number.to_string(),
-            context.output.names().brief(entry.from).to_string(),
+            context.output.names().brief(entry.from),
             state(entry),
             what(entry),
             entry.files().to_string(),

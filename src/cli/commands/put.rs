@@ -20,7 +20,6 @@ use crate::model::{PutId, SafePath, Shown, Size};
 use crate::node::{
     ControlError, Error, Node, Put, PutProgress, PutRow, PutWish, Receiver, Receiving, Remote, SurveyOptions,
 };
-use crate::wire::Role;
 
 /// How long to go on while nothing moves: where a person looks on, elsewhere, and without a command.
 const WAIT: (Duration, Duration, Duration) =
@@ -120,7 +119,7 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         let Some(name) = arguments.name.clone() else {
             return Err(Failure::Usage("say what standard input is called, with --name NAME".to_owned()));
         };
-        let path = spool(&context.home().role_dir(Role::Node), put)?;
+        let path = spool(context.home().root(), put)?;
         options.named.push((name.last(), path.clone()));
         // It is in the home.
         options.avoid.clear();
@@ -142,10 +141,10 @@ fn whole(path: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Copies standard input into a file of the home that nobody else may read.
-fn spool(node: &Path, put: PutId) -> Result<PathBuf, Failure> {
-    let path = node.join("sent").join(put.to_string());
+fn spool(home: &Path, put: PutId) -> Result<PathBuf, Failure> {
+    let path = home.join("sent").join(put.to_string());
     let copied = || {
-        std::fs::create_dir_all(node.join("sent"))?;
+        std::fs::create_dir_all(home.join("sent"))?;
         let mut options = std::fs::OpenOptions::new();
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
@@ -204,7 +203,7 @@ async fn follow(
 #[derive(Default)]
 struct Told {
     receivers: Vec<(Receiver, Option<Instant>)>,
-    activity: Option<Activity>,
+    activity: Option<(&'static str, Activity)>,
     is_shown: bool,
 }
 
@@ -215,15 +214,18 @@ impl Told {
             let files = counted(now.items.iter().map(|item| u64::from(item.files)).sum(), "file");
             let names: Vec<String> = now.items.iter().map(|item| item.name.to_string()).collect();
             let whom = counted(wish.to.len() as u64, "node");
-            context.output.remark(&format!("qshare: sending {} ({files}, {}) to {whom}", names.join(", "), Size(now.total)));
+            context.output.remark(&format!(
+                "qshare: sending {} ({files}, {}) to {whom}",
+                names.join(", "),
+                Size(now.total)
+            ));
         }
-        let begin = |what| Activity::start(&context.output, what);
         match now.hashing {
-            Some((done, total)) => self.activity.get_or_insert_with(|| begin("hashing")).set(done, total),
+            Some((done, total)) => self.show(context, "hashing", (done, total)),
             None if now.receivers.iter().any(|one| one.state == Receiving::Fetching) => {
                 let bytes = now.receivers.iter().map(|one| one.bytes).sum();
                 let total = now.total * now.receivers.len() as u64;
-                self.activity.get_or_insert_with(|| begin("sending")).set(bytes, total);
+                self.show(context, "sending", (bytes, total));
             }
             None => self.activity = None,
         }
@@ -234,12 +236,18 @@ impl Told {
         Ok(())
     }
 
+    fn show(&mut self, context: &Context, what: &'static str, (done, total): (u64, u64)) {
+        let activity = self.activity.take().filter(|(shown, _)| *shown == what);
+        let (_, activity) =
+            self.activity.insert(activity.unwrap_or_else(|| (what, Activity::start(&context.output, what))));
+        activity.set(done, total);
+    }
+
     fn tell_one(&mut self, context: &Context, at: usize, now: &Receiver, all: &PutProgress) -> Result<(), Failure> {
         let before = self.receivers.get(at);
         let is_new = before.is_none_or(|(before, _)| before.state != now.state);
-        let is_due = before.is_some_and(|(before, told)| {
-            before.bytes != now.bytes && told.is_none_or(|told| told.elapsed() >= TELL)
-        });
+        let is_due = before
+            .is_some_and(|(before, told)| before.bytes != now.bytes && told.is_none_or(|told| told.elapsed() >= TELL));
         if !is_new && !is_due {
             return Ok(());
         }
@@ -317,7 +325,13 @@ fn list(context: &Context, rows: &[PutRow]) -> Result<Exit, Failure> {
                 Receiving::Fetching if total > 0 => format!("{} %", percent(receiver.bytes, total)),
                 state => state.word().to_owned(),
             };
-            table.row([row.number.to_string(), what(&row.wish), who(context, receiver), state, Size(total).to_string()]);
+            table.row([
+                row.number.to_string(),
+                what(&row.wish),
+                who(context, receiver),
+                state,
+                Size(total).to_string(),
+            ]);
         }
     }
     if rows.is_empty() {

@@ -15,9 +15,9 @@ use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, Rate, SafePath};
 use crate::node::{
-    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, InboxRow, JobId, JobRow, JobState, NearRow,
-    Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, PutProgress, Receiver, Receiving, Share, SharedRoot, SharedRow, Suggestion,
-    Standing, Upload, Verdict, Why,
+    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, InboxRow, JobId, JobRow,
+    JobState, NearRow, Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, PutProgress, Receiver,
+    Receiving, Share, SharedRoot, SharedRow, Standing, Suggestion, Upload, Verdict, Why,
 };
 use crate::wire::{Peer, PutItem};
 
@@ -346,7 +346,7 @@ view! {
         /// How it stands.
         state: Standing = row.entry.state,
         /// What it is.
-        items: Vec<InboxItem<'a>> = all(&row.entry.put.items, InboxItem::of),
+        items: Vec<InboxItem<'a>> = row.entry.put.items.iter().map(InboxItem::of).collect(),
         /// Its message; empty where there is none.
         text: &'a str = &row.entry.put.text,
         /// Files, as whoever offers it says.
@@ -358,7 +358,7 @@ view! {
         /// When it came, in seconds since 1970 UTC.
         since: u64 = row.entry.since.as_secs(),
         /// Where its contents go or are, in the order of `items`; nothing before it was accepted.
-        outputs: Vec<Cow<'a, str>> = all(&row.entry.outputs, |path| path.to_string_lossy()),
+        outputs: Vec<Cow<'a, str>> = row.entry.outputs.iter().map(|path| path.to_string_lossy()).collect(),
         /// The transfers of them, as `jobs` has them.
         jobs: &'a [JobId] = &row.entry.jobs,
     }

@@ -86,7 +86,9 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::Unhashed { .. } => format!("{error}: wait until nothing writes there, and check its permissions"),
         ControlError::Declined { .. } => error.to_string(),
         ControlError::Undecided { .. } => {
-            format!("{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node")
+            format!(
+                "{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node"
+            )
         }
         ControlError::NoPut { .. } => format!("{error}: `qshare put` lists what is"),
         ControlError::NotOffered { .. } => format!("{error}: `qshare share` lists what is"),

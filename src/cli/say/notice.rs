@@ -37,7 +37,9 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
             path.display(),
             local::advice(cause.kind)
         ),
-        Notice::Put { number, error } => format!("what is sent as number {number} is not any more: {}", super::error(error, names)),
+        Notice::Put { number, error } => {
+            format!("what is sent as number {number} is not any more: {}", super::error(error, names))
+        }
         Notice::PutsUnread { path, cause } => format!(
             "{} cannot be read ({cause}), so what was left to be sent is not: send it again, and remove the file",
             path.display()

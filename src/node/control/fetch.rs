@@ -145,7 +145,11 @@ fn left(job: Option<JobId>) -> Error {
 }
 
 /// Says what the command wants, once: the stream stays open, for its end is a word, too.
-async fn speak(mut to: SendStream, mut cancelled: watch::Receiver<bool>, mut left: watch::Receiver<bool>) -> Ending {
+pub(super) async fn speak<T>(
+    mut to: SendStream,
+    mut cancelled: watch::Receiver<bool>,
+    mut left: watch::Receiver<bool>,
+) -> Result<T, Error> {
     let wanted = async |wish: &mut watch::Receiver<bool>| wish.wait_for(|wanted| *wanted).await.is_ok();
     let word = tokio::select! {
         true = wanted(&mut cancelled) => Word::Cancel,

@@ -352,9 +352,11 @@ impl Job {
 /// Whether time, or somebody who comes, may help.
 fn may_change(error: &Error) -> bool {
     match error {
-        Error::DoesNotMatch { .. } | Error::OtherThanGiven { .. } | Error::LeftOut { .. } | Error::NoneMatch { .. } | Error::NotACollection { .. } => {
-            false
-        }
+        Error::DoesNotMatch { .. }
+        | Error::OtherThanGiven { .. }
+        | Error::LeftOut { .. }
+        | Error::NoneMatch { .. }
+        | Error::NotACollection { .. } => false,
         Error::Halted { error, .. } => may_change(error),
         error => matches!(
             error.code(),

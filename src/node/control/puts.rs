@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::interval;
 
+use super::fetch::speak;
 use super::request::{Request, Told, Word};
 use super::{Remote, answer_with, packed};
 use crate::io::net::frames::{self, CallError};
@@ -69,33 +70,34 @@ impl Remote {
     #[must_use]
     pub fn put(self: Arc<Self>, places: Places, wish: PutWish, detach: bool) -> Put {
         let (tell, progress) = watch::channel(PutProgress::default());
-        let (canceller, mut cancelled) = Canceller::new();
+        let (canceller, cancelled) = Canceller::new();
+        let is_content = !wish.paths.is_empty() || !wish.options.named.is_empty();
+        // What cannot be offered is told to the command that can still hear it.
+        let is_offered = move |now: &PutProgress| {
+            let known = now.receivers.iter().all(|one| one.node.is_some());
+            known && now.hashing.is_none() && !(is_content && now.items.is_empty())
+        };
         let task = tokio::spawn(async move {
-            let (mut to, mut from) = self.begin(&Request::Put(places, Box::new(wish))).await?;
-            let mut spoken = false;
-            loop {
-                let told = tokio::select! {
-                    told = self.next(&mut from) => told?,
-                    Ok(_) = cancelled.wait_for(|cancelled| *cancelled), if !spoken => {
-                        spoken = true;
-                        // A node that is gone is noticed by whoever hears it.
-                        let _ = frames::send(&mut to, &Word::Cancel, PAGE).await;
-                        continue;
-                    }
-                };
-                match told {
-                    Told::Answer(len) => return self.answer::<Result<PutProgress, Error>>(&mut from, len).await?,
-                    Told::Left => return Ok(tell.borrow().clone()),
-                    Told::Put(now) => {
-                        let is_offered = now.hashing.is_none() && now.receivers.iter().all(|one| one.node.is_some());
-                        tell.send_replace(*now);
-                        if detach && is_offered && !spoken {
-                            spoken = true;
-                            let _ = frames::send(&mut to, &Word::Leave, PAGE).await;
+            let (to, mut from) = self.begin(&Request::Put(places, Box::new(wish))).await?;
+            let (leaver, left) = Canceller::new();
+            let hear = async {
+                loop {
+                    match self.next(&mut from).await? {
+                        Told::Answer(len) => return self.answer::<Result<PutProgress, Error>>(&mut from, len).await?,
+                        Told::Left => return Ok(tell.borrow().clone()),
+                        Told::Put(now) => {
+                            if detach && is_offered(&now) {
+                                leaver.cancel();
+                            }
+                            tell.send_replace(*now);
                         }
+                        _ => {}
                     }
-                    _ => {}
                 }
+            };
+            tokio::select! {
+                ended = hear => ended,
+                never = speak(to, cancelled, left) => never,
             }
         });
         Put { progress, canceller, task }
@@ -113,7 +115,7 @@ pub(super) async fn put(
     let mut progress = putting.progress.clone();
     progress.mark_changed();
     let mut word = pin!(frames::receive::<Word>(from, PAGE));
-    let (mut heard, mut samples) = (false, interval(SAMPLE));
+    let (mut heard, mut is_gone, mut samples) = (false, false, interval(SAMPLE));
     let end = loop {
         tokio::select! {
             end = putting.finish() => break end,
@@ -134,11 +136,15 @@ pub(super) async fn put(
                         Err(error) => answer_with(to, packed(&Err::<PutProgress, Error>(error))).await,
                     };
                 }
+                is_gone = !matches!(word, Ok(Some(_)));
                 putting.canceller.cancel();
             }
         }
     };
-    left::spool_ends(&wish).await;
+    if is_gone {
+        // Nobody else removes it.
+        left::spool_ends(&wish).await;
+    }
     let end = end.map_err(|error| match error {
         // Its task was cut off with the node.
         Error::Internal(_) => Error::Control(ControlError::Lost),

@@ -294,7 +294,13 @@ impl Remote {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,
                 Told::Notice(notice) => tell(notice),
-                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) | Told::Put(_) | Told::Uploads(_) => {}
+                Told::Begun
+                | Told::Event(_)
+                | Told::Job(_)
+                | Told::Left
+                | Told::Progress(_)
+                | Told::Put(_)
+                | Told::Uploads(_) => {}
             }
         }
     }

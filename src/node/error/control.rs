@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
-use crate::logic::inbox::Standing;
+use crate::logic::limits::inbox::Standing;
 use crate::logic::limits::jobs::JobId;
 use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
 use crate::wire::Code;
@@ -204,9 +204,10 @@ impl ControlError {
             Self::NoInboxDir { .. } | Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
             Self::Unhashed { .. } => ErrorCode::Unreadable,
-            Self::LongText { .. } | Self::Otherwise { .. } | Self::TooManyItems { .. } | Self::TooManyReceivers { .. } => {
-                ErrorCode::Usage
-            }
+            Self::LongText { .. }
+            | Self::Otherwise { .. }
+            | Self::TooManyItems { .. }
+            | Self::TooManyReceivers { .. } => ErrorCode::Usage,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::OtherVersion { .. } | Self::Protocol(_) => ErrorCode::Protocol,
             Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,

@@ -67,7 +67,7 @@ impl Get {
                     (seed.name, seed.audience) = (given::hidden(&seed), given::audience(given));
                 }
                 self.inner.index.seed(seed).await
-            },
+            }
             None => false,
         };
         if given.is_some() {

@@ -1,4 +1,4 @@
-//! What other nodes offer to this one's person: carries out what `logic/inbox` decides. Invariant: nothing is written before it was
+//! What other nodes offer to this one's person: carries out what `logic/limits/inbox` decides. Invariant: nothing is written before it was
 //! accepted, and what was accepted is kept before its transfer begins.
 
 use std::collections::{BTreeMap, HashSet};
@@ -11,19 +11,20 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::actors::inbox::{Arrival, Offered};
+use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
-use crate::logic::inbox::{Came, Entry, Inbox, Standing};
+use crate::logic::limits::inbox::{Came, Entry, Inbox, Standing};
 use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
 use crate::model::collection::manifest::MAX_FILES;
 use crate::model::{Cause, Content, NodeId, Provider};
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
 use crate::node::inner::orders::{JobWish, JobsRef};
-use crate::node::types::{Event, Given, GetRequest, InboxRow, InboxRules, JobRow, Notice, Places, What};
+use crate::node::types::{Event, GetRequest, Given, InboxRow, InboxRules, JobRow, Notice, Places, What};
+use crate::wire::limits::PUT_RECEIVERS;
 use crate::wire::{PutEvent, PutItem, Role};
 
 /// Orders that wait.
@@ -67,7 +68,11 @@ impl InboxHandle {
     ///
     /// # Errors
     /// When it does not wait, or cannot be put there.
-    pub(crate) async fn accept(&self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
+    pub(crate) async fn accept(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
         self.ask(|reply| Order::Accept(number, into, reply)).await?
     }
 
@@ -172,7 +177,7 @@ impl Keeper {
         let Offered { from, addr, friend, mut put, reply } = offered;
         // Whoever offers it is the first to give it.
         put.receivers.retain(|other| other.node != from);
-        put.receivers.truncate(Provider::MAX_ADDRESSES * 2);
+        put.receivers.truncate(PUT_RECEIVERS - 1);
         put.receivers.insert(0, Provider { node: from, addrs: vec![addr] });
         let came = match self.inbox.offer(from, friend, put, time_of_day()) {
             Ok(came) => came,
@@ -246,7 +251,11 @@ impl Keeper {
         Ok(self.inbox.waiting(number).map_err(error)?)
     }
 
-    async fn accept_all(&mut self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
+    async fn accept_all(
+        &mut self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
         let dir = match into {
             Some((_, landing)) if !landing.is_here() => {
                 return Err(ControlError::OtherDirectory { path: landing.dir.into() }.into());
@@ -274,7 +283,8 @@ impl Keeper {
     /// Fetches one into a directory, under names that nothing there has.
     async fn accept(&mut self, number: u32, dir: &Path) -> Result<(), Error> {
         let Some(entry) = self.inbox.entry(number) else { return Ok(()) };
-        let taken: HashSet<PathBuf> = self.inbox.entries().flat_map(|(_, entry)| entry.outputs.clone()).collect();
+        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
         let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
@@ -309,7 +319,8 @@ impl Keeper {
 
     /// How the transfers stand.
     async fn look(&mut self) {
-        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let has_begun = |entry: &Entry| entry.jobs.len() == entry.put.items.len();
+        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted && has_begun(entry));
         let accepted: Vec<(u32, Vec<JobId>)> = accepted.map(|(number, entry)| (number, entry.jobs.clone())).collect();
         if accepted.is_empty() {
             return;
@@ -406,26 +417,28 @@ fn wish(item: &PutItem, among: &[Provider], output: &Path, own: NodeId) -> JobWi
     let PutItem { name, id, kind, size, files, executable } = item.clone();
     let content = Content { id, kind, size };
     let among = among.iter().filter(|provider| provider.node != own).cloned().collect();
-    let request = GetRequest::new(What::Id(id))
-        .output(output.to_owned())
-        .given(Given { content, name, files, executable, among });
+    let request = GetRequest::new(What::Id(id)).output(output.to_owned()).given(Given {
+        content,
+        name,
+        files,
+        executable,
+        among,
+    });
     let places = Places { max_files: MAX_FILES, ..Places::default() };
     JobWish { request, places, landing: Landing::of(output) }
 }
 
 /// Where the contents go: names that nothing has, there or of those that are taken. Makes the directory. Blocks.
-fn outputs(
-    dir: &Path,
-    items: &[PutItem],
-    mut taken: HashSet<PathBuf>,
-) -> Result<Vec<PathBuf>, (PathBuf, Cause)> {
+fn outputs(dir: &Path, items: &[PutItem], mut taken: HashSet<PathBuf>) -> Result<Vec<PathBuf>, (PathBuf, Cause)> {
     std::fs::create_dir_all(dir).map_err(|error| (dir.to_owned(), error.into()))?;
     let mut outputs = Vec::new();
     for item in items {
-        let names = std::iter::once(item.name.to_string()).chain(NUMBERS.map(|number| numbered(item.name.as_str(), number)));
+        let names =
+            std::iter::once(item.name.to_string()).chain(NUMBERS.map(|number| numbered(item.name.as_str(), number)));
         let is_free = |path: &PathBuf| !taken.contains(path) && path.symlink_metadata().is_err();
         let path = names.map(|name| dir.join(name)).find(is_free);
-        let path = path.ok_or_else(|| (dir.join(item.name.as_str()), io::Error::from(io::ErrorKind::AlreadyExists).into()))?;
+        let path =
+            path.ok_or_else(|| (dir.join(item.name.as_str()), io::Error::from(io::ErrorKind::AlreadyExists).into()))?;
         taken.insert(path.clone());
         outputs.push(path);
     }

@@ -13,14 +13,14 @@ use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::io::net::frames::{self, CallError};
-use crate::io::net::link::Link;
-use crate::io::share::scan::{RootSummary, survey};
-use crate::model::{NodeId, Offer, PeerTarget, Provider, SafePath};
+use crate::io::net::link::{Link, var_int};
+use crate::io::share::scan::{RootSummary, SurveyOptions, survey};
+use crate::model::{ContentId, NodeId, Offer, PeerTarget, Provider, SafePath};
 use crate::node::Resolved;
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::inner::Inner;
 use crate::node::look::ask::{Responder, connect};
-use crate::node::types::{Canceller, PutProgress, PutWish, Receiver, Receiving};
+use crate::node::types::{Canceller, PeerRef, PutProgress, PutWish, Receiver, Receiving};
 use crate::wire::limits::{CONTROL, PUT_ITEMS, PUT_NAMES, PUT_RECEIVERS, PUT_TEXT};
 use crate::wire::{Code, Heard, Put, PutEvent, PutItem, Request, ResolveEvent};
 
@@ -51,7 +51,7 @@ impl Putting {
         let progress = PutProgress { receivers: receivers.collect(), ..PutProgress::default() };
         let (progress, shown) = watch::channel(progress);
         let (canceller, cancelled) = Canceller::new();
-        let sender = Arc::new(Sender { inner, wish, progress, cancelled });
+        let sender = Arc::new(Sender { inner, wish, progress, canceller: canceller.clone(), cancelled });
         let task = tokio::spawn(sender.run());
         Self { progress: shown, canceller, abort: task.abort_handle(), task }
     }
@@ -76,6 +76,7 @@ struct Sender {
     inner: Arc<Inner>,
     wish: PutWish,
     progress: watch::Sender<PutProgress>,
+    canceller: Canceller,
     cancelled: watch::Receiver<bool>,
 }
 
@@ -104,26 +105,21 @@ impl Sender {
     async fn run(self: Arc<Self>) -> Result<(), Error> {
         self.check()?;
         let mut cancelled = self.cancelled.clone();
-        let telling = Arc::clone(&self);
-        let mut told = tokio::spawn(async move { telling.tell_all().await });
-        let ended = tokio::select! {
-            told = &mut told => told?,
-            () = self.still() => {
-                told.abort();
-                Ok(None)
-            }
-            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {
+        let mut telling = Box::pin(Arc::clone(&self).tell_all());
+        let told = tokio::select! {
+            told = &mut telling => Some(told),
+            () = self.still() => None,
+            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => None,
+        };
+        let told = match told {
+            Some(told) => told,
+            None => {
+                self.canceller.cancel();
                 // They are told that it is withdrawn; not for long.
-                match timeout(TOGETHER, &mut told).await {
-                    Ok(told) => told?,
-                    Err(_) => {
-                        told.abort();
-                        Ok(None)
-                    }
-                }
+                timeout(TOGETHER, &mut telling).await.unwrap_or(Ok(None))
             }
         };
-        if let Some(offered) = ended? {
+        if let Some(offered) = told? {
             offered.end().await;
         }
         Ok(())
@@ -213,7 +209,7 @@ impl Sender {
         Ok(all)
     }
 
-    async fn who(&self, at: usize, peer: &crate::node::PeerRef) -> Result<(NodeId, Option<PeerTarget>), Error> {
+    async fn who(&self, at: usize, peer: &PeerRef) -> Result<(NodeId, Option<PeerTarget>), Error> {
         let mut pause = AGAIN.0;
         loop {
             let failed = match self.inner.resolved(peer).await {
@@ -262,7 +258,7 @@ impl Sender {
             let first = survey(&wish.paths, &wish.options)?;
             let named = first.roots.iter().map(|root| Ok((hidden(&wish, &root.name)?, root.path.clone())));
             let named = named.collect::<Result<Vec<_>, Error>>()?;
-            Ok(survey(&[], &crate::node::SurveyOptions { named, nodes, ..wish.options })?)
+            Ok(survey(&[], &SurveyOptions { named, nodes, ..wish.options })?)
         });
         let plan = plan.await??;
         let roots: Vec<RootSummary> = plan.roots.clone();
@@ -307,7 +303,7 @@ fn item(root: &RootSummary, offer: Offer) -> PutItem {
     PutItem {
         name: root.name.last(),
         // It has one: it was resolved.
-        id: offer.id.unwrap_or_else(|| crate::model::ContentId::of(&[])),
+        id: offer.id.unwrap_or_else(|| ContentId::of(&[])),
         kind: offer.kind,
         size: offer.size,
         files: offer.files,
@@ -380,7 +376,7 @@ impl One {
                 event = frames::receive::<Heard<PutEvent>>(&mut from, CONTROL) => event.map_err(failed)?,
                 Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {
                     // It may have gone.
-                    let _ = to.reset(quinn::VarInt::from_u32(Code::Cancelled.into()));
+                    let _ = to.reset(var_int(Code::Cancelled));
                     let _ = timeout(TOGETHER, to.stopped()).await;
                     return Ok(());
                 }

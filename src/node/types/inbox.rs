@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::logic::inbox::{Accept, Entry, Rules};
+use crate::logic::limits::inbox::{Accept, Entry, Rules};
 
 /// Bytes that are taken without a person, where nothing else is said.
 const BYTES: u64 = 10 << 30;

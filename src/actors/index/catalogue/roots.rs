@@ -148,6 +148,10 @@ impl Catalogue {
 
     /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
     pub(in crate::actors::index) fn entrust(&mut self, id: ContentId, nodes: BTreeSet<NodeId>) {
-        if nodes.is_empty() { self.entrusted.remove(&id) } else { self.entrusted.insert(id, nodes) };
+        if nodes.is_empty() {
+            self.entrusted.remove(&id)
+        } else {
+            self.entrusted.insert(id, nodes)
+        };
     }
 }

@@ -566,3 +566,30 @@ fn what_is_for_friends_alone_stays_so_after_it_has_changed_unless_anybody_may_ha
     // Of a node that serves its friends alone nothing changes while it has nothing else.
     assert!(Catalogue::default().reserved(&whole).all);
 }
+
+#[test]
+fn what_is_for_single_nodes_has_no_name_and_is_theirs_by_its_id_until_it_is_withdrawn() {
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (key, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), now).expect("free");
+    let (theirs, others) = (NodeId::of_public_key(b"1"), NodeId::of_public_key(b"2"));
+    catalogue.roots[key].audience = Audience::Nodes([theirs].into());
+    hash_as(&mut catalogue, &jobs[0], "given", true);
+    let id = ContentId::of(b"given");
+    let reserved = catalogue.reserved(&Reserved::default());
+    assert!(!reserved.all && reserved.is_for(id, theirs) && !reserved.grants(id, Some(others), || true));
+    assert!(!reserved.shows(&path("t/a"), || true));
+    let snapshot = catalogue.snapshot(&reserved);
+    assert!(snapshot.source(id, 10).is_some());
+    for less in [snapshot.named(), snapshot.open()] {
+        let less = less.expect("another one");
+        assert!(less.offers().iter().next().is_none() && less.source(id, 10).is_none());
+    }
+    catalogue.withdraw(&path("t"), now);
+    let after = catalogue.reserved(&reserved);
+    assert!(!after.grants(id, Some(theirs), || true), "as if it had never been there");
+    // The same of what is only on its way here.
+    catalogue.entrust(id, [others].into());
+    assert!(catalogue.reserved(&after).is_for(id, others));
+    catalogue.entrust(id, [].into());
+    assert!(!catalogue.reserved(&after).is_for(id, others));
+}

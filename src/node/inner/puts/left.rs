@@ -106,14 +106,15 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, wish: PutWis
         all.puts.remove(&number);
         return Err(ControlError::NotKept { path: puts.file.path().into(), cause }.into());
     }
-    let node = Arc::downgrade(inner);
+    let node = Arc::clone(inner);
     inner.run(async move {
-        let ended = putting.finish().await;
-        let Some(inner) = node.upgrade() else { return };
-        if let Err(error) = ended {
-            inner.host.warn(Notice::Put { number, error: Box::new(error) });
+        match putting.finish().await {
+            Ok(_) => {}
+            // The node ends: the next one goes on.
+            Err(Error::Control(ControlError::Lost) | Error::Internal(_)) => return,
+            Err(error) => node.host.warn(Notice::Put { number, error: Box::new(error) }),
         }
-        inner.puts.over(number).await;
+        node.puts.over(number).await;
     });
     Ok(number)
 }
