@@ -6,7 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
 use common::{Ended, Lab, Node, Process, noise, until};
+use qshare::model::collection::Entry;
+use qshare::model::{Collection, ContentId, SafePath};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -259,4 +262,46 @@ fn standard_input_and_messages() {
     assert_eq!(putting(&lab, &anna, &[], &[&bob], &["--text", "hello"]).end().code, Some(0));
     assert_eq!(events.event("inbox")["text"], "hello");
     events.signal(Signal::TERM);
+}
+
+/// Somebody who says that a directory of two files has ten bytes in one.
+#[test]
+fn what_is_another_thing_than_was_told_is_given_up_and_nothing_of_it_is_written() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let file = |name: &str, content: &[u8]| {
+        let (id, size) = (ContentId::of(content), content.len() as u64);
+        (SafePath::parse(name).expect("a name"), Entry::File { size, id, executable: false })
+    };
+    let tree = Collection::new(vec![file("a", &[1; 6]), file("b", &[2; 4])]).expect("sound");
+    let bytes = tree.manifest();
+    let own = Own::new();
+    let (link, _) = own.dial(&bob.node.addr).expect("let in");
+    let (serving, list_of_it) = (link.clone(), bytes.clone());
+    own.runtime.spawn(async move {
+        while let Ok((send, recv)) = serving.accept_bi().await {
+            let mut talk = Talk { link: serving.clone(), send, recv };
+            let Ok(request) = talk.next().await else { continue };
+            if request.tag() == "Manifest" {
+                let head = map([("len", number(list_of_it.len() as u64))]);
+                talk.say(&[&tagged("Ok", head).frame()[..], &list_of_it].concat()).await;
+            } else {
+                talk.say(&tagged("Err", map([("code", number(8)), ("retry_ms", number(0))])).frame()).await;
+            }
+            talk.end();
+        }
+    });
+    let sizes = [("kind", text("collection")), ("size", number(10)), ("files", number(1))];
+    let [kind, size, files] = sizes;
+    let id = own::bytes(ContentId::of(&bytes).as_bytes());
+    let item = map([("name", text("album")), ("id", id), kind, size, files]);
+    let items = own::list([item]);
+    let put = map([("put", own::bytes([7; 16])), ("items", items), ("text", text("")), ("receivers", own::list([]))]);
+    let mut talk = own.open(&link, &tagged("Put", put).frame());
+    own.runtime.block_on(async {
+        assert!(matches!(talk.answer().await, Ending::Answer(_)));
+        while talk.next().await != Ok(text("Declined")) {}
+    });
+    assert_eq!(bob.offer(&lab)["state"], "declined");
+    assert_eq!(fs::read_dir(&bob.into).expect("made").count(), 0);
 }
