@@ -396,7 +396,7 @@ impl Node {
     ///
     /// # Errors
     /// When it does not wait, or cannot be put there.
-    pub async fn accept(&self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
+    pub async fn accept_offer(&self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
         self.inner.inbox.accept(number, into).await
     }
 
@@ -404,7 +404,7 @@ impl Node {
     ///
     /// # Errors
     /// When it does not wait.
-    pub async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+    pub async fn decline_offer(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
         self.inner.inbox.decline(number).await
     }
 

@@ -32,10 +32,10 @@ pub(crate) async fn run(context: &Context, arguments: InboxArgs) -> Result<Exit,
         None | Some(InboxCommand::List) => list(context, &remote.inbox().await?, "nothing in the inbox"),
         Some(InboxCommand::Accept { which: OneOrAll(number), output }) => {
             let into = output.map(into).transpose()?;
-            list(context, &remote.accept(number, into).await?, "nothing waits")
+            list(context, &remote.accept_offer(number, into).await?, "nothing waits")
         }
         Some(InboxCommand::Decline { which: OneOrAll(number) }) => {
-            list(context, &remote.decline(number).await?, "nothing waits")
+            list(context, &remote.decline_offer(number).await?, "nothing waits")
         }
         Some(InboxCommand::Watch) => watch(context, &remote).await,
     }

@@ -109,7 +109,7 @@ impl Sender {
         let told = tokio::select! {
             told = &mut telling => Some(told),
             () = self.still() => None,
-            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => None,
+            () = until(&mut cancelled) => None,
         };
         let told = match told {
             Some(told) => told,
@@ -171,12 +171,12 @@ impl Sender {
         let mut cancelled = self.cancelled.clone();
         let everyone = tokio::select! {
             everyone = self.everyone() => everyone?,
-            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
+            () = until(&mut cancelled) => return Ok(None),
         };
         let nodes: BTreeSet<NodeId> = everyone.iter().map(|(node, _)| *node).collect();
         let (offered, items) = tokio::select! {
             offered = self.offer(nodes) => offered?,
-            Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => return Ok(None),
+            () = until(&mut cancelled) => return Ok(None),
         };
         let total = items.iter().map(|item| item.size).sum();
         self.progress.send_modify(|progress| {
@@ -256,8 +256,7 @@ impl Sender {
                 return Err(Error::from(ControlError::OtherDirectory { path: other.dir.as_path().into() }));
             }
             let first = survey(&wish.paths, &wish.options)?;
-            let named = first.roots.iter().map(|root| Ok((hidden(&wish, &root.name)?, root.path.clone())));
-            let named = named.collect::<Result<Vec<_>, Error>>()?;
+            let named = first.roots.iter().map(|root| (hidden(&wish, &root.name), root.path.clone())).collect();
             Ok(survey(&[], &SurveyOptions { named, nodes, ..wish.options })?)
         });
         let plan = plan.await??;
@@ -293,10 +292,18 @@ impl Sender {
     }
 }
 
+/// Waits until it is cancelled.
+async fn until(cancelled: &mut watch::Receiver<bool>) {
+    if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
+        std::future::pending().await
+    }
+}
+
 /// A name under which nobody finds it.
-fn hidden(wish: &PutWish, name: &SafePath) -> Result<SafePath, Error> {
-    let dir = SafePath::parse(&format!("put/{}", wish.put))?;
-    Ok(dir.join(&name.last())?)
+fn hidden(wish: &PutWish, name: &SafePath) -> SafePath {
+    let name = name.last();
+    // It is short enough; and it is the audience that hides it.
+    SafePath::parse(&format!("put/{}", wish.put)).and_then(|dir| dir.join(&name)).unwrap_or(name)
 }
 
 fn item(root: &RootSummary, offer: Offer) -> PutItem {
@@ -374,7 +381,7 @@ impl One {
         loop {
             let event = tokio::select! {
                 event = frames::receive::<Heard<PutEvent>>(&mut from, CONTROL) => event.map_err(failed)?,
-                Ok(_) = cancelled.wait_for(|cancelled| *cancelled) => {
+                () = until(&mut cancelled) => {
                     // It may have gone.
                     let _ = to.reset(var_int(Code::Cancelled));
                     let _ = timeout(TOGETHER, to.stopped()).await;
