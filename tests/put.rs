@@ -66,7 +66,9 @@ fn node(lab: &Lab, home: &Path, more: &[&str]) -> Node {
 fn putting(lab: &Lab, home: &Path, what: &[&Path], to: &[&Person], more: &[&str]) -> Process {
     let mut command = lab.qshare_at(home);
     command.arg("put").args(what);
-    to.iter().for_each(|person| drop(command.args(["--to", &person.at()])));
+    for person in to {
+        command.args(["--to", &person.at()]);
+    }
     Process::start(command.args(more))
 }
 
