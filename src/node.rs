@@ -396,7 +396,11 @@ impl Node {
     ///
     /// # Errors
     /// When it does not wait, or cannot be put there.
-    pub async fn accept_offer(&self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
+    pub async fn accept_offer(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
         self.inner.inbox.accept(number, into).await
     }
 

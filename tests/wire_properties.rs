@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, PutId, SafePath};
 use qshare::wire::codec::{LEN, decode_request, length};
 use qshare::wire::limits::PAGE;
 use qshare::wire::*;

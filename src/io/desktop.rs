@@ -2,7 +2,9 @@
 
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// Between two tellings: whoever offers much tells no more than this.
 const PAUSE: Duration = Duration::from_secs(10);

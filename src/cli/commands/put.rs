@@ -3,7 +3,9 @@
 use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use crate::cli::args::{OfferOrAll, PutArgs};
 use crate::cli::context::{Context, stop};
@@ -125,11 +127,12 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         options.avoid.clear();
         spooled.push(path);
     }
-    let wait = arguments.wait.unwrap_or(match arguments.detach {
+    let usual = || match arguments.detach {
         true => WAIT.2,
         false if std::io::stderr().is_terminal() => WAIT.0,
         false => WAIT.1,
-    });
+    };
+    let wait = arguments.wait.unwrap_or_else(usual);
     let text = arguments.text.clone().unwrap_or_default();
     let seen = paths.iter().map(|path| Landing::of(path)).collect();
     Ok(PutWish { put, paths, options, text, to: arguments.to.clone(), wait, seen, spooled })

@@ -182,7 +182,11 @@ impl Remote {
     ///
     /// # Errors
     /// When it does not wait, or cannot be put there, or the node has ended.
-    pub async fn accept_offer(&self, number: Option<u32>, into: Option<(PathBuf, Landing)>) -> Result<Vec<InboxRow>, Error> {
+    pub async fn accept_offer(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
         self.ask::<Result<_, Error>>(&Places::default(), Ask::Accept(number, into), drop).await?
     }
 
