@@ -95,6 +95,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Exit, Failure> 
         Command::Id => done(commands::id::run(context)),
         Command::Unshare(arguments) => commands::unshare::run(context, arguments).await,
         Command::Jobs(arguments) => commands::jobs::run(context, arguments).await,
+        Command::Inbox(arguments) => commands::inbox::run(context, arguments).await,
+        Command::Put(arguments) => commands::put::run(context, arguments).await,
         Command::Limit(arguments) => commands::limit::run(context, arguments).await,
         Command::Locate(arguments) => done(commands::locate::run(context, arguments).await),
         Command::Ls(arguments) => done(commands::ls::run(context, arguments).await),

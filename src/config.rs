@@ -50,6 +50,8 @@ pub struct Config {
     pub exclude: Vec<String>,
     /// What concerns nodes.
     pub node: NodeConfig,
+    /// What concerns things that others send.
+    pub inbox: InboxConfig,
     /// What concerns trackers.
     pub tracker: TrackerConfig,
 }
@@ -98,6 +100,26 @@ impl Default for NodeConfig {
             lan: true,
             only_peers: false,
         }
+    }
+}
+
+/// Settings of the inbox.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct InboxConfig {
+    /// `ask`, `friends`, `always` or `never`.
+    pub accept: String,
+    /// Where to; the downloads when empty.
+    pub dir: PathBuf,
+    /// A size.
+    pub limit: String,
+    /// The most files of one offer that is accepted without a person.
+    pub max_files: u32,
+}
+
+impl Default for InboxConfig {
+    fn default() -> Self {
+        Self { accept: "ask".to_owned(), dir: PathBuf::new(), limit: "10GiB".to_owned(), max_files: 100_000 }
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub mod clock;
 pub mod cpu;
+pub mod desktop;
 pub mod home;
 pub mod ignored;
 pub mod net;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::io::AsyncWrite;
 use tokio::sync::{mpsc, watch};
 
+use crate::io::receive::landing::Landing;
 use crate::model::{Collection, ContentId, Hit, Kind, NodeId, Offer, PeerTarget, Query, RateLimit, SafePath};
 
 mod allowed;
@@ -36,6 +37,7 @@ pub use crate::io::share::scan::{RootSummary, ScannedRoot, SharePlan, SurveyOpti
 pub use crate::logic::directory::Quotas as DirectoryQuotas;
 pub use crate::logic::explain::{Cause, Share};
 pub use crate::logic::flood::Counts;
+pub use crate::logic::limits::inbox::{Accept, Entry, Rules, Standing};
 pub use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState};
 pub use crate::logic::neighbours::Direction;
 pub use crate::logic::offers::suggest::Suggestion;
@@ -46,7 +48,7 @@ pub use crate::logic::uploads::{Past, Upload, UploadEvent, Uploads};
 pub use crate::model::Plane;
 pub use crate::model::collection::manifest::MAX_FILES;
 pub use bench::{BENCH_TESTS, Bench, BenchReport, BenchRow, MAX_BENCH_BYTES};
-pub use control::{Asker, Fetched, Followed, Heard, Remote, SharedRow, Sharing};
+pub use control::{Asker, Fetched, Followed, Heard, Put, Remote, SharedRow, Sharing};
 pub use doctor::{Check, Examination, Seen, SeenAt, Verdict};
 pub use error::{ControlError, Error, ErrorCode, Fault, Lack, Named, Silence, Who, Whom, shown};
 pub use get::Transfer;
@@ -104,6 +106,10 @@ impl Node {
         let (inner, events) = start::start(options).await?;
         let node = Self { inner: Arc::new(inner) };
         control::jobs::start(&node).await;
+        inner::inbox::start(&node.inner).await;
+        if node.inner.jobs.get().is_some() {
+            inner::puts::left::restore(&node.inner).await;
+        }
         let events = control::listen(&node, events);
         Ok((node, events))
     }
@@ -357,6 +363,53 @@ impl Node {
     /// When there is no such job, or the order does not fit it.
     pub async fn order_jobs(&self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, Error> {
         self.inner.jobs()?.order(id, order).await
+    }
+
+    /// What other nodes offer to its person, by their numbers.
+    ///
+    /// # Errors
+    /// When it takes nothing.
+    pub async fn inbox(&self) -> Result<Vec<InboxRow>, Error> {
+        self.inner.inbox.rows().await
+    }
+
+    /// What it sends for commands that have left it.
+    pub async fn puts(&self) -> Vec<PutRow> {
+        self.inner.puts.rows().await
+    }
+
+    /// Ends one of these, or all; which.
+    ///
+    /// # Errors
+    /// When there is none of this number.
+    pub async fn cancel_put(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
+        self.inner.puts.cancel(number).await
+    }
+
+    /// Sends something to single nodes; it goes on until its end is awaited or its handle is dropped.
+    #[must_use]
+    pub fn put(&self, wish: PutWish) -> Put {
+        Put::here(Arc::clone(&self.inner), wish)
+    }
+
+    /// Fetches one of them that waits, or all, into a directory; which.
+    ///
+    /// # Errors
+    /// When it does not wait, or cannot be put there.
+    pub async fn accept_offer(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
+        self.inner.inbox.accept(number, into).await
+    }
+
+    /// Declines one of them that waits, or all; which.
+    ///
+    /// # Errors
+    /// When it does not wait.
+    pub async fn decline_offer(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.inner.inbox.decline(number).await
     }
 
     /// Changes the rates to which all its uploads and downloads are limited, and says what they are then.

@@ -12,6 +12,7 @@ pub mod measure;
 pub mod message;
 pub mod names;
 pub mod neighbour;
+pub mod put;
 pub mod record;
 
 pub use code::{Code, Refusal};
@@ -22,4 +23,5 @@ pub use heard::Heard;
 pub use measure::*;
 pub use message::*;
 pub use neighbour::*;
+pub use put::*;
 pub use record::{RECORD_HEAD, RecordHead, RecordKind};

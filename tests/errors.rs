@@ -201,8 +201,34 @@ impl Stage {
                 vec![self.share(&request("Join"))]
             }
             "Join after misbehaviour" => vec![self.misbehaves()],
+            _ if what.starts_with("Put ") => self.puts(what),
             _ if what.starts_with("a neighbour's query") => self.of_neighbours(what),
             _ => self.of_contents(what),
+        }
+    }
+
+    /// What is offered to the person there.
+    fn puts(&self, what: &str) -> Vec<Ending> {
+        let put = |number: u8, names: &[&str], words: &str| self.share(&put([number; 16], names, words));
+        match what {
+            "Put of nothing, of a name of two components, of a name that unfinished transfers have" => {
+                vec![put(1, &[], ""), put(1, &["a/b"], ""), put(1, &[".qshare-x"], "")]
+            }
+            "Put of more names or text than is allowed" => {
+                vec![put(1, &["n".repeat(200).as_str(); 21], ""), put(1, &[], &"x".repeat(4097))]
+            }
+            "Put of another thing with an id that was used" => {
+                assert!(matches!(put(2, &["a"], ""), Ending::Answer(_)));
+                vec![put(2, &["b"], ""), put(2, &["a"], "hello")]
+            }
+            "Put beside ten of a stranger that wait" => {
+                let names: Vec<String> = (0..20).map(|number| format!("n{number}")).collect();
+                let all = (3_u8..).zip(&names).map(|(number, name)| put(number, &[name.as_str()], ""));
+                let refused: Vec<_> = all.filter(|ending| !matches!(ending, Ending::Answer(_))).collect();
+                assert_eq!(refused.len(), 20 - 9, "one was there");
+                refused
+            }
+            _ => panic!("no case for a row: node | {what}"),
         }
     }
 
@@ -327,7 +353,7 @@ impl Stage {
 
     fn at_tracker(&mut self, what: &str) -> Vec<Ending> {
         match what {
-            "Bench, Fetch, Join, List, Manifest, Resolve, Times, Watch" => self.all(Self::tracker, what),
+            "Bench, Fetch, Join, List, Manifest, Put, Resolve, Times, Watch" => self.all(Self::tracker, what),
             "FilesOf of a node that is not known" => vec![self.tracker(&files_of([7; 32]))],
             SEARCH => self.searches(Self::tracker),
             "Announce that continues what is not known, or leaves a gap" => {
@@ -420,11 +446,22 @@ fn request(name: &str) -> Value {
         "Renew" => map([("epoch", number(1)), ("seq", number(1))]),
         "Resolve" => map([("name", text("not/there"))]),
         "Search" => return search(list([text("a")])),
+        "Put" => return put([1; 16], &["a"], ""),
         "Withdraw" => map([("epoch", number(1))]),
         "Fetch" | "Follow" | "List" | "Locate" | "Manifest" | "Times" | "Watch" => return content(name, [7; 32], 5),
         _ => panic!("{name}"),
     };
     tagged(name, body)
+}
+
+fn put(number_of_it: [u8; 16], names: &[&str], words: &str) -> Value {
+    let item = |name: &&str| {
+        let sizes = [("kind", text("file")), ("size", number(5)), ("files", number(1))];
+        let [kind, size, files] = sizes;
+        map([("name", text(name)), ("id", bytes([7; 32])), kind, size, files])
+    };
+    let items = list(names.iter().map(item));
+    tagged("Put", map([("put", bytes(number_of_it)), ("items", items), ("text", text(words)), ("receivers", list([]))]))
 }
 
 fn content(name: &str, id: [u8; 32], size: usize) -> Value {

@@ -69,6 +69,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "neighbour",
             "directory",
             "content",
+            "put",
             "control",
             "message",
             "bounded",
@@ -96,7 +97,7 @@ const ROOMS: [(&str, &[&str]); 7] = [
             "neighbours",
         ],
     ),
-    ("io", &["clock", "cpu", "ignored", "positional", "share", "receive", "home", "net"]),
+    ("io", &["clock", "cpu", "desktop", "ignored", "positional", "share", "receive", "home", "net"]),
     (
         "actors",
         &[

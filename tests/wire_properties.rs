@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, SafePath};
+use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, PutId, SafePath};
 use qshare::wire::codec::{LEN, decode_request, length};
 use qshare::wire::limits::PAGE;
 use qshare::wire::*;
@@ -92,6 +92,11 @@ fn ranges() -> impl Strategy<Value = Vec<(u32, u32)>> {
     vec((any::<u32>(), any::<u32>()), 0..50)
 }
 
+fn put_item() -> impl Strategy<Value = PutItem> {
+    let fields = (path(), id(), kind(), any::<u64>(), any::<u32>(), any::<bool>());
+    fields.prop_map(|(name, id, kind, size, files, executable)| PutItem { name, id, kind, size, files, executable })
+}
+
 fn request() -> impl Strategy<Value = Request> {
     let announce = (any::<u64>(), any::<u64>(), any::<bool>(), vec(addr(), 0..5), any::<u16>());
     let announce = announce.prop_map(|(epoch, seq, full, candidates, port)| {
@@ -111,6 +116,11 @@ fn request() -> impl Strategy<Value = Request> {
         id().prop_map(|id| Request::Locate(Locate { id })),
         id().prop_map(|id| Request::Manifest(Manifest { id })),
         option::of(node()).prop_map(|after| Request::Peers(Peers { after })),
+        (any::<[u8; 16]>(), vec(put_item(), 0..4), ".{0,20}", vec(provider(), 0..4)).prop_map(
+            |(put, items, text, receivers)| {
+                Request::Put(Put { put: PutId::from_bytes(put), items, text, receivers })
+            }
+        ),
         (any::<u64>(), any::<u64>()).prop_map(|(epoch, seq)| Request::Renew(Renew { epoch: Epoch(epoch), seq })),
         path().prop_map(|name| Request::Resolve(Resolve { name })),
         search.prop_map(|(words, limit, skip, (glob, ids, near))| {

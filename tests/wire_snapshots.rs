@@ -6,10 +6,13 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::net::SocketAddr;
 
-use qshare::model::{Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, QueryId, SafePath};
+use qshare::model::{
+    Content, ContentId, Epoch, Hit, Kind, Modified, NodeId, Offer, Provider, PutId, QueryId, SafePath,
+};
 use qshare::wire::control::*;
 use qshare::wire::limits::{
-    CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, VERSION,
+    CONTROL, DEPTH, ENTRIES, FETCH_RANGES, FETCH_UNITS, FOUND, HAVE_RANGES, HITS, LEFT_OUT, PAGE, PUT_ITEMS, PUT_NAMES,
+    PUT_RECEIVERS, PUT_TEXT, VERSION,
 };
 use qshare::wire::names::names_of;
 use qshare::wire::*;
@@ -68,6 +71,13 @@ fn about() -> About {
     About { candidates: vec![addr()], offers: 2, version: VERSION }
 }
 
+fn put() -> Put {
+    let name = SafePath::parse("a.txt").expect("a name");
+    let item = PutItem { name, id: content(), kind: Kind::File, size: 300_000, files: 1, executable: false };
+    let put = PutId::from_bytes([0x5d; 16]);
+    Put { put, items: vec![item], text: "for you".to_owned(), receivers: vec![provider()] }
+}
+
 fn requests(to: &mut Examples) {
     let (id, kind, size, epoch) = (content(), Kind::File, 300_000, Epoch(7));
     let candidates = vec![addr()];
@@ -82,6 +92,7 @@ fn requests(to: &mut Examples) {
     to.request("Locate", Request::Locate(Locate { id }));
     to.request("Manifest", Request::Manifest(Manifest { id }));
     to.request("Peers", Request::Peers(Peers { after: None }));
+    to.request("Put", Request::Put(put()));
     to.request("Renew", Request::Renew(Renew { epoch, seq: 1 }));
     to.request("Resolve", Request::Resolve(Resolve { name: path() }));
     to.request("Search", Request::Search(Search { words: vec!["a.txt".into()], limit: 50, ..Search::default() }));
@@ -162,6 +173,10 @@ fn events(to: &mut Examples) {
     to.add("NeighbourFrame::Done", NeighbourFrame::Done(id));
     to.add("NeighbourFrame::Found", NeighbourFrame::Found(QueryHits { id, hits: vec![hit()], nodes: vec![seen] }));
     to.add("NeighbourFrame::Query", NeighbourFrame::Query(FloodQuery { id, ttl: 2, what: words }));
+    to.add("PutEvent::Declined", PutEvent::Declined);
+    to.add("PutEvent::Done", PutEvent::Done);
+    to.add("PutEvent::Have", PutEvent::Have(65_536));
+    to.add("PutEvent::Waiting", PutEvent::Waiting);
     to.add("ResolveEvent::Done", ResolveEvent::Done(offer()));
     to.add("ResolveEvent::Failed", ResolveEvent::Failed(Refusal::from(Code::Changed)));
     to.add("ResolveEvent::Hashing", ResolveEvent::Hashing(65_536, 300_000));
@@ -229,6 +244,10 @@ fn the_document_tells_the_codes_and_limits() {
         ("providers of a hit, nodes that a FollowEvent says to have joined", Hit::MAX_PROVIDERS),
         ("files in ManifestHead `left_out`", LEFT_OUT),
         ("words of a search or query", qshare::model::query::MAX_WORDS),
+        ("contents of a Put", PUT_ITEMS),
+        ("bytes of their names together", PUT_NAMES),
+        ("bytes of its text", PUT_TEXT),
+        ("receivers that it names", PUT_RECEIVERS),
         ("entries of any other list of a page", ENTRIES),
     ] {
         let row = format!("| {name} | {limit} |");
@@ -268,6 +287,17 @@ fn a_request_and_its_answer_fit_in_a_control_frame() {
     let files = vec![LeftOutFile { path, why: Code::Other(u32::MAX) }; 8];
     let head = ManifestHead { len: u64::MAX, left_out: LeftOut { files, more: u32::MAX } };
     assert!(encode(&Answer::Ok(head), CONTROL).is_ok());
+    let item = PutItem {
+        name: SafePath::parse(&"n".repeat(64)).expect("a name"),
+        size: u64::MAX,
+        files: u32::MAX,
+        executable: true,
+        ..put().items.remove(0)
+    };
+    let six = "[2001:db8:1111:2222:3333:4444:5555:6666]:65535".parse().expect("an address");
+    let receivers = vec![Provider { node: node(), addrs: vec![six; Provider::MAX_ADDRESSES] }; PUT_RECEIVERS];
+    let whole = Put { items: vec![item; PUT_ITEMS], text: "x".repeat(PUT_TEXT), receivers, ..put() };
+    assert!(encode(&Request::Put(whole), CONTROL).is_ok());
     // What an earlier version says.
     #[derive(Serialize)]
     struct Len {

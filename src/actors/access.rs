@@ -24,7 +24,7 @@ pub trait Rule: Debug + Send + Sync {
 pub struct Access {
     members: Members,
     friends: Option<watch::Receiver<Arc<Friends>>>,
-    /// None: nothing is for friends alone.
+    /// None: everything is for everybody.
     reserved: Option<watch::Receiver<Arc<Reserved>>>,
     /// None: all may have everything.
     rule: Option<Arc<dyn Rule>>,
@@ -37,7 +37,7 @@ enum Members {
 }
 
 impl Access {
-    /// Everyone, but with what is reserved friends alone.
+    /// Everyone, but with what is reserved those alone whom it is for.
     #[must_use]
     pub const fn new(friends: watch::Receiver<Arc<Friends>>, reserved: watch::Receiver<Arc<Reserved>>) -> Self {
         Self { members: Members::Everyone, friends: Some(friends), reserved: Some(reserved), rule: None }
@@ -67,14 +67,19 @@ impl Access {
         self.is_for(node, id, name) && self.rule.as_ref().is_none_or(|rule| rule.grants(node, id, name))
     }
 
+    /// Whether this content is for this node by its id, whatever else it may see.
+    pub fn is_given(&self, node: NodeId, id: ContentId) -> bool {
+        self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_for(id, node))
+    }
+
     /// Whether nothing keeps this from a node because it is reserved.
     fn is_for(&self, node: Option<NodeId>, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
         let Some(reserved) = self.reserved.as_ref().map(watch::Receiver::borrow) else { return true };
-        let is_reserved = match name {
-            Some(name) => reserved.has_name(name),
-            None => id.is_some_and(|id| reserved.has_id(id)),
-        };
-        !is_reserved || node.is_some_and(|node| self.has_friend(node))
+        let is_friend = || node.is_some_and(|node| self.has_friend(node));
+        match name {
+            Some(name) => reserved.shows(name, is_friend),
+            None => id.is_none_or(|id| reserved.grants(id, node, is_friend)),
+        }
     }
 
     /// Whether anybody may know of this.
@@ -92,7 +97,7 @@ impl Access {
         Arc::new(offers.only(|offer| self.is_public(offer.id, Some(&offer.name))))
     }
 
-    /// Waits until something is for friends alone.
+    /// Waits until something is not for everybody.
     pub async fn until_reserved(&self) {
         if let Some(mut reserved) = self.reserved.clone()
             && reserved.wait_for(|reserved| reserved.is_any()).await.is_ok()
@@ -107,8 +112,8 @@ impl Access {
         let node = node.into();
         match &self.members {
             Members::Everyone => {
-                let is_all = self.reserved.as_ref().is_some_and(|reserved| reserved.borrow().is_all());
-                !is_all || node.is_some_and(|node| self.has_friend(node))
+                let Some(reserved) = self.reserved.as_ref().map(watch::Receiver::borrow) else { return true };
+                !reserved.all || node.is_some_and(|node| self.has_friend(node) || reserved.knows(node))
             }
             Members::Listed(nodes) => node.is_some_and(|node| nodes.borrow().contains(&node)),
         }

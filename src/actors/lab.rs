@@ -14,6 +14,7 @@ use crate::actors::limits::buffers::BufferPool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, NeighboursRef};
+use crate::actors::serve::inbox::InboxRef;
 use crate::actors::serve::node::{NodeAnswers, resolves};
 use crate::actors::serve::{Answers, Pages, Places, serve_links};
 use crate::actors::shelf::Shelf;
@@ -103,6 +104,7 @@ impl Host {
             reads: Reads::default(),
             pages: Pages::default(),
             resolves: resolves(),
+            inbox: InboxRef::new().0,
         }
     }
 

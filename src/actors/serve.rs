@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod dial_back;
+pub mod inbox;
 pub mod node;
 mod places;
 #[cfg(test)]
@@ -266,5 +267,5 @@ impl Places {
 
 /// Whether more than the request comes from who made it.
 const fn goes_on(request: &Request) -> bool {
-    matches!(request, Request::Announce(_) | Request::Bench(_) | Request::Join(_))
+    matches!(request, Request::Announce(_) | Request::Bench(_) | Request::Join(_) | Request::Put(_))
 }

@@ -63,14 +63,15 @@ impl Shelf {
         View::new(self.clone(), node)
     }
 
-    /// The index as it is now.
+    /// The index as it is now, with all that has a name for anybody.
     pub fn index(&self) -> Arc<IndexSnapshot> {
-        Arc::clone(&self.index.borrow())
+        let whole = self.index.borrow();
+        Arc::clone(whole.named().unwrap_or(&whole))
     }
 
     /// What a content is offered as here: the shortest of its names.
     pub fn name_of(&self, id: ContentId) -> Option<SafePath> {
-        let index = self.index();
+        let index = Arc::clone(&self.index.borrow());
         let names = index.offers().of_id(id).map(|offer| &offer.name);
         names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
     }
@@ -95,7 +96,7 @@ impl Shelf {
     pub fn public(&self) -> (u64, usize) {
         let transfers = self.transfers.borrow();
         let public = transfers.keys().filter(|id| self.access.is_public(Some(**id), None));
-        (self.index().public().all().names, public.count())
+        (self.index.borrow().public().all().names, public.count())
     }
 
     /// Changes whenever one begins or ends.

@@ -17,12 +17,14 @@ use crate::node::{MAX_CONNECTIONS, PeerRef, PeerRefError};
 mod advice;
 mod commands;
 mod help;
+mod put;
 
 pub(crate) use commands::{
     BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsCommand, GetArgs, HashArgs, JobsArgs, JobsCommand,
     LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
     TrustCommand, UnshareArgs, Which,
 };
+pub(crate) use put::{InboxArgs, InboxCommand, OneOrAll as OfferOrAll, PutArgs};
 
 // A doc comment here would become the text of every command's help.
 #[derive(Args, Debug, Clone, Default, PartialEq, Eq)]
@@ -96,6 +98,10 @@ pub(crate) enum Command {
     Jobs(JobsArgs),
     /// Show or change the rates to which the running node of this home is limited
     Limit(LimitArgs),
+    /// Send something to single nodes, whose persons accept or decline it
+    Put(PutArgs),
+    /// Show, accept or decline what other nodes have sent here
+    Inbox(InboxArgs),
     /// Run this home's node until it is stopped, with what its configuration offers
     Node(NodeArgs),
     /// Offer something no longer that the running node of this home offers, or that was kept

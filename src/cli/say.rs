@@ -76,6 +76,7 @@ fn transfer(error: &Error, names: &Names) -> String {
             let dirs = directories(what, hits);
             format!("{}: run again with one of their ids, or with more words{dirs}", matches(what, hits, *beyond))
         }
+        Error::OtherThanGiven { .. } => format!("{error}: nothing of it is kept; ask whoever offered it"),
         Error::OtherThanShown { .. } => format!("{error}: give more characters of the one that is meant"),
         Error::AmbiguousPeer { prefix, count } => {
             let prefix = names.given(&Shown(prefix).to_string());

@@ -2,6 +2,7 @@
 //! Everything comes in as arguments, so that a test needs no environment.
 
 use std::fmt::Display;
+use std::io::IsTerminal as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,9 +11,9 @@ use itertools::Itertools as _;
 
 use crate::cli::args::{Globals, duration, node_listen, peer, tracker, tracker_listen};
 use crate::cli::failure::{Failure, Result};
-use crate::config::{Config, TrackerConfig};
+use crate::config::{Config, InboxConfig, TrackerConfig};
 use crate::model::{PeerTarget, Rate, RateLimit, SafePath, Shown};
-use crate::node::{Home, Near};
+use crate::node::{Accept, Home, InboxRules, Near, Rules};
 
 /// The environment variables that are read.
 #[derive(Debug, Clone, Default)]
@@ -58,6 +59,7 @@ pub(crate) struct Settings {
     pub(crate) max_files: usize,
     pub(crate) allow: Option<PathBuf>,
     pub(crate) tracker: TrackerConfig,
+    pub(crate) inbox: InboxRules,
 }
 
 impl Settings {
@@ -105,9 +107,26 @@ impl Settings {
             limit_hits: config.node.limit_hits.max(1),
             max_files: config.node.max_files as usize,
             allow: Some(config.tracker.allow.clone()).filter(|path| !path.as_os_str().is_empty()),
+            inbox: inbox(&config.inbox)?,
             tracker: config.tracker,
         })
     }
+}
+
+/// What is taken without a person, and where to.
+fn inbox(config: &InboxConfig) -> Result<InboxRules> {
+    let accept = one("the setting `inbox.accept`", &config.accept, |text| match text {
+        "always" => Ok(Accept::Always),
+        "ask" => Ok(Accept::Ask),
+        "friends" => Ok(Accept::Friends),
+        "never" => Ok(Accept::Never),
+        _ => Err("give ask, friends, always or never"),
+    })?;
+    // A rate is a number of bytes, with units.
+    let bytes = one("the setting `inbox.limit`", &config.limit, |text| text.parse::<Rate>().map(Rate::get))?;
+    let rules = Rules { accept, bytes, files: config.max_files.into() };
+    let dir = Some(config.dir.clone()).filter(|dir| !dir.as_os_str().is_empty()).or_else(Home::downloads);
+    Ok(InboxRules { rules, dir, notify: !std::io::stderr().is_terminal() })
 }
 
 /// This program, to be run again.
@@ -200,6 +219,8 @@ mod tests {
             ("node.upload-limit = 'much'", "`node.upload-limit`"),
             ("node.wait = 'soon'", "`node.wait`"),
             ("[[share]]\nname = '../x'\npath = 'y'", "`share`"),
+            ("inbox.accept = 'some'", "`inbox.accept`"),
+            ("inbox.limit = 'much'", "`inbox.limit`"),
         ];
         for (text, place) in cases {
             std::fs::write(home.path().join("config.toml"), text).expect("written");

@@ -22,7 +22,7 @@ use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use directories::ProjectDirs;
+use directories::{ProjectDirs, UserDirs};
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Cause, LocalPath};
@@ -94,6 +94,12 @@ impl Home {
     /// Whether it is the one that is not there.
     pub fn is_absent(&self) -> bool {
         self.root == Path::new(ABSENT)
+    }
+
+    /// The platform's directory for downloads, where it has one.
+    #[must_use]
+    pub fn downloads() -> Option<PathBuf> {
+        UserDirs::new()?.download_dir().map(Path::to_owned)
     }
 
     /// The platform's data directory for this program; `None` where the user has no home directory.

@@ -2,6 +2,7 @@
 
 pub mod back_off;
 pub mod bucket;
+pub mod inbox;
 pub mod jobs;
 pub mod meter;
 pub mod regain;

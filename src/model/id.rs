@@ -178,6 +178,26 @@ impl QueryId {
     }
 }
 
+/// A random number drawn by whoever offers something to single nodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PutId(#[serde(with = "bytes")] [u8; 16]);
+
+impl PutId {
+    /// An id from its 16 bytes, as they travel.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 16]) -> Self {
+        Self(bytes)
+    }
+}
+
+/// In hexadecimal digits.
+impl fmt::Display for PutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&HEXLOWER.encode(&self.0))
+    }
+}
+
 impl fmt::Debug for QueryId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "QueryId({})", HEXLOWER.encode(&self.0[..4]))

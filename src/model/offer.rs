@@ -1,5 +1,6 @@
 //! What nodes share and what a search finds.
 
+pub mod audience;
 pub mod modified;
 
 use std::net::SocketAddr;

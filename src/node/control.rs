@@ -7,6 +7,7 @@ mod board;
 mod fetch;
 mod followed;
 pub(super) mod jobs;
+mod puts;
 mod remote;
 mod request;
 mod server;
@@ -35,6 +36,7 @@ use server::Server;
 
 pub use asker::Asker;
 pub use board::Fetched;
+pub use puts::Put;
 pub use remote::{Followed, Remote};
 pub use shares::SharedRow;
 pub use sharing::{Heard, Sharing};

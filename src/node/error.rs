@@ -97,6 +97,16 @@ pub enum Error {
         /// The other process, when known.
         pid: Option<u32>,
     },
+    /// What was offered to this node alone is not what it was said to be.
+    #[error("{} was offered with {} and is another thing, of {}", Shown(.name), Size(*.size), Size(*.is))]
+    OtherThanGiven {
+        /// Its name.
+        name: String,
+        /// Its bytes as they were claimed.
+        size: u64,
+        /// The bytes that it has.
+        is: u64,
+    },
     /// The beginning of an id is that of another content now than of the one that this home was shown.
     #[error(
         "`{}` is the beginning of {} ({}), which was shown here and nobody has now, and of {} ({})",
@@ -461,6 +471,7 @@ impl Error {
             Self::Job(JobError::Unknown { .. }) => ErrorCode::NotFound,
             Self::Allow(LinesError::Io { .. }) => ErrorCode::Unreadable,
             Self::Allow(LinesError::Malformed { .. }) => ErrorCode::Usage,
+            Self::OtherThanGiven { .. } => ErrorCode::Protocol,
             Self::Ambiguous { .. } | Self::AmbiguousPeer { .. } | Self::OtherThanShown { .. } => ErrorCode::Ambiguous,
             Self::BadCollection { .. } | Self::Impossible { .. } | Self::Protocol { .. } | Self::TooLarge { .. } => {
                 ErrorCode::Protocol

@@ -7,6 +7,7 @@ pub(super) mod destination;
 pub(super) mod dry;
 pub(super) mod fetch;
 pub(super) mod follow;
+pub(super) mod given;
 pub(super) mod givers;
 mod holding;
 pub(super) mod manifest;
@@ -61,7 +62,7 @@ pub struct Transfer {
 
 impl Transfer {
     pub(crate) fn begin(inner: Arc<Inner>, request: GetRequest, stream: Option<Stream>) -> Self {
-        let finder = inner.finder.clone();
+        let finder = if request.given.is_some() { inner.finder.nobody() } else { inner.finder.clone() };
         let report = Report::new();
         let (progress, notices) = (report.progress().subscribe(), report.notices());
         let (canceller, cancelled) = Canceller::new();
@@ -158,6 +159,7 @@ fn halted(error: Error, report: &Report) -> Error {
 impl Get {
     async fn run(mut self) -> Result<Outcome> {
         let mut cancelled = self.cancelled.clone();
+        self.entrust().await;
         loop {
             let prepared = tokio::select! {
                 prepared = self.prepare() => Some(prepared?),
@@ -210,6 +212,7 @@ impl Get {
         let contents = Contents::of(self, &mut hit, beneath.as_deref(), parent, &mut liars).await;
         liars.into_iter().try_for_each(|node| self.bar(node, id, &mut hit))?;
         let mut contents = contents?;
+        self.is_as_given(&contents)?;
         if contents.wanted.content.size != hit.size {
             self.believe_others(&mut hit, &mut contents).await;
         }
@@ -283,6 +286,9 @@ impl Get {
 
     /// What is meant, which is not this node's own.
     async fn meant(&mut self) -> Result<Meant> {
+        if let Some(given) = &self.request.given {
+            return Ok(given::meant(given));
+        }
         let found = match self.truth.take() {
             Some(hit) => Ok(Meant { hit, late: None, beneath: None }),
             None => self.find_at_all().await,

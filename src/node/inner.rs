@@ -1,6 +1,8 @@
 //! What a running node holds together, and whom people mean when they name a peer.
 
+pub(crate) mod inbox;
 pub(crate) mod orders;
+pub(crate) mod puts;
 pub(crate) mod shares;
 
 use std::collections::BTreeSet;
@@ -29,7 +31,9 @@ use crate::model::address::NODE_PORT;
 use crate::model::{Friends, NodeId, PeerTarget, Provider};
 use crate::node::error::{ControlError, Error, Who};
 use crate::node::host::Host;
+use crate::node::inner::inbox::InboxHandle;
 use crate::node::inner::orders::JobsRef;
+use crate::node::inner::puts::left::Puts;
 use crate::node::inner::shares::Shares;
 use crate::node::look::ask::{Responder, count_offers};
 use crate::node::look::find::Finder;
@@ -62,6 +66,10 @@ pub(crate) struct Shared {
     pub(crate) gauges: Gauges,
     /// What it offers by request.
     pub(crate) shares: Shares,
+    /// What it sends for commands that have left it.
+    pub(crate) puts: Puts,
+    /// What is offered to its person.
+    pub(crate) inbox: InboxHandle,
     /// What it keeps for commands, where it lives long enough.
     pub(crate) jobs: OnceLock<JobsRef>,
 }

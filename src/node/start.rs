@@ -14,6 +14,7 @@ use crate::actors::limits::pool::Pool;
 use crate::actors::limits::reads::Reads;
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{self, NeighboursRef};
+use crate::actors::serve::inbox::InboxRef;
 use crate::actors::serve::node::{self, NodeAnswers};
 use crate::actors::serve::upload;
 use crate::actors::serve::{Pages, Places, serve_links};
@@ -37,6 +38,8 @@ use crate::node::arrivals;
 use crate::node::error::Error;
 use crate::node::following::{Begun, Following};
 use crate::node::host::{EVENTS, Host, Started};
+use crate::node::inner::inbox::InboxHandle;
+use crate::node::inner::puts::left::Puts;
 use crate::node::inner::shares::Shares;
 use crate::node::inner::{Inner, Shared, Throttles};
 use crate::node::look::find::Finder;
@@ -75,6 +78,7 @@ impl Wiring<'_> {
             down: Throttle::new(self.options.download_limit),
         };
         let slots = Capacity::default().most();
+        let (inbox, arrivals) = InboxRef::new();
         let answers = NodeAnswers {
             own: self.host.endpoint.node_id(),
             neighbours: neighbours.clone(),
@@ -88,6 +92,7 @@ impl Wiring<'_> {
             reads: Reads::default(),
             pages: Pages::default(),
             resolves: node::resolves(),
+            inbox,
         };
         let gauges = self.serve(links, answers, &room);
         let reports = Reports { index: from_index, announcer: from_announcer, uploads: from_uploads };
@@ -101,9 +106,12 @@ impl Wiring<'_> {
         let near = self.options.near.clone();
         let shares = self.shares((index.clone(), announcer.clone(), neighbours.clone()));
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
+        let inbox = InboxHandle::new(arrivals, self.options.inbox.clone());
         let shared = Shared {
             gauges,
             shares,
+            puts: Puts::new(&self.options.home.role_dir(Role::Node)),
+            inbox,
             host,
             near,
             shelf,

@@ -56,21 +56,25 @@ macro_rules! with_setters {
     };
 }
 
+mod inbox;
 mod job;
 mod notice;
 mod outcome;
 mod preview;
+mod put;
 mod rates;
 mod request;
 
 pub use crate::actors::announcer::Acknowledged;
 pub use crate::actors::download::{Hashing, Phase, Progress, ProviderProgress};
+pub use inbox::{InboxRow, InboxRules};
 pub use job::JobRow;
 pub use notice::{GetNotice, Kept, ListName, LookNotice, Notice, Rival, Several, Without};
 pub use outcome::Outcome;
 pub use preview::{Busy, Has, Holder, Preview, PreviewFile, There};
+pub use put::{PutProgress, PutRow, PutWish, Receiver, Receiving};
 pub use rates::{RateChange, Rates};
-pub use request::{Canceller, GetRequest, MAX_CONNECTIONS, Pattern, Replace, ShareBack, What};
+pub use request::{Canceller, GetRequest, Given, MAX_CONNECTIONS, Pattern, Replace, ShareBack, What};
 
 with_setters! {
     /// How a node is started; what is not set is as [`Options::new`] has it.
@@ -96,6 +100,8 @@ with_setters! {
         download_limit: Option<Rate> = None,
         /// Of a collection that is fetched or listed: files and directories at most.
         max_files: usize = MAX_FILES,
+        /// What of the things that others offer is taken without a person, and where to.
+        inbox: InboxRules = InboxRules::default(),
     }
     /// A node that only looks and fetches, without a tracker or a peer.
     fn new;
@@ -175,6 +181,8 @@ pub enum Event {
         /// Where a peer on another machine would dial it first.
         addr: SocketAddr,
     },
+    /// Something that another node offers to this one's person stands otherwise than before.
+    Inbox(Box<InboxRow>),
     /// Something to tell the user.
     Notice(Notice),
     /// A node takes a content from this one, or has taken what it wanted; left out while nobody reads events.

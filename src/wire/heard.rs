@@ -10,17 +10,21 @@ use serde::de::value::{MapAccessDeserializer, StringDeserializer};
 use serde::de::{DeserializeOwned, DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, Visitor};
 
 use crate::wire::names::names_of;
-use crate::wire::{FollowEvent, HaveEvent, NeighbourFrame, ResolveEvent};
+use crate::wire::{FollowEvent, HaveEvent, NeighbourFrame, PutEvent, ResolveEvent};
 
 /// Since which version a node knows what may come to it unasked, on a stream that stands; `docs/protocol.md` has the same
 /// table. It is sent to nobody of an earlier version.
-pub const SINCE: [(&str, u16); 13] = [
+pub const SINCE: [(&str, u16); 17] = [
     ("FollowEvent", 1),
     ("HaveEvent", 1),
     ("NeighbourFrame::About", 1),
     ("NeighbourFrame::Done", 1),
     ("NeighbourFrame::Found", 1),
     ("NeighbourFrame::Query", 1),
+    ("PutEvent::Declined", 7),
+    ("PutEvent::Done", 7),
+    ("PutEvent::Have", 7),
+    ("PutEvent::Waiting", 7),
     ("ResolveEvent::Done", 1),
     ("ResolveEvent::Failed", 1),
     ("ResolveEvent::Hashing", 1),
@@ -41,6 +45,7 @@ pub trait Event: DeserializeOwned {}
 impl Event for FollowEvent {}
 impl Event for HaveEvent {}
 impl Event for NeighbourFrame {}
+impl Event for PutEvent {}
 impl Event for ResolveEvent {}
 
 /// What was heard.

@@ -13,7 +13,7 @@ pub const CONTROL_ALPN: &[u8] = b"qshare-control/1";
 /// What commands and the running node of a home say to each other beyond what is fixed for ever; raised with each change of it.
 pub const CONTROL_VERSION: u16 = 3;
 /// The version that Welcome carries; raised when a node wants to say that it can do more within one ALPN.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// The version of a neighbour that does not say it: since 3 they do.
 pub const UNTOLD: u16 = 2;
 
@@ -52,6 +52,14 @@ pub const ENTRIES: usize = 65_536;
 pub const JOINED: usize = crate::model::Hit::MAX_PROVIDERS;
 /// Files of [`crate::wire::LeftOut`] at most.
 pub const LEFT_OUT: usize = 8;
+/// Contents of one Put at most: each is a transfer.
+pub const PUT_ITEMS: usize = 64;
+/// Bytes of their names together at most; with their ids they fit in a control frame.
+pub const PUT_NAMES: usize = 4 << 10;
+/// Bytes of its text at most.
+pub const PUT_TEXT: usize = 4 << 10;
+/// Other receivers that it names at most.
+pub const PUT_RECEIVERS: usize = 16;
 /// Over how many links a query may travel at most, whatever its TTL says. Seven links of eight neighbours each are more
 /// nodes than any network of this kind has.
 pub const TTL: u8 = 7;

@@ -14,6 +14,7 @@ use crate::wire::content::{Fetch, List, Manifest, Resolve, Times, Watch};
 use crate::wire::directory::{Announce, FilesOf, Locate, Peers, Renew, Search, Withdraw};
 use crate::wire::measure::{Bench, Clock};
 use crate::wire::neighbour::Join;
+use crate::wire::put::Put;
 
 /// What comes back for a request.
 pub type Answer<T> = Result<T, Refusal>;
@@ -69,6 +70,9 @@ pub enum Request {
     Manifest(Manifest),
     /// To a tracker: which nodes it knows, by node id. Answer: [`super::PeerPage`].
     Peers(Peers),
+    /// To a node: something for its owner. Answer: unit, then [`super::PutEvent`] frames. Whoever asks resets its side with
+    /// Cancelled when it withdraws the offer; any other end is no word about it.
+    Put(Put),
     /// To a tracker: the lease goes on. Answer: [`super::Renewed`].
     Renew(Renew),
     /// To a node: hash this offer first. Answer: unit, then [`super::ResolveEvent`] frames.

@@ -3,7 +3,7 @@
 //! id exactly when the file is hashed, or all files of the directory are but those that are left out.
 //! Not responsible for hashing, looking and watching: it is told their results.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::io::share::watch::{Pace, RootKey};
 use crate::logic::offers::name_map::NameMap;
 use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Kind, Modified, Offer, SafePath};
+use crate::model::{Audience, ContentId, Kind, Modified, NodeId, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
@@ -75,8 +75,8 @@ pub(super) enum Unhashed {
 pub(super) struct RootRow {
     pub(super) root: Root,
     pub(super) rules: Arc<Rules>,
-    /// Friends alone may have it.
-    pub(super) friends_only: bool,
+    /// For whom it is.
+    pub(super) audience: Audience,
     /// What is sent of it waits here.
     pub(super) throttle: Option<Throttle>,
     since: Duration,
@@ -128,6 +128,8 @@ pub(super) struct Catalogue {
     /// Names whose offers are to be seen to since then, each with the root that it was last an offer of.
     touched: BTreeMap<SafePath, RootKey>,
     former: Former,
+    /// Who may have contents that are not offered, by their ids.
+    pub(super) entrusted: BTreeMap<ContentId, BTreeSet<NodeId>>,
     patience: UnrestBounds,
     /// Files that are left out since this was last asked for.
     unsettled: Vec<SafePath>,
@@ -160,7 +162,7 @@ impl Catalogue {
         self.roots.push(RootRow {
             root,
             rules,
-            friends_only: false,
+            audience: Audience::Everybody,
             throttle: None,
             since: time_of_day(),
             withdrawn: false,
@@ -367,7 +369,7 @@ impl Catalogue {
         (!unknown).then_some(Offer { executable, modified: row.stamp.modified(), ..Offer::file(name, size, id) })
     }
 
-    /// What the world may see of it, from now on; strangers see what is left without what is reserved, and nothing that is of
+    /// What the world may see of it, from now on; others see what is left without what is not for them, and nothing that is of
     /// it: neither its bytes nor its dates stand for what somebody else offers to them.
     pub(super) fn snapshot(&mut self, reserved: &Reserved) -> IndexSnapshot {
         let offers = self.offers().clone();
@@ -375,16 +377,26 @@ impl Catalogue {
         if !reserved.has_names() {
             return whole;
         }
-        let mut rows = Rows::default();
-        for (name, row) in self.rows.iter().filter(|(_, row)| !self.roots[row.root].friends_only) {
-            rows.insert(name.clone(), row.clone());
-        }
-        let offers = Arc::new(offers.only(|offer| !reserved.has_name(&offer.name)));
-        whole.with_open(IndexSnapshot::new(self.parts(offers, rows, |friends_only| !friends_only)))
+        let part = |is_friend: bool| {
+            let shows = |audience: &Audience| match audience {
+                Audience::Everybody => true,
+                Audience::Friends => is_friend,
+                Audience::Nodes(_) => false,
+            };
+            let mut rows = Rows::default();
+            for (name, row) in self.rows.iter().filter(|(_, row)| shows(&self.roots[row.root].audience)) {
+                rows.insert(name.clone(), row.clone());
+            }
+            let offers = Arc::new(offers.only(|offer| reserved.shows(&offer.name, || is_friend)));
+            Arc::new(IndexSnapshot::new(self.parts(offers, rows, shows)))
+        };
+        let named = (!reserved.hidden.is_empty()).then(|| part(true));
+        let open = if reserved.friends.is_empty() { named.clone() } else { Some(part(false)) };
+        whole.with_less(named, open)
     }
 
-    fn parts(&self, offers: Arc<OfferTable>, rows: Rows, shows: impl Fn(bool) -> bool) -> Parts {
-        let roots = || self.live().filter(|root| shows(root.friends_only));
+    fn parts(&self, offers: Arc<OfferTable>, rows: Rows, shows: impl Fn(&Audience) -> bool) -> Parts {
+        let roots = || self.live().filter(|root| shows(&root.audience));
         let collections = roots().filter_map(|root| Some((root.collection.as_ref()?.id(), root.collection.clone()?)));
         let left_out = roots().filter(|root| !root.left_out.is_empty());
         let left_out = left_out.filter_map(|root| Some((root.collection.as_ref()?.id(), root.left_out.clone())));
@@ -392,7 +404,7 @@ impl Catalogue {
             offers,
             rows,
             collections: collections.collect(),
-            former: self.former.trees().filter(|tree| shows(tree.friends_only)).cloned().collect(),
+            former: self.former.trees().filter(|tree| shows(&tree.audience)).cloned().collect(),
             gone: self.former.gone.clone(),
             left_out: left_out.collect(),
             limits: self.limits(),
@@ -417,7 +429,7 @@ impl Catalogue {
         root.generation += 1;
         (root.collecting, root.outdated) = (false, false);
         if let Some(tree) = root.collection.take() {
-            let of = (key, self.roots[key].friends_only);
+            let of = (key, self.roots[key].audience.clone());
             self.former.keep(of, tree, left_out, now);
         }
         self.touch_collection(key);

@@ -11,7 +11,7 @@ use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
 use crate::logic::offers::search::Window;
 use crate::model::collection::Entry;
-use crate::model::{Collection, Kind, Offer, Query};
+use crate::model::{Audience, Collection, Kind, Offer, Query};
 use crate::wire::code::Code;
 use crate::wire::codec;
 use crate::wire::limits::PAGE;

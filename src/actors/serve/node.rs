@@ -16,20 +16,21 @@ use crate::actors::limits::reads::{Going, Reads};
 use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{NeighboursRef, talk};
 use crate::actors::serve::clock;
+use crate::actors::serve::inbox::InboxRef;
 use crate::actors::serve::upload::{Sent, UnitWriter, UploadError, accepted_units};
 use crate::actors::serve::watch::{remembered, tell_what_is_here};
 use crate::actors::serve::{Answers, Pages, Stream, lasting_units};
 use crate::actors::shelf::{Shelf, View};
 use crate::actors::uploads::{Slot, UploadsRef};
-use crate::io::net::frames;
+use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::limits::shares::{Limits, Who};
 use crate::logic::offers::search::Window;
 use crate::model::{ChunkList, ContentId, NodeId};
 use crate::wire::{
-    Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Refusal, Request, Resolve,
-    ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
+    Answer, Code, Fetch, HitPage, Join, List, ListHead, Locate, Manifest, ManifestHead, Put, PutEvent, Refusal,
+    Request, Resolve, ResolveEvent, Search, Times, TimesHead, Watch, encode, limits,
 };
 
 /// After how long a peer over its quota, or one that asks for what is being looked at again, may ask again.
@@ -61,6 +62,8 @@ pub struct NodeAnswers {
     pub pages: Pages,
     /// Room for those who wait for an id.
     pub resolves: Pool,
+    /// What is for the person.
+    pub inbox: InboxRef,
 }
 
 impl NodeAnswers {
@@ -84,8 +87,8 @@ impl Answers for NodeAnswers {
     }
 
     async fn answer(&self, link: &Link, request: Request, stream: Stream) {
-        // To be a neighbour is no service: what a neighbour asks is judged when it asks.
-        if !matches!(request, Request::Join(_)) && !self.shelf.access.serves(link.peer()) {
+        // To be a neighbour is no service: what a neighbour asks is judged when it asks. What is for the person has rules of its own.
+        if !matches!(request, Request::Join(_) | Request::Put(_)) && !self.shelf.access.serves(link.peer()) {
             return stream.refuse(Code::Forbidden).await;
         }
         match request {
@@ -102,6 +105,7 @@ impl Answers for NodeAnswers {
             Request::List(list) => Box::pin(self.list(link, list, stream)).await,
             Request::Locate(locate) => self.locate(link, &locate, stream).await,
             Request::Manifest(manifest) => self.manifest(link, &manifest, stream).await,
+            Request::Put(put) => Box::pin(self.put(link, put, stream)).await,
             Request::Resolve(resolve) => Box::pin(self.resolve(link, resolve, stream)).await,
             Request::Search(search) => self.search(link, &search, stream).await,
             Request::Times(times) => self.times(link, &times, stream).await,
@@ -229,6 +233,38 @@ impl NodeAnswers {
             Ok(()) => drop(talk(ticket, (stream.send, stream.recv)).await),
             failed => stream.end(failed),
         }
+    }
+
+    /// Takes something for the person, and tells what becomes of it.
+    async fn put(&self, link: &Link, mut put: Put, mut stream: Stream) {
+        if let Err(code) = stream.stay(lasting_units(0)) {
+            return stream.refuse(code).await;
+        }
+        let (from, number, teller) = (link.peer(), put.put, link.teller());
+        put.receivers.iter_mut().for_each(|other| other.addrs.retain(|addr| teller.may_tell(*addr)));
+        let taken = self.inbox.offer((from, link.remote()), self.is_friend(from), put).await;
+        let Some((mut events, mut stream)) = stream.unless_refused(taken).await else { return };
+        let mut sent = stream.grant((), limits::CONTROL).await;
+        while sent.is_ok() {
+            let event = *events.borrow_and_update();
+            sent = frames::send(&mut stream.send, &event, limits::CONTROL).await;
+            if matches!(event, PutEvent::Declined | PutEvent::Done) {
+                break;
+            }
+            tokio::select! {
+                changed = events.changed() => if changed.is_err() {
+                    return stream.reset(Code::Closing);
+                },
+                // Nothing comes but the end.
+                end = frames::receive::<()>(&mut stream.recv, limits::CONTROL) => {
+                    if matches!(end, Err(CallError::Reset(Code::Cancelled))) {
+                        self.inbox.withdraw(from, number).await;
+                    }
+                    return;
+                }
+            }
+        }
+        stream.end(sent);
     }
 
     async fn list(&self, link: &Link, list: List, stream: Stream) {

@@ -83,6 +83,7 @@ impl Answers for TrackerAnswers {
             Request::Peers(Peers { after }) => {
                 self.read(link, stream, self.directory.peers(after, view(link))).await;
             }
+            Request::Put(_) => stream.refuse(Code::Unsupported).await,
             Request::Renew(Renew { epoch, seq }) => match self.directory.renew(link.peer(), epoch, seq).await {
                 Ok(renewed) => stream.finish_with(renewed, limits::CONTROL).await,
                 Err(code) => stream.refuse(code).await,

@@ -35,14 +35,21 @@ impl View {
 
     /// The index, as the node may see it.
     fn index(&self) -> Arc<IndexSnapshot> {
-        let index = self.shelf.index();
+        let whole = self.shelf.index.borrow();
         let is_friend = self.node.is_some_and(|node| self.shelf.access.has_friend(node));
-        index.open().filter(|_| !is_friend).map_or_else(|| Arc::clone(&index), Arc::clone)
+        let less = if is_friend { whole.named() } else { whole.open() };
+        Arc::clone(less.unwrap_or(&whole))
+    }
+
+    /// The same for what is asked for by its id: what is given to the node has no name there.
+    fn index_for(&self, id: ContentId) -> Arc<IndexSnapshot> {
+        let is_given = self.node.is_some_and(|node| self.shelf.access.is_given(node, id));
+        if is_given { Arc::clone(&self.shelf.index.borrow()) } else { self.index() }
     }
 
     /// Whether a content that was served to the node is no longer to be.
     pub fn is_over(&self, id: ContentId) -> bool {
-        self.admit(id).is_err() || self.index().is_withdrawn(id)
+        self.admit(id).is_err() || self.index_for(id).is_withdrawn(id)
     }
 
     /// What serves the content.
@@ -51,7 +58,7 @@ impl View {
     /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
         self.admit(id)?;
-        let index = self.index();
+        let index = self.index_for(id);
         if let Some(source) = index.source(id, size) {
             return Ok(source);
         }
@@ -78,7 +85,7 @@ impl View {
     /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
         self.admit(id)?;
-        let index = self.index();
+        let index = self.index_for(id);
         let transfers = self.shelf.transfers(id);
         let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
         let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);

@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [Example; 53] = [
+const EXAMPLES: [Example; 59] = [
     ("qshare", "qshare share ~/papers", "offer a directory and all that is in it"),
     ("qshare", "qshare search turing", "who has what"),
     ("qshare", "qshare get turing 1936", "fetch it, from everyone who has it at once"),
@@ -34,6 +34,9 @@ const EXAMPLES: [Example; 53] = [
     ("hash", "qshare hash ~/papers > sums", "ids of all files, as b3sum prints them"),
     ("hash", "qshare hash --check sums", "which files still have them"),
     ("hash", "tar c . | qshare hash", "of standard input"),
+    ("inbox", "qshare inbox", "what others have sent"),
+    ("inbox", "qshare inbox accept 3 -o papers/", "fetch it into a directory; `all` for a number"),
+    ("inbox", "qshare inbox decline 3", "whoever sent it is told"),
     ("jobs", "qshare get papers --detach", "have the running node fetch it"),
     ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
     ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, and limit with a rate; `all` for a number"),
@@ -50,6 +53,9 @@ const EXAMPLES: [Example; 53] = [
     ("man", "qshare man --into man1/", "all of them, for a package"),
     ("node", "qshare node", "what [[share]] in the configuration says, and what `get --detach` asks for"),
     ("node", "qshare node --friends-only --limit 20M", "for friends, with uploads of 20 MiB a second at most"),
+    ("put", "qshare put thesis.pdf data/ --to anna", "to a friend, who accepts or declines it"),
+    ("put", "qshare put thesis.pdf --to lab2 --to lab3 --detach", "to two machines, by the running node"),
+    ("put", "date | qshare put - --name now.txt --to anna", "standard input; --text sends a message"),
     ("search", "qshare search turing", "names that hold the word"),
     ("search", "qshare search turing '*.pdf' --limit-hits 200", "the word, and how it ends; more hits"),
     ("search", "qshare search turing --json", "for programs"),
@@ -92,7 +98,9 @@ fn meant(name: &str) -> &'static [&'static str] {
     match name.to_ascii_lowercase().as_str() {
         "checksum" | "b3sum" | "sum" | "verify" => &["hash"],
         "clone" | "cp" | "copy" | "download" | "fetch" | "pull" | "receive" | "recv" | "wget" => &["get"],
-        "add" | "offer" | "publish" | "push" | "put" | "seed" | "send" | "serve" | "upload" => &["share"],
+        "add" | "offer" | "publish" | "seed" | "serve" | "upload" => &["share"],
+        "push" | "send" => &["put", "share"],
+        "accept" | "decline" | "mail" => &["inbox"],
         "check" | "diagnose" => &["doctor"],
         "contacts" => &["friends"],
         "daemon" | "server" | "start" => &["tracker", "share"],

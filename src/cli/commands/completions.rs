@@ -75,8 +75,9 @@ fn knowing(home: &Path) -> clap::Command {
     };
     with_places(parser(), &places)
         .mut_subcommand("get", |get| {
-            get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers))
+            get.mut_arg("words", |words| words.add(contents.clone())).mut_arg("from", |from| from.add(peers.clone()))
         })
+        .mut_subcommand("put", |put| put.mut_arg("to", |to| to.add(peers)))
         .mut_subcommand("locate", |locate| locate.mut_arg("words", |words| words.add(contents)))
         .mut_subcommand("ls", |ls| ls.mut_arg("words", |words| words.add(both)))
         .mut_subcommand("friends", |all| {

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
+use crate::cli::commands::inbox;
 use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
@@ -166,6 +167,7 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish> {
         avoid: vec![context.settings.home.clone()],
         may_be_empty: is_empty(arguments),
         friends_only: arguments.friends_only,
+        ..SurveyOptions::default()
     };
     // Those of the configuration are the node's, which has its own at its next start.
     let given = |all: &Vec<_>, is_given: bool| if is_given { all.clone() } else { Vec::new() };
@@ -228,6 +230,7 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
         .listen(arguments.listen.or(settings.node_listen).map_or(Listen::DefaultPorts, Listen::At))
         .upload_limit(arguments.limit.or(settings.upload_limit))
         .friends_only(arguments.friends_only)
+        .inbox(settings.inbox.clone())
 }
 
 /// What the command offers, and what the configuration does.
@@ -290,6 +293,7 @@ impl Told {
                     Some(_) => {}
                 }
             }
+            Event::Inbox(row) => inbox::tell(context, &row)?,
             Event::Notice(notice) => context.output.notice(&notice),
             Event::Upload(event) => upload(context, &event)?,
             // A tracker's.

@@ -82,6 +82,21 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }
+        ControlError::NoInboxDir { cause, .. } => {
+            format!("{error}, so it was not accepted: give another directory with -o, or {}", remedy(cause))
+        }
+        ControlError::NoOffer { .. } => format!("{error}: `qshare inbox` lists what waits"),
+        ControlError::LongText { .. } => format!("{error}: put it into a file"),
+        ControlError::TooManyItems { .. } => format!("{error}: put them into a directory"),
+        ControlError::TooManyReceivers { .. } => format!("{error}: send it several times"),
+        ControlError::Unhashed { .. } => format!("{error}: wait until nothing writes there, and check its permissions"),
+        ControlError::Declined { .. } => error.to_string(),
+        ControlError::Undecided { .. } => {
+            format!(
+                "{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node"
+            )
+        }
+        ControlError::NoPut { .. } => format!("{error}: `qshare put` lists what is"),
         ControlError::NotOffered { .. } => format!("{error}: `qshare share` lists what is"),
         ControlError::StillKept { cause, .. } => format!("{error}, so it stays offered; {}", remedy(cause)),
         ControlError::Otherwise { name } => {

@@ -32,6 +32,18 @@ pub(crate) fn notice(notice: &Notice, names: &Names) -> String {
         ),
         Notice::Get(notice) => get(notice, names),
         Notice::Index(notice) => share::index(notice),
+        Notice::Inbox { path, cause } => format!(
+            "{} cannot be read or written ({cause}), so what waits in the inbox is not kept over the node's end: {}",
+            path.display(),
+            local::advice(cause.kind)
+        ),
+        Notice::Put { number, error } => {
+            format!("what is sent as number {number} is not any more: {}", super::error(error, names))
+        }
+        Notice::PutsUnread { path, cause } => format!(
+            "{} cannot be read ({cause}), so what was left to be sent is not: send it again, and remove the file",
+            path.display()
+        ),
         Notice::Job { path, cause } => format!(
             "{} does not keep a transfer over the node's end, which goes on until then ({cause}): {}",
             path.display(),

@@ -1,12 +1,12 @@
-//! `HOME/node/kept`: what a home goes on offering. Not responsible for what is in it.
+//! `HOME/node/kept`: what a home goes on offering; beside it likewise `inbox` and `puts`. Not responsible for what is in them.
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::io::home::{secret, small};
 
-/// Bytes of it at most: thousands of paths.
-const LARGEST: u64 = 4 << 20;
+/// Bytes of it at most: thousands of paths, or all offers of which the inbox knows with the longest names.
+const LARGEST: u64 = 32 << 20;
 
 /// The file; blocks on the disk.
 #[derive(Debug, Clone)]
@@ -17,6 +17,18 @@ impl KeptFile {
     #[must_use]
     pub fn at(node: &Path) -> Self {
         Self(node.join("kept"))
+    }
+
+    /// What others offer to the home's person.
+    #[must_use]
+    pub fn inbox(node: &Path) -> Self {
+        Self(node.join("inbox"))
+    }
+
+    /// What the home's node sends for commands that have left it.
+    #[must_use]
+    pub fn puts(node: &Path) -> Self {
+        Self(node.join("puts"))
     }
 
     /// Where it is.

@@ -88,7 +88,7 @@ impl Follower {
         loop {
             match self.remote.next(from).await? {
                 Told::Answer(len) => return self.remote.answer::<Ending>(from, len).await?,
-                Told::Begun | Told::Event(_) | Told::Uploads(_) => {}
+                Told::Begun | Told::Event(_) | Told::Put(_) | Told::Uploads(_) => {}
                 Told::Job(id) => (job, first) = (Some(id), first.or(Some(id))),
                 Told::Left => return Err(left(job, job != first)),
                 Told::Notice(notice) => self.notices.send_modify(|told| told.push(notice)),
@@ -146,7 +146,11 @@ fn left(job: Option<JobId>, same: bool) -> Error {
 }
 
 /// Says what the command wants, once: the stream stays open, for its end is a word, too.
-async fn speak(mut to: SendStream, mut cancelled: watch::Receiver<bool>, mut left: watch::Receiver<bool>) -> Ending {
+pub(super) async fn speak<T>(
+    mut to: SendStream,
+    mut cancelled: watch::Receiver<bool>,
+    mut left: watch::Receiver<bool>,
+) -> Result<T, Error> {
     let wanted = async |wish: &mut watch::Receiver<bool>| wish.wait_for(|wanted| *wanted).await.is_ok();
     let word = tokio::select! {
         true = wanted(&mut cancelled) => Word::Cancel,

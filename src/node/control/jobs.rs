@@ -151,6 +151,10 @@ impl Keeper {
                 self.settle().await;
                 let _ = reply.send(done.map_err(Error::from));
             }
+            Order::Leave(wish, reply) => {
+                let id = self.leave(*wish).await;
+                let _ = reply.send(id);
+            }
             Order::Limit(id, limit, reply) => {
                 let done = self.limit(id, limit);
                 self.settle().await;
@@ -193,6 +197,13 @@ impl Keeper {
         let same = others
             .find(|(other, job)| goes_on(**other) && job.content() == Some(content) && target(job) == target(new));
         same.map(|(same, _)| *same)
+    }
+
+    async fn leave(&mut self, wish: JobWish) -> Result<JobId> {
+        let id = self.jobs.add(false)?;
+        self.all.insert(id, Job { kept: Kept::new(wish), run: None, end: None });
+        self.settle().await;
+        Ok(id)
     }
 
     fn order_jobs(&mut self, id: Option<JobId>, order: JobOrder) -> Result<Vec<JobId>, JobError> {
@@ -382,9 +393,11 @@ impl Job {
 /// Whether time, or somebody who comes, may help.
 fn may_change(error: &Error) -> bool {
     match error {
-        Error::DoesNotMatch { .. } | Error::LeftOut { .. } | Error::NoneMatch { .. } | Error::NotACollection { .. } => {
-            false
-        }
+        Error::DoesNotMatch { .. }
+        | Error::OtherThanGiven { .. }
+        | Error::LeftOut { .. }
+        | Error::NoneMatch { .. }
+        | Error::NotACollection { .. } => false,
         Error::Halted { error, .. } => may_change(error),
         error => matches!(
             error.code(),

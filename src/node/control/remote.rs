@@ -1,6 +1,7 @@
 //! A command's side of the control socket: the running node of its home. Invariant: what is asked of it has an end: a node that
 //! is gone is noticed by its lock, and one that hangs by its silence.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,11 +19,12 @@ use crate::io::home::control::{ControlFile, Whereabouts};
 use crate::io::home::identity::Identity;
 use crate::io::net::endpoint::{Endpoint, OwnerError, OwnerLink};
 use crate::io::net::frames::{self, CallError, Pace};
+use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::model::RateLimit;
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::shares::Unwanted;
-use crate::node::types::{Event, JobRow, Notice, Places, RateChange, Rates};
+use crate::node::types::{Event, InboxRow, JobRow, Notice, Places, PutRow, RateChange, Rates};
 use crate::wire::control::{AskStatus, Control, ControlStatus, Hello, Running, Stop, Stopping};
 use crate::wire::limits::{CONTROL_VERSION, PAGE};
 use crate::wire::{Answer, Role};
@@ -168,6 +170,50 @@ impl Remote {
         self.ask(&Places::default(), Ask::Limit(change), drop).await
     }
 
+    /// What other nodes offer to its person, by their numbers.
+    ///
+    /// # Errors
+    /// When it takes nothing, or has ended.
+    pub async fn inbox(&self) -> Result<Vec<InboxRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Inbox, drop).await?
+    }
+
+    /// Has it fetch one of them that waits, or all, into a directory; which.
+    ///
+    /// # Errors
+    /// When it does not wait, or cannot be put there, or the node has ended.
+    pub async fn accept_offer(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Accept(number, into), drop).await?
+    }
+
+    /// Has it decline one of them that waits, or all; which.
+    ///
+    /// # Errors
+    /// When it does not wait, or the node has ended.
+    pub async fn decline_offer(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::Decline(number), drop).await?
+    }
+
+    /// What it sends for commands that have left it.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn puts(&self) -> Result<Vec<PutRow>, Error> {
+        self.ask(&Places::default(), Ask::Puts, drop).await
+    }
+
+    /// Ends one of these, or all; which.
+    ///
+    /// # Errors
+    /// When there is none of this number, or the node has ended.
+    pub async fn cancel_put(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
+        self.ask::<Result<_, Error>>(&Places::default(), Ask::CancelPut(number), drop).await?
+    }
+
     /// What it offers, and keeps for that.
     ///
     /// # Errors
@@ -252,7 +298,13 @@ impl Remote {
             match self.next(&mut from).await? {
                 Told::Answer(len) => return self.answer(&mut from, len).await,
                 Told::Notice(notice) => tell(notice),
-                Told::Begun | Told::Event(_) | Told::Job(_) | Told::Left | Told::Progress(_) | Told::Uploads(_) => {}
+                Told::Begun
+                | Told::Event(_)
+                | Told::Job(_)
+                | Told::Left
+                | Told::Progress(_)
+                | Told::Put(_)
+                | Told::Uploads(_) => {}
             }
         }
     }

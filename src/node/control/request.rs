@@ -4,12 +4,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use crate::io::receive::landing::Landing;
 use crate::logic::limits::jobs::{JobId, JobOrder};
 use crate::logic::uploads::Uploads;
 use crate::model::{ContentId, FoundHit, Hit, Query, RateLimit};
 use crate::node::inner::orders::JobWish;
 use crate::node::inner::shares::{ShareWish, Unwanted};
-use crate::node::types::{Event, Notice, PeerRef, Places, Progress, RateChange};
+use crate::node::types::{Event, Notice, PeerRef, Places, Progress, PutProgress, PutWish, RateChange};
 
 /// Bytes of an answer at most: a list of a collection of the most files that are usual.
 pub(super) const ANSWER: usize = 256 << 20;
@@ -30,6 +31,8 @@ pub(super) enum Request {
     Attend(Box<JobWish>, Option<u64>),
     /// What is fetched of what lies at these whole paths, and is offered, as for `Share`.
     Watch(Vec<PathBuf>),
+    /// Something is sent to single nodes, with where to look for them. The command may send one [`Word`] meanwhile.
+    Put(Places, Box<PutWish>),
 }
 
 /// What is asked: a method of [`crate::node::Node`] each.
@@ -53,6 +56,11 @@ pub(super) enum Ask {
     Shared,
     Unshare(Unwanted),
     Yield,
+    Inbox,
+    Accept(Option<u32>, Option<(PathBuf, Landing)>),
+    Decline(Option<u32>),
+    Puts,
+    CancelPut(Option<u32>),
 }
 
 /// A frame of the answer.
@@ -74,6 +82,8 @@ pub(super) enum Told {
     Notice(Notice),
     /// What is being fetched of what the command offers, and what was.
     Uploads(Box<Uploads>),
+    /// How what is sent stands.
+    Put(Box<PutProgress>),
 }
 
 /// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the

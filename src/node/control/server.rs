@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use super::board::Board;
 use super::request::{Ask, Request, Told};
 use super::status;
-use super::{answer_with, followed, packed, shares};
+use super::{answer_with, followed, packed, puts, shares};
 use crate::io::net::endpoint::{Arrival, Endpoint, OwnerLink};
 use crate::io::net::frames::{self, CallError, Incoming, REQUEST};
 use crate::node::Node;
@@ -137,6 +137,12 @@ impl Server {
             Request::Share(wish) => shares::share(node, &self.board, *wish, (to, from)).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
             Request::Watch(paths) => shares::watch(node, &self.board, paths, (to, from)).await,
+            Request::Put(places, wish) => {
+                // What it cannot tell its progress has.
+                let (asker, _) = mpsc::channel(1);
+                let node = Node { inner: Arc::new(node.inner.at(&places, asker).await) };
+                puts::put(&node, *wish, to, from).await
+            }
             Request::Attend(wish, stream) => followed::attend((node, owner), (*wish, stream), to, from).await,
         }
     }
@@ -222,6 +228,11 @@ async fn done(node: &Node, board: &Board, ask: Ask) -> Vec<u8> {
         Ask::LimitJobs(id, limit) => packed(&node.limit_jobs(id, limit).await),
         Ask::Shared => packed(&shares::all(node, board).await),
         Ask::Yield => packed(&node.ask_to_yield()),
+        Ask::Inbox => packed(&node.inbox().await),
+        Ask::Accept(number, into) => packed(&node.accept_offer(number, into).await),
+        Ask::Decline(number) => packed(&node.decline_offer(number).await),
+        Ask::Puts => packed(&node.puts().await),
+        Ask::CancelPut(number) => packed(&node.cancel_put(number).await),
         Ask::Unshare(what) => packed(&node.unshare(&what).await),
     }
 }

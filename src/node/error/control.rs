@@ -1,11 +1,15 @@
 //! Why the running node of a home does not do what a command asks.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::{ErrorCode, shown};
+use crate::logic::limits::inbox::Standing;
 use crate::logic::limits::jobs::JobId;
 use crate::model::{Cause, LocalPath, SafePath, Shown, Size};
-use crate::wire::limits::CONTROL_VERSION;
+use crate::wire::Code;
+use crate::wire::limits::{CONTROL_VERSION, PUT_RECEIVERS, PUT_TEXT};
 
 /// Why the running node of a home does not do what a command asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -24,6 +28,28 @@ pub enum ControlError {
     Left {
         /// Its number there.
         job: JobId,
+    },
+    /// What others offer cannot be put there.
+    #[error("{} cannot be written ({cause})", shown(path))]
+    NoInboxDir {
+        /// Where.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// There is no such offer in the inbox that waits.
+    #[error("{}", no_offer(*.number, *.state))]
+    NoOffer {
+        /// Which.
+        number: u32,
+        /// How it stands; none where there is none.
+        state: Option<Standing>,
+    },
+    /// Nothing of this number is sent.
+    #[error("nothing is sent as number {number}")]
+    NoPut {
+        /// Which.
+        number: u32,
     },
     /// It offers that itself, and has nobody to fetch it from but itself.
     #[error("the running node of this home offers it itself")]
@@ -57,6 +83,46 @@ pub enum ControlError {
         version: String,
         /// and that of what commands ask of it.
         control: u16,
+    },
+    /// A message is too long.
+    #[error("a message has {PUT_TEXT} bytes at most, and this one {bytes}")]
+    LongText {
+        /// Its bytes.
+        bytes: usize,
+    },
+    /// Not all to whom it was sent want it.
+    #[error("declined by {}", by.join(", "))]
+    Declined {
+        /// Who does not, as people know them.
+        by: Vec<String>,
+    },
+    /// Not all to whom it was sent have it.
+    #[error("{} {} not have all of it, and nothing moved for {}", by.join(", "), if by.len() == 1 { "does" } else { "do" }, humantime::format_duration(*waited))]
+    Undecided {
+        /// Who has not, as people know them.
+        by: Vec<String>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// More than one offer may hold.
+    #[error("{count} things, or their names, are more than is sent at once")]
+    TooManyItems {
+        /// How many.
+        count: usize,
+    },
+    /// More receivers than one offer may have.
+    #[error("something goes to {PUT_RECEIVERS} nodes at most, and this to {count}")]
+    TooManyReceivers {
+        /// How many.
+        count: usize,
+    },
+    /// What was to be sent cannot be read as a whole.
+    #[error("{name} cannot be hashed ({code})")]
+    Unhashed {
+        /// Its name.
+        name: SafePath,
+        /// Why.
+        code: Code,
     },
     /// What is to be offered no longer stays written down.
     #[error("{} cannot be written ({cause})", shown(path))]
@@ -138,6 +204,13 @@ pub enum ControlError {
     },
 }
 
+fn no_offer(number: u32, state: Option<Standing>) -> String {
+    match state {
+        Some(state) => format!("number {number} of the inbox is {}", state.word()),
+        None => format!("the inbox has no number {number}"),
+    }
+}
+
 fn process(pid: Option<u32>) -> String {
     pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"))
 }
@@ -160,12 +233,21 @@ impl ControlError {
     pub const fn code(&self) -> ErrorCode {
         match self {
             Self::Moved { .. } | Self::OtherDirectory { .. } => ErrorCode::Destination,
-            Self::Cancelled { .. } | Self::Cut { .. } | Self::Paused { .. } => ErrorCode::Incomplete,
+            Self::Declined { .. } => ErrorCode::Failed,
+            Self::Cancelled { .. } | Self::Cut { .. } | Self::Paused { .. } | Self::Undecided { .. } => {
+                ErrorCode::Incomplete
+            }
             Self::Left { .. } | Self::Same { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
-            Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
+            Self::NoOffer { state: None, .. } | Self::NoPut { .. } => ErrorCode::NotFound,
+            Self::NoOffer { .. } => ErrorCode::Usage,
+            Self::NoInboxDir { .. } | Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
-            Self::Otherwise { .. } => ErrorCode::Usage,
+            Self::Unhashed { .. } => ErrorCode::Unreadable,
+            Self::LongText { .. }
+            | Self::Otherwise { .. }
+            | Self::TooManyItems { .. }
+            | Self::TooManyReceivers { .. } => ErrorCode::Usage,
             Self::OtherKey { .. } => ErrorCode::KeyChanged,
             Self::OtherVersion { .. } | Self::Protocol(_) => ErrorCode::Protocol,
             Self::Silent { .. } | Self::Stays { .. } => ErrorCode::HomeLocked,

@@ -46,8 +46,9 @@ impl Get {
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
         let noting = givers::begin(&place, &contents, &download);
+        let is_open = shares && self.request.given.is_none();
         let participation =
-            (shares && contents.wanted.map.units() > 1).then(|| parts.announcer.join(contents.wanted.content));
+            (is_open && contents.wanted.map.units() > 1).then(|| parts.announcer.join(contents.wanted.content));
         let ended = self.until_end(&mut download, &contents, late).await;
         match ended? {
             Ending::Cancelled => return Err(self.interrupted_with(&partial)),

@@ -13,11 +13,12 @@ use crate::io::share::hash::{Hashed, let_settle};
 use crate::io::share::scan::Fixed;
 use crate::io::share::stamp::stamp_at;
 use crate::model::collection::Entry;
-use crate::model::{ChunkList, Content, ContentId, SafePath};
+use crate::model::{Audience, ChunkList, Content, ContentId, SafePath};
 use crate::node::error::Result;
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
+use crate::node::get::given;
 use crate::node::types::{GetNotice, Phase, ShareBack};
 
 /// What a transfer learned of its files.
@@ -34,7 +35,8 @@ pub(crate) struct Learned {
 impl Get {
     /// Whether what is at the destination goes on being served.
     pub(super) async fn keep(&self, contents: &Contents, destination: &TargetPath, learned: Learned) -> Result<bool> {
-        let seeds = self.request.share == ShareBack::Seed;
+        let given = self.request.given.as_ref();
+        let seeds = self.request.share == ShareBack::Seed || given.is_some();
         if !seeds && !self.inner.has_running_node() {
             return Ok(false);
         }
@@ -56,10 +58,17 @@ impl Get {
         let served = match known.filter(|_| contents.unwanted.is_empty()) {
             Some((path, proofs)) => {
                 let limit = self.request.upload_limit;
-                self.inner.index.seed(Seed { limit, ..seed(contents, destination, path, proofs) }).await
+                let mut seed = Seed { limit, ..seed(contents, destination, path, proofs) };
+                if let Some(given) = given {
+                    (seed.name, seed.audience) = (given::hidden(&seed), given::audience(given));
+                }
+                self.inner.index.seed(seed).await
             }
             None => false,
         };
+        if given.is_some() {
+            return Ok(false);
+        }
         if served {
             self.report.phase(Phase::Seeding);
         } else if contents.unwanted.is_empty() {
@@ -82,7 +91,8 @@ fn seed(contents: &Contents, destination: &TargetPath, path: PathBuf, proofs: Ve
     let unnamed = contents.name.as_str() == id.to_string();
     let name = if unnamed { destination.name.clone() } else { contents.name.clone() };
     let (tree, left_out) = (contents.wanted.tree.clone(), contents.left_out.clone());
-    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree, left_out }), proofs, limit: None }
+    let fixed = Arc::new(Fixed { id, size, tree, left_out });
+    Seed { name, path, fixed, audience: Audience::Everybody, proofs, limit: None }
 }
 
 /// A wanted file at its final place.

@@ -36,6 +36,8 @@ pub(crate) enum Order {
     /// The command that followed it has left it; the job that goes on with it.
     Detach(JobId, oneshot::Sender<JobId>),
     Jobs(Option<JobId>, JobOrder, oneshot::Sender<Result<Vec<JobId>, Error>>),
+    /// Keeps one that no command follows.
+    Leave(Box<JobWish>, oneshot::Sender<Result<JobId, Error>>),
     Limit(Option<JobId>, RateLimit, oneshot::Sender<Result<Vec<JobId>, Error>>),
     Rows(Option<JobId>, oneshot::Sender<Vec<JobRow>>),
     Stop(oneshot::Sender<()>),
@@ -56,6 +58,14 @@ impl JobsRef {
     /// When too many are kept, or the node ends.
     pub(crate) async fn add(&self, wish: JobWish) -> Result<Followed, Error> {
         self.ask(|reply| Order::Add(Box::new(wish), reply)).await?
+    }
+
+    /// Begins a transfer that no command follows: it is kept, when this is done.
+    ///
+    /// # Errors
+    /// When too many are kept, or the node ends.
+    pub(crate) async fn leave(&self, wish: JobWish) -> Result<JobId, Error> {
+        self.ask(|reply| Order::Leave(Box::new(wish), reply)).await?
     }
 
     /// The command that followed it has left it: it is kept, when this is done. The job that goes on with it, which may be one that

@@ -198,7 +198,7 @@ impl Shares {
     /// Everything that is offered, and what is kept for that.
     pub(crate) async fn all(&self) -> Vec<OfferRow> {
         let kept = self.kept.lock().await;
-        let roots = self.index.roots().await;
+        let roots = self.roots().await;
         let is_live = |kept: &Kept| roots.iter().any(|root| kept.path() == Some(&root.path));
         let missing = kept.iter().filter(|kept| !is_live(kept)).filter_map(Kept::path);
         let missing: Vec<_> = missing.map(|path| OfferRow { root: Err(path.to_owned()), kept: true }).collect();
@@ -212,7 +212,7 @@ impl Shares {
     /// # Errors
     /// When nothing is offered so, or the disk does not take it.
     pub(crate) async fn unshare(&self, what: &Unwanted) -> Result<Vec<String>, Error> {
-        let roots = self.index.roots().await;
+        let roots = self.roots().await;
         let found = named(&roots, what);
         let mut kept = self.kept.lock().await;
         let is_meant = |kept: &Kept| {
@@ -237,7 +237,7 @@ impl Shares {
     /// The end of what a command has offered, but for what is kept by now.
     pub(crate) async fn withdraw(&self, names: Vec<SafePath>) {
         let kept = self.kept.lock().await;
-        let roots = self.index.roots().await;
+        let roots = self.roots().await;
         let is_kept = |path: &Path| kept.iter().any(|kept| kept.path() == Some(path));
         let gone = roots.into_iter().filter(|root| names.contains(&root.name) && !is_kept(&root.path));
         self.index.unshare(gone.map(|root| root.name).collect()).await;
@@ -269,7 +269,7 @@ impl Shares {
 
     /// What is offered to others than this plan and shares files with it.
     async fn crossing(&self, plan: &SharePlan) -> Vec<SafePath> {
-        let roots = self.index.roots().await.into_iter().filter(|old| old.friends_only != plan.friends_only);
+        let roots = self.roots().await.into_iter().filter(|old| old.audience != plan.audience);
         let is_within = |old: &SharedRoot, new: &RootSummary| {
             let (old, new) = (canonical(&old.path), canonical(&new.path));
             old.starts_with(&new) || new.starts_with(&old)
@@ -279,12 +279,12 @@ impl Shares {
 
     /// The plan without what is offered already, and the names of that.
     async fn without_known(&self, mut plan: SharePlan) -> Result<(SharePlan, Vec<SafePath>), Error> {
-        let roots = self.index.roots().await;
+        let roots = self.roots().await;
         let mut before = Vec::new();
         for new in &plan.roots {
             let Some(old) = roots.iter().find(|old| old.name == new.name) else { continue };
             let (is, wanted) = (LeftOut::of_root(old), LeftOut::of_plan(&plan));
-            let differs = is != wanted || old.friends_only != plan.friends_only || old.limit != plan.limit;
+            let differs = is != wanted || old.audience != plan.audience || old.limit != plan.limit;
             if is_same(&old.path, &new.path) && differs {
                 return Err(ControlError::Otherwise { name: old.name.clone() }.into());
             }
@@ -297,6 +297,13 @@ impl Shares {
         plan.roots.retain(|root| !before.contains(&root.name));
         plan.scanned.retain(|root| !before.contains(&root.name));
         Ok((plan, before))
+    }
+
+    /// What is offered by name.
+    async fn roots(&self) -> Vec<SharedRoot> {
+        let mut roots = self.index.roots().await;
+        roots.retain(|root| !root.audience.is_hidden());
+        roots
     }
 
     /// Writes it down, or says why not.

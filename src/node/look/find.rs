@@ -76,6 +76,11 @@ impl Finder {
         self
     }
 
+    /// The same, which asks nobody.
+    pub(crate) fn nobody(&self) -> Self {
+        Self { responders: Vec::new(), overlay: None, alone: true, itself: None, ..self.clone() }
+    }
+
     /// What the node offers itself, where that is asked for.
     pub(crate) const fn itself(&self) -> Option<&OwnOffers> {
         self.itself.as_ref()

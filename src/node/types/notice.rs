@@ -38,8 +38,29 @@ pub enum Notice {
         /// Why.
         cause: Cause,
     },
+    /// What others offer to the person of this home cannot be kept, or what was kept of it cannot be read.
+    Inbox {
+        /// Where.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
     /// What was kept of a job cannot be read.
     JobUnread {
+        /// Its file.
+        path: LocalPath,
+        /// Why.
+        cause: Cause,
+    },
+    /// Something that is sent for a command that has left it cannot be.
+    Put {
+        /// Its number.
+        number: u32,
+        /// Why.
+        error: Box<Error>,
+    },
+    /// What was to be sent cannot be read.
+    PutsUnread {
         /// Its file.
         path: LocalPath,
         /// Why.

@@ -11,7 +11,7 @@ use globset::Glob;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::model::{ContentId, Query, Rate, SafePath};
+use crate::model::{Content, ContentId, Provider, Query, Rate, SafePath};
 use crate::node::PeerRef;
 use crate::wire::limits;
 
@@ -119,6 +119,21 @@ pub enum ShareBack {
 
 /// How long a transfer goes on while nothing comes, where nothing else is asked.
 const WAIT: Duration = Duration::from_secs(120);
+/// What another node has offered to this one and some others alone: it is fetched from these nodes, and served to them and nobody
+/// else.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// What it is said to be: nothing else is taken for it.
+    pub content: Content,
+    /// What it is to be called.
+    pub name: SafePath,
+    /// Files of it at most.
+    pub files: u32,
+    /// Whether a single file may be executed.
+    pub executable: bool,
+    /// Whoever offers it, and the others.
+    pub among: Vec<Provider>,
+}
 
 with_setters! {
     /// A wish to fetch something; what is not set is as [`GetRequest::new`] has it. Its paths travel as text, so one that is
@@ -160,6 +175,8 @@ with_setters! {
         upload_limit: Option<Rate> = None,
         /// Of a content of several names that the words match none is chosen: fail as ambiguous.
         every: bool = false,
+        /// It was offered to this node; then nobody else is asked.
+        given: Option<Given> = None,
     }
     /// All of it, from everyone who has it, into the current directory, replacing nothing; others are served meanwhile.
     fn new;

@@ -7,12 +7,14 @@ use serde::de::DeserializeOwned;
 
 use super::*;
 use crate::logic::explain::{Cause, Share, Spent, Waits};
+use crate::logic::limits::inbox::Inbox;
 use crate::logic::transfer::Why;
-use crate::model::{Hit, Kind, Modified, Provider, Query, RateLimit};
+use crate::model::{Hit, Kind, Modified, Provider, PutId, Query, RateLimit};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, JobError, JobState, Past, RootSummary, Seen,
     ShareWish, SurveyOptions, Upload, UploadEvent, Uploads, Verdict, Who,
 };
+use crate::wire::Put;
 
 fn travels<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
     let bytes = rmp_serde::to_vec_named(&value).expect("written");
@@ -89,6 +91,17 @@ fn what_is_asked_of_a_node_travels() {
         avoid: vec!["/home".into()],
         may_be_empty: true,
         friends_only: true,
+        nodes: [node()].into(),
+    });
+    travels(PutWish {
+        put: PutId::from_bytes([1; 16]),
+        paths: vec!["/srv/a".into()],
+        options: SurveyOptions::default(),
+        text: "for you".to_owned(),
+        to: vec![PeerRef::Id(node())],
+        wait: Duration::from_secs(1),
+        seen: Vec::new(),
+        spooled: vec!["/srv/b".into()],
     });
     let (limit, trackers, peers) = (Rate::bytes_per_second(7), vec![target()], vec![target()]);
     travels(ShareWish { paths: vec!["/srv/a".into()], keep: true, limit, trackers, peers, ..ShareWish::default() });
@@ -122,6 +135,12 @@ fn what_a_node_reports_travels() {
     }));
     travels(Event::Hashing { done: 1, total: 2 });
     travels(Event::Offer { id: ContentId::of(b"x"), name: name(), node: node(), addr: addr() });
+    let put = Put { put: PutId::from_bytes([1; 16]), items: Vec::new(), text: "hi".to_owned(), receivers: Vec::new() };
+    let (mut inbox, since) = (Inbox::default(), Duration::from_secs(1));
+    assert!(inbox.offer(node(), true, put, since).is_ok());
+    let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone() };
+    inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
+    travels(inbox);
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));
     let upload = Upload {
         number: 1,

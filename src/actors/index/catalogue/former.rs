@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::io::share::shared_source::SharedCollection;
 use crate::io::share::watch::RootKey;
-use crate::model::ContentId;
+use crate::model::{Audience, ContentId};
 use crate::wire::LeftOut;
 
 /// So long after it was last asked for a former tree is kept: whoever fetches it asks many times a minute, and one that
@@ -29,8 +29,8 @@ const GONE: usize = 4096;
 pub(in crate::actors::index) struct FormerTree {
     /// Of which root it was the tree.
     pub(in crate::actors::index) root: RootKey,
-    /// It was for friends alone.
-    pub(in crate::actors::index) friends_only: bool,
+    /// For whom it was.
+    pub(in crate::actors::index) audience: Audience,
     pub(in crate::actors::index) tree: Arc<SharedCollection>,
     /// What it left out of its directory, as long as it was what is there.
     pub(in crate::actors::index) left_out: Arc<LeftOut>,
@@ -101,15 +101,15 @@ impl Former {
     /// A tree is no longer what is there.
     pub(super) fn keep(
         &mut self,
-        (root, friends_only): (RootKey, bool),
+        (root, audience): (RootKey, Audience),
         tree: Arc<SharedCollection>,
         left_out: Arc<LeftOut>,
         now: Instant,
     ) {
         self.lose(tree.id());
-        self.trees.retain(|(kept, _)| kept.tree.id() != tree.id() || kept.friends_only != friends_only);
+        self.trees.retain(|(kept, _)| kept.tree.id() != tree.id() || kept.audience != audience);
         self.sweep(now);
-        let kept = FormerTree { root, friends_only, tree, left_out, asked: AtomicBool::new(false) };
+        let kept = FormerTree { root, audience, tree, left_out, asked: AtomicBool::new(false) };
         self.trees.push((Arc::new(kept), now + KEEP));
         while self.trees.len() > TREES || (self.bytes() > BYTES && self.trees.len() > 1) {
             let others = self.trees[..self.trees.len() - 1].iter().enumerate();
@@ -185,7 +185,7 @@ mod tests {
     fn what_somebody_asks_for_is_kept_and_the_rest_goes_in_time() {
         let begin = Instant::now();
         let mut former = Former::default();
-        (0..2).for_each(|n| former.keep((0, false), tree(n), Arc::default(), begin));
+        (0..2).for_each(|n| former.keep((0, Audience::Everybody), tree(n), Arc::default(), begin));
         former.trees().next().expect("kept").ask();
         assert!(!former.sweep(begin + KEEP / 2));
         assert!(former.sweep(begin + KEEP));
@@ -197,10 +197,10 @@ mod tests {
     fn there_are_never_more_than_the_bound_and_those_asked_for_stay() {
         let begin = Instant::now();
         let mut former = Former::default();
-        former.keep((0, false), tree(0), Arc::default(), begin);
+        former.keep((0, Audience::Everybody), tree(0), Arc::default(), begin);
         for n in 1..100 {
             former.trees().next().expect("kept").ask();
-            former.keep((0, false), tree(n), Arc::default(), begin + Duration::from_secs(n));
+            former.keep((0, Audience::Everybody), tree(n), Arc::default(), begin + Duration::from_secs(n));
         }
         assert_eq!(former.trees().count(), TREES);
         assert!(former.trees().any(|kept| kept.tree.id() == tree(0).id()));

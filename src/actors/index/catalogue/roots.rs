@@ -1,6 +1,6 @@
-//! The roots as whoever shares them sees them: what there is, what of it is for friends alone, and how it ends.
+//! The roots as whoever shares them sees them: what there is, for whom it is, and how it ends.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use super::{Catalogue, RootRow, Row};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::share::watch::RootKey;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{ContentId, Kind, Rate, SafePath};
+use crate::model::{Audience, ContentId, Kind, NodeId, Rate, SafePath};
 
 /// Something that is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +36,8 @@ pub struct SharedRoot {
     pub gitignore: bool,
     /// but not what looks like a secret.
     pub include_secrets: bool,
-    /// Friends alone may have it.
-    pub friends_only: bool,
+    /// For whom it is.
+    pub audience: Audience,
     /// The most bytes a second that are sent of it, with what was offered together with it.
     pub limit: Option<Rate>,
     /// Since when, from 1970 on.
@@ -73,7 +73,7 @@ impl Catalogue {
                 exclude: row.rules.exclude.clone(),
                 gitignore: row.rules.gitignore,
                 include_secrets: row.rules.include_secrets,
-                friends_only: row.friends_only,
+                audience: row.audience.clone(),
                 limit: row.throttle.as_ref().and_then(Throttle::own_rate),
                 since: row.since,
                 gone: row.gone,
@@ -99,22 +99,55 @@ impl Catalogue {
         Some(key)
     }
 
-    /// What is for friends alone, after what was.
+    /// What is not for everybody, after what was.
     pub(in crate::actors::index) fn reserved(&self, before: &Reserved) -> Reserved {
-        let roots: BTreeSet<SafePath> =
-            self.live().filter(|row| row.friends_only).map(|row| row.root.name.clone()).collect();
-        let nothing_else = self.live().all(|row| row.friends_only);
-        let all = nothing_else && (!roots.is_empty() || before.is_all());
-        if roots.is_empty() && before.ids().next().is_none() {
-            return Reserved::new(roots, HashSet::new(), all);
+        let named = |is: fn(&Audience) -> bool| -> BTreeSet<SafePath> {
+            self.live().filter(|row| is(&row.audience)).map(|row| row.root.name.clone()).collect()
+        };
+        let (friends, hidden) = (named(Audience::is_friends), named(Audience::is_hidden));
+        // What is given to single nodes says nothing of whom the node serves.
+        let nothing_else = self.live().all(|row| row.audience != Audience::Everybody);
+        let all = nothing_else && (!friends.is_empty() || before.all);
+        let mut reserved = Reserved { friends, hidden, all, ..Reserved::default() };
+        for (id, nodes) in &self.entrusted {
+            reserved.add(*id, &Audience::Nodes(nodes.clone()));
         }
+        if reserved.has_names() || !before.ids.is_empty() {
+            self.reserve_ids(&mut reserved, before);
+        }
+        self.open_ids(&mut reserved);
+        reserved
+    }
+
+    /// Notes whose the contents are.
+    fn reserve_ids(&self, reserved: &mut Reserved, before: &Reserved) {
+        let held = self.held(|root| root.audience != Audience::Everybody).map(|(root, id)| (&root.audience, id));
         // What was changes hands for a while yet.
-        let former = self.former.trees().filter(|of| of.friends_only).map(|of| of.tree.id());
-        let gone = |id: &ContentId| self.former.gone.has(*id);
-        let held = self.held(|root| root.friends_only).map(|(_, id)| id);
-        let mut ids: HashSet<ContentId> = held.chain(former).chain(before.ids().filter(gone)).collect();
-        self.offered(|root| !root.friends_only).for_each(|id| _ = ids.remove(&id));
-        Reserved::new(roots, ids, all)
+        let former = self.former.trees().map(|of| (&of.audience, of.tree.id()));
+        for (audience, id) in held.chain(former).filter(|(audience, _)| **audience != Audience::Everybody) {
+            reserved.add(id, audience);
+        }
+        for (id, holders) in before.ids.iter().filter(|(id, _)| self.former.gone.has(**id)) {
+            reserved.ids.entry(*id).or_default().friends |= holders.friends;
+        }
+    }
+
+    /// What anybody may have is nobody's alone.
+    fn open_ids(&self, reserved: &mut Reserved) {
+        if reserved.ids.is_empty() {
+            return;
+        }
+        let is_open = |row: &RootRow| row.audience == Audience::Everybody;
+        self.offered(is_open).for_each(|id| _ = reserved.ids.remove(&id));
+    }
+
+    /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
+    pub(in crate::actors::index) fn entrust(&mut self, id: ContentId, nodes: BTreeSet<NodeId>) {
+        if nodes.is_empty() {
+            self.entrusted.remove(&id)
+        } else {
+            self.entrusted.insert(id, nodes)
+        };
     }
 
     /// Where what is sent of the contents waits that no root offers without a limit; of several limits the highest counts.

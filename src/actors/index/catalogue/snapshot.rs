@@ -27,6 +27,8 @@ pub struct IndexSnapshot {
     files: OnceLock<Vec<Arc<HashedFile>>>,
     /// What is left of former trees; each made when it is first asked for.
     remains: HashMap<ContentId, Left>,
+    /// What friends see in its place, and whoever lists it, where that is less.
+    named: Option<Arc<Self>>,
     /// What strangers see in its place, where that is less.
     open: Option<Arc<Self>>,
 }
@@ -62,9 +64,14 @@ impl IndexSnapshot {
         Self { parts, remains, ..Self::default() }
     }
 
-    /// The same, in whose place strangers see another.
-    pub(super) fn with_open(self, open: Self) -> Self {
-        Self { open: Some(Arc::new(open)), ..self }
+    /// The same, in whose place friends and strangers see others.
+    pub(super) fn with_less(self, named: Option<Arc<Self>>, open: Option<Arc<Self>>) -> Self {
+        Self { named, open, ..self }
+    }
+
+    /// What friends see in its place, and whoever lists it, where that is less.
+    pub const fn named(&self) -> Option<&Arc<Self>> {
+        self.named.as_ref()
     }
 
     /// What strangers see in its place, where that is less.

@@ -535,14 +535,16 @@ fn what_is_withdrawn_is_nobodys_and_its_name_is_free() {
 fn what_is_for_friends_alone_stays_so_after_it_has_changed_unless_anybody_may_have_the_same() {
     let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
     let (key, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), now).expect("free");
-    catalogue.roots[key].friends_only = true;
+    catalogue.roots[key].audience = Audience::Friends;
     for (job, content) in jobs.iter().zip(["secret", "known"]) {
         hash_as(&mut catalogue, job, content, true);
     }
     let [secret, known] = [b"secret".as_slice(), b"known"].map(ContentId::of);
     let whole = Reserved::whole();
     let before = catalogue.reserved(&whole);
-    assert!(before.is_all() && before.has_id(secret) && before.has_id(known) && before.has_name(&path("t/a")));
+    let has = |reserved: &Reserved, id: ContentId| reserved.ids.contains_key(&id);
+    let has_name = |reserved: &Reserved, name: &str| !reserved.shows(&path(name), || false);
+    assert!(before.all && has(&before, secret) && has(&before, known) && has_name(&before, "t/a"));
     let other = ScannedRoot { name: path("u"), ..tree(&[("u/b", 3)]) };
     let (_, jobs) = catalogue.add(other, Arc::default(), now).expect("free");
     hash_as(&mut catalogue, &jobs[0], "known", true);
@@ -554,15 +556,42 @@ fn what_is_for_friends_alone_stays_so_after_it_has_changed_unless_anybody_may_ha
     assert_eq!(names, ["u", "u/b"]);
     assert!(open.source(known, 10).is_some() && open.source(secret, 10).is_none());
     assert!(snapshot.source(secret, 10).is_some());
-    assert!(!mixed.is_all() && mixed.has_id(secret) && !mixed.has_id(known) && !mixed.has_name(&path("u/b")));
+    assert!(!mixed.all && has(&mixed, secret) && !has(&mixed, known) && !has_name(&mixed, "u/b"));
     // Another content takes its place, but whoever fetches the old one may still find it here.
     assert_eq!(rescan(&mut catalogue, &[("t/a", 4), ("t/b", 2)]).0.len(), 1);
     let changed = catalogue.reserved(&mixed);
-    assert!(changed.has_id(secret));
+    assert!(has(&changed, secret));
     catalogue.withdraw(&path("t"), now);
     assert!(!catalogue.reserved(&changed).is_any());
     // Of a node that serves its friends alone nothing changes while it has nothing else.
-    assert!(Catalogue::default().reserved(&whole).is_all());
+    assert!(Catalogue::default().reserved(&whole).all);
+}
+
+#[test]
+fn what_is_for_single_nodes_has_no_name_and_is_theirs_by_its_id_until_it_is_withdrawn() {
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (key, jobs) = catalogue.add(tree(&[("t/a", 1)]), Arc::default(), now).expect("free");
+    let (theirs, others) = (NodeId::of_public_key(b"1"), NodeId::of_public_key(b"2"));
+    catalogue.roots[key].audience = Audience::Nodes([theirs].into());
+    hash_as(&mut catalogue, &jobs[0], "given", true);
+    let id = ContentId::of(b"given");
+    let reserved = catalogue.reserved(&Reserved::default());
+    assert!(!reserved.all && reserved.is_for(id, theirs) && !reserved.grants(id, Some(others), || true));
+    assert!(!reserved.shows(&path("t/a"), || true));
+    let snapshot = catalogue.snapshot(&reserved);
+    assert!(snapshot.source(id, 10).is_some());
+    for less in [snapshot.named(), snapshot.open()] {
+        let less = less.expect("another one");
+        assert!(less.offers().iter().next().is_none() && less.source(id, 10).is_none());
+    }
+    catalogue.withdraw(&path("t"), now);
+    let after = catalogue.reserved(&reserved);
+    assert!(!after.grants(id, Some(theirs), || true), "as if it had never been there");
+    // The same of what is only on its way here.
+    catalogue.entrust(id, [others].into());
+    assert!(catalogue.reserved(&after).is_for(id, others));
+    catalogue.entrust(id, [].into());
+    assert!(!catalogue.reserved(&after).is_for(id, others));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::actors::index::{IndexEvent, IndexNotice};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
 use crate::io::share::watch::RootKey;
 use crate::logic::publication::Input;
-use crate::model::{Cause, Kind, SafePath};
+use crate::model::{Cause, ContentId, Kind, SafePath};
 
 /// File states beyond which the cache forgets what is not shared now: about 100 MB.
 const CACHE_LIMIT: u64 = 1_000_000;
@@ -122,7 +122,15 @@ impl IndexState {
         }
         let Taken::New(key) = taken else { return };
         if self.catalogue.roots[key].root.kind == Kind::File {
-            self.identified.push(IndexEvent::Offer { id, name: name.clone() });
+            self.identify(key, id);
+        }
+    }
+
+    /// A root has its id, which is told once it is published; of what has no name for anybody nothing is told.
+    fn identify(&mut self, key: RootKey, id: ContentId) {
+        let row = &self.catalogue.roots[key];
+        if !row.audience.is_hidden() {
+            self.identified.push(IndexEvent::Offer { id, name: row.root.name.clone() });
         }
     }
 
@@ -159,7 +167,7 @@ impl IndexState {
                     if before == Some(id) {
                         return;
                     }
-                    self.identified.push(IndexEvent::Offer { id, name: self.catalogue.roots[key].root.name.clone() });
+                    self.identify(key, id);
                 }
             }
             Err(cause) => {

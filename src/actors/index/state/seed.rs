@@ -18,7 +18,7 @@ use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
 use crate::logic::publication::Input;
-use crate::model::{ContentId, Rate, SafePath};
+use crate::model::{Audience, ContentId, Rate, SafePath};
 
 /// A content that was fetched, at its final place.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct Seed {
     pub path: PathBuf,
     /// What it is.
     pub fixed: Arc<Fixed>,
+    /// For whom it is.
+    pub audience: Audience,
     /// What is known of its files, so that they need not be read; settled.
     pub proofs: Vec<Hashed>,
     /// The most bytes a second that are sent of it.
@@ -70,7 +72,7 @@ impl Proofs {
 impl IndexState {
     /// Goes on sharing what was fetched.
     pub(in crate::actors::index) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
-        let Seed { name, path, fixed, proofs, limit } = seed;
+        let Seed { name, path, fixed, audience, proofs, limit } = seed;
         let (id, size) = (fixed.id, fixed.size);
         let Some((key, new)) = self.catalogue.seed(&name, &path, fixed, Instant::now()) else {
             // Whoever waits may have gone.
@@ -80,6 +82,7 @@ impl IndexState {
         self.seeds.proofs.insert(key, proofs);
         self.seeds.waiting.push((id, size, reply));
         if new {
+            self.catalogue.roots[key].audience = audience;
             self.catalogue.roots[key].throttle = limit.map(|limit| Throttle::new(Some(limit)));
             self.tell(Input::New(key));
         }

@@ -89,7 +89,7 @@ fn state(root: &SharedRoot, kept: bool) -> String {
     let words = [
         root.gone.then(|| "gone".to_owned()),
         hashing,
-        root.friends_only.then(|| "friends only".to_owned()),
+        root.audience.is_friends().then(|| "friends only".to_owned()),
         kept.then(|| "kept".to_owned()),
         root.limit.map(|limit| format!("at most {}", rate(limit.get()))),
     ];

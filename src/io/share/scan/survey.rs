@@ -14,7 +14,7 @@ use crate::io::share::scan::skip::Omission;
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
 use crate::model::safe_path::{self, PathError, RESERVED};
 use crate::model::text::path::shown;
-use crate::model::{Cause, Kind, LocalPath, Obstacle, Rate, SafePath};
+use crate::model::{Audience, Cause, Kind, LocalPath, NodeId, Obstacle, Rate, SafePath};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -37,6 +37,9 @@ pub struct SurveyOptions {
     pub may_be_empty: bool,
     /// It is for friends alone.
     pub friends_only: bool,
+    /// It is for these nodes alone, by its id, where there are any.
+    #[serde(default)]
+    pub nodes: BTreeSet<NodeId>,
 }
 
 /// Why nothing is shared.
@@ -155,8 +158,8 @@ pub struct SharePlan {
     pub unseen: BTreeSet<SafePath>,
     /// What later looks leave out.
     pub rules: Rules,
-    /// It is for friends alone.
-    pub friends_only: bool,
+    /// For whom it is.
+    pub audience: Audience,
     /// The most bytes a second that are sent of all of it together.
     pub limit: Option<Rate>,
 }
@@ -202,9 +205,13 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
         return Err(SurveyError::Nothing(skipped.into_iter().next()));
     }
     let unportable = unportable(&scanned);
-    let friends_only = options.friends_only;
+    let audience = match options.nodes.is_empty() {
+        false => Audience::Nodes(options.nodes.clone()),
+        true if options.friends_only => Audience::Friends,
+        true => Audience::Everybody,
+    };
     let roots = scanned.iter().map(summary).collect();
-    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, friends_only, limit: None })
+    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, audience, limit: None })
 }
 
 /// A root of which nothing can be seen would be offered as if it were empty.

@@ -1,0 +1,370 @@
+//! What other nodes offer to this one's person: what is taken by rule, what waits, and how much of it may.
+//! Invariant: of what waits no node has more than its share, nor all strangers together more than theirs; what was decided is
+//! remembered for whoever asks again. Not responsible for fetching, nor for where it is kept.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::logic::limits::jobs::JobId;
+use crate::model::{NodeId, PutId};
+use crate::wire::limits::{PUT_NAMES, PUT_TEXT};
+use crate::wire::{Code, Put, PutEvent};
+
+/// Offers of one stranger that wait.
+const STRANGER: usize = 10;
+/// Offers of all strangers together that wait.
+const STRANGERS: usize = 100;
+/// Offers of one friend that wait: room of its own.
+const FRIEND: usize = 100;
+/// Offers that were accepted and are not there yet: more are not taken by rule.
+const ACCEPTED: usize = 100;
+/// Offers that are over, and remembered so that whoever asks again is answered alike.
+const OVER: usize = 200;
+
+/// Whose offers are taken without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accept {
+    /// Everybody's.
+    Always,
+    /// Nobody's: a person decides.
+    #[default]
+    Ask,
+    /// Those of friends.
+    Friends,
+    /// Nobody's, and everybody is declined.
+    Never,
+}
+
+/// What is taken without a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// Whose.
+    pub accept: Accept,
+    /// Bytes of all that is taken and not there yet.
+    pub bytes: u64,
+    /// Files of one offer.
+    pub files: u64,
+}
+
+/// How an offer stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Standing {
+    /// It is being fetched.
+    Accepted,
+    /// It is not wanted.
+    Declined,
+    /// It is there.
+    Done,
+    /// Nobody has decided.
+    Waiting,
+    /// Whoever offered it does so no longer.
+    Withdrawn,
+}
+
+impl Standing {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Declined => "declined",
+            Self::Done => "done",
+            Self::Waiting => "waiting",
+            Self::Withdrawn => "withdrawn",
+        }
+    }
+
+    const fn is_open(self) -> bool {
+        matches!(self, Self::Accepted | Self::Waiting)
+    }
+}
+
+/// One offer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Whose.
+    pub from: NodeId,
+    /// That is a friend.
+    pub friend: bool,
+    /// What, to whom else.
+    pub put: Put,
+    /// When it came first, from 1970 on.
+    pub since: Duration,
+    /// How it stands.
+    pub state: Standing,
+    /// Where its contents go, once it was accepted; one for each.
+    pub outputs: Vec<PathBuf>,
+    /// The transfers of them, likewise.
+    pub jobs: Vec<JobId>,
+    /// Bytes of it that are there.
+    pub have: u64,
+}
+
+impl Entry {
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.put.items.iter().fold(0, |sum, item| sum.saturating_add(item.size))
+    }
+
+    /// Its files.
+    #[must_use]
+    pub fn files(&self) -> u64 {
+        self.put.items.iter().map(|item| u64::from(item.files)).sum()
+    }
+
+    /// What whoever offers it is told.
+    #[must_use]
+    pub fn event(&self) -> PutEvent {
+        match self.state {
+            Standing::Accepted => PutEvent::Have(self.have),
+            Standing::Declined => PutEvent::Declined,
+            Standing::Done => PutEvent::Done,
+            // A message has arrived when it is here.
+            _ if self.put.items.is_empty() => PutEvent::Done,
+            Standing::Waiting | Standing::Withdrawn => PutEvent::Waiting,
+        }
+    }
+}
+
+/// All offers, by the numbers that people give.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Inbox {
+    entries: BTreeMap<u32, Entry>,
+    last: u32,
+}
+
+/// What became of one that came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Came {
+    /// It was there.
+    Known(u32),
+    /// It is new, and so is to be looked at by rule.
+    New(u32),
+}
+
+impl Inbox {
+    /// The offers.
+    pub fn entries(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.entries.iter().map(|(number, entry)| (*number, entry))
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn entry(&self, number: u32) -> Option<&Entry> {
+        self.entries.get(&number)
+    }
+
+    /// The same, to be changed.
+    pub fn entry_mut(&mut self, number: u32) -> Option<&mut Entry> {
+        self.entries.get_mut(&number)
+    }
+
+    /// Forgets one.
+    pub fn forget(&mut self, number: u32) {
+        self.entries.remove(&number);
+    }
+
+    /// The one of this node and id.
+    #[must_use]
+    pub fn of(&self, from: NodeId, put: PutId) -> Option<u32> {
+        self.entries().find(|(_, entry)| entry.from == from && entry.put.put == put).map(|(number, _)| number)
+    }
+
+    /// Something is offered, at this time from 1970 on. What the node has offered before and was not decided against, or is on
+    /// its way, is that again: a command that was killed begins anew.
+    ///
+    /// # Errors
+    /// BadRequest, TooLarge, or Busy where too much waits.
+    pub fn offer(&mut self, from: NodeId, friend: bool, put: Put, now: Duration) -> Result<Came, Code> {
+        check(&put)?;
+        let same = |entry: &Entry| entry.put.items == put.items && entry.put.text == put.text;
+        if let Some(number) = self.of(from, put.put) {
+            let Some(entry) = self.entries.get_mut(&number).filter(|entry| same(entry)) else {
+                return Err(Code::BadRequest);
+            };
+            entry.put.receivers = put.receivers;
+            if entry.state == Standing::Withdrawn {
+                entry.state = Standing::Waiting;
+            }
+            return Ok(Came::Known(number));
+        }
+        let is_again = |entry: &Entry| entry.from == from && entry.state.is_open() && same(entry);
+        if let Some((number, entry)) = self.entries.iter_mut().find(|(_, entry)| is_again(entry)) {
+            entry.put = put;
+            return Ok(Came::Known(*number));
+        }
+        self.make_room(from, friend)?;
+        self.last += 1;
+        let (state, jobs) = (Standing::Waiting, Vec::new());
+        let entry = Entry { from, friend, put, since: now, state, outputs: Vec::new(), jobs, have: 0 };
+        self.entries.insert(self.last, entry);
+        Ok(Came::New(self.last))
+    }
+
+    fn make_room(&mut self, from: NodeId, friend: bool) -> Result<(), Code> {
+        let waiting = self.entries.values().filter(|entry| entry.state == Standing::Waiting);
+        let own = waiting.clone().filter(|entry| entry.from == from).count();
+        let strangers = waiting.filter(|entry| !entry.friend).count();
+        let is_full = if friend { own >= FRIEND } else { own >= STRANGER || strangers >= STRANGERS };
+        if is_full {
+            return Err(Code::Busy);
+        }
+        let over: Vec<u32> = self.entries().filter(|(_, e)| !e.state.is_open()).map(|(number, _)| number).collect();
+        for number in over.iter().take(over.len().saturating_sub(OVER)) {
+            self.entries.remove(number);
+        }
+        Ok(())
+    }
+
+    /// What the rules make of one that waits.
+    #[must_use]
+    pub fn by_rule(&self, number: u32, rules: &Rules) -> Standing {
+        let Some(entry) = self.entries.get(&number) else { return Standing::Waiting };
+        let wanted = match rules.accept {
+            Accept::Always => true,
+            Accept::Ask => false,
+            Accept::Friends => entry.friend,
+            Accept::Never => return Standing::Declined,
+        };
+        let under_way = || self.entries.values().filter(|entry| entry.state == Standing::Accepted);
+        let bytes = under_way().fold(entry.bytes(), |sum, other| sum.saturating_add(other.bytes()));
+        let is_within = bytes <= rules.bytes && entry.files() <= rules.files && under_way().count() < ACCEPTED;
+        let is_plain = entry.put.items.iter().all(|item| !item.name.as_str().starts_with('.'));
+        let is_content = !entry.put.items.is_empty();
+        if wanted && is_within && is_plain && is_content { Standing::Accepted } else { Standing::Waiting }
+    }
+
+    /// Those that wait and are meant: one, or all.
+    ///
+    /// # Errors
+    /// How one stands that does not wait; nothing where there is none of this number.
+    pub fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Option<Standing>> {
+        let is_waiting = |entry: &Entry| entry.state == Standing::Waiting;
+        match number {
+            None => Ok(self.entries().filter(|(_, entry)| is_waiting(entry)).map(|(number, _)| number).collect()),
+            Some(number) => match self.entries.get(&number) {
+                Some(entry) if is_waiting(entry) => Ok(vec![number]),
+                other => Err(other.map(|entry| entry.state)),
+            },
+        }
+    }
+
+    /// Whoever offered it does so no longer. What is on its way goes on as long as somebody gives.
+    pub fn withdraw(&mut self, from: NodeId, put: PutId) -> Option<u32> {
+        let number = self.of(from, put)?;
+        let entry = self.entries.get_mut(&number).filter(|entry| entry.state == Standing::Waiting)?;
+        // A message has arrived.
+        if entry.put.items.is_empty() {
+            return None;
+        }
+        entry.state = Standing::Withdrawn;
+        Some(number)
+    }
+}
+
+/// Whether it can be an offer at all.
+fn check(put: &Put) -> Result<(), Code> {
+    let names = put.items.iter().map(|item| item.name.as_str().len()).sum::<usize>();
+    if names > PUT_NAMES || put.text.len() > PUT_TEXT {
+        return Err(Code::TooLarge);
+    }
+    let is_one = |name: &str| !name.contains('/');
+    let is_nothing = put.items.is_empty() && put.text.is_empty();
+    match is_nothing || put.items.iter().any(|item| !is_one(item.name.as_str()) || item.name.is_reserved()) {
+        true => Err(Code::BadRequest),
+        false => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ContentId, Kind, SafePath};
+    use crate::wire::PutItem;
+
+    const RULES: Rules = Rules { accept: Accept::Friends, bytes: 100, files: 5 };
+    const NOW: Duration = Duration::from_secs(1);
+
+    fn node(byte: u8) -> NodeId {
+        NodeId::from_bytes([byte; 32])
+    }
+
+    fn put(number: u8, name: &str, size: u64) -> Put {
+        let name = SafePath::parse(name).expect("a name");
+        let id = ContentId::of(&[number]);
+        let item = PutItem { name, id, kind: Kind::File, size, files: 1, executable: false };
+        Put { put: PutId::from_bytes([number; 16]), items: vec![item], text: String::new(), receivers: Vec::new() }
+    }
+
+    fn standing(inbox: &mut Inbox, friend: bool, put: Put) -> Standing {
+        let Ok(Came::New(number)) = inbox.offer(node(1), friend, put, NOW) else { panic!("it is new") };
+        let state = inbox.by_rule(number, &RULES);
+        inbox.entry_mut(number).expect("there").state = state;
+        state
+    }
+
+    #[test]
+    fn friends_by_rule_within_its_bounds_and_never_what_begins_with_a_dot() {
+        let mut inbox = Inbox::default();
+        assert_eq!(standing(&mut inbox, false, put(1, "a", 1)), Standing::Waiting);
+        assert_eq!(standing(&mut inbox, true, put(2, "b", 60)), Standing::Accepted);
+        assert_eq!(standing(&mut inbox, true, put(3, "c", 60)), Standing::Waiting);
+        assert_eq!(standing(&mut inbox, true, put(4, ".bashrc", 1)), Standing::Waiting);
+        let many = Put { items: vec![PutItem { files: 6, ..put(5, "d", 1).items.remove(0) }], ..put(5, "d", 1) };
+        assert_eq!(standing(&mut inbox, true, many), Standing::Waiting);
+        let (always, never) = (Rules { accept: Accept::Always, ..RULES }, Rules { accept: Accept::Never, ..RULES });
+        assert_eq!(inbox.by_rule(1, &always), Standing::Accepted);
+        assert_eq!(inbox.by_rule(1, &never), Standing::Declined);
+    }
+
+    #[test]
+    fn strangers_have_so_much_room_together_and_friends_their_own() {
+        let mut inbox = Inbox::default();
+        let mut fill = |who: u8, friend: bool| {
+            (0..=u8::MAX).take_while(|n| inbox.offer(node(who), friend, put(*n, "a", 1), NOW).is_ok()).count()
+        };
+        let all: usize = (1..=20).map(|who| fill(who, false)).sum();
+        assert_eq!(all, STRANGERS);
+        assert_eq!((fill(1, false), fill(100, true)), (0, FRIEND));
+        assert_eq!(inbox.offer(node(30), false, put(1, "a", 1), NOW), Err(Code::Busy));
+    }
+
+    #[test]
+    fn what_comes_again_is_the_same_and_what_has_changed_is_refused() {
+        let mut inbox = Inbox::default();
+        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::New(1)));
+        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.offer(node(1), false, put(1, "a", 2), NOW), Err(Code::BadRequest));
+        // A command that was killed offers it under another number.
+        let anew = Put { put: PutId::from_bytes([9; 16]), ..put(1, "a", 1) };
+        assert_eq!(inbox.offer(node(1), false, anew.clone(), NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.of(node(1), anew.put), Some(1));
+        inbox.entry_mut(1).expect("there").state = Standing::Declined;
+        assert_eq!(inbox.offer(node(1), false, anew, NOW), Ok(Came::Known(1)));
+        assert_eq!(inbox.offer(node(1), false, put(1, "a", 1), NOW), Ok(Came::New(2)));
+        assert_eq!(inbox.waiting(Some(1)), Err(Some(Standing::Declined)));
+        assert_eq!((inbox.waiting(Some(7)), inbox.waiting(None)), (Err(None), Ok(vec![2])));
+        assert_eq!(inbox.withdraw(node(1), PutId::from_bytes([1; 16])), Some(2));
+        assert_eq!(inbox.offer(node(1), false, put(1, "a/b", 1), NOW), Err(Code::BadRequest));
+    }
+
+    #[test]
+    fn more_is_refused_than_can_be_looked_at() {
+        let mut inbox = Inbox::default();
+        let text = |len: usize| Put { items: Vec::new(), text: "x".repeat(len), ..put(1, "a", 1) };
+        assert_eq!(inbox.offer(node(1), false, text(0), NOW), Err(Code::BadRequest));
+        assert_eq!(inbox.offer(node(1), false, text(PUT_TEXT + 1), NOW), Err(Code::TooLarge));
+        assert_eq!(inbox.offer(node(1), false, text(PUT_TEXT), NOW), Ok(Came::New(1)));
+        assert_eq!(inbox.entry(1).map(Entry::event), Some(PutEvent::Done));
+        let name = "x".repeat(200);
+        let items = vec![put(2, &name, 1).items.remove(0); 21];
+        assert_eq!(inbox.offer(node(1), false, Put { items, ..put(2, "a", 1) }, NOW), Err(Code::TooLarge));
+    }
+}

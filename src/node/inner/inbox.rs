@@ -1,0 +1,454 @@
+//! What other nodes offer to this one's person: carries out what `logic/limits/inbox` decides. Invariant: nothing is written before it was
+//! accepted, and what was accepted is kept before its transfer begins.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::spawn_blocking;
+use tokio::time::{MissedTickBehavior, interval};
+
+use crate::actors::serve::inbox::{Arrival, Offered};
+use crate::io::clock::time_of_day;
+use crate::io::desktop;
+use crate::io::home::kept::KeptFile;
+use crate::io::receive::landing::Landing;
+use crate::logic::limits::inbox::{Came, Entry, Inbox, Standing};
+use crate::logic::limits::jobs::{JobId, JobOrder, JobState};
+use crate::model::collection::manifest::MAX_FILES;
+use crate::model::{Cause, Content, NodeId, Provider};
+use crate::node::error::{ControlError, Error};
+use crate::node::inner::Inner;
+use crate::node::inner::orders::{JobWish, JobsRef};
+use crate::node::types::{Event, GetRequest, Given, InboxRow, InboxRules, JobRow, Notice, Places, What};
+use crate::wire::limits::PUT_RECEIVERS;
+use crate::wire::{PutEvent, PutItem, Role};
+
+/// Orders that wait.
+const ORDERS: usize = 64;
+/// How often is looked how the transfers stand, and what has changed is kept.
+const LOOK: Duration = Duration::from_millis(500);
+/// Numbers that are tried for a name that is taken.
+const NUMBERS: std::ops::Range<u32> = 2..10_000;
+
+/// What a person wants of it.
+#[derive(Debug)]
+enum Order {
+    Accept(Option<u32>, Option<(PathBuf, Landing)>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
+    Decline(Option<u32>, oneshot::Sender<Result<Vec<InboxRow>, Error>>),
+    Rows(oneshot::Sender<Vec<InboxRow>>),
+}
+
+/// The way to whoever keeps it, once that has begun.
+pub(crate) struct InboxHandle {
+    to: mpsc::Sender<Order>,
+    begins: Mutex<Option<(mpsc::Receiver<Arrival>, mpsc::Receiver<Order>)>>,
+    rules: InboxRules,
+}
+
+impl InboxHandle {
+    /// Of a node to which these come.
+    pub(crate) fn new(arrivals: mpsc::Receiver<Arrival>, rules: InboxRules) -> Self {
+        let (to, orders) = mpsc::channel(ORDERS);
+        Self { to, begins: Mutex::new(Some((arrivals, orders))), rules }
+    }
+
+    /// Everything, by its numbers.
+    ///
+    /// # Errors
+    /// When nothing is taken here.
+    pub(crate) async fn rows(&self) -> Result<Vec<InboxRow>, Error> {
+        self.ask(Order::Rows).await
+    }
+
+    /// Fetches one that waits, or all, into this directory; which.
+    ///
+    /// # Errors
+    /// When it does not wait, or cannot be put there.
+    pub(crate) async fn accept(
+        &self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
+        self.ask(|reply| Order::Accept(number, into, reply)).await?
+    }
+
+    /// Declines one that waits, or all; which.
+    ///
+    /// # Errors
+    /// When it does not wait.
+    pub(crate) async fn decline(&self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        self.ask(|reply| Order::Decline(number, reply)).await?
+    }
+
+    async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Error> {
+        let (reply, answer) = oneshot::channel();
+        self.to.send(order(reply)).await.map_err(|_| Error::Control(ControlError::Brief))?;
+        answer.await.map_err(|_| Error::Control(ControlError::Lost))
+    }
+}
+
+/// Begins to take what comes, where the node keeps transfers; what came in earlier runs is there.
+pub(crate) async fn start(inner: &Arc<Inner>) {
+    let begins = inner.inbox.begins.lock().ok().and_then(|mut begins| begins.take());
+    // Elsewhere both ends are dropped: nothing is taken.
+    let (Some((arrivals, orders)), Some(jobs)) = (begins, inner.jobs.get().cloned()) else { return };
+    let file = KeptFile::inbox(&inner.home.role_dir(Role::Node));
+    let rules = inner.inbox.rules.clone();
+    let dir = rules.dir.clone().unwrap_or_else(|| inner.home.root().join("inbox"));
+    let (node, inbox, told) = (Arc::downgrade(inner), Inbox::default(), BTreeMap::new());
+    let mut keeper = Keeper { node, jobs, file, inbox, told, rules, dir, changed: false, untold: true };
+    keeper.restore().await;
+    inner.run(keeper.run(arrivals, orders));
+}
+
+/// Who keeps it.
+struct Keeper {
+    node: Weak<Inner>,
+    jobs: JobsRef,
+    file: KeptFile,
+    inbox: Inbox,
+    /// Those who offer something and listen, by its number.
+    told: BTreeMap<u32, watch::Sender<PutEvent>>,
+    rules: InboxRules,
+    dir: PathBuf,
+    /// Something is not kept yet.
+    changed: bool,
+    /// That it cannot be kept was not told yet.
+    untold: bool,
+}
+
+impl Keeper {
+    async fn run(mut self, mut arrivals: mpsc::Receiver<Arrival>, mut orders: mpsc::Receiver<Order>) {
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                arrival = arrivals.recv() => match arrival {
+                    Some(Arrival::Offered(offered)) => self.offered(*offered).await,
+                    Some(Arrival::Withdrawn(from, put)) => {
+                        let number = self.inbox.withdraw(from, put);
+                        number.into_iter().for_each(|number| self.tell(number));
+                    }
+                    None => return,
+                },
+                Some(order) = orders.recv() => self.order(order).await,
+                _ = looks.tick() => {
+                    self.look().await;
+                    if self.changed {
+                        self.keep().await;
+                    }
+                }
+            }
+        }
+    }
+
+    async fn restore(&mut self) {
+        let file = self.file.clone();
+        let read = spawn_blocking(move || {
+            let bytes = file.read()?;
+            let none = bytes.is_empty().then(Inbox::default);
+            none.map_or_else(|| rmp_serde::from_slice(&bytes).map_err(|error| io::Error::other(error.to_string())), Ok)
+        });
+        match read.await {
+            Ok(Ok(inbox)) => self.inbox = inbox,
+            Ok(Err(error)) => self.warn(error.into()),
+            Err(_) => {}
+        }
+        // Those that were accepted, and whose transfers had not begun.
+        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let numbers: Vec<u32> = accepted.map(|(number, _)| number).collect();
+        for number in numbers {
+            // What cannot begin now is tried again when it is offered again.
+            let _ = self.begin(number).await;
+        }
+    }
+
+    fn warn(&self, cause: Cause) {
+        if let Some(node) = self.node.upgrade() {
+            node.host.warn(Notice::Inbox { path: self.file.path().into(), cause });
+        }
+    }
+
+    async fn offered(&mut self, offered: Offered) {
+        let Offered { from, addr, friend, mut put, reply } = offered;
+        // Whoever offers it is the first to give it.
+        put.receivers.retain(|other| other.node != from);
+        put.receivers.truncate(PUT_RECEIVERS - 1);
+        put.receivers.insert(0, Provider { node: from, addrs: vec![addr] });
+        let came = match self.inbox.offer(from, friend, put, time_of_day()) {
+            Ok(came) => came,
+            // Whoever offers it may have gone, here and below.
+            Err(code) => return drop(reply.send(Err(code))),
+        };
+        let number = match came {
+            Came::New(number) => {
+                if self.inbox.by_rule(number, &self.rules.rules) == Standing::Declined {
+                    self.inbox.forget(number);
+                    return drop(reply.send(Ok(watch::channel(PutEvent::Declined).1)));
+                }
+                self.arrived(number).await;
+                number
+            }
+            Came::Known(number) => {
+                self.again(number).await;
+                number
+            }
+        };
+        let event = self.inbox.entry(number).map_or(PutEvent::Waiting, |entry| entry.event());
+        let told = self.told.entry(number).or_insert_with(|| watch::Sender::new(event));
+        told.send_replace(event);
+        let _ = reply.send(Ok(told.subscribe()));
+    }
+
+    /// Something new: taken by rule, or told to a person.
+    async fn arrived(&mut self, number: u32) {
+        self.changed = true;
+        let is_taken = self.inbox.by_rule(number, &self.rules.rules) == Standing::Accepted;
+        // What cannot be put there waits for a person.
+        if !is_taken || self.accept(number, &self.dir.clone()).await.is_err() {
+            self.tell(number);
+            if self.rules.notify {
+                desktop::notify();
+            }
+        }
+    }
+
+    /// It is offered again: what could not be had is tried at once.
+    async fn again(&mut self, number: u32) {
+        self.changed = true;
+        let jobs = self.inbox.entry(number).filter(|entry| entry.state == Standing::Accepted);
+        let jobs = jobs.map(|entry| entry.jobs.clone()).unwrap_or_default();
+        let rows = self.rows_of_jobs().await;
+        let failed = |id: &JobId| rows.iter().any(|row| row.id == *id && row.state == JobState::Failed);
+        for id in jobs.into_iter().filter(failed) {
+            // It may have begun by itself just now.
+            let _ = self.jobs.order(Some(id), JobOrder::Retry).await;
+        }
+    }
+
+    async fn order(&mut self, order: Order) {
+        // Whoever asked may have gone.
+        match order {
+            Order::Rows(reply) => drop(reply.send(self.inbox.entries().map(row).collect())),
+            Order::Accept(number, into, reply) => {
+                let accepted = self.accept_all(number, into).await;
+                let _ = reply.send(accepted);
+            }
+            Order::Decline(number, reply) => {
+                let declined = self.decline_all(number);
+                self.keep().await;
+                let _ = reply.send(declined);
+            }
+        }
+    }
+
+    fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Error> {
+        let error = |state| ControlError::NoOffer { number: number.unwrap_or_default(), state };
+        Ok(self.inbox.waiting(number).map_err(error)?)
+    }
+
+    async fn accept_all(
+        &mut self,
+        number: Option<u32>,
+        into: Option<(PathBuf, Landing)>,
+    ) -> Result<Vec<InboxRow>, Error> {
+        let dir = match into {
+            Some((_, landing)) if !landing.is_here() => {
+                return Err(ControlError::OtherDirectory { path: landing.dir.into() }.into());
+            }
+            Some((dir, _)) => dir,
+            None => self.dir.clone(),
+        };
+        let mut rows = Vec::new();
+        for number in self.waiting(number)? {
+            self.accept(number, &dir).await?;
+            rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
+        }
+        Ok(rows)
+    }
+
+    fn decline_all(&mut self, number: Option<u32>) -> Result<Vec<InboxRow>, Error> {
+        let mut rows = Vec::new();
+        for number in self.waiting(number)? {
+            self.set(number, Standing::Declined);
+            rows.extend(self.inbox.entry(number).map(|entry| row((number, entry))));
+        }
+        Ok(rows)
+    }
+
+    /// Fetches one into a directory, under names that nothing there has.
+    async fn accept(&mut self, number: u32, dir: &Path) -> Result<(), Error> {
+        let Some(entry) = self.inbox.entry(number) else { return Ok(()) };
+        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
+        let (dir, items) = (dir.to_owned(), entry.put.items.clone());
+        let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
+        let outputs = chosen.map_err(|(path, cause)| ControlError::NoInboxDir { path: path.into(), cause })?;
+        if let Some(entry) = self.inbox.entry_mut(number) {
+            entry.outputs = outputs;
+        }
+        // A message is there when it was read.
+        let is_text = self.inbox.entry(number).is_some_and(|entry| entry.put.items.is_empty());
+        self.set(number, if is_text { Standing::Done } else { Standing::Accepted });
+        self.keep().await;
+        let begun = self.begin(number).await;
+        if begun.is_err() {
+            self.set(number, Standing::Waiting);
+        }
+        self.keep().await;
+        begun
+    }
+
+    /// Begins those transfers of one that was accepted that have not.
+    async fn begin(&mut self, number: u32) -> Result<(), Error> {
+        let Some(node) = self.node.upgrade() else { return Ok(()) };
+        let own = node.endpoint.node_id();
+        while let Some(wish) = self.inbox.entry(number).and_then(|entry| {
+            let place = entry.jobs.len();
+            Some(wish(entry.put.items.get(place)?, &entry.put.receivers, entry.outputs.get(place)?, own))
+        }) {
+            let job = self.jobs.leave(wish).await?;
+            self.inbox.entry_mut(number).into_iter().for_each(|entry| entry.jobs.push(job));
+        }
+        Ok(())
+    }
+
+    /// How the transfers stand.
+    async fn look(&mut self) {
+        let has_begun = |entry: &Entry| entry.jobs.len() == entry.put.items.len();
+        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted && has_begun(entry));
+        let accepted: Vec<(u32, Vec<JobId>)> = accepted.map(|(number, entry)| (number, entry.jobs.clone())).collect();
+        if accepted.is_empty() {
+            return;
+        }
+        let rows = self.rows_of_jobs().await;
+        for (number, jobs) in accepted {
+            let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
+            self.stands(number, &rows);
+        }
+    }
+
+    fn stands(&mut self, number: u32, rows: &[&JobRow]) {
+        let have = rows.iter().map(|row| row.bytes).sum();
+        let is_other = |row: &JobRow| matches!(row.error, Some(Error::OtherThanGiven { .. }));
+        let is_given_up = rows.iter().any(|row| row.state == JobState::Cancelled || is_other(row));
+        // One that is not there any more has ended long ago.
+        let is_done = rows.iter().all(|row| row.state == JobState::Ended);
+        let state = match (is_given_up, is_done) {
+            (true, _) => Standing::Declined,
+            (false, true) => Standing::Done,
+            (false, false) => Standing::Accepted,
+        };
+        let Some(entry) = self.inbox.entry_mut(number) else { return };
+        let before = std::mem::replace(&mut entry.have, have);
+        if state != Standing::Accepted {
+            self.set(number, state);
+        } else if before != have {
+            self.tell_sender(number);
+        }
+    }
+
+    async fn rows_of_jobs(&self) -> Vec<JobRow> {
+        let mut rows: Vec<JobRow> = Vec::new();
+        while let Ok(page) = self.jobs.rows(rows.last().map(|row| row.id)).await {
+            if page.is_empty() {
+                break;
+            }
+            rows.extend(page);
+        }
+        rows
+    }
+
+    fn set(&mut self, number: u32, state: Standing) {
+        let Some(entry) = self.inbox.entry_mut(number).filter(|entry| entry.state != state) else { return };
+        entry.state = state;
+        self.tell(number);
+    }
+
+    /// It stands otherwise: told to whoever offers it, and to whoever listens here.
+    fn tell(&mut self, number: u32) {
+        self.changed = true;
+        self.tell_sender(number);
+        let Some(entry) = self.inbox.entry(number) else { return };
+        if let Some(node) = self.node.upgrade() {
+            let event = Event::Inbox(Box::new(InboxRow { number, entry: entry.clone() }));
+            // Full: who listens may ask for all.
+            let _ = node.host.events.try_send(event);
+        }
+    }
+
+    fn tell_sender(&mut self, number: u32) {
+        let Some(entry) = self.inbox.entry(number) else { return };
+        let event = entry.event();
+        self.told.retain(|_, told| told.receiver_count() > 0);
+        if let Some(told) = self.told.get(&number) {
+            told.send_replace(event);
+        }
+    }
+
+    /// Writes all of it down; what the disk does not take is told once.
+    async fn keep(&mut self) {
+        let (file, inbox) = (self.file.clone(), self.inbox.clone());
+        let written = spawn_blocking(move || {
+            // Plain values always can be.
+            file.write(&rmp_serde::to_vec_named(&inbox).unwrap_or_default())
+        });
+        match written.await {
+            Ok(Err(error)) if self.untold => {
+                self.untold = false;
+                self.warn(error.into());
+            }
+            Ok(Err(_)) | Err(_) => {}
+            Ok(Ok(())) => (self.changed, self.untold) = (false, true),
+        }
+    }
+}
+
+fn row((number, entry): (u32, &Entry)) -> InboxRow {
+    InboxRow { number, entry: entry.clone() }
+}
+
+/// The transfer of one content.
+fn wish(item: &PutItem, among: &[Provider], output: &Path, own: NodeId) -> JobWish {
+    let PutItem { name, id, kind, size, files, executable } = item.clone();
+    let content = Content { id, kind, size };
+    let among = among.iter().filter(|provider| provider.node != own).cloned().collect();
+    let request = GetRequest::new(What::Id(id)).output(output.to_owned()).given(Given {
+        content,
+        name,
+        files,
+        executable,
+        among,
+    });
+    let places = Places { max_files: MAX_FILES, ..Places::default() };
+    JobWish { request, places, landing: Landing::of(output) }
+}
+
+/// Where the contents go: names that nothing has, there or of those that are taken. Makes the directory. Blocks.
+fn outputs(dir: &Path, items: &[PutItem], mut taken: HashSet<PathBuf>) -> Result<Vec<PathBuf>, (PathBuf, Cause)> {
+    std::fs::create_dir_all(dir).map_err(|error| (dir.to_owned(), error.into()))?;
+    let mut outputs = Vec::new();
+    for item in items {
+        let names =
+            std::iter::once(item.name.to_string()).chain(NUMBERS.map(|number| numbered(item.name.as_str(), number)));
+        let is_free = |path: &PathBuf| !taken.contains(path) && path.symlink_metadata().is_err();
+        let path = names.map(|name| dir.join(name)).find(is_free);
+        let path =
+            path.ok_or_else(|| (dir.join(item.name.as_str()), io::Error::from(io::ErrorKind::AlreadyExists).into()))?;
+        taken.insert(path.clone());
+        outputs.push(path);
+    }
+    Ok(outputs)
+}
+
+/// `notes (2).txt` for `notes.txt`.
+fn numbered(name: &str, number: u32) -> String {
+    match name.rsplit_once('.') {
+        Some((stem, end)) if !stem.is_empty() => format!("{stem} ({number}).{end}"),
+        _ => format!("{name} ({number})"),
+    }
+}

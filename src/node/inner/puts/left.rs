@@ -1,0 +1,143 @@
+//! What a node sends for commands that have left it. Invariant: it is in the file before the command is told so, until it is over.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, watch};
+use tokio::task::spawn_blocking;
+
+use crate::io::home::kept::KeptFile;
+use crate::model::Cause;
+use crate::node::error::{ControlError, Error};
+use crate::node::inner::Inner;
+use crate::node::inner::puts::Putting;
+use crate::node::types::{Canceller, Notice, PutProgress, PutRow, PutWish};
+
+/// All of it.
+pub(crate) struct Puts {
+    file: KeptFile,
+    all: Mutex<All>,
+}
+
+#[derive(Default)]
+struct All {
+    puts: BTreeMap<u32, Left>,
+    last: u32,
+}
+
+struct Left {
+    wish: PutWish,
+    progress: watch::Receiver<PutProgress>,
+    canceller: Canceller,
+}
+
+impl Puts {
+    /// Of a node, in this directory.
+    pub(crate) fn new(node: &Path) -> Self {
+        Self { file: KeptFile::puts(node), all: Mutex::default() }
+    }
+
+    /// How all of it stands.
+    pub(crate) async fn rows(&self) -> Vec<PutRow> {
+        let all = self.all.lock().await;
+        let row = |(number, left): (&u32, &Left)| {
+            let (wish, progress) = (left.wish.clone(), left.progress.borrow().clone());
+            PutRow { number: *number, wish, progress }
+        };
+        all.puts.iter().map(row).collect()
+    }
+
+    /// Ends one, or all; which.
+    ///
+    /// # Errors
+    /// When there is none of this number.
+    pub(crate) async fn cancel(&self, number: Option<u32>) -> Result<Vec<PutRow>, Error> {
+        let rows = self.rows().await.into_iter().filter(|row| number.is_none_or(|number| row.number == number));
+        let rows: Vec<PutRow> = rows.collect();
+        if let Some(number) = number.filter(|_| rows.is_empty()) {
+            return Err(ControlError::NoPut { number }.into());
+        }
+        let all = self.all.lock().await;
+        rows.iter().filter_map(|row| all.puts.get(&row.number)).for_each(|left| left.canceller.cancel());
+        Ok(rows)
+    }
+
+    async fn write(&self, all: &All) -> Result<(), Cause> {
+        let (file, wishes) = (self.file.clone(), all.puts.values().map(|left| left.wish.clone()).collect::<Vec<_>>());
+        let write = spawn_blocking(move || {
+            // Nothing is kept as nothing.
+            let bytes = if wishes.is_empty() { Ok(Vec::new()) } else { rmp_serde::to_vec_named(&wishes) };
+            file.write(&bytes.map_err(|error| io::Error::other(error.to_string()))?)
+        });
+        write.await.unwrap_or_else(|error| Err(io::Error::other(error))).map_err(Cause::from)
+    }
+
+    async fn over(&self, number: u32) {
+        let mut all = self.all.lock().await;
+        let Some(left) = all.puts.remove(&number) else { return };
+        // It is begun again at the next start, and is over at once.
+        let _ = self.write(&all).await;
+        spool_ends(&left.wish).await;
+    }
+}
+
+/// Removes the copies that were made for it.
+pub(crate) async fn spool_ends(wish: &PutWish) {
+    let spooled = wish.spooled.clone();
+    let removed = spawn_blocking(move || spooled.iter().for_each(|path| drop(std::fs::remove_file(path))));
+    // What cannot be removed is in the home, where a person finds it.
+    let _ = removed.await;
+}
+
+/// Goes on with something without its command.
+///
+/// # Errors
+/// When it cannot be kept: then it ends.
+pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, wish: PutWish) -> Result<u32, Error> {
+    let puts = &inner.puts;
+    let mut all = puts.all.lock().await;
+    all.last += 1;
+    let number = all.last;
+    let (progress, canceller) = (putting.progress.clone(), putting.canceller.clone());
+    all.puts.insert(number, Left { wish, progress, canceller });
+    if let Err(cause) = puts.write(&all).await {
+        all.puts.remove(&number);
+        return Err(ControlError::NotKept { path: puts.file.path().into(), cause }.into());
+    }
+    let node = Arc::clone(inner);
+    inner.run(async move {
+        match putting.finish().await {
+            Ok(_) => {}
+            // The node ends: the next one goes on.
+            Err(Error::Control(ControlError::Lost) | Error::Internal(_)) => return,
+            Err(error) => node.host.warn(Notice::Put { number, error: Box::new(error) }),
+        }
+        node.puts.over(number).await;
+    });
+    Ok(number)
+}
+
+/// Goes on with what earlier runs of the node were left.
+pub(crate) async fn restore(inner: &Arc<Inner>) {
+    let file = inner.puts.file.clone();
+    let read = spawn_blocking(move || {
+        let bytes = file.read()?;
+        if bytes.is_empty() {
+            return Ok(Vec::new());
+        }
+        rmp_serde::from_slice::<Vec<PutWish>>(&bytes).map_err(|error| io::Error::other(error.to_string()))
+    });
+    let path = || inner.puts.file.path().into();
+    match read.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        Err(error) => inner.host.warn(Notice::PutsUnread { path: path(), cause: error.into() }),
+        Ok(wishes) => {
+            for wish in wishes {
+                let putting = Putting::begin(Arc::clone(inner), wish.clone());
+                // It is in the file.
+                let _ = leave(inner, putting, wish).await;
+            }
+        }
+    }
+}

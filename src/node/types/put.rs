@@ -1,0 +1,115 @@
+//! What is sent to single nodes, and how that stands.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::io::receive::landing::Landing;
+use crate::io::share::scan::SurveyOptions;
+use crate::model::{NodeId, PutId};
+use crate::node::{Error, PeerRef};
+use crate::wire::PutItem;
+
+/// What is to be sent; every path of it is whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutWish {
+    /// Tells it from others, here and there, however often it is begun.
+    pub put: PutId,
+    /// Files and directories.
+    pub paths: Vec<PathBuf>,
+    /// How they are looked at.
+    pub options: SurveyOptions,
+    /// A message; empty where there is none.
+    pub text: String,
+    /// To whom.
+    pub to: Vec<PeerRef>,
+    /// How long to go on while nothing moves.
+    pub wait: Duration,
+    /// Which directories the command sees there.
+    pub seen: Vec<Landing>,
+    /// Copies that were made for it, and go with it.
+    pub spooled: Vec<PathBuf>,
+}
+
+/// How it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PutProgress {
+    /// What is sent, once that is known.
+    pub items: Vec<PutItem>,
+    /// Its bytes.
+    pub total: u64,
+    /// Bytes that are hashed before it can be sent, of how many.
+    pub hashing: Option<(u64, u64)>,
+    /// Each of those to whom it goes.
+    pub receivers: Vec<Receiver>,
+}
+
+/// One of those to whom something is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Receiver {
+    /// As a person named it.
+    pub peer: PeerRef,
+    /// Who it is, once known.
+    pub node: Option<NodeId>,
+    /// How it stands there.
+    pub state: Receiving,
+    /// Bytes that are there.
+    pub bytes: u64,
+    /// Why it cannot be told, or does not take it.
+    pub error: Option<Error>,
+}
+
+/// How something that is sent stands at one of those to whom it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum Receiving {
+    /// It does not answer now, or takes nothing now; it is asked again.
+    Away,
+    /// It is not wanted.
+    Declined,
+    /// All of it is there.
+    Done,
+    /// It was accepted, and comes there.
+    Fetching,
+    /// It is looked for.
+    Looking,
+    /// It cannot be taken there.
+    Refused,
+    /// Its person has not decided.
+    Waiting,
+}
+
+impl Receiving {
+    /// The word for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Away => "away",
+            Self::Declined => "declined",
+            Self::Done => "done",
+            Self::Fetching => "fetching",
+            Self::Looking => "looking",
+            Self::Refused => "refused",
+            Self::Waiting => "waiting",
+        }
+    }
+
+    /// Whether nothing more comes of it.
+    #[must_use]
+    pub const fn is_over(self) -> bool {
+        matches!(self, Self::Declined | Self::Done | Self::Refused)
+    }
+}
+
+/// Something that a node sends for a command that has left it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutRow {
+    /// Its number, as long as the node runs.
+    pub number: u32,
+    /// What was asked for.
+    pub wish: PutWish,
+    /// How it stands.
+    pub progress: PutProgress,
+}

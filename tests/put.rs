@@ -1,0 +1,309 @@
+//! Sending to single nodes: what waits, what is taken by rule, what is declined; and that nobody else learns of it or gets it.
+
+mod common;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use common::own::{self, Ending, Own, Talk, map, number, tagged, text};
+use common::{Ended, Lab, Node, Process, noise, until};
+use qshare::model::collection::Entry;
+use qshare::model::{Collection, ContentId, SafePath};
+use rustix::process::Signal;
+use serde_json::Value;
+
+const MIB: usize = 1 << 20;
+
+/// Somebody with a home, whose node runs.
+struct Person {
+    home: PathBuf,
+    node: Node,
+    /// Where what is sent goes.
+    into: PathBuf,
+}
+
+impl Person {
+    fn new(lab: &Lab, accept: &str, more: &[&str]) -> Self {
+        let home = lab.home();
+        let into = home.join("in");
+        fs::create_dir_all(&home).expect("made");
+        let config = format!("[inbox]\naccept = '{accept}'\ndir = '{}'\n", into.display());
+        fs::write(home.join("config.toml"), config).expect("written");
+        let node = node(lab, &home, more);
+        Self { home, node, into }
+    }
+
+    fn run(&self, lab: &Lab, arguments: &[&str]) -> Ended {
+        Process::start(lab.qshare_at(&self.home).args(arguments)).end()
+    }
+
+    fn at(&self) -> String {
+        format!("{}@{}", self.node.id, self.node.addr)
+    }
+
+    /// The only offer in the inbox, as it stands.
+    fn offer(&self, lab: &Lab) -> Value {
+        self.run(lab, &["inbox"]).events.into_iter().find(|event| event["event"] == "inbox").unwrap_or_default()
+    }
+
+    fn waits(&self, lab: &Lab, state: &str) -> Value {
+        until(state, || self.offer(lab)["state"] == state);
+        self.offer(lab)
+    }
+
+    fn restart(&mut self, lab: &Lab, more: &[&str]) {
+        self.node.process.kill();
+        self.node = node(lab, &self.home, more);
+    }
+}
+
+fn node(lab: &Lab, home: &Path, more: &[&str]) -> Node {
+    lab.start(lab.qshare_at(home).args(["node", "--listen", "127.0.0.1:0"]).args(more))
+}
+
+/// Begins to send.
+fn putting(lab: &Lab, home: &Path, what: &[&Path], to: &[&Person], more: &[&str]) -> Process {
+    let mut command = lab.qshare_at(home);
+    command.arg("put").args(what);
+    for person in to {
+        command.args(["--to", &person.at()]);
+    }
+    Process::start(command.args(more))
+}
+
+#[test]
+fn a_stranger_waits_and_what_is_accepted_arrives() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let (bytes, anna) = (noise(1, 3 * MIB), lab.home());
+    let file = lab.file("thesis.bin", &bytes);
+    let mut put = putting(&lab, &anna, &[&file], &[&bob], &["--text", "as \u{1b}[31mpromised"]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    let offer = bob.waits(&lab, "waiting");
+    assert_eq!((&offer["items"][0]["name"], &offer["bytes"]), (&"thesis.bin".into(), &bytes.len().into()));
+    assert_eq!(offer["text"], "as \u{1b}[31mpromised");
+    assert!(!bob.into.exists(), "nothing is written before it was accepted");
+    let shown = Command::new(env!("CARGO_BIN_EXE_qshare")).args(["inbox", "--home"]).arg(&bob.home).output();
+    let shown = shown.expect("run");
+    assert!(!shown.stderr.contains(&0x1b) && !shown.stdout.contains(&0x1b), "{shown:?}");
+    assert_eq!(bob.run(&lab, &["inbox", "accept", "1"]).event("inbox")["state"], "accepted");
+    let ended = put.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(fs::read(bob.into.join("thesis.bin")).expect("there") == bytes);
+    assert_eq!(bob.waits(&lab, "done")["have"], bytes.len());
+    assert!(bob.run(&lab, &["inbox", "accept", "1"]).error(2).contains("is done"));
+    bob.run(&lab, &["inbox", "accept", "7"]).error(3);
+}
+
+#[test]
+fn nobody_else_finds_or_gets_it_while_it_waits_and_when_it_is_there() {
+    let lab = Lab::new();
+    let tracker = lab.tracker();
+    let anna = Person::new(&lab, "ask", &["--tracker", &tracker.addr]);
+    let bob = Person::new(&lab, "ask", &["--tracker", &tracker.addr, "--peer", &anna.node.addr]);
+    let mallory = lab.home();
+    let dir = lab.file("album/one.bin", &noise(2, MIB)).parent().expect("a directory").to_owned();
+    lab.file("album/two.bin", &noise(3, 600_000));
+    let mut put = putting(&lab, &anna.home, &[&dir], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    let id = bob.waits(&lab, "waiting")["items"][0]["id"].as_str().expect("an id").to_owned();
+    let one = blake3::hash(&noise(2, MIB)).to_string();
+    let nobody_else = || {
+        let run = |arguments: &[&str]| Process::start(lab.qshare_at(&mallory).args(arguments)).end();
+        for place in [["--peer", &anna.node.addr], ["--peer", &bob.node.addr], ["--tracker", &tracker.addr]] {
+            for look in [["search", "album"], ["search", "one"], ["locate", &id], ["locate", &one], ["get", &id]] {
+                run(&[&look[..], &place[..]].concat()).error(3);
+            }
+        }
+        for person in [&anna, &bob] {
+            assert_eq!(run(&["ls", &person.at()]).events.iter().filter(|event| event["event"] == "hit").count(), 0);
+            for content in [&id, &one] {
+                run(&["get", content, "--from", &person.at(), "-o", "stolen"]).error(3);
+            }
+        }
+        // Not even the owners list it.
+        assert!(anna.run(&lab, &["share"]).events.iter().all(|event| event["event"] != "shared"));
+    };
+    nobody_else();
+    bob.run(&lab, &["inbox", "accept", "all"]);
+    assert_eq!(put.end().code, Some(0));
+    assert!(fs::read(bob.into.join("album/one.bin")).expect("there") == noise(2, MIB));
+    nobody_else();
+    assert!(!lab.path("stolen").exists());
+}
+
+#[test]
+fn friends_are_taken_by_rule_and_nothing_is_replaced() {
+    let lab = Lab::new();
+    let (anna, file) = (lab.home(), lab.file("notes.txt", b"new"));
+    let id = Process::start(lab.qshare_at(&anna).arg("id")).end().event("id")["node"].as_str().map(str::to_owned);
+    let bob = Person::new(&lab, "friends", &[]);
+    bob.run(&lab, &["friends", "add", "anna", &id.expect("an id")]).event("friend");
+    fs::create_dir_all(&bob.into).expect("made");
+    fs::write(bob.into.join("notes.txt"), "old").expect("written");
+    for place in ["notes (2).txt", "notes (3).txt"] {
+        until("it knows its friend", || {
+            putting(&lab, &anna, &[&file], &[&bob], &["--wait", "2"]).end().code == Some(0)
+        });
+        assert_eq!(fs::read(bob.into.join(place)).expect("there"), b"new");
+    }
+    assert_eq!(fs::read(bob.into.join("notes.txt")).expect("there"), b"old");
+    // What begins with a dot waits all the same, and so does what a stranger sends.
+    let hidden = lab.file(".profile", b"echo");
+    assert!(putting(&lab, &anna, &[&hidden], &[&bob], &["--wait", "1"]).end().error(6).contains("nothing moved"));
+    assert!(putting(&lab, &lab.home(), &[&file], &[&bob], &["--wait", "1"]).end().error(6).contains("--detach"));
+}
+
+#[test]
+fn who_declines_is_named_and_who_withdraws_leaves_nothing() {
+    let lab = Lab::new();
+    let (bob, carol) = (Person::new(&lab, "ask", &[]), Person::new(&lab, "never", &[]));
+    let (anna, file) = (lab.home(), lab.file("a.txt", b"a"));
+    let error = putting(&lab, &anna, &[&file], &[&carol], &[]).end().error(1);
+    assert!(error.contains(&carol.node.id[..8]), "{error}");
+    let put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    bob.waits(&lab, "waiting");
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+    bob.waits(&lab, "withdrawn");
+    assert!(bob.run(&lab, &["inbox", "accept", "1"]).error(2).contains("withdrawn"));
+    let put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    until("it waits again", || bob.run(&lab, &["inbox", "decline", "all"]).events.len() == 1);
+    let error = put.end().error(1);
+    assert!(error.contains("declined by") && error.contains(&bob.node.id[..8]), "{error}");
+}
+
+#[test]
+fn a_receiver_that_is_killed_at_half_goes_on() {
+    let lab = Lab::new();
+    let mut bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "8M"]);
+    let bytes = noise(4, 24 * MIB);
+    let file = lab.file("big.bin", &bytes);
+    let address = bob.node.addr.clone();
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["bytes"].as_u64() > Some(4 << 20));
+    bob.node.process.kill();
+    bob.node = lab.start(lab.qshare_at(&bob.home).args(["node", "--listen", &address]));
+    let ended = put.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    assert!(fs::read(bob.into.join("big.bin")).expect("there") == bytes);
+    let uploads = anna.run(&lab, &["status"]).events.first().map(|status| status["running"]["uploaded"].clone());
+    let sent = uploads.and_then(|sent| sent.as_u64()).unwrap_or_default();
+    assert!(sent < 40 << 20, "it goes on where it was: {sent}");
+}
+
+#[test]
+fn a_sender_that_is_killed_at_half_goes_on_with_what_was_left_to_it() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let mut anna = Person::new(&lab, "ask", &["--limit", "8M"]);
+    let bytes = noise(5, 24 * MIB);
+    let file = lab.file("big.bin", &bytes);
+    let left = putting(&lab, &anna.home, &[&file], &[&bob], &["--detach"]).end();
+    assert_eq!(left.code, Some(0), "{left:#?}");
+    until("half is there", || bob.offer(&lab)["have"].as_u64() > Some(8 << 20));
+    anna.restart(&lab, &[]);
+    bob.waits(&lab, "done");
+    assert!(fs::read(bob.into.join("big.bin")).expect("there") == bytes);
+    until("nothing is left to send", || anna.run(&lab, &["put"]).events.is_empty());
+    assert_eq!(fs::read(anna.home.join("node/puts")).expect("written"), b"");
+}
+
+#[test]
+fn who_is_away_is_told_and_gets_it_later() {
+    let lab = Lab::new();
+    let mut bob = Person::new(&lab, "always", &[]);
+    let (anna, file) = (lab.home(), lab.file("a.txt", b"later"));
+    bob.node.process.kill();
+    let error = putting(&lab, &anna, &[&file], &[&bob], &["--wait", "1"]).end();
+    assert!(error.error(6).contains(&bob.node.id[..8]));
+    let mut put = putting(&lab, &anna, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "away" && put["message"].is_string());
+    let address = bob.node.addr.clone();
+    bob.node = lab.start(lab.qshare_at(&bob.home).args(["node", "--listen", &address]));
+    assert_eq!(put.end().code, Some(0));
+    assert_eq!(fs::read(bob.into.join("a.txt")).expect("there"), b"later");
+}
+
+#[test]
+fn receivers_feed_each_other() {
+    let lab = Lab::new();
+    let all: Vec<Person> = (0..3).map(|_| Person::new(&lab, "always", &[])).collect();
+    let anna = Person::new(&lab, "ask", &["--limit", "10M"]);
+    let bytes = noise(6, 30 * MIB);
+    let file = lab.file("big.bin", &bytes);
+    let to: Vec<&Person> = all.iter().collect();
+    let put = putting(&lab, &anna.home, &[&file], &to, &[]);
+    let ended = put.end();
+    assert_eq!(ended.code, Some(0), "{ended:#?}");
+    for person in &all {
+        assert!(fs::read(person.into.join("big.bin")).expect("there") == bytes);
+    }
+    let status = anna.run(&lab, &["status"]).events.remove(0);
+    let sent = status["running"]["uploaded"].as_u64().expect("told");
+    assert!(sent < 2 * bytes.len() as u64, "three copies of {} in {sent} bytes of the sender", bytes.len());
+}
+
+#[test]
+fn standard_input_and_messages() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = lab.home();
+    let mut put = Command::new(env!("CARGO_BIN_EXE_qshare"));
+    put.args(["put", "-", "--name", "now.txt", "--no-lan", "--to", &bob.at(), "--home"]).arg(&anna);
+    let mut put = put.stdin(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    std::io::Write::write_all(&mut put.stdin.take().expect("piped"), b"it is now").expect("written");
+    let ended = put.wait_with_output().expect("ended");
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(fs::read(bob.into.join("now.txt")).expect("there"), b"it is now");
+    assert_eq!(fs::read_dir(anna.join("sent")).expect("made").count(), 0, "no copy stays");
+    let mut events = Process::start(lab.qshare_at(&bob.home).arg("events"));
+    events.event("listening");
+    assert_eq!(putting(&lab, &anna, &[], &[&bob], &["--text", "hello"]).end().code, Some(0));
+    assert_eq!(events.event("inbox")["text"], "hello");
+    events.signal(Signal::TERM);
+}
+
+/// Somebody who says that a directory of two files has ten bytes in one.
+#[test]
+fn what_is_another_thing_than_was_told_is_given_up_and_nothing_of_it_is_written() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let file = |name: &str, content: &[u8]| {
+        let (id, size) = (ContentId::of(content), content.len() as u64);
+        (SafePath::parse(name).expect("a name"), Entry::File { size, id, executable: false })
+    };
+    let tree = Collection::new(vec![file("a", &[1; 6]), file("b", &[2; 4])]).expect("sound");
+    let bytes = tree.manifest();
+    let own = Own::new();
+    let (link, _) = own.dial(&bob.node.addr).expect("let in");
+    let (serving, list_of_it) = (link.clone(), bytes.clone());
+    own.runtime.spawn(async move {
+        while let Ok((send, recv)) = serving.accept_bi().await {
+            let mut talk = Talk { link: serving.clone(), send, recv };
+            let Ok(request) = talk.next().await else { continue };
+            if request.tag() == "Manifest" {
+                let head = map([("len", number(list_of_it.len() as u64))]);
+                talk.say(&[&tagged("Ok", head).frame()[..], &list_of_it].concat()).await;
+            } else {
+                talk.say(&tagged("Err", map([("code", number(8)), ("retry_ms", number(0))])).frame()).await;
+            }
+            talk.end();
+        }
+    });
+    let sizes = [("kind", text("collection")), ("size", number(10)), ("files", number(1))];
+    let [kind, size, files] = sizes;
+    let id = own::bytes(ContentId::of(&bytes).as_bytes());
+    let item = map([("name", text("album")), ("id", id), kind, size, files]);
+    let items = own::list([item]);
+    let put = map([("put", own::bytes([7; 16])), ("items", items), ("text", text("")), ("receivers", own::list([]))]);
+    let mut talk = own.open(&link, &tagged("Put", put).frame());
+    own.runtime.block_on(async {
+        assert!(matches!(talk.answer().await, Ending::Answer(_)));
+        while talk.next().await != Ok(text("Declined")) {}
+    });
+    assert_eq!(bob.offer(&lab)["state"], "declined");
+    assert_eq!(fs::read_dir(&bob.into).expect("made").count(), 0);
+}
