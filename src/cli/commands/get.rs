@@ -163,7 +163,7 @@ impl<'a> Getting<'a> {
                     continue;
                 }
                 Err(Failure::Node(Error::Control(ControlError::Left { job }))) if self.arguments.detach => {
-                    through::tell(self.context, &want.what, job)?;
+                    through::tell(self.context, &want, job)?;
                 }
                 // Another node carries it out, with those after it.
                 Err(failure @ Failure::Node(Error::Control(_))) => return Err(failure),

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::is_stream;
+use super::{Want, is_stream};
 use crate::cli::args::GetArgs;
 use crate::cli::context::Context;
 use crate::cli::context::runs::Runs;
@@ -12,7 +12,7 @@ use crate::cli::render::json::{JobLine, Line};
 use crate::io::receive::landing::Landing;
 use crate::io::receive::umask::Mask;
 use crate::model::{LocalPath, Shown};
-use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Remote, Transfer, What};
+use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Remote, Transfer};
 
 /// The running node, where it can do all that is asked.
 ///
@@ -85,7 +85,8 @@ fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
 }
 
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
+pub(super) fn tell(context: &Context, want: &Want, job: JobId) -> Result<()> {
+    let what = &want.what;
     let row = JobRow {
         id: job,
         what: what.clone(),
@@ -101,6 +102,10 @@ pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
         again: None,
     };
     context.output.emit(&Line::Job(JobLine::of(&row, None)))?;
+    if context.within.is_some() {
+        let name = want.called.as_ref().map_or_else(|| what.to_string(), ToString::to_string);
+        return context.output.print(&format!("job {job}: {}\n", Shown(&name)));
+    }
     context.output.print(&format!("{job}\n"))?;
     context.output.note(&format!(
         "qshare: the running node goes on with {} as job {job}: `qshare jobs` shows it",

@@ -40,8 +40,10 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
         context.output.emit(&Line::Listening { addr: own.addr, node: running.node })?;
     }
     tell_known(context, remote, &offered.before).await?;
+    context.begun();
     let (node, pid) = (running.node, running.pid);
-    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this command ends"));
+    let until = if context.within.is_some() { "shell" } else { "command" };
+    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this {until} ends"));
     context.note_of_signals(&signals);
     follow(context, sharing, &mut signals).await
 }
