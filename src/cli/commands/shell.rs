@@ -13,16 +13,17 @@ use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use self::beside::{Beside, Task, within};
 use self::key::{Kept, Key};
-use self::line::{Line, Refusal, Run};
+use self::line::{Line, Manner, Refusal, Run};
 use self::reader::{Reader, Typed};
 use super::jobs::ends::Ends;
 use super::share::is_free;
-use super::{dispatch, refuse};
+use super::{dispatch, one_line, refuse};
 use crate::cli::args::{Command, Globals, NodeArgs, ShellArgs, parser};
 use crate::cli::context::within::Numbers;
 use crate::cli::context::{Context, resolve};
@@ -35,6 +36,7 @@ use crate::cli::signals::{Signals, Stop};
 use crate::node::Remote;
 use crate::wire::Role;
 
+const HELP: ErrorKind = ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand;
 const PROMPT: &str = "qshare> ";
 /// How often it is seen which transfers have ended.
 const LOOK: Duration = Duration::from_secs(1);
@@ -173,11 +175,11 @@ impl<'a> Shell<'a> {
                 Typed::End => ControlFlow::Break(self.last(signals).await),
                 Typed::Nothing => ControlFlow::Continue(self.exit),
                 Typed::TooLong => {
-                    ControlFlow::Continue(self.refused(Failure::Usage("this line is too long".to_owned())))
+                    ControlFlow::Continue(self.refused(&Failure::Usage("this line is too long".to_owned())))
                 }
                 Typed::Failed(error) => {
                     let failure = anyhow::Error::new(error).context("no command can be read");
-                    ControlFlow::Break(self.refused(Failure::Other(failure)))
+                    ControlFlow::Break(self.refused(&Failure::Other(failure)))
                 }
             };
             match obeyed {
@@ -187,8 +189,8 @@ impl<'a> Shell<'a> {
         }
     }
 
-    fn refused(&self, failure: Failure) -> Exit {
-        self.context.output.fail(&failure);
+    fn refused(&self, failure: &Failure) -> Exit {
+        self.context.output.fail(failure);
         self.settle();
         failure.exit()
     }
@@ -205,8 +207,13 @@ impl<'a> Shell<'a> {
             Ok(Line::Quit) => return ControlFlow::Break(self.exit),
             Ok(Line::Help) => self.help(),
             Ok(Line::Run(run)) => return self.run(*run, signals).await,
-            Err(Refusal::Said(failure)) => self.refused(failure),
-            Err(Refusal::Parser(error)) => refuse(self.globals.json, &error),
+            Err(Refusal::Said(failure)) => self.refused(&failure),
+            // Help that stands for an error is whole.
+            Err(Refusal::Parser(error)) if !error.use_stderr() || error.kind() == HELP => refuse(self.globals.json, &error),
+            Err(Refusal::Parser(error)) => self.refused(&Failure::Usage(format!(
+                "{}; `help` lists what there is to type",
+                one_line(&error.to_string())
+            ))),
         })
     }
 
@@ -230,36 +237,31 @@ impl<'a> Shell<'a> {
         Console::new(self.globals)
     }
 
-    async fn run(&mut self, run: Run, signals: &mut Signals) -> ControlFlow<Exit, Exit> {
+    async fn run(&mut self, mut run: Run, signals: &mut Signals) -> ControlFlow<Exit, Exit> {
         self.have_node(ShellArgs::default(), signals).await;
-        let Run { globals, mut command, name, chosen } = run;
-        let given = self.globals.clone().with(globals.clone()).of(&command);
-        let mut context = match self.context_of(&given, globals.config.is_some()) {
+        let is_typed = self.above.is_some();
+        let may_leave = !self.alone && run.globals.home.is_none();
+        let manner = run.manner(is_typed, may_leave);
+        let Run { globals, command, chosen, .. } = run;
+        let has_config = globals.config.is_some();
+        let mut given = self.globals.clone().with(globals).of(&command);
+        given.no_progress |= manner != Manner::Ahead;
+        let mut context = match self.context_of(&given, has_config) {
             Ok(context) => context,
-            Err(failure) => return ControlFlow::Continue(self.refused(failure)),
+            Err(failure) => return ControlFlow::Continue(self.refused(&failure)),
         };
         context.remember_all(chosen).await;
-        let is_typed = self.above.is_some();
-        let waits = match &mut command {
-            Command::Share(arguments) if !(arguments.paths.is_empty() && arguments.list.is_none()) => true,
-            Command::Get(arguments) if arguments.seed => false,
-            Command::Get(arguments) => {
-                let is_bound =
-                    arguments.dry_run || arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
-                arguments.detach |= is_typed && !self.alone && !is_bound && arguments.upload_limit.is_none();
-                return self.ahead(context, given, command, signals).await;
-            }
-            _ if is_typed && name == "put" => false,
-            _ => return self.ahead(context, given, command, signals).await,
-        };
+        if manner == Manner::Ahead {
+            return self.ahead(context, given, command, signals).await;
+        }
         if let Err(failure) = self.beside.room() {
-            return ControlFlow::Continue(self.refused(failure));
+            return ControlFlow::Continue(self.refused(&failure));
         }
         if let Some(above) = &self.above {
             context.output = context.output.aside(above.clone());
         }
         let mut task = Task::begin(context, &self.numbers, given, command);
-        let exit = if waits { task.begun(signals).await } else { Exit::DONE };
+        let exit = if manner == Manner::Awaited { task.begun(signals).await } else { Exit::DONE };
         self.settle();
         self.beside.keep(task);
         ControlFlow::Continue(exit)
@@ -294,7 +296,10 @@ impl<'a> Shell<'a> {
         let result = loop {
             tokio::select! {
                 result = &mut work => break result,
-                () = pressed(&mut key) => drop(stops.send_replace(Stop::Terminate)),
+                () = pressed(&mut key) => {
+                    key = None;
+                    stops.send_replace(Stop::Terminate);
+                }
                 stop = signals.next() => {
                     stops.send_replace(stop);
                     if stop != Stop::Interrupt || self.above.is_none() {
@@ -303,13 +308,19 @@ impl<'a> Shell<'a> {
                 }
             }
         };
-        drop(work);
+        drop((work, key));
+        // Nobody reads what a script would go on to tell.
+        let is_unread = self.above.is_none() && matches!(result, Err(Failure::Closed));
         let exit = result.unwrap_or_else(|failure| {
             context.output.fail(&failure);
             failure.exit()
         });
         self.give_terminal(None);
-        ending.map_or(ControlFlow::Continue(exit), |stop| ControlFlow::Break(stop.exit()))
+        match ending {
+            Some(stop) => ControlFlow::Break(stop.exit()),
+            None if is_unread => ControlFlow::Break(exit),
+            None => ControlFlow::Continue(exit),
+        }
     }
 
     fn give_terminal(&self, to: Option<Console>) {

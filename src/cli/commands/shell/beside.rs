@@ -65,7 +65,9 @@ impl Task {
                 // The sender is in the task.
                 Ok(_) = self.begun.wait_for(|begun| *begun) => return Exit::DONE,
                 done = &mut self.done => return done.unwrap_or(Exit::FAILED),
-                stop = signals.next() => drop(self.stops.send_replace(stop)),
+                stop = signals.next() => {
+                    self.stops.send_replace(stop);
+                }
             }
         }
     }

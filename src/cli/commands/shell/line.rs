@@ -34,6 +34,17 @@ pub(super) struct Run {
     pub(super) chosen: Vec<SeenContent>,
 }
 
+/// When a command runs, as the lines after it have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// To its end before them.
+    Ahead,
+    /// Beside them, once it has begun.
+    Awaited,
+    /// Beside them.
+    Beside,
+}
+
 /// Why a line is not run.
 pub(super) enum Refusal {
     /// The parser's own words: help, too.
@@ -110,6 +121,27 @@ fn refuse(name: &str, command: &Command, words: &[OsString]) -> Result<(), Refus
 }
 
 impl Run {
+    /// When it runs. What takes long is left to the node where somebody types (`is_typed`) and the node can go on with it
+    /// (`may_leave`); in a script each command ends before the next one, but for what lasts until it is stopped.
+    pub(super) fn manner(&mut self, is_typed: bool, may_leave: bool) -> Manner {
+        match &mut self.command {
+            Command::Get(arguments) if arguments.seed => Manner::Beside,
+            Command::Get(arguments) => {
+                let is_stream = arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
+                let is_bound = is_stream || arguments.dry_run || arguments.upload_limit.is_some();
+                arguments.detach |= is_typed && may_leave && !is_bound;
+                Manner::Ahead
+            }
+            Command::Share(arguments) => match arguments.paths.is_empty() && arguments.list.is_none() {
+                true => Manner::Ahead,
+                false if arguments.keep && may_leave => Manner::Ahead,
+                false => Manner::Awaited,
+            },
+            _ if is_typed && self.name == "put" => Manner::Beside,
+            _ => Manner::Ahead,
+        }
+    }
+
     /// `get WORDS from PEER` is `get WORDS --from PEER`.
     fn take_from(&mut self) -> Result<(), Refusal> {
         let Command::Get(arguments) = &mut self.command else { return Ok(()) };
@@ -211,6 +243,23 @@ mod tests {
         assert!(refused("get 4").contains("numbers 1 to 3") && refused("get 3").contains("no id yet"));
         let Ok(Line::Run(run)) = read(b"get 2", &shown()) else { panic!("refused") };
         assert_eq!(run.chosen[0].name.as_str(), "two.txt", "it is fetched under the name that it was shown with");
+    }
+
+    #[test]
+    fn what_takes_long_goes_on_beside_where_somebody_types() {
+        let manner = |line: &str, is_typed| match read(line.as_bytes(), &shown()) {
+            Ok(Line::Run(mut run)) => {
+                let manner = run.manner(is_typed, true);
+                (manner, matches!(run.command, Command::Get(arguments) if arguments.detach))
+            }
+            _ => panic!("{line}: refused"),
+        };
+        assert_eq!([true, false].map(|typed| manner("get x", typed)), [(Manner::Ahead, true), (Manner::Ahead, false)]);
+        for line in ["get x -n", "get x -o -", "search x", "share", "share x --keep"] {
+            assert_eq!(manner(line, true), (Manner::Ahead, false), "{line}");
+        }
+        assert_eq!(manner("share x", false).0, Manner::Awaited);
+        assert_eq!(manner("get x --seed", true), (Manner::Beside, false));
     }
 
     #[test]
