@@ -246,6 +246,7 @@ fn an_interrupt_ends_what_runs_and_not_the_shell() {
     let terminal = typed(&lab, &tmux, &lab.home(), &peer.addr);
     // It runs until somebody ends it.
     terminal.enter("events");
+    terminal.wait_for("qshare> events");
     // What comes while the terminal changes hands may reach nobody; at a prompt it does nothing.
     until("a prompt", || {
         terminal.interrupt();
@@ -265,36 +266,38 @@ fn what_is_told_meanwhile_leaves_the_typed_line_whole() {
     let lab = Lab::new();
     let Some(tmux) = Tmux::new(&lab) else { return };
     for n in 0..COUNT {
-        lab.file(&format!("shared/ev/ev-{n:03}.txt"), format!("event {n}").as_bytes());
+        lab.file(&format!("mine/ev/ev-{n:03}.txt"), format!("event {n}").as_bytes());
     }
-    let peer = lab.near(&lab.path("shared/ev"), &[], &[]);
-    let home = lab.home();
+    let (peer, home) = (offering(&lab), lab.home());
     let terminal = typed(&lab, &tmux, &home, &peer.addr);
+    terminal.enter("share mine/ev");
+    terminal.wait_for("    qshare get ev");
+    at_prompt(&terminal, "");
+    let status = Process::start(lab.qshare_at(&home).arg("status")).end();
+    let addr = status.event("status")["running"]["addrs"][0]["addr"].as_str().expect("an address").to_owned();
     let into = format!("{}/", lab.path("in").display());
-    let mut get = lab.qshare_at(&home);
-    get.args(["get", "--all", "ev-*.txt", "--detach", "--peer", &peer.addr, "-o", &into]);
+    let mut get = lab.qshare();
+    get.args(["get", "--all", "ev-*.txt", "--no-share", "--peer", &addr, "--only-peers", "-o", &into]);
     let mut getting = Process::start(&mut get);
     let text = "get a-long-name-that-is-typed-while-others-are-told -o somewhere/else --only '*.pdf'";
-    let mut typed = String::new();
-    while getting.is_running() || typed.len() < text.len() {
-        if let Some(next) = text[typed.len()..].chars().next() {
-            terminal.type_text(&next.to_string());
-            typed.push(next);
-        }
+    let told = || terminal.all().lines().filter(|line| line.contains("ev-") && line.contains(".txt")).count();
+    let mut chars = text.chars();
+    let mut left = chars.next();
+    while let Some(next) = left {
+        terminal.type_text(&next.to_string());
         sleep(Duration::from_millis(20));
+        // Some of it is typed when most was told.
+        if chars.as_str().len() > 20 || told() > COUNT / 2 || !getting.is_running() {
+            left = chars.next();
+        }
     }
     let ended = getting.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
-    let left = ended.events.iter().filter(|event| event["event"] == "job").count();
-    let told = || terminal.all().matches(".txt is here, ").count();
-    until("all that were left to the node", || told() >= left);
+    until("all that were fetched", || told() >= COUNT);
     at_prompt(&terminal, text);
     let all = terminal.all();
-    for line in all.lines().filter(|line| line.contains("is here")) {
-        assert!(line.starts_with("qshare: job ") && line.trim_end_matches('/').ends_with("/in"), "{line}");
-    }
-    assert!(left > COUNT / 2, "{left} of {COUNT} came before they were left");
-    assert_eq!(fs::read_dir(lab.path("in")).expect("there").count(), COUNT);
+    let lines: Vec<&str> = all.lines().filter(|line| line.contains("ev-") && line.contains(".txt")).collect();
+    assert!(lines.iter().all(|line| line.starts_with("qshare: ") && !line.contains("qshare>")), "{lines:#?}");
     terminal.interrupt();
     at_prompt(&terminal, "");
     terminal.press("C-d");

@@ -74,6 +74,8 @@ pub(crate) struct Console {
     above: Arc<OnceLock<Above>>,
     /// Whether nobody is to be asked.
     asks_nobody: bool,
+    /// Whether only what is wrong is told.
+    only_warns: bool,
 }
 
 impl Console {
@@ -99,6 +101,7 @@ impl Console {
             sink: Sink::default(),
             above: Arc::default(),
             asks_nobody: false,
+            only_warns: false,
         }
     }
 
@@ -117,10 +120,15 @@ impl Console {
         Self { asks_nobody: true, ..self }
     }
 
-    /// The same, of what goes on while something else is shown: its lines go there, and none of them moves.
-    pub(crate) fn aside(self, above: Above) -> Self {
+    /// The same, of what goes on while something else is shown: nothing of it moves.
+    pub(crate) fn still(self) -> Self {
         let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
-        Self { style: Style::Nothing, bars, above: Arc::new(above.into()), ..self }
+        Self { style: Style::Nothing, bars, above: Arc::default(), ..self }
+    }
+
+    /// The same, of what is watched elsewhere: only what is wrong is told, to people.
+    pub(crate) fn only_warning(self) -> Self {
+        Self { json: false, only_warns: true, ..self }
     }
 
     /// From now on all that this and its clones tell goes there; the first time counts.
@@ -200,7 +208,7 @@ impl Console {
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
     pub(crate) fn print(&self, text: &str) -> Result<()> {
-        if self.json { Ok(()) } else { self.write(text.as_bytes()) }
+        if self.json || self.only_warns { Ok(()) } else { self.write(text.as_bytes()) }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
@@ -214,7 +222,7 @@ impl Console {
     /// Writes to standard output; a service tells of the loss.
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
         if let Some(above) = self.above.get() {
-            above.result(bytes);
+            above.told(&String::from_utf8_lossy(bytes));
             return Ok(());
         }
         let Err(Lost { cause, is_news }) = self.clear_of_bars(|| self.sink.write(bytes)) else { return Ok(()) };
@@ -235,7 +243,7 @@ impl Console {
 
     /// Something that may interest people: a line on standard error, unless `-q`.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.only_warns {
             self.tell(text);
         }
     }
@@ -260,7 +268,8 @@ impl Console {
         // Whoever closed the output of a finite command will be noticed at its next result.
         let told = self.json && bytes(&Line::Warning { message: &message }).is_ok_and(|line| self.put(&line).is_ok());
         if !told && (!self.json || self.sink.is_service()) {
-            self.note(&format!("qshare: warning: {message}"));
+            let sentence = format!("qshare: warning: {message}");
+            if self.only_warns { self.tell(&sentence) } else { self.note(&sentence) }
         }
     }
 

@@ -121,22 +121,18 @@ fn refuse(name: &str, command: &Command, words: &[OsString]) -> Result<(), Refus
 }
 
 impl Run {
-    /// When it runs. What takes long is left to the node where somebody types (`is_typed`) and the node can go on with it
-    /// (`may_leave`); in a script each command ends before the next one, but for what lasts until it is stopped.
-    pub(super) fn manner(&mut self, is_typed: bool, may_leave: bool) -> Manner {
+    /// When it runs. A `get` is left to the node where that may be (`may_leave`); what is sent goes on beside where somebody types
+    /// (`is_typed`). In a script each command ends before the next one, but for what lasts until it is stopped.
+    pub(super) fn manner(&mut self, may_leave: bool, is_typed: bool) -> Manner {
         match &mut self.command {
             Command::Get(arguments) if arguments.seed => Manner::Beside,
             Command::Get(arguments) => {
                 let is_stream = arguments.output.as_ref().is_some_and(|path| path.as_os_str() == "-");
                 let is_bound = is_stream || arguments.dry_run || arguments.upload_limit.is_some();
-                arguments.detach |= is_typed && may_leave && !is_bound;
+                arguments.detach |= may_leave && !is_bound;
                 Manner::Ahead
             }
-            Command::Share(arguments) => match arguments.paths.is_empty() && arguments.list.is_none() {
-                true => Manner::Ahead,
-                false if arguments.keep && may_leave => Manner::Ahead,
-                false => Manner::Awaited,
-            },
+            Command::Share(arguments) if !arguments.paths.is_empty() || arguments.list.is_some() => Manner::Awaited,
             _ if is_typed && self.name == "put" => Manner::Beside,
             _ => Manner::Ahead,
         }
@@ -249,13 +245,13 @@ mod tests {
     fn what_takes_long_goes_on_beside_where_somebody_types() {
         let manner = |line: &str, is_typed| match read(line.as_bytes(), &shown()) {
             Ok(Line::Run(mut run)) => {
-                let manner = run.manner(is_typed, true);
+                let manner = run.manner(is_typed, is_typed);
                 (manner, matches!(run.command, Command::Get(arguments) if arguments.detach))
             }
             _ => panic!("{line}: refused"),
         };
         assert_eq!([true, false].map(|typed| manner("get x", typed)), [(Manner::Ahead, true), (Manner::Ahead, false)]);
-        for line in ["get x -n", "get x -o -", "search x", "share", "share x --keep"] {
+        for line in ["get x -n", "get x -o -", "get x --upload-limit 1M", "search x", "share"] {
             assert_eq!(manner(line, true), (Manner::Ahead, false), "{line}");
         }
         assert_eq!(manner("share x", false).0, Manner::Awaited);

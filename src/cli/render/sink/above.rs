@@ -20,7 +20,6 @@ const LAST: Duration = Duration::from_millis(500);
 pub(crate) struct Above {
     to: SyncSender<Told>,
     lost: Arc<AtomicU64>,
-    results: bool,
 }
 
 #[derive(Debug)]
@@ -48,22 +47,10 @@ impl Above {
                 }
             }
         });
-        Self { to, lost, results: true }
+        Self { to, lost }
     }
 
-    /// The same for what has results that nobody wants.
-    pub(crate) fn without_results(self) -> Self {
-        Self { results: false, ..self }
-    }
-
-    /// A result.
-    pub(crate) fn result(&self, lines: &[u8]) {
-        if self.results {
-            self.told(&String::from_utf8_lossy(lines));
-        }
-    }
-
-    /// Something for people. What could move the terminal is escaped once more, and every line is ended.
+    /// Tells lines. What could move the terminal is escaped once more, and every line is ended.
     pub(crate) fn told(&self, text: &str) {
         let lines: String = text.trim_end_matches('\n').split('\n').map(escaped).collect();
         if self.to.try_send(Told::Lines(lines)).is_err() {
@@ -103,8 +90,7 @@ mod tests {
             let _ = to.send(text);
         });
         above.told("a\u{1b}[2Jb\nsecond");
-        above.clone().without_results().result(b"nobody wants it");
-        above.result("x".repeat(3000).as_bytes());
+        above.told(&"x".repeat(3000));
         (0..WAITING + 9).for_each(|n| above.told(&n.to_string()));
         drop((go, above));
         let all: Vec<String> = written.iter().collect();
