@@ -281,16 +281,17 @@ fn what_is_told_meanwhile_leaves_the_typed_line_whole() {
     let mut getting = Process::start(&mut get);
     let text = "get a-long-name-that-is-typed-while-others-are-told -o somewhere/else --only '*.pdf'";
     let told = || terminal.all().lines().filter(|line| line.contains("ev-") && line.contains(".txt")).count();
-    let mut chars = text.chars();
-    let mut left = chars.next();
-    while let Some(next) = left {
-        terminal.type_text(&next.to_string());
-        sleep(Duration::from_millis(20));
-        // Some of it is typed when most was told.
-        if chars.as_str().len() > 20 || told() > COUNT / 2 || !getting.is_running() {
-            left = chars.next();
+    let (before, after) = text.split_at(text.len() - 20);
+    let slowly = |part: &str| {
+        for next in part.chars() {
+            terminal.type_text(&next.to_string());
+            sleep(Duration::from_millis(20));
         }
-    }
+    };
+    slowly(before);
+    // The rest while most is told.
+    until("half of it", || told() > COUNT / 2 || !getting.is_running());
+    slowly(after);
     let ended = getting.end();
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     until("all that were fetched", || told() >= COUNT);

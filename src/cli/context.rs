@@ -305,8 +305,8 @@ pub(crate) async fn stop(stopped: impl Future<Output = ()>, signals: &mut Signal
 impl Context {
     /// Of a home that is nowhere.
     pub(crate) fn of_nobody() -> Self {
-        let globals = crate::cli::args::Globals { home: Some("/nonexistent/home".into()), ..Default::default() };
-        let settings = Settings::resolve(&globals, &crate::cli::settings::Environment::default(), None);
+        let globals = Globals { home: Some("/nonexistent/home".into()), ..Default::default() };
+        let settings = Settings::resolve(&globals, &Environment::default(), None);
         Self { settings: settings.expect("the defaults"), output: Console::new(&globals), within: None }
     }
 }

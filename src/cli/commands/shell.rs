@@ -177,10 +177,8 @@ impl<'a> Shell<'a> {
 
     async fn run(&mut self, mut run: Run, signals: &mut Signals) -> ControlFlow<Exit, Exit> {
         self.have_node(ShellArgs::default(), signals).await;
-        let Run { globals, chosen, .. } = &mut run;
-        let (is_here, has_config) = (globals.home.is_none(), globals.config.is_some());
-        let (given, chosen) =
-            (self.globals.clone().with(std::mem::take(globals)).of(&run.command), std::mem::take(chosen));
+        let (is_here, has_config) = (run.globals.home.is_none(), run.globals.config.is_some());
+        let given = self.globals.clone().with(std::mem::take(&mut run.globals)).of(&run.command);
         let mut context = match self.context_of(&given, has_config) {
             Ok(context) => context,
             Err(failure) => return ControlFlow::Continue(self.refused(&failure)),
@@ -193,7 +191,7 @@ impl<'a> Shell<'a> {
             && matches!(run.command, Command::Get(_))
             && matches!(context.who_runs().await, Ok(Runs::Through(_)));
         let manner = run.manner(may_leave, is_typed);
-        let command = run.command;
+        let Run { command, chosen, .. } = run;
         context.remember_all(chosen).await;
         if manner == Manner::Ahead {
             return self.ahead(context, given, command, signals).await;

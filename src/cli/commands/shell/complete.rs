@@ -121,7 +121,6 @@ mod tests {
     use super::*;
     use crate::cli::context::within::Numbered;
     use crate::io::home::friends::FriendFile;
-    use crate::io::home::lines::ListFile as _;
     use crate::model::{Friend, NodeId, SafePath};
 
     #[test]
