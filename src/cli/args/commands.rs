@@ -244,6 +244,15 @@ pub(crate) struct NodeArgs {
     pub(crate) limit: Option<Rate>,
 }
 
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct ShellArgs {
+    /// The UDP address of a node that runs in the shell [default: any, port 4918 or the next free one]
+    ///
+    /// Where a node of this home runs already, the shell goes through that.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen)]
+    pub(crate) listen: Option<SocketAddr>,
+}
+
 #[derive(Args, Debug, Clone)]
 pub(crate) struct SearchArgs {
     /// Words of a name, patterns ('*.pdf'), or the beginning of an id

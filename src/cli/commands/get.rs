@@ -168,7 +168,7 @@ impl<'a> Getting<'a> {
                 Err(Failure::Node(Error::Control(
                     left @ (ControlError::Left { job } | ControlError::Same { job }),
                 ))) if self.arguments.detach => {
-                    through::tell(self.context, &want.what, job, matches!(left, ControlError::Same { .. }))?;
+                    through::tell(self.context, &want, job, matches!(left, ControlError::Same { .. }))?;
                 }
                 // Another node carries it out, with those after it.
                 Err(Failure::Node(Error::Control(error))) if !error.is_of_one() => {

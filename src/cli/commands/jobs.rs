@@ -1,5 +1,6 @@
 //! `qshare jobs`: what the running node of the home fetches by itself, and what its owner wants with that.
 
+pub(crate) mod ends;
 mod watch;
 
 use std::time::Duration;
@@ -72,15 +73,18 @@ fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
         return Ok(Exit::DONE);
     }
     context.output.table(&table(rows))?;
-    for row in rows.iter().filter(|row| row.state == JobState::Failed || row.again.is_some()) {
-        let why = why(context, row).unwrap_or_default();
-        let again = row.again.map_or_else(
-            || format!("`qshare jobs retry {}` tries again", row.id),
-            |again| format!("tried again in {}", duration(Duration::from_secs(again.as_secs()))),
-        );
-        context.output.note(&format!("qshare: job {}: {why}; {again}", row.id));
-    }
+    let is_told = |row: &&JobRow| row.state == JobState::Failed || row.again.is_some();
+    rows.iter().filter(is_told).for_each(|row| note_failed(context, row));
     Ok(Exit::DONE)
+}
+
+fn note_failed(context: &Context, row: &JobRow) {
+    let why = why(context, row).unwrap_or_default();
+    let again = row.again.map_or_else(
+        || format!("`qshare jobs retry {}` tries again", row.id),
+        |again| format!("tried again in {}", duration(Duration::from_secs(again.as_secs()))),
+    );
+    context.output.note(&format!("qshare: job {}: {why}; {again}", row.id));
 }
 
 /// What went wrong last.

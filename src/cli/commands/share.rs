@@ -82,7 +82,7 @@ async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit> {
 }
 
 /// Whether the home can be had from the node that has it: from one that lives for one command only, which goes on through this one.
-async fn is_free(remote: &Remote) -> Result<bool, Error> {
+pub(crate) async fn is_free(remote: &Remote) -> Result<bool, Error> {
     Ok(remote.is_same_version() && remote.take_over().await?)
 }
 
@@ -115,6 +115,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit> {
         }
         node.keep(&wish).await?;
         tell_kept(context, node.share_kept().await);
+        context.begun();
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
         view.end().await;

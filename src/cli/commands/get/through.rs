@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::is_stream;
+use super::{Want, is_stream};
 use crate::cli::args::GetArgs;
 use crate::cli::commands::share;
 use crate::cli::context::Context;
@@ -16,7 +16,7 @@ use crate::io::receive::landing::Landing;
 use crate::io::receive::umask::Mask;
 use crate::model::{LocalPath, Shown, Size};
 use crate::node::{
-    ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Phase, Remote, Transfer, What,
+    ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Phase, Remote, Transfer,
 };
 
 /// The running node, where it can do all that is asked.
@@ -108,7 +108,8 @@ pub(super) async fn seed(
 }
 
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, what: &What, job: JobId, same: bool) -> Result<()> {
+pub(super) fn tell(context: &Context, want: &Want, job: JobId, same: bool) -> Result<()> {
+    let what = &want.what;
     let row = JobRow {
         id: job,
         what: what.clone(),
@@ -124,6 +125,10 @@ pub(super) fn tell(context: &Context, what: &What, job: JobId, same: bool) -> Re
         again: None,
     };
     context.output.emit(&Line::Job(JobLine::of(&row, None)))?;
+    if context.within.is_some() {
+        let name = want.called.as_ref().map_or_else(|| what.to_string(), ToString::to_string);
+        return context.output.print(&format!("job {job}: {}\n", Shown(&name)));
+    }
     context.output.print(&format!("{job}\n"))?;
     let (what, does) = (what.to_string(), if same { "fetches this already:" } else { "goes on with" });
     context

@@ -43,7 +43,8 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
         context.output.emit(&Line::Listening { addr: own.addr, node: running.node })?;
     }
     let (node, pid) = (running.node, running.pid);
-    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this command ends"));
+    let until = if context.within.is_some() { "shell" } else { "command" };
+    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this {until} ends"));
     context.note_of_signals(&signals);
     follow_there(context, (remote, &offered.before), ("sharing", sharing), &mut signals).await
 }
@@ -129,6 +130,7 @@ pub(crate) async fn follow_there(
     signals: &mut Signals,
 ) -> Result<Exit, Failure> {
     tell_known(context, remote, before).await?;
+    context.begun();
     let (to, events) = mpsc::channel::<Event>(WAITING);
     context.pass_events(events, tell(context));
     let (shown, uploads) = watch::channel(Uploads::default());

@@ -115,7 +115,8 @@ fn parts(job: &JobRow, name: String) -> Vec<String> {
     parts
 }
 
-fn name(job: &JobRow) -> String {
+/// What it is called.
+pub(crate) fn name(job: &JobRow) -> String {
     let name = job.name.as_ref().map_or_else(|| job.what.to_string(), ToString::to_string);
     Shown(&name).to_string()
 }
