@@ -9,7 +9,7 @@ mod life;
 mod line;
 mod reader;
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -103,7 +103,11 @@ impl<'a> Shell<'a> {
                 stop = signals.next() => match stop {
                     // At a prompt it is a key, and not this.
                     Stop::Interrupt if self.above.is_some() => continue,
-                    stop => return stop.exit(),
+                    stop => {
+                        // What comes next is not to stand on the line that was being typed.
+                        let _ = self.above.is_some().then(|| io::stdout().write_all(b"\n"));
+                        return stop.exit();
+                    }
                 },
             };
             let obeyed = match typed {
