@@ -4,6 +4,7 @@
 pub mod address;
 pub mod collection;
 pub mod content;
+pub(crate) mod counts;
 pub mod friend;
 pub mod id;
 pub mod list;
@@ -13,7 +14,6 @@ pub mod plane;
 pub mod query;
 pub mod rate;
 pub mod safe_path;
-pub mod size;
 pub mod text;
 pub mod units;
 
@@ -30,9 +30,9 @@ pub use plane::Plane;
 pub use query::Query;
 pub use rate::{Rate, RateLimit};
 pub use safe_path::SafePath;
-pub use size::Size;
 pub use text::path::LocalPath;
 pub use text::shown::Shown;
+pub use text::size::Size;
 pub use units::UnitMap;
 pub use units::bitfield::Bitfield;
 pub use units::chunk_list::ChunkList;

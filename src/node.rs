@@ -64,7 +64,7 @@ use inner::Inner;
 use look::ask::{Responder, all_offers, connect};
 use look::claims::claims;
 use look::own::OwnOffers;
-use look::{Meant, look};
+use look::{Looking, Meant};
 use report::Report;
 
 /// A running node; cheap to clone. Dropping the last handle ends it at once; [`Node::stop`] ends it cleanly.
@@ -172,7 +172,7 @@ impl Node {
     pub async fn holdings(&self, hit: &Hit) -> Vec<Has> {
         let finder = &self.inner.finder;
         let Some(content) = hit.content() else { return vec![Has::Unknown; hit.providers.len()] };
-        let mut all = get::holding::holdings(&finder.connections, content, None, &hit.providers).await;
+        let mut all = finder.holdings(content, None, &hit.providers).await;
         let own = finder.itself().is_some_and(|itself| !itself.locate(content.id).hits.is_empty());
         for (has, _) in all.iter_mut().zip(&hit.providers).filter(|(_, provider)| own && provider.node == finder.own) {
             *has = Has::Whole;
@@ -262,7 +262,7 @@ impl Node {
     /// When nothing or several things match, or nobody could be asked.
     pub async fn meant(&self, query: &Query) -> Result<Listing, Error> {
         let (request, report) = (GetRequest::new(What::Words(query.clone())), Report::new());
-        let meant = look(&self.inner.finder, &request, &report).await;
+        let meant = Looking { finder: &self.inner.finder, report: &report }.look(&request).await;
         let notices = report.notices().borrow().clone();
         notices.into_iter().for_each(|notice| self.inner.warn(notice));
         let Meant { hit, beneath, .. } = meant?;

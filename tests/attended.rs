@@ -6,6 +6,7 @@ mod common;
 use std::fs;
 use std::io::Read as _;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use common::stage::{MIB, Stage};
 use common::{Process, until};
@@ -92,10 +93,11 @@ fn a_dry_run_through_the_node_says_what_one_without_it_says() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a rate is about time")]
 fn a_seed_is_served_by_the_node_until_its_command_ends() {
     let mut stage = Stage::new(MIB, "400M");
     let node = stage.node();
-    let mut seed = stage.getting(&["--seed"]);
+    let mut seed = stage.getting(&["--seed", "--upload-limit", "256k"]);
     assert_eq!(seed.first("listening")["node"], *node.id);
     seed.event_that("phase", |phase| phase["name"] == "seeding");
     stage.giver.1.process.kill();
@@ -104,10 +106,14 @@ fn a_seed_is_served_by_the_node_until_its_command_ends() {
     };
     let other = stage.lab.home();
     until("it is offered", || found(&other).code == Some(0));
+    let begun = Instant::now();
     let copy = stage.lab.path("copy.bin").display().to_string();
     let got = Process::start(stage.lab.qshare_at(&other).args(["get", "big.bin", "--peer", &node.addr, "-o", &copy]));
     got.end().done();
     assert!(fs::read(&copy).expect("published") == stage.bytes);
+    assert!(begun.elapsed() > Duration::from_secs(2), "1 MiB at 256 KiB/s took {:?}", begun.elapsed());
+    let upload = seed.event_that("upload", |upload| upload["state"] == "ended");
+    assert_eq!((&upload["name"], &upload["bytes"]), (&"big.bin".into(), &MIB.into()));
     seed.signal(Signal::INT);
     assert_eq!(seed.end().code, Some(0));
     until("it is offered no longer", || found(&other).code == Some(3));

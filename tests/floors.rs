@@ -42,12 +42,12 @@ const ROOMS: [(&str, &[&str]); 7] = [
         "model",
         &[
             "address",
+            "counts",
             "friend",
             "id",
             "list",
             "obstacle",
             "rate",
-            "size",
             "text",
             "plane",
             "query",

@@ -6,9 +6,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::Process;
 use common::stage::{MIB, Stage, masked};
 use common::tmux::{Tmux, live};
+use common::{Process, until};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -66,9 +66,8 @@ fn a_job_waits_for_whoever_comes_back() {
     stage.detach(&["--wait", "0.5"]);
     stage.until_has(1);
     stage.giver.1.process.kill();
-    stage.until("failed");
-    let job = stage.job();
-    assert!(job["message"].is_string() && job["again_s"].is_u64(), "{job}");
+    let is_told = |job: &Value| job["state"] == "waiting" && job["message"].is_string() && job["again_s"].is_u64();
+    until("it waits, and says why", || is_told(&stage.job()));
     let (giving, addr) = (stage.giver.0.clone(), stage.giver.1.addr.clone());
     let mut command = stage.lab.qshare_at(&giving);
     let _back = stage.lab.start(command.args(["share", "--listen", &addr]).arg(stage.lab.path("shared/big.bin")));
@@ -100,6 +99,96 @@ fn a_get_in_the_foreground_is_a_job_that_it_ends_or_leaves() {
     assert!(ended.event("warning")["message"].as_str().is_some_and(|text| text.contains("by its own power")));
     assert_eq!(ended.done()["path"], stage.lab.path("in/big.bin").display().to_string());
     stage.assert_there();
+}
+
+#[test]
+fn a_get_that_another_command_pauses_or_cancels_says_so() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let _node = stage.node();
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let id = stage.job()["id"].to_string();
+    assert_eq!(stage.run(&["jobs", "pause", &id]).event("job")["state"], "paused");
+    let why = get.end().error(6);
+    assert!(why.contains("paused as job") && why.contains(&format!("`qshare jobs resume {id}`")), "{why}");
+    stage.run(&["jobs", "cancel", &id]).event("job");
+    let mut get = stage.getting(&[]);
+    get.event_that("progress", |progress| progress["fetched"].as_u64() > Some(0));
+    let running = stage.run(&["jobs"]).events.iter().find(|job| job["state"] == "running").expect("a job").clone();
+    stage.run(&["jobs", "cancel", &running["id"].to_string()]);
+    assert!(get.end().error(6).contains("cancelled by another command"));
+    stage.run(&["jobs", "retry", &id]).event("job");
+    stage.until("ended");
+    stage.assert_there();
+}
+
+#[test]
+fn what_is_over_leaves_the_list() {
+    let stage = Stage::new(4 * MIB, "2M");
+    let _node = stage.node();
+    let id = stage.detach(&[]);
+    assert!(stage.run(&["jobs", "clear", &id]).error(2).contains("is running"));
+    stage.until("ended");
+    assert_eq!(stage.run(&["jobs", "clear"]).event("job")["id"].to_string(), id);
+    assert_eq!((stage.job(), files(&stage.home).len()), (Value::Null, 0));
+    let none = stage.run(&["jobs", "clear"]);
+    assert_eq!((none.code, none.events.len()), (Some(0), 0), "nothing is left to clear");
+}
+
+#[test]
+fn two_that_fetch_the_same_to_the_same_place_are_one_job() {
+    let stage = Stage::new(16 * MIB, "3M");
+    let _node = stage.node();
+    let id = stage.detach(&[]);
+    let again = stage.getting(&["--detach"]).end();
+    assert_eq!(again.event("job")["id"].to_string(), id, "{again:#?}");
+    assert!(again.stderr.contains("fetches this already"), "{}", again.stderr);
+    let elsewhere = format!("{}/", stage.lab.path("elsewhere").display());
+    let get = ["get", "big.bin", "--peer", &stage.giver.1.addr, "--detach", "-o", &elsewhere];
+    assert_ne!(stage.run(&get).event("job")["id"].to_string(), id, "another place is another job");
+    let all = stage.run(&["jobs"]);
+    assert_eq!(all.events.iter().filter(|event| event["event"] == "job").count(), 2, "{:?}", all.events);
+}
+
+#[test]
+fn a_job_whose_directory_moved_says_so_and_goes_on_when_it_is_back() {
+    let stage = Stage::new(8 * MIB, "3M");
+    let (there, moved) = (stage.lab.dir("in"), stage.lab.path("moved"));
+    let _node = stage.node();
+    let id = stage.detach(&[]);
+    stage.until_has(1);
+    let come = stage.run(&["jobs", "pause", &id]).event("job")["bytes"].as_u64().expect("a number");
+    fs::rename(&there, &moved).expect("moved");
+    stage.run(&["jobs", "resume", &id]).event("job");
+    let is_told = |job: &Value| {
+        job["state"] == "waiting" && job["message"].as_str().is_some_and(|why| why.contains("was moved or removed"))
+    };
+    until("it says so", || is_told(&stage.job()));
+    fs::rename(&moved, &there).expect("moved back");
+    stage.run(&["jobs", "retry", &id]).event("job");
+    stage.until_has(usize::try_from(come).expect("small") + 1);
+    // And while it runs.
+    fs::rename(&there, &moved).expect("moved");
+    until("it says so at its end", || is_told(&stage.job()));
+    assert!(fs::read(moved.join("big.bin")).expect("published there") == stage.bytes);
+    fs::rename(&moved, &there).expect("moved back");
+    stage.until("ended");
+    stage.assert_there();
+}
+
+#[test]
+fn what_is_here_already_is_told_as_without_leaving_it() {
+    let stage = Stage::new(4 * MIB, "400M");
+    let _node = stage.node();
+    stage.getting(&[]).end().done();
+    let told = |more: &[&str]| {
+        let mut done = stage.getting(more).end().done().clone();
+        let times = ["seconds", "waited"];
+        times.iter().for_each(|time| done[time] = Value::Null);
+        done
+    };
+    assert_eq!(told(&["--detach"]), told(&[]));
+    assert_eq!(stage.job(), Value::Null);
 }
 
 #[test]

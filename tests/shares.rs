@@ -4,6 +4,7 @@ mod common;
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use common::{Ended, Lab, Node, Process, noise, until};
 use rustix::process::Signal;
@@ -168,7 +169,7 @@ fn an_offer_for_everybody_is_that_on_a_node_that_began_for_friends() {
 fn what_belongs_to_the_node_is_refused_for_an_offer() {
     let stage = Stage::new(&[]);
     let file = stage.lab.file("second.txt", b"second").display().to_string();
-    for option in [&["--listen", "127.0.0.1:0"][..], &["--limit", "5M"], &["--tracker", "127.0.0.1:9"]] {
+    for option in [&["--listen", "127.0.0.1:0"][..], &["--only-peers"]] {
         let refused = stage.run(&[&["share", &file], option].concat());
         let why = refused.error(2);
         assert!(why.contains(option[0]) && why.contains("qshare stop"), "{why}");
@@ -273,4 +274,67 @@ fn what_is_offered_already_is_not_silently_offered_otherwise() {
     stage.run(&["stop"]).event("stopped");
     let kept = stage.run(&["share"]);
     assert_eq!(kept.events.iter().filter(|line| line["event"] == "shared").count(), 2, "{kept:#?}");
+}
+
+/// Whether a search for this at a tracker ends with this code.
+fn found(lab: &Lab, tracker: &Node, words: &str, code: i32) -> bool {
+    let search = Process::start(lab.qshare().args(["search", words, "--tracker", &tracker.addr])).end();
+    search.code == Some(code)
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "a rate is about time")]
+fn an_offer_has_a_rate_and_trackers_of_its_own() {
+    let (first, second) = (Lab::new(), Lab::new());
+    let (tracker, further) = (first.tracker(), second.tracker());
+    let mut stage = Stage::new(&["--tracker", &tracker.addr]);
+    let big = stage.lab.file("big.bin", &noise(9, 5 << 20));
+    let terms = ["--limit", "1M", "--tracker", &further.addr];
+    let (mut share, id) = stage.share(&big, &terms);
+    let told = share.event_that("announced", |told| told["tracker"] == *further.addr && told["hashed"] == 1);
+    assert_eq!(told["offers"], 1, "of nothing else");
+    assert!(found(&stage.lab, &further, "big", 0) && found(&stage.lab, &further, "first", 3));
+    assert!(found(&stage.lab, &tracker, "first", 0));
+    assert_eq!(
+        (&stage.offer("big.bin")["limit"], &stage.offer("first.txt")["limit"]),
+        (&(1 << 20).into(), &Value::Null)
+    );
+    let begun = Instant::now();
+    stage.get(&stage.guest, &id).done();
+    assert!(begun.elapsed() > Duration::from_secs(3), "{:?} for 5 MiB at 1 MiB/s", begun.elapsed());
+    // At another rate it would be another offer.
+    let path = big.display().to_string();
+    assert!(stage.run(&["share", &path]).error(2).contains("qshare unshare big.bin"));
+    share.signal(Signal::TERM);
+    assert_eq!(share.end().code, Some(0));
+    until("it is announced no longer", || found(&stage.lab, &further, "big", 3));
+    // Kept, it has both at the next start.
+    stage.run(&[&["share", "--keep", &path], &terms[..]].concat()).event("shared");
+    until("it is announced", || found(&stage.lab, &further, "big", 0));
+    stage.run(&["stop"]).event("stopped");
+    until("it has gone", || found(&stage.lab, &further, "big", 3));
+    stage.node = stage.lab.start(stage.lab.qshare_at(&stage.home).args(["node", "--listen", "127.0.0.1:0"]));
+    until("it is announced again", || found(&stage.lab, &further, "big", 0));
+    assert_eq!(stage.offer("big.bin")["limit"], 1 << 20);
+    // A command that runs the node itself offers it as that is wanted now, and keeps what it was to be.
+    stage.run(&["stop"]).event("stopped");
+    stage.node = sharing(&stage.lab, &stage.home, &[&path]);
+    assert!(
+        stage.node.process.events.iter().all(|event| event["event"] != "warning"),
+        "{:?}",
+        stage.node.process.events
+    );
+    assert_eq!((&stage.offer("big.bin")["kept"], &stage.offer("big.bin")["limit"]), (&true.into(), &Value::Null));
+    stage.run(&["unshare", "big.bin"]).event("unshared");
+    until("it is unshared there, too", || found(&stage.lab, &further, "big", 3));
+}
+
+#[test]
+fn a_peer_of_an_offer_becomes_a_neighbour_of_the_node() {
+    let stage = Stage::new(&["--only-peers"]);
+    let other = stage.lab.offering("near.txt");
+    let file = stage.lab.file("second.txt", b"second");
+    let (_share, _) = stage.share(&file, &["--only-peers", "--peer", &other.addr]);
+    let near = || stage.run(&["neighbours"]).events.iter().any(|line| line["node"] == *other.id);
+    until("it is a neighbour", near);
 }

@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span};
 
 use crate::actors::access::Access;
 use crate::actors::connections::{ConnectError, ConnectionsRef};
-use crate::actors::start::{Handled, Owner, start};
+use crate::actors::start::{Farewell, Handled, Owner, start};
 use crate::io::net::endpoint::Endpoint;
 use crate::io::net::frames::CallError;
 use crate::io::net::link::Link;
@@ -24,11 +24,14 @@ use crate::logic::offers::table::OfferTable;
 use crate::model::{Content, Epoch, PeerTarget};
 use crate::wire::{Code, Role};
 
+mod further;
 mod news;
 mod session;
 #[cfg(test)]
 mod tests;
 
+use further::FurtherSessions;
+pub use further::{Announcing, Further};
 use session::Session;
 
 /// Leads to a tracker.
@@ -128,6 +131,7 @@ pub enum AnnouncerNotice {
 }
 
 /// What the announcer needs.
+#[derive(Clone)]
 pub struct Dependencies {
     /// Whom to tell.
     pub trackers: Vec<PeerTarget>,
@@ -143,13 +147,24 @@ pub struct Dependencies {
     pub events: mpsc::Sender<Event>,
 }
 
+impl Dependencies {
+    /// Whether this tracker is told of everything.
+    fn tells(&self, tracker: &PeerTarget) -> bool {
+        self.trackers.iter().any(|known| known.host_port() == tracker.host_port())
+    }
+}
+
 /// What the announcer is told; all of it by this process.
 #[derive(Debug)]
 pub enum Message {
+    /// Further trackers are to be told of some offers; under a number.
+    Further(u64, Further),
     /// The node takes part in a transfer.
     Join(Content),
     /// It does no longer.
     Leave(Content),
+    /// What has this number is over.
+    NoFurther(u64),
     /// End all leases; the reply comes when the trackers know.
     Stop(RpcReplyPort<()>),
 }
@@ -159,18 +174,7 @@ pub enum Message {
 pub struct AnnouncerRef(ActorRef<Message>);
 
 /// A transfer in which the node takes part until this is dropped.
-#[derive(Debug)]
-pub struct Participation {
-    part: Content,
-    announcer: ActorRef<Message>,
-}
-
-impl Drop for Participation {
-    fn drop(&mut self) {
-        // A stopped announcer has told of the end of everything.
-        let _ = self.announcer.cast(Message::Leave(self.part));
-    }
-}
+pub type Participation = Farewell<Message>;
 
 impl AnnouncerRef {
     /// Starts a session for each tracker under a supervisor.
@@ -187,7 +191,16 @@ impl AnnouncerRef {
     pub fn join(&self, part: Content) -> Participation {
         // A stopped announcer tells nobody, which is right.
         let _ = self.0.cast(Message::Join(part));
-        Participation { part, announcer: self.0.clone() }
+        Farewell::of(self.0.clone(), Message::Leave(part))
+    }
+
+    /// Tells further trackers of some offers, until what is returned is dropped.
+    #[must_use]
+    pub fn announce_at(&self, further: Further) -> Announcing {
+        let number = rand::random();
+        // A stopped announcer tells nobody, which is right.
+        let _ = self.0.cast(Message::Further(number, further));
+        Announcing { number, announcer: self.0.clone() }
     }
 
     /// Withdraws from all trackers; bounded by a second for those that do not answer.
@@ -200,7 +213,8 @@ impl AnnouncerRef {
 
 /// What it owns; [`AnnouncerRef`] is its handle.
 pub struct Announcer {
-    access: Access,
+    needs: Dependencies,
+    further: FurtherSessions,
     parts: watch::Sender<Arc<BTreeSet<Content>>>,
     /// How often each part was joined.
     joined: BTreeMap<Content, usize>,
@@ -215,18 +229,27 @@ impl Owner for Announcer {
     fn begin(_: &ActorRef<Message>, needs: Dependencies) -> Handled<Self> {
         let (parts, stop) = (watch::Sender::new(Arc::default()), watch::Sender::new(false));
         let epoch = Epoch(rand::random());
-        let mut sessions = JoinSet::new();
+        let (mut sessions, further) = (JoinSet::new(), FurtherSessions::default());
+        let whole = Dependencies { connect: further.noted(&needs.connect), ..needs.clone() };
         for target in &needs.trackers {
-            let session = Session::new(&needs, target.clone(), epoch, parts.subscribe(), stop.subscribe());
+            let session = Session::new(&whole, target.clone(), epoch, parts.subscribe(), stop.subscribe());
             sessions.spawn(session.run().instrument(info_span!("tracker", at = %target.host_port())));
         }
-        Ok(Self { access: needs.access, parts, joined: BTreeMap::new(), stop, sessions })
+        Ok(Self { needs, further, parts, joined: BTreeMap::new(), stop, sessions })
     }
 
     fn handle(&mut self, message: Message, _: &ActorRef<Message>) -> Handled {
         match message {
+            Message::Further(number, further) => {
+                self.further.add(number, further);
+                self.further.arrange(&self.needs, &mut self.sessions);
+            }
             Message::Join(part) => self.join(part),
             Message::Leave(part) => self.leave(part),
+            Message::NoFurther(number) => {
+                self.further.remove(number);
+                self.further.arrange(&self.needs, &mut self.sessions);
+            }
             Message::Stop(reply) => self.stop(reply),
         }
         Ok(())
@@ -252,13 +275,14 @@ impl Announcer {
     }
 
     fn tell(&self) {
-        let public = self.joined.keys().filter(|part| self.access.is_public(Some(part.id), None));
+        let public = self.joined.keys().filter(|part| self.needs.access.is_public(Some(part.id), None));
         let parts: Arc<BTreeSet<Content>> = Arc::new(public.copied().collect());
         self.parts.send_if_modified(|told| std::mem::replace(told, parts.clone()) != parts);
     }
 
     fn stop(&mut self, reply: RpcReplyPort<()>) {
         self.stop.send_replace(true);
+        self.further.stop();
         let sessions = std::mem::take(&mut self.sessions);
         tokio::spawn(async move {
             sessions.join_all().await;

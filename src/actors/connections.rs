@@ -78,9 +78,6 @@ pub enum Message {
     Existing(NodeId, RpcReplyPort<Option<Link>>),
     /// Only the links to these nodes stay open.
     Keep(Access),
-    /// All links in use are wanted.
-    #[cfg(feature = "lab")]
-    All(RpcReplyPort<Vec<Link>>),
     /// The attempt at some addresses of a dial has ended; the number tells this dial of a target from later ones.
     Dialled(Target, u64, Result<Link, DialError>),
     /// A node may have two links: choose.
@@ -180,8 +177,6 @@ impl Owner for Connections {
     fn handle(&mut self, message: Message, myself: &ActorRef<Message>) -> Handled {
         while self.tasks.try_join_next().is_some() {}
         match message {
-            #[cfg(feature = "lab")]
-            Message::All(reply) => drop(reply.send(self.table.all())),
             Message::Closed(node) => self.table.prune(node),
             Message::Dialled(target, number, result) => self.dialled(myself, &target, number, result),
             Message::Established(link) if link.purpose() == Purpose::Side => self.side(link),

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::actors::access::Access;
 use crate::actors::limits::reads::Going;
-use crate::actors::start::{Handled, Owner, start};
+use crate::actors::start::{Farewell, Handled, Owner, start};
 pub use crate::logic::directory::{AnnouncementId, Census, Window};
 use crate::logic::directory::{AskerView, Directory, FollowId, Quotas, Snapshot, Tally};
 use crate::logic::limits::meter::Meter;
@@ -69,15 +69,7 @@ pub struct Subscription {
     pub first: FollowEvent,
     /// Who joins and leaves. It ends when the follower was too slow.
     pub events: mpsc::Receiver<FollowEvent>,
-    id: FollowId,
-    directory: ActorRef<Message>,
-}
-
-impl Drop for Subscription {
-    fn drop(&mut self) {
-        // A stopped directory has no followers.
-        let _ = self.directory.cast(Message::Unfollow(self.id));
-    }
+    _end: Farewell<Message>,
 }
 
 /// A handle to the directory.
@@ -303,7 +295,7 @@ impl State {
         let (id, first) = self.directory.follow(part, node, asker)?;
         let (sender, events) = mpsc::channel(EVENTS);
         self.followers.insert(id, sender);
-        Ok(Subscription { first, events, id, directory: myself.clone() })
+        Ok(Subscription { first, events, _end: Farewell::of(myself.clone(), Message::Unfollow(id)) })
     }
 
     fn dismiss(&mut self, access: &Access) {

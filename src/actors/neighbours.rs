@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use ractor::{ActorCell, ActorRef, RpcReplyPort, SpawnErr};
 use serde::{Deserialize, Serialize};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::interval;
 
 pub use self::reach::JoinError;
-pub use self::reference::NeighboursRef;
+pub use self::reference::{Keeping, NeighboursRef};
 pub use self::state::{Answer, State};
 use self::talk::Ticket;
 pub use self::talk::room;
@@ -161,6 +161,8 @@ pub enum Message {
     Join(Newcomer, RpcReplyPort<Result<Ticket, Code>>),
     /// A node is about to be asked to be a neighbour, or its answer is there.
     Joining(NodeId, bool),
+    /// These are kept as neighbours, too, until the sender is dropped.
+    Keep(Vec<PeerTarget>, oneshot::Receiver<()>),
     /// What is worth remembering is to be written now.
     Remember(RpcReplyPort<()>),
     /// Where a neighbour answers.
@@ -234,6 +236,7 @@ impl Owner for State {
             Message::Heard(node, addrs, source) => self.heard(node, &addrs, source),
             Message::Join(newcomer, reply) => drop(reply.send(self.join(newcomer))),
             Message::Joining(node, begins) => self.joining(node, begins),
+            Message::Keep(targets, dropped) => self.keep(targets, dropped),
             Message::Reached(node, addrs) => self.flood(Input::Reached(node, addrs)),
             Message::Remember(reply) => self.remember(Some(reply)),
             Message::Search { what, waves, answers } => self.search(what, waves, answers),

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 pub use self::view::{Changes, FLOODED, View};
 use crate::actors::access::Access;
 use crate::actors::index::IndexSnapshot;
+use crate::actors::limits::throttle::Throttle;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::model::{ContentId, NodeId, SafePath};
@@ -30,6 +31,8 @@ struct Entry {
     /// What was told with a collection that it leaves out of its directory: told on with it.
     left_out: Arc<LeftOut>,
     participants: mpsc::Sender<Link>,
+    /// Where what is sent of it waits.
+    throttle: Option<Throttle>,
 }
 
 /// The shelf; cheap to clone.
@@ -73,17 +76,18 @@ impl Shelf {
         names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
     }
 
-    /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
+    /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`, and what is sent of it waits at its
+    /// throttle.
     #[must_use]
     pub fn place(
         &self,
         id: ContentId,
         source: Arc<dyn Source>,
         left_out: LeftOut,
-        participants: mpsc::Sender<Link>,
+        (participants, throttle): (mpsc::Sender<Link>, Option<Throttle>),
     ) -> Shelved {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, source, left_out: Arc::new(left_out), participants };
+        let entry = Entry { number, source, left_out: Arc::new(left_out), participants, throttle };
         self.transfers.send_modify(|all| all.entry(id).or_default().push(entry));
         Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
@@ -127,7 +131,7 @@ fn fullest<'e>(entries: impl Iterator<Item = &'e Entry>) -> Option<&'e Entry> {
 mod tests {
     use super::*;
     use crate::io::share::shared_source::SharedCollection;
-    use crate::io::share::source::drawn::Drawn;
+    use crate::io::share::source::tests::Drawn;
     use crate::model::Collection;
     use crate::model::collection::Entry as TreeEntry;
     use crate::wire::Code;
@@ -139,7 +143,7 @@ mod tests {
     }
 
     fn place(shelf: &Shelf, size: u64, picture: &str) -> Shelved {
-        shelf.place(id(), Drawn::of(id(), size, picture), LeftOut::default(), mpsc::channel(1).0)
+        shelf.place(id(), Drawn::of(id(), size, picture), LeftOut::default(), (mpsc::channel(1).0, None))
     }
 
     fn served(shelf: &Shelf, size: u64) -> Result<u32, Code> {
@@ -182,7 +186,7 @@ mod tests {
         let tree = Collection::new(vec![(SafePath::parse("d").expect("valid"), TreeEntry::Directory)]).expect("sound");
         let source = SharedCollection::new(&tree, &[]).expect("complete");
         let id = source.id();
-        let _place = shelf.place(id, Arc::new(source), told.clone(), mpsc::channel(1).0);
+        let _place = shelf.place(id, Arc::new(source), told.clone(), (mpsc::channel(1).0, None));
         assert_eq!(shelf.seen_by(None).manifest(id).map(|(_, left_out)| left_out), Ok(told));
     }
 }

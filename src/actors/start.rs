@@ -50,6 +50,23 @@ pub async fn spawn<A: Actor>(actor: A, arguments: A::Arguments, supervisor: Opti
     }
 }
 
+/// What an actor is told when this is dropped. One that has stopped needs it no more.
+#[derive(Debug)]
+pub struct Farewell<M: Message>(ActorRef<M>, Option<M>);
+
+impl<M: Message> Farewell<M> {
+    /// To this actor.
+    pub const fn of(actor: ActorRef<M>, message: M) -> Self {
+        Self(actor, Some(message))
+    }
+}
+
+impl<M: Message> Drop for Farewell<M> {
+    fn drop(&mut self) {
+        self.1.take().into_iter().for_each(|message| drop(self.0.cast(message)));
+    }
+}
+
 /// An owner as ractor runs it.
 struct Owning<O>(PhantomData<fn() -> O>);
 

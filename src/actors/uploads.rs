@@ -14,12 +14,13 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
 use crate::actors::shelf::Shelf;
-use crate::actors::start::{Handled, Owner, start};
+use crate::actors::start::{Farewell, Handled, Owner, start};
 use crate::io::net::link::{Link, WeakLink};
 use crate::logic::limits::shares::Who;
 use crate::logic::limits::slots::{Admission, Capacity, Slots, Ticket};
 use crate::logic::limits::spread::Spread;
 use crate::logic::uploads::{Ledger, Taking, Upload, UploadEvent, Uploads};
+use crate::model::counts::take_away;
 use crate::model::{ContentId, NodeId};
 
 use slot::Upload as Held;
@@ -99,7 +100,7 @@ pub struct UploadPool {
 
 #[derive(Debug)]
 struct Audience {
-    nodes: HashMap<NodeId, u32>,
+    nodes: HashMap<NodeId, usize>,
     count: watch::Sender<u32>,
 }
 
@@ -290,18 +291,15 @@ impl UploadPool {
         let audience = self.audiences.entry(id).or_insert_with(new);
         *audience.nodes.entry(node).or_default() += 1;
         audience.announce();
-        Seat::new(myself.clone(), id, node, audience.count.subscribe())
+        let end = Farewell::of(myself.clone(), Message::Leave(id, node));
+        Seat { fetching: audience.count.subscribe(), _end: end }
     }
 
     fn leave(&mut self, id: ContentId, node: NodeId) {
         let now = self.now();
         let Some(audience) = self.audiences.get_mut(&id) else { return };
-        if let Some(count) = audience.nodes.get_mut(&node) {
-            *count -= 1;
-            if *count == 0 {
-                audience.nodes.remove(&node);
-                self.ledger.leave(id, node, now);
-            }
+        if take_away(&mut audience.nodes, &node, 1) {
+            self.ledger.leave(id, node, now);
         }
         audience.announce();
         if audience.nodes.is_empty() {

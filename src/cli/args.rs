@@ -21,7 +21,7 @@ mod put;
 
 pub(crate) use commands::{
     BenchArgs, CompletionsArgs, DemoArgs, FriendNode, FriendsCommand, GetArgs, HashArgs, JobsArgs, JobsCommand,
-    LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, TrackerArgs,
+    LimitArgs, LocateArgs, LsArgs, ManArgs, NodeArgs, OneOrAll, SearchArgs, ShareArgs, Shell, ShellArgs, TrackerArgs,
     TrustCommand, UnshareArgs, Which,
 };
 pub(crate) use put::{InboxArgs, InboxCommand, OneOrAll as OfferOrAll, PutArgs};
@@ -69,6 +69,17 @@ pub(crate) struct Globals {
 }
 
 impl Globals {
+    /// As this command has them: what programs follow has no other form than JSON.
+    pub(crate) fn of(self, command: &Command) -> Self {
+        Self { json: self.json || matches!(command, Command::Events), ..self }
+    }
+
+    /// With what was given later.
+    pub(crate) fn with(mut self, later: Self) -> Self {
+        self.absorb(later);
+        self
+    }
+
     fn absorb(&mut self, later: Self) {
         self.home = later.home.or_else(|| self.home.take());
         self.config = later.config.or_else(|| self.config.take());
@@ -102,6 +113,8 @@ pub(crate) enum Command {
     Put(PutArgs),
     /// Show, accept or decline what other nodes have sent here
     Inbox(InboxArgs),
+    /// Type one command after the other, with numbers for what was found, while transfers go on beside them
+    Shell(ShellArgs),
     /// Run this home's node until it is stopped, with what its configuration offers
     Node(NodeArgs),
     /// Offer something no longer that the running node of this home offers, or that was kept
@@ -174,6 +187,11 @@ pub(crate) fn parse(line: impl IntoIterator<Item = OsString>) -> Result<(Globals
         level = matches.subcommand().map(|(_, below)| below);
     }
     Ok((globals, Command::from_arg_matches(&matches)?))
+}
+
+/// The command of a line, by its name.
+pub(crate) fn command_of(line: &[OsString]) -> Option<String> {
+    parser().try_get_matches_from(line).ok()?.subcommand_name().map(ToOwned::to_owned)
 }
 
 /// A tracker's place.

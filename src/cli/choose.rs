@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{self, BufRead as _};
 use std::ops::ControlFlow;
 
+use crate::cli::context::within::Numbered;
 use crate::cli::context::{Context, heed};
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::hits;
@@ -29,7 +30,7 @@ pub(crate) fn list(context: &Context, candidates: &[Hit], beyond: Beyond, stdout
     let output = &context.output;
     output.emit_all(candidates.iter().map(|hit| Line::hit(hit, None)))?;
     output.emit(&Line::Summary { hits: candidates.len() as u64, beyond })?;
-    let table = hits::rivals(candidates, output.names());
+    let table = context.numbered(hits::rivals(candidates, output.names()), candidates.iter().map(Numbered::of));
     if stdout_is_taken {
         output.note(table.render(output.error_width()).trim_end());
         return Ok(());
@@ -213,7 +214,7 @@ fn telling(candidates: &[Hit]) -> usize {
 }
 
 /// The places that `1,3 5-7` means, each once; or what of it means none, which may be a word.
-fn numbers(line: &str, count: usize) -> Result<Vec<usize>, String> {
+pub(crate) fn numbers(line: &str, count: usize) -> Result<Vec<usize>, String> {
     let parts: Vec<&str> = line.split([',', ' ']).filter(|part| !part.is_empty()).collect();
     if !parts.iter().any(|part| is_range(part)) {
         return Err(format!("None of them matches `{}`; * shows all.", Shown(line)));
@@ -240,7 +241,8 @@ fn ends(part: &str) -> (&str, &str) {
     part.split_once('-').unwrap_or((part, part))
 }
 
-fn is_range(part: &str) -> bool {
+/// Whether it is a number, or two with a line between them.
+pub(crate) fn is_range(part: &str) -> bool {
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
     let (first, last) = ends(part);
     is_number(first) && is_number(last)

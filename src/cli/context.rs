@@ -1,6 +1,7 @@
 //! What every command is given, and how a finite one runs: a node for its time, warnings passed on, signals heeded.
 
 pub(crate) mod runs;
+pub(crate) mod within;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,12 +10,16 @@ use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use self::runs::Runs;
+use self::within::Within;
+use crate::cli::args::Globals;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::Console;
 use crate::cli::render::activity::Activity;
 use crate::cli::say;
-use crate::cli::settings::Settings;
+use crate::cli::settings::{Environment, Settings};
 use crate::cli::signals::Signals;
+use crate::io::home::friends::FriendFile;
+use crate::io::home::lines::ListFile as _;
 use crate::node::{
     Asker, ControlError, Error, ErrorCode, Event, Guest, Home, Node, Notice, Options, Outcome, Plane, Remote,
 };
@@ -33,6 +38,18 @@ const WARNINGS: usize = 64;
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) output: Console,
+    /// What the shell gives it, where it runs in one.
+    pub(crate) within: Option<Within>,
+}
+
+/// Where output goes, with friends by their names, and what holds, for the flags of a command line.
+pub(crate) fn resolve(globals: &Globals) -> (Console, Result<Settings>) {
+    let output = Console::new(globals);
+    let settings = Settings::resolve(globals, &Environment::of_process(), Home::default_root());
+    // Only for names in what is shown: a command that needs friends reads them again and says what is wrong.
+    let friends = |settings: &Settings| FriendFile::at(&settings.home).read_what_is_right().unwrap_or_default();
+    let output = settings.iter().fold(output, |output, settings| output.naming(friends(settings)));
+    (output, settings)
 }
 
 impl Context {
@@ -43,7 +60,7 @@ impl Context {
 
     /// The same for a command that goes on when its standard output is lost.
     pub(crate) fn of_service(&self) -> Self {
-        Self { output: self.output.clone().of_service(), settings: self.settings.clone() }
+        Self { output: self.output.clone().of_service(), ..self.clone() }
     }
 
     /// The home, for a command about it.
@@ -57,6 +74,9 @@ impl Context {
 
     /// Begins to heed signals.
     pub(crate) fn signals(&self) -> Result<Signals> {
+        if let Some(within) = &self.within {
+            return Ok(within.signals());
+        }
         Signals::listen().map_err(|error| Failure::Other(anyhow::Error::new(error).context("cannot heed signals")))
     }
 
@@ -285,8 +305,8 @@ pub(crate) async fn stop(stopped: impl Future<Output = ()>, signals: &mut Signal
 impl Context {
     /// Of a home that is nowhere.
     pub(crate) fn of_nobody() -> Self {
-        let globals = crate::cli::args::Globals { home: Some("/nonexistent/home".into()), ..Default::default() };
-        let settings = Settings::resolve(&globals, &crate::cli::settings::Environment::default(), None);
-        Self { settings: settings.expect("the defaults"), output: Console::new(&globals) }
+        let globals = Globals { home: Some("/nonexistent/home".into()), ..Default::default() };
+        let settings = Settings::resolve(&globals, &Environment::default(), None);
+        Self { settings: settings.expect("the defaults"), output: Console::new(&globals), within: None }
     }
 }

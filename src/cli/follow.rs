@@ -13,7 +13,7 @@ use crate::cli::render::progress::View;
 use crate::cli::render::uploads;
 use crate::cli::signals::{Signals, Stop};
 use crate::model::Size;
-use crate::node::{ControlError, Error, Node, Notice, Outcome, Phase, Progress, Remote, Transfer};
+use crate::node::{ControlError, Error, Node, Notice, Outcome, Phase, Progress, Transfer};
 
 /// How often progress is sampled: bars look alive, and a JSON line comes well within every second.
 const SAMPLE: Duration = Duration::from_millis(250);
@@ -69,39 +69,20 @@ pub(crate) async fn transfer(
     told.map(|()| outcome)
 }
 
-/// Whether it is known what comes, and that it can be put there.
+/// Whether it is known what comes, that it is not there yet, and that it can be put there.
 fn is_found(progress: &Progress) -> bool {
-    progress.id.is_some() && !matches!(progress.phase, Phase::Looking | Phase::Connecting)
+    progress.id.is_some() && !matches!(progress.phase, Phase::Looking | Phase::Connecting | Phase::Hashing)
 }
 
 fn ended(error: Error, stopped: Option<Stop>) -> Failure {
     match (error, stopped) {
         (
-            error @ (Error::Control(ControlError::Left { .. }) | Error::Interrupted { .. } | Error::Overtaken { .. }),
+            error @ (Error::Control(ControlError::Left { .. } | ControlError::Same { .. })
+            | Error::Interrupted { .. }
+            | Error::Overtaken { .. }),
             Some(stop),
         ) => Failure::Interrupted { stop, error },
         (error, _) => Failure::Node(error),
-    }
-}
-
-/// The same where the running node serves it, which does so until this command ends.
-///
-/// # Errors
-/// When that node has ended.
-pub(crate) async fn seed_there(
-    context: &Context,
-    remote: &Remote,
-    bytes: u64,
-    signals: &mut Signals,
-) -> Result<Exit, Failure> {
-    if signals.came {
-        return Ok(Exit::DONE);
-    }
-    context.output.emit(&Line::Phase { name: Phase::Seeding })?;
-    context.output.remark(&format!("qshare: the running node seeds {} until this command is stopped", Size(bytes)));
-    tokio::select! {
-        _ = signals.next() => Ok(Exit::DONE),
-        () = remote.ended() => Err(Error::Control(ControlError::Lost).into()),
     }
 }
 

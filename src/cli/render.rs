@@ -3,6 +3,7 @@
 //! reaches standard error. A service (`sink.rs`) goes on when standard output is lost. Not responsible for what is said.
 
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressDrawTarget};
@@ -28,7 +29,7 @@ pub(crate) mod live;
 pub(crate) mod log;
 pub(crate) mod plain;
 pub(crate) mod progress;
-mod sink;
+pub(crate) mod sink;
 pub(crate) mod stdout;
 pub(crate) mod table;
 pub(crate) mod uploads;
@@ -37,6 +38,7 @@ use bottom::Bottom;
 use fit::Paint;
 use json::Line;
 use live::Frame;
+use sink::above::Above;
 use sink::{Lost, Sink};
 use table::Table;
 
@@ -68,6 +70,12 @@ pub(crate) struct Console {
     pub(crate) bars: MultiProgress,
     names: Names,
     sink: Sink,
+    /// Where all of it goes instead, while somebody types.
+    above: Arc<OnceLock<Above>>,
+    /// Whether nobody is to be asked.
+    asks_nobody: bool,
+    /// Whether only what is wrong is told.
+    only_warns: bool,
 }
 
 impl Console {
@@ -83,8 +91,18 @@ impl Console {
             Style::Lines | Style::Nothing => ProgressDrawTarget::hidden(),
         };
         let bars = MultiProgress::with_draw_target(target);
-        let (names, sink) = (Names::default(), Sink::default());
-        Self { json: globals.json, quiet: globals.quiet, wide: globals.wide, style, bars, names, sink }
+        Self {
+            json: globals.json,
+            quiet: globals.quiet,
+            wide: globals.wide,
+            style,
+            bars,
+            names: Names::default(),
+            sink: Sink::default(),
+            above: Arc::default(),
+            asks_nobody: false,
+            only_warns: false,
+        }
     }
 
     /// The same, with these friends shown by name.
@@ -95,6 +113,27 @@ impl Console {
     /// The same, of a command that goes on when standard output is lost.
     pub(crate) fn of_service(self) -> Self {
         Self { sink: Sink::of_service(), ..self }
+    }
+
+    /// The same, of a command whose standard input is somebody else's.
+    pub(crate) fn asking_nobody(self) -> Self {
+        Self { asks_nobody: true, ..self }
+    }
+
+    /// The same, of what goes on while something else is shown: nothing of it moves.
+    pub(crate) fn still(self) -> Self {
+        let bars = MultiProgress::with_draw_target(ProgressDrawTarget::hidden());
+        Self { style: Style::Nothing, bars, above: Arc::default(), ..self }
+    }
+
+    /// The same, of what is watched elsewhere: only what is wrong is told, to people.
+    pub(crate) fn only_warning(self) -> Self {
+        Self { json: false, only_warns: true, ..self }
+    }
+
+    /// From now on all that this and its clones tell goes there; the first time counts.
+    pub(crate) fn go(&self, above: Above) {
+        let _ = self.above.set(above);
     }
 
     /// How friends are called.
@@ -110,7 +149,7 @@ impl Console {
 
     /// Whether somebody can be asked.
     pub(crate) fn is_interactive(&self) -> bool {
-        !self.json && !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
+        !self.asks_nobody && !self.json && !self.quiet && io::stdin().is_terminal() && io::stderr().is_terminal()
     }
 
     /// To how many columns tables are bounded: those of the terminal, if results go to one and nobody wants them whole.
@@ -169,7 +208,7 @@ impl Console {
     /// # Errors
     /// When standard output is closed or cannot be written; never of a service.
     pub(crate) fn print(&self, text: &str) -> Result<()> {
-        if self.json { Ok(()) } else { self.write(text.as_bytes()) }
+        if self.json || self.only_warns { Ok(()) } else { self.write(text.as_bytes()) }
     }
 
     fn write(&self, bytes: &[u8]) -> Result<()> {
@@ -182,6 +221,10 @@ impl Console {
 
     /// Writes to standard output; a service tells of the loss.
     fn put(&self, bytes: &[u8]) -> io::Result<()> {
+        if let Some(above) = self.above.get() {
+            above.told(&String::from_utf8_lossy(bytes));
+            return Ok(());
+        }
         let Err(Lost { cause, is_news }) = self.clear_of_bars(|| self.sink.write(bytes)) else { return Ok(()) };
         if is_news && self.sink.is_service() {
             let reason = match cause.kind() {
@@ -194,13 +237,13 @@ impl Console {
     }
 
     /// Only bars need it: waiting for whoever reads must not hold up what is logged.
-    fn clear_of_bars<T>(&self, write: impl FnOnce() -> T) -> T {
+    pub(crate) fn clear_of_bars<T>(&self, write: impl FnOnce() -> T) -> T {
         if self.style == Style::Bars { self.bars.suspend(write) } else { write() }
     }
 
     /// Something that may interest people: a line on standard error, unless `-q`.
     pub(crate) fn note(&self, text: &str) {
-        if !self.quiet {
+        if !self.quiet && !self.only_warns {
             self.tell(text);
         }
     }
@@ -225,7 +268,8 @@ impl Console {
         // Whoever closed the output of a finite command will be noticed at its next result.
         let told = self.json && bytes(&Line::Warning { message: &message }).is_ok_and(|line| self.put(&line).is_ok());
         if !told && (!self.json || self.sink.is_service()) {
-            self.note(&format!("qshare: warning: {message}"));
+            let sentence = format!("qshare: warning: {message}");
+            if self.only_warns { self.tell(&sentence) } else { self.note(&sentence) }
         }
     }
 
@@ -249,6 +293,9 @@ impl Console {
 
     /// Nobody is left to tell when standard error is gone too.
     fn tell(&self, text: &str) {
+        if let Some(above) = self.above.get() {
+            return above.told(text);
+        }
         self.clear_of_bars(|| {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
@@ -281,7 +328,10 @@ pub(crate) struct LogWriter(Console);
 
 impl io::Write for LogWriter {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let _ = self.0.clear_of_bars(|| io::stderr().lock().write_all(bytes));
+        match self.0.above.get() {
+            Some(above) => above.told(&String::from_utf8_lossy(bytes)),
+            None => drop(self.0.clear_of_bars(|| io::stderr().lock().write_all(bytes))),
+        }
         Ok(bytes.len())
     }
 

@@ -44,6 +44,8 @@ pub(crate) struct Settings {
     /// The configuration file that was given.
     pub(crate) config: Option<PathBuf>,
     pub(crate) trackers: Vec<PeerTarget>,
+    /// Trackers, and peers, were given with the command.
+    pub(crate) given: (bool, bool),
     pub(crate) peers: Vec<PeerTarget>,
     pub(crate) near: Near,
     pub(crate) shares: Vec<(SafePath, PathBuf)>,
@@ -87,6 +89,7 @@ impl Settings {
             home,
             config: globals.config.clone(),
             trackers: trackers.into_iter().unique().collect(),
+            given: (!globals.tracker.is_empty(), !globals.peer.is_empty()),
             peers: peers.into_iter().unique().collect(),
             near: Near {
                 lan: (config.node.lan && !globals.no_lan).then(|| environment.program.clone()),

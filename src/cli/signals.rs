@@ -17,7 +17,6 @@ pub(crate) enum Stop {
     /// SIGINT: ctrl-c.
     Interrupt,
     /// SIGTERM.
-    #[cfg_attr(not(unix), expect(dead_code, reason = "there is no such signal here"))]
     Terminate,
 }
 
@@ -43,6 +42,8 @@ pub(crate) struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     terminate: Option<tokio::signal::unix::Signal>,
+    /// What a shell passes on to a command that runs in it.
+    told: Option<watch::Receiver<Stop>>,
     /// What another command asks of the node that runs here.
     asked: Option<watch::Receiver<bool>>,
     /// Whether there was a wish to stop, which may have been too late for what it was to end.
@@ -65,6 +66,7 @@ impl Signals {
             hangup: unless_ignored(SignalKind::hangup())?,
             interrupt: unless_ignored(SignalKind::interrupt())?,
             terminate: Some(signal(SignalKind::terminate())?),
+            told: None,
             asked: None,
             came: false,
         })
@@ -76,6 +78,7 @@ impl Signals {
             () = come(&mut self.hangup) => Stop::Hangup,
             () = come(&mut self.interrupt) => Stop::Interrupt,
             () = come(&mut self.terminate) => Stop::Terminate,
+            stop = is_told(&mut self.told) => stop,
             () = is_asked(&mut self.asked) => Stop::Terminate,
         };
         self.came = true;
@@ -99,7 +102,32 @@ async fn is_asked(asked: &mut Option<watch::Receiver<bool>>) {
     }
 }
 
+/// What is told, each time that it is.
+async fn is_told(told: &mut Option<watch::Receiver<Stop>>) -> Stop {
+    if let Some(stops) = told
+        && stops.changed().await.is_ok()
+    {
+        return *stops.borrow_and_update();
+    }
+    std::future::pending().await
+}
+
 impl Signals {
+    /// Those that a shell passes on, and no others.
+    pub(crate) const fn of_shell(stops: watch::Receiver<Stop>) -> Self {
+        Self {
+            #[cfg(unix)]
+            hangup: None,
+            #[cfg(unix)]
+            interrupt: None,
+            #[cfg(unix)]
+            terminate: None,
+            told: Some(stops),
+            asked: None,
+            came: false,
+        }
+    }
+
     /// Also comes when another command asks that this node stops.
     pub(crate) fn heed(&mut self, node: &Host) {
         self.asked = Some(node.stop_asked());
@@ -108,7 +136,7 @@ impl Signals {
     /// Whether Ctrl-C does nothing, because whoever started the process wants that.
     #[cfg(unix)]
     pub(crate) const fn ignore_interrupts(&self) -> bool {
-        self.interrupt.is_none()
+        self.interrupt.is_none() && self.told.is_none()
     }
 
     /// Never here.
@@ -136,21 +164,26 @@ impl Signals {
     /// # Errors
     /// Never here.
     pub(crate) fn listen() -> io::Result<Self> {
-        Ok(Self { asked: None, came: false })
+        Ok(Self { told: None, asked: None, came: false })
     }
 
     /// The next wish to stop.
     pub(crate) async fn next(&mut self) -> Stop {
+        let is_told_alone = self.told.is_some();
         let interrupted = async {
+            if is_told_alone {
+                std::future::pending::<()>().await;
+            }
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
         };
-        tokio::select! {
-            () = interrupted => {}
-            () = is_asked(&mut self.asked) => {}
-        }
+        let stop = tokio::select! {
+            () = interrupted => Stop::Interrupt,
+            () = is_asked(&mut self.asked) => Stop::Interrupt,
+            stop = is_told(&mut self.told) => stop,
+        };
         self.came = true;
-        Stop::Interrupt
+        stop
     }
 }

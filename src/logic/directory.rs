@@ -91,12 +91,6 @@ impl Directory {
         self.snapshot.clone()
     }
 
-    /// All offers together.
-    #[cfg(feature = "lab")]
-    pub const fn total(&self) -> Amount {
-        self.networks.total.offers
-    }
-
     /// Begins an announcement. One in full replaces everything known of the node, of whichever epoch.
     ///
     /// # Errors

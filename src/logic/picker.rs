@@ -136,12 +136,6 @@ impl Picker {
         self.map.len(unit)
     }
 
-    /// Whether there is no unit at all.
-    #[cfg(feature = "lab")]
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
-    }
-
     /// Puts a unit that is not in flight into a state: at the start, when a list was proven, when a re-hash failed.
     pub fn set(&mut self, unit: u32, state: State) {
         if self.state(unit) != State::InFlight && state != State::InFlight {

@@ -156,12 +156,6 @@ impl Transfer {
         out
     }
 
-    /// Whether everything wanted is there.
-    #[cfg(feature = "lab")]
-    pub const fn is_complete(&self) -> bool {
-        self.complete
-    }
-
     /// Bytes of wanted units that are proven, those of earlier runs included once they are verified.
     pub const fn proven_bytes(&self) -> u64 {
         self.proven_bytes

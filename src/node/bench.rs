@@ -16,7 +16,7 @@ use crate::actors::serve::{Places, serve_links};
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Result, Who};
 use crate::node::host::{Host, Started};
 use crate::node::types::{Event, Options};
 use crate::wire::{self, BenchEnd, Request, Role, limits};
@@ -90,7 +90,7 @@ impl Bench {
     ///
     /// # Errors
     /// When the home is locked or cannot be used, or the port cannot be had.
-    pub async fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>), Error> {
+    pub async fn start(options: &Options) -> Result<(Self, mpsc::Receiver<Event>)> {
         let Started { host, links, events } = Host::start(options, Role::Bench, Access::everyone()).await?;
         host.run(serve_links(links, Arc::new(BenchAnswers::default()), Places::default()));
         Ok((Self { host }, events))
@@ -106,12 +106,7 @@ impl Deref for Bench {
 }
 
 /// Runs all four tests with this many bytes each, and counts them as they move.
-pub(crate) async fn measure(
-    host: &Host,
-    target: &PeerTarget,
-    bytes: u64,
-    moved: &AtomicU64,
-) -> Result<BenchReport, Error> {
+pub(crate) async fn measure(host: &Host, target: &PeerTarget, bytes: u64, moved: &AtomicU64) -> Result<BenchReport> {
     let who = Who::bench(target.host_port());
     let own = host.endpoint.node_id();
     let connected = host.connections.to_target(target).await;
@@ -140,7 +135,7 @@ struct Run<'a> {
 }
 
 impl Run<'_> {
-    async fn row(&self, file: bool, download: bool, storage: Storage) -> Result<BenchRow, Error> {
+    async fn row(&self, file: bool, download: bool, storage: Storage) -> Result<BenchRow> {
         self.link.widen();
         let request = Request::Bench(wire::Bench { bytes: self.bytes, download, file });
         let called = frames::call::<()>(self.link, &request, limits::CONTROL).await;
@@ -181,14 +176,14 @@ impl Run<'_> {
 
     /// What the other end says when it has everything, or knows that we have. What is still on the way to it, at most
     /// the windows, comes before.
-    async fn end(&self, from: &mut quinn::RecvStream, settles: bool) -> Result<BenchEnd, Error> {
+    async fn end(&self, from: &mut quinn::RecvStream, settles: bool) -> Result<BenchEnd> {
         let limit = frames::ANSWER + settling(settles, self.bytes);
         let end = timeout(limit, frames::receive::<BenchEnd>(from, limits::CONTROL)).await;
         let end = end.unwrap_or(Err(CallError::TimedOut)).and_then(|end| end.ok_or(CallError::Ended));
         end.map_err(|error| self.call(error))
     }
 
-    async fn storage(&self, file: bool, fill: Option<u64>) -> Result<Storage, Error> {
+    async fn storage(&self, file: bool, fill: Option<u64>) -> Result<Storage> {
         Storage::new(file, fill).await.map_err(|error| self.failed(error))
     }
 

@@ -391,6 +391,9 @@ pub enum Error {
     },
 }
 
+/// What a part of the node comes to.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
 /// What of the node itself failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Fault {

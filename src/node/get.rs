@@ -9,7 +9,7 @@ pub(super) mod fetch;
 pub(super) mod follow;
 pub(super) mod given;
 pub(super) mod givers;
-pub(super) mod holding;
+mod holding;
 pub(super) mod manifest;
 pub(super) mod seed;
 pub(super) mod selection;
@@ -33,7 +33,7 @@ use crate::io::receive::umask::Mask;
 use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
 use crate::model::{ContentId, Hit, NodeId, SafePath};
-use crate::node::error::{ControlError, Error};
+use crate::node::error::{ControlError, Error, Result};
 use crate::node::get::contents::{Contents, Present, name_of, not_hashed};
 use crate::node::get::destination::TargetPath;
 use crate::node::get::seed::Learned;
@@ -48,7 +48,7 @@ use crate::node::types::{Canceller, GetNotice, GetRequest, LookNotice, Notice, O
 pub(super) type Told = (watch::Receiver<Progress>, watch::Receiver<Vec<Notice>>);
 
 /// How a transfer ends.
-pub(super) type Ending = Result<Outcome, Error>;
+pub(super) type Ending = Result<Outcome>;
 
 /// A transfer under way. Dropping it cancels it; what was proven is kept.
 pub struct Transfer {
@@ -116,7 +116,7 @@ impl Transfer {
     ///
     /// # Errors
     /// Whatever kept it from being published.
-    pub async fn finish(mut self) -> Result<Outcome, Error> {
+    pub async fn finish(mut self) -> Result<Outcome> {
         (&mut self.task).await?
     }
 }
@@ -157,7 +157,7 @@ fn halted(error: Error, report: &Report) -> Error {
 }
 
 impl Get {
-    async fn run(mut self) -> Result<Outcome, Error> {
+    async fn run(mut self) -> Result<Outcome> {
         let mut cancelled = self.cancelled.clone();
         self.entrust().await;
         loop {
@@ -194,7 +194,7 @@ impl Get {
     }
 
     /// Everything before the first byte of content.
-    async fn prepare(&mut self) -> Result<Prepared, Error> {
+    async fn prepare(&mut self) -> Result<Prepared> {
         TargetPath::check(self.request.output.as_deref())?;
         let Meant { mut hit, late, beneath } = self.meant().await?;
         let Some(id) = hit.id else { return Err(not_hashed(&hit)) };
@@ -262,12 +262,12 @@ impl Get {
     }
 
     /// Where a result of this name and id lands; nowhere when it goes to a stream.
-    fn target(&self, name: &SafePath, id: Option<ContentId>) -> Result<Option<TargetPath>, Error> {
+    fn target(&self, name: &SafePath, id: Option<ContentId>) -> Result<Option<TargetPath>> {
         self.stream.is_none().then(|| TargetPath::of(self.request.output.as_deref(), name, id)).transpose()
     }
 
     /// Where these contents land; told where a directory is taken for an earlier result of them.
-    async fn lands(&self, contents: &Contents) -> Result<Option<TargetPath>, Error> {
+    async fn lands(&self, contents: &Contents) -> Result<Option<TargetPath>> {
         let target = self.target(&contents.name, Some(contents.wanted.content.id))?;
         let tree = contents.wanted.tree.is_some() && target.is_some();
         let Some(output) = self.request.output.clone().filter(|_| tree) else { return Ok(target) };
@@ -285,7 +285,7 @@ impl Get {
     }
 
     /// What is meant, which is not this node's own.
-    async fn meant(&mut self) -> Result<Meant, Error> {
+    async fn meant(&mut self) -> Result<Meant> {
         if let Some(given) = &self.request.given {
             return Ok(given::meant(given));
         }
@@ -305,7 +305,7 @@ impl Get {
     }
 
     /// Finds what is meant: at the peer that was named, or anywhere.
-    async fn find_at_all(&mut self) -> Result<Meant, Error> {
+    async fn find_at_all(&mut self) -> Result<Meant> {
         if let Some(peer) = &self.request.from {
             self.finder = self.inner.finder_at(peer).await?;
         }
@@ -323,14 +323,14 @@ impl Get {
     }
 
     /// Who sent a wrong list is not asked for anything else of it.
-    fn bar(&self, node: NodeId, id: ContentId, hit: &mut Hit) -> Result<(), Error> {
+    fn bar(&self, node: NodeId, id: ContentId, hit: &mut Hit) -> Result<()> {
         self.report.warn(LookNotice::WrongList { node, id });
         self.inner.downloads.bar(node, id);
         hit.providers.retain(|provider| provider.node != node);
         Ok(())
     }
 
-    fn prepare_stream(&self, hit: Hit, contents: Contents, late: Option<LateAnswers>) -> Result<Prepared, Error> {
+    fn prepare_stream(&self, hit: Hit, contents: Contents, late: Option<LateAnswers>) -> Result<Prepared> {
         contents.is_streamable()?;
         let dir = tempfile::tempdir().map_err(|error| Error::Stdout(error.into()))?;
         let parent = SafeDir::open(dir.path())?;
@@ -345,7 +345,7 @@ impl Get {
         contents: &Contents,
         destination: &TargetPath,
         parent: &SafeDir,
-    ) -> Result<Present, Error> {
+    ) -> Result<Present> {
         let mut present = contents.compare(destination, parent, self.request.replace, &self.report).await?;
         let (contents, parent, target) = (contents.clone(), parent.clone(), destination.name.clone());
         let given = tokio::task::spawn_blocking(move || {
@@ -360,7 +360,7 @@ impl Get {
     }
 
     /// Everything is there: only times may have to be set, and it may be served.
-    pub(super) async fn nothing_to_do(&self, contents: Contents, there: AllThere, hit: &Hit) -> Result<Outcome, Error> {
+    pub(super) async fn nothing_to_do(&self, contents: Contents, there: AllThere, hit: &Hit) -> Result<Outcome> {
         let AllThere { destination, parent, present } = there;
         let times = self.times(&contents, &destination.name, &hit.providers).await;
         self.set_times(&parent, &destination.name, &contents, times).await;
@@ -402,10 +402,20 @@ pub(super) fn kept(now: &Progress, partial: &Partial) -> u64 {
     now.bytes.max(partial.bytes_noted().min(now.total))
 }
 
-fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir, Error> {
+fn open_parent(destination: &TargetPath, mask: Mask) -> Result<SafeDir> {
     let parent = &destination.parent;
     let opened = if destination.make { SafeDir::create(parent, mask) } else { SafeDir::open_masked(parent, mask) };
     opened.map_err(|error| if error.is_missing() { DestError::absent(parent) } else { error }.into())
+}
+
+/// That what was put into this directory is where it was to be.
+///
+/// # Errors
+/// When the directory has gone elsewhere meanwhile.
+fn is_still_there(destination: &TargetPath, parent: &SafeDir) -> Result<(), DestError> {
+    let now = SafeDir::open(&destination.parent).ok().map(|dir| dir.identity());
+    let strayed = || DestError::Strayed { path: destination.parent.as_path().into() };
+    if now == Some(parent.identity()) { Ok(()) } else { Err(strayed()) }
 }
 
 /// A destination at which everything is.

@@ -104,7 +104,7 @@ impl Wiring<'_> {
             self.host.run(near::meet(finder.clone(), neighbours.clone()));
         }
         let near = self.options.near.clone();
-        let shares = self.shares(index.clone());
+        let shares = self.shares((index.clone(), announcer.clone(), neighbours.clone()));
         let (host, jobs) = (self.host, std::sync::OnceLock::new());
         let inbox = InboxHandle::new(arrivals, self.options.inbox.clone());
         let shared = Shared {
@@ -165,8 +165,8 @@ impl Wiring<'_> {
     }
 
     /// What it offers by request, and has kept.
-    fn shares(&self, index: IndexRef) -> Shares {
-        let (shares, unread) = Shares::new(index, &self.options.home.role_dir(Role::Node));
+    fn shares(&self, parts: (IndexRef, AnnouncerRef, NeighboursRef)) -> Shares {
+        let (shares, unread) = Shares::new(parts, &self.options.home.role_dir(Role::Node));
         if let Some(cause) = unread.filter(|_| self.host.guest.is_none()) {
             self.host.warn(Notice::Kept { path: shares.file().into(), cause });
         }

@@ -17,20 +17,33 @@ use crate::model::{ContentId, FriendName, Hit, NodeId, PeerTarget, Plane, Rate, 
 use crate::node::{Beyond, Direction, Error, Home, Listen, UploadEvent, Whom};
 use crate::wire::Peer;
 
-/// A struct whose fields the crate reads, and for each of them a setter of its name: one more breaks no caller.
+/// A struct whose fields the crate reads; `new` with the first of them and the defaults of the others, and for each of these a
+/// setter of its name: one more breaks no caller.
 macro_rules! with_setters {
     (
         $(#[$of_all:meta])*
         pub struct $name:ident {
-            $($(#[$of_field:meta])* $field:ident: $type:ty,)*
+            $(#[$of_first:meta])*
+            $first:ident: $given:ty,
+            $($(#[$of_field:meta])* $field:ident: $type:ty = $default:expr,)*
         }
+        $(#[$of_new:meta])*
+        fn new;
     ) => {
         $(#[$of_all])*
         pub struct $name {
+            $(#[$of_first])*
+            pub(crate) $first: $given,
             $($(#[$of_field])* pub(crate) $field: $type,)*
         }
 
         impl $name {
+            $(#[$of_new])*
+            #[must_use]
+            pub fn new($first: $given) -> Self {
+                Self { $first, $($field: $default,)* }
+            }
+
             $(
                 $(#[$of_field])*
                 #[must_use]
@@ -70,46 +83,28 @@ with_setters! {
         /// Where identity, caches and trust are kept.
         home: Home,
         /// Whether the home must be free, or a guest will do.
-        lifetime: Lifetime,
+        lifetime: Lifetime = Lifetime::Finite,
         /// The UDP address to listen on.
-        listen: Listen,
+        listen: Listen = Listen::Ephemeral,
         /// Where to announce and to look.
-        trackers: Vec<PeerTarget>,
+        trackers: Vec<PeerTarget> = Vec::new(),
         /// Nodes that are kept as neighbours, and whose own index is asked too.
-        peers: Vec<PeerTarget>,
+        peers: Vec<PeerTarget> = Vec::new(),
         /// How neighbours are found.
-        near: Near,
+        near: Near = Near::default(),
         /// Serve friends only, and announce no offer.
-        friends_only: bool,
+        friends_only: bool = false,
         /// The most bytes a second that all uploads take together.
-        upload_limit: Option<Rate>,
+        upload_limit: Option<Rate> = None,
         /// The same of all downloads.
-        download_limit: Option<Rate>,
+        download_limit: Option<Rate> = None,
         /// Of a collection that is fetched or listed: files and directories at most.
-        max_files: usize,
+        max_files: usize = MAX_FILES,
         /// What of the things that others offer is taken without a person, and where to.
-        inbox: InboxRules,
+        inbox: InboxRules = InboxRules::default(),
     }
-}
-
-impl Options {
     /// A node that only looks and fetches, without a tracker or a peer.
-    #[must_use]
-    pub fn new(home: Home) -> Self {
-        Self {
-            home,
-            lifetime: Lifetime::Finite,
-            listen: Listen::Ephemeral,
-            trackers: Vec::new(),
-            peers: Vec::new(),
-            near: Near::default(),
-            friends_only: false,
-            upload_limit: None,
-            download_limit: None,
-            max_files: MAX_FILES,
-            inbox: InboxRules::default(),
-        }
-    }
+    fn new;
 }
 
 /// How a node finds its neighbours.

@@ -91,24 +91,27 @@ pub struct ControlStatus {
 
 /// An address of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct OwnAddress {
     /// Which.
     pub addr: SocketAddr,
-    /// Whether a tracker has reached it there; none where no tracker has said anything.
+    /// Whether a tracker has reached it there; null where no tracker has said anything.
     pub answers: Option<bool>,
 }
 
 /// A tracker, as the node that announces there sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct TrackerState {
     /// As it was given.
     pub tracker: String,
-    /// What it has acknowledged at last; none before, and while it is lost.
+    /// How many offers it holds of this node, as it has acknowledged at last; null before, and while it is not reached.
     pub offers: Option<u64>,
 }
 
 /// A neighbour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct NeighbourState {
     /// Who.
     pub node: NodeId,
@@ -122,17 +125,19 @@ pub struct NeighbourState {
 
 /// A friend.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct FriendState {
     /// Its name.
     pub name: String,
     /// Who.
     pub node: NodeId,
-    /// There is a connection.
+    /// Whether there is a connection.
     pub linked: bool,
 }
 
 /// Something that is fetched for a command that has left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct JobState {
     /// Tells it from the others of the home.
     pub id: u64,
@@ -148,8 +153,9 @@ pub struct JobState {
 
 /// What one node takes of one content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct UploadState {
-    /// Who.
+    /// Who fetches.
     pub node: NodeId,
     /// What; its id where it has no name.
     pub name: String,
@@ -163,8 +169,9 @@ pub struct UploadState {
 
 /// Something that is bounded.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Budget {
-    /// What: some words.
+    /// What, in some words.
     pub name: String,
     /// How much is in use.
     pub used: u64,

@@ -85,6 +85,22 @@ impl Terminal<'_> {
         until(&format!("`{text}` in {}: {}", self.name, self.all()), || self.all().contains(text));
     }
 
+    /// Types this, as it is.
+    pub fn type_text(&self, text: &str) {
+        self.tmux.run(&["send-keys", "-t", &self.name, "-l", "--", text]);
+    }
+
+    /// Presses a key of this name, such as `Enter`.
+    pub fn press(&self, key: &str) {
+        self.tmux.run(&["send-keys", "-t", &self.name, key]);
+    }
+
+    /// Types a line.
+    pub fn enter(&self, line: &str) {
+        self.type_text(line);
+        self.press("Enter");
+    }
+
     pub fn interrupt(&self) {
         self.tmux.run(&["send-keys", "-t", &self.name, "C-c"]);
     }

@@ -329,3 +329,37 @@ async fn wrong_requests_are_refused_and_the_tracker_lives() {
     }
     assert_eq!(peers(&link).await, []);
 }
+
+#[tokio::test]
+async fn a_further_tracker_is_told_of_some_offers_until_that_is_over() {
+    let (tracker, other) = (tracker().await, tracker().await);
+    let mut sharer = Sharer::start(&tracker, &["a/x", "b"]).await;
+    assert_eq!(sharer.announced().await.0, 2);
+    let roots = vec![SafePath::parse("a").expect("a name")];
+    let announcing = sharer.announcer.announce_at(Further { trackers: vec![other.target(None)], roots });
+    assert_eq!(sharer.announced().await.0, 1);
+    let asker = Host::node().await;
+    let link = link(&asker, &other).await;
+    assert_eq!((search(&link, "x").await.len(), search(&link, "b").await.len()), (1, 0));
+    drop(announcing);
+    while !search(&link, "x").await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    sharer.announcer.stop().await;
+}
+
+#[tokio::test]
+async fn a_tracker_that_is_told_of_everything_is_so_under_every_name() {
+    let tracker = tracker().await;
+    let mut sharer = Sharer::start(&tracker, &["a", "b"]).await;
+    assert_eq!(sharer.announced().await.0, 2);
+    let mut alias = tracker.target(None);
+    alias.host = "localhost".to_owned();
+    let roots = vec![SafePath::parse("a").expect("a name")];
+    let _announcing = sharer.announcer.announce_at(Further { trackers: vec![alias.clone()], roots });
+    sharer.offers.send_replace(offers(&["a", "b", "c"]));
+    assert_eq!(sharer.announced().await.0, 3, "nothing was announced by the other name");
+    let asker = Host::node().await;
+    let link = link(&asker, &tracker).await;
+    assert_eq!(search(&link, "b").await.len(), 1);
+}

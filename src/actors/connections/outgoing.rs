@@ -15,6 +15,7 @@ use tokio::time::Instant;
 use crate::io::net::dial::{Admit, Answered, DIAL};
 use crate::logic::limits::vain::Vain;
 use crate::model::address::{is_loopback, network};
+use crate::model::counts::take_away;
 
 /// Dials to one network that have no answer yet; later ones wait. A handshake takes a round trip, so those of an honest
 /// network, however many nodes one address stands for, pass in no time.
@@ -111,12 +112,7 @@ impl Drop for Pass {
     fn drop(&mut self) {
         let Some(network) = self.counted else { return };
         let mut state = self.outgoing.state();
-        if let Some(count) = state.open.get_mut(&network) {
-            *count -= 1;
-            if *count == 0 {
-                state.open.remove(&network);
-            }
-        }
+        take_away(&mut state.open, &network, 1);
         drop(state);
         self.outgoing.freed.notify_waiters();
     }

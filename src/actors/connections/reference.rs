@@ -102,12 +102,6 @@ impl ConnectionsRef {
         self.ask(|reply| Message::Existing(node, reply)).await.flatten()
     }
 
-    /// All links in use.
-    #[cfg(feature = "lab")]
-    pub async fn all(&self) -> Vec<Link> {
-        self.ask(Message::All).await.unwrap_or_default()
-    }
-
     /// Closes the links to all nodes that are not served any more.
     pub fn keep(&self, access: Access) {
         // Stopped, it holds none.

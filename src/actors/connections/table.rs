@@ -31,12 +31,6 @@ impl Table {
         links.into_iter().find(|link| link.dialled() && addrs.contains(&link.remote()))
     }
 
-    /// All links in use.
-    #[cfg(feature = "lab")]
-    pub(super) fn all(&self) -> Vec<Link> {
-        self.pairs.keys().filter_map(|node| self.current(*node)).cloned().collect()
-    }
-
     /// All open links.
     pub(super) fn open(&self) -> impl Iterator<Item = &Link> {
         self.pairs.values().flatten().filter(|link| !link.is_closed())

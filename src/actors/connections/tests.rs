@@ -21,7 +21,9 @@ async fn side_connections_are_served_up_to_a_number_and_are_no_links() {
         served.push(b.links.recv().await.expect("handed on"));
     }
     assert!(served.iter().all(|link| link.peer() == a.id()));
-    assert_eq!((a.connections.all().await.len(), b.connections.all().await.len()), (1, 1));
+    for (of, other) in [(&a, b.id()), (&b, a.id())] {
+        assert_eq!(of.connections.existing(other).await.map(|link| link.purpose()), Some(Purpose::Link));
+    }
 
     let more = a.connections.beside(&link, 1).await;
     let closed = more[0].closed().await;
@@ -127,7 +129,8 @@ async fn loopback_is_remembered_only_with_an_id_and_a_change_is_refused() {
     assert_eq!(a.trust.lookup(&target.host_port()).expect("read"), Some(b.id()));
 
     let remembered = identity().node_id();
-    a.trust.remember(&target.host_port(), remembered).expect("written");
+    assert!(a.trust.forget(&target.host_port()).expect("written"));
+    a.trust.remember_first(&target.host_port(), remembered).expect("written");
     let error = a.connections.to_target(&b.target(None)).await.expect_err("changed");
     assert_eq!(error, ConnectError::ChangedKey { host_port: target.host_port(), remembered, found: b.id() });
 }

@@ -9,7 +9,7 @@ use crate::actors::download::Message;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::Link;
 use crate::model::Content;
-use crate::wire::{HaveEvent, Heard, Request, Watch, limits};
+use crate::wire::{HaveEvent, Request, Watch, limits};
 
 /// A transfer that takes so long to take in one event is gone.
 const TAKEN: Duration = Duration::from_secs(10);
@@ -24,11 +24,7 @@ pub(crate) async fn watch(link: Link, content: Content, actor: ActorRef<Message>
 async fn follow(link: &Link, content: Content, actor: &ActorRef<Message>) -> Result<(), CallError> {
     let request = Request::Watch(Watch { id: content.id, size: content.size });
     let ((), _to, mut from) = frames::call::<()>(link, &request, limits::CONTROL).await?;
-    while let Some(heard) = frames::receive::<Heard<HaveEvent>>(&mut from, limits::CONTROL).await? {
-        let Heard::Known(event) = heard else {
-            frames::skip("HaveEvent").await;
-            continue;
-        };
+    while let Some(event) = frames::receive_known::<HaveEvent>(&mut from, limits::CONTROL).await? {
         let taken = ractor::call_t!(actor, Message::Have, millis(TAKEN), link.peer(), event);
         if taken.is_err() {
             return Ok(());

@@ -85,7 +85,7 @@ impl TestNode {
     }
 
     fn offer_as(&self, id: ContentId, memory: Memory) -> Shelved {
-        self.shelf.place(id, Arc::new(memory), LeftOut::default(), mpsc::channel(1).0)
+        self.shelf.place(id, Arc::new(memory), LeftOut::default(), (mpsc::channel(1).0, None))
     }
 
     /// Begins (or goes on with) a transfer of these bytes in this node's home.
@@ -110,6 +110,7 @@ impl TestNode {
                 seed: rand::random(),
             },
             share: true,
+            up: None,
             open: true,
             progress: watch::Sender::default(),
             tell: Tell::new({

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::actors::index::hashing::HashJob;
+use crate::actors::limits::throttle::Throttle;
 use crate::io::clock::time_of_day;
 use crate::io::share::scan::{Root, Rules, Scan, ScannedRoot};
 use crate::io::share::shared_source::{HashedFile, SharedCollection};
@@ -76,6 +77,8 @@ pub(super) struct RootRow {
     pub(super) rules: Arc<Rules>,
     /// For whom it is.
     pub(super) audience: Audience,
+    /// What is sent of it waits here.
+    pub(super) throttle: Option<Throttle>,
     since: Duration,
     /// It is shared no longer: its place stays, so that what is on its way for it finds nothing.
     pub(super) withdrawn: bool,
@@ -160,6 +163,7 @@ impl Catalogue {
             root,
             rules,
             audience: Audience::Everybody,
+            throttle: None,
             since: time_of_day(),
             withdrawn: false,
             empty_dirs: Arc::default(),
@@ -403,6 +407,7 @@ impl Catalogue {
             former: self.former.trees().filter(|tree| shows(&tree.audience)).cloned().collect(),
             gone: self.former.gone.clone(),
             left_out: left_out.collect(),
+            limits: self.limits(),
         }
     }
 

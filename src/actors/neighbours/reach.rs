@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::talk::{Ticket, talk};
 use super::{Message, Newcomer};
 use crate::actors::connections::{ConnectError, ConnectionsRef};
+use crate::actors::start::Farewell;
 use crate::io::net::dial::DialError;
 use crate::io::net::frames::{self, CallError};
 use crate::io::net::link::{Link, Loss};
@@ -32,24 +33,6 @@ pub(super) struct Reach {
     pub(super) actor: ActorRef<Message>,
     /// This is a command that ends soon.
     pub(super) visiting: bool,
-}
-
-/// A node that is being asked, until this is dropped: it is not let in meanwhile if it asks as well.
-struct Joining<'a>(&'a ActorRef<Message>, NodeId);
-
-impl<'a> Joining<'a> {
-    fn begin(actor: &'a ActorRef<Message>, node: NodeId) -> Self {
-        // Gone only with the node itself.
-        let _ = actor.cast(Message::Joining(node, true));
-        Self(actor, node)
-    }
-}
-
-impl Drop for Joining<'_> {
-    fn drop(&mut self) {
-        // Gone only with the node itself.
-        let _ = self.0.cast(Message::Joining(self.1, false));
-    }
 }
 
 /// Why a node is not a neighbour now.
@@ -149,7 +132,9 @@ impl Reach {
         about: About,
     ) -> Result<(Ticket, (SendStream, RecvStream)), JoinError> {
         let request = Request::Join(Join { visiting: self.visiting, about });
-        let _joining = Joining::begin(&self.actor, link.peer());
+        // It is being asked: it is not let in meanwhile if it asks as well. The actor is gone only with the node itself.
+        let _ = self.actor.cast(Message::Joining(link.peer(), true));
+        let _asked = Farewell::of(self.actor.clone(), Message::Joining(link.peer(), false));
         let (about, send, recv) = frames::call::<About>(link, &request, limits::CONTROL).await?;
         let newcomer = Newcomer { link: link.clone(), direction, about };
         let taken = ractor::call!(self.actor, Message::Join, newcomer);

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ractor::ActorRef;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::talk::Ticket;
 use super::{Answer, Message, Newcomer, Row};
 use crate::io::net::link::Link;
 use crate::logic::flood::Counts;
 use crate::logic::neighbours::{Direction, Source};
-use crate::model::NodeId;
+use crate::model::{NodeId, PeerTarget};
 use crate::wire::{About, Code, Join, Sought};
 
 /// Answers that wait for who asked; a query has no more hits than these can hold.
@@ -27,7 +27,22 @@ const WHEREABOUTS: usize = 16;
 #[derive(Debug, Clone)]
 pub struct NeighboursRef(pub(super) ActorRef<Message>);
 
+/// Nodes are kept as neighbours until this is dropped.
+#[derive(Debug)]
+pub struct Keeping {
+    _until: oneshot::Sender<()>,
+}
+
 impl NeighboursRef {
+    /// Keeps further nodes as neighbours, until what is returned is dropped.
+    #[must_use]
+    pub fn keep(&self, targets: Vec<PeerTarget>) -> Keeping {
+        let (until, dropped) = oneshot::channel();
+        // Gone only with the node itself.
+        let _ = self.0.cast(Message::Keep(targets, dropped));
+        Keeping { _until: until }
+    }
+
     /// A node may be at these addresses: a hint.
     pub fn heard(&self, node: NodeId, addrs: Vec<SocketAddr>, source: Source) {
         // Gone only with the node itself.

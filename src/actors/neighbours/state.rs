@@ -12,6 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ractor::{ActorRef, RpcReplyPort};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -152,6 +153,21 @@ impl State {
         }
         self.will_settle();
         self.advance();
+    }
+
+    /// Keeps further nodes as neighbours until this is dropped; the given ones are kept anyway.
+    pub(super) fn keep(&mut self, mut targets: Vec<PeerTarget>, dropped: oneshot::Receiver<()>) {
+        targets.retain(|target| !self.dependencies.given.contains(target));
+        let mut all = JoinSet::new();
+        for target in targets {
+            let about = self.about();
+            all.spawn(self.reach.clone().given(target, about));
+        }
+        // The set ends its tasks when it goes.
+        self.tasks.spawn(async move {
+            let _ = dropped.await;
+            drop(all);
+        });
     }
 
     pub(super) fn now(&self) -> Duration {

@@ -335,13 +335,14 @@ impl NodeAnswers {
     async fn admit(&self, link: &Link, id: ContentId, size: u64) -> Result<Upload, Refusal> {
         let view = self.view(link);
         let source = view.source(id, size)?;
+        let throttle = view.limit(id, size).map_or_else(|| self.throttle.clone(), |own| own.beneath(&self.throttle));
         let slot = self.uploads.admit(link, self.who(link), (id, size)).await.ok_or_else(busy)?;
-        Ok(Upload { source, slot, over: Box::new(move || view.is_over(id)) })
+        Ok(Upload { source, slot, throttle, over: Box::new(move || view.is_over(id)) })
     }
 
     fn writer<'a>(&'a self, upload: &'a Upload, send: &'a mut quinn::SendStream) -> UnitWriter<'a> {
-        let (buffers, throttle, index) = (&self.buffers, &self.throttle, &self.index);
-        let Upload { source, slot, over } = upload;
+        let (buffers, index) = (&self.buffers, &self.index);
+        let Upload { source, slot, throttle, over } = upload;
         let (source, room) = (Arc::clone(source), Arc::new(Semaphore::new(1)));
         UnitWriter { source, send, buffers, throttle, index, slot, room, over, begun: false }
     }
@@ -351,6 +352,7 @@ impl NodeAnswers {
 struct Upload {
     source: Arc<dyn Source>,
     slot: Slot,
+    throttle: Throttle,
     /// Whether its peer is no longer to have it.
     over: Box<dyn Fn() -> bool + Send + Sync>,
 }

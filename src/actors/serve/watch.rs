@@ -135,7 +135,7 @@ fn ranges(units: impl IntoIterator<Item = u32>) -> Vec<(u32, u32)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::share::source::drawn::Drawn;
+    use crate::io::share::source::tests::Drawn;
     use crate::model::ContentId;
 
     /// Eight units, as they are drawn.

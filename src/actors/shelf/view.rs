@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{Shelf, fullest};
 use crate::actors::index::{IndexRef, IndexSnapshot};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::net::link::Link;
 use crate::io::share::source::Source;
 use crate::logic::offers::search::Window;
@@ -66,6 +67,15 @@ impl View {
             Some(entry) => Ok(Arc::clone(&entry.source)),
             None if transfers.is_empty() && index.locate(id, |_| true).is_empty() => Err(absent(&index, id)),
             None => Err(Code::SizeDiffers),
+        }
+    }
+
+    /// Where what is sent of a content waits, beside what holds for the node: what only a transfer has that one's, else the offer's.
+    pub fn limit(&self, id: ContentId, size: u64) -> Option<Throttle> {
+        let (index, transfers) = (self.index(), self.shelf.transfers(id));
+        match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
+            Some(transfer) if index.source(id, size).is_none() => transfer.throttle.clone(),
+            _ => index.limit(id).cloned(),
         }
     }
 

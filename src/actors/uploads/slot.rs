@@ -11,9 +11,9 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::{Asking, Message};
+use crate::actors::start::Farewell;
 use crate::io::net::link::WeakLink;
 use crate::logic::limits::slots::{Ticket, View};
-use crate::model::{ContentId, NodeId};
 
 /// Not waiting for the peer.
 const OURS: u64 = u64::MAX;
@@ -138,27 +138,7 @@ impl Upload {
 /// A node's place among those who fetch a content; left when dropped.
 #[derive(Debug)]
 pub struct Seat {
-    pool: ActorRef<Message>,
-    id: ContentId,
-    node: NodeId,
     /// How many nodes fetch it now.
     pub fetching: watch::Receiver<u32>,
-}
-
-impl Seat {
-    pub(super) const fn new(
-        pool: ActorRef<Message>,
-        id: ContentId,
-        node: NodeId,
-        fetching: watch::Receiver<u32>,
-    ) -> Self {
-        Self { pool, id, node, fetching }
-    }
-}
-
-impl Drop for Seat {
-    fn drop(&mut self) {
-        // A stopped pool has no audience.
-        let _ = self.pool.cast(Message::Leave(self.id, self.node));
-    }
+    pub(super) _end: Farewell<Message>,
 }

@@ -30,7 +30,7 @@ pub(crate) struct ShareArgs {
     ///
     /// A file is offered under its name, a directory with all that is in it under its own. What is configured as [[share]] is
     /// offered too, and what was kept. Where a node of this home runs already, that offers them, for as long as this command
-    /// runs; without a path what it offers is listed.
+    /// runs, and for 10 s more if it is killed; without a path what it offers is listed.
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
     /// Offer more, from a file of `name<TAB>path` lines
@@ -58,7 +58,8 @@ pub(crate) struct ShareArgs {
     pub(crate) listen: Option<SocketAddr>,
     /// The most that all uploads take together, such as 50M or 100Mbit/s
     ///
-    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl.
+    /// A number alone is bytes a second; k, M or G alone count by 1024, as for curl. Where a node of this home runs already, it is of
+    /// what this command offers alone.
     #[arg(long, value_name = "RATE", help_heading = "To whom, and how")]
     pub(crate) limit: Option<Rate>,
     /// Go on offering it at the next start of this home's node, too, until `qshare unshare`
@@ -133,7 +134,7 @@ pub(crate) struct GetArgs {
     /// Never serve it to others
     #[arg(long, help_heading = "For others")]
     pub(crate) no_share: bool,
-    /// The most that all uploads take together, as --limit
+    /// The most that is sent of it to others, as --limit
     #[arg(long, value_name = "RATE", help_heading = "For others")]
     pub(crate) upload_limit: Option<Rate>,
     /// The most to fetch, such as 50M or 100Mbit/s
@@ -152,7 +153,7 @@ pub(crate) struct GetArgs {
     /// Leave it to the running node of this home once it is found, print its number and end
     ///
     /// `qshare jobs` shows it. It goes on after a restart of the node, and when whoever has it comes back.
-    #[arg(long, conflicts_with_all = ["seed", "dry_run", "explain", "upload_limit"], help_heading = "How")]
+    #[arg(long, conflicts_with_all = ["seed", "dry_run", "explain"], help_heading = "How")]
     pub(crate) detach: bool,
     /// Say at the end where the time went and what limited it
     #[arg(long, conflicts_with = "dry_run", help_heading = "How")]
@@ -178,6 +179,12 @@ pub(crate) struct JobsArgs {
 pub(crate) enum JobsCommand {
     /// End it, and keep what came
     Cancel(Which),
+    /// Take those off the list that ended, were cancelled, or failed for good
+    Clear {
+        /// The number that `qshare jobs` shows; else all that this fits
+        #[arg(value_name = "ID|all", value_parser = which, default_value = "all", hide_default_value = true)]
+        id: OneOrAll,
+    },
     /// Take so much of it at most from now on
     Limit {
         #[command(flatten)]
@@ -235,6 +242,15 @@ pub(crate) struct NodeArgs {
     /// The most that all uploads take together, such as 50M or 100Mbit/s
     #[arg(long, value_name = "RATE")]
     pub(crate) limit: Option<Rate>,
+}
+
+#[derive(Args, Debug, Clone, Default)]
+pub(crate) struct ShellArgs {
+    /// The UDP address of a node that runs in the shell [default: any, port 4918 or the next free one]
+    ///
+    /// Where a node of this home runs already, the shell goes through that.
+    #[arg(long, value_name = "ADDR[:PORT]", value_parser = node_listen)]
+    pub(crate) listen: Option<SocketAddr>,
 }
 
 #[derive(Args, Debug, Clone)]

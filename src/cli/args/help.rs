@@ -14,7 +14,7 @@ const EXITS: &str = "Exit codes: 0 done; 1 failed; 2 wrong usage; 3 nothing foun
 type Example = (&'static str, &'static str, &'static str);
 
 /// Those of each command.
-const EXAMPLES: [Example; 59] = [
+const EXAMPLES: [Example; 62] = [
     ("qshare", "qshare share ~/papers", "offer a directory and all that is in it"),
     ("qshare", "qshare search turing", "who has what"),
     ("qshare", "qshare get turing 1936", "fetch it, from everyone who has it at once"),
@@ -39,7 +39,7 @@ const EXAMPLES: [Example; 59] = [
     ("inbox", "qshare inbox decline 3", "whoever sent it is told"),
     ("jobs", "qshare get papers --detach", "have the running node fetch it"),
     ("jobs", "qshare jobs --watch", "how far it is, until it is there"),
-    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, and limit with a rate; `all` for a number"),
+    ("jobs", "qshare jobs pause 3", "likewise resume, cancel, retry, clear, and limit with a rate; `all` for a number"),
     ("limit", "qshare limit", "what holds now"),
     ("limit", "qshare limit --up 20M --down 100Mbit/s", "of all uploads, and of all downloads"),
     ("limit", "qshare limit --up none", "as much as there is"),
@@ -63,6 +63,9 @@ const EXAMPLES: [Example; 59] = [
     ("share", "qshare share . --exclude '*.o' --gitignore", "without what is built"),
     ("share", "qshare share ~/diary --friends-only", "for your friends alone"),
     ("share", "qshare share", "what the running node offers, and who fetched it"),
+    ("shell", "qshare shell", "then: search turing, get 2, jobs, help, quit"),
+    ("shell", "qshare shell --tracker lab1", "all commands look there"),
+    ("shell", "qshare shell --no-lan < commands", "a command a line; it ends with the exit code of the last one"),
     ("status", "qshare status", "this home, its running node, and what is unfinished"),
     ("status", "qshare status --json", "for programs"),
     ("stop", "qshare stop", "ends the `share` of this home, and waits for its end"),
@@ -112,6 +115,7 @@ fn meant(name: &str) -> &'static [&'static str] {
         "follow" | "log" | "watch" => &["events"],
         "end" | "kill" | "quit" | "shutdown" => &["stop"],
         "iperf" | "speed" | "test" => &["bench"],
+        "console" | "interactive" | "prompt" | "repl" => &["shell"],
         "try" | "example" => &["demo"],
         "where" | "which" | "who" | "whohas" => &["locate"],
         _ => &[],

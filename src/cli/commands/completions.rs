@@ -55,6 +55,13 @@ pub(crate) fn answer(line: &[OsString]) -> Option<Exit> {
     Some(if told.is_ok() { Exit::DONE } else { Exit::FAILED })
 }
 
+/// What a line may go on with whose last word is at its end; the program's name is the first.
+pub(crate) fn candidates(home: &Path, words: Vec<OsString>) -> Vec<CompletionCandidate> {
+    let (mut command, last) = (knowing(home), words.len().saturating_sub(1));
+    let here = std::env::current_dir().ok();
+    clap_complete::engine::complete(&mut command, words, last, here.as_deref()).unwrap_or_default()
+}
+
 /// The home that the line names, or the usual one.
 fn home(words: &[OsString]) -> PathBuf {
     let named = words.windows(2).rev().find(|two| two[0] == "--home").map(|two| PathBuf::from(&two[1]));
@@ -140,9 +147,7 @@ mod tests {
     use crate::model::{ContentId, Friend, NodeId, SafePath};
 
     fn completed(home: &Path, line: &[&str]) -> Vec<String> {
-        let words: Vec<OsString> = line.iter().map(OsString::from).collect();
-        let (mut command, last) = (knowing(home), words.len() - 1);
-        let all = clap_complete::engine::complete(&mut command, words, last, None).expect("completed");
+        let all = candidates(home, line.iter().map(OsString::from).collect());
         all.iter().map(|one| one.get_value().to_string_lossy().into_owned()).collect()
     }
 

@@ -140,13 +140,16 @@ impl<'a> Getting<'a> {
     }
 
     async fn all(&mut self, wants: &mut VecDeque<Want>, signals: &mut Signals) -> Result<Exit> {
-        let mut seeding = 0;
+        let (mut seeding, mut seeded) = (0, Vec::new());
         // What has not ended is still wanted, whoever goes on with it.
         while let Some(want) = wants.front().cloned() {
             match self.one(&want, signals).await {
                 Ok(outcome) => {
                     self.lacks |= outcome.lacks;
-                    seeding += if outcome.seeding { outcome.bytes.max(1) } else { 0 };
+                    if outcome.seeding {
+                        seeding += outcome.bytes.max(1);
+                        seeded.extend(outcome.path.as_deref().and_then(|path| std::path::absolute(path).ok()));
+                    }
                 }
                 Err(Failure::Closed) => return Ok(Exit::FAILED),
                 Err(Failure::Node(Error::Ambiguous { what, hits, beyond, beneath })) if want.choose.is_none() => {
@@ -162,11 +165,15 @@ impl<'a> Getting<'a> {
                     }
                     continue;
                 }
-                Err(Failure::Node(Error::Control(ControlError::Left { job }))) if self.arguments.detach => {
-                    through::tell(self.context, &want.what, job)?;
+                Err(Failure::Node(Error::Control(
+                    left @ (ControlError::Left { job } | ControlError::Same { job }),
+                ))) if self.arguments.detach => {
+                    through::tell(self.context, &want, job, matches!(left, ControlError::Same { .. }))?;
                 }
                 // Another node carries it out, with those after it.
-                Err(failure @ Failure::Node(Error::Control(_))) => return Err(failure),
+                Err(Failure::Node(Error::Control(error))) if !error.is_of_one() => {
+                    return Err(Error::Control(error).into());
+                }
                 Err(failure) if self.total == 1 || failure.ends_all() => return Err(failure),
                 Err(failure) => {
                     self.failed += 1;
@@ -179,7 +186,7 @@ impl<'a> Getting<'a> {
             0 => self.exit(self.failed)?,
             bytes => match (&self.node, &self.remote) {
                 (Some(node), _) => follow::seed(self.context, node, bytes, signals).await?,
-                (None, Some(remote)) => follow::seed_there(self.context, remote, bytes, signals).await?,
+                (None, Some(remote)) => through::seed(self.context, remote, (bytes, seeded), signals).await?,
                 (None, None) => Exit::DONE,
             },
         };

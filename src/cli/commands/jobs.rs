@@ -1,5 +1,6 @@
 //! `qshare jobs`: what the running node of the home fetches by itself, and what its owner wants with that.
 
+pub(crate) mod ends;
 mod watch;
 
 use std::time::Duration;
@@ -8,7 +9,7 @@ use crate::cli::args::{JobsArgs, JobsCommand, OneOrAll, Which};
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::{duration, percent, rate};
+use crate::cli::render::human::{counted, duration, percent, rate};
 use crate::cli::render::json::{JobLine, Line};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
@@ -24,18 +25,33 @@ pub(crate) async fn run(context: &Context, arguments: JobsArgs) -> Result<Exit, 
         None if arguments.watch => return watch::run(context, &remote).await,
         None => return list(context, &all(&remote).await?),
         Some(JobsCommand::Limit { which: Which { id: OneOrAll(id) }, rate }) => remote.limit_jobs(id, rate).await?,
+        Some(JobsCommand::Clear { id: OneOrAll(id) }) => return clear(context, &remote, id).await,
         Some(JobsCommand::Cancel(which)) => ordered(&remote, which, JobOrder::Cancel).await?,
         Some(JobsCommand::Pause(which)) => ordered(&remote, which, JobOrder::Pause).await?,
         Some(JobsCommand::Resume(which)) => ordered(&remote, which, JobOrder::Resume).await?,
         Some(JobsCommand::Retry(which)) => ordered(&remote, which, JobOrder::Retry).await?,
     };
-    let rows = all(&remote).await?;
-    list(context, &rows.into_iter().filter(|row| changed.contains(&row.id)).collect::<Vec<_>>())
+    let rows: Vec<_> = all(&remote).await?.into_iter().filter(|row| changed.contains(&row.id)).collect();
+    if rows.is_empty() && !changed.is_empty() {
+        context.output.note("qshare: the command that follows it is told so, and ends");
+        return Ok(Exit::DONE);
+    }
+    list(context, &rows)
 }
 
 async fn ordered(remote: &Remote, which: Which, order: JobOrder) -> Result<Vec<JobId>, Error> {
     let OneOrAll(id) = which.id;
     remote.order_jobs(id, order).await
+}
+
+/// Forgets what is over, and shows what that was.
+async fn clear(context: &Context, remote: &Remote, id: Option<JobId>) -> Result<Exit, Failure> {
+    let rows = all(remote).await?;
+    let cleared = remote.order_jobs(id, JobOrder::Clear).await?;
+    let rows = rows.iter().filter(|row| cleared.contains(&row.id));
+    context.output.emit_all(rows.map(|row| Line::Job(JobLine::of(row, why(context, row)))))?;
+    context.output.note(&format!("qshare: {} taken off the list", counted(cleared.len() as u64, "job")));
+    Ok(Exit::DONE)
 }
 
 /// All of them, page by page.
@@ -57,15 +73,18 @@ fn list(context: &Context, rows: &[JobRow]) -> Result<Exit, Failure> {
         return Ok(Exit::DONE);
     }
     context.output.table(&table(rows))?;
-    for row in rows.iter().filter(|row| row.state == JobState::Failed) {
-        let why = why(context, row).unwrap_or_default();
-        let again = row.again.map_or_else(
-            || format!("`qshare jobs retry {}` tries again", row.id),
-            |again| format!("tried again in {}", duration(Duration::from_secs(again.as_secs()))),
-        );
-        context.output.note(&format!("qshare: job {}: {why}; {again}", row.id));
-    }
+    let is_told = |row: &&JobRow| row.state == JobState::Failed || row.again.is_some();
+    rows.iter().filter(is_told).for_each(|row| note_failed(context, row));
     Ok(Exit::DONE)
+}
+
+fn note_failed(context: &Context, row: &JobRow) {
+    let why = why(context, row).unwrap_or_default();
+    let again = row.again.map_or_else(
+        || format!("`qshare jobs retry {}` tries again", row.id),
+        |again| format!("tried again in {}", duration(Duration::from_secs(again.as_secs()))),
+    );
+    context.output.note(&format!("qshare: job {}: {why}; {again}", row.id));
 }
 
 /// What went wrong last.

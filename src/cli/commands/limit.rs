@@ -3,14 +3,14 @@
 use crate::cli::args::LimitArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::human::rate;
 use crate::cli::render::json::Line;
 use crate::model::Rate;
 use crate::node::{ControlError, Error, RateChange, Rates, Remote};
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: LimitArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: LimitArgs) -> Result<Exit> {
     let remote = Remote::find(&context.own_home()?).await?;
     let remote = remote.ok_or(Error::Control(ControlError::NotRunning))?;
     context.refuse_other_version(&remote)?;

@@ -3,6 +3,7 @@
 use crate::cli::args::LsArgs;
 use crate::cli::choose;
 use crate::cli::context::Context;
+use crate::cli::context::within::Numbered;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
@@ -96,7 +97,7 @@ async fn offers(context: &Context, peer: &PeerRef, offers: &[Offer], plane: Plan
         )));
     }
     context.remember(&hits).await;
-    context.output.table(&hits::offers(offers))?;
+    context.output.table(&context.numbered(hits::offers(offers), hits.iter().map(Numbered::of)))?;
     context.output.remark(&format!("qshare: {}, {}", counted(offers.len() as u64, "offer"), say::found(plane)));
     Ok(())
 }
@@ -106,10 +107,12 @@ async fn file(context: &Context, listing: Listing) -> Result<()> {
     context.output.emit(&Line::hit(&hit, plane))?;
     context.output.emit(&Line::Summary { hits: 1, beyond: Beyond::default() })?;
     context.remember([&hit]).await;
-    match plane {
-        Some(plane) => context.output.table(&hits::found(&[FoundHit { hit, plane }], context.output.names())),
-        None => context.output.table(&hits::hits([&hit])),
-    }
+    let shown = Numbered::of(&hit);
+    let table = match plane {
+        Some(plane) => hits::found(&[FoundHit { hit, plane }], context.output.names()),
+        None => hits::hits([&hit]),
+    };
+    context.output.table(&context.numbered(table, [shown]))
 }
 
 /// Empty directories are shown to people only: an event `hit` is a file or a collection.
@@ -122,7 +125,11 @@ async fn entries(context: &Context, entries: &[(SafePath, Entry)]) -> Result<()>
     context.output.emit(&Line::Summary { hits: files.len() as u64, beyond: Beyond::default() })?;
     let seen = files.iter().map(|(path, _, id)| SeenContent { id: *id, name: path.last() });
     context.remember_all(seen.collect()).await;
-    context.output.table(&hits::tree(entries))?;
+    let numbered = |(path, entry): &(SafePath, Entry)| Numbered {
+        id: entry.content().map(|(id, _)| id),
+        name: Some(path.clone()),
+    };
+    context.output.table(&context.numbered(hits::tree(entries), entries.iter().map(numbered)))?;
     let bytes = Size(files.iter().map(|(_, size, _)| size).sum());
     context.output.remark(&format!("qshare: {}, {bytes}", counted(files.len() as u64, "file")));
     Ok(())

@@ -2,6 +2,7 @@
 
 use crate::cli::args::SearchArgs;
 use crate::cli::context::Context;
+use crate::cli::context::within::Numbered;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::named;
 use crate::cli::render::hits;
@@ -31,7 +32,8 @@ pub(crate) async fn run(context: &Context, arguments: SearchArgs) -> Result<()> 
     context.remember(found.hits.iter().map(|found| &found.hit)).await;
     // For people each file that they may look for is a line, also where two have the same content.
     let lines: Vec<_> = found.hits.iter().flat_map(|found| by_names(&query, found)).collect();
-    context.output.table(&hits::found(&lines, context.output.names()))?;
+    let table = hits::found(&lines, context.output.names());
+    context.output.table(&context.numbered(table, lines.iter().map(|line| Numbered::of(&line.hit))))?;
     context.warn_guest_hits(guest, "name");
     if found.beyond.more > 0 {
         let least = if found.beyond.at_least { "at least " } else { "" };

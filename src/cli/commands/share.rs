@@ -5,9 +5,9 @@ use std::path::PathBuf;
 
 use crate::cli::args::{NodeArgs, ShareArgs};
 use crate::cli::commands::inbox;
-use crate::cli::context::{Context, stop};
+use crate::cli::context::{Context, heed, stop};
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Failure, Result};
 use crate::cli::render::activity::Activity;
 use crate::cli::render::human::{count, counted, word};
 use crate::cli::render::json::{Line, UploadState, Uploaded, paste};
@@ -29,6 +29,8 @@ use crate::node::{
 mod list;
 mod through;
 
+pub(crate) use through::follow_there;
+
 /// The most skipped things that are named before the rest is counted.
 const NAMED: usize = 20;
 
@@ -36,7 +38,7 @@ const NAMED: usize = 20;
 const TRIES: u32 = 8;
 
 /// Runs the command: through the running node of the home, or as that.
-pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit> {
     let context = context.of_service();
     for tried in 1..=TRIES {
         let result = match Remote::find(&context.home()).await? {
@@ -63,7 +65,7 @@ pub(crate) async fn run(context: &Context, arguments: ShareArgs) -> Result<Exit,
 }
 
 /// Runs the node of the home with what its configuration offers and what is kept, which may be nothing.
-pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit, Failure> {
+pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit> {
     let NodeArgs { friends_only, listen, limit } = arguments;
     if let Some(remote) = Remote::find(&context.home()).await? {
         is_free(&remote).await?;
@@ -71,7 +73,7 @@ pub(crate) async fn node(context: &Context, arguments: NodeArgs) -> Result<Exit,
     own(&context.of_service(), ShareArgs { friends_only, listen, limit, ..ShareArgs::default() }).await
 }
 
-async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
+async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit> {
     match offer(context, arguments).await {
         // Also when nothing was offered yet: whoever stops a service has what was wanted.
         Err(Failure::Stopped(_)) => Ok(Exit::DONE),
@@ -80,7 +82,7 @@ async fn own(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
 }
 
 /// Whether the home can be had from the node that has it: from one that lives for one command only, which goes on through this one.
-async fn is_free(remote: &Remote) -> Result<bool, Error> {
+pub(crate) async fn is_free(remote: &Remote) -> Result<bool, Error> {
     Ok(remote.is_same_version() && remote.take_over().await?)
 }
 
@@ -92,17 +94,14 @@ fn nothing() -> Failure {
     Failure::Usage("there is nothing to share; give a path, --list FILE or [[share]] in the configuration".to_owned())
 }
 
-async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure> {
+async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit> {
     let mut signals = context.signals()?;
     let options = options(context, &arguments);
     let wish = wish(context, &arguments)?;
     let plan = survey_all(context, &wish, &mut signals).await?;
     let audience = Reach::of(context).audience(context, arguments.friends_only);
     let preface = Preface::of(context, (&plan.roots, &plan.skipped, plan.unportable.as_ref()), &audience);
-    let (node, events) = tokio::select! {
-        started = Node::start(options) => started?,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
+    let (node, events) = heed(&mut signals, Node::start(options)).await??;
     signals.heed(&node);
     // Nothing is offered yet.
     preface.show(&context.output);
@@ -116,6 +115,7 @@ async fn offer(context: &Context, arguments: ShareArgs) -> Result<Exit, Failure>
         }
         node.keep(&wish).await?;
         tell_kept(context, node.share_kept().await);
+        context.begun();
         let view = uploads::live(&context.output, "sharing", node.uploads());
         let served = service::serve(&node, events, &mut signals, tell(context)).await;
         view.end().await;
@@ -148,13 +148,13 @@ fn tell_kept(context: &Context, all: Vec<(PathBuf, Result<Offered, Error>)>) {
 }
 
 /// What a command wants to offer; every path of it is whole.
-fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> {
+fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish> {
     let whole = |path: &PathBuf| {
         let failed = |error| anyhow::Error::new(error).context(format!("{} cannot be found", path.display()));
         Ok::<_, Failure>(std::path::absolute(path).map_err(failed)?)
     };
     let listed = arguments.list.as_deref().map_or_else(|| Ok(Vec::new()), listed_in)?;
-    let named = listed.into_iter().map(|(name, path)| Ok((name, whole(&path)?))).collect::<Result<_, Failure>>()?;
+    let named = listed.into_iter().map(|(name, path)| Ok((name, whole(&path)?))).collect::<Result<_>>()?;
     let paths = arguments.paths.iter().map(whole).collect::<Result<Vec<_>, _>>()?;
     let mut exclude = context.settings.exclude.clone();
     exclude.extend(arguments.exclude.iter().cloned());
@@ -170,7 +170,11 @@ fn wish(context: &Context, arguments: &ShareArgs) -> Result<ShareWish, Failure> 
         friends_only: arguments.friends_only,
         ..SurveyOptions::default()
     };
-    Ok(ShareWish { seen: paths.iter().map(|path| Landing::of(path)).collect(), paths, options, keep: arguments.keep })
+    // Those of the configuration are the node's, which has its own at its next start.
+    let given = |all: &Vec<_>, is_given: bool| if is_given { all.clone() } else { Vec::new() };
+    let (settings, seen) = (&context.settings, paths.iter().map(|path| Landing::of(path)).collect());
+    let (trackers, peers) = (given(&settings.trackers, settings.given.0), given(&settings.peers, settings.given.1));
+    Ok(ShareWish { seen, paths, options, keep: arguments.keep, limit: arguments.limit, trackers, peers })
 }
 
 /// What is about to be published, for people.
@@ -207,7 +211,7 @@ impl Preface {
 }
 
 /// What was fetched from a node that has stopped serving.
-pub(crate) async fn summarise(context: &Context, uploads: Uploads) -> Result<(), Failure> {
+pub(crate) async fn summarise(context: &Context, uploads: Uploads) -> Result<()> {
     let output = context.output.clone();
     service::tell_last(move || {
         let names = output.names();
@@ -231,21 +235,18 @@ fn options(context: &Context, arguments: &ShareArgs) -> Options {
 }
 
 /// What the command offers, and what the configuration does.
-async fn survey_all(context: &Context, wish: &ShareWish, signals: &mut Signals) -> Result<SharePlan, Failure> {
+async fn survey_all(context: &Context, wish: &ShareWish, signals: &mut Signals) -> Result<SharePlan> {
     let (paths, mut options) = (wish.paths.clone(), wish.options.clone());
     options.named.extend(context.settings.shares.iter().cloned());
     let activity = Activity::start(&context.output, "looking through what is to be shared");
     let job = tokio::task::spawn_blocking(move || survey(&paths, &options));
-    let plan = tokio::select! {
-        plan = job => plan.map_err(anyhow::Error::from)??,
-        stop = signals.next() => return Err(Failure::Stopped(stop)),
-    };
+    let plan = heed(signals, job).await?.map_err(anyhow::Error::from)??;
     drop(activity);
     Ok(plan)
 }
 
 /// Tells what a node that serves reports.
-pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<(), Failure> + Send + 'static {
+pub(crate) fn tell(context: &Context) -> impl FnMut(Event) -> Result<()> + Send + 'static {
     let (context, mut told) = (context.clone(), Told::default());
     move |event| told.tell(&context, event)
 }
@@ -261,7 +262,7 @@ struct Told {
 }
 
 impl Told {
-    fn tell(&mut self, context: &Context, event: Event) -> Result<(), Failure> {
+    fn tell(&mut self, context: &Context, event: Event) -> Result<()> {
         match event {
             // What a tracker refuses or cannot reach comes as a warning too.
             Event::Announced(Acknowledged { tracker, offers, hashed, .. }) => {
@@ -314,7 +315,7 @@ impl Told {
     }
 }
 
-fn upload(context: &Context, event: &UploadEvent) -> Result<(), Failure> {
+fn upload(context: &Context, event: &UploadEvent) -> Result<()> {
     let (state, upload) = match event {
         UploadEvent::Begun(upload) => (UploadState::Begun, upload),
         UploadEvent::Ended(upload) => (UploadState::Ended, upload),
@@ -335,12 +336,9 @@ fn overview(roots: &[RootSummary], audience: &str, width: Option<usize>) -> Stri
 
 fn table(roots: &[RootSummary]) -> Table {
     let columns = [("NAME", Align::Path), ("KIND", Align::Spare), ("FILES", Align::Right), ("SIZE", Align::Right)];
-    let mut table = Table::new(&columns);
-    for root in roots {
-        let (files, size) = (count(root.files), Size(root.bytes).to_string());
-        table.row([root.name.to_string(), word(&root.kind), files, size]);
-    }
-    table
+    let row =
+        |root: &RootSummary| [root.name.to_string(), word(&root.kind), count(root.files), Size(root.bytes).to_string()];
+    Table::of(&columns, roots.iter().map(row))
 }
 
 fn bounded(skipped: &[&Omission]) -> Vec<String> {

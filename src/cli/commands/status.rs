@@ -166,7 +166,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let home = Home::at(dir.path().join("home"));
         let node = Identity::load_or_create(&home.role_dir(Role::Node)).expect("an identity").node_id();
-        TrustStore::at(home.root()).remember("h:1", node).expect("remembered");
+        TrustStore::at(home.root()).remember_first("h:1", node).expect("remembered");
         let lock = home.lock(Role::Tracker).expect("locked");
         let status = look(&home, dir.path()).expect("a status");
         let pid = std::process::id();

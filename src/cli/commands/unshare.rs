@@ -3,12 +3,12 @@
 use crate::cli::args::UnshareArgs;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
-use crate::cli::failure::Failure;
+use crate::cli::failure::Result;
 use crate::cli::render::json::Line;
 use crate::node::{Error, Node, Remote, Unwanted};
 
 /// Runs the command.
-pub(crate) async fn run(context: &Context, arguments: UnshareArgs) -> Result<Exit, Failure> {
+pub(crate) async fn run(context: &Context, arguments: UnshareArgs) -> Result<Exit> {
     match Remote::find(&context.own_home()?).await? {
         Some(remote) => {
             context.refuse_other_version(&remote)?;
@@ -28,7 +28,7 @@ async fn each(
     context: &Context,
     arguments: &UnshareArgs,
     unshare: impl AsyncFn(Unwanted) -> Result<Vec<String>, Error>,
-) -> Result<Exit, Failure> {
+) -> Result<Exit> {
     for text in &arguments.what {
         let path = std::path::absolute(text).unwrap_or_else(|_| text.into());
         for what in unshare(Unwanted { text: text.clone(), path }).await? {

@@ -357,6 +357,8 @@ view! {
         missing_bytes: Option<u64> = root.map(|root| root.missing_bytes),
         /// Whether friends alone may have it.
         friends_only: Option<bool> = root.map(|root| root.audience.is_friends()),
+        /// The most bytes a second that are sent of it; null where only the node is limited.
+        limit: Option<u64> = root.and_then(|root| root.limit).map(Rate::get),
         /// Since when, in seconds since 1970 UTC.
         since: Option<u64> = root.map(|root| root.since.as_secs()),
         /// Whether it is offered at the next start, too.

@@ -4,6 +4,8 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
 
+pub(crate) mod above;
+
 /// Standard output, as a finite command or a service has it. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sink {

@@ -76,6 +76,13 @@ impl Table {
         }
     }
 
+    /// With the number of each row before it.
+    pub(crate) fn numbered(mut self) -> Self {
+        self.columns.insert(0, ("", Align::Right));
+        (1..).zip(&mut self.rows).for_each(|(number, row)| row.insert(0, format!("{number}")));
+        self
+    }
+
     /// The lines, each ended; never wider than `width` if there is one, unless the fixed columns are.
     pub(crate) fn render(&self, width: Option<usize>) -> String {
         match width.filter(|width| self.width() > *width) {

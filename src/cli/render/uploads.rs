@@ -147,8 +147,9 @@ fn table((own, rest): (&[&Upload], &[&Upload]), names: &Names, (addresses, sizes
 }
 
 fn over(past: &Past, old: Duration, names: &Names, frame: Frame) -> String {
-    // Tenths would move all the time.
-    let ago = duration(Duration::from_secs((past.ago + old).as_secs().max(10)));
+    let seconds = (past.ago + old).as_secs();
+    // `duration` has tenths below ten seconds, which would move all the time.
+    let ago = if seconds < 10 { format!("{seconds} s") } else { duration(Duration::from_secs(seconds)) };
     let lead = format!("{INDENT}{ago} ago: ");
     let room = frame.width.saturating_sub(lead.len());
     let what = what(&past.upload);

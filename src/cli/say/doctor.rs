@@ -21,7 +21,10 @@ pub(crate) fn check(check: &Check, names: &Names) -> String {
                 None => format!("{root}, node {node}"),
                 Some(pid) => {
                     let who = pid.map_or_else(|| "another process".to_owned(), |pid| format!("process {pid}"));
-                    format!("{root} is in use by {who}; this is tried with a key of its own, node {node}")
+                    format!(
+                        "{root} is in use by {who}, of which `qshare status` tells; this command looks for itself, with another \
+                         port and a key of its own, node {node}"
+                    )
                 }
             }
         }

@@ -71,8 +71,14 @@ pub(super) fn control(error: &ControlError) -> String {
     match error {
         ControlError::Own => format!("{error}, so there is nothing to leave to it: do without --detach for a copy"),
         ControlError::Brief => format!("{error}, and keeps no transfers: `qshare node` starts one that does"),
-        ControlError::Left { .. } => error.to_string(),
-        ControlError::Cut { .. } | ControlError::Lost => format!("{error}: run the same command again"),
+        ControlError::Left { .. } | ControlError::Same { .. } => error.to_string(),
+        ControlError::Moved { .. } => {
+            format!("{error} since this was asked for: put it back, or cancel this and fetch it to another place")
+        }
+        ControlError::Paused { job, .. } => format!("{error}: `qshare jobs resume {job}` goes on with it"),
+        ControlError::Cancelled { .. } | ControlError::Cut { .. } | ControlError::Lost => {
+            format!("{error}: run the same command again")
+        }
         ControlError::NotKept { cause, .. } => {
             format!("{error}, so nothing of it is offered; {}", remedy(cause))
         }
@@ -97,7 +103,9 @@ pub(super) fn control(error: &ControlError) -> String {
             format!("{error}: end the other offer with `qshare unshare {}` first", quoted(name.as_str()))
         }
         ControlError::NotRunning => format!("{error}: `qshare node` or `qshare share` starts one"),
-        ControlError::OtherDirectory { .. } => format!("{error}: give a directory with -o that both see"),
+        ControlError::OtherDirectory { .. } => {
+            format!("{error}: give a path that both see, as a service may have a /tmp of its own")
+        }
         ControlError::OtherKey { .. } => {
             format!(
                 "{error}: stop that node and start it again, or remove the file `control` in the home's directory `node`"
@@ -128,6 +136,7 @@ pub(super) fn dest(error: &DestError) -> String {
         }
         DestError::Foreign { .. } | DestError::NotAFile { .. } => "move it away and run the same command again",
         DestError::Linked { .. } => "remove this name and run the same command again",
+        DestError::Strayed { .. } => "put it back, or look for it where it is now",
     };
     format!("{error}: {hint}")
 }

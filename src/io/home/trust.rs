@@ -74,18 +74,6 @@ impl TrustStore {
         Ok(self.file.read_what_is_right()?.into_iter().map(|known| (known.host_port, known.node)).collect())
     }
 
-    /// Remembers a node; a different one that was remembered before is replaced.
-    ///
-    /// # Errors
-    /// When the file cannot be read or written.
-    #[cfg(feature = "lab")]
-    pub fn remember(&self, host_port: &str, node: NodeId) -> Result<(), LinesError> {
-        self.file.change(|known| match known.iter_mut().find(|known| known.host_port == host_port) {
-            Some(known) => (std::mem::replace(&mut known.node, node) != node, ()),
-            None => (true, known.push(Trusted { host_port: host_port.to_owned(), node })),
-        })
-    }
-
     /// Remembers a node if none is remembered yet; returns the one that now is.
     ///
     /// # Errors
@@ -122,13 +110,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_found_replaced_and_forgotten() {
+    fn what_is_remembered_is_found_and_forgotten() {
         let dir = tempfile::tempdir().expect("tempdir");
         let store = TrustStore::at(&dir.path().join("home"));
         assert_eq!(store.lookup("a:1").expect("read"), None);
-        store.remember("a:1", node("a")).expect("written");
-        store.remember("[fd66::1]:2", node("b")).expect("written");
-        store.remember("a:1", node("c")).expect("written");
+        store.remember_first("a:1", node("c")).expect("written");
+        store.remember_first("[fd66::1]:2", node("b")).expect("written");
         let expected = vec![("a:1".to_owned(), node("c")), ("[fd66::1]:2".to_owned(), node("b"))];
         assert_eq!(store.list().expect("read"), expected);
         assert!(store.forget("a:1").expect("written"));
@@ -145,7 +132,7 @@ mod tests {
         std::fs::write(dir.path().join(TRUST_FILE), format!("a:1 {}\nnonsense\n", node("a"))).expect("written");
         assert!(matches!(store.broken(), Some(LinesError::Malformed { line: 2, .. })));
         assert_eq!(store.lookup("a:1").expect("read"), Some(node("a")));
-        store.remember("b:1", node("b")).expect("written");
+        store.remember_first("b:1", node("b")).expect("written");
         assert_eq!(store.list().expect("read").len(), 2);
         assert!(matches!(store.broken(), Some(LinesError::Malformed { line: 3, .. })), "it is kept");
     }

@@ -5,6 +5,7 @@
 mod pace;
 mod raw;
 
+use std::any::type_name;
 use std::future::{Future, pending};
 use std::time::Duration;
 
@@ -12,13 +13,14 @@ use bytes::Bytes;
 use quinn::{ConnectionError, ReadError, ReadExactError, RecvStream, SendStream, WriteError};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 pub use self::pace::{Pace, REQUEST, limit};
 use self::raw::fill;
 pub use self::raw::{Pieces, receive_list, receive_raw};
 use crate::io::net::link::{Link, Loss, code, var_int};
 use crate::wire::codec::{LEN, length};
+use crate::wire::heard::{Event, Heard};
 use crate::wire::limits::CONTROL;
 use crate::wire::{Answer, Code, FrameError, Refusal, Request, decode, encode};
 
@@ -185,11 +187,22 @@ impl Incoming {
     }
 }
 
-/// A frame of a later version came where one of these was due. Whoever sends many waits, as a neighbour does: its stream
-/// fills, and then it.
-pub async fn skip(due: &str) {
-    tracing::debug!(due, "a frame that this version does not know is skipped");
-    tokio::time::sleep(SKIP).await;
+/// Receives the next event that this version knows. One of a later version is skipped, and whoever sends many waits, as a
+/// neighbour does: its stream fills, and then it.
+///
+/// # Errors
+/// As [`receive`].
+pub async fn receive_known<T: Event>(stream: &mut RecvStream, cap: usize) -> Result<Option<T>, CallError> {
+    loop {
+        match receive::<Heard<T>>(stream, cap).await? {
+            Some(Heard::Known(event)) => return Ok(Some(event)),
+            Some(Heard::Unknown) => {
+                tracing::debug!(due = type_name::<T>(), "a frame that this version does not know is skipped");
+                sleep(SKIP).await;
+            }
+            None => return Ok(None),
+        }
+    }
 }
 
 /// Receives the request that begins a stream.

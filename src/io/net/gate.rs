@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::model::address::{is_loopback, network};
+use crate::model::counts::take_away;
 
 /// Half-open handshakes above which an address must first prove, by a Retry, that it can receive.
 pub const HALF_OPEN_RETRY: usize = 32;
@@ -75,16 +76,7 @@ impl Tally {
 
     fn remove(&mut self, of: IpAddr) {
         self.all -= 1;
-        remove(&mut self.networks, of);
-    }
-}
-
-fn remove(counts: &mut HashMap<IpAddr, usize>, key: IpAddr) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
-        }
+        take_away(&mut self.networks, &of, 1);
     }
 }
 
@@ -125,12 +117,6 @@ impl Gate {
         [(counts.connections.all, IN_ALL), (counts.half_open.all, HALF_OPEN)]
     }
 
-    /// Connections that hold a permit.
-    #[cfg(feature = "lab")]
-    pub fn connections(&self) -> usize {
-        self.counts().connections.all
-    }
-
     fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -161,7 +147,7 @@ impl Drop for Permit {
         let mut counts = self.gate.counts();
         counts.connections.remove(self.of);
         self.gate.notice(&counts);
-        remove(&mut counts.addresses, self.key);
+        take_away(&mut counts.addresses, &self.key, 1);
     }
 }
 
@@ -202,7 +188,7 @@ mod tests {
         permits.pop();
         assert!(open(&gate, "10.0.0.1").is_some());
         drop(permits);
-        assert_eq!(gate.connections(), 0);
+        assert_eq!(gate.in_use()[0].0, 0);
     }
 
     #[test]

@@ -254,15 +254,6 @@ impl SafeDir {
         renamed.map_err(|e| to.explain("rename to", new, e))
     }
 
-    /// Gives a file a second name.
-    ///
-    /// # Errors
-    /// [`DestError::Exists`] when the new name is taken.
-    pub fn link(&self, from: &SafePath, to: &Self, new: &SafePath) -> Result<(), DestError> {
-        let linked = self.handle.link(from.as_str(), &to.handle, new.as_str());
-        linked.map_err(|e| to.explain("link to", new, e))
-    }
-
     /// Removes a file or a link itself; nothing happens when it is missing.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::model::{Bitfield, ChunkList, Kind, UnitMap};
 
 #[cfg(test)]
-pub(crate) mod drawn;
+pub(crate) mod tests;
 
 /// Why bytes could not be read for serving.
 #[derive(Debug, thiserror::Error)]

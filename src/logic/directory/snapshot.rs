@@ -173,12 +173,6 @@ impl Snapshot {
         Arc::ptr_eq(&self.nodes, &other.nodes)
     }
 
-    /// How many nodes.
-    #[cfg(feature = "lab")]
-    pub fn nodes(&self) -> usize {
-        self.nodes.len()
-    }
-
     /// The nodes that were dialled back and can give some of a content.
     pub(super) fn providers_of(&self, part: Content) -> impl Iterator<Item = NodeId> {
         let provides = move |listing: &Listing| listing.addrs.is_some() && listing.provides(&part);

@@ -159,7 +159,7 @@ fn silent_nodes_are_forgotten() {
     assert_eq!(directory.expire(LEASE), 1);
     assert_eq!(names(&directory, "a"), ["a2"]);
     assert!(!directory.renew(announcement(1, 1, 1), at(61)).known);
-    assert_eq!(directory.total().names, 1);
+    assert_eq!(directory.networks.total.offers.names, 1);
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn the_biggest_user_is_cut_first_and_tops_are_spared() {
     assert_eq!((tally.taken, tally.refused), (2500, 302), "one node's quota");
     let tally = announced(&mut directory, 2, tree("small", 1000));
     assert_eq!((tally.taken, tally.refused), (1000, 0), "the big one gave way");
-    assert_eq!(directory.total().names, 3000);
+    assert_eq!(directory.networks.total.offers.names, 3000);
     assert_eq!(names(&directory, "zz").len(), 2);
     let tally = announced(&mut directory, 3, tree("third", 2000));
     assert_eq!(tally.taken + tally.refused, 2000);
@@ -291,7 +291,7 @@ fn bytes_have_a_quota_of_their_own() {
     let offers = (0..10_000).map(|n| offer(&format!("{long}/{n}"), 0)).collect();
     let tally = announced(&mut directory, 1, offers);
     assert!((1500..2100).contains(&tally.taken) && tally.taken + tally.refused == 10_000, "{tally:?}");
-    assert!(directory.total().bytes <= 1 << 20);
+    assert!(directory.networks.total.offers.bytes <= 1 << 20);
 }
 
 #[test]
@@ -389,7 +389,7 @@ fn identities_of_one_address_cut_each_other() {
         announced_from(&mut directory, sybil(n), n, tree("evil", 3500));
         let held = directory.renew(announcement(1, 1, 1), at(0)).held;
         let all = (3000 + 3500 * u64::from(n - 1)).min(10_000);
-        assert_eq!((held, directory.total().names), (Some(3000), all), "{n} of them");
+        assert_eq!((held, directory.networks.total.offers.names), (Some(3000), all), "{n} of them");
     }
     // Another honest one, whose network holds less than theirs, is taken as well.
     let tally = announced(&mut directory, 200, tree("late", 2500));
@@ -412,7 +412,7 @@ fn memory_is_divided_by_networks_too() {
         announced_from(&mut directory, sybil(n), n, vec![]);
     }
     assert_eq!(directory.renew(announcement(1, 1, 1), at(0)).held, Some(1000));
-    let used = directory.total().bytes + networks::NODE * directory.snapshot().nodes() as u64;
+    let used = directory.networks.total.offers.bytes + networks::NODE * directory.snapshot().census().nodes;
     assert!(used <= 1 << 20, "{used}");
 }
 
@@ -451,7 +451,7 @@ fn places_and_parts_of_nodes_are_divided_by_networks() {
     assert_eq!(directory.announce(sybil(12), &head(1, 1, true), at(20)), Err(Code::Busy));
     directory.announce(who(1), &head(1, 1, true), at(20)).expect("a place of theirs");
     assert!(!directory.renew(announcement(2, 1, 1), at(20)).known, "the one that was not heard of for longest");
-    assert_eq!(directory.snapshot().nodes(), 10);
+    assert_eq!(directory.snapshot().census().nodes, 10);
     let join = (0..=255).map(part).collect();
     directory.apply(announcement(1, 1, 1), Delta { join, ..Delta::default() }, at(20)).expect("applies");
     let all = (1 << 20) / 4 / 112;

@@ -66,12 +66,6 @@ impl TokenBucket {
         Self { rate, bucket: Bucket::new(BURST.max(cost(MIN_BURST, rate))) }
     }
 
-    /// The rate it keeps.
-    #[cfg(feature = "lab")]
-    pub const fn rate(&self) -> Rate {
-        self.rate
-    }
-
     /// Takes bytes, now, and says how long the caller must wait before they may go.
     pub fn take(&mut self, bytes: u64, now: Duration) -> Duration {
         self.bucket.owe(cost(bytes, self.rate), now)

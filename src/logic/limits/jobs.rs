@@ -60,13 +60,13 @@ pub enum JobState {
     Cancelled,
     /// It is there.
     Ended,
-    /// It could not be had; where that may change, it is tried again by itself.
+    /// It could not be had, and time does not change that.
     Failed,
     /// Its owner has stopped it for a while.
     Paused,
     /// It is being fetched.
     Running,
-    /// Others run before it.
+    /// Others run before it, or it could not be had and is tried again by itself.
     Waiting,
 }
 
@@ -99,8 +99,10 @@ pub enum JobOrder {
     Pause,
     /// Go on with one that was paused.
     Resume,
-    /// Try one again that failed or was cancelled.
+    /// Try one again that failed or was cancelled, or at once what is tried again by itself.
     Retry,
+    /// Forget one of which nothing becomes any more.
+    Clear,
 }
 
 impl JobOrder {
@@ -208,7 +210,7 @@ impl Jobs {
         self.jobs.get(&id).is_some_and(|job| job.attached)
     }
 
-    /// How long it is until a job that failed is tried again.
+    /// How long it is until a job that could not be had is tried again.
     pub fn again(&self, id: JobId, now: Duration) -> Option<Duration> {
         Some(self.jobs.get(&id)?.due?.saturating_sub(now))
     }
@@ -260,7 +262,15 @@ impl Jobs {
     pub fn order(&mut self, id: JobId, order: JobOrder) -> Result<(), JobError> {
         let job = self.jobs.get_mut(&id).ok_or(JobError::Unknown { id })?;
         let state = job.state;
-        job.state = order.of(state).ok_or(JobError::State { id, state })?;
+        if order == JobOrder::Clear
+            && matches!(state, JobState::Cancelled | JobState::Ended | JobState::Failed)
+            && !job.runs
+        {
+            self.forget(id);
+            return Ok(());
+        }
+        let sooner = (order == JobOrder::Retry && job.due.is_some()).then_some(JobState::Waiting);
+        job.state = order.of(state).or(sooner).ok_or(JobError::State { id, state })?;
         (job.due, job.failures) = (None, 0);
         // Whoever follows it hears that it was interrupted.
         job.attached &= order == JobOrder::Cancel;
@@ -299,7 +309,7 @@ impl Jobs {
         match (end, job.state) {
             (RunEnd::Done, _) => job.state = JobState::Ended,
             (RunEnd::Failed { again, came }, JobState::Running) => {
-                job.state = JobState::Failed;
+                job.state = if again { JobState::Waiting } else { JobState::Failed };
                 job.failures = if came { 0 } else { job.failures };
                 let pause = FIRST.saturating_mul(1 << job.failures.min(8)).min(LONGEST);
                 job.due = again.then(|| now + pause);
@@ -328,7 +338,7 @@ impl Jobs {
 
     /// Begins the oldest that waits. Who looks on waits for nobody.
     fn begin(&mut self, may: impl Fn(&Job) -> bool) -> Option<Step> {
-        let waits = |job: &Job| job.state == JobState::Waiting && !job.runs && may(job);
+        let waits = |job: &Job| job.state == JobState::Waiting && job.due.is_none() && !job.runs && may(job);
         let (id, job) = self.jobs.iter_mut().find(|(_, job)| waits(job))?;
         (job.state, job.runs) = (JobState::Running, true);
         Some(Step::Begin(*id))

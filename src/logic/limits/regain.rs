@@ -10,6 +10,7 @@ const MOST: u32 = 16;
 /// What is known of one tracker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Regain {
+    /// How many names it does not hold.
     missing: u64,
     /// After the next try, so many renewals are let pass, unless there is much more room than `tried`.
     pause: u32,
@@ -18,12 +19,6 @@ pub struct Regain {
 }
 
 impl Regain {
-    /// How many names it does not hold.
-    #[cfg(test)]
-    const fn missing(&self) -> u64 {
-        self.missing
-    }
-
     /// An announcement was taken, after which it does not hold so many names.
     pub fn announced(&mut self, missing: u64) {
         if missing < self.missing {
@@ -65,7 +60,7 @@ mod tests {
         regain.announced(1000);
         assert!(regain.is_due(1000, 256), "it has helped");
         regain.announced(0);
-        assert_eq!(regain.missing(), 0);
+        assert_eq!(regain.missing, 0);
         assert!(!regain.is_due(0, 256));
         assert!(!regain.is_due(3, 2) && regain.is_due(3, 3), "few are missing");
     }

@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
 use crate::model::NodeId;
+use crate::model::counts::take_away;
 
 use waiting::{Claim, LineId, Standing, Waiting};
 
@@ -88,12 +89,6 @@ impl Shares {
         self.waiting.is_pressed()
     }
 
-    /// How much is taken.
-    #[cfg(feature = "lab")]
-    pub const fn taken(&self) -> usize {
-        self.total
-    }
-
     /// Takes places if there are any for this one; nobody of the same peer may be waiting before.
     pub fn take(&mut self, who: Who, amount: usize) -> bool {
         let may = !self.waiting.has(who.peer) && self.may(who, amount);
@@ -117,8 +112,8 @@ impl Shares {
     /// Some of what was taken is free again; those that have places now.
     pub fn give_back(&mut self, who: Who, amount: usize) -> Vec<Request> {
         self.total = self.total.saturating_sub(amount);
-        subtract(&mut self.peers, who.peer, amount);
-        subtract(&mut self.networks, who.network, amount);
+        take_away(&mut self.peers, &who.peer, amount);
+        take_away(&mut self.networks, &who.network, amount);
         self.change(who.peer, |_| {});
         self.grant_waiting()
     }
@@ -204,15 +199,6 @@ impl Shares {
             return Some(Claim::More);
         }
         (total <= all - reserve / 4 && near <= network + reserve / 2).then_some(Claim::Modest)
-    }
-}
-
-fn subtract<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: K, amount: usize) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count = count.saturating_sub(amount);
-        if *count == 0 {
-            counts.remove(&key);
-        }
     }
 }
 
@@ -324,8 +310,8 @@ mod tests {
                 };
                 held.extend(begun.into_iter().map(|request| waiting.remove(&request.ticket).expect("it waited")));
                 let sum = |of: &dyn Fn(&Who) -> bool| held.iter().filter(|(who, _)| of(who)).map(|(_, n)| n).sum::<usize>();
-                prop_assert_eq!(sum(&|_| true), shares.taken());
-                prop_assert!(shares.taken() <= 12);
+                prop_assert_eq!(sum(&|_| true), shares.total);
+                prop_assert!(shares.total <= 12);
                 for n in 0..9 {
                     prop_assert!(sum(&|w| w.peer == who(n, 0).peer) <= 3);
                     let strangers = sum(&|w| !w.friend && w.network == who(0, n).network);

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::logic::limits::shares::Who;
 use crate::model::NodeId;
+use crate::model::counts::take_away;
 
 use memory::{Class, Memory};
 use recall::Flow;
@@ -171,8 +172,8 @@ impl Slots {
     pub fn release(&mut self, ticket: Ticket, whole: bool, now: Duration) -> Vec<Ticket> {
         if let Some(held) = self.held.remove(&ticket) {
             let Who { peer, network, .. } = held.who;
-            less(&mut self.by_node, peer);
-            less(&mut self.by_network, network);
+            take_away(&mut self.by_node, &peer, 1);
+            take_away(&mut self.by_network, &network, 1);
             if whole {
                 self.memory.proved(peer);
             }
@@ -318,14 +319,5 @@ impl Slots {
         *self.by_network.entry(who.network).or_default() += 1;
         self.held.insert(ticket, Held { who, flow: Flow::new(now), recalled: false });
         self.memory.turned(&who, now);
-    }
-}
-
-fn less<K: std::hash::Hash + Eq>(counts: &mut HashMap<K, usize>, key: K) {
-    if let Some(count) = counts.get_mut(&key) {
-        *count -= 1;
-        if *count == 0 {
-            counts.remove(&key);
-        }
     }
 }

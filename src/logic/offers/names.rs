@@ -65,18 +65,6 @@ impl FoldedNames {
         &self.text[self.start(line)..self.ends[line] as usize - 1]
     }
 
-    /// How many lines.
-    #[cfg(feature = "lab")]
-    pub const fn len(&self) -> usize {
-        self.ends.len()
-    }
-
-    /// Whether there is no line.
-    #[cfg(feature = "lab")]
-    pub const fn is_empty(&self) -> bool {
-        self.ends.is_empty()
-    }
-
     /// Gives back the memory that growing left over.
     pub fn shrink(&mut self) {
         self.text.shrink_to_fit();

@@ -48,12 +48,6 @@ impl OfferTable {
         self.all
     }
 
-    /// How many of them are not spared by quotas.
-    #[cfg(feature = "lab")]
-    pub const fn ordinary(&self) -> Amount {
-        self.ordinary
-    }
-
     /// Whether there is no offer.
     pub const fn is_empty(&self) -> bool {
         self.segments.is_empty()

@@ -9,7 +9,7 @@ use super::request::Ask;
 use crate::model::collection::Entry;
 use crate::model::{ContentId, FoundHit, Hit, Offer, Plane, Query, SafePath};
 use crate::node::Node;
-use crate::node::error::Error;
+use crate::node::error::{Error, Result};
 use crate::node::types::{Event, Has, Hits, Listing, NearRow, PeerRef, PeerRow, Places};
 
 /// Whom a command asks; cheap to clone.
@@ -30,15 +30,10 @@ pub struct There {
 }
 
 impl There {
-    async fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
+    async fn ask<T: DeserializeOwned>(&self, ask: Ask) -> Result<T> {
         // Full or closed: a notice must not hold anything up.
         let tell = |notice| drop(self.events.try_send(Event::Notice(notice)));
         self.remote.ask(&self.places, ask, tell).await
-    }
-
-    /// What a method gives that fails by itself.
-    async fn tried<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, Error> {
-        self.ask::<Result<T, Error>>(ask).await?
     }
 }
 
@@ -55,33 +50,35 @@ impl Asker {
         matches!(self, Self::Here(node) if node.is_guest_beside())
     }
 
+    /// What a method gives that fails by itself.
+    async fn asked<T: DeserializeOwned>(&self, ask: Ask, here: impl AsyncFnOnce(&Node) -> Result<T>) -> Result<T> {
+        match self {
+            Self::Here(node) => here(node).await,
+            Self::There(there) => there.ask::<Result<T>>(ask).await?,
+        }
+    }
+
     /// As [`Node::search`].
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
-        match self {
-            Self::Here(node) => node.search(query, limit).await,
-            Self::There(there) => there.tried(Ask::Search(query.clone(), limit)).await,
-        }
+    pub async fn search(&self, query: &Query, limit: u32) -> Result<Hits> {
+        self.asked(Ask::Search(query.clone(), limit), async |node| node.search(query, limit).await).await
     }
 
     /// As [`Node::locate`].
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
-        match self {
-            Self::Here(node) => node.locate(id).await,
-            Self::There(there) => there.tried(Ask::Locate(id)).await,
-        }
+    pub async fn locate(&self, id: ContentId) -> Result<Hits> {
+        self.asked(Ask::Locate(id), async |node| node.locate(id).await).await
     }
 
     /// As [`Node::holdings`].
     ///
     /// # Errors
     /// When the running node has ended.
-    pub async fn holdings(&self, hit: &Hit) -> Result<Vec<Has>, Error> {
+    pub async fn holdings(&self, hit: &Hit) -> Result<Vec<Has>> {
         match self {
             Self::Here(node) => Ok(node.holdings(hit).await),
             Self::There(there) => there.ask(Ask::Holdings(hit.clone())).await,
@@ -92,22 +89,16 @@ impl Asker {
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane), Error> {
-        match self {
-            Self::Here(node) => node.list(peer).await,
-            Self::There(there) => there.tried(Ask::List(peer.clone())).await,
-        }
+    pub async fn list(&self, peer: &PeerRef) -> Result<(Vec<Offer>, Plane)> {
+        self.asked(Ask::List(peer.clone()), async |node| node.list(peer).await).await
     }
 
     /// As [`Node::manifest`]: its files and empty directories.
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn manifest(&self, id: ContentId) -> Result<Vec<(SafePath, Entry)>, Error> {
-        match self {
-            Self::Here(node) => Ok(node.manifest(id).await?.entries().to_vec()),
-            Self::There(there) => there.tried(Ask::Manifest(id)).await,
-        }
+    pub async fn manifest(&self, id: ContentId) -> Result<Vec<(SafePath, Entry)>> {
+        self.asked(Ask::Manifest(id), async |node| Ok(node.manifest(id).await?.entries().to_vec())).await
     }
 
     /// As [`Node::not_found`].
@@ -125,29 +116,24 @@ impl Asker {
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn is_as_shown(&self, query: &Query, found: &FoundHit) -> Result<(), Error> {
-        match self {
-            Self::Here(node) => node.is_as_shown(query, found).await,
-            Self::There(there) => there.tried(Ask::IsAsShown(query.clone(), found.clone())).await,
-        }
+    pub async fn is_as_shown(&self, query: &Query, found: &FoundHit) -> Result<()> {
+        self.asked(Ask::IsAsShown(query.clone(), found.clone()), async |node| node.is_as_shown(query, found).await)
+            .await
     }
 
     /// As [`Node::meant`].
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn meant(&self, query: &Query) -> Result<Listing, Error> {
-        match self {
-            Self::Here(node) => node.meant(query).await,
-            Self::There(there) => there.tried(Ask::Meant(query.clone())).await,
-        }
+    pub async fn meant(&self, query: &Query) -> Result<Listing> {
+        self.asked(Ask::Meant(query.clone()), async |node| node.meant(query).await).await
     }
 
     /// As [`Node::knows`].
     ///
     /// # Errors
     /// When the running node has ended.
-    pub async fn knows(&self, peer: &PeerRef) -> Result<bool, Error> {
+    pub async fn knows(&self, peer: &PeerRef) -> Result<bool> {
         match self {
             Self::Here(node) => Ok(node.knows(peer)),
             Self::There(there) => there.ask(Ask::Knows(peer.clone())).await,
@@ -158,21 +144,15 @@ impl Asker {
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn peers(&self) -> Result<Vec<PeerRow>, Error> {
-        match self {
-            Self::Here(node) => node.peers().await,
-            Self::There(there) => there.tried(Ask::Peers).await,
-        }
+    pub async fn peers(&self) -> Result<Vec<PeerRow>> {
+        self.asked(Ask::Peers, async |node| node.peers().await).await
     }
 
     /// As [`Node::neighbours`].
     ///
     /// # Errors
     /// As there, and when the running node has ended.
-    pub async fn neighbours(&self) -> Result<Vec<NearRow>, Error> {
-        match self {
-            Self::Here(node) => node.neighbours().await,
-            Self::There(there) => there.tried(Ask::Neighbours).await,
-        }
+    pub async fn neighbours(&self) -> Result<Vec<NearRow>> {
+        self.asked(Ask::Neighbours, async |node| node.neighbours().await).await
     }
 }

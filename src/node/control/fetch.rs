@@ -84,13 +84,13 @@ impl Follower {
     }
 
     async fn hear(&self, from: &mut RecvStream) -> Ending {
-        let mut job = None;
+        let (mut job, mut first) = (None, None);
         loop {
             match self.remote.next(from).await? {
                 Told::Answer(len) => return self.remote.answer::<Ending>(from, len).await?,
                 Told::Begun | Told::Event(_) | Told::Put(_) | Told::Uploads(_) => {}
-                Told::Job(id) => job = Some(id),
-                Told::Left => return Err(left(job)),
+                Told::Job(id) => (job, first) = (Some(id), first.or(Some(id))),
+                Told::Left => return Err(left(job, job != first)),
                 Told::Notice(notice) => self.notices.send_modify(|told| told.push(notice)),
                 Told::Progress(progress) => drop(self.progress.send_replace(*progress)),
             }
@@ -140,8 +140,9 @@ async fn copy(remote: &Remote, number: u64, output: &mut Stream, written: &Atomi
     }
 }
 
-fn left(job: Option<JobId>) -> Error {
-    job.map_or(ControlError::Lost, |job| ControlError::Left { job }).into()
+fn left(job: Option<JobId>, same: bool) -> Error {
+    let left = |job| if same { ControlError::Same { job } } else { ControlError::Left { job } };
+    job.map_or(ControlError::Lost, left).into()
 }
 
 /// Says what the command wants, once: the stream stays open, for its end is a word, too.

@@ -155,7 +155,7 @@ impl Following {
                     }
                     Some(Word::Leave) => {
                         if let Keeper::Jobs(jobs, id) = &self.keeper {
-                            jobs.detach(*id).await;
+                            frames::send(to, &Told::Job(jobs.detach(*id).await), PAGE).await?;
                         }
                         return frames::send(to, &Told::Left, PAGE).await;
                     }
@@ -166,6 +166,12 @@ impl Following {
         self.tell(to).await?;
         // It ends with the node.
         let end = end.unwrap_or(Err(Error::Control(ControlError::Lost)));
+        let end = match (end, &self.keeper) {
+            (Err(Error::Interrupted { have, total }), Keeper::Jobs(_, id)) if !heard => {
+                Err(ControlError::Cancelled { job: *id, have, total }.into())
+            }
+            (end, _) => end,
+        };
         answer_with(to, packed(&end)).await
     }
 

@@ -15,14 +15,14 @@ use self::kept::Kept;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::home::jobs::JobFiles;
 use crate::io::receive::landing::Landing;
-use crate::logic::limits::jobs::{JobError, JobId, JobOrder, Jobs, RunEnd, Step};
-use crate::model::{Cause, RateLimit};
+use crate::logic::limits::jobs::{JobError, JobId, JobOrder, JobState, Jobs, RunEnd, Step};
+use crate::model::{Cause, ContentId, RateLimit};
 use crate::node::Node;
 use crate::node::error::{ControlError, Error, ErrorCode};
 use crate::node::get::Transfer;
 use crate::node::inner::Inner;
 use crate::node::inner::orders::{Followed, JobWish, JobsRef, Order};
-use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress};
+use crate::node::types::{Canceller, JobRow, Lifetime, Notice, Outcome, Progress, What};
 use crate::wire::Role;
 
 /// Orders that wait.
@@ -142,9 +142,9 @@ impl Keeper {
                 let _ = reply.send(followed);
             }
             Order::Detach(id, reply) => {
-                self.jobs.detach(id);
+                let kept = self.detach(id);
                 self.settle().await;
-                let _ = reply.send(());
+                let _ = reply.send(kept);
             }
             Order::Jobs(id, order, reply) => {
                 let done = self.order_jobs(id, order);
@@ -176,7 +176,30 @@ impl Keeper {
         Ok(Followed { id, progress: run.progress.clone(), notices: run.notices.clone(), end: ended })
     }
 
-    async fn leave(&mut self, wish: JobWish) -> Result<JobId, Error> {
+    /// Leaves a job to itself, or to one that fetches the same to the same place; which of them goes on.
+    fn detach(&mut self, id: JobId) -> JobId {
+        let Some(same) = self.same(id).filter(|_| self.jobs.is_attached(id)) else {
+            self.jobs.detach(id);
+            return id;
+        };
+        // It may have ended just now. What waited for another try has one now.
+        let _ = self.jobs.order(id, JobOrder::Cancel);
+        let _ = self.jobs.order(same, JobOrder::Retry);
+        same
+    }
+
+    fn same(&self, id: JobId) -> Option<JobId> {
+        let new = self.all.get(&id)?;
+        let content = new.content()?;
+        let target = |job: &Job| (job.kept.wish.request.output.clone(), job.kept.wish.request.only.clone());
+        let goes_on = |id| matches!(self.jobs.state(id), Some(JobState::Running | JobState::Waiting));
+        let mut others = self.all.iter().filter(|(other, _)| **other != id && !self.jobs.is_attached(**other));
+        let same = others
+            .find(|(other, job)| goes_on(**other) && job.content() == Some(content) && target(job) == target(new));
+        same.map(|(same, _)| *same)
+    }
+
+    async fn leave(&mut self, wish: JobWish) -> Result<JobId> {
         let id = self.jobs.add(false)?;
         self.all.insert(id, Job { kept: Kept::new(wish), run: None, end: None });
         self.settle().await;
@@ -213,10 +236,15 @@ impl Keeper {
         let after = after.map_or(0, u32::from);
         self.all
             .iter()
-            .filter(|(id, _)| u32::from(**id) > after)
+            .filter(|(id, _)| u32::from(**id) > after && !self.is_forgotten(**id))
             .take(PAGE)
             .map(|(id, job)| self.row(*id, job))
             .collect()
+    }
+
+    /// Whether it is on its way out: a command that followed it has ended it.
+    fn is_forgotten(&self, id: JobId) -> bool {
+        self.jobs.is_attached(id) && self.jobs.state(id) == Some(JobState::Cancelled)
     }
 
     fn row(&self, id: JobId, job: &Job) -> JobRow {
@@ -259,8 +287,9 @@ impl Keeper {
     async fn begin(&mut self, id: JobId) {
         let (Some(job), Some(node)) = (self.all.get_mut(&id), self.node.upgrade()) else { return };
         let wish = &job.kept.wish;
-        if let Err(error) = is_here(wish.landing.clone()).await {
-            self.over(id, Err(error));
+        if is_here(wish.landing.clone()).await.is_err() {
+            let path = wish.landing.dir.as_path().into();
+            self.over(id, Err(ControlError::Moved { path }.into()));
             return;
         }
         // What it tells is in the transfer's own notices.
@@ -290,6 +319,11 @@ impl Keeper {
             Err(error) => RunEnd::Failed { again: may_change(error), came },
         };
         if let Some(told) = job.end.take() {
+            let paused = self.jobs.state(id) == Some(JobState::Paused);
+            let result = result.map_err(|error| match error {
+                Error::Interrupted { have, total } if paused => ControlError::Paused { job: id, have, total }.into(),
+                error => error,
+            });
             // The command may have gone.
             let _ = told.send(result);
         }
@@ -340,6 +374,13 @@ impl Job {
             Some(run) => run,
             None => before(),
         }
+    }
+
+    /// What is fetched, once that is known.
+    fn content(&self) -> Option<ContentId> {
+        let request = &self.kept.wish.request;
+        let asked = if let What::Id(id) = request.what { Some(id) } else { request.choose };
+        self.run.as_ref().and_then(|run| run.progress.borrow().id).or(asked)
     }
 
     /// Takes over how far its transfer is.

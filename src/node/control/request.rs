@@ -29,6 +29,8 @@ pub(super) enum Request {
     /// A transfer that ends with the command, as `Fetch`. Where a number is given, the proven bytes of its file come on a stream that
     /// the node opens, after that number in 8 bytes, the highest first.
     Attend(Box<JobWish>, Option<u64>),
+    /// What is fetched of what lies at these whole paths, and is offered, as for `Share`.
+    Watch(Vec<PathBuf>),
     /// Something is sent to single nodes, with where to look for them. The command may send one [`Word`] meanwhile.
     Put(Places, Box<PutWish>),
 }
@@ -68,7 +70,7 @@ pub(super) enum Told {
     Answer(u64),
     /// What is reported from now on comes.
     Begun,
-    /// The number of the transfer that was asked for.
+    /// The number of the transfer that was asked for; before it is left, that of the one that goes on with it.
     Job(JobId),
     /// It is left to the node.
     Left,

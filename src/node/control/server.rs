@@ -136,6 +136,7 @@ impl Server {
             Request::Events => self.events(to).await,
             Request::Share(wish) => shares::share(node, &self.board, *wish, (to, from)).await,
             Request::Fetch(wish) => followed::fetch(node, *wish, to, from).await,
+            Request::Watch(paths) => shares::watch(node, &self.board, paths, (to, from)).await,
             Request::Put(places, wish) => {
                 // What it cannot tell its progress has.
                 let (asker, _) = mpsc::channel(1);

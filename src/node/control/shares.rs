@@ -1,6 +1,7 @@
 //! The node's side of what a command offers. Invariant: however the command goes, what it offers goes with it, unless it is kept.
 
 use std::collections::HashSet;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,11 +15,11 @@ use super::request::{Told, Word};
 use super::{answer_with, packed};
 use crate::io::net::frames::{self, CallError};
 use crate::logic::uploads::{Upload, UploadEvent, Uploads};
-use crate::model::{NodeId, SafePath};
+use crate::model::{NodeId, PeerTarget, SafePath};
 use crate::node::Node;
 use crate::node::error::Error;
 use crate::node::inner::Inner;
-use crate::node::inner::shares::{OfferRow, Offered, ShareWish};
+use crate::node::inner::shares::{OfferRow, Offered, ShareWish, Terms};
 use crate::node::types::Event;
 use crate::wire::Code;
 use crate::wire::limits::PAGE;
@@ -66,17 +67,43 @@ pub(super) async fn share(
 
 /// Offers a wish; what became of it, and what ends it unless it is kept.
 async fn offer(inner: Arc<Inner>, wish: ShareWish) -> (Result<Offered, Error>, Option<Mine>) {
-    let keep = wish.keep;
-    let offered = inner.shares.offer(wish).await;
-    let names = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
-    let mine = (!keep).then(|| Mine { inner, names, totals: Uploads::default(), nodes: HashSet::new() });
-    (offered, mine)
+    let offered = inner.shares.offer(wish.clone()).await;
+    let terms = offered.as_ref().ok().and_then(|offered| inner.shares.terms(&wish, offered));
+    let names: Vec<_> = offered.iter().flat_map(|offered| &offered.roots).map(|root| root.name.clone()).collect();
+    let before = offered.iter().flat_map(|offered| &offered.before).cloned();
+    let shown = names.iter().cloned().chain(before).collect();
+    if wish.keep {
+        return (offered, None);
+    }
+    let mut mine = Mine::of(inner, shown);
+    (mine.names, mine.terms, mine.trackers) = (names, terms, wish.trackers);
+    (offered, Some(mine))
+}
+
+/// Tells what is fetched of what lies at these paths, and is offered by whomever, until the command ends.
+pub(super) async fn watch(
+    node: &Node,
+    board: &Board,
+    paths: Vec<PathBuf>,
+    (to, from): (&mut SendStream, &mut RecvStream),
+) -> Result<(), CallError> {
+    let events = board.follow();
+    let roots = node.inner.index.roots().await.into_iter().filter(|root| paths.contains(&root.path));
+    let before: Vec<_> = roots.map(|root| root.name).collect();
+    let offered: Result<_, Error> = Ok(Offered { before: before.clone(), ..Offered::default() });
+    answer_with(to, packed(&offered)).await?;
+    Mine::of(Arc::clone(&node.inner), before).follow(events, to, from).await
 }
 
 /// What a command offers. Dropped, it is offered no longer.
 struct Mine {
     inner: Arc<Inner>,
     names: Vec<SafePath>,
+    /// These, and what of it was offered before: of all that is told.
+    shown: Vec<SafePath>,
+    /// Where it is announced for this command.
+    trackers: Vec<PeerTarget>,
+    terms: Option<Terms>,
     totals: Uploads,
     nodes: HashSet<NodeId>,
 }
@@ -91,6 +118,11 @@ impl Drop for Mine {
 }
 
 impl Mine {
+    fn of(inner: Arc<Inner>, shown: Vec<SafePath>) -> Self {
+        let (names, trackers, terms) = (Vec::new(), Vec::new(), None);
+        Self { inner, names, shown, trackers, terms, totals: Uploads::default(), nodes: HashSet::new() }
+    }
+
     async fn follow(
         mut self,
         mut events: tokio::sync::broadcast::Receiver<Event>,
@@ -121,7 +153,7 @@ impl Mine {
                 }
                 _ = looks.tick() => {
                     let roots = self.inner.index.roots().await;
-                    if !self.names.is_empty() && !roots.iter().any(|root| self.names.contains(&root.name)) {
+                    if !self.shown.is_empty() && !roots.iter().any(|root| self.shown.contains(&root.name)) {
                         // Another command has unshared all of it.
                         return frames::send(to, &Told::Left, PAGE).await;
                     }
@@ -129,6 +161,7 @@ impl Mine {
                 // Whatever it says, it is its last word.
                 word = frames::receive::<Word>(from, PAGE) => {
                     drop(word);
+                    drop(self.terms.take());
                     self.inner.shares.withdraw(std::mem::take(&mut self.names)).await;
                     return frames::send(to, &Told::Left, PAGE).await;
                 }
@@ -141,16 +174,23 @@ impl Mine {
     }
 
     fn offers(&self, name: &SafePath) -> bool {
-        self.names.iter().any(|root| root == name || name.above().any(|above| above == root.as_str()))
+        self.shown.iter().any(|root| root == name || name.above().any(|above| above == root.as_str()))
     }
 
     fn concerns(&self, event: &Event) -> bool {
         match event {
             Event::Offer { name, .. } => self.offers(name),
             Event::Upload(UploadEvent::Begun(upload) | UploadEvent::Ended(upload)) => self.has(upload),
-            Event::Announced(_) | Event::Hashing { .. } | Event::Notice(_) => true,
+            Event::Announced(told) => self.is_told(&told.tracker),
+            Event::Hashing { .. } | Event::Notice(_) => true,
             Event::Allowed { .. } | Event::Inbox(_) => false,
         }
+    }
+
+    /// Whether this tracker is told of everything, or of this.
+    fn is_told(&self, tracker: &str) -> bool {
+        let own = self.inner.finder.trackers().map(|responder| &responder.target);
+        own.chain(&self.trackers).any(|told| told.to_string() == tracker)
     }
 
     async fn tell_uploads(&self, all: &Uploads, to: &mut SendStream) -> Result<(), CallError> {

@@ -1,5 +1,7 @@
 //! A command's side of what the running node offers for it.
 
+use std::path::PathBuf;
+
 use quinn::{RecvStream, SendStream};
 
 use super::Remote;
@@ -34,7 +36,19 @@ impl Remote {
     /// # Errors
     /// When it cannot be offered, or the node has ended.
     pub async fn share(&self, wish: ShareWish) -> Result<(Offered, Sharing<'_>), Error> {
-        let (to, mut from) = self.begin(&Request::Share(Box::new(wish))).await?;
+        self.follow_offers(Request::Share(Box::new(wish))).await
+    }
+
+    /// Has it tell what is fetched of what it offers from these whole paths.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn watch(&self, paths: Vec<PathBuf>) -> Result<(Offered, Sharing<'_>), Error> {
+        self.follow_offers(Request::Watch(paths)).await
+    }
+
+    async fn follow_offers(&self, request: Request) -> Result<(Offered, Sharing<'_>), Error> {
+        let (to, mut from) = self.begin(&request).await?;
         match self.next(&mut from).await? {
             Told::Answer(len) => {
                 let offered = self.answer::<Result<Offered, Error>>(&mut from, len).await??;

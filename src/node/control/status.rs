@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::board::Board;
 use crate::io::cpu;
+use crate::model::PeerTarget;
 use crate::node::Node;
 use crate::node::types::JobRow;
 use crate::wire::control::{
@@ -29,14 +30,15 @@ pub(super) async fn of(node: &Node, board: &Board, (up, refused): (Duration, u64
     let inner = &node.inner;
     let (known, uploads) = (board.trackers(), node.count_uploads().await);
     let answers = |addr| (!known.is_empty()).then(|| known.values().any(|known| known.reached.contains(&addr)));
-    let trackers = inner.finder.trackers().map(|responder| responder.target.host_port());
+    let trackers = inner.finder.trackers().map(|responder| &responder.target);
+    let held = |tracker: &PeerTarget| known.get(&tracker.to_string()).map(|known| known.offers);
     let index = inner.shelf.index();
     ControlStatus {
         running: running(node),
         up_ms: millis(up),
         addrs: node.endpoint.candidates().into_iter().map(|addr| OwnAddress { addr, answers: answers(addr) }).collect(),
         trackers: trackers
-            .map(|tracker| TrackerState { offers: known.get(&tracker).map(|known| known.offers), tracker })
+            .map(|tracker| TrackerState { offers: held(tracker), tracker: tracker.host_port() })
             .take(LISTED)
             .collect(),
         neighbours: neighbours(node).await,

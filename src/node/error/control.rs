@@ -132,8 +132,8 @@ pub enum ControlError {
         /// Why.
         cause: Cause,
     },
-    /// It is offered already, to others than it was to be, or with other things left out.
-    #[error("{name} is offered already, to others or with other things left out")]
+    /// It is offered already, to others than it was to be, with other things left out, or at another rate.
+    #[error("{name} is offered already, to others, with other things left out, or at another rate")]
     Otherwise {
         /// What.
         name: SafePath,
@@ -170,6 +170,38 @@ pub enum ControlError {
         /// Its process, when known.
         pid: Option<u32>,
     },
+    /// Where a transfer goes is another directory by now, or none.
+    #[error("{} was moved or removed", shown(.path))]
+    Moved {
+        /// Where it was.
+        path: LocalPath,
+    },
+    /// Another command has cancelled the transfer.
+    #[error("job {job} was cancelled by another command, {} of {} are proven and kept", Size(*.have), Size(*.total))]
+    Cancelled {
+        /// Its number.
+        job: JobId,
+        /// Bytes that are kept,
+        have: u64,
+        /// and bytes altogether.
+        total: u64,
+    },
+    /// Another command has paused the transfer.
+    #[error("paused as job {job}, {} of {} are proven and kept", Size(*.have), Size(*.total))]
+    Paused {
+        /// Its number.
+        job: JobId,
+        /// Bytes that are kept,
+        have: u64,
+        /// and bytes altogether.
+        total: u64,
+    },
+    /// It fetches the same to the same place already.
+    #[error("the running node fetches it already as job {job}")]
+    Same {
+        /// Its number there.
+        job: JobId,
+    },
 }
 
 fn no_offer(number: u32, state: Option<Standing>) -> String {
@@ -190,14 +222,22 @@ impl ControlError {
         matches!(self, Self::Brief | Self::OtherDirectory { .. } | Self::Own)
     }
 
+    /// Whether it is about one transfer, and others can go on.
+    #[must_use]
+    pub const fn is_of_one(&self) -> bool {
+        matches!(self, Self::Cancelled { .. } | Self::Paused { .. })
+    }
+
     /// The code for programs.
     #[must_use]
     pub const fn code(&self) -> ErrorCode {
         match self {
-            Self::OtherDirectory { .. } => ErrorCode::Destination,
+            Self::Moved { .. } | Self::OtherDirectory { .. } => ErrorCode::Destination,
             Self::Declined { .. } => ErrorCode::Failed,
-            Self::Cut { .. } | Self::Undecided { .. } => ErrorCode::Incomplete,
-            Self::Left { .. } => ErrorCode::Interrupted,
+            Self::Cancelled { .. } | Self::Cut { .. } | Self::Paused { .. } | Self::Undecided { .. } => {
+                ErrorCode::Incomplete
+            }
+            Self::Left { .. } | Self::Same { .. } => ErrorCode::Interrupted,
             Self::Brief | Self::Lost | Self::Own => ErrorCode::Failed,
             Self::NoOffer { state: None, .. } | Self::NoPut { .. } => ErrorCode::NotFound,
             Self::NoOffer { .. } => ErrorCode::Usage,

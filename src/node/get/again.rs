@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use crate::actors::download::{Progress, Trouble};
 use crate::logic::transfer::Why;
 use crate::model::{Content, FoundHit, Kind, Provider, Query, SafePath};
-use crate::node::look::claims::true_among;
+use crate::node::look::Looking;
 use crate::node::look::find::Finder;
 use crate::node::report::Report;
 use crate::wire::Code;
@@ -57,7 +57,8 @@ impl Again {
         if self.transfer.borrow().bytes > 0 || self.content.kind == Kind::Collection {
             return;
         }
-        if let Some(other) = true_among(&self.finder.connections, claims, &self.report).await {
+        let looking = Looking { finder: &self.finder, report: &self.report };
+        if let Some(other) = looking.true_among(claims).await {
             // Whoever fetches may have ended.
             let _ = truth.send(other).await;
         }

@@ -14,7 +14,7 @@ use crate::io::receive::partial::{Partial, PartialSpec};
 use crate::io::share::hash::Hashed;
 use crate::model::collection::Entry;
 use crate::model::{Collection, Content, ContentId, Hit, Kind, NodeId, SafePath, Wanted};
-use crate::node::error::Error;
+use crate::node::error::{Error, Result};
 use crate::node::get::Get;
 use crate::node::get::destination::TargetPath;
 use crate::node::get::manifest::{self, Fetched, Listed, Proven};
@@ -74,7 +74,7 @@ impl Contents {
         beneath: Option<&str>,
         parent: Option<&Path>,
         liars: &mut Vec<NodeId>,
-    ) -> Result<Self, Error> {
+    ) -> Result<Self> {
         let Get { finder, request, report, .. } = get;
         let Some(id) = hit.id else { return Err(not_hashed(hit)) };
         let name = Self::called(hit, id);
@@ -111,7 +111,7 @@ impl Contents {
         plain.unwrap_or_else(|| name_of(id))
     }
 
-    fn of_file(hit: &Hit, id: ContentId, name: SafePath, request: &GetRequest) -> Result<Self, Error> {
+    fn of_file(hit: &Hit, id: ContentId, name: SafePath, request: &GetRequest) -> Result<Self> {
         let refused = if hit.is_possible() {
             Error::TooLarge { id, size: hit.size }
         } else {
@@ -134,7 +134,7 @@ impl Contents {
         })
     }
 
-    fn of_tree(fetched: Fetched, id: ContentId, name: SafePath, patterns: &[Pattern]) -> Result<Self, Error> {
+    fn of_tree(fetched: Fetched, id: ContentId, name: SafePath, patterns: &[Pattern]) -> Result<Self> {
         let Fetched { bytes, collection, left_out } = fetched;
         let selection = Selection::of(patterns);
         let without = manifest::without(&name, &left_out, |path| selection.takes(path));
@@ -186,7 +186,7 @@ impl Contents {
         parent: &SafeDir,
         replace: Replace,
         report: &Report,
-    ) -> Result<Present, Error> {
+    ) -> Result<Present> {
         let (parent, target) = (parent.clone(), destination.name.clone());
         self.watched(report, move |this, hashed| this.compare_now(&parent, &target, replace, hashed)).await
     }
@@ -200,7 +200,7 @@ impl Contents {
         destination: &TargetPath,
         parent: &SafeDir,
         report: &Report,
-    ) -> Result<Existing, Error> {
+    ) -> Result<Existing> {
         let (parent, target) = (parent.clone(), destination.name.clone());
         self.watched(report, move |this, hashed| this.existing_now(&parent, &target, hashed)).await
     }
@@ -209,8 +209,8 @@ impl Contents {
     async fn watched<T: Send + 'static>(
         &self,
         report: &Report,
-        work: impl FnOnce(&Self, &AtomicU64) -> Result<T, Error> + Send + 'static,
-    ) -> Result<T, Error> {
+        work: impl FnOnce(&Self, &AtomicU64) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         report.phase(Phase::Hashing);
         let hashed = Arc::new(AtomicU64::new(0));
         let (this, counted) = (self.clone(), Arc::clone(&hashed));
@@ -225,7 +225,7 @@ impl Contents {
         }
     }
 
-    fn existing_now(&self, parent: &SafeDir, target: &SafePath, hashed: &AtomicU64) -> Result<Existing, Error> {
+    fn existing_now(&self, parent: &SafeDir, target: &SafePath, hashed: &AtomicU64) -> Result<Existing> {
         let Some(collection) = &self.wanted.tree else {
             let Content { id, size, .. } = self.wanted.content;
             let existing = compare_file(parent, target, id, size, hashed)?;
@@ -243,7 +243,7 @@ impl Contents {
     ///
     /// # Errors
     /// When it is not one file.
-    pub(crate) fn is_streamable(&self) -> Result<(), Error> {
+    pub(crate) fn is_streamable(&self) -> Result<()> {
         match self.wanted.tree {
             Some(_) => Err(Error::NotAFile { name: self.name.to_string() }),
             None => Ok(()),
@@ -256,7 +256,7 @@ impl Contents {
         target: &SafePath,
         replace: Replace,
         hashed: &AtomicU64,
-    ) -> Result<Present, Error> {
+    ) -> Result<Present> {
         let Some(collection) = &self.wanted.tree else {
             accepts(parent, [target])?;
             let Content { id, size, .. } = self.wanted.content;
@@ -276,7 +276,7 @@ impl Contents {
     }
 
     /// What may be done about what is there; `base` is what the paths are relative to.
-    fn present(&self, mut existing: Existing, base: &SafeDir, replace: Replace) -> Result<Present, Error> {
+    fn present(&self, mut existing: Existing, base: &SafeDir, replace: Replace) -> Result<Present> {
         let mut newer = Vec::new();
         let force = match replace {
             Replace::All => true,

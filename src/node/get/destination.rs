@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialError};
 use crate::model::{ContentId, SafePath};
-use crate::node::error::Error;
+use crate::node::error::{Error, Result};
 
 /// A place for one result.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +24,7 @@ impl TargetPath {
     /// # Errors
     /// When the path leads through a name that qshare gives to what is not finished, or its own name is not one that a
     /// file can have.
-    pub(crate) fn check(output: Option<&Path>) -> Result<(), Error> {
+    pub(crate) fn check(output: Option<&Path>) -> Result<()> {
         let Some(path) = output else { return Ok(()) };
         let reserved = |part: Component<'_>| matches!(part, Component::Normal(name) if name.to_str().is_some_and(Names::is_reserved));
         if path.components().any(reserved) {
@@ -40,7 +40,7 @@ impl TargetPath {
     ///
     /// # Errors
     /// When the path's own name is not one that a file can have everywhere.
-    pub(crate) fn of(output: Option<&Path>, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
+    pub(crate) fn of(output: Option<&Path>, name: &SafePath, id: Option<ContentId>) -> Result<Self> {
         match output {
             None => Ok(Self { parent: PathBuf::from("."), name: name.last(), make: false }),
             Some(path) => Self::at(path, name, id),
@@ -56,7 +56,7 @@ impl TargetPath {
         if there * 2 > files.len() { Self::itself(path).ok() } else { None }
     }
 
-    fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self, Error> {
+    fn at(path: &Path, name: &SafePath, id: Option<ContentId>) -> Result<Self> {
         let into = is_into(path);
         let is_dir = path.is_dir();
         if let Some(id) = id.filter(|_| is_dir && !into)
@@ -71,7 +71,7 @@ impl TargetPath {
         Self::itself(path)
     }
 
-    fn itself(path: &Path) -> Result<Self, Error> {
+    fn itself(path: &Path) -> Result<Self> {
         let text = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
         let name = SafePath::parse(&text).map_err(|cause| Error::BadTarget { path: path.into(), cause })?;
         let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());

@@ -8,11 +8,10 @@ use crate::io::receive::existing::Existing;
 use crate::io::receive::partial::{Earlier, Partial, PartialError};
 use crate::io::receive::space;
 use crate::model::{Hit, Kind, SafePath};
-use crate::node::error::Error;
+use crate::node::error::Result;
 use crate::node::get::Get;
 use crate::node::get::contents::{Contents, Present};
 use crate::node::get::destination::TargetPath;
-use crate::node::get::holding::holdings;
 use crate::node::types::{Busy, GetNotice, Holder, Outcome, Preview, PreviewFile, ProviderProgress, Replace, There};
 
 impl Get {
@@ -22,7 +21,7 @@ impl Get {
         hit: &Hit,
         contents: Contents,
         destination: Option<TargetPath>,
-    ) -> Result<Outcome, Error> {
+    ) -> Result<Outcome> {
         let mut contents = contents;
         let Some(destination) = destination else {
             contents.is_streamable()?;
@@ -52,9 +51,8 @@ impl Get {
 
     /// Everyone who was found, with what each has.
     async fn holders(&self, hit: &Hit, contents: &Contents) -> Vec<Holder> {
-        let has =
-            holdings(&self.finder.connections, contents.wanted.content, Some(&contents.wanted.map), &hit.providers)
-                .await;
+        let wanted = &contents.wanted;
+        let has = self.finder.holdings(wanted.content, Some(&wanted.map), &hit.providers).await;
         hit.providers.iter().zip(has).map(|(provider, has)| Holder::new(provider, has)).collect()
     }
 
@@ -147,7 +145,7 @@ impl Contents {
 }
 
 /// Whether the destination takes files at all, and so many bytes more.
-fn takes(destination: &TargetPath, bytes: u64) -> Result<(), Error> {
+fn takes(destination: &TargetPath, bytes: u64) -> Result<()> {
     // What is made on the way would be made in the first directory that is there.
     let there = destination.parent.ancestors().map(|dir| if dir == Path::new("") { Path::new(".") } else { dir });
     let mut there = there.filter(|dir| destination.make || *dir == destination.parent);

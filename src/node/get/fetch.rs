@@ -7,18 +7,19 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
-use crate::io::receive::partial::Partial;
+use crate::actors::limits::throttle::Throttle;
+use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
 use crate::logic::explain::{Spent, account};
-use crate::node::error::{Error, Lack};
+use crate::node::error::{Error, Lack, Result};
 use crate::node::get::again::{Again, tell_changed_from_gone};
 use crate::node::get::contents::Contents;
 use crate::node::get::follow::follow;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
-use crate::node::get::{Get, Plan, Sink, Stream, kept};
+use crate::node::get::{Get, Plan, Sink, Stream, is_still_there, kept};
 use crate::node::look::late::LateAnswers;
 use crate::node::look::near;
 use crate::node::types::{Outcome, Phase, ShareBack};
@@ -32,7 +33,7 @@ const PROVIDERS: usize = 16;
 
 impl Get {
     /// Fetches and publishes.
-    pub(super) async fn fetch(&mut self, plan: Plan) -> Result<Outcome, Error> {
+    pub(super) async fn fetch(&mut self, plan: Plan) -> Result<Outcome> {
         let (Plan { hit, contents, present, place, late }, partial, resumed) = match self.open(plan).await? {
             Turn::Done(outcome) => return Ok(*outcome),
             Turn::Own(plan, partial, resumed) => (*plan, partial, resumed),
@@ -40,23 +41,7 @@ impl Get {
         self.tell_of_earlier(&contents, &place, &resumed.superseded);
         let parts = Arc::clone(&self.inner);
         let shares = self.request.share != ShareBack::Never;
-        let request = TransferRequest {
-            partial: Arc::clone(&partial),
-            resumed,
-            executable: contents.executable,
-            left_out: contents.left_out.clone(),
-            terms: Terms {
-                throttle: self.throttle.clone(),
-                wait: self.request.wait,
-                connections: self.request.connections,
-                in_order: self.stream.is_some(),
-                seed: rand::random(),
-            },
-            share: shares,
-            open: self.request.from.is_none(),
-            progress: self.report.progress(),
-            tell: self.report.tell(),
-        };
+        let request = self.transfer(&contents, &partial, resumed);
         let mut download = parts.downloads.start(request).await?;
         download.providers(hit.providers.clone());
         self.report.phase(Phase::Fetching);
@@ -85,6 +70,7 @@ impl Get {
         let executable = contents.executable || download.source.executable();
         let publish = PublishPlan { target, replace, times: times.clone(), executable };
         blocking(move || Ok(partial.publish(&publish)?)).await?;
+        is_still_there(&destination, &parent)?;
         self.set_times(&parent, &destination.name, &contents, only(times, &present.same)).await;
         let lists = download.source.lists();
         let learned = Learned { lists, compared: present.proofs, same: present.same };
@@ -94,13 +80,35 @@ impl Get {
         Ok(Outcome { path: Some(destination.path().into()), seeding, replaced, left, ..self.fetched(contents) })
     }
 
+    /// What the transfer is started with.
+    fn transfer(&self, contents: &Contents, partial: &Arc<Partial>, resumed: Resumed) -> TransferRequest {
+        TransferRequest {
+            partial: Arc::clone(partial),
+            resumed,
+            executable: contents.executable,
+            left_out: contents.left_out.clone(),
+            terms: Terms {
+                throttle: self.throttle.clone(),
+                wait: self.request.wait,
+                connections: self.request.connections,
+                in_order: self.stream.is_some(),
+                seed: rand::random(),
+            },
+            share: self.request.share != ShareBack::Never,
+            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
+            open: self.request.from.is_none(),
+            progress: self.report.progress(),
+            tell: self.report.tell(),
+        }
+    }
+
     /// Feeds the transfer until it ends, is cancelled, or its stream takes no more.
     async fn until_end(
         &mut self,
         download: &mut Download,
         contents: &Contents,
         late: Option<LateAnswers>,
-    ) -> Result<Ending, Error> {
+    ) -> Result<Ending> {
         let (found, mut providers) = mpsc::channel(PROVIDERS);
         let mut following = JoinSet::new();
         let (tell, mut truth) = mpsc::channel(1);
@@ -203,7 +211,7 @@ impl Delivery {
     }
 
     /// Waits until everything is delivered.
-    async fn finished(&mut self) -> Result<(), Error> {
+    async fn finished(&mut self) -> Result<()> {
         self.join().await.transpose().map(drop).map_err(|error| Error::Stdout(error.into()))
     }
 
@@ -228,8 +236,6 @@ pub(super) async fn until(cancelled: &mut tokio::sync::watch::Receiver<bool>) {
     }
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
-) -> Result<T, Error> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await?
 }

@@ -9,7 +9,7 @@ use crate::io::net::frames;
 use crate::model::{Content, Provider};
 use crate::node::look::ask::{Responder, connect};
 use crate::node::look::find::Finder;
-use crate::wire::{FollowEvent, Heard, Request, limits};
+use crate::wire::{FollowEvent, Request, limits};
 
 /// How long to wait before a tracker is asked again: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -41,11 +41,7 @@ async fn once(
     let link = connect(&finder.connections, responder, finder.own).await?;
     let request = Request::Follow(content);
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
-    while let Some(heard) = frames::receive::<Heard<FollowEvent>>(&mut events, limits::PAGE).await? {
-        let Heard::Known(event) = heard else {
-            frames::skip("FollowEvent").await;
-            continue;
-        };
+    while let Some(event) = frames::receive_known::<FollowEvent>(&mut events, limits::PAGE).await? {
         let others = event.joined.into_iter().filter(|provider| provider.node != finder.own);
         let usable = |mut provider: Provider| {
             provider.addrs.retain(|addr| link.teller().may_tell(*addr));

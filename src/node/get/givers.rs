@@ -15,11 +15,11 @@ use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::Givers;
 use crate::model::address::is_publishable;
 use crate::model::{ContentId, Hit, NodeId, Plane, Provider};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Result, Who};
 use crate::node::get::contents::Contents;
 use crate::node::get::{Get, Sink};
 use crate::node::look::ask::locate_page;
-use crate::node::look::{Meant, look};
+use crate::node::look::{Looking, Meant};
 use crate::node::types::What;
 
 /// How long a giver may take to answer: as long as everyone who is asked.
@@ -28,8 +28,8 @@ const ANSWER: Duration = Duration::from_secs(2);
 impl Get {
     /// What is meant, and who has it. Where an earlier run of the same id has left something, its givers are asked too; the first
     /// of them that has it is enough, and nobody else need answer.
-    pub(super) async fn find(&self) -> Result<Meant, Error> {
-        let looked = look(&self.finder, &self.request, &self.report);
+    pub(super) async fn find(&self) -> Result<Meant> {
+        let looked = Looking { finder: &self.finder, report: &self.report }.look(&self.request);
         let What::Id(id) = self.request.what else {
             let meant = match looked.await {
                 Err(error @ Error::Ambiguous { .. }) => {

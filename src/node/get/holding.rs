@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames;
 use crate::model::{Content, Kind, Provider, UnitMap};
+use crate::node::look::find::Finder;
 use crate::node::types::Has;
 use crate::wire::{HaveEvent, Request, Watch, limits};
 
@@ -17,30 +18,28 @@ const ANSWER: Duration = Duration::from_secs(1);
 /// Providers that are asked.
 const ASKED: usize = 32;
 
-/// What each of the providers has, in their order. `map` tells how much a collection's units are; a file needs none.
-pub(crate) async fn holdings(
-    connections: &ConnectionsRef,
-    content: Content,
-    map: Option<&UnitMap>,
-    providers: &[Provider],
-) -> Vec<Has> {
-    let own = if content.kind == Kind::File { UnitMap::of_file(content.id, content.size) } else { None };
-    let map = map.or(own.as_ref());
-    let mut asking = JoinSet::new();
-    for (place, provider) in providers.iter().take(ASKED).cloned().enumerate() {
-        let connections = connections.clone();
-        asking
-            .spawn(async move { (place, timeout(ANSWER, first(connections, content, provider)).await.ok().flatten()) });
+impl Finder {
+    /// What each of the providers has, in their order. `map` tells how much a collection's units are; a file needs none.
+    pub(crate) async fn holdings(&self, content: Content, map: Option<&UnitMap>, providers: &[Provider]) -> Vec<Has> {
+        let own = if content.kind == Kind::File { UnitMap::of_file(content.id, content.size) } else { None };
+        let map = map.or(own.as_ref());
+        let mut asking = JoinSet::new();
+        for (place, provider) in providers.iter().take(ASKED).cloned().enumerate() {
+            let connections = self.connections.clone();
+            asking.spawn(async move {
+                (place, timeout(ANSWER, first(connections, content, provider)).await.ok().flatten())
+            });
+        }
+        let mut all = vec![Has::Unknown; providers.len()];
+        while let Some(joined) = asking.join_next().await {
+            let Ok((place, Some(event))) = joined else { continue };
+            all[place] = match (event.complete, map) {
+                (true, _) => Has::Whole,
+                (false, map) => Has::Parts(map.map(|map| bytes(map, &event))),
+            };
+        }
+        all
     }
-    let mut all = vec![Has::Unknown; providers.len()];
-    while let Some(joined) = asking.join_next().await {
-        let Ok((place, Some(event))) = joined else { continue };
-        all[place] = match (event.complete, map) {
-            (true, _) => Has::Whole,
-            (false, map) => Has::Parts(map.map(|map| bytes(map, &event))),
-        };
-    }
-    all
 }
 
 /// What a provider says first.

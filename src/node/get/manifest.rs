@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use quinn::RecvStream;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,8 +17,8 @@ use crate::logic::transfer::Why;
 use crate::model::collection::manifest::Intake;
 use crate::model::collection::{CollectionError, MAX_MANIFEST};
 use crate::model::{Collection, ContentId, FoundHit, Hit, Kind, NodeId, Provider, SafePath};
-use crate::node::error::Error;
-use crate::node::look::claims::first_proven;
+use crate::node::error::{Error, Result};
+use crate::node::look::Looking;
 use crate::node::look::find::Finder;
 use crate::node::look::trials::{Failure, TICK, Trials};
 use crate::node::report::Report;
@@ -30,6 +30,14 @@ const IDLE: Duration = Duration::from_secs(3);
 /// So long after the first provider a second one is asked as well, if that has not answered whole: nothing else can be
 /// done before.
 const SECOND: Duration = Duration::from_millis(100);
+/// Sooner where one of the first so many is late, that is once it is connected:
+const QUICK: usize = 3;
+/// by so long, by so many round trips, and for the list itself the time that it takes at so many bytes a second at most, up to
+/// so long. As chunk lists are late.
+const LATE: Duration = Duration::from_millis(10);
+const ROUNDS: u32 = 2;
+const LINE: u64 = 10_000_000;
+const LATEST: Duration = Duration::from_millis(100);
 /// So long after one provider another one is,
 const NEXT: Duration = Duration::from_millis(200);
 /// this many at a time at most: of lists that are not small one is received at a time.
@@ -83,22 +91,22 @@ impl Listed<'_> {
     /// # Errors
     /// When nobody could give it, or a manifest that belongs to the id is not a collection that can be handled: then no other
     /// provider can do better.
-    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Proven, Error> {
+    pub(crate) async fn fetch(&self, wait: Duration, liars: &mut Vec<NodeId>) -> Result<Proven> {
         let (id, most) = (self.id, self.finder.max_files);
         let mut trials = Trials::new(self.providers, wait);
         let turns = Arc::new(Turns::new());
         let mut tasks = JoinSet::new();
         let mut ticks = tokio::time::interval(TICK);
-        let mut last = Instant::now();
+        let (mut last, mut is_late) = (Instant::now(), false);
         let (mut elsewhere, mut looked) = (pin!(self.elsewhere()), false);
         let mut proving = JoinSet::new();
         loop {
             // One that has gone without a word must not keep the others waiting.
-            let late = if tasks.len() < 2 { SECOND } else { NEXT };
-            if (tasks.is_empty() || (tasks.len() < ASKED && last.elapsed() >= late))
+            let pause = if tasks.len() < 2 { SECOND } else { NEXT };
+            if (tasks.is_empty() || is_late || (tasks.len() < ASKED && last.elapsed() >= pause))
                 && let Some((number, provider)) = trials.next()
             {
-                last = Instant::now();
+                (last, is_late) = (Instant::now(), false);
                 let (connections, turns) = (self.finder.connections.clone(), Arc::clone(&turns));
                 tasks.spawn(async move { (number, from_one(&connections, id, &provider, most, &turns).await) });
             }
@@ -111,12 +119,13 @@ impl Listed<'_> {
             }
             tokio::select! {
                 _ = ticks.tick() => trials.tick(),
+                () = turns.late.notified() => is_late = tasks.len() < QUICK,
                 more = &mut elsewhere, if !looked => {
                     looked = true;
                     let (files, trees): (Vec<_>, _) = more.into_iter().partition(|one| one.hit.kind == Kind::File);
                     trials.add(trees.into_iter().flat_map(|found: FoundHit| found.hit.providers));
-                    let (connections, report) = (self.finder.connections.clone(), self.report.clone());
-                    proving.spawn(async move { first_proven(&connections, files, &report).await });
+                    let (finder, report) = (self.finder.clone(), self.report.clone());
+                    proving.spawn(async move { Looking { finder: &finder, report: &report }.first_proven(files).await });
                 }
                 Some(Ok(Some(file))) = proving.join_next() => return Ok(Proven::File(file.hit)),
                 Some(Ok((number, got))) = tasks.join_next() => match got {
@@ -193,11 +202,14 @@ async fn from_one(
     let link = connections.to_node(provider.node, provider.addrs.clone()).await?;
     let request = Request::Manifest(Manifest { id });
     link.widen();
-    let (head, _open, mut recv) = frames::call::<ManifestHead>(&link, &request, limits::CONTROL).await?;
+    let late = LATE + ROUNDS * link.rtt();
+    let head = frames::call::<ManifestHead>(&link, &request, limits::CONTROL);
+    let (head, _open, mut recv) = turns.told_late(late, head).await?;
     let len = usize::try_from(head.len).ok().filter(|len| *len <= MAX_MANIFEST);
     let len = len.ok_or(frames::CallError::Frame(FrameError::Unknown))?;
     let turn = if len > SMALL { Some(turns.take().await) } else { None };
-    let intake = receive(&mut recv, len, most, turns).await?;
+    let line = Duration::from_micros(head.len * 1_000_000 / LINE).min(LATEST);
+    let intake = turns.told_late(late + line, receive(&mut recv, len, most, turns)).await?;
     let left_out = head.left_out;
     let checked = tokio::task::spawn_blocking(move || intake.end().read(id));
     let read = checked.await;
@@ -227,15 +239,16 @@ async fn receive(recv: &mut RecvStream, len: usize, most: usize, turns: &Turns) 
     Ok(intake)
 }
 
-/// Whose large list is being received.
+/// Whose large list is being received, and that somebody is late.
 struct Turns {
     one: Semaphore,
     waiting: AtomicUsize,
+    late: Notify,
 }
 
 impl Turns {
     const fn new() -> Self {
-        Self { one: Semaphore::const_new(1), waiting: AtomicUsize::new(0) }
+        Self { one: Semaphore::const_new(1), waiting: AtomicUsize::new(0), late: Notify::const_new() }
     }
 
     async fn take(&self) -> Option<SemaphorePermit<'_>> {
@@ -248,6 +261,16 @@ impl Turns {
 
     fn are_wanted(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
+    }
+
+    /// Waits for what is to come, and tells once if it takes longer than `patience`.
+    async fn told_late<T>(&self, patience: Duration, coming: impl Future<Output = T>) -> T {
+        let mut coming = pin!(coming);
+        if let Ok(came) = timeout(patience, &mut coming).await {
+            return came;
+        }
+        self.late.notify_one();
+        coming.await
     }
 }
 

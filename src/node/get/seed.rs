@@ -14,7 +14,7 @@ use crate::io::share::scan::Fixed;
 use crate::io::share::stamp::stamp_at;
 use crate::model::collection::Entry;
 use crate::model::{Audience, ChunkList, Content, ContentId, SafePath};
-use crate::node::error::Error;
+use crate::node::error::Result;
 use crate::node::get::Get;
 use crate::node::get::contents::Contents;
 use crate::node::get::destination::TargetPath;
@@ -34,12 +34,7 @@ pub(crate) struct Learned {
 
 impl Get {
     /// Whether what is at the destination goes on being served.
-    pub(super) async fn keep(
-        &self,
-        contents: &Contents,
-        destination: &TargetPath,
-        learned: Learned,
-    ) -> Result<bool, Error> {
+    pub(super) async fn keep(&self, contents: &Contents, destination: &TargetPath, learned: Learned) -> Result<bool> {
         let given = self.request.given.as_ref();
         let seeds = self.request.share == ShareBack::Seed || given.is_some();
         if !seeds && !self.inner.has_running_node() {
@@ -62,7 +57,8 @@ impl Get {
         }
         let served = match known.filter(|_| contents.unwanted.is_empty()) {
             Some((path, proofs)) => {
-                let mut seed = seed(contents, destination, path, proofs);
+                let limit = self.request.upload_limit;
+                let mut seed = Seed { limit, ..seed(contents, destination, path, proofs) };
                 if let Some(given) = given {
                     (seed.name, seed.audience) = (given::hidden(&seed), given::audience(given));
                 }
@@ -95,7 +91,8 @@ fn seed(contents: &Contents, destination: &TargetPath, path: PathBuf, proofs: Ve
     let unnamed = contents.name.as_str() == id.to_string();
     let name = if unnamed { destination.name.clone() } else { contents.name.clone() };
     let (tree, left_out) = (contents.wanted.tree.clone(), contents.left_out.clone());
-    Seed { name, path, fixed: Arc::new(Fixed { id, size, tree, left_out }), audience: Audience::Everybody, proofs }
+    let fixed = Arc::new(Fixed { id, size, tree, left_out });
+    Seed { name, path, fixed, audience: Audience::Everybody, proofs, limit: None }
 }
 
 /// A wanted file at its final place.

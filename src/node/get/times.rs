@@ -6,7 +6,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::timeout;
 
-use crate::actors::connections::ConnectionsRef;
 use crate::io::net::frames::{self, Pace};
 use crate::io::receive::dest::{DestError, SafeDir};
 use crate::model::collection::Entry;
@@ -49,13 +48,35 @@ impl Get {
         let mut providers: Vec<_> = gave.chain(providers.iter().cloned()).collect();
         let mut seen = HashSet::new();
         providers.retain(|provider| seen.insert(provider.node));
-        let asked = fetch(&self.finder.connections, contents.wanted.content, paths.len(), &providers);
+        let asked = self.first_told(contents.wanted.content, paths.len(), &providers);
         let Some(times) = timeout(PATIENCE, asked).await.ok().flatten() else {
             self.report.warn(GetNotice::TimesUnknown(contents.name.clone()));
             return Vec::new();
         };
         let known = paths.into_iter().zip(times).filter_map(|(path, nanos)| Some((path?, time(nanos)?)));
         known.collect()
+    }
+
+    /// The times from the first provider that tells as many as there are paths.
+    async fn first_told(&self, content: Content, count: usize, providers: &[Provider]) -> Option<Vec<i64>> {
+        for provider in providers {
+            let told = self.told_by(content, count, provider).await;
+            if told.is_some() {
+                return told;
+            }
+        }
+        None
+    }
+
+    async fn told_by(&self, content: Content, count: usize, provider: &Provider) -> Option<Vec<i64>> {
+        let link = self.finder.connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
+        let request = Request::Times(Times { id: content.id, size: content.size });
+        let (head, _open, mut recv) = frames::call::<TimesHead>(&link, &request, limits::CONTROL).await.ok()?;
+        if head.count as usize != count {
+            return None;
+        }
+        let bytes = frames::receive_raw(&mut recv, count * LEN, &mut Pace::without_pause(IDLE)).await.ok()?;
+        Some(bytes.chunks_exact(LEN).filter_map(|time| time.try_into().ok().map(i64::from_be_bytes)).collect())
     }
 
     /// Sets times on files that have their final names; what cannot be set is a warning, for the content is right.
@@ -83,38 +104,6 @@ fn paths(contents: &Contents, target: &SafePath) -> Vec<Option<SafePath>> {
     let files = collection.entries().iter().filter(|(_, entry)| *entry != Entry::Directory);
     let paths: Vec<_> = files.map(|(path, _)| (!contents.unwanted.contains(path)).then(|| path.clone())).collect();
     if paths.iter().any(Option::is_some) { paths } else { Vec::new() }
-}
-
-/// The times from the first provider that tells as many as there are paths.
-async fn fetch(
-    connections: &ConnectionsRef,
-    content: Content,
-    count: usize,
-    providers: &[Provider],
-) -> Option<Vec<i64>> {
-    for provider in providers {
-        let told = from_one(connections, content, count, provider).await;
-        if told.is_some() {
-            return told;
-        }
-    }
-    None
-}
-
-async fn from_one(
-    connections: &ConnectionsRef,
-    content: Content,
-    count: usize,
-    provider: &Provider,
-) -> Option<Vec<i64>> {
-    let link = connections.to_node(provider.node, provider.addrs.clone()).await.ok()?;
-    let request = Request::Times(Times { id: content.id, size: content.size });
-    let (head, _open, mut recv) = frames::call::<TimesHead>(&link, &request, limits::CONTROL).await.ok()?;
-    if head.count as usize != count {
-        return None;
-    }
-    let bytes = frames::receive_raw(&mut recv, count * LEN, &mut Pace::without_pause(IDLE)).await.ok()?;
-    Some(bytes.chunks_exact(LEN).filter_map(|time| time.try_into().ok().map(i64::from_be_bytes)).collect())
 }
 
 /// A point in time, as a file system has it.

@@ -33,8 +33,8 @@ pub(crate) struct Followed {
 #[derive(Debug)]
 pub(crate) enum Order {
     Add(Box<JobWish>, oneshot::Sender<Result<Followed, Error>>),
-    /// The command that followed it has left it.
-    Detach(JobId, oneshot::Sender<()>),
+    /// The command that followed it has left it; the job that goes on with it.
+    Detach(JobId, oneshot::Sender<JobId>),
     Jobs(Option<JobId>, JobOrder, oneshot::Sender<Result<Vec<JobId>, Error>>),
     /// Keeps one that no command follows.
     Leave(Box<JobWish>, oneshot::Sender<Result<JobId, Error>>),
@@ -68,10 +68,11 @@ impl JobsRef {
         self.ask(|reply| Order::Leave(Box::new(wish), reply)).await?
     }
 
-    /// The command that followed it has left it: it is kept, when this is done.
-    pub(crate) async fn detach(&self, id: JobId) {
+    /// The command that followed it has left it: it is kept, when this is done. The job that goes on with it, which may be one that
+    /// was fetching the same to the same place.
+    pub(crate) async fn detach(&self, id: JobId) -> JobId {
         // A node that ends keeps what it has.
-        let _ = self.ask(|reply| Order::Detach(id, reply)).await;
+        self.ask(|reply| Order::Detach(id, reply)).await.unwrap_or(id)
     }
 
     /// Carries out an order for one job, or for all that it fits; and says for which.

@@ -1,19 +1,23 @@
 //! What a node offers by request of its owner's commands: more while it runs, less again, and what it goes on offering at its
 //! next start. Invariant: what is kept is on the disk before whoever wants that is told so.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
+use crate::actors::announcer::{AnnouncerRef, Announcing, Further};
 use crate::actors::index::{IndexRef, SharedRoot};
+use crate::actors::neighbours::{Keeping, NeighboursRef};
 use crate::io::home::kept::KeptFile;
 use crate::io::receive::landing::Landing;
 use crate::io::share::scan::{Omission, RootSummary, SharePlan, SurveyError, SurveyOptions, Unportable, survey};
-use crate::model::{Cause, SafePath};
+use crate::model::{Cause, PeerTarget, Rate, SafePath};
 use crate::node::error::{ControlError, Error};
 
 /// Characters of an id that tell it from others.
@@ -30,6 +34,15 @@ pub struct ShareWish {
     pub keep: bool,
     /// Which directories the command sees there.
     pub seen: Vec<Landing>,
+    /// The most bytes a second that are sent of all of it together.
+    #[serde(default)]
+    pub limit: Option<Rate>,
+    /// Trackers that are told of it, beside those that the node tells of everything.
+    #[serde(default)]
+    pub trackers: Vec<PeerTarget>,
+    /// Nodes that are kept as neighbours meanwhile, beside those of the node.
+    #[serde(default)]
+    pub peers: Vec<PeerTarget>,
 }
 
 /// What became of a wish.
@@ -84,9 +97,22 @@ impl Kept {
     }
 }
 
+/// What is done for an offer until this is dropped.
+pub(crate) struct Terms {
+    _announcing: Option<Announcing>,
+    _keeping: Option<Keeping>,
+}
+
+/// What carries it out.
+type Parts = (IndexRef, AnnouncerRef, NeighboursRef);
+
 /// What a node offers by request.
 pub(crate) struct Shares {
     index: IndexRef,
+    announcer: AnnouncerRef,
+    neighbours: NeighboursRef,
+    /// What is done for what is kept, by its name.
+    terms: std::sync::Mutex<HashMap<SafePath, Terms>>,
     file: KeptFile,
     /// Held while the file is changed.
     kept: Mutex<Vec<Kept>>,
@@ -94,13 +120,13 @@ pub(crate) struct Shares {
 
 impl Shares {
     /// Those of a home, with what it has kept; and why that cannot be read, if it cannot.
-    pub(crate) fn new(index: IndexRef, node: &Path) -> (Self, Option<Cause>) {
+    pub(crate) fn new((index, announcer, neighbours): Parts, node: &Path) -> (Self, Option<Cause>) {
         let file = KeptFile::at(node);
         let (kept, cause) = match file.read().and_then(|bytes| parsed(&bytes)) {
             Ok(kept) => (kept, None),
             Err(error) => (Vec::new(), Some(error.into())),
         };
-        (Self { index, file, kept: Mutex::new(kept) }, cause)
+        (Self { index, announcer, neighbours, terms: std::sync::Mutex::default(), file, kept: Mutex::new(kept) }, cause)
     }
 
     /// Where it keeps that.
@@ -114,7 +140,7 @@ impl Shares {
     /// When a path cannot be shared or is another here, a name is taken, or it cannot be kept: then nothing of it is offered.
     pub(crate) async fn offer(&self, wish: ShareWish) -> Result<Offered, Error> {
         let looked = wish.clone();
-        let plan = spawn_blocking(move || look(&looked)).await??;
+        let plan = SharePlan { limit: wish.limit, ..spawn_blocking(move || look(&looked)).await?? };
         let (plan, before) = self.without_known(plan).await?;
         let SharePlan { roots, skipped, unportable, .. } = &plan;
         let crossing = self.crossing(&plan).await;
@@ -136,13 +162,35 @@ impl Shares {
         Ok(offered)
     }
 
+    /// Does for what was offered by a wish what belongs to that, until what is returned is dropped; for good where it is kept.
+    pub(crate) fn terms(&self, wish: &ShareWish, offered: &Offered) -> Option<Terms> {
+        let names: Vec<_> = offered.roots.iter().map(|root| &root.name).chain(&offered.before).cloned().collect();
+        let of = |roots| Terms {
+            _announcing: (!wish.trackers.is_empty())
+                .then(|| self.announcer.announce_at(Further { trackers: wish.trackers.clone(), roots })),
+            _keeping: (!wish.peers.is_empty()).then(|| self.neighbours.keep(wish.peers.clone())),
+        };
+        if !wish.keep {
+            return Some(of(names));
+        }
+        let mut terms = self.terms.lock().unwrap_or_else(PoisonError::into_inner);
+        terms.extend(names.into_iter().map(|name| (name.clone(), of(vec![name]))));
+        None
+    }
+
     /// Offers again what is kept; what cannot be is told with its path, and stays kept.
     pub(crate) async fn offer_kept(&self) -> Vec<(PathBuf, Result<Offered, Error>)> {
         let wishes: Vec<Kept> = self.kept.lock().await.clone();
         let mut all = Vec::new();
         for kept in wishes {
             let path = kept.path().map(Path::to_owned).unwrap_or_default();
-            all.push((path, self.offer(ShareWish { keep: false, seen: Vec::new(), ..kept.0 }).await));
+            // What was offered by the command that runs the node has that one's rate.
+            let roots = self.index.roots().await;
+            let limit = roots.iter().find(|root| root.path == path).map_or(kept.0.limit, |root| root.limit);
+            let offered = self.offer(ShareWish { keep: false, seen: Vec::new(), limit, ..kept.0.clone() }).await;
+            // It is kept, so nothing comes back that ends it.
+            drop(offered.as_ref().ok().and_then(|offered| self.terms(&kept.0, offered)));
+            all.push((path, offered));
         }
         all
     }
@@ -181,6 +229,7 @@ impl Shares {
             *kept = left;
         }
         let names = self.index.unshare(found.iter().map(|root| root.name.clone()).collect()).await;
+        self.terms.lock().unwrap_or_else(PoisonError::into_inner).retain(|name, _| !names.contains(name));
         let paths = gone.iter().filter_map(Kept::path).map(|path| path.display().to_string());
         if names.is_empty() { Ok(paths.collect()) } else { Ok(names.iter().map(ToString::to_string).collect()) }
     }
@@ -205,7 +254,7 @@ impl Shares {
         let mut kept = self.kept.lock().await;
         let alone = |paths, named| {
             let options = SurveyOptions { named, list: None, may_be_empty: true, ..wish.options.clone() };
-            Kept(ShareWish { paths, options, keep: true, seen: Vec::new() })
+            Kept(ShareWish { paths, options, seen: Vec::new(), ..wish.clone() })
         };
         let plain = wish.paths.iter().map(|path| alone(vec![path.clone()], Vec::new()));
         let named = wish.options.named.iter().map(|named| alone(Vec::new(), vec![named.clone()]));
@@ -235,7 +284,8 @@ impl Shares {
         for new in &plan.roots {
             let Some(old) = roots.iter().find(|old| old.name == new.name) else { continue };
             let (is, wanted) = (LeftOut::of_root(old), LeftOut::of_plan(&plan));
-            if is_same(&old.path, &new.path) && (is != wanted || old.audience != plan.audience) {
+            let differs = is != wanted || old.audience != plan.audience || old.limit != plan.limit;
+            if is_same(&old.path, &new.path) && differs {
                 return Err(ControlError::Otherwise { name: old.name.clone() }.into());
             }
             if !is_same(&old.path, &new.path) {

@@ -13,7 +13,7 @@ use crate::io::net::frames;
 use crate::io::net::link::Link;
 use crate::io::net::resolve::{ResolveError, resolve};
 use crate::model::{ContentId, Hit, NodeId, Offer, PeerTarget, Plane, Provider, Query};
-use crate::node::error::{Error, Silence, Who};
+use crate::node::error::{Error, Result, Silence, Who};
 use crate::node::types::{LookNotice, Notice};
 use crate::wire::{FilesOf, HitPage, Locate, OfferPage, Peer, PeerPage, Peers, Request, Role, Search, Sought, limits};
 
@@ -105,7 +105,7 @@ impl Looked {
 }
 
 /// Places that are being asked.
-pub(crate) type Asking<T> = JoinSet<(usize, Result<T, Error>)>;
+pub(crate) type Asking<T> = JoinSet<(usize, Result<T>)>;
 
 /// What was answered on which plane, and who did not answer.
 pub(crate) struct Asked<T> {
@@ -127,7 +127,7 @@ impl<T> Default for Asked<T> {
 
 impl<T> Asked<T> {
     /// Notes what a responder answered.
-    pub(crate) fn take(&mut self, plane: Plane, answer: Result<T, Error>) {
+    pub(crate) fn take(&mut self, plane: Plane, answer: Result<T>) {
         match answer {
             Ok(answer) => self.answers.push((plane, answer)),
             Err(error) => {
@@ -141,7 +141,7 @@ impl<T> Asked<T> {
     ///
     /// # Errors
     /// The first failure.
-    pub(crate) fn into_result(self) -> Result<Self, Error> {
+    pub(crate) fn into_result(self) -> Result<Self> {
         match self.failed {
             Some(error) if self.answers.is_empty() => Err(error),
             _ => Ok(self),
@@ -150,7 +150,7 @@ impl<T> Asked<T> {
 }
 
 /// A link to a responder, which plays the role that it is named for.
-pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder, own: NodeId) -> Result<Link, Error> {
+pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder, own: NodeId) -> Result<Link> {
     let link = match responder.link.as_ref().filter(|link| !link.is_closed()) {
         Some(link) => link.clone(),
         None => responder.dial(connections).await.map_err(|error| Error::connect(responder.who(), own, error))?,
@@ -166,12 +166,7 @@ pub(crate) async fn connect(connections: &ConnectionsRef, responder: &Responder,
 }
 
 /// One exchange of one answer.
-pub(crate) async fn call<T: DeserializeOwned>(
-    link: &Link,
-    who: &Who,
-    request: &Request,
-    cap: usize,
-) -> Result<T, Error> {
+pub(crate) async fn call<T: DeserializeOwned>(link: &Link, who: &Who, request: &Request, cap: usize) -> Result<T> {
     let (answer, _, _) = frames::call(link, request, cap).await.map_err(|error| Error::call(who.clone(), error))?;
     Ok(answer)
 }
@@ -179,7 +174,7 @@ pub(crate) async fn call<T: DeserializeOwned>(
 /// The most pages taken from one answering side, so that nobody keeps a command busy for ever.
 const PAGES: usize = 1000;
 
-pub(crate) async fn search_pages(link: Link, who: Who, query: Query, limit: u32) -> Result<Page, Error> {
+pub(crate) async fn search_pages(link: Link, who: Who, query: Query, limit: u32) -> Result<Page> {
     let (mut hits, mut more) = (Vec::new(), 0);
     for _ in 0..PAGES {
         let skip = u32::try_from(hits.len()).unwrap_or(u32::MAX);
@@ -201,12 +196,12 @@ pub(crate) async fn search_pages(link: Link, who: Who, query: Query, limit: u32)
     Ok(Page { hits: own_hits(hits, &link), more: Some(more) })
 }
 
-pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<Page, Error> {
+pub(crate) async fn locate_page(link: Link, who: Who, id: ContentId) -> Result<Page> {
     let page: HitPage = call(&link, &who, &Request::Locate(Locate { id }), limits::PAGE).await?;
     Ok(Page { hits: own_hits(page.hits, &link), more: Some(page.more) })
 }
 
-pub(crate) async fn peer_pages(link: Link, who: Who) -> Result<Vec<Peer>, Error> {
+pub(crate) async fn peer_pages(link: Link, who: Who) -> Result<Vec<Peer>> {
     if link.role() != Some(Role::Tracker) {
         let node = link.peer();
         return Ok(vec![Peer { node, addrs: vec![link.remote()], offers: count_offers(&link, &who).await? }]);
@@ -225,12 +220,12 @@ pub(crate) async fn peer_pages(link: Link, who: Who) -> Result<Vec<Peer>, Error>
 }
 
 /// How many offers a node has for this one.
-pub(crate) async fn count_offers(link: &Link, who: &Who) -> Result<u64, Error> {
+pub(crate) async fn count_offers(link: &Link, who: &Who) -> Result<u64> {
     Ok(all_offers(link, who, None).await?.len() as u64)
 }
 
 /// All offers of a node, from itself or from a tracker, in name order.
-pub(crate) async fn all_offers(link: &Link, who: &Who, node: Option<NodeId>) -> Result<Vec<Offer>, Error> {
+pub(crate) async fn all_offers(link: &Link, who: &Who, node: Option<NodeId>) -> Result<Vec<Offer>> {
     let (mut offers, mut after) = (Vec::<Offer>::new(), None);
     for _ in 0..PAGES {
         let request = Request::FilesOf(FilesOf { node, after: after.clone() });

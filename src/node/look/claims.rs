@@ -16,7 +16,7 @@ use crate::logic::limits::turns::{by_turns, home};
 use crate::logic::offers::merge::add_provider;
 use crate::model::units::UnitFile;
 use crate::model::{ChunkIndex, Content, ContentId, FoundHit, Kind, Layout, Provider};
-use crate::node::report::Report;
+use crate::node::look::Looking;
 use crate::node::types::LookNotice;
 use crate::wire::{Fetch, RECORD_HEAD, RecordHead, RecordKind, Request, limits};
 
@@ -30,73 +30,62 @@ const BESIDE: Duration = Duration::from_secs(2);
 /// Those that cannot are told of; a liar with many identities must not fill a terminal.
 const TOLD: usize = 3;
 
-/// What is claimed of the id of `chosen` by it and by `hits`: of several claims the one that is proven first, all providers
-/// of a collection whatever size they say. `chosen` itself where nothing is proven.
-pub(crate) async fn of_true_claim(
-    connections: &ConnectionsRef,
-    chosen: FoundHit,
-    hits: &[FoundHit],
-    report: &Report,
-) -> FoundHit {
-    let claims = claims(&chosen, hits);
-    match claims.as_slice() {
-        [] => chosen,
-        [one] => one.clone(),
-        _ => true_among(connections, claims, report).await.unwrap_or(chosen),
-    }
-}
-
-/// Of claims of one id the one that is proven first; else a collection, where one is claimed: its list, which shows whether it
-/// is one, is asked for next.
-pub(crate) async fn true_among(
-    connections: &ConnectionsRef,
-    claims: Vec<FoundHit>,
-    report: &Report,
-) -> Option<FoundHit> {
-    let tree = claims.iter().find(|claim| claim.hit.kind == Kind::Collection).cloned();
-    let proving = first_proven(connections, claims, report);
-    match tree {
-        Some(tree) => timeout(BESIDE, proving).await.ok().flatten().or(Some(tree)),
-        None => proving.await,
-    }
-}
-
-/// The first of these claims that a provider proves; collections are none that can be.
-pub(crate) async fn first_proven(
-    connections: &ConnectionsRef,
-    mut claims: Vec<FoundHit>,
-    report: &Report,
-) -> Option<FoundHit> {
-    let mut waiting = trials(&claims).into_iter();
-    let (mut asking, mut told) = (JoinSet::new(), 0);
-    let mut begin = |asking: &mut JoinSet<_>| {
-        let Some((place, content, provider)) = waiting.next() else { return false };
-        let connections = connections.clone();
-        asking.spawn(async move {
-            let proven = timeout(PROOF, proves(&connections, &provider, content)).await.ok().flatten();
-            (place, content, provider, proven)
-        });
-        true
-    };
-    while asking.len() < AT_ONCE && begin(&mut asking) {}
-    while !asking.is_empty() {
-        tokio::select! {
-            Some(answered) = asking.join_next() => {
-                begin(&mut asking);
-                let Ok((place, Content { id, size, .. }, provider, proven)) = answered else { continue };
-                match proven {
-                    Some(true) => return Some(claims.swap_remove(place)),
-                    Some(false) if told < TOLD => {
-                        told += 1;
-                        report.warn(LookNotice::Unproven { node: provider.node, id, size });
-                    }
-                    Some(false) | None => {}
-                }
-            }
-            () = sleep(NEXT) => drop(begin(&mut asking)),
+impl Looking<'_> {
+    /// What is claimed of the id of `chosen` by it and by `hits`: of several claims the one that is proven first, all providers
+    /// of a collection whatever size they say. `chosen` itself where nothing is proven.
+    pub(crate) async fn of_true_claim(self, chosen: FoundHit, hits: &[FoundHit]) -> FoundHit {
+        let claims = claims(&chosen, hits);
+        match claims.as_slice() {
+            [] => chosen,
+            [one] => one.clone(),
+            _ => self.true_among(claims).await.unwrap_or(chosen),
         }
     }
-    None
+
+    /// Of claims of one id the one that is proven first; else a collection, where one is claimed: its list, which shows whether it
+    /// is one, is asked for next.
+    pub(crate) async fn true_among(self, claims: Vec<FoundHit>) -> Option<FoundHit> {
+        let tree = claims.iter().find(|claim| claim.hit.kind == Kind::Collection).cloned();
+        let proving = self.first_proven(claims);
+        match tree {
+            Some(tree) => timeout(BESIDE, proving).await.ok().flatten().or(Some(tree)),
+            None => proving.await,
+        }
+    }
+
+    /// The first of these claims that a provider proves; collections are none that can be.
+    pub(crate) async fn first_proven(self, mut claims: Vec<FoundHit>) -> Option<FoundHit> {
+        let mut waiting = trials(&claims).into_iter();
+        let (mut asking, mut told) = (JoinSet::new(), 0);
+        let mut begin = |asking: &mut JoinSet<_>| {
+            let Some((place, content, provider)) = waiting.next() else { return false };
+            let connections = self.finder.connections.clone();
+            asking.spawn(async move {
+                let proven = timeout(PROOF, proves(&connections, &provider, content)).await.ok().flatten();
+                (place, content, provider, proven)
+            });
+            true
+        };
+        while asking.len() < AT_ONCE && begin(&mut asking) {}
+        while !asking.is_empty() {
+            tokio::select! {
+                Some(answered) = asking.join_next() => {
+                    begin(&mut asking);
+                    let Ok((place, Content { id, size, .. }, provider, proven)) = answered else { continue };
+                    match proven {
+                        Some(true) => return Some(claims.swap_remove(place)),
+                        Some(false) if told < TOLD => {
+                            told += 1;
+                            self.report.warn(LookNotice::Unproven { node: provider.node, id, size });
+                        }
+                        Some(false) | None => {}
+                    }
+                }
+                () = sleep(NEXT) => drop(begin(&mut asking)),
+            }
+        }
+        None
+    }
 }
 
 /// Whatever is claimed of the id, those of most providers first; a collection is one claim.

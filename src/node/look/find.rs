@@ -14,7 +14,7 @@ use crate::io::home::seen::{Seen, SeenContent};
 use crate::io::net::link::Link;
 use crate::logic::look::Enough;
 use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
-use crate::node::error::{Error, Who, Whom};
+use crate::node::error::{Error, Result, Who, Whom};
 use crate::node::look::answers;
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
 use crate::node::look::own::OwnOffers;
@@ -120,7 +120,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Hits, Error> {
+    pub(crate) async fn search(&self, query: &Query, limit: u32) -> Result<Hits> {
         let (mut asked, _) = self.look_for(query, limit, Enough::Everything).await?;
         if limit > FLOODED {
             self.page_on(query, limit, &mut asked).await;
@@ -143,14 +143,14 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest), Error> {
+    pub(crate) async fn candidates(&self, query: &Query, limit: u32) -> Result<(Hits, Rest)> {
         // An id is nobody's word: the beginning of one is looked for everywhere.
         let enough = if query.id().is_some() { Enough::Completions } else { Enough::Choice };
         let (asked, rest) = self.look_for(query, limit, enough).await?;
         Ok((self.merged(Some(query), asked, limit).await, rest))
     }
 
-    async fn look_for(&self, query: &Query, limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+    async fn look_for(&self, query: &Query, limit: u32, enough: Enough) -> Result<(Asked<Page>, Rest)> {
         let words = query.clone();
         let direct = self.begin(move |link, who| search_pages(link, who, words.clone(), limit));
         let looking = self.look(direct, Looked::Names(query.clone()), enough);
@@ -219,7 +219,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate(&self, id: ContentId) -> Result<Hits, Error> {
+    pub(crate) async fn locate(&self, id: ContentId) -> Result<Hits> {
         self.locate_until(id, Enough::Everything).await
     }
 
@@ -227,18 +227,18 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Hits, Error> {
+    pub(crate) async fn locate_first(&self, id: ContentId) -> Result<Hits> {
         self.locate_until(id, Enough::First).await
     }
 
-    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits, Error> {
+    async fn locate_until(&self, id: ContentId, enough: Enough) -> Result<Hits> {
         let direct = self.begin(move |link, who| locate_page(link, who, id));
         let looked = self.look(direct, Looked::Id(id), enough).await;
         let (asked, _) = with_own(looked, self.itself.as_ref().map(|itself| itself.locate(id)))?;
         Ok(self.merged(None, asked, u32::MAX).await)
     }
 
-    async fn look(&self, direct: Asking<Page>, looked: Looked, enough: Enough) -> Result<(Asked<Page>, Rest), Error> {
+    async fn look(&self, direct: Asking<Page>, looked: Looked, enough: Enough) -> Result<(Asked<Page>, Rest)> {
         if self.responders.is_empty() && self.overlay.is_none() {
             return Err(Error::NowhereToLook);
         }
@@ -254,7 +254,7 @@ impl Finder {
     ///
     /// # Errors
     /// When nobody could be asked.
-    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>), Error> {
+    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>)> {
         let asked = match (&self.overlay, self.responders.is_empty()) {
             (None, true) => return Err(Error::NowhereToLook),
             (None, false) => self.ask(peer_pages).await?,
@@ -289,7 +289,7 @@ impl Finder {
     fn begin<T, F, A>(&self, ask: A) -> Asking<T>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
         A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
     {
         let begun = Instant::now();
@@ -308,10 +308,10 @@ impl Finder {
     }
 
     /// Asks every responder at once. Those that fail become warnings, unless all of them do.
-    async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>, Error>
+    async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>>
     where
         T: Send + 'static,
-        F: Future<Output = Result<T, Error>> + Send + 'static,
+        F: Future<Output = Result<T>> + Send + 'static,
         A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
     {
         let (mut tasks, mut asked) = (self.begin(ask), Asked::default());
@@ -325,7 +325,7 @@ impl Finder {
 }
 
 /// What others have answered, with what the node has itself: that is there also when nobody else answers.
-fn with_own(looked: Result<(Asked<Page>, Rest), Error>, own: Option<Page>) -> Result<(Asked<Page>, Rest), Error> {
+fn with_own(looked: Result<(Asked<Page>, Rest)>, own: Option<Page>) -> Result<(Asked<Page>, Rest)> {
     let Some(own) = own.filter(|own| !own.hits.is_empty()) else { return looked };
     let (mut asked, rest) = looked.unwrap_or_else(|error| {
         let warnings = vec![LookNotice::Failed(Box::new(error)).into()];

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 use crate::actors::neighbours::{Answer, NeighboursRef};
 use crate::logic::neighbours::Source;
 use crate::model::{Content, NodeId, Plane, Provider};
-use crate::node::error::Error;
+use crate::node::error::Result;
 use crate::node::look::ask::{Responder, call, connect};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
@@ -76,7 +76,7 @@ pub(crate) async fn meet(finder: Finder, neighbours: NeighboursRef) {
 }
 
 /// One page of the nodes that a tracker knows, from a random place on.
-async fn some_peers(finder: &Finder, responder: &Responder) -> Result<Vec<Peer>, Error> {
+async fn some_peers(finder: &Finder, responder: &Responder) -> Result<Vec<Peer>> {
     let link = connect(&finder.connections, responder, finder.own).await?;
     let after = Some(NodeId::from_bytes(rand::random()));
     let mut page: PeerPage = call(&link, &responder.who(), &Request::Peers(Peers { after }), limits::PAGE).await?;

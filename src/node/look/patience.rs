@@ -8,7 +8,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::io::net::frames::{self, CallError, REQUEST};
 use crate::io::net::link::Link;
-use crate::node::error::Error;
+use crate::node::error::Result;
 use crate::wire::{Clock, ClockNow, Request, limits};
 
 /// So long before the time for an answer is over somebody is asked whether it is there.
@@ -24,10 +24,10 @@ pub(super) async fn asked<T, C, A>(
     deadline: Instant,
     connect: impl Fn() -> C,
     ask: impl Fn(Link) -> A,
-) -> Option<Result<T, Error>>
+) -> Option<Result<T>>
 where
-    C: Future<Output = Result<Link, Error>>,
-    A: Future<Output = Result<T, Error>>,
+    C: Future<Output = Result<Link>>,
+    A: Future<Output = Result<T>>,
 {
     loop {
         let link = match timeout_at(deadline, connect()).await.ok()? {

@@ -12,7 +12,7 @@ use crate::actors::neighbours::{Answer, NeighboursRef, Row};
 use crate::logic::flood::WAVES;
 use crate::logic::look::{self, Enough, Look};
 use crate::model::{Hit, NodeId, Plane};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Result, Who};
 use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder};
 use crate::node::types::{Direct, LookNotice, NearRow};
 use crate::wire::{Peer, Sought, limits};
@@ -73,7 +73,7 @@ pub(crate) async fn look(
     neighbours: Option<Overlay>,
     looked: Looked,
     enough: Enough,
-) -> Result<(Asked<Page>, Rest), Error> {
+) -> Result<(Asked<Page>, Rest)> {
     let trackers = responders.iter().filter(|responder| responder.plane == Plane::Tracker).count();
     let look = Look::new(enough, trackers, responders.len() - trackers, neighbours.is_some());
     let rest = Rest { direct, flood: None, unasked: neighbours.map(|overlay| (overlay, looked.sought())), cut: false };
@@ -162,7 +162,7 @@ impl Search {
     }
 
     /// Takes the answer of a responder.
-    fn answered(&mut self, number: usize, responder: &Responder, mut answer: Result<Page, Error>) {
+    fn answered(&mut self, number: usize, responder: &Responder, mut answer: Result<Page>) {
         let plane = responder.plane;
         if let Ok(page) = &mut answer {
             self.vet(&mut page.hits, || Some(responder.who()));
@@ -220,7 +220,7 @@ impl Search {
     }
 
     /// Who was asked directly and failed becomes a warning, unless nobody knows anything; so does who is silent still.
-    fn into_answer(mut self, responders: &[Responder], own: NodeId) -> Result<(Asked<Page>, Rest), Error> {
+    fn into_answer(mut self, responders: &[Responder], own: NodeId) -> Result<(Asked<Page>, Rest)> {
         let told = self.look.enough != Enough::First;
         let silent = self.silent.iter().map(|number| &responders[*number]).filter(|_| told);
         self.asked.warnings.extend(silent.map(|responder| match responder.unresolved(own) {

@@ -10,7 +10,7 @@ use tokio::task::{JoinSet, spawn_blocking};
 use crate::actors::connections::known_at;
 use crate::io::net::link::Link;
 use crate::model::{NodeId, PeerTarget, Plane};
-use crate::node::error::{Error, Who};
+use crate::node::error::{Error, Result, Who};
 use crate::node::look::ask::{Responder, connect};
 use crate::node::look::find::Finder;
 use crate::node::look::planes::Overlay;
@@ -56,7 +56,7 @@ impl Finder {
         Err(given.or(other))
     }
 
-    async fn dial(&self, responder: Responder) -> Result<Link, Error> {
+    async fn dial(&self, responder: Responder) -> Result<Link> {
         connect(&self.connections, &responder, self.own).await
     }
 

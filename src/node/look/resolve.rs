@@ -14,12 +14,11 @@ use crate::logic::offers::tally::Beyond;
 use crate::logic::patience::HashingNews;
 use crate::logic::transfer::Why;
 use crate::model::{ContentId, FoundHit, Hit, Kind, NodeId, Offer, Provider, SafePath};
-use crate::node::error::{Error, Lack};
-use crate::node::look::find::Finder;
+use crate::node::error::{Error, Lack, Result};
+use crate::node::look::Looking;
 use crate::node::look::trials::{Failure, TICK, Trials};
-use crate::node::report::Report;
 use crate::node::types::Phase;
-use crate::wire::{Heard, Request, Resolve, ResolveEvent, limits};
+use crate::wire::{Request, Resolve, ResolveEvent, limits};
 
 /// Without news from those who are asked, the next one is asked as well.
 const STALLED: Duration = Duration::from_secs(10);
@@ -33,39 +32,84 @@ const GROWN: u64 = 64 << 20;
 /// So many others are asked at most.
 const ASKED: usize = 16;
 
-/// Has a provider hash it first, and looks for others that have the id already. Those who have not said by then what they
-/// have under the name are still being asked.
-///
-/// # Errors
-/// When nobody has an id for it, or nobody comes nearer to one for `wait`; when another provider has another id under that
-/// name: one name and size that nobody had hashed may be several contents.
-pub(crate) async fn resolve(
-    finder: &Finder,
-    found: FoundHit,
-    wait: Duration,
-    report: &Report,
-) -> Result<(FoundHit, Resolving), Error> {
-    report.phase(Phase::Hashing);
-    let FoundHit { hit, plane } = found;
-    let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
-    let resolved = first_resolved(&finder.connections, &hit, name, wait, report).await;
-    let (provider, offer, id) =
-        resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
-    let mut rest = Resolving::begin(&finder.connections, &hit, name, provider.node);
-    let (located, rest_now) = tokio::join!(finder.locate_first(id), rest.soon());
-    let own = of_offer(&hit, provider, &offer, id);
-    let (kind, size) = (own.kind, own.size);
-    let located = located.map(|found| found.hits).unwrap_or_default();
-    let located = located.into_iter().filter(|other| (other.hit.kind, other.hit.size) == (kind, size));
-    let found = |hit| FoundHit { hit, plane };
-    let mut all = merge(None, std::iter::once(found(own)).chain(located).chain(rest_now.into_iter().map(found)));
-    let at = all.iter().position(|found| found.hit.id == Some(id)).unwrap_or_default();
-    let own = all.remove(at);
-    if all.is_empty() {
-        return Ok((own, rest));
+impl Looking<'_> {
+    /// Has a provider hash it first, and looks for others that have the id already. Those who have not said by then what they
+    /// have under the name are still being asked.
+    ///
+    /// # Errors
+    /// When nobody has an id for it, or nobody comes nearer to one for `wait`; when another provider has another id under that
+    /// name: one name and size that nobody had hashed may be several contents.
+    pub(crate) async fn resolve(self, found: FoundHit, wait: Duration) -> Result<(FoundHit, Resolving)> {
+        self.report.phase(Phase::Hashing);
+        let FoundHit { hit, plane } = found;
+        let name = hit.names.first().ok_or_else(|| Error::NotHashed { name: String::new(), lack: Box::default() })?;
+        let resolved = self.first_resolved(&hit, name, wait).await;
+        let (provider, offer, id) =
+            resolved.map_err(|lack| Error::NotHashed { name: name.to_string(), lack: Box::new(lack) })?;
+        let mut rest = Resolving::begin(&self.finder.connections, &hit, name, provider.node);
+        let (located, rest_now) = tokio::join!(self.finder.locate_first(id), rest.soon());
+        let own = of_offer(&hit, provider, &offer, id);
+        let (kind, size) = (own.kind, own.size);
+        let located = located.map(|found| found.hits).unwrap_or_default();
+        let located = located.into_iter().filter(|other| (other.hit.kind, other.hit.size) == (kind, size));
+        let found = |hit| FoundHit { hit, plane };
+        let mut all = merge(None, std::iter::once(found(own)).chain(located).chain(rest_now.into_iter().map(found)));
+        let at = all.iter().position(|found| found.hit.id == Some(id)).unwrap_or_default();
+        let own = all.remove(at);
+        if all.is_empty() {
+            return Ok((own, rest));
+        }
+        let hits = std::iter::once(own).chain(all).map(|found| found.hit).collect();
+        Err(Error::Ambiguous { what: name.to_string(), hits, beyond: Beyond::default(), beneath: None })
     }
-    let hits = std::iter::once(own).chain(all).map(|found| found.hit).collect();
-    Err(Error::Ambiguous { what: name.to_string(), hits, beyond: Beyond::default(), beneath: None })
+
+    /// The first that has an id for it.
+    async fn first_resolved(
+        self,
+        hit: &Hit,
+        name: &SafePath,
+        wait: Duration,
+    ) -> Result<(Provider, Offer, ContentId), Lack> {
+        // It may have grown since it was offered, but a claim without bound is no progress.
+        let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
+        let providers = &hit.providers;
+        let mut trials = Trials::new(providers, wait);
+        let mut rising = vec![HashingNews::default(); providers.len()];
+        let (tell, mut told) = mpsc::channel(EVENTS);
+        let mut tasks = JoinSet::new();
+        let mut ticks = tokio::time::interval(TICK);
+        let mut news = Instant::now();
+        loop {
+            if (!trials.is_asking() || news.elapsed() >= STALLED)
+                && let Some((number, provider)) = trials.next()
+            {
+                news = Instant::now();
+                let what = (name.clone(), hit.kind);
+                tasks.spawn(ask(self.finder.connections.clone(), provider, what, number, tell.clone()));
+            }
+            tokio::select! {
+                _ = ticks.tick() => {
+                    trials.tick();
+                    while tasks.try_join_next().is_some() {}
+                    if let Some(lack) = trials.lack() {
+                        return Err(lack);
+                    }
+                }
+                Some((number, told)) = told.recv() => match told {
+                    Told::Failed(failure) => trials.failed(number, failure),
+                    Told::Hashing(done, total) => {
+                        self.report.hashing(done, total, providers.get(number).map(|provider| provider.node));
+                        let gets_on = rising[number].see((done, total), bound, trials.now());
+                        if gets_on {
+                            news = Instant::now();
+                        }
+                        trials.works(number, gets_on);
+                    }
+                    Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
+                },
+            }
+        }
+    }
 }
 
 /// The hit as one of its providers has hashed it.
@@ -119,55 +163,6 @@ enum Told {
     Resolved(Offer, ContentId),
 }
 
-/// The first that has an id for it.
-async fn first_resolved(
-    connections: &ConnectionsRef,
-    hit: &Hit,
-    name: &SafePath,
-    wait: Duration,
-    report: &Report,
-) -> Result<(Provider, Offer, ContentId), Lack> {
-    // It may have grown since it was offered, but a claim without bound is no progress.
-    let bound = hit.size.saturating_mul(2).saturating_add(GROWN);
-    let providers = &hit.providers;
-    let mut trials = Trials::new(providers, wait);
-    let mut rising = vec![HashingNews::default(); providers.len()];
-    let (tell, mut told) = mpsc::channel(EVENTS);
-    let mut tasks = JoinSet::new();
-    let mut ticks = tokio::time::interval(TICK);
-    let mut news = Instant::now();
-    loop {
-        if (!trials.is_asking() || news.elapsed() >= STALLED)
-            && let Some((number, provider)) = trials.next()
-        {
-            news = Instant::now();
-            let what = (name.clone(), hit.kind);
-            tasks.spawn(ask(connections.clone(), provider, what, number, tell.clone()));
-        }
-        tokio::select! {
-            _ = ticks.tick() => {
-                trials.tick();
-                while tasks.try_join_next().is_some() {}
-                if let Some(lack) = trials.lack() {
-                    return Err(lack);
-                }
-            }
-            Some((number, told)) = told.recv() => match told {
-                Told::Failed(failure) => trials.failed(number, failure),
-                Told::Hashing(done, total) => {
-                    report.hashing(done, total, providers.get(number).map(|provider| provider.node));
-                    let gets_on = rising[number].see((done, total), bound, trials.now());
-                    if gets_on {
-                        news = Instant::now();
-                    }
-                    trials.works(number, gets_on);
-                }
-                Told::Resolved(offer, id) => return Ok((providers[number].clone(), offer, id)),
-            },
-        }
-    }
-}
-
 async fn ask(
     connections: ConnectionsRef,
     provider: Provider,
@@ -195,12 +190,7 @@ async fn follow(
     let request = Request::Resolve(Resolve { name });
     let ((), _open, mut events) = frames::call(&link, &request, limits::CONTROL).await?;
     loop {
-        let heard = frames::receive(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)?;
-        let Heard::Known(event) = heard else {
-            frames::skip("ResolveEvent").await;
-            continue;
-        };
-        match event {
+        match frames::receive_known::<ResolveEvent>(&mut events, limits::CONTROL).await?.ok_or(Why::Failing)? {
             ResolveEvent::Done(offer) => {
                 let id = offer.id.filter(|_| offer.is_possible()).ok_or(Why::Failing)?;
                 // A file does not become a directory by being hashed: another thing has taken its place.

@@ -117,6 +117,8 @@ pub enum ShareBack {
     While,
 }
 
+/// How long a transfer goes on while nothing comes, where nothing else is asked.
+const WAIT: Duration = Duration::from_secs(120);
 /// What another node has offered to this one and some others alone: it is fetched from these nodes, and served to them and nobody
 /// else.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,68 +143,43 @@ with_setters! {
         /// What.
         what: What,
         /// Only from this peer.
-        from: Option<PeerRef>,
+        from: Option<PeerRef> = None,
         /// Which of the collection's files; all when empty.
-        only: Vec<Pattern>,
+        only: Vec<Pattern> = Vec::new(),
         /// To this path. Into it, when it is a directory or ends in a separator (and is made if absent); else under that
         /// name. When none: into the current directory, under its own name.
-        output: Option<PathBuf>,
+        output: Option<PathBuf> = None,
         /// What becomes of files that differ.
-        replace: Replace,
+        replace: Replace = Replace::Nothing,
         /// Apply modification times.
-        times: bool,
+        times: bool = false,
         /// Whether others are served.
-        share: ShareBack,
+        share: ShareBack = ShareBack::While,
         /// The most bytes a second to fetch.
-        limit: Option<Rate>,
+        limit: Option<Rate> = None,
         /// Connections to each provider; else as many as there is use for.
-        connections: Option<NonZeroU8>,
+        connections: Option<NonZeroU8> = None,
         /// How long to go on while nothing comes and somebody may still come.
-        wait: Duration,
+        wait: Duration = WAIT,
         /// Find out what would be fetched, and end.
-        dry_run: bool,
+        dry_run: bool = false,
         /// The last component of the name that it is to have, where it is offered under several.
-        called: Option<SafePath>,
+        called: Option<SafePath> = None,
         /// Paths that other content of the same errand has taken: nothing else goes there.
-        taken: Vec<PathBuf>,
+        taken: Vec<PathBuf> = Vec::new(),
         /// Which permissions what is made does not get; those of this process's umask, where none is said.
-        umask: Option<u32>,
+        umask: Option<u32> = None,
         /// Which of several ids that the words match; none: if they match several, fail as ambiguous.
-        choose: Option<ContentId>,
+        choose: Option<ContentId> = None,
+        /// The most bytes a second that are sent of it while it comes, and while it is served after that.
+        upload_limit: Option<Rate> = None,
         /// Of a content of several names that the words match none is chosen: fail as ambiguous.
-        every: bool,
+        every: bool = false,
         /// It was offered to this node; then nobody else is asked.
-        given: Option<Given>,
+        given: Option<Given> = None,
     }
-}
-
-/// How long a transfer goes on while nothing comes, where nothing else is asked.
-const WAIT: Duration = Duration::from_secs(120);
-
-impl GetRequest {
     /// All of it, from everyone who has it, into the current directory, replacing nothing; others are served meanwhile.
-    #[must_use]
-    pub const fn new(what: What) -> Self {
-        Self {
-            what,
-            from: None,
-            only: Vec::new(),
-            output: None,
-            replace: Replace::Nothing,
-            times: false,
-            share: ShareBack::While,
-            limit: None,
-            connections: None,
-            wait: WAIT,
-            dry_run: false,
-            called: None,
-            taken: Vec::new(),
-            umask: None,
-            choose: None,
-            every: false,
-            given: None,
-        }
-    }
+    fn new;
 }
 
 /// Ends a transfer from elsewhere; what was proven is kept. Cheap to clone.

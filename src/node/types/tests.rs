@@ -12,7 +12,7 @@ use crate::logic::transfer::Why;
 use crate::model::{Hit, Kind, Modified, Provider, PutId, Query, RateLimit};
 use crate::node::{
     BenchReport, BenchRow, Beyond, Check, Counts, Examination, FileCount, JobError, JobState, Past, RootSummary, Seen,
-    SurveyOptions, Upload, UploadEvent, Uploads, Verdict, Who,
+    ShareWish, SurveyOptions, Upload, UploadEvent, Uploads, Verdict, Who,
 };
 use crate::wire::Put;
 
@@ -77,6 +77,7 @@ fn what_is_asked_of_a_node_travels() {
             .wait(Duration::from_millis(1500))
             .dry_run(true)
             .umask(0o027)
+            .upload_limit(Rate::bytes_per_second(7))
             .choose(ContentId::of(b"y")),
     );
     travels([PeerRef::Id(node()), PeerRef::Name("anna".to_owned()), PeerRef::Target(target())]);
@@ -102,6 +103,8 @@ fn what_is_asked_of_a_node_travels() {
         seen: Vec::new(),
         spooled: vec!["/srv/b".into()],
     });
+    let (limit, trackers, peers) = (Rate::bytes_per_second(7), vec![target()], vec![target()]);
+    travels(ShareWish { paths: vec!["/srv/a".into()], keep: true, limit, trackers, peers, ..ShareWish::default() });
     let (lan, wanted) = (Some("/usr/bin/qshare".into()), Some(addr()));
     let near = Near { lan: Some("/usr/bin/qshare".into()), only_peers: true, ttl: Some(3), all_global: false };
     travels(Places { trackers: vec![target()], peers: vec![target()], near, max_files: 7 });

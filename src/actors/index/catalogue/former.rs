@@ -28,7 +28,7 @@ const GONE: usize = 4096;
 #[derive(Debug)]
 pub(in crate::actors::index) struct FormerTree {
     /// Of which root it was the tree.
-    root: RootKey,
+    pub(in crate::actors::index) root: RootKey,
     /// For whom it was.
     pub(in crate::actors::index) audience: Audience,
     pub(in crate::actors::index) tree: Arc<SharedCollection>,

@@ -1,6 +1,6 @@
 //! The roots as whoever shares them sees them: what there is, for whom it is, and how it ends.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::{Catalogue, RootRow, Row};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::watch::RootKey;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{Audience, ContentId, Kind, NodeId, SafePath};
+use crate::model::{Audience, ContentId, Kind, NodeId, Rate, SafePath};
 
 /// Something that is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub struct SharedRoot {
     pub include_secrets: bool,
     /// For whom it is.
     pub audience: Audience,
+    /// The most bytes a second that are sent of it, with what was offered together with it.
+    pub limit: Option<Rate>,
     /// Since when, from 1970 on.
     pub since: Duration,
     /// There is nothing at its path now.
@@ -71,6 +74,7 @@ impl Catalogue {
                 gitignore: row.rules.gitignore,
                 include_secrets: row.rules.include_secrets,
                 audience: row.audience.clone(),
+                limit: row.throttle.as_ref().and_then(Throttle::own_rate),
                 since: row.since,
                 gone: row.gone,
             }
@@ -117,16 +121,11 @@ impl Catalogue {
 
     /// Notes whose the contents are.
     fn reserve_ids(&self, reserved: &mut Reserved, before: &Reserved) {
-        let rows = self.rows.values().map(|row| (&self.roots[row.root].audience, row));
-        for (audience, row) in rows.filter(|(audience, _)| **audience != Audience::Everybody) {
-            let files = row.offered().into_iter().chain(row.former());
-            files.for_each(|file| reserved.add(file.id, audience));
-        }
-        let trees = self.live().filter_map(|row| Some((&row.audience, row.collection.as_ref()?)));
+        let held = self.held(|root| root.audience != Audience::Everybody).map(|(root, id)| (&root.audience, id));
         // What was changes hands for a while yet.
-        let former = self.former.trees().map(|of| (&of.audience, &of.tree));
-        for (audience, tree) in trees.chain(former).filter(|(audience, _)| **audience != Audience::Everybody) {
-            reserved.add(tree.id(), audience);
+        let former = self.former.trees().map(|of| (&of.audience, of.tree.id()));
+        for (audience, id) in held.chain(former).filter(|(audience, _)| **audience != Audience::Everybody) {
+            reserved.add(id, audience);
         }
         for (id, holders) in before.ids.iter().filter(|(id, _)| self.former.gone.has(**id)) {
             reserved.ids.entry(*id).or_default().friends |= holders.friends;
@@ -138,12 +137,8 @@ impl Catalogue {
         if reserved.ids.is_empty() {
             return;
         }
-        let is_open = |row: &&RootRow| row.audience == Audience::Everybody;
-        let trees = self.live().filter(is_open).filter_map(|row| row.collection.as_ref()).map(|tree| tree.id());
-        let rows = self.rows.values().filter(|row| is_open(&&self.roots[row.root]));
-        for id in rows.filter_map(Row::offered).map(|file| file.id).chain(trees) {
-            reserved.ids.remove(&id);
-        }
+        let is_open = |row: &RootRow| row.audience == Audience::Everybody;
+        self.offered(is_open).for_each(|id| _ = reserved.ids.remove(&id));
     }
 
     /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
@@ -153,5 +148,40 @@ impl Catalogue {
         } else {
             self.entrusted.insert(id, nodes)
         };
+    }
+
+    /// Where what is sent of the contents waits that no root offers without a limit; of several limits the highest counts.
+    pub(in crate::actors::index) fn limits(&self) -> HashMap<ContentId, Throttle> {
+        let limited = |row: &RootRow| row.throttle.is_some();
+        let mut limits = HashMap::<ContentId, Throttle>::new();
+        if !self.live().any(limited) {
+            return limits;
+        }
+        let former = self.former.trees().map(|of| (&self.roots[of.root], of.tree.id()));
+        for (root, id) in self.held(limited).chain(former) {
+            let Some(throttle) = &root.throttle else { continue };
+            let known = limits.entry(id).or_insert_with(|| throttle.clone());
+            if throttle.own_rate() > known.own_rate() {
+                *known = throttle.clone();
+            }
+        }
+        self.offered(|root| !limited(root)).for_each(|id| _ = limits.remove(&id));
+        limits
+    }
+
+    /// What some of the roots have, also of what was there.
+    fn held(&self, is: impl Fn(&RootRow) -> bool + Copy) -> impl Iterator<Item = (&RootRow, ContentId)> {
+        let rows = self.rows.values().map(|row| (&self.roots[row.root], row)).filter(move |(root, _)| is(root));
+        let files =
+            rows.flat_map(|(root, row)| row.offered().into_iter().chain(row.former()).map(move |of| (root, of.id)));
+        let trees = self.live().filter(move |root| is(root));
+        files.chain(trees.filter_map(|root| Some((root, root.collection.as_ref()?.id()))))
+    }
+
+    /// What some of the roots offer now.
+    fn offered(&self, is: impl Fn(&RootRow) -> bool + Copy) -> impl Iterator<Item = ContentId> {
+        let rows = self.rows.values().filter(move |row| is(&self.roots[row.root]));
+        let trees = self.live().filter(move |root| is(root)).filter_map(|root| root.collection.as_ref());
+        rows.filter_map(Row::offered).map(|file| file.id).chain(trees.map(|tree| tree.id()))
     }
 }

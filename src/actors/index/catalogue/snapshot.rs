@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use itertools::Itertools as _;
 
 use super::{FormerTree, Gone, Row, Rows};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::shared_source::{HashedFile, Remains, SharedCollection, SharedFile};
 use crate::io::share::source::Source;
 use crate::logic::offers::search::{Search, Window};
@@ -47,6 +48,7 @@ pub(super) struct Parts {
     pub(super) former: Vec<Arc<FormerTree>>,
     pub(super) gone: Arc<Gone>,
     pub(super) left_out: HashMap<ContentId, Arc<LeftOut>>,
+    pub(super) limits: HashMap<ContentId, Throttle>,
 }
 
 impl fmt::Debug for IndexSnapshot {
@@ -144,6 +146,11 @@ impl IndexSnapshot {
             return now.map(AsRef::as_ref);
         }
         Some(self.remains.get(&id)?.former.left_out.as_ref()).filter(|left_out| !left_out.is_empty())
+    }
+
+    /// Where what is sent of this id waits, if all that offers it is limited.
+    pub fn limit(&self, id: ContentId) -> Option<&Throttle> {
+        self.parts.limits.get(&id)
     }
 
     /// Whether this id was offered and has changed or gone since.

@@ -5,7 +5,7 @@ use crate::io::share::scan::{ScannedFile, Unseen};
 use crate::io::share::shared_source::ListPlace;
 use crate::io::share::stamp::FileStamp;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{Cause, ContentId, Obstacle};
+use crate::model::{Cause, ContentId, Obstacle, Rate};
 
 fn path(text: &str) -> SafePath {
     SafePath::parse(text).expect("valid")
@@ -592,4 +592,30 @@ fn what_is_for_single_nodes_has_no_name_and_is_theirs_by_its_id_until_it_is_with
     assert!(catalogue.reserved(&after).is_for(id, others));
     catalogue.entrust(id, [].into());
     assert!(!catalogue.reserved(&after).is_for(id, others));
+}
+
+#[test]
+fn what_is_limited_stays_so_after_it_has_changed_unless_it_is_offered_without_a_limit() {
+    let (mut catalogue, now) = (Catalogue::new(Pace::default()), Instant::now());
+    let (key, jobs) = catalogue.add(tree(&[("t/a", 1), ("t/b", 2)]), Arc::default(), now).expect("free");
+    let rate = Rate::bytes_per_second(7);
+    catalogue.roots[key].throttle = Some(Throttle::new(rate));
+    for (job, content) in jobs.iter().zip(["own", "common"]) {
+        hash_as(&mut catalogue, job, content, true);
+    }
+    let former = collect(&mut catalogue);
+    let [own, common] = [b"own".as_slice(), b"common"].map(ContentId::of);
+    let limits = |catalogue: &mut Catalogue| {
+        let snapshot = catalogue.snapshot(&Reserved::default());
+        [own, common, former].map(|id| snapshot.limit(id).and_then(Throttle::own_rate))
+    };
+    assert_eq!(limits(&mut catalogue), [rate; 3]);
+    let other = ScannedRoot { name: path("u"), ..tree(&[("u/b", 3)]) };
+    let (_, jobs) = catalogue.add(other, Arc::default(), now).expect("free");
+    hash_as(&mut catalogue, &jobs[0], "common", true);
+    assert_eq!(limits(&mut catalogue), [rate, None, rate]);
+    assert_eq!(rescan(&mut catalogue, &[("t/a", 4), ("t/b", 2)]).0.len(), 1);
+    assert_eq!(limits(&mut catalogue)[1..], [None, rate], "what was is still asked for");
+    catalogue.withdraw(&path("t"), now);
+    assert_eq!(limits(&mut catalogue), [None; 3]);
 }

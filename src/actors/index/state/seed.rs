@@ -11,13 +11,14 @@ use tokio::time::Instant;
 
 use super::IndexState;
 use crate::actors::index::hashing::{HashJob, placed};
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::hash::Hashed;
 use crate::io::share::scan::Fixed;
 use crate::io::share::shared_source::HashedFile;
 use crate::io::share::stamp::FileStamp;
 use crate::io::share::watch::RootKey;
 use crate::logic::publication::Input;
-use crate::model::{Audience, ContentId, SafePath};
+use crate::model::{Audience, ContentId, Rate, SafePath};
 
 /// A content that was fetched, at its final place.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub struct Seed {
     pub audience: Audience,
     /// What is known of its files, so that they need not be read; settled.
     pub proofs: Vec<Hashed>,
+    /// The most bytes a second that are sent of it.
+    pub limit: Option<Rate>,
 }
 
 /// Contents that have not been looked at yet, and those who wait for them.
@@ -69,7 +72,7 @@ impl Proofs {
 impl IndexState {
     /// Goes on sharing what was fetched.
     pub(in crate::actors::index) fn seed(&mut self, seed: Seed, reply: oneshot::Sender<bool>) {
-        let Seed { name, path, fixed, audience, proofs } = seed;
+        let Seed { name, path, fixed, audience, proofs, limit } = seed;
         let (id, size) = (fixed.id, fixed.size);
         let Some((key, new)) = self.catalogue.seed(&name, &path, fixed, Instant::now()) else {
             // Whoever waits may have gone.
@@ -80,6 +83,7 @@ impl IndexState {
         self.seeds.waiting.push((id, size, reply));
         if new {
             self.catalogue.roots[key].audience = audience;
+            self.catalogue.roots[key].throttle = limit.map(|limit| Throttle::new(Some(limit)));
             self.tell(Input::New(key));
         }
         self.look(vec![key]);

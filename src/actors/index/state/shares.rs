@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::IndexState;
 use crate::actors::index::IndexNotice;
+use crate::actors::limits::throttle::Throttle;
 use crate::io::share::scan::SharePlan;
 use crate::logic::publication::Input;
 use crate::model::{ContentId, NodeId, SafePath};
@@ -14,7 +15,7 @@ use crate::model::{ContentId, NodeId, SafePath};
 impl IndexState {
     /// Adds what was surveyed. The names that it is offered under, without those that were taken.
     pub(in crate::actors::index) fn share(&mut self, plan: SharePlan) -> Vec<SafePath> {
-        let rules = Arc::new(plan.rules);
+        let (rules, throttle) = (Arc::new(plan.rules), plan.limit.map(|limit| Throttle::new(Some(limit))));
         self.outbox.known(plan.skipped.into_iter().map(IndexNotice::Omitted));
         let (mut jobs, mut names, now) = (Vec::new(), Vec::new(), Instant::now());
         for scanned in plan.scanned {
@@ -23,6 +24,7 @@ impl IndexState {
             match self.catalogue.add(scanned, rules.clone(), now) {
                 Some((root, more)) => {
                     self.catalogue.roots[root].audience = plan.audience.clone();
+                    self.catalogue.roots[root].throttle.clone_from(&throttle);
                     names.push(name);
                     self.tell(Input::Added { root, unseen });
                     jobs.extend(more);

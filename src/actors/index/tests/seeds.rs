@@ -11,7 +11,7 @@ fn seed(at: PathBuf, content: &[u8]) -> (Seed, ContentId) {
     let stamp = crate::io::share::stamp::stamp_at(&at).expect("there");
     let proofs = vec![crate::io::share::hash::Hashed { id, list: None, stamp, settled: true }];
     let fixed = crate::io::share::scan::Fixed { id, size, tree: None, left_out: LeftOut::default() }.into();
-    (Seed { name: path("name"), path: at, fixed, audience: Audience::Everybody, proofs }, id)
+    (Seed { name: path("name"), path: at, fixed, audience: Audience::Everybody, proofs, limit: None }, id)
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 
 use super::{Getting, Want, is_stream, options, through};
 use crate::cli::commands::share;
-use crate::cli::context::stop;
+use crate::cli::context::{heed, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::cli::render::json::Line;
@@ -48,10 +48,7 @@ impl Getting<'_> {
         signals: &mut Signals,
     ) -> Result<Option<Result<Exit, Failure>>, Failure> {
         let (context, arguments) = (self.context, self.arguments);
-        let (node, events) = tokio::select! {
-            started = Node::start(options(context, arguments)) => started?,
-            stop = signals.next() => return Err(Failure::Stopped(stop)),
-        };
+        let (node, events) = heed(signals, Node::start(options(context, arguments))).await??;
         signals.heed(&node);
         context.warn_homeless(&node);
         if arguments.seed {

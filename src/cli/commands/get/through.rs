@@ -3,25 +3,29 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::is_stream;
+use super::{Want, is_stream};
 use crate::cli::args::GetArgs;
+use crate::cli::commands::share;
 use crate::cli::context::Context;
 use crate::cli::context::runs::Runs;
+use crate::cli::exit::Exit;
 use crate::cli::failure::{Failure, Result};
 use crate::cli::render::json::{JobLine, Line};
+use crate::cli::signals::Signals;
 use crate::io::receive::landing::Landing;
 use crate::io::receive::umask::Mask;
-use crate::model::{LocalPath, Shown};
-use crate::node::{ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Remote, Transfer, What};
+use crate::model::{LocalPath, Shown, Size};
+use crate::node::{
+    ControlError, Error, GetRequest, JobId, JobRow, JobState, JobWish, Outcome, Phase, Remote, Transfer,
+};
 
 /// The running node, where it can do all that is asked.
 ///
 /// # Errors
 /// When this is to be left to it and it cannot do that, or it does not answer.
 pub(super) async fn remote(context: &Context, arguments: &GetArgs) -> Result<Option<Arc<Remote>>> {
-    let by_itself = arguments.upload_limit.is_some();
     // A path that is no text cannot be told.
-    if by_itself || whole(arguments)?.to_str().is_none() {
+    if whole(arguments)?.to_str().is_none() {
         return Ok(None);
     }
     match context.who_runs().await? {
@@ -64,7 +68,7 @@ fn wish(context: &Context, arguments: &GetArgs, request: GetRequest) -> Result<J
     places.max_files = arguments.max_files.map_or(places.max_files, |most| most as usize);
     Ok(JobWish {
         landing: Landing::of(&output),
-        request: request.output((!to_stream).then_some(output)).umask(Mask::own()),
+        request: request.output((!to_stream).then_some(output)).umask(Mask::own()).upload_limit(arguments.upload_limit),
         places,
     })
 }
@@ -84,8 +88,28 @@ fn as_asked(arguments: &GetArgs, path: &Path) -> LocalPath {
     here.and_then(|here| path.strip_prefix(here).ok()).unwrap_or(path).into()
 }
 
+/// Tells what is fetched of what the running node serves for this command, which it does until this ends.
+///
+/// # Errors
+/// When that node has ended.
+pub(super) async fn seed(
+    context: &Context,
+    remote: &Remote,
+    (bytes, paths): (u64, Vec<PathBuf>),
+    signals: &mut Signals,
+) -> Result<Exit> {
+    if signals.came {
+        return Ok(Exit::DONE);
+    }
+    context.output.emit(&Line::Phase { name: Phase::Seeding })?;
+    context.output.remark(&format!("qshare: the running node seeds {} until this command is stopped", Size(bytes)));
+    let (offered, sharing) = remote.watch(paths).await?;
+    share::follow_there(context, (remote, &offered.before), ("seeding", sharing), signals).await
+}
+
 /// Tells what was left to the node.
-pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
+pub(super) fn tell(context: &Context, want: &Want, job: JobId, same: bool) -> Result<()> {
+    let what = &want.what;
     let row = JobRow {
         id: job,
         what: what.clone(),
@@ -101,10 +125,14 @@ pub(super) fn tell(context: &Context, what: &What, job: JobId) -> Result<()> {
         again: None,
     };
     context.output.emit(&Line::Job(JobLine::of(&row, None)))?;
+    if context.within.is_some() {
+        let name = want.called.as_ref().map_or_else(|| what.to_string(), ToString::to_string);
+        return context.output.print(&format!("job {job}: {}\n", Shown(&name)));
+    }
     context.output.print(&format!("{job}\n"))?;
-    context.output.note(&format!(
-        "qshare: the running node goes on with {} as job {job}: `qshare jobs` shows it",
-        Shown(&what.to_string())
-    ));
+    let (what, does) = (what.to_string(), if same { "fetches this already:" } else { "goes on with" });
+    context
+        .output
+        .note(&format!("qshare: the running node {does} {} as job {job}: `qshare jobs` shows it", Shown(&what)));
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::cli::context::Context;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
-use crate::cli::render::human::{count, duration};
+use crate::cli::render::human::{count, duration, rate};
 use crate::cli::render::json::{Line, SharedLine};
 use crate::cli::render::table::{Align, Table};
 use crate::cli::say::names::Names;
@@ -67,10 +67,9 @@ fn table(rows: &[SharedRow], names: &Names) -> Table {
         ("LAST BY", Align::Left),
         ("ID", Align::Spare),
     ];
-    let mut table = Table::new(&columns);
-    for row in rows {
-        let Ok(root) = &row.offer.root else { continue };
-        table.row([
+    let cells = |row: &SharedRow| {
+        let root = row.offer.root.as_ref().ok()?;
+        Some([
             root.name.to_string(),
             count(root.files),
             Size(root.bytes).to_string(),
@@ -79,9 +78,9 @@ fn table(rows: &[SharedRow], names: &Names) -> Table {
             count(row.fetched.times),
             last(&row.fetched, names),
             root.id.map_or_else(String::new, |id| id.short()),
-        ]);
-    }
-    table
+        ])
+    };
+    Table::of(&columns, rows.iter().filter_map(cells))
 }
 
 /// How it is offered, in a few words.
@@ -92,6 +91,7 @@ fn state(root: &SharedRoot, kept: bool) -> String {
         hashing,
         root.audience.is_friends().then(|| "friends only".to_owned()),
         kept.then(|| "kept".to_owned()),
+        root.limit.map(|limit| format!("at most {}", rate(limit.get()))),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();
     if words.is_empty() { "offered".to_owned() } else { words.join(", ") }

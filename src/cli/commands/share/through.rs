@@ -12,7 +12,7 @@ use crate::cli::render::json::{Line, paste};
 use crate::cli::render::{stdout, uploads};
 use crate::cli::signals::Signals;
 use crate::model::text::shell::quoted;
-use crate::model::{SafePath, Shown};
+use crate::model::{PeerTarget, SafePath, Shown};
 use crate::node::{Error, Event, Heard, Offered, Remote, SharedRow, Sharing, Uploads};
 use crate::wire::control::ControlStatus;
 
@@ -25,12 +25,15 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
     context.refuse_other_version(remote)?;
     let status = remote.status().await?;
     refuse_what_cannot_hold(context, &status, arguments)?;
+    let mut wish = wish(context, arguments)?;
+    wish.trackers = untold(context, &status);
+    let further: Vec<_> = wish.trackers.iter().map(PeerTarget::host_port).collect();
     let (offered, sharing) = tokio::select! {
-        offered = remote.share(wish(context, arguments)?) => offered?,
+        offered = remote.share(wish) => offered?,
         _ = signals.next() => return Ok(Exit::DONE),
     };
     let running = &status.running;
-    let trackers = status.trackers.iter().map(|known| known.tracker.clone()).collect();
+    let trackers = status.trackers.iter().map(|known| known.tracker.clone()).chain(further).collect();
     let reach = Reach { trackers, lan: running.lan, neighbours: !running.only_peers || !status.neighbours.is_empty() };
     tell_begin(context, &offered, &reach.audience(context, arguments.friends_only));
     if arguments.keep {
@@ -39,26 +42,25 @@ pub(super) async fn run(context: &Context, remote: &Remote, arguments: &ShareArg
     if let Some(own) = status.addrs.first() {
         context.output.emit(&Line::Listening { addr: own.addr, node: running.node })?;
     }
-    tell_known(context, remote, &offered.before).await?;
     let (node, pid) = (running.node, running.pid);
-    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this command ends"));
+    let until = if context.within.is_some() { "shell" } else { "command" };
+    context.output.note(&format!("qshare: offered by node {node} (process {pid}) until this {until} ends"));
     context.note_of_signals(&signals);
-    follow(context, sharing, &mut signals).await
+    follow_there(context, (remote, &offered.before), ("sharing", sharing), &mut signals).await
 }
 
-/// What belongs to the node and not to what it offers, or what it does not do for this.
+/// Trackers that the node does not tell of everything: they are told of this.
+fn untold(context: &Context, status: &ControlStatus) -> Vec<PeerTarget> {
+    let is_told = |tracker: &PeerTarget| status.trackers.iter().any(|known| known.tracker == tracker.host_port());
+    context.settings.trackers.iter().filter(|tracker| !is_told(tracker)).cloned().collect()
+}
+
+/// What belongs to the node and not to what it offers.
 fn refuse_what_cannot_hold(context: &Context, status: &ControlStatus, arguments: &ShareArgs) -> Result<(), Failure> {
     let settings = &context.settings;
-    let is_told = |tracker: &crate::model::PeerTarget| {
-        let tracker = tracker.host_port();
-        status.trackers.iter().any(|known| known.tracker == tracker)
-    };
-    let untold = settings.trackers.iter().find(|tracker| !is_told(tracker)).map(|tracker| tracker.host_port());
     let options = [
         settings.config.as_ref().map(|path| format!("--config {}", path.display())),
         arguments.listen.map(|addr| format!("--listen {addr}")),
-        arguments.limit.map(|_| "--limit".to_owned()),
-        untold.map(|tracker| format!("--tracker {tracker}")),
         (settings.near.lan.is_none() && status.running.lan).then(|| "--no-lan".to_owned()),
         (settings.near.only_peers && !status.running.only_peers).then(|| "--only-peers".to_owned()),
     ];
@@ -121,11 +123,18 @@ async fn tell_known(context: &Context, remote: &Remote, before: &[SafePath]) -> 
 }
 
 /// Tells what happens to it, until a signal comes or the node ends.
-async fn follow(context: &Context, mut sharing: Sharing<'_>, signals: &mut Signals) -> Result<Exit, Failure> {
+pub(crate) async fn follow_there(
+    context: &Context,
+    (remote, before): (&Remote, &[SafePath]),
+    (verb, mut sharing): (&'static str, Sharing<'_>),
+    signals: &mut Signals,
+) -> Result<Exit, Failure> {
+    tell_known(context, remote, before).await?;
+    context.begun();
     let (to, events) = mpsc::channel::<Event>(WAITING);
     context.pass_events(events, tell(context));
     let (shown, uploads) = watch::channel(Uploads::default());
-    let view = uploads::live(&context.output, "sharing", uploads);
+    let view = uploads::live(&context.output, verb, uploads);
     let hear = async {
         loop {
             match sharing.next().await? {

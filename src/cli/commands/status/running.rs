@@ -1,13 +1,14 @@
 //! What the running node of the home says of itself.
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::cli::render::human::{count, counted, duration, rate};
-use crate::cli::render::json::{all, view};
+use crate::cli::render::json::view;
 use crate::cli::say::names::Names;
 use crate::model::{NodeId, Shown, Size};
-use crate::wire::control::{self, ControlStatus, FriendState, JobState, NeighbourState, TrackerState, UploadState};
+use crate::wire::control::{
+    Budget, ControlStatus, FriendState, JobState, NeighbourState, OwnAddress, TrackerState, UploadState,
+};
 
 view! {
     RunningNode(told: ControlStatus) {
@@ -20,21 +21,21 @@ view! {
         /// For how many seconds it has run.
         up_s: u64 = told.up_ms / 1000,
         /// Its addresses, the likeliest first.
-        addrs: Vec<OwnAddress> = all(&told.addrs, OwnAddress::of),
+        addrs: Vec<OwnAddress> = told.addrs,
         /// The trackers that it was given.
-        trackers: Vec<Tracker> = all(&told.trackers, Tracker::of),
+        trackers: Vec<TrackerState> = told.trackers,
         /// Its neighbours.
-        neighbours: Vec<Neighbour> = all(&told.neighbours, Neighbour::of),
+        neighbours: Vec<NeighbourState> = told.neighbours,
         /// The friends of the home.
-        friends: Vec<Friend> = all(&told.friends, Friend::of),
+        friends: Vec<FriendState> = told.friends,
         /// Names that it offers to anybody.
         offers: u64 = told.offers,
         /// Names that it offers altogether, to friends alone as well.
         all_offers: u64 = told.all_offers,
         /// What it fetches for commands that have left it.
-        jobs: Vec<Job> = all(&told.jobs, Job::of),
+        jobs: Vec<JobState> = told.jobs,
         /// What is being fetched from it.
-        uploads: Vec<Upload> = all(&told.uploads, Upload::of),
+        uploads: Vec<UploadState> = told.uploads,
         /// Uploads that are over.
         uploads_ended: u64 = told.uploads_ended,
         /// Bytes of all uploads together.
@@ -42,92 +43,9 @@ view! {
         /// The memory that its process has, in bytes.
         memory: u64 = told.memory,
         /// What of it is bounded.
-        budgets: Vec<Budget> = all(&told.budgets, Budget::of),
+        budgets: Vec<Budget> = told.budgets,
         /// Who came to its control socket with another key than this home's.
         refused: u64 = told.refused,
-    }
-}
-
-view! {
-    OwnAddress(of: &control::OwnAddress) {
-        /// Which.
-        addr: SocketAddr = of.addr,
-        /// Whether a tracker has reached it there; null where no tracker has said anything.
-        answers: Option<bool> = of.answers,
-    }
-}
-
-view! {
-    Tracker(of: &TrackerState) {
-        /// As it was given.
-        tracker: String = of.tracker.clone(),
-        /// How many offers it holds of this node; null where it is not reached.
-        offers: Option<u64> = of.offers,
-    }
-}
-
-view! {
-    Neighbour(of: &NeighbourState) {
-        /// Who.
-        node: NodeId = of.node,
-        /// From where.
-        addr: SocketAddr = of.addr,
-        /// How many offers it says to have.
-        offers: u64 = of.offers,
-        /// The round trip in microseconds.
-        rtt_us: u64 = of.rtt_us,
-    }
-}
-
-view! {
-    Friend(of: &FriendState) {
-        /// Its name.
-        name: String = of.name.clone(),
-        /// Who.
-        node: NodeId = of.node,
-        /// Whether there is a connection.
-        linked: bool = of.linked,
-    }
-}
-
-view! {
-    Job(of: &JobState) {
-        /// Tells it from the others of the home.
-        id: u64 = of.id,
-        /// What.
-        name: String = of.name.clone(),
-        /// How it is.
-        state: String = of.state.clone(),
-        /// Proven bytes.
-        have: u64 = of.have,
-        /// Bytes altogether.
-        total: u64 = of.total,
-    }
-}
-
-view! {
-    Upload(of: &UploadState) {
-        /// Who fetches.
-        node: NodeId = of.node,
-        /// What; its id where it has no name.
-        name: String = of.name.clone(),
-        /// Bytes that went out.
-        bytes: u64 = of.bytes,
-        /// The content's bytes in all.
-        size: u64 = of.size,
-        /// Bytes a second, lately.
-        rate: u64 = of.rate,
-    }
-}
-
-view! {
-    Budget(of: &control::Budget) {
-        /// What.
-        name: String = of.name.clone(),
-        /// How much is in use.
-        used: u64 = of.used,
-        /// How much there is.
-        of: u64 = of.of,
     }
 }
 
@@ -154,7 +72,7 @@ impl RunningNode {
             let (name, have, total) = (Shown(&of.name), Size(of.have), Size(of.total));
             ("job", format!("{}  {name}  {}  {have} of {total}", of.id, Shown(&of.state)))
         }));
-        lines.extend(self.uploads.iter().map(|of| ("upload", of.line(names))));
+        lines.extend(self.uploads.iter().map(|of| ("upload", upload(of, names))));
         lines.push(("uploads", format!("{} over, {} in all", count(self.uploads_ended), Size(self.uploaded))));
         lines.push(("memory", Size(self.memory).to_string()));
         let (used, unused): (Vec<_>, Vec<_>) = self.budgets.iter().partition(|of| of.used > 0);
@@ -175,11 +93,9 @@ impl RunningNode {
     }
 }
 
-impl Upload {
-    fn line(&self, names: &Names) -> String {
-        let (name, to) = (Shown(&self.name), names.whole(self.node));
-        format!("{name}  {} of {} to {to}, {}", Size(self.bytes), Size(self.size), rate(self.rate))
-    }
+fn upload(of: &UploadState, names: &Names) -> String {
+    let (name, to) = (Shown(&of.name), names.whole(of.node));
+    format!("{name}  {} of {} to {to}, {}", Size(of.bytes), Size(of.size), rate(of.rate))
 }
 
 const fn reached(answers: Option<bool>) -> &'static str {

@@ -18,7 +18,7 @@ const OTHER_LINES: usize = 4;
 
 /// Whether something becomes of it without its owner.
 pub(crate) const fn goes_on(job: &JobRow) -> bool {
-    matches!(job.state, JobState::Running | JobState::Waiting) || job.again.is_some()
+    matches!(job.state, JobState::Running | JobState::Waiting)
 }
 
 /// Shows jobs.
@@ -115,7 +115,8 @@ fn parts(job: &JobRow, name: String) -> Vec<String> {
     parts
 }
 
-fn name(job: &JobRow) -> String {
+/// What it is called.
+pub(crate) fn name(job: &JobRow) -> String {
     let name = job.name.as_ref().map_or_else(|| job.what.to_string(), ToString::to_string);
     Shown(&name).to_string()
 }
@@ -141,7 +142,7 @@ mod tests {
             limit: None,
             providers: u64::from(runs),
             error: None,
-            again: (state == JobState::Failed).then_some(Duration::from_millis(4700)),
+            again: (state == JobState::Waiting).then_some(Duration::from_millis(4700)),
         }
     }
 
@@ -151,11 +152,12 @@ mod tests {
 
     #[test]
     fn who_runs_has_a_bar_and_who_is_over_has_no_line() {
-        let all = [JobState::Ended, JobState::Failed, JobState::Paused, JobState::Running].map(|state| job(7, state));
+        let all = [JobState::Ended, JobState::Failed, JobState::Paused, JobState::Running, JobState::Waiting]
+            .map(|state| job(7, state));
         let shown = lines(&all, frame(24));
         assert!(shown[0].contains("7 papers/big.bin") && shown[0].contains("running"), "{shown:?}");
         assert!(shown[1].contains("25 % of 48.0 MiB") && shown[1].contains("9.0 s left"), "{shown:?}");
-        assert!(shown[2].contains("failed") && shown[2].contains("tried again in 4"), "{shown:?}");
+        assert!(shown[2].contains("waiting") && shown[2].contains("tried again in 4"), "{shown:?}");
         assert_eq!(shown.len(), 3);
     }
 

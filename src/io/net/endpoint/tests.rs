@@ -48,13 +48,13 @@ async fn both_sides_know_each_other() {
     assert_eq!(dialled.remote(), server.local_addr());
     assert_eq!(dialled.observed(), Some(accepted.remote()));
     assert_eq!(accepted.local_ip(), Some(Ipv4Addr::LOCALHOST.into()));
-    assert_eq!(server.inner.gate.connections(), 1);
+    assert_eq!(server.inner.gate.in_use()[0].0, 1);
     accepted.close(Code::Busy);
     assert!(
         matches!(dialled.closed().await, ConnectionError::ApplicationClosed(close) if link::code(close.error_code) == Code::Busy)
     );
     drop(accepted);
-    assert_eq!(server.inner.gate.connections(), 0);
+    assert_eq!(server.inner.gate.in_use()[0].0, 0);
 }
 
 #[tokio::test]

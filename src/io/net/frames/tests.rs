@@ -136,7 +136,7 @@ async fn a_frame_must_go_on_and_may_be_slow() {
         let writing = async {
             to.write_all(&vec![0; bytes]).await.expect("written");
             for _ in 0..if goes_on { u32::MAX } else { 0 } {
-                tokio::time::sleep(Duration::from_millis(100)).await;
+                sleep(Duration::from_millis(100)).await;
                 to.write_all(&[0; 2 << 10]).await.expect("written");
             }
             pending::<()>().await;
@@ -164,6 +164,6 @@ async fn what_is_not_taken_is_given_up() {
     to.write_all(&[0]).await.expect("written");
     // More than the windows of a stream that nobody reads.
     let long = Bytes::from(vec![0; 16 << 20]);
-    let hurried = write_unless(&mut to, long, || tokio::time::sleep(Duration::from_millis(200))).await;
+    let hurried = write_unless(&mut to, long, || sleep(Duration::from_millis(200))).await;
     assert_eq!(hurried, Err(CallError::TimedOut));
 }

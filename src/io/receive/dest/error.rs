@@ -72,6 +72,12 @@ pub enum DestError {
         /// What is there.
         path: LocalPath,
     },
+    /// The directory was moved or removed while something was put into it.
+    #[error("{} was moved or removed meanwhile, and what came is in that directory", quoted(path))]
+    Strayed {
+        /// Where it was.
+        path: LocalPath,
+    },
 }
 
 /// That one above is missing, too.

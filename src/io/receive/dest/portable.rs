@@ -90,12 +90,6 @@ impl Handle {
         old_dir.rename(old, &new_dir, name)
     }
 
-    pub(super) fn link(&self, from: &str, to: &Self, new: &str) -> io::Result<()> {
-        let (old_dir, old) = self.parent(from)?;
-        let (new_dir, name) = to.parent(new)?;
-        old_dir.hard_link(old, &new_dir, name)
-    }
-
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         self.0.entries()?.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned())).collect()
     }

@@ -128,12 +128,6 @@ impl Handle {
         })
     }
 
-    pub(super) fn link(&self, from: &str, to: &Self, new: &str) -> io::Result<()> {
-        self.within(from, |old_dir, old| {
-            to.nested(new, |new_dir, name| fs::linkat(old_dir, old, new_dir, name, AtFlags::empty()))
-        })
-    }
-
     pub(super) fn names(&self) -> io::Result<Vec<String>> {
         let mut found = Vec::new();
         for entry in fs::Dir::read_from(&self.fd)? {

@@ -14,7 +14,7 @@ use crate::io::share::scan::skip::Omission;
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
 use crate::model::safe_path::{self, PathError, RESERVED};
 use crate::model::text::path::shown;
-use crate::model::{Audience, Cause, Kind, LocalPath, NodeId, Obstacle, SafePath};
+use crate::model::{Audience, Cause, Kind, LocalPath, NodeId, Obstacle, Rate, SafePath};
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -160,6 +160,8 @@ pub struct SharePlan {
     pub rules: Rules,
     /// For whom it is.
     pub audience: Audience,
+    /// The most bytes a second that are sent of all of it together.
+    pub limit: Option<Rate>,
 }
 
 /// Looks at everything that is to be shared. Blocks on the file system.
@@ -209,7 +211,7 @@ pub fn survey(paths: &[PathBuf], options: &SurveyOptions) -> Result<SharePlan, S
         true => Audience::Everybody,
     };
     let roots = scanned.iter().map(summary).collect();
-    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, audience })
+    Ok(SharePlan { roots, skipped, unportable, scanned, unseen, rules, audience, limit: None })
 }
 
 /// A root of which nothing can be seen would be offered as if it were empty.

@@ -74,7 +74,7 @@ fn what_a_command_follows_is_kept_only_once_it_is_left() {
     jobs.over(told, failed(true), SECOND);
     jobs.over(left, failed(true), SECOND);
     assert_eq!(steps(&mut jobs, SECOND), [Step::Forget(told), Step::Keep(left)]);
-    assert_eq!((jobs.state(told), jobs.state(left)), (None, Some(JobState::Failed)));
+    assert_eq!((jobs.state(told), jobs.state(left)), (None, Some(JobState::Waiting)));
 }
 
 #[test]
@@ -87,6 +87,21 @@ fn after_a_restart_what_ran_goes_on_and_what_was_paused_does_not() {
     assert_eq!(steps(&mut jobs, Duration::ZERO), [Step::Begin(ran), Step::Begin(failed)]);
     jobs.reserve(JobId(20));
     assert_eq!(jobs.add(false), Ok(JobId(21)));
+}
+
+#[test]
+fn what_is_over_is_cleared_and_what_goes_on_by_itself_is_not() {
+    let mut jobs = Jobs::default();
+    let [done, wrong, again] = [(); 3].map(|()| jobs.add(false).expect("room"));
+    steps(&mut jobs, SECOND);
+    assert_eq!(jobs.order(done, JobOrder::Clear), Err(JobError::State { id: done, state: JobState::Running }));
+    jobs.over(done, RunEnd::Done, SECOND);
+    jobs.over(wrong, failed(false), SECOND);
+    jobs.over(again, failed(true), SECOND);
+    steps(&mut jobs, SECOND);
+    let cleared = [done, wrong, again].map(|id| jobs.order(id, JobOrder::Clear).is_ok());
+    assert_eq!(cleared, [true, true, false]);
+    assert_eq!(steps(&mut jobs, SECOND), [Step::Forget(done), Step::Forget(wrong)]);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::io::receive::donor::{Donor, Donors};
 use crate::io::receive::partial::{Partial, PartialError, Resumed};
 use crate::logic::patience::{Awake, Patience};
 use crate::model::LocalPath;
-use crate::node::error::{Error, Fault};
+use crate::node::error::{Error, Fault, Result};
 use crate::node::get::{AllThere, Get, Plan, Sink};
 use crate::node::types::{GetNotice, Outcome, Phase};
 
@@ -29,7 +29,7 @@ pub(super) enum Turn {
 
 impl Get {
     /// Opens the partial file, and waits as long as another transfer has it.
-    pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn, Error> {
+    pub(super) async fn open(&self, mut plan: Plan) -> Result<Turn> {
         let (mut donors, mut told, mut waited) = (Donors::default(), false, false);
         let (began, mut wait) = (Instant::now(), Wait::new(self.request.wait));
         loop {
@@ -72,7 +72,7 @@ impl Get {
         }
     }
 
-    async fn pause(&self, path: LocalPath, pid: Option<u32>) -> Result<(), Error> {
+    async fn pause(&self, path: LocalPath, pid: Option<u32>) -> Result<()> {
         let mut cancelled = self.cancelled.clone();
         tokio::select! {
             () = sleep(LOOK) => Ok(()),
@@ -81,7 +81,7 @@ impl Get {
     }
 
     /// What the other transfer has put at this one's destination counts.
-    async fn compare_again(&self, plan: &mut Plan, partial: &Partial) -> Result<Again, Error> {
+    async fn compare_again(&self, plan: &mut Plan, partial: &Partial) -> Result<Again> {
         let Sink::Disk { destination, parent } = &plan.place else { return Ok(Again::Same) };
         let present = match self.compare(&plan.contents, destination, parent).await {
             Ok(present) => present,
@@ -102,7 +102,7 @@ impl Get {
         })
     }
 
-    async fn own(&self, mut plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn, Error> {
+    async fn own(&self, mut plan: Plan, partial: Partial, resumed: Resumed, donors: Donors) -> Result<Turn> {
         let before = resumed.units.clone();
         let (partial, resumed, executable) = blocking(move || {
             let resumed = donors.give(&partial, resumed)?;
@@ -116,7 +116,7 @@ impl Get {
         Ok(Turn::Own(Box::new(plan), Arc::new(partial), resumed))
     }
 
-    async fn found(&self, plan: Plan, partial: Partial) -> Result<Turn, Error> {
+    async fn found(&self, plan: Plan, partial: Partial) -> Result<Turn> {
         partial.abandon();
         drop(partial);
         let Plan { hit, contents, present, place, .. } = plan;

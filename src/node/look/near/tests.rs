@@ -19,7 +19,7 @@ use crate::node::{Direction, Home, Lifetime, Listen, Near, Node, Options};
 use crate::wire::{About, Code, FloodQuery, Join, NeighbourFrame, Role};
 
 /// A node at an address; with a peer it is a neighbour of that one and of nobody else.
-async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node, Error> {
+async fn start(home: &Path, listen: SocketAddr, peer: Option<&Node>) -> Result<Node> {
     let target = |node: &Node| format!("{}@{}", node.id(), node.addr()).parse().expect("a target");
     let options = Options::new(Home::at(home.to_owned()))
         .lifetime(Lifetime::LongRunning)
