@@ -199,7 +199,7 @@ impl Keeper {
         same.map(|(same, _)| *same)
     }
 
-    async fn leave(&mut self, wish: JobWish) -> Result<JobId> {
+    async fn leave(&mut self, wish: JobWish) -> Result<JobId, Error> {
         let id = self.jobs.add(false)?;
         self.all.insert(id, Job { kept: Kept::new(wish), run: None, end: None });
         self.settle().await;

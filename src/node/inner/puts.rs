@@ -22,7 +22,7 @@ use crate::node::inner::Inner;
 use crate::node::look::ask::{Responder, connect};
 use crate::node::types::{Canceller, PeerRef, PutProgress, PutWish, Receiver, Receiving};
 use crate::wire::limits::{CONTROL, PUT_ITEMS, PUT_NAMES, PUT_RECEIVERS, PUT_TEXT};
-use crate::wire::{Code, Heard, Put, PutEvent, PutItem, Request, ResolveEvent};
+use crate::wire::{Code, Put, PutEvent, PutItem, Request, ResolveEvent};
 
 /// Between two tries to tell a node: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
@@ -380,7 +380,7 @@ impl One {
         let mut cancelled = self.sender.cancelled.clone();
         loop {
             let event = tokio::select! {
-                event = frames::receive::<Heard<PutEvent>>(&mut from, CONTROL) => event.map_err(failed)?,
+                event = frames::receive_known::<PutEvent>(&mut from, CONTROL) => event.map_err(failed)?,
                 () = until(&mut cancelled) => {
                     // It may have gone.
                     let _ = to.reset(var_int(Code::Cancelled));
@@ -389,8 +389,7 @@ impl One {
                 }
             };
             match event {
-                Some(Heard::Known(event)) => self.heard(event),
-                Some(_) => frames::skip("PutEvent").await,
+                Some(event) => self.heard(event),
                 None if self.is_over() => return Ok(()),
                 None => return Err(failed(CallError::Ended)),
             }

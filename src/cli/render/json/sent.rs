@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 
-use super::view;
 use crate::cli::say::names::Names;
 use crate::model::{ContentId, Kind, NodeId, SafePath};
 use crate::node::{InboxRow, JobId, PutProgress, Receiver, Receiving, Standing};
