@@ -120,7 +120,7 @@ impl Stage {
             ("node of another user", "Fetch, List, Times, Watch of a file that it may not read any more") => {
                 self.unread()
             }
-            ("node that serves friends only", "any request of a stranger but Join") => self.stranger(),
+            ("node that serves friends only", "any request of a stranger but Join and Put") => self.stranger(),
             ("tracker", what) => self.at_tracker(what),
             ("tracker with a list of who is served", "a connection of another node: closed") => self.unlisted(),
             ("bench", what) => self.bench(what),

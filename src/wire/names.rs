@@ -57,7 +57,7 @@ mod tests {
 
     #[test]
     fn variants_and_fields_are_those_of_the_type() {
-        assert!(names_of::<Request>().contains(&"Withdraw") && names_of::<Request>().len() == 17);
+        assert!(names_of::<Request>().contains(&"Withdraw") && names_of::<Request>().len() == 18);
         assert_eq!(names_of::<FollowEvent>(), ["joined", "left"]);
         assert!(names_of::<u32>().is_empty());
     }

@@ -15,11 +15,11 @@ use crate::cli::render::human::mean_rate;
 use crate::cli::say::names::Names;
 use crate::model::{ContentId, Friend, Hit, Kind, Modified, NodeId, PeerTarget, Rate, SafePath};
 use crate::node::{
-    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, InboxRow, JobId, JobRow,
-    JobState, NearRow, Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, PutProgress, Receiver,
-    Receiving, Share, SharedRoot, SharedRow, Standing, Suggestion, Upload, Verdict, Why,
+    BenchReport, BenchRow, Beyond, Cause, Direction, ErrorCode, Has, Hashing, Holder, JobId, JobRow, JobState, NearRow,
+    Outcome, Phase, Plane, Preview, PreviewFile, Progress, ProviderProgress, Share, SharedRoot, SharedRow, Suggestion,
+    Upload, Verdict, Why,
 };
-use crate::wire::{Peer, PutItem};
+use crate::wire::Peer;
 
 /// One line on standard output. What is said of a field here is what `docs/cli.md` says of it (`cli/reference_tests.rs`).
 #[derive(Debug, Serialize)]
@@ -232,6 +232,10 @@ macro_rules! view {
 
 pub(crate) use view;
 
+mod sent;
+
+pub(crate) use sent::{InboxLine, PutLine};
+
 view! {
     /// Whether a file has the id that a list says; `error` where it could not be read.
     Checked<'a>(file: &'a Path, expected: ContentId, is_right: bool, cause: Option<String>) {
@@ -331,72 +335,6 @@ view! {
         code: Option<ErrorCode> = job.error.as_ref().map(crate::node::Error::code),
         /// The same for people.
         message: Option<String> = why,
-    }
-}
-
-view! {
-    /// Something that another node offers to this one's person.
-    InboxLine<'a>(row: &'a InboxRow, names: &'a Names) {
-        /// Its number, for `inbox accept` and `inbox decline`.
-        number: u32 = row.number,
-        /// Who offers it.
-        node: NodeId = row.entry.from,
-        /// The friend's name.
-        name: Option<&'a str> = names.of(row.entry.from),
-        /// How it stands.
-        state: Standing = row.entry.state,
-        /// What it is.
-        items: Vec<InboxItem<'a>> = row.entry.put.items.iter().map(InboxItem::of).collect(),
-        /// Its message; empty where there is none.
-        text: &'a str = &row.entry.put.text,
-        /// Files, as whoever offers it says.
-        files: u64 = row.entry.files(),
-        /// Bytes, likewise.
-        bytes: u64 = row.entry.bytes(),
-        /// Bytes of it that are there.
-        have: u64 = row.entry.have,
-        /// When it came, in seconds since 1970 UTC.
-        since: u64 = row.entry.since.as_secs(),
-        /// Where its contents go or are, in the order of `items`; nothing before it was accepted.
-        outputs: Vec<Cow<'a, str>> = row.entry.outputs.iter().map(|path| path.to_string_lossy()).collect(),
-        /// The transfers of them, as `jobs` has them.
-        jobs: &'a [JobId] = &row.entry.jobs,
-    }
-}
-
-view! {
-    /// How what is sent stands at one of those to whom it goes.
-    PutLine<'a>(receiver: &'a Receiver, progress: &PutProgress, names: &'a Names, why: Option<String>) {
-        /// As it was given.
-        peer: String = receiver.peer.to_string(),
-        /// Who that is, once known.
-        node: Option<NodeId> = receiver.node,
-        /// The friend's name.
-        name: Option<&'a str> = receiver.node.and_then(|node| names.of(node)),
-        /// How it stands.
-        state: Receiving = receiver.state,
-        /// Bytes that are there.
-        bytes: u64 = receiver.bytes,
-        /// Bytes altogether; 0 while unknown.
-        total: u64 = progress.total,
-        /// Why it cannot be told, or does not take it.
-        message: Option<String> = why,
-    }
-}
-
-view! {
-    /// One content that a node offers to this one's person.
-    InboxItem<'a>(item: &'a PutItem) {
-        /// What it is called.
-        name: &'a SafePath = &item.name,
-        /// Its content id.
-        id: ContentId = item.id,
-        /// A file or a directory.
-        kind: Kind = item.kind,
-        /// Its bytes.
-        size: u64 = item.size,
-        /// Its files.
-        files: u32 = item.files,
     }
 }
 
