@@ -35,7 +35,7 @@ pub(crate) mod table;
 pub(crate) mod uploads;
 
 use bottom::Bottom;
-use fit::Paint;
+use fit::{Paint, colours};
 use json::Line;
 use live::Frame;
 use sink::above::Above;
@@ -300,18 +300,6 @@ impl Console {
             let _ = writeln!(io::stderr().lock(), "{text}");
         });
     }
-
-    /// A place for log lines that does not tear the bars.
-    pub(crate) fn log_writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
-        let output = self.clone();
-        move || LogWriter(output.clone())
-    }
-}
-
-/// Whether standard error is shown in colours: nobody is to see their codes, and who sets `$NO_COLOR` wants none.
-fn colours() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    io::stderr().is_terminal() && !console::is_dumb() && !unwanted
 }
 
 /// A line's bytes, with its end.
@@ -319,23 +307,4 @@ fn bytes(line: &impl Serialize) -> Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
     bytes.push(b'\n');
     Ok(bytes)
-}
-
-/// Standard error with the bars out of the way. It never fails: tracing-subscriber answers a failed write with one of
-/// its own to standard error, and panics when that fails too.
-#[derive(Debug)]
-pub(crate) struct LogWriter(Console);
-
-impl io::Write for LogWriter {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.above.get() {
-            Some(above) => above.told(&String::from_utf8_lossy(bytes)),
-            None => drop(self.0.clear_of_bars(|| io::stderr().lock().write_all(bytes))),
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use crate::model::{Content, Epoch, NodeId, Offer};
 use crate::wire::{Announce, Code, Delta, FollowEvent, Renewed};
 
 mod follow;
+mod lease;
 mod networks;
 mod quota;
 mod snapshot;
@@ -24,33 +25,13 @@ pub use crate::logic::addresses::AskerView;
 pub use crate::logic::offers::amount::Amount;
 pub use crate::logic::offers::search::Window;
 pub use follow::FollowId;
+pub use lease::{AnnouncementId, Tally};
 pub use quota::Quotas;
 pub use snapshot::{Census, Listing, Snapshot};
 
 use follow::Follows;
+use lease::Lease;
 use networks::{Holding, Networks};
-
-/// Which announcement: of a node, in an epoch, with a number.
-#[derive(Debug, Clone, Copy)]
-pub struct AnnouncementId {
-    /// Whose.
-    pub node: NodeId,
-    /// Of which process.
-    pub epoch: Epoch,
-    /// Which one.
-    pub seq: u64,
-}
-
-/// How an announcement was taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Tally {
-    /// Offers of the node that the directory holds now.
-    pub taken: u64,
-    /// Offers of the node that were cut during the announcement.
-    pub refused: u64,
-    /// Until the lease ends without renewal.
-    pub lease: Duration,
-}
 
 /// See the module.
 #[derive(Debug)]
@@ -60,20 +41,6 @@ pub struct Directory {
     snapshot: Snapshot,
     follows: Follows,
     networks: Networks,
-}
-
-/// How long a node is believed, and which announcement was its last.
-#[derive(Debug)]
-struct Lease {
-    /// From where it announced last.
-    network: IpAddr,
-    epoch: Epoch,
-    /// The last announcement that was taken to its end.
-    seq: Option<u64>,
-    /// The announcement that is being taken.
-    open: Option<u64>,
-    refused: u64,
-    ends: Duration,
 }
 
 /// A node and a content of which it may have begun or ceased to be a provider.

@@ -5,6 +5,7 @@
 mod rarest;
 mod region;
 mod set;
+mod span;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use crate::model::{Bitfield, NodeId, UnitMap};
 use rarest::Availability;
 use region::Regions;
 use set::UnitSet;
+pub use span::Span;
+use span::Taken;
 
 /// One request, within one transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -44,17 +47,6 @@ pub struct Taker {
     pub node: NodeId,
     /// Its bytes a second, lately; 0 while that is not known.
     pub rate: u64,
-}
-
-/// How much one request may hold; the first unit always fits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
-    /// Bytes at most.
-    pub bytes: u64,
-    /// Units at most.
-    pub units: usize,
-    /// Ranges of consecutive units at most.
-    pub ranges: usize,
 }
 
 /// What became of an attempt to hold a certain unit.
@@ -294,33 +286,5 @@ impl Picker {
         if state != State::Wanted && self.wanted.remove(unit) {
             self.wanted_bytes -= len;
         }
-    }
-}
-
-/// Units collected for one request.
-struct Taken {
-    units: Vec<u32>,
-    bytes: u64,
-    ranges: usize,
-    span: Span,
-}
-
-impl Taken {
-    const fn new(span: Span) -> Self {
-        Self { units: Vec::new(), bytes: 0, ranges: 0, span }
-    }
-
-    fn push(&mut self, unit: u32, len: u64) -> bool {
-        let continues = unit > 0 && self.units.last() == Some(&(unit - 1));
-        let ranges = self.ranges + usize::from(!continues);
-        let fits =
-            self.bytes + len <= self.span.bytes && self.units.len() < self.span.units && ranges <= self.span.ranges;
-        if !fits && !self.units.is_empty() {
-            return false;
-        }
-        self.units.push(unit);
-        self.bytes += len;
-        self.ranges = ranges;
-        true
     }
 }

@@ -2,6 +2,7 @@
 //! goes on beside them. Invariant: every line is a command line of this program and runs as that would, so nothing is done twice here.
 //! Not responsible for what commands do: `line.rs` reads, `dispatch` runs.
 
+mod ahead;
 mod beside;
 mod complete;
 mod key;
@@ -11,18 +12,18 @@ mod reader;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use clap::error::ErrorKind;
 use tokio::sync::watch;
 
-use self::beside::{Beside, Task, within};
-use self::key::{Kept, Key};
+use self::beside::{Beside, Task};
+use self::key::Kept;
 use self::life::writing;
 use self::line::{Line, Manner, Refusal, Run};
 use self::reader::{Reader, Typed};
 use super::jobs::ends::Ends;
-use super::{dispatch, one_line, refuse};
+use super::{one_line, refuse};
 use crate::cli::args::{Command, Globals, ShellArgs, parser};
 use crate::cli::context::runs::Runs;
 use crate::cli::context::within::Numbers;
@@ -221,62 +222,5 @@ impl<'a> Shell<'a> {
             settings.config = None;
         }
         Ok(Context { settings, output: output.asking_nobody(), within: None })
-    }
-
-    /// Runs a command to its end, before the next line.
-    async fn ahead(
-        &self,
-        mut context: Context,
-        globals: Globals,
-        command: Command,
-        signals: &mut Signals,
-    ) -> ControlFlow<Exit, Exit> {
-        let (within, stops) = within(&self.numbers);
-        context.within = Some(within);
-        let watches = matches!(&command, Command::Jobs(arguments) if arguments.watch);
-        let mut key = (watches && self.above.is_some()).then(Key::begin);
-        self.give_terminal(Some(context.output.clone()));
-        let mut work = Box::pin(dispatch(&context, &globals, command));
-        let mut ending = None;
-        let result = loop {
-            tokio::select! {
-                result = &mut work => break result,
-                () = pressed(&mut key) => {
-                    key = None;
-                    stops.send_replace(Stop::Terminate);
-                }
-                stop = signals.next() => {
-                    stops.send_replace(stop);
-                    if stop != Stop::Interrupt || self.above.is_none() {
-                        ending = Some(stop);
-                    }
-                }
-            }
-        };
-        drop((work, key));
-        // Nobody reads what a script would go on to tell.
-        let is_unread = self.above.is_none() && matches!(result, Err(Failure::Closed));
-        let exit = result.unwrap_or_else(|failure| {
-            context.output.fail(&failure);
-            failure.exit()
-        });
-        self.give_terminal(None);
-        match ending {
-            Some(stop) => ControlFlow::Break(stop.exit()),
-            None if is_unread => ControlFlow::Break(exit),
-            None => ControlFlow::Continue(exit),
-        }
-    }
-
-    fn give_terminal(&self, to: Option<Console>) {
-        *self.ahead.lock().unwrap_or_else(PoisonError::into_inner) = to;
-    }
-}
-
-/// Never, where none is waited for.
-async fn pressed(key: &mut Option<Key>) {
-    match key {
-        Some(key) => key.pressed().await,
-        None => std::future::pending().await,
     }
 }

@@ -1,6 +1,8 @@
 //! How a line is made to fit a width: of its parts the less important ones drop out, then the name is shortened.
 //! Widths are columns of a terminal. Not responsible for what the parts say.
 
+use std::io::{self, IsTerminal as _};
+
 use console::measure_text_width;
 
 const GAP: &str = "  ";
@@ -8,6 +10,12 @@ const GAP: &str = "  ";
 const NAME: usize = 16;
 /// The same of a bar; more of it than the most says nothing, and would be wrapped where a terminal becomes narrower.
 const BAR: (usize, usize) = (10, 40);
+
+/// Whether standard error is shown in colours: nobody is to see their codes, and who sets `$NO_COLOR` wants none.
+pub(super) fn colours() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    io::stderr().is_terminal() && !console::is_dumb() && !unwanted
+}
 
 /// Colours of what is shown, if there are any.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -2,6 +2,7 @@
 //! Not responsible for the words.
 
 use std::fmt;
+use std::io::{self, Write as _};
 
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};
@@ -13,7 +14,8 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer};
 
 use crate::cli::args::Globals;
-use crate::cli::render::{Console, colours};
+use crate::cli::render::Console;
+use crate::cli::render::fit::colours;
 use crate::cli::say::log::{Logged, logged};
 use crate::model::Shown;
 
@@ -89,5 +91,32 @@ impl Visit for Fields {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+impl Console {
+    /// A place for log lines that does not tear the bars.
+    fn log_writer(&self) -> impl Fn() -> LogWriter + Send + Sync + 'static {
+        let output = self.clone();
+        move || LogWriter(output.clone())
+    }
+}
+
+/// Standard error with the bars out of the way. It never fails: tracing-subscriber answers a failed write with one of
+/// its own to standard error, and panics when that fails too.
+#[derive(Debug)]
+struct LogWriter(Console);
+
+impl io::Write for LogWriter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self.0.above.get() {
+            Some(above) => above.told(&String::from_utf8_lossy(bytes)),
+            None => drop(self.0.clear_of_bars(|| io::stderr().lock().write_all(bytes))),
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }

@@ -2,6 +2,8 @@
 //! Invariant: an id that comes out is that of the bytes the file had while its stamp stayed the expected one.
 //! Reads with `pread` into one buffer per thread and never maps: others may truncate the file meanwhile.
 
+mod error;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::io;
@@ -16,6 +18,10 @@ use crate::io::share::stamp::{FileStamp, open_stamped, open_typed};
 use crate::model::units::chunk_list::{CV_LEN, chunk_hasher, root};
 use crate::model::{ChunkIndex, ChunkList, ContentId, Layout};
 
+pub use error::{HashError, is_passing};
+
+use error::cut_short;
+
 /// A file of so few chunks is hashed on one thread: others take other files.
 const FEW_CHUNKS: u32 = 4;
 
@@ -27,62 +33,8 @@ thread_local! {
     static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Why a file has no id.
-#[derive(Debug, thiserror::Error)]
-pub enum HashError {
-    /// The caller no longer wants it.
-    #[error("hashing was cancelled")]
-    Cancelled,
-    /// It is not, or no longer, the file that was expected.
-    #[error("the file changed while it was hashed")]
-    Changed,
-    /// It cannot be read.
-    #[error(transparent)]
-    Io(#[from] io::Error),
-    /// Larger than any file that can be shared.
-    #[error("the file is larger than 8 TiB")]
-    TooLarge,
-}
-
 /// What hashing comes to.
 type Result<T, E = HashError> = std::result::Result<T, E>;
-
-impl HashError {
-    /// Whether it says something about this process or its surroundings at this moment, not about the file.
-    pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Io(error) if is_passing(error))
-    }
-}
-
-/// Whether a failure is a lack of descriptors or memory, or of a server behind the file system: it passes.
-pub fn is_passing(error: &io::Error) -> bool {
-    #[cfg(unix)]
-    {
-        use rustix::io::Errno;
-        let passing = [
-            Errno::MFILE,
-            Errno::NFILE,
-            Errno::NOMEM,
-            Errno::INTR,
-            Errno::AGAIN,
-            Errno::STALE,
-            Errno::TIMEDOUT,
-            Errno::HOSTDOWN,
-            Errno::NOTCONN,
-        ];
-        error.raw_os_error().is_some_and(|number| passing.iter().any(|errno| errno.raw_os_error() == number))
-    }
-    #[cfg(not(unix))]
-    {
-        matches!(
-            error.kind(),
-            io::ErrorKind::Interrupted
-                | io::ErrorKind::OutOfMemory
-                | io::ErrorKind::TimedOut
-                | io::ErrorKind::WouldBlock
-        )
-    }
-}
 
 /// A hashed file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -313,10 +265,6 @@ impl FileHasher<'_> {
 #[expect(clippy::disallowed_methods, reason = "a file's times are compared with the clock that sets them")]
 fn clock() -> SystemTime {
     SystemTime::now()
-}
-
-fn cut_short(error: io::Error) -> HashError {
-    if error.kind() == io::ErrorKind::UnexpectedEof { HashError::Changed } else { HashError::Io(error) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,10 @@
 //! Invariant: at most [`RUNNING`] run at once, and none is begun before its earlier run has ended. Not responsible for the transfers
 //! themselves, nor for where jobs are kept: [`Step`] says what is to be done.
 
+mod state;
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::ParseIntError;
@@ -9,6 +13,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use state::{JobOrder, JobState};
 
 /// Jobs that run at a time; the others wait, the oldest first.
 pub const RUNNING: usize = 8;
@@ -48,76 +54,6 @@ impl FromStr for JobId {
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
         text.parse().map(Self)
-    }
-}
-
-/// How a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
-#[serde(rename_all = "lowercase")]
-pub enum JobState {
-    /// Its owner has ended it; what was proven is kept.
-    Cancelled,
-    /// It is there.
-    Ended,
-    /// It could not be had, and time does not change that.
-    Failed,
-    /// Its owner has stopped it for a while.
-    Paused,
-    /// It is being fetched.
-    Running,
-    /// Others run before it, or it could not be had and is tried again by itself.
-    Waiting,
-}
-
-impl JobState {
-    /// The word for it.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Cancelled => "cancelled",
-            Self::Ended => "ended",
-            Self::Failed => "failed",
-            Self::Paused => "paused",
-            Self::Running => "running",
-            Self::Waiting => "waiting",
-        }
-    }
-
-    /// Whether nothing more is to be done.
-    pub const fn is_over(self) -> bool {
-        matches!(self, Self::Cancelled | Self::Ended)
-    }
-}
-
-/// What its owner wants with a job.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum JobOrder {
-    /// End it, and keep what was proven.
-    Cancel,
-    /// Stop it for a while.
-    Pause,
-    /// Go on with one that was paused.
-    Resume,
-    /// Try one again that failed or was cancelled, or at once what is tried again by itself.
-    Retry,
-    /// Forget one of which nothing becomes any more.
-    Clear,
-}
-
-impl JobOrder {
-    /// What it makes of a job in this state; nothing of one that it does not fit.
-    const fn of(self, state: JobState) -> Option<JobState> {
-        match (self, state) {
-            (Self::Cancel, JobState::Failed | JobState::Paused | JobState::Running | JobState::Waiting) => {
-                Some(JobState::Cancelled)
-            }
-            (Self::Pause, JobState::Failed | JobState::Running | JobState::Waiting) => Some(JobState::Paused),
-            (Self::Resume, JobState::Paused) | (Self::Retry, JobState::Cancelled | JobState::Failed) => {
-                Some(JobState::Waiting)
-            }
-            _ => None,
-        }
     }
 }
 
@@ -355,6 +291,3 @@ impl Jobs {
         self.steps.push(Step::Forget(id));
     }
 }
-
-#[cfg(test)]
-mod tests;

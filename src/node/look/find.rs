@@ -1,7 +1,8 @@
 //! Asks every configured tracker and peer at once, and the neighbours, and merges what they answer.
 //! Not responsible for which of the hits is meant: `logic::offers::choose` decides that.
 
-use std::collections::HashMap;
+mod peers;
+
 use std::time::Duration;
 
 use tokio::task::JoinSet;
@@ -16,11 +17,11 @@ use crate::logic::look::Enough;
 use crate::model::{ContentId, FoundHit, NodeId, Plane, Query};
 use crate::node::error::{Error, Result, Who, Whom};
 use crate::node::look::answers;
-use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, peer_pages, search_pages};
+use crate::node::look::ask::{Asked, Asking, Looked, Page, Responder, connect, locate_page, search_pages};
 use crate::node::look::own::OwnOffers;
 use crate::node::look::patience::asked;
 use crate::node::look::planes::{self, Overlay, Rest};
-use crate::node::types::{Hits, LookNotice, Notice, Options, PeerRow};
+use crate::node::types::{Hits, LookNotice, Options};
 
 /// How long everyone who is asked may take together (design, section 9: all trackers have answered, or 2 s).
 const ANSWER: Duration = Duration::from_secs(2);
@@ -250,41 +251,6 @@ impl Finder {
         self.overlay.as_ref()
     }
 
-    /// All nodes that the trackers know, and the peers that answer.
-    ///
-    /// # Errors
-    /// When nobody could be asked.
-    pub(crate) async fn peers(&self) -> Result<(Vec<PeerRow>, Vec<Notice>)> {
-        let asked = match (&self.overlay, self.responders.is_empty()) {
-            (None, true) => return Err(Error::NowhereToLook),
-            (None, false) => self.ask(peer_pages).await?,
-            (Some(overlay), nobody) => {
-                let direct = async { if nobody { Ok(Asked::default()) } else { self.ask(peer_pages).await } };
-                let (asked, near) = tokio::join!(direct, overlay.near(self.own));
-                let near: Vec<_> = near.into_iter().map(|row| row.peer).collect();
-                let mut asked = match asked {
-                    Err(error) if near.is_empty() => return Err(error),
-                    Err(error) => {
-                        Asked { warnings: vec![LookNotice::Failed(Box::new(error)).into()], ..Asked::default() }
-                    }
-                    Ok(asked) => asked,
-                };
-                asked.answers.push((Plane::Neighbours, near));
-                asked
-            }
-        };
-        let mut rows: HashMap<NodeId, PeerRow> = HashMap::new();
-        for (plane, peers) in asked.answers {
-            for peer in peers {
-                let row = rows.entry(peer.node).or_insert_with(|| PeerRow { peer: peer.clone(), plane });
-                row.plane = row.plane.max(plane);
-            }
-        }
-        let mut rows: Vec<_> = rows.into_values().collect();
-        rows.sort_by_key(|row| row.peer.node);
-        Ok((rows, asked.warnings))
-    }
-
     /// Begins to ask every responder at once; each answers with its number, in its time or with an error that says so.
     fn begin<T, F, A>(&self, ask: A) -> Asking<T>
     where
@@ -305,22 +271,6 @@ impl Finder {
             });
         }
         tasks
-    }
-
-    /// Asks every responder at once. Those that fail become warnings, unless all of them do.
-    async fn ask<T, F, A>(&self, ask: A) -> Result<Asked<T>>
-    where
-        T: Send + 'static,
-        F: Future<Output = Result<T>> + Send + 'static,
-        A: Fn(Link, Who) -> F + Clone + Send + Sync + 'static,
-    {
-        let (mut tasks, mut asked) = (self.begin(ask), Asked::default());
-        while let Some(joined) = tasks.join_next().await {
-            if let Ok((number, answer)) = joined {
-                asked.take(self.responders[number].plane, answer);
-            }
-        }
-        asked.into_result()
     }
 }
 

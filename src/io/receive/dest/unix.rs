@@ -1,6 +1,8 @@
 //! The held directory on Unix: openat2 on Linux, one no-follow step per component elsewhere.
 //! Invariant: the system never resolves more than one name by itself, unless openat2 forbids it links and `..`.
 
+mod rename;
+
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -10,6 +12,7 @@ use rustix::fs::{self, AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
 
+use self::rename::rename_new;
 use super::{Access, FileKind, Stat};
 use crate::io::receive::umask::Mask;
 use crate::io::share::stamp::FileStamp;
@@ -256,34 +259,6 @@ fn step_by_step(dir: BorrowedFd<'_>, path: &str, flags: OFlags, mode: Mode) -> R
     fs::openat(held.as_ref().map_or(dir, AsFd::as_fd), rest, flags | always, mode)
 }
 
-/// Renames without replacing; by a second name where the file system cannot say so in one call.
-fn rename_new(old_dir: BorrowedFd<'_>, old: &str, new_dir: BorrowedFd<'_>, new: &str) -> Result<()> {
-    #[cfg(any(target_os = "linux", target_vendor = "apple"))]
-    match fs::renameat_with(old_dir, old, new_dir, new, fs::RenameFlags::NOREPLACE) {
-        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-        done => return done,
-    }
-    by_link(old_dir, old, new_dir, new)
-}
-
-/// A directory has no second name: there a look comes first, and only an empty directory made in between
-/// could be replaced.
-fn by_link(old_dir: BorrowedFd<'_>, old: &str, new_dir: BorrowedFd<'_>, new: &str) -> Result<()> {
-    let kind = FileType::from_raw_mode(fs::statat(old_dir, old, AtFlags::SYMLINK_NOFOLLOW)?.st_mode);
-    if kind != FileType::Directory {
-        match fs::linkat(old_dir, old, new_dir, new, AtFlags::empty()) {
-            // A file system without second names, such as FAT.
-            Err(Errno::PERM | Errno::NOTSUP | Errno::NOSYS) => {}
-            linked => return linked.and_then(|()| fs::unlinkat(old_dir, old, AtFlags::empty())),
-        }
-    }
-    match fs::statat(new_dir, new, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => fs::renameat(old_dir, old, new_dir, new),
-        Ok(_) => Err(Errno::EXIST),
-        Err(e) => Err(e),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -300,22 +275,5 @@ mod tests {
         for path in ["l", "l/b", "a/m"] {
             assert!(matches!(open(path), Err(Errno::LOOP | Errno::NOTDIR)), "{path}");
         }
-    }
-
-    #[test]
-    fn without_renameat2_nothing_is_replaced_either() {
-        let dir = tempfile::tempdir().expect("temporary directory");
-        for name in ["old", "taken"] {
-            std::fs::write(dir.path().join(name), name).expect("written");
-        }
-        std::fs::create_dir_all(dir.path().join("tree/x")).expect("made");
-        let held = Handle::ambient(dir.path(), Mask::default()).expect("held");
-        let fd = held.fd.as_fd();
-        assert_eq!(by_link(fd, "old", fd, "taken"), Err(Errno::EXIST));
-        assert_eq!(by_link(fd, "tree", fd, "taken"), Err(Errno::EXIST));
-        assert_eq!(by_link(fd, "old", fd, "new"), Ok(()));
-        assert_eq!(by_link(fd, "tree", fd, "grown"), Ok(()));
-        assert_eq!(std::fs::read(dir.path().join("new")).expect("there"), b"old");
-        assert!(!dir.path().join("old").exists() && dir.path().join("grown/x").exists());
     }
 }

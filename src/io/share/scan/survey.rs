@@ -1,20 +1,22 @@
 //! The look at everything that is about to be shared, before anything is published.
 
+mod portable;
+
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::hash::{BuildHasher as _, RandomState};
 use std::path::{Path, PathBuf};
 
-use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
-use unicode_normalization::UnicodeNormalization;
 
+use self::portable::unportable;
 use crate::io::share::scan::ignores::excludes;
 use crate::io::share::scan::roots::{Roots, canonical, read_list};
 use crate::io::share::scan::skip::Omission;
 use crate::io::share::scan::{GlobError, Root, Rules, Scan, ScannedRoot, Whole, scan_root};
-use crate::model::safe_path::{self, PathError, RESERVED};
+use crate::model::safe_path::{PathError, RESERVED};
 use crate::model::text::path::shown;
 use crate::model::{Audience, Cause, Kind, LocalPath, NodeId, Obstacle, Rate, SafePath};
+
+pub use self::portable::Unportable;
 
 /// What to leave out and what to allow.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -117,15 +119,6 @@ impl SurveyError {
     pub const fn is_usage(&self) -> bool {
         matches!(self, Self::Duplicate { .. } | Self::Glob(_) | Self::List { .. } | Self::Whole { .. })
     }
-}
-
-/// Names that cannot exist on Windows or macOS.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unportable {
-    /// How many.
-    pub count: u64,
-    /// The first of them.
-    pub first: SafePath,
 }
 
 /// One root of a plan, for showing.
@@ -261,54 +254,4 @@ fn check_names(scans: &[Scan]) -> Result<(), SurveyError> {
         }
     }
     Ok(())
-}
-
-/// Names that some systems cannot hold, all together.
-fn unportable(roots: &[ScannedRoot]) -> Option<Unportable> {
-    let names: Vec<&SafePath> = roots.iter().flat_map(|r| r.files.iter().map(|f| &f.name)).collect();
-    let mut seen = may_collide(&names).then(HashSet::new);
-    let mut portable = Portable::default();
-    let (mut count, mut first) = (0_u64, None);
-    for name in names {
-        let collides = seen.as_mut().is_some_and(|seen| !seen.insert(lower(name.as_str())));
-        if !portable.is(name) || collides {
-            count += 1;
-            first.get_or_insert(name);
-        }
-    }
-    first.map(|first| Unportable { count, first: first.clone() })
-}
-
-/// Whether two names may be the same on a system that ignores case: never wrong about `false`. Most trees have none, and
-/// keeping every name in lower case to be sure takes longer than all the rest of the look.
-fn may_collide(names: &[&SafePath]) -> bool {
-    let keys = RandomState::new();
-    let mut hashes: Vec<u64> = names.par_iter().map(|name| keys.hash_one(lower(name.as_str()))).collect();
-    hashes.par_sort_unstable();
-    hashes.windows(2).any(|two| two[0] == two[1])
-}
-
-/// Tells portable names, and remembers the directory of the last one: names come in order.
-#[derive(Default)]
-struct Portable<'a> {
-    parent: &'a str,
-    is_bad: bool,
-}
-
-impl<'a> Portable<'a> {
-    fn is(&mut self, name: &'a SafePath) -> bool {
-        let Some((parent, last)) = name.as_str().rsplit_once('/') else { return name.is_portable() };
-        if self.parent != parent {
-            let bad = |dir: &str| !safe_path::is_portable(dir);
-            (self.parent, self.is_bad) = (parent, parent.split('/').any(bad));
-        }
-        !self.is_bad && safe_path::is_portable(last)
-    }
-}
-
-fn lower(name: &str) -> String {
-    if name.is_ascii() {
-        return name.to_ascii_lowercase();
-    }
-    name.nfc().flat_map(char::to_lowercase).collect()
 }
