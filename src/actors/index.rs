@@ -2,7 +2,6 @@
 //! Invariant: the published offers and snapshot always belong together, and follow the disk within seconds.
 //! Not responsible for answering peers (they use the snapshot) nor for announcing (the announcer watches the offers).
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -17,7 +16,7 @@ use crate::io::share::scan::SharePlan;
 use crate::io::share::watch::Pace;
 use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{ContentId, NodeId, SafePath};
+use crate::model::{ContentId, SafePath};
 use crate::wire::Code;
 use crate::wire::ResolveEvent;
 
@@ -63,8 +62,6 @@ pub enum IndexMessage {
     Roots(oneshot::Sender<Vec<SharedRoot>>),
     /// Share what has these names no longer; the reply has those that were shared, and comes when nobody gets them any more.
     Unshare(Vec<SafePath>, oneshot::Sender<Vec<SafePath>>),
-    /// Let these nodes have a content by its id, wherever it is served from, or nobody any more; the reply comes when it is so.
-    Entrust(ContentId, BTreeSet<NodeId>, oneshot::Sender<()>),
     /// From the actor's own tasks.
     Own(OwnStep),
 }
@@ -158,7 +155,7 @@ impl Owner for Index {
 
     fn handle(&mut self, message: IndexMessage, me: &ActorRef<IndexMessage>) -> Handled {
         let index = match &message {
-            IndexMessage::Entrust(..) | IndexMessage::Seed(..) | IndexMessage::Share(..) => self.begun(me)?,
+            IndexMessage::Seed(..) | IndexMessage::Share(..) => self.begun(me)?,
             _ => self.index.as_mut(),
         };
         let Some(index) = index else {
@@ -167,11 +164,6 @@ impl Owner for Index {
         };
         match message {
             IndexMessage::Arrived(paths) => index.arrived(&paths),
-            IndexMessage::Entrust(id, nodes, reply) => {
-                index.entrust(id, nodes);
-                // Whoever waits may have gone.
-                let _ = reply.send(());
-            }
             IndexMessage::Own(OwnStep(step)) => index.step(step),
             IndexMessage::Resolve { name, tell } => index.resolve(name, tell),
             IndexMessage::Seed(seed, reply) => index.seed(*seed, reply),

@@ -4,7 +4,7 @@
 mod view;
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -31,8 +31,16 @@ struct Entry {
     /// What was told with a collection that it leaves out of its directory: told on with it.
     left_out: Arc<LeftOut>,
     participants: mpsc::Sender<Link>,
+    terms: Serving,
+}
+
+/// How a transfer serves what it has.
+#[derive(Debug, Clone, Default)]
+pub struct Serving {
     /// Where what is sent of it waits.
-    throttle: Option<Throttle>,
+    pub throttle: Option<Throttle>,
+    /// These nodes alone may have of it and know of it; none: whoever may have the content.
+    pub among: Option<Arc<BTreeSet<NodeId>>>,
 }
 
 /// The shelf; cheap to clone.
@@ -76,18 +84,17 @@ impl Shelf {
         names.min_by_key(|name| (name.as_str().len(), name.as_str())).cloned()
     }
 
-    /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`, and what is sent of it waits at its
-    /// throttle.
+    /// Puts a transfer on the shelf; peers that begin to watch it are sent to `participants`.
     #[must_use]
     pub fn place(
         &self,
         id: ContentId,
         source: Arc<dyn Source>,
         left_out: LeftOut,
-        (participants, throttle): (mpsc::Sender<Link>, Option<Throttle>),
+        (participants, terms): (mpsc::Sender<Link>, Serving),
     ) -> Shelved {
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        let entry = Entry { number, source, left_out: Arc::new(left_out), participants, throttle };
+        let entry = Entry { number, source, left_out: Arc::new(left_out), participants, terms };
         self.transfers.send_modify(|all| all.entry(id).or_default().push(entry));
         Shelved { transfers: Arc::clone(&self.transfers), id, number }
     }
@@ -95,7 +102,8 @@ impl Shelf {
     /// How many offers and transfers under way here anybody may know of.
     pub fn public(&self) -> (u64, usize) {
         let transfers = self.transfers.borrow();
-        let public = transfers.keys().filter(|id| self.access.is_public(Some(**id), None));
+        let is_open = |entries: &Vec<Entry>| entries.iter().any(|entry| entry.terms.among.is_none());
+        let public = transfers.iter().filter(|(id, of)| is_open(of) && self.access.is_public(Some(**id), None));
         (self.index.borrow().public().all().names, public.count())
     }
 
@@ -143,7 +151,7 @@ mod tests {
     }
 
     fn place(shelf: &Shelf, size: u64, picture: &str) -> Shelved {
-        shelf.place(id(), Drawn::of(id(), size, picture), LeftOut::default(), (mpsc::channel(1).0, None))
+        shelf.place(id(), Drawn::of(id(), size, picture), LeftOut::default(), (mpsc::channel(1).0, Serving::default()))
     }
 
     fn served(shelf: &Shelf, size: u64) -> Result<u32, Code> {
@@ -179,6 +187,23 @@ mod tests {
     }
 
     #[test]
+    fn a_transfer_for_single_nodes_is_seen_by_these_alone_and_opens_nothing_else_of_its_content() {
+        let shelf = shelf();
+        let (one, other) = (NodeId::from_bytes([1; 32]), NodeId::from_bytes([2; 32]));
+        let terms = Serving { among: Some(Arc::new([one].into())), throttle: None };
+        let _given = shelf.place(id(), Drawn::of(id(), SIZE, "##"), LeftOut::default(), (mpsc::channel(1).0, terms));
+        let served = |node, size| shelf.seen_by(node).source(id(), size).map(|source| source.have().count());
+        assert_eq!((served(Some(one), SIZE), served(Some(one), 8)), (Ok(2), Err(Code::SizeDiffers)));
+        for node in [None, Some(other)] {
+            assert_eq!((served(node, SIZE), served(node, 8)), (Err(Code::NotFound), Err(Code::NotFound)));
+            assert!(shelf.seen_by(node).locate(id()).is_empty());
+        }
+        assert_eq!(shelf.public().1, 0);
+        let _own = place(&shelf, SIZE, "###");
+        assert_eq!((served(Some(one), SIZE), served(Some(other), SIZE)), (Ok(3), Ok(3)));
+    }
+
+    #[test]
     fn what_was_told_with_a_collection_is_told_on_while_it_is_fetched() {
         let shelf = shelf();
         let file = crate::wire::LeftOutFile { path: SafePath::parse("log").expect("valid"), why: Code::Changed };
@@ -186,7 +211,7 @@ mod tests {
         let tree = Collection::new(vec![(SafePath::parse("d").expect("valid"), TreeEntry::Directory)]).expect("sound");
         let source = SharedCollection::new(&tree, &[]).expect("complete");
         let id = source.id();
-        let _place = shelf.place(id, Arc::new(source), told.clone(), (mpsc::channel(1).0, None));
+        let _place = shelf.place(id, Arc::new(source), told.clone(), (mpsc::channel(1).0, Serving::default()));
         assert_eq!(shelf.seen_by(None).manifest(id).map(|(_, left_out)| left_out), Ok(told));
     }
 }

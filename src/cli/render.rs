@@ -15,6 +15,7 @@ use crate::cli::failure::{Failure, Result, stdout};
 use crate::cli::say;
 use crate::cli::say::names::Names;
 use crate::model::obstacle::cause as words;
+use crate::model::text::shown::is_moving;
 use crate::model::{Friends, Shown};
 use crate::node::Notice;
 
@@ -302,9 +303,30 @@ impl Console {
     }
 }
 
-/// A line's bytes, with its end.
+/// A line's bytes, with its end. A terminal may show it: what moves one is escaped, as JSON has it for control characters below 32.
 fn bytes(line: &impl Serialize) -> Result<Vec<u8>> {
-    let mut bytes = serde_json::to_vec(line).map_err(|error| Failure::Other(error.into()))?;
+    let text = serde_json::to_string(line).map_err(|error| Failure::Other(error.into()))?;
+    let mut bytes = Vec::with_capacity(text.len() + 1);
+    for piece in text.split_inclusive(is_moving) {
+        let last = piece.chars().next_back().filter(|last| is_moving(*last));
+        let plain = piece.len() - last.map_or(0, char::len_utf8);
+        bytes.extend(&piece.as_bytes()[..plain]);
+        bytes.extend(last.map(|last| format!("\\u{:04x}", u32::from(last))).unwrap_or_default().bytes());
+    }
     bytes.push(b'\n');
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_json_has_nothing_that_moves_a_terminal_and_says_the_same() {
+        let text = "a\u{9b}2J\u{85}b\u{202e}c\u{2066}\u{1b}\u{7f}\u{1f468}\u{200d}\u{1f467}é\n";
+        let line = String::from_utf8(bytes(&text).expect("JSON")).expect("text");
+        let body = line.strip_suffix('\n').expect("a line");
+        assert!(!body.chars().any(is_moving), "{body:?}");
+        assert_eq!(serde_json::from_str::<String>(body).expect("JSON"), text);
+    }
 }

@@ -159,7 +159,6 @@ fn halted(error: Error, report: &Report) -> Error {
 impl Get {
     async fn run(mut self) -> Result<Outcome> {
         let mut cancelled = self.cancelled.clone();
-        self.entrust().await;
         loop {
             let prepared = tokio::select! {
                 prepared = self.prepare() => Some(prepared?),

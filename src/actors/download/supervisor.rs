@@ -12,8 +12,7 @@ use tokio::time::Instant;
 use crate::actors::connections::ConnectionsRef;
 use crate::actors::download::source::PartialSource;
 use crate::actors::download::{self, Arguments, DownloadError, Ending, Progress, Tell, Terms};
-use crate::actors::limits::throttle::Throttle;
-use crate::actors::shelf::{Shelf, Shelved};
+use crate::actors::shelf::{Serving, Shelf, Shelved};
 use crate::actors::start::{Handled, spawn, start};
 use crate::io::net::link::Link;
 use crate::io::receive::partial::{Partial, Resumed};
@@ -43,8 +42,8 @@ pub struct TransferRequest {
     pub terms: Terms,
     /// Whether it is served to others from its first proven unit.
     pub share: bool,
-    /// Where what is sent of it waits.
-    pub up: Option<Throttle>,
+    /// How what it has is served.
+    pub serving: Serving,
     /// Whether those whom it serves may give, too: not where one node alone was named to give.
     pub open: bool,
     /// Where it shows how far it is.
@@ -156,7 +155,7 @@ impl State {
     }
 
     async fn start(&self, request: TransferRequest, myself: ActorRef<Message>) -> Result<Download, SpawnErr> {
-        let TransferRequest { partial, resumed, executable, left_out, terms, share, up, open, progress, tell } =
+        let TransferRequest { partial, resumed, executable, left_out, terms, share, serving, open, progress, tell } =
             request;
         let id = partial.wanted().content.id;
         let source = Arc::new(PartialSource::new(partial, resumed.lists, executable));
@@ -179,7 +178,7 @@ impl State {
             if open {
                 tokio::spawn(introduce(arrivals, actor.clone()));
             }
-            self.shelf.place(id, Arc::clone(&source) as Arc<dyn Source>, left_out, (participants, up))
+            self.shelf.place(id, Arc::clone(&source) as Arc<dyn Source>, left_out, (participants, serving))
         });
         Ok(Download { actor, source, progress: watched, end: Some(end), _place: place })
     }

@@ -19,7 +19,7 @@ use crate::actors::download::supervisor::{Download, Downloads, DownloadsRef, Tra
 use crate::actors::index::{IndexMessage, IndexRef, IndexSnapshot};
 use crate::actors::lab::Host;
 use crate::actors::limits::throttle::Throttle;
-use crate::actors::shelf::{Shelf, Shelved};
+use crate::actors::shelf::{Serving, Shelf, Shelved};
 use crate::actors::start::{Owner, start};
 use crate::io::receive::dest::SafeDir;
 use crate::io::receive::partial::{Names, Partial, PartialSpec};
@@ -85,7 +85,7 @@ impl TestNode {
     }
 
     fn offer_as(&self, id: ContentId, memory: Memory) -> Shelved {
-        self.shelf.place(id, Arc::new(memory), LeftOut::default(), (mpsc::channel(1).0, None))
+        self.shelf.place(id, Arc::new(memory), LeftOut::default(), (mpsc::channel(1).0, Serving::default()))
     }
 
     /// Begins (or goes on with) a transfer of these bytes in this node's home.
@@ -110,7 +110,7 @@ impl TestNode {
                 seed: rand::random(),
             },
             share: true,
-            up: None,
+            serving: Serving::default(),
             open: true,
             progress: watch::Sender::default(),
             tell: Tell::new({

@@ -3,7 +3,7 @@
 //! id exactly when the file is hashed, or all files of the directory are but those that are left out.
 //! Not responsible for hashing, looking and watching: it is told their results.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use crate::io::share::watch::{Pace, RootKey};
 use crate::logic::offers::name_map::NameMap;
 use crate::logic::offers::reserved::Reserved;
 use crate::logic::offers::table::OfferTable;
-use crate::model::{Audience, ContentId, Kind, Modified, NodeId, Offer, SafePath};
+use crate::model::{Audience, Kind, Modified, Offer, SafePath};
 use crate::wire::{Code, LeftOut, LeftOutFile};
 
 mod former;
@@ -128,8 +128,6 @@ pub(super) struct Catalogue {
     /// Names whose offers are to be seen to since then, each with the root that it was last an offer of.
     touched: BTreeMap<SafePath, RootKey>,
     former: Former,
-    /// Who may have contents that are not offered, by their ids.
-    pub(super) entrusted: BTreeMap<ContentId, BTreeSet<NodeId>>,
     patience: UnrestBounds,
     /// Files that are left out since this was last asked for.
     unsettled: Vec<SafePath>,

@@ -1,6 +1,5 @@
 //! A handle to the index for tasks that answer peers.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use ractor::ActorRef;
@@ -8,7 +7,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{IndexMessage, Seed, SharedRoot};
 use crate::io::share::scan::SharePlan;
-use crate::model::{ContentId, NodeId, SafePath};
+use crate::model::SafePath;
 use crate::wire::ResolveEvent;
 
 /// Events that wait for a slow reader; later ones that find no room are left out.
@@ -60,11 +59,6 @@ impl IndexRef {
     /// Shares what has these names no longer; those that were shared. When it is done nobody gets them any more.
     pub async fn unshare(&self, names: Vec<SafePath>) -> Vec<SafePath> {
         self.ask(|reply| IndexMessage::Unshare(names, reply)).await
-    }
-
-    /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
-    pub async fn entrust(&self, id: ContentId, nodes: BTreeSet<NodeId>) {
-        self.ask(|reply| IndexMessage::Entrust(id, nodes, reply)).await;
     }
 
     async fn ask<T: Default>(&self, message: impl FnOnce(oneshot::Sender<T>) -> IndexMessage) -> T {

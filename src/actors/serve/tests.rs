@@ -17,7 +17,7 @@ use crate::actors::limits::throttle::Throttle;
 use crate::actors::neighbours::{Answer as Near, NeighboursRef};
 use crate::actors::serve::dial_back::probe_through;
 use crate::actors::serve::tracker::TrackerAnswers;
-use crate::actors::shelf::Shelf;
+use crate::actors::shelf::{Serving, Shelf};
 use crate::actors::start::start;
 use crate::io::share::scan::{SurveyOptions, survey};
 use crate::io::share::source::tests::Drawn;
@@ -193,10 +193,15 @@ async fn lists_and_counts_leave_out_what_is_for_another() {
     // What is under way is kept, too, and so is what turns out to be of a kept content.
     let of = |host: &Host| sharer.shelf.seen_by(Some(host.id()));
     let fetched = ContentId::of(b"fetched");
-    let _place =
-        sharer.shelf.place(fetched, Drawn::of(fetched, 7, "#"), LeftOut::default(), (mpsc::channel(1).0, None));
+    let _place = sharer.shelf.place(
+        fetched,
+        Drawn::of(fetched, 7, "#"),
+        LeftOut::default(),
+        (mpsc::channel(1).0, Serving::default()),
+    );
     let [plan, _] = kept();
-    let _also = sharer.shelf.place(plan, Drawn::of(plan, 7, "#"), LeftOut::default(), (mpsc::channel(1).0, None));
+    let _also =
+        sharer.shelf.place(plan, Drawn::of(plan, 7, "#"), LeftOut::default(), (mpsc::channel(1).0, Serving::default()));
     assert!(of(&stranger).source(fetched, 7).is_ok() && of(&friend).source(plan, 7).is_ok());
     assert_eq!(of(&stranger).source(plan, 7).map(drop), Err(Code::NotFound));
     let offer = sharer.shelf.index().offer(&path("open.txt")).cloned().expect("offered");
@@ -232,7 +237,9 @@ async fn what_is_for_one_node_is_neither_announced_nor_counted() {
     assert_eq!(page.offers.iter().map(|offer| offer.name.as_str()).collect::<Vec<_>>(), ["open.txt"]);
 
     // One offer and one transfer, whoever asks: it is told on.
-    let place = |id| sharer.shelf.place(id, Drawn::of(id, 7, "#"), LeftOut::default(), (mpsc::channel(1).0, None));
+    let place = |id| {
+        sharer.shelf.place(id, Drawn::of(id, 7, "#"), LeftOut::default(), (mpsc::channel(1).0, Serving::default()))
+    };
     let _places = [place(plan), place(open)];
     for host in [&friend, &Host::node().await] {
         let join = Request::Join(Join { visiting: true, about: About::default() });

@@ -5,7 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use tokio::sync::{mpsc, watch};
 
-use super::{Shelf, fullest};
+use super::{Entry, Shelf, fullest};
 use crate::actors::index::{IndexRef, IndexSnapshot};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::net::link::Link;
@@ -19,6 +19,9 @@ pub const FLOODED: u32 = 100;
 
 /// A name that nothing is offered under.
 static NOTHING: LazyLock<SafePath> = LazyLock::new(|| SafePath::parse(".qshare-nothing").expect("a path"));
+
+/// Of what a node may not have, nothing is there.
+static NONE: LazyLock<Arc<IndexSnapshot>> = LazyLock::new(Arc::default);
 
 /// What a node may see of the shelf; cheap to clone.
 #[derive(Clone)]
@@ -41,15 +44,31 @@ impl View {
         Arc::clone(less.unwrap_or(&whole))
     }
 
-    /// The same for what is asked for by its id: what is given to the node has no name there.
+    /// The same for what is asked for by its id: what is given to the node has no name there, and what it may not have is not there.
     fn index_for(&self, id: ContentId) -> Arc<IndexSnapshot> {
+        if !self.may(Some(id), None) {
+            return Arc::clone(&NONE);
+        }
         let is_given = self.node.is_some_and(|node| self.shelf.access.is_given(node, id));
         if is_given { Arc::clone(&self.shelf.index.borrow()) } else { self.index() }
     }
 
+    /// The transfers of it under way of which the node may know.
+    fn transfers(&self, id: ContentId) -> Vec<Entry> {
+        let mut all = self.shelf.transfers(id);
+        all.retain(|entry| match &entry.terms.among {
+            Some(nodes) => self.node.is_some_and(|node| nodes.contains(&node)),
+            None => self.may(Some(id), None),
+        });
+        all
+    }
+
     /// Whether a content that was served to the node is no longer to be.
     pub fn is_over(&self, id: ContentId) -> bool {
-        self.admit(id).is_err() || self.index_for(id).is_withdrawn(id)
+        if !self.may(Some(id), None) {
+            return self.transfers(id).is_empty();
+        }
+        self.index_for(id).is_withdrawn(id)
     }
 
     /// What serves the content.
@@ -57,12 +76,11 @@ impl View {
     /// # Errors
     /// NotFound, SizeDiffers when the id is here with another size, or Changed when it was here.
     pub fn source(&self, id: ContentId, size: u64) -> Result<Arc<dyn Source>, Code> {
-        self.admit(id)?;
         let index = self.index_for(id);
         if let Some(source) = index.source(id, size) {
             return Ok(source);
         }
-        let transfers = self.shelf.transfers(id);
+        let transfers = self.transfers(id);
         match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
             Some(entry) => Ok(Arc::clone(&entry.source)),
             None if transfers.is_empty() && index.locate(id, |_| true).is_empty() => Err(absent(&index, id)),
@@ -72,9 +90,9 @@ impl View {
 
     /// Where what is sent of a content waits, beside what holds for the node: what only a transfer has that one's, else the offer's.
     pub fn limit(&self, id: ContentId, size: u64) -> Option<Throttle> {
-        let (index, transfers) = (self.index(), self.shelf.transfers(id));
+        let (index, transfers) = (self.index_for(id), self.transfers(id));
         match fullest(transfers.iter().filter(|entry| entry.source.size() == size)) {
-            Some(transfer) if index.source(id, size).is_none() => transfer.throttle.clone(),
+            Some(transfer) if index.source(id, size).is_none() => transfer.terms.throttle.clone(),
             _ => index.limit(id).cloned(),
         }
     }
@@ -84,9 +102,7 @@ impl View {
     /// # Errors
     /// BadRequest for the id of a file, NotFound, or Changed when it was here.
     pub fn manifest(&self, id: ContentId) -> Result<(Arc<[u8]>, LeftOut), Code> {
-        self.admit(id)?;
-        let index = self.index_for(id);
-        let transfers = self.shelf.transfers(id);
+        let (index, transfers) = (self.index_for(id), self.transfers(id));
         let transfer = transfers.iter().find_map(|entry| entry.source.manifest());
         let is_file = || self.locate(id).iter().any(|hit| hit.kind == Kind::File);
         let none = || if is_file() { Code::BadRequest } else { absent(&index, id) };
@@ -128,14 +144,15 @@ impl View {
     /// Who asks for an id is told of the offer, or else of the transfer under way, or else of a tree that has changed and
     /// of which something is left. The latter have no names.
     pub fn locate(&self, id: ContentId) -> Vec<Hit> {
-        if self.admit(id).is_err() {
+        if !self.may(Some(id), None) {
             return Vec::new();
         }
         let index = self.index();
         let mut hits = index.locate(id, self.shows());
         if hits.is_empty() {
             let transfers = self.shelf.transfers(id);
-            let under_way = fullest(transfers.iter()).map(|entry| Arc::clone(&entry.source));
+            let told = transfers.iter().filter(|entry| entry.terms.among.is_none());
+            let under_way = fullest(told).map(|entry| Arc::clone(&entry.source));
             hits.extend(under_way.or_else(|| index.former(id)).map(|source| nameless(id, source.as_ref())));
         }
         hits
@@ -161,7 +178,7 @@ impl View {
 
     /// Tells a transfer that a peer takes part in it; forgotten when the transfer has too many to look at.
     pub fn participant(&self, id: ContentId, link: &Link) {
-        for entry in self.shelf.transfers(id) {
+        for entry in self.transfers(id) {
             // Full: it has candidates enough.
             let _ = entry.participants.try_send(link.clone());
         }
@@ -170,10 +187,6 @@ impl View {
     /// The question that every answer here comes through.
     fn may(&self, id: Option<ContentId>, name: Option<&SafePath>) -> bool {
         self.shelf.access.grants(self.node, id, name)
-    }
-
-    fn admit(&self, id: ContentId) -> Result<(), Code> {
-        if self.may(Some(id), None) { Ok(()) } else { Err(Code::NotFound) }
     }
 
     fn shows(&self) -> impl Fn(&Offer) -> bool {

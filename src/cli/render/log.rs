@@ -2,7 +2,7 @@
 //! Not responsible for the words.
 
 use std::fmt;
-use std::io::{self, Write as _};
+use std::io;
 
 use tokio::time::Instant;
 use tracing::field::{Field, Visit};

@@ -19,7 +19,7 @@ const STRANGER: usize = 10;
 const STRANGERS: usize = 100;
 /// Offers of one friend that wait: room of its own.
 const FRIEND: usize = 100;
-/// Offers that were accepted and are not there yet: more are not taken by rule.
+/// Offers that were accepted and are not there yet: more are not taken by rule. Strangers have half of these, and of the bytes.
 const ACCEPTED: usize = 100;
 /// Offers that are over, and remembered so that whoever asks again is answered alike.
 const OVER: usize = 200;
@@ -233,12 +233,23 @@ impl Inbox {
             Accept::Friends => entry.friend,
             Accept::Never => return Standing::Declined,
         };
-        let under_way = || self.entries.values().filter(|entry| entry.state == Standing::Accepted);
-        let bytes = under_way().fold(entry.bytes(), |sum, other| sum.saturating_add(other.bytes()));
-        let is_within = bytes <= rules.bytes && entry.files() <= rules.files && under_way().count() < ACCEPTED;
+        let is_within = entry.files() <= rules.files && self.has_room(entry, rules.bytes);
         let is_plain = entry.put.items.iter().all(|item| !item.name.as_str().starts_with('.'));
         let is_content = !entry.put.items.is_empty();
         if wanted && is_within && is_plain && is_content { Standing::Accepted } else { Standing::Waiting }
+    }
+
+    /// Whether one more of these may be on its way: strangers leave half of the room to friends.
+    fn has_room(&self, entry: &Entry, most: u64) -> bool {
+        let under_way = || self.entries.values().filter(|other| other.state == Standing::Accepted);
+        let fits = |of: &dyn Fn(&&Entry) -> bool, places: usize, bytes: u64| {
+            let all = || under_way().filter(of);
+            all().count() < places && all().fold(entry.bytes(), |sum, one| sum.saturating_add(one.bytes())) <= bytes
+        };
+        fits(&|_| true, ACCEPTED, most)
+            && (entry.friend
+                || fits(&|other| !other.friend, ACCEPTED / 2, most / 2)
+                    && fits(&|other| other.from == entry.from, STRANGER, most / 2))
     }
 
     /// Those that wait and are meant: one, or all.
@@ -322,6 +333,28 @@ mod tests {
         let (always, never) = (Rules { accept: Accept::Always, ..RULES }, Rules { accept: Accept::Never, ..RULES });
         assert_eq!(inbox.by_rule(1, &always), Standing::Accepted);
         assert_eq!(inbox.by_rule(1, &never), Standing::Declined);
+    }
+
+    #[test]
+    fn what_strangers_have_on_its_way_leaves_friends_half() {
+        let rules = Rules { accept: Accept::Always, ..RULES };
+        let mut inbox = Inbox::default();
+        let mut come = |who: u8, friend: bool, put: Put| {
+            let Ok(Came::New(number)) = inbox.offer(node(who), friend, put, NOW) else { panic!("it is new") };
+            let state = inbox.by_rule(number, &rules);
+            inbox.entry_mut(number).expect("there").state = state;
+            state
+        };
+        assert_eq!(come(1, false, put(1, "a", 51)), Standing::Waiting);
+        assert_eq!(come(1, false, put(2, "b", 50)), Standing::Accepted);
+        assert_eq!(come(2, false, put(3, "c", 1)), Standing::Waiting);
+        assert_eq!(come(3, true, put(4, "d", 50)), Standing::Accepted);
+        for number in 0..100_u8 {
+            let state = come(100 + number / 10, false, put(100 + number, "e", 0));
+            let expected = if number < 49 { Standing::Accepted } else { Standing::Waiting };
+            assert_eq!(state, expected, "{number}");
+        }
+        assert_eq!(come(3, true, put(5, "f", 0)), Standing::Accepted);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::actors::download::supervisor::{Download, TransferRequest};
 use crate::actors::download::{Ending, Shortfall, Terms};
 use crate::actors::limits::throttle::Throttle;
+use crate::actors::shelf::Serving;
 use crate::io::receive::partial::{Partial, Resumed};
 use crate::io::receive::publish::PublishPlan;
 use crate::io::share::source::Source as _;
@@ -16,6 +17,7 @@ use crate::node::error::{Error, Lack, Result};
 use crate::node::get::again::{Again, tell_changed_from_gone};
 use crate::node::get::contents::Contents;
 use crate::node::get::follow::follow;
+use crate::node::get::given;
 use crate::node::get::givers;
 use crate::node::get::seed::Learned;
 use crate::node::get::times::only;
@@ -95,7 +97,10 @@ impl Get {
                 seed: rand::random(),
             },
             share: self.request.share != ShareBack::Never,
-            up: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
+            serving: Serving {
+                throttle: self.request.upload_limit.map(|limit| Throttle::new(Some(limit))),
+                among: self.request.given.as_ref().map(|given| Arc::new(given::nodes(given))),
+            },
             open: self.request.from.is_none(),
             progress: self.report.progress(),
             tell: self.report.tell(),

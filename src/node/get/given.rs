@@ -30,7 +30,8 @@ pub(super) fn audience(given: &Given) -> Audience {
     Audience::Nodes(nodes(given))
 }
 
-fn nodes(given: &Given) -> BTreeSet<NodeId> {
+/// Those who may have it.
+pub(super) fn nodes(given: &Given) -> BTreeSet<NodeId> {
     given.among.iter().map(|provider| provider.node).collect()
 }
 
@@ -41,13 +42,6 @@ pub(super) fn hidden(seed: &Seed) -> SafePath {
 }
 
 impl Get {
-    /// Lets those who may have it have it, and nobody else, before anything of it is here.
-    pub(super) async fn entrust(&self) {
-        if let Some(given) = &self.request.given {
-            self.inner.index.entrust(given.content.id, nodes(given)).await;
-        }
-    }
-
     /// Whether it is what it was said to be.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ use super::{Catalogue, RootRow, Row};
 use crate::actors::limits::throttle::Throttle;
 use crate::io::share::watch::RootKey;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{Audience, ContentId, Kind, NodeId, Rate, SafePath};
+use crate::model::{Audience, ContentId, Kind, Rate, SafePath};
 
 /// Something that is shared.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,9 +109,6 @@ impl Catalogue {
         let nothing_else = self.live().all(|row| row.audience != Audience::Everybody);
         let all = nothing_else && (!friends.is_empty() || before.all);
         let mut reserved = Reserved { friends, hidden, all, ..Reserved::default() };
-        for (id, nodes) in &self.entrusted {
-            reserved.add(*id, &Audience::Nodes(nodes.clone()));
-        }
         if reserved.has_names() || !before.ids.is_empty() {
             self.reserve_ids(&mut reserved, before);
         }
@@ -139,15 +136,6 @@ impl Catalogue {
         }
         let is_open = |row: &RootRow| row.audience == Audience::Everybody;
         self.offered(is_open).for_each(|id| _ = reserved.ids.remove(&id));
-    }
-
-    /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
-    pub(in crate::actors::index) fn entrust(&mut self, id: ContentId, nodes: BTreeSet<NodeId>) {
-        if nodes.is_empty() {
-            self.entrusted.remove(&id)
-        } else {
-            self.entrusted.insert(id, nodes)
-        };
     }
 
     /// Where what is sent of the contents waits that no root offers without a limit; of several limits the highest counts.

@@ -5,7 +5,7 @@ use crate::io::share::scan::{ScannedFile, Unseen};
 use crate::io::share::shared_source::ListPlace;
 use crate::io::share::stamp::FileStamp;
 use crate::logic::offers::reserved::Reserved;
-use crate::model::{Cause, ContentId, Obstacle, Rate};
+use crate::model::{Cause, ContentId, NodeId, Obstacle, Rate};
 
 fn path(text: &str) -> SafePath {
     SafePath::parse(text).expect("valid")
@@ -587,11 +587,6 @@ fn what_is_for_single_nodes_has_no_name_and_is_theirs_by_its_id_until_it_is_with
     catalogue.withdraw(&path("t"), now);
     let after = catalogue.reserved(&reserved);
     assert!(!after.grants(id, Some(theirs), || true), "as if it had never been there");
-    // The same of what is only on its way here.
-    catalogue.entrust(id, [others].into());
-    assert!(catalogue.reserved(&after).is_for(id, others));
-    catalogue.entrust(id, [].into());
-    assert!(!catalogue.reserved(&after).is_for(id, others));
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! What people share, and share no longer.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -10,7 +9,7 @@ use crate::actors::index::IndexNotice;
 use crate::actors::limits::throttle::Throttle;
 use crate::io::share::scan::SharePlan;
 use crate::logic::publication::Input;
-use crate::model::{ContentId, NodeId, SafePath};
+use crate::model::SafePath;
 
 impl IndexState {
     /// Adds what was surveyed. The names that it is offered under, without those that were taken.
@@ -34,13 +33,6 @@ impl IndexState {
         }
         self.look_up(jobs);
         names
-    }
-
-    /// Lets these nodes have a content by its id, wherever it is served from; or nobody any more.
-    pub(in crate::actors::index) fn entrust(&mut self, id: ContentId, nodes: BTreeSet<NodeId>) {
-        self.catalogue.entrust(id, nodes);
-        // Nobody is to have it before this is so.
-        self.publish();
     }
 
     /// Shares what has these names no longer; those of them that were shared.
