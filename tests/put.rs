@@ -307,3 +307,97 @@ fn what_is_another_thing_than_was_told_is_given_up_and_nothing_of_it_is_written(
     assert_eq!(bob.offer(&lab)["state"], "declined");
     assert_eq!(fs::read_dir(&bob.into).expect("made").count(), 0);
 }
+
+/// An address at which nobody answers.
+fn nobody() -> String {
+    let socket = std::net::UdpSocket::bind("127.0.0.1:0").expect("a port");
+    socket.local_addr().expect("its address").to_string()
+}
+
+#[test]
+fn who_is_known_is_served_while_an_address_does_not_answer() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let anna = Person::new(&lab, "ask", &[]);
+    let (file, away) = (lab.file("a.txt", b"at once"), nobody());
+    let mut put = putting(&lab, &lab.home(), &[&file], &[&bob], &["--to", &away]);
+    put.event_that("put", |put| put["state"] == "done" && put["node"] == bob.node.id.as_str());
+    put.event_that("put", |put| put["state"] == "away" && put["peer"] == away.as_str());
+    assert_eq!(fs::read(bob.into.join("a.txt")).expect("there"), b"at once");
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+    // Nothing is left to a node of which nobody knows for whom.
+    let left = putting(&lab, &anna.home, &[&file], &[&bob], &["--to", &away, "--detach"]).end();
+    let error = left.error(1);
+    assert!(error.contains(&away) && error.contains("ID@HOST"), "{error}");
+    assert!(anna.run(&lab, &["put"]).events.is_empty());
+    assert!(!bob.into.join("a (2).txt").exists(), "nothing was offered");
+    putting(&lab, &anna.home, &[&file], &[&bob], &["--to", "no.such.friend.invalid"]).end().error(3);
+    // What can never be ends at once.
+    let to_itself =
+        Process::start(lab.qshare_at(&anna.home).arg("put").arg(&file).args(["--to", &anna.node.addr])).end();
+    to_itself.error(2);
+}
+
+#[test]
+fn what_has_changed_or_is_gone_is_told_and_withdrawn() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let mut anna = Person::new(&lab, "ask", &[]);
+    let file = lab.file("a.txt", b"as it was");
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    fs::write(&file, "as it is now").expect("written");
+    let error = put.end().error(1);
+    assert!(error.contains("has changed"), "{error}");
+    bob.waits(&lab, "withdrawn");
+    // Left to the node, and gone while that is away.
+    let file = lab.file("b.txt", b"here");
+    let left = putting(&lab, &anna.home, &[&file], &[&bob], &["--detach"]).end();
+    assert_eq!(left.code, Some(0), "{left:#?}");
+    assert_eq!(left.events.last().map(|put| put["number"].clone()), Some(1.into()));
+    let of_b =
+        |state: &str| bob.run(&lab, &["inbox"]).events.iter().any(|row| row["number"] == 2 && row["state"] == state);
+    until("it waits", || of_b("waiting"));
+    anna.node.process.kill();
+    fs::remove_file(&file).expect("removed");
+    anna.node = node(&lab, &anna.home, &[]);
+    until("it is withdrawn", || of_b("withdrawn"));
+    let row = anna.run(&lab, &["put"]).events.remove(0);
+    assert_eq!((&row["state"], &row["number"]), (&"gone".into(), &1.into()), "{row}");
+    assert!(row["message"].as_str().is_some_and(|message| message.contains("is gone")), "{row}");
+    anna.run(&lab, &["put", "--cancel", "1"]).event("put");
+    until("it is forgotten", || anna.run(&lab, &["put"]).events.is_empty());
+}
+
+#[test]
+fn what_is_left_out_is_told() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "always", &[]);
+    let dir = lab.file("work/notes.txt", b"notes").parent().expect("a directory").to_owned();
+    lab.file("work/.env", b"KEY=1");
+    let put = putting(&lab, &lab.home(), &[&dir], &[&bob], &[]).end();
+    assert_eq!(put.code, Some(0), "{put:#?}");
+    let told: Vec<String> = put.events.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|told| told.contains(".env") && told.contains("--include-secrets")), "{told:#?}");
+    assert!(!bob.into.join("work/.env").exists());
+}
+
+#[test]
+fn a_transfer_that_was_cancelled_waits_again() {
+    let lab = Lab::new();
+    let bob = Person::new(&lab, "ask", &[]);
+    let anna = Person::new(&lab, "ask", &["--limit", "1M"]);
+    let file = lab.file("big.bin", &noise(7, 24 * MIB));
+    let mut put = putting(&lab, &anna.home, &[&file], &[&bob], &[]);
+    put.event_that("put", |put| put["state"] == "waiting");
+    bob.run(&lab, &["inbox", "accept", "1"]).event("inbox");
+    put.event_that("put", |put| put["state"] == "fetching");
+    until("it has begun", || {
+        bob.run(&lab, &["jobs", "cancel", "all"]).code == Some(0) && bob.offer(&lab)["state"] == "waiting"
+    });
+    put.event_that("put", |put| put["state"] == "waiting");
+    put.signal(Signal::INT);
+    assert_eq!(put.end().code, Some(130));
+    bob.waits(&lab, "withdrawn");
+}

@@ -13,6 +13,7 @@ use crate::cli::render::human::{counted, duration, percent};
 use crate::cli::render::json::{InboxLine, Line};
 use crate::cli::render::stdout;
 use crate::cli::render::table::{Align, Table};
+use crate::cli::say;
 use crate::io::clock::time_of_day;
 use crate::io::receive::landing::Landing;
 use crate::model::{Shown, Size};
@@ -49,17 +50,38 @@ fn into(output: PathBuf) -> Result<(PathBuf, Landing), Failure> {
 }
 
 fn list(context: &Context, rows: &[InboxRow], none: &str) -> Result<Exit, Failure> {
-    context.output.emit_all(rows.iter().map(|row| Line::Inbox(InboxLine::of(row, context.output.names()))))?;
+    context.output.emit_all(rows.iter().map(|row| line(context, row)))?;
     if rows.is_empty() {
         context.output.note(&format!("qshare: {none}"));
         return Ok(Exit::DONE);
     }
     context.output.table(&table(context, rows))?;
+    for row in rows.iter().filter(|row| row.trouble.is_some()) {
+        context.output.warn(&stuck(context, row));
+    }
     for row in rows.iter().filter(|row| !row.entry.put.text.is_empty()) {
         let (number, text) = (row.number, message(&row.entry.put.text));
         context.output.note(&format!("qshare: message {number}: {text}"));
     }
     Ok(Exit::DONE)
+}
+
+fn line<'a>(context: &'a Context, row: &'a InboxRow) -> Line<'a> {
+    Line::Inbox(InboxLine::of(row, context.output.names(), why(context, row)))
+}
+
+fn why(context: &Context, row: &InboxRow) -> Option<String> {
+    row.trouble.as_ref().map(|(_, error)| say::error(error, context.output.names()))
+}
+
+/// That a transfer does not go on.
+fn stuck(context: &Context, row: &InboxRow) -> String {
+    let (number, why) = (row.number, why(context, row).unwrap_or_default());
+    let job = row.trouble.as_ref().map(|(job, _)| format!("`qshare jobs retry {job}` tries it again, "));
+    format!(
+        "number {number} does not go on: {why}; {}`qshare inbox accept {number} -o DIR` begins anew elsewhere",
+        job.unwrap_or_default()
+    )
 }
 
 fn table(context: &Context, rows: &[InboxRow]) -> Table {
@@ -79,7 +101,7 @@ fn table(context: &Context, rows: &[InboxRow]) -> Table {
         table.row([
             row.number.to_string(),
             context.output.names().brief(entry.from),
-            state(entry),
+            if row.trouble.is_some() { "stuck".to_owned() } else { state(entry) },
             what(entry),
             entry.files().to_string(),
             Size(entry.bytes()).to_string(),
@@ -143,19 +165,22 @@ async fn watch(context: &Context, remote: &Remote) -> Result<Exit, Failure> {
             followed => followed,
         },
         () = stdout::unread() => Err(Failure::Closed),
-        _ = signals.next() => Ok(Exit::DONE),
+        stop = signals.next() => Err(Failure::Stopped(stop)),
     }
 }
 
 /// Tells that one stands otherwise than before.
 pub(crate) fn tell(context: &Context, row: &InboxRow) -> Result<(), Failure> {
-    context.output.emit(&Line::Inbox(InboxLine::of(row, context.output.names())))?;
+    context.output.emit(&line(context, row))?;
     context.output.remark(&format!("qshare: {}", sentence(context, row)));
     Ok(())
 }
 
 fn sentence(context: &Context, row: &InboxRow) -> String {
-    let InboxRow { number, entry } = row;
+    let InboxRow { number, entry, trouble } = row;
+    if trouble.is_some() {
+        return stuck(context, row);
+    }
     let (who, what) = (context.output.names().brief(entry.from), what(entry));
     let size = format!("{}, {}", counted(entry.files(), "file"), Size(entry.bytes()));
     if entry.put.items.is_empty() && entry.state == Standing::Waiting {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::cli::args::{OfferOrAll, PutArgs};
+use crate::cli::commands::share;
 use crate::cli::context::{Context, stop};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
@@ -18,9 +19,10 @@ use crate::cli::render::table::{Align, Table};
 use crate::cli::say;
 use crate::cli::signals::Signals;
 use crate::io::receive::landing::Landing;
+use crate::io::share::scan::{Omission, SurveyError};
 use crate::model::{PutId, SafePath, Shown, Size};
 use crate::node::{
-    ControlError, Error, Node, Put, PutProgress, PutRow, PutWish, Receiver, Receiving, Remote, SurveyOptions,
+    ControlError, Error, Node, PeerRef, Put, PutProgress, PutRow, PutWish, Receiver, Receiving, Remote, SurveyOptions,
 };
 
 /// How long to go on while nothing moves: where a person looks on, elsewhere, and without a command.
@@ -28,6 +30,8 @@ const WAIT: (Duration, Duration, Duration) =
     (Duration::from_secs(3600), Duration::from_secs(120), Duration::from_secs(10 * 365 * 24 * 3600));
 /// How often it is begun again because the node through which it goes has ended.
 const TRIES: u32 = 8;
+/// So soon all have to answer of what is left to the running node.
+const KNOWN: Duration = Duration::from_secs(5);
 /// How often programs are told how far it is.
 const TELL: Duration = Duration::from_secs(1);
 
@@ -48,12 +52,31 @@ pub(crate) async fn run(context: &Context, arguments: PutArgs) -> Result<Exit, F
     if !is_left {
         wish.spooled.iter().for_each(|path| drop(std::fs::remove_file(path)));
     }
-    let progress = sent?;
+    let progress = sent.map_err(unsendable)?;
     if is_left {
-        context.output.note("qshare: the running node goes on with it: `qshare put` shows it");
+        for receiver in &progress.receivers {
+            let why = why(context, receiver);
+            context.output.emit(&Line::Put(PutLine::of(receiver, &progress, context.output.names(), why)))?;
+        }
+        let number = progress.number.unwrap_or_default();
+        context.output.note(&format!(
+            "qshare: the running node goes on with it as number {number}: `qshare put` shows it, `qshare put --cancel {number}` ends it"
+        ));
         return Ok(Exit::DONE);
     }
     outcome(context, &wish, &progress)
+}
+
+/// Why nothing can be sent, in the words of this command.
+fn unsendable(failure: Failure) -> Failure {
+    let Failure::Node(Error::Survey(error)) = &failure else { return failure };
+    let hint = match error {
+        SurveyError::Duplicate { .. } => "rename one of them, or send them one after the other",
+        SurveyError::Name { .. } => "rename it first",
+        SurveyError::Whole { .. } => "name directories in it",
+        _ => return failure,
+    };
+    Failure::Usage(format!("{error}: {hint}"))
 }
 
 async fn running(context: &Context) -> Result<Remote, Failure> {
@@ -121,6 +144,9 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
         let Some(name) = arguments.name.clone() else {
             return Err(Failure::Usage("say what standard input is called, with --name NAME".to_owned()));
         };
+        if name != name.last() {
+            return Err(Failure::Usage(format!("--name {name} is a path: give the name of a file")));
+        }
         let path = spool(context.home().root(), put)?;
         options.named.push((name.last(), path.clone()));
         // It is in the home.
@@ -135,7 +161,14 @@ fn wish(context: &Context, arguments: &PutArgs) -> Result<PutWish, Failure> {
     let wait = arguments.wait.unwrap_or_else(usual);
     let text = arguments.text.clone().unwrap_or_default();
     let seen = paths.iter().map(|path| Landing::of(path)).collect();
-    Ok(PutWish { put, paths, options, text, to: arguments.to.clone(), wait, seen, spooled })
+    let mut to: Vec<PeerRef> = Vec::new();
+    arguments.to.iter().for_each(|peer| {
+        if !to.contains(peer) {
+            to.push(peer.clone());
+        }
+    });
+    let known_within = arguments.detach.then_some(KNOWN);
+    Ok(PutWish { put, paths, options, text, to, wait, seen, spooled, known_within, told: Vec::new(), number: None })
 }
 
 fn whole(path: &Path) -> Result<PathBuf, Failure> {
@@ -214,6 +247,8 @@ impl Told {
     fn tell(&mut self, context: &Context, wish: &PutWish, now: &PutProgress) -> Result<(), Failure> {
         if !self.is_shown && !now.items.is_empty() {
             self.is_shown = true;
+            let left_out: Vec<&Omission> = now.left_out.0.iter().collect();
+            share::left_out(&left_out, now.left_out.1).iter().for_each(|sentence| context.output.warn(sentence));
             let files = counted(now.items.iter().map(|item| u64::from(item.files)).sum(), "file");
             let names: Vec<String> = now.items.iter().map(|item| item.name.to_string()).collect();
             let whom = counted(wish.to.len() as u64, "node");
@@ -290,6 +325,7 @@ const fn sentence(state: Receiving) -> &'static str {
         Receiving::Looking => "looked for",
         Receiving::Refused => "does not take it",
         Receiving::Waiting => "waits for a decision there",
+        Receiving::Changed | Receiving::Gone => "sent no longer",
     }
 }
 
@@ -299,6 +335,9 @@ fn outcome(context: &Context, wish: &PutWish, progress: &PutProgress) -> Result<
         let some = progress.receivers.iter().filter(|receiver| is(receiver.state));
         some.map(|receiver| who(context, receiver)).collect()
     };
+    if let Some(error) = progress.spoilt() {
+        return Err(error.clone().into());
+    }
     let declined = named(&|state| matches!(state, Receiving::Declined | Receiving::Refused));
     if !declined.is_empty() {
         return Err(Error::from(ControlError::Declined { by: declined }).into());

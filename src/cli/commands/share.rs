@@ -194,8 +194,7 @@ impl Preface {
         let is_any = !roots.is_empty();
         let overview = is_any.then(|| overview(roots, audience, context.output.error_width()));
         let ignored = wanted.into_iter().map(|omission| format!("qshare: {}", say::omission(omission)));
-        let (secrets, others): (Vec<_>, Vec<_>) = others.into_iter().partition(|omission| omission.is_secret());
-        let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(bounded(&others)).collect();
+        let mut told = left_out(&others, 0);
         told.extend(unportable.map(say::unportable));
         told.extend(say::nothing_left(roots, skipped));
         Self { shown: overview.into_iter().chain(ignored).collect(), told }
@@ -341,13 +340,16 @@ fn table(roots: &[RootSummary]) -> Table {
     Table::of(&columns, roots.iter().map(row))
 }
 
-fn bounded(skipped: &[&Omission]) -> Vec<String> {
-    let mut kept: Vec<String> = skipped.iter().take(NAMED).map(|omission| say::omission(omission)).collect();
-    let rest = skipped.len() - kept.len();
+/// What is left out, and so much more: what looks like secrets in one sentence, the rest one by one.
+pub(crate) fn left_out(skipped: &[&Omission], more: u64) -> Vec<String> {
+    let (secrets, others): (Vec<_>, Vec<&Omission>) = skipped.iter().partition(|omission| omission.is_secret());
+    let named = others.iter().take(NAMED).map(|omission| say::omission(omission));
+    let mut told: Vec<String> = say::secrets(&secrets).into_iter().chain(named).collect();
+    let rest = others.len().saturating_sub(NAMED) as u64 + more;
     if rest > 0 {
-        kept.push(format!("{} more left out; list one of their directories to see why", counted(rest as u64, "thing")));
+        told.push(format!("{} more left out; list one of their directories to see why", counted(rest, "thing")));
     }
-    kept
+    told
 }
 
 /// Through what others may find what is offered.

@@ -91,6 +91,14 @@ pub(super) fn control(error: &ControlError) -> String {
         ControlError::TooManyReceivers { .. } => format!("{error}: send it several times"),
         ControlError::Unhashed { .. } => format!("{error}: wait until nothing writes there, and check its permissions"),
         ControlError::Declined { .. } => error.to_string(),
+        ControlError::Itself => format!("{error}: give another one with --to"),
+        ControlError::Nameless { .. } => {
+            format!("{error}: give its node id before the address (ID@HOST:PORT), or try again when it runs")
+        }
+        ControlError::OtherSource { is_gone: true, .. } => {
+            format!("{error}, so it is sent no longer: put it back and send it again")
+        }
+        ControlError::OtherSource { .. } => format!("{error}, so it is sent no longer: send it again as it is now"),
         ControlError::Undecided { .. } => {
             format!(
                 "{error}: it is offered no longer; --wait goes on for longer, --detach leaves it to the running node"

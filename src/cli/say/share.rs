@@ -43,7 +43,7 @@ pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
         [] => None,
         [one] => Some(omission(one)),
         many => Some(format!(
-            "{} things look like secrets and are left out, {first}{more}: --include-secrets shares them",
+            "{} things look like secrets and are left out, {first}{more}: --include-secrets takes them in",
             many.len()
         )),
     }
@@ -51,16 +51,16 @@ pub(crate) fn secrets(all: &[&Omission]) -> Option<String> {
 
 fn because(why: &Why) -> String {
     match why {
-        Why::Name(error) => format!("{error}: rename it to share it"),
+        Why::Name(error) => format!("{error}: rename it first"),
         Why::Own => "it belongs to qshare's own home".to_owned(),
         Why::Reserved => {
-            format!("its name begins with {RESERVED}, as only unfinished transfers are called: rename it to share it")
+            format!("its name begins with {RESERVED}, as only unfinished transfers are called: rename it first")
         }
-        Why::Secret(what) => format!("it looks like {what}: --include-secrets shares it"),
+        Why::Secret(what) => format!("it looks like {what}: --include-secrets takes it in"),
         Why::TooLarge => "it is larger than 8 TiB".to_owned(),
         Why::Unreadable(cause) => format!("it cannot be read: {cause}"),
         Why::Unusual(what) => format!("it is {what}, not a file"),
-        Why::Utf8 => "its name is not UTF-8: rename it to share it".to_owned(),
+        Why::Utf8 => "its name is not UTF-8: rename it first".to_owned(),
         Why::Whole => "it holds more than is meant to be shared".to_owned(),
     }
 }

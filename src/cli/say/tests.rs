@@ -174,12 +174,12 @@ fn hints_name_the_flags_and_settings_that_help() {
 fn what_is_left_out_of_what_is_shared_is_told_with_its_cause() {
     let skipped = |why| Omission::Skipped(Skipped { path: "/s/.env".into(), why });
     let secret = skipped(Why::Secret("settings".into()));
-    assert_eq!(omission(&secret), "/s/.env is left out because it looks like settings: --include-secrets shares it");
+    assert_eq!(omission(&secret), "/s/.env is left out because it looks like settings: --include-secrets takes it in");
     let all = vec![&secret; 7];
     assert_eq!((secrets(&[]), secrets(&all[..1])), (None, Some(omission(&secret))));
     let text = secrets(&all).expect("some");
     assert!(text.starts_with("7 things look like secrets and are left out, /s/.env, "), "{text}");
-    assert!(text.ends_with(", /s/.env and 2 more: --include-secrets shares them"), "{text}");
+    assert!(text.ends_with(", /s/.env and 2 more: --include-secrets takes them in"), "{text}");
     assert_eq!(
         omission(&skipped(Why::Unusual("a pipe".into()))),
         "/s/.env is left out because it is a pipe, not a file"

@@ -155,6 +155,11 @@ impl Inbox {
         self.entries.iter().map(|(number, entry)| (*number, entry))
     }
 
+    /// Those that are being fetched.
+    pub fn accepted(&self) -> impl Iterator<Item = (u32, &Entry)> {
+        self.entries().filter(|(_, entry)| entry.state == Standing::Accepted)
+    }
+
     /// One of them.
     #[must_use]
     pub fn entry(&self, number: u32) -> Option<&Entry> {

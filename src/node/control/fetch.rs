@@ -88,7 +88,7 @@ impl Follower {
         loop {
             match self.remote.next(from).await? {
                 Told::Answer(len) => return self.remote.answer::<Ending>(from, len).await?,
-                Told::Begun | Told::Event(_) | Told::Put(_) | Told::Uploads(_) => {}
+                Told::Begun | Told::Event(_) | Told::Put(_) | Told::PutLeft(_) | Told::Uploads(_) => {}
                 Told::Job(id) => (job, first) = (Some(id), first.or(Some(id))),
                 Told::Left => return Err(left(job, job != first)),
                 Told::Notice(notice) => self.notices.send_modify(|told| told.push(notice)),

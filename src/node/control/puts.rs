@@ -84,7 +84,9 @@ impl Remote {
                 loop {
                     match self.next(&mut from).await? {
                         Told::Answer(len) => return self.answer::<Result<PutProgress, Error>>(&mut from, len).await?,
-                        Told::Left => return Ok(tell.borrow().clone()),
+                        Told::PutLeft(number) => {
+                            return Ok(PutProgress { number: Some(number), ..tell.borrow().clone() });
+                        }
                         Told::Put(now) => {
                             if detach && is_offered(&now) {
                                 leaver.cancel();
@@ -132,7 +134,7 @@ pub(super) async fn put(
                         Err(error) => Err(error),
                     };
                     return match left {
-                        Ok(_) => frames::send(to, &Told::Left, PAGE).await,
+                        Ok(number) => frames::send(to, &Told::PutLeft(number), PAGE).await,
                         Err(error) => answer_with(to, packed(&Err::<PutProgress, Error>(error))).await,
                     };
                 }

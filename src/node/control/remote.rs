@@ -304,6 +304,7 @@ impl Remote {
                 | Told::Left
                 | Told::Progress(_)
                 | Told::Put(_)
+                | Told::PutLeft(_)
                 | Told::Uploads(_) => {}
             }
         }

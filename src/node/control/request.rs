@@ -84,6 +84,8 @@ pub(super) enum Told {
     Uploads(Box<Uploads>),
     /// How what is sent stands.
     Put(Box<PutProgress>),
+    /// What is sent is left to the node, as this number.
+    PutLeft(u32),
 }
 
 /// What a command says of the transfer that it follows. Without a word its end is a connection that was lost: then the

@@ -104,6 +104,25 @@ pub enum ControlError {
         /// How long was waited.
         waited: Duration,
     },
+    /// It was to go to this node itself.
+    #[error("this is the node that sends it")]
+    Itself,
+    /// Nobody answers at an address, so it is not known whose that is.
+    #[error("nobody has answered at {} within {}, so it is not known who that is", at.join(", "), humantime::format_duration(*waited))]
+    Nameless {
+        /// The addresses, as they were given.
+        at: Vec<String>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// What was to be sent is another thing by now.
+    #[error("{name} {} since it was offered", if *is_gone { "is gone" } else { "has changed" })]
+    OtherSource {
+        /// Its name.
+        name: SafePath,
+        /// There is nothing there any more.
+        is_gone: bool,
+    },
     /// More than one offer may hold.
     #[error("{count} things, or their names, are more than is sent at once")]
     TooManyItems {
@@ -243,7 +262,9 @@ impl ControlError {
             Self::NoOffer { .. } => ErrorCode::Usage,
             Self::NoInboxDir { .. } | Self::NotKept { .. } | Self::StillKept { .. } => ErrorCode::Destination,
             Self::NotOffered { .. } | Self::NotRunning => ErrorCode::NotFound,
-            Self::Unhashed { .. } => ErrorCode::Unreadable,
+            Self::OtherSource { .. } | Self::Unhashed { .. } => ErrorCode::Unreadable,
+            Self::Nameless { .. } => ErrorCode::Unreachable,
+            Self::Itself => ErrorCode::Usage,
             Self::LongText { .. }
             | Self::Otherwise { .. }
             | Self::TooManyItems { .. }

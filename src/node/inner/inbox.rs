@@ -1,6 +1,8 @@
 //! What other nodes offer to this one's person: carries out what `logic/limits/inbox` decides. Invariant: nothing is written before it was
 //! accepted, and what was accepted is kept before its transfer begins.
 
+mod place;
+
 use std::collections::{BTreeMap, HashSet};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::place::outputs;
 use crate::actors::serve::inbox::{Arrival, Offered};
 use crate::io::clock::time_of_day;
 use crate::io::desktop;
@@ -31,8 +34,6 @@ use crate::wire::{PutEvent, PutItem, Role};
 const ORDERS: usize = 64;
 /// How often is looked how the transfers stand, and what has changed is kept.
 const LOOK: Duration = Duration::from_millis(500);
-/// Numbers that are tried for a name that is taken.
-const NUMBERS: std::ops::Range<u32> = 2..10_000;
 
 /// What a person wants of it.
 #[derive(Debug)]
@@ -159,7 +160,7 @@ impl Keeper {
             Err(_) => {}
         }
         // Those that were accepted, and whose transfers had not begun.
-        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let accepted = self.inbox.accepted();
         let numbers: Vec<u32> = accepted.map(|(number, _)| number).collect();
         for number in numbers {
             // What cannot begin now is tried again when it is offered again.
@@ -233,7 +234,10 @@ impl Keeper {
     async fn order(&mut self, order: Order) {
         // Whoever asked may have gone.
         match order {
-            Order::Rows(reply) => drop(reply.send(self.inbox.entries().map(row).collect())),
+            Order::Rows(reply) => {
+                let rows = self.rows().await;
+                let _ = reply.send(rows);
+            }
             Order::Accept(number, into, reply) => {
                 let accepted = self.accept_all(number, into).await;
                 let _ = reply.send(accepted);
@@ -244,6 +248,32 @@ impl Keeper {
                 let _ = reply.send(declined);
             }
         }
+    }
+
+    /// Everything, with why a transfer does not go on.
+    async fn rows(&self) -> Vec<InboxRow> {
+        let mut rows: Vec<InboxRow> = self.inbox.entries().map(row).collect();
+        if self.inbox.accepted().next().is_some() {
+            let jobs = self.rows_of_jobs().await;
+            for row in rows.iter_mut().filter(|row| row.entry.state == Standing::Accepted) {
+                let mut own = jobs.iter().filter(|job| row.entry.jobs.contains(&job.id));
+                row.trouble = own.find_map(trouble);
+            }
+        }
+        rows
+    }
+
+    /// What was accepted waits for a person again, and its transfers are ended.
+    async fn open_again(&mut self, number: u32, jobs: Vec<JobId>) {
+        for id in jobs {
+            // It may be over.
+            let _ = self.jobs.order(Some(id), JobOrder::Cancel).await;
+        }
+        if let Some(entry) = self.inbox.entry_mut(number) {
+            (entry.jobs, entry.outputs, entry.have) = (Vec::new(), Vec::new(), 0);
+        }
+        self.set(number, Standing::Waiting);
+        self.keep().await;
     }
 
     fn waiting(&self, number: Option<u32>) -> Result<Vec<u32>, Error> {
@@ -263,6 +293,13 @@ impl Keeper {
             Some((dir, _)) => dir,
             None => self.dir.clone(),
         };
+        // What cannot go on begins anew.
+        if let Some(number) = number.filter(|_| self.inbox.accepted().next().is_some()) {
+            let stuck = self.rows().await.into_iter().find(|row| row.number == number && row.trouble.is_some());
+            if let Some(row) = stuck {
+                self.open_again(number, row.entry.jobs).await;
+            }
+        }
         let mut rows = Vec::new();
         for number in self.waiting(number)? {
             self.accept(number, &dir).await?;
@@ -283,7 +320,7 @@ impl Keeper {
     /// Fetches one into a directory, under names that nothing there has.
     async fn accept(&mut self, number: u32, dir: &Path) -> Result<(), Error> {
         let Some(entry) = self.inbox.entry(number) else { return Ok(()) };
-        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted);
+        let accepted = self.inbox.accepted();
         let taken: HashSet<PathBuf> = accepted.flat_map(|(_, entry)| entry.outputs.clone()).collect();
         let (dir, items) = (dir.to_owned(), entry.put.items.clone());
         let chosen = spawn_blocking(move || outputs(&dir, &items, taken)).await?;
@@ -320,7 +357,7 @@ impl Keeper {
     /// How the transfers stand.
     async fn look(&mut self) {
         let has_begun = |entry: &Entry| entry.jobs.len() == entry.put.items.len();
-        let accepted = self.inbox.entries().filter(|(_, entry)| entry.state == Standing::Accepted && has_begun(entry));
+        let accepted = self.inbox.accepted().filter(|(_, entry)| has_begun(entry));
         let accepted: Vec<(u32, Vec<JobId>)> = accepted.map(|(number, entry)| (number, entry.jobs.clone())).collect();
         if accepted.is_empty() {
             return;
@@ -328,14 +365,18 @@ impl Keeper {
         let rows = self.rows_of_jobs().await;
         for (number, jobs) in accepted {
             let rows: Vec<&JobRow> = rows.iter().filter(|row| jobs.contains(&row.id)).collect();
-            self.stands(number, &rows);
+            match rows.iter().any(|row| row.state == JobState::Cancelled) {
+                // Somebody has ended a transfer, not declined what is offered.
+                true => self.open_again(number, jobs).await,
+                false => self.stands(number, &rows),
+            }
         }
     }
 
     fn stands(&mut self, number: u32, rows: &[&JobRow]) {
         let have = rows.iter().map(|row| row.bytes).sum();
         let is_other = |row: &JobRow| matches!(row.error, Some(Error::OtherThanGiven { .. }));
-        let is_given_up = rows.iter().any(|row| row.state == JobState::Cancelled || is_other(row));
+        let is_given_up = rows.iter().any(|row| is_other(row));
         // One that is not there any more has ended long ago.
         let is_done = rows.iter().all(|row| row.state == JobState::Ended);
         let state = match (is_given_up, is_done) {
@@ -375,7 +416,7 @@ impl Keeper {
         self.tell_sender(number);
         let Some(entry) = self.inbox.entry(number) else { return };
         if let Some(node) = self.node.upgrade() {
-            let event = Event::Inbox(Box::new(InboxRow { number, entry: entry.clone() }));
+            let event = Event::Inbox(Box::new(InboxRow { number, entry: entry.clone(), trouble: None }));
             // Full: who listens may ask for all.
             let _ = node.host.events.try_send(event);
         }
@@ -409,7 +450,13 @@ impl Keeper {
 }
 
 fn row((number, entry): (u32, &Entry)) -> InboxRow {
-    InboxRow { number, entry: entry.clone() }
+    InboxRow { number, entry: entry.clone(), trouble: None }
+}
+
+/// Why a transfer does not go on.
+fn trouble(job: &JobRow) -> Option<(JobId, Error)> {
+    let is_stuck = matches!(job.state, JobState::Failed | JobState::Waiting);
+    job.error.clone().filter(|_| is_stuck).map(|error| (job.id, error))
 }
 
 /// The transfer of one content.
@@ -426,29 +473,4 @@ fn wish(item: &PutItem, among: &[Provider], output: &Path, own: NodeId) -> JobWi
     });
     let places = Places { max_files: MAX_FILES, ..Places::default() };
     JobWish { request, places, landing: Landing::of(output) }
-}
-
-/// Where the contents go: names that nothing has, there or of those that are taken. Makes the directory. Blocks.
-fn outputs(dir: &Path, items: &[PutItem], mut taken: HashSet<PathBuf>) -> Result<Vec<PathBuf>, (PathBuf, Cause)> {
-    std::fs::create_dir_all(dir).map_err(|error| (dir.to_owned(), error.into()))?;
-    let mut outputs = Vec::new();
-    for item in items {
-        let names =
-            std::iter::once(item.name.to_string()).chain(NUMBERS.map(|number| numbered(item.name.as_str(), number)));
-        let is_free = |path: &PathBuf| !taken.contains(path) && path.symlink_metadata().is_err();
-        let path = names.map(|name| dir.join(name)).find(is_free);
-        let path =
-            path.ok_or_else(|| (dir.join(item.name.as_str()), io::Error::from(io::ErrorKind::AlreadyExists).into()))?;
-        taken.insert(path.clone());
-        outputs.push(path);
-    }
-    Ok(outputs)
-}
-
-/// `notes (2).txt` for `notes.txt`.
-fn numbered(name: &str, number: u32) -> String {
-    match name.rsplit_once('.') {
-        Some((stem, end)) if !stem.is_empty() => format!("{stem} ({number}).{end}"),
-        _ => format!("{name} ({number})"),
-    }
 }

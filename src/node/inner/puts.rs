@@ -1,7 +1,11 @@
 //! What is sent to single nodes: offered to them alone, told to each of them, and again until they have decided or have it.
-//! Invariant: nobody else can have it, and what ends with its command is offered no longer when that is done.
+//! Invariant: nobody else can have it, what ends with its command is offered no longer when that is done, and whoever was told of it
+//! and has not decided is told that it is withdrawn.
 
 pub(crate) mod left;
+mod offer;
+mod one;
+mod whom;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -9,27 +13,27 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, JoinHandle, JoinSet, spawn_blocking};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
-use crate::io::net::frames::{self, CallError};
-use crate::io::net::link::{Link, var_int};
-use crate::io::share::scan::{RootSummary, SurveyOptions, survey};
-use crate::model::{ContentId, NodeId, Offer, PeerTarget, Provider, SafePath};
-use crate::node::Resolved;
-use crate::node::error::{ControlError, Error, Who};
+use self::offer::Offered;
+use self::one::One;
+use self::whom::Whom;
+use crate::model::NodeId;
+use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
-use crate::node::look::ask::{Responder, connect};
-use crate::node::types::{Canceller, PeerRef, PutProgress, PutWish, Receiver, Receiving};
-use crate::wire::limits::{CONTROL, PUT_ITEMS, PUT_NAMES, PUT_RECEIVERS, PUT_TEXT};
-use crate::wire::{Code, Put, PutEvent, PutItem, Request, ResolveEvent};
+use crate::node::types::{Canceller, PutProgress, PutWish, Receiver, Receiving};
+use crate::wire::PutItem;
+use crate::wire::limits::{PUT_RECEIVERS, PUT_TEXT};
 
 /// Between two tries to tell a node: at first, and at most.
 const AGAIN: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(5));
-/// So long the others are waited for before the first is told where they are.
+/// So long the others are waited for before the first is told where they are, and one is told that it is withdrawn.
 const TOGETHER: Duration = Duration::from_secs(2);
-/// The first version that knows of this.
-const SINCE: u16 = 7;
+/// So long all of them are told that it is withdrawn.
+const WITHDRAWING: Duration = Duration::from_secs(5);
+/// How often is looked whether it is still what was offered.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Something that is sent. Dropped, it is so no longer.
 pub(crate) struct Putting {
@@ -51,7 +55,8 @@ impl Putting {
         let progress = PutProgress { receivers: receivers.collect(), ..PutProgress::default() };
         let (progress, shown) = watch::channel(progress);
         let (canceller, cancelled) = Canceller::new();
-        let sender = Arc::new(Sender { inner, wish, progress, canceller: canceller.clone(), cancelled });
+        let places = watch::Sender::new(vec![Place::default(); wish.to.len()]);
+        let sender = Arc::new(Sender { inner, wish, progress, canceller: canceller.clone(), cancelled, places });
         let task = tokio::spawn(sender.run());
         Self { progress: shown, canceller, abort: task.abort_handle(), task }
     }
@@ -78,27 +83,14 @@ struct Sender {
     progress: watch::Sender<PutProgress>,
     canceller: Canceller,
     cancelled: watch::Receiver<bool>,
+    places: watch::Sender<Vec<Place>>,
 }
 
-/// What is offered, until this is dropped.
-struct Offered {
-    inner: Arc<Inner>,
-    names: Vec<SafePath>,
-}
-
-impl Offered {
-    async fn end(mut self) {
-        self.inner.index.unshare(std::mem::take(&mut self.names)).await;
-    }
-}
-
-impl Drop for Offered {
-    fn drop(&mut self) {
-        let (inner, names) = (Arc::clone(&self.inner), std::mem::take(&mut self.names));
-        if !names.is_empty() {
-            tokio::spawn(async move { inner.index.unshare(names).await });
-        }
-    }
+/// One of those to whom it goes, and where it is, once known.
+#[derive(Clone, Default)]
+struct Place {
+    node: Option<NodeId>,
+    addrs: Vec<SocketAddr>,
 }
 
 impl Sender {
@@ -116,10 +108,10 @@ impl Sender {
             None => {
                 self.canceller.cancel();
                 // They are told that it is withdrawn; not for long.
-                timeout(TOGETHER, &mut telling).await.unwrap_or(Ok(None))
+                timeout(WITHDRAWING, &mut telling).await.unwrap_or_else(|_| Ok(Vec::new()))
             }
         };
-        if let Some(offered) = told? {
+        for offered in told? {
             offered.end().await;
         }
         Ok(())
@@ -166,73 +158,117 @@ impl Sender {
         }
     }
 
-    /// Finds out who they are, offers it to them, and tells each of them until it has decided and has it.
-    async fn tell_all(self: Arc<Self>) -> Result<Option<Offered>, Error> {
+    /// Finds out who they are, offers it to them, and tells each of them until it has decided and has it. Who is not known in time is
+    /// looked for while the others have it.
+    async fn tell_all(self: Arc<Self>) -> Result<Vec<Offered>, Error> {
         let mut cancelled = self.cancelled.clone();
-        let everyone = tokio::select! {
-            everyone = self.everyone() => everyone?,
-            () = until(&mut cancelled) => return Ok(None),
+        let mut looking = JoinSet::new();
+        let first = async {
+            self.check_names().await?;
+            (0..self.wish.to.len()).for_each(|at| drop(looking.spawn(Arc::clone(&self).look_for(at))));
+            self.first(&mut looking).await
         };
-        let nodes: BTreeSet<NodeId> = everyone.iter().map(|(node, _)| *node).collect();
+        let first = tokio::select! {
+            first = first => first?,
+            () = until(&mut cancelled) => return Ok(Vec::new()),
+        };
+        let nodes = first.iter().map(|whom| whom.node).collect();
         let (offered, items) = tokio::select! {
-            offered = self.offer(nodes) => offered?,
-            () = until(&mut cancelled) => return Ok(None),
+            offered = self.begin(nodes) => offered?,
+            () = until(&mut cancelled) => return Ok(Vec::new()),
+        };
+        let mut all = Vec::from_iter(offered);
+        let mut telling = JoinSet::new();
+        for whom in first {
+            telling.spawn(One::new(&self, whom, items.clone()).tell());
+        }
+        let mut looks = interval(LOOK);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        while !(looking.is_empty() && telling.is_empty()) {
+            tokio::select! {
+                Some(found) = looking.join_next() => {
+                    let Some((whom, offered)) = self.late(found?, &items).await? else { continue };
+                    all.extend(offered);
+                    telling.spawn(One::new(&self, whom, items.clone()).tell());
+                }
+                Some(_) = telling.join_next() => {}
+                _ = looks.tick() => self.check_offered(&all).await,
+                () = until(&mut cancelled), if !looking.is_empty() => looking.shutdown().await,
+            }
+        }
+        Ok(all)
+    }
+
+    /// Offers it to those who are known, and says what it is. What went on over the end of a node and is another thing by now is not.
+    async fn begin(&self, nodes: BTreeSet<NodeId>) -> Result<(Option<Offered>, Vec<PutItem>), Error> {
+        let told = &self.wish.told;
+        let (offered, items) = match self.offer(nodes, "").await {
+            Ok((offered, items)) if told.is_empty() || *told == items => (Some(offered), items),
+            Ok(_) => {
+                self.spoilt(&told[0], false);
+                (None, told.clone())
+            }
+            Err(Error::Survey(_)) if !told.is_empty() => {
+                self.spoilt(&told[0], true);
+                (None, told.clone())
+            }
+            Err(error) => return Err(error),
         };
         let total = items.iter().map(|item| item.size).sum();
         self.progress.send_modify(|progress| {
             (progress.items, progress.total, progress.hashing) = (items.clone(), total, None);
         });
-        let (places, known) = watch::channel(vec![Vec::<SocketAddr>::new(); everyone.len()]);
-        let places = Arc::new(places);
-        let mut telling = JoinSet::new();
-        for (at, (node, target)) in everyone.iter().cloned().enumerate() {
-            let (sender, places, known) = (Arc::clone(&self), Arc::clone(&places), known.clone());
-            let nodes: Vec<NodeId> = everyone.iter().map(|(node, _)| *node).collect();
-            let items = items.clone();
-            telling.spawn(async move {
-                let one = One { sender, at, node, target, items, nodes, places, known };
-                one.tell().await;
-            });
-        }
-        while telling.join_next().await.is_some() {}
-        Ok(Some(offered))
+        Ok((offered, items))
     }
 
-    /// Who they are; one that is known by its place alone has to answer for that.
-    async fn everyone(&self) -> Result<Vec<(NodeId, Option<PeerTarget>)>, Error> {
-        let mut all = Vec::new();
-        for (at, peer) in self.wish.to.iter().enumerate() {
-            let one = self.who(at, peer).await?;
-            self.set(at, |receiver| receiver.node = Some(one.0));
-            all.push(one);
+    /// Offers it to one who was not known before, too.
+    async fn late(
+        &self,
+        found: Result<Whom, (usize, Error)>,
+        items: &[PutItem],
+    ) -> Result<Option<(Whom, Option<Offered>)>, Error> {
+        let whom = match found {
+            Ok(whom) => whom,
+            Err((at, error)) => {
+                self.set(at, |receiver| (receiver.state, receiver.error) = (Receiving::Refused, Some(error)));
+                return Ok(None);
+            }
+        };
+        let (mut cancelled, end) = (self.cancelled.clone(), format!("-{}", whom.at));
+        let offered = tokio::select! {
+            offered = self.offer([whom.node].into(), &end) => offered,
+            () = until(&mut cancelled) => return Ok(None),
+        };
+        match offered {
+            Ok((offered, now)) if now == *items => return Ok(Some((whom, Some(offered)))),
+            Ok(_) => self.spoilt(&items[0], false),
+            Err(Error::Survey(_)) if !items.is_empty() => self.spoilt(&items[0], true),
+            Err(error) => return Err(error),
         }
-        Ok(all)
+        Ok(None)
     }
 
-    async fn who(&self, at: usize, peer: &PeerRef) -> Result<(NodeId, Option<PeerTarget>), Error> {
-        let mut pause = AGAIN.0;
-        loop {
-            let failed = match self.inner.resolved(peer).await {
-                Ok(Resolved::Node { node, at }) => return Ok((node, at)),
-                Ok(Resolved::Target(target)) => match target.id {
-                    Some(node) => return Ok((node, Some(target))),
-                    None => match self.dial(Responder::of(target.clone())).await {
-                        Ok(link) => return Ok((link.peer(), Some(target))),
-                        Err(error) => error,
-                    },
-                },
-                Err(error @ (Error::Connect { .. } | Error::Unreachable { .. })) => error,
-                Err(error) => return Err(error),
-            };
-            self.set(at, |receiver| (receiver.state, receiver.error) = (Receiving::Away, Some(failed)));
-            sleep(pause).await;
-            pause = (pause * 2).min(AGAIN.1);
+    /// Ends it where it is no longer what was offered: those who were told of it are told that it is withdrawn.
+    async fn check_offered(&self, all: &[Offered]) {
+        let roots = self.inner.index.roots().await;
+        for (name, item) in all.iter().flat_map(|offered| &offered.items) {
+            let Some(root) = roots.iter().find(|root| root.name == *name) else { continue };
+            // While it is hashed again it may be the same.
+            if root.gone || root.id.is_some_and(|id| id != item.id) {
+                return self.spoilt(item, root.gone);
+            }
         }
     }
 
-    async fn dial(&self, responder: Responder) -> Result<Link, Error> {
-        let finder = &self.inner.finder;
-        connect(&finder.connections, &responder, finder.own).await
+    fn spoilt(&self, item: &PutItem, is_gone: bool) {
+        let state = if is_gone { Receiving::Gone } else { Receiving::Changed };
+        let error = ControlError::OtherSource { name: item.name.clone(), is_gone };
+        self.progress.send_modify(|progress| {
+            for receiver in progress.receivers.iter_mut().filter(|receiver| !receiver.state.is_over()) {
+                (receiver.state, receiver.error) = (state, Some(error.clone().into()));
+            }
+        });
+        self.canceller.cancel();
     }
 
     fn set(&self, at: usize, change: impl FnOnce(&mut Receiver)) {
@@ -243,53 +279,6 @@ impl Sender {
             *receiver != before
         });
     }
-
-    /// Offers it to these nodes, under names that nobody is told; what it is, once it is hashed.
-    async fn offer(&self, nodes: BTreeSet<NodeId>) -> Result<(Offered, Vec<PutItem>), Error> {
-        let mut offered = Offered { inner: Arc::clone(&self.inner), names: Vec::new() };
-        if self.wish.paths.is_empty() && self.wish.options.named.is_empty() {
-            return Ok((offered, Vec::new()));
-        }
-        let wish = self.wish.clone();
-        let plan = spawn_blocking(move || {
-            if let Some(other) = wish.seen.iter().find(|landing| !landing.is_here()) {
-                return Err(Error::from(ControlError::OtherDirectory { path: other.dir.as_path().into() }));
-            }
-            let first = survey(&wish.paths, &wish.options)?;
-            let named = first.roots.iter().map(|root| (hidden(&wish, &root.name), root.path.clone())).collect();
-            Ok(survey(&[], &SurveyOptions { named, nodes, ..wish.options })?)
-        });
-        let plan = plan.await??;
-        let roots: Vec<RootSummary> = plan.roots.clone();
-        let bytes: usize = roots.iter().map(|root| root.name.name().len()).sum();
-        if roots.len() > PUT_ITEMS || bytes > PUT_NAMES {
-            return Err(ControlError::TooManyItems { count: roots.len() }.into());
-        }
-        // A node that ends has nothing.
-        offered.names = self.inner.index.share(plan).await.unwrap_or_default();
-        let mut items = Vec::new();
-        for root in roots {
-            items.push(item(&root, self.hashed(&root.name).await?));
-        }
-        Ok((offered, items))
-    }
-
-    /// Waits until something has its id.
-    async fn hashed(&self, name: &SafePath) -> Result<Offer, Error> {
-        let mut events = self.inner.index.resolve(name.clone());
-        while let Some(event) = events.recv().await {
-            match event {
-                ResolveEvent::Done(offer) => return Ok(offer),
-                ResolveEvent::Hashing(done, total) => {
-                    self.progress.send_modify(|progress| progress.hashing = Some((done, total)));
-                }
-                ResolveEvent::Failed(refusal) => {
-                    return Err(ControlError::Unhashed { name: name.last(), code: refusal.code }.into());
-                }
-            }
-        }
-        Err(ControlError::Lost.into())
-    }
 }
 
 /// Waits until it is cancelled.
@@ -297,132 +286,4 @@ async fn until(cancelled: &mut watch::Receiver<bool>) {
     if cancelled.wait_for(|cancelled| *cancelled).await.is_err() {
         std::future::pending().await
     }
-}
-
-/// A name under which nobody finds it.
-fn hidden(wish: &PutWish, name: &SafePath) -> SafePath {
-    let name = name.last();
-    // It is short enough; and it is the audience that hides it.
-    SafePath::parse(&format!("put/{}", wish.put)).and_then(|dir| dir.join(&name)).unwrap_or(name)
-}
-
-fn item(root: &RootSummary, offer: Offer) -> PutItem {
-    PutItem {
-        name: root.name.last(),
-        // It has one: it was resolved.
-        id: offer.id.unwrap_or_else(|| ContentId::of(&[])),
-        kind: offer.kind,
-        size: offer.size,
-        files: offer.files,
-        executable: offer.executable,
-    }
-}
-
-/// One of those to whom it goes.
-struct One {
-    sender: Arc<Sender>,
-    at: usize,
-    node: NodeId,
-    target: Option<PeerTarget>,
-    items: Vec<PutItem>,
-    /// All of them, and where they are known to be.
-    nodes: Vec<NodeId>,
-    places: Arc<watch::Sender<Vec<Vec<SocketAddr>>>>,
-    known: watch::Receiver<Vec<Vec<SocketAddr>>>,
-}
-
-impl One {
-    async fn tell(mut self) {
-        let mut pause = AGAIN.0;
-        let mut cancelled = self.sender.cancelled.clone();
-        while !*cancelled.borrow_and_update() {
-            match self.once().await {
-                Ok(()) if self.is_over() => return,
-                Ok(()) => pause = AGAIN.0,
-                Err(error) => {
-                    let state = if is_final(&error) { Receiving::Refused } else { Receiving::Away };
-                    self.sender.set(self.at, |receiver| (receiver.state, receiver.error) = (state, Some(error)));
-                    if state == Receiving::Refused {
-                        return;
-                    }
-                }
-            }
-            tokio::select! {
-                () = sleep(pause) => {}
-                _ = cancelled.changed() => {}
-            }
-            pause = (pause * 2).min(AGAIN.1);
-        }
-    }
-
-    fn is_over(&self) -> bool {
-        let progress = self.sender.progress.borrow();
-        progress.receivers.get(self.at).is_some_and(|receiver| receiver.state.is_over())
-    }
-
-    /// Tells it once, and hears what becomes of it until that is decided or the connection is lost.
-    async fn once(&mut self) -> Result<(), Error> {
-        let peer = self.sender.wish.to[self.at].to_string();
-        let link = self.sender.inner.finder.reach(self.node, self.target.clone()).await;
-        let link = link.map_err(|error| error.unwrap_or(Error::UnknownPeer { peer }))?;
-        let who = Who::peer(link.remote());
-        if link.version().is_some_and(|version| version < SINCE) {
-            return Err(Error::Refused { who, code: Code::Unsupported });
-        }
-        self.sender.inner.meet(vec![self.node]).await;
-        self.places.send_modify(|places| places[self.at] = vec![link.remote()]);
-        let all = self.known.wait_for(|places| places.iter().all(|addrs| !addrs.is_empty()));
-        // Whoever is not there by then finds the others itself.
-        let _ = timeout(TOGETHER, all).await;
-        let request = Request::Put(self.request());
-        let failed = |error| Error::call(who.clone(), error);
-        let ((), mut to, mut from) = frames::call(&link, &request, CONTROL).await.map_err(failed)?;
-        let mut cancelled = self.sender.cancelled.clone();
-        loop {
-            let event = tokio::select! {
-                event = frames::receive_known::<PutEvent>(&mut from, CONTROL) => event.map_err(failed)?,
-                () = until(&mut cancelled) => {
-                    // It may have gone.
-                    let _ = to.reset(var_int(Code::Cancelled));
-                    let _ = timeout(TOGETHER, to.stopped()).await;
-                    return Ok(());
-                }
-            };
-            match event {
-                Some(event) => self.heard(event),
-                None if self.is_over() => return Ok(()),
-                None => return Err(failed(CallError::Ended)),
-            }
-            if self.is_over() {
-                return Ok(());
-            }
-        }
-    }
-
-    fn request(&self) -> Put {
-        let places = self.known.borrow();
-        let others = self.nodes.iter().zip(places.iter()).filter(|(node, _)| **node != self.node);
-        let receivers = others.map(|(node, addrs)| Provider { node: *node, addrs: addrs.clone() }).collect();
-        let wish = &self.sender.wish;
-        Put { put: wish.put, items: self.items.clone(), text: wish.text.clone(), receivers }
-    }
-
-    fn heard(&self, event: PutEvent) {
-        let total = self.items.iter().map(|item| item.size).sum();
-        let (state, bytes) = match event {
-            PutEvent::Declined => (Receiving::Declined, None),
-            PutEvent::Done => (Receiving::Done, Some(total)),
-            PutEvent::Have(bytes) => (Receiving::Fetching, Some(bytes.min(total))),
-            PutEvent::Waiting => (Receiving::Waiting, None),
-        };
-        self.sender.set(self.at, |receiver| {
-            (receiver.state, receiver.error) = (state, None);
-            receiver.bytes = bytes.unwrap_or(receiver.bytes);
-        });
-    }
-}
-
-/// Whether time does not help.
-fn is_final(error: &Error) -> bool {
-    matches!(error, Error::Refused { code: Code::BadRequest | Code::TooLarge, .. })
 }

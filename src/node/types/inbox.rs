@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::logic::limits::inbox::{Accept, Entry, Rules};
+use crate::logic::limits::jobs::JobId;
+use crate::node::Error;
 
 /// Bytes that are taken without a person, where nothing else is said.
 const BYTES: u64 = 10 << 30;
@@ -36,4 +38,6 @@ pub struct InboxRow {
     pub number: u32,
     /// What, and how it stands.
     pub entry: Entry,
+    /// The transfer of it that does not go on, and why.
+    pub trouble: Option<(JobId, Error)>,
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::io::receive::landing::Landing;
-use crate::io::share::scan::SurveyOptions;
+use crate::io::share::scan::{Omission, SurveyOptions};
 use crate::model::{NodeId, PutId};
 use crate::node::{Error, PeerRef};
 use crate::wire::PutItem;
@@ -30,6 +30,15 @@ pub struct PutWish {
     pub seen: Vec<Landing>,
     /// Copies that were made for it, and go with it.
     pub spooled: Vec<PathBuf>,
+    /// So soon all to whom it goes have to be known, or nothing is offered.
+    #[serde(default)]
+    pub known_within: Option<Duration>,
+    /// What an earlier run of the node has told of it: if it is another thing now, it is sent no longer.
+    #[serde(default)]
+    pub told: Vec<PutItem>,
+    /// Its number, once it was left to the node.
+    #[serde(default)]
+    pub number: Option<u32>,
 }
 
 /// How it stands.
@@ -43,6 +52,19 @@ pub struct PutProgress {
     pub hashing: Option<(u64, u64)>,
     /// Each of those to whom it goes.
     pub receivers: Vec<Receiver>,
+    /// What is left out of it, and how much more.
+    pub left_out: (Vec<Omission>, u64),
+    /// Its number, once it was left to the node.
+    pub number: Option<u32>,
+}
+
+impl PutProgress {
+    /// Why it is sent no longer: it is not what it was.
+    #[must_use]
+    pub fn spoilt(&self) -> Option<&Error> {
+        let is_spoilt = |receiver: &&Receiver| matches!(receiver.state, Receiving::Changed | Receiving::Gone);
+        self.receivers.iter().find(is_spoilt).and_then(|receiver| receiver.error.as_ref())
+    }
 }
 
 /// One of those to whom something is sent.
@@ -79,6 +101,10 @@ pub enum Receiving {
     Refused,
     /// Its person has not decided.
     Waiting,
+    /// It is another thing than was told, and so is sent no longer.
+    Changed,
+    /// It is not there any more to be sent.
+    Gone,
 }
 
 impl Receiving {
@@ -93,20 +119,22 @@ impl Receiving {
             Self::Looking => "looking",
             Self::Refused => "refused",
             Self::Waiting => "waiting",
+            Self::Changed => "changed",
+            Self::Gone => "gone",
         }
     }
 
     /// Whether nothing more comes of it.
     #[must_use]
     pub const fn is_over(self) -> bool {
-        matches!(self, Self::Declined | Self::Done | Self::Refused)
+        matches!(self, Self::Changed | Self::Declined | Self::Done | Self::Gone | Self::Refused)
     }
 }
 
 /// Something that a node sends for a command that has left it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PutRow {
-    /// Its number, as long as the node runs.
+    /// Its number.
     pub number: u32,
     /// What was asked for.
     pub wish: PutWish,

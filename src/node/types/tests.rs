@@ -102,6 +102,9 @@ fn what_is_asked_of_a_node_travels() {
         wait: Duration::from_secs(1),
         seen: Vec::new(),
         spooled: vec!["/srv/b".into()],
+        known_within: Some(Duration::from_secs(5)),
+        told: Vec::new(),
+        number: Some(3),
     });
     let (limit, trackers, peers) = (Rate::bytes_per_second(7), vec![target()], vec![target()]);
     travels(ShareWish { paths: vec!["/srv/a".into()], keep: true, limit, trackers, peers, ..ShareWish::default() });
@@ -138,7 +141,7 @@ fn what_a_node_reports_travels() {
     let put = Put { put: PutId::from_bytes([1; 16]), items: Vec::new(), text: "hi".to_owned(), receivers: Vec::new() };
     let (mut inbox, since) = (Inbox::default(), Duration::from_secs(1));
     assert!(inbox.offer(node(), true, put, since).is_ok());
-    let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone() };
+    let row = |(number, entry): (u32, &crate::node::Entry)| InboxRow { number, entry: entry.clone(), trouble: None };
     inbox.entries().map(row).for_each(|row| travels(Event::Inbox(Box::new(row))));
     travels(inbox);
     travels(Event::Notice(LookNotice::WrongList { node: node(), id: ContentId::of(b"x") }.into()));

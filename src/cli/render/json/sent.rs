@@ -9,7 +9,7 @@ use crate::wire::PutItem;
 
 view! {
     /// Something that another node offers to this one's person.
-    InboxLine<'a>(row: &'a InboxRow, names: &'a Names) {
+    InboxLine<'a>(row: &'a InboxRow, names: &'a Names, why: Option<String>) {
         /// Its number, for `inbox accept` and `inbox decline`.
         number: u32 = row.number,
         /// Who offers it.
@@ -34,12 +34,18 @@ view! {
         outputs: Vec<Cow<'a, str>> = row.entry.outputs.iter().map(|path| path.to_string_lossy()).collect(),
         /// The transfers of them, as `jobs` has them.
         jobs: &'a [JobId] = &row.entry.jobs,
+        /// Which of its jobs does not go on, for `jobs retry`.
+        stuck: Option<JobId> = row.trouble.as_ref().map(|(job, _)| *job),
+        /// Why that one does not.
+        message: Option<String> = why,
     }
 }
 
 view! {
     /// How what is sent stands at one of those to whom it goes.
     PutLine<'a>(receiver: &'a Receiver, progress: &PutProgress, names: &'a Names, why: Option<String>) {
+        /// Its number, for `put --cancel`, where it was left to the running node.
+        number: Option<u32> = progress.number,
         /// As it was given.
         peer: String = receiver.peer.to_string(),
         /// Who that is, once known.

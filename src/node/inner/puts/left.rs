@@ -13,7 +13,7 @@ use crate::model::Cause;
 use crate::node::error::{ControlError, Error};
 use crate::node::inner::Inner;
 use crate::node::inner::puts::Putting;
-use crate::node::types::{Canceller, Notice, PutProgress, PutRow, PutWish};
+use crate::node::types::{Canceller, Notice, PeerRef, PutProgress, PutRow, PutWish};
 
 /// All of it.
 pub(crate) struct Puts {
@@ -31,6 +31,8 @@ struct Left {
     wish: PutWish,
     progress: watch::Receiver<PutProgress>,
     canceller: Canceller,
+    /// A person has seen what becomes of it.
+    seen: Canceller,
 }
 
 impl Puts {
@@ -44,7 +46,7 @@ impl Puts {
         let all = self.all.lock().await;
         let row = |(number, left): (&u32, &Left)| {
             let (wish, progress) = (left.wish.clone(), left.progress.borrow().clone());
-            PutRow { number: *number, wish, progress }
+            PutRow { number: *number, wish, progress: PutProgress { number: Some(*number), ..progress } }
         };
         all.puts.iter().map(row).collect()
     }
@@ -60,7 +62,10 @@ impl Puts {
             return Err(ControlError::NoPut { number }.into());
         }
         let all = self.all.lock().await;
-        rows.iter().filter_map(|row| all.puts.get(&row.number)).for_each(|left| left.canceller.cancel());
+        rows.iter().filter_map(|row| all.puts.get(&row.number)).for_each(|left| {
+            left.canceller.cancel();
+            left.seen.cancel();
+        });
         Ok(rows)
     }
 
@@ -95,13 +100,16 @@ pub(crate) async fn spool_ends(wish: &PutWish) {
 ///
 /// # Errors
 /// When it cannot be kept: then it ends.
-pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, wish: PutWish) -> Result<u32, Error> {
+pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, mut wish: PutWish) -> Result<u32, Error> {
     let puts = &inner.puts;
     let mut all = puts.all.lock().await;
-    all.last += 1;
-    let number = all.last;
+    let number = wish.number.unwrap_or(all.last + 1);
+    all.last = all.last.max(number);
     let (progress, canceller) = (putting.progress.clone(), putting.canceller.clone());
-    all.puts.insert(number, Left { wish, progress, canceller });
+    pin(&mut wish, &progress.borrow());
+    wish.number = Some(number);
+    let (seen, mut is_seen) = Canceller::new();
+    all.puts.insert(number, Left { wish, progress, canceller, seen });
     if let Err(cause) = puts.write(&all).await {
         all.puts.remove(&number);
         return Err(ControlError::NotKept { path: puts.file.path().into(), cause }.into());
@@ -109,7 +117,13 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, wish: PutWis
     let node = Arc::clone(inner);
     inner.run(async move {
         match putting.finish().await {
-            Ok(_) => {}
+            Ok(progress) => {
+                if let Some(error) = progress.spoilt() {
+                    node.host.warn(Notice::Put { number, error: Box::new(error.clone()) });
+                    // It stays in the list until a person ends it.
+                    let _ = is_seen.wait_for(|is_seen| *is_seen).await;
+                }
+            }
             // The node ends: the next one goes on.
             Err(Error::Control(ControlError::Lost) | Error::Internal(_)) => return,
             Err(error) => node.host.warn(Notice::Put { number, error: Box::new(error) }),
@@ -117,6 +131,19 @@ pub(crate) async fn leave(inner: &Arc<Inner>, mut putting: Putting, wish: PutWis
         node.puts.over(number).await;
     });
     Ok(number)
+}
+
+/// Keeps what is known of it by now: what it is, and who is at an address.
+fn pin(wish: &mut PutWish, progress: &PutProgress) {
+    wish.known_within = None;
+    if !progress.items.is_empty() {
+        wish.told.clone_from(&progress.items);
+    }
+    for (peer, receiver) in wish.to.iter_mut().zip(&progress.receivers) {
+        if let PeerRef::Target(target) = peer {
+            target.id = target.id.or(receiver.node);
+        }
+    }
 }
 
 /// Goes on with what earlier runs of the node were left.
