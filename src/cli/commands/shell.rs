@@ -9,6 +9,7 @@ mod key;
 mod life;
 mod line;
 mod reader;
+mod tilde;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::ops::ControlFlow;

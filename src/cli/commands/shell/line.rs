@@ -4,6 +4,7 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use super::tilde;
 use crate::cli::args::{Command, Globals, any_peer, command_of, parse};
 use crate::cli::choose::{is_range, numbers};
 use crate::cli::context::within::Numbered;
@@ -64,7 +65,8 @@ fn usage(text: String) -> Refusal {
 
 /// Reads a line. `shown`: what was shown last.
 pub(super) fn read(line: &[u8], shown: &[Numbered]) -> Result<Line, Refusal> {
-    let split = shlex::bytes::split(line);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let split = shlex::bytes::split(&tilde::expand(line, &tilde::home()));
     let words = split.ok_or_else(|| usage("a quote or a backslash has no end on this line: close it".to_owned()))?;
     let mut words: Vec<OsString> = words.into_iter().map(text).collect();
     // As it stands in every page of help.
@@ -73,7 +75,10 @@ pub(super) fn read(line: &[u8], shown: &[Numbered]) -> Result<Line, Refusal> {
     }
     match words.first().and_then(|word| word.to_str()) {
         None if words.is_empty() => return Ok(Line::Empty),
-        Some("quit" | "exit") => return Ok(Line::Quit),
+        Some("quit" | "exit") if words.len() == 1 => return Ok(Line::Quit),
+        Some(name @ ("quit" | "exit")) => {
+            return Err(usage(format!("`{name}` takes no words: the exit code is that of the last command")));
+        }
         Some("help" | "?") if words.len() == 1 => return Ok(Line::Help),
         _ => {}
     }
@@ -264,7 +269,9 @@ mod tests {
         assert_eq!(got("get \"letter from anna\"").1, None);
         assert!(refused("get 'x").contains("no end") && refused("get x\\").contains("no end"));
         assert!(matches!(read(b"  # nothing", &[]), Ok(Line::Empty)));
-        assert!(matches!(read(b"exit", &[]), Ok(Line::Quit)) && matches!(read(b"help", &[]), Ok(Line::Help)));
+        assert_eq!(got("get x\r").0, ["x"]);
+        assert!(refused("exit 5").contains("takes no words") && refused("quit x").contains("takes no words"));
+        assert!(matches!(read(b"exit\r", &[]), Ok(Line::Quit)) && matches!(read(b"help", &[]), Ok(Line::Help)));
     }
 
     #[test]
